@@ -1,0 +1,259 @@
+"""What goes in and out of the pure core: events and commands.
+
+The core is a state machine: ``machine.handle(event) -> list[Command]``. It reads no clock, starts no process
+and touches no file; time comes in with each event (``now``: seconds since the epoch, as a float), and all that
+must happen outside goes out as a command. The driver carries commands out and answers with events. The journal
+records events; replaying them through a new machine rebuilds the same state.
+
+Ownership of effects:
+
+* pods: ``StartPod`` .. ``PodRunning``/``PodProgress`` .. exactly one ``PodFinished``; ``StopPod`` asks for an early end
+* memoization: ``LookupCache`` -> ``CacheAnswer``; ``StoreCache`` -> ``CacheStored``
+* locks: ``AcquireLocks`` -> ``LocksWaiting``* -> ``LocksGranted`` | ``LocksRefused``; ``ReleaseLocks`` has no answer
+* time: ``SetTimer`` -> ``TimerFired``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = Any
+
+__all__ = [
+    "AcquireLocks",
+    "Begin",
+    "CacheAnswer",
+    "CacheStored",
+    "Command",
+    "Event",
+    "LocksGranted",
+    "LocksRefused",
+    "LocksWaiting",
+    "LookupCache",
+    "NodeSet",
+    "PodFinished",
+    "PodProgress",
+    "PodRunning",
+    "ReleaseLocks",
+    "Resume",
+    "SetTimer",
+    "Shutdown",
+    "StartPod",
+    "StopPod",
+    "StoreCache",
+    "Suspend",
+    "TimerFired",
+    "WorkflowFinished",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened outside. ``now`` is seconds since the epoch."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Begin(Event):
+    """The workflow is to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodRunning(Event):
+    """The node's process runs (all its containers have started). ``pod_ip`` feeds ``ip`` of daemon steps."""
+
+    node_id: str
+    pod_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodProgress(Event):
+    """The step wrote ``$ARGO_PROGRESS_FILE``: ``progress`` is ``N/M``."""
+
+    node_id: str
+    progress: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodFinished(Event):
+    """The pod of a node ended.
+
+    ``phase`` is Succeeded, Failed or Error, ``message`` what Argo would write on the node, ``outputs`` an Argo
+    ``Outputs`` object with resolved values (``parameters``, ``artifacts``, ``result``, ``exitCode``). ``containers``
+    holds, for a containerSet, a name -> {phase, message, exitCode} mapping.
+    """
+
+    node_id: str
+    phase: Literal["Succeeded", "Failed", "Error"]
+    message: str = ""
+    outputs: Mapping[str, Json] | None = None
+    containers: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheAnswer(Event):
+    """The entry (Argo's JSON layout) of a memoization cache, None for a miss, or ``error``."""
+
+    node_id: str
+    entry: Mapping[str, Json] | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStored(Event):
+    """A ``StoreCache`` was carried out, or failed with ``error``."""
+
+    node_id: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LocksGranted(Event):
+    """All locks of the holder were taken (``node_id`` empty: the workflow-level locks)."""
+
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocksWaiting(Event):
+    """Not yet; ``message`` as Argo writes it, ``lock`` the lock waited for."""
+
+    node_id: str
+    message: str
+    lock: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LocksRefused(Event):
+    """The locks can never be taken (no such ConfigMap key, bad limit)."""
+
+    node_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired(Event):
+    """A timer that ``SetTimer`` asked for."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown(Event):
+    """``argo stop`` or ``argo terminate``."""
+
+    strategy: Literal["Stop", "Terminate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend(Event):
+    """``argo suspend``: what runs ends, nothing new starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Event):
+    """``argo resume``: lifts ``Suspend`` and completes waiting suspend nodes that match the selector."""
+
+    selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSet(Event):
+    """``argo node set`` on suspend nodes that match the selector."""
+
+    selector: str
+    phase: str = ""
+    message: str = ""
+    output_parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that the driver must do."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartPod(Command):
+    """Run one leaf template.
+
+    ``template`` is the fully substituted Argo template (container, script, containerSet, resource, http or data) with
+    ``inputs.parameters[].value`` and ``inputs.artifacts[]`` resolved to their locations. ``spec`` is the workflow's spec
+    (volumes, service account, archive settings); ``volumes`` the volumes of spec and template together.
+    ``capture_result``: the parent refers to ``outputs.result``, keep stdout. ``deadline``: seconds since the epoch at
+    which the pod must be killed, with ``deadline_message`` as the node's message. ``daemon``: report ready through
+    ``PodRunning`` when the readiness probe passes and run until ``StopPod``.
+    """
+
+    node_id: str
+    node_name: str
+    pod_name: str
+    template: Mapping[str, Json]
+    volumes: tuple[Mapping[str, Json], ...] = ()
+    capture_result: bool = False
+    deadline: float | None = None
+    deadline_message: str = ""
+    daemon: bool = False
+    retry_attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StopPod(Command):
+    """End a pod: SIGTERM, then SIGKILL after ``grace`` seconds. It still answers with ``PodFinished``."""
+
+    node_id: str
+    grace: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LookupCache(Command):
+    """Read ``key`` of memoization cache (ConfigMap) ``cache_name``; a hit also updates lastHitTimestamp."""
+
+    node_id: str
+    cache_name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCache(Command):
+    """Write an entry of a memoization cache in Argo's layout."""
+
+    node_id: str
+    cache_name: str
+    key: str
+    outputs: Mapping[str, Json] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AcquireLocks(Command):
+    """Take all locks or none. ``locks``: names as Argo writes them, ``ns/ConfigMap/<cm>/<key>`` or ``ns/Mutex/<name>``."""
+
+    node_id: str
+    locks: tuple[str, ...]
+    priority: int = 0
+    created: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLocks(Command):
+    """Give back all locks of a holder (``node_id`` empty: the workflow level)."""
+
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer(Command):
+    """Answer with ``TimerFired(token)`` at ``at`` (seconds since the epoch) or soon after."""
+
+    token: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowFinished(Command):
+    """The workflow is complete; no further command follows."""
+
+    phase: str
+    message: str = ""

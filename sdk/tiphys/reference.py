@@ -1,0 +1,178 @@
+"""References to data in a volume: a URI and the digest of what is there.
+
+A reference names a folder by ``pvc://CLAIM/PATH`` (the form KServe uses for a persistent volume claim) or
+``file:///PATH``. The folder carries ``manifest.json``, which lists every other file in it with its size and
+SHA-256; the reference's digest is the SHA-256 of the bytes of ``manifest.json``. So one short string in a
+workflow's outputs pins the whole folder, reads the same on a laptop and on a cluster, and can be verified
+anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from tiphys.errors import StoreError
+
+__all__ = [
+    "MANIFEST",
+    "VOLUMES_ENV",
+    "Reference",
+    "file_digest",
+    "resolve",
+    "seal",
+    "verify",
+    "volumes_from_env",
+]
+
+MANIFEST = "manifest.json"
+VOLUMES_ENV = "TIPHYS_VOLUMES"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where a folder is and the digest of its manifest.
+
+    ``uri`` is ``pvc://claim/path`` or ``file:///path``; ``digest`` is ``sha256:<64 hex digits>``, or empty when
+    the content was not known when the reference was made.
+    """
+
+    uri: str
+    digest: str = ""
+
+    def __str__(self) -> str:
+        return json.dumps({"digest": self.digest, "uri": self.uri}, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read the JSON form, or a bare ``pvc://`` / ``file://`` URI. Raises StoreError."""
+        reference = cls.maybe(text)
+        if reference is None:
+            raise StoreError(
+                "TIP401",
+                f"not a reference: {text[:80]!r}",
+                fix='give {"uri": "pvc://CLAIM/PATH", "digest": "sha256:…"} or a bare pvc:// or file:// URI',
+            )
+        return reference
+
+    @classmethod
+    def maybe(cls, text: str) -> Reference | None:
+        """Like :meth:`parse`, but None when ``text`` is something else."""
+        if text.startswith(("pvc://", "file://")):
+            return cls(text) if "\n" not in text else None
+        if not (text.startswith("{") and '"uri"' in text):
+            return None
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return None
+        if not isinstance(value, dict) or not isinstance(value.get("uri"), str):
+            return None
+        if not value["uri"].startswith(("pvc://", "file://")):
+            return None
+        digest = value.get("digest", "")
+        return cls(value["uri"], digest if isinstance(digest, str) else "")
+
+
+def volumes_from_env(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The mounted claims of this step: ``{claim: mount path}`` from ``TIPHYS_VOLUMES`` (JSON)."""
+    text = (os.environ if environ is None else environ).get(VOLUMES_ENV, "")
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise StoreError("TIP402", f"{VOLUMES_ENV} is not JSON: {error}", where="environment") from error
+    if not isinstance(value, dict):
+        raise StoreError("TIP402", f"{VOLUMES_ENV} is not a JSON object", where="environment")
+    return {str(claim): str(path) for claim, path in value.items()}
+
+
+def resolve(uri: str, volumes: Mapping[str, str] | None = None) -> Path:
+    """The local path of ``uri``. ``volumes`` maps claims to folders (default: ``TIPHYS_VOLUMES``).
+
+    Raises StoreError for an unknown scheme, a claim that is not mounted, or a path that leaves the volume.
+    """
+    parts = urlsplit(uri)
+    path = PurePosixPath(unquote(parts.path))
+    if ".." in path.parts:
+        raise StoreError("TIP403", f"the path of {uri!r} leaves its volume", fix="use a path without '..'")
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost"):
+            raise StoreError("TIP403", f"{uri!r} names another host", fix="use file:///PATH")
+        return Path(path)
+    if parts.scheme == "pvc":
+        mounted = volumes_from_env() if volumes is None else volumes
+        root = mounted.get(parts.netloc)
+        if root is None:
+            known = ", ".join(sorted(mounted)) or "none"
+            raise StoreError(
+                "TIP404",
+                f"the volume claim {parts.netloc!r} of {uri!r} is not mounted here",
+                cause=f"mounted claims: {known}",
+                fix=f"mount the claim, or set {VOLUMES_ENV} to a JSON object of claim: folder",
+            )
+        return Path(root) / path.relative_to("/") if path.is_absolute() else Path(root) / path
+    raise StoreError("TIP405", f"unsupported scheme in {uri!r}", fix="use pvc://CLAIM/PATH or file:///PATH")
+
+
+def file_digest(path: Path) -> str:
+    """``sha256:<hex>`` of a file's bytes."""
+    with path.open("rb") as stream:
+        return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def seal(folder: Path) -> str:
+    """Write ``manifest.json`` for all files below ``folder`` and return its digest.
+
+    The manifest is sorted and has no times in it, so equal content gives an equal digest. It is written to a
+    temporary name, flushed to disk and renamed.
+    """
+    files = {
+        path.relative_to(folder).as_posix(): {"sha256": file_digest(path)[7:], "size": path.stat().st_size}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / MANIFEST
+    }
+    data = json.dumps({"files": files, "version": 1}, sort_keys=True, indent=1).encode() + b"\n"
+    temporary = folder / (MANIFEST + ".tmp")
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(folder / MANIFEST)
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def verify(reference: Reference, volumes: Mapping[str, str] | None = None, *, content: bool = True) -> str:
+    """Why ``reference`` cannot be trusted, or an empty string when it can.
+
+    Checks that the manifest exists and has the recorded digest, and that every listed file has its size and,
+    with ``content``, its SHA-256.
+    """
+    try:
+        folder = resolve(reference.uri, volumes)
+    except StoreError as error:
+        return error.message
+    manifest = folder / MANIFEST
+    try:
+        data = manifest.read_bytes()
+        files = json.loads(data)["files"]
+        if reference.digest and "sha256:" + hashlib.sha256(data).hexdigest() != reference.digest:
+            return f"{reference.uri}: the manifest's digest is not the recorded one"
+        for name, entry in files.items():
+            path = folder / name
+            if path.stat().st_size != entry["size"]:
+                return f"{reference.uri}: {name} has another size than recorded"
+            if content and file_digest(path)[7:] != entry["sha256"]:
+                return f"{reference.uri}: {name} has another content than recorded"
+    except FileNotFoundError as error:
+        missing = Path(str(error.filename or manifest)).name
+        return f"{reference.uri}: {missing} is missing"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{reference.uri}: the manifest cannot be read ({error})"
+    return ""
