@@ -1,0 +1,1 @@
+"""Argo's expression languages: template tags, expr-lang, govaluate, selectors."""
