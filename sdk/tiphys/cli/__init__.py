@@ -1,1 +1,63 @@
+"""The command line: parse, call the library, print. Nothing else in Tiphys prints.
 
+Exit codes: 0 done (``run``: Succeeded), 1 it ran and failed, or findings, 2 refused before anything ran,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from tiphys import __version__
+from tiphys.errors import TiphysError
+
+__all__ = ["main"]
+
+# each module has register(subparsers); the order is the order in --help
+_COMMANDS = ("compile", "lint", "run", "graph", "records", "serve", "cluster")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tiphys",
+        description="ML pipelines in Python, as Argo Workflows YAML, on a laptop or on Kubernetes.",
+        epilog="example: tiphys run pipelines/fashion_mnist.py -p epochs=3",
+    )
+    parser.add_argument("--version", action="version", version=f"tiphys {__version__}")
+    parser.add_argument(
+        "--traceback", action="store_true", help="show the Python traceback of an error (or TIPHYS_TRACEBACK=1)"
+    )
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in _COMMANDS:
+        importlib.import_module(f"tiphys.cli.{name}").register(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    show = options.traceback or os.environ.get("TIPHYS_TRACEBACK", "") not in ("", "0")
+    try:
+        return int(options.handler(options))
+    except TiphysError as error:
+        if show:
+            traceback.print_exc()
+        sys.stderr.write(f"tiphys: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("tiphys: interrupted\n")
+        return 130
+    except BrokenPipeError:  # `tiphys … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except OSError as error:
+        if show:
+            traceback.print_exc()
+        place = f" ({error.filename})" if error.filename else ""
+        sys.stderr.write(f"tiphys: TIP300: {error.strerror or error}{place}\n")
+        return 1

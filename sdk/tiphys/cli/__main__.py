@@ -1,0 +1,5 @@
+import sys
+
+from tiphys.cli import main
+
+sys.exit(main())

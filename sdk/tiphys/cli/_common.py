@@ -1,0 +1,96 @@
+"""What several commands share: -p parsing, colours, JSON printing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from tiphys.errors import RefusedError
+
+__all__ = ["Style", "add_parameters", "parameters_of", "print_json", "seconds", "table"]
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the pipeline; repeat for several",
+    )
+
+
+def parameters_of(options: argparse.Namespace) -> dict[str, str]:
+    """The ``-p`` options as a mapping. Raises RefusedError for one without ``=`` or given twice."""
+    values: dict[str, str] = {}
+    for text in options.parameter:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise RefusedError(
+                "TIP201", f"-p {text!r} is not NAME=VALUE", fix="write for example: -p epochs=3"
+            )
+        if name in values:
+            raise RefusedError("TIP202", f"parameter {name!r} is given twice", fix="give it once")
+        values[name] = value
+    return values
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def seconds(value: float) -> str:
+    """A duration for people: ``0.4s``, ``12s``, ``3m05s``, ``1h02m``."""
+    if value < 10:
+        return f"{value:.1f}s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+class Style:
+    """ANSI colours where the stream is a terminal and NO_COLOR is not set."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.terminal = stream.isatty()
+        self.on = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def __call__(self, text: str, *codes: int) -> str:
+        if not self.on or not codes:
+            return text
+        return f"\033[{';'.join(map(str, codes))}m{text}\033[0m"
+
+    def bold(self, text: str) -> str:
+        return self(text, 1)
+
+    def dim(self, text: str) -> str:
+        return self(text, 2)
+
+    def red(self, text: str) -> str:
+        return self(text, 31)
+
+    def green(self, text: str) -> str:
+        return self(text, 32)
+
+    def yellow(self, text: str) -> str:
+        return self(text, 33)
+
+    def cyan(self, text: str) -> str:
+        return self(text, 36)
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Columns aligned to the left, two blanks apart."""
+    lines = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

@@ -1,0 +1,69 @@
+"""``tiphys compile``: a pipeline to Argo YAML."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tiphys.cli._common import add_parameters, parameters_of
+
+__all__ = ["register", "write_atomically"]
+
+
+def register(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "compile",
+        help="write the Argo YAML of a pipeline",
+        description="Write the Argo YAML of a pipeline: the same bytes every time.",
+        epilog="example: tiphys compile pipelines/fashion_mnist.py -o fashion-mnist.yaml",
+    )
+    parser.add_argument("pipeline", metavar="PIPELINE", help="path.py, or module:object")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write here instead of standard output")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 when FILE differs from what would be written"
+    )
+    add_parameters(parser)
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace) -> int:
+    from tiphys.compiler import load, to_yaml
+
+    text = to_yaml(load(options.pipeline, parameters_of(options)))
+    if options.check:
+        path = Path(options.output or "")
+        same = path.is_file() and path.read_text(encoding="utf-8") == text
+        if not same:
+            sys.stderr.write(f"tiphys: {path} is not what {options.pipeline} compiles to\n")
+        return 0 if same else 1
+    if options.output and options.output != "-":
+        write_atomically(Path(options.output), text)
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write to a temporary file beside ``path``, flush, rename."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,40 @@
+"""``tiphys graph``: the whole planned graph, before anything runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from tiphys.cli._common import add_parameters, parameters_of
+from tiphys.cli.compile import write_atomically
+
+__all__ = ["register"]
+
+
+def register(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "graph",
+        help="draw the planned graph",
+        description="Draw the whole planned graph of a pipeline or of Argo YAML, before anything runs.",
+        epilog="example: tiphys graph pipelines/fashion_mnist.py --format svg -o graph.svg",
+    )
+    parser.add_argument("pipeline", metavar="FILE|PIPELINE")
+    parser.add_argument("--format", choices=("mermaid", "svg", "html"), default="mermaid")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write here instead of standard output")
+    add_parameters(parser)
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace) -> int:
+    from tiphys import graph
+    from tiphys.cli._load import load_workflow
+
+    source = load_workflow(options.pipeline, parameters_of(options))
+    text = graph.render(source.workflow, format=options.format)
+    if options.output and options.output != "-":
+        write_atomically(Path(options.output), text)
+    else:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    return 0
