@@ -1,0 +1,38 @@
+"""Model serving: a TensorFlow-Serving-compatible server, a load balancer and a client.
+
+The module loads lazily, so that importing it costs nothing until a name is used.
+
+* :class:`Balancer`, :class:`BalancerProcess`: the load balancer, in this process or in one that outlives it.
+* :class:`ServingClient`: predict, status and metadata over REST; :func:`mean`, :func:`vote` combine answers.
+* :func:`serve`: replicas of the model server behind a balancer (what ``tiphys serve`` runs).
+* ``python -m tiphys.serving``: the model server, with ``tensorflow_model_server``'s flags.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "Balancer": "tiphys.serving.balancer",
+    "BalancerProcess": "tiphys.serving.balancer",
+    "ServingClient": "tiphys.serving.client",
+    "mean": "tiphys.serving.aggregate",
+    "serve": "tiphys.serving.local",
+    "vote": "tiphys.serving.aggregate",
+}
+
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    module = _PUBLIC.get(name)
+    if module is None:
+        raise AttributeError(f"module 'tiphys.serving' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
