@@ -22,7 +22,7 @@ _PUBLIC = {
     "vote": "tiphys.serving.aggregate",
 }
 
-__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+__all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:

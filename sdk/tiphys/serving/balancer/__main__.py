@@ -1,0 +1,171 @@
+"""``python -m tiphys.serving.balancer --control PATH``: balancers under a control socket."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from tiphys.errors import ServingError
+from tiphys.serving.balancer.core import AsyncBalancer
+from tiphys.serving.balancer.facade import drained
+from tiphys.serving.balancer.policy import make_policy
+from tiphys.serving.balancer.process import socket_address
+
+log = logging.getLogger("tiphys.serving.balancer")
+
+
+class Registry:
+    """The balancers of this process, by name."""
+
+    def __init__(self) -> None:
+        self.balancers: dict[str, AsyncBalancer] = {}
+        self.stopping = asyncio.Event()
+        self.drain_seconds = 10.0
+        self._lock = asyncio.Lock()
+        self._ended = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one control connection."""
+        try:
+            while line := await reader.readline():
+                answer = await self._answer(line)
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+                if self._ended:
+                    self.stopping.set()
+        except (OSError, ValueError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            op = request.pop("op")
+            async with self._lock if op in ("apply", "remove", "stop") else contextlib.nullcontext():
+                result = await getattr(self, f"do_{op}")(**request)
+            return {"ok": True, "result": result}
+        except ServingError as error:
+            fields = {"code": error.code, "message": error.message, "cause": error.cause, "fix": error.fix}
+            return {"ok": False, "error": fields}
+        except Exception as error:
+            log.exception("control request failed")
+            cause = f"{type(error).__name__}: {error}"
+            fields = {"code": "TIP515", "message": "Bad control request.", "cause": cause, "fix": ""}
+            return {"ok": False, "error": fields}
+
+    async def do_hello(self) -> dict[str, Any]:
+        return {"pid": os.getpid()}
+
+    async def do_apply(
+        self,
+        name: str,
+        host: str,
+        port: int,
+        endpoints: list[str],
+        policy: str = "round-robin",
+        health_path: str | None = None,
+    ) -> dict[str, Any]:
+        old = self.balancers.get(name)
+        if old is not None and old.host == host and port in (0, old.port):
+            if type(make_policy(policy)) is not type(old.policy):
+                old.policy = make_policy(policy)
+            old.health_path = health_path
+            old.set_endpoints(endpoints)
+            return {"port": old.port}
+        fresh = AsyncBalancer(host, port, endpoints=endpoints, policy=policy, health_path=health_path)
+        await fresh.start()
+        self.balancers[name] = fresh
+        log.info("%s listens on %s:%d", name, fresh.host, fresh.port)
+        if old is not None:
+            await old.stop(self.drain_seconds)
+        return {"port": fresh.port}
+
+    async def do_remove(self, name: str, drain_seconds: float = 10.0) -> bool:
+        balancer = self.balancers.pop(name, None)
+        if balancer is None:
+            return False
+        await balancer.stop(drain_seconds)
+        return True
+
+    async def do_drained(self, name: str, seconds: float) -> bool:
+        balancer = self.balancers.get(name)
+        return balancer is None or await drained(balancer, seconds)
+
+    async def do_stats(self) -> dict[str, Any]:
+        return {name: {"url": f"http://{b.host}:{b.port}", **b.stats()} for name, b in self.balancers.items()}
+
+    async def do_stop(self, drain_seconds: float = 10.0) -> bool:
+        await self.close(drain_seconds)
+        self._ended = True  # the process ends once this answer is sent
+        return True
+
+    async def close(self, drain_seconds: float) -> None:
+        balancers, self.balancers = list(self.balancers.values()), {}
+        await asyncio.gather(*(balancer.stop(drain_seconds) for balancer in balancers))
+
+
+def _bind(path: Path) -> socket.socket:
+    """A listening control socket. A stale one is replaced, a living one is not."""
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # kept for life: the file stays open
+    except OSError:
+        raise SystemExit(f"{path}: another balancer process is running") from None
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        with socket_address(path) as address:
+            listener.bind(address)
+    finally:
+        os.umask(mask)
+    listener.listen(64)
+    return listener
+
+
+async def _run(listener: socket.socket) -> None:
+    registry = Registry()
+    server = await asyncio.start_unix_server(registry.serve, sock=listener)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, registry.stopping.set)
+    await registry.stopping.wait()
+    server.close()
+    await registry.close(registry.drain_seconds)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tiphys.serving.balancer", description=__doc__)
+    parser.add_argument("--control", required=True, type=Path, help="path of the control socket")
+    parser.add_argument("--daemon", action="store_true", help="return when ready, run on in the background")
+    options = parser.parse_args(arguments)
+    path: Path = options.control.absolute()
+    try:
+        listener = _bind(path)
+    except OSError as error:
+        raise SystemExit(f"{path}: {error.strerror}") from error
+    if options.daemon:
+        if os.fork():
+            os._exit(0)
+        os.dup2(1, 2)  # errors go to the log, and the caller's pipe is closed
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    try:
+        asyncio.run(_run(listener))
+    finally:
+        path.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""The load balancer itself, on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiphys.serving.balancer.endpoint import Endpoint, State
+from tiphys.serving.balancer.policy import Policy, make_policy
+from tiphys.serving.net import HttpServer, Limits, Request, Response, error_response
+from tiphys.serving.net.client import ConnectError, ExchangeError
+
+__all__ = ["AsyncBalancer", "Settings"]
+
+# hop-by-hop (RFC 9110, 7.6.1) and what is written anew
+_DROP = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
+_SAFE_CALLS = (":predict", ":classify", ":regress")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the balancer behaves; times in seconds."""
+
+    timeout: float = 60.0
+    """For one answer of one replica."""
+    attempts: int = 4
+    """A request is tried on at most this many replicas."""
+    health_interval: float = 2.0
+    health_timeout: float = 2.0
+    limits: Limits = field(default_factory=Limits)
+
+
+class AsyncBalancer:
+    """Forwards HTTP/1.1 requests on one address to a set of endpoints that may change at any time.
+
+    A request is held whole before it is sent and its answer is held whole before it is given back, so that a
+    replica that dies in the middle costs the client nothing: the request goes to another one. That is done
+    when nothing had been sent, or when the request may run twice: by its method, or because it asks a model
+    (predict, classify and regress change nothing).
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        endpoints: Iterable[str] = (),
+        policy: str | Policy = "round-robin",
+        health_path: str | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.policy = make_policy(policy)
+        self.health_path = health_path
+        self._endpoints: dict[str, Endpoint] = {}
+        self._draining: dict[str, Endpoint] = {}
+        self._server = HttpServer(self._handle, host, port, limits=self.settings.limits)
+        self._health: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self.requests = self.errors = self.retries = 0
+        self.set_endpoints(endpoints)
+
+    @property
+    def host(self) -> str:
+        return self._server.host
+
+    @property
+    def port(self) -> int:
+        return self._server.port
+
+    async def start(self) -> None:
+        """Bind and listen; ServingError TIP510 when that cannot be done."""
+        await self._server.start()
+        self._health = asyncio.get_running_loop().create_task(self._watch())
+
+    async def stop(self, drain_seconds: float = 10.0) -> bool:
+        """Drain and close. True when no request had to be cut off."""
+        clean = await self._server.stop(drain_seconds)
+        if self._health is not None:
+            self._health.cancel()
+            await asyncio.gather(self._health, return_exceptions=True)
+        for endpoint in (*self._endpoints.values(), *self._draining.values()):
+            endpoint.pool.close_idle()
+        return clean
+
+    def set_endpoints(self, addresses: Iterable[str]) -> None:
+        """Use exactly these from the next request on. Those that left drain."""
+        wanted = list(dict.fromkeys(addresses))
+        fresh = {}
+        for address in wanted:
+            endpoint = self._endpoints.get(address) or self._draining.pop(address, None) or Endpoint(address)
+            if endpoint.draining:
+                endpoint.revive()
+            fresh[address] = endpoint
+        for address, endpoint in self._endpoints.items():
+            if address not in fresh:
+                endpoint.retire()
+                self._draining[address] = endpoint
+        self._endpoints = fresh
+        self._forget()
+        self._changed.set()
+
+    def draining(self) -> int:
+        """How many requests still run on endpoints that left."""
+        self._forget()
+        return sum(endpoint.active for endpoint in self._draining.values())
+
+    def _forget(self) -> None:
+        for address in [a for a, endpoint in self._draining.items() if not endpoint.active]:
+            del self._draining[address]
+
+    def stats(self) -> dict[str, Any]:
+        now = asyncio.get_running_loop().time()
+        return {
+            "requests": self.requests,
+            "errors": self.errors,
+            "retries": self.retries,
+            "connections": self._server.connections,
+            "endpoints": [
+                {
+                    "address": endpoint.address,
+                    "state": endpoint.state(now).value,
+                    "active": endpoint.active,
+                    "requests": endpoint.requests,
+                    "failures": endpoint.failures,
+                }
+                for endpoint in (*self._endpoints.values(), *self._draining.values())
+            ],
+        }
+
+    # ---- requests
+    def _pick(self, tried: set[Endpoint], now: float) -> Endpoint | None:
+        pool = [e for e in self._endpoints.values() if e not in tried]
+        healthy = [e for e in pool if e.state(now) is State.HEALTHY]
+        # all of them look bad: better to try one than to be sure to fail
+        candidates = healthy or pool
+        if not candidates:
+            return None
+        return candidates[self.policy.choose(candidates)]
+
+    async def _handle(self, request: Request) -> Response:
+        self.requests += 1
+        response = await self._forward(request)
+        if response.status >= 500:
+            self.errors += 1
+        return response
+
+    async def _forward(self, request: Request) -> Response:
+        loop = asyncio.get_running_loop()
+        may_repeat = request.method in _SAFE_METHODS or request.path.lower().endswith(_SAFE_CALLS)
+        head_only = request.method == "HEAD"
+        data = _encode(request)
+        tried: set[Endpoint] = set()
+        reason = ""
+        again: Endpoint | None = None  # the same endpoint once more, on a fresh connection
+        for attempt in range(self.settings.attempts + 1):
+            endpoint, fresh = again or self._pick(tried, loop.time()), again is not None
+            again = None
+            if endpoint is None:
+                break
+            self.retries += attempt > 0
+            try:
+                response = await endpoint.exchange(
+                    data, timeout=self.settings.timeout, head_only=head_only, fresh=fresh
+                )
+            except ConnectError as error:
+                endpoint.failed(loop.time(), fatal=True)
+                reason = f"{endpoint.address}: {error.reason}"
+                tried.add(endpoint)
+            except ExchangeError as error:
+                reason = f"{endpoint.address}: {error.reason}"
+                if error.timeout:
+                    endpoint.failed(loop.time())
+                    return error_response(504, f"No answer in time from {reason}")
+                if error.reused and not error.answered and may_repeat:
+                    again = endpoint  # most likely an idle connection that was closed meanwhile
+                    continue
+                endpoint.failed(loop.time())
+                tried.add(endpoint)
+                if not may_repeat:
+                    return error_response(502, f"The replica broke off: {reason}")
+            else:
+                if response.status in (500, 502, 503):
+                    endpoint.failed(loop.time())
+                else:
+                    endpoint.succeeded()
+                return response
+        if not self._endpoints:
+            return error_response(503, f"No endpoint available for {self.host}:{self.port}")
+        return error_response(503, f"No endpoint answered for {self.host}:{self.port}; last: {reason}")
+
+    # ---- health
+    async def _watch(self) -> None:
+        """Active checks. An endpoint that has just answered a request needs none."""
+        loop = asyncio.get_running_loop()
+        seen: dict[str, int] = {}
+        while True:
+            if not self._endpoints:  # nothing to watch: sleep until there is
+                self._changed.clear()
+                await self._changed.wait()
+            await asyncio.sleep(self.settings.health_interval)
+            due = []
+            for endpoint in list(self._endpoints.values()):
+                endpoint.pool.prune(loop.time())
+                quiet = endpoint.answers == seen.get(endpoint.address, 0)
+                seen[endpoint.address] = endpoint.answers
+                if quiet or endpoint.state(loop.time()) is not State.HEALTHY:
+                    due.append(endpoint)
+            results = await asyncio.gather(
+                *(e.check(self.health_path, self.settings.health_timeout) for e in due)
+            )
+            for endpoint, ok in zip(due, results, strict=True):
+                endpoint.checked(ok)
+
+
+def _encode(request: Request) -> bytes:
+    """The request as it is sent to a replica."""
+    drop = _DROP
+    connection = request.header(b"connection")
+    if connection is not None:
+        drop = drop | {token.strip().lower() for token in connection.split(b",")}
+    parts = [f"{request.method} {request.target} HTTP/1.1\r\n".encode("latin-1")]
+    forwarded = request.peer.encode()
+    for name, value in request.headers:
+        if name == b"x-forwarded-for":
+            forwarded = value + b", " + forwarded
+        elif name not in drop:
+            parts.append(b"%s: %s\r\n" % (name, value))
+    if forwarded:
+        parts.append(b"x-forwarded-for: %s\r\n" % forwarded)
+    if request.body or request.method in ("POST", "PUT", "PATCH"):
+        parts.append(b"content-length: %d\r\n" % len(request.body))
+    parts.append(b"\r\n")
+    parts.append(request.body)
+    return b"".join(parts)
