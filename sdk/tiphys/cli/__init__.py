@@ -30,7 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tiphys {__version__}")
     parser.add_argument(
-        "--traceback", action="store_true", help="show the Python traceback of an error (or TIPHYS_TRACEBACK=1)"
+        "--traceback",
+        action="store_true",
+        help="show the Python traceback of an error (or TIPHYS_TRACEBACK=1)",
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in _COMMANDS:

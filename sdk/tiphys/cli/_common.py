@@ -32,10 +32,10 @@ def parameters_of(options: argparse.Namespace) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise RefusedError(
-                "TIP201", f"-p {text!r} is not NAME=VALUE", fix="write for example: -p epochs=3"
+                "TIP220", f"-p {text!r} is not NAME=VALUE", fix="write for example: -p epochs=3"
             )
         if name in values:
-            raise RefusedError("TIP202", f"parameter {name!r} is given twice", fix="give it once")
+            raise RefusedError("TIP221", f"parameter {name!r} is given twice", fix="give it once")
         values[name] = value
     return values
 
@@ -92,5 +92,6 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )

@@ -24,7 +24,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument("pipeline", metavar="PIPELINE", help="path.py, or module:object")
     parser.add_argument("-o", "--output", metavar="FILE", help="write here instead of standard output")
     parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 when FILE differs from what would be written"
+        "--check",
+        action="store_true",
+        help="write nothing; exit 1 when FILE differs from what would be written",
     )
     add_parameters(parser)
     parser.set_defaults(handler=handle)

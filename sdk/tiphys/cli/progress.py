@@ -1,0 +1,225 @@
+"""A run as it goes on: a live table on a terminal, one line for each change elsewhere. Written to stderr."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from tiphys.cli._common import Style, seconds
+from tiphys.engine.observe import (
+    CacheChecked,
+    LogLine,
+    NodeChanged,
+    Notice,
+    Observation,
+    ReplicaChanged,
+    RunFinished,
+    RunStarted,
+)
+
+__all__ = ["LineProgress", "TableProgress", "label", "leaf"]
+
+_LEAVES = {"Pod", "HTTP", "Suspend", "Skipped", "Plugin"}
+_SYMBOLS = {
+    "Pending": "◷",
+    "Running": "●",
+    "Succeeded": "✔",
+    "Skipped": "○",
+    "Omitted": "○",
+    "Failed": "✖",
+    "Error": "⚠",
+}
+
+
+def leaf(node: Mapping[str, Any]) -> bool:
+    """Whether the node does work itself (not a steps, DAG or retry node)."""
+    return node.get("type") in _LEAVES
+
+
+def label(node: Mapping[str, Any], workflow: str) -> str:
+    """The node's name without the workflow's: ``cnn.train``."""
+    return str(node.get("name", "")).removeprefix(workflow).lstrip(".") or workflow
+
+
+def state(node: Mapping[str, Any]) -> str:
+    """The phase in a word; ``hit`` for a step taken from the cache."""
+    if (node.get("memoizationStatus") or {}).get("hit"):
+        return "hit"
+    return str(node.get("phase", ""))
+
+
+class LineProgress:
+    """One line for each thing that happens: for logs and pipes."""
+
+    def __init__(self, stream: TextIO | None = None, *, logs: bool = False) -> None:
+        self.stream = stream or sys.stderr
+        self.style = Style(self.stream)
+        self.logs = logs
+        self.workflow = ""
+        self.begin = time.time()
+        self._lock = threading.Lock()
+
+    def __call__(self, seen: Observation) -> None:
+        text = self.describe(seen)
+        if text:
+            with self._lock:
+                self.stream.write(f"{self.style.dim(_clock(seen.at - self.begin))}  {text}\n")
+                self.stream.flush()
+
+    def describe(self, seen: Observation) -> str:
+        """The line for an observation, empty when it is not worth one."""
+        style = self.style
+        if isinstance(seen, RunStarted):
+            self.workflow, self.begin = seen.name, seen.at
+            return f"{style.bold(seen.name)} {'continues' if seen.resumed else 'starts'}"
+        if isinstance(seen, NodeChanged) and leaf(seen.node):
+            return self._node(seen)
+        if isinstance(seen, CacheChecked) and seen.why:
+            return style.yellow(f"cache {seen.cache}: not used: {seen.why}")
+        if isinstance(seen, ReplicaChanged) and seen.state != "succeeded":
+            tail = f": {seen.message}" if seen.message else ""
+            return style.dim(f"{seen.kind} {seen.name} {seen.replica} {seen.state}{tail}")
+        if isinstance(seen, LogLine) and self.logs:
+            return f"{style.cyan(seen.source.removeprefix(self.workflow).lstrip('.-'))} | {seen.text}"
+        if isinstance(seen, Notice):
+            return style.yellow(seen.text)
+        return ""
+
+    def _node(self, seen: NodeChanged) -> str:
+        node, style = seen.node, self.style
+        name = label(node, self.workflow).ljust(28)
+        message = str(node.get("message") or "")
+        if seen.change == "started":
+            return f"{name} started"
+        if seen.change == "waiting":
+            return f"{name} {style.yellow('waits')}    {message}"
+        if seen.change == "hit":
+            return f"{name} {style.cyan('hit')}"
+        if seen.change == "finished":
+            phase = state(node)
+            colour = style.red if phase in ("Failed", "Error") else style.green
+            return f"{name} {colour(phase.lower())}  {message}".rstrip()
+        return ""
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class TableProgress:
+    """A table that is redrawn in place, with what is running, waiting and done."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.stream = stream or sys.stderr
+        self.console = Console(file=self.stream, highlight=False)
+        self.workflow = ""
+        self.begin = time.time()
+        self.nodes: dict[str, dict[str, Any]] = {}
+        self.last: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self.live = Live(
+            get_renderable=self._render, console=self.console, refresh_per_second=4, transient=True
+        )
+        self.live.start()
+
+    def __call__(self, seen: Observation) -> None:
+        with self._lock:
+            if isinstance(seen, RunStarted):
+                self.workflow, self.begin = seen.name, seen.at
+            elif isinstance(seen, NodeChanged) and leaf(seen.node):
+                self.nodes[str(seen.node["id"])] = dict(seen.node)
+            elif isinstance(seen, LogLine) and seen.text.strip():
+                self.last[seen.source] = seen.text.strip()
+        if isinstance(seen, Notice):
+            self.live.console.print(f"[yellow]{_plain(seen.text)}[/]")
+        elif isinstance(seen, CacheChecked) and seen.why:
+            self.live.console.print(f"[yellow]cache {seen.cache}: not used: {_plain(seen.why)}[/]")
+        elif isinstance(seen, ReplicaChanged) and seen.state in ("restarted", "failed"):
+            text = f"{seen.kind} {seen.name} {seen.replica} {seen.state} {seen.message}"
+            self.live.console.print(f"[yellow]{_plain(text)}[/]")
+        elif isinstance(seen, RunFinished):
+            self.close()
+
+    def close(self) -> None:
+        self.live.stop()
+
+    def _render(self) -> Any:
+        from rich.table import Table
+
+        view = Table(box=None, padding=(0, 1), show_header=False, expand=False)
+        view.add_column(no_wrap=True)
+        view.add_column(no_wrap=True)
+        view.add_column(justify="right", no_wrap=True)
+        view.add_column(overflow="ellipsis", no_wrap=True, style="dim")
+        now = time.time()
+        with self._lock:
+            nodes = [node for node in self.nodes.values() if state(node) not in ("Skipped", "Omitted")]
+            room = max(5, self.console.height - 3)
+            for node in _most_interesting(nodes, room):
+                phase = state(node)
+                colour = _COLOURS.get(phase, "white")
+                view.add_row(
+                    f"[{colour}]{_SYMBOLS.get(str(node.get('phase')), '·')}[/]",
+                    _plain(label(node, self.workflow)),
+                    seconds(_elapsed(node, now)) if phase != "hit" else "hit",
+                    _plain(self._remark(node)),
+                )
+        title = f"[bold]{_plain(self.workflow)}[/]  {_clock(now - self.begin)}"
+        outer = Table(box=None, padding=0, show_header=False)
+        outer.add_row(title)
+        outer.add_row(view)
+        return outer
+
+    def _remark(self, node: Mapping[str, Any]) -> str:
+        if node.get("message"):
+            return str(node["message"])
+        if node.get("phase") != "Running":
+            return ""
+        name = label(node, self.workflow)
+        short = name.split(".")[-2 if name.endswith(".train") else -1] if "." in name else name
+        for source, text in reversed(self.last.items()):
+            if source == name or source.startswith((f"{self.workflow}-{short}", name)):
+                return text
+        return ""
+
+
+_COLOURS = {
+    "Pending": "yellow",
+    "Running": "cyan",
+    "Succeeded": "green",
+    "hit": "blue",
+    "Failed": "red",
+    "Error": "red",
+}
+
+
+def _most_interesting(nodes: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+    """All nodes when they fit; otherwise what runs, waits or failed, then the newest of the rest."""
+    if len(nodes) <= room:
+        return nodes
+    active = [node for node in nodes if node.get("phase") in ("Running", "Pending", "Failed", "Error")]
+    rest = [node for node in nodes if node.get("phase") not in ("Running", "Pending", "Failed", "Error")]
+    left = room - len(active[:room])
+    return rest[len(rest) - left :] + active[:room]
+
+
+def _elapsed(node: Mapping[str, Any], now: float) -> float:
+    from tiphys.cli.summary import moment
+
+    start = moment(node.get("startedAt"))
+    return max(0.0, (moment(node.get("finishedAt")) or now) - start) if start else 0.0
+
+
+def _clock(value: float) -> str:
+    whole = max(0, int(value))
+    return f"{whole // 60:3d}:{whole % 60:02d}"
+
+
+def _plain(text: str) -> str:
+    """Without control characters and rich markup."""
+    return "".join(char if char.isprintable() else " " for char in text).replace("[", "\\[")

@@ -1,0 +1,144 @@
+"""``tiphys run``: execute Argo YAML on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from tiphys.cli._common import Style, add_parameters, parameters_of, print_json
+from tiphys.errors import RefusedError
+
+__all__ = ["register"]
+
+
+def register(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "run",
+        help="run a pipeline or Argo YAML on this machine",
+        description="Run a pipeline or any Argo workflow on this machine, with no cluster. A pipeline is "
+        "compiled first: what runs is the YAML. Exit code: 0 Succeeded, 1 Failed or Error, 2 refused.",
+        epilog="example: tiphys run pipelines/fashion_mnist.py -p epochs=3 -p serve=early",
+    )
+    parser.add_argument("workflow", metavar="FILE|PIPELINE", help="workflow.yaml, path.py or module:object")
+    add_parameters(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print the final Workflow object and nothing else"
+    )
+    parser.add_argument(
+        "--store", default=".tiphys", metavar="DIR", help="records, caches and volumes (%(default)s)"
+    )
+    parser.add_argument("--runner", choices=("process", "sandbox", "docker"), default="process")
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="GLOB=host",
+        help="run images that match GLOB with this machine's programs; repeat for several",
+    )
+    parser.add_argument(
+        "--with",
+        dest="context",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="more YAML: ConfigMaps, Secrets, WorkflowTemplates that the workflow refers to",
+    )
+    parser.add_argument("--name", default="", help="the workflow's name (default: made from generateName)")
+    parser.add_argument("--resume", metavar="NAME", help="go on with a run that was interrupted or killed")
+    parser.add_argument("--keep-serving", action="store_true", help="leave model services running at the end")
+    parser.add_argument("--logs", action="store_true", help="show what the steps write")
+    parser.add_argument("--now", action="store_true", help="run a CronWorkflow once, at once")
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace) -> int:
+    from tiphys import parameters as checks
+    from tiphys.cli._load import load_workflow
+    from tiphys.engine import RunOptions, run
+
+    loaded = load_workflow(options.workflow, parameters_of(options), options.context)
+    checks.check(loaded.workflow, loaded.parameters)
+    progress = _progress(options)
+    durations: dict[str, float] = {}
+    settings = RunOptions(
+        store=options.store,
+        runner=options.runner,
+        images=_images(options.image),
+        name=options.name,
+        project=loaded.project or "",
+        observer=_Watch(progress, durations),
+        follow_logs=options.logs or sys.stderr.isatty(),
+        keep_serving=options.keep_serving,
+    )
+    try:
+        result = run(loaded.workflow, parameters=loaded.parameters, options=settings, context=loaded.context)
+    finally:
+        progress.close()
+    if options.json:
+        print_json(result.workflow)
+    else:
+        _report(result, durations)
+    return result.exit_code
+
+
+def _report(result: Any, durations: dict[str, float]) -> None:
+    from tiphys.cli.summary import failures, summary
+
+    style = Style(sys.stdout)
+    sys.stdout.write(summary(result.workflow, durations, style) + "\n")
+    if not result.succeeded:
+        text = failures(result.workflow, result.folder, Style(sys.stderr))
+        sys.stderr.write(f"\n{text}\n\nlogs: {_relative(result.folder / 'logs')}\n")
+    for service in result.services:
+        sys.stdout.write(f"still serving {service.get('name')}: {service.get('url')}\n")
+
+
+def _relative(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def _progress(options: argparse.Namespace) -> Any:
+    from tiphys.cli.progress import LineProgress, TableProgress
+
+    if Style(sys.stderr).terminal and not options.logs:
+        return TableProgress()
+    return LineProgress(logs=options.logs)
+
+
+def _images(items: list[str]) -> dict[str, str]:
+    images = {}
+    for item in items:
+        pattern, equals, target = item.rpartition("=")
+        if not equals or not pattern or not target:
+            raise RefusedError(
+                "TIP223",
+                f"--image {item!r} is not GLOB=host",
+                fix="write for example: --image 'alpine*=host'",
+            )
+        images[pattern] = target
+    return images
+
+
+class _Watch:
+    """Passes observations on and measures each node more finely than Argo's whole seconds."""
+
+    def __init__(self, progress: Any, durations: dict[str, float]) -> None:
+        self.progress = progress
+        self.durations = durations
+        self._started: dict[str, float] = {}
+
+    def __call__(self, seen: Any) -> None:
+        from tiphys.engine.observe import NodeChanged
+
+        if isinstance(seen, NodeChanged):
+            node_id = str(seen.node.get("id", ""))
+            if seen.change == "started":
+                self._started.setdefault(node_id, seen.at)
+            elif seen.change == "finished" and node_id in self._started:
+                self.durations[node_id] = seen.at - self._started[node_id]
+        self.progress(seen)

@@ -1,0 +1,92 @@
+"""What is printed when a run has ended: each step with its time, what failed and why, and the outputs."""
+
+from __future__ import annotations
+
+import calendar
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tiphys.cli._common import Style, seconds, table
+from tiphys.cli.progress import label, leaf, state
+
+__all__ = ["failures", "moment", "summary"]
+
+
+def moment(text: object) -> float:
+    """Seconds since the epoch of an RFC 3339 time in UTC, 0 when there is none."""
+    if not text:
+        return 0.0
+    head, _, fraction = str(text).rstrip("Z").partition(".")
+    try:
+        whole = calendar.timegm(time.strptime(head, "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return 0.0
+    return whole + (float(f"0.{fraction}") if fraction.isdigit() else 0.0)
+
+
+def summary(workflow: Mapping[str, Any], durations: Mapping[str, float], style: Style) -> str:
+    """The steps as a table, then the workflow's own outputs. ``durations``: seconds by node id."""
+    name = workflow["metadata"]["name"]
+    status = workflow.get("status") or {}
+    nodes = [node for node in (status.get("nodes") or {}).values() if leaf(node)]
+    shown = [
+        node for node in nodes if node.get("type") != "Skipped" or node.get("phase") in ("Failed", "Error")
+    ]
+    shown.sort(key=lambda node: (moment(node.get("startedAt")), node["name"]))
+    if len(shown) > 60:
+        shown = [node for node in shown if node.get("phase") != "Succeeded"][:40] + shown[-20:]
+    rows = [
+        (
+            label(node, name),
+            "hit" if state(node) == "hit" else "run" if node.get("phase") == "Succeeded" else state(node),
+            "" if state(node) == "hit" else seconds(durations.get(node["id"], _span(node))),
+        )
+        for node in shown
+    ]
+    phase = str(status.get("phase") or "Unknown")
+    colour = style.green if phase == "Succeeded" else style.red
+    parts = [table(("STEP", "RESULT", "TIME"), rows)] if rows else []
+    hits = sum(1 for node in nodes if state(node) == "hit")
+    total = seconds(max(0.0, moment(status.get("finishedAt")) - moment(status.get("startedAt"))))
+    parts.append(f"{style.bold(name)} {colour(phase)} in {total}, {len(nodes)} steps, {hits} from the cache")
+    for parameter in (status.get("outputs") or {}).get("parameters") or []:
+        value = str(parameter.get("value", ""))
+        parts.append(value if "\n" in value else f"{parameter['name']}: {value}")
+    return "\n\n".join(parts)
+
+
+def failures(workflow: Mapping[str, Any], folder: Path, style: Style, *, lines: int = 15) -> str:
+    """Each failed step with its message and the end of its log."""
+    name = workflow["metadata"]["name"]
+    status = workflow.get("status") or {}
+    parts = []
+    failed = [
+        node
+        for node in (status.get("nodes") or {}).values()
+        if leaf(node) and node.get("phase") in ("Failed", "Error")
+    ]
+    for node in failed[:5]:
+        head = f"{style.red('✖')} {style.bold(label(node, name))}: {node.get('message') or node.get('phase')}"
+        tail = _tail(folder / "logs", node, lines)
+        parts.append(head + (f"\n{tail}" if tail else ""))
+    if len(failed) > 5:
+        parts.append(f"and {len(failed) - 5} more")
+    if not failed and status.get("message"):
+        parts.append(f"{style.red('✖')} {status['message']}")
+    return "\n\n".join(parts)
+
+
+def _tail(logs: Path, node: Mapping[str, Any], lines: int) -> str:
+    """The last lines of the logs of a node."""
+    found = []
+    for path in sorted(logs.glob(f"{node['id']}*.log")):
+        text = path.read_bytes()[-20000:].decode("utf-8", "replace").splitlines()
+        found.extend(f"    {line}" for line in text[-lines:])
+    return "\n".join(found)
+
+
+def _span(node: Mapping[str, Any]) -> float:
+    start = moment(node.get("startedAt"))
+    return max(0.0, moment(node.get("finishedAt")) - start) if start else 0.0

@@ -1,0 +1,123 @@
+"""Checking run-time parameters before anything starts.
+
+A pipeline's parameters carry their types and ranges in the annotation ``tiphys.dev/parameters``: a JSON
+object of parameter name to a small JSON Schema (``type``, ``enum``, ``minimum``, ``maximum``,
+``exclusiveMinimum``, ``exclusiveMaximum``, ``pattern``). Argo's own ``enum`` of a parameter counts too (Argo
+checks it at submission only).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tiphys.errors import RefusedError, did_you_mean
+
+__all__ = ["ANNOTATION", "check"]
+
+ANNOTATION = "tiphys.dev/parameters"
+
+
+def check(workflow: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+    """Check ``parameters`` (given for this run) and the defaults in ``workflow``. Raises RefusedError.
+
+    TIP230: the workflow has no such parameter; TIP231: a value is of another type or out of range; TIP232: a
+    parameter has no value.
+    """
+    spec = workflow.get("spec") or {}
+    declared = {item["name"]: item for item in (spec.get("arguments") or {}).get("parameters") or []}
+    open_ended = "workflowTemplateRef" in spec  # the template may declare more
+    for name in parameters:
+        if name not in declared and not open_ended:
+            raise RefusedError(
+                "TIP230",
+                f"the workflow has no parameter {name!r}." + did_you_mean(name, declared),
+                cause="its parameters: " + (", ".join(sorted(declared)) or "none"),
+                fix="use one of these names",
+            )
+    schemas = _schemas(workflow)
+    for name, item in declared.items():
+        given = name in parameters
+        value = parameters[name] if given else item.get("value", item.get("default"))
+        if value is None:
+            if not item.get("valueFrom"):
+                raise RefusedError(
+                    "TIP232", f"parameter {name!r} has no value", fix=f"give it: -p {name}=VALUE"
+                )
+            continue
+        schema = dict(schemas.get(name) or {})
+        if item.get("enum"):
+            schema.setdefault("enum", item["enum"])
+        problem = _problem(str(value), schema)
+        if problem:
+            raise RefusedError(
+                "TIP231",
+                f"parameter {name}={_short(str(value))} is refused: it must be {problem}",
+                cause=str(item.get("description") or ""),
+                fix=f"give another value: -p {name}=…"
+                if given
+                else f"change its default, or give -p {name}=…",
+            )
+
+
+def _schemas(workflow: Mapping[str, Any]) -> dict[str, Any]:
+    text = ((workflow.get("metadata") or {}).get("annotations") or {}).get(ANNOTATION)
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}  # somebody else's annotation; Argo ignores it too
+    return value if isinstance(value, dict) else {}
+
+
+def _problem(text: str, schema: Mapping[str, Any]) -> str:
+    """What ``text`` should have been, or an empty string."""
+    kind = schema.get("type")
+    number: float | None = None
+    if kind == "integer":
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+            return "a whole number" + _range(schema)
+        number = int(text)
+    elif kind == "number":
+        try:
+            number = float(text)
+        except ValueError:
+            return "a number" + _range(schema)
+        if not math.isfinite(number):
+            return "a finite number" + _range(schema)
+    elif kind == "boolean" and text not in ("true", "false"):
+        return "true or false"
+    choices = [str(choice) for choice in schema.get("enum") or ()]
+    if choices and text not in choices:
+        return "one of " + ", ".join(choices) + "." + did_you_mean(text, choices)
+    if number is not None and not (
+        schema.get("minimum", -math.inf) <= number <= schema.get("maximum", math.inf)
+        and schema.get("exclusiveMinimum", -math.inf) < number < schema.get("exclusiveMaximum", math.inf)
+    ):
+        return ("a whole number" if kind == "integer" else "a number") + _range(schema)
+    pattern = schema.get("pattern")
+    if pattern and not re.search(pattern, text):
+        return f"text that matches {pattern}"
+    return ""
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    parts = [
+        f"{words} {schema[key]}"
+        for key, words in (
+            ("minimum", "at least"),
+            ("exclusiveMinimum", "more than"),
+            ("maximum", "at most"),
+            ("exclusiveMaximum", "less than"),
+        )
+        if schema.get(key) is not None
+    ]
+    return (", " + " and ".join(parts)) if parts else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 and text.isprintable() else repr(text[:60])
