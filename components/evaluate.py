@@ -1,0 +1,136 @@
+"""Evaluation: the exported model, through its serving signature, on the validation and the test images."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.catalog import CLASSES
+from components.dataset import Dataset, Split
+from components.publish import published
+from components.report import Report
+from tiphys.errors import ComponentError
+from tiphys.reference import Reference, resolve, verify
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Evaluation", "evaluate"]
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """``accuracy`` is the report's validation accuracy."""
+
+    report: Report
+    accuracy: float
+
+
+def evaluate(name: str, model: Reference, dataset: Reference) -> Evaluation:
+    """Measure ``model`` as it will be served: raw bytes in, probabilities out.
+
+    The validation accuracy is there to choose by, the test accuracy to report. Raises ComponentError: TIP708 the data
+    set is damaged, TIP713 TensorFlow is missing, TIP720 the model is missing, altered or has another signature.
+    """
+    sealed = _sealed(model)
+    data = Dataset.open(dataset, content=True)
+    answer = _load(sealed)
+    validation = _confusion(data, "validation", answer, sealed)
+    test = _confusion(data, "test", answer, sealed)
+    totals = test.sum(axis=1)
+    report = Report(
+        name=name,
+        uri=sealed.uri,
+        digest=sealed.digest,
+        validation_accuracy=_accuracy(validation),
+        test_accuracy=_accuracy(test),
+        seconds=_seconds(resolve(sealed.uri)),
+        synthetic=data.synthetic,
+        class_accuracy={
+            label: round(int(test[index, index]) / int(totals[index]), 4)
+            for index, label in enumerate(CLASSES)
+            if totals[index]
+        },
+        confusion=test.tolist(),
+    )
+    return Evaluation(report, report.validation_accuracy)
+
+
+def _sealed(model: Reference) -> Reference:
+    if model.digest:
+        problem = verify(model)
+        found: Reference | None = model
+    else:
+        problem = verify(Reference(model.uri))
+        found = published(model.uri)
+    if problem or found is None:
+        raise _unusable(model, problem or "its manifest is missing", "train it again: remove its folder and run again")
+    return found
+
+
+def _load(model: Reference) -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    try:
+        tf: Any = importlib.import_module("tensorflow")
+    except ImportError as error:
+        raise ComponentError(
+            "TIP713",
+            "evaluation needs TensorFlow, which is not installed",
+            cause=str(error),
+            fix="pip install 'tiphys[train]'",
+        ) from error
+    try:
+        loaded = tf.saved_model.load(str(resolve(model.uri) / "1"))
+        signature = loaded.signatures["serving_default"]
+        inputs = signature.structured_input_signature[1]
+        if set(inputs) != {"images"} or inputs["images"].dtype != tf.uint8:
+            raise ValueError(f"its signature takes {sorted(inputs)}, expected images as uint8")
+        if set(signature.structured_outputs) != {"probabilities"}:
+            raise ValueError(f"its signature gives {sorted(signature.structured_outputs)}, expected probabilities")
+    except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
+        raise _unusable(model, f"{type(error).__name__}: {error}", "export it with the signature of components.export") from error
+
+    def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        _keep_alive = loaded
+        result: NDArray[np.float32] = signature(images=tf.constant(images))["probabilities"].numpy()
+        return result
+
+    return answer
+
+
+def _confusion(data: Dataset, split: Split, answer: Any, model: Reference) -> NDArray[np.int64]:
+    """Counts, rows: the truth, columns: the most probable class."""
+    import numpy as np
+
+    classes = len(CLASSES)
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    for images, labels in data.batches(split, _BATCH):
+        probabilities = answer(images)
+        if probabilities.shape != (len(images), classes) or not np.isfinite(probabilities).all():
+            raise _unusable(model, "its answer is not ten finite numbers for each image", "train it again")
+        np.add.at(counts, (labels.astype(np.int64), probabilities.argmax(axis=1)), 1)
+    return counts
+
+
+def _accuracy(confusion: NDArray[np.int64]) -> float:
+    return round(int(confusion.trace()) / max(1, int(confusion.sum())), 6)
+
+
+def _seconds(folder: Path) -> float:
+    try:
+        lines = (folder / "metrics.jsonl").read_text().splitlines()
+        return round(sum(float(json.loads(line)["seconds"]) for line in lines), 1)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
+
+
+def _unusable(model: Reference, cause: str, fix: str) -> ComponentError:
+    return ComponentError("TIP720", f"the model {model.uri} cannot be used", where=model.uri, cause=cause, fix=fix)

@@ -1,0 +1,131 @@
+"""One worker of a training: ``python -m components.train`` in a TFJob, or alone.
+
+The settings come from the environment, as for every step (``TIPHYS_INPUT_MODEL`` and so on); the gang comes from
+``TF_CONFIG``. Exit codes are those of the TFJob's restart policy ``ExitCode``: 0 the model is there, 1 the input or
+the training is at fault (restarting will not help), 128 and more: start this worker again (138 a peer is gone, 143
+SIGTERM).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from dataclasses import dataclass
+
+from components.models import check_model
+from tiphys.errors import ComponentError, TiphysError
+from tiphys.reference import Reference
+
+__all__ = ["Settings", "main", "settings_from_env", "train"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one training is made of. ``output`` and ``work`` are ``pvc://`` or ``file://`` URIs."""
+
+    dataset: Reference
+    model: str
+    output: str
+    work: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Raise ComponentError TIP710 or TIP711 for what cannot be trained."""
+        check_model(self.model)
+        for name, value, least, most in (
+            ("epochs", self.epochs, 1, 10_000),
+            ("batch-size", self.batch_size, 1, 1 << 20),
+            ("seed", self.seed, 0, 2**31 - 1),
+        ):
+            if not least <= value <= most:
+                raise ComponentError("TIP711", f"{name} is {value}", fix=f"give a number from {least} to {most}")
+        if not (math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 10):
+            raise ComponentError(
+                "TIP711", f"learning-rate is {self.learning_rate}", fix="give a number above 0, at most 10"
+            )
+
+
+def train(
+    dataset: Reference,
+    model: str,
+    output: str,
+    work: str,
+    epochs: int = 10,
+    batch_size: int = 256,
+    learning_rate: float = 0.003,
+    seed: int = 7,
+) -> None:
+    """Train ``model`` (cnn, dropout or batch-norm) on ``dataset`` and export it to ``output``.
+
+    ``batch_size`` is global: each worker takes its share. ``learning_rate`` is the peak of a one-cycle schedule.
+    Backups go to ``work``; a training that finds one resumes from it. When a sound model is at ``output`` already,
+    nothing is done. All workers return when the model is there.
+
+    Raises ComponentError: TIP708 the data set is damaged, TIP710 unknown model type, TIP711 a bad hyperparameter,
+    TIP712 a bad TF_CONFIG, TIP713 TensorFlow is missing, TIP714 the training diverged, TIP707 no space, and
+    PeerLostError (TIP715) when another worker is gone.
+    """
+    from components.worker import run
+
+    run(Settings(dataset, model, output, work, epochs, batch_size, learning_rate, seed))
+
+
+def settings_from_env() -> Settings:
+    """The settings from ``TIPHYS_INPUT_*``. Raises ComponentError TIP711 when one is missing or not a number."""
+
+    def text(name: str, default: str = "") -> str:
+        value = os.environ.get("TIPHYS_INPUT_" + name, default)
+        if not value:
+            raise ComponentError(
+                "TIP711", f"the setting {name.lower().replace('_', '-')} is missing", fix=f"set TIPHYS_INPUT_{name}"
+            )
+        return value
+
+    def number(name: str, default: str) -> float:
+        value = text(name, default)
+        try:
+            return float(value)
+        except ValueError:
+            wanted = name.lower().replace("_", "-")
+            raise ComponentError("TIP711", f"{wanted} is {value!r}", fix="give a number") from None
+
+    def whole(name: str, default: str) -> int:
+        value = number(name, default)
+        if value != int(value):
+            raise ComponentError("TIP711", f"{name.lower().replace('_', '-')} is {value}", fix="give a whole number")
+        return int(value)
+
+    return Settings(
+        dataset=Reference.parse(text("DATASET")),
+        model=text("MODEL"),
+        output=text("OUTPUT"),
+        work=text("WORK"),
+        epochs=whole("EPOCHS", "10"),
+        batch_size=whole("BATCH_SIZE", "256"),
+        learning_rate=number("LEARNING_RATE", "0.003"),
+        seed=whole("SEED", "7"),
+    )
+
+
+def main() -> int:
+    """Run as a worker; return the exit code."""
+    from components.worker import run
+
+    try:
+        run(settings_from_env(), as_worker=True)
+    except TiphysError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # TensorFlow's servers and threads do not all end by themselves: nothing is left to be done here.
+    os._exit(code)

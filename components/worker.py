@@ -1,0 +1,301 @@
+"""The body of one training worker: TensorFlow, the strategy, the fit that resumes, the export by the chief.
+
+How a gang survives the death of any worker at any time:
+
+* every epoch the gang backs up together; all restore from the chief's backup, so they agree on where to go on;
+* who loses a peer ends with 138 and is started again; the gang then forms anew;
+* the chief's backup is removed only after the model is sealed, and no worker ends well before that: a job whose
+  workers all ended well has a sound model, and a worker that is restarted always finds its peers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from components.cluster import Gang, PeerLostError, available_cores, read_tf_config, wait_for_names
+from components.dataset import Dataset
+from components.export import export
+from components.models import build
+from components.publish import publish, published, writing
+from components.stream import steps_per_epoch, training_stream
+from components.train import Settings
+from components.watchdog import Watchdog
+from tiphys.errors import ComponentError
+from tiphys.reference import resolve
+
+__all__ = ["METRICS", "PEER_SECONDS", "run"]
+
+METRICS = "metrics.jsonl"
+# How long to wait for all workers to be there, for one collective operation, and for the chief's export.
+PEER_SECONDS = 300.0
+COLLECTIVE_SECONDS = 60.0
+EXPORT_SECONDS = 180.0
+
+LABEL_SMOOTHING = 0.05
+WARM_UP = 0.25
+
+
+def run(settings: Settings, *, as_worker: bool = False) -> None:
+    """Train as ``settings`` say; see :func:`components.train.train`. ``as_worker``: this process is a worker, whose
+    signals and silences the watchdog may answer by ending it."""
+    gang = read_tf_config()
+    watchdog = Watchdog()
+    if as_worker:
+        watchdog.start()
+    if published(settings.output) is not None:
+        _log(gang, f"the model {settings.output} is there already")
+        return
+    if settings.batch_size % gang.size:
+        raise ComponentError(
+            "TIP711",
+            f"batch-size {settings.batch_size} cannot be shared by {gang.size} workers",
+            fix=f"give a multiple of {gang.size}",
+        )
+    dataset = Dataset.open(settings.dataset, content=True)
+    watchdog.alive("waiting for the names of the other workers", PEER_SECONDS + 30)
+    wait_for_names(gang, PEER_SECONDS)
+    tf, keras = _tensorflow(gang)
+    watchdog.alive("waiting for the other workers", PEER_SECONDS)
+    with _failures(tf, gang, settings):
+        strategy = _strategy(tf, gang)
+        weights = _fit(tf, keras, strategy, settings, dataset, gang, watchdog)
+    watchdog.alive("exporting the model", EXPORT_SECONDS + 30)
+    if gang.is_chief:
+        _publish_model(tf, keras, settings, weights)
+        shutil.rmtree(resolve(settings.work), ignore_errors=True)
+        _log(gang, f"exported {settings.output}")
+    else:
+        _wait_for_model(settings, gang)
+
+
+def _tensorflow(gang: Gang) -> tuple[Any, Any]:
+    """Import TensorFlow and tf-keras, set up for this worker's share of the cores."""
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    try:
+        tf: Any = importlib.import_module("tensorflow")
+        keras: Any = importlib.import_module("tf_keras")
+    except ImportError as error:
+        raise ComponentError(
+            "TIP713",
+            "training needs TensorFlow and tf-keras, which are not installed",
+            cause=str(error),
+            fix="pip install 'tiphys[train]'",
+        ) from error
+    threads = max(1, available_cores() // gang.neighbours)
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(max(2, threads))
+    except RuntimeError:
+        pass  # TensorFlow is in use in this process already
+    return tf, keras
+
+
+def _strategy(tf: Any, gang: Gang) -> Any:
+    if gang.size == 1:
+        return tf.distribute.get_strategy()
+    experimental = tf.distribute.experimental
+    return tf.distribute.MultiWorkerMirroredStrategy(
+        communication_options=experimental.CommunicationOptions(
+            bytes_per_pack=0,
+            timeout_seconds=COLLECTIVE_SECONDS,
+            implementation=experimental.CommunicationImplementation.RING,
+        )
+    )
+
+
+def _fit(
+    tf: Any, keras: Any, strategy: Any, settings: Settings, dataset: Dataset, gang: Gang, watchdog: Watchdog
+) -> list[Any]:
+    keras.utils.set_random_seed(settings.seed)
+    steps = steps_per_epoch(dataset, settings.batch_size)
+    work = resolve(settings.work)
+    with writing(settings.work):
+        work.mkdir(parents=True, exist_ok=True)
+    backup = work / "backup"
+    start = _next_epoch(tf, backup)
+    if start:
+        _log(gang, f"resuming after epoch {start}")
+    with strategy.scope():
+        model = build(settings.model, keras)
+        model.compile(
+            optimizer=keras.optimizers.Adam(_schedule(tf, keras, settings, steps)),
+            loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING),
+            metrics=["accuracy"],
+        )
+    epochs = range(start, settings.epochs)
+
+    def stream(_: Any = None) -> Any:
+        return training_stream(tf, dataset, gang, settings.batch_size, epochs, settings.seed)
+
+    data = stream() if gang.size == 1 else strategy.distribute_datasets_from_function(stream)
+    _log(gang, f"training {settings.model}: {model.count_params():,} parameters, {steps} steps an epoch")
+    callbacks = [
+        keras.callbacks.BackupAndRestore(str(backup), delete_checkpoint=False),
+        _progress(keras, settings, gang, work / METRICS, start, steps, watchdog),
+    ]
+    if epochs:
+        model.fit(
+            data, epochs=settings.epochs, initial_epoch=start, steps_per_epoch=steps, callbacks=callbacks, verbose=0
+        )
+    else:
+        tf.train.Checkpoint(model=model).restore(tf.train.latest_checkpoint(str(backup / "chief"))).expect_partial()
+    # All workers read together: the moving averages of batch normalisation are reduced over the gang.
+    return list(model.get_weights())
+
+
+def _schedule(tf: Any, keras: Any, settings: Settings, steps: int) -> Any:
+    """One cycle: the rate rises linearly to its peak in the first quarter, then falls along a cosine to zero."""
+    total, peak = steps * settings.epochs, settings.learning_rate
+
+    class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc, name-defined, unused-ignore]
+        def __call__(self, step: Any) -> Any:
+            done = tf.cast(step, tf.float32) / total
+            rising = 0.1 + 0.9 * done / WARM_UP
+            falling = 0.5 * (1 + tf.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+            return peak * tf.where(done < WARM_UP, rising, falling)
+
+        def get_config(self) -> dict[str, Any]:
+            return {}
+
+    return OneCycle()
+
+
+def _progress(
+    keras: Any, settings: Settings, gang: Gang, path: Path, start: int, steps: int, watchdog: Watchdog
+) -> Any:
+    """A callback that tells the watchdog of each step and writes one line of metrics for each epoch."""
+    kept = []
+    if gang.is_chief and path.exists():
+        kept = path.read_text().splitlines()[:start]
+
+    class Progress(keras.callbacks.Callback):  # type: ignore[misc, name-defined, unused-ignore]
+        def __init__(self) -> None:
+            super().__init__()
+            self._began = time.monotonic()
+            self._supports_tf_logs = True
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            watchdog.alive(f"training after step {batch}", COLLECTIVE_SECONDS * 2)
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self._began = time.monotonic()
+            watchdog.alive(f"starting epoch {epoch + 1}", PEER_SECONDS)
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            seconds = time.monotonic() - self._began
+            loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
+            if not math.isfinite(loss):
+                raise ComponentError(
+                    "TIP714",
+                    f"the training of {settings.model} diverged in epoch {epoch + 1}",
+                    cause=f"the loss is {loss}",
+                    fix="give a smaller learning-rate",
+                )
+            rate = steps * settings.batch_size / seconds
+            _log(
+                gang,
+                f"{settings.model} epoch {epoch + 1}/{settings.epochs}: loss {loss:.4f}, accuracy {accuracy:.4f}, "
+                f"{seconds:.1f} s, {rate:.0f} examples/s",
+            )
+            if gang.is_chief:
+                entry = {
+                    "epoch": epoch + 1,
+                    "loss": round(loss, 6),
+                    "accuracy": round(accuracy, 6),
+                    "seconds": round(seconds, 3),
+                    "examples_per_second": round(rate, 1),
+                    "workers": gang.size,
+                }
+                kept.append(json.dumps(entry, sort_keys=True))
+                with writing(path):
+                    path.write_text("\n".join(kept) + "\n")
+
+    return Progress()
+
+
+def _next_epoch(tf: Any, backup: Path) -> int:
+    """The first epoch that the chief's backup does not cover, counted from 0."""
+    latest = tf.train.latest_checkpoint(str(backup / "chief"))
+    if latest is None:
+        return 0
+    reader = tf.train.load_checkpoint(latest)
+    return int(reader.get_tensor("ckpt_saved_epoch/.ATTRIBUTES/VARIABLE_VALUE")) + 1
+
+
+def _publish_model(tf: Any, keras: Any, settings: Settings, weights: list[Any]) -> None:
+    def fill(folder: Path) -> None:
+        with tf.device("CPU:0"):
+            model = build(settings.model, keras)
+            model.set_weights(weights)
+            with writing(settings.output):
+                export(tf, model, folder)
+        with writing(settings.output):
+            shutil.copyfile(resolve(settings.work) / METRICS, folder / METRICS)
+
+    publish(settings.output, fill)
+
+
+def _wait_for_model(settings: Settings, gang: Gang) -> None:
+    """Stay until the chief has sealed the model: an ended worker is not started again and would be missed."""
+    deadline = time.monotonic() + EXPORT_SECONDS
+    refused = 0
+    while published(settings.output, content=False) is None:
+        if refused >= 3 or time.monotonic() > deadline:
+            raise PeerLostError(
+                "TIP715",
+                "the chief ended before it exported the model",
+                fix="nothing to do: the job starts its workers again and the training resumes",
+            )
+        time.sleep(0.25)
+        refused = 0 if _answers(gang.workers[0]) else refused + 1
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _failures(tf: Any, gang: Gang, settings: Settings) -> Iterator[None]:
+    """Sort what TensorFlow raises: no space (permanent), a lost peer (start again), anything else (permanent)."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        text = str(error.message)
+        if "No space left" in text or "File too large" in text or "quota" in text.lower():
+            raise ComponentError(
+                "TIP707",
+                f"no space left to write {settings.work}",
+                cause=text[:200],
+                fix="free some space or enlarge the volume, then run again: the training resumes from its last backup",
+            ) from error
+        if gang.size > 1 and not isinstance(error, tf.errors.InvalidArgumentError):
+            raise PeerLostError(
+                "TIP715",
+                "another worker of the gang is gone",
+                cause=f"{type(error).__name__}: {text[:300]}",
+                fix="nothing to do: the job starts its workers again and the training resumes from the last backup",
+            ) from error
+        raise
+
+
+def _log(gang: Gang, message: str) -> None:
+    sys.stdout.write(f"worker {gang.index}: {message}\n" if gang.size > 1 else message + "\n")
+    sys.stdout.flush()
