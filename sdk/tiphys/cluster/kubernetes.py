@@ -1,0 +1,338 @@
+"""The verbs straight to the Kubernetes API: no Argo Server needed, only the rights of a kubeconfig."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from tiphys.cluster.backend import Change, LogLine, Workflow
+from tiphys.cluster.errors import from_answer, not_found
+from tiphys.cluster.follow import Merger, is_executor, source_names
+from tiphys.cluster.surgery import packed, resubmitted, resumed, retried, unpacked
+from tiphys.cluster.transport import Request, Transport
+from tiphys.errors import ClusterError
+
+__all__ = ["Kubernetes"]
+
+_WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
+_OWN_LABEL = "tiphys.dev/workflow"
+_LEFTOVERS = (
+    ("tfjobs", "/apis/kubeflow.org/v1"),
+    ("deployments", "/apis/apps/v1"),
+    ("services", "/api/v1"),
+)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Kubernetes:
+    """The Kubernetes API behind ``transport``."""
+
+    def __init__(self, transport: Transport, *, clock: Callable[[], str] = _now) -> None:
+        self.transport = transport
+        self._clock = clock
+
+    @property
+    def url(self) -> str:
+        return self.transport.url
+
+    def close(self) -> None:
+        self.transport.close()
+
+    def _call(
+        self,
+        what: str,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Any:
+        answer = self.transport.send(Request(method, path, query or {}, body, content_type))
+        if answer.status >= 300:
+            raise from_answer(answer.status, answer.text, what, self.url)
+        return answer.json() if answer.text else {}
+
+    @staticmethod
+    def _path(namespace: str, name: str = "") -> str:
+        base = f"/apis/argoproj.io/v1alpha1/namespaces/{quote(namespace)}/workflows"
+        return f"{base}/{quote(name)}" if name else base
+
+    def _named(self, what: str, method: str, namespace: str, name: str, **options: Any) -> Workflow:
+        try:
+            result: Workflow = self._call(f"{what} {name}", method, self._path(namespace, name), **options)
+        except ClusterError as error:
+            if error.code != "TIP605":
+                raise
+            known = [item["metadata"]["name"] for item in self.list(namespace)]
+            raise not_found("workflow", name, namespace, known) from error
+        return result
+
+    def create(self, namespace: str, workflow: Workflow) -> Workflow:
+        created: Workflow = self._call("submit", "POST", self._path(namespace), body=workflow)
+        return created
+
+    def get(self, namespace: str, name: str) -> Workflow:
+        return unpacked(self._named("get", "GET", namespace, name))
+
+    def list(self, namespace: str, *, labels: str = "", limit: int = 0) -> Sequence[Workflow]:
+        query = {}
+        if labels:
+            query["labelSelector"] = labels
+        if limit:
+            query["limit"] = str(limit)
+        items = self._call("list", "GET", self._path(namespace), query=query).get("items") or []
+        return [{"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", **item} for item in items]
+
+    def watch(self, namespace: str, name: str, version: str, silence: float) -> Iterator[Change]:
+        for kind, item in self._events(self._path(namespace), f"metadata.name={name}", "", version, silence):
+            yield Change(kind, unpacked(item))
+
+    def _events(
+        self, path: str, fields: str, labels: str, version: str, silence: float
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        query = {"watch": "true", "allowWatchBookmarks": "true"}
+        if fields:
+            query["fieldSelector"] = fields
+        if labels:
+            query["labelSelector"] = labels
+        if version:
+            query["resourceVersion"] = version
+        with self.transport.stream(Request("GET", path, query, timeout=silence)) as stream:
+            if stream.status == 410:
+                return
+            if stream.status >= 300:
+                raise from_answer(stream.status, stream.text, "watch", self.url)
+            for line in stream:
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    return  # cut off in the middle of a line: the connection broke
+                if event["type"] == "ERROR":
+                    return  # too old a version, mostly
+                if event["type"] != "BOOKMARK":
+                    yield event["type"], event["object"]
+
+    # -- logs ---------------------------------------------------------------------------------------------------
+
+    def logs(
+        self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
+    ) -> Iterator[LogLine]:
+        workflow = self.get(namespace, name)
+        names = source_names(workflow, lambda: self.get(namespace, name))
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods"
+        labels = f"{_WORKFLOW_LABEL}={name}"
+        listed = self._call("logs", "GET", path, query={"labelSelector": labels})
+        merger = Merger()
+        started: set[tuple[str, str]] = set()
+
+        def begin(item: Mapping[str, Any]) -> list[Callable[[], Iterator[LogLine]]]:
+            """A source for each container of the pod that runs or ran and is not followed yet."""
+            metadata = item["metadata"]
+            sources = []
+            if pod and metadata["name"] != pod:
+                return []
+            for status in (item.get("status") or {}).get("containerStatuses") or []:
+                of, state = status["name"], status.get("state") or {}
+                if of == "wait" or (container and of != container) or not ("running" in state or "terminated" in state):
+                    continue
+                # a pod made again under the same name is another one
+                if (metadata["uid"], of) in started:
+                    continue
+                started.add((metadata["uid"], of))
+                sources.append(lambda p=metadata["name"], c=of: self._log(namespace, p, c, names, follow, tail))
+            return sources
+
+        pods = sorted(listed.get("items") or [], key=lambda item: str(item["metadata"]["creationTimestamp"]))
+        if not follow:
+            for item in pods:
+                for source in begin(item):
+                    yield from source()
+            return
+        for item in pods:
+            for source in begin(item):
+                merger.start(source)
+        done = threading.Event()
+        version = str(listed["metadata"]["resourceVersion"])
+
+        def pods_to_come() -> Iterator[LogLine]:
+            nonlocal version
+            while not (done.is_set() or merger.closed.is_set()):
+                # the silence bounds how long this goes on after the workflow's end
+                for kind, item in self._events(path, "", labels, version, 3.0):
+                    version = item["metadata"]["resourceVersion"]
+                    if kind != "DELETED":
+                        for source in begin(item):
+                            merger.start(source)
+            yield from ()
+
+        def until_the_end() -> Iterator[LogLine]:
+            try:
+                current = workflow
+                while not ended(current) and not merger.closed.is_set():
+                    try:
+                        for change in self.watch(namespace, name, current["metadata"]["resourceVersion"], 60.0):
+                            current = change.workflow
+                            if ended(current) or change.kind == "DELETED":
+                                return
+                        current = self.get(namespace, name)
+                    except ClusterError as error:
+                        if error.code != "TIP605":
+                            raise
+                        return
+            finally:
+                done.set()
+            yield from ()
+
+        merger.start(pods_to_come)
+        merger.start(until_the_end)
+        yield from merger
+
+    def _log(
+        self, namespace: str, pod: str, container: str, names: Callable[[str], str], follow: bool, tail: int
+    ) -> Iterator[LogLine]:
+        query = {"container": container, "follow": str(follow).lower()}
+        if tail:
+            query["tailLines"] = str(tail)
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        with self.transport.stream(Request("GET", path, query, timeout=None if follow else 30.0)) as stream:
+            if stream.status in (400, 404):
+                return  # the pod went away, or its log did
+            if stream.status >= 300:
+                raise from_answer(stream.status, stream.text, f"logs of {pod}", self.url)
+            source = names(pod)
+            for line in stream:
+                if not is_executor(line):
+                    yield LogLine(pod, container, source, line)
+
+    # -- changes ------------------------------------------------------------------------------------------------
+
+    def _patch(self, what: str, namespace: str, name: str, value: Any) -> Workflow:
+        return self._named(what, "PATCH", namespace, name, body=value, content_type="application/merge-patch+json")
+
+    def _running(self, what: str, namespace: str, name: str) -> None:
+        workflow = self._named(what, "GET", namespace, name)
+        if ended(workflow):
+            raise ClusterError(
+                "TIP612",
+                f"cannot {what} {name}: it has ended as {workflow['status']['phase']}",
+                fix="nothing is left to do; `tiphys delete` removes it",
+            )
+
+    def stop(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow:
+        if nodes:
+            raise ClusterError("TIP611", "stopping single nodes needs the Argo Server", fix="use --server or ARGO_SERVER")
+        self._running("stop", namespace, name)
+        return self._patch("stop", namespace, name, {"spec": {"shutdown": "Stop"}})
+
+    def terminate(self, namespace: str, name: str) -> Workflow:
+        self._running("terminate", namespace, name)
+        return self._patch("terminate", namespace, name, {"spec": {"shutdown": "Terminate"}})
+
+    def suspend(self, namespace: str, name: str) -> Workflow:
+        self._running("suspend", namespace, name)
+        return self._patch("suspend", namespace, name, {"spec": {"suspend": True}})
+
+    def _rewrite(self, what: str, namespace: str, name: str, change: Callable[[Workflow], Workflow]) -> Workflow:
+        """Read, change and write back; once more when the controller was faster."""
+        for attempt in range(5):
+            current = self._named(what, "GET", namespace, name)
+            small = bool((current.get("status") or {}).get("compressedNodes"))
+            changed = change(unpacked(current))
+            try:
+                return self._named(what, "PUT", namespace, name, body=packed(changed) if small else changed)
+            except ClusterError as error:
+                if error.code != "TIP606" or attempt == 4:
+                    raise
+        raise AssertionError("unreachable")
+
+    def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow:
+        return self._rewrite("resume", namespace, name, lambda workflow: resumed(workflow, self._clock(), nodes))
+
+    def retry(
+        self, namespace: str, name: str, *, parameters: Mapping[str, str], restart_successful: bool, nodes: str
+    ) -> Workflow:
+        doomed: list[str] = []
+
+        def change(workflow: Workflow) -> Workflow:
+            nonlocal doomed
+            result, doomed = retried(
+                workflow, self._clock(), parameters=parameters, restart_successful=restart_successful, selector=nodes
+            )
+            return result
+
+        # A new pod takes its predecessor's name: those go first, as the Argo Server does it.
+        change(self.get(namespace, name))
+        pods = f"/api/v1/namespaces/{quote(namespace)}/pods"
+        listed = self._call("retry", "GET", pods, query={"labelSelector": f"{_WORKFLOW_LABEL}={name}"})
+        for item in listed.get("items") or []:
+            if (item["metadata"].get("annotations") or {}).get("workflows.argoproj.io/node-id") in doomed:
+                self._delete(f"{pods}/{quote(item['metadata']['name'])}", "retry")
+        return self._rewrite("retry", namespace, name, change)
+
+    def _delete(self, path: str, what: str) -> None:
+        answer = self.transport.send(Request("DELETE", path, {"propagationPolicy": "Background"}))
+        if answer.status >= 300 and answer.status != 404:
+            raise from_answer(answer.status, answer.text, what, self.url)
+
+    def resubmit(self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool) -> Workflow:
+        if memoized:
+            raise ClusterError(
+                "TIP611",
+                "resubmitting with the old run's nodes needs the Argo Server",
+                fix="use --server or ARGO_SERVER; steps with a cache are hits in any case",
+            )
+        return self.create(namespace, resubmitted(self.get(namespace, name), parameters=parameters))
+
+    def delete(self, namespace: str, name: str) -> None:
+        self._named("delete", "DELETE", namespace, name, query={"propagationPolicy": "Background"})
+
+    # -- what stands beside a workflow --------------------------------------------------------------------------
+
+    def limits(self, namespace: str, config_map: str, keys: Sequence[str]) -> dict[str, str]:
+        path = f"/api/v1/namespaces/{quote(namespace)}/configmaps/{quote(config_map)}"
+        answer = self.transport.send(Request("GET", path))
+        if answer.status == 404:
+            return {}
+        if answer.status >= 300:
+            raise from_answer(answer.status, answer.text, "read the semaphore limits", self.url)
+        data = answer.json().get("data") or {}
+        return {key: str(data[key]) for key in keys if key in data}
+
+    def set_limits(self, namespace: str, config_map: str, values: Mapping[str, str]) -> None:
+        base = f"/api/v1/namespaces/{quote(namespace)}/configmaps"
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config_map}, "data": dict(values)}
+        answer = self.transport.send(Request("POST", base, {}, body))
+        if answer.status == 409:
+            what = f"set the semaphore limits in {config_map}"
+            patch = {"data": dict(values)}
+            self._call(what, "PATCH", f"{base}/{quote(config_map)}", body=patch, content_type="application/merge-patch+json")
+        elif answer.status >= 300:
+            raise from_answer(answer.status, answer.text, f"create the ConfigMap {config_map}", self.url)
+
+    def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
+        found = []
+        for kind, base in _LEFTOVERS:
+            path = f"{base}/namespaces/{quote(namespace)}/{kind}"
+            answer = self.transport.send(Request("GET", path, {"labelSelector": f"{_OWN_LABEL}={name}"}))
+            if answer.status == 404:
+                continue  # no training operator here
+            if answer.status >= 300:
+                raise from_answer(answer.status, answer.text, f"look for the {kind} of {name}", self.url)
+            for item in answer.json().get("items") or []:
+                found.append(f"{kind}/{item['metadata']['name']}")
+                if delete:
+                    self._delete(f"{path}/{quote(item['metadata']['name'])}", f"delete {found[-1]}")
+        return found
+
+
+def ended(workflow: Workflow) -> bool:
+    """True when the workflow has reached its end, exit handlers included."""
+    return bool((workflow.get("status") or {}).get("finishedAt"))

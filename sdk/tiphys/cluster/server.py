@@ -1,0 +1,205 @@
+"""The verbs through the Argo Server's REST API: what the Argo UI uses, no right in Kubernetes needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from tiphys.cluster.backend import Change, LogLine, Workflow
+from tiphys.cluster.errors import from_answer, not_found
+from tiphys.cluster.follow import containers_of, is_executor, merge, source_names
+from tiphys.cluster.transport import Request, Transport
+from tiphys.errors import ClusterError
+
+__all__ = ["ArgoServer"]
+
+_CONFIG_MAP = 0  # SyncConfigType: the JSON form takes the number only
+
+
+class ArgoServer:
+    """An Argo Server behind ``transport``."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    @property
+    def url(self) -> str:
+        return self.transport.url
+
+    def close(self) -> None:
+        self.transport.close()
+
+    def _call(
+        self,
+        what: str,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        name: str = "",
+        namespace: str = "",
+    ) -> Any:
+        request = Request(method, "/api/v1/" + path, query or {}, body)
+        answer = self.transport.send(request)
+        if answer.status == 404 and name and f'"{name}' in answer.text.replace("\\", ""):
+            raise not_found("workflow", name, namespace, self._names(namespace))
+        if answer.status >= 300:
+            raise from_answer(answer.status, answer.text, what, self.url)
+        return answer.json() if answer.text else {}
+
+    def _names(self, namespace: str) -> list[str]:
+        query = {"fields": "items.metadata.name"}
+        answer = self.transport.send(Request("GET", f"/api/v1/workflows/{quote(namespace)}", query))
+        if answer.status >= 300:
+            return []
+        return [item["metadata"]["name"] for item in answer.json().get("items") or []]
+
+    def create(self, namespace: str, workflow: Workflow) -> Workflow:
+        body = {"namespace": namespace, "serverDryRun": False, "workflow": workflow}
+        return _workflow(self._call("submit", "POST", f"workflows/{quote(namespace)}", body=body))
+
+    def get(self, namespace: str, name: str) -> Workflow:
+        return self._verb("get", "GET", namespace, name)
+
+    def _verb(self, what: str, method: str, namespace: str, name: str, body: Any = None) -> Workflow:
+        path = f"workflows/{quote(namespace)}/{quote(name)}"
+        if method == "PUT":
+            path += f"/{what}"
+            body = {"name": name, "namespace": namespace, **(body or {})}
+        return _workflow(self._call(f"{what} {name}", method, path, body=body, name=name, namespace=namespace))
+
+    def list(self, namespace: str, *, labels: str = "", limit: int = 0) -> Sequence[Workflow]:
+        query = {"fields": "metadata,items.metadata,items.spec.shutdown,items.spec.suspend,items.spec.arguments,"
+                 "items.status.phase,items.status.message,items.status.startedAt,items.status.finishedAt,"
+                 "items.status.progress"}
+        if labels:
+            query["listOptions.labelSelector"] = labels
+        if limit:
+            query["listOptions.limit"] = str(limit)
+        answer = self._call("list", "GET", f"workflows/{quote(namespace)}", query=query)
+        return [_workflow(item) for item in answer.get("items") or []]
+
+    def watch(self, namespace: str, name: str, version: str, silence: float) -> Iterator[Change]:
+        query = {"listOptions.fieldSelector": f"metadata.name={name}"}
+        if version:
+            query["listOptions.resourceVersion"] = version
+        request = Request("GET", f"/api/v1/workflow-events/{quote(namespace)}", query, timeout=silence)
+        with self.transport.stream(request) as stream:
+            if stream.status >= 300:
+                raise from_answer(stream.status, stream.text, f"watch {name}", self.url)
+            for message in _messages(stream):
+                if "result" not in message:
+                    return  # an error in the stream, such as a version that is too old
+                event = message["result"]
+                yield Change(event.get("type", "MODIFIED"), _workflow(event["object"]))
+
+    def logs(
+        self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
+    ) -> Iterator[LogLine]:
+        workflow = self.get(namespace, name)
+        names = source_names(workflow)
+        # The server streams one container name of all the workflow's pods in one answer.
+        wanted = [container] if container else containers_of(workflow)
+
+        def lines(of: str) -> Iterator[LogLine]:
+            query = {"logOptions.container": of, "logOptions.follow": str(follow).lower()}
+            if tail:
+                query["logOptions.tailLines"] = str(tail)
+            if pod:
+                query["podName"] = pod
+            path = f"/api/v1/workflows/{quote(namespace)}/{quote(name)}/log"
+            with self.transport.stream(Request("GET", path, query, timeout=None)) as stream:
+                if stream.status >= 300:
+                    raise from_answer(stream.status, stream.text, f"logs {name}", self.url)
+                for message in _messages(stream):
+                    entry = message.get("result") or {}
+                    text, at = entry.get("content", ""), entry.get("podName", "")
+                    if at and not is_executor(text):
+                        yield LogLine(at, of, names(at), text)
+
+        if len(wanted) == 1:
+            return lines(wanted[0])
+        return merge([lambda of=of: lines(of) for of in wanted])
+
+    def stop(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow:
+        return self._verb("stop", "PUT", namespace, name, _given(nodeFieldSelector=nodes, message=message))
+
+    def terminate(self, namespace: str, name: str) -> Workflow:
+        return self._verb("terminate", "PUT", namespace, name)
+
+    def suspend(self, namespace: str, name: str) -> Workflow:
+        return self._verb("suspend", "PUT", namespace, name)
+
+    def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow:
+        return self._verb("resume", "PUT", namespace, name, _given(nodeFieldSelector=nodes))
+
+    def retry(
+        self, namespace: str, name: str, *, parameters: Mapping[str, str], restart_successful: bool, nodes: str
+    ) -> Workflow:
+        body = _given(
+            parameters=[f"{key}={value}" for key, value in parameters.items()],
+            restartSuccessful=restart_successful,
+            nodeFieldSelector=nodes,
+        )
+        return self._verb("retry", "PUT", namespace, name, body)
+
+    def resubmit(self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool) -> Workflow:
+        body = _given(parameters=[f"{key}={value}" for key, value in parameters.items()], memoized=memoized)
+        return self._verb("resubmit", "PUT", namespace, name, body)
+
+    def delete(self, namespace: str, name: str) -> None:
+        path = f"workflows/{quote(namespace)}/{quote(name)}"
+        self._call(f"delete {name}", "DELETE", path, name=name, namespace=namespace)
+
+    def limits(self, namespace: str, config_map: str, keys: Sequence[str]) -> dict[str, str]:
+        found = {}
+        for key in keys:
+            path = f"/api/v1/sync/{quote(namespace)}/{quote(key)}"
+            query = {"type": str(_CONFIG_MAP), "cmName": config_map}
+            answer = self.transport.send(Request("GET", path, query))
+            if answer.status == 404:
+                if "not found" not in answer.text.lower() or "Not Found" in answer.text:
+                    raise from_answer(404, answer.text, "read the semaphore limits", self.url)
+                continue
+            if answer.status >= 300:
+                raise from_answer(answer.status, answer.text, "read the semaphore limits", self.url)
+            found[key] = str(answer.json()["limit"])
+        return found
+
+    def set_limits(self, namespace: str, config_map: str, values: Mapping[str, str]) -> None:
+        there = self.limits(namespace, config_map, list(values))
+        for key, value in values.items():
+            body = {"namespace": namespace, "cmName": config_map, "key": key, "limit": int(value), "type": _CONFIG_MAP}
+            method, path = ("PUT", f"sync/{quote(namespace)}/{quote(key)}") if key in there else ("POST", f"sync/{quote(namespace)}")
+            self._call(f"set the semaphore limit {config_map}/{key}", method, path, body=body)
+
+    def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
+        raise ClusterError(
+            "TIP611",
+            "the Argo Server shows no TFJobs, Deployments and Services",
+            fix="use a kubeconfig (--kubeconfig), or `tiphys delete`: what a workflow owns is deleted with it",
+        )
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value}
+
+
+def _workflow(value: Any) -> Workflow:
+    """The object with its kind, which the server leaves out."""
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", **value}
+
+
+def _messages(lines: Iterator[str] | Any) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a stream: one a line, or ``data: {…}`` from a server that sends events."""
+    for line in lines:
+        text = line.removeprefix("data:").strip()
+        if not text.startswith("{"):
+            continue
+        try:
+            yield json.loads(text)
+        except ValueError:
+            return  # cut off in the middle of a line: the connection broke
