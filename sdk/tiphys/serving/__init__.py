@@ -16,7 +16,11 @@ from typing import Any
 _PUBLIC = {
     "Balancer": "tiphys.serving.balancer",
     "BalancerProcess": "tiphys.serving.balancer",
+    "ModelServer": "tiphys.serving.server",
+    "ServerConfig": "tiphys.serving.server",
     "ServingClient": "tiphys.serving.client",
+    "VersionStatus": "tiphys.serving.client",
+    "Vote": "tiphys.serving.aggregate",
     "mean": "tiphys.serving.aggregate",
     "serve": "tiphys.serving.local",
     "vote": "tiphys.serving.aggregate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -69,21 +70,37 @@ class HttpServer:
 
         Raises ServingError TIP510 when the address cannot be bound.
         """
+        await self.bind()
+        await self.listen()
+
+    async def bind(self) -> None:
+        """Take the address; connections are refused until :meth:`listen`. Raises ServingError TIP510."""
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._empty = asyncio.Event()
         try:
             self._server = await loop.create_server(
-                lambda: _Connection(self, loop), self.host, self.port, backlog=1024
+                lambda: _Connection(self, loop), self.host, self.port, backlog=1024, start_serving=False
             )
         except OSError as error:
-            raise ServingError(
-                "TIP510",
-                f"Cannot listen on {self.host}:{self.port}.",
-                cause=error.strerror or str(error),
-                fix="Stop what uses this address, or choose another port (0 takes a free one).",
-            ) from error
+            raise self._cannot_listen(error) from error
         self.port = self._server.sockets[0].getsockname()[1]
+
+    async def listen(self) -> None:
+        """Take connections. Raises ServingError TIP510."""
+        if self._server is not None:
+            try:
+                await self._server.start_serving()
+            except OSError as error:
+                raise self._cannot_listen(error) from error
+
+    def _cannot_listen(self, error: OSError) -> ServingError:
+        return ServingError(
+            "TIP510",
+            f"Cannot listen on {self.host}:{self.port}.",
+            cause=os.strerror(error.errno) if error.errno else str(error),
+            fix="Stop what uses this address, or choose another port (0 takes a free one).",
+        )
 
     @property
     def connections(self) -> int:

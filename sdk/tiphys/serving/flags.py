@@ -1,0 +1,256 @@
+"""``tensorflow_model_server``'s flags (main.cc) as a :class:`ServerConfig`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tiphys.errors import did_you_mean
+from tiphys.serving import textproto
+from tiphys.serving.model.batching import BatchParameters
+from tiphys.serving.model.manager import ModelConfig
+from tiphys.serving.model.saved_model import load as load_saved_model
+from tiphys.serving.model.servable import Loader
+from tiphys.serving.net import Limits
+from tiphys.serving.server import ServerConfig
+
+__all__ = ["FlagError", "Options", "parse"]
+
+T = TypeVar("T")
+
+
+class FlagError(Exception):
+    """A flag or a configuration file is wrong; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    config: ServerConfig
+    grpc_port: int
+    health_service: bool
+    ignored: list[str]
+    """Flags that were given and have no effect here."""
+
+
+# flags with no effect here: what they tune does not exist or is TensorFlow's own business
+_IGNORED = (
+    "allow_version_labels_for_unavailable_models",
+    "batching_session_parallelism",
+    "enable_model_warmup",
+    "enable_per_model_batching_parameters",
+    "enable_profiler",
+    "enable_serialization_as_tensor_content",
+    "enable_signature_method_name_check",
+    "flush_filesystem_caches",
+    "force_allow_any_version_labels_for_unavailable_models",
+    "grpc_channel_arguments",
+    "grpc_max_threads",
+    "mixed_precision",
+    "model_config_file_poll_wait_seconds",
+    "num_load_threads",
+    "num_request_iterations_for_warmup",
+    "num_tflite_interpreters_per_pool",
+    "num_tflite_pools",
+    "num_unload_threads",
+    "per_process_gpu_memory_fraction",
+    "remove_unused_fields_from_bundle_metagraph",
+    "skip_initialize_tpu",
+    "tensorflow_inter_op_parallelism",
+    "tensorflow_intra_op_parallelism",
+    "tensorflow_session_config_file",
+    "tensorflow_session_parallelism",
+    "thread_pool_factory_config_file",
+    "xla_cpu_compilation_enabled",
+)
+# flags that change what is served or how safely: better not to start than to leave them out
+_REFUSED = (
+    "grpc_socket_path",
+    "platform_config_file",
+    "prefer_tflite_model",
+    "saved_model_tags",
+    "ssl_config_file",
+    "use_alts_credentials",
+)
+
+
+def _bool(text: str) -> bool:
+    if text.lower() in ("true", "1", "t", "yes", "y"):
+        return True
+    if text.lower() in ("false", "0", "f", "no", "n"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        raise FlagError(message)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m tiphys.serving",
+        description="Serve SavedModels over TensorFlow Serving's REST API. The flags are those of "
+        "tensorflow_model_server.",
+        epilog="example: python -m tiphys.serving --model_name=fashion --model_base_path=/models/fashion",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    env = os.environ
+    # the image tensorflow/serving sets its flags from these two variables
+    name = env.get("MODEL_NAME")
+    base = f"{env.get('MODEL_BASE_PATH', '/models')}/{name}" if name else ""
+    add("--model_name", default=name or "default", help="name of the model (default: %(default)s)")
+    add("--model_base_path", default=base, help="folder with one folder for each version, named by numbers")
+    add("--model_config_file", default="", help="ModelServerConfig as text protobuf, for several models")
+    add("--rest_api_port", type=int, default=8501, help="port of the REST API (default: %(default)s)")
+    add("--port", type=int, default=8500, help="port of the gRPC API (default: %(default)s)")
+    add("--rest_api_timeout_in_ms", type=int, default=30000, help="for one request (default: %(default)s)")
+    add("--rest_api_num_threads", type=int, default=0, help="threads that run the model (default: the CPUs)")
+    add("--rest_api_enable_cors_support", type=_bool, nargs="?", const=True, default=False)
+    add("--file_system_poll_wait_seconds", type=float, default=1.0, help="0: read the versions once")
+    add("--max_num_load_retries", type=int, default=5)
+    add("--load_retry_interval_micros", type=int, default=60_000_000)
+    add("--enable_batching", type=_bool, nargs="?", const=True, default=False, help="merge requests")
+    add("--batching_parameters_file", default="", help="BatchingParameters as text protobuf")
+    add("--monitoring_config_file", default="", help="MonitoringConfig as text protobuf")
+    add("--enable_grpc_healthcheck_service", type=_bool, nargs="?", const=True, default=False)
+    add("--version", type=_bool, nargs="?", const=True, default=False, help="print the version and end")
+    own = parser.add_argument_group("of this server")
+    own.add_argument(
+        "--tiphys_loader", default="", metavar="MODULE:FUNCTION", help="loads a version's folder"
+    )
+    own.add_argument("--tiphys_max_body_bytes", type=int, default=Limits().body_bytes)
+    own.add_argument("--tiphys_drain_seconds", type=float, default=30.0)
+    for flag in (*_IGNORED, *_REFUSED):
+        add(f"--{flag}", nargs="?", const="true", help=argparse.SUPPRESS)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> Options | None:
+    """The options; None when only ``--version`` was asked for. Raises FlagError."""
+    parser = _parser()
+    options, unknown = parser.parse_known_args(list(arguments))
+    if unknown:
+        known = [flag for action in parser._actions for flag in action.option_strings]
+        name = unknown[0].partition("=")[0]
+        raise FlagError(f"unknown argument: {unknown[0]}{did_you_mean(name, known)}")
+    if options.version:
+        return None
+    for flag in _REFUSED:
+        if getattr(options, flag) not in (None, "", "false"):
+            raise FlagError(f"--{flag} is not supported by this server")
+    if options.model_config_file:
+        models = _read(options.model_config_file, _models)
+    elif options.model_base_path:
+        models = [ModelConfig(options.model_name, Path(options.model_base_path))]
+    else:
+        raise FlagError("--model_base_path or --model_config_file is required")
+    for flag in ("port", "rest_api_port"):
+        if not 0 <= getattr(options, flag) < 65536:
+            raise FlagError(f"--{flag} must be between 0 and 65535, not {getattr(options, flag)}")
+    if options.port and options.port == options.rest_api_port:
+        raise FlagError("--rest_api_port cannot be same as --port")
+    timeout = options.rest_api_timeout_in_ms
+    monitoring = (
+        _read(options.monitoring_config_file, _monitoring) if options.monitoring_config_file else None
+    )
+    config = ServerConfig(
+        models=models,
+        host=os.environ.get("TIPHYS_POD_IP") or "0.0.0.0",
+        port=options.rest_api_port,
+        timeout=timeout / 1000 if timeout > 0 else None,
+        poll_seconds=options.file_system_poll_wait_seconds,
+        batching=_batching(options),
+        cors=options.rest_api_enable_cors_support,
+        max_load_retries=options.max_num_load_retries,
+        retry_seconds=options.load_retry_interval_micros / 1e6,
+        drain_seconds=options.tiphys_drain_seconds,
+        limits=Limits(body_bytes=options.tiphys_max_body_bytes),
+        metrics_path=monitoring or "/monitoring/prometheus/metrics",
+        loader=_loader(options.tiphys_loader) if options.tiphys_loader else load_saved_model,
+    )
+    ignored = [flag for flag in _IGNORED if getattr(options, flag) is not None]
+    return Options(config, options.port, options.enable_grpc_healthcheck_service, ignored)
+
+
+def help_text() -> str:
+    return _parser().format_help()
+
+
+def _loader(text: str) -> Loader:
+    module, _, name = text.partition(":")
+    try:
+        loader: Loader = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise FlagError(f"--tiphys_loader={text}: {error}") from error
+    return loader
+
+
+def _read(path: str, build: Callable[[textproto.Message], T]) -> T:
+    try:
+        return build(textproto.parse(Path(path).read_text("utf-8")))
+    except OSError as error:
+        raise FlagError(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise FlagError(f"Invalid protobuf file: '{path}': {error}") from error
+
+
+def _models(message: textproto.Message) -> list[ModelConfig]:
+    models = []
+    for entry in message["model_config_list"][0]["config"]:
+        policy = entry.get("model_version_policy", [{}])[0]
+        latest, versions = 1, None
+        if "all" in policy:
+            latest = 0
+        elif "specific" in policy:
+            versions = tuple(policy["specific"][0]["versions"])
+        elif "latest" in policy:
+            latest = policy["latest"][0].get("num_versions", [1])[0]
+        labels = {pair["key"][0]: pair["value"][0] for pair in entry.get("version_labels", [])}
+        models.append(ModelConfig(entry["name"][0], Path(entry["base_path"][0]), latest, versions, labels))
+    names = [model.name for model in models]
+    if len(set(names)) != len(names):
+        raise ValueError("Illegal to list model with same name twice")
+    return models
+
+
+def _wrapped(message: Mapping[str, Any], name: str, default: int) -> int:
+    """A google.protobuf.Int64Value field."""
+    return int(message[name][0]["value"][0]) if name in message else default
+
+
+def _batching(options: argparse.Namespace) -> BatchParameters | None:
+    cpus = options.rest_api_num_threads or os.cpu_count() or 1
+    if not options.enable_batching:
+        if options.batching_parameters_file:
+            raise FlagError("You supplied --batching_parameters_file without --enable_batching")
+        return BatchParameters(num_batch_threads=cpus, max_enqueued_batches=1024)
+    if not options.batching_parameters_file:
+        return BatchParameters(enabled=True, num_batch_threads=cpus)
+
+    def build(message: textproto.Message) -> BatchParameters:
+        sizes = tuple(int(size) for size in message.get("allowed_batch_sizes", []))
+        largest = _wrapped(message, "max_batch_size", 1000)
+        if sizes and (list(sizes) != sorted(sizes) or sizes[-1] != largest):
+            raise ValueError("allowed_batch_sizes must be increasing, and end with max_batch_size")
+        return BatchParameters(
+            enabled=True,
+            max_batch_size=largest,
+            batch_timeout_micros=_wrapped(message, "batch_timeout_micros", 0),
+            num_batch_threads=_wrapped(message, "num_batch_threads", cpus),
+            max_enqueued_batches=_wrapped(message, "max_enqueued_batches", 10),
+            allowed_batch_sizes=sizes,
+        )
+
+    return _read(options.batching_parameters_file, build)
+
+
+def _monitoring(message: textproto.Message) -> str:
+    prometheus = message.get("prometheus_config", [{}])[0]
+    path: str = prometheus.get("path", [""])[0]
+    return path

@@ -1,0 +1,247 @@
+"""Runs requests on a model: a bounded queue, a few threads, and batches when asked for.
+
+The names of the parameters, their defaults and the meaning of a full queue are those of TensorFlow Serving's
+batching (tensorflow_serving/batching/README.md). Without batching the same queue and threads are used, each
+request by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from tiphys.serving.model.servable import Code, ModelError, Servable, Tensor, Values
+
+__all__ = ["BatchParameters", "Runner"]
+
+Outputs = dict[str, Tensor]
+_Key = tuple[object, ...]
+
+QUEUE_FULL = "The batch scheduling queue to which this task was submitted is full"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchParameters:
+    """``enabled`` False: requests are not merged, ``max_enqueued_batches`` counts requests."""
+
+    enabled: bool = False
+    max_batch_size: int = 1000
+    batch_timeout_micros: int = 0
+    num_batch_threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    max_enqueued_batches: int = 10
+    allowed_batch_sizes: tuple[int, ...] = ()
+
+    @property
+    def capacity(self) -> int:
+        """Rows (or requests) that may wait."""
+        return self.max_enqueued_batches * (self.max_batch_size if self.enabled else 1)
+
+
+@dataclass(slots=True)
+class _Task:
+    key: _Key
+    signature: str
+    inputs: Mapping[str, Tensor]
+    rows: int
+    future: asyncio.Future[Outputs]
+    since: float
+
+
+class Runner:
+    """The queue of one loaded version. Lives on one event loop; ``executor`` gives the threads."""
+
+    def __init__(self, servable: Servable, executor: Executor, parameters: BatchParameters) -> None:
+        self.servable = servable
+        self.parameters = parameters
+        self._executor = executor
+        self._queue: deque[_Task] = deque()
+        self._queued_rows = 0
+        self._free = parameters.num_batch_threads
+        self._timer: asyncio.TimerHandle | None = None
+        self.batches = self.batched_rows = 0
+
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
+
+    async def run(
+        self, signature: str, inputs: Mapping[str, Tensor], timeout: float | None = None
+    ) -> Outputs:
+        """Run a request. Raises ModelError; UNAVAILABLE when the queue is full, DEADLINE_EXCEEDED when it
+        is not done in ``timeout`` seconds."""
+        loop = asyncio.get_running_loop()
+        parameters = self.parameters
+        rows, key = _batchable(signature, inputs) if parameters.enabled else (0, ())
+        weight = max(rows, 1) if parameters.enabled else 1
+        if self._free <= 0 and self._queued_rows + weight > max(parameters.capacity, weight):
+            raise ModelError(Code.UNAVAILABLE, QUEUE_FULL)
+        if self._free <= 0 and self._queued_rows >= parameters.capacity:
+            raise ModelError(Code.UNAVAILABLE, QUEUE_FULL)
+        task = _Task(key, signature, inputs, weight, loop.create_future(), loop.time())
+        self._queue.append(task)
+        self._queued_rows += weight
+        self._dispatch(loop)
+        timer = loop.call_later(timeout, _expire, task.future) if timeout else None
+        try:
+            return await task.future
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    # ---- the queue
+    def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._free > 0 and self._queue:
+            batch = self._take(loop.time())
+            if batch is None:
+                return
+            if batch:
+                self._free -= 1
+                loop.create_task(self._execute(batch))
+
+    def _take(self, now: float) -> list[_Task] | None:
+        """The next batch; empty when all were given up; None when it pays to wait for more."""
+        while self._queue and self._queue[0].future.done():
+            self._queued_rows -= self._queue.popleft().rows
+        if not self._queue:
+            return []
+        first = self._queue[0]
+        parameters = self.parameters
+        if not first.key:
+            self._queue.popleft()
+            self._queued_rows -= first.rows
+            return [first]
+        chosen: list[_Task] = []
+        rows = 0
+        for task in self._queue:
+            if task.key == first.key and not task.future.done():
+                if chosen and rows + task.rows > parameters.max_batch_size:
+                    break
+                chosen.append(task)
+                rows += task.rows
+        wait = first.since + parameters.batch_timeout_micros / 1e6 - now
+        if rows < parameters.max_batch_size and wait > 0:
+            self._wake_in(wait)
+            return None
+        members = set(map(id, chosen))
+        self._queue = deque(task for task in self._queue if id(task) not in members)
+        self._queued_rows = sum(task.rows for task in self._queue)
+        return chosen
+
+    def _wake_in(self, seconds: float) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+
+            def wake() -> None:
+                self._timer = None
+                self._dispatch(loop)
+
+            self._timer = loop.call_later(seconds, wake)
+
+    async def _execute(self, batch: list[_Task]) -> None:
+        loop = asyncio.get_running_loop()
+        self.batches += 1
+        self.batched_rows += sum(task.rows for task in batch)
+        try:
+            results = await loop.run_in_executor(self._executor, self._compute, batch)
+        except BaseException as error:  # noqa: BLE001 - the executor is shut down
+            results = [ModelError(Code.UNAVAILABLE, f"The server is stopping: {error}")] * len(batch)
+        self._free += 1
+        for task, result in zip(batch, results, strict=True):
+            if task.future.done():
+                continue
+            if isinstance(result, ModelError):
+                task.future.set_exception(result)
+            else:
+                task.future.set_result(result)
+        self._dispatch(loop)
+
+    # ---- in a thread
+    def _compute(self, batch: list[_Task]) -> Sequence[Outputs | ModelError]:
+        if len(batch) == 1 and not self.parameters.allowed_batch_sizes:
+            return [self._single(batch[0])]
+        try:
+            return self._merged(batch)
+        except ModelError as error:
+            if len(batch) == 1:
+                return [error]
+            return [self._single(task) for task in batch]  # one bad request must not fail the others
+
+    def _single(self, task: _Task) -> Outputs | ModelError:
+        try:
+            return self.servable.run(task.signature, task.inputs)
+        except ModelError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - a bug in the model's code is the client's INTERNAL
+            return ModelError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+
+    def _merged(self, batch: list[_Task]) -> list[Outputs]:
+        sizes = [task.rows for task in batch]
+        total = sum(sizes)
+        if not batch[0].key:
+            return [self.servable.run(batch[0].signature, batch[0].inputs)]
+        padded = min((size for size in self.parameters.allowed_batch_sizes if size >= total), default=total)
+        merged = {
+            name: _concat([task.inputs[name] for task in batch], padded - total) for name in batch[0].inputs
+        }
+        try:
+            outputs = self.servable.run(batch[0].signature, merged)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(Code.INTERNAL, f"{type(error).__name__}: {error}") from error
+        for name, tensor in outputs.items():
+            if not tensor.shape or tensor.shape[0] != padded:
+                raise ModelError(
+                    Code.FAILED_PRECONDITION,
+                    "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes "
+                    f"of the input tensors: {name}",
+                )
+        return _split(outputs, sizes)
+
+
+def _batchable(signature: str, inputs: Mapping[str, Tensor]) -> tuple[int, _Key]:
+    """The rows of a request, and what must be equal for requests to be merged; an empty key: never."""
+    rows = {tensor.shape[0] if tensor.shape else -1 for tensor in inputs.values()}
+    if len(rows) != 1 or (size := rows.pop()) < 1:
+        return 1, ()
+    kinds = sorted((name, tensor.dtype, tensor.shape[1:]) for name, tensor in inputs.items())
+    return size, (signature, *kinds)
+
+
+def _concat(tensors: list[Tensor], padding: int) -> Tensor:
+    first = tensors[0]
+    parts: list[Values] = [tensor.values for tensor in tensors]
+    rows = sum(tensor.shape[0] for tensor in tensors)
+    if padding:
+        width = len(first.values) // first.shape[0]
+        parts.extend([first.values[:width]] * padding)
+    if len({type(part) for part in parts}) > 1:
+        parts = [list(part) for part in parts]
+    if isinstance(parts[0], bytes):
+        values: Values = b"".join(parts)  # type: ignore[arg-type]
+    else:
+        values = parts[0][:]
+        for part in parts[1:]:
+            values += part  # type: ignore[operator]
+    return Tensor(first.dtype, (rows + padding, *first.shape[1:]), values)
+
+
+def _split(outputs: Outputs, sizes: list[int]) -> list[Outputs]:
+    results: list[Outputs] = [{} for _ in sizes]
+    for name, tensor in outputs.items():
+        width = len(tensor.values) // tensor.shape[0] if tensor.shape[0] else 0
+        start = 0
+        for result, size in zip(results, sizes, strict=True):
+            stop = start + size * width
+            result[name] = Tensor(tensor.dtype, (size, *tensor.shape[1:]), tensor.values[start:stop])
+            start = stop
+    return results
+
+
+def _expire(future: asyncio.Future[Outputs]) -> None:
+    if not future.done():
+        future.set_exception(ModelError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification"))

@@ -1,0 +1,197 @@
+"""The REST API: paths to actions (http_rest_api_handler.cc and http_rest_api_util.cc say what it does)."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from io import BytesIO
+from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from tiphys.serving.model.manager import Manager
+from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature
+from tiphys.serving.net import Request, Response, error_response
+from tiphys.serving.rest import examples, metadata, read, write
+from tiphys.serving.rest.metrics import Metrics
+
+__all__ = ["RestApi"]
+
+T = TypeVar("T")
+
+_CALL = re.compile(
+    r"(?i:/v1/models/)([^/:]+)(?:(?i:/versions/)(\d+)|(?i:/labels/)([^/:]+))?:((?i:classify|regress|predict))",
+    re.ASCII,
+)
+_ABOUT = re.compile(
+    r"(?i:/v1/models)(?:/([^/:]+))?(?:(?i:/versions/)(\d+)|(?i:/labels/)([^/:]+))?(?:/((?i:metadata)))?",
+    re.ASCII,
+)
+# what libevent, TensorFlow Serving's HTTP library, says about paths that nobody handles
+_NOT_FOUND = b"""<HTML><HEAD>
+<TITLE>404 Not Found</TITLE>
+</HEAD><BODY>
+<H1>Not Found</H1>
+</BODY></HTML>
+"""
+_BIG = 128 * 1024
+
+
+class RestApi:
+    """Answers requests. ``timeout`` is --rest_api_timeout_in_ms in seconds; None waits for ever."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        *,
+        timeout: float | None = 30.0,
+        cors: bool = False,
+        metrics_path: str = "/monitoring/prometheus/metrics",
+        max_body_bytes: int = 128 * 1024 * 1024,
+    ) -> None:
+        self.manager = manager
+        self.timeout = timeout
+        self.metrics = Metrics()
+        self.metrics_path = metrics_path
+        self.max_body_bytes = max_body_bytes
+        self._cors = (
+            (
+                (b"Access-Control-Allow-Origin", b"*"),
+                (b"Access-Control-Allow-Methods", b"POST, GET"),
+                (b"Access-Control-Allow-Headers", b"Content-Type"),
+            )
+            if cors
+            else ()
+        )
+
+    def __call__(self, request: Request) -> Response | Awaitable[Response]:
+        path = request.path
+        if path == self.metrics_path:
+            return Response(200, self.metrics.page(self.manager), "text/plain")
+        if path[:4].lower() != "/v1/":
+            return Response(404, _NOT_FOUND, "text/html")
+        if request.method == "OPTIONS" and self._cors:
+            return Response(200, b"", headers=self._cors)
+        if request.method == "POST":
+            return self._call(request, path)
+        try:
+            if request.method == "GET" and (match := _ABOUT.fullmatch(path)):
+                return Response(200, self._about(match), headers=self._cors)
+            raise ModelError(Code.INVALID_ARGUMENT, f"Malformed request: {request.method} {path}")
+        except ModelError as error:
+            return self._error(error)
+
+    def _error(self, error: ModelError) -> Response:
+        response = error_response(error.code.http, error.message)
+        response.headers = self._cors
+        return response
+
+    # ---- status and metadata
+    def _about(self, match: re.Match[str]) -> bytes:
+        if match[1] is None:
+            raise ModelError(Code.INVALID_ARGUMENT, "Missing model name in request.")
+        name, number = self._model(match)
+        if match[4] is None:
+            return metadata.status(self.manager.status(name, number))
+        with self.manager.use(name, number) as (version, runner):
+            return metadata.metadata(name, version.number, runner.servable.signatures)
+
+    def _model(self, match: re.Match[str]) -> tuple[str, int | None]:
+        """The name and version that a path asks for."""
+        name = _unquote(match[1])
+        if match[2] is not None:
+            number = int(match[2])
+            if number >= 2**63:
+                raise ModelError(Code.INVALID_ARGUMENT, f"Failed to convert version: {match[2]} to numeric.")
+            return name, number
+        if match[3] is not None:
+            return name, self.manager.resolve_label(name, _unquote(match[3]))
+        return name, None
+
+    # ---- predict, classify, regress
+    async def _call(self, request: Request, path: str) -> Response:
+        started = time.perf_counter()
+        name, api = "", "Predict"
+        try:
+            match = _CALL.fullmatch(path)
+            # the pattern ignores case, the choice of the method does not: so does TensorFlow Serving's
+            if match is None or match[4] not in ("predict", "classify", "regress"):
+                raise ModelError(Code.INVALID_ARGUMENT, f"Malformed request: POST {path}")
+            api = match[4].capitalize()
+            name = _unquote(match[1])
+            body = self._body(request)
+            if api == "Predict":
+                answer = await self._predict(match, body)
+            else:
+                answer = await self._examples(match, body)
+        except ModelError as error:
+            self.metrics.request(name, api, error.code.name, time.perf_counter() - started)
+            return self._error(error)
+        self.metrics.request(name, api, "OK", time.perf_counter() - started)
+        return Response(200, answer, headers=self._cors)
+
+    async def _predict(self, match: re.Match[str], body: bytes) -> bytes:
+        document = await _off_loop(read.parse, body, size=len(body))
+        asked = read.signature_name(document)
+        name, number = self._model(match)
+        with self.manager.use(name, number) as (_, runner):
+            signature = _signature(runner.servable.signatures, asked)
+            layout, inputs = await _off_loop(
+                read.predict_inputs, document, signature.inputs, asked, size=len(body)
+            )
+            started = time.perf_counter()
+            outputs = await runner.run(asked or DEFAULT_SIGNATURE, inputs, self.timeout)
+            self.metrics.runtime(name, time.perf_counter() - started)
+        rows = sum(len(tensor.values) for tensor in outputs.values())
+        render = write.predictions if layout == read.ROW else write.outputs
+        return await _off_loop(render, outputs, size=rows * 8)
+
+    async def _examples(self, match: re.Match[str], body: bytes) -> bytes:
+        document = await _off_loop(read.parse, body, size=len(body))
+        asked = read.signature_name(document)
+        batch = await _off_loop(examples.read, document, size=len(body))
+        name, number = self._model(match)
+        with self.manager.use(name, number) as (_, runner):
+            key = asked or DEFAULT_SIGNATURE
+            call = examples.Classify if match[4] == "classify" else examples.Regress
+            plan = call(key, runner.servable.signatures)
+            outputs = await runner.run(key, {plan.input: batch}, self.timeout)
+        return plan.answer(outputs, batch.shape[0])
+
+    def _body(self, request: Request) -> bytes:
+        encoding = request.header(b"content-encoding")
+        if encoding is None or encoding.lower() != b"gzip":
+            return request.body
+        try:
+            with gzip.GzipFile(fileobj=BytesIO(request.body)) as stream:
+                body = stream.read(self.max_body_bytes + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ModelError(Code.INVALID_ARGUMENT, f"Failed to uncompress the request: {error}") from None
+        if len(body) > self.max_body_bytes:
+            raise ModelError(
+                Code.INVALID_ARGUMENT, f"Request body is larger than {self.max_body_bytes} bytes."
+            )
+        return body
+
+
+def _signature(signatures: Mapping[str, Signature], asked: str) -> Signature:
+    name = asked or DEFAULT_SIGNATURE
+    if name not in signatures:
+        raise ModelError(
+            Code.INVALID_ARGUMENT, f'Serving signature name: "{name}" not found in signature def'
+        )
+    return signatures[name]
+
+
+def _unquote(text: str) -> str:
+    return unquote_to_bytes(text).decode("utf-8", "replace")
+
+
+async def _off_loop(function: Callable[..., T], /, *arguments: Any, size: int) -> T:
+    """Large bodies are read and written in a thread, so that status and small requests do not wait."""
+    if size < _BIG:
+        return function(*arguments)
+    return await asyncio.to_thread(function, *arguments)

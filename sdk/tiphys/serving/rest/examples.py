@@ -1,0 +1,195 @@
+"""Classify and regress: JSON examples as serialized ``tf.Example`` records, and their answers.
+
+The records are written by hand, so that no protobuf library is needed: ``Example`` is a map of names to lists
+of bytes, floats or integers (tensorflow/core/example/{example,feature}.proto).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tiphys.serving.model.servable import CLASSIFY, REGRESS, Code, ModelError, Signature, Tensor
+from tiphys.serving.rest import write
+from tiphys.serving.rest.read import check_float, decode_string, invalid, is_b64, kind
+
+__all__ = ["Classify", "Regress", "read"]
+
+_KINDS = {1: "bytes", 2: "float", 3: "int64"}  # the field numbers of Feature's oneof
+
+
+def read(document: Mapping[str, Any]) -> Tensor:
+    """The examples of a request, each with the request's context."""
+    context = _example(document["context"]) if "context" in document else {}
+    if "examples" not in document:
+        raise _format(document, "When method is classify, key 'examples' is expected and was not found")
+    examples = document["examples"]
+    if not isinstance(examples, list):
+        raise _format(document, "Expecting 'examples' value to be an list/array")
+    if not examples:
+        raise _format(document, "'examples' value is an empty array")
+    records = []
+    for example in examples:
+        features = _example(example)
+        records.append(_serialize({**context, **features}))
+    return Tensor("DT_STRING", (len(records),), records)
+
+
+def _format(document: Mapping[str, Any], text: str) -> ModelError:
+    return invalid(f"JSON Value: {write.pretty(document)} {text}")
+
+
+_Feature = tuple[int, list[Any]]
+
+
+def _example(value: Any) -> dict[str, _Feature]:
+    if not isinstance(value, dict):
+        raise invalid(f"Example must be JSON object but got JSON {kind(value)}")
+    return {name: _feature(name, content) for name, content in value.items()}
+
+
+def _feature(name: str, content: Any) -> _Feature:
+    which = 0
+    values: list[Any] = []
+    for value in content if isinstance(content, list) else [content]:
+        found, item = _item(name, value)
+        if which not in (0, found):
+            raise invalid(f"Unexpected element type in feature: {name} expecting type: {_KINDS[which]}")
+        which = found
+        values.append(item)
+    return which, values
+
+
+def _item(name: str, value: Any) -> _Feature | tuple[int, Any]:
+    if isinstance(value, bool):
+        return 3, int(value)
+    if isinstance(value, int) and -(2**63) <= value < 2**64:
+        if value >= 2**63:
+            raise invalid(f"Feature: {name} has uint64 element. Only int64 is supported.")
+        return 3, value
+    if isinstance(value, (int, float)):
+        return 2, check_float(float(value))
+    if isinstance(value, str) or is_b64(value):
+        return 1, decode_string(value)
+    raise invalid(f"Feature: {name} has element with unexpected JSON type: {kind(value)}")
+
+
+# ---- the wire format
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _chunk(field: int, data: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(data)) + data
+
+
+def _serialize(features: Mapping[str, _Feature]) -> bytes:
+    entries = []
+    for name, (which, values) in features.items():
+        if which == 1:
+            content = b"".join(_chunk(1, value) for value in values)
+        elif which == 2:
+            content = _chunk(1, struct.pack(f"<{len(values)}f", *values))
+        else:
+            content = _chunk(1, b"".join(_varint(value & 0xFFFFFFFFFFFFFFFF) for value in values))
+        feature = _chunk(which, content) if which else b""
+        key = name.encode("utf-8", "surrogateescape")
+        entries.append(_chunk(1, _chunk(1, key) + _chunk(2, feature)))
+    return _chunk(1, b"".join(entries))
+
+
+# ---- the two calls
+class Classify:
+    """classifier.cc: checks a signature and turns its outputs into labels and scores."""
+
+    def __init__(self, key: str, signatures: Mapping[str, Signature]) -> None:
+        self.signature = _find(key, signatures, CLASSIFY, "classification")
+        if len(self.signature.outputs) not in (1, 2):
+            count = len(self.signature.outputs)
+            raise invalid(f"Expected one or two output Tensors, found {count}")
+        self.input = _only_input(self.signature, "classification")
+        if not {"classes", "scores"} & self.signature.outputs.keys():
+            raise ModelError(
+                Code.FAILED_PRECONDITION,
+                'Expected classification signature outputs to contain at least one of "classes" or "scores".',
+            )
+
+    def answer(self, outputs: Mapping[str, Tensor], count: int) -> bytes:
+        classes, scores = outputs.get("classes"), outputs.get("scores")
+        for name, tensor, dtype in (("classes", classes, "DT_STRING"), ("scores", scores, "DT_FLOAT")):
+            if tensor is None:
+                continue
+            if len(tensor.shape) != 2:
+                raise invalid(
+                    f"Expected Tensor shape: [batch_size num_classes] but got {_shape(tensor.shape)}"
+                )
+            if tensor.dtype != dtype:
+                raise invalid(f"Expected {name} Tensor of {dtype}. Got: {tensor.dtype}")
+            if tensor.shape[0] != count:
+                raise invalid(f"Expected {name} output batch size of {count}. Got: {tensor.shape[0]}")
+        if classes is not None and scores is not None and classes.shape[1] != scores.shape[1]:
+            raise invalid(
+                "Tensors class and score should match in dim_size(1). "
+                f"Got {classes.shape[1]} vs. {scores.shape[1]}"
+            )
+        some = classes or scores
+        width = some.shape[1] if some is not None else 0
+        rows = []
+        for start in range(0, count * width, width or 1):
+            stop = start + width
+            labels = classes.values[start:stop] if classes is not None else [b""] * width
+            numbers = scores.values[start:stop] if scores is not None else [0.0] * width
+            rows.append(list(zip(labels, numbers, strict=True)))
+        return write.classifications(rows)
+
+
+class Regress:
+    """regressor.cc."""
+
+    def __init__(self, key: str, signatures: Mapping[str, Signature]) -> None:
+        self.signature = _find(key, signatures, REGRESS, "regression")
+        if len(self.signature.outputs) != 1:
+            raise invalid("Expected one output Tensor.")
+        self.input = _only_input(self.signature, "regression")
+        if "outputs" not in self.signature.outputs:
+            raise ModelError(Code.FAILED_PRECONDITION, "No regression outputs found in SignatureDef")
+
+    def answer(self, outputs: Mapping[str, Tensor], count: int) -> bytes:
+        tensor = outputs["outputs"]
+        if len(tensor.shape) != 1 and not (len(tensor.shape) == 2 and tensor.shape[1] == 1):
+            raise invalid(
+                "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got "
+                f"{_shape(tensor.shape)}"
+            )
+        if tensor.shape[0] != count:
+            raise invalid(f"Input batch size did not match output batch size: {count} vs. {tensor.shape[0]}")
+        if tensor.dtype != "DT_FLOAT":
+            raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {tensor.dtype}")
+        return write.regressions(list(tensor.values))
+
+
+def _find(key: str, signatures: Mapping[str, Signature], method: str, kind_: str) -> Signature:
+    signature = signatures.get(key)
+    if signature is None:
+        raise invalid(f"No signature was found with the name: {key}")
+    if signature.method != method:
+        raise invalid(f"Expected {kind_} signature method_name to be {method}. Was: {signature.method}")
+    return signature
+
+
+def _only_input(signature: Signature, kind_: str) -> str:
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
+    if "inputs" not in signature.inputs:
+        raise ModelError(Code.FAILED_PRECONDITION, f"No {kind_} inputs found in SignatureDef")
+    return "inputs"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return f"[{','.join(map(str, shape))}]"

@@ -1,0 +1,82 @@
+"""Counters and latencies in Prometheus' text format, under TensorFlow Serving's names."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tiphys.serving.model.manager import Manager
+
+__all__ = ["Metrics"]
+
+# microseconds: 10 * 1.8^i, as in tensorflow_serving/servables/tensorflow/util.cc
+_BOUNDS = [10 * 1.8**i for i in range(33)]
+
+
+class _Histogram:
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_BOUNDS) + 1)
+        self.sum = 0.0
+
+    def add(self, micros: float) -> None:
+        self.counts[bisect_left(_BOUNDS, micros)] += 1
+        self.sum += micros
+
+    def lines(self, name: str, labels: str) -> list[str]:
+        total = 0
+        lines = []
+        for bound, count in zip((*(f"{b:.6g}" for b in _BOUNDS), "+Inf"), self.counts, strict=True):
+            total += count
+            lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {total}')
+        return [*lines, f"{name}_sum{{{labels}}} {self.sum:.0f}", f"{name}_count{{{labels}}} {total}"]
+
+
+class Metrics:
+    """What happened since the start."""
+
+    def __init__(self) -> None:
+        self._requests: dict[tuple[str, str], int] = {}
+        self._latency: dict[tuple[str, str], _Histogram] = {}
+        self._runtime: dict[str, _Histogram] = {}
+
+    def request(self, model: str, api: str, status: str, seconds: float) -> None:
+        if not model or (status != "OK" and len(self._requests) > 1000):
+            return  # names come from clients: they must not grow without bound
+        key = (model, status)
+        self._requests[key] = self._requests.get(key, 0) + 1
+        if status == "OK":
+            self._latency.setdefault((model, api), _Histogram()).add(seconds * 1e6)
+
+    def runtime(self, model: str, seconds: float) -> None:
+        self._runtime.setdefault(model, _Histogram()).add(seconds * 1e6)
+
+    def page(self, manager: Manager) -> bytes:
+        lines = ["# TYPE :tensorflow:serving:request_count counter"]
+        for (model, status), count in sorted(self._requests.items()):
+            label = _escape(model)
+            lines.append(
+                f':tensorflow:serving:request_count{{model_name="{label}",status="{status}"}} {count}'
+            )
+        lines.append("# TYPE :tensorflow:serving:request_latency histogram")
+        for (model, api), histogram in sorted(self._latency.items()):
+            labels = f'model_name="{_escape(model)}",API="{api}",entrypoint="REST"'
+            lines += histogram.lines(":tensorflow:serving:request_latency", labels)
+        lines.append("# TYPE :tensorflow:serving:runtime_latency histogram")
+        for model, histogram in sorted(self._runtime.items()):
+            labels = f'model_name="{_escape(model)}",API="Predict",runtime="TF1"'
+            lines += histogram.lines(":tensorflow:serving:runtime_latency", labels)
+        lines.append("# TYPE :tiphys:serving:queued_requests gauge")
+        lines.append("# TYPE :tiphys:serving:batches counter")
+        for name in sorted(manager.models):
+            for version in manager.known(name):
+                if version.runner is None:
+                    continue
+                labels = f'model_name="{_escape(name)}",version="{version.number}"'
+                lines.append(f":tiphys:serving:queued_requests{{{labels}}} {version.runner.queued}")
+                lines.append(f":tiphys:serving:batches{{{labels}}} {version.runner.batches}")
+        return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -1,0 +1,171 @@
+"""The model server: models behind TensorFlow Serving's REST API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from tiphys.errors import ServingError
+from tiphys.serving.balancer.facade import LoopThread
+from tiphys.serving.model.batching import BatchParameters
+from tiphys.serving.model.manager import Manager, ModelConfig
+from tiphys.serving.model.saved_model import load as load_saved_model
+from tiphys.serving.model.servable import Loader, ModelError
+from tiphys.serving.net import HttpServer, Limits
+from tiphys.serving.rest.api import RestApi
+
+__all__ = ["AsyncModelServer", "ModelServer", "ServerConfig"]
+
+log = logging.getLogger("tiphys.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What a model server does. Times in seconds, sizes in bytes."""
+
+    models: list[ModelConfig]
+    host: str = "0.0.0.0"
+    port: int = 8501
+    loader: Loader = load_saved_model
+    timeout: float | None = 30.0
+    poll_seconds: float = 1.0
+    batching: BatchParameters | None = None
+    cors: bool = False
+    metrics_path: str = "/monitoring/prometheus/metrics"
+    max_load_retries: int = 5
+    retry_seconds: float = 60.0
+    drain_seconds: float = 30.0
+    limits: Limits = field(default_factory=Limits)
+
+
+class AsyncModelServer:
+    """On an event loop. ``start`` returns when the first versions answer, as the real one starts to listen
+    only then: a connection that is taken is a model that is ready."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.manager = Manager(
+            config.models,
+            config.loader,
+            batching=config.batching,
+            poll_seconds=config.poll_seconds,
+            max_load_retries=config.max_load_retries,
+            retry_seconds=config.retry_seconds,
+        )
+        self.api = RestApi(
+            self.manager,
+            timeout=config.timeout,
+            cors=config.cors,
+            metrics_path=config.metrics_path,
+            max_body_bytes=config.limits.body_bytes,
+        )
+        self.http = HttpServer(
+            self.api,
+            config.host,
+            config.port,
+            limits=config.limits,
+            on_error=lambda error: log.error("a request failed", exc_info=error),
+        )
+
+    @property
+    def port(self) -> int:
+        return self.http.port
+
+    async def start(self) -> None:
+        """Raises ServingError TIP510 (cannot listen; found before loading) or TIP516 (cannot load)."""
+        await self.http.bind()
+        try:
+            await self.manager.start()
+        except ModelError as error:
+            await self.close()
+            raise ServingError(
+                "TIP516",
+                "The model cannot be served.",
+                cause=str(error),
+                fix="The base path must hold folders named by numbers, each a SavedModel.",
+            ) from error
+        await self.http.listen()
+        log.info("REST API at %s:%d", self.http.host, self.http.port)
+
+    async def close(self) -> bool:
+        """Drain and end. True when no request had to be cut off."""
+        clean = await self.http.stop(self.config.drain_seconds)
+        await self.manager.close()
+        return clean
+
+
+class ModelServer:
+    """The same for callers without an event loop, in its own thread: for tests and notebooks."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._thread: LoopThread | None = None
+        self._server: AsyncModelServer | None = None
+
+    @property
+    def url(self) -> str:
+        host = "127.0.0.1" if self._config.host == "0.0.0.0" else self._config.host
+        return f"http://{host}:{self._server.port if self._server is not None else self._config.port}"
+
+    @property
+    def address(self) -> str:
+        """``host:port``, as a balancer's endpoint."""
+        return self.url.removeprefix("http://")
+
+    @property
+    def manager(self) -> Manager:
+        if self._server is None:
+            raise ServingError("TIP517", "The server is not started.")
+        return self._server.manager
+
+    def start(self) -> ModelServer:
+        thread = LoopThread("model-server")
+
+        async def begin() -> AsyncModelServer:
+            server = AsyncModelServer(self._config)
+            await server.start()
+            return server
+
+        try:
+            self._server = thread.run(begin())
+        except BaseException:
+            thread.close()
+            raise
+        self._thread = thread
+        return self
+
+    def poll(self) -> None:
+        """Read the base paths now instead of waiting for the next time."""
+        server, thread = self._server, self._thread
+        if server is None or thread is None:
+            return
+
+        async def work() -> None:
+            await asyncio.gather(*(server.manager.poll(model) for model in server.manager.models.values()))
+
+        thread.run(work())
+
+    def run(self, coroutine: Any) -> Any:
+        """Run a coroutine on the server's loop."""
+        if self._thread is None:
+            raise ServingError("TIP517", "The server is not started.")
+        return self._thread.run(coroutine)
+
+    def stop(self) -> bool:
+        if self._server is None or self._thread is None:
+            return True
+        clean = self._thread.run(self._server.close())
+        self._thread.close()
+        self._server = self._thread = None
+        return clean
+
+    def __enter__(self) -> ModelServer:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
