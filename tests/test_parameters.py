@@ -1,0 +1,105 @@
+"""Run-time parameters are checked before anything starts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tiphys import RefusedError
+from tiphys.parameters import ANNOTATION, check
+
+
+def workflow(schemas: dict[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "metadata": {"annotations": {ANNOTATION: json.dumps(schemas)}},
+        "spec": {"arguments": {"parameters": parameters}},
+    }
+
+
+PIPELINE = workflow(
+    {
+        "epochs": {"type": "integer", "minimum": 1},
+        "min-accuracy": {"type": "number", "minimum": 0, "maximum": 1},
+        "rate": {"type": "number", "exclusiveMinimum": 0},
+        "keep": {"type": "boolean"},
+        "tag": {"type": "string", "pattern": "^[a-z]+$"},
+    },
+    [
+        {"name": "epochs", "value": "6"},
+        {"name": "min-accuracy", "value": "0.9"},
+        {"name": "rate", "value": "0.001"},
+        {"name": "keep", "value": "false"},
+        {"name": "tag", "value": "x"},
+        {"name": "serve", "value": "final", "enum": ["final", "early"]},
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"epochs": "1"},
+        {"min-accuracy": "0"},
+        {"min-accuracy": "1"},
+        {"rate": "1e-3"},
+        {"keep": "true"},
+        {"serve": "early"},
+        {"tag": "abc"},
+    ],
+)
+def test_good_values(given: dict[str, str]) -> None:
+    check(PIPELINE, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"epochs": "0"}, "a whole number, at least 1"),
+        ({"epochs": "two"}, "a whole number, at least 1"),
+        ({"epochs": "1.5"}, "a whole number, at least 1"),
+        ({"min-accuracy": "1.2"}, "a number, at least 0 and at most 1"),
+        ({"min-accuracy": "-0.1"}, "a number, at least 0 and at most 1"),
+        ({"min-accuracy": "nan"}, "a finite number"),
+        ({"min-accuracy": "90%"}, "a number, at least 0 and at most 1"),
+        ({"rate": "0"}, "a number, more than 0"),
+        ({"keep": "yes"}, "true or false"),
+        ({"serve": "earlier"}, "one of final, early. Did you mean 'early'?"),
+        ({"tag": "A b"}, "text that matches ^[a-z]+$"),
+    ],
+)
+def test_bad_values_are_refused_with_what_they_must_be(given: dict[str, str], expected: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        check(PIPELINE, given)
+    assert caught.value.code == "TIP231"
+    assert expected in caught.value.message
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(RefusedError) as caught:
+        check(PIPELINE, {"epoch": "3"})
+    assert caught.value.code == "TIP230"
+    assert "'epochs'" in caught.value.message
+
+
+def test_a_parameter_without_a_value_is_refused() -> None:
+    lacking = {"spec": {"arguments": {"parameters": [{"name": "source"}]}}}
+    with pytest.raises(RefusedError, match="TIP232"):
+        check(lacking, {})
+    check(lacking, {"source": ""})
+
+
+def test_a_value_from_a_configmap_is_left_to_the_run() -> None:
+    source = {"configMapKeyRef": {"name": "a", "key": "b"}}
+    check({"spec": {"arguments": {"parameters": [{"name": "x", "valueFrom": source}]}}}, {})
+
+
+def test_a_template_reference_may_declare_more() -> None:
+    check({"spec": {"workflowTemplateRef": {"name": "t"}}}, {"anything": "1"})
+
+
+def test_somebody_elses_annotation_is_no_error() -> None:
+    other = {"metadata": {"annotations": {ANNOTATION: "not json"}}, "spec": {}}
+    check(other, {})

@@ -1,0 +1,125 @@
+"""References: parsing, resolving inside volumes, sealing a folder and noticing every change to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiphys import Reference, StoreError
+from tiphys.reference import MANIFEST, resolve, seal, verify, volumes_from_env
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> tuple[Reference, dict[str, str], Path]:
+    folder = tmp_path / "volume" / "models" / "a"
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "weights.bin").write_bytes(b"\x00\x01\x02")
+    (folder / "note.txt").write_text("hello")
+    digest = seal(folder)
+    return Reference("pvc://data/models/a", digest), {"data": str(tmp_path / "volume")}, folder
+
+
+def test_the_text_form_is_json_and_reads_back() -> None:
+    reference = Reference("pvc://data/models/a", "sha256:00")
+    assert json.loads(str(reference)) == {"uri": "pvc://data/models/a", "digest": "sha256:00"}
+    assert Reference.parse(str(reference)) == reference
+
+
+@given(st.text(), st.text())
+def test_any_uri_and_digest_survive_the_text_form(path: str, digest: str) -> None:
+    reference = Reference("pvc://data/" + path, digest)
+    assert Reference.parse(str(reference)) == reference
+
+
+@pytest.mark.parametrize(
+    "text", ["", "hello", "{}", '{"uri": 3}', '{"uri":"http://x"}', "[1]", '{"uri"', "pvc://a\nb"]
+)
+def test_what_is_not_a_reference(text: str) -> None:
+    assert Reference.maybe(text) is None
+    with pytest.raises(StoreError, match="TIP401"):
+        Reference.parse(text)
+
+
+def test_a_sealed_folder_verifies(sealed: tuple[Reference, dict[str, str], Path]) -> None:
+    reference, volumes, folder = sealed
+    assert verify(reference, volumes) == ""
+    assert reference.digest == "sha256:" + hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+
+
+def test_sealing_is_deterministic(sealed: tuple[Reference, dict[str, str], Path]) -> None:
+    reference, _, folder = sealed
+    assert seal(folder) == reference.digest
+
+
+def change_content(folder: Path) -> None:
+    (folder / "note.txt").write_text("jello")
+
+
+def truncate(folder: Path) -> None:
+    (folder / "1" / "weights.bin").write_bytes(b"\x00")
+
+
+def remove(folder: Path) -> None:
+    (folder / "note.txt").unlink()
+
+
+def forge_manifest(folder: Path) -> None:
+    change_content(folder)
+    seal(folder)
+
+
+def garble_manifest(folder: Path) -> None:
+    (folder / MANIFEST).write_text("{")
+
+
+def remove_manifest(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [change_content, truncate, remove, forge_manifest, garble_manifest, remove_manifest]
+)
+def test_every_damage_is_noticed(sealed: tuple[Reference, dict[str, str], Path], damage: object) -> None:
+    reference, volumes, folder = sealed
+    assert callable(damage)
+    damage(folder)
+    assert verify(reference, volumes) != ""
+
+
+def test_a_volume_that_is_not_mounted_is_said(sealed: tuple[Reference, dict[str, str], Path]) -> None:
+    reference, _, _ = sealed
+    assert "not mounted" in verify(reference, {})
+
+
+@pytest.mark.parametrize(
+    ("uri", "code"),
+    [
+        ("pvc://data/../secret", "TIP403"),
+        ("pvc://data/%2e%2e/secret", "TIP403"),
+        ("file://elsewhere/x", "TIP403"),
+        ("pvc://other/x", "TIP404"),
+        ("ftp://data/x", "TIP405"),
+    ],
+)
+def test_paths_that_leave_or_cannot_be_reached(uri: str, code: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        resolve(uri, {"data": "/volume"})
+    assert caught.value.code == code
+
+
+def test_resolving() -> None:
+    assert resolve("pvc://data/models/a", {"data": "/volume"}) == Path("/volume/models/a")
+    assert resolve("file:///models/a") == Path("/models/a")
+    assert resolve("pvc://data", {"data": "/volume"}) == Path("/volume")
+
+
+def test_volumes_come_from_the_environment() -> None:
+    assert volumes_from_env({"TIPHYS_VOLUMES": '{"data": "/mnt"}'}) == {"data": "/mnt"}
+    assert volumes_from_env({}) == {}
+    with pytest.raises(StoreError, match="TIP402"):
+        volumes_from_env({"TIPHYS_VOLUMES": "{"})
