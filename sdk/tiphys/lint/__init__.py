@@ -1,0 +1,26 @@
+"""Linting Argo objects: as strict as ``argo lint``, offline, and what Argo finds only at run time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiphys.lint.finding import Finding, Severity
+from tiphys.lint.linter import documents_of, lint_documents
+from tiphys.lint.registry import Rule, catalogue
+
+__all__ = ["Finding", "Rule", "Severity", "catalogue", "lint"]
+
+
+def lint(source: Any, *, file: str = "") -> list[Finding]:
+    """Lint a path, a folder, YAML text, a mapping, a Hera workflow, or several of them together.
+
+    Templates given in one file resolve references in another. Returns every finding, in the order of the
+    text; nothing raises for what is wrong *inside* a document.
+
+    Raises
+    ------
+    RefusedError
+        TIP201 or TIP202 when a file cannot be read at all, TIP204 when it is too large, TIP210 when
+        ``source`` is nothing that can be linted.
+    """
+    return lint_documents(documents_of(source, file))

@@ -1,0 +1,16 @@
+"""What several rules need and is worth computing once for each object."""
+
+from __future__ import annotations
+
+from tiphys.lint.model import Workflow
+from tiphys.lint.walk import Walk
+
+__all__ = ["walk_of"]
+
+
+def walk_of(workflow: Workflow) -> Walk:
+    """The walk through the workflow, made on first use."""
+    found = workflow.cache.get("walk")
+    if not isinstance(found, Walk):
+        found = workflow.cache["walk"] = Walk(workflow, workflow.project)
+    return found

@@ -1,0 +1,234 @@
+"""Strict decoding: what the controller's Go types refuse, and the same data with what they would keep.
+
+Decoding never stops: each problem is noted with its path, the value that caused it is left out, and later
+rules can trust the types of what remains.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tiphys.lint.schema import Table, table
+from tiphys.reader import Path
+
+__all__ = ["Decoder", "Misfit", "any_string", "decode"]
+
+# unknown: no such field. type: wrong type. bare: a bare number or boolean where Go has a string.
+# range: does not fit the Go type. shape: the type's own decoder refuses it.
+Kind = Literal["unknown", "type", "bare", "range", "shape", "missing"]
+
+_WORDS = {
+    "s": "a string",
+    "b": "a boolean",
+    "i": "an integer",
+    "l": "an integer",
+    "n": "a number",
+    "x": "an integer or a string",
+    "q": "a quantity such as 500m or 2Gi",
+    "t": "a time such as 2024-01-31T12:00:00Z",
+    "v": "a string",
+    "a": "a list",
+    "m": "a mapping",
+    "#": "a mapping",
+}
+_QUANTITY = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?\Z")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One value that the type refuses."""
+
+    kind: Kind
+    path: Path
+    message: str
+    known: tuple[str, ...] = ()  # the fields that exist, for near misses
+    lax: bool = False  # Argo drops it without a word: inside a step
+
+
+def any_string(value: Any) -> str:
+    """The text that Argo's AnyString makes of a YAML value."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.15f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:.0f}"
+    return json.dumps(value, separators=(",", ":"))
+
+
+def decode(data: Any, reference: str, *, required: bool = False) -> tuple[Any, list[Misfit]]:
+    """Return (what the type ``reference`` keeps of ``data``, what it refuses)."""
+    decoder = Decoder(table(), required)
+    value = decoder.value(data, reference)
+    return value, decoder.misfits
+
+
+class Decoder:
+    """One pass over one object. ``required`` also reports required fields that are absent."""
+
+    def __init__(self, types: Table, required: bool = False) -> None:
+        self.types = types
+        self.check_required = required
+        self.misfits: list[Misfit] = []
+        self.path: list[str | int] = []
+        self.lax = False
+        self.step = types.roots["WorkflowStep"]
+        self.plain = types.roots["Workflow"]
+
+    def value(self, data: Any, reference: str) -> Any:
+        """Return what the type keeps of ``data``; None where nothing is left."""
+        if data is None:
+            return None
+        kind = reference[0]
+        if kind == "#":
+            return self.struct(data, reference)
+        if kind == "a":
+            return self.sequence(data, reference[1:])
+        if kind == "m":
+            return self.mapping(data, reference[1:])
+        return self.scalar(data, kind)
+
+    def struct(self, data: Any, reference: str) -> dict[str, Any] | None:
+        if type(data) is not dict:
+            self.wrong(data, "#")
+            return None
+        fields = self.types.structs[int(reference[1:])]
+        kept: dict[str, Any] = {}
+        path = self.path
+        was_lax = self.lax
+        in_step = reference == self.step
+        for name, value in data.items():
+            wanted = fields.get(name)
+            if wanted is None:
+                path.append(name)
+                self.note("unknown", f"there is no field {name!r} here", tuple(fields), strict=in_step)
+                path.pop()
+            elif wanted == "s" and type(value) is str:
+                kept[name] = value
+            elif value is not None:
+                path.append(name)
+                if in_step:
+                    self.lax = True  # a step has its own decoder, which looks at its first level only
+                value = self.value(value, wanted)
+                self.lax = was_lax
+                if value is not None:
+                    kept[name] = value
+                path.pop()
+        if self.check_required:
+            self.absent(data, reference)
+        return kept
+
+    def absent(self, data: dict[str, Any], reference: str) -> None:
+        for name in self.types.required[int(reference[1:])]:
+            if data.get(name) is None:
+                self.note("missing", f"the field {name!r} is required here")
+
+    def sequence(self, data: Any, item: str) -> list[Any] | None:
+        if type(data) is not list:
+            self.wrong(data, "a")
+            return None
+        kept = []
+        for index, value in enumerate(data):
+            self.path.append(index)
+            kept.append(self.value(value, item))
+            self.path.pop()
+        if item[0] == "#":  # Go keeps a null item as a zero struct
+            kept = [{} if value is None else value for value in kept]
+        elif item == "s":
+            kept = ["" if value is None else value for value in kept]
+        elif item[0] == "a":
+            kept = [[] if value is None else value for value in kept]
+        return kept
+
+    def mapping(self, data: Any, item: str) -> dict[str, Any] | None:
+        if type(data) is not dict:
+            self.wrong(data, "m")
+            return None
+        kept = {}
+        for name, value in data.items():
+            self.path.append(name)
+            inner = self.value(value, item)
+            self.path.pop()
+            if inner is None and value is None:
+                inner = "" if item == "s" else {} if item[0] == "#" else None
+            if inner is not None:
+                kept[name] = inner
+        return kept
+
+    def scalar(self, data: Any, kind: str) -> Any:
+        if kind == "*":
+            return data
+        if kind == "v":
+            return any_string(data)
+        sort = type(data)
+        if kind == "s":
+            if sort is str:
+                return data
+            if sort is dict or sort is list:
+                return self.wrong(data, "s")
+            words = "a boolean" if sort is bool else "a number"
+            self.note("bare", f"{self.name()} is {words} ({any_string(data)}), but must be a string")
+            return None
+        if kind == "b":
+            return data if sort is bool else self.wrong(data, "b")
+        if kind in "ilx":
+            if kind == "x" and sort is str:
+                return data
+            if sort is not int:
+                return self.wrong(data, kind)
+            bits = 63 if kind == "l" else 31
+            if not -(2**bits) <= data < 2**bits:
+                self.note("range", f"{self.name()} does not fit {bits + 1} bits")
+                return None
+            return data
+        if kind == "n":
+            return data if sort in (int, float) else self.wrong(data, "n")
+        if kind == "q":
+            return self.quantity(data)
+        if kind == "t":
+            if sort is str and _TIME.match(data):
+                return data
+            return self.wrong(data, "t")
+        return data
+
+    def quantity(self, data: Any) -> Any:
+        if type(data) in (int, float):
+            return any_string(data)
+        if type(data) is str:
+            if _QUANTITY.match(data):
+                return data
+            self.note("shape", f"{self.name()}: {data!r} is not a quantity such as 500m or 2Gi")
+            return None
+        return self.wrong(data, "q")
+
+    def wrong(self, data: Any, kind: str) -> None:
+        """Note a value of the wrong type."""
+        found = (
+            "a mapping"
+            if isinstance(data, dict)
+            else "a list"
+            if isinstance(data, list)
+            else "a boolean"
+            if isinstance(data, bool)
+            else "a number"
+            if isinstance(data, int | float)
+            else "a string"
+        )
+        self.note("type", f"{self.name()} is {found}, but must be {_WORDS[kind]}")
+
+    def name(self) -> str:
+        """The nearest field name on the path."""
+        for step in reversed(self.path):
+            if isinstance(step, str):
+                return f"{step!r}"
+        return "the value"
+
+    def note(self, kind: Kind, message: str, known: tuple[str, ...] = (), *, strict: bool = False) -> None:
+        lax = self.lax and kind == "unknown" and not strict
+        self.misfits.append(Misfit(kind, tuple(self.path), message, known, lax))

@@ -1,0 +1,136 @@
+"""``depends`` and ``dependencies`` of DAG tasks: who is named, how, in what order, in what circles."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+__all__ = ["RESULTS", "ancestors", "cycle", "dependencies", "order", "syntax_error", "unknown_results"]
+
+RESULTS = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned", "AnySucceeded", "AllFailed")
+_LOOPED = ("AnySucceeded", "AllFailed")
+_NAME = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*?\.[A-Z][a-zA-Z]+)|([a-zA-Z0-9][-a-zA-Z0-9]*)")
+_TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|[a-zA-Z0-9][-a-zA-Z0-9]*(?:\.[A-Za-z]+)?)")
+
+Task = dict[str, Any]
+
+
+def dependencies(task: Task) -> dict[str, bool]:
+    """Return {name of a task it depends on: whether it asks for a result that only loops have}."""
+    depends = task.get("depends") or ""
+    if not depends:
+        return dict.fromkeys(task.get("dependencies") or [], False)
+    found: dict[str, bool] = {}
+    for result, name in _NAME.findall(depends):
+        if result:
+            target, _, word = result.partition(".")
+            found[target] = found.get(target, False) or word in _LOOPED
+        else:
+            found[name] = False
+    return found
+
+
+def unknown_results(task: Task) -> list[tuple[str, str]]:
+    """The (task, result) pairs of ``depends`` whose result does not exist."""
+    pairs = [tuple(text.split(".", 1)) for text, _ in _NAME.findall(task.get("depends") or "") if text]
+    return [(name, word) for name, word in pairs if word not in RESULTS]
+
+
+def syntax_error(text: str) -> str:
+    """Say what is wrong with the grammar of a ``depends`` text; empty when nothing is."""
+    tokens: list[str] = []
+    position = 0
+    while position < len(text):
+        if not text[position:].strip():
+            break
+        match = _TOKEN.match(text, position)
+        if not match:
+            return f"unexpected {text[position:].strip()[0]!r}"
+        tokens.append(match.group(1))
+        position = match.end()
+    want_operand, depth = True, 0
+    for token in tokens:
+        if want_operand:
+            if token in ("&&", "||", ")"):
+                return f"a task is missing before {token!r}"
+            if token == "(":
+                depth += 1
+            elif token != "!":
+                want_operand = False
+        elif token in ("&&", "||"):
+            want_operand = True
+        elif token == ")":
+            depth -= 1
+            if depth < 0:
+                return "a `)` without its `(`"
+        else:
+            return f"`&&` or `||` is missing before {token!r}"
+    if want_operand:
+        return "it ends where a task is expected"
+    return "a `(` is not closed" if depth else ""
+
+
+def graph(tasks: list[Task]) -> dict[str, list[str]]:
+    """Return {task: the tasks it depends on}; later tasks of one name win, as in Argo."""
+    return {task.get("name", ""): list(dependencies(task)) for task in tasks}
+
+
+def cycle(tasks: list[Task]) -> list[str]:
+    """Return the names along one circle, the first repeated at the end; empty when there is none."""
+    edges = graph(tasks)
+    state: dict[str, int] = {}
+    for root in edges:
+        stack: list[tuple[str, int]] = [(root, 0)]
+        trail: list[str] = []
+        while stack:
+            name, at = stack.pop()
+            if at == 0:
+                if state.get(name):
+                    continue
+                state[name] = 1
+                trail.append(name)
+            following = edges.get(name, [])
+            if at < len(following):
+                stack.append((name, at + 1))
+                step = following[at]
+                if state.get(step) == 1:
+                    return [*trail[trail.index(step) :], step]
+                if step in edges and not state.get(step):
+                    stack.append((step, 0))
+            else:
+                state[name] = 2
+                trail.pop()
+    return []
+
+
+def order(tasks: list[Task]) -> list[int]:
+    """The positions of the tasks, dependencies first (the order of the text within one level)."""
+    edges = graph(tasks)
+    placed: set[str] = set()
+    left = list(range(len(tasks)))
+    result: list[int] = []
+    while left:
+        ready = [at for at in left if all(n in placed or n not in edges for n in _needs(tasks[at]))]
+        if not ready:
+            return result + left  # a circle: reported elsewhere
+        result += ready
+        placed.update(tasks[at].get("name", "") for at in ready)
+        left = [at for at in left if at not in set(ready)]
+    return result
+
+
+def _needs(task: Task) -> list[str]:
+    return [name for name in dependencies(task) if name != task.get("name")]
+
+
+def ancestors(name: str, tasks: list[Task]) -> set[str]:
+    """All tasks that ``name`` depends on, directly or not."""
+    edges = graph(tasks)
+    found: set[str] = set()
+    left = list(edges.get(name, []))
+    while left:
+        step = left.pop()
+        if step not in found:
+            found.add(step)
+            left += edges.get(step, [])
+    return found

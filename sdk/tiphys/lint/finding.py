@@ -1,0 +1,74 @@
+"""What a rule finds: one finding, with its place, cause and fix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = ["Finding", "Severity", "dotted"]
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding.
+
+    ``error`` is what ``argo lint --strict`` rejects (``argo`` is true) or what was seen to fail at run time;
+    ``warning`` is likely wrong or unsafe; ``info`` is advice. ``line`` and ``column`` count from 1. ``path``
+    is the place in the object (``spec.templates[0].name``), ``object`` is ``Kind/name``. ``python_file`` and
+    ``python_line`` name the Python that made it, where the pipeline recorded that.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    fix: str = ""
+    file: str = ""
+    path: str = ""
+    line: int = 1
+    column: int = 1
+    cause: str = ""
+    near: tuple[str, ...] = ()
+    object: str = ""
+    argo: bool = False
+    python_file: str = ""
+    python_line: int = 0
+    steps: tuple[str | int, ...] = field(default=(), repr=False, compare=False)
+    document: int = field(default=0, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as ``tiphys lint --json`` prints it."""
+        data: dict[str, Any] = {
+            "file": self.file,
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "fix": self.fix,
+            "path": self.path,
+            "line": self.line,
+            "column": self.column,
+            "object": self.object,
+            "cause": self.cause,
+            "near": list(self.near),
+            "argo": self.argo,
+        }
+        if self.python_file:
+            data["python"] = {"file": self.python_file, "line": self.python_line}
+        return data
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.severity} {self.code} {self.message}"
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """Return a path as it is written: ``spec.templates[0].name``; odd keys in brackets."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif step and not any(letter in step for letter in ".[]/ "):
+            text += f".{step}" if text else step
+        else:
+            text += f"['{step}']"
+    return text

@@ -1,0 +1,188 @@
+"""Running the rules over documents and turning what they yield into findings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from tiphys.errors import RefusedError
+from tiphys.lint import rules as _rules  # noqa: F401  registers them
+from tiphys.lint.finding import Finding, dotted
+from tiphys.lint.model import ARGO_KINDS, Project, Workflow, load
+from tiphys.lint.near import near_misses, phrase
+from tiphys.lint.registry import Issue, Rule, catalogue
+from tiphys.reader import Document, scan_text
+
+__all__ = ["lint_documents"]
+
+_READING = {
+    "TIP203": "L101",
+    "TIP204": "L102",
+    "TIP205": "L103",
+    "TIP206": "L104",
+    "TIP207": "L104",
+}
+
+
+def lint_documents(documents: list[Document]) -> list[Finding]:
+    """Return all findings in documents that may refer to each other, in the order of the text."""
+    project = load(documents)
+    found: dict[tuple[Any, ...], Finding] = {}
+    for finding in _all(project):
+        key = (finding.code, finding.file, finding.document, finding.path, finding.message)
+        found.setdefault(key, finding)
+    order = {document.file: index for index, document in reversed(list(enumerate(documents)))}
+    rank = {"error": 0, "warning": 1, "info": 2}
+    return sorted(
+        found.values(),
+        key=lambda f: (order.get(f.file, 0), f.line, f.column, rank[f.severity], f.code, f.message),
+    )
+
+
+def _all(project: Project) -> Iterator[Finding]:
+    for document in project.documents:
+        yield from _reading(document)
+    yield from _empty_files(project)
+    by_scope: dict[str, list[Rule]] = {}
+    for entry in catalogue.values():
+        by_scope.setdefault(entry.scope, []).append(entry)
+    for workflow in project.workflows:
+        for entry in by_scope.get("workflow", ()):
+            for issue in entry.check(workflow):
+                yield _finding(entry, issue, workflow)
+        for template in workflow.every_template():
+            for entry in by_scope.get("template", ()):
+                for issue in entry.check(template):
+                    yield _finding(entry, issue, workflow)
+    for entry in by_scope.get("project", ()):
+        for issue in entry.check(project):
+            yield _finding(entry, issue, None)
+
+
+def _finding(entry: Rule, issue: Issue, workflow: Workflow | None) -> Finding:
+    document: Document = issue.document or (workflow.document if workflow else None)
+    line, column = document.position(issue.path, key=issue.key)
+    severity = issue.severity or entry.severity
+    near: tuple[str, ...] = ()
+    fix = issue.fix
+    if issue.near:
+        near = near_misses(issue, document)
+        fix = phrase(near) or fix
+    if workflow is not None and document is workflow.document:
+        owner = f"{workflow.kind}/{workflow.name}"
+    else:
+        meta = document.data.get("metadata") if isinstance(document.data, dict) else None
+        owner = f"{document.kind}/{(meta or {}).get('name', '')}"
+    return Finding(
+        code=entry.code,
+        severity=severity,
+        message=issue.message,
+        fix=fix,
+        file=document.file,
+        path=dotted(issue.path),
+        line=line,
+        column=column,
+        cause=entry.why,
+        near=near,
+        object=owner,
+        argo=entry.argo and severity == "error",
+        steps=issue.path,
+        document=document.index,
+    )
+
+
+def _reading(document: Document) -> Iterator[Finding]:
+    for problem in document.problems:
+        code = _READING[problem.code]
+        entry = catalogue[code]
+        yield Finding(
+            code=code,
+            severity=entry.severity,
+            message=problem.message,
+            fix=problem.fix,
+            file=document.file,
+            path=dotted(problem.path),
+            line=problem.line,
+            column=problem.column,
+            cause=entry.why,
+            object=f"document {document.index + 1}",
+            argo=True,
+            steps=problem.path,
+            document=document.index,
+        )
+
+
+def _empty_files(project: Project) -> Iterator[Finding]:
+    """A file without any Argo object: `argo lint` finds nothing to lint and fails."""
+    entry = catalogue["L105"]
+    files: dict[str, list[Document]] = {}
+    for document in project.documents:
+        files.setdefault(document.file, []).append(document)
+    for file, documents in files.items():
+        if any(item.kind in ARGO_KINDS or item.problems for item in documents):
+            continue
+        kinds = sorted({item.kind for item in documents if item.kind})
+        near = near_misses(Issue((), "", near=ARGO_KINDS), documents[0], word=kinds[0] if kinds else "")
+        what = f"only {', '.join(kinds)}" if kinds else "no object with a kind"
+        line, column = documents[0].position(("kind",))
+        yield Finding(
+            code="L105",
+            severity=entry.severity,
+            message=f"found nothing to lint: the file holds {what}",
+            fix=phrase(near) or f"the kinds are {', '.join(ARGO_KINDS)}",
+            file=file,
+            path="kind",
+            line=line,
+            column=column,
+            cause=entry.why,
+            near=near,
+            argo=True,
+            steps=("kind",),
+        )
+
+
+def documents_of(source: Any, file: str = "") -> list[Document]:
+    """The documents of a path, a folder, a text, a mapping or a Hera workflow."""
+    if isinstance(source, Mapping):
+        return [Document(dict(source), None, file=file or "<mapping>")]
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and not _is_text(source)):
+        return _from_path(os.fspath(source))
+    if isinstance(source, str):
+        return list(scan_text(source, file=file or "<text>"))
+    if hasattr(source, "to_dict") or hasattr(source, "build"):
+        return _from_hera(source, file)
+    if isinstance(source, Iterable):
+        return [document for item in source for document in documents_of(item, file)]
+    raise RefusedError(
+        "TIP210",
+        f"cannot lint {type(source).__name__}",
+        fix="give a path, YAML text, a mapping or a Hera workflow",
+    )
+
+
+def _is_text(source: str) -> bool:
+    return "\n" in source or source.lstrip().startswith("{")
+
+
+def _from_path(path: str) -> list[Document]:
+    from tiphys.reader import text_of
+
+    files = [path]
+    if os.path.isdir(path):
+        files = sorted(
+            os.path.join(folder, name)
+            for folder, _, names in os.walk(path)
+            for name in names
+            if name.endswith((".yaml", ".yml", ".json"))
+        )
+    return [document for file in files for document in scan_text(text_of(file), file=file)]
+
+
+def _from_hera(source: Any, file: str) -> list[Document]:
+    import json
+
+    data = source.to_dict() if hasattr(source, "to_dict") else source.build()
+    if hasattr(data, "model_dump"):
+        data = data.model_dump(by_alias=True, exclude_none=True, mode="json")
+    return [Document(json.loads(json.dumps(data)), None, file=file or type(source).__name__)]

@@ -1,0 +1,253 @@
+"""Argo's objects as rules see them: decoded, typed data that knows where each part stands in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiphys.lint.decode import Misfit, decode
+from tiphys.lint.schema import table
+from tiphys.lint.tags import mark_tags
+from tiphys.reader import Document, Path
+
+__all__ = ["ARGO_KINDS", "Call", "Project", "Template", "Workflow", "load"]
+
+ARGO_KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
+
+# In the order in which Argo looks: the first that is present names the type.
+_TYPES = {
+    "container": "Container",
+    "containerSet": "ContainerSet",
+    "steps": "Steps",
+    "dag": "DAG",
+    "script": "Script",
+    "resource": "Resource",
+    "data": "Data",
+    "suspend": "Suspend",
+    "http": "HTTP",
+    "plugin": "Plugin",
+}
+_PODS = frozenset(("Container", "ContainerSet", "Script", "Resource", "Data"))
+
+
+@dataclass(eq=False, slots=True)
+class Template:
+    """One template: ``data`` is decoded, ``path`` leads to it from the top of its object."""
+
+    workflow: Workflow
+    data: dict[str, Any]
+    path: Path
+    inline: bool = False
+    name: str = field(init=False)
+    type: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.name = self.data.get("name", "")
+        self.type = next((_TYPES[key] for key in _TYPES if key in self.data), "")
+
+    @property
+    def types(self) -> list[str]:
+        """Every template type that is present; a right template has one."""
+        return [key for key in _TYPES if key in self.data]
+
+    @property
+    def leaf(self) -> bool:
+        """A template that does something itself."""
+        return self.type in _PODS or self.type in ("HTTP", "Plugin")
+
+    @property
+    def pod(self) -> bool:
+        """A template that runs as a pod."""
+        return self.type in _PODS
+
+    def inputs(self, kind: str) -> list[dict[str, Any]]:
+        """The input ``parameters`` or ``artifacts``."""
+        return (self.data.get("inputs") or {}).get(kind) or []
+
+    def outputs(self, kind: str) -> list[dict[str, Any]]:
+        """The output ``parameters`` or ``artifacts``."""
+        return (self.data.get("outputs") or {}).get(kind) or []
+
+    def containers(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Every container of the pod with its path: main ones, sidecars, init containers."""
+        for key in ("container", "script"):
+            if key in self.data:
+                yield (*self.path, key), self.data[key]
+        for index, item in enumerate((self.data.get("containerSet") or {}).get("containers") or []):
+            yield (*self.path, "containerSet", "containers", index), item
+        for key in ("sidecars", "initContainers"):
+            for index, item in enumerate(self.data.get(key) or []):
+                yield (*self.path, key, index), item
+
+    def has_result(self) -> bool:
+        """Whether ``outputs.result`` and ``exitCode`` can be referred to."""
+        if self.type == "ContainerSet":
+            containers = self.data["containerSet"].get("containers") or []
+            return any(item.get("name") == "main" for item in containers)
+        return self.type in ("Container", "Script", "Data", "HTTP", "Plugin")
+
+    def calls(self) -> list[Call]:
+        """The steps or tasks of this template, in the order of the text."""
+        found: list[Call] = []
+        for group, steps in enumerate(self.data.get("steps") or []):
+            for index, step in enumerate(steps):
+                path = (*self.path, "steps", group, index)
+                found.append(Call(self, step, path, "steps", group))
+        for index, task in enumerate((self.data.get("dag") or {}).get("tasks") or []):
+            found.append(Call(self, task, (*self.path, "dag", "tasks", index), "tasks", 0))
+        return found
+
+    @property
+    def label(self) -> str:
+        """``templates.NAME``, as Argo's messages begin."""
+        return f"templates.{self.name}"
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A step or a task: a call of a template."""
+
+    caller: Template
+    data: dict[str, Any]
+    path: Path
+    family: str  # "steps" or "tasks": how its outputs are referred to
+    group: int
+
+    @property
+    def name(self) -> str:
+        """The name of the step or task."""
+        name: str = self.data.get("name", "")
+        return name
+
+    @property
+    def key(self) -> str:
+        """The name as other tags can spell it: a tag inside it is replaced by a mark."""
+        return mark_tags(self.name)
+
+    @property
+    def label(self) -> str:
+        """``templates.T.steps[0].S`` or ``templates.T.tasks.S``, as in Argo's messages."""
+        if self.family == "steps":
+            return f"{self.caller.label}.steps[{self.group}].{self.name}"
+        return f"{self.caller.label}.tasks.{self.name}"
+
+    def arguments(self, kind: str) -> list[dict[str, Any]]:
+        """The ``parameters`` or ``artifacts`` that it passes."""
+        return (self.data.get("arguments") or {}).get(kind) or []
+
+    @property
+    def looped(self) -> bool:
+        """Whether its outputs are aggregated (a sequence's are not, for validation)."""
+        return bool(self.data.get("withItems")) or bool(self.data.get("withParam"))
+
+
+@dataclass(eq=False, slots=True)
+class Workflow:
+    """An object of one of Argo's four kinds."""
+
+    document: Document
+    kind: str
+    data: dict[str, Any]
+    misfits: list[Misfit]
+    number: int = 0  # of the object in its file, from 1
+    metadata: dict[str, Any] = field(init=False)
+    spec: dict[str, Any] = field(init=False)
+    spec_path: Path = field(init=False)
+    templates: list[Template] = field(init=False)
+    project: Project = field(init=False)
+    cache: dict[str, Any] = field(default_factory=dict)  # what analyses computed once
+
+    def __post_init__(self) -> None:
+        self.metadata = self.data.get("metadata") or {}
+        spec = self.data.get("spec") or {}
+        self.spec_path = ("spec",)
+        if self.kind == "CronWorkflow":
+            self.spec_path = ("spec", "workflowSpec")
+            spec = spec.get("workflowSpec") or {}
+        self.spec = spec
+        self.templates = [
+            Template(self, data, (*self.spec_path, "templates", index))
+            for index, data in enumerate(spec.get("templates") or [])
+        ]
+
+    @property
+    def name(self) -> str:
+        """The name, else the generateName, else ``object #N``."""
+        given = self.metadata.get("name") or self.metadata.get("generateName")
+        return given or f"object #{self.number}"
+
+    @property
+    def namespace(self) -> str:
+        """The namespace as written; empty when absent."""
+        return self.metadata.get("namespace", "")
+
+    @property
+    def reusable(self) -> bool:
+        """A WorkflowTemplate or ClusterWorkflowTemplate."""
+        return self.kind in ("WorkflowTemplate", "ClusterWorkflowTemplate")
+
+    def template(self, name: str) -> Template | None:
+        """The first template of that name."""
+        return next((item for item in self.templates if item.name == name), None)
+
+    def at(self, *steps: str | int) -> Path:
+        """A path below the workflow's spec."""
+        return (*self.spec_path, *steps)
+
+    def every_template(self) -> Iterator[Template]:
+        """The templates and those written inline in their steps and tasks."""
+        for template in self.templates:
+            yield template
+            yield from _inline(template, 0)
+
+
+def _inline(template: Template, depth: int) -> Iterator[Template]:
+    if depth > 20:
+        return
+    for call in template.calls():
+        if "inline" in call.data:
+            inner = Template(template.workflow, call.data["inline"], (*call.path, "inline"), inline=True)
+            yield inner
+            yield from _inline(inner, depth + 1)
+
+
+@dataclass(eq=False, slots=True)
+class Project:
+    """All that was given to one call of the linter."""
+
+    documents: list[Document]
+    workflows: list[Workflow]
+    shared: dict[tuple[str, str, str], Workflow] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for item in self.workflows:
+            item.project = self
+            if item.kind == "WorkflowTemplate":
+                self.shared.setdefault((item.kind, item.namespace, item.name), item)
+            elif item.kind == "ClusterWorkflowTemplate":
+                self.shared.setdefault((item.kind, "", item.name), item)
+
+    def find(self, name: str, namespace: str, cluster: bool) -> Workflow | None:
+        """The WorkflowTemplate (exact namespace, as offline lint) or ClusterWorkflowTemplate of that name."""
+        if cluster:
+            return self.shared.get(("ClusterWorkflowTemplate", "", name))
+        return self.shared.get(("WorkflowTemplate", namespace, name))
+
+    def config_maps(self) -> Iterator[Document]:
+        """The ConfigMaps among the documents."""
+        return (item for item in self.documents if item.kind == "ConfigMap" and isinstance(item.data, dict))
+
+
+def load(documents: list[Document]) -> Project:
+    """Decode the Argo objects of the documents."""
+    workflows: list[Workflow] = []
+    roots = table().roots
+    numbers: dict[str, int] = {}
+    for document in documents:
+        numbers[document.file] = numbers.get(document.file, 0) + 1
+        if document.kind in ARGO_KINDS and isinstance(document.data, dict):
+            data, misfits = decode(document.data, roots[document.kind])
+            number = numbers[document.file]
+            workflows.append(Workflow(document, document.kind, data, misfits, number))
+    return Project(documents, workflows)

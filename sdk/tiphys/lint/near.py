@@ -1,0 +1,44 @@
+"""Near misses: what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from tiphys.lint.registry import Issue
+from tiphys.reader import Document
+
+__all__ = ["near_misses", "phrase"]
+
+_QUOTED = re.compile(r"'([^']+)'|\"([^\"]+)\"|\{\{([^}]*)\}?\}?")
+
+
+def near_misses(issue: Issue, document: Document, word: str = "") -> tuple[str, ...]:
+    """The candidates in ``issue.near`` that resemble the wrong word (by default what the message quotes)."""
+    wrong = word or wrong_word(issue)
+    if not wrong:
+        return ()
+    candidates = [name for name in dict.fromkeys(issue.near) if name and name != wrong]
+    folded = {name.lower(): name for name in reversed(candidates)}
+    if wrong.lower() in folded:
+        return (folded[wrong.lower()],)
+    cutoff = 0.75 if "." in wrong else 0.6
+    return tuple(difflib.get_close_matches(wrong, candidates, n=3, cutoff=cutoff))
+
+
+def wrong_word(issue: Issue) -> str:
+    """The word that the message calls wrong: the last of a dotted field path, else what it quotes."""
+    if issue.key and issue.path and isinstance(issue.path[-1], str):
+        return issue.path[-1]
+    match = None
+    for match in _QUOTED.finditer(issue.message):
+        if match.group(3) is not None or match.group(1) or match.group(2):
+            break
+    if match is None:
+        return ""
+    return (match.group(1) or match.group(2) or match.group(3) or "").strip()
+
+
+def phrase(near: tuple[str, ...]) -> str:
+    """``did you mean 'x' or 'y'?``; empty without near misses."""
+    return f"did you mean {' or '.join(repr(name) for name in near)}?" if near else ""

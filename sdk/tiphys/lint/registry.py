@@ -1,0 +1,75 @@
+"""The rules: each a small function with a stable code. ``L1`` reading, ``L2`` Argo, ``L3`` run time, ``L4`` style."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tiphys.lint.finding import Severity
+from tiphys.reader import Path
+
+__all__ = ["Issue", "Rule", "catalogue", "rule"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What a rule yields: where (a path in the object), what, and how to fix it."""
+
+    path: Path
+    message: str
+    fix: str = ""
+    near: tuple[str, ...] = ()
+    key: bool = False  # point at the key of the path, not at its value
+    severity: Severity | None = None  # instead of the rule's own
+    document: Any = None  # instead of the subject's own
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule and its words for docs/rules.md. ``argo`` tells that ``argo lint`` rejects what it finds."""
+
+    code: str
+    name: str
+    severity: Severity
+    what: str
+    why: str
+    source: str
+    scope: str
+    argo: bool
+    fixable: bool
+    check: Callable[[Any], Iterator[Issue]]
+
+
+catalogue: dict[str, Rule] = {}
+
+
+def rule(
+    code: str,
+    name: str,
+    severity: Severity,
+    *,
+    what: str,
+    why: str,
+    source: str,
+    scope: str = "workflow",
+    argo: bool | None = None,
+    fixable: bool = False,
+) -> Callable[[Callable[[Any], Iterator[Issue]]], Callable[[Any], Iterator[Issue]]]:
+    """Register a rule.
+
+    ``scope`` is what the function is given: ``workflow`` (each Argo object), ``template`` (each of its
+    templates), ``call`` (each step or task), ``manifest`` (each object in a resource template), ``project``
+    (all that was given at once).
+    """
+
+    def register(check: Callable[[Any], Iterator[Issue]]) -> Callable[[Any], Iterator[Issue]]:
+        if code in catalogue:
+            raise ValueError(f"two rules have the code {code}")
+        rejects = code.startswith(("L1", "L2")) and severity == "error" if argo is None else argo
+        catalogue[code] = Rule(
+            code, name, severity, what, why, source, scope, rejects, fixable, check
+        )
+        return check
+
+    return register

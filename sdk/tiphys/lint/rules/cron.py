@@ -1,0 +1,75 @@
+"""CronWorkflows: schedules, time zone, policy."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Iterator
+from typing import Any
+
+from tiphys.lint.cronspec import fault
+from tiphys.lint.model import Workflow
+from tiphys.lint.registry import Issue, rule
+
+_SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (CronWorkflow)"
+_POLICIES = ("Allow", "Forbid", "Replace")
+
+
+def _cron(workflow: Workflow) -> dict[str, Any]:
+    return (workflow.data.get("spec") or {}) if workflow.kind == "CronWorkflow" else {}
+
+
+@rule(
+    "L295",
+    "cron-schedule",
+    "error",
+    what="A CronWorkflow without schedules, or with one that cannot be read.",
+    why="Five fields (minute hour day month weekday) or @daily and the like, in the list `schedules`.",
+    source=_SOURCE,
+)
+def cron_schedule(workflow: Workflow) -> Iterator[Issue]:
+    if workflow.kind != "CronWorkflow":
+        return
+    schedules = _cron(workflow).get("schedules") or []
+    if not schedules:
+        words = "cron workflow must have at least one schedule"
+        yield Issue(("spec", "schedules"), words, fix='add schedules: ["0 3 * * *"]')
+    for index, schedule in enumerate(schedules):
+        reason = fault(schedule)
+        if reason:
+            words = f"cron schedule {schedule} is malformed: {reason}"
+            yield Issue(("spec", "schedules", index), words)
+
+
+@rule(
+    "L296",
+    "cron-timezone",
+    "error",
+    what="A time zone that does not exist.",
+    why="Names are those of the IANA data base, such as Europe/Berlin.",
+    source=_SOURCE,
+)
+def cron_timezone(workflow: Workflow) -> Iterator[Issue]:
+    name = _cron(workflow).get("timezone", "")
+    if name and name not in ("UTC", "Local"):
+        known = zoneinfo.available_timezones()
+        if known and name not in known:
+            yield Issue(("spec", "timezone"), f"invalid timezone {name!r}", near=tuple(sorted(known)))
+
+
+@rule(
+    "L297",
+    "cron-policy",
+    "error",
+    what="An unknown concurrencyPolicy, or a negative startingDeadlineSeconds.",
+    why="The policy is Allow, Forbid or Replace.",
+    source=_SOURCE,
+    fixable=True,
+)
+def cron_policy(workflow: Workflow) -> Iterator[Issue]:
+    data = _cron(workflow)
+    policy = data.get("concurrencyPolicy", "")
+    if policy and policy not in _POLICIES:
+        words = f"{policy!r} is not a valid concurrencyPolicy"
+        yield Issue(("spec", "concurrencyPolicy"), words, near=_POLICIES)
+    if data.get("startingDeadlineSeconds", 0) < 0:
+        yield Issue(("spec", "startingDeadlineSeconds"), "startingDeadlineSeconds must be positive")

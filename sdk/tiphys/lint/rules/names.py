@@ -1,0 +1,160 @@
+"""Names: present, unique and of legal letters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tiphys.lint.model import Template, Workflow
+from tiphys.lint.registry import Issue, rule
+from tiphys.lint.tags import mark_tags
+from tiphys.reader import Path
+
+_FIELD = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
+_PARAMETER = re.compile(r"[-a-zA-Z0-9_]+\Z")
+_SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (validateWorkflowFieldNames)"
+
+Listing = tuple[str, Path, list[dict[str, Any]], re.Pattern[str]]
+
+
+def _listings(workflow: Workflow) -> Iterator[Listing]:
+    """Every list of named things: (how Argo names it, its path, the things, what a name may be)."""
+    spec = workflow.spec
+    yield "spec.templates", workflow.at("templates"), spec.get("templates") or [], _FIELD
+    arguments = spec.get("arguments") or {}
+    for kind in ("parameters", "artifacts"):
+        where = f"spec.arguments.{kind}"
+        yield where, workflow.at("arguments", kind), arguments.get(kind) or [], _PARAMETER
+    for template in workflow.every_template():
+        yield from _of_template(template)
+
+
+def _of_template(template: Template) -> Iterator[Listing]:
+    for way in ("inputs", "outputs"):
+        for kind in ("parameters", "artifacts"):
+            things = (template.data.get(way) or {}).get(kind) or []
+            yield f"{template.label}.{way}.{kind}", (*template.path, way, kind), things, _PARAMETER
+    if template.type == "DAG":
+        tasks = template.data["dag"].get("tasks") or []
+        yield f"{template.label}.tasks", (*template.path, "dag", "tasks"), tasks, _FIELD
+    for call in template.calls():
+        for kind in ("parameters", "artifacts"):
+            path = (*call.path, "arguments", kind)
+            yield f"{call.label}.arguments.{kind}", path, call.arguments(kind), _PARAMETER
+
+
+def _steps(workflow: Workflow) -> Iterator[tuple[str, Path, list[tuple[Path, str]]]]:
+    """Steps are numbered by group and unique in the whole template."""
+    for template in workflow.every_template():
+        if template.type == "Steps":
+            calls = [(call.path, call.name) for call in template.calls()]
+            yield template.label, template.path, calls
+
+
+@rule(
+    "L201",
+    "name-missing",
+    "error",
+    what="A template, parameter, artifact, step or task without a name.",
+    why="Everything in a workflow is referred to by name.",
+    source=_SOURCE,
+)
+def name_missing(workflow: Workflow) -> Iterator[Issue]:
+    for label, path, things, _ in _listings(workflow):
+        for index, thing in enumerate(things):
+            if not thing.get("name"):
+                yield Issue((*path, index), f"{label}[{index}].name is required", fix="give it a name")
+    for label, _path, calls in _steps(workflow):
+        for place, name in calls:
+            if not name:
+                yield Issue(place, f"{label}.steps[{place[-2]}].name is required", fix="give it a name")
+
+
+@rule(
+    "L202",
+    "name-illegal",
+    "error",
+    what="A name with letters that Argo does not allow.",
+    why="Templates, steps and tasks: letters, digits and `-`, beginning with a letter or digit, at most 128. "
+    "Parameters and artifacts: also `_`.",
+    source=_SOURCE,
+)
+def name_illegal(workflow: Workflow) -> Iterator[Issue]:
+    for label, path, things, legal in _listings(workflow):
+        for index, thing in enumerate(things):
+            name = thing.get("name")
+            if name and _fault(name, legal):
+                place = (*path, index, "name")
+                words = f"{label}[{index}].name: {name!r} is invalid: {_fault(name, legal)}"
+                yield Issue(place, words, fix=_legal(name, legal))
+    for label, _path, calls in _steps(workflow):
+        for place, name in calls:
+            if name and _fault(name, _FIELD):
+                words = f"{label}.steps[{place[-2]}].name {name!r} is invalid: {_fault(name, _FIELD)}"
+                yield Issue((*place, "name"), words, fix=_legal(name, _FIELD))
+
+
+@rule(
+    "L203",
+    "name-twice",
+    "error",
+    what="Two things of one kind with the same name.",
+    why="Only one of them could be meant.",
+    source=_SOURCE,
+)
+def name_twice(workflow: Workflow) -> Iterator[Issue]:
+    for label, path, things, _ in _listings(workflow):
+        seen: set[str] = set()
+        for index, thing in enumerate(things):
+            name = thing.get("name", "")
+            if name and name in seen:
+                words = f"{label}[{index}].name {name!r} is not unique"
+                yield Issue((*path, index, "name"), words, fix="rename one of the two")
+            seen.add(name)
+    for label, _path, calls in _steps(workflow):
+        seen = set()
+        for place, name in calls:
+            if name and name in seen:
+                words = f"{label}.steps[{place[-2]}].name {name!r} is not unique"
+                yield Issue((*place, "name"), words, fix="rename one: names are unique in all groups")
+            seen.add(name)
+
+
+@rule(
+    "L204",
+    "name-too-long",
+    "error",
+    what="The name of a workflow is longer than 63 characters, of a CronWorkflow longer than 52.",
+    why="The name becomes a label; a CronWorkflow adds the time to it.",
+    source="argo-workflows v4.1.2, workflow/validate/validate.go (maxCharsInObjectName)",
+)
+def name_too_long(workflow: Workflow) -> Iterator[Issue]:
+    name = workflow.metadata.get("name", "")
+    limit = 52 if workflow.kind == "CronWorkflow" else 63
+    words = {
+        "Workflow": "workflow",
+        "WorkflowTemplate": "workflow template",
+        "ClusterWorkflowTemplate": "cluster workflow template",
+        "CronWorkflow": "cron workflow",
+    }[workflow.kind]
+    if len(name.encode()) > limit:
+        message = f"{words} name {name!r} must not be more than {limit} characters (it has {len(name)})"
+        yield Issue(("metadata", "name"), message, fix="shorten the name")
+
+
+def _fault(name: str, legal: re.Pattern[str]) -> str:
+    if "{{" in name:  # filled before the check, with something legal
+        name = re.sub("\0[^\0]*\0", "x", mark_tags(name))
+    if legal is _PARAMETER:
+        return "" if legal.match(name) else "letters, digits, '_' and '-' only"
+    if not legal.match(name):
+        return "letters, digits and '-' only, beginning with a letter or digit"
+    return "at most 128 characters" if len(name) > 128 else ""
+
+
+def _legal(name: str, legal: re.Pattern[str]) -> str:
+    if "{{" in name:
+        return "write a fixed name; what varies belongs into an argument"
+    better = re.sub(r"[^-a-zA-Z0-9]+", "-", name).strip("-")[:128]
+    return f"call it {better!r}" if better else "choose a name of letters and digits"

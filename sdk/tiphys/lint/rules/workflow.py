@@ -1,0 +1,76 @@
+"""The workflow as a whole: pod garbage collection, plugins, resources of all pods."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tiphys.lint.model import Workflow
+from tiphys.lint.registry import Issue, rule
+from tiphys.lint.rules.leaves import pod_resources
+
+_VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
+_STRATEGIES = ("OnPodCompletion", "OnPodSuccess", "OnWorkflowCompletion", "OnWorkflowSuccess")
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+_LABEL = re.compile(r"(?:[a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?\Z")
+_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
+
+
+@rule(
+    "L290",
+    "pod-gc",
+    "error",
+    what="An unknown podGC strategy or an illegal label selector.",
+    why="Argo refuses the workflow.",
+    source=_VALIDATE,
+    fixable=True,
+)
+def pod_gc(workflow: Workflow) -> Iterator[Issue]:
+    data, path = workflow.spec.get("podGC") or {}, workflow.at("podGC")
+    strategy = data.get("strategy", "")
+    if strategy and strategy not in _STRATEGIES:
+        words = f"podGC.strategy unknown strategy {strategy!r}"
+        yield Issue((*path, "strategy"), words, near=_STRATEGIES)
+    selector, path = data.get("labelSelector") or {}, (*path, "labelSelector")
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if not _LABEL.match(key) or not _VALUE.match(value):
+            words = f"podGC.labelSelector invalid: label {key!r}: {value!r}"
+            yield Issue((*path, "matchLabels", key), words, key=True)
+    for index, item in enumerate(selector.get("matchExpressions") or []):
+        place, operator = (*path, "matchExpressions", index), item.get("operator", "")
+        values = item.get("values") or []
+        if operator not in _OPERATORS:
+            words = f"podGC.labelSelector invalid: {operator!r} is not a valid label selector operator"
+            yield Issue((*place, "operator"), words, near=_OPERATORS)
+        elif (operator in ("In", "NotIn")) != bool(values):
+            words = f"podGC.labelSelector invalid: values of {operator} "
+            yield Issue(place, words + ("are missing" if not values else "are not allowed"))
+        elif not _LABEL.match(item.get("key", "")) or not all(_VALUE.match(value) for value in values):
+            yield Issue(place, f"podGC.labelSelector invalid: label {item.get('key', '')!r}")
+
+
+@rule(
+    "L291",
+    "executor-plugins",
+    "error",
+    what="An executor plugin without a name.",
+    why="The name is mandatory.",
+    source=_VALIDATE,
+)
+def executor_plugins(workflow: Workflow) -> Iterator[Issue]:
+    for index, item in enumerate(workflow.spec.get("executorPlugins") or []):
+        if not (item.get("metadata") or {}).get("name"):
+            words = "spec.executorPlugins: executor plugin metadata name is mandatory"
+            yield Issue(workflow.at("executorPlugins", index), words)
+
+
+@rule(
+    "L292",
+    "workflow-pod-resources",
+    "error",
+    what="podResources of the workflow with resources that a pod as a whole cannot have.",
+    why="A pod as a whole has only cpu, memory and hugepages.",
+    source=_VALIDATE,
+)
+def workflow_pod_resources(workflow: Workflow) -> Iterator[Issue]:
+    yield from pod_resources("spec.podResources", workflow.at("podResources"), workflow.spec)

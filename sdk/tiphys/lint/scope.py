@@ -1,0 +1,135 @@
+"""What can be referred to where: Argo's variables as its validation knows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiphys.lint.model import Call, Template, Workflow
+from tiphys.lint.tags import PREFIXES, is_tag, mark_tags
+
+__all__ = ["Scope", "global_names", "items", "own_names", "result_names"]
+
+# Never checked: filled at run time, or by what starts the workflow.
+_EXEMPT = (
+    "outputs.",
+    "workflow.creationTimestamp",
+    "workflow.scheduledTime",
+    "workflow.duration",
+    "tasks.name",
+    "steps.name",
+    "node.name",
+)
+_RETRIES = ("retries", "lastRetry.exitCode", "lastRetry.status", "lastRetry.duration", "lastRetry.message")
+
+
+class Scope:
+    """Names that resolve; ``wild`` are prefixes below which anything does."""
+
+    __slots__ = ("names", "wild")
+
+    def __init__(self, names: set[str] | None = None, wild: set[str] | None = None) -> None:
+        self.names = names if names is not None else set()
+        self.wild = wild if wild is not None else set()
+
+    def copy(self) -> Scope:
+        """A scope that can grow by itself."""
+        return Scope(set(self.names), set(self.wild))
+
+    def knows(self, name: str) -> bool:
+        """Whether a tag of that name passes: known, exempt, or no variable of Argo's at all."""
+        if name in self.names or not name.startswith(PREFIXES) or name.startswith(_EXEMPT):
+            return True
+        return any(name.startswith(prefix) for prefix in self.wild)
+
+
+def global_names(workflow: Workflow, arguments: list[dict[str, Any]], shared: Workflow | None) -> set[str]:
+    """The names that every template of the workflow can use."""
+    names = {
+        "workflow.name",
+        "workflow.namespace",
+        "workflow.mainEntrypoint",
+        "workflow.serviceAccountName",
+        "workflow.uid",
+        "workflow.status",
+        "workflow.labels",
+        "workflow.labels.json",
+        "workflow.annotations",
+        "workflow.annotations.json",
+    }
+    if arguments:
+        names |= {"workflow.parameters", "workflow.parameters.json"}
+    names |= {f"workflow.parameters.{item.get('name', '')}" for item in arguments if item.get("name")}
+    # a CronWorkflow's workflows take their labels from spec.workflowMetadata
+    holders = [workflow.data.get("spec") or {}] if workflow.kind == "CronWorkflow" else [workflow.data]
+    sources = [holders[0].get("workflowMetadata" if workflow.kind == "CronWorkflow" else "metadata") or {}]
+    sources.append(workflow.spec.get("workflowMetadata") or {})
+    if shared is not None:
+        sources.append(shared.spec.get("workflowMetadata") or {})
+    for source in sources:
+        for key in ("annotations", "labels"):
+            names |= {f"workflow.{key}.{name}" for name in source.get(key) or {}}
+        names |= {f"workflow.labels.{name}" for name in source.get("labelsFrom") or {}}
+    if "priority" in workflow.spec:
+        names.add("workflow.priority")
+    return names
+
+
+def own_names(template: Template) -> set[str]:
+    """What a template brings itself: its inputs, the paths of its outputs, its pod and its retries."""
+    names = {f"inputs.parameters.{item.get('name', '')}" for item in template.inputs("parameters")}
+    if names:
+        names.add("inputs.parameters")
+    for item in template.inputs("artifacts"):
+        names.add(f"inputs.artifacts.{item.get('name', '')}")
+        if template.leaf:
+            names.add(f"inputs.artifacts.{item.get('name', '')}.path")
+    if template.pod:
+        names.add("pod.name")
+    if "retryStrategy" in template.data:
+        names.update(_RETRIES)
+    return names
+
+
+def items(call: Call, scope: Scope) -> None:
+    """Add what a loop's ``item`` can be."""
+    if call.data.get("withItems"):
+        scope.names.add("item")
+        for item in call.data["withItems"]:
+            if isinstance(item, dict):
+                scope.names.update(f"item.{key}" for key in item)
+            elif isinstance(item, list):
+                scope.names.update(f"item.[{index}]" for index in range(len(item)))
+    elif call.data.get("withParam"):
+        scope.names.add("item")
+        scope.wild.add("item")
+    elif "withSequence" in call.data:
+        scope.names.add("item")
+
+
+def result_names(
+    template: Template | None, call: Call, shared: Scope, *, aggregate: bool, ancestor: bool
+) -> set[str]:
+    """What a step or task offers to others; names exported to the workflow go to ``shared`` as well."""
+    prefix = f"{call.family}.{call.key}"
+    names = {f"{prefix}.{word}" for word in ("id", "startedAt", "finishedAt", "hostNodeName")}
+    if template is None:
+        return names
+    if template.data.get("daemon"):
+        names.add(f"{prefix}.ip")
+    if template.has_result():
+        names |= {f"{prefix}.outputs.result", f"{prefix}.exitCode"}
+    for kind in ("parameters", "artifacts"):
+        for item in template.outputs(kind):
+            names.add(f"{prefix}.outputs.{kind}.{mark_tags(item.get('name', ''))}")
+            exported = item.get("globalName")
+            if exported and is_tag(exported):
+                shared.wild.add(f"workflow.outputs.{kind}.")
+            elif exported:
+                shared.names.add(f"workflow.outputs.{kind}.{exported}")
+    if aggregate:
+        names.add(f"{prefix}.outputs.parameters")
+        if template.type in ("Script", "ContainerSet"):
+            names |= {f"{prefix}.outputs.result", f"{prefix}.exitCode"}
+    if ancestor:
+        names.add(f"{prefix}.status")
+    return names
