@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from tiphys import __version__
 from tiphys.errors import TiphysError
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 # each module has register(subparsers); the order is the order in --help
 _COMMANDS = ("compile", "lint", "run", "graph", "records", "serve", "cluster")
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tiphys",
         description="ML pipelines in Python, as Argo Workflows YAML, on a laptop or on Kubernetes.",
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     show = options.traceback or os.environ.get("TIPHYS_TRACEBACK", "") not in ("", "0")
     try:
         return int(options.handler(options))

@@ -1,0 +1,243 @@
+"""``tiphys cache``, ``runs``, ``models`` and ``lineage``: the records of the local store."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from typing import Any
+
+from tiphys.cli._common import Style, print_json, seconds, table
+from tiphys.errors import RefusedError
+
+__all__ = ["register"]
+
+
+def register(subparsers: Any) -> None:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
+    common.add_argument("--json", action="store_true", help="print JSON")
+
+    cache = subparsers.add_parser(
+        "cache",
+        help="list, explain and remove cached steps",
+        description="The memoization caches of the local store, in the layout of Argo's ConfigMaps.",
+        epilog="example: tiphys cache ls",
+    ).add_subparsers(dest="verb", metavar="VERB", required=True)
+    add = cache.add_parser(
+        "ls", parents=[common], help="every entry", epilog="example: tiphys cache ls --json"
+    )
+    add.set_defaults(handler=cache_list)
+    add = cache.add_parser(
+        "explain",
+        parents=[common],
+        help="what an entry holds and whether it would be used",
+        epilog="example: tiphys cache explain ingest-3f2a",
+    )
+    add.add_argument("key", help="a key or the beginning of one")
+    add.set_defaults(handler=cache_explain)
+    add = cache.add_parser(
+        "rm", parents=[common], help="remove entries", epilog="example: tiphys cache rm train-cnn"
+    )
+    add.add_argument("key", help="a key or the beginning of one")
+    add.set_defaults(handler=cache_remove)
+    add = cache.add_parser(
+        "gc",
+        parents=[common],
+        help="remove entries that were not used for long",
+        epilog="example: tiphys cache gc --not-hit-for 336h",
+    )
+    add.add_argument("--not-hit-for", default="336h", metavar="DURATION", help="Go duration (%(default)s)")
+    add.set_defaults(handler=cache_collect)
+
+    add = subparsers.add_parser(
+        "runs", parents=[common], help="list runs", epilog="example: tiphys runs --json"
+    )
+    add.add_argument("name", nargs="?", help="print the Workflow object of this run")
+    add.set_defaults(handler=list_runs)
+    add = subparsers.add_parser(
+        "models", parents=[common], help="list trained models", epilog="example: tiphys models"
+    )
+    add.set_defaults(handler=list_models)
+    add = subparsers.add_parser(
+        "lineage",
+        parents=[common],
+        help="which steps and data a model or a run came from",
+        epilog="example: tiphys lineage pvc://tiphys/models/KEY",
+    )
+    add.add_argument("target", help="a pvc:// URI, a digest, or the name of a run")
+    add.set_defaults(handler=show_lineage)
+
+
+def _store(options: argparse.Namespace) -> Any:
+    from tiphys.store import Store
+
+    return Store(options.store)
+
+
+def _entries(store: Any) -> list[dict[str, Any]]:
+    """Every cache entry with the reason why it would not be used."""
+    import json
+
+    from tiphys.reference import Reference, verify
+
+    found = []
+    volumes = store.volumes()
+    for name in store.configmaps.names():
+        for key, text in sorted(((store.configmaps.get(name) or {}).get("data") or {}).items()):
+            entry = json.loads(text)
+            parameters = (entry.get("outputs") or {}).get("parameters") or []
+            references = [Reference.maybe(str(item.get("value", ""))) for item in parameters]
+            problem = next((why for ref in references if ref and (why := verify(ref, volumes))), "")
+            found.append({"cache": name, "key": key, "problem": problem, **entry})
+    return found
+
+
+def _matching(options: argparse.Namespace, store: Any) -> list[dict[str, Any]]:
+    found = [entry for entry in _entries(store) if entry["key"].startswith(options.key)]
+    if not found:
+        raise RefusedError(
+            "TIP224", f"no cache entry begins with {options.key!r}", fix="`tiphys cache ls` lists them"
+        )
+    return found
+
+
+def cache_list(options: argparse.Namespace) -> int:
+    from tiphys.cli.summary import moment
+
+    entries = _entries(_store(options))
+    if options.json:
+        print_json(entries)
+        return 0
+    now = time.time()
+    rows = [
+        (
+            entry["cache"],
+            entry["key"],
+            seconds(now - moment(entry["creationTimestamp"])),
+            seconds(now - moment(entry["lastHitTimestamp"])),
+            entry["problem"] or "ok",
+        )
+        for entry in entries
+    ]
+    sys.stdout.write(
+        (table(("CACHE", "KEY", "AGE", "LAST USED", "STATE"), rows) if rows else "no entries") + "\n"
+    )
+    return 0
+
+
+def cache_explain(options: argparse.Namespace) -> int:
+    entries = _matching(options, _store(options))
+    if options.json:
+        print_json(entries)
+        return 0
+    style = Style(sys.stdout)
+    for entry in entries:
+        verdict = (
+            style.red(f"would not be used: {entry['problem']}") if entry["problem"] else style.green("good")
+        )
+        lines = [
+            style.bold(entry["key"]) + f"  ({entry['cache']})",
+            f"  state      {verdict}",
+            f"  made by    {entry['nodeID']} at {entry['creationTimestamp']}",
+            f"  last used  {entry['lastHitTimestamp']}",
+        ]
+        for item in (entry.get("outputs") or {}).get("parameters") or []:
+            lines.append(f"  output     {item['name']} = {str(item.get('value', ''))[:200]}")
+        sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def cache_remove(options: argparse.Namespace) -> int:
+    store = _store(options)
+    gone = [
+        entry for entry in _matching(options, store) if store.configmaps.remove(entry["cache"], entry["key"])
+    ]
+    return _tell_removed(options, [(entry["cache"], entry["key"]) for entry in gone])
+
+
+def cache_collect(options: argparse.Namespace) -> int:
+    from tiphys.engine.expr.durations import parse_go
+
+    try:
+        limit = parse_go(options.not_hit_for)
+    except ValueError as error:
+        raise RefusedError(
+            "TIP225",
+            f"{options.not_hit_for!r} is not a duration",
+            cause=str(error),
+            fix="write for example 336h",
+        ) from error
+    gone = _store(options).configmaps.collect(now=time.time(), not_hit_for=limit)
+    return _tell_removed(options, gone)
+
+
+def _tell_removed(options: argparse.Namespace, gone: list[tuple[str, str]]) -> int:
+    if options.json:
+        print_json([{"cache": cache, "key": key} for cache, key in gone])
+    else:
+        sys.stdout.write("".join(f"removed {cache}/{key}\n" for cache, key in gone) or "nothing to remove\n")
+    return 0
+
+
+def list_runs(options: argparse.Namespace) -> int:
+    from tiphys.cli.summary import moment
+    from tiphys.store.history import run_record, runs
+
+    store = _store(options)
+    if options.name:
+        print_json(run_record(store, options.name))
+        return 0
+    found = runs(store)
+    if options.json:
+        print_json([dataclasses.asdict(run) for run in found])
+        return 0
+    rows = [
+        (
+            run.name,
+            run.phase,
+            run.started,
+            seconds(moment(run.finished) - moment(run.started)) if run.finished else "",
+            f"{run.steps} steps, {run.hits} hits",
+            run.message[:60],
+        )
+        for run in found
+    ]
+    header = ("NAME", "PHASE", "STARTED", "TIME", "STEPS", "MESSAGE")
+    sys.stdout.write((table(header, rows) if rows else "no runs") + "\n")
+    return 0
+
+
+def list_models(options: argparse.Namespace) -> int:
+    from tiphys.store.history import models
+
+    found = models(_store(options))
+    if options.json:
+        print_json([dataclasses.asdict(model) for model in found])
+        return 0
+    rows = [
+        (model.uri, ",".join(model.versions), model.digest[:19], model.problem or "ok") for model in found
+    ]
+    sys.stdout.write((table(("MODEL", "VERSIONS", "DIGEST", "STATE"), rows) if rows else "no models") + "\n")
+    return 0
+
+
+def show_lineage(options: argparse.Namespace) -> int:
+    from tiphys.store.history import Link, lineage
+
+    link = lineage(_store(options), options.target)
+    if options.json:
+        print_json(dataclasses.asdict(link))
+        return 0
+    style = Style(sys.stdout)
+
+    def show(item: Link, depth: int) -> None:
+        made = style.dim(f"  by {item.step} of {item.run}") if item.run and depth else ""
+        digest = style.dim(f"  {item.digest[:19]}") if item.digest else ""
+        sys.stdout.write(f"{'  ' * depth}{item.uri}{digest}{made}\n")
+        for source in item.sources:
+            show(source, depth + 1)
+
+    show(link, 0)
+    return 0
