@@ -22,6 +22,7 @@ _PUBLIC = {
     "VersionStatus": "tiphys.serving.client",
     "Vote": "tiphys.serving.aggregate",
     "mean": "tiphys.serving.aggregate",
+    "Serving": "tiphys.serving.local",
     "serve": "tiphys.serving.local",
     "vote": "tiphys.serving.aggregate",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ async def _serve(options: flags.Options) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if options.exit_with_stdin:
+        loop.add_reader(0, _read_stdin, loop, stop)
     server = AsyncModelServer(options.config)
     starting = loop.create_task(server.start())
     stopping = loop.create_task(stop.wait())
@@ -39,6 +42,12 @@ async def _serve(options: flags.Options) -> int:
     log.info("stopping: %d connections", server.http.connections)
     await server.close()
     return 0
+
+
+def _read_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    if not os.read(0, 4096):
+        loop.remove_reader(0)
+        stop.set()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,4 +71,4 @@ if __name__ == "__main__":
     sys.stdout.flush()
     sys.stderr.flush()
     # TensorFlow's own threads need not be waited for
-    __import__("os")._exit(code)
+    os._exit(code)

@@ -33,6 +33,7 @@ class Options:
     config: ServerConfig
     grpc_port: int
     health_service: bool
+    exit_with_stdin: bool
     ignored: list[str]
     """Flags that were given and have no effect here."""
 
@@ -125,6 +126,7 @@ def _parser() -> _Parser:
         "--tiphys_loader", default="", metavar="MODULE:FUNCTION", help="loads a version's folder"
     )
     own.add_argument("--tiphys_max_body_bytes", type=int, default=Limits().body_bytes)
+    own.add_argument("--tiphys_exit_with_stdin", action="store_true", help="end when stdin is closed")
     own.add_argument("--tiphys_drain_seconds", type=float, default=30.0)
     for flag in (*_IGNORED, *_REFUSED):
         add(f"--{flag}", nargs="?", const="true", help=argparse.SUPPRESS)
@@ -175,7 +177,9 @@ def parse(arguments: Sequence[str]) -> Options | None:
         loader=_loader(options.tiphys_loader) if options.tiphys_loader else load_saved_model,
     )
     ignored = [flag for flag in _IGNORED if getattr(options, flag) is not None]
-    return Options(config, options.port, options.enable_grpc_healthcheck_service, ignored)
+    return Options(
+        config, options.port, options.enable_grpc_healthcheck_service, options.tiphys_exit_with_stdin, ignored
+    )
 
 
 def help_text() -> str:

@@ -1,0 +1,238 @@
+"""Replicas of the model server behind a balancer, on this machine: what ``tiphys serve`` runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from tiphys.errors import ServingError
+from tiphys.serving.balancer import Balancer
+from tiphys.serving.client import ServingClient
+
+__all__ = ["Serving", "serve"]
+
+Report = Callable[[str], None]
+
+
+@dataclass(eq=False)
+class _Replica:
+    address: str
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    ready: bool = False
+    failures: int = 0
+    born: float = field(default_factory=time.monotonic)
+
+    def last_words(self) -> str:
+        self.output.seek(0, os.SEEK_END)
+        self.output.seek(max(0, self.output.tell() - 4000))
+        lines = self.output.read().decode("utf-8", "replace").strip().splitlines()
+        return "\n".join(lines[-8:])
+
+
+class Serving:
+    """Running replicas and their balancer. Made by :func:`serve`; stop it, or use it in a ``with``."""
+
+    def __init__(
+        self, balancer: Balancer, command: Sequence[str], name: str, count: int, report: Report
+    ) -> None:
+        self._balancer = balancer
+        self._command = list(command)
+        self.name = name
+        self._report = report
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._replicas = [self._spawn() for _ in range(count)]
+        self._watcher = threading.Thread(target=self._watch, name="tiphys-serve", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where the balancer listens."""
+        return self._balancer.url
+
+    def stats(self) -> dict[str, Any]:
+        return self._balancer.stats()
+
+    def begin(self, timeout: float) -> Serving:
+        """Wait until all replicas answer. Raises ServingError TIP518 when one ends or takes too long."""
+        deadline = time.monotonic() + timeout
+        for replica in self._replicas:
+            self._await(replica, deadline)
+        self._publish()
+        self._watcher.start()
+        return self
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until :meth:`stop` is called (from another thread or a signal handler)."""
+        return self._stopping.wait(timeout)
+
+    def stop(self) -> None:
+        """Drain the balancer and the replicas, and wait until they have ended."""
+        self._stopping.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        self._balancer.stop()
+        with self._lock:
+            for replica in self._replicas:
+                _end(replica)
+            self._replicas = []
+
+    def __enter__(self) -> Serving:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    # ---- replicas
+    def _spawn(self) -> _Replica:
+        address = f"127.0.0.1:{_free_port()}"
+        output = tempfile.TemporaryFile()
+        process = subprocess.Popen(
+            [*self._command, f"--rest_api_port={address.rpartition(':')[2]}", "--tiphys_exit_with_stdin"],
+            stdin=subprocess.PIPE,  # closes when this process ends in whatever way, and the replica with it
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, "TIPHYS_POD_IP": "127.0.0.1"},
+        )
+        return _Replica(address, process, output)
+
+    def _await(self, replica: _Replica, deadline: float) -> None:
+        with ServingClient(f"http://{replica.address}", self.name, timeout=5.0) as client:
+            while not self._stopping.is_set():
+                code = replica.process.poll()
+                if code is not None:
+                    raise ServingError(
+                        "TIP518",
+                        f"A replica of model {self.name} ended with exit code {code} before it was ready.",
+                        cause=replica.last_words(),
+                    )
+                try:
+                    client.wait_ready(0.2)
+                except ServingError as error:
+                    if time.monotonic() > deadline:
+                        raise ServingError(
+                            "TIP518",
+                            f"A replica of model {self.name} was not ready in time.",
+                            cause=f"{error.cause}\n{replica.last_words()}",
+                        ) from error
+                else:
+                    replica.ready = True
+                    return
+
+    def _publish(self) -> None:
+        self._balancer.set_endpoints(r.address for r in self._replicas if r.ready)
+
+    def _watch(self) -> None:
+        """Replace replicas that end, more slowly each time the new one ends at once."""
+        while not self._stopping.wait(0.5):
+            with self._lock:
+                for index, replica in enumerate(self._replicas):
+                    if replica.process.poll() is not None:
+                        self._replace(index, replica)
+                    elif not replica.ready:
+                        self._look(replica)
+
+    def _look(self, replica: _Replica) -> None:
+        with ServingClient(f"http://{replica.address}", self.name, timeout=1.0) as client:
+            try:
+                client.wait_ready(0.0)
+            except ServingError:
+                return
+        replica.ready = True
+        self._publish()
+
+    def _replace(self, index: int, dead: _Replica) -> None:
+        if dead.ready:
+            dead.ready = False
+            self._report(f"replica {dead.address} ended with exit code {dead.process.returncode}")
+            self._publish()
+        age = time.monotonic() - dead.born
+        failures = 0 if age > 60 else dead.failures + 1
+        if age < min(30.0, 0.5 * 2**failures):
+            return
+        dead.output.close()
+        fresh = self._spawn()
+        fresh.failures = failures
+        self._replicas[index] = fresh
+        self._report(f"replica {fresh.address} starts")
+
+
+def serve(
+    model_base_path: str | Path,
+    name: str = "default",
+    host: str = "127.0.0.1",
+    port: int = 8501,
+    *,
+    replicas: int = 2,
+    policy: str = "round-robin",
+    flags: Sequence[str] = (),
+    timeout: float = 120.0,
+    report: Report = lambda text: None,
+) -> Serving:
+    """Serve a model from ``replicas`` processes behind one address. Returns when all of them answer.
+
+    ``model_base_path`` holds one folder for each version, named by numbers. ``flags`` are further flags of the
+    model server. A replica that dies is replaced; ``report`` is told.
+
+    Raises ServingError: TIP510 the address is taken, TIP511 unknown policy, TIP518 a replica does not start,
+    TIP519 there is no model.
+    """
+    base = Path(model_base_path).absolute()
+    _look_for_versions(base)
+    if replicas < 1:
+        raise ServingError("TIP519", f"{replicas} replicas cannot serve.", fix="Use 1 or more.")
+    balancer = Balancer(host, port, policy=policy, health_path=f"/v1/models/{name}").start()
+    command = [sys.executable, "-m", "tiphys.serving", f"--model_name={name}", f"--model_base_path={base}"]
+    serving = Serving(balancer, [*command, "--port=0", *flags], name, replicas, report)
+    try:
+        return serving.begin(timeout)
+    except BaseException:
+        serving.stop()
+        raise
+
+
+def _look_for_versions(base: Path) -> None:
+    if (base / "saved_model.pb").exists():
+        raise ServingError(
+            "TIP519",
+            f"{base} is one version of a model, not a model.",
+            fix=f"Name the folder by a number and give the one above: {base.parent}.",
+        )
+    if not base.is_dir():
+        raise ServingError("TIP519", f"There is no folder {base}.", fix="Give the model's base path.")
+    if not any(entry.name.isdigit() and entry.is_dir() for entry in base.iterdir()):
+        raise ServingError(
+            "TIP519",
+            f"{base} holds no version of a model.",
+            cause="A version is a folder that is named by a number.",
+            fix=f"Export a SavedModel to {base / '1'}.",
+        )
+
+
+def _end(replica: _Replica) -> None:
+    replica.process.terminate()
+    if replica.process.stdin is not None:
+        replica.process.stdin.close()
+    try:
+        replica.process.wait(35.0)
+    except subprocess.TimeoutExpired:
+        replica.process.kill()
+        replica.process.wait()
+    replica.output.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
