@@ -1,0 +1,339 @@
+"""DAG templates: a task starts when all tasks it names have ended and its ``depends`` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tiphys.engine.core.boundary import Boundary
+from tiphys.engine.core.dag_phase import dag_phase
+from tiphys.engine.core.dag_plan import DagPlan
+from tiphys.engine.core.hooks import ChildHooks
+from tiphys.engine.core.loops import LoopError, expand, is_loop
+from tiphys.engine.core.nodes import Node, failed_or_error
+from tiphys.engine.core.run import Run
+from tiphys.engine.core.scope import BoundaryScope, ScopeError, aggregate, node_values, template_outputs
+from tiphys.engine.expr.evaluate import ExprError
+from tiphys.engine.expr.govaluate import WhenError, evaluate_when
+from tiphys.engine.expr.tags import TagError
+
+Json = Any
+
+__all__ = ["DagBody"]
+
+
+class _Task:
+    """A task that has begun: its node (a TaskGroup for loops) and its children that have not ended."""
+
+    __slots__ = ("children", "done", "name", "node", "pending", "runs", "task")
+
+    def __init__(self, name: str, task: Mapping[str, Json]) -> None:
+        self.name = name
+        self.task = task
+        self.node: Node | None = None
+        self.children: list[Node] | None = None
+        self.runs: list[Run] = []
+        self.pending = 0
+        self.done = False
+
+
+class DagBody(Boundary):
+    """See the module."""
+
+    __slots__ = ("active", "begun", "ended", "plan", "pending", "values")
+    prefix = "tasks"
+
+    def start(self) -> None:
+        self.open("DAG")
+        self.ended = False
+        self.active = 0
+        self.begun: dict[str, _Task] = {}
+        self.values: dict[str, dict[str, Json] | None] = {}
+        compiled = self.run.compiled
+        assert compiled is not None
+        dag = self.template.get("dag") or {}
+        try:
+            if dag is compiled.template.get("dag"):
+                if compiled.dag is None:
+                    compiled.dag = DagPlan(dag)
+                self.plan: DagPlan = compiled.dag
+            else:
+                self.plan = DagPlan(dag)
+        except ExprError as error:
+            self.state.defer(self._fail, str(error))
+            return
+        plan = self.plan
+        self.scope = BoundaryScope(
+            "tasks", self.state.base, self.template, self._values_of, lambda: list(self.begun)
+        )
+        self.pending = {name: len(plan.needs[name]) for name in plan.order}
+        for name in plan.order:
+            if not self.pending[name]:
+                self.state.defer(self._launch, name)
+        self.state.later(self._assess)
+
+    def _fail(self, message: str) -> None:
+        self.ended = True
+        self.closed()
+        self.run.fail(message)
+
+    # -- what tasks offer -------------------------------------------------------------------------------------------
+
+    def _values_of(self, name: str) -> dict[str, Json] | None:
+        found = self.values.get(name)
+        if found is not None:
+            return found
+        begun = self.begun.get(name)
+        if begun is None or begun.node is None:
+            return None
+        prefix = f"tasks.{name}"
+        node = begun.node
+        if begun.children is not None:
+            values = {**node_values(prefix, node), **aggregate(prefix, begun.children)}
+        else:
+            values = node_values(prefix, node)
+            if node["phase"] in ("Skipped", "Omitted"):
+                values.update(self.skipped_outputs(prefix, begun.task))
+        if begun.done:
+            self.values[name] = values
+        return values
+
+    def _scope_for(self, name: str) -> BoundaryScope:
+        plan = self.plan
+
+        def provider(other: str) -> dict[str, Json] | None:
+            return self._values_of(other) if other == name or plan.is_above(other, name) else None
+
+        return BoundaryScope("tasks", self.state.base, self.template, provider, lambda: plan.above(name))
+
+    # -- tasks --------------------------------------------------------------------------------------------------------
+
+    def _launch(self, name: str) -> None:
+        if self.ended or name in self.begun:
+            return
+        task = self.plan.tasks[name]
+        begun = self.begun[name] = _Task(name, task)
+        self.active += 1
+        begun.pending = 1
+        node_name = f"{self.name}.{name}"
+        logic = self.plan.depends[name]
+        if logic is not None:
+            try:
+                holds = logic.holds({need: self._result(need) for need in logic.tasks})
+            except ExprError as error:
+                self._skipped(begun, node_name, "Error", str(error))
+                return
+            if not holds:
+                self._skipped(begun, node_name, "Omitted", "omitted: depends condition not met")
+                return
+        scope = self._scope_for(name)
+        try:
+            false = None if is_loop(task) else self.plainly_false(task, scope)
+            if false is not None:
+                self._skipped(begun, node_name, "Skipped", f"when '{false}' evaluated false")
+                return
+            resolved = self.resolve(task, scope)
+            expanded = expand(resolved, self.state.base) if is_loop(task) else None
+        except (ScopeError, TagError, LoopError) as error:
+            self._skipped(begun, node_name, "Error", str(error))
+            return
+        if expanded is None:
+            self._begin(begun, node_name, resolved, None)
+            self._one_less(begun)
+            return
+        if not expanded:
+            self._skipped(begun, node_name, "Skipped", "Skipped, empty params")
+            return
+        group = self.state.nodes.create(
+            node_name,
+            "TaskGroup",
+            phase="Running",
+            scope=self.run.context.label,
+            holder=dict(task),
+            boundary=self.node["id"],
+        )
+        self._connect(begun, group)
+        begun.node = group
+        begun.children = []
+        for item in expanded:
+            self._begin(begun, f"{self.name}.{item['name']}", item, group)
+        self._one_less(begun)
+
+    def _begin(self, begun: _Task, name: str, task: Mapping[str, Json], group: Node | None) -> None:
+        try:
+            proceed = evaluate_when(str(task.get("when") or ""))
+        except WhenError as error:
+            self._add(begun, self.skip(name, task, "Error", str(error)), group)
+            return
+        if not proceed:
+            self._add(
+                begun, self.skip(name, task, "Skipped", f"when '{task['when']}' evaluated false"), group
+            )
+            return
+        run = self.child_run(name, task, (begun, group))
+        begun.runs.append(run)
+        begun.pending += 1
+        self.state.defer(run.start)
+
+    def _add(self, begun: _Task, node: Node, group: Node | None) -> None:
+        if group is None:
+            begun.node = node
+            self._connect(begun, node)
+        else:
+            assert begun.children is not None
+            begun.children.append(node)
+            self.state.nodes.add_child(group, node["id"])
+
+    def _skipped(self, begun: _Task, name: str, phase: str, message: str) -> None:
+        begun.node = self.skip(name, begun.task, phase, message)
+        self._connect(begun, begun.node)
+        self._one_less(begun)
+
+    def _connect(self, begun: _Task, node: Node) -> None:
+        nodes = self.state.nodes
+        needs = self.plan.needs[begun.name]
+        if not needs:
+            nodes.add_child(self.node, node["id"])
+            return
+        for need in needs:
+            other = self.begun[need].node if need in self.begun else None
+            if other is not None:
+                for leaf in nodes.outbound(other["id"]):
+                    nodes.add_child(nodes.by_id[leaf], node["id"])
+
+    def _result(self, name: str) -> dict[str, bool]:
+        begun = self.begun.get(name)
+        node = begun.node if begun is not None else None
+        phase = node["phase"] if node is not None else ""
+        any_succeeded = all_failed = False
+        if begun is not None and begun.children is not None:
+            phases = [child["phase"] for child in begun.children]
+            any_succeeded = "Succeeded" in phases
+            all_failed = bool(phases) and all(other == "Failed" for other in phases)
+        return {
+            "Succeeded": phase == "Succeeded",
+            "Failed": phase == "Failed",
+            "Errored": phase == "Error",
+            "Skipped": phase == "Skipped",
+            "Omitted": phase == "Omitted",
+            "Daemoned": bool(node and node.get("daemoned")) and phase != "Pending",
+            "AnySucceeded": any_succeeded,
+            "AllFailed": all_failed,
+        }
+
+    # -- runs -----------------------------------------------------------------------------------------------------------
+
+    def node_created(self, run: Run, node: Node) -> None:
+        """Attach a task to what it depends on."""
+        begun, group = run.key
+        self._add(begun, node, group)
+        self.run_changed(run)
+
+    def run_changed(self, run: Run) -> None:
+        """Let lifecycle hooks look."""
+        if run.key[0].task.get("hooks") and run.node is not None:
+            self._hooks(run).look()
+
+    def _hooks(self, run: Run) -> ChildHooks:
+        found = self.hooks.get(run.name)
+        if found is None:
+            begun = run.key[0]
+            found = self.hooks[run.name] = ChildHooks(
+                self, run, begun.task, self._scope_for(begun.name), f"tasks.{begun.name}", self._run_settled
+            )
+        return found
+
+    def run_done(self, run: Run) -> None:
+        """A task's node ended; its hooks come first."""
+        task = run.key[0].task
+        if task.get("hooks") or task.get("onExit"):
+            self._hooks(run).finish()
+        else:
+            self._run_settled(run)
+
+    def _run_settled(self, run: Run) -> None:
+        self._one_less(run.key[0])
+
+    def run_error(self, run: Run, message: str) -> None:
+        """The task's template could not be executed."""
+        assert run.node is not None
+        self.state.nodes.mark(run.node, "Error", f"task '{run.name}' errored: {message}")
+        self._one_less(run.key[0])
+
+    def hook_error(self, run: Run, message: str) -> None:
+        """A hook could not be executed: the task is in Error."""
+        assert run.node is not None
+        self.state.nodes.mark(run.node, "Error", message)
+        self._one_less(run.key[0])
+
+    def _one_less(self, begun: _Task) -> None:
+        begun.pending -= 1
+        if begun.pending or begun.done:
+            return
+        begun.done = True
+        if begun.children is not None and begun.node is not None and begun.node["phase"] == "Running":
+            phase = "Succeeded"
+            for child in self._in_order(begun):
+                if failed_or_error(child):
+                    phase = child["phase"]
+            self.state.nodes.mark(begun.node, phase)
+        self.active -= 1
+        for name in self.plan.wanted_by[begun.name]:
+            if name in self.pending:
+                self.pending[name] -= 1
+                if not self.pending[name]:
+                    self.state.defer(self._launch, name)
+        if not self.active:
+            self.state.later(self._assess)
+
+    def _in_order(self, begun: _Task) -> list[Node]:
+        assert begun.children is not None
+        if begun.runs and len(begun.runs) == len(begun.children):
+            begun.children = [run.node for run in begun.runs if run.node is not None]
+        return begun.children
+
+    # -- the end --------------------------------------------------------------------------------------------------------
+
+    def _assess(self) -> None:
+        if self.ended or self.active:
+            return
+        phase = dag_phase(self.plan, self.template.get("dag") or {}, self.name, self.node, self.state.nodes)
+        if phase == "Running":
+            return
+        if phase == "Succeeded":
+            self._succeed()
+        else:
+            self._end(phase, None)
+
+    def _succeed(self) -> None:
+        for name in self.plan.tasks:
+            begun = self.begun.get(name)
+            if begun is not None and begun.node is not None:
+                self.state.globals.export(begun.node)
+        try:
+            outputs = template_outputs(self.template, self.scope)
+        except (ScopeError, TagError) as error:
+            self._fail(str(error))
+            return
+        if outputs:
+            self.node["outputs"] = outputs
+        self._end("Succeeded", None)
+
+    def _outbound(self) -> None:
+        outbound: list[str] = []
+        for name in self.plan.targets:
+            begun = self.begun.get(name)
+            if begun is not None and begun.node is not None:
+                outbound.extend(self.state.nodes.outbound(begun.node["id"]))
+        self.node["outboundNodes"] = outbound
+
+    def _end(self, phase: str, message: str | None) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        self._outbound()
+        self.run.complete(self, phase, message or "")
+
+    def stop(self, phase: str, message: str) -> None:
+        """End the node now (``failFast``); nothing of it runs any more."""
+        self._end(phase, message)

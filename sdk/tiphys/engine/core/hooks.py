@@ -1,0 +1,222 @@
+"""Lifecycle hooks and exit handlers of steps and tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tiphys.engine.core.nodes import Node
+from tiphys.engine.core.run import Run
+from tiphys.engine.core.scope import BoundaryScope, ScopeError, node_values, resolve_artifact
+from tiphys.engine.expr.evaluate import ExprError, compile_expression
+from tiphys.engine.expr.tags import MISSING, TagError, compile_plan, environment, substitute
+
+if TYPE_CHECKING:
+    from tiphys.engine.core.boundary import Boundary
+
+Json = Any
+
+__all__ = ["ChildHooks", "evaluate_hook", "resolve_hook_arguments"]
+
+
+class HookError(Exception):
+    """A hook's expression or arguments cannot be evaluated."""
+
+
+def evaluate_hook(expression: str, scope: Any) -> bool:
+    """Evaluate a hook's ``expression``.
+
+    Raises
+    ------
+    HookError
+        It fails or is not a boolean.
+    """
+    try:
+        program = compile_expression(expression)
+        result = program.run(environment(program, scope))
+    except ExprError as error:
+        raise HookError(str(error)) from None
+    if not isinstance(result, bool):
+        raise HookError(f"unable to evaluate expression '{expression}': expected bool")
+    return result
+
+
+def resolve_hook_arguments(arguments: Mapping[str, Json], scope: BoundaryScope) -> dict[str, Json]:
+    """Return the arguments with tags replaced and artifacts resolved.
+
+    Raises
+    ------
+    TagError, ScopeError
+        Something is not there.
+    """
+    plan = compile_plan(dict(arguments))
+    resolved: dict[str, Json] = dict(arguments)
+    if plan is not None:
+        resolved = plan.render(dict(arguments), lambda text: substitute(text, scope))
+    if resolved.get("artifacts"):
+        found = []
+        for item in resolved["artifacts"]:
+            if not item.get("from") and not item.get("fromExpression"):
+                found.append(item)
+                continue
+            artifact = resolve_artifact(item, scope)
+            if artifact is not None:
+                found.append({"name": item["name"], **artifact})
+        resolved["artifacts"] = found
+    return resolved
+
+
+class _SelfScope:
+    """A boundary's scope in which the hooked node itself is visible."""
+
+    __slots__ = ("_inner", "_name", "_prefix", "_values")
+
+    def __init__(self, inner: BoundaryScope, prefix: str, values: dict[str, Any]) -> None:
+        self._inner = inner
+        self._prefix = prefix
+        self._name = prefix.partition(".")[2]
+        self._values = values
+
+    def find(self, name: str) -> Any:
+        value = self.raw(name)
+        return MISSING if isinstance(value, dict) else value
+
+    def raw(self, name: str) -> Any:
+        if name in self._values:
+            return self._values[name]
+        return self._inner.raw(name)
+
+    def tree(self, root: str, members: set[str] | None) -> Any:
+        found = self._inner.tree(root, members)
+        if root != self._inner.kind:
+            return found
+        from tiphys.engine.core.scope import _expand
+
+        return {**(found if isinstance(found, dict) else {}), self._name: _expand(self._values)}
+
+
+class ChildHooks:
+    """The hooks of one step or task; ``then`` is called when the node and all triggered hooks are done."""
+
+    def __init__(
+        self,
+        owner: Boundary,
+        run: Run,
+        step: Mapping[str, Json],
+        scope: BoundaryScope,
+        prefix: str,
+        then: Callable[[Run], None],
+    ) -> None:
+        self.owner = owner
+        self.run = run
+        self.scope = scope
+        self.prefix = prefix
+        self.then = then
+        hooks = dict(step.get("hooks") or {})
+        self.exit = hooks.pop("exit", None)
+        if self.exit is None and step.get("onExit"):
+            self.exit = {"template": step["onExit"]}
+        self.hooks = hooks
+        self.pending = 0
+        self.finished = False
+        self.settled = False
+
+    def _self_scope(self) -> Any:
+        assert self.run.node is not None
+        return _SelfScope(self.scope, self.prefix, node_values(self.prefix, self.run.node))
+
+    def look(self) -> None:
+        """Trigger the hooks whose expression holds now."""
+        for name, hook in list(self.hooks.items()):
+            node_name = f"{self.run.name}.hooks.{name}"
+            if not hook.get("expression"):
+                del self.hooks[name]
+                self._error(f"Expression required for hook {node_name}")
+                continue
+            try:
+                if not evaluate_hook(hook["expression"], self._self_scope()):
+                    continue
+            except HookError as error:
+                del self.hooks[name]
+                self._error(str(error))
+                continue
+            del self.hooks[name]
+            self._trigger(node_name, hook, on_exit=False)
+
+    def _trigger(self, name: str, hook: Mapping[str, Json], *, on_exit: bool) -> None:
+        arguments = hook.get("arguments") or {}
+        if arguments:
+            try:
+                arguments = resolve_hook_arguments(arguments, self._self_scope())
+            except (TagError, ScopeError) as error:
+                self._error(str(error))
+                return
+        holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
+        run = Run(
+            self.run.state,
+            name,
+            holder,
+            arguments,
+            self.owner.run.context,
+            self,
+            boundary=self.owner.node,
+            flag={"hooked": True},
+            on_exit=on_exit or self.run.on_exit,
+            key=hook,
+        )
+        self.pending += 1
+        self.run.state.defer(run.start)
+
+    def _error(self, message: str) -> None:
+        if not self.settled:
+            self.settled = True
+            self.owner.hook_error(self.run, message)  # type: ignore[attr-defined]
+
+    # -- as the owner of hook runs ------------------------------------------------------------------------------------
+
+    def node_created(self, run: Run, node: Node) -> None:
+        """Attach the hook to the hooked node."""
+        assert self.run.node is not None
+        self.run.state.nodes.add_child(self.run.node, node["id"])
+
+    def run_changed(self, run: Run) -> None:
+        """Hooks have no hooks."""
+
+    def run_done(self, run: Run) -> None:
+        """One hook less to wait for."""
+        self.pending -= 1
+        self._settle()
+
+    def run_error(self, run: Run, message: str) -> None:
+        """The hook's template could not be executed."""
+        self.pending -= 1
+        self._error(message)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """The hooked node ended: last look, then the exit handler."""
+        if self.finished:
+            return
+        self.look()
+        self.finished = True
+        node = self.run.node
+        assert node is not None
+        state = self.run.state
+        completed = node["phase"] in ("Succeeded", "Failed", "Error")
+        if self.exit is not None and completed and state.shutdown != "Terminate":
+            execute = True
+            if self.exit.get("expression"):
+                try:
+                    execute = evaluate_hook(self.exit["expression"], self._self_scope())
+                except HookError as error:
+                    self._error(str(error))
+                    return
+            if execute:
+                self._trigger(f"{self.run.name}.onExit", self.exit, on_exit=True)
+        self._settle()
+
+    def _settle(self) -> None:
+        if self.finished and not self.pending and not self.settled:
+            self.settled = True
+            self.then(self.run)

@@ -1,0 +1,179 @@
+"""Where templates come from: the workflow itself, ``templateRef``, ``inline``; and ``templateDefaults``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tiphys.engine.expr.tags import Plan, compile_plan
+
+Json = Any
+Template = dict[str, Json]
+
+__all__ = ["TYPES", "Compiled", "Context", "Library", "TemplateError", "merge", "template_type"]
+
+TYPES = (
+    "container",
+    "containerSet",
+    "script",
+    "resource",
+    "data",
+    "http",
+    "plugin",
+    "suspend",
+    "steps",
+    "dag",
+)
+NODE_TYPES = {
+    "container": "Pod", "containerSet": "Pod", "script": "Pod", "resource": "Pod", "data": "Pod", "http": "HTTP",
+    "plugin": "Plugin", "suspend": "Suspend", "steps": "Steps", "dag": "DAG",
+}  # fmt: skip
+
+
+class TemplateError(Exception):
+    """A template cannot be found."""
+
+
+def template_type(template: Mapping[str, Json]) -> str:
+    """Return the kind of a template, or an empty string."""
+    for kind in TYPES:
+        if template.get(kind) is not None:
+            return kind
+    return ""
+
+
+_MERGE_KEYS = ("name", "mountPath", "containerPort", "key", "ip")
+
+
+def merge(base: Json, patch: Json) -> Json:
+    """Return ``base`` with ``patch`` over it, as a strategic merge: maps by key, lists of named objects by name."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        result = dict(base)
+        for key, value in patch.items():
+            if value is None:
+                continue
+            result[key] = merge(base[key], value) if key in base and base[key] is not None else value
+        return result
+    if isinstance(base, list) and isinstance(patch, list) and patch and base:
+        for name in _MERGE_KEYS[:1]:
+            if all(isinstance(item, dict) and name in item for item in [*base, *patch]):
+                merged = {item[name]: item for item in patch}
+                for item in base:
+                    merged[item[name]] = merge(item, merged[item[name]]) if item[name] in merged else item
+                return list(merged.values())
+    return patch
+
+
+class Compiled:
+    """A template with what is worked out once: its kind and where its tags are."""
+
+    __slots__ = ("dag", "kind", "plan", "template", "users")
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self.kind = template_type(template)
+        self.plan: Plan | None = compile_plan(
+            {key: value for key, value in template.items() if key != "inputs"}
+        )
+        self.dag: Any = None
+        self.users: frozenset[str] | None = None
+
+
+class Context:
+    """The templates that a name is looked up in: a workflow's own, or those of a (Cluster)WorkflowTemplate."""
+
+    __slots__ = ("label", "library", "templates")
+
+    def __init__(self, library: Library, label: str, templates: Sequence[Template]) -> None:
+        self.library = library
+        self.label = label
+        self.templates = {str(template.get("name")): template for template in templates}
+
+    def resolve(self, holder: Mapping[str, Json]) -> tuple[Context, Compiled]:
+        """Return the template that a step, task, hook or entrypoint names, and the context its own names mean.
+
+        Raises
+        ------
+        TemplateError
+            There is none.
+        """
+        inline = holder.get("inline")
+        if inline is not None:
+            return self, self.library.compiled(inline, self)
+        reference = holder.get("templateRef")
+        if reference:
+            context = self.library.reference(reference)
+            template = context.templates.get(str(reference.get("template")))
+            if template is None:
+                raise TemplateError(
+                    f"template {reference.get('template')} not found in workflow template {reference.get('name')}"
+                )
+            return context, self.library.compiled(template, context, stored=str(reference.get("template")))
+        name = str(holder.get("template") or "")
+        template = self.templates.get(name)
+        if template is None:
+            raise TemplateError(
+                f"template {name} not found in workflow template {self.label.partition('/')[2]}"
+            )
+        return self, self.library.compiled(template, self, stored=name)
+
+
+class Library:
+    """All templates a workflow can reach."""
+
+    def __init__(self, namespace: str, context: Sequence[Mapping[str, Json]], defaults: Json) -> None:
+        self.namespace = namespace
+        self.defaults = defaults or None
+        self.stored: dict[str, Template] = {}
+        self._compiled: dict[int, Compiled] = {}
+        self._keep: list[Template] = []
+        self._objects: dict[tuple[str, str], Mapping[str, Json]] = {}
+        self._contexts: dict[tuple[str, str], Context] = {}
+        for item in context:
+            kind = str(item.get("kind"))
+            name = str((item.get("metadata") or {}).get("name"))
+            if kind in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
+                self._objects[(kind, name)] = item
+
+    def workflow_template(self, name: str, cluster: bool) -> Mapping[str, Json]:
+        """Return a (Cluster)WorkflowTemplate given with the workflow.
+
+        Raises
+        ------
+        TemplateError
+            It was not given.
+        """
+        kind = "ClusterWorkflowTemplate" if cluster else "WorkflowTemplate"
+        found = self._objects.get((kind, name))
+        if found is None:
+            plural = "clusterworkflowtemplates" if cluster else "workflowtemplates"
+            raise TemplateError(f'{plural}.argoproj.io "{name}" not found')
+        return found
+
+    def reference(self, reference: Mapping[str, Json]) -> Context:
+        """Return the context of the object a ``templateRef`` names."""
+        cluster = bool(reference.get("clusterScope"))
+        name = str(reference.get("name"))
+        key = ("cluster" if cluster else "namespaced", name)
+        if key not in self._contexts:
+            spec = self.workflow_template(name, cluster).get("spec") or {}
+            self._contexts[key] = Context(self, f"{key[0]}/{name}", spec.get("templates") or [])
+        return self._contexts[key]
+
+    def compiled(self, template: Template, context: Context, stored: str = "") -> Compiled:
+        """Return the template merged with ``templateDefaults`` and analysed; kept by identity."""
+        found = self._compiled.get(id(template))
+        if found is None:
+            merged = template
+            if self.defaults:
+                kind = template_type(template)
+                defaults = {
+                    key: value for key, value in self.defaults.items() if key not in TYPES or key == kind
+                }
+                merged = merge(defaults, template)
+            found = Compiled(merged)
+            self._keep.append(template)
+            self._compiled[id(template)] = found
+        if stored and not context.label.startswith("local/"):
+            self.stored.setdefault(f"{context.label}/{stored}", template)
+        return found

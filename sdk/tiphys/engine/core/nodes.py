@@ -1,0 +1,291 @@
+"""``status.nodes``: creation, phases, edges and progress of nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiphys.engine.core.names import node_id
+from tiphys.engine.expr.gotime import rfc3339
+
+Json = Any
+Node = dict[str, Json]
+
+__all__ = ["ACTIVE", "FULFILLED", "Node", "NodeStore", "failed_or_error", "fulfilled"]
+
+FULFILLED = frozenset(["Succeeded", "Failed", "Error", "Skipped", "Omitted"])
+ACTIVE = frozenset(["Pending", "Running"])
+_COUNTED = frozenset(["Pod", "Steps", "DAG"])
+_EXECUTES = frozenset(["Pod", "HTTP", "Plugin", "Container", "Suspend"])
+_DONE = frozenset(["Succeeded", "Skipped", "Omitted"])
+
+
+def fulfilled(node: Node) -> bool:
+    """Return whether the node ended, or is a daemon that is up."""
+    phase = node["phase"]
+    return phase in FULFILLED or (bool(node.get("daemoned")) and phase != "Pending")
+
+
+def failed_or_error(node: Node) -> bool:
+    """Return whether the node Failed or is in Error."""
+    return node["phase"] in ("Failed", "Error")
+
+
+class Limits:
+    """Active children of one boundary that has ``parallelism`` or ``failFast``."""
+
+    __slots__ = ("active", "failed", "pods")
+
+    def __init__(self) -> None:
+        self.active = 0
+        self.failed = 0
+        self.pods = 0
+
+
+class NodeStore:
+    """The nodes of one workflow, by ID, with the counters that scheduling needs."""
+
+    def __init__(self, workflow: str, now: float) -> None:
+        self.workflow = workflow
+        self.now = now
+        self.by_id: dict[str, Node] = {}
+        self.changed: dict[str, None] = {}
+        self.started: dict[str, float] = {}
+        self.finished: dict[str, float] = {}
+        self.limits: dict[str, Limits] = {}
+        self.active_pods = 0
+        self.total = 0
+        self.done = 0
+        self.dirty_limits: dict[str, None] = {}
+        self._edges: dict[str, set[str]] = {}
+        self._stamp = ("", -1)
+
+    def stamp(self) -> str:
+        """Return now in Kubernetes' text form."""
+        second = int(self.now)
+        if self._stamp[1] != second:
+            self._stamp = (rfc3339(second), second)
+        return self._stamp[0]
+
+    def id_of(self, name: str) -> str:
+        """Return the ID of the node called ``name``."""
+        return node_id(self.workflow, name)
+
+    def by_name(self, name: str) -> Node | None:
+        """Return the node called ``name``, if there is one."""
+        return self.by_id.get(node_id(self.workflow, name))
+
+    def create(
+        self,
+        name: str,
+        kind: str,
+        *,
+        phase: str,
+        scope: str,
+        holder: Node | None = None,
+        boundary: str = "",
+        message: str = "",
+        flag: Node | None = None,
+        display: str = "",
+        inputs: Json = None,
+    ) -> Node:
+        """Add a node; ``holder`` is what names its template (a step, a task, a hook)."""
+        identity = node_id(self.workflow, name)
+        stamp = self.stamp()
+        node: Node = {
+            "id": identity,
+            "name": name,
+            "displayName": display or _display(name, self.by_id.get(boundary)),
+            "type": kind,
+        }
+        if holder:
+            if holder.get("template"):
+                node["templateName"] = holder["template"]
+            reference = holder.get("templateRef")
+            if reference:
+                node["templateRef"] = reference
+        node["templateScope"] = scope
+        node["phase"] = phase
+        if boundary:
+            node["boundaryID"] = boundary
+        if message:
+            node["message"] = message
+        node["startedAt"] = stamp
+        node["finishedAt"] = None
+        if flag:
+            node["nodeFlag"] = flag
+        if inputs:
+            node["inputs"] = inputs
+        if kind in _EXECUTES:
+            node["progress"] = "0/1"
+            self.total += 1
+        self.by_id[identity] = node
+        self.started[identity] = self.now
+        if phase in FULFILLED:
+            node["finishedAt"] = stamp
+            self.finished[identity] = self.now
+            if kind in _EXECUTES and phase in _DONE:
+                node["progress"] = "1/1"
+                self.done += 1
+            self._count_failure(node)
+        elif kind in _COUNTED:
+            self._count(node, 1)
+        self.changed[identity] = None
+        return node
+
+    def touch(self, node: Node) -> None:
+        """Note that ``node`` changed."""
+        self.changed[node["id"]] = None
+
+    def mark(self, node: Node, phase: str, message: str | None = None) -> None:
+        """Set the phase, and the message unless None."""
+        old = node["phase"]
+        if message is not None:
+            if message:
+                node["message"] = message
+            else:
+                node.pop("message", None)
+        if phase != old:
+            node["phase"] = phase
+            if node["type"] in _COUNTED and (old in ACTIVE) != (phase in ACTIVE):
+                self._count(node, 1 if phase in ACTIVE else -1)
+            if phase in FULFILLED:
+                node["finishedAt"] = self.stamp()
+                self.finished[node["id"]] = self.now
+                if node["type"] in _EXECUTES and phase in _DONE:
+                    done, total = self.progress_of(node)
+                    node["progress"] = f"{total}/{total}"
+                    self.done += total - done
+            self._count_failure(node)
+        self.changed[node["id"]] = None
+
+    def progress_of(self, node: Node) -> tuple[int, int]:
+        """Return (done, total) of an executing node."""
+        done, _, total = str(node.get("progress", "0/1")).partition("/")
+        return int(done), int(total)
+
+    def set_progress(self, node: Node, progress: str) -> None:
+        """Take over what the step wrote to its progress file (``N/M``)."""
+        before = self.progress_of(node)
+        done, slash, total = progress.partition("/")
+        if not slash or not done.isdigit() or not total.isdigit() or int(done) > int(total) or int(total) < 1:
+            return
+        node["progress"] = progress
+        self.done += int(done) - before[0]
+        self.total += int(total) - before[1]
+        self.changed[node["id"]] = None
+
+    def lock_wait(self, node: Node, lock: str) -> None:
+        """Set or clear (empty ``lock``) what the node waits for; a waiting pod is not active."""
+        was = bool(node.get("synchronizationStatus", {}).get("waiting"))
+        if lock:
+            node["synchronizationStatus"] = {"waiting": lock}
+        else:
+            node.pop("synchronizationStatus", None)
+        if node["type"] == "Pod" and was != bool(lock) and node["phase"] == "Pending":
+            self._count_pod(node, -1 if lock else 1)
+        self.changed[node["id"]] = None
+
+    def _count_failure(self, node: Node) -> None:
+        limits = self.limits.get(node.get("boundaryID", ""))
+        if (
+            limits is not None
+            and node["phase"] in ("Failed", "Error")
+            and not (node.get("nodeFlag") or {}).get("retried")
+        ):
+            limits.failed += 1
+            self.dirty_limits[node["boundaryID"]] = None
+
+    def _count(self, node: Node, step: int) -> None:
+        limits = self.limits.get(node.get("boundaryID", ""))
+        if limits is not None:
+            limits.active += step
+            self.dirty_limits[node["boundaryID"]] = None
+        if node["type"] == "Pod" and not node.get("synchronizationStatus", {}).get("waiting"):
+            self._count_pod(node, step)
+
+    def _count_pod(self, node: Node, step: int) -> None:
+        self.active_pods += step
+        limits = self.limits.get(node.get("boundaryID", ""))
+        if limits is not None:
+            limits.pods += step
+            self.dirty_limits[node["boundaryID"]] = None
+
+    def add_child(self, parent: Node, child_id: str) -> None:
+        """Add an edge once."""
+        known = self._edges.setdefault(parent["id"], set())
+        if child_id not in known:
+            known.add(child_id)
+            parent.setdefault("children", []).append(child_id)
+            self.changed[parent["id"]] = None
+
+    def outbound(self, identity: str) -> list[str]:
+        """Return the last nodes of a subgraph, to which what follows is attached (Argo's getOutboundNodes)."""
+        node = self.by_id.get(identity)
+        if node is None:
+            return []
+        kind = node["type"]
+        children = node.get("children", [])
+        if kind in ("Skipped", "Suspend", "HTTP", "Plugin", "Container"):
+            return [identity]
+        if kind == "Pod":
+            containers = [child for child in children if self.by_id[child]["type"] == "Container"]
+            if not containers:
+                return [identity]
+            return [leaf for leaf in containers if not self._container_children(leaf)]
+        if kind == "TaskGroup":
+            if not children:
+                return [identity]
+            return [leaf for child in children for leaf in self.outbound(child)]
+        if kind == "Retry":
+            attempts = [
+                child for child in children if (self.by_id[child].get("nodeFlag") or {}).get("retried")
+            ]
+            return self.outbound(attempts[-1]) if attempts else [identity]
+        if (node.get("memoizationStatus") or {}).get("hit"):
+            return [identity]
+        return [leaf for child in node.get("outboundNodes", []) for leaf in self.outbound(child)]
+
+    def _container_children(self, identity: str) -> list[str]:
+        return [
+            child
+            for child in self.by_id[identity].get("children", [])
+            if self.by_id[child]["type"] == "Container"
+        ]
+
+    def duration(self, node: Node) -> float:
+        """Return the seconds the node took, or has taken so far."""
+        identity = node["id"]
+        return self.finished.get(identity, self.now) - self.started[identity]
+
+    def sum_progress(self) -> None:
+        """Write the progress of nodes that do not execute themselves: the sum over what they lead to."""
+        groups = [node for node in self.by_id.values() if node["type"] not in _EXECUTES]
+        if len(groups) * len(self.by_id) > 4_000_000:
+            groups = [node for node in groups if node["name"] == self.workflow]
+        for node in groups:
+            done = total = 0
+            seen: set[str] = set()
+            stack = list(node.get("children", []))
+            while stack:
+                identity = stack.pop()
+                if identity in seen:
+                    continue
+                seen.add(identity)
+                child = self.by_id.get(identity)
+                if child is None:
+                    continue
+                if child["type"] in _EXECUTES:
+                    a, b = self.progress_of(child)
+                    done, total = done + a, total + b
+                stack.extend(child.get("children", []))
+            node["progress"] = f"{done}/{total}"
+
+
+def _display(name: str, boundary: Node | None) -> str:
+    if boundary is not None and name.startswith(boundary["name"]):
+        rest = name[len(boundary["name"]) :]
+        if rest.startswith("["):
+            group, _, step = rest.partition("].")
+            return step or group + ("" if group.endswith("]") else "]")
+        return rest[1:] if rest.startswith(".") else name
+    return name

@@ -1,0 +1,336 @@
+"""One execution of a template under a node's name: arguments, parallelism, locks, memo, retry, then the body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tiphys.engine.core import memo
+from tiphys.engine.core.arguments import ArgumentError, process_arguments
+from tiphys.engine.core.bodies import Body, make_body
+from tiphys.engine.core.library import NODE_TYPES, Compiled, Context, TemplateError
+from tiphys.engine.core.locks import LockError, lock_names
+from tiphys.engine.core.names import node_id, pod_name
+from tiphys.engine.core.nodes import Node
+from tiphys.engine.core.protocol import AcquireLocks, ReleaseLocks
+from tiphys.engine.core.retry import Retrying
+from tiphys.engine.expr.tags import Layers, TagError
+
+if TYPE_CHECKING:
+    from tiphys.engine.core.state import State
+
+Json = Any
+
+__all__ = ["Owner", "Run"]
+
+_POD_KINDS = frozenset(["container", "containerSet", "script", "resource", "data"])
+
+
+class Owner(Protocol):
+    """What started a run: a step group, a task, a hook, the workflow."""
+
+    def node_created(self, run: Run, node: Node) -> None:
+        """The run's node exists now."""
+
+    def run_changed(self, run: Run) -> None:
+        """The run's node changed its phase but has not ended."""
+
+    def run_done(self, run: Run) -> None:
+        """The run's node is fulfilled."""
+
+    def run_error(self, run: Run, message: str) -> None:
+        """The template could not be executed at all; the node, if any, is in Error."""
+
+
+class Run:
+    """See the module; ``key`` is the owner's own handle for it."""
+
+    __slots__ = (
+        "arguments", "attempt", "body", "boundary", "compiled", "context", "done", "flag", "holder", "holds_locks", "id",
+        "key", "local", "memo", "name", "node", "on_exit", "owner", "retrying", "scope_label", "state", "template",
+        "waiting_for_store",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        state: State,
+        name: str,
+        holder: Mapping[str, Json],
+        arguments: Mapping[str, Json],
+        context: Context,
+        owner: Owner,
+        *,
+        boundary: Node | None = None,
+        flag: Node | None = None,
+        on_exit: bool = False,
+        local: Mapping[str, str] | None = None,
+        key: Any = None,
+    ) -> None:
+        self.state = state
+        self.name = name
+        self.id = node_id(state.name, name)
+        self.holder = holder
+        self.arguments = arguments
+        self.context = context
+        self.scope_label = context.label
+        self.owner = owner
+        self.boundary = boundary
+        self.flag = flag
+        self.on_exit = on_exit
+        self.local: dict[str, str] = dict(local or {})
+        self.key = key
+        self.node: Node | None = None
+        self.body: Body | None = None
+        self.retrying: Retrying | None = None
+        self.memo: memo.Memo | None = None
+        self.holds_locks = False
+        self.waiting_for_store: tuple[Body, str, str] | None = None
+        self.done = False
+        self.attempt = 0
+        self.template: dict[str, Json] = {}
+        self.compiled: Compiled | None = None
+
+    # -- the way to the body ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Resolve the template and its inputs, then go on as far as possible."""
+        state = self.state
+        try:
+            self.context, self.compiled = self.context.resolve(self.holder)
+            self.local["node.name"] = self.name
+            if self.compiled.kind in _POD_KINDS and self._retry_strategy(self.compiled.template) is None:
+                self.local["pod.name"] = pod_name(
+                    state.name, self.name, str(self.compiled.template.get("name") or "")
+                )
+            self.template = process_arguments(
+                self.compiled,
+                self.arguments,
+                Layers(self.local, state.globals.values),
+                state.config_map_value,
+            )
+        except (TemplateError, ArgumentError, TagError) as error:
+            self.fail(str(error))
+            return
+        if not self.compiled.kind:
+            self.fail(f"Template '{self.template.get('name')}' missing specification")
+            return
+        self.enter()
+
+    def enter(self) -> None:
+        """Pass the parallelism gate, or wait there; called again when there may be room."""
+        if self.done or not self.state.gate.admit(self):
+            return
+        if self.state.stops_new(self):
+            return
+        synchronization = self.template.get("synchronization")
+        if synchronization:
+            try:
+                names = lock_names(synchronization, self.state.namespace)
+            except LockError as error:
+                self.fail(str(error))
+                return
+            if names:
+                self.state.awaiting_locks[self.id] = self
+                self.state.emit(AcquireLocks(self.id, names, self.state.priority, self.state.created))
+                return
+        self.look_up()
+
+    def locks_waiting(self, message: str, lock: str) -> None:
+        """Show what the node waits for."""
+        nodes = self.state.nodes
+        if self.node is None:
+            self.node = self.create_node(self.name, self.node_type(), phase="Pending", message=message)
+        else:
+            nodes.mark(self.node, "Pending", message)
+        nodes.lock_wait(self.node, lock or message)
+
+    def locks_granted(self) -> None:
+        """Go on: the memo is looked up now, whatever it said before."""
+        self.holds_locks = True
+        if self.node is not None:
+            self.state.nodes.lock_wait(self.node, "")
+            self.state.nodes.mark(self.node, self.node["phase"], "")
+        self.look_up()
+
+    def look_up(self) -> None:
+        """Ask the memoization cache, if the template has one."""
+        declared = self.template.get("memoize")
+        if declared and self.compiled is not None and self.compiled.kind != "plugin":
+            try:
+                self.memo = memo.Memo.of(declared)
+            except memo.MemoError as error:
+                self.fail(str(error))
+                return
+            self.state.awaiting_cache[self.id] = self
+            self.state.emit(self.memo.lookup(self.id))
+            return
+        self.execute()
+
+    def cache_answer(self, entry: Mapping[str, Json] | None, error: str) -> None:
+        """Take a hit over as the node, or execute."""
+        assert self.memo is not None
+        if error:
+            self.fail(error)
+            return
+        try:
+            hit = self.memo.accept(entry, self.state.now)
+        except memo.MemoError as problem:
+            self.fail(str(problem))
+            return
+        if not hit:
+            self.execute()
+            return
+        if self.node is None:
+            self.node = self.create_node(self.name, self.node_type(), phase="Succeeded")
+        outputs = (entry or {}).get("outputs")
+        if outputs:
+            self.node["outputs"] = outputs
+        self.node["memoizationStatus"] = self.memo.status(hit=True)
+        self.state.nodes.mark(self.node, "Succeeded", "")
+        self.finish(cached=True)
+
+    def execute(self) -> None:
+        """Start the body, or the first attempt."""
+        strategy = self._retry_strategy(self.template)
+        if strategy is not None:
+            self.retrying = Retrying(self, strategy)
+            self.retrying.start()
+            return
+        self.body = make_body(self, self.name, self.template, self.node)
+        self.body.start()
+
+    def _retry_strategy(self, template: Mapping[str, Json]) -> Mapping[str, Json] | None:
+        own = template.get("retryStrategy")
+        result: Mapping[str, Json] | None = own if own is not None else self.state.spec.get("retryStrategy")
+        return result
+
+    def node_type_of_body(self) -> str:
+        """Return the type of the node that an attempt has."""
+        assert self.compiled is not None
+        return NODE_TYPES[self.compiled.kind]
+
+    def node_type(self) -> str:
+        """Return the type the node has, or will have."""
+        assert self.compiled is not None
+        return "Retry" if self._retry_strategy(self.template) is not None else NODE_TYPES[self.compiled.kind]
+
+    # -- nodes ----------------------------------------------------------------------------------------------------
+
+    def create_node(
+        self,
+        name: str,
+        kind: str,
+        *,
+        phase: str,
+        message: str = "",
+        flag: Node | None = None,
+        inputs: bool = True,
+    ) -> Node:
+        """Create the run's node, or that of an attempt."""
+        node = self.state.nodes.create(
+            name,
+            kind,
+            phase=phase,
+            scope=self.scope_label,
+            holder=dict(self.holder),
+            boundary=self.boundary["id"] if self.boundary else "",
+            message=message,
+            flag=flag if flag is not None else (dict(self.flag) if self.flag else None),
+            inputs=self.template.get("inputs") if inputs else None,
+            display=self._display_name(name),
+        )
+        if self.memo is not None:
+            node["memoizationStatus"] = self.memo.status(hit=False)
+        if name == self.name:
+            self.node = node
+            self.owner.node_created(self, node)
+        return node
+
+    def _display_name(self, name: str) -> str:
+        annotations = (self.template.get("metadata") or {}).get("annotations") or {}
+        display = annotations.get("workflows.argoproj.io/display-name") or ""
+        own = (self.template.get("annotations") or {}).get("workflows.argoproj.io/display-name")
+        return str(own or display or "")
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def fail(self, message: str) -> None:
+        """Put the node in Error: the template cannot be executed."""
+        if self.node is None:
+            self.node = self.create_node(self.name, "Skipped", phase="Error", message=message, inputs=False)
+        else:
+            self.state.nodes.mark(self.node, "Error", message)
+        self.done = True
+        self._release()
+        self.owner.run_error(self, message)
+
+    def complete(self, body: Body, phase: str, message: str = "") -> None:
+        """A body ended in ``phase``: keep it in the memo first, if that is asked for."""
+        if phase == "Succeeded" and self.memo is not None and body.memoized:
+            self.waiting_for_store = (body, phase, message)
+            self.state.awaiting_store[body.node["id"]] = self
+            self.state.emit(self.memo.store(body.node["id"], body.node.get("outputs")))
+            return
+        self._completed(body, phase, message)
+
+    def cache_stored(self, error: str) -> None:
+        """The memo was written, or could not be: pods are in Error then, Steps and DAGs are not."""
+        if self.waiting_for_store is None:
+            return
+        body, phase, message = self.waiting_for_store
+        self.waiting_for_store = None
+        if error and body.node["type"] not in ("Steps", "DAG"):
+            phase, message = "Error", error
+        self._completed(body, phase, message)
+
+    def _completed(self, body: Body, phase: str, message: str) -> None:
+        self.state.nodes.mark(body.node, phase, message)
+        body.closed()
+        if self.retrying is not None:
+            self.retrying.attempt_done(body)
+        else:
+            self.finish()
+
+    def finish(self, cached: bool = False) -> None:
+        """The node is fulfilled: give back locks, export outputs, tell the owner."""
+        if self.done:
+            return
+        self.done = True
+        self._release()
+        node = self.node
+        assert node is not None
+        if not cached or node["type"] != "Pod":
+            self.state.globals.export(node)
+        self.owner.run_done(self)
+
+    def daemoned(self) -> None:
+        """The node is a daemon that is up: what waits for it goes on, its locks stay held."""
+        self.owner.run_done(self)
+
+    def daemon_lost(self, body: Body, phase: str, message: str) -> None:
+        """A daemon's pod ended before its boundary did."""
+        nodes = self.state.nodes
+        nodes.mark(body.node, phase, message)
+        if self.node is not None and self.node is not body.node:
+            self.node.pop("daemoned", None)
+            nodes.mark(self.node, phase, message)
+        self.done = True
+        self._release()
+
+    def _release(self) -> None:
+        if self.holds_locks or self.id in self.state.awaiting_locks:
+            self.state.awaiting_locks.pop(self.id, None)
+            self.holds_locks = False
+            self.state.emit(ReleaseLocks(self.id))
+
+    def stop(self, phase: str, message: str) -> None:
+        """End a run that is waiting (for a lock, the cache, room) or a body that has no process."""
+        if self.done:
+            return
+        if self.retrying is not None:
+            self.retrying.stop(phase, message)
+        elif self.body is not None:
+            self.body.stop(phase, message)
+        elif self.node is not None:
+            self.state.nodes.mark(self.node, phase, message)
+            self.finish()

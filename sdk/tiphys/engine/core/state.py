@@ -1,0 +1,179 @@
+"""What every part of a running workflow shares: nodes, globals, queues of work, routes for events."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tiphys.engine.core.arguments import ArgumentError
+from tiphys.engine.core.globals import Globals
+from tiphys.engine.core.library import Library
+from tiphys.engine.core.nodes import NodeStore
+from tiphys.engine.core.parallelism import Gate
+from tiphys.engine.core.protocol import Command, SetTimer
+from tiphys.engine.expr.gotime import rfc3339
+from tiphys.engine.expr.tags import Layers
+
+if TYPE_CHECKING:
+    from tiphys.engine.core.boundary import Boundary
+    from tiphys.engine.core.leaf import PodBody
+    from tiphys.engine.core.retry import Retrying
+    from tiphys.engine.core.run import Run
+    from tiphys.engine.core.suspend import SuspendBody
+
+Json = Any
+
+__all__ = ["State"]
+
+_PARAMETER_LABEL = "workflows.argoproj.io/configmap-type"
+
+
+class State:
+    """The shared part of the machine; its fields are only for the modules of this package."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        namespace: str,
+        uid: str,
+        metadata: Mapping[str, Json],
+        spec: Mapping[str, Json],
+        library: Library,
+        context: Sequence[Mapping[str, Json]],
+        now: float,
+    ) -> None:
+        self.name = name
+        self.namespace = namespace
+        self.uid = uid
+        self.spec = spec
+        self.created = now
+        self.priority = int(spec.get("priority") or 0)
+        self.library = library
+        self.nodes = NodeStore(name, now)
+        self.started = now
+        self.globals = Globals(self, metadata)
+        self.base = Layers(self.globals.values)
+        self.volumes: tuple[Mapping[str, Json], ...] = ()
+        self.workflow_deadline: float | None = None
+        self.result_users: dict[str, frozenset[str]] = {}
+        self.boundaries: dict[str, Boundary] = {}
+        self.gate = Gate(self)
+        if spec.get("parallelism") is not None:
+            self.gate.limit = int(spec["parallelism"])
+        self.pods: dict[str, PodBody] = {}
+        self.suspends: dict[str, SuspendBody] = {}
+        self.awaiting_locks: dict[str, Run] = {}
+        self.awaiting_cache: dict[str, Run] = {}
+        self.awaiting_store: dict[str, Run] = {}
+        self.daemons: dict[str, list[PodBody]] = {}
+        self.held_back: list[Run] = []
+        self.backing_off: dict[Retrying, None] = {}
+        self.shutdown = ""
+        self.suspended = False
+        self.deadline_passed = False
+        self.commands: list[Command] = []
+        self.timers: dict[str, Callable[[], None]] = {}
+        self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._late: dict[Callable[[], None], None] = {}
+        self._timer_count = 0
+        self._config_maps = {
+            str((item.get("metadata") or {}).get("name")): item
+            for item in context
+            if item.get("kind") == "ConfigMap"
+        }
+
+    @property
+    def now(self) -> float:
+        """The time of the event that is being handled."""
+        return self.nodes.now
+
+    # -- work -----------------------------------------------------------------------------------------------------
+
+    def defer(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Do something in this ``handle``, after what is being done now."""
+        self._queue.append((function, arguments))
+
+    def later(self, function: Callable[[], None]) -> None:
+        """Do something once, when no deferred work is left."""
+        self._late[function] = None
+
+    def work(self) -> None:
+        """Do all deferred work."""
+        queue = self._queue
+        while True:
+            while queue:
+                function, arguments = queue.popleft()
+                function(*arguments)
+            if self.nodes.dirty_limits or self.gate.waiting:
+                if self.gate.settle():
+                    continue
+                if self.nodes.dirty_limits:
+                    continue
+            if not self._late:
+                return
+            late = next(iter(self._late))
+            del self._late[late]
+            late()
+
+    def emit(self, command: Command) -> None:
+        """Ask the driver for something."""
+        self.commands.append(command)
+
+    def timer(self, at: float, what: str, callback: Callable[[], None]) -> str:
+        """Call ``callback`` at ``at``; ``what`` makes the token readable."""
+        self._timer_count += 1
+        token = f"{what}#{self._timer_count}"
+        self.timers[token] = callback
+        self.emit(SetTimer(token, at))
+        return token
+
+    # -- questions ------------------------------------------------------------------------------------------------
+
+    def stops_new(self, run: Run) -> bool:
+        """Return whether nothing may start now: the run is ended or kept for later accordingly."""
+        if run.on_exit and self.shutdown != "Terminate":
+            return False
+        if self.shutdown:
+            message = f"workflow shutdown with strategy: {self.shutdown}"
+            if run.node is None and run.compiled is not None:
+                from tiphys.engine.core.library import NODE_TYPES
+
+                if NODE_TYPES[run.compiled.kind] in ("Steps", "DAG"):
+                    return False
+                run.create_node(run.name, run.node_type(), phase="Failed", message=message)
+                run.finish()
+            return True
+        if self.deadline_passed:
+            return True
+        if self.suspended:
+            self.held_back.append(run)
+            return True
+        return False
+
+    def deadline_text(self) -> str:
+        """Return the workflow's deadline as messages have it."""
+        return rfc3339(self.workflow_deadline or 0)
+
+    def config_map_value(self, reference: Mapping[str, Json]) -> str | None:
+        """Return the value of a ConfigMap that may feed parameters, None when there is no such map or key.
+
+        Raises
+        ------
+        ArgumentError
+            The map lacks the label that allows it.
+        """
+        name = str(reference.get("name"))
+        found = self._config_maps.get(name)
+        if found is None:
+            return None
+        labels = (found.get("metadata") or {}).get("labels") or {}
+        if labels.get(_PARAMETER_LABEL) != "Parameter":
+            raise ArgumentError(
+                f"ConfigMap '{name}' needs to have the label '{_PARAMETER_LABEL}: Parameter' to load parameters"
+            )
+        value = (found.get("data") or {}).get(str(reference.get("key")))
+        if value is None:
+            raise ArgumentError(f"ConfigMap '{name}' does not have the key '{reference.get('key')}'")
+        return str(value)

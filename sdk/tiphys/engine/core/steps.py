@@ -1,0 +1,268 @@
+"""Steps templates: groups in order, the steps of a group together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tiphys.engine.core.boundary import Boundary
+from tiphys.engine.core.hooks import ChildHooks
+from tiphys.engine.core.loops import LoopError, expand, is_loop
+from tiphys.engine.core.nodes import Node, failed_or_error
+from tiphys.engine.core.run import Run
+from tiphys.engine.core.scope import BoundaryScope, ScopeError, aggregate, node_values, template_outputs
+from tiphys.engine.expr.govaluate import WhenError, evaluate_when
+from tiphys.engine.expr.tags import TagError
+
+Json = Any
+
+__all__ = ["StepsBody", "continues_on"]
+
+
+def continues_on(step: Mapping[str, Json], phase: str) -> bool:
+    """Return whether ``continueOn`` covers the phase."""
+    rule = step.get("continueOn") or {}
+    return (phase == "Failed" and bool(rule.get("failed"))) or (phase == "Error" and bool(rule.get("error")))
+
+
+class _Child:
+    """A step of the current group: its node and what must still happen."""
+
+    __slots__ = ("name", "node", "run", "step")
+
+    def __init__(self, name: str, step: Mapping[str, Json]) -> None:
+        self.name = name
+        self.step = step
+        self.node: Node | None = None
+        self.run: Run | None = None
+
+
+class StepsBody(Boundary):
+    """See the module."""
+
+    __slots__ = ("children", "ended", "group", "groups", "index", "loops", "pending", "values")
+    prefix = "steps"
+
+    def start(self) -> None:
+        self.open("Steps")
+        self.groups: list[list[dict[str, Json]]] = [
+            group if isinstance(group, list) else [group] for group in self.template.get("steps") or []
+        ]
+        self.index = -1
+        self.ended = False
+        self.values: dict[str, dict[str, Json]] = {}
+        self.scope = BoundaryScope(
+            "steps", self.state.base, self.template, self.values.get, lambda: list(self.values)
+        )
+        self.state.defer(self._next_group)
+
+    # -- groups -----------------------------------------------------------------------------------------------------
+
+    def _next_group(self) -> None:
+        if self.ended:
+            return
+        self.index += 1
+        if self.index == len(self.groups):
+            self._succeed()
+            return
+        nodes, name = self.state.nodes, f"{self.name}[{self.index}]"
+        previous: Node | None = self.group if self.index else None
+        self.group: Node = nodes.create(
+            name,
+            "StepGroup",
+            phase="Running",
+            scope=self.run.scope_label,
+            boundary=self.node["id"],
+            display=f"[{self.index}]",
+        )
+        if previous is None:
+            nodes.add_child(self.node, self.group["id"])
+        elif not previous.get("children"):
+            nodes.add_child(previous, self.group["id"])
+        else:
+            for child in previous["children"]:
+                for leaf in nodes.outbound(child):
+                    nodes.add_child(nodes.by_id[leaf], self.group["id"])
+        self.children: list[_Child] = []
+        self.loops: dict[str, list[_Child]] = {}
+        self.pending = 0
+        self._launch_group(self.groups[self.index])
+
+    def _launch_group(self, group: list[dict[str, Json]]) -> None:
+        prepared: list[tuple[_Child, str | None, Mapping[str, Json]]] = []
+        try:
+            for step in group:
+                prepared.extend(self._prepare(step))
+        except (ScopeError, TagError, LoopError) as error:
+            self._end_group("Error", str(error))
+            return
+        self.pending = 1
+        for child, skip_message, step in prepared:
+            self.children.append(child)
+            if skip_message is not None:
+                child.node = self.skip(child.name, step, "Skipped", skip_message)
+                self.state.nodes.add_child(self.group, child.node["id"])
+                continue
+            try:
+                proceed = evaluate_when(str(step.get("when") or ""))
+            except WhenError as error:
+                child.node = self.skip(child.name, step, "Error", str(error))
+                self.state.nodes.add_child(self.group, child.node["id"])
+                self._end_group("Error", str(error))
+                return
+            if not proceed:
+                child.node = self.skip(child.name, step, "Skipped", f"when '{step['when']}' evaluated false")
+                self.state.nodes.add_child(self.group, child.node["id"])
+                continue
+            child.run = self.child_run(child.name, step, child)
+            self.pending += 1
+            self.state.defer(child.run.start)
+        self._one_less()
+
+    def _prepare(self, step: Mapping[str, Json]) -> list[tuple[_Child, str | None, Mapping[str, Json]]]:
+        name = f"{self.group['name']}.{step['name']}"
+        false = None if is_loop(step) else self.plainly_false(step, self.scope)
+        if false is not None:
+            return [(_Child(name, step), f"when '{false}' evaluated false", step)]
+        resolved = self.resolve(step, self.scope)
+        if not is_loop(step):
+            return [(_Child(name, step), None, resolved)]
+        expanded = expand(resolved, self.state.base)
+        if not expanded:
+            return [(_Child(name, step), "Skipped, empty params", step)]
+        made: list[tuple[_Child, str | None, Mapping[str, Json]]] = [
+            (_Child(f"{self.group['name']}.{item['name']}", step), None, item) for item in expanded
+        ]
+        self.loops[str(step["name"])] = [child for child, _, _ in made]
+        return made
+
+    # -- children ---------------------------------------------------------------------------------------------------
+
+    def node_created(self, run: Run, node: Node) -> None:
+        """Attach a step to its group."""
+        run.key.node = node
+        self.state.nodes.add_child(self.group, node["id"])
+        self.run_changed(run)
+
+    def run_changed(self, run: Run) -> None:
+        """Let lifecycle hooks look."""
+        if run.key.step.get("hooks") and run.node is not None:
+            self._hooks(run).look()
+
+    def _hooks(self, run: Run) -> ChildHooks:
+        found = self.hooks.get(run.name)
+        if found is None:
+            own = str(run.key.step["name"])
+            found = self.hooks[run.name] = ChildHooks(
+                self, run, run.key.step, self.scope, f"steps.{own}", self._child_done
+            )
+        return found
+
+    def run_done(self, run: Run) -> None:
+        """A step ended; its hooks come first."""
+        step = run.key.step
+        if step.get("hooks") or step.get("onExit"):
+            self._hooks(run).finish()
+        else:
+            self._child_done(run)
+
+    def _child_done(self, run: Run) -> None:
+        self._one_less()
+
+    def run_error(self, run: Run, message: str) -> None:
+        """A step's template could not be executed: the whole group is in Error."""
+        if run.node is not None:
+            self.state.nodes.add_child(self.group, run.node["id"])
+        if not self.ended and self.group["phase"] == "Running":
+            self._end_group("Error", f"step group deemed errored due to child {run.name} error: {message}")
+
+    def hook_error(self, run: Run, message: str) -> None:
+        """A hook could not be executed."""
+        if not self.ended and self.group["phase"] == "Running":
+            self._end_group("Error", message)
+
+    def _one_less(self) -> None:
+        self.pending -= 1
+        if self.pending == 0 and not self.ended and self.group["phase"] == "Running":
+            self.state.defer(self._judge_group)
+
+    def _judge_group(self) -> None:
+        if self.ended or self.group["phase"] != "Running":
+            return
+        for child in self.children:
+            node = child.node
+            if node is not None and failed_or_error(node) and not continues_on(child.step, node["phase"]):
+                self._end_group("Failed", f"child '{node['id']}' failed")
+                return
+        self.state.nodes.mark(self.group, "Succeeded")
+        try:
+            self._offer()
+        except ScopeError as error:
+            self._error(str(error))
+            return
+        self._next_group()
+
+    def _end_group(self, phase: str, message: str) -> None:
+        self.state.nodes.mark(self.group, phase, message)
+        self._end("Failed", message)
+
+    def _offer(self) -> None:
+        done: set[str] = set()
+        for child in self.children:
+            name = str(child.step["name"])
+            if name in done or child.node is None:
+                continue
+            done.add(name)
+            prefix = f"steps.{name}"
+            if name in self.loops:
+                members = [item.node for item in self.loops[name] if item.node is not None]
+                self.values[name] = aggregate(prefix, members)
+                continue
+            values = node_values(prefix, child.node)
+            if child.node["type"] == "Skipped" and child.node["phase"] in ("Skipped", "Omitted"):
+                values.update(self.skipped_outputs(prefix, child.step))
+            self.values[name] = values
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _outbound(self) -> None:
+        last = self.state.nodes.by_name(f"{self.name}[{len(self.groups) - 1}]")
+        if last is None:
+            return
+        children = last.get("children", [])
+        outbound = (
+            [leaf for child in children for leaf in self.state.nodes.outbound(child)]
+            if children
+            else [last["id"]]
+        )
+        self.node["outboundNodes"] = outbound
+
+    def _succeed(self) -> None:
+        self._outbound()
+        try:
+            outputs = template_outputs(self.template, self.scope)
+        except (ScopeError, TagError) as error:
+            self._error(str(error))
+            return
+        if outputs:
+            self.node["outputs"] = outputs
+        self._end("Succeeded", "")
+
+    def _error(self, message: str) -> None:
+        self.ended = True
+        self.closed()
+        self.run.fail(message)
+
+    def _end(self, phase: str, message: str) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        if phase != "Succeeded":
+            self._outbound()
+        self.run.complete(self, phase, message)
+
+    def stop(self, phase: str, message: str) -> None:
+        """End the node now (``failFast``); nothing of it runs any more."""
+        if not self.ended:
+            self.state.nodes.mark(self.group, phase, message)
+            self._end(phase, message)

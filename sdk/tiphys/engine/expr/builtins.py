@@ -1,0 +1,257 @@
+"""expr-lang's plain builtin functions, and the ones Argo adds (``asInt``, ``asFloat``, ``toJson``, ``jsonpath``).
+
+Two differ under Argo: ``string`` writes composed values as JSON-like Go text, and times come from the scope.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from functools import cmp_to_key
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tiphys.engine.expr import gojson
+from tiphys.engine.expr.closures import CLOSURES, compare
+from tiphys.engine.expr.durations import parse_go
+from tiphys.engine.expr.gofmt import v
+from tiphys.engine.expr.lexer import ExprError
+from tiphys.engine.expr.operators import equal
+
+Value = Any
+
+__all__ = ["FUNCTIONS", "NAMES", "type_name"]
+
+
+def type_name(value: Value) -> str:
+    """Return the word of expr-lang's ``type()``."""
+    if value is None:
+        return "nil"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, Mapping):
+        return "map"
+    return {int: "int", float: "float", str: "string", list: "array", tuple: "array"}.get(
+        type(value), type(value).__name__
+    )
+
+
+def _int(value: Value) -> int:
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            raise ExprError(
+                f'invalid operation: int({value}): strconv.Atoi: parsing "{value}": invalid syntax'
+            ) from None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return int(value)
+    raise ExprError(f"invalid operation: int({type_name(value)})")
+
+
+def _float(value: Value) -> float:
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            raise ExprError(f"invalid operation: float({value})") from None
+    raise ExprError(f"invalid operation: float({type_name(value)})")
+
+
+def _as_int(value: Value) -> int:
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            raise ExprError(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return int(value)
+    raise ExprError(f"asInt: cannot convert {type_name(value)}")
+
+
+def _as_float(value: Value) -> float:
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            raise ExprError(f'strconv.ParseFloat: parsing "{value}": invalid syntax') from None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise ExprError(f"asFloat: cannot convert {type_name(value)}")
+
+
+def _to_json(value: Value) -> str:
+    return gojson.marshal(value)
+
+
+def _to_json_indented(value: Value) -> str:
+    def ordered(item: Value) -> Value:
+        if isinstance(item, dict):
+            return {key: ordered(item[key]) for key in sorted(item)}
+        return [ordered(part) for part in item] if isinstance(item, list) else item
+
+    return json.dumps(ordered(value), indent=2, ensure_ascii=False)
+
+
+def _from_json(value: Value) -> Value:
+    try:
+        return gojson.unmarshal(value, floats=True)
+    except (ValueError, TypeError) as error:
+        raise ExprError(f"invalid JSON: {error}") from None
+
+
+def _jsonpath(text: Value, path: Value) -> Value:
+    from tiphys.engine.expr.jsonpath import query
+
+    return query(gojson.unmarshal(text, floats=True), path)
+
+
+def _length(value: Value) -> int:
+    if isinstance(value, (str, list, tuple, Mapping)):
+        return len(value)
+    raise ExprError(f"invalid argument for len (type {type_name(value)})")
+
+
+def _extreme(pick: Callable[[Value, Value], bool]) -> Callable[..., Value]:
+    def run(*values: Value) -> Value:
+        flat = [item for value in values for item in (value if isinstance(value, (list, tuple)) else [value])]
+        if not flat:
+            raise ExprError("not enough arguments to call min/max")
+        best = flat[0]
+        for item in flat[1:]:
+            if pick(item, best):
+                best = item
+        return best
+
+    return run
+
+
+def _flat_numbers(values: tuple[Value, ...]) -> list[float]:
+    return [item for value in values for item in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def _mean(*values: Value) -> Value:
+    numbers = _flat_numbers(values)
+    return sum(numbers) / len(numbers) if numbers else 0
+
+
+def _median(*values: Value) -> Value:
+    numbers = sorted(_flat_numbers(values))
+    if not numbers:
+        return 0
+    middle = len(numbers) // 2
+    return float(numbers[middle]) if len(numbers) % 2 else (numbers[middle - 1] + numbers[middle]) / 2
+
+
+def _split(text: str, separator: str, limit: int = -1) -> list[str]:
+    if limit == 0:
+        return []
+    if separator == "":
+        parts = list(text)
+        return (
+            parts if limit < 0 or limit >= len(parts) else [*parts[: limit - 1], "".join(parts[limit - 1 :])]
+        )
+    return text.split(separator, limit - 1) if limit > 0 else text.split(separator)
+
+
+def _split_after(text: str, separator: str, limit: int = -1) -> list[str]:
+    parts = _split(text, separator, limit)
+    return [part + separator for part in parts[:-1]] + parts[-1:]
+
+
+def _replace(text: str, old: str, new: str, count: int = -1) -> str:
+    return text.replace(old, new, count)
+
+
+def _repeat(text: str, count: int) -> str:
+    if len(text) * count > 1_000_000:
+        raise ExprError("memory budget exceeded")
+    return text * count
+
+
+def _join(items: list[Value], separator: str = "") -> str:
+    return separator.join(items)
+
+
+def _first(items: Value) -> Value:
+    return items[0] if items else None
+
+
+def _last(items: Value) -> Value:
+    return items[-1] if items else None
+
+
+def _get(value: Value, key: Value) -> Value:
+    if isinstance(value, Mapping):
+        return value.get(key)
+    if isinstance(value, (list, tuple, str)) and isinstance(key, int):
+        return value[key] if -len(value) <= key < len(value) else None
+    return None
+
+
+def _sort(items: list[Value], order: str = "asc") -> list[Value]:
+    return sorted(items, key=cmp_to_key(compare), reverse=order == "desc")
+
+
+def _flatten(items: list[Value]) -> list[Value]:
+    flat: list[Value] = []
+    for item in items:
+        flat.extend(_flatten(item) if isinstance(item, list) else [item])
+    return flat
+
+
+def _uniq(items: list[Value]) -> list[Value]:
+    seen: list[Value] = []
+    for item in items:
+        if not any(equal(item, other) for other in seen):
+            seen.append(item)
+    return seen
+
+
+def _round(value: Value) -> float:
+    return float(math.floor(abs(value) + 0.5)) * (1 if value >= 0 else -1)
+
+
+def _date(text: str, layout: str = "", zone: str = "") -> datetime:
+    from tiphys.engine.expr.gotime import parse_layout
+
+    moment = parse_layout(text, layout)
+    return moment.replace(tzinfo=ZoneInfo(zone)) if zone else moment
+
+
+def _now() -> datetime:
+    raise ExprError("now() is not known here")
+
+
+def _trim(text: str, cutset: str | None = None) -> str:
+    return text.strip(cutset)
+
+
+FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "len": _length, "type": type_name, "abs": abs, "ceil": lambda x: float(math.ceil(x)),
+    "floor": lambda x: float(math.floor(x)), "round": _round, "int": _int, "float": _float, "string": v,
+    "trim": _trim, "trimPrefix": lambda s, p: s.removeprefix(p), "trimSuffix": lambda s, p: s.removesuffix(p),
+    "upper": lambda s: s.upper(), "lower": lambda s: s.lower(), "split": _split, "splitAfter": _split_after,
+    "replace": _replace, "repeat": _repeat, "join": _join, "indexOf": lambda s, p: s.find(p),
+    "lastIndexOf": lambda s, p: s.rfind(p), "hasPrefix": lambda s, p: s.startswith(p),
+    "hasSuffix": lambda s, p: s.endswith(p), "max": _extreme(lambda a, b: a > b), "min": _extreme(lambda a, b: a < b),
+    "mean": _mean, "median": _median, "toJSON": _to_json_indented, "fromJSON": _from_json,
+    "toBase64": lambda s: base64.b64encode(s.encode()).decode(),
+    "fromBase64": lambda s: base64.b64decode(s, validate=True).decode(errors="replace"),
+    "duration": lambda s: timedelta(seconds=parse_go(s)), "date": _date, "now": _now,
+    "timezone": lambda s: ZoneInfo(s) if s != "UTC" else timezone.utc,
+    "first": _first, "last": _last, "get": _get, "take": lambda xs, n: xs[:n], "keys": lambda m: list(m),
+    "values": lambda m: list(m.values()), "toPairs": lambda m: [[key, value] for key, value in m.items()],
+    "fromPairs": lambda xs: {key: value for key, value in xs}, "reverse": lambda xs: list(reversed(xs)),
+    "sort": _sort, "concat": lambda *xs: [item for part in xs for item in part], "flatten": _flatten, "uniq": _uniq,
+    "bitand": lambda a, b: a & b, "bitor": lambda a, b: a | b, "bitxor": lambda a, b: a ^ b,
+    "bitnand": lambda a, b: a & ~b, "bitnot": lambda a: ~a, "bitshl": lambda a, b: a << b,
+    "bitshr": lambda a, b: a >> b, "bitushr": lambda a, b: (a % 2**64) >> b,
+}  # fmt: skip
+ARGO: dict[str, Callable[..., Value]] = {
+    "asInt": _as_int, "asFloat": _as_float, "string": v, "toJson": _to_json, "jsonpath": _jsonpath,
+}  # fmt: skip
+NAMES = frozenset(FUNCTIONS) | frozenset(CLOSURES)

@@ -1,0 +1,112 @@
+"""Go durations (``1h30m``, ``250ms``) and the looser forms Argo accepts around them."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["format_go", "parse_go", "parse_loose", "round_to_text"]
+
+_UNITS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+
+
+def parse_go(text: str) -> float:
+    """Return the seconds of a Go duration.
+
+    Raises
+    ------
+    ValueError
+        With Go's own text: ``time: invalid duration "14d"``.
+    """
+    return parse_nanoseconds(text) / 1e9
+
+
+def parse_nanoseconds(text: str) -> int:
+    """Return the nanoseconds of a Go duration (see :func:`parse_go`)."""
+    body = text
+    sign = 1
+    if body[:1] in ("-", "+"):
+        sign = -1 if body[0] == "-" else 1
+        body = body[1:]
+    if body == "0":
+        return 0
+    if not body:
+        raise ValueError(f'time: invalid duration "{text}"')
+    position = 0
+    total = 0
+    while position < len(body):
+        match = _PART.match(body, position)
+        if match is None:
+            rest = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([^\d.]*)").match(body, position)
+            if rest is None:
+                raise ValueError(f'time: invalid duration "{text}"')
+            unit = rest.group(2)
+            if not unit:
+                raise ValueError(f'time: missing unit in duration "{text}"')
+            raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
+        number, unit = match.groups()
+        whole, _, fraction = number.partition(".")
+        total += int(whole or "0") * _UNITS[unit]
+        if fraction:
+            total += int(fraction) * _UNITS[unit] // 10 ** len(fraction)
+        position = match.end()
+    return sign * total
+
+
+def parse_loose(text: str) -> float:
+    """Return seconds: a bare number counts seconds, otherwise a Go duration.
+
+    Argo's ``ParseStringToDuration``, used for backoff, suspend and timeouts.
+    """
+    try:
+        return float(int(text))
+    except ValueError:
+        return parse_go(text)
+
+
+def format_go(seconds: float) -> str:
+    """Return ``time.Duration.String()``: ``1m30s``, ``1.5s``, ``250ms``, ``0s``."""
+    nanoseconds = round(seconds * 1e9)
+    if nanoseconds == 0:
+        return "0s"
+    sign = "-" if nanoseconds < 0 else ""
+    nanoseconds = abs(nanoseconds)
+    if nanoseconds < 10**9:
+        for unit, size in (("ms", 10**6), ("µs", 10**3), ("ns", 1)):
+            if nanoseconds >= size:
+                return sign + _decimal(nanoseconds, size) + unit
+    minutes, rest = divmod(nanoseconds, 60 * 10**9)
+    hours, minutes = divmod(minutes, 60)
+    text = _decimal(rest, 10**9) + "s"
+    if hours:
+        return f"{sign}{hours}h{minutes}m{text}"
+    if minutes:
+        return f"{sign}{minutes}m{text}"
+    return sign + text
+
+
+def _decimal(value: int, unit: int) -> str:
+    whole, rest = divmod(value, unit)
+    if not rest:
+        return str(whole)
+    return f"{whole}." + str(rest).rjust(len(str(unit)) - 1, "0").rstrip("0")
+
+
+def round_to_text(seconds: float) -> str:
+    """Return a duration in words as Argo's messages have it: ``2 seconds``, ``1 minute 30 seconds``."""
+    left = int(seconds)
+    parts = []
+    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {word}{'s' if count != 1 else ''}")
+    return " ".join(parts[:2]) or "0 seconds"

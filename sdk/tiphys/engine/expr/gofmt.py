@@ -1,0 +1,123 @@
+"""Go's ``fmt`` for the few verbs that reach users: ``%v`` of decoded JSON, and ``withSequence`` formats."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+Json = Any
+
+__all__ = ["float_v", "sprintf", "v"]
+
+
+def float_v(value: float) -> str:
+    """Return a float64 as ``%v`` writes it (``%g`` with the shortest precision, exponent from 1e21 on)."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "+Inf" if value > 0 else "-Inf"
+    if value == 0:
+        return "0"
+    digits, _, exponent_text = f"{value!r}".partition("e")
+    exponent = int(exponent_text) if exponent_text else None
+    if exponent is None:
+        whole = len(digits.lstrip("-").partition(".")[0])
+        decimal = whole - 1 if abs(value) >= 1 else _leading(value)
+    else:
+        decimal = exponent
+    if decimal < -4 or decimal >= 21:
+        mantissa, _, power = f"{value:.17e}".partition("e")
+        for precision in range(17):
+            if float(f"{value:.{precision}e}") == value:
+                mantissa, _, power = f"{value:.{precision}e}".partition("e")
+                break
+        return f"{mantissa}e{power[0]}{abs(int(power)):02d}"
+    if value == int(value):
+        return str(int(value))
+    if "e" in repr(value):
+        return f"{value:.20f}".rstrip("0")
+    return repr(value)
+
+
+def _leading(value: float) -> int:
+    return int(f"{value:e}".partition("e")[2])
+
+
+def v(value: Json) -> str:
+    """Return ``fmt.Sprintf("%v", value)`` for decoded JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return float_v(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + " ".join(v(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{v(value[key])}" for key in sorted(value)) + "]"
+    return str(value)
+
+
+_VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
+
+
+def sprintf(template: str, *values: Json) -> str:
+    """Return ``fmt.Sprintf(template, values...)`` for integers, floats and strings."""
+    used = 0
+
+    def verb(match: re.Match[str]) -> str:
+        nonlocal used
+        flags, width, precision, letter = match.groups()
+        if letter == "%":
+            return "%"
+        if used >= len(values):
+            return f"%!{letter}(MISSING)"
+        value = values[used]
+        used += 1
+        return _one(flags, width, precision, letter, value)
+
+    result = _VERB.sub(verb, template)
+    if used < len(values):
+        extra = ", ".join(f"{_type(value)}={v(value)}" for value in values[used:])
+        result += f"%!(EXTRA {extra})"
+    return result
+
+
+def _type(value: Json) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    return {int: "int", float: "float64", str: "string"}.get(type(value), type(value).__name__)
+
+
+def _one(flags: str, width: str, precision: str | None, letter: str, value: Json) -> str:
+    spec = f"%{flags}{width}" + (f".{precision}" if precision is not None else "")
+    integer = isinstance(value, int) and not isinstance(value, bool)
+    if letter == "v":
+        return (f"%{flags.replace('0', '') if isinstance(value, str) else flags}{width}s") % v(value)
+    if integer and letter in "dxXo":
+        return (spec + letter) % value
+    if integer and letter in "bcqU":
+        body = {
+            "b": lambda: f"{value:b}",
+            "c": lambda: chr(value),
+            "q": lambda: f"'{chr(value)}'",
+            "U": lambda: f"U+{value:04X}",
+        }[letter]()
+        if "0" in flags and letter == "b" and width:
+            return body.zfill(int(width))
+        return (f"%{flags.replace('0', '').replace('#', '')}{width}s") % body
+    if isinstance(value, float) and letter in "feEgG":
+        return (spec + letter) % value
+    if isinstance(value, str) and letter == "s":
+        return (spec + "s") % value
+    if isinstance(value, str) and letter == "q":
+        from tiphys.engine.expr.gojson import text
+
+        return text(value)
+    if isinstance(value, bool) and letter == "t":
+        return (f"%{flags}{width}s") % v(value)
+    return f"%!{letter}({_type(value)}={v(value)})"

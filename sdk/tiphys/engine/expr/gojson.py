@@ -1,0 +1,88 @@
+"""JSON as Go's ``encoding/json`` writes it: what ``toJson`` and every non-string expression result look like.
+
+Differences from :func:`json.dumps`: no blanks, map keys sorted, ``< > &`` and U+2028/U+2029 escaped, floats in Go's
+shortest form (``43.0`` is ``43``, ``1e+21`` from 1e21 on).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+Json = Any
+
+__all__ = ["float_text", "marshal", "unmarshal"]
+
+_ESCAPED = re.compile(r'[\x00-\x1f"\\<>&\u2028\u2029]')
+_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    return _SHORT.get(character) or f"\\u{ord(character):04x}"
+
+
+def text(value: str) -> str:
+    """Return ``value`` as a JSON string, quotes included."""
+    return '"' + _ESCAPED.sub(_escape, value) + '"'
+
+
+def float_text(value: float) -> str:
+    """Return a float64 as Go's JSON encoder writes it."""
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError(f"json: unsupported value: {value}")
+    if value == 0:
+        return "-0" if str(value).startswith("-") else "0"
+    magnitude = abs(value)
+    if magnitude < 1e-6 or magnitude >= 1e21:
+        mantissa, _, exponent = repr(value).partition("e")
+        if not exponent:
+            mantissa, _, exponent = f"{value:e}".partition("e")
+            mantissa = mantissa.rstrip("0").rstrip(".")
+        if mantissa.endswith(".0"):
+            mantissa = mantissa[:-2]
+        number = int(exponent)
+        return f"{mantissa}e{'-' if number < 0 else '+'}{abs(number):02d}".replace("e-0", "e-")
+    if value == int(value):
+        return str(int(value))
+    shortest = repr(value)
+    if "e" in shortest:
+        shortest = f"{value:.20f}".rstrip("0")
+    return shortest
+
+
+def marshal(value: Json, *, sort: bool = True) -> str:
+    """Return ``value`` as compact JSON; ``sort=False`` keeps the order of keys, as a Go struct does.
+
+    Raises
+    ------
+    TypeError
+        A value that JSON cannot hold (a function).
+    """
+    if isinstance(value, str):
+        return text(value)
+    if value is None:
+        return "null"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return float_text(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join([marshal(item, sort=sort) for item in value]) + "]"
+    if isinstance(value, dict):
+        keys = sorted(value, key=str) if sort else list(value)
+        return "{" + ",".join([text(str(key)) + ":" + marshal(value[key], sort=sort) for key in keys]) + "}"
+    for_json = getattr(value, "go_json", None)
+    if for_json is not None:
+        return text(for_json())
+    raise TypeError(f"json: unsupported type: {type(value).__name__}")
+
+
+def unmarshal(source: str, *, floats: bool = False) -> Json:
+    """Parse JSON; with ``floats`` every number is a float64, as when Go decodes into ``interface{}``."""
+    return json.loads(source, parse_int=float) if floats else json.loads(source)

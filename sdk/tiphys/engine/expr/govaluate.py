@@ -1,0 +1,320 @@
+"""govaluate as ``when`` uses it: every bare word is a string, numbers are float64, the result must be a bool."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+from tiphys.engine.expr.gofmt import v
+from tiphys.engine.expr.operators import equal, regex
+
+Value = Any
+
+__all__ = ["WhenError", "evaluate_when", "govaluate"]
+
+_HINT = '(hint: try wrapping the affected expression in quotes ("))'
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<number>0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|\.\d+)
+        |(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
+        |(?P<bracket>\[(?:\\.|[^\]\\])*\])
+        |(?P<op>=~|!~|==|!=|<=|>=|&&|\|\||\*\*|<<|>>|\?\?|[-+*/%^&|~<>!?:(),])
+        |(?P<word>[^\W\d](?:\w|\.(?=\w)|\\.)*))""",
+    re.X,
+)
+_DATES = (
+    "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S%z",
+    "%Y-%m-%dT%H:%M:%S",
+)  # fmt: skip
+_LEVELS: tuple[tuple[str, ...], ...] = (
+    ("||",), ("&&",), ("==", "!=", ">", "<", ">=", "<=", "=~", "!~", "in"), ("&", "|", "^"), ("<<", ">>"),
+    ("+", "-"), ("*", "/", "%"), ("**",),
+)  # fmt: skip
+
+
+class WhenError(Exception):
+    """A ``when`` cannot be evaluated; the text is Argo's."""
+
+
+class _Bad(Exception):
+    pass
+
+
+def _tokens(text: str) -> list[tuple[str, Value]]:
+    tokens: list[tuple[str, Value]] = []
+    position = 0
+    end = len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
+        if match is None:
+            rest = text[position:].strip()
+            if rest[:1] in "\"'":
+                raise _Bad("Unclosed string literal")
+            raise _Bad(f"Invalid token: '{rest[:1]}'")
+        kind = match.lastgroup or ""
+        body = match.group(kind)
+        if kind == "number":
+            tokens.append(("value", float(int(body, 16)) if body.startswith("0x") else float(body)))
+        elif kind == "string":
+            tokens.append(("value", _literal(re.sub(r"\\(.)", r"\1", body[1:-1]))))
+        elif kind == "bracket":
+            tokens.append(("value", body[1:-1]))
+        elif kind == "word":
+            word = body.replace("\\", "")
+            if word in ("true", "false"):
+                tokens.append(("value", word == "true"))
+            elif word.lower() == "in":
+                tokens.append(("op", "in"))
+            else:
+                tokens.append(("value", word))
+        else:
+            tokens.append(("op", body))
+        position = match.end()
+    _check(tokens)
+    return tokens
+
+
+def _literal(text: str) -> Value:
+    for layout in _DATES:
+        try:
+            moment = datetime.strptime(text, layout)
+        except ValueError:
+            continue
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    return text
+
+
+_KINDS = {"&&": "LOGICALOP", "||": "LOGICALOP", "in": "COMPARATOR", "(": "CLAUSE", ")": "CLAUSE_CLOSE", ",": "SEPARATOR", "!": "PREFIX", "?": "TERNARY", ":": "TERNARY", "??": "TERNARY"}  # fmt: skip
+
+
+def _kind(token: tuple[str, Value] | None) -> str:
+    if token is None:
+        return "UNKNOWN"
+    kind, value = token
+    if kind == "op":
+        if value in _KINDS:
+            return _KINDS[value]
+        return "COMPARATOR" if value in _LEVELS[2] else "MODIFIER"
+    if isinstance(value, bool):
+        return "BOOLEAN"
+    return "NUMERIC" if isinstance(value, float) else "STRING"
+
+
+def _check(tokens: list[tuple[str, Value]]) -> None:
+    """Refuse the sequences that govaluate's state machine refuses."""
+    previous: tuple[str, Value] | None = None
+    depth = 0
+    for token in tokens:
+        kind, value = token
+        depth += (value == "(") - (value == ")") if kind == "op" else 0
+        operand_before = previous is not None and (previous[0] == "value" or previous[1] == ")")
+        starts = kind == "value" or value == "("
+        if (starts or (kind == "op" and value == "!")) and operand_before:
+            name = {"NUMERIC": f"{v(value)}", "BOOLEAN": v(value)}.get(_kind(token), str(value))
+            raise _Bad(
+                f"Cannot transition token types from {_kind(previous)} [{_show(previous)}] to {_kind(token)} [{name}]"
+            )
+        binary = kind == "op" and value not in ("(", ")", "!", "-", "~", ",")
+        if binary and not operand_before:
+            raise _Bad(
+                f"Cannot transition token types from {_kind(previous)} [{_show(previous)}] to {_kind(token)} [{value}]"
+            )
+        previous = token
+    if depth:
+        raise _Bad("Unbalanced parenthesis")
+    if previous is None or (previous[0] == "op" and previous[1] != ")"):
+        raise _Bad("Unexpected end of expression")
+
+
+def _show(token: tuple[str, Value] | None) -> str:
+    return "%!s(<nil>)" if token is None else v(token[1])
+
+
+class _Evaluator:
+    def __init__(self, tokens: list[tuple[str, Value]]) -> None:
+        self.tokens = tokens
+        self.index = 0
+
+    def peek(self) -> tuple[str, Value]:
+        return self.tokens[self.index] if self.index < len(self.tokens) else ("end", "")
+
+    def whole(self) -> Value:
+        value = self.separated()
+        if self.peek()[0] != "end":
+            raise _Bad(f"Unexpected token {self.peek()[1]}")
+        return value
+
+    def separated(self) -> Value:
+        value = self.ternary()
+        if self.peek() != ("op", ","):
+            return value
+        items = [value]
+        while self.peek() == ("op", ","):
+            self.index += 1
+            items.append(self.ternary())
+        return items
+
+    def ternary(self) -> Value:
+        value = self.level(0)
+        if self.peek() == ("op", "??"):
+            self.index += 1
+            right = self.ternary()
+            return right if value is None else value
+        if self.peek() == ("op", "?"):
+            self.index += 1
+            yes = self.ternary()
+            no: Value = None
+            if self.peek() == ("op", ":"):
+                self.index += 1
+                no = self.ternary()
+            return yes if value is True else no
+        return value
+
+    def level(self, rank: int) -> Value:
+        if rank == len(_LEVELS):
+            return self.prefix()
+        left = self.level(rank + 1)
+        while self.peek()[0] == "op" and self.peek()[1] in _LEVELS[rank]:
+            operator = self.peek()[1]
+            self.index += 1
+            right = self.level(rank + 1)
+            left = _apply(operator, left, right)
+        return left
+
+    def prefix(self) -> Value:
+        kind, value = self.peek()
+        if kind == "op" and value in ("!", "-", "~"):
+            self.index += 1
+            operand = self.prefix()
+            if value == "!":
+                if not isinstance(operand, bool):
+                    raise _Bad(
+                        f"Value '{v(operand)}' cannot be used with the logical prefix '!', it is not a bool"
+                    )
+                return not operand
+            if not isinstance(operand, float):
+                raise _Bad(
+                    f"Value '{v(operand)}' cannot be used with the numeric prefix '{value}', it is not a number"
+                )
+            return -operand if value == "-" else float(~int(operand))
+        if kind == "op" and value == "(":
+            self.index += 1
+            if self.peek() == ("op", ")"):
+                self.index += 1
+                return []
+            inner = self.separated()
+            if self.peek() != ("op", ")"):
+                raise _Bad("Unbalanced parenthesis")
+            self.index += 1
+            return inner
+        if kind == "value":
+            self.index += 1
+            return value
+        raise _Bad("Unexpected end of expression")
+
+
+def _logical(operator: str, left: Value, right: Value) -> bool:
+    for value in (left, right):
+        if not isinstance(value, bool):
+            raise _Bad(
+                f"Value '{v(value)}' cannot be used with the logical operator '{operator}', it is not a bool"
+            )
+    return (left and right) if operator == "&&" else (left or right)
+
+
+def _apply(operator: str, left: Value, right: Value) -> Value:
+    if operator in ("&&", "||"):
+        return _logical(operator, left, right)
+    if operator == "==":
+        return equal(left, right)
+    if operator == "!=":
+        return not equal(left, right)
+    if operator == "in":
+        if not isinstance(right, list):
+            right = [right]
+        return any(equal(left, item) for item in right)
+    if operator in ("=~", "!~"):
+        for value in (left, right):
+            if not isinstance(value, str):
+                raise _Bad(
+                    f"Value '{v(value)}' cannot be used with the comparator '{operator}', it is not a string"
+                )
+        found = regex(right).search(left) is not None
+        return found if operator == "=~" else not found
+    both_strings = isinstance(left, str) and isinstance(right, str)
+    if operator == "+" and (isinstance(left, str) or isinstance(right, str)):
+        return v(left) + v(right)
+    numbers = isinstance(left, float) and isinstance(right, float)
+    if operator in ("<", ">", "<=", ">="):
+        if not (numbers or both_strings):
+            bad = left if not isinstance(left, float) else right
+            raise _Bad(
+                f"Value '{v(bad)}' cannot be used with the comparator '{operator}', it is not a number"
+            )
+        return {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}[operator]
+    if not numbers:
+        bad = left if not isinstance(left, float) else right
+        raise _Bad(f"Value '{v(bad)}' cannot be used with the modifier '{operator}', it is not a number")
+    return _arithmetic(operator, left, right)
+
+
+def _arithmetic(operator: str, left: float, right: float) -> float:
+    if operator == "+":
+        return left + right
+    if operator == "-":
+        return left - right
+    if operator == "*":
+        return left * right
+    if operator == "/":
+        return left / right if right else float("inf")
+    if operator == "%":
+        import math
+
+        return math.fmod(left, right) if right else float("nan")
+    if operator == "**":
+        return float(left**right)
+    a, b = int(left), int(right)
+    return float({"&": a & b, "|": a | b, "^": a ^ b, "<<": a << b, ">>": a >> b}[operator])
+
+
+@lru_cache(maxsize=8192)
+def _parsed(text: str) -> tuple[tuple[str, Value], ...]:
+    return tuple(_tokens(text))
+
+
+def govaluate(text: str) -> Value:
+    """Evaluate ``text``.
+
+    Raises
+    ------
+    WhenError
+        As Argo words it.
+    """
+    try:
+        return _Evaluator(list(_parsed(text))).whole()
+    except _Bad as error:
+        raise WhenError(str(error)) from None
+
+
+def evaluate_when(text: str) -> bool:
+    """Evaluate a substituted ``when``; empty text is true.
+
+    Raises
+    ------
+    WhenError
+        ``Invalid 'when' expression …`` or ``Expected boolean evaluation …``.
+    """
+    if text == "":
+        return True
+    try:
+        tokens = list(_parsed(text))
+    except _Bad as error:
+        raise WhenError(f"Invalid 'when' expression '{text}': {error} {_HINT}") from None
+    try:
+        result = _Evaluator(tokens).whole()
+    except _Bad as error:
+        raise WhenError(f"Failed to evaluate 'when' expression '{text}': {error}") from None
+    if not isinstance(result, bool):
+        raise WhenError(f"Expected boolean evaluation for '{text}'. Got {v(result)}")
+    return result

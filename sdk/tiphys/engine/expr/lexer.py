@@ -1,0 +1,87 @@
+"""Tokens of expr-lang."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["ExprError", "Token", "tokenize"]
+
+
+class ExprError(Exception):
+    """An expression cannot be parsed or evaluated; the text is close to expr-lang's own."""
+
+
+class Token(NamedTuple):
+    """``kind``: name, number, string, op or end."""
+
+    kind: str
+    value: object
+    position: int
+
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
+      |(?P<number>0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+
+          |(?:\d[\d_]*)?\.\d[\d_]*(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\d[\d_]*(?:\.(?!\.)(?![A-Za-z_]))?)
+      |(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)
+      |(?P<name>[A-Za-z_$][\w$]*)
+      |(?P<op>\?\.|\?\?|\.\.|\*\*|&&|\|\||==|!=|<=|>=|::|[-+*/%^<>!?:;,.|()\[\]{}\#=])""",
+    re.X | re.S,
+)
+_ESCAPES = {
+    "n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\\": "\\", "'": "'", '"': '"', "`": "`", "/": "/",
+}  # fmt: skip
+_ESCAPE = re.compile(
+    r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|u\{[0-9a-fA-F]+\}|[0-7]{3}|.)", re.S
+)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    body = match.group(1)
+    if body[0] in "xuU" and len(body) > 1:
+        return chr(int(body[1:].strip("{}"), 16))
+    if len(body) == 3:
+        return chr(int(body, 8))
+    if body not in _ESCAPES:
+        raise ExprError("invalid char escape")
+    return _ESCAPES[body]
+
+
+def _number(text: str) -> int | float:
+    plain = text.replace("_", "")
+    if plain[:2].lower() in ("0x", "0o", "0b"):
+        return int(plain, 0)
+    if "." in plain or "e" in plain.lower():
+        return float(plain)
+    return int(plain)
+
+
+def tokenize(source: str) -> list[Token]:
+    """Return the tokens of ``source``, an ``end`` token last.
+
+    Raises
+    ------
+    ExprError
+        A character or literal that expr-lang does not know.
+    """
+    tokens: list[Token] = []
+    position = 0
+    while position < len(source):
+        match = _TOKEN.match(source, position)
+        if match is None:
+            raise ExprError(
+                f"unrecognized character: U+{ord(source[position]):04X} {source[position]!r} (1:{position + 1})"
+            )
+        kind = match.lastgroup or ""
+        text = match.group()
+        if kind == "number":
+            tokens.append(Token("number", _number(text), position))
+        elif kind == "string":
+            body = text[1:-1]
+            tokens.append(Token("string", body if text[0] == "`" else _ESCAPE.sub(_unescape, body), position))
+        elif kind in ("name", "op"):
+            tokens.append(Token(kind, text, position))
+        position = match.end()
+    tokens.append(Token("end", "", len(source)))
+    return tokens

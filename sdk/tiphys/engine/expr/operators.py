@@ -1,0 +1,179 @@
+"""Binary operators of expr-lang on plain values."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from tiphys.engine.expr.lexer import ExprError
+
+Value = Any
+
+__all__ = ["BINARY", "equal", "regex", "truth"]
+
+_LIMIT = 1_000_000
+
+
+def _numeric(value: Value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _kind(value: Value) -> str:
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "bool"
+    return {
+        int: "int",
+        float: "float64",
+        str: "string",
+        list: "[]interface {}",
+        dict: "map[string]interface {}",
+    }.get(type(value), type(value).__name__)
+
+
+def _wrong(operator: str, left: Value, right: Value) -> ExprError:
+    return ExprError(f"invalid operation: {_kind(left)} {operator} {_kind(right)}")
+
+
+def truth(value: Value) -> bool:
+    """Return a bool that must be one."""
+    if isinstance(value, bool):
+        return value
+    raise ExprError(f"interface conversion: interface {{}} is {_kind(value)}, not bool")
+
+
+def equal(left: Value, right: Value) -> bool:
+    """Deep equality without Python's ``1 == True``."""
+    if isinstance(left, bool) != isinstance(right, bool):
+        return False
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        return len(left) == len(right) and all(equal(a, b) for a, b in zip(left, right, strict=True))
+    return bool(left == right)
+
+
+def _add(left: Value, right: Value) -> Value:
+    if _numeric(left) and _numeric(right):
+        return left + right
+    if isinstance(left, str) and isinstance(right, str):
+        return left + right
+    if isinstance(left, (datetime, timedelta)) and isinstance(right, (datetime, timedelta)):
+        return left + right  # type: ignore[operator]
+    raise _wrong("+", left, right)
+
+
+def _subtract(left: Value, right: Value) -> Value:
+    if (_numeric(left) and _numeric(right)) or isinstance(left, (datetime, timedelta)):
+        return left - right
+    raise _wrong("-", left, right)
+
+
+def _multiply(left: Value, right: Value) -> Value:
+    if _numeric(left) and _numeric(right):
+        return left * right
+    raise _wrong("*", left, right)
+
+
+def _divide(left: Value, right: Value) -> Value:
+    if not (_numeric(left) and _numeric(right)):
+        raise _wrong("/", left, right)
+    if right == 0:
+        return math.nan if left == 0 else math.copysign(math.inf, left)
+    return left / right
+
+
+def _modulo(left: Value, right: Value) -> Value:
+    if not (isinstance(left, int) and isinstance(right, int)) or isinstance(left, bool):
+        raise _wrong("%", left, right)
+    if right == 0:
+        raise ExprError("integer divide by zero")
+    return (
+        int(math.fmod(left, right))
+        if abs(left) < 2**53
+        else abs(left) % abs(right) * (1 if left >= 0 else -1)
+    )
+
+
+def _power(left: Value, right: Value) -> Value:
+    if not (_numeric(left) and _numeric(right)):
+        raise _wrong("**", left, right)
+    return math.pow(left, right)
+
+
+def _range(left: Value, right: Value) -> Value:
+    if not (isinstance(left, int) and isinstance(right, int)):
+        raise _wrong("..", left, right)
+    if right - left + 1 > _LIMIT:
+        raise ExprError("memory budget exceeded")
+    return list(range(left, right + 1))
+
+
+def _compare(operator: str, test: Callable[[Value, Value], bool]) -> Callable[[Value, Value], bool]:
+    def run(left: Value, right: Value) -> bool:
+        if (_numeric(left) and _numeric(right)) or (
+            type(left) is type(right) and isinstance(left, (str, datetime, timedelta))
+        ):
+            return test(left, right)
+        raise _wrong(operator, left, right)
+
+    return run
+
+
+def _in(left: Value, right: Value) -> bool:
+    if right is None:
+        return False
+    if isinstance(right, Mapping):
+        return left in right
+    if isinstance(right, (list, tuple)):
+        return any(equal(left, item) for item in right)
+    raise ExprError(f'operator "in" not defined on {_kind(right)}')
+
+
+@lru_cache(maxsize=1024)
+def regex(pattern: str) -> re.Pattern[str]:
+    """Compile an RE2 pattern with Python's engine (named groups, ``\\z`` and inline flags are translated)."""
+    translated = re.sub(r"\(\?P?<(?![=!])(\w+)>", r"(?P<\1>", pattern).replace(r"\z", r"\Z")
+    translated = re.sub(r"(?<!\\)\$(?=$|\))", r"\\Z", translated)
+    for name, charset in (("alpha", "a-zA-Z"), ("digit", "0-9"), ("alnum", "a-zA-Z0-9"), ("space", r"\s"), ("upper", "A-Z"), ("lower", "a-z")):  # fmt: skip
+        translated = translated.replace(f"[:{name}:]", charset)
+    try:
+        return re.compile(translated, re.ASCII)
+    except re.error as error:
+        raise ExprError(f"error parsing regexp: {error}: `{pattern}`") from error
+
+
+def _strings(operator: str, test: Callable[[str, str], bool]) -> Callable[[Value, Value], bool]:
+    def run(left: Value, right: Value) -> bool:
+        if left is None or right is None:
+            return False
+        if not (isinstance(left, str) and isinstance(right, str)):
+            raise _wrong(operator, left, right)
+        return test(left, right)
+
+    return run
+
+
+BINARY: dict[str, Callable[[Value, Value], Value]] = {
+    "+": _add,
+    "-": _subtract,
+    "*": _multiply,
+    "/": _divide,
+    "%": _modulo,
+    "**": _power,
+    "..": _range,
+    "<": _compare("<", lambda a, b: a < b),
+    ">": _compare(">", lambda a, b: a > b),
+    "<=": _compare("<=", lambda a, b: a <= b),
+    ">=": _compare(">=", lambda a, b: a >= b),
+    "in": _in,
+    "matches": _strings("matches", lambda a, b: regex(b).search(a) is not None),
+    "contains": _strings("contains", lambda a, b: b in a),
+    "startsWith": _strings("startsWith", lambda a, b: a.startswith(b)),
+    "endsWith": _strings("endsWith", lambda a, b: a.endswith(b)),
+}

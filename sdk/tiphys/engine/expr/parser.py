@@ -1,0 +1,312 @@
+"""Parser of expr-lang: source text to a small tree of tuples.
+
+Node shapes: ``("const", value)``, ``("name", id)``, ``("member", object, key, optional)``,
+``("slice", object, from, to)``, ``("call", function, arguments)``, ``("builtin", name, arguments)``,
+``("closure", body)``, ``("pointer", name)``, ``("unary", op, x)``, ``("binary", op, a, b)``,
+``("cond", test, yes, no)``, ``("array", items)``, ``("map", pairs)``, ``("let", name, value, body)``,
+``("chain", x)``, ``("seq", items)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiphys.engine.expr.lexer import ExprError, Token, tokenize
+
+Tree = tuple[Any, ...]
+
+__all__ = ["CLOSURE_BUILTINS", "Tree", "parse"]
+
+_BINARY: dict[str, tuple[int, bool]] = {
+    "||": (10, False), "or": (10, False), "&&": (15, False), "and": (15, False),
+    "==": (20, False), "!=": (20, False), "<": (20, False), ">": (20, False), "<=": (20, False), ">=": (20, False),
+    "in": (20, False), "matches": (20, False), "contains": (20, False), "startsWith": (20, False),
+    "endsWith": (20, False), "..": (25, False), "+": (30, False), "-": (30, False),
+    "*": (60, False), "/": (60, False), "%": (60, False), "**": (100, True), "^": (100, True), "??": (500, False),
+}  # fmt: skip
+_UNARY = {"not": 50, "!": 50, "-": 90, "+": 90}
+CLOSURE_BUILTINS = frozenset(
+    "all none any one filter map find findIndex findLast findLastIndex count sum groupBy sortBy reduce".split()
+)
+_WORDS = frozenset(
+    ["in", "matches", "contains", "startsWith", "endsWith", "and", "or", "not", "let", "if", "else"]
+)
+
+
+def parse(source: str, builtins: frozenset[str]) -> Tree:
+    """Return the tree of an expression.
+
+    Raises
+    ------
+    ExprError
+        The text is not an expression.
+    """
+    return _Parser(source, builtins).whole()
+
+
+class _Parser:
+    def __init__(self, source: str, builtins: frozenset[str]) -> None:
+        self.source = source
+        self.tokens = tokenize(source)
+        self.index = 0
+        self.builtins = builtins
+        self.depth = 0
+
+    @property
+    def current(self) -> Token:
+        return self.tokens[self.index]
+
+    def error(self, what: str) -> ExprError:
+        return ExprError(f"{what} (1:{self.current.position + 1})")
+
+    def at(self, *values: str) -> bool:
+        token = self.current
+        return token.kind in ("op", "name") and token.value in values
+
+    def take(self) -> Token:
+        token = self.current
+        self.index += 1
+        return token
+
+    def accept(self, value: str) -> bool:
+        if self.at(value):
+            self.index += 1
+            return True
+        return False
+
+    def expect(self, value: str) -> None:
+        if not self.accept(value):
+            token = self.current
+            shown = "EOF" if token.kind == "end" else f'{token.kind.capitalize()}("{token.value}")'
+            raise self.error(f"unexpected token {shown}")
+
+    def whole(self) -> Tree:
+        tree = self.sequence()
+        if self.current.kind != "end":
+            raise self.error(f'unexpected token {self.current.kind.capitalize()}("{self.current.value}")')
+        return tree
+
+    def sequence(self) -> Tree:
+        items = [self.expression(0)]
+        while self.accept(";"):
+            if self.current.kind == "end" or self.at(")", "}"):
+                break
+            items.append(self.expression(0))
+        return items[0] if len(items) == 1 else ("seq", items)
+
+    def expression(self, precedence: int) -> Tree:
+        if precedence == 0 and self.at("let"):
+            self.take()
+            name = str(self.take().value)
+            self.expect("=")
+            value = self.expression(0)
+            self.expect(";")
+            return ("let", name, value, self.sequence())
+        if precedence == 0 and self.at("if"):
+            return self.conditional()
+        left = self.primary()
+        previous = ""
+        while True:
+            negate = False
+            mark = self.index
+            if self.at("not") and self.tokens[self.index + 1].value in _BINARY:
+                self.take()
+                negate = True
+            operator = self.current.value if self.current.kind in ("op", "name") else None
+            if not isinstance(operator, str) or operator not in _BINARY or _BINARY[operator][0] < precedence:
+                if operator == "|" and not negate and precedence == 0:
+                    self.take()
+                    left = self.pipe(left)
+                    continue
+                self.index = mark
+                break
+            if operator == "??" and previous and previous != "??":
+                raise self.error(
+                    "Operator (??) and coalesce expressions cannot be mixed. Wrap either by parentheses."
+                )
+            self.take()
+            rank, right_associative = _BINARY[operator]
+            right = self.expression(rank if right_associative else rank + 1)
+            operator = {"or": "||", "and": "&&", "^": "**"}.get(operator, operator)
+            left = ("binary", operator, left, right)
+            if negate:
+                left = ("unary", "!", left)
+            previous = operator
+        if precedence == 0 and self.accept("?"):
+            if self.accept(":"):
+                return ("cond", left, left, self.expression(0))
+            yes = self.expression(0)
+            self.expect(":")
+            left = ("cond", left, yes, self.expression(0))
+            if self.at("|"):
+                self.take()
+                left = self.pipe(left)
+        return left
+
+    def conditional(self) -> Tree:
+        self.take()
+        test = self.expression(0)
+        self.expect("{")
+        yes = self.sequence()
+        self.expect("}")
+        self.expect("else")
+        if self.at("if"):
+            return ("cond", test, yes, self.conditional())
+        self.expect("{")
+        no = self.sequence()
+        self.expect("}")
+        return ("cond", test, yes, no)
+
+    def pipe(self, left: Tree) -> Tree:
+        token = self.take()
+        if token.kind != "name":
+            raise self.error("unexpected token after pipe")
+        return self.postfix(self.call(str(token.value), [left]))
+
+    def primary(self) -> Tree:
+        token = self.current
+        if (
+            token.kind in ("op", "name")
+            and token.value in _UNARY
+            and not (token.kind == "name" and self.tokens[self.index + 1].value in (".", "["))
+        ):
+            self.take()
+            operand = self.expression(_UNARY[str(token.value)])
+            tree: Tree = ("unary", "!" if token.value == "not" else token.value, operand)
+            return self.postfix(tree)
+        if self.accept("("):
+            tree = self.sequence()
+            self.expect(")")
+            return self.postfix(tree)
+        if token.value == "#" and token.kind == "op":
+            if not self.depth:
+                raise self.error("cannot use pointer accessor outside closure")
+            self.take()
+            name = ""
+            if self.current.kind == "name" and self.current.value not in _WORDS:
+                name = str(self.take().value)
+            return self.postfix(("pointer", name))
+        if token.value == "." and token.kind == "op" and self.depth:
+            return self.postfix(("pointer", ""))
+        if token.value == "::":
+            self.take()
+        return self.postfix(self.atom())
+
+    def atom(self) -> Tree:
+        token = self.take()
+        if token.kind in ("number", "string"):
+            return ("const", token.value)
+        if token.kind == "name":
+            name = str(token.value)
+            if name in ("true", "false"):
+                return ("const", name == "true")
+            if name == "nil":
+                return ("const", None)
+            if self.at("("):
+                return self.call(name, [])
+            return ("name", name)
+        if token.value == "[":
+            return ("array", self.items("]"))
+        if token.value == "{":
+            return self.mapping()
+        self.index -= 1
+        if token.kind == "end":
+            raise self.error("unexpected token EOF")
+        raise self.error(f'unexpected token {token.kind.capitalize()}("{token.value}")')
+
+    def items(self, end: str) -> list[Tree]:
+        items: list[Tree] = []
+        while not self.at(end):
+            items.append(self.expression(0))
+            if not self.accept(","):
+                break
+        self.expect(end)
+        return items
+
+    def mapping(self) -> Tree:
+        pairs: list[tuple[Tree, Tree]] = []
+        while not self.at("}"):
+            token = self.current
+            if token.kind in ("name", "string", "number"):
+                self.take()
+                key: Tree = ("const", str(token.value))
+            elif self.accept("("):
+                key = self.expression(0)
+                self.expect(")")
+            else:
+                raise self.error(
+                    "a map key must be a quoted string, a number, a identifier, or an expression enclosed in parentheses"
+                )
+            self.expect(":")
+            pairs.append((key, self.expression(0)))
+            if not self.accept(","):
+                break
+        self.expect("}")
+        return ("map", pairs)
+
+    def call(self, name: str, first: list[Tree]) -> Tree:
+        self.expect("(")
+        if name in CLOSURE_BUILTINS:
+            arguments = list(first)
+            while not self.at(")"):
+                arguments.append(self.closure() if len(arguments) == 1 else self.expression(0))
+                if not self.accept(","):
+                    break
+            self.expect(")")
+            return ("builtin", name, arguments)
+        arguments = first + self.items(")")
+        if name in self.builtins:
+            return ("builtin", name, arguments)
+        return ("call", ("name", name), arguments)
+
+    def closure(self) -> Tree:
+        braces = self.accept("{")
+        self.depth += 1
+        body = self.sequence() if braces else self.expression(0)
+        self.depth -= 1
+        if braces:
+            self.expect("}")
+        return ("closure", body)
+
+    def postfix(self, tree: Tree) -> Tree:
+        chained = False
+        while self.current.kind == "op":
+            operator = self.current.value
+            if operator in (".", "?."):
+                self.take()
+                optional = operator == "?."
+                chained = chained or optional
+                if optional and self.accept("["):
+                    tree = ("member", tree, self.expression(0), True)
+                    self.expect("]")
+                    continue
+                token = self.take()
+                if token.kind != "name":
+                    self.index -= 1
+                    raise self.error(f'unexpected token {token.kind.capitalize()}("{token.value}")')
+                tree = ("member", tree, ("const", token.value), optional)
+                if self.at("("):
+                    self.take()
+                    tree = ("call", tree, self.items(")"))
+            elif operator == "[":
+                self.take()
+                tree = self.subscript(tree)
+            elif operator == "(" and tree[0] in ("member", "call"):
+                self.take()
+                tree = ("call", tree, self.items(")"))
+            else:
+                break
+        return ("chain", tree) if chained else tree
+
+    def subscript(self, tree: Tree) -> Tree:
+        start: Tree | None = None
+        if not self.at(":"):
+            start = self.expression(0)
+        if self.accept(":"):
+            end = None if self.at("]") else self.expression(0)
+            self.expect("]")
+            return ("slice", tree, start, end)
+        self.expect("]")
+        if start is None:
+            raise self.error("unexpected token")
+        return ("member", tree, start, False)

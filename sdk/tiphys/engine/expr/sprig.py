@@ -1,0 +1,296 @@
+"""The sprig functions that Argo offers in expressions as ``sprig.<name>`` (text, numbers, encodings).
+
+Lists, dictionaries and dates are in :mod:`tiphys.engine.expr.sprig_data`. Functions that read the environment, the
+network or a clock, and those that draw random numbers, are left out: the core is deterministic.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import math
+import re
+import textwrap
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from tiphys.engine.expr.gofmt import sprintf, v
+from tiphys.engine.expr.lexer import ExprError
+from tiphys.engine.expr.operators import regex
+from tiphys.engine.expr.sprig_data import DATA, empty
+
+Value = Any
+
+__all__ = ["SPRIG"]
+
+
+def _int(value: Value) -> int:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, (int, float)):
+        return int(value)
+    if isinstance(value, str):
+        try:
+            return int(value, 0)
+        except ValueError:
+            return 0
+    return 0
+
+
+def _float(value: Value) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _trunc(count: int, text: str) -> str:
+    if count < 0 and len(text) + count > 0:
+        return text[len(text) + count :]
+    return text[:count] if count >= 0 else text
+
+
+def _substr(start: int, end: int, text: str) -> str:
+    if start < 0:
+        return text[:end]
+    if end < 0 or end > len(text):
+        return text[start:]
+    return text[start:end]
+
+
+def _abbrev(width: int, text: str) -> str:
+    return text if width < 4 or len(text) <= width else text[: width - 3] + "..."
+
+
+def _abbrevboth(left: int, right: int, text: str) -> str:
+    if right < 4 or (left > 0 and right < 7):
+        return text
+    if len(text) <= right:
+        return text
+    if left <= 4:
+        return _abbrev(right, text)
+    if left + right - 3 >= len(text):
+        return "..." + text[len(text) - (right - 3) :]
+    return "..." + text[left : left + right - 6] + "..."
+
+
+def _title(text: str) -> str:
+    return re.sub(r"(^|\s)(\w)", lambda m: m.group(1) + m.group(2).upper(), text)
+
+
+def _untitle(text: str) -> str:
+    return re.sub(r"(^|\s)(\w)", lambda m: m.group(1) + m.group(2).lower(), text)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", text)
+
+
+def _snake(text: str) -> str:
+    return re.sub(r"[-\s]+", "_", re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", lambda m: f"{m.group(1) or m.group(3)}_{m.group(2) or m.group(4)}", text)).lower()  # fmt: skip
+
+
+def _camel(text: str) -> str:
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[-_\s]+", text))
+
+
+def _swapcase(text: str) -> str:
+    return text.swapcase()
+
+
+def _indent(spaces: int, text: str) -> str:
+    pad = " " * spaces
+    return pad + text.replace("\n", "\n" + pad)
+
+
+def _quote(*values: Value) -> str:
+    return " ".join('"' + v(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"' for value in values if value is not None)  # fmt: skip
+
+
+def _squote(*values: Value) -> str:
+    return " ".join(f"'{v(value)}'" for value in values if value is not None)
+
+
+def _b64dec(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode(errors="replace")
+    except binascii.Error as error:
+        return str(error)
+
+
+def _b32dec(text: str) -> str:
+    try:
+        return base64.b32decode(text).decode(errors="replace")
+    except binascii.Error as error:
+        return str(error)
+
+
+def _round(value: Value, places: int, round_on: float = 0.5) -> float:
+    power = 10.0**places
+    digit = power * _float(value)
+    fraction = math.modf(digit)[0]
+    return (math.ceil(digit) if fraction >= round_on else math.floor(digit)) / power
+
+
+def _ternary(yes: Value, no: Value, test: bool) -> Value:
+    return yes if test else no
+
+
+def _default(fallback: Value, *given: Value) -> Value:
+    return fallback if not given or empty(given[0]) else given[0]
+
+
+def _coalesce(*values: Value) -> Value:
+    return next((value for value in values if not empty(value)), None)
+
+
+def _fail(message: str) -> Value:
+    raise ExprError(message)
+
+
+def _divide(left: Value, right: Value) -> int:
+    if _int(right) == 0:
+        raise ExprError("runtime error: integer divide by zero")
+    return int(_int(left) / _int(right)) if abs(_int(left)) < 2**52 else _int(left) // _int(right)
+
+
+def _mod(left: Value, right: Value) -> int:
+    if _int(right) == 0:
+        raise ExprError("runtime error: integer divide by zero")
+    return int(math.fmod(_int(left), _int(right)))
+
+
+def _product(*values: Value) -> int:
+    return math.prod(_int(value) for value in values)
+
+
+def _semver_compare(constraint: str, version: str) -> bool:
+    def parse(text: str) -> tuple[int, int, int]:
+        found = re.match(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?", text.strip())
+        if not found:
+            raise ExprError("Invalid Semantic Version")
+        return (int(found.group(1)), int(found.group(2) or 0), int(found.group(3) or 0))
+
+    have = parse(version)
+    for part in re.split(r"[,\s]+(?=[<>=!~^v\d])", constraint.strip()):
+        found = re.match(r"(>=|<=|!=|=|>|<|~|\^)?\s*(.*)", part)
+        operator, want = (found.group(1) or "=", parse(found.group(2))) if found else ("=", have)
+        upper = (want[0], want[1] + 1, 0) if operator == "~" else (want[0] + 1, 0, 0)
+        passed = {
+            "=": have == want, "!=": have != want, ">": have > want, "<": have < want, ">=": have >= want,
+            "<=": have <= want, "~": want <= have < upper, "^": want <= have < upper,
+        }[operator]  # fmt: skip
+        if not passed:
+            return False
+    return True
+
+
+def _split_map(separator: str, text: str) -> dict[str, str]:
+    return {f"_{index}": part for index, part in enumerate(text.split(separator))}
+
+
+def _splitn(separator: str, count: int, text: str) -> dict[str, str]:
+    return {f"_{index}": part for index, part in enumerate(text.split(separator, count - 1))}
+
+
+def _go_replacement(text: str) -> str:
+    return re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", text.replace("\\", "\\\\"))
+
+
+def _regex_find_all(pattern: str, text: str, count: int) -> list[str]:
+    found = [match.group() for match in regex(pattern).finditer(text)]
+    return found if count < 0 else found[:count]
+
+
+def _regex_split(pattern: str, text: str, count: int) -> list[str]:
+    if count == 0:
+        return []
+    return regex(pattern).split(text, 0 if count < 0 else count - 1) if count != 1 else [text]
+
+
+def _dir(path: str) -> str:
+    head = path.rpartition("/")[0]
+    return head or ("/" if path.startswith("/") else ".")
+
+
+def _base(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2] or ("/" if path else ".")
+
+
+def _clean(path: str) -> str:
+    import posixpath
+
+    return posixpath.normpath(path) if path else "."
+
+
+def _ext(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return name[name.rfind(".") :] if "." in name else ""
+
+
+def _ints(function: Callable[..., int]) -> Callable[..., int]:
+    return lambda *values: function(_int(value) for value in values)
+
+
+SPRIG: dict[str, Callable[..., Value]] = {
+    "trunc": _trunc, "trim": lambda s: s.strip(), "trimAll": lambda c, s: s.strip(c), "trimall": lambda c, s: s.strip(c),
+    "trimPrefix": lambda p, s: s.removeprefix(p), "trimSuffix": lambda p, s: s.removesuffix(p),
+    "upper": lambda s: s.upper(), "lower": lambda s: s.lower(), "title": _title, "untitle": _untitle,
+    "repeat": lambda n, s: s * n, "substr": _substr, "nospace": lambda s: re.sub(r"\s", "", s),
+    "initials": lambda s: "".join(word[0] for word in s.split()), "wrap": lambda n, s: "\n".join(textwrap.wrap(s, n, break_long_words=False)),
+    "wrapWith": lambda n, sep, s: sep.join(textwrap.wrap(s, n)), "contains": lambda p, s: p in s,
+    "hasPrefix": lambda p, s: s.startswith(p), "hasSuffix": lambda p, s: s.endswith(p), "quote": _quote, "squote": _squote,
+    "cat": lambda *xs: " ".join(v(x) for x in xs if x is not None), "indent": _indent,
+    "nindent": lambda n, s: "\n" + _indent(n, s), "replace": lambda old, new, s: s.replace(old, new),
+    "plural": lambda one, many, n: one if n == 1 else many, "snakecase": _snake, "camelcase": _camel,
+    "kebabcase": lambda s: _snake(s).replace("_", "-"), "swapcase": _swapcase, "abbrev": _abbrev, "abbrevboth": _abbrevboth,
+    "toString": v, "toStrings": lambda xs: [v(x) for x in xs], "atoi": lambda s: _int(s), "int": _int, "int64": _int,
+    "float64": _float, "toDecimal": lambda s: int(str(s), 8), "split": _split_map, "splitn": _splitn,
+    "splitList": lambda sep, s: s.split(sep), "join": lambda sep, xs: sep.join(v(x) for x in xs),
+    "sha1sum": lambda s: hashlib.sha1(s.encode()).hexdigest(), "sha256sum": lambda s: hashlib.sha256(s.encode()).hexdigest(),
+    "sha512sum": lambda s: hashlib.sha512(s.encode()).hexdigest(), "adler32sum": lambda s: str(zlib.adler32(s.encode())),
+    "b64enc": lambda s: base64.b64encode(s.encode()).decode(), "b64dec": _b64dec,
+    "b32enc": lambda s: base64.b32encode(s.encode()).decode(), "b32dec": _b32dec,
+    "add": lambda *xs: sum(_int(x) for x in xs), "add1": lambda x: _int(x) + 1, "sub": lambda a, b: _int(a) - _int(b),
+    "mul": _product, "div": _divide, "mod": _mod, "max": _ints(max), "min": _ints(min), "biggest": _ints(max),
+    "addf": lambda *xs: sum(_float(x) for x in xs), "add1f": lambda x: _float(x) + 1.0,
+    "subf": lambda a, *xs: _float(a) - sum(_float(x) for x in xs), "mulf": lambda *xs: math.prod(_float(x) for x in xs),
+    "divf": lambda a, *xs: _float(a) / math.prod(_float(x) for x in xs),
+    "maxf": lambda *xs: max(_float(x) for x in xs), "minf": lambda *xs: min(_float(x) for x in xs),
+    "ceil": lambda x: float(math.ceil(_float(x))), "floor": lambda x: float(math.floor(_float(x))), "round": _round,
+    "until": lambda n: list(range(0, n, 1 if n >= 0 else -1)),
+    "untilStep": lambda a, b, step: list(range(a, b, step)) if step else [],
+    "seq": lambda *xs: " ".join(str(i) for i in _seq([_int(x) for x in xs])),
+    "default": _default, "empty": empty, "coalesce": _coalesce, "ternary": _ternary, "fail": _fail,
+    "all": lambda *xs: not any(empty(x) for x in xs), "any": lambda *xs: any(not empty(x) for x in xs),
+    "hello": lambda: "Hello!", "printf": sprintf, "semverCompare": _semver_compare,
+    "regexMatch": lambda p, s: regex(p).search(s) is not None, "mustRegexMatch": lambda p, s: regex(p).search(s) is not None,
+    "regexFind": lambda p, s: (m.group() if (m := regex(p).search(s)) else ""), "regexFindAll": _regex_find_all,
+    "regexReplaceAll": lambda p, s, r: regex(p).sub(_go_replacement(r), s),
+    "regexReplaceAllLiteral": lambda p, s, r: regex(p).sub(lambda _: r, s), "regexSplit": _regex_split,
+    "regexQuoteMeta": lambda s: re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", s),
+    "base": _base, "dir": _dir, "clean": _clean, "ext": _ext, "isAbs": lambda p: p.startswith("/"),
+    "osBase": _base, "osDir": _dir, "osClean": _clean, "osExt": _ext, "osIsAbs": lambda p: p.startswith("/"),
+    **DATA,
+}  # fmt: skip
+
+
+def _seq(values: list[int]) -> list[int]:
+    if not values:
+        return []
+    if len(values) == 1:
+        step = 1 if values[0] >= 1 else -1
+        return list(range(1, values[0] + step, step))
+    if len(values) == 2:
+        step = 1 if values[1] >= values[0] else -1
+        return list(range(values[0], values[1] + step, step))
+    start, step, end = values
+    if step == 0 or (end - start) * step < 0:
+        return []
+    return list(range(start, end + (1 if step > 0 else -1), step))
+
+
+for _name in ("regexFind", "regexFindAll", "regexReplaceAll", "regexReplaceAllLiteral", "regexSplit"):
+    SPRIG["must" + _name[0].upper() + _name[1:]] = SPRIG[_name]

@@ -1,0 +1,165 @@
+"""sprig's lists, dictionaries, kinds, JSON and dates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from datetime import datetime, timezone
+from typing import Any
+
+from tiphys.engine.expr import gojson
+from tiphys.engine.expr.durations import format_go, parse_go
+from tiphys.engine.expr.gofmt import v
+from tiphys.engine.expr.lexer import ExprError
+from tiphys.engine.expr.operators import equal
+
+Value = Any
+
+__all__ = ["DATA", "empty"]
+
+
+def empty(value: Value) -> bool:
+    """Return whether ``value`` is its kind's zero value."""
+    return value is None or value is False or value == 0 or (hasattr(value, "__len__") and len(value) == 0)
+
+
+def _kind(value: Value) -> str:
+    if value is None:
+        return "invalid"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, Mapping):
+        return "map"
+    return {int: "int", float: "float64", str: "string", list: "slice"}.get(type(value), "struct")
+
+
+def _dict(*pairs: Value) -> dict[str, Value]:
+    result: dict[str, Value] = {}
+    for index in range(0, len(pairs), 2):
+        result[v(pairs[index])] = pairs[index + 1] if index + 1 < len(pairs) else ""
+    return result
+
+
+def _set(target: dict[str, Value], key: str, value: Value) -> dict[str, Value]:
+    target[key] = value
+    return target
+
+
+def _unset(target: dict[str, Value], key: str) -> dict[str, Value]:
+    target.pop(key, None)
+    return target
+
+
+def _merge(target: dict[str, Value], *others: Mapping[str, Value]) -> dict[str, Value]:
+    for other in others:
+        for key, value in other.items():
+            if isinstance(value, dict) and isinstance(target.get(key), dict):
+                _merge(target[key], value)
+            elif key not in target or empty(target[key]):
+                target[key] = value
+    return target
+
+
+def _merge_overwrite(target: dict[str, Value], *others: Mapping[str, Value]) -> dict[str, Value]:
+    for other in others:
+        for key, value in other.items():
+            if isinstance(value, dict) and isinstance(target.get(key), dict):
+                _merge_overwrite(target[key], value)
+            else:
+                target[key] = value
+    return target
+
+
+def _dig(*arguments: Value) -> Value:
+    *path, fallback, tree = arguments
+    for key in path:
+        if not isinstance(tree, Mapping) or key not in tree:
+            return fallback
+        tree = tree[key]
+    return tree
+
+
+def _uniq(items: list[Value]) -> list[Value]:
+    result: list[Value] = []
+    for item in items:
+        if not any(equal(item, other) for other in result):
+            result.append(item)
+    return result
+
+
+def _slice(items: list[Value], *bounds: int) -> list[Value]:
+    return items[bounds[0] if bounds else 0 : bounds[1] if len(bounds) > 1 else len(items)]
+
+
+def _chunk(size: int, items: list[Value]) -> list[list[Value]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _has(needle: Value, items: list[Value]) -> bool:
+    return any(equal(needle, item) for item in items or [])
+
+
+def _sort_alpha(items: Value) -> list[str]:
+    return sorted(v(item) for item in items) if isinstance(items, list) else [v(items)]
+
+
+def _moment(value: Value) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, timezone.utc)
+    raise ExprError("a moment must be a time or a number of seconds")
+
+
+def _date(layout: str, value: Value, zone: str = "UTC") -> str:
+    from zoneinfo import ZoneInfo
+
+    from tiphys.engine.expr.gotime import format_layout
+
+    return format_layout(_moment(value).astimezone(ZoneInfo(zone)), layout)
+
+
+def _to_date(layout: str, text: str) -> datetime:
+    from tiphys.engine.expr.gotime import parse_layout
+
+    return parse_layout(text, layout)
+
+
+def _date_modify(change: str, moment: Value) -> datetime:
+    from datetime import timedelta
+
+    return _moment(moment) + timedelta(seconds=parse_go(change))
+
+
+def _duration(seconds: Value) -> str:
+    return format_go(float(seconds))
+
+
+def _pretty(value: Value) -> str:
+    import json
+
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+DATA: dict[str, Callable[..., Value]] = {
+    "list": lambda *xs: list(xs), "tuple": lambda *xs: list(xs), "first": lambda xs: xs[0] if xs else None,
+    "last": lambda xs: xs[-1] if xs else None, "rest": lambda xs: xs[1:], "initial": lambda xs: xs[:-1],
+    "append": lambda xs, x: [*xs, x], "push": lambda xs, x: [*xs, x], "prepend": lambda xs, x: [x, *xs],
+    "concat": lambda *lists: [x for xs in lists for x in xs], "reverse": lambda xs: list(reversed(xs)), "uniq": _uniq,
+    "without": lambda xs, *omit: [x for x in xs if not any(equal(x, o) for o in omit)], "has": _has,
+    "compact": lambda xs: [x for x in xs if not empty(x)], "slice": _slice, "chunk": _chunk, "sortAlpha": _sort_alpha,
+    "dict": _dict, "get": lambda d, key: d.get(key, ""), "set": _set, "unset": _unset, "hasKey": lambda d, key: key in d,
+    "keys": lambda *ds: [key for d in ds for key in d], "values": lambda d: list(d.values()),
+    "pluck": lambda key, *ds: [d[key] for d in ds if key in d], "dig": _dig, "merge": _merge,
+    "mergeOverwrite": _merge_overwrite, "deepCopy": deepcopy,
+    "pick": lambda d, *names: {name: d[name] for name in names if name in d},
+    "omit": lambda d, *names: {name: value for name, value in d.items() if name not in names},
+    "kindOf": _kind, "kindIs": lambda kind, x: _kind(x) == kind, "typeOf": _kind, "typeIs": lambda kind, x: _kind(x) == kind,
+    "deepEqual": equal, "toJson": gojson.marshal, "mustToJson": gojson.marshal, "toRawJson": lambda x: gojson.marshal(x),
+    "toPrettyJson": _pretty, "fromJson": lambda s: gojson.unmarshal(s, floats=True),
+    "mustFromJson": lambda s: gojson.unmarshal(s, floats=True),
+    "date": _date, "dateInZone": lambda layout, value, zone: _date(layout, value, zone), "toDate": _to_date,
+    "mustToDate": _to_date, "date_in_zone": lambda layout, value, zone: _date(layout, value, zone),
+    "dateModify": _date_modify, "date_modify": _date_modify, "htmlDate": lambda value: _date("2006-01-02", value),
+    "unixEpoch": lambda value: str(int(_moment(value).timestamp())), "duration": _duration,
+}  # fmt: skip

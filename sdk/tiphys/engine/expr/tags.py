@@ -1,0 +1,258 @@
+"""Template tags: ``{{name}}`` and ``{{=expression}}`` in the strings of an Argo object.
+
+Argo substitutes over the JSON text of an object; since a value is escaped for the JSON string it lands in, that is
+the same as substituting in each string (and key) by itself, which is what is done here. An object is compiled once
+to a plan that knows where tags are, so that rendering costs only what changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+from tiphys.engine.expr import gojson
+from tiphys.engine.expr.builtins import ARGO
+from tiphys.engine.expr.evaluate import ExprError, Program, compile_expression
+from tiphys.engine.expr.sprig import SPRIG
+
+Json = Any
+Render = Callable[[str], str]
+
+__all__ = [
+    "MISSING",
+    "Layers",
+    "Plan",
+    "TagError",
+    "Variables",
+    "compile_plan",
+    "environment",
+    "has_tags",
+    "substitute",
+]
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Any = _Missing()
+
+
+class TagError(Exception):
+    """A tag cannot be resolved; the text is Argo's."""
+
+
+class Variables(Protocol):
+    """A scope: names to values (a string, or None for the output of a skipped node without default)."""
+
+    def find(self, name: str) -> Any:
+        """Return the value of a dotted name, or ``MISSING``."""
+
+    def tree(self, root: str, members: set[str] | None) -> Any:
+        """Return what ``root`` is in an expression (nested mappings), or ``MISSING``; ``members`` limits what is needed."""
+
+
+class Layers:
+    """Flat maps of dotted names, the first that knows a name wins."""
+
+    __slots__ = ("_trees", "maps")
+
+    def __init__(self, *maps: Mapping[str, Any]) -> None:
+        self.maps = maps
+        self._trees: dict[str, Any] = {}
+
+    def refresh(self) -> None:
+        """Forget nested forms: the maps changed."""
+        self._trees.clear()
+
+    def find(self, name: str) -> Any:
+        for layer in self.maps:
+            value = layer.get(name, MISSING)
+            if value is not MISSING:
+                return value
+        return MISSING
+
+    def tree(self, root: str, members: set[str] | None) -> Any:
+        if root not in self._trees:
+            self._trees[root] = self._expand(root)
+        return self._trees[root]
+
+    def _expand(self, root: str) -> Any:
+        prefix = root + "."
+        result: Any = MISSING
+        for layer in reversed(self.maps):
+            for name, value in layer.items():
+                if name == root:
+                    if not isinstance(result, dict):
+                        result = value
+                elif name.startswith(prefix):
+                    if not isinstance(result, dict):
+                        result = {}
+                    insert(result, name[len(prefix) :].split("."), value)
+        return result
+
+
+def insert(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    """Put ``value`` at ``path``; a name that also has members below it gives way to them."""
+    for part in path[:-1]:
+        inner = tree.get(part)
+        if not isinstance(inner, dict):
+            inner = tree[part] = {}
+        tree = inner
+    last = path[-1]
+    if not isinstance(tree.get(last), dict):
+        tree[last] = value
+
+
+def environment(program: Program, variables: Variables) -> dict[str, Any]:
+    """Return the values that ``program`` needs: Argo's functions and the roots it names."""
+    env: dict[str, Any] = {}
+    for root, members in program.roots.items():
+        if root == "sprig":
+            env[root] = SPRIG
+            continue
+        value = variables.tree(root, members)
+        if value is not MISSING:
+            env[root] = value
+        elif root in ARGO:
+            env[root] = ARGO[root]
+    env["string"] = ARGO["string"]
+    return env
+
+
+@lru_cache(maxsize=65536)
+def _pieces(text: str) -> tuple[str | tuple[str], ...]:
+    """Split into literals and 1-tuples of tag bodies."""
+    pieces: list[str | tuple[str]] = []
+    position = 0
+    while True:
+        start = text.find("{{", position)
+        if start < 0:
+            break
+        end = _tag_end(text, start + 2)
+        if end < 0:
+            break
+        if start > position:
+            pieces.append(text[position:start])
+        pieces.append((text[start + 2 : end],))
+        position = end + 2
+    if position < len(text):
+        pieces.append(text[position:])
+    return tuple(pieces)
+
+
+def _tag_end(text: str, start: int) -> int:
+    return text.find("}}", start)
+
+
+def has_tags(text: str) -> bool:
+    """Return whether ``text`` may hold a tag."""
+    return "{{" in text
+
+
+def substitute(text: str, variables: Variables, *, strict: tuple[str, ...] | None = ()) -> str:
+    """Replace the tags of one string.
+
+    ``strict``: None means every tag must resolve; otherwise a tag stays when nothing is known of it, unless its name
+    starts with one of the given prefixes.
+
+    Raises
+    ------
+    TagError
+        A tag that must resolve does not, or a value is the output of a skipped node without a default.
+    """
+    if "{{" not in text:
+        return text
+    out: list[str] = []
+    for piece in _pieces(text):
+        if isinstance(piece, str):
+            out.append(piece)
+        elif piece[0].startswith("="):
+            out.append(_expression(piece[0], variables, strict))
+        else:
+            out.append(_simple(piece[0], variables, strict))
+    return "".join(out)
+
+
+def _simple(tag: str, variables: Variables, strict: tuple[str, ...] | None) -> str:
+    name = tag.strip()
+    value = variables.find(name)
+    if value is MISSING:
+        nested = tag.rfind("{{")
+        if nested > 0:
+            inner = variables.find(tag[nested + 2 :])
+            if inner is not MISSING and inner is not None:
+                return "{{" + tag[:nested] + str(inner)
+        if strict is None or (strict and name.startswith(strict)):
+            raise TagError(f"failed to resolve {{{{{tag}}}}}")
+        return "{{" + tag + "}}"
+    if value is None:
+        raise TagError(
+            f"unable to substitute {{{{{name}}}}}: output is an absent optional (skipped/omitted node with no default)"
+        )
+    return value if isinstance(value, str) else gojson.marshal(value)
+
+
+_WAITING = ("item", "retries", "lastRetry", "workflow.status", "workflow.failures")
+
+
+def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) -> str:
+    source = tag[1:]
+    allow = strict is not None
+    try:
+        program = compile_expression(source)
+    except ExprError as error:
+        if allow:
+            return "{{" + tag + "}}"
+        raise TagError(f"failed to evaluate expression: {error}") from None
+    try:
+        result = program.run(environment(program, variables))
+        if result is None:
+            if allow:
+                return "{{" + tag + "}}"
+            raise TagError(f"failed to resolve {{{{{tag}}}}}")
+        return result if isinstance(result, str) else gojson.marshal(result)
+    except (ExprError, TypeError) as error:
+        if allow:
+            return "{{" + tag + "}}"
+        raise TagError(f"failed to evaluate expression: {error}") from None
+
+
+class Plan:
+    """Where the tags of an object are. ``render`` copies only what holds one."""
+
+    __slots__ = ("_children", "_keys", "kind")
+
+    def __init__(self, kind: str, children: list[tuple[Any, Plan]], keys: bool = False) -> None:
+        self.kind = kind
+        self._children = children
+        self._keys = keys
+
+    def render(self, value: Json, replace: Render) -> Json:
+        """Return ``value`` with ``replace`` applied to each string that holds a tag."""
+        if self.kind == "text":
+            return replace(value)
+        copy = dict(value) if self.kind == "map" else list(value)
+        for key, plan in self._children:
+            copy[key] = plan.render(value[key], replace)
+        if self._keys:
+            copy = {replace(key): item for key, item in copy.items()}
+        return copy
+
+
+def compile_plan(value: Json) -> Plan | None:
+    """Return where the tags of ``value`` are, or None if it holds none."""
+    if isinstance(value, str):
+        return Plan("text", []) if "{{" in value else None
+    if isinstance(value, dict):
+        children = [(key, plan) for key, item in value.items() if (plan := compile_plan(item)) is not None]
+        keys = any(isinstance(key, str) and "{{" in key for key in value)
+        return Plan("map", children, keys) if children or keys else None
+    if isinstance(value, (list, tuple)):
+        found = [
+            (index, plan) for index, item in enumerate(value) if (plan := compile_plan(item)) is not None
+        ]
+        return Plan("list", list(found)) if found else None
+    return None
