@@ -32,6 +32,11 @@ class _Replica:
     failures: int = 0
     born: float = field(default_factory=time.monotonic)
 
+    def close(self) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.output.close()
+
     def last_words(self) -> str:
         self.output.seek(0, os.SEEK_END)
         self.output.seek(max(0, self.output.tell() - 4000))
@@ -95,7 +100,7 @@ class Serving:
     # ---- replicas
     def _spawn(self) -> _Replica:
         address = f"127.0.0.1:{_free_port()}"
-        output = tempfile.TemporaryFile()
+        output = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the replica
         process = subprocess.Popen(
             [*self._command, f"--rest_api_port={address.rpartition(':')[2]}", "--tiphys_exit_with_stdin"],
             stdin=subprocess.PIPE,  # closes when this process ends in whatever way, and the replica with it
@@ -160,7 +165,7 @@ class Serving:
         failures = 0 if age > 60 else dead.failures + 1
         if age < min(30.0, 0.5 * 2**failures):
             return
-        dead.output.close()
+        dead.close()
         fresh = self._spawn()
         fresh.failures = failures
         self._replicas[index] = fresh
@@ -181,8 +186,8 @@ def serve(
 ) -> Serving:
     """Serve a model from ``replicas`` processes behind one address. Returns when all of them answer.
 
-    ``model_base_path`` holds one folder for each version, named by numbers. ``flags`` are further flags of the
-    model server. A replica that dies is replaced; ``report`` is told.
+    ``model_base_path`` holds one folder for each version, named by numbers. ``flags`` are further flags of
+    the model server. A replica that dies is replaced; ``report`` is told.
 
     Raises ServingError: TIP510 the address is taken, TIP511 unknown policy, TIP518 a replica does not start,
     TIP519 there is no model.
@@ -221,14 +226,12 @@ def _look_for_versions(base: Path) -> None:
 
 def _end(replica: _Replica) -> None:
     replica.process.terminate()
-    if replica.process.stdin is not None:
-        replica.process.stdin.close()
     try:
         replica.process.wait(35.0)
     except subprocess.TimeoutExpired:
         replica.process.kill()
         replica.process.wait()
-    replica.output.close()
+    replica.close()
 
 
 def _free_port() -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["ParseError", "parse"]
 
-MAX_DEPTH = 512
+MAX_DEPTH = 200  # RapidJSON has no limit, and overflows its stack
 
 
 class ParseError(Exception):

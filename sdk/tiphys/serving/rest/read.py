@@ -38,6 +38,7 @@ COLUMN = "column"
 
 # beyond this, a text that Python refuses is not read a second time to find RapidJSON's words for it
 _CAREFUL_BYTES = 512 * 1024
+_MAX_RANK = 254  # TensorShape's own limit
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _FLOAT_MAX = 3.4028234663852886e38
 _TYPECODES = {
@@ -319,8 +320,10 @@ def _infinite(result: array[float], flat: list[Any]) -> bool:
 # ---- the careful way, in the order of json_tensor.cc
 def _shape(value: Any) -> list[int]:
     """The shape that the first elements suggest."""
-    shape = []
+    shape: list[int] = []
     while isinstance(value, list):
+        if len(shape) == _MAX_RANK:
+            raise invalid(f"Tensors have at most {_MAX_RANK} dimensions")
         shape.append(len(value))
         if not value:
             break

@@ -1,0 +1,170 @@
+"""Servers that tests talk to. Everything listens on loopback, on free ports."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiphys.serving.model import fake
+from tiphys.serving.model.manager import ModelConfig
+from tiphys.serving.server import ModelServer, ServerConfig
+
+
+class Load:
+    """Clients that ask without pause, each on its own connection, until stopped; keeps what went wrong."""
+
+    def __init__(self, url: str, body: bytes, path: str, clients: int) -> None:
+        self.answers: list[bytes] = []
+        self.failures: list[str] = []
+        self._host = url.removeprefix("http://")
+        self._body, self._path = body, path
+        self._stop = threading.Event()
+        self._some = threading.Condition()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def _run(self) -> None:
+        connection = http.client.HTTPConnection(self._host, timeout=20)
+        while not self._stop.is_set():
+            try:
+                connection.request("POST", self._path, self._body)
+                response = connection.getresponse()
+                answer = response.read()
+                if response.status != 200:
+                    self.failures.append(f"{response.status} {answer!r}")
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(repr(error))
+                connection.close()
+                answer = b""
+            with self._some:
+                self.answers.append(answer)
+                self._some.notify_all()
+        connection.close()
+
+    def more(self, count: int, timeout: float = 30.0) -> None:
+        """Wait until this many more answers have come."""
+        with self._some:
+            target = len(self.answers) + count
+            assert self._some.wait_for(lambda: len(self.answers) >= target, timeout), self.failures[:5]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def load() -> Callable[..., Load]:
+    def make(
+        url: str, body: bytes = b'{"instances": [1.0]}', path: str = "/v1/models/m:predict", clients: int = 4
+    ) -> Load:
+        return Load(url, body, path, clients)
+
+    return make
+
+
+def until(condition: Callable[[], Any], timeout: float = 20.0) -> Any:
+    """Ask again and again until the condition is true; for what another process does."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[..., Any]:
+    return until
+
+
+@pytest.fixture
+def add_version(tmp_path: Path) -> Callable[..., Path]:
+    """Write a version of the fake model as a real deployment does: beside, then renamed."""
+
+    def add(number: int, base: Path | None = None, **config: Any) -> Path:
+        base = base or tmp_path / "model"
+        base.mkdir(exist_ok=True)
+        staging = base / f".{number}"
+        staging.mkdir()
+        (staging / "fake.json").write_text(json.dumps(config))
+        return staging.rename(base / str(number))
+
+    return add
+
+
+@pytest.fixture
+def model_server(
+    tmp_path: Path, add_version: Callable[..., Path]
+) -> Iterator[Callable[..., ModelServer]]:
+    """Start servers of the fake model ``m``; version 1 is made when there is none."""
+    with ExitStack() as stack:
+
+        def start(base: Path | None = None, **options: Any) -> ModelServer:
+            base = base or tmp_path / "model"
+            if not base.exists():
+                add_version(1, base)
+            settings = {
+                "models": [ModelConfig("m", base)],
+                "host": "127.0.0.1",
+                "port": 0,
+                "loader": fake.load,
+                "poll_seconds": 3600.0,
+                "drain_seconds": 10.0,
+                **options,
+            }
+            return stack.enter_context(ModelServer(ServerConfig(**settings)))
+
+        yield start
+
+
+class Answer:
+    """An HTTP answer, read whole."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> str:
+        error = json.loads(self.body)["error"]
+        assert isinstance(error, str)
+        return error
+
+
+@pytest.fixture
+def ask() -> Callable[..., Answer]:
+    """One request on a fresh connection."""
+
+    def send(
+        url: str,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+        try:
+            connection.request(method, path, body, headers or {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    return send
