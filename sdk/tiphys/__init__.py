@@ -13,16 +13,38 @@ __version__ = "0.1.0"
 
 # name -> module that defines it; imported on first use
 _PUBLIC = {
+    "Cache": "tiphys.dsl",
     "ClusterError": "tiphys.errors",
     "ComponentError": "tiphys.errors",
     "DefinitionError": "tiphys.errors",
+    "Gang": "tiphys.dsl",
+    "Mutex": "tiphys.dsl",
+    "Pipeline": "tiphys.dsl",
     "Reference": "tiphys.reference",
     "RefusedError": "tiphys.errors",
+    "Resource": "tiphys.dsl",
+    "Resources": "tiphys.dsl",
+    "Retry": "tiphys.dsl",
     "RunError": "tiphys.errors",
+    "Scheduling": "tiphys.dsl",
+    "Semaphore": "tiphys.dsl",
+    "Serving": "tiphys.dsl",
     "ServingError": "tiphys.errors",
     "StoreError": "tiphys.errors",
+    "TFJob": "tiphys.dsl",
     "TiphysError": "tiphys.errors",
     "UserCodeError": "tiphys.errors",
+    "Volume": "tiphys.dsl",
+    "collect": "tiphys.dsl",
+    "component": "tiphys.dsl",
+    "compose": "tiphys.dsl",
+    "dag": "tiphys.dsl",
+    "for_each": "tiphys.dsl",
+    "raw": "tiphys.dsl",
+    "splice": "tiphys.dsl",
+    "to_yaml": "tiphys.compiler",
+    "workflow_name": "tiphys.dsl",
+    "workflow_status": "tiphys.dsl",
 }
 
 __all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604

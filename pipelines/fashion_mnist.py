@@ -1,0 +1,126 @@
+"""Fashion-MNIST: ingest once, train three models, serve the best two, predict with both.
+
+    tiphys run pipelines/fashion_mnist.py
+    tiphys compile pipelines/fashion_mnist.py -o fashion-mnist.yaml && argo submit fashion-mnist.yaml
+
+What the arguments of :func:`build` say shapes the graph and is fixed when it is compiled; the rest are parameters of
+the workflow (``-p epochs=3``).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from components import claim, evaluate, fingerprint, ingest, predict, select, train
+from components.report import Report
+from tiphys import (
+    Cache,
+    Gang,
+    Pipeline,
+    Reference,
+    Resources,
+    Serving,
+    TFJob,
+    component,
+    compose,
+    dag,
+    workflow_name,
+    workflow_status,
+)
+
+Model = Literal["cnn", "dropout", "batch-norm"]
+SLOTS = ("first", "second")
+TWO_WEEKS = Cache.by_content(max_age="14d")
+
+find_source = component(fingerprint.fingerprint)
+ingest_images = component(ingest.ingest, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi"))
+evaluate_model = component(evaluate.evaluate, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi"))
+select_best = component(select.select)
+claim_slot = component(claim.claim)
+predict_images = component(predict.predict, exports={"summary": "summary", "prediction": "prediction"})
+
+
+class Candidate(NamedTuple):
+    """What a trained model is judged by."""
+
+    report: Report
+
+
+def build(
+    workers: int = 2,
+    capacity: int = 0,
+    replicas: int = 2,
+    models: tuple[Model, ...] = ("cnn", "dropout", "batch-norm"),
+    image: str = "",
+) -> Pipeline:
+    """The pipeline. ``capacity`` counts the workers that may train at the same time (0: one gang)."""
+    pipeline = Pipeline(
+        "fashion-mnist",
+        title="Fashion-MNIST",
+        description="Ingest once, train three models, serve the best two, predict with both.",
+        **({"image": image} if image else {}),
+    )
+    source = pipeline.param("source", "auto", description="auto, a folder, a URI, or generated (tests only)")
+    limit = pipeline.param("limit", 0, minimum=0, description="training images to use; 0 takes all")
+    validation_size = pipeline.param("validation-size", 6000, minimum=1)
+    epochs = pipeline.param("epochs", 10, minimum=1)
+    batch_size = pipeline.param("batch-size", 256, minimum=1, description="over all workers")
+    learning_rate = pipeline.param("learning-rate", 0.003, minimum=0.0, maximum=1.0)
+    seed = pipeline.param("seed", 7, minimum=0)
+    top = pipeline.param("top", 2, choices=(1, 2), description="how many models are served")
+    min_accuracy = pipeline.param("min-accuracy", 0.9, minimum=0.0, maximum=1.0, description="on validation")
+    combine = pipeline.param("combine", "mean", choices=("mean", "vote"))
+    serve = pipeline.param("serve", "final", choices=("final", "early"))
+    count = pipeline.param("count", 10, minimum=1, description="test images to predict")
+    keep_serving = pipeline.param("keep-serving", False)
+
+    fit = TFJob(
+        train.train,
+        workers=workers,
+        gang=Gang(capacity=capacity or workers),
+        cache=TWO_WEEKS,
+        instance="model",
+        resources=Resources(cpu="500m", memory="1Gi", cpu_limit="2", memory_limit="4Gi"),
+    )
+    serving = Serving("fashion-mnist", replicas=replicas)
+
+    @dag
+    def candidate(model: Model, dataset: Reference) -> Candidate:
+        """Train and judge one model; with serve=early, publish it at once in the first free slot."""
+        trained = fit(
+            dataset=dataset,
+            model=model,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+        )
+        judged = evaluate_model(name=model, model=trained, dataset=dataset)
+        good = (serve == "early") & (judged.accuracy >= min_accuracy)
+        deployed = serving.deploy(name=model, model=trained).when(good)
+        runs = compose("pvc://tiphys/runs/{run}", run=workflow_name)
+        slot = claim_slot(name=model, slots=list(SLOTS), folder=runs).after(deployed, on="succeeded").slot
+        serving.expose(slot=slot, name=model).when(slot != "")
+        return Candidate(report=judged.report)
+
+    with pipeline:
+        found = find_source(source=source, limit=limit)
+        data = ingest_images(source=found.source, validation_size=validation_size, seed=seed, limit=limit)
+        reports = [candidate(model=model, dataset=data.dataset).named(model).report for model in models]
+        best = select_best(reports=reports, top=top, min_accuracy=min_accuracy)
+        first = serving.publish("first", name=best.first_name, model=best.first_uri)
+        second = serving.publish("second", name=best.second_name, model=best.second_uri, when=top >= 2)
+        predict_images(
+            urls=[first.url, second.url.optional("")],
+            dataset=data.dataset,
+            combine=combine,
+            count=count,
+            seed=seed,
+        )
+        swapped = serving.retire(keep=best.keep).when(serve == "early").after(first, on="succeeded")
+        swapped.after(second, on=("succeeded", "skipped", "omitted"))
+    with pipeline.exit_handler("cleanup"):
+        failed = workflow_status != "Succeeded"
+        fit.stop().when(failed)
+        serving.stop().when(failed & ~keep_serving)
+    return pipeline

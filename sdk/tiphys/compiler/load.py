@@ -1,0 +1,298 @@
+"""A pipeline from ``path.py`` or ``module:object``, with its compile-time settings."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from tiphys.errors import DefinitionError, TiphysError, did_you_mean
+
+__all__ = ["load", "settings_of", "split_parameters"]
+
+_BUILD = "build"
+_OBJECTS = ("pipeline", "workflow", "wf", "w")
+
+
+def load(source: str, settings: Mapping[str, str] | None = None) -> Any:
+    """The pipeline (or Hera workflow, or mapping) that ``source`` names.
+
+    ``source`` is ``path.py``, ``path.py:object``, ``module`` or ``module:object``. When the object is a function
+    (by default one called ``build``) it is called; ``settings`` are its arguments as text, converted by its
+    annotations. Settings that are not arguments but parameters of the workflow replace those parameters' values.
+
+    Raises DefinitionError: TIP120 nothing to load, TIP121 unknown name, TIP122 bad value; RefusedError for a bad value
+    of a parameter.
+    """
+    target, where = _target(source)
+    given = dict(settings or {})
+    if not callable(target) or _is_workflow(target):
+        return _with_parameters(target, given, {}, where)
+    arguments = settings_of(target)
+    chosen = {k: given.pop(k) for k in list(given) if k in arguments}
+    values = {k: _convert(k, text, arguments[k], where) for k, text in chosen.items()}
+    try:
+        built = target(**values)
+    except TiphysError:
+        raise
+    except Exception as error:  # the user's code may raise anything
+        raise _broken(source, error) from error
+    if not _is_workflow(built) and not isinstance(built, Mapping):
+        raise DefinitionError(
+            "TIP120",
+            f"{where}: {target.__name__}() returned {type(built).__name__}",
+            where=where,
+            fix="return the Pipeline",
+        )
+    return _with_parameters(built, given, arguments, where)
+
+
+def split_parameters(source: str, parameters: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """``parameters`` as (compile-time settings, run-time parameters of the workflow).
+
+    Raises DefinitionError (TIP121) for a name that is neither, naming both kinds.
+    """
+    target, where = _target(source)
+    arguments = settings_of(target) if callable(target) and not _is_workflow(target) else {}
+    settings = {k: v for k, v in parameters.items() if k in arguments}
+    runtime = {k: v for k, v in parameters.items() if k not in arguments}
+    if runtime:
+        known = _runtime_names(load(source, settings))
+        for name in runtime:
+            if known is not None and name not in known:
+                raise _unknown(name, known, arguments, where)
+    return settings, runtime
+
+
+def settings_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The arguments of a build function, by the names of the command line (dashes and underscores are equal)."""
+    parameters = inspect.signature(function, eval_str=True).parameters
+    names: dict[str, inspect.Parameter] = {}
+    for name, parameter in parameters.items():
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            names[name] = parameter
+    return names
+
+
+def _target(source: str) -> tuple[Any, str]:
+    """The object that ``source`` names, and how to call its place in messages."""
+    module_text, _, name = (
+        source.partition(":") if not re.match(r"^[A-Za-z]:[\\/]", source) else (source, "", "")
+    )
+    if module_text.endswith(".py") or "/" in module_text:
+        module = _from_file(module_text)
+    else:
+        module = _from_module(module_text)
+    if name:
+        target = module
+        for part in name.split("."):
+            if not hasattr(target, part):
+                raise DefinitionError(
+                    "TIP120",
+                    f"{module_text} has no {name!r}.{did_you_mean(part, dir(target))}",
+                    where=module_text,
+                    fix="name a Pipeline or a function that returns one",
+                )
+            target = getattr(target, part)
+        return target, source
+    if callable(getattr(module, _BUILD, None)):
+        return getattr(module, _BUILD), module_text
+    for candidate in _OBJECTS:
+        if _is_workflow(getattr(module, candidate, None)):
+            return getattr(module, candidate), module_text
+    found = {k: v for k, v in vars(module).items() if _is_workflow(v) and not isinstance(v, type)}
+    if len({id(v) for v in found.values()}) == 1:
+        return next(iter(found.values())), module_text
+    raise DefinitionError(
+        "TIP120",
+        f"{module_text} has {'no pipeline' if not found else 'several workflows: ' + ', '.join(found)}",
+        where=module_text,
+        fix="define build() that returns a Pipeline, or `pipeline = Pipeline(…)`"
+        if not found
+        else f"say which: {module_text}:{next(iter(found))}",
+    )
+
+
+def _is_workflow(x: Any) -> bool:
+    return hasattr(x, "to_dict") and hasattr(x, "templates") and not isinstance(x, type)
+
+
+_loaded: dict[tuple[str, int], types.ModuleType] = {}
+
+
+def _from_file(text: str) -> types.ModuleType:
+    path = Path(text)
+    if not path.is_file():
+        near = did_you_mean(
+            path.name, [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        )
+        raise DefinitionError(
+            "TIP120", f"there is no file {text}.{near}", where=text, fix="give the path of a Python file"
+        )
+    path = path.resolve()
+    key = (str(path), path.stat().st_mtime_ns)
+    if key in _loaded:
+        return _loaded[key]
+    for folder in (str(path.parent), *_project(path)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    name = "tiphys_pipeline_" + re.sub(r"\W", "_", path.stem)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise DefinitionError("TIP120", f"{text} is not a Python file", where=text, fix="give a .py file")
+    module = importlib.util.module_from_spec(spec)
+    module.__dict__["__tiphys_pipeline__"] = True  # its functions are embedded, not referenced
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except TiphysError:
+        raise
+    except Exception as error:  # the user's code may raise anything
+        raise _broken(text, error) from error
+    _loaded[key] = module
+    return module
+
+
+def _project(path: Path) -> list[str]:
+    """The project's folder, so that its own packages can be imported."""
+    for folder in path.parents:
+        if any((folder / mark).exists() for mark in ("pyproject.toml", ".git", "setup.py")):
+            return [str(folder)]
+    return []
+
+
+def _from_module(name: str) -> types.ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except TiphysError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):
+            raise DefinitionError(
+                "TIP120",
+                f"there is no module {name!r}",
+                where=name,
+                fix="give path.py or module:object, and run from the folder that has the module",
+            ) from error
+        raise _broken(name, error) from error
+    except Exception as error:  # the user's code may raise anything
+        raise _broken(name, error) from error
+
+
+def _broken(source: str, error: Exception) -> DefinitionError:
+    """The user's file raised: say where."""
+    where = source
+    if isinstance(error, SyntaxError):
+        where = f"{error.filename}:{error.lineno}"
+    else:
+        frames = [
+            f for f in traceback.extract_tb(error.__traceback__) if f"{'tiphys'}/compiler/" not in f.filename
+        ]
+        own = [f for f in frames if "importlib" not in f.filename]
+        if own:
+            where = f"{own[-1].filename}:{own[-1].lineno}"
+    return DefinitionError(
+        "TIP120",
+        f"{source} could not be loaded: {type(error).__name__}: {error}",
+        where=where,
+        cause="the file's own code raised this",
+        fix="correct the file; run it with python to see the whole traceback",
+    )
+
+
+def _with_parameters(built: Any, given: dict[str, str], arguments: Mapping[str, Any], where: str) -> Any:
+    """Put values of run-time parameters into the workflow."""
+    if not given:
+        return built
+    known = _runtime_names(built)
+    for name, text in given.items():
+        if known is not None and name not in known:
+            raise _unknown(name, known, arguments, where)
+        if hasattr(built, "set_parameter"):
+            built.set_parameter(name, text)
+        else:
+            raise DefinitionError(
+                "TIP121",
+                f"the parameter {name!r} cannot be set while compiling {where}",
+                where=where,
+                cause="it is not a tiphys Pipeline",
+                fix="give it when the workflow is run or submitted",
+            )
+    return built
+
+
+def _runtime_names(built: Any) -> list[str] | None:
+    declared = getattr(built, "declared", None)
+    if declared is not None:
+        return [d.name for d in declared]
+    from tiphys.compiler.compile import documents
+
+    spec = documents(built)[-1].get("spec") or {}
+    if "workflowTemplateRef" in spec:
+        return None
+    return [p["name"] for p in (spec.get("arguments") or {}).get("parameters") or []]
+
+
+def _unknown(name: str, known: list[str], arguments: Mapping[str, Any], where: str) -> DefinitionError:
+    settings = list(arguments)
+    return DefinitionError(
+        "TIP121",
+        f"there is no parameter {name!r}.{did_you_mean(name, [*known, *settings])}",
+        where=where,
+        cause=f"settings when compiling: {', '.join(settings) or 'none'}; "
+        f"parameters when running: {', '.join(known) or 'none'}",
+        fix="use one of these names",
+    )
+
+
+def _convert(name: str, text: str, parameter: inspect.Parameter, where: str) -> Any:
+    """A setting by its annotation (or by the type of its default)."""
+    kind = parameter.annotation
+    if kind is parameter.empty:
+        kind = str if parameter.default in (parameter.empty, None) else type(parameter.default)
+    try:
+        return _parse(text, kind)
+    except ValueError as error:
+        raise DefinitionError(
+            "TIP122",
+            f"the setting {name}={text!r} is not {error}",
+            where=where,
+            fix=f"the default is {parameter.default!r}" if parameter.default is not parameter.empty else "",
+        ) from None
+
+
+def _parse(text: str, kind: Any) -> Any:
+    """``text`` as ``kind``. Raises ValueError that says what was expected."""
+    origin = get_origin(kind) or kind
+    if origin in (typing.Union, types.UnionType):
+        inner = [a for a in get_args(kind) if a is not type(None)]
+        return None if text == "" and len(inner) < len(get_args(kind)) else _parse(text, inner[0])
+    if origin is Literal:
+        for choice in get_args(kind):
+            if str(choice) == text:
+                return choice
+        choices = [str(c) for c in get_args(kind)]
+        raise ValueError(f"one of {', '.join(choices)}.{did_you_mean(text, choices)}")
+    if origin in (tuple, list):
+        inner_kind = (get_args(kind) or (str,))[0]
+        return origin(_parse(part.strip(), inner_kind) for part in text.split(",") if part.strip())
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise ValueError("true or false")
+        return text == "true"
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError("a whole number" if kind is int else "a number") from None
+    return text

@@ -1,0 +1,145 @@
+"""Reuse of earlier results: Argo's memoization with keys that are legal and say what the result depends on.
+
+Rules this module keeps, all of which Argo finds only at run time or not at all (Argo 4.1.2,
+workflow/controller/cache): a key matches ``^[a-zA-Z0-9][-a-zA-Z0-9]*$``; ``maxAge`` is a Go duration, which has
+no days; one ConfigMap holds at most 1 MiB, so each cached template has its own; a hit does not check that what it
+points to still exists (the local engine does).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tiphys.dsl.site import Site, caller
+from tiphys.dsl.types import Field
+from tiphys.dsl.values import literal
+from tiphys.errors import DefinitionError, did_you_mean
+from tiphys.reference import Reference
+
+__all__ = ["Cache", "content_of", "go_duration", "key_expression"]
+
+_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+_PART = re.compile(r"(\d+(?:\.\d+)?)([wdhms])")
+KEY_DIGITS = 32
+
+
+def go_duration(age: str | timedelta | None, what: str, site: Site) -> str:
+    """``"14d"``, ``"1h30m"`` or a timedelta as a Go duration (``336h``); None as an empty string (for ever)."""
+    if age is None:
+        return ""
+    if isinstance(age, timedelta):
+        seconds = age.total_seconds()
+    else:
+        text = str(age).replace(" ", "")
+        parts = _PART.findall(text)
+        if not parts or "".join(n + u for n, u in parts) != text:
+            raise DefinitionError(
+                "TIP115",
+                f"{what} is {age!r}, which is not a duration",
+                where=str(site),
+                cause="a duration is a number with a unit, or several of them",
+                fix='for example "14d", "36h", "1h30m" or timedelta(days=14)',
+            )
+        seconds = sum(float(n) * _UNITS[u] for n, u in parts)
+    whole = int(seconds)
+    if whole <= 0 or whole != seconds:
+        raise DefinitionError(
+            "TIP115",
+            f"{what} is {age!r}",
+            where=str(site),
+            cause="it must be a whole number of seconds greater than 0",
+            fix='for example "14d"; leave it out to keep results for ever',
+        )
+    hours, rest = divmod(whole, 3600)
+    minutes, seconds_left = divmod(rest, 60)
+    pairs = ((hours, "h"), (minutes, "m"), (seconds_left, "s"))
+    return "".join(f"{n}{u}" for n, u in pairs if n)
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """When an earlier result may stand in for a run. Make one with :meth:`by_content` or :meth:`by_age`."""
+
+    max_age: str
+    code: bool
+    single_flight: bool
+    version: str
+    ignore: frozenset[str]
+    site: Site
+
+    @classmethod
+    def by_content(
+        cls,
+        max_age: str | timedelta | None = None,
+        *,
+        single_flight: bool = True,
+        version: str = "",
+        ignore: Iterable[str] = (),
+    ) -> Cache:
+        """Reuse a result made by the same code and image from the same inputs.
+
+        A :class:`tiphys.Reference` counts by its digest, so data that moved is still the same data. ``max_age``
+        is ``"14d"``, ``"36h"`` or a timedelta; None keeps results for ever. With ``single_flight`` equal
+        executions wait for each other, so that ten of them compute once. ``version`` is hashed too: change it to
+        start afresh. ``ignore`` names inputs that do not change the result.
+        """
+        return cls._make(max_age, True, single_flight, version, ignore)
+
+    @classmethod
+    def by_age(
+        cls,
+        max_age: str | timedelta,
+        *,
+        single_flight: bool = True,
+        version: str = "",
+        ignore: Iterable[str] = (),
+    ) -> Cache:
+        """Reuse the last result for the same inputs while it is younger than ``max_age``, whatever the code is."""
+        return cls._make(max_age, False, single_flight, version, ignore)
+
+    @classmethod
+    def _make(
+        cls,
+        max_age: str | timedelta | None,
+        code: bool,
+        single_flight: bool,
+        version: str,
+        ignore: Iterable[str],
+    ) -> Cache:
+        site = caller()
+        names = frozenset([ignore] if isinstance(ignore, str) else ignore)
+        return cls(go_duration(max_age, "max_age", site), code, single_flight, version, names, site)
+
+    def keyed(self, inputs: Iterable[Field], owner: str) -> list[Field]:
+        """The inputs that count. Raises DefinitionError (TIP103) for an unknown name in ``ignore``."""
+        known = list(inputs)
+        names = [f.python for f in known]
+        for name in sorted(self.ignore):
+            if name not in names:
+                raise DefinitionError(
+                    "TIP103",
+                    f"the cache of {owner} ignores {name!r}, which is not an input.{did_you_mean(name, names)}",
+                    where=str(self.site),
+                    fix=f"inputs are: {', '.join(names) or 'none'}",
+                )
+        return [f for f in known if f.python not in self.ignore]
+
+    def salt(self, template: str, code: str) -> str:
+        """What is hashed besides the inputs: the code's digest, or the template's name for ``by_age``."""
+        return (code if self.code else template) + (f"@{self.version}" if self.version else "")
+
+
+def content_of(field: Field, expression: str) -> str:
+    """How an input counts in a key: a Reference by its digest, everything else by its text."""
+    if field.type is Reference:
+        return f"({expression} startsWith '{{' ? fromJSON({expression}).digest : {expression})"
+    return expression
+
+
+def key_expression(prefix: str, salt: str, parts: Iterable[str]) -> str:
+    """An expression whose value is a legal key: ``prefix`` (itself an expression) and 32 hex digits."""
+    hashed = ", ".join([literal(salt), *parts])
+    return f"{prefix} + sprig.trunc({KEY_DIGITS}, sprig.sha256sum(toJson([{hashed}])))"

@@ -1,0 +1,289 @@
+"""A component: a typed Python function as a step that runs in a container."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, overload
+
+from tiphys.dsl.cache import Cache, content_of, go_duration, key_expression
+from tiphys.dsl.closure import check_names, code_digest, function_node, module_of
+from tiphys.dsl.embed import script_source
+from tiphys.dsl.locks import Lock, synchronization
+from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources
+from tiphys.dsl.retry import Retry
+from tiphys.dsl.site import Site, caller
+from tiphys.dsl.template import Template, input_parameters
+from tiphys.dsl.types import Field, Signature, kebab, signature_of
+from tiphys.dsl.values import Input, literal
+from tiphys.errors import DefinitionError
+
+__all__ = ["OUTPUTS", "Component", "component", "input_env"]
+
+OUTPUTS = "/tmp/tiphys/outputs"
+"""Where a step writes its outputs."""
+
+
+def input_env(fields: Sequence[Field]) -> list[dict[str, str]]:
+    """Inputs as environment: ``TIPHYS_INPUT_<NAME>``."""
+    return [{"name": env_name(f), "value": Input(f.name).tag()} for f in fields]
+
+
+def env_name(field: Field) -> str:
+    return "TIPHYS_INPUT_" + field.name.upper().replace("-", "_")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """How a component runs."""
+
+    name: str = ""
+    image: str = ""
+    cache: Cache | None = None
+    resources: Resources = Resources(cpu="100m", memory="256Mi")
+    retry: Retry | None = None
+    timeout: str | timedelta | None = None
+    locks: tuple[Lock, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    title: str = ""
+    embed: bool | None = None
+    exports: tuple[tuple[str, str], ...] = ()
+
+
+class Component(Template):
+    """A function as a template. Make one with :func:`component`.
+
+    Called inside a pipeline it makes a task; called anywhere else it simply runs the function.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: Options) -> None:
+        self.function = function
+        self.options = options
+        code = getattr(function, "__code__", None)
+        if code is None:
+            raise DefinitionError(
+                "TIP110",
+                f"{function!r} is not a Python function",
+                where=str(caller()),
+                cause="its signature and source are read",
+                fix="wrap it in a def",
+            )
+        site = Site(code.co_filename, code.co_firstlineno)
+        self.signature: Signature = signature_of(function, site)
+        super().__init__(
+            options.name or kebab(function.__name__),
+            self.signature.inputs,
+            self.signature.outputs,
+            locks=options.locks,
+            site=site,
+        )
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self.__wrapped__ = function
+        module = module_of(function.__module__, code.co_filename, site)
+        check_names(module, function_node(module, function, site), site)
+        names = [f.name for f in self.outputs]
+        for output, _ in options.exports:
+            if output not in names:
+                raise DefinitionError(
+                    "TIP106",
+                    f"{self.name} exports {output!r}, which is not an output",
+                    where=str(site),
+                    fix=f"outputs are: {', '.join(names) or 'none'}",
+                )
+
+    def using(self, **changes: Any) -> Component:
+        """A copy with other options, for example ``ingest.using(image="my/step:2", cache=None)``."""
+        known = {f.name for f in dataclasses.fields(Options)}
+        for name in changes:
+            if name not in known:
+                raise DefinitionError(
+                    "TIP103",
+                    f"a component has no option {name!r}",
+                    where=str(caller()),
+                    fix=f"options are: {', '.join(sorted(known))}",
+                )
+        return Component(self.function, dataclasses.replace(self.options, **_options(changes)))
+
+    def outside(self, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
+        return self.function(*args, **arguments)
+
+    def embedded(self, defaults: Defaults) -> bool:
+        """Whether the function's source travels in the workflow (else the image has its module)."""
+        if self.options.embed is not None:
+            return self.options.embed
+        module = self.function.__module__
+        loaded = sys.modules.get(module)
+        return (
+            module == "__main__"
+            or getattr(loaded, "__tiphys_pipeline__", False)
+            or (bool(defaults.home) and Path(defaults.home) == Path(self.site.file))
+            or "<locals>" in self.function.__qualname__
+        )
+
+    def digest(self, defaults: Defaults) -> str:
+        """The digest of the code, for cache keys."""
+        return code_digest(self.function, self.site)
+
+    def body(self, defaults: Defaults) -> dict[str, Any]:
+        options = self.options
+        image = options.image or defaults.image
+        template: dict[str, Any] = {"name": self.name}
+        if options.title:
+            template["annotations"] = {"workflows.argoproj.io/display-name": options.title}
+        if self.inputs:
+            template["inputs"] = {"parameters": input_parameters(self.inputs)}
+        env = [
+            *input_env(self.inputs),
+            {"name": "TIPHYS_OUTPUTS", "value": OUTPUTS},
+            defaults.volumes_env(),
+            {"name": "TIPHYS_WORKFLOW", "value": "{{workflow.name}}"},
+        ]
+        mutexes: list[str] = []
+        if options.cache is not None:
+            key = "{{=" + self._key(options.cache, image, defaults) + "}}"
+            env.append({"name": "TIPHYS_CACHE_KEY", "value": key})
+            template["memoize"] = memoize(key, options.cache, self.name)
+            if options.cache.single_flight:
+                mutexes.append(key)
+        env += [{"name": name, "value": value} for name, value in options.env]
+        locks = synchronization(self.locks, mutexes)
+        if locks:
+            template["synchronization"] = locks
+        if options.timeout is not None:
+            template["timeout"] = go_duration(options.timeout, "timeout", self.site)
+        if options.retry is not None:
+            template["retryStrategy"] = options.retry.strategy()
+        container: dict[str, Any] = {"image": image}
+        if self.embedded(defaults):
+            container["command"] = ["python"]
+            container["source"] = script_source(self.function, self.signature, self.site)
+        else:
+            container["command"] = ["python", "-m", "tiphys.step", self._reference()]
+        container["env"] = env
+        container["resources"] = options.resources.mapping()
+        container["securityContext"] = CONTAINER_SECURITY
+        if defaults.volumes:
+            container["volumeMounts"] = [v.mount() for v in defaults.volumes]
+        template["script" if "source" in container else "container"] = container
+        if self.outputs:
+            exports = dict(options.exports)
+            template["outputs"] = {
+                "parameters": [
+                    {
+                        "name": f.name,
+                        "valueFrom": {"path": f"{OUTPUTS}/{f.name}"},
+                        **({"globalName": exports[f.name]} if f.name in exports else {}),
+                    }
+                    for f in self.outputs
+                ]
+            }
+        return template
+
+    def _key(self, cache: Cache, image: str, defaults: Defaults) -> str:
+        parts = [content_of(f, Input(f.name).expr()) for f in cache.keyed(self.inputs, self.name)]
+        code = f"{self.digest(defaults)}:{image}"
+        return key_expression(literal(f"{self.name}-"), cache.salt(self.name, code), parts)
+
+    def _reference(self) -> str:
+        name = self.function.__qualname__
+        return f"{self.function.__module__}:{name}"
+
+
+def memoize(key: str, cache: Cache, template: str) -> dict[str, Any]:
+    """Argo's ``memoize``: one ConfigMap for each cached template, since one holds 1 MiB in all."""
+    return {
+        "key": key,
+        "maxAge": cache.max_age,
+        "cache": {"configMap": {"name": f"tiphys-cache-{template}"}},
+    }
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings and lists as the frozen forms of :class:`Options`."""
+    result = dict(given)
+    if "locks" in result:
+        result["locks"] = tuple(result["locks"])
+    for name in ("env", "exports"):
+        if isinstance(result.get(name), Mapping):
+            result[name] = tuple(sorted(result[name].items()))
+    return result
+
+
+@overload
+def component(function: Callable[..., Any], /) -> Component: ...
+@overload
+def component(function: str | Callable[..., Any], /, **options: Any) -> Component: ...
+@overload
+def component(**options: Any) -> Callable[[Callable[..., Any]], Component]: ...
+def component(
+    function: Callable[..., Any] | str | None = None,
+    /,
+    *,
+    name: str = "",
+    image: str = "",
+    cache: Cache | None = None,
+    resources: Resources | None = None,
+    retry: Retry | None = None,
+    timeout: str | timedelta | None = None,
+    locks: Sequence[Lock] = (),
+    env: Mapping[str, str] | None = None,
+    title: str = "",
+    embed: bool | None = None,
+    exports: Mapping[str, str] | None = None,
+) -> Any:
+    """Make a step from a typed function, from ``"module:function"``, or as a decorator.
+
+    Inputs and outputs come from the annotations: a dataclass or NamedTuple result gives an output for each field
+    (kebab-case), any other result one output named ``result``. A function of the pipeline's own file is embedded
+    with the helpers it reaches; any other is referenced by its module, which the image must have.
+
+    ``cache`` reuses results, ``retry`` and ``timeout`` ("1h") bound a run, ``locks`` are semaphores and mutexes,
+    ``env`` adds constants to the environment, ``title`` is the name in the Argo UI, ``exports`` maps outputs to
+    names of outputs of the whole workflow.
+
+    Raises DefinitionError: TIP101 name, TIP110 annotation, TIP111 a name that would not exist in the pod.
+    """
+    options = Options(
+        name=name,
+        image=image,
+        cache=cache,
+        resources=resources or Options().resources,
+        retry=retry,
+        timeout=timeout,
+        embed=embed,
+        title=title,
+        **_options({"locks": locks, "env": env or {}, "exports": exports or {}}),
+    )
+    if function is None:
+        return lambda f: Component(f, options)
+    if isinstance(function, str):
+        function = _import(function)
+    return Component(function, options)
+
+
+def _import(reference: str) -> Callable[..., Any]:
+    """The function that ``module:function`` names."""
+    site = caller()
+    module_name, _, function_name = reference.partition(":")
+    try:
+        value: Any = importlib.import_module(module_name)
+        for part in function_name.split("."):
+            value = getattr(value, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DefinitionError(
+            "TIP112",
+            f"the component {reference!r} cannot be imported: {error}",
+            where=str(site),
+            fix="write module:function, and run from the folder that has the module (or install it)",
+        ) from error
+    if not callable(value):
+        raise DefinitionError(
+            "TIP112", f"{reference!r} is not a function", where=str(site), fix="name a function"
+        )
+    return value  # type: ignore[no-any-return]

@@ -1,0 +1,109 @@
+"""What a call means where it is written: in a pipeline, in a plain Hera DAG or Steps, or in ordinary Python."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, get_args, get_origin
+
+from tiphys.dsl.graphs import Graph
+from tiphys.dsl.site import Site, caller
+from tiphys.dsl.task import Task
+from tiphys.dsl.template import Template, bind
+from tiphys.dsl.values import Item, Value
+from tiphys.errors import DefinitionError
+
+__all__ = ["Scope", "for_each", "invoke"]
+
+
+class Scope:
+    """A graph that is being written, on Hera's stack of contexts (so that Hera's own objects see their workflow)."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    def _add_sub(self, node: Any) -> None:
+        pieces = _pieces()
+        if pieces and pieces[0] is not self:
+            pieces[0]._add_sub(node)
+
+    def __enter__(self) -> Graph:
+        from hera.workflows._context import _context
+
+        _context.enter(self)
+        return self.graph
+
+    def __exit__(self, *_: object) -> None:
+        from hera.workflows._context import _context
+
+        _context.exit()
+
+
+def _pieces() -> list[Any]:
+    module = sys.modules.get("hera.workflows._context")
+    return (module._context.pieces or []) if module else []
+
+
+def invoke(template: Template, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
+    """Make a task where the call stands, or call the function in ordinary Python."""
+    pieces = _pieces()
+    if not pieces:
+        return template.outside(args, arguments, site)
+    innermost = pieces[-1]
+    graph = getattr(innermost, "graph", None)
+    if isinstance(graph, Graph):
+        return Task(template, bind(template, args, arguments, site), graph, site)
+    from tiphys.dsl.hera_tasks import hera_task
+
+    return hera_task(template, args, arguments, pieces, site)
+
+
+def for_each(items: Sequence[Any] | Value) -> Item:
+    """An item that stands for each of ``items``: a task that takes it runs once for each, in parallel.
+
+    ``items`` is a list, or an output or parameter of type ``list[…]``. The outputs of such a task are lists.
+    """
+    site = caller()
+    if isinstance(items, Task):
+        items = items.only_output(site)
+    if isinstance(items, Value):
+        if (get_origin(items.type) or items.type) not in (list, tuple, Any):
+            raise DefinitionError(
+                "TIP118",
+                f"for_each over {items.describe()}, which is not a list",
+                where=str(site),
+                fix="annotate the output as list[…]",
+            )
+        inner = get_args(items.type)
+        return Item(items, inner[0] if inner else Any)
+    if isinstance(items, (str, bytes)) or not isinstance(items, Sequence):
+        raise DefinitionError(
+            "TIP118",
+            f"for_each over {type(items).__name__}",
+            where=str(site),
+            cause="a loop needs a list whose order is fixed",
+            fix="pass a list or a tuple",
+        )
+    values = list(items)
+    for value in values:
+        if isinstance(value, (Value, Task)) or not _plain(value):
+            raise DefinitionError(
+                "TIP118",
+                f"for_each over a list with {value!r}",
+                where=str(site),
+                cause="the items of a fixed list are numbers, strings, booleans, lists or objects of these",
+                fix="pass such values; for outputs of other tasks, use one output of type list[…]",
+            )
+    kinds = {type(value) for value in values}
+    return Item(values, kinds.pop() if len(kinds) == 1 else Any)
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, str):
+        return not re.search(r"\{\{", value)
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _plain(v) for k, v in value.items())
+    if isinstance(value, list):
+        return all(_plain(v) for v in value)
+    return isinstance(value, (bool, int, float))

@@ -1,0 +1,127 @@
+"""A graph inside the graph: a function whose body makes tasks, as one DAG template."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+from tiphys.dsl.context import Scope
+from tiphys.dsl.graphs import Graph
+from tiphys.dsl.pod import Defaults
+from tiphys.dsl.site import Site, caller
+from tiphys.dsl.task import Task
+from tiphys.dsl.template import Template, input_parameters
+from tiphys.dsl.types import Field, fits, kebab, signature_of, type_name
+from tiphys.dsl.values import Expression, Input, Parameter, Value
+from tiphys.errors import DefinitionError
+
+__all__ = ["Dag", "dag"]
+
+
+class Dag(Template):
+    """A template that is a graph of tasks. Make one with :func:`dag`."""
+
+    def __init__(self, function: Callable[..., Any], name: str = "") -> None:
+        site = Site(function.__code__.co_filename, function.__code__.co_firstlineno)
+        signature = signature_of(function, site)
+        super().__init__(name or kebab(function.__name__), signature.inputs, signature.outputs, site=site)
+        self.function = function
+        self._graph: Graph | None = None
+        self._returned: dict[str, Value] = {}
+        self.parameters: Iterable[Parameter] = ()
+
+    @property
+    def inner(self) -> Graph:
+        """The graph that the function's body makes; the body runs once."""
+        if self._graph is None:
+            self._graph = Graph(self.name, self.site)
+            values = {f.python: Input(f.name, f.type, self._graph) for f in self.inputs}
+            with Scope(self._graph):
+                self._returned = self._outputs(self.function(**values))
+        return self._graph
+
+    def _outputs(self, result: Any) -> dict[str, Value]:
+        """What the body returned, by output."""
+        if not self.outputs:
+            return {}
+        if len(self.outputs) == 1 and self.outputs[0].python == "result":
+            found = {"result": result}
+        elif dataclasses.is_dataclass(result) and not isinstance(result, type):
+            found = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
+        elif hasattr(result, "_asdict"):
+            found = dict(result._asdict())
+        else:
+            raise DefinitionError(
+                "TIP106",
+                f"{self.name} returns {type(result).__name__} instead of what it declares",
+                where=str(self.site),
+                fix=f"return an object with {', '.join(f.python for f in self.outputs)}",
+            )
+        return {f.python: self._value(f, found[f.python]) for f in self.outputs}
+
+    def _value(self, field: Field, value: Any) -> Value:
+        if isinstance(value, Task):
+            value = value.only_output(self.site)
+        if not isinstance(value, Value):
+            raise DefinitionError(
+                "TIP106",
+                f"the output {field.python!r} of {self.name} is {value!r}, which no task made",
+                where=str(self.site),
+                fix="return outputs of tasks",
+            )
+        if not fits(value.type, field.type):
+            raise DefinitionError(
+                "TIP105",
+                f"the output {field.python!r} of {self.name} is declared {type_name(field.type)}, but "
+                f"{value.describe()} is {type_name(value.type)}",
+                where=str(self.site),
+                fix="correct one of the two annotations",
+            )
+        return value
+
+    def body(self, defaults: Defaults) -> dict[str, Any]:
+        graph = self.inner
+        if not graph.tasks:
+            raise DefinitionError(
+                "TIP113", f"{self.name} has no tasks", where=str(self.site), fix="call components in its body"
+            )
+        template: dict[str, Any] = {"name": self.name}
+        if self.inputs:
+            template["inputs"] = {"parameters": input_parameters(self.inputs)}
+        template["dag"] = graph.dag(self.parameters, defaults)
+        if self._returned:
+            template["outputs"] = {
+                "parameters": [
+                    {"name": f.name, "valueFrom": _value_from(self._returned[f.python])} for f in self.outputs
+                ]
+            }
+        return template
+
+    def outside(self, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
+        return self.function(*args, **arguments)
+
+
+def _value_from(value: Value) -> dict[str, str]:
+    if isinstance(value, Expression):
+        return {"expression": value.expr()}
+    return {"parameter": value.tag()}
+
+
+@overload
+def dag(function: Callable[..., Any]) -> Dag: ...
+@overload
+def dag(*, name: str = "") -> Callable[[Callable[..., Any]], Dag]: ...
+def dag(function: Callable[..., Any] | None = None, *, name: str = "") -> Any:
+    """Make a DAG template from a function: its parameters are inputs, what it returns are outputs.
+
+    The body runs once, when the pipeline is built, with value objects as arguments. It may use parameters of the
+    pipeline around it; outputs of tasks outside must be passed in.
+    """
+    if function is None:
+        return lambda f: Dag(f, name)
+    if not callable(function):
+        raise DefinitionError(
+            "TIP110", "@dag needs a function", where=str(caller()), fix="write @dag above a def"
+        )
+    return Dag(function)

@@ -1,0 +1,158 @@
+"""A function of the pipeline's own file as a script that needs nothing but Python.
+
+The whole function travels, with the helpers, classes, constants and imports it reaches. Values come from the
+environment and are decoded by the annotations; outputs go to files. Nothing is spliced into the source.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, get_args, get_origin
+
+from tiphys.dsl.closure import (
+    FunctionNode,
+    Module,
+    check_names,
+    function_node,
+    module_of,
+    reached,
+    used_names,
+)
+from tiphys.dsl.site import Site
+from tiphys.dsl.types import Field, Signature, is_record, unwrap
+from tiphys.errors import DefinitionError
+from tiphys.reference import Reference
+
+__all__ = ["script_source"]
+
+
+def script_source(function: Callable[..., Any], signature: Signature, site: Site) -> str:
+    """The source of a script that runs ``function``. Raises DefinitionError (TIP110, TIP111, TIP112)."""
+    module = module_of(function.__module__, function.__code__.co_filename, site)
+    node = function_node(module, function, site)
+    _refuse_closure(function, site)
+    check_names(module, node, site)
+    imports = _Imports()
+    inputs = [f"    {f.python!r}: {_decode(f.type, _environ(f), imports, site)}," for f in signature.inputs]
+    needed = [*used_names(node), *imports.classes]
+    statements = [s for s in reached(module, needed) if not _future(s)]
+    parts = [
+        "from __future__ import annotations",
+        "\n".join(sorted({"import json", "import os", *imports.lines})),
+        *_grouped(module, statements),
+        _function(module, node),
+        "\n".join(_footer(function.__name__, inputs, signature)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _refuse_closure(function: Callable[..., Any], site: Site) -> None:
+    free = function.__code__.co_freevars
+    if free:
+        raise DefinitionError(
+            "TIP111",
+            f"{function.__name__} uses {free[0]!r} of the function around it",
+            where=str(site),
+            cause="a value captured from an enclosing function does not exist in the pod",
+            fix=f"pass {free[0]} as an argument, or make it a constant of the file",
+        )
+
+
+def _future(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+
+
+def _grouped(module: Module, statements: list[ast.stmt]) -> Iterator[str]:
+    """Sources of statements; simple ones stay together, definitions stand apart."""
+    simple: list[str] = []
+    for statement in statements:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            if simple:
+                yield "\n".join(simple)
+                simple = []
+            yield module.segment(statement)
+        else:
+            simple.append(module.segment(statement))
+    if simple:
+        yield "\n".join(simple)
+
+
+def _function(module: Module, node: FunctionNode) -> str:
+    """The function without its decorators, at the left margin."""
+    lines = [line.rstrip() for line in module.lines[node.lineno - 1 : node.end_lineno]]
+    indent = len(lines[0]) - len(lines[0].lstrip())
+    return "\n".join(line[indent:] if line[:indent].isspace() or not indent else line for line in lines)
+
+
+def _environ(field: Field) -> str:
+    return f"os.environ[{'TIPHYS_INPUT_' + field.name.upper().replace('-', '_')!r}]"
+
+
+class _Imports:
+    """What the decoding needs besides the function."""
+
+    def __init__(self) -> None:
+        self.lines: set[str] = set()
+        self.classes: set[str] = set()
+
+
+def _decode(kind: Any, text: str, imports: _Imports, site: Site) -> str:
+    """An expression that decodes ``text`` (itself an expression for a string)."""
+    kind = unwrap(kind)
+    origin = get_origin(kind) or kind
+    if origin is Literal:
+        kinds = {type(choice) for choice in get_args(kind)}
+        return _decode(kinds.pop() if len(kinds) == 1 else str, text, imports, site)
+    if kind in (int, float):
+        return f"{kind.__name__}({text})"
+    if kind is str or kind is Any:
+        return text
+    if kind is Reference:
+        imports.lines.add("from tiphys.reference import Reference")
+        return f"Reference.parse({text})"
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        imports.classes.add(kind.__name__)
+        inner = _decode(type(next(iter(kind)).value), text, imports, site)
+        return f"{kind.__name__}({inner})"
+    return _convert(kind, f"json.loads({text})", imports, site)
+
+
+def _convert(kind: Any, value: str, imports: _Imports, site: Site) -> str:
+    """An expression that turns decoded JSON into ``kind``; items of a list may be text that is JSON."""
+    kind = unwrap(kind)
+    origin = get_origin(kind) or kind
+    if is_record(kind):
+        imports.classes.add(kind.__name__)
+        return f"{kind.__name__}(**{value})"
+    if origin in (list, tuple) and get_args(kind):
+        inner = unwrap(get_args(kind)[0])
+        if inner in (int, float):
+            return f"[{inner.__name__}(item) for item in {value}]"
+        if is_record(inner):
+            imports.classes.add(inner.__name__)
+            item = "json.loads(item) if isinstance(item, str) else item"
+            return f"[{inner.__name__}(**({item})) for item in {value}]"
+    return value
+
+
+def _footer(name: str, inputs: list[str], signature: Signature) -> Iterator[str]:
+    if inputs:
+        yield "inputs = {"
+        yield from inputs
+        yield "}"
+        yield f"result = {name}(**inputs)"
+    else:
+        yield f"result = {name}()"
+    if not signature.outputs:
+        return
+    single = len(signature.outputs) == 1 and signature.outputs[0].python == "result"
+    pairs = [f"{f.name!r}: result" if single else f"{f.name!r}: result.{f.python}" for f in signature.outputs]
+    yield 'folder = os.environ["TIPHYS_OUTPUTS"]'
+    yield "os.makedirs(folder, exist_ok=True)"
+    yield "for name, value in {" + ", ".join(pairs) + "}.items():"
+    yield "    if not isinstance(value, str):"
+    yield "        value = json.dumps(value, default=lambda x: getattr(x, '_value_', None) or vars(x), sort_keys=True)"
+    yield '    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:'
+    yield "        file.write(value)"

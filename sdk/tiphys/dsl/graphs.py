@@ -1,0 +1,260 @@
+"""A graph of tasks: names, edges from data flow, cycles, and Argo's ``depends``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from tiphys.dsl.pod import Defaults
+from tiphys.dsl.site import Site
+from tiphys.dsl.task import RESULTS, Task
+from tiphys.dsl.values import Input, Item, Output, Parameter, Value
+from tiphys.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from tiphys.dsl.template import Template
+
+__all__ = ["Graph"]
+
+_SUCCESS, _ORDER, _OPTIONAL = "success", "order", "optional"
+
+
+class Graph:
+    """Tasks that belong to one DAG template."""
+
+    def __init__(self, name: str, site: Site) -> None:
+        self.name = name
+        self.site = site
+        self.tasks: list[Task] = []
+        self._names: dict[Task, str] = {}
+        self._taken: dict[str, Task] = {}
+
+    def add(self, task: Task) -> None:
+        """Take a new task. Raises DefinitionError (TIP102) for a name that is taken."""
+        self.tasks.append(task)
+        if task.explicit_name:
+            self._claim(task, task.explicit_name, task.site)
+        self._names.clear()
+
+    def rename(self, task: Task, name: str, site: Site) -> None:
+        """Give ``task`` a name of its own."""
+        if task.explicit_name:
+            self._taken.pop(task.explicit_name, None)
+        self._claim(task, name, site)
+        task.explicit_name = name
+        self._names.clear()
+
+    def _claim(self, task: Task, name: str, site: Site) -> None:
+        other = self._taken.get(name)
+        if other is not None and other is not task:
+            raise DefinitionError(
+                "TIP102",
+                f"two tasks of {self.name} are named {name!r}",
+                where=str(site),
+                cause=f"the other one is at {other.site}",
+                fix="give one of them another name with .named(…)",
+            )
+        self._taken[name] = task
+
+    def name_of(self, task: Task) -> str:
+        """The final name of ``task``: its own, or its template's with a number when that is taken."""
+        if not self._names:
+            used = set(self._taken)
+            counts: dict[str, int] = {}
+            for each in self.tasks:
+                name = each.explicit_name
+                if not name:
+                    base = each.template.name
+                    number = counts.get(base, 1)
+                    name = base if number == 1 else f"{base}-{number}"
+                    while name in used:
+                        number += 1
+                        name = f"{base}-{number}"
+                    counts[base] = number + 1
+                    used.add(name)
+                self._names[each] = name
+        return self._names[task]
+
+    def templates(self) -> Iterable[Template]:
+        """The templates in use, in order of first use."""
+        for task in self.tasks:
+            yield task.template
+            if task.exit is not None:
+                yield task.exit.template
+
+    def dag(self, parameters: Iterable[Parameter], defaults: Defaults) -> dict[str, Any]:
+        """Argo's ``dag``. ``parameters`` are those of the pipeline, to tell them from another pipeline's."""
+        known = {id(p) for p in parameters}
+        edges = {task: self._edges(task, known) for task in self.tasks}
+        order = self._sorted(edges)
+        depends = self._depends(edges, order)
+        return {"tasks": [self._task(task, depends[task], defaults) for task in self.tasks]}
+
+    def _edges(self, task: Task, known: set[int]) -> dict[Task, Any]:
+        """What ``task`` waits for, and why."""
+        edges: dict[Task, Any] = {}
+        for leaf, optional in task.uses():
+            self._check_owner(task, leaf, known)
+            if isinstance(leaf, Output):
+                other = leaf.task
+                assert isinstance(other, Task)
+                if edges.get(other) != _SUCCESS:
+                    loop = other.looped()
+                    lenient = optional or (loop is not None and isinstance(loop.source, Value))
+                    edges[other] = _OPTIONAL if lenient else _SUCCESS
+        for after in task.orders:
+            if after.task.graph is not self:
+                raise DefinitionError(
+                    "TIP108",
+                    f"{task.task_name} is ordered after {after.task.task_name}, which is in another graph",
+                    where=str(after.site),
+                    fix="order tasks of one graph, or pass a value between the graphs",
+                )
+            if after.results:
+                edges[after.task] = tuple(RESULTS[r] for r in after.results)
+            else:
+                edges.setdefault(after.task, _ORDER)
+        return edges
+
+    def _check_owner(self, task: Task, leaf: Value, known: set[int]) -> None:
+        problem = ""
+        if isinstance(leaf, Output) and isinstance(leaf.task, Task) and leaf.task.graph is not self:
+            problem = f"the graph {leaf.task.graph.name!r}"
+        elif isinstance(leaf, Output) and not isinstance(leaf.task, Task):
+            problem = "a Hera DAG"
+        elif isinstance(leaf, Input) and leaf.owner is not self:
+            problem = "another template"
+        elif isinstance(leaf, Parameter) and id(leaf) not in known:
+            problem = "another pipeline"
+        if problem:
+            raise DefinitionError(
+                "TIP108",
+                f"{task.task_name} uses {leaf.describe()}, which belongs to {problem}",
+                where=str(task.site),
+                cause="a template sees only its own inputs, its own tasks and the pipeline's parameters",
+                fix="pass the value as an argument, or return it from the @dag function",
+            )
+
+    def _sorted(self, edges: dict[Task, dict[Task, Any]]) -> list[Task]:
+        """Topological order. Raises DefinitionError (TIP107) that names the cycle."""
+        state: dict[Task, int] = {}
+        order: list[Task] = []
+        for root in self.tasks:
+            if root in state:
+                continue
+            stack = [(root, iter(edges[root]))]
+            state[root] = 1
+            while stack:
+                task, rest = stack[-1]
+                following = next(rest, None)
+                if following is None:
+                    state[task] = 2
+                    order.append(task)
+                    stack.pop()
+                elif following not in state:
+                    state[following] = 1
+                    stack.append((following, iter(edges[following])))
+                elif state[following] == 1:
+                    path = [t for t, _ in stack]
+                    cycle = [*path[path.index(following) :], following]
+                    raise DefinitionError(
+                        "TIP107",
+                        "tasks wait for each other: " + " -> ".join(t.task_name for t in cycle),
+                        where=str(task.site),
+                        cause="each waits for the next: "
+                        + ", ".join(f"{t.task_name} at {t.site}" for t in cycle[:-1]),
+                        fix="remove one .after(…) or one argument on that path",
+                    )
+        return order
+
+    def _depends(self, edges: dict[Task, dict[Task, Any]], order: list[Task]) -> dict[Task, str]:
+        """``depends`` for each task, without what another dependency implies."""
+        bit = {task: 1 << index for index, task in enumerate(order)}
+        implied: dict[Task, int] = {}
+        result: dict[Task, str] = {}
+        for task in order:
+            through = 0
+            mine = 0
+            for other, kind in edges[task].items():
+                if self._sure(other, kind):
+                    through |= implied[other]
+                    mine |= bit[other]
+            implied[task] = mine | through
+            parts = [
+                self._clause(other, kind)
+                for other, kind in edges[task].items()
+                if isinstance(kind, tuple) or not (through & bit[other])
+            ]
+            result[task] = " && ".join(parts)
+        return result
+
+    def _sure(self, other: Task, kind: Any) -> bool:
+        """Whether the edge means that ``other`` has succeeded."""
+        if kind == _SUCCESS or kind == ("Succeeded",):
+            return True
+        return kind == _ORDER and not self._may_skip(other)
+
+    @staticmethod
+    def _may_skip(task: Task) -> bool:
+        return task.condition is not None or task.looped() is not None
+
+    def _clause(self, other: Task, kind: Any) -> str:
+        name = other.task_name
+        if isinstance(kind, tuple):
+            text = " || ".join(f"{name}.{result}" for result in kind)
+            return f"({text})" if len(kind) > 1 else text
+        if kind == _OPTIONAL:
+            return f"({name}.Succeeded || {name}.Skipped || {name}.Omitted)"
+        return f"{name}.Succeeded" if kind == _SUCCESS and self._may_skip(other) else name
+
+    def _task(self, task: Task, depends: str, defaults: Defaults) -> dict[str, Any]:
+        body: dict[str, Any] = {"name": task.task_name, "template": task.template.name}
+        arguments = {**task.arguments, **task.template.extra_arguments(task.arguments, defaults)}
+        if arguments:
+            body["arguments"] = {
+                "parameters": [{"name": name, "value": _text(value)} for name, value in arguments.items()]
+            }
+        if depends:
+            body["depends"] = depends
+        if task.condition is not None:
+            body["when"] = task.condition.tag()
+        item = task.looped()
+        if item is not None:
+            body.update(self._loop(task, item))
+        if task.exit is not None:
+            hook: dict[str, Any] = {"template": task.exit.template.name}
+            if task.exit.arguments:
+                hook["arguments"] = {
+                    "parameters": [
+                        {"name": name, "value": _text(value)} for name, value in task.exit.arguments.items()
+                    ]
+                }
+            body["hooks"] = {"exit": hook}
+        return body
+
+    @staticmethod
+    def _loop(task: Task, item: Item) -> dict[str, Any]:
+        root = getattr(item, "item", item)
+        for value in task.values():
+            for leaf in value.leaves():
+                if isinstance(leaf, Item) and getattr(leaf, "item", leaf) is not root:
+                    raise DefinitionError(
+                        "TIP118",
+                        f"{task.task_name} uses the items of two loops",
+                        where=str(task.site),
+                        cause="Argo runs a task over one list",
+                        fix="loop over one list of objects, or put one loop inside a @dag",
+                    )
+        if isinstance(item.source, Value):
+            return {"withParam": item.source.tag()}
+        assert isinstance(item.source, list)
+        return {"withItems": item.source}
+
+
+def _text(value: Value | str) -> str:
+    """An argument as Argo reads it. What a loop makes is a list, also when nothing ran."""
+    if isinstance(value, Output):
+        loop = value.task.looped() if isinstance(value.task, Task) else None
+        if loop is not None and isinstance(loop.source, Value):
+            return "{{=" + f"{value.expr()} ?? '[]'" + "}}"
+    return value.tag() if isinstance(value, Value) else value

@@ -1,0 +1,168 @@
+"""Tiphys templates inside a plain Hera ``DAG`` or ``Steps``: the call makes a Hera Task or Step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hera.workflows import DAG, Parameter, Step, Steps, Workflow
+from hera.workflows import Task as HeraTask
+from hera.workflows.steps import Parallel
+
+from tiphys.dsl.pod import Defaults
+from tiphys.dsl.site import Site
+from tiphys.dsl.template import Argument, Template, bind
+from tiphys.dsl.types import MISSING, Field
+from tiphys.dsl.values import Output, Raw, Value
+from tiphys.errors import DefinitionError
+
+__all__ = ["TiphysStep", "TiphysTask", "hera_task"]
+
+_OPTIONS = (
+    "name",
+    "when",
+    "depends",
+    "dependencies",
+    "with_items",
+    "with_param",
+    "with_sequence",
+    "continue_on",
+)
+_TAG = re.compile(r"\{\{")
+
+
+@dataclass(frozen=True)
+class _Node:
+    """What an output needs to know of a Hera task or step."""
+
+    scope: str
+    task_name: str
+
+
+class _Outputs:
+    def __init__(self, template: Template, node: _Node) -> None:
+        self._template, self._node = template, node
+
+    def __getattr__(self, name: str) -> Output:
+        for field in self._template.outputs:
+            if name in (field.python, field.name):
+                return Output(self._node, field.name, field.type)
+        raise AttributeError(name)
+
+
+@dataclass(kw_only=True)
+class TiphysTask(HeraTask):  # type: ignore[misc]
+    """A Hera Task made by calling a Tiphys template; ``task.outputs.x`` is a value object."""
+
+    outputs: Any = None
+
+
+@dataclass(kw_only=True)
+class TiphysStep(Step):  # type: ignore[misc]
+    """A Hera Step made by calling a Tiphys template; ``step.outputs.x`` is a value object."""
+
+    outputs: Any = None
+
+
+def hera_task(
+    template: Template, args: tuple[Any, ...], given: Mapping[str, Any], pieces: list[Any], site: Site
+) -> Any:
+    """A Hera Task or Step for ``template`` in the innermost Hera context."""
+    context, workflow = pieces[-1], pieces[0]
+    if isinstance(context, DAG):
+        kind, scope = TiphysTask, "tasks"
+    elif isinstance(context, (Steps, Parallel)):
+        kind, scope = TiphysStep, "steps"
+    else:
+        raise DefinitionError(
+            "TIP113",
+            f"{template.name} is called directly under {type(context).__name__}",
+            where=str(site),
+            cause="a Hera Workflow holds templates; tasks stand in a DAG or Steps",
+            fix='write it inside `with DAG(name="main"):`, or use tiphys.Pipeline instead of Workflow',
+        )
+    inputs = {field.python for field in template.inputs}
+    options = {k: v for k, v in given.items() if k in _OPTIONS and k not in inputs}
+    literals = {k: _hera_value(v, site) for k, v in given.items() if k not in options}
+    arguments = bind(template, args, literals, site)
+    arguments.update(template.extra_arguments(arguments, Defaults()))
+    _register(template, workflow, site)
+    name = options.pop("name", template.name)
+    task = kind(
+        name=name,
+        template=template.name,
+        arguments=[
+            Parameter(name=k, value=v.tag() if isinstance(v, Value) else str(v)) for k, v in arguments.items()
+        ],
+        outputs=_Outputs(template, _Node(scope, name)),
+        **options,
+    )
+    if scope == "tasks" and "depends" not in options and "dependencies" not in options:
+        _depend(task, arguments, context)
+    return task
+
+
+def _hera_value(value: Any, site: Site) -> Any:
+    """Hera's own values are strings with tags, or Parameters; both are left to Argo."""
+    if isinstance(value, str) and _TAG.search(value):
+        return Raw(value)
+    if isinstance(value, Parameter):
+        if value.value is None:
+            raise DefinitionError(
+                "TIP105",
+                f"the Hera parameter {value.name!r} has no value",
+                where=str(site),
+                fix="pass a value",
+            )
+        return Raw(str(value.value))
+    return value
+
+
+def _register(template: Template, workflow: Any, site: Site) -> None:
+    """Add the template to the Hera workflow once; another one of that name is refused, not merged (TIP117)."""
+    if not isinstance(workflow, Workflow):
+        raise DefinitionError(
+            "TIP113",
+            f"{template.name} is called outside a workflow",
+            where=str(site),
+            fix="use `with Workflow(…):`",
+        )
+    for other in workflow.templates:
+        if getattr(other, "name", None) == template.name:
+            if other is template or same(template, other, Defaults(home=template.site.file)):
+                return
+            raise DefinitionError(
+                "TIP117",
+                f"two templates are named {template.name!r}",
+                where=str(site),
+                cause="Hera would silently use the first one for both",
+                fix="give one of them another name",
+            )
+    workflow.templates.append(template)
+
+
+def same(template: Template, other: Any, defaults: Defaults) -> bool:
+    """Whether two templates of one name compile to the same."""
+    return isinstance(other, Template) and other.body(defaults) == template.body(defaults)
+
+
+def _depend(task: Any, arguments: Mapping[str, Argument], dag: Any) -> None:
+    """Order after the tasks whose outputs are used."""
+    by_name = {t.name: t for t in dag.tasks}
+    for value in arguments.values():
+        names = (
+            [leaf.task.task_name for leaf in value.leaves() if isinstance(leaf, Output)]
+            if isinstance(value, Value)
+            else re.findall(r"\{\{tasks\.([\w-]+)\.", str(value))
+        )
+        for name in names:
+            other = by_name.get(name)
+            if other is not None and other is not task and name not in task._get_dependency_tasks():
+                other.next(task)
+
+
+def output_field(name: str, kind: Any = str, default: Any = MISSING) -> Field:
+    """An output declared by hand."""
+    return Field(name.replace("-", "_"), name, kind, default)

@@ -1,0 +1,139 @@
+"""Parameters of a workflow: typed, bounded, and checked before anything starts.
+
+Argo knows only text and, for a choice, ``enum``. The types and bounds travel as small JSON schemas in the annotation
+``tiphys.dev/parameters``; ``tiphys.parameters.check`` reads it before anything starts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tiphys.dsl.names import check_parameter
+from tiphys.dsl.site import Site
+from tiphys.dsl.types import MISSING
+from tiphys.dsl.values import Parameter, text_of
+from tiphys.errors import DefinitionError
+
+__all__ = ["Declared", "declare", "schema_text"]
+
+_KINDS: Mapping[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A parameter with what is known about its values."""
+
+    value: Parameter
+    default: Any
+    minimum: float | None
+    maximum: float | None
+    pattern: str
+    description: str
+
+    @property
+    def name(self) -> str:
+        return self.value.name
+
+    def argument(self) -> dict[str, Any]:
+        """The entry of ``spec.arguments.parameters``."""
+        entry: dict[str, Any] = {"name": self.name}
+        if self.default is not MISSING:
+            entry["value"] = text_of(self.default)
+        choices = [False, True] if self.value.type is bool else self.value.choices
+        if choices:
+            entry["enum"] = [text_of(choice) for choice in choices]
+        if self.description:
+            entry["description"] = self.description
+        return entry
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of its values."""
+        schema: dict[str, Any] = {"type": _KINDS[self.value.type]}
+        if self.value.choices:
+            schema["enum"] = list(self.value.choices)
+        for key, bound in (("minimum", self.minimum), ("maximum", self.maximum)):
+            if bound is not None:
+                schema[key] = bound
+        if self.pattern:
+            schema["pattern"] = self.pattern
+        return schema
+
+
+def declare(
+    name: str,
+    default: Any,
+    kind: Any,
+    choices: Sequence[Any],
+    minimum: float | None,
+    maximum: float | None,
+    pattern: str,
+    description: str,
+    site: Site,
+) -> Declared:
+    """Check a declaration. Raises DefinitionError: TIP101 name, TIP105 type, TIP109 default out of range."""
+    check_parameter(name, "a parameter", site)
+    if kind is None:
+        sample = default if default is not MISSING else (choices[0] if choices else "")
+        kind = type(sample)
+    if kind not in _KINDS:
+        raise DefinitionError(
+            "TIP105",
+            f"the parameter {name!r} is of type {getattr(kind, '__name__', kind)}",
+            where=str(site),
+            cause="a workflow parameter is given on a command line",
+            fix="use str, int, float or bool",
+        )
+    if kind is not str and pattern:
+        raise DefinitionError(
+            "TIP105", f"{name!r}: a pattern is for text", where=str(site), fix="leave it out"
+        )
+    if pattern:
+        re.compile(pattern)
+    if kind not in (int, float) and (minimum is not None or maximum is not None):
+        raise DefinitionError(
+            "TIP105",
+            f"{name!r}: bounds are for numbers",
+            where=str(site),
+            fix="leave minimum and maximum out",
+        )
+    declared = Declared(
+        Parameter(name, kind, tuple(choices)), default, minimum, maximum, pattern, description
+    )
+    for value in [*choices, *([] if default is MISSING else [default])]:
+        problem = _problem(declared, value)
+        if problem:
+            raise DefinitionError(
+                "TIP109",
+                f"the parameter {name!r} has the value {value!r}: {problem}",
+                where=str(site),
+                fix="correct the default, or the bounds",
+            )
+    return declared
+
+
+def _problem(declared: Declared, value: Any) -> str:
+    kind = declared.value.type
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = (
+        number if kind is float else isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    )
+    if not fits:
+        return f"it is not of type {kind.__name__}"
+    if declared.value.choices and value not in declared.value.choices:
+        return f"choices are {', '.join(map(repr, declared.value.choices))}"
+    if declared.minimum is not None and value < declared.minimum:
+        return f"it must be at least {declared.minimum}"
+    if declared.maximum is not None and value > declared.maximum:
+        return f"it must be at most {declared.maximum}"
+    if declared.pattern and not re.search(declared.pattern, value):
+        return f"it must match {declared.pattern!r}"
+    return ""
+
+
+def schema_text(declared: Sequence[Declared]) -> str:
+    """The schemas of all parameters, as the annotation holds them (``tiphys.parameters`` checks them)."""
+    return json.dumps({d.name: d.schema() for d in declared}, separators=(",", ":"), ensure_ascii=False)

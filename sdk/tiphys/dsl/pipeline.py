@@ -1,0 +1,270 @@
+"""A pipeline: a Hera Workflow whose main graph is written by calling components inside its ``with`` block."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hera.workflows import Workflow
+from hera.workflows.models import Workflow as WorkflowModel
+
+from tiphys.dsl.context import Scope
+from tiphys.dsl.dags import Dag
+from tiphys.dsl.graphs import Graph
+from tiphys.dsl.locks import Lock, Semaphore, synchronization
+from tiphys.dsl.names import check_name
+from tiphys.dsl.parameters import Declared, declare, schema_text
+from tiphys.dsl.pod import POD_SECURITY, STEP_IMAGE, Defaults, Scheduling, Volume
+from tiphys.dsl.site import Site, caller
+from tiphys.dsl.template import Template
+from tiphys.dsl.types import MISSING
+from tiphys.dsl.values import Parameter
+from tiphys.errors import DefinitionError, did_you_mean
+from tiphys.parameters import ANNOTATION, check
+
+__all__ = ["Pipeline"]
+
+_MAIN = "main"
+_GENERATED = 6  # Argo appends a dash and five characters
+
+
+class Pipeline(Workflow):  # type: ignore[misc]
+    """A workflow written in Python.
+
+    Calls of components, :class:`TFJob`, :class:`Serving` templates and ``@dag`` functions inside ``with
+    Pipeline("name"):`` make tasks; passing outputs makes their order. Compile it with ``tiphys.to_yaml``, check it
+    with ``tiphys.lint``, run it here with ``tiphys.run``.
+
+    ``image`` runs components that name none; ``volumes`` are mounted in every step; ``title``, ``description`` and
+    ``links`` are shown by the Argo UI; ``locks`` hold for the whole workflow; ``scheduling`` orders it among
+    others. Being a Hera Workflow, it also takes Hera's own templates, and Hera's fields as attributes
+    (``pipeline.ttl_strategy = …``).
+
+    Raises DefinitionError, with the Python line, for anything that Argo would refuse or misread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        title: str = "",
+        description: str = "",
+        links: Mapping[str, str] | None = None,
+        image: str = STEP_IMAGE,
+        volumes: Sequence[Volume] | None = None,
+        scheduling: Scheduling | None = None,
+        locks: Sequence[Lock] = (),
+        service_account: str = "",
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        entrypoint: str = _MAIN,
+    ) -> None:
+        site = caller()
+        check_name(name, "a pipeline", site, limit=63 - _GENERATED)
+        super().__init__(generate_name=f"{name}-", api_version="argoproj.io/v1alpha1", kind="Workflow")
+        self.site = site
+        self.pipeline_name = name
+        self.graph = Graph(entrypoint, site)
+        self.exit_graph: Graph | None = None
+        self.entrypoint = entrypoint
+        self.locks = tuple(locks)
+        mounted = (Volume("tiphys"),) if volumes is None else tuple(volumes)
+        self.defaults = Defaults(image, mounted, scheduling or Scheduling(), site.file)
+        self.declared: list[Declared] = []
+        if service_account:
+            self.service_account_name = check_name(service_account, "a service account", site)
+        if labels:
+            self.labels = dict(labels)
+        self.annotations = {
+            **({"workflows.argoproj.io/title": _one_line(title)} if title else {}),
+            **({"workflows.argoproj.io/description": description} if description else {}),
+            **{f"tiphys.dev/link-{check_name(k, 'a link', site)}": v for k, v in (links or {}).items()},
+            **(annotations or {}),
+        } or None
+
+    def param(
+        self,
+        name: str,
+        default: Any = MISSING,
+        *,
+        type: Any = None,
+        choices: Sequence[Any] = (),
+        minimum: float | None = None,
+        maximum: float | None = None,
+        pattern: str = "",
+        description: str = "",
+    ) -> Parameter:
+        """Declare a parameter of the workflow, given at run time (``-p name=value``).
+
+        The type is that of ``default`` unless said. Without a default a value is required. Raises
+        DefinitionError: TIP101 illegal name, TIP102 declared twice, TIP109 default out of range.
+        """
+        site = caller()
+        for other in self.declared:
+            if other.name == name:
+                raise DefinitionError(
+                    "TIP102",
+                    f"the parameter {name!r} is declared twice",
+                    where=str(site),
+                    fix="keep the object that the first declaration returned",
+                )
+        declared = declare(name, default, type, choices, minimum, maximum, pattern, description, site)
+        self.declared.append(declared)
+        return declared.value
+
+    def set_parameter(self, name: str, text: str) -> None:
+        """Replace the default of a parameter by the text from a command line. Raises RefusedError."""
+        for index, declared in enumerate(self.declared):
+            if declared.name == name:
+                annotations = {ANNOTATION: schema_text([declared])}
+                arguments = {"parameters": [declared.argument()]}
+                check(
+                    {"metadata": {"annotations": annotations}, "spec": {"arguments": arguments}}, {name: text}
+                )
+                self.declared[index] = dataclasses.replace(declared, default=text)
+                return
+        names = [d.name for d in self.declared]
+        raise DefinitionError(
+            "TIP121",
+            f"no parameter {name!r}.{did_you_mean(name, names)}",
+            fix=f"parameters: {', '.join(names)}",
+        )
+
+    def exit_handler(self, name: str = "cleanup") -> Scope:
+        """``with pipeline.exit_handler():`` tasks that run when the main graph has ended in any way.
+
+        ``tiphys.workflow_status`` says how. It runs after ``argo stop`` too, but not after ``argo terminate``.
+        """
+        site = caller()
+        check_name(name, "an exit handler", site)
+        if self.exit_graph is not None:
+            raise DefinitionError(
+                "TIP102",
+                "the pipeline has two exit handlers",
+                where=str(site),
+                cause=f"the first is at {self.exit_graph.site}",
+                fix="put all tasks in one `with pipeline.exit_handler():` block",
+            )
+        self.exit_graph = Graph(name, site)
+        return Scope(self.exit_graph)
+
+    def _used(self) -> Iterator[Template]:
+        """Templates of all graphs, in order of first use, nested graphs included."""
+        graphs = [self.graph, *([self.exit_graph] if self.exit_graph else [])]
+        seen: set[int] = set()
+
+        def walk(graph: Graph) -> Iterator[Template]:
+            for template in graph.templates():
+                if id(template) in seen:
+                    continue
+                seen.add(id(template))
+                if isinstance(template, Dag):
+                    template.parameters = self.parameters
+                yield template
+                if isinstance(template, Dag):
+                    yield from walk(template.inner)
+
+        for graph in graphs:
+            yield from walk(graph)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The declared parameters."""
+        return [declared.value for declared in self.declared]
+
+    def semaphores(self) -> list[Semaphore]:
+        """Semaphores that the workflow needs."""
+        found = [lock for lock in self.locks if isinstance(lock, Semaphore)]
+        for template in self._used():
+            found += template.semaphores()
+        return found
+
+    def _compiled_templates(self) -> list[dict[str, Any]]:
+        graphs = [self.graph, *([self.exit_graph] if self.exit_graph else [])]
+        if not self.graph.tasks and not self.templates:
+            raise DefinitionError(
+                "TIP113",
+                f"the pipeline {self.pipeline_name!r} has no tasks",
+                where=str(self.site),
+                fix="call a component inside its `with` block",
+            )
+        bodies: list[dict[str, Any]] = []
+        taken: dict[str, tuple[dict[str, Any], Site]] = {}
+
+        def add(name: str, body: dict[str, Any], site: Site) -> None:
+            other = taken.get(name)
+            if other is None:
+                taken[name] = (body, site)
+                bodies.append(body)
+            elif other[0] != body:
+                raise DefinitionError(
+                    "TIP117",
+                    f"two templates are named {name!r}",
+                    where=str(site),
+                    cause=f"the other one is at {other[1]}, and they differ",
+                    fix="give one of them another name (name=…)",
+                )
+
+        for graph in graphs:
+            if graph.tasks:
+                body = {"name": graph.name, "dag": graph.dag(self.parameters, self.defaults)}
+                add(graph.name, body, graph.site)
+        for template in self._used():
+            add(template.name, template.body(self.defaults), template.site)
+        for hera in self.templates:
+            model = hera if not hasattr(hera, "_build_template") else hera._build_template()
+            add(str(model.name), model.model_dump(exclude_none=True, by_alias=True, mode="json"), self.site)
+        return bodies
+
+    def to_dict(self) -> dict[str, Any]:
+        """The Argo Workflow as a mapping (without a detour through models for what Tiphys makes itself)."""
+        templates = self._compiled_templates()
+        annotations = dict(self.annotations or {})
+        if self.declared:
+            annotations[ANNOTATION] = schema_text(self.declared)
+        base = self._hera_fields()
+        metadata = base.setdefault("metadata", {})
+        if annotations:
+            metadata["annotations"] = annotations
+        spec: dict[str, Any] = {"entrypoint": self.entrypoint}
+        if self.exit_graph is not None and self.exit_graph.tasks:
+            spec["onExit"] = self.exit_graph.name
+        if self.declared:
+            spec["arguments"] = {"parameters": [d.argument() for d in self.declared]}
+        spec.update(self.defaults.scheduling.workflow())
+        spec["securityContext"] = POD_SECURITY
+        locks = synchronization(list(self.locks), [])
+        if locks:
+            spec["synchronization"] = locks
+        if self.defaults.volumes:
+            spec["volumes"] = [v.volume() for v in self.defaults.volumes]
+        for key, value in base.pop("spec", {}).items():
+            spec[key] = [*spec[key], *value] if key == "volumes" and key in spec else value
+        spec["templates"] = templates
+        return {"apiVersion": base["apiVersion"], "kind": base["kind"], "metadata": metadata, "spec": spec}
+
+    def _hera_fields(self) -> dict[str, Any]:
+        """What was set through Hera's own attributes."""
+        templates, self.templates = self.templates, []
+        entrypoint, self.entrypoint = self.entrypoint, None
+        try:
+            fields: dict[str, Any] = super().build().model_dump(exclude_none=True, by_alias=True, mode="json")
+        finally:
+            self.templates, self.entrypoint = templates, entrypoint
+        return fields
+
+    def build(self) -> WorkflowModel:
+        """The Hera model of the compiled workflow."""
+        return WorkflowModel.model_validate(self.to_dict())
+
+    def to_yaml(self, *_args: Any, **_kwargs: Any) -> str:
+        """Like ``tiphys.to_yaml(pipeline)``."""
+        from tiphys.compiler import to_yaml
+
+        return to_yaml(self)
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()

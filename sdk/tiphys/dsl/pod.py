@@ -1,0 +1,177 @@
+"""What every pod of a pipeline has: image, resources, volumes, and the security the `restricted` standard asks for."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiphys import __version__
+from tiphys.dsl.names import check_label, check_name
+from tiphys.dsl.site import Site, caller
+from tiphys.errors import DefinitionError
+
+__all__ = [
+    "CONTAINER_SECURITY",
+    "POD_SECURITY",
+    "STEP_IMAGE",
+    "Defaults",
+    "Resources",
+    "Scheduling",
+    "Volume",
+]
+
+STEP_IMAGE = f"tiphys/step:{__version__}"
+"""The project's own image for steps and training."""
+
+# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+POD_SECURITY: dict[str, Any] = {
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "runAsGroup": 1000,
+    "fsGroup": 1000,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER_SECURITY: dict[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+}
+_QUANTITY = re.compile(r"\d+(\.\d+)?(m|[KMGTPE]i?|k)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Requests and limits of a container, as Kubernetes quantities (``"500m"``, ``"1Gi"``)."""
+
+    cpu: str = "100m"
+    memory: str = "256Mi"
+    cpu_limit: str = "2"
+    memory_limit: str = "2Gi"
+    gpu: int = 0
+    gpu_resource: str = "nvidia.com/gpu"
+    site: Site = field(default_factory=caller, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("cpu", "memory", "cpu_limit", "memory_limit"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not _QUANTITY.match(value):
+                raise DefinitionError(
+                    "TIP109",
+                    f"{name}={value!r} is not a Kubernetes quantity",
+                    where=str(self.site),
+                    fix='write a string such as "500m", "2", "512Mi" or "1Gi"',
+                )
+        if isinstance(self.gpu, bool) or not isinstance(self.gpu, int) or self.gpu < 0:
+            raise DefinitionError(
+                "TIP109", f"gpu={self.gpu!r}", where=str(self.site), fix="give 0 or a whole number of GPUs"
+            )
+
+    def mapping(self) -> dict[str, Any]:
+        limits = {"cpu": self.cpu_limit, "memory": self.memory_limit}
+        if self.gpu:
+            limits[self.gpu_resource] = str(self.gpu)
+        return {"requests": {"cpu": self.cpu, "memory": self.memory}, "limits": limits}
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduling:
+    """Where and when pods are scheduled.
+
+    ``priority`` orders workflows that wait for the same lock or for the controller (higher first);
+    ``priority_class`` is the pods' PriorityClass; ``queue`` is a Kueue LocalQueue, put on what a job creates.
+    """
+
+    priority: int | None = None
+    priority_class: str = ""
+    queue: str = ""
+    node_selector: tuple[tuple[str, str], ...] = ()
+    site: Site = field(default_factory=caller, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.priority_class:
+            check_name(self.priority_class, "a priority class", self.site)
+        if self.queue:
+            check_label(self.queue, "a queue", self.site)
+
+    def workflow(self) -> dict[str, Any]:
+        """The fields of a workflow's spec."""
+        spec: dict[str, Any] = {}
+        if self.priority is not None:
+            spec["priority"] = self.priority
+        if self.priority_class:
+            spec["podPriorityClassName"] = self.priority_class
+        if self.node_selector:
+            spec["nodeSelector"] = dict(self.node_selector)
+        return spec
+
+    def labels(self) -> dict[str, str]:
+        """Labels of a job that a queueing controller admits (https://kueue.sigs.k8s.io)."""
+        return {"kueue.x-k8s.io/queue-name": self.queue} if self.queue else {}
+
+    def pod(self) -> dict[str, Any]:
+        """The fields of a pod's spec."""
+        spec: dict[str, Any] = {}
+        if self.priority_class:
+            spec["priorityClassName"] = self.priority_class
+        if self.node_selector:
+            spec["nodeSelector"] = dict(self.node_selector)
+        return spec
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A persistent volume claim and where it is mounted. Steps name files in it as ``pvc://CLAIM/PATH``."""
+
+    claim: str
+    path: str = ""
+    site: Site = field(default_factory=caller, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_name(self.claim, "a volume claim", self.site)
+        if self.path and not re.fullmatch(r"(/[\w.-]+)+", self.path):
+            raise DefinitionError(
+                "TIP101",
+                f"{self.path!r} is not a mount path",
+                where=str(self.site),
+                fix=f"write an absolute path, for example '/mnt/{self.claim}'",
+            )
+
+    @property
+    def mount_path(self) -> str:
+        return self.path or f"/mnt/{self.claim}"
+
+    def volume(self) -> dict[str, Any]:
+        return {"name": self.claim, "persistentVolumeClaim": {"claimName": self.claim}}
+
+    def mount(self, *, read_only: bool = False) -> dict[str, Any]:
+        mount: dict[str, Any] = {"name": self.claim, "mountPath": self.mount_path}
+        return {**mount, "readOnly": True} if read_only else mount
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a template takes from its pipeline when it does not say it itself."""
+
+    image: str = STEP_IMAGE
+    volumes: tuple[Volume, ...] = (Volume("tiphys"),)
+    scheduling: Scheduling = Scheduling()
+    home: str = ""
+    """The file that builds the pipeline: its functions are embedded, others are referenced."""
+
+    def volumes_env(self) -> dict[str, str]:
+        mounted = {v.claim: v.mount_path for v in self.volumes}
+        return {"name": "TIPHYS_VOLUMES", "value": json.dumps(mounted, sort_keys=True, separators=(",", ":"))}
+
+    def mount_of(self, claim: str, site: Site) -> Volume:
+        for volume in self.volumes:
+            if volume.claim == claim:
+                return volume
+        known = ", ".join(v.claim for v in self.volumes) or "none"
+        raise DefinitionError(
+            "TIP101",
+            f"the claim {claim!r} is not among the pipeline's volumes",
+            where=str(site),
+            cause=f"volumes: {known}",
+            fix=f"Pipeline(..., volumes=[Volume({claim!r})])",
+        )

@@ -1,0 +1,229 @@
+"""Serving models: replicated TF Serving behind a Service that can be pointed at another model without a gap.
+
+A model is deployed under its own name; a *slot* (``first``, ``second``) is a Service whose selector names the model
+that it serves now. To swap a model is to apply the Service with another selector, after the new model's replicas
+are ready, so no request fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tiphys.dsl.names import check_name
+from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources
+from tiphys.dsl.resource import Resource, splice
+from tiphys.dsl.site import Site, caller
+from tiphys.dsl.task import Task
+from tiphys.dsl.values import Condition, Expression, Input, Value, literal
+from tiphys.errors import DefinitionError
+from tiphys.reference import Reference
+
+__all__ = ["SERVING_IMAGE", "Serving"]
+
+SERVING_IMAGE = "tensorflow/serving:2.19.1"
+_RUN = "{{workflow.name}}"
+_WORKFLOW, _MODEL = "tiphys.dev/workflow", "tiphys.dev/model"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    name: str
+    replicas: int
+    image: str
+    claim: str
+    port: int
+    grpc_port: int
+    resources: Resources
+    site: Site
+    service_type: str
+
+
+class _Deploy(Resource):
+    """The Deployment of one model; ends when all replicas answer."""
+
+    def __init__(self, shape: _Shape, owned: bool) -> None:
+        n = shape.replicas
+        super().__init__(
+            "deploy",
+            {},
+            action="apply",
+            inputs={"name": str, "model": Reference},
+            success=[f"status.{field} == {n}" for field in ("readyReplicas", "updatedReplicas", "replicas")],
+            failure=[f"status.conditions.{i}.reason == ProgressDeadlineExceeded" for i in (0, 1)],
+            owned=owned,
+        )
+        self.site, self.shape = shape.site, shape
+
+    def object(self, defaults: Defaults) -> Mapping[str, Any]:
+        shape = self.shape
+        volume = defaults.mount_of(shape.claim, shape.site)
+        name, model = Input("name"), Input("model")
+        uri = f"({model.expr()} startsWith '{{' ? fromJSON({model.expr()}).uri : {model.expr()})"
+        path = Expression(
+            lambda: f"{literal(volume.mount_path)} + trimPrefix({uri}, {literal(f'pvc://{shape.claim}')})",
+            (model,),
+        )
+        labels = {_WORKFLOW: _RUN, _MODEL: splice(name)}
+        container = {
+            "name": "serving",
+            "image": shape.image,
+            "args": [
+                f"--model_name={shape.name}",
+                f"--model_base_path={splice(path)}",
+                f"--rest_api_port={shape.port}",
+                f"--port={shape.grpc_port}",
+            ],
+            "ports": [
+                {"name": "http", "containerPort": shape.port},
+                {"name": "grpc", "containerPort": shape.grpc_port},
+            ],
+            "readinessProbe": {
+                "httpGet": {"path": f"/v1/models/{shape.name}", "port": shape.port},
+                "periodSeconds": 2,
+                "failureThreshold": 3,
+            },
+            "resources": shape.resources.mapping(),
+            "securityContext": CONTAINER_SECURITY,
+            "volumeMounts": [volume.mount(read_only=True)],
+        }
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": f"{_RUN}-{splice(name)}", "labels": labels},
+            "spec": {
+                "replicas": shape.replicas,
+                "progressDeadlineSeconds": 600,
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {
+                        "securityContext": POD_SECURITY,
+                        **defaults.scheduling.pod(),
+                        "volumes": [volume.volume()],
+                        "containers": [container],
+                    },
+                },
+            },
+        }
+
+
+def _expose(shape: _Shape, owned: bool) -> Resource:
+    """The Service of one slot: points it at a model, and says its URL."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": f"{_RUN}-{splice(Input('slot'))}",
+            "labels": {_WORKFLOW: _RUN, "tiphys.dev/slot": splice(Input("slot"))},
+        },
+        "spec": {
+            "type": shape.service_type,
+            "selector": {_WORKFLOW: _RUN, _MODEL: splice(Input("name"))},
+            "ports": [{"name": "http", "protocol": "TCP", "port": shape.port, "targetPort": shape.port}],
+        },
+    }
+    return Resource(
+        "expose",
+        manifest,
+        action="apply",
+        inputs={"slot": str, "name": str},
+        outputs={"url": "http://{.spec.clusterIP}:{.spec.ports[0].port}"},
+        output_defaults={"url": ""},
+        owned=owned,
+    )
+
+
+class Serving:
+    """TF Serving of exported models: ``replicas`` servers for each model, a Service for each slot.
+
+    ``name`` is the model's name in URLs (``/v1/models/<name>``). With ``owned`` what was made disappears with the
+    Workflow object. Call :meth:`publish` for the usual case; :attr:`deploy`, :attr:`expose`, :attr:`retire` and
+    :attr:`stop` are the templates behind it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        replicas: int = 2,
+        image: str = SERVING_IMAGE,
+        claim: str = "tiphys",
+        port: int = 8501,
+        grpc_port: int = 8500,
+        resources: Resources | None = None,
+        service_type: str = "ClusterIP",
+        owned: bool = True,
+    ) -> None:
+        site = caller()
+        check_name(name, "a served model", site)
+        if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 1:
+            raise DefinitionError(
+                "TIP109",
+                f"Serving({name!r}, replicas={replicas!r})",
+                where=str(site),
+                cause="a model is served by at least one replica",
+                fix="give a whole number of at least 1",
+            )
+        if service_type not in ("ClusterIP", "NodePort", "LoadBalancer"):
+            raise DefinitionError(
+                "TIP105",
+                f"service_type={service_type!r}",
+                where=str(site),
+                fix='use "ClusterIP", "NodePort" or "LoadBalancer"',
+            )
+        shape = _Shape(
+            name,
+            replicas,
+            image,
+            claim,
+            port,
+            grpc_port,
+            resources or Resources(cpu="100m", memory="256Mi", cpu_limit="1", memory_limit="1Gi"),
+            site,
+            service_type,
+        )
+        self.name, self.replicas = name, replicas
+        self.deploy: Resource = _Deploy(shape, owned)
+        """``deploy(name=…, model=…)``: the replicas of a model."""
+        self.expose: Resource = _expose(shape, owned)
+        """``expose(slot=…, name=…)``: the Service of a slot, at the model ``name``; output ``url``."""
+        self.retire = Resource(
+            "retire",
+            action="delete",
+            inputs={"keep": str},
+            flags=[
+                "deployments.apps",
+                "--selector",
+                f"{_WORKFLOW}={_RUN},{_MODEL},{_MODEL} notin ({Input('keep').tag()})",
+            ],
+        )
+        """``retire(keep="a,b")``: remove this run's deployments except those of the named models."""
+        self.stop = Resource(
+            "stop-serving",
+            action="delete",
+            flags=["deployments.apps,services", "--selector", f"{_WORKFLOW}={_RUN}"],
+        )
+        """``stop()``: remove all deployments and services of this run."""
+
+    def publish(
+        self,
+        slot: str,
+        name: Value | str,
+        model: Value | str | Task,
+        *,
+        when: Condition | None = None,
+    ) -> Task:
+        """Deploy ``model`` under ``name`` and point the slot's Service at it; the task's output is ``url``.
+
+        With ``when`` both happen only if the condition holds; take ``task.url.optional()`` then.
+        """
+        check_name(slot, "a slot", caller())
+        deployed = self.deploy(name=name, model=model).named(f"deploy-{slot}")
+        if when is not None:
+            deployed.when(when)
+        exposed: Task = (
+            self.expose(slot=slot, name=name).named(f"expose-{slot}").after(deployed, on="succeeded")
+        )
+        return exposed

@@ -1,0 +1,43 @@
+"""Where in the user's Python file something was written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Site", "caller"]
+
+_OURS = str(Path(__file__).resolve().parent.parent) + os.sep
+_SKIP = (f"{os.sep}hera{os.sep}workflows{os.sep}", f"{os.sep}contextlib.py", "<frozen", "<string>")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A line of a Python file; ``str`` gives ``file:line``, relative to the working folder when below it."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        if not self.file:
+            return ""
+        name = self.file
+        if os.path.isabs(name):
+            relative = os.path.relpath(name)
+            name = name if relative.startswith("..") else relative
+        return f"{name}:{self.line}"
+
+
+def caller() -> Site:
+    """The innermost frame that is neither Tiphys' nor Hera's."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_OURS) and not any(part in file for part in _SKIP):
+            return Site(file, frame.f_lineno)
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return Site("", 0)

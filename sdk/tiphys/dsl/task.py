@@ -1,0 +1,212 @@
+"""A task: one use of a template inside a graph, with its arguments, order, condition and loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tiphys.dsl.names import check_name
+from tiphys.dsl.site import Site, caller
+from tiphys.dsl.types import MISSING, Field
+from tiphys.dsl.values import Condition, Expression, Item, Output, Value, as_condition
+from tiphys.errors import DefinitionError, did_you_mean
+
+if TYPE_CHECKING:
+    from tiphys.dsl.graphs import Graph
+    from tiphys.dsl.template import Argument, Template
+
+__all__ = ["After", "Exit", "Result", "Task"]
+
+Result = Literal["succeeded", "failed", "errored", "skipped", "omitted", "any_succeeded", "all_failed"]
+RESULTS: Mapping[str, str] = {
+    "succeeded": "Succeeded",
+    "failed": "Failed",
+    "errored": "Errored",
+    "skipped": "Skipped",
+    "omitted": "Omitted",
+    "any_succeeded": "AnySucceeded",
+    "all_failed": "AllFailed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """An order that no value says: the task and the results that let the next one start (empty: Argo's default)."""
+
+    task: Task
+    results: tuple[str, ...]
+    site: Site
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A template that runs when a task has ended in any way."""
+
+    template: Template
+    arguments: Mapping[str, Argument]
+    site: Site
+
+
+class Outputs:
+    """The outputs of a task by name: ``task.outputs.accuracy``."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def __getattr__(self, name: str) -> Output:
+        return self._task.output(name)
+
+
+class Task:
+    """One use of a template. Its outputs are attributes: ``task.accuracy`` (or ``task.outputs.accuracy``).
+
+    Passing an output to another task makes that task wait for this one; nothing is looked up by name.
+    """
+
+    scope = "tasks"
+
+    def __init__(
+        self, template: Template, arguments: dict[str, Argument], graph: Graph, site: Site, name: str = ""
+    ) -> None:
+        self.template = template
+        self.arguments = arguments
+        self.graph = graph
+        self.site = site
+        self.explicit_name = name
+        self.orders: list[After] = []
+        self.condition: Condition | None = None
+        self.exit: Exit | None = None
+        self.title = ""
+        graph.add(self)
+
+    @property
+    def task_name(self) -> str:
+        """The final name, unique in its graph."""
+        return self.graph.name_of(self)
+
+    @property
+    def outputs(self) -> Outputs:
+        """All outputs, also those whose names are taken by methods of this class."""
+        return Outputs(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self.output(name)
+
+    def output(self, name: str) -> Output:
+        """The output ``name`` (Python's or the workflow's spelling). Raises DefinitionError (TIP106)."""
+        for field in self.template.outputs:
+            if name in (field.python, field.name):
+                kind = field.type if self.looped() is None else list[field.type]  # type: ignore[name-defined]
+                return Output(self, field.name, kind)
+        names = [field.python for field in self.template.outputs]
+        raise DefinitionError(
+            "TIP106",
+            f"{self.template.name} has no output {name!r}.{did_you_mean(name, names)}",
+            where=str(caller()),
+            cause=f"outputs are: {', '.join(names) or 'none'}",
+            fix="add a field to the dataclass that the function returns" if names else "return a value",
+        )
+
+    def only_output(self, site: Site) -> Output:
+        """The single output, when the task itself is passed as an argument."""
+        names = [field.python for field in self.template.outputs]
+        if len(names) == 1:
+            return self.output(names[0])
+        raise DefinitionError(
+            "TIP106",
+            f"the task {self.template.name} has {len(names)} outputs, so it cannot stand for one",
+            where=str(site),
+            cause=f"outputs are: {', '.join(names) or 'none'}",
+            fix=f"pass one of them, for example {self.template.name}.{names[0]}"
+            if names
+            else "use .after(task) for order without data",
+        )
+
+    def named(self, name: str) -> Task:
+        """Give the task its own name in the graph."""
+        site = caller()
+        check_name(name, "a task", site)
+        self.graph.rename(self, name, site)
+        return self
+
+    def after(self, *tasks: Task, on: Result | Iterable[Result] = ()) -> Task:
+        """Start only after ``tasks``, although no value is passed.
+
+        Without ``on`` each must have succeeded or been skipped. With ``on`` each must have ended with one of
+        these results, for example ``on=("failed", "errored")``.
+        """
+        site = caller()
+        results = (on,) if isinstance(on, str) else tuple(on)
+        for result in results:
+            if result not in RESULTS:
+                raise DefinitionError(
+                    "TIP105",
+                    f"after(on={result!r}){did_you_mean(result, RESULTS)}",
+                    where=str(site),
+                    cause=f"results are: {', '.join(RESULTS)}",
+                    fix="correct the name of the result",
+                )
+        for task in tasks:
+            if not isinstance(task, Task):
+                raise DefinitionError(
+                    "TIP105",
+                    f"after() takes tasks, not {task!r}",
+                    where=str(site),
+                    fix="pass what a call returned",
+                )
+            self.orders.append(After(task, results, site))
+        return self
+
+    def when(self, condition: Condition | Value) -> Task:
+        """Run only if ``condition`` holds, otherwise be skipped; several conditions must all hold."""
+        new = as_condition(condition)
+        self.condition = new if self.condition is None else self.condition & new
+        return self
+
+    def on_exit(self, template: Template, **arguments: Any) -> Task:
+        """Run ``template`` when this task has ended in any way; arguments may use this task's outputs."""
+        from tiphys.dsl.template import bind
+
+        site = caller()
+        self.exit = Exit(template, bind(template, (), arguments, site), site)
+        return self
+
+    def looped(self) -> Item | None:
+        """The loop item among the arguments, if any."""
+        for value in self.arguments.values():
+            if isinstance(value, Value):
+                for leaf in value.leaves():
+                    if isinstance(leaf, Item):
+                        return leaf
+        return None
+
+    def values(self) -> Iterator[Value | Condition]:
+        """Everything whose leaves this task depends on."""
+        for value in self.arguments.values():
+            if isinstance(value, Value):
+                yield value
+        if self.condition is not None:
+            yield self.condition
+        item = self.looped()
+        if item is not None and isinstance(item.source, Value):
+            yield item.source
+
+    def uses(self) -> Iterator[tuple[Value, bool]]:
+        """Leaves and whether each may be absent."""
+        for value in self.values():
+            if isinstance(value, Expression):
+                yield from value.outputs()
+            else:
+                for leaf in value.leaves():
+                    yield leaf, False
+
+    def __repr__(self) -> str:
+        return f"<Task {self.task_name}>"
+
+
+def absent_default(field: Field) -> str | None:
+    """The text an output has when its task was skipped, or None."""
+    return None if field.default is MISSING else str(field.default)

@@ -1,0 +1,204 @@
+"""A template: something with typed inputs and outputs that a task can run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from tiphys.dsl.locks import Lock, Semaphore
+from tiphys.dsl.names import check_name
+from tiphys.dsl.pod import Defaults
+from tiphys.dsl.site import Site, caller
+from tiphys.dsl.types import MISSING, Field, check_argument, encode, type_name, unwrap
+from tiphys.dsl.values import Expression, Raw, Value, literal, text_of
+from tiphys.errors import DefinitionError, did_you_mean
+
+if TYPE_CHECKING:
+    from tiphys.dsl.task import Task
+
+__all__ = ["Template", "bind"]
+
+Argument = Value | str
+
+
+class Template:
+    """The base of everything that a task can run. Call it inside a pipeline to make a task.
+
+    It also has what Hera asks of a template (``name`` and ``_build_template``), so it can stand in
+    ``Workflow.templates`` and be called inside a plain Hera ``DAG`` or ``Steps``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: Sequence[Field],
+        outputs: Sequence[Field],
+        *,
+        locks: Sequence[Lock] = (),
+        site: Site | None = None,
+    ) -> None:
+        self.site = site or caller()
+        self.name: str = check_name(name, "a template", self.site)
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.locks = list(locks)
+
+    def body(self, defaults: Defaults) -> dict[str, Any]:
+        """The Argo template as a mapping."""
+        raise NotImplementedError
+
+    def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
+        """Arguments that the template works out from the others (such as the key of a training)."""
+        return {}
+
+    def semaphores(self) -> list[Semaphore]:
+        """Semaphores whose limits must exist in a ConfigMap before the run."""
+        return [lock for lock in self.locks if isinstance(lock, Semaphore)]
+
+    def __call__(self, *args: Any, **arguments: Any) -> Any:
+        from tiphys.dsl.context import invoke
+
+        return invoke(self, args, arguments, caller())
+
+    def outside(self, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
+        """What a call outside any pipeline does."""
+        raise DefinitionError(
+            "TIP113",
+            f"{self.name} is called outside a pipeline",
+            where=str(site),
+            fix=f'write it inside `with Pipeline("…"):`, a @dag function, or a Hera DAG: {self.name}(…)',
+        )
+
+    def _build_template(self) -> Any:
+        """The Hera model of this template (Hera's protocol ``Templatable``)."""
+        from hera.workflows.models import Template as Model
+
+        return Model.model_validate(self.body(Defaults(home=self.site.file)))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+def bind(
+    template: Template, args: tuple[Any, ...], given: Mapping[str, Any], site: Site
+) -> dict[str, Argument]:
+    """Check a call against the template's inputs and return its arguments by workflow name.
+
+    Raises DefinitionError: TIP103 unknown input, TIP104 missing input, TIP105 wrong type.
+    """
+    fields = {field.python: field for field in template.inputs}
+    given = dict(given)
+    if len(args) > len(fields):
+        raise DefinitionError(
+            "TIP103",
+            f"{template.name} takes {len(fields)} inputs, {len(args)} were given",
+            where=str(site),
+            fix=f"inputs are: {', '.join(fields) or 'none'}",
+        )
+    for name, value in zip(fields, args, strict=False):
+        if name in given:
+            raise DefinitionError(
+                "TIP103", f"{template.name} got {name!r} twice", where=str(site), fix="pass it once, by name"
+            )
+        given[name] = value
+    for name in given:
+        if name not in fields:
+            raise DefinitionError(
+                "TIP103",
+                f"{template.name} has no input {name!r}.{did_you_mean(name, fields)}",
+                where=str(site),
+                cause=f"inputs are: {', '.join(fields) or 'none'}",
+                fix="correct the name, or add the input to the function",
+            )
+    missing = [name for name, field in fields.items() if field.required and name not in given]
+    if missing:
+        raise DefinitionError(
+            "TIP104",
+            f"{template.name} needs {', '.join(repr(m) for m in missing)}",
+            where=str(site),
+            fix=f"pass {', '.join(f'{m}=…' for m in missing)}, or give {missing[0]!r} a default in the function",
+        )
+    return {fields[name].name: argument(template, fields[name], value, site) for name, value in given.items()}
+
+
+def argument(template: Template, field: Field, value: Any, site: Site) -> Argument:
+    """One argument: a value object that fits, or the text of a literal."""
+    from tiphys.dsl.task import Task
+
+    if isinstance(value, Task):
+        value = value.only_output(site)
+    if isinstance(value, (list, tuple)) and any(isinstance(v, (Value, Task)) for v in value):
+        value = _list_of(template, field, value, site)
+    if isinstance(value, Value):
+        check_argument(field, value, template.name, site)
+        return value
+    if isinstance(value, Raw):
+        return value
+    if value is None and field.default is None:
+        return "null"
+    text = encode(value, field.type)
+    if text is None:
+        raise DefinitionError(
+            "TIP105",
+            f"{template.name} takes {field.python}: {type_name(field.type)}, but got {_show(value)}",
+            where=str(site),
+            fix=f"pass {type_name(field.type)}",
+        )
+    return guard(text, f"{template.name}({field.python}=…)", site)
+
+
+def guard(text: str, what: str, site: Site) -> str:
+    """Refuse a literal that Argo would read as a template tag (TIP119)."""
+    if "{{" in text:
+        raise DefinitionError(
+            "TIP119",
+            f"the text of {what} contains '{{{{'",
+            where=str(site),
+            cause="Argo would substitute it, or fail on it; dependencies inside text are not seen either",
+            fix="pass the value object itself, compose('…{x}…', x=value), or raw('…') to leave it to Argo",
+        )
+    return text
+
+
+def _list_of(template: Template, field: Field, items: Sequence[Any], site: Site) -> Expression:
+    """A JSON list that mixes literals and value objects."""
+    from tiphys.dsl.task import Task
+
+    inner = (get_args(field.type) or (Any,))[0] if get_origin(unwrap(field.type)) in (list, tuple) else Any
+    element = dataclasses.replace(field, type=inner, python=f"{field.python}[…]")
+    values: list[Value | str] = []
+    for item in items:
+        converted = argument(template, element, item, site)
+        values.append(converted)
+    return Expression(
+        lambda: (
+            "toJson([" + ", ".join(v.expr() if isinstance(v, Value) else literal(v) for v in values) + "])"
+        ),
+        tuple(v for v in values if isinstance(v, Value)),
+        list[inner],  # type: ignore[valid-type]
+    )
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return f"{text[:60]} ({type(value).__name__})"
+
+
+def default_text(field: Field) -> str | None:
+    """The text of an input's default, or None when it is required."""
+    if field.default is MISSING:
+        return None
+    if field.default is None:
+        return "null"
+    text = encode(field.default, field.type)
+    return text_of(field.default) if text is None else text
+
+
+def input_parameters(fields: Sequence[Field]) -> list[dict[str, Any]]:
+    """``inputs.parameters`` of a template."""
+    parameters = []
+    for field in fields:
+        text = default_text(field)
+        parameters.append({"name": field.name} if text is None else {"name": field.name, "default": text})
+    return parameters

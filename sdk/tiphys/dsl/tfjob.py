@@ -1,0 +1,311 @@
+"""Distributed training as a step: a Kubeflow TFJob of N workers with MultiWorkerMirroredStrategy.
+
+Facts this module keeps (training operator 1.9.4, Argo 4.1.2): the container is named ``tensorflow``; the default
+success policy ends when worker 0 ends, so ``AllWorkers``; with restart policy ``ExitCode`` exit codes of 128 and more
+restart a worker and smaller ones fail the job, and ``replicaStatuses.Worker.failed`` counts workers that are being
+restarted, so failure is read from the job's conditions, which are found by position; ``ExitCode`` restarts ignore
+``backoffLimit``, so a deadline ends them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Literal
+
+from tiphys.dsl.cache import Cache, content_of, go_duration, key_expression
+from tiphys.dsl.closure import module_digest
+from tiphys.dsl.components import env_name, memoize
+from tiphys.dsl.locks import Gang, Lock
+from tiphys.dsl.names import check_claim_path
+from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources, Scheduling
+from tiphys.dsl.resource import Resource, splice
+from tiphys.dsl.site import Site, caller
+from tiphys.dsl.template import Argument, default_text
+from tiphys.dsl.types import Field, kebab, signature_of
+from tiphys.dsl.values import Expression, Input, Value, literal
+from tiphys.errors import DefinitionError, did_you_mean
+from tiphys.reference import Reference
+
+__all__ = ["OUTPUT_ANNOTATION", "TFJob"]
+
+OUTPUT_ANNOTATION = "tiphys.dev/output"
+RESTART_POLICIES = ("ExitCode", "OnFailure", "Never", "Always")
+SUCCESS_POLICIES = ("AllWorkers", "")
+_KEY = "key"
+
+
+class TFJob(Resource):
+    """A training function on ``workers`` replicas.
+
+    ``function`` is typed like a component's and lives in an importable module; each worker runs
+    ``python -m MODULE`` with the inputs in the environment (``TIPHYS_INPUT_<NAME>``) and ``TF_CONFIG`` from the
+    operator. ``folders`` names the function's parameters that are folders of this very training, as
+    ``{parameter: "pvc://claim/root"}``; each gets ``root/<key>``, where the key is made of code, image, workers and
+    inputs. ``output`` names the folder that is the result, ``result`` the output parameter that carries it.
+
+    ``instance`` names an input that tells jobs of one workflow apart; it becomes part of the job's name and key.
+    ``gang`` admits whole gangs only. ``cache`` reuses a finished training.
+
+    Raises DefinitionError: TIP109 for numbers out of range, TIP110 for a function that cannot be referenced.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        workers: int = 2,
+        gang: Gang | None = None,
+        cache: Cache | None = None,
+        name: str = "",
+        image: str = "",
+        folders: Mapping[str, str] | None = None,
+        output: str = "output",
+        result: str = "model",
+        instance: str = "",
+        restart_policy: Literal["ExitCode", "OnFailure", "Never", "Always"] = "ExitCode",
+        success_policy: Literal["AllWorkers", ""] = "AllWorkers",
+        deadline: str | timedelta = "2h",
+        clean_pods: Literal["Running", "All", "None"] = "Running",
+        resources: Resources | None = None,
+        scheduling: Scheduling | None = None,
+        env: Mapping[str, str] | None = None,
+        locks: Sequence[Lock] = (),
+        title: str = "",
+    ) -> None:
+        site = caller()
+        label = name or kebab(getattr(function, "__name__", "train"))
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            raise DefinitionError(
+                "TIP109",
+                f"{label}: workers={workers!r}",
+                where=str(site),
+                cause="a TFJob needs at least one worker",
+                fix="give a whole number of at least 1; 2 or more train together",
+            )
+        _one_of("restart_policy", restart_policy, RESTART_POLICIES, label, site)
+        _one_of("success_policy", success_policy, SUCCESS_POLICIES, label, site)
+        folders = (
+            {"output": "pvc://tiphys/models", "work": "pvc://tiphys/work"} if folders is None else folders
+        )
+        function = getattr(function, "__wrapped__", function)
+        signature = signature_of(function, site)
+        names = [f.python for f in signature.inputs]
+        for folder, root in folders.items():
+            if folder not in names:
+                raise DefinitionError(
+                    "TIP103",
+                    f"{label} has no parameter {folder!r} for a folder.{did_you_mean(folder, names)}",
+                    where=str(site),
+                    cause=f"parameters are: {', '.join(names)}",
+                    fix="name parameters of the training function in folders={…}",
+                )
+            check_claim_path(root, f"the folder {folder!r} of {label}", site)
+        for what, value in (("output", output), ("instance", instance)):
+            allowed = list(folders) if what == "output" else [n for n in names if n not in folders]
+            if (value or what == "output") and value not in allowed:
+                raise DefinitionError(
+                    "TIP103",
+                    f"{label}: {what}={value!r}{did_you_mean(value, allowed)}",
+                    where=str(site),
+                    fix=f"one of: {', '.join(allowed)}",
+                )
+        semaphores = [gang.semaphore(workers, site)] if gang is not None else []
+        super().__init__(
+            label,
+            {},
+            action="create",
+            outputs={result: f"{{.metadata.annotations.{OUTPUT_ANNOTATION.replace('.', chr(92) + '.')}}}"},
+            success=_success(workers, success_policy),
+            failure=[f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)],
+            locks=[*semaphores, *locks],
+            title=title,
+        )
+        self.site = site
+        self.function = function
+        self.workers, self.cache, self.image = workers, cache, image
+        self.folders, self.output_folder, self.instance = dict(folders), output, instance
+        self.restart_policy, self.success_policy, self.clean_pods = restart_policy, success_policy, clean_pods
+        self.deadline = int(_seconds(go_duration(deadline, "deadline", site)))
+        self.resources = resources or Resources(cpu="1", memory="1Gi", cpu_limit="2", memory_limit="4Gi")
+        self.scheduling = scheduling
+        self.env = dict(env or {})
+        self.arguments = tuple(f for f in signature.inputs if f.python not in folders)
+        self.folder_fields = tuple(f for f in signature.inputs if f.python in folders)
+        self.outputs = (Field(result.replace("-", "_"), kebab(result), Reference),)
+        self.module, self.digest = _module(function, site)
+        self.stop = Resource(
+            "stop-training",
+            action="delete",
+            flags=["tfjobs.kubeflow.org", "--selector", "tiphys.dev/workflow={{workflow.name}}"],
+        )
+        """``stop()``: remove all training jobs of this run."""
+        self.inputs = self.arguments  # and the key, which is worked out where the job is called
+
+    def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
+        """The key: the instance (or the name) and a hash of code, image, workers and inputs."""
+        keyed = self.cache.keyed(self.arguments, self.name) if self.cache else list(self.arguments)
+
+        def expression_of(field: Field) -> str:
+            value = arguments.get(field.name)
+            if value is None:
+                return literal(default_text(field) or "")
+            if isinstance(value, Value):
+                return value.expr()
+            return _expression(value)
+
+        def render() -> str:
+            parts = [content_of(f, expression_of(f)) for f in keyed]
+            by_name = {f.python: f for f in self.arguments}
+            instance = by_name.get(self.instance)
+            prefix = literal(f"{self.name}-") if instance is None else f"{expression_of(instance)} + '-'"
+            code = f"{self.digest}:{self.image or defaults.image}:{self.workers}"
+            salt = self.cache.salt(self.name, code) if self.cache else code
+            return key_expression(prefix, salt, parts)
+
+        values = tuple(v for v in arguments.values() if isinstance(v, Value))
+        return {_KEY: Expression(render, values)}
+
+    def mutex_names(self) -> list[str]:
+        single = self.cache is None or self.cache.single_flight
+        return [f"{self.name}-" + Input(_KEY).tag()] if single else []
+
+    def object(self, defaults: Defaults) -> Mapping[str, Any]:
+        key = Input(_KEY)
+        image = self.image or defaults.image
+        scheduling = self.scheduling or defaults.scheduling
+        run = "{{workflow.name}}"
+        instance = next((f for f in self.arguments if f.python == self.instance), None)
+        suffix = splice(Input(instance.name)) if instance else self.name
+        labels = {"tiphys.dev/workflow": run, **scheduling.labels()}
+        env = [{"name": env_name(f), "value": splice(Input(f.name))} for f in self.arguments]
+        for field in self.folder_fields:
+            root = check_claim_path(self.folders[field.python], field.python, self.site)
+            defaults.mount_of(root.removeprefix("pvc://").split("/")[0], self.site)
+            env.append({"name": env_name(field), "value": f"{root}/{splice(key)}"})
+        env += [
+            {"name": "TIPHYS_CACHE_KEY", "value": splice(key)},
+            defaults.volumes_env(),
+            {"name": "TIPHYS_WORKFLOW", "value": run},
+            *({"name": k, "value": v} for k, v in self.env.items()),
+        ]
+        spec: dict[str, Any] = {"securityContext": POD_SECURITY, **scheduling.pod()}
+        if defaults.volumes:
+            spec["volumes"] = [v.volume() for v in defaults.volumes]
+        container: dict[str, Any] = {
+            "name": "tensorflow",  # the operator looks for this name
+            "image": image,
+            "command": ["python", "-m", self.module],
+            "env": env,
+            "ports": [{"name": "tfjob-port", "containerPort": 2222}],
+            "resources": self.resources.mapping(),
+            "securityContext": CONTAINER_SECURITY,
+        }
+        if defaults.volumes:
+            container["volumeMounts"] = [v.mount() for v in defaults.volumes]
+        root = check_claim_path(self.folders[self.output_folder], self.output_folder, self.site)
+        worker: dict[str, Any] = {
+            "replicas": self.workers,
+            "restartPolicy": self.restart_policy,
+            "template": {
+                # the first label makes `argo logs` and the Argo UI show the workers
+                "metadata": {"labels": {"workflows.argoproj.io/workflow": run, "tiphys.dev/workflow": run}},
+                "spec": {**spec, "containers": [container]},
+            },
+        }
+        job: dict[str, Any] = {
+            "runPolicy": {"activeDeadlineSeconds": self.deadline, "cleanPodPolicy": self.clean_pods}
+        }
+        if self.success_policy:
+            job["successPolicy"] = self.success_policy
+        return {
+            "apiVersion": "kubeflow.org/v1",
+            "kind": "TFJob",
+            "metadata": {
+                "name": f"{run}-{suffix}",
+                "labels": labels,
+                "annotations": {OUTPUT_ANNOTATION: f"{root}/{splice(key)}"},
+            },
+            "spec": {**job, "tfReplicaSpecs": {"Worker": worker}},
+        }
+
+    def body(self, defaults: Defaults) -> dict[str, Any]:
+        template = super().body(defaults)
+        template["inputs"]["parameters"].append({"name": _KEY})
+        if self.cache is not None:
+            memo = memoize(Input(_KEY).tag(), self.cache, self.name)
+            items = list(template.items())
+            position = next(i for i, (k, _) in enumerate(items) if k == "inputs") + 1
+            items.insert(position, ("memoize", memo))
+            template = dict(items)
+        return template
+
+
+def _one_of(what: str, value: object, allowed: Sequence[str], label: str, site: Site) -> None:
+    if value not in allowed:
+        raise DefinitionError(
+            "TIP105",
+            f"{label}: {what}={value!r}{did_you_mean(str(value), allowed)}",
+            where=str(site),
+            fix=f"one of: {', '.join(repr(a) for a in allowed)}",
+        )
+
+
+def _success(workers: int, policy: str) -> list[str]:
+    """When the job has succeeded: all workers, or, with the operator's default policy, worker 0."""
+    if policy == "AllWorkers":
+        return [f"status.replicaStatuses.Worker.succeeded == {workers}"]
+    return ["status.replicaStatuses.Worker.succeeded > 0"]
+
+
+def _seconds(duration: str) -> float:
+    units = {"h": 3600, "m": 60, "s": 1}
+    total, number = 0, ""
+    for character in duration:
+        if character in units:
+            total, number = total + int(number) * units[character], ""
+        else:
+            number += character
+    return total
+
+
+def _expression(text: str) -> str:
+    """A plain argument (which may hold Argo tags, inside a Hera DAG) as an expression."""
+    parts: list[str] = []
+    position = 0
+    for match in re.finditer(r"\{\{(=?)(.*?)\}\}", text):
+        if match.start() > position:
+            parts.append(literal(text[position : match.start()]))
+        if match[1]:
+            parts.append(f"({match[2]})")
+        else:
+            first, *rest = match[2].strip().split(".")
+            parts.append(first + "".join(f"[{literal(p)}]" if "-" in p else f".{p}" for p in rest))
+        position = match.end()
+    if position < len(text) or not parts:
+        parts.append(literal(text[position:]))
+    return " + ".join(parts)
+
+
+def _module(function: Callable[..., Any], site: Site) -> tuple[str, str]:
+    """The module that each worker runs, and the digest of its code."""
+    module = function.__module__
+    if module == "__main__" or "<locals>" in function.__qualname__:
+        raise DefinitionError(
+            "TIP110",
+            f"the training function {function.__name__} is not in an importable module",
+            where=str(site),
+            cause="each worker runs `python -m MODULE` in its image",
+            fix="move it to a module of your package, for example components/train.py",
+        )
+    path = function.__code__.co_filename
+    if importlib.util.find_spec(module) is None:
+        raise DefinitionError(
+            "TIP110",
+            f"the module {module} cannot be found",
+            where=str(site),
+            fix="install it, or fix sys.path",
+        )
+    return module, module_digest(module, path, site)

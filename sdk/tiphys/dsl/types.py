@@ -1,0 +1,271 @@
+"""Types of inputs and outputs: what a function's signature says, and what fits what."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+import json
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from tiphys.dsl.site import Site
+from tiphys.dsl.values import Parameter, Value, text_of
+from tiphys.errors import DefinitionError
+from tiphys.reference import Reference
+
+__all__ = [
+    "MISSING",
+    "Field",
+    "Signature",
+    "encode",
+    "fits",
+    "is_record",
+    "kebab",
+    "signature_of",
+    "type_name",
+]
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()
+_SCALARS = (str, int, float, bool, dict, list, Reference)
+_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
+
+
+def kebab(name: str) -> str:
+    """``batch_size`` as ``batch-size``."""
+    return name.strip("_").replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """An input or an output: its Python name, its name in the workflow, its type and default."""
+
+    python: str
+    name: str
+    type: Any
+    default: Any = MISSING
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The inputs and outputs of a function."""
+
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+
+
+def type_name(kind: Any) -> str:
+    """A type as a reader writes it."""
+    if kind is Any:
+        return "Any"
+    if get_origin(kind) is not None or not isinstance(kind, type):
+        return re.sub(r"\b(typing|builtins|[a-z_]+(\.[a-z_]+)*)\.(?=[A-Z])", "", str(kind))
+    return kind.__name__
+
+
+def unwrap(kind: Any) -> Any:
+    """Without ``Annotated`` and ``Optional``."""
+    if get_origin(kind) is typing.Annotated:
+        return unwrap(get_args(kind)[0])
+    if get_origin(kind) in (typing.Union, types.UnionType):
+        rest = [a for a in get_args(kind) if a is not type(None)]
+        if len(rest) == 1:
+            return unwrap(rest[0])
+    return kind
+
+
+def is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and (
+        (dataclasses.is_dataclass(kind) and kind is not Reference)
+        or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
+    )
+
+
+def _supported(kind: Any) -> bool:
+    kind = unwrap(kind)
+    if kind is Any or kind in _SCALARS or is_record(kind):
+        return True
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return True
+    origin = get_origin(kind)
+    return origin is Literal or origin in (list, dict, tuple)
+
+
+def signature_of(function: Callable[..., Any], site: Site) -> Signature:
+    """The inputs and outputs that ``function`` declares. Raises DefinitionError (TIP110)."""
+    name = getattr(function, "__qualname__", repr(function))
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except Exception as error:  # noqa: BLE001 - a user's annotation may raise anything
+        raise DefinitionError(
+            "TIP110",
+            f"the annotations of {name} cannot be read: {error}",
+            where=str(site),
+            fix="define or import the annotated types at the top of the module",
+        ) from error
+    inputs = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise DefinitionError(
+                "TIP110",
+                f"{name} takes {parameter}, which cannot be an input",
+                where=str(site),
+                fix="give every input a name and a type",
+            )
+        kind = hints.get(parameter.name)
+        if kind is None:
+            raise DefinitionError(
+                "TIP110",
+                f"the input {parameter.name!r} of {name} has no type",
+                where=str(site),
+                cause="values arrive as text and are decoded by the annotation",
+                fix=f"write {parameter.name}: str (or int, float, bool, Literal, list, dict, a dataclass, Reference)",
+            )
+        if not _supported(kind):
+            raise DefinitionError(
+                "TIP110",
+                f"the input {parameter.name!r} of {name} has the type {type_name(kind)}",
+                where=str(site),
+                cause="this type has no form as text",
+                fix="use str, int, float, bool, Literal, Enum, list, dict, a dataclass, a NamedTuple or Reference",
+            )
+        default = MISSING if parameter.default is parameter.empty else parameter.default
+        inputs.append(Field(parameter.name, kebab(parameter.name), unwrap(kind), default))
+    return Signature(tuple(inputs), outputs_of(hints.get("return", MISSING), name, site))
+
+
+def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
+    """The outputs of a return annotation: a field each for a dataclass or NamedTuple, else ``result``."""
+    if result is MISSING:
+        raise DefinitionError(
+            "TIP110",
+            f"{name} does not say what it returns",
+            where=str(site),
+            cause="outputs are typed by the return annotation",
+            fix="write -> None, -> int, or -> a dataclass with a field for each output",
+        )
+    result = unwrap(result)
+    if result in (None, type(None)):
+        return ()
+    if is_record(result):
+        hints = typing.get_type_hints(result, include_extras=True)
+        names = (
+            [f.name for f in dataclasses.fields(result)]
+            if dataclasses.is_dataclass(result)
+            else list(result._fields)
+        )
+        fields = tuple(Field(n, kebab(n), unwrap(hints.get(n, Any))) for n in names)
+    else:
+        fields = (Field("result", "result", result),)
+    for field in fields:
+        if not _supported(field.type):
+            raise DefinitionError(
+                "TIP110",
+                f"the output {field.python!r} of {name} has the type {type_name(field.type)}",
+                where=str(site),
+                cause="this type has no form as text",
+                fix="return str, int, float, bool, list, dict, a dataclass or Reference",
+            )
+    return fields
+
+
+def fits(actual: Any, expected: Any) -> bool:
+    """Whether a value declared ``actual`` may go where ``expected`` is declared."""
+    actual, expected = unwrap(actual), unwrap(expected)
+    if expected is Any or actual is Any or actual == expected:
+        return True
+    if expected is float:
+        return actual is int
+    if expected is Reference:
+        return actual is str
+    expected_origin, actual_origin = get_origin(expected) or expected, get_origin(actual) or actual
+    if expected_origin is Literal:
+        if actual_origin is Literal:
+            return set(get_args(actual)) <= set(get_args(expected))
+        return any(actual is type(choice) for choice in get_args(expected))
+    if actual_origin is Literal:
+        return all(fits(type(choice), expected) for choice in get_args(actual))
+    if isinstance(expected, type) and issubclass(expected, enum.Enum):
+        return actual is str
+    if expected_origin is dict:
+        return actual_origin is dict or is_record(actual)
+    if expected_origin in (list, tuple):
+        if actual_origin not in (list, tuple):
+            return False
+        inner_actual, inner_expected = get_args(actual), get_args(expected)
+        return not inner_actual or not inner_expected or fits(inner_actual[0], inner_expected[0])
+    return is_record(expected) and actual is dict
+
+
+def encode(value: Any, kind: Any) -> str | None:
+    """``value`` as the text of an input of type ``kind``, or None when it does not fit."""
+    kind = unwrap(kind)
+    origin = get_origin(kind) or kind
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if origin is Literal:
+        return text_of(value) if value in get_args(kind) else None
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return text_of(value) if value in [member.value for member in kind] else None
+    if kind is Reference:
+        if isinstance(value, Reference):
+            return str(value)
+        return value if isinstance(value, str) and Reference.maybe(value) else None
+    if kind is bool:
+        return text_of(value) if isinstance(value, bool) else None
+    if kind is int:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+    if kind is float:
+        return repr(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if kind is str:
+        return value if isinstance(value, str) else None
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = str(value) if isinstance(value, Reference) else dataclasses.asdict(value)
+    elif isinstance(value, tuple):
+        value = value._asdict() if hasattr(value, "_asdict") else list(value)
+    if origin in (list, tuple) and not isinstance(value, list):
+        return None
+    if (origin is dict or is_record(kind)) and not isinstance(value, Mapping):
+        return None
+    try:
+        return text_of(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def check_argument(field: Field, value: Value, owner: str, site: Site) -> None:
+    """Refuse a value object whose type does not fit an input (TIP105)."""
+    if isinstance(value, Parameter) and value.choices:
+        allowed = get_args(field.type) if get_origin(field.type) is Literal else ()
+        extra = [c for c in value.choices if allowed and c not in allowed]
+        if not extra and allowed:
+            return
+        if extra:
+            raise DefinitionError(
+                "TIP105",
+                f"{value.describe()} may be {extra[0]!r}, but {owner} takes {field.python}={json.dumps(allowed)}",
+                where=str(site),
+                fix=f"give the parameter only choices among {', '.join(map(repr, allowed))}",
+            )
+    if not fits(value.type, field.type):
+        raise DefinitionError(
+            "TIP105",
+            f"{owner} takes {field.python}: {type_name(field.type)}, but {value.describe()} is "
+            f"{type_name(value.type)}",
+            where=str(site),
+            fix=f"pass a value of type {type_name(field.type)}, or change one of the two annotations",
+        )

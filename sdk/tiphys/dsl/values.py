@@ -1,0 +1,419 @@
+"""Values that exist only while a workflow runs: parameters, outputs, loop items, and expressions over them.
+
+A value knows its Python type, the object that makes it (by identity, so a renamed task keeps its consumers) and
+how Argo spells it, both as a simple tag (``{{tasks.a.outputs.parameters.x}}``) and inside an expression tag
+(``tasks.a.outputs.parameters.x``). Comparing values gives a :class:`Condition`.
+
+In Argo every value is text; numbers are compared through ``asFloat``, booleans with ``'true'``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from tiphys.dsl.site import caller
+from tiphys.errors import DefinitionError
+
+__all__ = [
+    "Condition",
+    "Expression",
+    "Input",
+    "Item",
+    "Output",
+    "Parameter",
+    "Raw",
+    "Value",
+    "WorkflowValue",
+    "collect",
+    "compose",
+    "literal",
+    "raw",
+    "text_of",
+    "workflow_name",
+    "workflow_status",
+]
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "{": "\\u007b", "}": "\\u007d"}
+_ESCAPED = re.compile(r"[\\'\n\r\t{}\x00-\x1f\x7f]")
+
+
+def literal(value: object) -> str:
+    """``value`` as an expr-lang literal. Braces are escaped, so that no literal can end the tag around it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(literal(item) for item in value) + "]"
+    return "'" + _ESCAPED.sub(lambda m: _ESCAPES.get(m[0]) or f"\\u{ord(m[0]):04x}", str(value)) + "'"
+
+
+def text_of(value: object) -> str:
+    """A Python value as the text that Argo carries: strings as they are, everything else as compact JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _access(parts: tuple[str, ...]) -> str:
+    """``("tasks", "a-b", "x")`` as ``tasks['a-b'].x``."""
+    text = parts[0]
+    for part in parts[1:]:
+        text += f".{part}" if _WORD.match(part) else f"[{literal(part)}]"
+    return text
+
+
+class Value:
+    """A value that is known only while the workflow runs."""
+
+    type: Any = str
+
+    def path(self) -> tuple[str, ...] | None:
+        """The parts of the simple tag, or None when only an expression can say it."""
+        return None
+
+    def expr(self) -> str:
+        """How an expression tag spells it."""
+        parts = self.path()
+        if parts is None:
+            raise NotImplementedError
+        return _access(parts)
+
+    def tag(self) -> str:
+        """How a field of the workflow spells it."""
+        parts = self.path()
+        return "{{=" + self.expr() + "}}" if parts is None else "{{" + ".".join(parts) + "}}"
+
+    def leaves(self) -> Iterator[Value]:
+        """The parameters, outputs and items it is made of."""
+        yield self
+
+    def describe(self) -> str:
+        parts = self.path()
+        return ".".join(parts) if parts else self.expr()
+
+    def __str__(self) -> str:
+        return self.tag()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.describe()}>"
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Condition:  # type: ignore[override]
+        return _compare(self, "==", other)
+
+    def __ne__(self, other: object) -> Condition:  # type: ignore[override]
+        return _compare(self, "!=", other)
+
+    def __lt__(self, other: object) -> Condition:
+        return _compare(self, "<", other)
+
+    def __le__(self, other: object) -> Condition:
+        return _compare(self, "<=", other)
+
+    def __gt__(self, other: object) -> Condition:
+        return _compare(self, ">", other)
+
+    def __ge__(self, other: object) -> Condition:
+        return _compare(self, ">=", other)
+
+    def __invert__(self) -> Condition:
+        return ~as_condition(self)
+
+    def __and__(self, other: object) -> Condition:
+        return as_condition(self) & as_condition(other)
+
+    def __or__(self, other: object) -> Condition:
+        return as_condition(self) | as_condition(other)
+
+    def is_in(self, *choices: object) -> Condition:
+        """True when the value is one of ``choices``."""
+        listed = literal([text_of(c) for c in choices])
+        return Condition(lambda: f"{self.expr()} in {listed}", (self,))
+
+    def __bool__(self) -> bool:
+        raise DefinitionError(
+            "TIP114",
+            f"{self.describe()} has no value while the pipeline is being built",
+            where=str(caller()),
+            cause="a Python `if`, `and`, `or` or `not` asked for it, but it exists only while the workflow runs",
+            fix="use .when(condition) on a task, and & | ~ to combine conditions",
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        raise DefinitionError(
+            "TIP114",
+            f"{self.describe()} cannot be looped over while the pipeline is being built",
+            where=str(caller()),
+            fix="use for_each(value) and pass the item to a task",
+        )
+
+
+class Condition:
+    """Something true or false while the workflow runs. Combine with ``&``, ``|``, ``~``.
+
+    ``render`` is called when names are final, since a task may be renamed after it was compared.
+    """
+
+    def __init__(self, render: Callable[[], str], values: tuple[Value, ...], operator: str = "") -> None:
+        self._render, self._values, self._operator = render, values, operator
+
+    def expr(self) -> str:
+        """How an expression tag spells it."""
+        return self._render()
+
+    def tag(self) -> str:
+        """How the field ``when`` spells it; it becomes ``true`` or ``false``, so no value can change its shape."""
+        return "{{=" + self.expr() + "}}"
+
+    def leaves(self) -> Iterator[Value]:
+        """The parameters, outputs and items it looks at."""
+        for value in self._values:
+            yield from value.leaves()
+
+    def _side(self, operator: str) -> str:
+        return f"({self.expr()})" if self._operator not in ("", operator) else self.expr()
+
+    def _join(self, operator: str, other: object) -> Condition:
+        right = as_condition(other)
+        return Condition(
+            lambda: f"{self._side(operator)} {operator} {right._side(operator)}",
+            (*self._values, *right._values),
+            operator,
+        )
+
+    def __and__(self, other: object) -> Condition:
+        return self._join("&&", other)
+
+    def __or__(self, other: object) -> Condition:
+        return self._join("||", other)
+
+    def __invert__(self) -> Condition:
+        return Condition(lambda: f"!({self.expr()})", self._values)
+
+    def __repr__(self) -> str:
+        return f"<Condition {self.expr()}>"
+
+    def __bool__(self) -> bool:
+        raise DefinitionError(
+            "TIP114",
+            f"the condition {self.expr()} is not known while the pipeline is being built",
+            where=str(caller()),
+            cause="a Python `if`, `and`, `or` or `not` asked for its truth",
+            fix="use .when(condition) on a task, and & | ~ to combine conditions",
+        )
+
+
+def _is_number(value: object) -> bool:
+    kind = value.type if isinstance(value, Value) else type(value)
+    return kind in (int, float)
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    raise DefinitionError(
+        "TIP105",
+        f"a number is compared with {value!r}",
+        where=str(caller()),
+        cause="one side is declared int or float, the other is not a number",
+        fix="compare with a number, or declare the value as str",
+    )
+
+
+def _compare(left: Value, operator: str, right: object) -> Condition:
+    if not isinstance(right, (Value, str, int, float, bool)):
+        raise DefinitionError(
+            "TIP105",
+            f"{left.describe()} cannot be compared with {type(right).__name__}",
+            where=str(caller()),
+            fix="compare with a string, a number, a bool or another value",
+        )
+    if operator not in ("==", "!=") and not (_is_number(left) or _is_number(right)):
+        raise DefinitionError(
+            "TIP105",
+            f"{left.describe()} {operator} {right!r} orders text",
+            where=str(caller()),
+            cause="neither side is declared int or float, and text would be ordered letter by letter",
+            fix="declare the value as int or float",
+        )
+    numeric = _is_number(left) or _is_number(right)
+    if numeric and not isinstance(right, Value):
+        _number(right)
+
+    def side(value: object) -> str:
+        if isinstance(value, Value):
+            return f"asFloat({value.expr()})" if numeric else value.expr()
+        return literal(value) if numeric else literal(text_of(value))
+
+    values = tuple(v for v in (left, right) if isinstance(v, Value))
+    return Condition(lambda: f"{side(left)} {operator} {side(right)}", values)
+
+
+def as_condition(value: object) -> Condition:
+    """A condition from a condition or from a bool value."""
+    if isinstance(value, Condition):
+        return value
+    if isinstance(value, Value) and value.type is bool:
+        return _compare(value, "==", True)
+    raise DefinitionError(
+        "TIP114",
+        f"{value!r} is not a condition",
+        where=str(caller()),
+        fix='compare it: value == "text", value >= 0.9; a bool parameter or output works as it is',
+    )
+
+
+class Parameter(Value):
+    """A parameter of the workflow."""
+
+    def __init__(self, name: str, kind: Any = str, choices: tuple[Any, ...] = ()) -> None:
+        self.name, self.type, self.choices = name, kind, choices
+
+    def path(self) -> tuple[str, ...]:
+        return ("workflow", "parameters", self.name)
+
+
+class WorkflowValue(Value):
+    """``workflow.name``, ``workflow.status`` and the like."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def path(self) -> tuple[str, ...]:
+        return ("workflow", self.name)
+
+
+class Input(Value):
+    """An input of the template that is being written."""
+
+    def __init__(self, name: str, kind: Any = str, owner: object = None) -> None:
+        self.name, self.type, self.owner = name, kind, owner
+
+    def path(self) -> tuple[str, ...]:
+        return ("inputs", "parameters", self.name)
+
+
+class Named(Protocol):
+    """A task: what an output belongs to."""
+
+    @property
+    def scope(self) -> str: ...
+
+    @property
+    def task_name(self) -> str: ...
+
+
+class Output(Value):
+    """An output parameter of a task."""
+
+    def __init__(self, task: Named, name: str, kind: Any = str) -> None:
+        self.task, self.name, self.type = task, name, kind
+
+    def path(self) -> tuple[str, ...]:
+        return (self.task.scope, self.task.task_name, "outputs", "parameters", self.name)
+
+    def optional(self, default: str = "") -> Expression:
+        """This output, or ``default`` when its task was skipped or omitted."""
+        return Expression(lambda: f"({self.expr()} ?? {literal(default)})", (self,), self.type, optional=True)
+
+
+class Item(Value):
+    """One element of a loop; made by ``for_each``."""
+
+    def __init__(self, source: object, kind: Any = str, field: str = "") -> None:
+        self.source, self.type, self.field = source, kind, field
+
+    def path(self) -> tuple[str, ...]:
+        return ("item", self.field) if self.field else ("item",)
+
+    def __getitem__(self, field: str) -> Item:
+        """A field of an item that is an object."""
+        return _ItemField(self, field)
+
+
+class _ItemField(Item):
+    def __init__(self, item: Item, field: str) -> None:
+        super().__init__(item.source, Any, field)
+        self.item = item
+
+    def leaves(self) -> Iterator[Value]:
+        yield self.item
+
+
+class Expression(Value):
+    """An expression over other values. ``render`` is called when the names are final."""
+
+    def __init__(
+        self, render: Callable[[], str], values: tuple[Value, ...], kind: Any = str, *, optional: bool = False
+    ) -> None:
+        self._render, self._values, self.type, self.optional_ = render, values, kind, optional
+
+    def expr(self) -> str:
+        return self._render()
+
+    def leaves(self) -> Iterator[Value]:
+        for value in self._values:
+            yield from value.leaves()
+
+    def outputs(self) -> Iterator[tuple[Value, bool]]:
+        """The leaves, and whether each may be absent."""
+        for value in self._values:
+            if isinstance(value, Expression):
+                for leaf, absent in value.outputs():
+                    yield leaf, absent or self.optional_
+            else:
+                for leaf in value.leaves():
+                    yield leaf, self.optional_
+
+
+class Raw(str):
+    """Text that Argo is meant to substitute; see :func:`raw`."""
+
+    __slots__ = ()
+
+
+def raw(text: str) -> Raw:
+    """Mark ``text`` as an Argo template string on purpose: its ``{{…}}`` tags are left to Argo, unchecked."""
+    return Raw(text)
+
+
+def collect(*values: Value, kind: Any = None) -> Expression:
+    """A JSON list of ``values``, for an input of type ``list[…]``."""
+    element = kind or (values[0].type if values else str)
+    return Expression(
+        lambda: "toJson([" + ", ".join(v.expr() for v in values) + "])", tuple(values), list[element]
+    )
+
+
+def compose(template: str, **values: Value) -> Expression:
+    """``template`` with ``{name}`` replaced by values, as one tracked value: ``compose("runs/{run}", run=…)``."""
+    parts: list[object] = []
+    position = 0
+    for match in re.finditer(r"\{(\w+)\}", template):
+        if match[1] not in values:
+            raise DefinitionError(
+                "TIP103",
+                f"compose: no value for {{{match[1]}}}",
+                where=str(caller()),
+                fix=f"pass {match[1]}=… ",
+            )
+        if match.start() > position:
+            parts.append(template[position : match.start()])
+        parts.append(values[match[1]])
+        position = match.end()
+    if position < len(template):
+        parts.append(template[position:])
+    return Expression(
+        lambda: " + ".join(p.expr() if isinstance(p, Value) else literal(p) for p in parts),
+        tuple(p for p in parts if isinstance(p, Value)),
+    )
+
+
+workflow_name = WorkflowValue("name")
+workflow_status = WorkflowValue("status")

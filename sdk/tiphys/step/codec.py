@@ -1,0 +1,230 @@
+"""Values as text: how a step's inputs are decoded by their annotations and its outputs are written."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from tiphys.errors import RefusedError, did_you_mean
+from tiphys.reference import Reference
+
+__all__ = ["decode", "encode", "outputs_of"]
+
+
+def decode(text: str, kind: Any, name: str = "value") -> Any:
+    """``text`` as ``kind``: str, int, float, bool, Literal, Enum, Reference, or JSON of a list, dict or dataclass.
+
+    Raises RefusedError (TIP241) that says what was expected.
+    """
+    try:
+        return _decode(text, kind)
+    except _MismatchError as error:
+        raise RefusedError(
+            "TIP241",
+            f"the input {name!r} is {text[:80]!r}, which is not {error}",
+            cause="inputs arrive as text and are decoded by the annotation of the function",
+            fix=f"pass {error}",
+        ) from None
+
+
+class _MismatchError(Exception):
+    pass
+
+
+def _decode(text: str, kind: Any) -> Any:
+    kind = _strip(kind)
+    options = _union(kind)
+    if options is not None:
+        if text == "null" and type(None) in options:
+            return None
+        return _first_fit(text, [o for o in options if o is not type(None)], _decode)
+    origin = get_origin(kind) or kind
+    if kind is str or kind is Any:
+        return text
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise _MismatchError("true or false")
+        return text == "true"
+    if kind in (int, float):
+        return _number(text, kind)
+    if origin is Literal:
+        return _choice(text, get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        value = _choice(text, [member.value for member in kind])
+        return kind(value)
+    if kind is Reference:
+        found = Reference.maybe(text)
+        if found is None:
+            raise _MismatchError(
+                'a reference: {"uri":"pvc://CLAIM/PATH","digest":"sha256:…"} or a bare pvc:// URI'
+            )
+        return found
+    if kind is type(None):
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise _MismatchError(f"JSON for {_name(kind)}") from None
+    return _convert(value, kind)
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    """Decoded JSON as ``kind``; text inside a list is decoded again, since Argo collects outputs as text."""
+    kind = _strip(kind)
+    if kind is Any:
+        return value
+    options = _union(kind)
+    if options is not None:
+        if value is None and type(None) in options:
+            return None
+        return _first_fit(value, [o for o in options if o is not type(None)], _convert)
+    if isinstance(value, str):
+        return _decode(value, kind)
+    origin = get_origin(kind) or kind
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is str:
+        raise _MismatchError("text")
+    if kind in (int, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if kind is int and value != int(value):
+            raise _MismatchError("a whole number")
+        return kind(value)
+    if origin is Literal and value in get_args(kind):
+        return value
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return kind(_choice(json.dumps(value), [m.value for m in kind]))
+    if kind is Reference and isinstance(value, Mapping) and isinstance(value.get("uri"), str):
+        return Reference(value["uri"], str(value.get("digest", "")))
+    if origin in (list, tuple, set, frozenset) and isinstance(value, list):
+        return _collection(value, kind, origin)
+    if origin is dict and isinstance(value, dict):
+        inner = get_args(kind)
+        return {k: _convert(v, inner[1]) for k, v in value.items()} if inner else value
+    if isinstance(value, Mapping) and _is_record(kind):
+        return _record(value, kind)
+    raise _MismatchError(_name(kind))
+
+
+def _collection(value: list[Any], kind: Any, origin: Any) -> Any:
+    inner = get_args(kind)
+    if origin is tuple and inner and inner[-1] is not Ellipsis:
+        if len(inner) != len(value):
+            raise _MismatchError(f"a list of {len(inner)}")
+        return tuple(_convert(v, k) for v, k in zip(value, inner, strict=True))
+    items = [_convert(v, inner[0]) for v in value] if inner else value
+    return items if origin is list else origin(items)
+
+
+def _record(value: Mapping[str, Any], kind: Any) -> Any:
+    """A dataclass or NamedTuple from a JSON object."""
+    hints = typing.get_type_hints(kind)
+    known = (
+        [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else list(kind._fields)
+    )
+    for name in value:
+        if name not in known:
+            raise _MismatchError(f"{_name(kind)}: it has no field {name!r}.{did_you_mean(name, known)}")
+    try:
+        return kind(**{name: _convert(v, hints.get(name, Any)) for name, v in value.items()})
+    except TypeError as error:
+        raise _MismatchError(f"{_name(kind)} ({error})") from None
+
+
+def _first_fit(value: Any, kinds: list[Any], convert: Callable[[Any, Any], Any]) -> Any:
+    for kind in kinds:
+        try:
+            return convert(value, kind)
+        except _MismatchError:
+            continue
+    raise _MismatchError(" or ".join(_name(k) for k in kinds))
+
+
+def _number(text: str, kind: Any) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        if kind is int and text.endswith(".0") and text[:-2].lstrip("-").isdigit():
+            return int(text[:-2])
+        raise _MismatchError("a whole number" if kind is int else "a number") from None
+
+
+def _choice(text: str, choices: Any) -> Any:
+    for choice in choices:
+        if text == (choice if isinstance(choice, str) else json.dumps(choice)):
+            return choice
+    names = [str(c) for c in choices]
+    raise _MismatchError(f"one of {', '.join(names)}.{did_you_mean(text, names)}")
+
+
+def _strip(kind: Any) -> Any:
+    return get_args(kind)[0] if get_origin(kind) is typing.Annotated else kind
+
+
+def _union(kind: Any) -> tuple[Any, ...] | None:
+    return get_args(kind) if get_origin(kind) in (typing.Union, types.UnionType) else None
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"))
+
+
+def _name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) and get_origin(kind) is None else str(kind)
+
+
+def outputs_of(result: Any) -> dict[str, str]:
+    """A result as texts by output name: a field each of a dataclass or NamedTuple, else ``result``."""
+    if result is None:
+        return {}
+    if dataclasses.is_dataclass(result) and not isinstance(result, (type, Reference)):
+        fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
+    elif isinstance(result, tuple) and hasattr(result, "_asdict"):
+        fields = dict(result._asdict())
+    else:
+        fields = {"result": result}
+    return {name.strip("_").replace("_", "-"): encode(value, name) for name, value in fields.items()}
+
+
+def encode(value: Any, name: str = "value") -> str:
+    """A value as text: a string as it is, a Reference in its JSON form, the rest as compact sorted JSON.
+
+    Raises RefusedError (TIP242) for what has no text, such as a path of this machine.
+    """
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if isinstance(value, (str, Reference)):
+        return str(value)
+    try:
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
+        )
+    except (TypeError, ValueError) as error:
+        raise RefusedError(
+            "TIP242",
+            f"the output {name!r} cannot be written: {error}",
+            cause=f"it is a {type(value).__name__}"
+            + (", a path of one machine" if isinstance(value, Path) else ""),
+            fix="return str, int, a finite float, bool, list, dict, a dataclass or Reference"
+            + (" (a pvc:// or file:// URI instead of a path)" if isinstance(value, Path) else ""),
+        ) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Reference):
+        return {"digest": value.digest, "uri": value.uri}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    item = getattr(value, "item", None)  # a numpy scalar
+    if callable(item) and getattr(value, "shape", None) == ():
+        return item()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

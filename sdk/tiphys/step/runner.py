@@ -1,0 +1,138 @@
+"""Running one function as a step: inputs from the environment, outputs to files."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import signal
+import sys
+import tempfile
+import traceback
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tiphys.errors import RefusedError, TiphysError, did_you_mean
+from tiphys.step.codec import decode, outputs_of
+
+__all__ = ["INPUT_PREFIX", "OUTPUTS_ENV", "arguments_of", "main", "resolve_function", "write_outputs"]
+
+INPUT_PREFIX = "TIPHYS_INPUT_"
+OUTPUTS_ENV = "TIPHYS_OUTPUTS"
+TERMINATED = 143
+INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run ``MODULE:FUNCTION`` and return the exit code: 0, 1 failed, 2 wrong call, 143 terminated."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
+        sys.stderr.write(
+            "usage: python -m tiphys.step MODULE:FUNCTION\n"
+            "inputs: TIPHYS_INPUT_<NAME>; outputs: files in the folder TIPHYS_OUTPUTS\n"
+            "example: TIPHYS_INPUT_TOP=2 TIPHYS_OUTPUTS=/tmp/out python -m tiphys.step components.select:select\n"
+        )
+        return 0 if arguments and arguments[0] in ("-h", "--help") else 2
+    try:
+        function = resolve_function(arguments[0])
+        result = function(**arguments_of(function, os.environ))
+        write_outputs(outputs_of(result), Path(os.environ.get(OUTPUTS_ENV) or "outputs"))
+    except TiphysError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001 - the user's code may raise anything
+        _print_traceback()
+        return 1
+    finally:
+        sys.stdout.flush()
+    return 0
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    """End through the normal exit, so that ``finally`` blocks and temporary folders are cleaned up."""
+    raise SystemExit(TERMINATED)
+
+
+def _print_traceback() -> None:
+    """The traceback from the user's first frame on."""
+    kind, error, trace = sys.exc_info()
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__ and trace.tb_next is not None:
+        trace = trace.tb_next
+    traceback.print_exception(kind, error, trace)
+
+
+def resolve_function(reference: str) -> Callable[..., Any]:
+    """The function that ``module:function`` names. Raises RefusedError (TIP243)."""
+    module_name, _, name = reference.partition(":")
+    folder = os.getcwd()
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise
+        raise RefusedError(
+            "TIP243",
+            f"the module {module_name!r} of the step {reference!r} is not here",
+            cause="the image does not have it, or it is not on the Python path",
+            fix="install the package in the image, or keep the function in the pipeline's own file",
+        ) from error
+    value: Any = module
+    for part in name.split("."):
+        if not part or not hasattr(value, part):
+            raise RefusedError(
+                "TIP243",
+                f"{module_name} has no function {name!r}.{did_you_mean(part, dir(value))}",
+                fix="compile the pipeline again with the code that is in the image",
+            )
+        value = getattr(value, part)
+    value = getattr(value, "__wrapped__", value)  # a decorated component
+    if not callable(value):
+        raise RefusedError("TIP243", f"{reference} is not a function", fix="name a function")
+    return value  # type: ignore[no-any-return]
+
+
+def arguments_of(function: Callable[..., Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The arguments of ``function`` from ``TIPHYS_INPUT_<NAME>``. Raises RefusedError (TIP240, TIP241)."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    arguments: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        variable = INPUT_PREFIX + name.strip("_").upper()
+        if variable in environ:
+            arguments[name] = decode(environ[variable], hints.get(name, str), name)
+        elif parameter.default is parameter.empty:
+            given = [v for v in environ if v.startswith(INPUT_PREFIX)]
+            raise RefusedError(
+                "TIP240",
+                f"the input {name!r} was not given.{did_you_mean(variable, given)}",
+                cause=f"{variable} is not set",
+                fix=f"set {variable}, or give {name!r} a default",
+            )
+    return arguments
+
+
+def write_outputs(outputs: Mapping[str, str], folder: Path) -> None:
+    """Write one file for each output: all to temporary files first, then renamed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pending: list[tuple[str, Path]] = []
+    try:
+        for name, text in outputs.items():
+            descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+            pending.append((temporary, folder / name))
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+            os.chmod(temporary, 0o644)
+        while pending:
+            temporary, target = pending[0]
+            os.replace(temporary, target)
+            pending.pop(0)
+    finally:
+        for temporary, _ in pending:
+            Path(temporary).unlink(missing_ok=True)
