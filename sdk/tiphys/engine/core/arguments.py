@@ -120,6 +120,14 @@ def _parameter(
     return result
 
 
+def no_config_map(reference: Mapping[str, Json]) -> str:
+    """Return Argo's words for a ConfigMap that is not there."""
+    return (
+        f"ConfigMap '{reference.get('name')}' does not exist. Please make sure it has the label "
+        "workflows.argoproj.io/configmap-type: Parameter to be detectable by the controller"
+    )
+
+
 _LOCATIONS = ("s3", "git", "http", "artifactory", "hdfs", "raw", "oss", "gcs", "azure", "plugin")
 
 

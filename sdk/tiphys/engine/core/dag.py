@@ -260,6 +260,10 @@ class DagBody(Boundary):
         self.state.nodes.mark(run.node, "Error", f"task '{run.name}' errored: {message}")
         self._one_less(run.key[0])
 
+    def run_timeout(self, run: Run) -> None:
+        """The task timed out before it ran."""
+        self._one_less(run.key[0])
+
     def hook_error(self, run: Run, message: str) -> None:
         """A hook could not be executed: the task is in Error."""
         assert run.node is not None
@@ -295,7 +299,7 @@ class DagBody(Boundary):
     # -- the end --------------------------------------------------------------------------------------------------------
 
     def _assess(self) -> None:
-        if self.ended or self.active:
+        if self.ended or self.active or self.state.gate.failed_fast(self.node["id"]):
             return
         phase = dag_phase(self.plan, self.template.get("dag") or {}, self.name, self.node, self.state.nodes)
         if phase == "Running":

@@ -192,6 +192,10 @@ class ChildHooks:
         self.pending -= 1
         self._error(message)
 
+    def run_timeout(self, run: Run) -> None:
+        """The hook timed out before it ran."""
+        self.run_done(run)
+
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.core.bodies import Body
+from tiphys.engine.core.containers import create_containers, finish_containers, run_containers
 from tiphys.engine.core.library import NODE_TYPES
 from tiphys.engine.core.names import pod_name
 from tiphys.engine.core.protocol import PodFinished, StartPod, StopPod
@@ -52,16 +53,18 @@ class PodBody(Body):
         self.phase_after_stop = ""
         self.begin(kind, "Pending")
         node = self.node
-        problem = self._check_deadline()
+        if self.run.compiled.kind == "containerSet":
+            create_containers(self)
+        problem = self._check_deadline() or self._check_volumes()
         if problem:
-            state.defer(self.run.complete, self, "Error", problem)
+            state.defer(self.run.fail_body, self, problem)
             return
         deadline, deadline_message = self._deadline()
         timeout = self._timeout()
         if timeout is not None:
             at = state.nodes.started[node["id"]] + timeout
             if at <= state.now:
-                state.defer(self.run.complete, self, "Failed", "timeout")
+                state.defer(self.run.time_out, self)
                 return
             if deadline is None or at < deadline:
                 deadline, deadline_message = at, DEADLINE
@@ -128,7 +131,22 @@ class PodBody(Body):
 
     def _timed_out(self) -> None:
         if self.node["phase"] == "Pending":
-            self.stop("Failed", "timeout")
+            state = self.run.state
+            if state.pods.pop(self.node["id"], None) is not None:
+                state.emit(StopPod(self.node["id"]))
+            self.run.time_out(self)
+
+    def _check_volumes(self) -> str:
+        known = {volume.get("name") for volume in self._volumes()}
+        template = self.template
+        containers = [template.get("container"), template.get("script")]
+        containers += (template.get("containerSet") or {}).get("containers") or []
+        containers += [*(template.get("initContainers") or ()), *(template.get("sidecars") or ())]
+        for container in containers:
+            for mount in (container or {}).get("volumeMounts") or ():
+                if mount.get("name") not in known:
+                    return f"volume '{mount.get('name')}' not found in workflow spec"
+        return ""
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -150,6 +168,8 @@ class PodBody(Body):
                 self.run.daemoned()
             return
         state.nodes.mark(self.node, "Running")
+        if self.template.get("containerSet"):
+            run_containers(self)
         self.run.owner.run_changed(self.run)
 
     def finished(self, event: PodFinished) -> None:
@@ -159,11 +179,12 @@ class PodBody(Body):
         node = self.node
         if event.outputs:
             node["outputs"] = dict(event.outputs)
-        if event.containers:
-            from tiphys.engine.core.containers import record_containers
-
-            record_containers(self, event.containers)
         phase: str = event.phase
+        if self.template.get("containerSet"):
+            finish_containers(self, phase, event.containers)
+        if not event.created:
+            self.run.fail_body(self, event.message)
+            return
         message = event.message
         if self.phase_after_stop:
             phase, message = self.phase_after_stop, self.message_after_stop or message

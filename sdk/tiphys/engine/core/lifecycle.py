@@ -47,6 +47,7 @@ class Lifecycle:
         self.hooks: dict[str, Mapping[str, Json]] = {
             name: hook for name, hook in (state.spec.get("hooks") or {}).items() if name != "exit"
         }
+        self.hook_nodes: list[str] = []
         self.pending_hooks = 0
         self.entry_phase = ""
         self.entry_message = ""
@@ -117,9 +118,11 @@ class Lifecycle:
     def node_created(self, run: Run, node: Node) -> None:
         """Attach hooks to the entry node."""
         if run.key == "hook":
-            root = self.state.nodes.by_id.get(self.state.name)
-            if root is not None:
-                self.state.nodes.add_child(root, node["id"])
+            self.hook_nodes.append(node["id"])
+        root = self.state.nodes.by_id.get(self.state.name)
+        if root is not None:
+            for identity in self.hook_nodes:
+                self.state.nodes.add_child(root, identity)
 
     def run_changed(self, run: Run) -> None:
         """Nothing depends on it here."""
@@ -144,7 +147,11 @@ class Lifecycle:
             self.pending_hooks -= 1
             self._entry_done("Error", message)
         else:
-            self._exit_done("Error", f"error in exit template execution: {message}")
+            self._exit_done("Error", f"error in exit template execution : {message}")
+
+    def run_timeout(self, run: Run) -> None:
+        """The entry or exit pod timed out before it ran."""
+        self.run_done(run)
 
     # -- hooks ---------------------------------------------------------------------------------------------------------------
 
@@ -228,7 +235,7 @@ class Lifecycle:
                     self._finish(self.entry_phase, self.entry_message)
                     return
             except HookError as error:
-                self._finish("Error", f"error in exit template execution: {error}")
+                self._finish("Error", f"error in exit template execution : {error}")
                 return
         state.globals.tick()
         holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}

@@ -9,7 +9,7 @@ from typing import Any
 
 from tiphys.engine.core.arguments import any_string
 from tiphys.engine.expr import gojson
-from tiphys.engine.expr.gofmt import sprintf, v
+from tiphys.engine.expr.gofmt import sprintf
 from tiphys.engine.expr.govaluate import WhenError, evaluate_when
 from tiphys.engine.expr.tags import Layers, TagError, Variables, compile_plan, substitute
 
@@ -137,7 +137,9 @@ def _values(item: Json) -> tuple[dict[str, str], str]:
 
 
 def _inner(value: Json) -> str:
-    """Return ``%v`` of a part of an item."""
-    if isinstance(value, (dict, list)):
-        return v(value)
-    return "" if value is None else any_string(value)
+    """Return an Item inside an item as text: strings bare, the rest as JSON."""
+    return (
+        gojson.marshal(value, sort=False)
+        if isinstance(value, (dict, list)) or value is None
+        else any_string(value)
+    )

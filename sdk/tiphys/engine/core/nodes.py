@@ -33,11 +33,12 @@ def failed_or_error(node: Node) -> bool:
 class Limits:
     """Active children of one boundary that has ``parallelism`` or ``failFast``."""
 
-    __slots__ = ("active", "failed", "pods")
+    __slots__ = ("active", "failed", "failed_pods", "pods")
 
     def __init__(self) -> None:
         self.active = 0
         self.failed = 0
+        self.failed_pods = 0
         self.pods = 0
 
 
@@ -193,6 +194,7 @@ class NodeStore:
             and not (node.get("nodeFlag") or {}).get("retried")
         ):
             limits.failed += 1
+            limits.failed_pods += node["type"] == "Pod"
             self.dirty_limits[node["boundaryID"]] = None
 
     def _count(self, node: Node, step: int) -> None:

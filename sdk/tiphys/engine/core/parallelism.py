@@ -107,6 +107,14 @@ class Gate:
         self.state.nodes.dirty_limits[boundary.body.node["id"]] = None
         return True
 
+    def failed_fast(self, identity: str) -> bool:
+        """Return whether the boundary must not be judged by its children: ``failFast`` ends it, now or soon."""
+        boundary = self._boundaries.get(identity)
+        if boundary is None or not boundary.fail_fast or not boundary.limits.failed_pods:
+            return False
+        self.state.nodes.dirty_limits[identity] = None
+        return True
+
     def forget(self, identity: str) -> None:
         """The boundary ended."""
         self._boundaries.pop(identity, None)

@@ -83,7 +83,8 @@ class PodFinished(Event):
 
     ``phase`` is Succeeded, Failed or Error, ``message`` what Argo would write on the node, ``outputs`` an Argo
     ``Outputs`` object with resolved values (``parameters``, ``artifacts``, ``result``, ``exitCode``). ``containers``
-    holds, for a containerSet, a name -> {phase, message, exitCode} mapping.
+    holds, for a containerSet, a name -> {phase, message, exitCode} mapping. ``created=False``: the pod could not even be
+    made (Argo: the API server refused it); that is an Error of whatever contains the step, too.
     """
 
     node_id: str
@@ -91,6 +92,7 @@ class PodFinished(Event):
     message: str = ""
     outputs: Mapping[str, Json] | None = None
     containers: Mapping[str, Json] = field(default_factory=dict)
+    created: bool = True
 
 
 @dataclass(frozen=True, slots=True)

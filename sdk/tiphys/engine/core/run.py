@@ -41,6 +41,9 @@ class Owner(Protocol):
     def run_error(self, run: Run, message: str) -> None:
         """The template could not be executed at all; the node, if any, is in Error."""
 
+    def run_timeout(self, run: Run) -> None:
+        """The template's ``timeout`` passed before its pod ran; the node is Failed."""
+
 
 class Run:
     """See the module; ``key`` is the owner's own handle for it."""
@@ -263,6 +266,28 @@ class Run:
         self.done = True
         self._release()
         self.owner.run_error(self, message)
+
+    def fail_body(self, body: Body, message: str) -> None:
+        """A body could not begin: an error of the template, not of what it runs."""
+        self.state.nodes.mark(body.node, "Error", message)
+        body.closed()
+        if self.retrying is not None:
+            self.retrying.attempt_done(body)
+            return
+        self.done = True
+        self._release()
+        self.owner.run_error(self, message)
+
+    def time_out(self, body: Body) -> None:
+        """The template's ``timeout`` passed before the pod ran."""
+        self.state.nodes.mark(body.node, "Failed", "timeout")
+        body.closed()
+        if self.retrying is not None:
+            self.retrying.attempt_done(body)
+            return
+        self.done = True
+        self._release()
+        self.owner.run_timeout(self)
 
     def complete(self, body: Body, phase: str, message: str = "") -> None:
         """A body ended in ``phase``: keep it in the memo first, if that is asked for."""

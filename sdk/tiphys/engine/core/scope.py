@@ -11,7 +11,7 @@ from tiphys.engine.core.arguments import any_string, has_location
 from tiphys.engine.core.nodes import Node
 from tiphys.engine.expr import gojson
 from tiphys.engine.expr.evaluate import ExprError, compile_expression
-from tiphys.engine.expr.tags import MISSING, TagError, Variables, environment, insert, substitute
+from tiphys.engine.expr.tags import MISSING, Layers, TagError, environment, insert, substitute
 
 Json = Any
 Flat = dict[str, Any]
@@ -42,7 +42,7 @@ class BoundaryScope:
     def __init__(
         self,
         kind: str,
-        base: Variables,
+        base: Layers,
         template: Mapping[str, Json],
         provider: Callable[[str], Flat | None],
         names: Callable[[], Iterable[str]],
@@ -73,7 +73,7 @@ class BoundaryScope:
             return MISSING if flat is None else flat.get(name, MISSING)
         if root == "inputs":
             return self._inputs.get(name, MISSING)
-        return self._base.find(name)
+        return self._base.raw(name)
 
     def tree(self, root: str, members: set[str] | None) -> Any:
         if root == self.kind:
@@ -260,7 +260,7 @@ def resolve_artifact(artifact: Mapping[str, Json], scope: BoundaryScope) -> dict
         match = _PURE.match(artifact["from"])
         name = match.group(1) if match else str(artifact["from"])
         value = scope.raw(name)
-        shown = f"{{{{{name}}}}}"
+        shown = f'"{name}"'
     else:
         expression = str(artifact.get("fromExpression") or "")
         shown = expression

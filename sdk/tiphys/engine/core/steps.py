@@ -93,7 +93,10 @@ class StepsBody(Boundary):
         try:
             for step in group:
                 prepared.extend(self._prepare(step))
-        except (ScopeError, TagError, LoopError) as error:
+        except (ScopeError, TagError) as error:
+            self._end_group("Error", f"failed to resolve references: {error}")
+            return
+        except LoopError as error:
             self._end_group("Error", str(error))
             return
         self.pending = 1
@@ -176,6 +179,11 @@ class StepsBody(Boundary):
         if not self.ended and self.group["phase"] == "Running":
             self._end_group("Error", f"step group deemed errored due to child {run.name} error: {message}")
 
+    def run_timeout(self, run: Run) -> None:
+        """A step timed out before it ran: the group ends at once."""
+        if not self.ended and self.group["phase"] == "Running":
+            self._end_group("Failed", "timeout")
+
     def hook_error(self, run: Run, message: str) -> None:
         """A hook could not be executed."""
         if not self.ended and self.group["phase"] == "Running":
@@ -188,6 +196,8 @@ class StepsBody(Boundary):
 
     def _judge_group(self) -> None:
         if self.ended or self.group["phase"] != "Running":
+            return
+        if self.state.gate.failed_fast(self.node["id"]):
             return
         for child in self.children:
             node = child.node

@@ -48,7 +48,8 @@ class SuspendBody(Body):
         """End the wait: outputs without a value take their defaults."""
         problem = self._defaults()
         if problem:
-            self._end("Error", problem)
+            self.run.state.suspends.pop(self.node["id"], None)
+            self.run.fail_body(self, problem)
         else:
             self._end("Succeeded", "")
 
@@ -58,10 +59,19 @@ class SuspendBody(Body):
                 continue
             default = (item.get("valueFrom") or {}).get("default")
             if default is None:
+                default = self._input(item["name"])
+            if default is None:
                 return f"raw output parameter '{item['name']}' has not been set and does not have a default value"
             item["value"] = any_string(default)
             item.pop("valueFrom", None)
         return ""
+
+    def _input(self, name: str) -> Json:
+        """Return the value of the input that feeds an output of the same name in the UI."""
+        for item in (self.template.get("inputs") or {}).get("parameters") or ():
+            if item["name"] == name:
+                return item.get("value")
+        return None
 
     def set(self, phase: str, message: str, values: Mapping[str, str]) -> None:
         """Take over what ``argo node set`` gives."""

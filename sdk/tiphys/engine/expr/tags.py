@@ -68,6 +68,11 @@ class Layers:
         self._trees.clear()
 
     def find(self, name: str) -> Any:
+        value = self.raw(name)
+        return MISSING if isinstance(value, dict) else value
+
+    def raw(self, name: str) -> Any:
+        """Return a value that may also be an artifact."""
         for layer in self.maps:
             value = layer.get(name, MISSING)
             if value is not MISSING:

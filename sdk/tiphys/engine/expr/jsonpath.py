@@ -1,0 +1,179 @@
+"""JSONPath as the expression function ``jsonpath(text, path)`` understands it.
+
+``$``, ``.name``, ``['name']``, ``[0]``, ``[-1]``, ``[*]``, ``..``, slices, unions and filters ``[?(@.a == 'x')]``. A
+path that can only mean one value returns it; any other returns a list.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from tiphys.engine.expr.lexer import ExprError
+
+Json = Any
+Step = tuple[str, Any]
+
+__all__ = ["query"]
+
+_NAME = re.compile(r"[^.\[\]]+")
+_STRING = re.compile(r"'((?:\\.|[^'\\])*)'|\"((?:\\.|[^\"\\])*)\"")
+
+
+def query(document: Json, path: str) -> Json:
+    """Return what ``path`` selects.
+
+    Raises
+    ------
+    ExprError
+        The path is malformed, or a definite path leads nowhere.
+    """
+    steps = _parse(path)
+    found = [document]
+    definite = True
+    for kind, argument in steps:
+        definite = definite and kind in ("name", "index")
+        found = [item for value in found for item in _apply(kind, argument, value, document)]
+    if not definite:
+        return found
+    if not found:
+        raise ExprError(f"key: invalid token key not found: {path}")
+    return found[0]
+
+
+@lru_cache(maxsize=1024)
+def _parse(path: str) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    text = path.strip()
+    position = 1 if text.startswith("$") else 0
+    while position < len(text):
+        if text.startswith("..", position):
+            steps.append(("descend", None))
+            position += 2
+            if position < len(text) and text[position] not in "[":
+                position = _name(text, position, steps)
+        elif text[position] == ".":
+            position = _name(text, position + 1, steps)
+        elif text[position] == "[":
+            end = _closing(text, position)
+            steps.append(_bracket(text[position + 1 : end].strip(), path))
+            position = end + 1
+        else:
+            position = _name(text, position, steps)
+    return tuple(steps)
+
+
+def _name(text: str, position: int, steps: list[Step]) -> int:
+    match = _NAME.match(text, position)
+    if match is None:
+        raise ExprError(f"invalid JSONPath expression '{text}'")
+    steps.append(("all", None) if match.group() == "*" else ("name", match.group()))
+    return match.end()
+
+
+def _closing(text: str, start: int) -> int:
+    depth, quote, position = 0, "", start
+    while position < len(text):
+        character = text[position]
+        if quote:
+            if character == "\\":
+                position += 1
+            elif character == quote:
+                quote = ""
+        elif character in "'\"":
+            quote = character
+        elif character in "[(":
+            depth += 1
+        elif character in "])":
+            depth -= 1
+            if depth == 0:
+                return position
+        position += 1
+    raise ExprError(f"invalid JSONPath expression '{text}' unexpected end")
+
+
+def _bracket(body: str, path: str) -> Step:
+    if body == "*":
+        return ("all", None)
+    if body.startswith("?"):
+        return ("filter", body[1:].strip().removeprefix("(").removesuffix(")"))
+    parts = [part.strip() for part in re.split(r",(?=(?:[^'\"]|'[^']*'|\"[^\"]*\")*$)", body)]
+    keys: list[Any] = []
+    for part in parts:
+        string = _STRING.fullmatch(part)
+        if string:
+            keys.append(re.sub(r"\\(.)", r"\1", string.group(1) or string.group(2) or ""))
+        elif re.fullmatch(r"-?\d+", part):
+            keys.append(int(part))
+        elif re.fullmatch(r"-?\d*:-?\d*(:-?\d*)?", part):
+            return ("slice", tuple(int(item) if item else None for item in part.split(":")))
+        else:
+            raise ExprError(f"invalid JSONPath expression '{path}'")
+    if len(keys) == 1:
+        return ("name" if isinstance(keys[0], str) else "index", keys[0])
+    return ("union", tuple(keys))
+
+
+def _apply(kind: str, argument: Any, value: Json, root: Json) -> list[Json]:
+    if kind == "name":
+        return [value[argument]] if isinstance(value, dict) and argument in value else []
+    if kind == "index":
+        if isinstance(value, (list, str)) and -len(value) <= argument < len(value):
+            return [value[argument]]
+        return []
+    if kind == "all":
+        if isinstance(value, dict):
+            return [value[key] for key in sorted(value)]
+        return list(value) if isinstance(value, list) else []
+    if kind == "slice":
+        return value[slice(*argument)] if isinstance(value, list) else []
+    if kind == "union":
+        return [
+            item
+            for key in argument
+            for item in _apply("name" if isinstance(key, str) else "index", key, value, root)
+        ]
+    if kind == "descend":
+        return _descendants(value)
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [item for item in items if _holds(argument, item, root)]
+
+
+def _descendants(value: Json) -> list[Json]:
+    found = [value]
+    children = (
+        [value[key] for key in sorted(value)]
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else []
+    )
+    for child in children:
+        found.extend(_descendants(child))
+    return found
+
+
+_OPERAND = re.compile(r"[@$](?:\.[\w-]+|\[[^\]]*\])*")
+
+
+def _holds(source: str, item: Json, root: Json) -> bool:
+    from tiphys.engine.expr.evaluate import evaluate
+
+    values: dict[str, Any] = {}
+
+    def operand(match: re.Match[str]) -> str:
+        name = f"operand{len(values)}"
+        base = item if match.group()[0] == "@" else root
+        try:
+            values[name] = query(base, "$" + match.group()[1:])
+        except ExprError:
+            values[name] = None
+        return name
+
+    source = re.sub(r"=~", " matches ", _OPERAND.sub(operand, source))
+    try:
+        result = evaluate(source, values)
+    except ExprError:
+        return False
+    return result if isinstance(result, bool) else result is not None
