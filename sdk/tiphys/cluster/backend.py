@@ -59,7 +59,13 @@ class Backend(Protocol):
     def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow: ...
 
     def retry(
-        self, namespace: str, name: str, *, parameters: Mapping[str, str], restart_successful: bool, nodes: str
+        self,
+        namespace: str,
+        name: str,
+        *,
+        parameters: Mapping[str, str],
+        restart_successful: bool,
+        nodes: str,
     ) -> Workflow: ...
 
     def resubmit(
@@ -75,7 +81,7 @@ class Backend(Protocol):
         """Create or change semaphore limits; other keys stay."""
 
     def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
-        """``kind/name`` of the TFJobs, Deployments and Services that carry the workflow's label; deleted if asked.
-        A way that cannot see them raises ClusterError TIP611."""
+        """``kind/name`` of the TFJobs, Deployments and Services that carry the workflow's label; deleted if
+        asked. A way that cannot see them raises ClusterError TIP611."""
 
     def close(self) -> None: ...

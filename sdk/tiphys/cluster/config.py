@@ -59,7 +59,9 @@ def server_settings(
         address = f"{'https' if secure else 'http'}://{address}"
     if not address.startswith(("http://", "https://")) or address in ("http://", "https://"):
         raise ClusterError(
-            "TIP610", f"{address!r} is not the address of an Argo Server", fix="write host:port or https://host:port"
+            "TIP610",
+            f"{address!r} is not the address of an Argo Server",
+            fix="write host:port or https://host:port",
         )
     base = env.get("ARGO_BASE_HREF", "").strip("/")
     if base:
@@ -93,7 +95,8 @@ def kubernetes_transport(
     """
     env = os.environ if environ is None else environ
     try:
-        from kubernetes import client, config
+        from kubernetes import client
+        from kubernetes import config as reader
     except ImportError as error:
         raise ClusterError(
             "TIP610",
@@ -101,6 +104,7 @@ def kubernetes_transport(
             cause="it is not installed",
             fix="pip install 'tiphys[cluster]', or name an Argo Server with --server or ARGO_SERVER",
         ) from error
+    config: Any = reader  # it has no types
     settings = client.Configuration()
     path = kubeconfig or env.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
     exists = any(Path(part).expanduser().is_file() for part in path.split(os.pathsep) if part)
@@ -119,16 +123,21 @@ def kubernetes_transport(
         try:
             config.load_kube_config(config_file=path, context=context, client_configuration=settings)
             contexts, active = config.list_kube_config_contexts(config_file=path)
-        except Exception as error:  # noqa: BLE001  the package raises its own, yaml's and OS errors
+        except Exception as error:  # the package's own, yaml's and OS errors
             raise ClusterError(
-                "TIP610", f"the kubeconfig {path} cannot be used", cause=str(error)[:300], fix="try it with kubectl"
+                "TIP610",
+                f"the kubeconfig {path} cannot be used",
+                cause=str(error)[:300],
+                fix="try it with kubectl",
             ) from error
         chosen: dict[str, Any] = active
         if context:
             chosen = next((item for item in contexts if item["name"] == context), active)
         namespace = str(chosen.get("context", {}).get("namespace") or "")
     verify: bool | str = settings.verify_ssl and (settings.ssl_ca_cert or True)
-    certificate = (settings.cert_file, settings.key_file) if settings.cert_file and settings.key_file else None
+    certificate = (
+        (settings.cert_file, settings.key_file) if settings.cert_file and settings.key_file else None
+    )
     transport = HttpTransport(
         settings.host,
         token=_bearer(settings),
@@ -141,7 +150,10 @@ def kubernetes_transport(
 
 def _bearer(settings: Any) -> Callable[[], str]:
     def token() -> str:
-        # runs the package's refresh hook, which renews tokens of exec plugins and OIDC
-        return str(settings.get_api_key_with_prefix("authorization") or "")
+        # runs the package's refresh hook, which renews tokens of exec plugins and OIDC; basic log-in is there, too
+        for way in settings.auth_settings().values():
+            if way.get("in") == "header" and way.get("key") == "authorization" and way.get("value"):
+                return str(way["value"])
+        return ""
 
     return token

@@ -64,7 +64,7 @@ def unreachable(url: str, error: Exception) -> ClusterError:
         f"cannot reach {url}",
         where=url,
         cause=cause,
-        fix="check the address (--server or ARGO_SERVER; --kubeconfig or KUBECONFIG) and that the server runs",
+        fix="check the address (--server, ARGO_SERVER, --kubeconfig, KUBECONFIG) and that the server runs",
     )
 
 
@@ -89,7 +89,8 @@ def message_of(text: str) -> str:
 
 
 _FORBIDDEN = re.compile(
-    r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"'
+    r' in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
 
@@ -128,7 +129,7 @@ def from_answer(status: int, text: str, what: str, where: str) -> ClusterError:
                 cause=f"{found['user'] or 'this user'} lacks the verb {found['verb']!r} on {resource}"
                 + (f" in namespace {found['namespace']!r}" if found["namespace"] else ""),
                 fix=f"ask for a Role with apiGroups [{found['group']!r}], resources [{found['resource']!r}], "
-                f"verbs [{found['verb']!r}] (manifests/base/rbac.yaml has those of Tiphys)",
+                f"verbs [{found['verb']!r}] (manifests/base/accounts.yaml has those of Tiphys)",
             )
         quota = "exceeded quota" in message
         return ClusterError(
@@ -141,15 +142,21 @@ def from_answer(status: int, text: str, what: str, where: str) -> ClusterError:
             else "ask the administrator for this right, or use another account",
         )
     if status == 404:
-        if "page not found" in message or "Not Found" in message or "could not find the requested resource" in message:
+        if (
+            "page not found" in message
+            or "Not Found" in message
+            or "could not find the requested resource" in message
+        ):
             return ClusterError(
                 "TIP609",
                 f"{what}: the server does not have this API",
                 where=where,
                 cause=message,
-                fix="Argo Workflows 3.7 or later with its CRDs is needed; check the address and ARGO_BASE_HREF",
+                fix="it needs Argo Workflows 3.7 or later; check the address and ARGO_BASE_HREF",
             )
-        return ClusterError("TIP605", f"{what}: not found", where=where, cause=message, fix="check the name and the namespace")
+        return ClusterError(
+            "TIP605", f"{what}: not found", where=where, cause=message, fix="check the name and the namespace"
+        )
     if status == 409:
         return ClusterError(
             "TIP606",
@@ -171,7 +178,7 @@ def from_answer(status: int, text: str, what: str, where: str) -> ClusterError:
             "TIP604",
             f"{what}: the server redirects elsewhere",
             where=where,
-            fix="use https:// if the server wants TLS; log in if there is a proxy in front; check ARGO_BASE_HREF",
+            fix="use https:// if it wants TLS; log in to a proxy in front of it; check ARGO_BASE_HREF",
         )
     if status == 501:
         return ClusterError(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import yaml
@@ -80,7 +79,8 @@ def source_names(workflow: Workflow, refresh: Callable[[], Workflow] | None = No
 
 
 def _pods(workflow: Workflow) -> dict[str, str]:
-    """Pod name -> path, by Argo's rule for pod names (v2): WORKFLOW-TEMPLATE-HASH, the hash being the node ID's."""
+    """Pod name -> path, by Argo's rule for pod names (v2): WORKFLOW-TEMPLATE-HASH, the hash being the node
+    ID's."""
     root = str(workflow["metadata"]["name"])
     found = {}
     for node in (workflow.get("status", {}).get("nodes") or {}).values():
@@ -117,11 +117,12 @@ class Merger:
     def _run(self, source: Callable[[], Iterable[LogLine]]) -> None:
         try:
             lines = source()
-            with contextlib.closing(lines) if hasattr(lines, "close") else contextlib.nullcontext():
-                for line in lines:
-                    if self.closed.is_set():
-                        break
-                    self._queue.put(line)
+            for line in lines:
+                if self.closed.is_set():
+                    break
+                self._queue.put(line)
+            if isinstance(lines, Generator):
+                lines.close()  # gives its connection back
         except BaseException as error:  # noqa: BLE001  raised again by the reader
             self._queue.put(error)
         finally:

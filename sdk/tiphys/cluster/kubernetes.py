@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -120,7 +121,7 @@ class Kubernetes:
                 if event["type"] != "BOOKMARK":
                     yield event["type"], event["object"]
 
-    # -- logs ---------------------------------------------------------------------------------------------------
+    # -- logs ------------------------------------------------------------------------------------------------
 
     def logs(
         self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
@@ -136,18 +137,24 @@ class Kubernetes:
         def begin(item: Mapping[str, Any]) -> list[Callable[[], Iterator[LogLine]]]:
             """A source for each container of the pod that runs or ran and is not followed yet."""
             metadata = item["metadata"]
-            sources = []
+            sources: list[Callable[[], Iterator[LogLine]]] = []
             if pod and metadata["name"] != pod:
                 return []
             for status in (item.get("status") or {}).get("containerStatuses") or []:
                 of, state = status["name"], status.get("state") or {}
-                if of == "wait" or (container and of != container) or not ("running" in state or "terminated" in state):
+                if (
+                    of == "wait"
+                    or (container and of != container)
+                    or not ("running" in state or "terminated" in state)
+                ):
                     continue
                 # a pod made again under the same name is another one
                 if (metadata["uid"], of) in started:
                     continue
                 started.add((metadata["uid"], of))
-                sources.append(lambda p=metadata["name"], c=of: self._log(namespace, p, c, names, follow, tail))
+                sources.append(
+                    functools.partial(self._log, namespace, metadata["name"], of, names, follow, tail)
+                )
             return sources
 
         pods = sorted(listed.get("items") or [], key=lambda item: str(item["metadata"]["creationTimestamp"]))
@@ -178,7 +185,9 @@ class Kubernetes:
                 current = workflow
                 while not ended(current) and not merger.closed.is_set():
                     try:
-                        for change in self.watch(namespace, name, current["metadata"]["resourceVersion"], 60.0):
+                        for change in self.watch(
+                            namespace, name, current["metadata"]["resourceVersion"], 60.0
+                        ):
                             current = change.workflow
                             if ended(current) or change.kind == "DELETED":
                                 return
@@ -212,10 +221,12 @@ class Kubernetes:
                 if not is_executor(line):
                     yield LogLine(pod, container, source, line)
 
-    # -- changes ------------------------------------------------------------------------------------------------
+    # -- changes ---------------------------------------------------------------------------------------------
 
     def _patch(self, what: str, namespace: str, name: str, value: Any) -> Workflow:
-        return self._named(what, "PATCH", namespace, name, body=value, content_type="application/merge-patch+json")
+        return self._named(
+            what, "PATCH", namespace, name, body=value, content_type="application/merge-patch+json"
+        )
 
     def _running(self, what: str, namespace: str, name: str) -> None:
         workflow = self._named(what, "GET", namespace, name)
@@ -228,7 +239,9 @@ class Kubernetes:
 
     def stop(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow:
         if nodes:
-            raise ClusterError("TIP611", "stopping single nodes needs the Argo Server", fix="use --server or ARGO_SERVER")
+            raise ClusterError(
+                "TIP611", "stopping single nodes needs the Argo Server", fix="use --server or ARGO_SERVER"
+            )
         self._running("stop", namespace, name)
         return self._patch("stop", namespace, name, {"spec": {"shutdown": "Stop"}})
 
@@ -240,7 +253,9 @@ class Kubernetes:
         self._running("suspend", namespace, name)
         return self._patch("suspend", namespace, name, {"spec": {"suspend": True}})
 
-    def _rewrite(self, what: str, namespace: str, name: str, change: Callable[[Workflow], Workflow]) -> Workflow:
+    def _rewrite(
+        self, what: str, namespace: str, name: str, change: Callable[[Workflow], Workflow]
+    ) -> Workflow:
         """Read, change and write back; once more when the controller was faster."""
         for attempt in range(5):
             current = self._named(what, "GET", namespace, name)
@@ -254,17 +269,29 @@ class Kubernetes:
         raise AssertionError("unreachable")
 
     def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow:
-        return self._rewrite("resume", namespace, name, lambda workflow: resumed(workflow, self._clock(), nodes))
+        return self._rewrite(
+            "resume", namespace, name, lambda workflow: resumed(workflow, self._clock(), nodes)
+        )
 
     def retry(
-        self, namespace: str, name: str, *, parameters: Mapping[str, str], restart_successful: bool, nodes: str
+        self,
+        namespace: str,
+        name: str,
+        *,
+        parameters: Mapping[str, str],
+        restart_successful: bool,
+        nodes: str,
     ) -> Workflow:
         doomed: list[str] = []
 
         def change(workflow: Workflow) -> Workflow:
             nonlocal doomed
             result, doomed = retried(
-                workflow, self._clock(), parameters=parameters, restart_successful=restart_successful, selector=nodes
+                workflow,
+                self._clock(),
+                parameters=parameters,
+                restart_successful=restart_successful,
+                selector=nodes,
             )
             return result
 
@@ -282,7 +309,9 @@ class Kubernetes:
         if answer.status >= 300 and answer.status != 404:
             raise from_answer(answer.status, answer.text, what, self.url)
 
-    def resubmit(self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool) -> Workflow:
+    def resubmit(
+        self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool
+    ) -> Workflow:
         if memoized:
             raise ClusterError(
                 "TIP611",
@@ -294,7 +323,7 @@ class Kubernetes:
     def delete(self, namespace: str, name: str) -> None:
         self._named("delete", "DELETE", namespace, name, query={"propagationPolicy": "Background"})
 
-    # -- what stands beside a workflow --------------------------------------------------------------------------
+    # -- what stands beside a workflow -----------------------------------------------------------------------
 
     def limits(self, namespace: str, config_map: str, keys: Sequence[str]) -> dict[str, str]:
         path = f"/api/v1/namespaces/{quote(namespace)}/configmaps/{quote(config_map)}"
@@ -308,12 +337,23 @@ class Kubernetes:
 
     def set_limits(self, namespace: str, config_map: str, values: Mapping[str, str]) -> None:
         base = f"/api/v1/namespaces/{quote(namespace)}/configmaps"
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config_map}, "data": dict(values)}
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": config_map},
+            "data": dict(values),
+        }
         answer = self.transport.send(Request("POST", base, {}, body))
         if answer.status == 409:
             what = f"set the semaphore limits in {config_map}"
             patch = {"data": dict(values)}
-            self._call(what, "PATCH", f"{base}/{quote(config_map)}", body=patch, content_type="application/merge-patch+json")
+            self._call(
+                what,
+                "PATCH",
+                f"{base}/{quote(config_map)}",
+                body=patch,
+                content_type="application/merge-patch+json",
+            )
         elif answer.status >= 300:
             raise from_answer(answer.status, answer.text, f"create the ConfigMap {config_map}", self.url)
 

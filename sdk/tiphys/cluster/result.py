@@ -112,7 +112,12 @@ def rows(workflow: Workflow) -> list[Row]:
     name = workflow["metadata"]["name"]
     nodes: dict[str, dict[str, Any]] = (workflow.get("status") or {}).get("nodes") or {}
     inside: dict[str, list[str]] = {}
-    attempts = {child: identity for identity, node in nodes.items() if node["type"] == "Retry" for child in node.get("children") or ()}
+    attempts = {
+        child: identity
+        for identity, node in nodes.items()
+        if node["type"] == "Retry"
+        for child in node.get("children") or ()
+    }
     tops = []
     for identity, node in nodes.items():
         if node["type"] in _HIDDEN:
@@ -137,7 +142,9 @@ def rows(workflow: Workflow) -> list[Row]:
                 name=str(node.get("displayName") or node["name"]),
                 phase=str(node.get("phase", "")),
                 kind=str(node["type"]),
-                template=str(node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""),
+                template=str(
+                    node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""
+                ),
                 message=str(node.get("message", "")),
                 started=_time(node.get("startedAt")),
                 finished=_time(node.get("finishedAt")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -69,12 +70,16 @@ class ArgoServer:
         if method == "PUT":
             path += f"/{what}"
             body = {"name": name, "namespace": namespace, **(body or {})}
-        return _workflow(self._call(f"{what} {name}", method, path, body=body, name=name, namespace=namespace))
+        return _workflow(
+            self._call(f"{what} {name}", method, path, body=body, name=name, namespace=namespace)
+        )
 
     def list(self, namespace: str, *, labels: str = "", limit: int = 0) -> Sequence[Workflow]:
-        query = {"fields": "metadata,items.metadata,items.spec.shutdown,items.spec.suspend,items.spec.arguments,"
-                 "items.status.phase,items.status.message,items.status.startedAt,items.status.finishedAt,"
-                 "items.status.progress"}
+        query = {
+            "fields": "metadata,items.metadata,items.spec.shutdown,items.spec.suspend,items.spec.arguments,"
+            "items.status.phase,items.status.message,items.status.startedAt,items.status.finishedAt,"
+            "items.status.progress"
+        }
         if labels:
             query["listOptions.labelSelector"] = labels
         if limit:
@@ -122,7 +127,7 @@ class ArgoServer:
 
         if len(wanted) == 1:
             return lines(wanted[0])
-        return merge([lambda of=of: lines(of) for of in wanted])
+        return merge([functools.partial(lines, of) for of in wanted])
 
     def stop(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow:
         return self._verb("stop", "PUT", namespace, name, _given(nodeFieldSelector=nodes, message=message))
@@ -137,7 +142,13 @@ class ArgoServer:
         return self._verb("resume", "PUT", namespace, name, _given(nodeFieldSelector=nodes))
 
     def retry(
-        self, namespace: str, name: str, *, parameters: Mapping[str, str], restart_successful: bool, nodes: str
+        self,
+        namespace: str,
+        name: str,
+        *,
+        parameters: Mapping[str, str],
+        restart_successful: bool,
+        nodes: str,
     ) -> Workflow:
         body = _given(
             parameters=[f"{key}={value}" for key, value in parameters.items()],
@@ -146,7 +157,9 @@ class ArgoServer:
         )
         return self._verb("retry", "PUT", namespace, name, body)
 
-    def resubmit(self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool) -> Workflow:
+    def resubmit(
+        self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool
+    ) -> Workflow:
         body = _given(parameters=[f"{key}={value}" for key, value in parameters.items()], memoized=memoized)
         return self._verb("resubmit", "PUT", namespace, name, body)
 
@@ -172,15 +185,25 @@ class ArgoServer:
     def set_limits(self, namespace: str, config_map: str, values: Mapping[str, str]) -> None:
         there = self.limits(namespace, config_map, list(values))
         for key, value in values.items():
-            body = {"namespace": namespace, "cmName": config_map, "key": key, "limit": int(value), "type": _CONFIG_MAP}
-            method, path = ("PUT", f"sync/{quote(namespace)}/{quote(key)}") if key in there else ("POST", f"sync/{quote(namespace)}")
+            body = {
+                "namespace": namespace,
+                "cmName": config_map,
+                "key": key,
+                "limit": int(value),
+                "type": _CONFIG_MAP,
+            }
+            method, path = (
+                ("PUT", f"sync/{quote(namespace)}/{quote(key)}")
+                if key in there
+                else ("POST", f"sync/{quote(namespace)}")
+            )
             self._call(f"set the semaphore limit {config_map}/{key}", method, path, body=body)
 
     def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
         raise ClusterError(
             "TIP611",
             "the Argo Server shows no TFJobs, Deployments and Services",
-            fix="use a kubeconfig (--kubeconfig), or `tiphys delete`: what a workflow owns is deleted with it",
+            fix="use a kubeconfig, or `tiphys delete`: what a workflow owns is deleted with it",
         )
 
 

@@ -38,14 +38,20 @@ def unpacked(workflow: Workflow) -> Workflow:
     if not status.get("compressedNodes"):
         return workflow
     nodes = json.loads(gzip.decompress(base64.b64decode(status["compressedNodes"])))
-    return {**workflow, "status": {**{k: v for k, v in status.items() if k != "compressedNodes"}, "nodes": nodes}}
+    return {
+        **workflow,
+        "status": {**{k: v for k, v in status.items() if k != "compressedNodes"}, "nodes": nodes},
+    }
 
 
 def packed(workflow: Workflow) -> Workflow:
     """The inverse of :func:`unpacked`, for writing back."""
     status = workflow["status"]
     text = base64.b64encode(gzip.compress(json.dumps(status.get("nodes") or {}).encode())).decode()
-    return {**workflow, "status": {**{k: v for k, v in status.items() if k != "nodes"}, "compressedNodes": text}}
+    return {
+        **workflow,
+        "status": {**{k: v for k, v in status.items() if k != "nodes"}, "compressedNodes": text},
+    }
 
 
 def matches(selector: str, node: Mapping[str, Any]) -> bool:
@@ -53,7 +59,11 @@ def matches(selector: str, node: Mapping[str, Any]) -> bool:
     for part in filter(None, (piece.strip() for piece in selector.split(","))):
         found = re.fullmatch(r"([\w.\-]+)\s*(==|!=|=)\s*(.*)", part)
         if not found:
-            raise ClusterError("TIP611", f"{part!r} is not a node field selector", fix="write for example displayName=approve")
+            raise ClusterError(
+                "TIP611",
+                f"{part!r} is not a node field selector",
+                fix="write for example displayName=approve",
+            )
         key, operator, value = found.groups()
         actual: Any
         if key.startswith("inputs.parameters.") and key.endswith(".value"):
@@ -68,7 +78,8 @@ def matches(selector: str, node: Mapping[str, Any]) -> bool:
 
 
 def resumed(workflow: Workflow, now: str, selector: str = "") -> Workflow:
-    """Clear ``spec.suspend`` and end the waiting Suspend nodes; with a selector only the nodes that it names."""
+    """Clear ``spec.suspend`` and end the waiting Suspend nodes; with a selector only the nodes that it
+    names."""
     result = copy.deepcopy(workflow)
     if not selector:
         result["spec"].pop("suspend", None)
@@ -138,7 +149,9 @@ def retried(
     labels.pop(_LABELS + "completed", None)
     labels.pop(_LABELS + "workflow-archiving-status", None)
     labels[_LABELS + "phase"] = "Running"
-    status.update(phase="Running", startedAt=now, nodes=nodes, conditions=[{"type": "Completed", "status": "False"}])
+    status.update(
+        phase="Running", startedAt=now, nodes=nodes, conditions=[{"type": "Completed", "status": "False"}]
+    )
     for key in ("finishedAt", "message", "persistentVolumeClaims"):
         status.pop(key, None)
     deadline_free(result)

@@ -1,4 +1,5 @@
-"""How requests reach a cluster: one small protocol, a real transport over HTTP/1.1, and a public fake for tests.
+"""How requests reach a cluster: one small protocol, a real transport over HTTP/1.1, and a public fake for
+tests.
 
 The real one stands on ``requests``, which Hera brings along. Hera's own REST client is not used: it keeps no
 streams open, so neither ``watch`` nor ``logs`` could follow events with it.
@@ -22,7 +23,8 @@ __all__ = ["FakeTransport", "HttpTransport", "Request", "Response", "Stream", "T
 
 @dataclass(frozen=True)
 class Request:
-    """One request: ``path`` starts with ``/`` and holds no query; ``timeout`` is in seconds, None waits forever."""
+    """One request: ``path`` starts with ``/`` and holds no query; ``timeout`` is in seconds, None waits
+    forever."""
 
     method: str
     path: str
@@ -59,7 +61,7 @@ class Response:
                 "TIP604",
                 "the answer is not JSON",
                 cause=f"HTTP {self.status}: {self.text[:120]!r}",
-                fix="check the address: it must be the Argo Server's or the Kubernetes API's, not a log-in page",
+                fix="the address must be the Argo Server's or the Kubernetes API's, not a log-in page",
             ) from error
 
 
@@ -130,12 +132,14 @@ class HttpTransport:
         self._url = url.rstrip("/")
         self._token = token
         self._session = requests.Session()
-        # no retries here: the callers know which requests may be repeated; pooled connections for the log streams
+        # no retries here: the callers know which requests may be repeated; pooled connections for the log
+        # streams
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=64, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         self._session.headers.update(headers or {})
-        # Given to each request: for a session's own `verify`, REQUESTS_CA_BUNDLE would win over what the user asked
+        # Given to each request: for a session's own `verify`, REQUESTS_CA_BUNDLE would win over what the
+        # user asked
         self._verify = verify
         self._session.cert = certificate
         if proxies is not None:
@@ -211,7 +215,8 @@ def _lines(answer: Any) -> Iterator[str]:
 
 
 class FakeTransport:
-    """A cluster made of a function, for tests: ``handler(request)`` gives a Response, a Stream, or lines to stream.
+    """A cluster made of a function, for tests: ``handler(request)`` gives a Response, a Stream, or lines to
+    stream.
 
     >>> from tiphys.cluster import Client, FakeTransport, Response
     >>> def handler(request):
@@ -222,7 +227,9 @@ class FakeTransport:
     ``requests`` keeps every request in order.
     """
 
-    def __init__(self, handler: Callable[[Request], Response | Stream | Iterable[str]], url: str = "http://fake") -> None:
+    def __init__(
+        self, handler: Callable[[Request], Response | Stream | Iterable[str]], url: str = "http://fake"
+    ) -> None:
         self._handler = handler
         self._url = url
         self.requests: list[Request] = []
