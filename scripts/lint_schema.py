@@ -261,16 +261,92 @@ def argo(table: Table, folder: Path, core: Converter) -> dict[str, str]:
         },
         [],
     )
+    status = status_of(struct, of, spec, template)
     loosen(table)
     top = {"apiVersion": "s", "kind": "s", "metadata": meta}
     return {
-        "Workflow": struct({**top, "spec": spec, "status": "*"}, []),
+        "Workflow": struct({**top, "spec": spec, "status": status}, []),
         "WorkflowTemplate": struct({**top, "spec": spec}, []),
         "ClusterWorkflowTemplate": struct({**top, "spec": spec}, []),
-        "CronWorkflow": struct({**top, "spec": cron, "status": "*"}, []),
+        "CronWorkflow": struct({**top, "spec": cron, "status": cron_status(struct)}, []),
         "Template": template,
         "WorkflowStep": step,
     }
+
+
+def status_of(struct: Any, of: dict[str, str], spec: str, template: str) -> str:
+    """WorkflowStatus: a workflow read back from a cluster is decoded with it."""
+    outputs = of["outputs"]
+    lock = struct({"holders": "as", "semaphore": "s"}, [])
+    mutex = struct({"holder": "s", "mutex": "s"}, [])
+    reference = struct({"clusterScope": "b", "name": "s", "template": "s"}, [])
+    times = {"startedAt": "t", "finishedAt": "t", "estimatedDuration": "i", "resourcesDuration": "ml"}
+    node = struct(
+        {
+            **dict.fromkeys(
+                "boundaryID displayName hostNodeName id message name phase podIP progress restartingPodUID "
+                "templateName templateScope type".split(),
+                "s",
+            ),
+            **times,
+            "children": "as",
+            "outboundNodes": "as",
+            "daemoned": "b",
+            "taskResultSynced": "b",
+            "failedPodRestarts": "i",
+            "inputs": of["inputs"],
+            "outputs": outputs,
+            "memoizationStatus": struct({"cacheName": "s", "hit": "b", "key": "s"}, []),
+            "nodeFlag": struct({"hooked": "b", "retried": "b"}, []),
+            "synchronizationStatus": struct({"waiting": "s"}, []),
+            "templateRef": reference,
+        },
+        [],
+    )
+    return str(
+        struct(
+            {
+                **dict.fromkeys("compressedNodes message offloadNodeStatusVersion phase progress".split(), "s"),
+                **times,
+                "artifactGCStatus": struct(
+                    {"notSpecified": "b", "podsRecouped": "mb", "strategiesProcessed": "mb"}, []
+                ),
+                "artifactRepositoryRef": "*",
+                "conditions": "a" + struct({"message": "s", "status": "s", "type": "s"}, []),
+                "nodes": "m" + node,
+                "outputs": outputs,
+                "persistentVolumeClaims": of["volumes"],
+                "storedTemplates": "m" + template,
+                "storedWorkflowTemplateSpec": spec,
+                "synchronization": struct(
+                    {
+                        "mutex": struct({"holding": "a" + mutex, "waiting": "a" + mutex}, []),
+                        "semaphore": struct({"holding": "a" + lock, "waiting": "a" + lock}, []),
+                    },
+                    [],
+                ),
+                "taskResultsCompletionStatus": "mb",
+            },
+            [],
+        )
+    )
+
+
+def cron_status(struct: Any) -> str:
+    condition = struct({"message": "s", "status": "s", "type": "s"}, [])
+    return str(
+        struct(
+            {
+                "active": "a*",
+                "conditions": "a" + condition,
+                "failed": "l",
+                "succeeded": "l",
+                "lastScheduledTime": "t",
+                "phase": "s",
+            },
+            [],
+        )
+    )
 
 
 def main() -> None:

@@ -105,6 +105,8 @@ class Decoder:
         in_step = reference == self.step
         for name, value in data.items():
             wanted = fields.get(name)
+            if wanted is None and was_lax and not in_step:  # the loose decoder ignores case
+                name, wanted = self.folded(name, fields)
             if wanted is None:
                 path.append(name)
                 self.note("unknown", f"there is no field {name!r} here", tuple(fields), strict=in_step)
@@ -123,6 +125,15 @@ class Decoder:
         if self.check_required:
             self.absent(data, reference)
         return kept
+
+    def folded(self, name: str, fields: dict[str, str]) -> tuple[str, str | None]:
+        for field, wanted in fields.items():
+            if field.lower() == name.lower():
+                self.path.append(name)
+                self.note("unknown", f"there is no field {name!r} here", (field,))
+                self.path.pop()
+                return field, wanted
+        return name, None
 
     def absent(self, data: dict[str, Any], reference: str) -> None:
         for name in self.types.required[int(reference[1:])]:

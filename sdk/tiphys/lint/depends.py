@@ -18,8 +18,8 @@ Task = dict[str, Any]
 def dependencies(task: Task) -> dict[str, bool]:
     """Return {name of a task it depends on: whether it asks for a result that only loops have}."""
     depends = task.get("depends") or ""
-    if not depends:
-        return dict.fromkeys(task.get("dependencies") or [], False)
+    if not depends:  # Argo writes `(A.Succeeded || ...)` for each and reads that
+        depends = " && ".join(f"{name}.Succeeded" for name in task.get("dependencies") or [])
     found: dict[str, bool] = {}
     for result, name in _NAME.findall(depends):
         if result:

@@ -91,19 +91,15 @@ def own_names(template: Template) -> set[str]:
 
 
 def items(call: Call, scope: Scope) -> None:
-    """Add what a loop's ``item`` can be."""
+    """Add what a loop's ``item.KEY`` can be (the bare ``item`` is never checked)."""
     if call.data.get("withItems"):
-        scope.names.add("item")
         for item in call.data["withItems"]:
             if isinstance(item, dict):
                 scope.names.update(f"item.{key}" for key in item)
             elif isinstance(item, list):
                 scope.names.update(f"item.[{index}]" for index in range(len(item)))
     elif call.data.get("withParam"):
-        scope.names.add("item")
         scope.wild.add("item")
-    elif "withSequence" in call.data:
-        scope.names.add("item")
 
 
 def result_names(

@@ -11,7 +11,7 @@ from tiphys.reader import Path
 __all__ = ["PREFIXES", "Tag", "expressions", "is_tag", "mark_tags", "simple_tags", "strings", "tags_in"]
 
 # Argo checks only names that begin so; any other tag is free text.
-PREFIXES = ("item", "steps.", "inputs.", "outputs.", "pod.", "workflow.", "tasks.")
+PREFIXES = ("item.", "steps.", "inputs.", "outputs.", "pod.", "workflow.", "tasks.")
 _PARAMETER = re.compile(r"\{\{[-a-zA-Z0-9]+(\.[-a-zA-Z0-9_]+)*\}\}")
 
 

@@ -139,8 +139,9 @@ def dependency_undefined(workflow: Workflow) -> Iterator[Issue]:
                 if name not in names:
                     key = "depends" if call.data.get("depends") else "dependencies"
                     path = (*call.path, key)
-                    if key == "dependencies":
-                        path = (*path, call.data["dependencies"].index(name))
+                    listed = call.data.get("dependencies") or []
+                    if key == "dependencies" and name in listed:
+                        path = (*path, listed.index(name))
                     words = f"{call.label} dependency {name!r} not defined"
                     yield Issue(path, words, near=tuple(item for item in names if item != call.name))
 

@@ -144,8 +144,8 @@ def name_too_long(workflow: Workflow) -> Iterator[Issue]:
 
 
 def _fault(name: str, legal: re.Pattern[str]) -> str:
-    if "{{" in name:  # filled before the check, with something legal
-        name = re.sub("\0[^\0]*\0", "x", mark_tags(name))
+    if "{{" in name:  # what is known is filled in before the check, with something legal
+        name = re.sub("\0(?:inputs[.]parameters|workflow|pod)[.][^\0]*\0", "x", mark_tags(name))
     if legal is _PARAMETER:
         return "" if legal.match(name) else "letters, digits, '_' and '-' only"
     if not legal.match(name):
