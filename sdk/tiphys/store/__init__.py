@@ -1,1 +1,28 @@
+"""The local store: one folder that holds everything runs leave behind.
 
+``volumes/CLAIM/`` persistent volume claims, ``configmaps/`` memoization caches in Argo's layout,
+``artifacts/`` content-addressed files, ``runs/NAME/`` the journal and logs of each run, ``locks.db`` the
+semaphores and mutexes that all engines using this store share.
+"""
+
+from __future__ import annotations
+
+from tiphys.store.artifacts import Artifacts, Stored
+from tiphys.store.configmaps import CACHE_LABEL, ConfigMaps
+from tiphys.store.files import write_atomic
+from tiphys.store.layout import Store
+from tiphys.store.locks import Granted, Locks, Outcome, Refused, Waiting
+
+__all__ = [
+    "CACHE_LABEL",
+    "Artifacts",
+    "ConfigMaps",
+    "Granted",
+    "Locks",
+    "Outcome",
+    "Refused",
+    "Store",
+    "Stored",
+    "Waiting",
+    "write_atomic",
+]

@@ -1,0 +1,159 @@
+"""The durable record of a run: every event, in order, in SQLite.
+
+Events are written before the commands that they cause are carried out, and a commit waits for the disk
+(``synchronous=FULL``); all events that arrive together share one commit. Replaying the events through a new
+machine gives the same state, so a run that was killed goes on from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tiphys.engine.core import protocol
+from tiphys.engine.core.protocol import Event
+from tiphys.errors import StoreError
+from tiphys.store.files import clear
+
+__all__ = ["Journal", "decode", "encode"]
+
+Json = Any
+VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events(seq INTEGER PRIMARY KEY, kind TEXT, body TEXT);
+CREATE TABLE IF NOT EXISTS objects(kind TEXT, name TEXT, body TEXT, PRIMARY KEY(kind, name)) WITHOUT ROWID;
+"""
+_KINDS = {
+    name: getattr(protocol, name) for name in protocol.__all__ if isinstance(getattr(protocol, name), type)
+}
+_FIELDS = {
+    kind: tuple(field.name for field in dataclasses.fields(kind))
+    for kind in _KINDS.values()
+    if dataclasses.is_dataclass(kind)
+}
+
+
+def encode(event: Event) -> tuple[str, str]:
+    """An event as (kind, JSON)."""
+    kind = type(event)
+    body = {name: getattr(event, name) for name in _FIELDS[kind]}
+    return kind.__name__, json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=dict)
+
+
+def decode(kind: str, body: str) -> Event:
+    """The event of :func:`encode`."""
+    event: Event = _KINDS[kind](**json.loads(body))
+    return event
+
+
+class Journal:
+    """The journal of one run (``runs/NAME/journal.db``)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with clear(path), self._named():
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_SCHEMA)
+        self._batch: list[tuple[str, str]] = []
+        self._objects: dict[tuple[str, str], str | None] = {}
+
+    # -- facts: what the machine was made from --------------------------------------------------------------
+
+    def write_facts(self, facts: Mapping[str, Json]) -> None:
+        with self._named():
+            self._db.execute("BEGIN IMMEDIATE")
+            for name, value in facts.items():
+                self._db.execute("INSERT OR REPLACE INTO facts VALUES(?,?)", (name, json.dumps(value)))
+            self._db.execute("COMMIT")
+
+    def facts(self) -> dict[str, Json]:
+        with self._named():
+            return {
+                name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM facts")
+            }
+
+    # -- events -----------------------------------------------------------------------------------------------
+
+    def append(self, event: Event) -> None:
+        """Add to the batch that :meth:`commit` writes."""
+        self._batch.append(encode(event))
+
+    def put_object(self, kind: str, name: str, value: Mapping[str, Json] | None) -> None:
+        """Remember a resource object (None: it was deleted) with the next commit."""
+        self._objects[kind, name] = None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def commit(self) -> None:
+        """Write the batch and wait for the disk. Raises StoreError (TIP411 for a full disk)."""
+        if not self._batch and not self._objects:
+            return
+        with clear(self.path), self._named():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany("INSERT INTO events(kind, body) VALUES(?,?)", self._batch)
+                for (kind, name), body in self._objects.items():
+                    if body is None:
+                        self._db.execute("DELETE FROM objects WHERE kind=? AND name=?", (kind, name))
+                    else:
+                        self._db.execute("INSERT OR REPLACE INTO objects VALUES(?,?,?)", (kind, name, body))
+                self._db.execute("COMMIT")
+            except sqlite3.Error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        self._batch.clear()
+        self._objects.clear()
+
+    def events(self) -> Iterator[Event]:
+        """All events, oldest first."""
+        with self._named():
+            for kind, body in self._db.execute("SELECT kind, body FROM events ORDER BY seq"):
+                yield decode(kind, body)
+
+    def objects(self) -> list[dict[str, Json]]:
+        """The resource objects that exist."""
+        with self._named():
+            return [
+                json.loads(row[0]) for row in self._db.execute("SELECT body FROM objects ORDER BY kind, name")
+            ]
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _named(self) -> _Named:
+        return _Named(self.path)
+
+
+class _Named:
+    """Turns sqlite3 errors into StoreErrors."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            text = str(error)
+            if "full" in text or getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+                raise StoreError(
+                    "TIP411",
+                    f"cannot write {self._path}: {text}",
+                    where=str(self._path),
+                    cause="the disk, the quota or the file size limit is exhausted",
+                    fix="free some space (tiphys cache gc) or give another folder with --store; "
+                    "then the same command continues",
+                ) from error
+            raise StoreError(
+                "TIP451",
+                f"the journal cannot be used: {text}",
+                where=str(self._path),
+                fix="start the run anew",
+            ) from error

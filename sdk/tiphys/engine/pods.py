@@ -1,0 +1,37 @@
+"""Which implementation runs which kind of leaf template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tiphys.engine.core.protocol import PodFinished, StartPod
+from tiphys.engine.resources import ResourcePod, Resources
+from tiphys.engine.runners.host import Host
+from tiphys.engine.runners.http import DataPod, HttpPod
+from tiphys.engine.runners.pod import StepPod
+
+if TYPE_CHECKING:
+    from tiphys.engine.driver import Pod
+
+__all__ = ["make_pod"]
+
+Json = Any
+
+
+def make_pod(
+    host: Host,
+    resources: Resources,
+    command: StartPod,
+    running: Callable[[str], None],
+    done: Callable[[PodFinished], None],
+) -> Pod:
+    """The pod for a ``StartPod``: ``running(ip)`` and then ``done`` are called, each at most once."""
+    template = command.template
+    if "resource" in template:
+        return ResourcePod(host, resources, command, running, done)
+    if "http" in template:
+        return HttpPod(host, command, running, done)
+    if "data" in template:
+        return DataPod(host, command, running, done)
+    return StepPod(host, command, running, done)

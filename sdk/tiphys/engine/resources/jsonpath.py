@@ -1,0 +1,179 @@
+"""``kubectl``'s jsonpath templates: ``{.a.b[0]}``, ``{..name}``, filters, ranges and plain text around them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["JsonPathError", "jsonpath"]
+
+Json = Any
+_STEP = re.compile(
+    r"""\.\.(?P<deep>(?:\\.|[\w\-/])+|\*)|\.(?P<name>(?:\\.|[\w\-/])+|\*)?|\[(?P<index>-?\d+)\]"""
+    r"""|\[\?\((?P<filter>.+?)\)\]|\[(?P<slice>-?\d*:-?\d*(?::\d+)?)\]|\[(?P<star>\*)\]"""
+    r"""|\[(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]|\[(?P<union>[-\d,\s]+)\]"""
+)
+_COMPARE = re.compile(r"""^\s*@(?P<path>.*?)\s*(?:(?P<op>==|!=|<=|>=|<|>)\s*(?P<value>.+?))?\s*$""")
+
+
+class JsonPathError(ValueError):
+    """The template is wrong, or names what is not there; the text is kubectl's."""
+
+
+def jsonpath(value: Json, template: str) -> str:
+    """The text that ``kubectl get -o jsonpath=TEMPLATE`` prints. Raises JsonPathError."""
+    output: list[str] = []
+    _render(value, value, _parse(template), output)
+    return "".join(output)
+
+
+def _parse(template: str) -> list[str | tuple[str, list[Any]]]:
+    """Texts, and ("path", [expression]) or ("range", [expression, body])."""
+    stack: list[list[Any]] = [[]]
+    position = 0
+    for match in re.finditer(r"\{((?:[^{}\"']|\"(?:\\.|[^\"])*\"|'(?:\\.|[^'])*')*)\}", template):
+        if match.start() > position:
+            stack[-1].append(template[position : match.start()])
+        position = match.end()
+        inner = match[1].strip()
+        if inner.startswith("range"):
+            body: list[Any] = []
+            stack[-1].append(("range", [inner[5:].strip(), body]))
+            stack.append(body)
+        elif inner == "end":
+            if len(stack) == 1:
+                raise JsonPathError("not in range, nothing to end")
+            stack.pop()
+        elif inner[:1] in ('"', "'"):
+            stack[-1].append(
+                json.loads('"' + inner[1:-1].replace('"', '\\"') + '"')
+                if inner[0] == "'"
+                else json.loads(inner)
+            )
+        else:
+            stack[-1].append(("path", [inner]))
+    if position < len(template):
+        stack[-1].append(template[position:])
+    if len(stack) != 1:
+        raise JsonPathError("unclosed range")
+    return stack[0]
+
+
+def _render(root: Json, here: Json, nodes: list[Any], output: list[str]) -> None:
+    for node in nodes:
+        if isinstance(node, str):
+            output.append(node)
+        elif node[0] == "path":
+            output.append(" ".join(_text(found) for found in _find(root, here, node[1][0])))
+        else:
+            for item in _find(root, here, node[1][0]):
+                for each in item if isinstance(item, list) and not node[1][0].endswith("]") else [item]:
+                    _render(root, each, node[1][1], output)
+
+
+def _find(root: Json, here: Json, path: str) -> list[Json]:
+    if path.startswith("$"):
+        here, path = root, path[1:]
+    path = path.removeprefix("@")
+    if path and path[0] not in ".[":
+        path = "." + path
+    current = [here]
+    position = 0
+    while position < len(path):
+        match = _STEP.match(path, position)
+        if match is None:
+            raise JsonPathError(f"unrecognized character in action: {path[position:]!r}")
+        position = match.end()
+        current = [found for value in current for found in _step(root, value, match)]
+    return current
+
+
+def _step(root: Json, value: Json, match: re.Match[str]) -> Iterator[Json]:
+    groups = match.groupdict()
+    name = groups["name"] or (json.loads('"' + groups["quoted"][1:-1] + '"') if groups["quoted"] else None)
+    if groups["deep"]:
+        yield from _deep(value, groups["deep"].replace("\\", ""))
+    elif name is not None and name != "*":
+        name = name.replace("\\", "")
+        if isinstance(value, Mapping):
+            if name not in value:
+                raise JsonPathError(f"{name} is not found")
+            yield value[name]
+        elif value is not None:
+            raise JsonPathError(f"{name} is not found")
+    elif name == "*" or groups["star"]:
+        yield from value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    elif groups["index"] or groups["union"] or groups["slice"]:
+        if not isinstance(value, list):
+            raise JsonPathError(f"{json.dumps(value)[:80]} is not array or slice")
+        if groups["slice"]:
+            parts = [int(part) if part else None for part in groups["slice"].split(":")]
+            yield from value[slice(*parts)]
+            return
+        for word in (groups["index"] or groups["union"]).split(","):
+            index = int(word)
+            if not -len(value) <= index < len(value):
+                raise JsonPathError(f"array index out of bounds: index {index}, length {len(value)}")
+            yield value[index]
+    elif groups["filter"]:
+        yield from _filter(root, value, groups["filter"])
+    else:
+        yield value
+
+
+def _filter(root: Json, value: Json, text: str) -> Iterator[Json]:
+    match = _COMPARE.match(text)
+    if match is None:
+        raise JsonPathError(f"unrecognized filter {text!r}")
+    for item in value if isinstance(value, list) else []:
+        try:
+            found = _find(root, item, match["path"])
+        except JsonPathError:
+            continue
+        if match["op"] is None:
+            if found:
+                yield item
+            continue
+        wanted = match["value"].strip()
+        right: Json = wanted[1:-1] if wanted[:1] in ("'", '"') else _literal(wanted)
+        if found and _compare(found[0], match["op"], right):
+            yield item
+
+
+def _literal(text: str) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _compare(left: Json, operator: str, right: Json) -> bool:
+    if operator in ("==", "!="):
+        return bool((left == right) == (operator == "=="))
+    try:
+        return bool(
+            {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}[operator]
+        )
+    except TypeError:
+        return False
+
+
+def _deep(value: Json, name: str) -> Iterator[Json]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if name in (key, "*"):
+                yield inner
+            yield from _deep(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _deep(inner, name)
+
+
+def _text(value: Json) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

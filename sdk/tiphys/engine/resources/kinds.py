@@ -1,0 +1,108 @@
+"""The kinds that have a local stand-in, and how ``kubectl`` may name them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from tiphys.errors import RefusedError, did_you_mean
+
+__all__ = ["KINDS", "Kind", "check_manifest", "find_kind", "split_kinds"]
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of object: ``resource`` is what messages call it (``tfjobs.kubeflow.org``)."""
+
+    kind: str
+    group: str
+    versions: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def resource(self) -> str:
+        return f"{self.names[0]}.{self.group}" if self.group else self.names[0]
+
+    @property
+    def singular(self) -> str:
+        """As ``kubectl -o name`` prints it."""
+        return f"{self.kind.lower()}.{self.group}" if self.group else self.kind.lower()
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("TFJob", "kubeflow.org", ("v1",), ("tfjobs", "tfjob")),
+    Kind("Deployment", "apps", ("v1",), ("deployments", "deployment", "deploy")),
+    Kind("Service", "", ("v1",), ("services", "service", "svc")),
+    Kind("ConfigMap", "", ("v1",), ("configmaps", "configmap", "cm")),
+    Kind("Secret", "", ("v1",), ("secrets", "secret")),
+    Kind("Pod", "", ("v1",), ("pods", "pod", "po")),
+    Kind("Job", "batch", ("v1",), ("jobs", "job")),
+    Kind(
+        "PersistentVolumeClaim", "", ("v1",),
+        ("persistentvolumeclaims", "persistentvolumeclaim", "pvc"),
+    ),
+)  # fmt: skip
+
+
+def find_kind(word: str) -> Kind | None:
+    """The kind behind ``TFJob``, ``tfjobs``, ``deploy``, ``deployments.apps``, ``deployments.v1.apps``."""
+    name, _, rest = word.lower().partition(".")
+    for kind in KINDS:
+        if name in kind.names or name == kind.kind.lower():
+            group = re.sub(r"^v\d\w*\.?", "", rest)
+            if not group or group == kind.group:
+                return kind
+    return None
+
+
+def split_kinds(words: str) -> list[Kind]:
+    """The kinds of a flag such as ``tfjobs.kubeflow.org,deployments.apps,services``. Raises RefusedError."""
+    found = []
+    for word in words.split(","):
+        kind = find_kind(word)
+        if kind is None:
+            raise _refuse(word, "")
+        found.append(kind)
+    return found
+
+
+def check_manifest(manifest: Mapping[str, Json], where: str) -> Kind:
+    """The kind of a manifest. Raises RefusedError for one without a stand-in."""
+    word = str(manifest.get("kind") or "")
+    kind = find_kind(word)
+    version = str(manifest.get("apiVersion") or "")
+    group, slash, _ = version.rpartition("/")
+    if kind is None or (slash and group != kind.group):
+        raise _refuse(f"{version} {word}".strip(), where)
+    return kind
+
+
+def kind_in_text(text: str) -> str:
+    """The kind that a manifest with template tags names, or an empty string."""
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        value = None
+    if isinstance(value, dict) and isinstance(value.get("kind"), str):
+        word = value["kind"]
+    else:
+        match = re.search(r"""^\s*["']?kind["']?\s*:\s*["']?([A-Za-z]+)""", text, re.MULTILINE)
+        word = match[1] if match else ""
+    return "" if "{{" in word else word
+
+
+def _refuse(word: str, where: str) -> RefusedError:
+    known = [kind.kind for kind in KINDS]
+    return RefusedError(
+        "TIP230",
+        f"resources of kind {word!r} have no local stand-in.{did_you_mean(word.split()[-1] if word else '', known)}",
+        where=where,
+        cause=f"on this machine there are: {', '.join(known)}",
+        fix="run this workflow on a cluster, or leave the step out with a `when`",
+    )

@@ -1,0 +1,401 @@
+"""The stand-in for the training operator's TFJob (kubeflow.org/v1, operator 1.9.4): one process a worker.
+
+``TF_CONFIG`` has the operator's keys (pkg/controller.v1/tensorflow/tensorflow.go); only the host names differ:
+``localhost`` and a free port each. It is absent when the job has one replica in all. Conditions, replica statuses
+and the rules for restarts and success follow pkg/controller.v1/common and pkg/controller.v1/tensorflow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import random
+import re
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tiphys.engine.loop import Timer
+from tiphys.engine.observe import ReplicaChanged
+from tiphys.engine.resources.api import Api, ApiError
+from tiphys.engine.resources.replica import Replica
+from tiphys.engine.runners.host import Host
+from tiphys.store.configmaps import timestamp
+
+__all__ = ["TFJob", "free_ports", "tf_config", "validate_tfjob"]
+
+Json = Any
+_TYPES = ("Chief", "Master", "PS", "Worker", "Evaluator")
+_POLICIES = ("Always", "OnFailure", "Never", "ExitCode")
+_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_FORBIDDEN = 'admission webhook "validator.tfjob.training-operator.kubeflow.org" denied the request: '
+
+
+def validate_tfjob(manifest: Mapping[str, Json]) -> None:
+    """What the operator's webhook checks (pkg/webhooks/tensorflow). Raises ApiError Forbidden."""
+    name = str((manifest.get("metadata") or {}).get("name") or "")
+    spec = manifest.get("spec") or {}
+    problems = []
+    if not _NAME.fullmatch(name) or len(name) > 63:
+        problems.append(
+            f'metadata.name: Invalid value: "{name}": should match: a DNS-1035 label must consist of lower case '
+            "alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric "
+            "character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+        )
+    replicas = spec.get("tfReplicaSpecs")
+    if not replicas:
+        problems.append("spec.tfReplicaSpecs: Required value: must be specified")
+    chiefs = 0
+    for kind, replica in sorted((replicas or {}).items()):
+        path = f"spec.tfReplicaSpecs[{kind}]"
+        if kind not in _TYPES:
+            problems.append(f'{path}: Not supported value: "{kind}"')
+        if kind in ("Chief", "Master"):
+            chiefs += 1
+        policy = (replica or {}).get("restartPolicy")
+        if policy is not None and policy not in _POLICIES:
+            raise ApiError(
+                "Invalid",
+                f'TFJob.kubeflow.org "{name}" is invalid: {path}.restartPolicy: Unsupported value: "{policy}": '
+                'supported values: "Always", "OnFailure", "Never", "ExitCode"',
+            )
+        containers = (((replica or {}).get("template") or {}).get("spec") or {}).get("containers") or []
+        if not containers:
+            problems.append(f"{path}.template.spec.containers: Required value: must be specified")
+            continue
+        for index, container in enumerate(containers):
+            if not container.get("image"):
+                problems.append(
+                    f"{path}.template.spec.containers[{index}].image: Required value: must be required"
+                )
+        if not any(container.get("name") == "tensorflow" for container in containers):
+            problems.append(
+                f"{path}.template.spec.containers: Required value: must have at least one container with name "
+                "tensorflow"
+            )
+    if chiefs > 1:
+        problems.append("spec.tfReplicaSpecs: Forbidden: must not have more than 1 Chief or Master role")
+    if problems:
+        raise ApiError("Forbidden", _FORBIDDEN + ", ".join(problems))
+
+
+def replica_counts(spec: Mapping[str, Json]) -> dict[str, int]:
+    """``{Worker: 2, …}``; the default of ``replicas`` is 1."""
+    counts = {}
+    for kind, replica in (spec.get("tfReplicaSpecs") or {}).items():
+        value = (replica or {}).get("replicas")
+        counts[kind] = 1 if value is None else int(value)
+    return counts
+
+
+def tf_config(
+    spec: Mapping[str, Json], hosts: Mapping[tuple[str, int], str], kind: str, index: int
+) -> str | None:
+    """The text of ``TF_CONFIG`` for one replica; None when the job has a single replica in all."""
+    counts = replica_counts(spec)
+    if sum(counts.values()) <= 1:
+        return None
+    cluster: dict[str, Json] = {}
+    for each in sorted(counts):
+        if each != "Evaluator":
+            cluster[each.lower()] = [hosts[each, number] for number in range(counts[each])]
+    task = {"type": kind.lower(), "index": index}
+    if spec.get("enableDynamicWorker"):
+        sparse: dict[str, Json] = {}
+        if kind == "PS":
+            sparse["ps"] = [hosts["PS", index]]
+            task["index"] = 0
+        elif kind == "Worker":
+            sparse["worker"] = {str(index): hosts["Worker", index]}
+            if "ps" in cluster:
+                sparse["ps"] = cluster["ps"]
+        return json.dumps({"cluster": sparse, "task": task}, separators=(",", ":"))
+    return json.dumps({"cluster": cluster, "task": task, "environment": "cloud"}, separators=(",", ":"))
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on localhost that nothing uses, below the range that outgoing connections take."""
+    found: list[int] = []
+    start = random.randrange(20000, 31000)
+    with contextlib.ExitStack() as stack:
+        for port in [*range(start, 32000), *range(20000, start)]:
+            if len(found) == count:
+                break
+            probe = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("", port))
+                found.append(port)
+    return found
+
+
+class TFJob:
+    """The controller of one TFJob object."""
+
+    def __init__(self, host: Host, api: Api, item: dict[str, Json], changed: Callable[[], None]) -> None:
+        self.host = host
+        self.api = api
+        self.item = item
+        self._changed = changed
+        self._spec: dict[str, Json] = item["spec"]
+        self._name = str(item["metadata"]["name"])
+        self._counts = replica_counts(self._spec)
+        self._replicas: dict[tuple[str, int], Replica | None] = {}
+        self._phase: dict[tuple[str, int], str] = {}  # Pending, Running, Succeeded, Failed
+        self._restarts: dict[tuple[str, int], int] = {}
+        self._failed_now: set[tuple[str, int]] = set()
+        self._restarting = False
+        self._done = False
+        self._deleted = False
+        self._timer: Timer | None = None
+        self._status: dict[str, Json] = {"conditions": [], "replicaStatuses": {}}
+        self._env: dict[tuple[str, int], dict[str, str]] = {}
+
+    def start(self) -> None:
+        """Accept the job and start its replicas."""
+        self._condition("Created", "TFJobCreated", f"TFJob {self._name} is created.")
+        run_policy = self._spec.get("runPolicy") or {}
+        keys = [(kind, index) for kind in sorted(self._counts) for index in range(self._counts[kind])]
+        if run_policy.get("suspend"):
+            self._condition("Suspended", "TFJobSuspended", f"TFJob {self._name} is suspended.")
+            self._write()
+            return
+        hosts = {key: f"localhost:{port}" for key, port in zip(keys, free_ports(len(keys)), strict=True)}
+        self._status["startTime"] = timestamp(self.host.loop.now())
+        for kind, index in keys:
+            text = tf_config(self._spec, hosts, kind, index)
+            self._env[kind, index] = {} if text is None else {"TF_CONFIG": text}
+        if (seconds := run_policy.get("activeDeadlineSeconds")) is not None:
+            self._timer = self.host.loop.call_later(float(seconds), self._past_deadline)
+        for key in keys:
+            self._start_replica(key)
+        self._sync()
+
+    def delete(self) -> None:
+        """The object is gone: so are its pods."""
+        self._deleted = self._done = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for replica in self._replicas.values():
+            if replica is not None:
+                replica.stop()
+
+    def kill(self) -> None:
+        self._deleted = self._done = True
+        for replica in self._replicas.values():
+            if replica is not None:
+                replica.kill()
+
+    # -- replicas ---------------------------------------------------------------------------------------------
+
+    def _start_replica(self, key: tuple[str, int]) -> None:
+        kind, index = key
+        spec = self._spec["tfReplicaSpecs"][kind]
+        policy = str(spec.get("restartPolicy") or "Never")
+        template = copy.deepcopy(spec["template"])
+        labels = template.setdefault("metadata", {}).setdefault("labels", {})
+        labels.update(
+            {
+                "training.kubeflow.org/job-name": self._name,
+                "training.kubeflow.org/operator-name": "tfjob-controller",
+                "training.kubeflow.org/replica-index": str(index),
+                "training.kubeflow.org/replica-type": kind.lower(),
+            }
+        )
+        name = f"{self._name}-{kind.lower()}-{index}"
+
+        def ended(code: int) -> None:
+            self._ended(key, code, policy)
+
+        def restarted(count: int) -> None:
+            self._restarts[key] = self._restarts.get(key, 0) + 1
+            self._tell(key, "restarted", f"restart {self._restarts[key]}")
+            self._check_backoff()
+
+        self._phase[key] = "Running"
+        replica = Replica(
+            self.host,
+            name,
+            template,
+            main="tensorflow",
+            restart="Never" if policy == "ExitCode" else policy,
+            ended=ended,
+            restarted=restarted,
+            extra_env=self._env[key],
+        )
+        self._replicas[key] = replica
+        self._tell(key, "started", "")
+        replica.start()
+
+    def _ended(self, key: tuple[str, int], code: int, policy: str) -> None:
+        self._replicas[key] = None
+        if self._deleted:
+            self._tell(key, "stopped", "")
+            return
+        if code == 0:
+            self._phase[key] = "Succeeded"
+            self._tell(key, "succeeded", "")
+        else:
+            self._phase[key] = "Failed"
+            retry = policy in ("OnFailure", "Always") or (policy == "ExitCode" and code >= 128)
+            self._tell(
+                key, "failed", f"exit code {code}" + (", to be restarted" if retry and not self._done else "")
+            )
+            if retry and not self._done:
+                self._failed_now.add(key)
+                self._restarts[key] = self._restarts.get(key, 0) + 1
+                self._sync()
+                self._failed_now.discard(key)
+                if not self._done:
+                    delay = min(0.2 * 2.0 ** min(self._restarts[key], 8), 10.0)
+                    self.host.loop.call_later(delay, lambda: self._again(key))
+                return
+        self._sync()
+
+    def _again(self, key: tuple[str, int]) -> None:
+        if not self._done:
+            self._start_replica(key)
+            self._sync()
+
+    def _tell(self, key: tuple[str, int], state: str, message: str) -> None:
+        self.host.tell(
+            ReplicaChanged(
+                self.host.loop.now(), "TFJob", self._name, f"{key[0].lower()}-{key[1]}", state, message
+            )
+        )
+
+    # -- status -----------------------------------------------------------------------------------------------
+
+    def _sync(self) -> None:
+        """Recompute the status as one pass of the operator does."""
+        if self._done:
+            return
+        counts = {kind: {"active": 0, "succeeded": 0, "failed": 0} for kind in self._counts}
+        for key, phase in self._phase.items():
+            counts[key[0]][{"Running": "active", "Succeeded": "succeeded"}.get(phase, "failed")] += 1
+        self._status["replicaStatuses"] = {
+            kind: {field: number for field, number in counts[kind].items() if number}
+            for kind in sorted(counts)
+        }
+        if self._failed_now:
+            kind = next(iter(self._failed_now))[0]
+            self._condition(
+                "Restarting",
+                "TFJobRestarting",
+                f"TFJob {self._name} is restarting because {kind} replica(s) failed.",
+            )
+        lead = next((kind for kind in ("Chief", "Master") if kind in self._counts), None)
+        for kind in _TYPES:
+            if kind in self._counts and not self._done:
+                self._judge(kind, counts[kind], lead)
+        self._write()
+
+    def _judge(self, kind: str, count: Mapping[str, int], lead: str | None) -> None:
+        expected = self._counts[kind] - count["succeeded"]
+        full = f"{self.host.namespace}/{self._name}"
+        running, success = f"TFJob {full} is running.", f"TFJob {full} successfully completed."
+        if lead is not None:
+            if kind == lead:
+                if expected == 0:
+                    self._finish("Succeeded", success)
+                    return
+                if count["active"]:
+                    self._condition("Running", "TFJobRunning", running)
+        elif kind == "Worker":
+            first = self._phase.get(("Worker", 0)) == "Succeeded"
+            if expected == 0 or (first and self._spec.get("successPolicy") != "AllWorkers"):
+                self._finish("Succeeded", success)
+                return
+            if count["active"] and not self._failed_now:
+                self._condition("Running", "TFJobRunning", running)
+        if count["failed"]:
+            types = [condition["type"] for condition in self._status["conditions"]]
+            tolerated = self._spec.get("enableDynamicWorker") and kind == "Worker"
+            pending = any(
+                each in self._failed_now or self._will_restart(each)
+                for each, phase in self._phase.items()
+                if phase == "Failed" and each[0] == kind
+            )
+            if "Restarting" not in types and not tolerated and not pending:
+                self._finish(
+                    "Failed",
+                    f'job "{self._name}" is failing because "{kind}" replica(s) failed.',
+                )
+
+    def _will_restart(self, key: tuple[str, int]) -> bool:
+        policy = str(self._spec["tfReplicaSpecs"][key[0]].get("restartPolicy") or "Never")
+        return self._restarts.get(key, 0) > 0 and policy != "Never"
+
+    def _check_backoff(self) -> None:
+        limit = (self._spec.get("runPolicy") or {}).get("backoffLimit")
+        if limit is None or self._done:
+            return
+        total = sum(
+            count
+            for key, count in self._restarts.items()
+            if self._spec["tfReplicaSpecs"][key[0]].get("restartPolicy") in ("OnFailure", "Always")
+        )
+        if (int(limit) == 0 and total > 0) or (int(limit) > 0 and total >= int(limit)):
+            self._finish(
+                "Failed", f"Job {self._name} has failed because it has reached the specified backoff limit"
+            )
+            self._write()
+
+    def _past_deadline(self) -> None:
+        if not self._done:
+            self._finish(
+                "Failed", f"Job {self._name} has failed because it was active longer than specified deadline"
+            )
+            self._write()
+
+    def _finish(self, kind: str, message: str) -> None:
+        self._condition(kind, f"TFJob{kind}", message)
+        self._status["completionTime"] = timestamp(self.host.loop.now())
+        self._done = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if kind == "Succeeded":
+            for status in self._status["replicaStatuses"].values():
+                if active := status.pop("active", 0):
+                    status["succeeded"] = status.get("succeeded", 0) + active
+        # on a cluster the pods of a failed job go on as cleanPodPolicy says; here they would only slow the next
+        # gang down, which shares the machine
+        self._clean(everything=kind == "Failed")
+
+    def _clean(self, *, everything: bool = False) -> None:
+        policy = str((self._spec.get("runPolicy") or {}).get("cleanPodPolicy") or "None")
+        if everything or policy in ("Running", "All"):
+            for replica in self._replicas.values():
+                if replica is not None:
+                    replica.stop()
+
+    def _condition(self, kind: str, reason: str, message: str) -> None:
+        conditions: list[dict[str, Json]] = self._status["conditions"]
+        current = next((each for each in conditions if each["type"] == kind), None)
+        if current is not None and current["status"] == "True" and current["reason"] == reason:
+            return
+        if any(each["type"] in ("Failed", "Succeeded") and each["status"] == "True" for each in conditions):
+            return
+        now = timestamp(self.host.loop.now())
+        kept = []
+        for each in conditions:
+            if {each["type"], kind} == {"Running", "Restarting"} or each["type"] == kind:
+                continue
+            if kind in ("Failed", "Succeeded") and each["type"] in ("Running", "Failed"):
+                each = {**each, "status": "False"}
+            kept.append(each)
+        kept.append(
+            {
+                "lastTransitionTime": now,
+                "lastUpdateTime": now,
+                "message": message,
+                "reason": reason,
+                "status": "True",
+                "type": kind,
+            }
+        )
+        self._status["conditions"] = kept
+
+    def _write(self) -> None:
+        self.api.status(self.item, self._status)
+        self._changed()

@@ -1,0 +1,84 @@
+"""What every runner offers: turn a container of a pod into something to start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from tiphys.engine.runners.images import Image
+from tiphys.engine.runners.spawner import Launch
+
+__all__ = ["Container", "Mount", "Runner", "StartProblem", "place_of"]
+
+Json = Any
+
+
+class StartProblem(Exception):
+    """A container cannot be started; ``message`` is what Argo would write, ``phase`` the node's phase."""
+
+    def __init__(self, message: str, *, phase: str = "Failed", code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.phase = phase
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """``path`` in the container is ``source`` on this machine."""
+
+    path: str
+    source: Path
+    read_only: bool = False
+
+
+@dataclass(slots=True)
+class Container:
+    """One container, ready to be started: everything is resolved, paths are still those of the container."""
+
+    name: str
+    image: Image
+    command: Sequence[str]
+    env: Mapping[str, str]
+    workdir: str
+    root: Path  # its private root folder
+    mounts: Sequence[Mount]
+    declared: Sequence[str]  # paths of inputs and outputs
+    hostname: str
+    log: Path
+    kept: bool = False
+    scripts: Sequence[Path] = field(default_factory=tuple)  # files on this machine whose text may name paths
+
+    def on_host(self, path: str) -> Path:
+        """Where an absolute (or, from ``/``, relative) path of the container is on this machine."""
+        return place_of(path, self.root, self.mounts)
+
+
+def place_of(path: str, root: Path, mounts: Sequence[Mount]) -> Path:
+    """Where a container's path is on this machine: in the mount that is nearest, else below ``root``."""
+    path = "/" + path.lstrip("/")
+    best: Mount | None = None
+    for mount in mounts:
+        inside = path == mount.path or path.startswith(mount.path.rstrip("/") + "/")
+        if inside and (best is None or len(mount.path) > len(best.path)):
+            best = mount
+    if best is None:
+        return root / path[1:]
+    rest = path[len(best.path) :].lstrip("/")
+    return best.source / rest if rest else best.source
+
+
+class Runner(Protocol):
+    """A way to run containers."""
+
+    name: str
+
+    def check(self) -> str:
+        """Why this runner cannot be used here, or an empty string."""
+        ...
+
+    def launch(self, container: Container) -> Launch:
+        """What to start. Raises StartProblem."""
+        ...

@@ -1,0 +1,154 @@
+"""The environment variables of a container."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tiphys.engine.runners.base import StartProblem
+from tiphys.engine.runners.host import Host
+from tiphys.engine.runners.process import STANDINS
+
+__all__ = ["base_environment", "container_environment", "expand", "pod_fields"]
+
+Json = Any
+
+# what a program needs of this machine; nothing else of the user's environment reaches a step
+_PASSED = (
+    "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "ALL_PROXY", "USER", "LOGNAME", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "VIRTUAL_ENV",
+)  # fmt: skip
+_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
+
+
+def base_environment(host: Host) -> dict[str, str]:
+    """What stands for the environment of an image: the programs and settings of this machine."""
+    env = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    env.update({name: value for name, value in os.environ.items() if name.startswith("LC_")})
+    search = [
+        str(Path(sys.executable).parent),
+        *os.environ.get("PATH", os.defpath).split(os.pathsep),
+        str(STANDINS),
+    ]
+    env["PATH"] = os.pathsep.join(dict.fromkeys(filter(None, search)))
+    return env
+
+
+def expand(text: str, env: Mapping[str, str]) -> str:
+    """Kubernetes' ``$(NAME)``: replaced when NAME is set, else kept; ``$$`` is a dollar sign."""
+    if "$" not in text:
+        return text
+    return _REFERENCE.sub(lambda match: env.get(match[1], match[0]) if match[1] else "$", text)
+
+
+def pod_fields(host: Host, pod: str, ip: str, metadata: Mapping[str, Json]) -> dict[str, str]:
+    """What ``fieldRef`` can name."""
+    fields = {
+        "metadata.name": pod,
+        "metadata.namespace": host.namespace,
+        "metadata.uid": host.uid,
+        "spec.nodeName": "localhost",
+        "spec.serviceAccountName": str(host.spec.get("serviceAccountName") or "default"),
+        "status.podIP": ip,
+        "status.podIPs": ip,
+        "status.hostIP": "127.0.0.1",
+    }
+    for group in ("labels", "annotations"):
+        for key, value in (metadata.get(group) or {}).items():
+            fields[f"metadata.{group}['{key}']"] = str(value)
+    return fields
+
+
+def container_environment(
+    host: Host, container: Mapping[str, Json], fields: Mapping[str, str], base: Mapping[str, str]
+) -> dict[str, str]:
+    """``base`` with the container's ``envFrom`` and ``env``. Raises StartProblem for what is not there."""
+    env = dict(base)
+    for source in container.get("envFrom") or []:
+        prefix = str(source.get("prefix") or "")
+        for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+            if (reference := source.get(field)) is not None:
+                data = _data(host, kind, str(reference.get("name")), bool(reference.get("optional")))
+                env.update(
+                    {prefix + key: value.decode(errors="surrogateescape") for key, value in data.items()}
+                )
+    for item in container.get("env") or []:
+        name = str(item["name"])
+        source = item.get("valueFrom")
+        if source is None:
+            env[name] = expand(_text(item.get("value")), env)
+            continue
+        value = _value_from(host, container, source, fields)
+        if value is not None:
+            env[name] = value
+    return env
+
+
+def _value_from(
+    host: Host, container: Mapping[str, Json], source: Mapping[str, Json], fields: Mapping[str, str]
+) -> str | None:
+    for kind, field in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
+        if (reference := source.get(field)) is not None:
+            name, key, optional = (
+                str(reference.get("name")),
+                str(reference.get("key")),
+                bool(reference.get("optional")),
+            )
+            data = _data(host, kind, name, optional)
+            if key in data:
+                return data[key].decode(errors="surrogateescape")
+            if optional:
+                return None
+            raise StartProblem(
+                f"CreateContainerConfigError: couldn't find key {key} in {kind} {host.namespace}/{name}",
+                phase="Error",
+            )
+    if (reference := source.get("fieldRef")) is not None:
+        return fields.get(str(reference.get("fieldPath")), "")
+    if (reference := source.get("resourceFieldRef")) is not None:
+        return _resource(container, str(reference.get("resource")))
+    return None
+
+
+def _data(host: Host, kind: str, name: str, optional: bool) -> dict[str, bytes]:
+    data = host.objects.configmap(name) if kind == "ConfigMap" else host.objects.secret(name)
+    if data is None:
+        if optional:
+            return {}
+        raise StartProblem(f'CreateContainerConfigError: {kind.lower()} "{name}" not found', phase="Error")
+    return data
+
+
+def _resource(container: Mapping[str, Json], name: str) -> str:
+    """``limits.cpu`` in whole cores, ``limits.memory`` in bytes, as the kubelet gives them with divisor 1."""
+    group, _, resource = name.partition(".")
+    value = str(((container.get("resources") or {}).get(group) or {}).get(resource, "0"))
+    units = {
+        "Ki": 2**10,
+        "Mi": 2**20,
+        "Gi": 2**30,
+        "Ti": 2**40,
+        "k": 10**3,
+        "M": 10**6,
+        "G": 10**9,
+        "T": 10**12,
+    }
+    if value.endswith("m"):
+        return str(-(-int(value[:-1]) // 1000))
+    for unit, factor in units.items():
+        if value.endswith(unit):
+            return str(int(float(value[: -len(unit)]) * factor))
+    return value
+
+
+def _text(value: Json) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,81 @@
+"""What a pod needs from the run it belongs to."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiphys.engine.loop import Loop
+from tiphys.engine.observe import Observation
+from tiphys.engine.options import RunOptions
+from tiphys.engine.runners.images import Images
+from tiphys.engine.runners.spawner import Spawner
+from tiphys.store import Store
+
+if TYPE_CHECKING:
+    from tiphys.engine.runners.base import Runner
+
+__all__ = ["Host", "Objects"]
+
+Json = Any
+
+
+class Objects:
+    """The ConfigMaps and Secrets that the run can see: those given with the workflow, and those it made."""
+
+    def __init__(self, context: Iterable[Mapping[str, Json]]) -> None:
+        self._found: dict[tuple[str, str], Mapping[str, Json]] = {}
+        for each in context:
+            self.add(each)
+
+    def add(self, item: Mapping[str, Json]) -> None:
+        name = (item.get("metadata") or {}).get("name", "")
+        self._found[(str(item.get("kind", "")), str(name))] = item
+
+    def configmap(self, name: str) -> dict[str, bytes] | None:
+        """The data of a ConfigMap, or None."""
+        item = self._found.get(("ConfigMap", name))
+        if item is None:
+            return None
+        data = {key: str(value).encode() for key, value in (item.get("data") or {}).items()}
+        binary = {key: base64.b64decode(value) for key, value in (item.get("binaryData") or {}).items()}
+        return data | binary
+
+    def secret(self, name: str) -> dict[str, bytes] | None:
+        """The decoded data of a Secret, or None."""
+        item = self._found.get(("Secret", name))
+        if item is None:
+            return None
+        data = {key: base64.b64decode(value) for key, value in (item.get("data") or {}).items()}
+        plain = {key: str(value).encode() for key, value in (item.get("stringData") or {}).items()}
+        return data | plain
+
+    def raw(self, kind: str, name: str) -> Mapping[str, Json] | None:
+        return self._found.get((kind, name))
+
+
+@dataclass(slots=True)
+class Host:
+    """The run's services, shared by all its pods."""
+
+    loop: Loop
+    spawner: Spawner
+    store: Store
+    folder: Path  # runs/NAME
+    options: RunOptions
+    images: Images
+    runner: Runner
+    objects: Objects
+    workflow: str
+    namespace: str
+    uid: str
+    spec: Mapping[str, Json]
+    tell: Callable[[Observation], None]
+    addresses: set[str] = field(default_factory=set)
+
+    def log_path(self, name: str) -> Path:
+        """The log file of a node or replica."""
+        return self.folder / "logs" / f"{name}.log"

@@ -1,0 +1,303 @@
+"""Content-addressed artifacts: what a step's output artifact becomes, and how an input artifact is laid out.
+
+A file is stored once under the SHA-256 of its bytes. Packing is deterministic (sorted names, no times, no
+owners), so that equal content has an equal digest. Unpacking refuses what leaves the target folder: absolute
+names, ``..``, links that point outside, devices, and archives that grow beyond a bound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import lzma
+import os
+import secrets
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Literal
+
+from tiphys.errors import StoreError
+from tiphys.store.files import clear, sync_folder
+
+__all__ = ["Artifacts", "Packing", "Stored"]
+
+Packing = Literal["tar", "zip", "none"]
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_MAX_FILES = 1_000_000
+_MAX_BYTES = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored artifact: ``digest`` is ``sha256:<hex>`` of the stored file, ``size`` its bytes."""
+
+    digest: str
+    size: int
+
+
+class Artifacts:
+    """The artifacts of one store."""
+
+    def __init__(self, folder: Path, *, max_bytes: int = _MAX_BYTES, max_files: int = _MAX_FILES) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self.max_files = max_files
+
+    def path(self, digest: str) -> Path:
+        """Where the file with this digest is, or would be."""
+        algorithm, _, value = digest.partition(":")
+        if algorithm != "sha256" or len(value) != 64 or not set(value) <= set("0123456789abcdef"):
+            raise StoreError("TIP441", f"{digest!r} is not a digest", fix="sha256: and 64 hex digits")
+        return self.folder / "sha256" / value[:2] / value[2:]
+
+    def put(self, source: Path, packing: Packing = "tar", *, level: int = 6) -> Stored:
+        """Store a file or folder. ``none`` keeps a file's bytes as they are (a folder is packed by tar all the same,
+        uncompressed). Raises StoreError."""
+        incoming = self.folder / "incoming"
+        with clear(incoming):
+            incoming.mkdir(parents=True, exist_ok=True)
+            temporary = incoming / secrets.token_hex(12)
+            try:
+                with temporary.open("wb") as stream:
+                    if packing == "zip":
+                        _pack_zip(source, stream)
+                    elif packing == "tar" or source.is_dir():
+                        _pack_tar(source, stream, level if packing == "tar" else None)
+                    else:
+                        with source.open("rb") as plain:
+                            shutil.copyfileobj(plain, stream, 1 << 20)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                with temporary.open("rb") as stream:
+                    digest = "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+                size = temporary.stat().st_size
+                target = self.path(digest)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary.replace(target)
+                sync_folder(target.parent)
+            finally:
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+        return Stored(digest, size)
+
+    def verify(self, digest: str) -> str:
+        """Why the artifact cannot be trusted, or an empty string."""
+        try:
+            with self.path(digest).open("rb") as stream:
+                found = "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+        except FileNotFoundError:
+            return f"artifact {digest} is gone"
+        except OSError as error:
+            return f"artifact {digest} cannot be read: {error.strerror}"
+        return "" if found == digest else f"artifact {digest} has another content than recorded"
+
+    def get(self, digest: str, target: Path, *, mode: int | None = None, recurse_mode: bool = False) -> None:
+        """Lay the artifact out at ``target`` as Argo does: an archive is unpacked, and one that holds a single
+        file or folder becomes ``target`` itself. Raises StoreError."""
+        self.lay_out(self.path(digest), target, mode=mode, recurse_mode=recurse_mode)
+
+    def lay_out(
+        self, source: Path, target: Path, *, mode: int | None = None, recurse_mode: bool = False
+    ) -> None:
+        """Like :meth:`get` for a file anywhere."""
+        with clear(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+            kind = _archive_kind(source)
+            if kind == "none":
+                shutil.copyfile(source, target)
+            else:
+                box = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+                box.mkdir()
+                try:
+                    (self._untar if kind == "tar" else self._unzip)(source, box)
+                    entries = list(box.iterdir())
+                    # Argo renames whatever single thing was packed to the wanted name
+                    if len(entries) == 1:
+                        entries[0].rename(target)
+                    else:
+                        box.rename(target)
+                finally:
+                    shutil.rmtree(box, ignore_errors=True)
+            if mode is not None:
+                _chmod(target, mode, recurse_mode)
+
+    def collect(self, keep: Iterable[str], *, dry_run: bool = False) -> list[Stored]:
+        """Delete every artifact that is not in ``keep``; what was (or would be) deleted."""
+        wanted = {digest.partition(":")[2] for digest in keep}
+        gone: list[Stored] = []
+        for path in sorted((self.folder / "sha256").glob("??/*")):
+            value = path.parent.name + path.name
+            if value in wanted:
+                continue
+            gone.append(Stored("sha256:" + value, path.stat().st_size))
+            if not dry_run:
+                path.unlink()
+        if not dry_run:
+            shutil.rmtree(self.folder / "incoming", ignore_errors=True)
+        return gone
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _untar(self, source: Path, box: Path) -> None:
+        # not TarFile.extractall(filter="data"): Python 3.11.2, which Debian 12 has, does not know filters
+        total = count = 0
+        links: list[tuple[Path, str]] = []
+        try:
+            with tarfile.open(source, "r:*") as archive:
+                for member in archive:
+                    count += 1
+                    total += max(member.size, 0)
+                    self._bound(source, count, total)
+                    target = _inside(source, box, member.name)
+                    if member.isdir():
+                        target.mkdir(parents=True, exist_ok=True)
+                    elif member.isreg():
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        content = archive.extractfile(member)
+                        assert content is not None
+                        with content, target.open("wb") as stream:
+                            shutil.copyfileobj(content, stream, 1 << 20)
+                        target.chmod(member.mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR)
+                    elif member.islnk():
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        shutil.copy2(_inside(source, box, member.linkname), target)
+                    elif member.issym():
+                        _inside(source, box, os.path.join(os.path.dirname(member.name), member.linkname))
+                        links.append((target, member.linkname))
+                    else:
+                        raise _refused(source, member.name, "is a device or a pipe")
+            # links come last, so that nothing can be written through one
+            for target, link in links:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(link)
+        except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+            raise StoreError(
+                "TIP443", f"the archive {source.name} is damaged: {error}", where=str(source)
+            ) from error
+
+    def _unzip(self, source: Path, box: Path) -> None:
+        total = 0
+        try:
+            with zipfile.ZipFile(source) as archive:
+                for count, info in enumerate(archive.infolist(), 1):
+                    total += info.file_size
+                    self._bound(source, count, total)
+                    target = _inside(source, box, info.filename)
+                    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                        raise _refused(source, info.filename, "is no plain file")
+                    archive.extract(info, box)
+                    permissions = (info.external_attr >> 16) & 0o777
+                    if permissions:
+                        target.chmod(permissions | stat.S_IRUSR)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+            raise StoreError(
+                "TIP443", f"the archive {source.name} is damaged: {error}", where=str(source)
+            ) from error
+
+    def _bound(self, source: Path, count: int, total: int) -> None:
+        if count > self.max_files or total > self.max_bytes:
+            raise StoreError(
+                "TIP444",
+                f"the archive {source.name} is too large: more than {self.max_files} files or {self.max_bytes} bytes",
+                where=str(source),
+                cause="this is what a decompression bomb looks like",
+            )
+
+
+def _inside(source: Path, box: Path, name: str) -> Path:
+    """The place of an archive's entry below ``box``; refuses one that leaves it."""
+    path = PurePosixPath(os.path.normpath(name))
+    if path.is_absolute() or path.parts[:1] == ("..",) or "\0" in name:
+        raise _refused(source, name, "is outside of the archive's folder")
+    return box / path
+
+
+def _refused(source: Path, name: str, why: str) -> StoreError:
+    return StoreError(
+        "TIP442",
+        f"the archive {source.name} is refused: {name!r} {why}",
+        where=str(source),
+        cause="such an entry could overwrite files that are not the step's",
+    )
+
+
+def _archive_kind(path: Path) -> Packing:
+    if path.is_dir():
+        return "none"
+    if tarfile.is_tarfile(path):
+        return "tar"
+    with path.open("rb") as stream:
+        magic = stream.read(4)
+    return "zip" if magic in (b"PK\x03\x04", b"PK\x05\x06") and zipfile.is_zipfile(path) else "none"
+
+
+def _members(source: Path) -> list[tuple[Path, str]]:
+    """Everything to pack with its name in the archive, sorted; the top is the source's own name."""
+    found = [(source, source.name)]
+    if source.is_dir() and not source.is_symlink():
+        for base, folders, files in os.walk(source):
+            folders.sort()
+            here = Path(base)
+            for name in [*folders, *files]:
+                path = here / name
+                found.append((path, f"{source.name}/{path.relative_to(source).as_posix()}"))
+    return sorted(found, key=lambda pair: pair[1])
+
+
+def _pack_tar(source: Path, stream: IO[bytes], level: int | None) -> None:
+    with contextlib.ExitStack() as stack:
+        inner: Any = stream
+        if level is not None:
+            zipped = gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=stream, mtime=0)
+            inner = stack.enter_context(contextlib.closing(zipped))
+        archive = stack.enter_context(tarfile.open(fileobj=inner, mode="w", format=tarfile.PAX_FORMAT))
+        for path, name in _members(source):
+            info = archive.gettarinfo(path, name)
+            if info is None or not (info.isreg() or info.isdir() or info.issym() or info.islnk()):
+                continue  # sockets and pipes
+            info.uid = info.gid = 0
+            info.uname = info.gname = ""
+            info.mtime = 0
+            if info.islnk():  # a second name of the same file: pack the bytes again
+                info.type = tarfile.REGTYPE
+                info.linkname = ""
+                info.size = path.stat().st_size
+            if info.isreg():
+                with path.open("rb") as content:
+                    archive.addfile(info, content)
+            else:
+                archive.addfile(info)
+
+
+def _pack_zip(source: Path, stream: IO[bytes]) -> None:
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+        for path, name in _members(source):
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                continue
+            info = zipfile.ZipInfo(name + "/" if path.is_dir() else name, _EPOCH)
+            info.external_attr = path.stat().st_mode << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            if path.is_dir():
+                archive.writestr(info, b"")
+            else:
+                with path.open("rb") as content, archive.open(info, "w", force_zip64=True) as packed:
+                    shutil.copyfileobj(content, packed, 1 << 20)
+
+
+def _chmod(target: Path, mode: int, recurse: bool) -> None:
+    target.chmod(mode)
+    if recurse and target.is_dir():
+        for path in target.rglob("*"):
+            if not path.is_symlink():
+                path.chmod(mode)

@@ -1,0 +1,232 @@
+"""ConfigMaps on disk, in the layout that Argo's controller writes memoization caches in.
+
+One JSON file a ConfigMap: ``data[key]`` is itself JSON text with the fields ``nodeID``, ``outputs``,
+``creationTimestamp``, ``lastHitTimestamp`` in this order. Several engines may share a store: every change
+happens under a file lock and replaces the file in one step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tiphys.errors import StoreError
+from tiphys.store.files import clear, write_atomic
+
+__all__ = ["CACHE_LABEL", "LIMIT", "ConfigMaps", "timestamp"]
+
+Json = Any
+CACHE_LABEL = "workflows.argoproj.io/configmap-type"
+LIMIT = 1 << 20  # Kubernetes: the data of one ConfigMap
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def timestamp(now: float) -> str:
+    """RFC 3339 with whole seconds, as Kubernetes writes times."""
+    return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class ConfigMaps:
+    """The ConfigMaps of one store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def names(self) -> list[str]:
+        """All ConfigMaps, sorted."""
+        return sorted(path.stem for path in self.folder.glob("*.json"))
+
+    def get(self, name: str) -> dict[str, Json] | None:
+        """The ConfigMap object, or None. Raises StoreError when the file is damaged."""
+        path = self._path(name)
+        try:
+            value = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                "TIP421",
+                f"the ConfigMap {name!r} of the store cannot be read: {error}",
+                where=str(path),
+                fix="delete the file: it is only a cache",
+            ) from error
+        if not isinstance(value, dict) or not isinstance(value.get("data", {}), dict):
+            raise StoreError(
+                "TIP421",
+                f"{path} is not a ConfigMap",
+                where=str(path),
+                fix="delete the file: it is only a cache",
+            )
+        return value
+
+    def change(self, name: str, edit: Callable[[dict[str, Json] | None], dict[str, Json] | None]) -> None:
+        """Replace a ConfigMap by ``edit(current)`` under the lock; returning None deletes it."""
+        path = self._path(name)
+        with self._locked(name):
+            after = edit(self.get(name))
+            if after is None:
+                with clear(path, "delete"), contextlib.suppress(FileNotFoundError):
+                    path.unlink()
+                return
+            write_atomic(path, json.dumps(after, indent=1, ensure_ascii=False).encode() + b"\n")
+
+    # -- memoization ----------------------------------------------------------------------------------------
+
+    def lookup(self, name: str, key: str, *, now: float, hit: bool = True) -> dict[str, Json] | None:
+        """The entry of a cache, its ``lastHitTimestamp`` set to ``now`` on disk (when ``hit``), or None.
+
+        Raises StoreError with Argo's text for a ConfigMap without the cache label or an entry that is not JSON.
+        """
+        found = self.get(name)
+        if found is None:
+            return None
+        _check_label(found, name)
+        text = (found.get("data") or {}).get(key)
+        if text is None:
+            return None
+        entry = _entry(text, name, key)
+        if hit:
+            entry["lastHitTimestamp"] = timestamp(now)
+
+            def touch(current: dict[str, Json] | None) -> dict[str, Json] | None:
+                if current is not None and key in (current.get("data") or {}):
+                    latest = _entry(current["data"][key], name, key)
+                    latest["lastHitTimestamp"] = timestamp(now)
+                    current["data"][key] = _dump(latest)
+                return current
+
+            self.change(name, touch)
+        return entry
+
+    def save(
+        self,
+        name: str,
+        key: str,
+        *,
+        node_id: str,
+        outputs: Mapping[str, Json] | None,
+        now: float,
+        namespace: str,
+    ) -> None:
+        """Write an entry as Argo does. Raises StoreError beyond 1 MiB, as Kubernetes refuses it."""
+
+        def put(current: dict[str, Json] | None) -> dict[str, Json]:
+            config = current or {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": name, "namespace": namespace, "creationTimestamp": timestamp(now)},
+            }
+            config.setdefault("metadata", {})["labels"] = {CACHE_LABEL: "Cache"}
+            data = config["data"] = dict(config.get("data") or {})
+            data[key] = _dump(
+                {
+                    "nodeID": node_id,
+                    "outputs": outputs,
+                    "creationTimestamp": timestamp(now),
+                    "lastHitTimestamp": timestamp(now),
+                }
+            )
+            config["data"] = dict(sorted(data.items()))
+            size = sum(len(k.encode()) + len(v.encode()) for k, v in data.items())
+            if size > LIMIT:
+                raise StoreError(
+                    "TIP422",
+                    f'ConfigMap "{name}" is invalid: []: Too long: must have at most {LIMIT} bytes',
+                    cause=f"its entries would take {size} bytes; a ConfigMap holds 1 MiB on a cluster too",
+                    fix="pass large values as artifacts or references, or remove old entries: tiphys cache gc",
+                )
+            return config
+
+        self.change(name, put)
+
+    def remove(self, name: str, key: str) -> bool:
+        """Delete one entry (the whole ConfigMap with its last one); whether it was there."""
+        found = False
+
+        def drop(current: dict[str, Json] | None) -> dict[str, Json] | None:
+            nonlocal found
+            data = (current or {}).get("data") or {}
+            found = data.pop(key, None) is not None
+            return current if data else None
+
+        self.change(name, drop)
+        return found
+
+    def collect(self, *, now: float, not_hit_for: float) -> list[tuple[str, str]]:
+        """Delete entries whose last hit is older than ``not_hit_for`` seconds; the (name, key) pairs deleted."""
+        deleted: list[tuple[str, str]] = []
+        for name in self.names():
+
+            def sweep(current: dict[str, Json] | None, name: str = name) -> dict[str, Json] | None:
+                data = (current or {}).get("data") or {}
+                for key in list(data):
+                    last = datetime.fromisoformat(
+                        _entry(data[key], name, key)["lastHitTimestamp"]
+                    ).timestamp()
+                    if now - last > not_hit_for:
+                        del data[key]
+                        deleted.append((name, key))
+                return current if data else None
+
+            self.change(name, sweep)
+        return deleted
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise StoreError(
+                "TIP413", f"{name!r} is not a name for a ConfigMap", fix="use a-z, 0-9, '-' and '.'"
+            )
+        return self.folder / f"{name}.json"
+
+    @contextlib.contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        path = self.folder / f".{name}.lock"
+        with clear(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _check_label(config: Mapping[str, Json], name: str) -> None:
+    labels = (config.get("metadata") or {}).get("labels") or {}
+    if labels.get(CACHE_LABEL) != "Cache":
+        raise StoreError(
+            "TIP423",
+            f"memoization configmap doesn't have {CACHE_LABEL}=Cache label, refusing to use it",
+            where=f"ConfigMap {name}",
+            fix=f"label it {CACHE_LABEL}: Cache, or name another ConfigMap",
+        )
+
+
+def _entry(text: str, name: str, key: str) -> dict[str, Json]:
+    try:
+        entry = json.loads(text)
+        if not isinstance(entry, dict):
+            raise TypeError("not an object")
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            "TIP424",
+            f"malformed cache entry: could not unmarshal JSON; unable to parse: {error}",
+            where=f"ConfigMap {name}, key {key}",
+            fix="delete the entry: tiphys cache rm",
+        ) from error
+    order = ("nodeID", "outputs", "creationTimestamp", "lastHitTimestamp")
+    return {field: entry[field] for field in order if field in entry}
+
+
+def _dump(entry: Mapping[str, Json]) -> str:
+    text = json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
+    # encoding/json of Go escapes these by default
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,71 @@
+"""Files that are either whole or not there: temporary name, flush to disk, rename."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from tiphys.errors import StoreError
+
+__all__ = ["clear", "replacing", "sync_folder", "write_atomic"]
+
+
+@contextlib.contextmanager
+def clear(path: Path | str, doing: str = "write") -> Iterator[None]:
+    """Turn an OSError into a StoreError that names ``path``, and says so when the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreError(
+                "TIP411",
+                f"cannot {doing} {path}: {os.strerror(error.errno)}",
+                where=str(path),
+                cause="the disk, the quota or the file size limit is exhausted",
+                fix="free some space (tiphys cache gc) or give another folder with --store; "
+                "then the same command continues",
+            ) from error
+        raise StoreError(
+            "TIP412",
+            f"cannot {doing} {path}: {error.strerror or error}",
+            where=str(path),
+            fix="check the folder's owner and permissions, or give another folder with --store",
+        ) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A binary stream whose content replaces ``path`` when the block ends well, and vanishes when it does not."""
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}.tmp")
+    with clear(path):
+        try:
+            with temporary.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace the content of ``path`` in one step. Raises StoreError."""
+    with replacing(path) as stream:
+        stream.write(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the entries of ``folder`` (a rename is durable only then)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,79 @@
+"""Where things are in the store."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+
+from tiphys.errors import StoreError
+from tiphys.store.artifacts import Artifacts
+from tiphys.store.configmaps import ConfigMaps
+from tiphys.store.files import clear
+from tiphys.store.locks import Locks
+
+__all__ = ["Store"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+
+
+class Store:
+    """The folder given with ``--store`` (default ``./.tiphys``); made when it is first written to."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).absolute()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.root)!r})"
+
+    def volume(self, claim: str) -> Path:
+        """The folder that stands for a persistent volume claim."""
+        return self._folder("volumes", claim)
+
+    def volumes(self) -> dict[str, str]:
+        """Every claim that exists: ``{claim: folder}``, as :func:`tiphys.reference.resolve` takes it."""
+        folder = self.root / "volumes"
+        if not folder.is_dir():
+            return {}
+        return {path.name: str(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+
+    def run(self, name: str) -> Path:
+        """The folder of a run: ``journal.db``, ``workflow.json``, ``logs/``."""
+        return self._folder("runs", name)
+
+    def runs(self) -> list[str]:
+        """The names of all runs, oldest first."""
+        folder = self.root / "runs"
+        if not folder.is_dir():
+            return []
+        found = [path for path in folder.iterdir() if path.is_dir()]
+        return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime, path.name))]
+
+    @cached_property
+    def configmaps(self) -> ConfigMaps:
+        """The ConfigMaps that memoization writes."""
+        return ConfigMaps(self._folder("configmaps"))
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """The content-addressed artifacts."""
+        return Artifacts(self._folder("artifacts"))
+
+    @cached_property
+    def locks(self) -> Locks:
+        """The semaphores and mutexes shared by every engine on this store."""
+        return Locks(self._folder() / "locks.db")
+
+    def _folder(self, *parts: str) -> Path:
+        for part in parts[1:]:
+            if not _NAME.fullmatch(part):
+                raise StoreError(
+                    "TIP413",
+                    f"{part!r} is not a name for the store",
+                    fix="use letters, digits, '-', '_' and '.'",
+                )
+        folder = self.root.joinpath(*parts)
+        if not folder.is_dir():
+            with clear(folder, "make"):
+                folder.mkdir(parents=True, exist_ok=True)
+        return folder

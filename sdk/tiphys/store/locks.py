@@ -1,0 +1,191 @@
+"""Semaphores and mutexes shared by every engine that uses the store.
+
+The rules are Argo's (workflow/sync): a holder takes all its locks or none; the queue of a lock is ordered by
+priority (higher first), then creation time, then arrival; only the front of the queue may take a free permit,
+where "front" is compared by workflow, so any node of the front workflow may.
+
+Locks are rows in SQLite that name the engine's process by PID and start time: those of a dead engine are void.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiphys.errors import StoreError
+from tiphys.store.files import clear
+
+__all__ = ["Granted", "Locks", "Outcome", "Refused", "Waiting", "process_start"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS holders(
+  lock TEXT, holder TEXT, workflow TEXT, pid INTEGER, start TEXT, PRIMARY KEY(lock, holder)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS waiters(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, lock TEXT, holder TEXT, workflow TEXT, priority INTEGER, created REAL,
+  pid INTEGER, start TEXT, UNIQUE(lock, holder));
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """All locks were taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """``lock`` is not free, or it is another workflow's turn."""
+
+    lock: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The locks can never be taken."""
+
+    message: str
+
+
+Outcome = Granted | Waiting | Refused
+
+
+def process_start(pid: int) -> str:
+    """What tells this process from an earlier one with its PID: boot and start time; empty for a dead one."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            fields = stream.read().rpartition(b")")[2].split()
+        if fields[0] in (b"Z", b"X"):
+            return ""
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            return f"{stream.read(8)}:{fields[19].decode()}"
+    except OSError:
+        return ""
+
+
+class Locks:
+    """The lock table of one store. Safe for several threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._guard = threading.Lock()
+        self._pid = os.getpid()
+        self._start = process_start(self._pid)
+        with clear(path):
+            try:
+                self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+                # a lock need not survive a power cut: its holder does not either
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=OFF")
+                self._db.executescript(_SCHEMA)
+            except sqlite3.Error as error:
+                raise StoreError(
+                    "TIP431", f"the lock table cannot be opened: {error}", where=str(path)
+                ) from error
+
+    def close(self) -> None:
+        """Give back everything this process holds or waits for, and close the table."""
+        with self._transaction() as db:
+            for table in ("holders", "waiters"):
+                db.execute(f"DELETE FROM {table} WHERE pid=? AND start=?", (self._pid, self._start))
+        self._db.close()
+
+    def acquire(
+        self,
+        holder: str,
+        locks: Sequence[str],
+        *,
+        workflow: str,
+        limits: Mapping[str, int],
+        priority: int = 0,
+        created: float = 0.0,
+    ) -> Outcome:
+        """Try to take all ``locks`` for ``holder``; when one is not to be had, wait in every queue.
+
+        ``limits`` has the number of permits of each semaphore; a lock without an entry is a mutex.
+        """
+        if len(set(locks)) != len(locks):
+            return Refused("duplicate synchronization lock")
+        with self._transaction() as db:
+            for lock in locks:
+                db.execute(
+                    "INSERT OR IGNORE INTO waiters(lock, holder, workflow, priority, created, pid, start)"
+                    " SELECT ?,?,?,?,?,?,? WHERE NOT EXISTS(SELECT 1 FROM holders WHERE lock=? AND holder=?)",
+                    (lock, holder, workflow, priority, created, self._pid, self._start, lock, holder),
+                )
+            for lock in locks:
+                waiting = self._blocked(db, lock, holder, workflow, limits.get(lock, 1))
+                if waiting is not None:
+                    return waiting
+            for lock in locks:
+                db.execute("DELETE FROM waiters WHERE lock=? AND holder=?", (lock, holder))
+                db.execute(
+                    "INSERT OR REPLACE INTO holders VALUES(?,?,?,?,?)",
+                    (lock, holder, workflow, self._pid, self._start),
+                )
+        return Granted()
+
+    def release(self, holder: str) -> bool:
+        """Give back all locks of ``holder`` and leave all queues; whether it held any."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM waiters WHERE holder=?", (holder,))
+            return db.execute("DELETE FROM holders WHERE holder=?", (holder,)).rowcount > 0
+
+    def holders(self, lock: str) -> list[str]:
+        """Who holds ``lock`` now."""
+        with self._transaction() as db:
+            self._bury(db, lock)
+            return [
+                row[0]
+                for row in db.execute("SELECT holder FROM holders WHERE lock=? ORDER BY holder", (lock,))
+            ]
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _blocked(
+        self, db: sqlite3.Connection, lock: str, holder: str, workflow: str, limit: int
+    ) -> Waiting | None:
+        def state() -> tuple[bool, int, str]:
+            rows = db.execute("SELECT holder FROM holders WHERE lock=?", (lock,)).fetchall()
+            front = db.execute(
+                "SELECT workflow FROM waiters WHERE lock=? ORDER BY priority DESC, created, seq LIMIT 1",
+                (lock,),
+            ).fetchone()
+            return any(row[0] == holder for row in rows), limit - len(rows), front[0] if front else workflow
+
+        mine, free, front = state()
+        if mine:
+            return None
+        if free <= 0 or front != workflow:
+            self._bury(db, lock)
+            mine, free, front = state()
+            if free <= 0 or front != workflow:
+                text = f"Waiting for {lock} lock. Lock status: {max(free, 0)}/{limit}"
+                return Waiting(lock, text)
+        return None
+
+    def _bury(self, db: sqlite3.Connection, lock: str) -> None:
+        for table in ("holders", "waiters"):
+            rows = db.execute(f"SELECT DISTINCT pid, start FROM {table} WHERE lock=?", (lock,)).fetchall()
+            for pid, start in rows:
+                if (pid, start) != (self._pid, self._start) and process_start(pid) != start:
+                    for each in ("holders", "waiters"):
+                        db.execute(f"DELETE FROM {each} WHERE pid=? AND start=?", (pid, start))
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._guard, clear(self.path):
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise StoreError("TIP431", f"the lock table failed: {error}", where=str(self.path)) from error
