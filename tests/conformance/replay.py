@@ -92,13 +92,14 @@ class Replay:
         self.stopped: dict[str, p.PodFinished] = {}
         self.live: dict[str, p.PodFinished] = {}
         self.history: list[p.Event] = []
+        self.progress: dict[str, str] = {}
 
     def push(self, at: float, event: p.Event) -> None:
         heapq.heappush(self.events, (at, next(self.counter), event))
 
     def run(self) -> Machine:
-        self.push(self.now, p.Begin(self.now))
         machine = self.machine
+        self._do(p.Begin(self.now))
         while not machine.done:
             if self.actions and self.actions[0][0](machine):
                 self._do(self.actions.pop(0)[1])
@@ -141,6 +142,8 @@ class Replay:
             seconds, end = self.pod(command)
             self.live[command.node_id] = end
             self.push(now, p.PodRunning(now, command.node_id))
+            if command.node_name in self.progress:
+                self.push(now, p.PodProgress(now, command.node_id, self.progress[command.node_name]))
             if not command.daemon:
                 if command.deadline is not None and now + seconds > command.deadline:
                     end = p.PodFinished(now, command.node_id, "Failed", command.deadline_message, end.outputs)

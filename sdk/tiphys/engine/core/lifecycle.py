@@ -52,12 +52,16 @@ class Lifecycle:
         self.entry_phase = ""
         self.entry_message = ""
         self.done = False
+        self.failure: tuple[str, str] | None = None
 
     # -- begin ----------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Take the workflow's locks, then start."""
         spec = self.state.spec
+        if self.failure is not None:
+            self._finish(*self.failure)
+            return
         synchronization = spec.get("synchronization")
         if synchronization:
             plan = compile_plan(synchronization)

@@ -7,10 +7,10 @@ from copy import deepcopy
 from typing import Any
 
 from tiphys.engine.core import protocol as p
-from tiphys.engine.core.library import Context, Library
+from tiphys.engine.core.library import Context, Library, TemplateError
 from tiphys.engine.core.lifecycle import Lifecycle, matches
 from tiphys.engine.core.state import State
-from tiphys.engine.core.submit import effective_spec, refuse_unsupported, workflow_parameters
+from tiphys.engine.core.submit import InvalidSpec, effective_spec, refuse_unsupported, workflow_parameters
 from tiphys.engine.expr.gotime import rfc3339
 
 Json = Any
@@ -33,6 +33,9 @@ class Machine:
         Objects given with the workflow: ConfigMaps, Secrets, WorkflowTemplates, ClusterWorkflowTemplates.
     now:
         Creation time in seconds since the epoch.
+    invalid:
+        What validation found wrong, if anything: the workflow then ends Failed with ``invalid spec: …``, as when Argo's
+        controller finds it.
 
     Attributes
     ----------
@@ -59,12 +62,18 @@ class Machine:
         parameters: Mapping[str, str] | None = None,
         context: Sequence[Mapping[str, Json]] = (),
         now: float,
+        invalid: str = "",
     ) -> None:
         self._workflow = workflow
         self._uid = uid
         self._created = now
         library = Library(namespace, context, None)
-        spec, stored = effective_spec(workflow, library)
+        failure: tuple[str, str] | None = ("Failed", f"invalid spec: {invalid}") if invalid else None
+        try:
+            spec, stored = effective_spec(workflow, library)
+        except TemplateError as error:
+            failure = ("Error", str(error))
+            spec, stored = dict(workflow.get("spec") or {}), None
         library.defaults = spec.get("templateDefaults") or None
         self._stored_spec = stored
         metadata = workflow.get("metadata") or {}
@@ -78,7 +87,12 @@ class Machine:
             context=context,
             now=now,
         )
-        values = workflow_parameters(state, parameters or {})
+        values: list[dict[str, Json]] = []
+        try:
+            if failure is None:
+                values = workflow_parameters(state, parameters or {})
+        except InvalidSpec as error:
+            failure = ("Failed", f"invalid spec: {error}")
         if values:
             spec["arguments"] = {**(spec.get("arguments") or {}), "parameters": values}
         state.globals.set_parameters(values)
@@ -93,6 +107,7 @@ class Machine:
             for item in spec.get("volumeClaimTemplates") or ()
         )
         self._life = Lifecycle(state, local)
+        self._life.failure = failure
         self.nodes = state.nodes.by_id
         self.changed: dict[str, None] = {}
 

@@ -5,41 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tiphys.engine.core.arguments import ArgumentError, any_string
-from tiphys.engine.core.library import Library, TemplateError, merge, template_type
+from tiphys.engine.core.arguments import ArgumentError, any_string, no_config_map
+from tiphys.engine.core.library import Library, merge, template_type
 from tiphys.engine.core.state import State
 from tiphys.engine.expr.tags import TagError, substitute
 from tiphys.errors import RefusedError, did_you_mean
 
 Json = Any
 
-__all__ = ["effective_spec", "refuse_unsupported", "workflow_parameters"]
+__all__ = ["InvalidSpec", "effective_spec", "refuse_unsupported", "workflow_parameters"]
+
+
+class InvalidSpec(Exception):
+    """What Argo's controller finds when it first looks at a workflow: it ends Failed, ``invalid spec: …``."""
 
 
 def effective_spec(
     workflow: Mapping[str, Json], library: Library
 ) -> tuple[dict[str, Json], dict[str, Json] | None]:
-    """Return the spec to execute and, with ``workflowTemplateRef``, what is kept in ``status.storedWorkflowTemplateSpec``.
+    """Return the spec to execute and, with ``workflowTemplateRef``, what ``status`` stores of it.
 
     Raises
     ------
-    RefusedError
+    TemplateError
         The WorkflowTemplate was not given.
     """
     spec = dict(workflow.get("spec") or {})
     reference = spec.get("workflowTemplateRef")
     if not reference:
         return spec, None
-    try:
-        found = library.workflow_template(str(reference.get("name")), bool(reference.get("clusterScope")))
-    except TemplateError as error:
-        raise RefusedError(
-            "TIP220",
-            str(error),
-            where="spec.workflowTemplateRef",
-            cause="the WorkflowTemplate that the workflow refers to was not given",
-            fix="put it into the same file, or give its file with the workflow",
-        ) from None
+    found = library.workflow_template(str(reference.get("name")), bool(reference.get("clusterScope")))
     base = dict(found.get("spec") or {})
     own = {key: value for key, value in spec.items() if key != "workflowTemplateRef"}
     merged = merge(base, own)
@@ -53,7 +48,9 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str
     Raises
     ------
     RefusedError
-        A name the workflow does not have, a missing value, a value outside ``enum``.
+        A name the workflow does not have, a value outside ``enum``.
+    InvalidSpec
+        A parameter without a value.
     """
     declared = [dict(item) for item in (state.spec.get("arguments") or {}).get("parameters") or ()]
     names = [str(item.get("name")) for item in declared]
@@ -75,13 +72,12 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str
         if item.get("value") is None and item.get("default") is not None:
             item["value"] = item["default"]
         if item.get("value") is None:
-            raise RefusedError(
-                "TIP211",
-                f"parameter '{name}' has no value",
-                where=f"spec.arguments.parameters.{name}",
-                cause="it has no value, no default and none was given",
-                fix=f"give one: -p {name}=VALUE",
-            )
+            if (item.get("valueFrom") or {}).get("supplied") is None:
+                raise InvalidSpec(
+                    f"spec.arguments.{name}.value or spec.arguments.{name}.valueFrom is required"
+                )
+            result.append(item)
+            continue
         item["value"] = any_string(item["value"])
         allowed = [any_string(value) for value in item.get("enum") or ()]
         if allowed and item["value"] not in allowed:

@@ -1,0 +1,139 @@
+"""One recorded case through the core: what was given, who acts on it, how its pods end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.conformance.cases import load, scripts
+from tests.conformance.replay import NAME, Replay
+from tiphys.engine.core import Machine
+from tiphys.engine.core import protocol as p
+
+Json = Any
+Action = tuple[Callable[[Machine], bool], p.Event]
+
+__all__ = ["given", "replay"]
+
+
+def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
+    """Return the workflow and the objects given with it."""
+    documents = load(record["yaml"])
+    for item in record["context"]:
+        documents += load(item) if isinstance(item, str) else [item]
+    for step in (scripts().get(record["id"]) or {}).get("script") or ():
+        if step.get("yaml") and step["do"] in ("given", "create-templates", "create-cluster-templates"):
+            documents += [item for item in load(step["yaml"]) if item.get("kind") not in ("Workflow", "CronWorkflow", "List")]
+    for item in record["configmaps"]:
+        documents.append(
+            {
+                "kind": "ConfigMap",
+                "metadata": {"name": item["name"], "labels": item.get("labels") or {}},
+                "data": item.get("data") or {},
+            }
+        )
+    flat = [part for item in documents for part in (item.get("items", [item]) if item.get("kind") == "List" else [item])]
+    workflow = next((item for item in flat if item.get("kind") == "Workflow"), None)
+    if workflow is None:
+        workflow = _from_others(flat)
+    return workflow, flat
+
+
+def _from_others(documents: list[Json]) -> dict[str, Json]:
+    for item in documents:
+        if item.get("kind") == "CronWorkflow":
+            metadata = item["spec"].get("workflowMetadata") or item["spec"].get("workflowMeta") or {}
+            return {"kind": "Workflow", "metadata": metadata, "spec": item["spec"]["workflowSpec"]}
+    raise LookupError("nothing to run")
+
+
+def _actions(record: Mapping[str, Json]) -> list[Action]:
+    actions: list[Action] = []
+    when: Callable[[Machine], bool] = _begun
+    arguments = iter(record.get("actions") or ())
+    script = (scripts().get(record["id"]) or {}).get("script") or ()
+    for step in script:
+        if step["do"] == "wait":
+            when = {"running-pod": _pod_running, "condition": _suspended, "done": _never, "Failed": _never}.get(step["for"], _begun)
+        elif step["do"] == "shutdown":
+            next(arguments, None)
+            actions.append((when, p.Shutdown(0, step["strategy"])))
+        elif step["do"] == "cli":
+            event = _event((next(arguments, None) or {}).get("argo") or [])
+            if event is not None:
+                actions.append((when, event))
+    return actions
+
+
+def _event(words: list[str]) -> p.Event | None:
+    if not words or "--dry-run" in words:
+        return None
+    options = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
+    selector = options.get("--node-field-selector", "")
+    if words[0] == "resume":
+        return p.Resume(0, selector)
+    if words[0] == "stop" and selector:
+        return p.NodeSet(0, selector, phase="Failed", message=options.get("--message", ""))
+    if words[0] in ("stop", "terminate"):
+        return p.Shutdown(0, "Stop" if words[0] == "stop" else "Terminate")
+    return None
+
+
+def _begun(machine: Machine) -> bool:
+    return bool(machine.nodes)
+
+
+def _never(machine: Machine) -> bool:
+    return False
+
+
+def _pod_running(machine: Machine) -> bool:
+    return any(node["type"] == "Pod" and node["phase"] == "Running" for node in machine.nodes.values())
+
+
+def _suspended(machine: Machine) -> bool:
+    return any(node["type"] == "Suspend" and node["phase"] == "Running" for node in machine.nodes.values())
+
+
+def _pods(record: Mapping[str, Json]) -> Callable[[p.StartPod], tuple[float, p.PodFinished]]:
+    nodes = {node["name"]: node for node in record["nodes"]}
+    refused = ("is forbidden", "artifact driver")
+
+    def pod(command: p.StartPod) -> tuple[float, p.PodFinished]:
+        node = nodes.get(command.node_name)
+        if node is None:
+            return 1.0, p.PodFinished(0, command.node_id, "Succeeded", "", {"exitCode": "0"})
+        containers = {
+            other["name"].rsplit(".", 1)[1]: other
+            for other in record["nodes"]
+            if other["type"] == "Container" and other.get("boundary") == command.node_name
+        }
+        phase = node["phase"] if node["phase"] in ("Succeeded", "Failed", "Error") else "Succeeded"
+        message = node.get("message") or ""
+        if node.get("finishedAt") is None or node["finishedAt"] is None:
+            return 1e7, p.PodFinished(0, command.node_id, phase, message, node.get("outputs"), containers)
+        end = p.PodFinished(
+            0, command.node_id, phase, message, node.get("outputs"), containers,
+            created=not any(word in message for word in refused),
+        )  # fmt: skip
+        return max(node["finishedAt"] - node["startedAt"], 0.5), end
+
+    return pod
+
+
+def replay(record: Mapping[str, Json]) -> tuple[Machine, Replay]:
+    """Run the record's workflow to its end."""
+    workflow, context = given(record)
+    limits: dict[str, int] = {}
+    for item in context:
+        if item.get("kind") == "ConfigMap":
+            for key, value in (item.get("data") or {}).items():
+                if str(value).isdigit():
+                    limits[f"argo/ConfigMap/{item['metadata']['name']}/{key}"] = int(value)
+    machine = Machine(workflow, name=NAME, uid="UID", context=context, now=1_000_000_000.0)
+    driver = Replay(machine, _pods(record), limits=limits, actions=_actions(record))
+    for node in record["nodes"]:
+        if node["type"] in ("Pod", "Container") and node.get("progress") not in (None, "0/1", "1/1"):
+            driver.progress[node["name"]] = node["progress"]
+    driver.run()
+    return machine, driver
