@@ -73,20 +73,20 @@ def test_good_values(given: dict[str, str]) -> None:
 def test_bad_values_are_refused_with_what_they_must_be(given: dict[str, str], expected: str) -> None:
     with pytest.raises(RefusedError) as caught:
         check(PIPELINE, given)
-    assert caught.value.code == "TIP231"
+    assert caught.value.code == "TIP281"
     assert expected in caught.value.message
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(RefusedError) as caught:
         check(PIPELINE, {"epoch": "3"})
-    assert caught.value.code == "TIP230"
+    assert caught.value.code == "TIP280"
     assert "'epochs'" in caught.value.message
 
 
 def test_a_parameter_without_a_value_is_refused() -> None:
     lacking = {"spec": {"arguments": {"parameters": [{"name": "source"}]}}}
-    with pytest.raises(RefusedError, match="TIP232"):
+    with pytest.raises(RefusedError, match="TIP282"):
         check(lacking, {})
     check(lacking, {"source": ""})
 

@@ -24,7 +24,7 @@ ANNOTATION = "tiphys.dev/parameters"
 def check(workflow: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
     """Check ``parameters`` (given for this run) and the defaults in ``workflow``. Raises RefusedError.
 
-    TIP230: the workflow has no such parameter; TIP231: a value is of another type or out of range; TIP232: a
+    TIP280: the workflow has no such parameter; TIP281: a value is of another type or out of range; TIP282: a
     parameter has no value.
     """
     spec = workflow.get("spec") or {}
@@ -33,7 +33,7 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
     for name in parameters:
         if name not in declared and not open_ended:
             raise RefusedError(
-                "TIP230",
+                "TIP280",
                 f"the workflow has no parameter {name!r}." + did_you_mean(name, declared),
                 cause="its parameters: " + (", ".join(sorted(declared)) or "none"),
                 fix="use one of these names",
@@ -45,7 +45,7 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         if value is None:
             if not item.get("valueFrom"):
                 raise RefusedError(
-                    "TIP232", f"parameter {name!r} has no value", fix=f"give it: -p {name}=VALUE"
+                    "TIP282", f"parameter {name!r} has no value", fix=f"give it: -p {name}=VALUE"
                 )
             continue
         schema = dict(schemas.get(name) or {})
@@ -54,7 +54,7 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         problem = _problem(str(value), schema)
         if problem:
             raise RefusedError(
-                "TIP231",
+                "TIP281",
                 f"parameter {name}={_short(str(value))} is refused: it must be {problem}",
                 cause=str(item.get("description") or ""),
                 fix=f"give another value: -p {name}=…"

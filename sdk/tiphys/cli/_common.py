@@ -32,10 +32,10 @@ def parameters_of(options: argparse.Namespace) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise RefusedError(
-                "TIP220", f"-p {text!r} is not NAME=VALUE", fix="write for example: -p epochs=3"
+                "TIP290", f"-p {text!r} is not NAME=VALUE", fix="write for example: -p epochs=3"
             )
         if name in values:
-            raise RefusedError("TIP221", f"parameter {name!r} is given twice", fix="give it once")
+            raise RefusedError("TIP291", f"parameter {name!r} is given twice", fix="give it once")
         values[name] = value
     return values
 

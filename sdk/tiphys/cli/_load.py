@@ -44,7 +44,7 @@ def load_workflow(
     if not found:
         kinds = ", ".join(sorted({str(item.get("kind")) for item in objects})) or "nothing"
         raise RefusedError(
-            "TIP222",
+            "TIP292",
             f"there is no workflow in {source}",
             cause=f"it holds: {kinds}",
             fix=f"give a file with a document of kind {', '.join(RUNNABLE[:-1])} or {RUNNABLE[-1]}",

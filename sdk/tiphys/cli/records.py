@@ -98,7 +98,7 @@ def _matching(options: argparse.Namespace, store: Any) -> list[dict[str, Any]]:
     found = [entry for entry in _entries(store) if entry["key"].startswith(options.key)]
     if not found:
         raise RefusedError(
-            "TIP224", f"no cache entry begins with {options.key!r}", fix="`tiphys cache ls` lists them"
+            "TIP294", f"no cache entry begins with {options.key!r}", fix="`tiphys cache ls` lists them"
         )
     return found
 
@@ -164,7 +164,7 @@ def cache_collect(options: argparse.Namespace) -> int:
         limit = parse_go(options.not_hit_for)
     except ValueError as error:
         raise RefusedError(
-            "TIP225",
+            "TIP295",
             f"{options.not_hit_for!r} is not a duration",
             cause=str(error),
             fix="write for example 336h",

@@ -116,7 +116,7 @@ def _images(items: list[str]) -> dict[str, str]:
         pattern, equals, target = item.rpartition("=")
         if not equals or not pattern or not target:
             raise RefusedError(
-                "TIP223",
+                "TIP293",
                 f"--image {item!r} is not GLOB=host",
                 fix="write for example: --image 'alpine*=host'",
             )
