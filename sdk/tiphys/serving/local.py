@@ -64,6 +64,11 @@ class Serving:
         """Where the balancer listens."""
         return self._balancer.url
 
+    def pids(self) -> list[int]:
+        """The replicas' processes."""
+        with self._lock:
+            return [replica.process.pid for replica in self._replicas]
+
     def stats(self) -> dict[str, Any]:
         return self._balancer.stats()
 

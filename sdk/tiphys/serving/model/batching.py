@@ -61,7 +61,9 @@ class Runner:
         self._queue: deque[_Task] = deque()
         self._queued_rows = 0
         self._free = parameters.num_batch_threads
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
+        self._running: set[asyncio.Task[None]] = set()
         self.batches = self.batched_rows = 0
 
     @property
@@ -92,15 +94,28 @@ class Runner:
             if timer is not None:
                 timer.cancel()
 
+    async def close(self) -> None:
+        """Give up what still waits or runs."""
+        self._closed = True
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        while self._queue:
+            waiting = self._queue.popleft().future
+            if not waiting.done():
+                waiting.set_exception(ModelError(Code.UNAVAILABLE, "The server is stopping"))
+
     # ---- the queue
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._free > 0 and self._queue:
+        while self._free > 0 and self._queue and not self._closed:
             batch = self._take(loop.time())
             if batch is None:
                 return
             if batch:
                 self._free -= 1
-                loop.create_task(self._execute(batch))
+                task = loop.create_task(self._execute(batch))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
 
     def _take(self, now: float) -> list[_Task] | None:
         """The next batch; empty when all were given up; None when it pays to wait for more."""
@@ -147,8 +162,8 @@ class Runner:
         self.batched_rows += sum(task.rows for task in batch)
         try:
             results = await loop.run_in_executor(self._executor, self._compute, batch)
-        except BaseException as error:  # noqa: BLE001 - the executor is shut down
-            results = [ModelError(Code.UNAVAILABLE, f"The server is stopping: {error}")] * len(batch)
+        except (asyncio.CancelledError, RuntimeError):  # closed, or the executor is shut down
+            results = [ModelError(Code.UNAVAILABLE, "The server is stopping")] * len(batch)
         self._free += 1
         for task, result in zip(batch, results, strict=True):
             if task.future.done():

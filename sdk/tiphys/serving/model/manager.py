@@ -108,6 +108,7 @@ class Manager:
         for versions in self._versions.values():
             for version in versions.values():
                 if version.runner is not None:
+                    await version.runner.close()
                     version.runner.servable.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._loading.shutdown(wait=False, cancel_futures=True)

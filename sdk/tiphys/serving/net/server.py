@@ -230,7 +230,7 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._close_after = True  # an upgrade that is not taken: answer, then close
+            self._close_after = True
         except httptools.HttpParserInvalidMethodError:
             self._refuse(501, "Unsupported HTTP method.")
         except httptools.HttpParserError as error:
@@ -305,7 +305,9 @@ class _Connection(asyncio.Protocol):
             self._peer,
         )
         http10 = self._parser.get_http_version() == "1.0"
-        item = (request, bool(self._parser.should_keep_alive()), http10)
+        # an upgrade is not taken: the request is answered as it is, then the connection ends
+        keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
+        item = (request, bool(keep_alive), http10)
         if self._busy:
             self._queue.append(item)
             if not self._paused:
