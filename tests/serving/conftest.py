@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tiphys.serving.model import fake
 from tiphys.serving.model.manager import ModelConfig
 from tiphys.serving.server import ModelServer, ServerConfig
@@ -106,9 +107,7 @@ def add_version(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def model_server(
-    tmp_path: Path, add_version: Callable[..., Path]
-) -> Iterator[Callable[..., ModelServer]]:
+def model_server(tmp_path: Path, add_version: Callable[..., Path]) -> Iterator[Callable[..., ModelServer]]:
     """Start servers of the fake model ``m``; version 1 is made when there is none."""
     with ExitStack() as stack:
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tiphys.errors import ServingError
 from tiphys.serving import Balancer
 from tiphys.serving.balancer import LeastRequest, RoundRobin, Settings
@@ -106,7 +107,11 @@ def test_the_request_arrives_as_it_was_sent(replica: Any, balancer: Any, ask: As
     headers = {"Content-Type": "x/y", "X-Mine": "ü".encode().decode("latin-1"), "X-Forwarded-For": "1.2.3.4"}
     ask(url, "POST", "/v1/models/m%20n:predict?a=b%26c", body, headers)
     (request,) = a.requests
-    assert (request.method, request.target, request.body) == ("POST", "/v1/models/m%20n:predict?a=b%26c", body)
+    assert (request.method, request.target, request.body) == (
+        "POST",
+        "/v1/models/m%20n:predict?a=b%26c",
+        body,
+    )
     assert request.header(b"content-type") == b"x/y"
     assert request.header(b"x-mine") == "ü".encode()
     assert request.header(b"host") == url.removeprefix("http://").encode()

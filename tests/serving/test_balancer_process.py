@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tiphys.errors import ServingError
 from tiphys.serving import BalancerProcess
 from tiphys.serving.server import ModelServer

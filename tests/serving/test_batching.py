@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 from tiphys.serving.model import Code, ModelError, Signature, Tensor
 from tiphys.serving.model.batching import BatchParameters, Runner
 

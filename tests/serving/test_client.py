@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tiphys.errors import ServingError
 from tiphys.serving import Balancer, ServingClient, VersionStatus, mean, vote
 from tiphys.serving.server import ModelServer

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tiphys.serving import textproto
 from tiphys.serving.flags import FlagError, Options, parse
 
@@ -165,10 +166,14 @@ def test_any_text_is_a_message_or_one_error(text: str) -> None:
         assert all(isinstance(values, list) for values in message.values())
 
 
-scalars: Any = st.integers(-(10**12), 10**12) | st.booleans() | st.text(st.characters(codec="ascii"), max_size=20)
+scalars: Any = (
+    st.integers(-(10**12), 10**12) | st.booleans() | st.text(st.characters(codec="ascii"), max_size=20)
+)
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z]\w{0,8}", fullmatch=True), st.lists(scalars, min_size=1, max_size=3)))
+@given(
+    st.dictionaries(st.from_regex(r"[a-z]\w{0,8}", fullmatch=True), st.lists(scalars, min_size=1, max_size=3))
+)
 def test_what_is_written_is_read(message: dict[str, list[Any]]) -> None:
     def show(value: Any) -> str:
         if isinstance(value, bool):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tiphys.errors import ServingError
 from tiphys.serving.balancer.facade import LoopThread
 from tiphys.serving.net import HttpServer, Limits, Request, Response

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tiphys.serving.model import Code, ModelError, Tensor, TensorInfo
 from tiphys.serving.rest import examples, rapid, read, write
 
@@ -81,7 +82,11 @@ def test_column_format_named_and_unnamed() -> None:
 
 
 def test_rapidjson_takes_more_than_python() -> None:
-    assert tensors('{"instances": [Inf, -Inf, -Infinity]}', x="FLOAT")["x"][1] == [math.inf, -math.inf, -math.inf]
+    assert tensors('{"instances": [Inf, -Inf, -Infinity]}', x="FLOAT")["x"][1] == [
+        math.inf,
+        -math.inf,
+        -math.inf,
+    ]
     assert math.isnan(tensors('{"instances": [-NaN]}', x="DOUBLE")["x"][1][0])
     assert tensors('\ufeff{"instances": [1]}', x="INT32")["x"] == ((1,), [1])
 
@@ -199,7 +204,9 @@ def test_unsupported_types_are_unimplemented() -> None:
 
 def test_deep_nesting_is_refused_not_a_crash() -> None:
     depth = 100_000
-    assert refusal(b'{"instances": ' + b"[" * depth + b"]" * depth + b"}", x="INT32").startswith("JSON Parse error")
+    assert refusal(b'{"instances": ' + b"[" * depth + b"]" * depth + b"}", x="INT32").startswith(
+        "JSON Parse error"
+    )
 
 
 def test_a_huge_document_is_not_repeated_in_the_error() -> None:
@@ -248,7 +255,9 @@ def test_column_format_layout() -> None:
     )
     assert write.outputs({"y": tensor("INT64", (), [7])}).decode() == '{\n    "outputs": 7\n}'
     text = write.outputs({"b": tensor("BOOL", (1,), [True]), "a": tensor("INT8", (), [1])}).decode()
-    assert text == '{\n    "outputs": {\n        "a": 1,\n        "b": [\n            true\n        ]\n    }\n}'
+    assert (
+        text == '{\n    "outputs": {\n        "a": 1,\n        "b": [\n            true\n        ]\n    }\n}'
+    )
 
 
 def test_six_digit_precision_and_non_finite_numbers() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tiphys.errors import ServingError
 from tiphys.serving import Balancer, ServingClient, serve
 
@@ -100,7 +101,9 @@ def test_sigterm_lets_a_running_request_end(process: Any, add_version: Add) -> N
     host, _, port = server.ready().partition(":")
     with closing(socket.create_connection((host, int(port)), timeout=20)) as client:
         body = b'{"instances": [2.0]}'
-        client.sendall(b"POST /v1/models/m:predict HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        client.sendall(
+            b"POST /v1/models/m:predict HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
         metrics = ServingClient(f"http://{host}:{port}", "m")
         metrics.status()  # the request above has been read: the server works through connections in turn
         metrics.close()
@@ -147,7 +150,9 @@ def test_it_can_be_stopped_while_it_waits(process: Any, tmp_path: Path, until: A
 def test_wrong_flags_end_it_with_2(process: Any) -> None:
     server = process("--model_base_pat=/m")
     assert server.wait() == 2
-    assert server.lines[0].startswith("unknown argument: --model_base_pat=/m Did you mean '--model_base_path'")
+    assert server.lines[0].startswith(
+        "unknown argument: --model_base_pat=/m Did you mean '--model_base_path'"
+    )
     assert any(line.startswith("usage:") for line in server.lines)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tiphys.serving.model.manager import ModelConfig
 from tiphys.serving.server import ModelServer
 

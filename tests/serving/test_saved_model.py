@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tiphys.errors import ServingError
 from tiphys.serving import ModelServer, ServerConfig, ServingClient
 from tiphys.serving.model.batching import BatchParameters
@@ -45,11 +46,6 @@ EXPORT = """
                     "flag": tf.identity(flag), "real": tf.identity(real), "small": tf.identity(small),
                     "half": tf.cast(real, tf.float16)}
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
-        def regress(self, inputs):
-            parsed = tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([1], tf.float32)})
-            return {"outputs": parsed["x"] * 0.5 + 2.0}
-
     model = Model()
     tf.saved_model.save(model, sys.argv[1], signatures={
         "serving_default": model.probabilities, "half": model.half_plus_two, "echo": model.echo})
@@ -81,7 +77,9 @@ def client(base: Path) -> Iterator[ServingClient]:
 
 
 def test_images_to_probabilities(client: ServingClient) -> None:
-    images = [[[(row * column + number) % 256 for column in range(28)] for row in range(28)] for number in range(5)]
+    images = [
+        [[(row * column + number) % 256 for column in range(28)] for row in range(28)] for number in range(5)
+    ]
     rows = client.predict(instances=images)
     assert [len(row) for row in rows] == [10] * 5
     assert all(math.isclose(sum(row), 1.0, rel_tol=1e-5) for row in rows)
@@ -128,7 +126,10 @@ def test_metadata(client: ServingClient) -> None:
     [
         ([[1, 2]], "shape"),
         ([[[1.5] * 28] * 28], "JSON Value: 1.5 Type: Number is not of expected type: uint8"),
-        ([[[0] * 28] * 27 + [[0] * 27]], "Encountered list at unexpected size: 27 at level: 1 expected size: 28"),
+        (
+            [[[0] * 28] * 27 + [[0] * 27]],
+            "Encountered list at unexpected size: 27 at level: 1 expected size: 28",
+        ),
     ],
 )
 def test_wrong_inputs_are_the_clients_fault(client: ServingClient, instances: Any, part: str) -> None:
@@ -139,9 +140,13 @@ def test_wrong_inputs_are_the_clients_fault(client: ServingClient, instances: An
 
 
 def test_batched_answers_are_the_same(base: Path, client: ServingClient) -> None:
-    images = [[[(row * column * number) % 256 for column in range(28)] for row in range(28)] for number in range(16)]
+    images = [
+        [[(row * column * number) % 256 for column in range(28)] for row in range(28)] for number in range(16)
+    ]
     expected = client.predict(instances=images)
-    batching = BatchParameters(enabled=True, max_batch_size=8, num_batch_threads=1, allowed_batch_sizes=(1, 2, 4, 8))
+    batching = BatchParameters(
+        enabled=True, max_batch_size=8, num_batch_threads=1, allowed_batch_sizes=(1, 2, 4, 8)
+    )
     found: dict[int, Any] = {}
     with server(base, batching=batching) as running:
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tiphys.errors import ServingError
 from tiphys.serving.client import ServingClient
 from tiphys.serving.model.manager import ModelConfig
@@ -100,9 +101,7 @@ def test_a_broken_version_leaves_the_old_one_serving(
     assert predict(server) == 2
 
 
-def test_removing_the_newest_version_is_a_rollback(
-    model_server: Start, add_version: Add, until: Any
-) -> None:
+def test_removing_the_newest_version_is_a_rollback(model_server: Start, add_version: Add, until: Any) -> None:
     add_version(1, offset=1)
     second = add_version(2, offset=2)
     server = model_server()
