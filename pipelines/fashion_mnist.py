@@ -3,8 +3,8 @@
     tiphys run pipelines/fashion_mnist.py
     tiphys compile pipelines/fashion_mnist.py -o fashion-mnist.yaml && argo submit fashion-mnist.yaml
 
-What the arguments of :func:`build` say shapes the graph and is fixed when it is compiled; the rest are parameters of
-the workflow (``-p epochs=3``).
+What the arguments of :func:`build` say shapes the graph and is fixed when it is compiled; the rest are
+parameters of the workflow (``-p epochs=3``).
 """
 
 from __future__ import annotations

@@ -16,8 +16,9 @@ __all__ = ["documents", "to_yaml"]
 def to_yaml(x: Any) -> str:
     """The YAML of ``x``: a Pipeline, a Hera workflow (of any kind), a mapping, a list of mappings, or a path.
 
-    The result may have several documents: ConfigMaps with the limits of semaphores come first, since their keys
-    must exist before the run, then the workflow. The bytes are the same every time. Raises DefinitionError.
+    The result may have several documents: ConfigMaps with the limits of semaphores come first, since their
+    keys must exist before the run, then the workflow. The bytes are the same every time. Raises
+    DefinitionError.
     """
     return emit_all(documents(x), typed=True)
 
@@ -69,7 +70,8 @@ def _semaphores(template: Any) -> Iterable[Any]:
 
 
 def _config_maps(semaphores: Iterable[Any]) -> list[dict[str, Any]]:
-    """One ConfigMap for each name, with the limits. Raises DefinitionError (TIP116) for two limits of one lock."""
+    """One ConfigMap for each name, with the limits. Raises DefinitionError (TIP116) for two limits of one
+    lock."""
     maps: dict[str, dict[str, Any]] = {}
     for semaphore in semaphores:
         limits = maps.setdefault(semaphore.config_map, {})

@@ -1,9 +1,11 @@
-"""YAML text from plain data: readable, byte-identical every time, and read back as the same data by any YAML reader.
+"""YAML text from plain data: readable, byte-identical every time, and read back as the same data by any YAML
+reader.
 
-The readers in question are PyYAML (YAML 1.1) and the two Go readers in front of Argo and Kubernetes (sigs.k8s.io/yaml
-on go-yaml v2 and v3), which disagree on what ``y``, ``1e3``, ``0o14`` or ``12:30`` are. So a string stays plain only
-when it starts with a letter and cannot be anything else; all other strings are double-quoted in JSON's escapes, which
-YAML shares. Strings of several lines become literal blocks when that loses nothing. Lines are never folded.
+The readers in question are PyYAML (YAML 1.1) and the two Go readers in front of Argo and Kubernetes
+(sigs.k8s.io/yaml on go-yaml v2 and v3), which disagree on what ``y``, ``1e3``, ``0o14`` or ``12:30`` are. So
+a string stays plain only when it starts with a letter and cannot be anything else; all other strings are
+double-quoted in JSON's escapes, which YAML shares. Strings of several lines become literal blocks when that
+loses nothing. Lines are never folded.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from tiphys.errors import DefinitionError
 __all__ = ["emit", "emit_all"]
 
 _quote: Callable[[str], str] = encoder.encode_basestring  # C, when available
-# Letters first; inside, nothing that could start a comment, a mapping value or a flow collection. `:` must be followed
-# by something; blanks only between words.
+# Letters first; inside, nothing that could start a comment, a mapping value or a flow collection. `:` must be
+# followed by something; blanks only between words.
 _PLAIN = re.compile(
     r"[A-Za-z_/](?:[A-Za-z0-9_./=+()~-]|:(?=[A-Za-z0-9_./=+(-])|(?:,? |,)(?=[A-Za-z0-9_./=+(-]))*\Z"
 )
@@ -45,9 +47,11 @@ _FREE = frozenset(["withItems", "manifest"])
 
 
 def emit(value: Any, *, typed: bool = False) -> str:
-    """One YAML document. With ``typed`` what Argo types as a string is written as one, also when it is a number.
+    """One YAML document. With ``typed`` what Argo types as a string is written as one, also when it is a
+    number.
 
-    Raises DefinitionError (TIP119) for what YAML cannot carry: NaN and infinity, lone surrogates, other types.
+    Raises DefinitionError (TIP119) for what YAML cannot carry: NaN and infinity, lone surrogates, other
+    types.
     """
     lines: list[str] = []
     if isinstance(value, Mapping) and value:

@@ -25,12 +25,13 @@ _OBJECTS = ("pipeline", "workflow", "wf", "w")
 def load(source: str, settings: Mapping[str, str] | None = None) -> Any:
     """The pipeline (or Hera workflow, or mapping) that ``source`` names.
 
-    ``source`` is ``path.py``, ``path.py:object``, ``module`` or ``module:object``. When the object is a function
-    (by default one called ``build``) it is called; ``settings`` are its arguments as text, converted by its
-    annotations. Settings that are not arguments but parameters of the workflow replace those parameters' values.
+    ``source`` is ``path.py``, ``path.py:object``, ``module`` or ``module:object``. When the object is a
+    function (by default one called ``build``) it is called; ``settings`` are its arguments as text, converted
+    by its annotations. Settings that are not arguments but parameters of the workflow replace those
+    parameters' values.
 
-    Raises DefinitionError: TIP120 nothing to load, TIP121 unknown name, TIP122 bad value; RefusedError for a bad value
-    of a parameter.
+    Raises DefinitionError: TIP120 nothing to load, TIP121 unknown name, TIP122 bad value; RefusedError for a
+    bad value of a parameter.
     """
     target, where = _target(source)
     given = dict(settings or {})
@@ -73,7 +74,8 @@ def split_parameters(source: str, parameters: Mapping[str, str]) -> tuple[dict[s
 
 
 def settings_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The arguments of a build function, by the names of the command line (dashes and underscores are equal)."""
+    """The arguments of a build function, by the names of the command line (dashes and underscores are
+    equal)."""
     parameters = inspect.signature(function, eval_str=True).parameters
     names: dict[str, inspect.Parameter] = {}
     for name, parameter in parameters.items():

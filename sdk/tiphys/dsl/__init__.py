@@ -35,7 +35,7 @@ _PUBLIC = {
     "workflow_status": "values",
 }
 
-__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+__all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,9 @@
 """Reuse of earlier results: Argo's memoization with keys that are legal and say what the result depends on.
 
 Rules this module keeps, all of which Argo finds only at run time or not at all (Argo 4.1.2,
-workflow/controller/cache): a key matches ``^[a-zA-Z0-9][-a-zA-Z0-9]*$``; ``maxAge`` is a Go duration, which has
-no days; one ConfigMap holds at most 1 MiB, so each cached template has its own; a hit does not check that what it
-points to still exists (the local engine does).
+workflow/controller/cache): a key matches ``^[a-zA-Z0-9][-a-zA-Z0-9]*$``; ``maxAge`` is a Go duration, which
+has no days; one ConfigMap holds at most 1 MiB, so each cached template has its own; a hit does not check that
+what it points to still exists (the local engine does).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ KEY_DIGITS = 32
 
 
 def go_duration(age: str | timedelta | None, what: str, site: Site) -> str:
-    """``"14d"``, ``"1h30m"`` or a timedelta as a Go duration (``336h``); None as an empty string (for ever)."""
+    """``"14d"``, ``"1h30m"`` or a timedelta as a Go duration (``336h``); None as an empty string (for
+    ever)."""
     if age is None:
         return ""
     if isinstance(age, timedelta):
@@ -81,10 +82,10 @@ class Cache:
     ) -> Cache:
         """Reuse a result made by the same code and image from the same inputs.
 
-        A :class:`tiphys.Reference` counts by its digest, so data that moved is still the same data. ``max_age``
-        is ``"14d"``, ``"36h"`` or a timedelta; None keeps results for ever. With ``single_flight`` equal
-        executions wait for each other, so that ten of them compute once. ``version`` is hashed too: change it to
-        start afresh. ``ignore`` names inputs that do not change the result.
+        A :class:`tiphys.Reference` counts by its digest, so data that moved is still the same data.
+        ``max_age`` is ``"14d"``, ``"36h"`` or a timedelta; None keeps results for ever. With
+        ``single_flight`` equal executions wait for each other, so that ten of them compute once. ``version``
+        is hashed too: change it to start afresh. ``ignore`` names inputs that do not change the result.
         """
         return cls._make(max_age, True, single_flight, version, ignore)
 
@@ -97,7 +98,8 @@ class Cache:
         version: str = "",
         ignore: Iterable[str] = (),
     ) -> Cache:
-        """Reuse the last result for the same inputs while it is younger than ``max_age``, whatever the code is."""
+        """Reuse the last result for the same inputs while it is younger than ``max_age``, whatever the code
+        is."""
         return cls._make(max_age, False, single_flight, version, ignore)
 
     @classmethod
@@ -121,7 +123,7 @@ class Cache:
             if name not in names:
                 raise DefinitionError(
                     "TIP103",
-                    f"the cache of {owner} ignores {name!r}, which is not an input.{did_you_mean(name, names)}",
+                    f"the cache of {owner} ignores {name!r}, not an input.{did_you_mean(name, names)}",
                     where=str(self.site),
                     fix=f"inputs are: {', '.join(names) or 'none'}",
                 )

@@ -1,7 +1,8 @@
 """The code that a function reaches: to embed it in a script, and to hash it for a cache key.
 
 Everything is read from source, without importing anything that is not imported already. A module's top-level
-statements are indexed by the names they bind; from a function the names it uses are followed through that index.
+statements are indexed by the names they bind; from a function the names it uses are followed through that
+index.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tiphys.dsl.names_used import FunctionNode, scan
 from tiphys.dsl.site import Site
 from tiphys.errors import DefinitionError, did_you_mean
 
 __all__ = ["Module", "check_names", "code_digest", "function_node", "module_digest", "module_of", "reached"]
 
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__annotations__"}
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +75,11 @@ def _parse(name: str, path: str, _mtime: int, _size: int) -> Module:
     )
 
 
-def _bound(statement: ast.stmt) -> Iterator[str]:
+def _bound(statement: ast.stmt) -> Iterable[str]:
     """The names a top-level statement binds, also inside its if/try/with/for blocks."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        yield statement.name
-        return
-    for node in _walk_block(statement):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            yield node.name
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.asname or alias.name.split(".")[0]
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield alias.asname or alias.name
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
-            yield node.id
-
-
-def _walk_block(node: ast.AST) -> Iterator[ast.AST]:
-    """Like ast.walk, but not into functions and classes."""
-    yield node
-    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-        for child in ast.iter_child_nodes(node):
-            yield from _walk_block(child)
+        return (statement.name,)
+    return scan(statement).stores
 
 
 def function_node(module: Module, function: Callable[..., Any], site: Site) -> FunctionNode:
@@ -116,94 +98,9 @@ def function_node(module: Module, function: Callable[..., Any], site: Site) -> F
     )
 
 
-def used_names(node: ast.AST, *, own_decorators: bool = False) -> dict[str, int]:
-    """Global names that ``node`` uses when it runs -> first line. Annotations are not evaluated and do not count."""
-    uses: dict[str, int] = {}
-    _Uses(uses).scan(node, own_decorators)
-    return uses
-
-
-class _Uses(ast.NodeVisitor):
-    """Collects loads of names that no enclosing function binds."""
-
-    def __init__(self, uses: dict[str, int]) -> None:
-        self.uses = uses
-        self.scopes: list[set[str]] = []
-
-    def scan(self, node: ast.AST, own_decorators: bool) -> None:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            if own_decorators:
-                self._each(node.decorator_list)
-            self._function(node)
-        else:
-            self.visit(node)
-
-    def _each(self, nodes: Iterable[ast.AST | None]) -> None:
-        for node in nodes:
-            if node is not None:
-                self.visit(node)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load) and not any(node.id in scope for scope in self.scopes):
-            self.uses.setdefault(node.id, node.lineno)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        self._each([node.target, node.value])
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._each(node.decorator_list)
-        self._function(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._each(node.decorator_list)
-        self._function(node)
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        self._arguments(node.args)
-        self.scopes.append({a.arg for a in _all_arguments(node.args)})
-        self.visit(node.body)
-        self.scopes.pop()
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self._each([*node.decorator_list, *node.bases, *(k.value for k in node.keywords)])
-        self.scopes.append({name for s in node.body for name in _bound(s)})
-        self._each(node.body)
-        self.scopes.pop()
-
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        bound = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
-        self.scopes.append(bound)
-        self.generic_visit(node)
-        self.scopes.pop()
-
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension  # noqa: N815
-
-    def _arguments(self, arguments: ast.arguments) -> None:
-        self._each([*arguments.defaults, *arguments.kw_defaults])
-
-    def _function(self, node: FunctionNode) -> None:
-        self._arguments(node.args)
-        scope = {a.arg for a in _all_arguments(node.args)}
-        declared_global: set[str] = set()
-        for statement in node.body:
-            scope.update(_bound(statement))
-            for inner in _walk_block(statement):
-                if isinstance(inner, ast.ExceptHandler) and inner.name:
-                    scope.add(inner.name)
-                elif isinstance(inner, ast.Global):
-                    declared_global.update(inner.names)
-                elif isinstance(inner, (ast.MatchAs, ast.MatchStar)) and inner.name:
-                    scope.add(inner.name)
-                elif isinstance(inner, ast.MatchMapping) and inner.rest:
-                    scope.add(inner.rest)
-        self.scopes.append(scope - declared_global)
-        self._each(node.body)
-        self.scopes.pop()
-
-
-def _all_arguments(arguments: ast.arguments) -> list[ast.arg]:
-    extra = [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]
+def used_names(node: ast.AST) -> dict[str, int]:
+    """Global names that ``node`` uses when it runs -> first line."""
+    return scan(node).loads
 
 
 def check_names(module: Module, node: FunctionNode, site: Site) -> None:
@@ -235,8 +132,16 @@ def reached(module: Module, names: Iterable[str]) -> list[ast.stmt]:
         for index in module.bindings.get(name, ()):
             if index not in found:
                 found.add(index)
-                queue.extend(used_names(module.tree.body[index], own_decorators=True))
+                queue.extend(_needs(module.tree.body[index]))
     return [module.tree.body[index] for index in sorted(found)]
+
+
+def _needs(statement: ast.stmt) -> Iterator[str]:
+    """The names a top-level statement needs, decorators included: they travel with it."""
+    yield from scan(statement).loads
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        for decorator in statement.decorator_list:
+            yield from scan(decorator).loads
 
 
 def code_digest(function: Callable[..., Any], site: Site) -> str:
@@ -255,8 +160,7 @@ def module_digest(name: str, path: str, site: Site) -> str:
     """16 hex digits over a whole module and what it reaches in its own package (for ``python -m NAME``)."""
     module = module_of(name, path, site)
     collected: dict[tuple[str, str], str] = {(module.name, ""): "\n".join(x.rstrip() for x in module.lines)}
-    for statement in module.tree.body:
-        _collect(module, (), _imports(statement), collected)
+    _collect(module, (), [i for s in module.tree.body for i in _imports(s)], collected)
     return _hash(collected)
 
 
@@ -268,7 +172,7 @@ def _hash(collected: dict[tuple[str, str], str]) -> str:
 
 
 def _imports(node: ast.AST) -> list[ast.Import | ast.ImportFrom]:
-    return [n for n in ast.walk(node) if isinstance(n, (ast.Import, ast.ImportFrom))]
+    return scan(node).imports
 
 
 def _collect(
@@ -291,7 +195,7 @@ def _collect(
             collected[(found.name, f"import {wanted}")] = ""
             if wanted is None or found.has_star:
                 collected[(found.name, "")] = "\n".join(x.rstrip() for x in found.lines)
-                _collect(found, (), _imports(found.tree), collected)
+                _collect(found, (), [i for s in found.tree.body for i in _imports(s)], collected)
             else:
                 _collect(found, [wanted], [], collected)
 

@@ -38,6 +38,9 @@ def env_name(field: Field) -> str:
     return "TIPHYS_INPUT_" + field.name.upper().replace("-", "_")
 
 
+_SMALL = Resources(cpu="100m", memory="256Mi")
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Options:
     """How a component runs."""
@@ -45,7 +48,7 @@ class Options:
     name: str = ""
     image: str = ""
     cache: Cache | None = None
-    resources: Resources = Resources(cpu="100m", memory="256Mi")
+    resources: Resources = _SMALL
     retry: Retry | None = None
     timeout: str | timedelta | None = None
     locks: tuple[Lock, ...] = ()
@@ -141,7 +144,7 @@ class Component(Template):
         env = [
             *input_env(self.inputs),
             {"name": "TIPHYS_OUTPUTS", "value": OUTPUTS},
-            defaults.volumes_env(),
+            *defaults.volumes_env(),
             {"name": "TIPHYS_WORKFLOW", "value": "{{workflow.name}}"},
         ]
         mutexes: list[str] = []
@@ -216,11 +219,37 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @overload
-def component(function: Callable[..., Any], /) -> Component: ...
+def component(
+    function: str | Callable[..., Any],
+    /,
+    *,
+    name: str = "",
+    image: str = "",
+    cache: Cache | None = None,
+    resources: Resources | None = None,
+    retry: Retry | None = None,
+    timeout: str | timedelta | None = None,
+    locks: Sequence[Lock] = (),
+    env: Mapping[str, str] | None = None,
+    title: str = "",
+    embed: bool | None = None,
+    exports: Mapping[str, str] | None = None,
+) -> Component: ...
 @overload
-def component(function: str | Callable[..., Any], /, **options: Any) -> Component: ...
-@overload
-def component(**options: Any) -> Callable[[Callable[..., Any]], Component]: ...
+def component(
+    *,
+    name: str = "",
+    image: str = "",
+    cache: Cache | None = None,
+    resources: Resources | None = None,
+    retry: Retry | None = None,
+    timeout: str | timedelta | None = None,
+    locks: Sequence[Lock] = (),
+    env: Mapping[str, str] | None = None,
+    title: str = "",
+    embed: bool | None = None,
+    exports: Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., Any]], Component]: ...
 def component(
     function: Callable[..., Any] | str | None = None,
     /,
@@ -239,13 +268,13 @@ def component(
 ) -> Any:
     """Make a step from a typed function, from ``"module:function"``, or as a decorator.
 
-    Inputs and outputs come from the annotations: a dataclass or NamedTuple result gives an output for each field
-    (kebab-case), any other result one output named ``result``. A function of the pipeline's own file is embedded
-    with the helpers it reaches; any other is referenced by its module, which the image must have.
+    Inputs and outputs come from the annotations: a dataclass or NamedTuple result gives an output for each
+    field (kebab-case), any other result one output named ``result``. A function of the pipeline's own file is
+    embedded with the helpers it reaches; any other is referenced by its module, which the image must have.
 
-    ``cache`` reuses results, ``retry`` and ``timeout`` ("1h") bound a run, ``locks`` are semaphores and mutexes,
-    ``env`` adds constants to the environment, ``title`` is the name in the Argo UI, ``exports`` maps outputs to
-    names of outputs of the whole workflow.
+    ``cache`` reuses results, ``retry`` and ``timeout`` ("1h") bound a run, ``locks`` are semaphores and
+    mutexes, ``env`` adds constants to the environment, ``title`` is the name in the Argo UI, ``exports`` maps
+    outputs to names of outputs of the whole workflow.
 
     Raises DefinitionError: TIP101 name, TIP110 annotation, TIP111 a name that would not exist in the pod.
     """
@@ -253,7 +282,7 @@ def component(
         name=name,
         image=image,
         cache=cache,
-        resources=resources or Options().resources,
+        resources=resources or _SMALL,
         retry=retry,
         timeout=timeout,
         embed=embed,

@@ -1,4 +1,5 @@
-"""What a call means where it is written: in a pipeline, in a plain Hera DAG or Steps, or in ordinary Python."""
+"""What a call means where it is written: in a pipeline, in a plain Hera DAG or Steps, or in ordinary
+Python."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ __all__ = ["Scope", "for_each", "invoke"]
 
 
 class Scope:
-    """A graph that is being written, on Hera's stack of contexts (so that Hera's own objects see their workflow)."""
+    """A graph that is being written, on Hera's stack of contexts (so that Hera's own objects see their
+    workflow)."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph

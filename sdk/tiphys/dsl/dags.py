@@ -115,8 +115,8 @@ def dag(*, name: str = "") -> Callable[[Callable[..., Any]], Dag]: ...
 def dag(function: Callable[..., Any] | None = None, *, name: str = "") -> Any:
     """Make a DAG template from a function: its parameters are inputs, what it returns are outputs.
 
-    The body runs once, when the pipeline is built, with value objects as arguments. It may use parameters of the
-    pipeline around it; outputs of tasks outside must be passed in.
+    The body runs once, when the pipeline is built, with value objects as arguments. It may use parameters of
+    the pipeline around it; outputs of tasks outside must be passed in.
     """
     if function is None:
         return lambda f: Dag(f, name)

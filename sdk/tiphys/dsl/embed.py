@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import ast
 import enum
+import json
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, get_args, get_origin
 
-from tiphys.dsl.closure import (
-    FunctionNode,
-    Module,
-    check_names,
-    function_node,
-    module_of,
-    reached,
-    used_names,
-)
+from tiphys.dsl.closure import Module, check_names, function_node, module_of, reached, used_names
+from tiphys.dsl.names_used import FunctionNode
 from tiphys.dsl.site import Site
 from tiphys.dsl.types import Field, Signature, is_record, unwrap
 from tiphys.errors import DefinitionError
@@ -45,7 +39,18 @@ def script_source(function: Callable[..., Any], signature: Signature, site: Site
         _function(module, node),
         "\n".join(_footer(function.__name__, inputs, signature)),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return _protected("\n\n".join(part for part in parts if part) + "\n")
+
+
+def _protected(source: str) -> str:
+    """Source with double braces, which Argo would substitute, becomes a string that has none."""
+    if "{{" not in source:
+        return source
+    quoted = json.dumps(source).replace("{", "\\u007b")
+    return (
+        "# this code has double braces, which Argo would take for its own; so it travels as a string\n"
+        f"exec(compile({quoted}, '<step>', 'exec'))\n"
+    )
 
 
 def _refuse_closure(function: Callable[..., Any], site: Site) -> None:
@@ -130,6 +135,10 @@ def _convert(kind: Any, value: str, imports: _Imports, site: Site) -> str:
         inner = unwrap(get_args(kind)[0])
         if inner in (int, float):
             return f"[{inner.__name__}(item) for item in {value}]"
+        if inner is bool:
+            return f"[item in (True, 'true') for item in {value}]"
+        if (get_origin(inner) or inner) in (dict, list):
+            return f"[json.loads(item) if isinstance(item, str) else item for item in {value}]"
         if is_record(inner):
             imports.classes.add(inner.__name__)
             item = "json.loads(item) if isinstance(item, str) else item"
@@ -153,6 +162,6 @@ def _footer(name: str, inputs: list[str], signature: Signature) -> Iterator[str]
     yield "os.makedirs(folder, exist_ok=True)"
     yield "for name, value in {" + ", ".join(pairs) + "}.items():"
     yield "    if not isinstance(value, str):"
-    yield "        value = json.dumps(value, default=lambda x: getattr(x, '_value_', None) or vars(x), sort_keys=True)"
+    yield "        value = json.dumps(value, default=vars, sort_keys=True, allow_nan=False)"
     yield '    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:'
     yield "        file.write(value)"

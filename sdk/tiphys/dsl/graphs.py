@@ -100,8 +100,8 @@ class Graph:
                 assert isinstance(other, Task)
                 if edges.get(other) != _SUCCESS:
                     loop = other.looped()
-                    lenient = optional or (loop is not None and isinstance(loop.source, Value))
-                    edges[other] = _OPTIONAL if lenient else _SUCCESS
+                    listed = loop is not None and isinstance(loop.source, Value)  # an empty list is skipped
+                    edges[other] = _OPTIONAL if optional else _ORDER if listed else _SUCCESS
         for after in task.orders:
             if after.task.graph is not self:
                 raise DefinitionError(

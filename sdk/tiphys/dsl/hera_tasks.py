@@ -53,17 +53,21 @@ class _Outputs:
 
 
 @dataclass(kw_only=True)
-class TiphysTask(HeraTask):  # type: ignore[misc]
+class TiphysTask(HeraTask):
     """A Hera Task made by calling a Tiphys template; ``task.outputs.x`` is a value object."""
 
     outputs: Any = None
 
 
 @dataclass(kw_only=True)
-class TiphysStep(Step):  # type: ignore[misc]
+class TiphysStep(Step):
     """A Hera Step made by calling a Tiphys template; ``step.outputs.x`` is a value object."""
 
     outputs: Any = None
+
+
+_TASK: Any = TiphysTask
+_STEP: Any = TiphysStep
 
 
 def hera_task(
@@ -72,9 +76,9 @@ def hera_task(
     """A Hera Task or Step for ``template`` in the innermost Hera context."""
     context, workflow = pieces[-1], pieces[0]
     if isinstance(context, DAG):
-        kind, scope = TiphysTask, "tasks"
+        kind, scope = _TASK, "tasks"
     elif isinstance(context, (Steps, Parallel)):
-        kind, scope = TiphysStep, "steps"
+        kind, scope = _STEP, "steps"
     else:
         raise DefinitionError(
             "TIP113",
@@ -121,7 +125,8 @@ def _hera_value(value: Any, site: Site) -> Any:
 
 
 def _register(template: Template, workflow: Any, site: Site) -> None:
-    """Add the template to the Hera workflow once; another one of that name is refused, not merged (TIP117)."""
+    """Add the template to the Hera workflow once; another one of that name is refused, not merged
+    (TIP117)."""
     if not isinstance(workflow, Workflow):
         raise DefinitionError(
             "TIP113",
@@ -129,7 +134,8 @@ def _register(template: Template, workflow: Any, site: Site) -> None:
             where=str(site),
             fix="use `with Workflow(…):`",
         )
-    for other in workflow.templates:
+    templates: list[Any] = workflow.templates
+    for other in templates:
         if getattr(other, "name", None) == template.name:
             if other is template or same(template, other, Defaults(home=template.site.file)):
                 return
@@ -140,7 +146,7 @@ def _register(template: Template, workflow: Any, site: Site) -> None:
                 cause="Hera would silently use the first one for both",
                 fix="give one of them another name",
             )
-    workflow.templates.append(template)
+    templates.append(template)
 
 
 def same(template: Template, other: Any, defaults: Defaults) -> bool:

@@ -1,8 +1,8 @@
 """Who may run at the same time: semaphores, mutexes, and gangs of training workers.
 
-Argo 4 admits one permit for each holder and has no weights, so a gang of W workers is one permit and the limit is
-``capacity // W``: a gang starts whole or not at all. Limits live in a ConfigMap whose key must exist before the
-run; the compiler writes it before the workflow.
+Argo 4 admits one permit for each holder and has no weights, so a gang of W workers is one permit and the
+limit is ``capacity // W``: a gang starts whole or not at all. Limits live in a ConfigMap whose key must exist
+before the run; the compiler writes it before the workflow.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ Lock = Semaphore | Mutex
 
 @dataclass(frozen=True, slots=True)
 class Gang:
-    """Admission of whole gangs: ``capacity`` workers fit at a time; a gang of W takes one of ``capacity // W`` permits.
+    """Admission of whole gangs: ``capacity`` workers fit at a time; a gang of W takes one of ``capacity //
+    W`` permits.
 
     Jobs of different size in one ``pool`` have a permit count each, so a pool should hold jobs of one size.
     """
@@ -86,7 +87,8 @@ class Gang:
             )
 
     def semaphore(self, workers: int, site: Site) -> Semaphore:
-        """The semaphore for gangs of ``workers``. Raises DefinitionError (TIP109) when none would ever fit."""
+        """The semaphore for gangs of ``workers``. Raises DefinitionError (TIP109) when none would ever
+        fit."""
         if workers > self.capacity:
             raise DefinitionError(
                 "TIP109",

@@ -55,7 +55,7 @@ def check_label(value: str, what: str, site: Site) -> str:
         "TIP101",
         f"{value!r} is not a legal label value for {what}",
         where=str(site),
-        cause="a label takes at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+        cause="a label takes at most 63 letters, digits, '-', '_' and '.', none of the last three at an end",
         fix=f"for example {suggest(value)[:63]!r}",
     )
 

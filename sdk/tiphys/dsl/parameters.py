@@ -1,7 +1,7 @@
 """Parameters of a workflow: typed, bounded, and checked before anything starts.
 
-Argo knows only text and, for a choice, ``enum``. The types and bounds travel as small JSON schemas in the annotation
-``tiphys.dev/parameters``; ``tiphys.parameters.check`` reads it before anything starts.
+Argo knows only text and, for a choice, ``enum``. The types and bounds travel as small JSON schemas in the
+annotation ``tiphys.dev/parameters``; ``tiphys.parameters.check`` reads it before anything starts.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import Parameter
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.parameters import ANNOTATION, check
+from tiphys.reference import Reference
 
 __all__ = ["Pipeline"]
 
@@ -30,14 +31,15 @@ _MAIN = "main"
 _GENERATED = 6  # Argo appends a dash and five characters
 
 
-class Pipeline(Workflow):  # type: ignore[misc]
+class Pipeline(Workflow):
     """A workflow written in Python.
 
     Calls of components, :class:`TFJob`, :class:`Serving` templates and ``@dag`` functions inside ``with
-    Pipeline("name"):`` make tasks; passing outputs makes their order. Compile it with ``tiphys.to_yaml``, check it
-    with ``tiphys.lint``, run it here with ``tiphys.run``.
+    Pipeline("name"):`` make tasks; passing outputs makes their order. Compile it with ``tiphys.to_yaml``,
+    check it with ``tiphys.lint``, run it here with ``tiphys.run``.
 
-    ``image`` runs components that name none; ``volumes`` are mounted in every step; ``title``, ``description`` and
+    ``image`` runs components that name none; ``volumes`` are mounted in every step (by default the claim
+    ``tiphys`` when anything takes or makes a :class:`tiphys.Reference`); ``title``, ``description`` and
     ``links`` are shown by the Argo UI; ``locks`` hold for the whole workflow; ``scheduling`` orders it among
     others. Being a Hera Workflow, it also takes Hera's own templates, and Hera's fields as attributes
     (``pipeline.ttl_strategy = …``).
@@ -70,8 +72,8 @@ class Pipeline(Workflow):  # type: ignore[misc]
         self.exit_graph: Graph | None = None
         self.entrypoint = entrypoint
         self.locks = tuple(locks)
-        mounted = (Volume("tiphys"),) if volumes is None else tuple(volumes)
-        self.defaults = Defaults(image, mounted, scheduling or Scheduling(), site.file)
+        self._volumes = None if volumes is None else tuple(volumes)
+        self._defaults = Defaults(image, (), scheduling or Scheduling(), site.file)
         self.declared: list[Declared] = []
         if service_account:
             self.service_account_name = check_name(service_account, "a service account", site)
@@ -135,7 +137,8 @@ class Pipeline(Workflow):  # type: ignore[misc]
     def exit_handler(self, name: str = "cleanup") -> Scope:
         """``with pipeline.exit_handler():`` tasks that run when the main graph has ended in any way.
 
-        ``tiphys.workflow_status`` says how. It runs after ``argo stop`` too, but not after ``argo terminate``.
+        ``tiphys.workflow_status`` says how. It runs after ``argo stop`` too, but not after ``argo
+        terminate``.
         """
         site = caller()
         check_name(name, "an exit handler", site)
@@ -174,6 +177,15 @@ class Pipeline(Workflow):  # type: ignore[misc]
         """The declared parameters."""
         return [declared.value for declared in self.declared]
 
+    @property
+    def defaults(self) -> Defaults:
+        """What templates take from the pipeline."""
+        volumes = self._volumes
+        if volumes is None:
+            fields = (f for t in self._used() for f in (*t.inputs, *t.outputs))
+            volumes = (Volume("tiphys"),) if any(f.type is Reference for f in fields) else ()
+        return dataclasses.replace(self._defaults, volumes=volumes)
+
     def semaphores(self) -> list[Semaphore]:
         """Semaphores that the workflow needs."""
         found = [lock for lock in self.locks if isinstance(lock, Semaphore)]
@@ -190,6 +202,7 @@ class Pipeline(Workflow):  # type: ignore[misc]
                 where=str(self.site),
                 fix="call a component inside its `with` block",
             )
+        defaults = self.defaults
         bodies: list[dict[str, Any]] = []
         taken: dict[str, tuple[dict[str, Any], Site]] = {}
 
@@ -209,10 +222,10 @@ class Pipeline(Workflow):  # type: ignore[misc]
 
         for graph in graphs:
             if graph.tasks:
-                body = {"name": graph.name, "dag": graph.dag(self.parameters, self.defaults)}
+                body = {"name": graph.name, "dag": graph.dag(self.parameters, defaults)}
                 add(graph.name, body, graph.site)
         for template in self._used():
-            add(template.name, template.body(self.defaults), template.site)
+            add(template.name, template.body(defaults), template.site)
         for hera in self.templates:
             model = hera if not hasattr(hera, "_build_template") else hera._build_template()
             add(str(model.name), model.model_dump(exclude_none=True, by_alias=True, mode="json"), self.site)
@@ -233,13 +246,14 @@ class Pipeline(Workflow):  # type: ignore[misc]
             spec["onExit"] = self.exit_graph.name
         if self.declared:
             spec["arguments"] = {"parameters": [d.argument() for d in self.declared]}
-        spec.update(self.defaults.scheduling.workflow())
+        defaults = self.defaults
+        spec.update(defaults.scheduling.workflow())
         spec["securityContext"] = POD_SECURITY
         locks = synchronization(list(self.locks), [])
         if locks:
             spec["synchronization"] = locks
-        if self.defaults.volumes:
-            spec["volumes"] = [v.volume() for v in self.defaults.volumes]
+        if defaults.volumes:
+            spec["volumes"] = [v.volume() for v in defaults.volumes]
         for key, value in base.pop("spec", {}).items():
             spec[key] = [*spec[key], *value] if key == "volumes" and key in spec else value
         spec["templates"] = templates

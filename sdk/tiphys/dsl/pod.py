@@ -1,4 +1,5 @@
-"""What every pod of a pipeline has: image, resources, volumes, and the security the `restricted` standard asks for."""
+"""What every pod of a pipeline has: image, resources, volumes, and the security the `restricted` standard
+asks for."""
 
 from __future__ import annotations
 
@@ -159,9 +160,11 @@ class Defaults:
     home: str = ""
     """The file that builds the pipeline: its functions are embedded, others are referenced."""
 
-    def volumes_env(self) -> dict[str, str]:
+    def volumes_env(self) -> list[dict[str, str]]:
+        """Where ``pvc://`` URIs are found inside the step."""
         mounted = {v.claim: v.mount_path for v in self.volumes}
-        return {"name": "TIPHYS_VOLUMES", "value": json.dumps(mounted, sort_keys=True, separators=(",", ":"))}
+        text = json.dumps(mounted, sort_keys=True, separators=(",", ":"))
+        return [{"name": "TIPHYS_VOLUMES", "value": text}] if mounted else []
 
     def mount_of(self, claim: str, site: Site) -> Volume:
         for volume in self.volumes:

@@ -1,7 +1,7 @@
 """Any Kubernetes object as a step: create or apply it, wait for a condition, read outputs from it.
 
-A manifest is emitted as JSON, so that no YAML reader gives a value another type, and every input enters it through
-``{{=toJson(x)[1:-1]}}`` inside a JSON string, so that no value can change the manifest's shape.
+A manifest is emitted as JSON, so that no YAML reader gives a value another type, and every input enters it
+through ``{{=toJson(x)[1:-1]}}`` inside a JSON string, so that no value can change the manifest's shape.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import Defaults
-from tiphys.dsl.site import Site, caller
+from tiphys.dsl.site import caller
 from tiphys.dsl.template import Template, input_parameters
 from tiphys.dsl.types import MISSING, Field, kebab
 from tiphys.dsl.values import Input, Value
@@ -46,10 +46,10 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
 class Resource(Template):
     """A Kubernetes object as a step.
 
-    ``manifest`` is a mapping; where an input belongs put ``Resource.input("name")``, or make text with it through
-    ``splice``. ``inputs`` maps names to types. ``outputs`` maps names to JSON paths (``"{.status.phase}"``).
-    ``success`` and ``failure`` are Argo's conditions: label-selector syntax over the object; all clauses of
-    ``success`` must match, any clause of ``failure``.
+    ``manifest`` is a mapping; where an input belongs put ``Resource.input("name")``, or make text with it
+    through ``splice``. ``inputs`` maps names to types. ``outputs`` maps names to JSON paths
+    (``"{.status.phase}"``). ``success`` and ``failure`` are Argo's conditions: label-selector syntax over the
+    object; all clauses of ``success`` must match, any clause of ``failure``.
     """
 
     def __init__(

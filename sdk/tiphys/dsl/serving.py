@@ -1,8 +1,8 @@
 """Serving models: replicated TF Serving behind a Service that can be pointed at another model without a gap.
 
-A model is deployed under its own name; a *slot* (``first``, ``second``) is a Service whose selector names the model
-that it serves now. To swap a model is to apply the Service with another selector, after the new model's replicas
-are ready, so no request fails.
+A model is deployed under its own name; a *slot* (``first``, ``second``) is a Service whose selector names the
+model that it serves now. To swap a model is to apply the Service with another selector, after the new model's
+replicas are ready, so no request fails.
 """
 
 from __future__ import annotations
@@ -138,9 +138,9 @@ def _expose(shape: _Shape, owned: bool) -> Resource:
 class Serving:
     """TF Serving of exported models: ``replicas`` servers for each model, a Service for each slot.
 
-    ``name`` is the model's name in URLs (``/v1/models/<name>``). With ``owned`` what was made disappears with the
-    Workflow object. Call :meth:`publish` for the usual case; :attr:`deploy`, :attr:`expose`, :attr:`retire` and
-    :attr:`stop` are the templates behind it.
+    ``name`` is the model's name in URLs (``/v1/models/<name>``). With ``owned`` what was made disappears with
+    the Workflow object. Call :meth:`publish` for the usual case; :attr:`deploy`, :attr:`expose`,
+    :attr:`retire` and :attr:`stop` are the templates behind it.
     """
 
     def __init__(

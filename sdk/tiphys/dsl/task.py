@@ -32,7 +32,8 @@ RESULTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """An order that no value says: the task and the results that let the next one start (empty: Argo's default)."""
+    """An order that no value says: the task and the results that let the next one start (empty: Argo's
+    default)."""
 
     task: Task
     results: tuple[str, ...]

@@ -15,7 +15,7 @@ from tiphys.dsl.values import Expression, Raw, Value, literal, text_of
 from tiphys.errors import DefinitionError, did_you_mean
 
 if TYPE_CHECKING:
-    from tiphys.dsl.task import Task
+    pass
 
 __all__ = ["Template", "bind"]
 
@@ -117,7 +117,7 @@ def bind(
             "TIP104",
             f"{template.name} needs {', '.join(repr(m) for m in missing)}",
             where=str(site),
-            fix=f"pass {', '.join(f'{m}=…' for m in missing)}, or give {missing[0]!r} a default in the function",
+            fix=f"pass {', '.join(f'{m}=…' for m in missing)}, or give {missing[0]!r} a default",
         )
     return {fields[name].name: argument(template, fields[name], value, site) for name, value in given.items()}
 
@@ -163,7 +163,6 @@ def guard(text: str, what: str, site: Site) -> str:
 
 def _list_of(template: Template, field: Field, items: Sequence[Any], site: Site) -> Expression:
     """A JSON list that mixes literals and value objects."""
-    from tiphys.dsl.task import Task
 
     inner = (get_args(field.type) or (Any,))[0] if get_origin(unwrap(field.type)) in (list, tuple) else Any
     element = dataclasses.replace(field, type=inner, python=f"{field.python}[…]")

@@ -1,10 +1,10 @@
 """Distributed training as a step: a Kubeflow TFJob of N workers with MultiWorkerMirroredStrategy.
 
-Facts this module keeps (training operator 1.9.4, Argo 4.1.2): the container is named ``tensorflow``; the default
-success policy ends when worker 0 ends, so ``AllWorkers``; with restart policy ``ExitCode`` exit codes of 128 and more
-restart a worker and smaller ones fail the job, and ``replicaStatuses.Worker.failed`` counts workers that are being
-restarted, so failure is read from the job's conditions, which are found by position; ``ExitCode`` restarts ignore
-``backoffLimit``, so a deadline ends them.
+Facts this module keeps (training operator 1.9.4, Argo 4.1.2): the container is named ``tensorflow``; the
+default success policy ends when worker 0 ends, so ``AllWorkers``; with restart policy ``ExitCode`` exit codes
+of 128 and more restart a worker and smaller ones fail the job, and ``replicaStatuses.Worker.failed`` counts
+workers that are being restarted, so failure is read from the job's conditions, which are found by position;
+``ExitCode`` restarts ignore ``backoffLimit``, so a deadline ends them.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _KEY = "key"
 class TFJob(Resource):
     """A training function on ``workers`` replicas.
 
-    ``function`` is typed like a component's and lives in an importable module; each worker runs
-    ``python -m MODULE`` with the inputs in the environment (``TIPHYS_INPUT_<NAME>``) and ``TF_CONFIG`` from the
-    operator. ``folders`` names the function's parameters that are folders of this very training, as
-    ``{parameter: "pvc://claim/root"}``; each gets ``root/<key>``, where the key is made of code, image, workers and
-    inputs. ``output`` names the folder that is the result, ``result`` the output parameter that carries it.
+    ``function`` is typed like a component's and lives in an importable module; each worker runs ``python -m
+    MODULE`` with the inputs in the environment (``TIPHYS_INPUT_<NAME>``) and ``TF_CONFIG`` from the operator.
+    ``folders`` names the function's parameters that are folders of this very training, as ``{parameter:
+    "pvc://claim/root"}``; each gets ``root/<key>``, where the key is made of code, image, workers and inputs.
+    ``output`` names the folder that is the result, ``result`` the output parameter that carries it.
 
-    ``instance`` names an input that tells jobs of one workflow apart; it becomes part of the job's name and key.
-    ``gang`` admits whole gangs only. ``cache`` reuses a finished training.
+    ``instance`` names an input that tells jobs of one workflow apart; it becomes part of the job's name and
+    key. ``gang`` admits whole gangs only. ``cache`` reuses a finished training.
 
     Raises DefinitionError: TIP109 for numbers out of range, TIP110 for a function that cannot be referenced.
     """
@@ -187,7 +187,7 @@ class TFJob(Resource):
             env.append({"name": env_name(field), "value": f"{root}/{splice(key)}"})
         env += [
             {"name": "TIPHYS_CACHE_KEY", "value": splice(key)},
-            defaults.volumes_env(),
+            *defaults.volumes_env(),
             {"name": "TIPHYS_WORKFLOW", "value": run},
             *({"name": k, "value": v} for k, v in self.env.items()),
         ]

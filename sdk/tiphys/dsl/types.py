@@ -110,7 +110,7 @@ def signature_of(function: Callable[..., Any], site: Site) -> Signature:
     name = getattr(function, "__qualname__", repr(function))
     try:
         hints = typing.get_type_hints(function, include_extras=True)
-    except Exception as error:  # noqa: BLE001 - a user's annotation may raise anything
+    except Exception as error:
         raise DefinitionError(
             "TIP110",
             f"the annotations of {name} cannot be read: {error}",
@@ -133,7 +133,7 @@ def signature_of(function: Callable[..., Any], site: Site) -> Signature:
                 f"the input {parameter.name!r} of {name} has no type",
                 where=str(site),
                 cause="values arrive as text and are decoded by the annotation",
-                fix=f"write {parameter.name}: str (or int, float, bool, Literal, list, dict, a dataclass, Reference)",
+                fix=f"write {parameter.name}: str, or int, float, bool, Literal, list, dict, a dataclass",
             )
         if not _supported(kind):
             raise DefinitionError(
@@ -141,7 +141,7 @@ def signature_of(function: Callable[..., Any], site: Site) -> Signature:
                 f"the input {parameter.name!r} of {name} has the type {type_name(kind)}",
                 where=str(site),
                 cause="this type has no form as text",
-                fix="use str, int, float, bool, Literal, Enum, list, dict, a dataclass, a NamedTuple or Reference",
+                fix="use str, int, float, bool, Literal, Enum, list, dict, a dataclass or Reference",
             )
         default = MISSING if parameter.default is parameter.empty else parameter.default
         inputs.append(Field(parameter.name, kebab(parameter.name), unwrap(kind), default))
@@ -257,7 +257,7 @@ def check_argument(field: Field, value: Value, owner: str, site: Site) -> None:
         if extra:
             raise DefinitionError(
                 "TIP105",
-                f"{value.describe()} may be {extra[0]!r}, but {owner} takes {field.python}={json.dumps(allowed)}",
+                f"{value.describe()} may be {extra[0]!r}, but {owner} takes {json.dumps(allowed)}",
                 where=str(site),
                 fix=f"give the parameter only choices among {', '.join(map(repr, allowed))}",
             )

@@ -1,8 +1,8 @@
 """Values that exist only while a workflow runs: parameters, outputs, loop items, and expressions over them.
 
-A value knows its Python type, the object that makes it (by identity, so a renamed task keeps its consumers) and
-how Argo spells it, both as a simple tag (``{{tasks.a.outputs.parameters.x}}``) and inside an expression tag
-(``tasks.a.outputs.parameters.x``). Comparing values gives a :class:`Condition`.
+A value knows its Python type, the object that makes it (by identity, so a renamed task keeps its consumers)
+and how Argo spells it, both as a simple tag (``{{tasks.a.outputs.parameters.x}}``) and inside an expression
+tag (``tasks.a.outputs.parameters.x``). Comparing values gives a :class:`Condition`.
 
 In Argo every value is text; numbers are compared through ``asFloat``, booleans with ``'true'``.
 """
@@ -141,7 +141,7 @@ class Value:
             "TIP114",
             f"{self.describe()} has no value while the pipeline is being built",
             where=str(caller()),
-            cause="a Python `if`, `and`, `or` or `not` asked for it, but it exists only while the workflow runs",
+            cause="a Python `if`, `and`, `or` or `not` asked for it; it exists only while the workflow runs",
             fix="use .when(condition) on a task, and & | ~ to combine conditions",
         )
 
@@ -168,7 +168,8 @@ class Condition:
         return self._render()
 
     def tag(self) -> str:
-        """How the field ``when`` spells it; it becomes ``true`` or ``false``, so no value can change its shape."""
+        """How the field ``when`` spells it; it becomes ``true`` or ``false``, so no value can change its
+        shape."""
         return "{{=" + self.expr() + "}}"
 
     def leaves(self) -> Iterator[Value]:
@@ -385,14 +386,15 @@ def raw(text: str) -> Raw:
 
 def collect(*values: Value, kind: Any = None) -> Expression:
     """A JSON list of ``values``, for an input of type ``list[…]``."""
-    element = kind or (values[0].type if values else str)
+    element: Any = kind or (values[0].type if values else str)
     return Expression(
         lambda: "toJson([" + ", ".join(v.expr() for v in values) + "])", tuple(values), list[element]
     )
 
 
 def compose(template: str, **values: Value) -> Expression:
-    """``template`` with ``{name}`` replaced by values, as one tracked value: ``compose("runs/{run}", run=…)``."""
+    """``template`` with ``{name}`` replaced by values, as one tracked value: ``compose("runs/{run}",
+    run=…)``."""
     parts: list[object] = []
     position = 0
     for match in re.finditer(r"\{(\w+)\}", template):

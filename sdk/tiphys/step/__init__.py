@@ -1,7 +1,7 @@
 """What runs inside a step's container: ``python -m tiphys.step MODULE:FUNCTION``.
 
-Inputs come from the environment (``TIPHYS_INPUT_<NAME>``), decoded by the annotations of the function; each field of
-the result is written to a file in ``TIPHYS_OUTPUTS``. Nothing is spliced into source or shell lines.
+Inputs come from the environment (``TIPHYS_INPUT_<NAME>``), decoded by the annotations of the function; each
+field of the result is written to a file in ``TIPHYS_OUTPUTS``. Nothing is spliced into source or shell lines.
 """
 
 from __future__ import annotations

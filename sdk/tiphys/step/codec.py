@@ -18,7 +18,8 @@ __all__ = ["decode", "encode", "outputs_of"]
 
 
 def decode(text: str, kind: Any, name: str = "value") -> Any:
-    """``text`` as ``kind``: str, int, float, bool, Literal, Enum, Reference, or JSON of a list, dict or dataclass.
+    """``text`` as ``kind``: str, int, float, bool, Literal, Enum, Reference, or JSON of a list, dict or
+    dataclass.
 
     Raises RefusedError (TIP241) that says what was expected.
     """

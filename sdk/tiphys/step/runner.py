@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(
             "usage: python -m tiphys.step MODULE:FUNCTION\n"
             "inputs: TIPHYS_INPUT_<NAME>; outputs: files in the folder TIPHYS_OUTPUTS\n"
-            "example: TIPHYS_INPUT_TOP=2 TIPHYS_OUTPUTS=/tmp/out python -m tiphys.step components.select:select\n"
+            "example: TIPHYS_INPUT_LIMIT=9 TIPHYS_OUTPUTS=o python -m tiphys.step components.ingest:ingest\n"
         )
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
     try:
