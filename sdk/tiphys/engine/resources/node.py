@@ -16,7 +16,7 @@ from tiphys.engine.resources.cluster import Resources
 from tiphys.engine.resources.jq import JqError, jq
 from tiphys.engine.resources.jsonpath import JsonPathError, jsonpath
 from tiphys.engine.resources.kinds import Kind, check_manifest, find_kind, split_kinds
-from tiphys.engine.resources.patch import PatchError, apply_patch
+from tiphys.engine.resources.patch import LAST_APPLIED, PatchError, apply_patch, three_way
 from tiphys.engine.resources.selectors import Requirement, SelectorError, gjson, parse_selector
 from tiphys.engine.resources.tfjob import validate_tfjob
 from tiphys.engine.runners.artifacts import key_of
@@ -129,10 +129,18 @@ class ResourcePod:
         if self._spec.get("setOwnerReference"):
             manifest = copy.deepcopy(manifest)
             manifest.setdefault("metadata", {}).setdefault("ownerReferences", []).append(self._owner())
+        if action == "apply":
+            text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False)
+            manifest = copy.deepcopy(manifest)
+            annotations = manifest.setdefault("metadata", {}).setdefault("annotations", None) or {}
+            manifest["metadata"]["annotations"] = {**annotations, LAST_APPLIED: text + "\n"}
         if action == "create" or (action == "apply" and current is None):
             return api.create(manifest)
         if current is None:
             raise ApiError("NotFound", f'{kind.resource} "{name}" not found')
+        if action == "apply":
+            last = json.loads((current["metadata"].get("annotations") or {}).get(LAST_APPLIED) or "{}")
+            manifest = three_way({key: value for key, value in current.items() if key != "status"}, last, manifest)
         api.replace(current, manifest)
         return current
 

@@ -6,7 +6,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PatchError", "apply_patch", "merge"]
+__all__ = ["LAST_APPLIED", "PatchError", "apply_patch", "merge", "three_way"]
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 Json = Any
 # the lists of strategic merge that are keyed; others are replaced
@@ -29,6 +31,24 @@ def apply_patch(item: Mapping[str, Json], patch: Json, strategy: str) -> dict[st
     if not isinstance(patch, Mapping):
         raise PatchError("the patch must be an object")
     return dict(merge(dict(item), patch, strategic=strategy == "strategic"))
+
+
+def three_way(
+    current: Mapping[str, Json], last: Mapping[str, Json], wanted: Mapping[str, Json]
+) -> dict[str, Json]:
+    """``kubectl apply``: what was applied before and is gone now is removed, what others wrote stays."""
+    result = copy.deepcopy(dict(current))
+    for key in last:
+        if key not in wanted:
+            result.pop(key, None)
+    for key, value in wanted.items():
+        before = result.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            applied = last.get(key)
+            result[key] = three_way(before, applied if isinstance(applied, Mapping) else {}, value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result
 
 
 def merge(base: Mapping[str, Json], patch: Mapping[str, Json], *, strategic: bool) -> Mapping[str, Json]:

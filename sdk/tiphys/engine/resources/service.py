@@ -144,6 +144,7 @@ class Service:
 
     def sync(self) -> None:
         """Point the balancers at the ready pods that match."""
+        self._complete()
         if self.ip in ("", "None"):
             return
         for port in self.item["spec"].get("ports") or []:

@@ -52,9 +52,10 @@ class Process:
         self.problem = ""
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process and its group."""
+        """Send a signal to the process and its group; nothing when the keeper and so all of them are gone."""
         if self.code is None:
-            self.spawner._send("kill", self.number, int(number))
+            with contextlib.suppress(RunError):
+                self.spawner._send("kill", self.number, int(number))
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
@@ -62,7 +63,8 @@ class Process:
     def release(self) -> None:
         """Let it outlive the run (only when started with ``kept``)."""
         if self.code is None:
-            self.spawner._send("release", self.number)
+            with contextlib.suppress(RunError):
+                self.spawner._send("release", self.number)
             self.spawner._processes.pop(self.number, None)
 
 
