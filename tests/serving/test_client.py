@@ -80,9 +80,9 @@ def test_nobody_there(tmp_path: Path) -> None:
 
 def test_no_answer_in_time(model_server: Start, add_version: Callable[..., Path]) -> None:
     add_version(1, delay=1.0)
-    with ServingClient(model_server().url, "m", timeout=0.05) as client:
-        with pytest.raises(ServingError) as caught:
-            client.predict(instances=[1])
+    url = model_server().url
+    with ServingClient(url, "m", timeout=0.05) as client, pytest.raises(ServingError) as caught:
+        client.predict(instances=[1])
     assert caught.value.code == "TIP522"
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of requests and messages, one a line
 """tensorflow_model_server's flags and configuration files."""
 
 from __future__ import annotations

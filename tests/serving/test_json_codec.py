@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of requests and messages, one a line
 """The JSON of predict requests and answers.
 
 The cases with a name in quotes are those of TensorFlow Serving's own test, json_tensor_test.cc; layouts are

@@ -186,18 +186,18 @@ def test_killing_one_of_two_processes_under_load_fails_no_request(
 
 def test_a_rolling_restart_under_load_fails_no_request(process: Any, base: Path, load: Any) -> None:
     servers = [process(*arguments(base)) for _ in range(2)]
-    with Balancer("127.0.0.1", 0, endpoints=[s.ready() for s in servers]) as balancer:
-        with load(balancer.url) as traffic:
-            for index in range(2):
-                traffic.more(30)
-                fresh = process(*arguments(base))
-                old, servers[index] = servers[index], fresh
-                fresh.ready()
-                balancer.set_endpoints(s.ready() for s in servers)
-                assert balancer.drained(10)
-                old.process.send_signal(signal.SIGTERM)
-                assert old.wait() == 0
+    endpoints = [s.ready() for s in servers]
+    with Balancer("127.0.0.1", 0, endpoints=endpoints) as balancer, load(balancer.url) as traffic:
+        for index in range(2):
             traffic.more(30)
+            fresh = process(*arguments(base))
+            old, servers[index] = servers[index], fresh
+            fresh.ready()
+            balancer.set_endpoints(s.ready() for s in servers)
+            assert balancer.drained(10)
+            old.process.send_signal(signal.SIGTERM)
+            assert old.wait() == 0
+        traffic.more(30)
     assert traffic.failures == []
 
 
