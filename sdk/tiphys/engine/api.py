@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -29,6 +30,8 @@ from tiphys.engine.precheck import check
 from tiphys.engine.replay import replay
 from tiphys.engine.resources import Resources
 from tiphys.engine.runners.choose import choose_runner
+from tiphys.engine.runners.environment import base_environment, project_environment
+from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.host import Host, Objects
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.spawner import Spawner
@@ -200,6 +203,9 @@ class Run:
                 uid=facts["uid"],
                 spec=facts["workflow"].get("spec") or {},
                 tell=self._tell,
+                base_env=base_environment(),
+                project_env=project_environment(str(options.project)),
+                folders=Folders(folder / "nodes", reuse=not options.keep_folders),
             )
             resources = Resources(host, journal.put_object)
             stack.callback(resources.kill)
@@ -233,9 +239,7 @@ class Run:
             if kept:
                 record_kept(self.store, self.name, kept)
                 services = kept["services"]
-        write_atomic(
-            folder / "workflow.json", json.dumps(workflow, indent=1, ensure_ascii=False).encode() + b"\n"
-        )
+        write_atomic(folder / "workflow.json", json.dumps(workflow, ensure_ascii=False).encode() + b"\n")
         status = workflow.get("status") or {}
         self._tell(RunFinished(time.time(), str(status.get("phase", "")), str(status.get("message", ""))))
         return RunResult(self.name, workflow, folder, services, self._interrupts > 0)
@@ -251,7 +255,9 @@ class Run:
                 folder.rename(folder.parent / f"{self.name}.{number}")
             folder = self.store.run(self.name)
         (folder / "logs").mkdir(exist_ok=True)
-        (folder / "nodes").mkdir(exist_ok=True)
+        # what a killed engine left there is of no use: those nodes start again
+        shutil.rmtree(folder / "nodes", ignore_errors=True)
+        (folder / "nodes").mkdir()
         return folder
 
     def _tell(self, observation: Observation) -> None:

@@ -115,10 +115,12 @@ class ResourcePod:
 
         for artifact in (self.command.template.get("inputs") or {}).get("artifacts") or []:
             if artifact.get("name") == name:
-                target = self.host.folder / "nodes" / self.command.node_id / "manifest"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                load_artifact(self.host, artifact, target)
-                return target.read_text()
+                folder = self.host.folders.take(self.command.node_id)
+                try:
+                    load_artifact(self.host, artifact, folder / "manifest")
+                    return (folder / "manifest").read_text()
+                finally:
+                    self.host.folders.give_back(folder)
         raise ApiError("NotFound", f"artifact {name} {key_of({})}".strip())
 
     def _put(self, action: str, manifest: dict[str, Json]) -> dict[str, Json]:
@@ -140,7 +142,9 @@ class ResourcePod:
             raise ApiError("NotFound", f'{kind.resource} "{name}" not found')
         if action == "apply":
             last = json.loads((current["metadata"].get("annotations") or {}).get(LAST_APPLIED) or "{}")
-            manifest = three_way({key: value for key, value in current.items() if key != "status"}, last, manifest)
+            manifest = three_way(
+                {key: value for key, value in current.items() if key != "status"}, last, manifest
+            )
         api.replace(current, manifest)
         return current
 

@@ -64,11 +64,12 @@ class Replica:
         self.space = PodSpace(
             host,
             name,
-            host.folder / "nodes" / name,
+            host.folders.take(name),
             volumes=self._spec.get("volumes") or (),
             metadata={**(template.get("metadata") or {})},
             ip=ip,
             hostname=name[:63],
+            main=main,
         )
 
     @property
@@ -204,8 +205,7 @@ class Replica:
             self._over = True
             if self._timer is not None:
                 self._timer.cancel()
-            if not self.host.options.keep_folders:
-                self.space.clean()
+            self.space.clean()
             if self.ip != "127.0.0.1":
                 self.host.addresses.discard(self.ip)
             self._on_end(self._code)

@@ -79,7 +79,7 @@ class Balancers:
 
     def _start(self) -> None:
         self.control.unlink(missing_ok=True)
-        env = base_environment(self.host)
+        env = base_environment()
         env["PYTHONUNBUFFERED"] = "1"
         launch = Launch(
             sys.executable,

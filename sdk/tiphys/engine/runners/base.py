@@ -41,7 +41,8 @@ class Container:
     name: str
     image: Image
     command: Sequence[str]
-    env: Mapping[str, str]
+    env: Mapping[str, str]  # its own variables, with the container's paths
+    base_env: Mapping[str, str]  # those of the image, with this machine's paths
     workdir: str
     root: Path  # its private root folder
     mounts: Sequence[Mount]

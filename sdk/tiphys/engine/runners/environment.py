@@ -13,7 +13,7 @@ from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.host import Host
 from tiphys.engine.runners.process import STANDINS
 
-__all__ = ["base_environment", "container_environment", "expand", "pod_fields"]
+__all__ = ["base_environment", "container_environment", "expand", "pod_fields", "project_environment"]
 
 Json = Any
 
@@ -26,7 +26,7 @@ _PASSED = (
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
 
 
-def base_environment(host: Host) -> dict[str, str]:
+def base_environment() -> dict[str, str]:
     """What stands for the environment of an image: the programs and settings of this machine."""
     env = {name: os.environ[name] for name in _PASSED if name in os.environ}
     env.update({name: value for name, value in os.environ.items() if name.startswith("LC_")})
@@ -39,11 +39,25 @@ def base_environment(host: Host) -> dict[str, str]:
     return env
 
 
-def expand(text: str, env: Mapping[str, str]) -> str:
+def project_environment(project: str) -> dict[str, str]:
+    """The environment of the project's own images: components/ and the user's modules can be imported."""
+    env = base_environment()
+    path = [project or os.getcwd(), os.environ.get("PYTHONPATH", "")]
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    env["PYTHONUNBUFFERED"] = "1"
+    return env
+
+
+def expand(text: str, base: Mapping[str, str], env: Mapping[str, str]) -> str:
     """Kubernetes' ``$(NAME)``: replaced when NAME is set, else kept; ``$$`` is a dollar sign."""
     if "$" not in text:
         return text
-    return _REFERENCE.sub(lambda match: env.get(match[1], match[0]) if match[1] else "$", text)
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        return "$" if not name else env[name] if name in env else base.get(name, match[0])
+
+    return _REFERENCE.sub(value, text)
 
 
 def pod_fields(host: Host, pod: str, ip: str, metadata: Mapping[str, Json]) -> dict[str, str]:
@@ -67,8 +81,8 @@ def pod_fields(host: Host, pod: str, ip: str, metadata: Mapping[str, Json]) -> d
 def container_environment(
     host: Host, container: Mapping[str, Json], fields: Mapping[str, str], base: Mapping[str, str]
 ) -> dict[str, str]:
-    """``base`` with the container's ``envFrom`` and ``env``. Raises StartProblem for what is not there."""
-    env = dict(base)
+    """The container's ``envFrom`` and ``env``, over ``base``. Raises StartProblem for what is not there."""
+    env: dict[str, str] = {}
     for source in container.get("envFrom") or []:
         prefix = str(source.get("prefix") or "")
         for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
@@ -81,7 +95,7 @@ def container_environment(
         name = str(item["name"])
         source = item.get("valueFrom")
         if source is None:
-            env[name] = expand(_text(item.get("value")), env)
+            env[name] = expand(_text(item.get("value")), base, env)
             continue
         value = _value_from(host, container, source, fields)
         if value is not None:

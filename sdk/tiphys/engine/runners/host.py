@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.engine.loop import Loop
 from tiphys.engine.observe import Observation
 from tiphys.engine.options import RunOptions
+from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.spawner import Spawner
 from tiphys.store import Store
@@ -74,6 +75,9 @@ class Host:
     uid: str
     spec: Mapping[str, Json]
     tell: Callable[[Observation], None]
+    base_env: Mapping[str, str]  # of images that are mapped to this machine
+    project_env: Mapping[str, str]  # of the project's own images
+    folders: Folders
     addresses: set[str] = field(default_factory=set)
 
     def log_path(self, name: str) -> Path:

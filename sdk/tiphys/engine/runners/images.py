@@ -60,6 +60,7 @@ class Images:
     """The mapping of one run. ``patterns``: shell globs to ``host`` or a folder."""
 
     def __init__(self, patterns: Mapping[str, str], *, everything: bool = False) -> None:
+        self._known: dict[str, Image] = {}
         self._everything = everything  # the docker runner takes any image
         self._patterns: dict[str, tuple[str, Path | None]] = {}
         for pattern, target in patterns.items():
@@ -76,6 +77,12 @@ class Images:
 
     def resolve(self, name: str, *, where: str = "") -> Image:
         """The stand-in of an image. Raises RefusedError for one that nothing maps."""
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = self._find(name, where)
+        return known
+
+    def _find(self, name: str, where: str) -> Image:
         short = _short(name)
         for table in (self._patterns, {key: (kind, None) for key, kind in _OWN.items()}):
             for pattern, (kind, root) in table.items():

@@ -13,7 +13,7 @@ from tiphys.engine.core.protocol import PodFinished, StartPod
 from tiphys.engine.loop import Timer
 from tiphys.engine.observe import Notice
 from tiphys.engine.runners.artifacts import load_artifact
-from tiphys.engine.runners.base import Container, Mount, StartProblem, place_of
+from tiphys.engine.runners.base import Container, StartProblem, place_of
 from tiphys.engine.runners.capture import Capture
 from tiphys.engine.runners.containerset import Graph
 from tiphys.engine.runners.host import Host
@@ -27,7 +27,7 @@ __all__ = ["StepPod"]
 
 Json = Any
 SCRIPT = "/argo/staging/script"
-PROGRESS = "/var/run/argo/progress"
+PROGRESS = "/tmp/.argo-progress"  # not below /var/run/argo: that would be a folder more for every step
 _ARG_LIMIT = 100_000  # a single environment value must stay below the kernel's 128 kB
 
 
@@ -63,10 +63,11 @@ class StepPod:
         self._closing = False
         self.failure: tuple[str, str] | None = None  # (phase, message) that overrides the exit codes
         ip = claim_address(host, "127.22") if command.daemon else "127.0.0.1"
+        self._text = json.dumps(self.template, separators=(",", ":"), ensure_ascii=False)
         self.space = PodSpace(
             host,
             command.pod_name,
-            host.folder / "nodes" / command.node_id,
+            host.folders.take(command.node_id),
             volumes=command.volumes,
             metadata=_metadata(host, command),
             ip=ip,
@@ -74,19 +75,14 @@ class StepPod:
         )
 
     @property
-    def progress_file(self) -> Path:
-        return self.space.folder / "argo" / "progress"
+    def progress_file(self) -> Path | None:
+        return self._main.on_host(PROGRESS) if self._main is not None else None
 
     def start(self) -> None:
         """Prepare the inputs (in a thread when there are artifacts), then start the containers."""
         artifacts = [
             item for item in (self.template.get("inputs") or {}).get("artifacts") or [] if item.get("path")
         ]
-        try:
-            self._lay_out()
-        except (StartProblem, TiphysError, OSError) as error:
-            self._refuse(error)
-            return
         if artifacts:
             self.host.loop.in_thread(lambda: self._fetch(artifacts), lambda _: self._begin(), self._refuse)
         else:
@@ -114,19 +110,9 @@ class StepPod:
 
     # -- before -----------------------------------------------------------------------------------------------
 
-    def _lay_out(self) -> None:
-        folder = self.space.folder
-        (folder / "argo").mkdir(exist_ok=True)
-        self._mounts = [Mount("/var/run/argo", folder / "argo")]
-        if self.template.get("script") is not None or _scripts(self.template):
-            staging = folder / "staging"
-            staging.mkdir(exist_ok=True)
-            self._mounts.append(Mount("/argo/staging", staging))
-
     def _fetch(self, artifacts: Sequence[Mapping[str, Json]]) -> None:
         """In a thread: input artifacts go to the main container's files, or to a volume that is mounted there."""
-        mounts = [*self.space._mounts(_main_spec(self.template)), *self._mounts]
-        root = self.space.folder / "root" / "main"
+        mounts, root = self.space.mounts(_main_spec(self.template)), self.space.folder
         for artifact in artifacts:
             load_artifact(self.host, artifact, place_of(str(artifact["path"]), root, mounts))
 
@@ -181,7 +167,8 @@ class StepPod:
         script = self.template.get("script")
         extra: list[Path] = []
         if script is not None and script.get("source"):
-            place = self.space.folder / "staging" / "script"
+            place = self.space.folder / SCRIPT[1:]
+            place.parent.mkdir(parents=True)
             place.write_text(str(script["source"]))
             place.chmod(0o755)
             extra.append(place)
@@ -217,7 +204,6 @@ class StepPod:
         shown: str = "",
         capture: bool = False,
     ) -> None:
-        mounts = list(self._mounts)
         if spec.get("mirrorVolumeMounts"):
             spec = {
                 **spec,
@@ -231,7 +217,6 @@ class StepPod:
             spec,
             name=name,
             extra_env=self._argo_env(name),
-            extra_mounts=mounts,
             declared=_declared(self.template),
             log=self.host.log_path(self.command.node_id + suffix),
         )
@@ -372,8 +357,7 @@ class StepPod:
             phase, message = self.failure
             outputs = None
         containers = self._graph.report() if self._graph is not None else {}
-        if not self.host.options.keep_folders:
-            self.space.clean()
+        self.space.clean()
         if self.space.ip != "127.0.0.1":
             self.host.addresses.discard(self.space.ip)
         self._done(
@@ -400,9 +384,8 @@ class StepPod:
             "ARGO_PROGRESS_FILE_TICK_DURATION": "3s",
             "ARGO_PROGRESS_PATCH_TICK_DURATION": "1m0s",
         }
-        text = json.dumps(self.template, separators=(",", ":"), ensure_ascii=False)
-        if len(text) < _ARG_LIMIT:
-            env["ARGO_TEMPLATE"] = text
+        if len(self._text) < _ARG_LIMIT:
+            env["ARGO_TEMPLATE"] = self._text
         return env
 
 
@@ -425,10 +408,6 @@ def _main_spec(template: Mapping[str, Json]) -> Mapping[str, Json]:
             return dict(spec)
     containers = (template.get("containerSet") or {}).get("containers") or [{}]
     return dict(containers[0])
-
-
-def _scripts(template: Mapping[str, Json]) -> bool:
-    return any(each.get("source") for each in template.get("sidecars") or [])
 
 
 def _declared(template: Mapping[str, Json]) -> list[str]:

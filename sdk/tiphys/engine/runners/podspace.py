@@ -6,7 +6,6 @@ Steps, training workers and serving replicas are all pods, so they share this.
 from __future__ import annotations
 
 import contextlib
-import os
 import posixpath
 import random
 import shutil
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tiphys.engine.runners.base import Container, Mount, StartProblem
-from tiphys.engine.runners.environment import base_environment, container_environment, expand, pod_fields
+from tiphys.engine.runners.environment import container_environment, expand, pod_fields
 from tiphys.engine.runners.host import Host
 from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.volumes import Volume, make_volume
@@ -24,6 +23,7 @@ from tiphys.engine.runners.volumes import Volume, make_volume
 __all__ = ["PodSpace", "claim_address"]
 
 Json = Any
+_IMAGE_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 def claim_address(host: Host, prefix: str, ports: Sequence[int] = ()) -> str:
@@ -49,7 +49,7 @@ def claim_address(host: Host, prefix: str, ports: Sequence[int] = ()) -> str:
 
 
 class PodSpace:
-    """A pod's folder ``FOLDER/{root,volumes}`` and what its containers see."""
+    """A pod's folders and what its containers see. ``folder`` is an empty one (see :class:`Folders`)."""
 
     def __init__(
         self,
@@ -61,17 +61,20 @@ class PodSpace:
         metadata: Mapping[str, Json] | None = None,
         ip: str = "127.0.0.1",
         hostname: str = "",
+        main: str = "main",
     ) -> None:
         self.host = host
         self.name = name
-        self.folder = folder
+        self.folder = folder  # the main container's root; what else the pod needs lies beside it
         self.ip = ip
         self.hostname = hostname or name
+        self.main = main
+        self._besides: set[Path] = set()
         self._specs = {str(volume.get("name")): volume for volume in volumes}
         self._made: dict[str, Volume] = {}
         self._metadata = metadata or {}
         self._fields: dict[str, str] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        self._roots: dict[str, Path] = {}
 
     @property
     def fields(self) -> dict[str, str]:
@@ -84,7 +87,7 @@ class PodSpace:
         if name not in self._made:
             if name not in self._specs:
                 raise StartProblem(f"volume '{name}' not found in workflow spec", phase="Error")
-            self._made[name] = make_volume(self.host, self._specs[name], self.folder, self.fields)
+            self._made[name] = make_volume(self.host, self._specs[name], self._beside("volumes"), self.fields)
         return self._made[name]
 
     def container(
@@ -93,7 +96,6 @@ class PodSpace:
         *,
         name: str = "",
         extra_env: Mapping[str, str] | None = None,
-        extra_mounts: Sequence[Mount] = (),
         declared: Sequence[str] = (),
         log: Path,
         kept: bool = False,
@@ -101,22 +103,27 @@ class PodSpace:
         """Resolve one container: image, command, environment, mounts. Raises StartProblem or RefusedError."""
         name = name or str(spec.get("name") or "main")
         image = self.host.images.resolve(str(spec.get("image", "")), where=f"container {name} of {self.name}")
-        mounts = [*self._mounts(spec), *extra_mounts]
-        env = container_environment(self.host, spec, self.fields, self._base(image))
-        env.update(extra_env or {})
-        root = self.folder / "root" / name
-        (root / "tmp").mkdir(parents=True, exist_ok=True)
+        mounts = self.mounts(spec)
+        base = self._base(image)
+        env = container_environment(self.host, spec, self.fields, base)
+        env["HOME"] = env.get("HOME", "/root" if image.kind in ("root", "docker") else "/tmp")
+        env["HOSTNAME"] = self.hostname
+        env["TIPHYS_POD_IP"] = self.ip
+        env.update(self.host.options.env)
+        if extra_env:
+            env.update(extra_env)
         command = image.command(
-            [expand(str(word), env) for word in spec.get("command") or []],
-            [expand(str(word), env) for word in spec.get("args") or []],
+            [expand(str(word), base, env) for word in spec.get("command") or []],
+            [expand(str(word), base, env) for word in spec.get("args") or []],
         )
         return Container(
             name=name,
             image=image,
             command=command,
             env=env,
+            base_env=base,
             workdir=str(spec.get("workingDir") or "/"),
-            root=root,
+            root=self.root(name),
             mounts=mounts,
             declared=declared,
             hostname=self.hostname,
@@ -124,27 +131,36 @@ class PodSpace:
             kept=kept,
         )
 
+    def root(self, name: str) -> Path:
+        """The private root folder of a container; the main container's is the pod's own."""
+        if name == self.main:
+            return self.folder
+        if name not in self._roots:
+            root = self._roots[name] = self._beside(name)
+            (root / "tmp").mkdir(parents=True, exist_ok=True)
+        return self._roots[name]
+
     def clean(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Give the folders back."""
+        for folder in self._besides:
+            shutil.rmtree(folder, ignore_errors=True)
+        if not self.host.options.keep_folders:
+            self.host.folders.give_back(self.folder)
 
-    def _base(self, image: Image) -> dict[str, str]:
+    def _beside(self, name: str) -> Path:
+        folder = self.folder.with_name(f"{self.folder.name}.{name}")
+        self._besides.add(folder)
+        return folder
+
+    def _base(self, image: Image) -> Mapping[str, str]:
         if image.kind in ("root", "docker"):
-            env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-        else:
-            env = base_environment(self.host)
-            if image.kind in ("project", "serving"):
-                # components/ and the user's own modules: what the image has in its working folder
-                path = [str(self.host.options.project or os.getcwd()), os.environ.get("PYTHONPATH", "")]
-                env["PYTHONPATH"] = os.pathsep.join(filter(None, path))
-                env["PYTHONUNBUFFERED"] = "1"
-        env["HOME"] = "/tmp" if image.kind in ("host", "project", "serving") else "/root"
-        env["HOSTNAME"] = self.hostname
-        env["TIPHYS_POD_IP"] = self.ip
-        env.update(self.host.options.env)
-        return env
+            return _IMAGE_ENV
+        if image.kind == "host":
+            return self.host.base_env
+        return self.host.project_env
 
-    def _mounts(self, spec: Mapping[str, Json]) -> list[Mount]:
+    def mounts(self, spec: Mapping[str, Json]) -> list[Mount]:
+        """The volume mounts of a container. Raises StartProblem."""
         mounts = []
         for item in spec.get("volumeMounts") or []:
             source, read_only = self.volume(str(item["name"]))

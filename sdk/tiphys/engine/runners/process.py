@@ -44,7 +44,9 @@ class ProcessRunner:
         relocation = Relocation(container)
         for script in container.scripts:
             script.write_text(relocation.text(script.read_text()))
-        env = {name: relocation.value(value) for name, value in container.env.items()}
+        env = dict(container.base_env)
+        for name, value in container.env.items():
+            env[name] = relocation.value(value)
         env["TMPDIR"] = str(container.on_host("/tmp"))
         argv = relocation.texts(container.command)
         if not argv:
@@ -57,8 +59,10 @@ class ProcessRunner:
         path = find_program(argv[0], env.get("PATH", ""), container.root)
         if path is None:
             raise not_found(container.name, argv[0])
-        workdir = container.on_host(container.workdir)
-        workdir.mkdir(parents=True, exist_ok=True)
+        workdir = container.root
+        if container.workdir != "/":
+            workdir = container.on_host(container.workdir)
+            workdir.mkdir(parents=True, exist_ok=True)
         return Launch(path, argv, env, str(workdir), str(container.log), kept=container.kept)
 
 

@@ -1,0 +1,221 @@
+"""The sandbox runner: each container in its own file system view, by bubblewrap, without a daemon or root.
+
+The container's private folder is bound at ``/``; the host's folders (or those of the image's unpacked root) are bound
+read-only over it, and ``/tmp``, the volume mounts, ``/proc`` and ``/dev`` over those. So absolute paths mean what they
+mean in a pod, two steps never see each other's ``/tmp``, and nothing on the host can be changed. The container has its
+own process, hostname and IPC namespaces and shares the network.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tiphys.engine.runners.base import Container, StartProblem
+from tiphys.engine.runners.process import STANDINS, not_found, own_command
+from tiphys.engine.runners.spawner import Launch
+
+__all__ = ["SandboxRunner"]
+
+# never taken from the host or an image: made anew
+_OWN = {"proc", "dev", "tmp", "run", "sys", "argo", "mnt", "lost+found", "media"}
+_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+
+class SandboxRunner:
+    """Runs containers under ``bwrap``."""
+
+    name = "sandbox"
+
+    def check(self) -> str:
+        """Why bubblewrap cannot be used here, or an empty string."""
+        return _check()
+
+    def launch(self, container: Container) -> Launch:
+        """What to start. Raises StartProblem with Argo's text when the program is not in the container."""
+        argv = list(container.command)
+        if not argv:
+            raise StartProblem(
+                f"{container.name}: Error (exit code 64): the image {container.image.name} has no known "
+                "entrypoint; give the container a command",
+                code=64,
+            )
+        image = container.image
+        if image.kind in ("project", "serving", "host"):
+            argv = own_command(argv)
+        base = image.root if image.kind == "root" and image.root is not None else Path("/")
+        plan = _View(container, base)
+        env = {**container.base_env, **container.env}
+        path = plan.program(argv[0], env.get("PATH", ""))
+        if path is None:
+            raise not_found(container.name, argv[0])
+        bwrap = shutil.which("bwrap") or "bwrap"
+        command = [bwrap, *plan.options(), "--chdir", container.workdir or "/", "--", *argv]
+        container.on_host(container.workdir).mkdir(parents=True, exist_ok=True)
+        env["TMPDIR"] = "/tmp"
+        return Launch(bwrap, command, env, "/", str(container.log), kept=container.kept)
+
+
+class _View:
+    """What one container sees, as bubblewrap options."""
+
+    def __init__(self, container: Container, base: Path) -> None:
+        self.container = container
+        self.base = base
+        # every path that the container may write or that is mounted needs private folders down to it
+        self._private = {
+            self._canonical(path)
+            for path in [
+                *(mount.path for mount in container.mounts),
+                *(os.path.dirname(os.path.normpath("/" + path.lstrip("/"))) for path in container.declared),
+                container.workdir or "/",
+            ]
+        }
+        self._binds: list[str] = []
+        self._seen: dict[str, Path] = {}
+
+    def options(self) -> list[str]:
+        container = self.container
+        options = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+        options += ["--hostname", container.hostname[:63] or "pod"]
+        if os.geteuid() != 0:
+            options += ["--unshare-user", "--uid", "0", "--gid", "0"]
+        options += ["--bind", str(container.root), "/"]
+        (container.root / "run").mkdir(exist_ok=True)  # /var/run may be a link to it
+        self._top()
+        options += self._binds
+        options += ["--bind", str(container.root / "tmp"), "/tmp", "--proc", "/proc", "--dev", "/dev"]
+        if self.base == Path("/"):
+            for path in self._needed():
+                options += ["--ro-bind-try", path, path]
+        for mount in sorted(container.mounts, key=lambda mount: len(mount.path)):
+            target = self._canonical(mount.path)
+            options += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), target]
+        return options
+
+    def program(self, name: str, search: str) -> str | None:
+        """The path in the container of a program, or None."""
+        candidates = (
+            [name] if "/" in name else [f"{folder}/{name}" for folder in search.split(os.pathsep) if folder]
+        )
+        for candidate in candidates:
+            absolute = (
+                candidate if candidate.startswith("/") else os.path.join(self.container.workdir, candidate)
+            )
+            for place in self._places(absolute):
+                if place.is_file() and os.access(place, os.X_OK):
+                    return candidate
+        return None
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _places(self, path: str) -> Iterable[Path]:
+        yield self.container.on_host(path)
+        yield self._resolve(path)
+        if self.base == Path("/") and os.path.basename(path) in ("argosay", "cowsay"):
+            yield STANDINS / os.path.basename(path)
+
+    def _resolve(self, path: str) -> Path:
+        """The file of the image's root behind a container's path."""
+        return self.base / self._canonical(path)[1:]
+
+    def _canonical(self, path: str) -> str:
+        """The container's path with the image's links resolved (bubblewrap would follow them on the host)."""
+        done: list[str] = []
+        left = [part for part in os.path.normpath("/" + path.lstrip("/")).split("/") if part]
+        for _ in range(200):
+            if not left:
+                break
+            part = left.pop(0)
+            if part == "..":
+                done = done[:-1]
+                continue
+            candidate = self.base.joinpath(*done, part)
+            if candidate.is_symlink() and (done or part in _LINKS):
+                target = os.readlink(candidate)
+                left = [each for each in target.split("/") if each and each != "."] + left
+                if target.startswith("/"):
+                    done = []
+                continue
+            done.append(part)
+        return "/" + "/".join(done)
+
+    def _top(self) -> None:
+        """Bind what the image has at its top."""
+        for entry in sorted(os.scandir(self.base), key=lambda entry: entry.name):
+            name = entry.name
+            if name in _OWN and (self.base == Path("/") or name not in ("argo", "mnt")):
+                continue
+            if name in _LINKS and entry.is_symlink():
+                self._binds += ["--symlink", os.readlink(entry.path), f"/{name}"]
+                self._forget(f"/{name}")
+                continue
+            self._add(Path(entry.path), f"/{name}")
+        if self.base == Path("/") and not Path("/argosay").exists():
+            self._binds += ["--ro-bind", str(STANDINS / "argosay"), "/argosay"]
+
+    def _add(self, source: Path, target: str) -> None:
+        """Bind one entry read-only; where something private lies below, bind its entries one by one instead."""
+        below = any(path.startswith(target + "/") or path == target for path in self._private)
+        if source.is_symlink():
+            if not (self.container.root / target[1:]).exists():
+                self._binds += ["--symlink", os.readlink(source), target]
+            return
+        if not source.is_dir():
+            if source.is_file() and os.access(source, os.R_OK):
+                self._binds += ["--ro-bind", str(source), target]
+            return
+        if any(mount.path == target for mount in self.container.mounts):
+            return
+        if not below:
+            if os.access(source, os.R_OK | os.X_OK):
+                self._binds += ["--ro-bind", str(source), target]
+            return
+        for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
+            self._add(Path(entry.path), f"{target}/{entry.name}")
+
+    def _needed(self) -> list[str]:
+        """Folders of this Python environment and of the project that lie where nothing of the host is bound."""
+        wanted = {
+            sys.prefix,
+            sys.base_prefix,
+            *filter(None, self.container.base_env.get("PYTHONPATH", "").split(os.pathsep)),
+        }
+        wanted.add(str(Path(__file__).resolve().parents[3]))
+        hidden = [f"/{name}/" for name in _OWN]
+        return sorted(path for path in wanted if path.startswith(tuple(hidden)))
+
+    def _forget(self, path: str) -> None:
+        """A link at the top must not meet a folder that an earlier run of this container left."""
+        place = self.container.root / path[1:]
+        if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
+            place.rmdir()
+
+
+@functools.cache
+def _check() -> str:
+    if sys.platform != "linux":
+        return "it needs Linux"
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        return "bubblewrap is not installed"
+    command = [bwrap, "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    if os.geteuid() != 0:
+        command += ["--unshare-user", "--uid", "0", "--gid", "0"]
+    command += ["--tmpfs", "/", "--ro-bind", "/usr", "/usr"]
+    for name in _LINKS:
+        if os.path.islink(f"/{name}"):
+            command += ["--symlink", os.readlink(f"/{name}"), f"/{name}"]
+        elif os.path.isdir(f"/{name}"):
+            command += ["--ro-bind", f"/{name}", f"/{name}"]
+    command += ["--proc", "/proc", "--dev", "/dev", "--", "/bin/true"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if done.returncode == 0 else (done.stderr.strip() or f"bwrap ends with {done.returncode}")
