@@ -2,11 +2,16 @@
 
     python benchmarks/serving.py [--seconds 2] [--rounds 3] [--model MODEL_BASE_PATH]
 
-Balancers: two replicas of the model server (the fake model: what is measured is the way, not the model) asked
-directly, through this project's balancer, HAProxy and nginx, in turns within one run. Batching: one replica of a
-real SavedModel (``--model``, or a small one made here when TensorFlow is installed), with and without batching.
-The load comes from ``wrk`` when it is installed, otherwise from a client in Python that is slower than what it
-measures.
+Balancers: two replicas of the model server (of the fake model: what is measured is the way, not the
+model), asked directly, through this project's balancer, HAProxy and nginx, in turns within one run. The CPU
+time is that of the balancer's own process for each request (of the replica, when asked directly): it says
+more than the rate where the load, the replicas and the balancer share a few cores.
+
+Batching: one replica of a real SavedModel (``--model``, or a small one made here when TensorFlow is
+installed), with and without batching.
+
+The load comes from ``wrk`` when it is installed, otherwise from a client in Python that is slower than what
+it measures.
 """
 
 from __future__ import annotations
@@ -38,6 +43,25 @@ class Sample(NamedTuple):
     p50: float
     p99: float
     errors: int
+    cpu: float = 0.0
+
+
+class Way(NamedTuple):
+    """An address to ask, and the process whose CPU time counts."""
+
+    address: str
+    pid: int
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time of a process and its children."""
+    ticks = 0
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(entry.name) == pid or int(fields[1]) == pid:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -48,7 +72,14 @@ def free_port() -> int:
 
 
 # ---- load
-def measure(url: str, body: bytes, connections: int, seconds: float, folder: Path) -> Sample:
+def measure(way: Way, body: bytes, connections: int, seconds: float, folder: Path) -> Sample:
+    url = f"http://{way.address}/v1/models/m:predict"
+    before = cpu_seconds(way.pid)
+    sample = _load(url, body, connections, seconds, folder)
+    return sample._replace(cpu=(cpu_seconds(way.pid) - before) / max(1.0, sample.rate * seconds) * 1e6)
+
+
+def _load(url: str, body: bytes, connections: int, seconds: float, folder: Path) -> Sample:
     (folder / "body").write_bytes(body)
     if shutil.which("wrk"):
         return _wrk(url, connections, seconds, folder)
@@ -113,7 +144,7 @@ async def _client(url: str, path: Path, connections: int, seconds: float) -> Sam
 
 # ---- what is measured
 @contextlib.contextmanager
-def replica(base: Path, *flags: str) -> Iterator[str]:
+def replica(base: Path, *flags: str) -> Iterator[Way]:
     port = free_port()
     command = [
         sys.executable,
@@ -131,41 +162,46 @@ def replica(base: Path, *flags: str) -> Iterator[str]:
     try:
         with ServingClient(f"http://127.0.0.1:{port}", "m") as client:
             client.wait_ready(120)
-        yield f"127.0.0.1:{port}"
+        yield Way(f"127.0.0.1:{port}", process.pid)
     finally:
         process.terminate()
         process.wait(60)
 
 
 @contextlib.contextmanager
-def tiphys(endpoints: list[str], policy: str, folder: Path) -> Iterator[str]:
+def tiphys(replicas: list[Way], policy: str, folder: Path) -> Iterator[Way]:
     process = BalancerProcess.start(folder / f"{policy}.sock")
     try:
         port = process.apply(
-            "b", host="127.0.0.1", port=0, endpoints=endpoints, policy=policy, health_path="/v1/models/m"
+            "b",
+            host="127.0.0.1",
+            port=0,
+            endpoints=[way.address for way in replicas],
+            policy=policy,
+            health_path="/v1/models/m",
         )
-        yield f"127.0.0.1:{port}"
+        yield Way(f"127.0.0.1:{port}", process.pid)
     finally:
         process.stop()
 
 
 @contextlib.contextmanager
-def daemon(command: list[str], port: int) -> Iterator[str]:
+def daemon(command: list[str], port: int) -> Iterator[Way]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 break
             time.sleep(0.05)
-        yield f"127.0.0.1:{port}"
+        yield Way(f"127.0.0.1:{port}", process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
 
 
-def haproxy(endpoints: list[str], folder: Path) -> contextlib.AbstractContextManager[str]:
+def haproxy(replicas: list[Way], folder: Path) -> contextlib.AbstractContextManager[Way]:
     port = free_port()
-    servers = "\n".join(f"  server s{i} {address} check inter 2s" for i, address in enumerate(endpoints))
+    servers = "\n".join(f"  server s{i} {address} check inter 2s" for i, (address, _) in enumerate(replicas))
     (folder / "haproxy.cfg").write_text(
         f"global\n  nbthread 1\ndefaults\n  mode http\n  timeout client 30s\n  timeout server 30s\n"
         f"  timeout connect 2s\n  option redispatch\n  retries 2\n"
@@ -174,9 +210,9 @@ def haproxy(endpoints: list[str], folder: Path) -> contextlib.AbstractContextMan
     return daemon(["haproxy", "-db", "-f", str(folder / "haproxy.cfg")], port)
 
 
-def nginx(endpoints: list[str], folder: Path) -> contextlib.AbstractContextManager[str]:
+def nginx(replicas: list[Way], folder: Path) -> contextlib.AbstractContextManager[Way]:
     port = free_port()
-    servers = " ".join(f"server {address};" for address in endpoints)
+    servers = " ".join(f"server {address};" for address, _ in replicas)
     temporary = "".join(
         f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -193,14 +229,16 @@ def nginx(endpoints: list[str], folder: Path) -> contextlib.AbstractContextManag
 # ---- tables
 def table(title: str, samples: dict[str, list[Sample]], first: str) -> None:
     print(f"\n{title}")
-    print(f"  {'':<24}{'requests/s':>11}{'of ' + first:>12}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}")
+    print(
+        f"  {'':<24}{'requests/s':>11}{'of ' + first:>12}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>8}{'errors':>8}"
+    )
     base = statistics.median(sample.rate for sample in samples[first])
     for name, rounds in samples.items():
-        rate, p50, p99 = (
-            statistics.median(getattr(s, key) for s in rounds) for key in ("rate", "p50", "p99")
+        rate, p50, p99, cpu = (
+            statistics.median(getattr(s, key) for s in rounds) for key in ("rate", "p50", "p99", "cpu")
         )
         errors = sum(sample.errors for sample in rounds)
-        print(f"  {name:<24}{rate:>11.0f}{rate / base:>12.2f}{p50:>9.2f}{p99:>9.2f}{errors:>8}")
+        print(f"  {name:<24}{rate:>11.0f}{rate / base:>12.2f}{p50:>9.2f}{p99:>9.2f}{cpu:>8.0f}{errors:>8}")
 
 
 def image_body(count: int) -> bytes:
@@ -230,9 +268,8 @@ def balancers(options: argparse.Namespace, folder: Path) -> None:
         ):
             samples: dict[str, list[Sample]] = {name: [] for name in ways}
             for _ in range(options.rounds):
-                for name, address in ways.items():
-                    url = f"http://{address}/v1/models/m:predict"
-                    samples[name].append(measure(url, body, connections, options.seconds, folder))
+                for name, way in ways.items():
+                    samples[name].append(measure(way, body, connections, options.seconds, folder))
             table(f"balancer, two replicas, {title}", samples, "direct (1 replica)")
 
 
@@ -273,9 +310,8 @@ def batching(options: argparse.Namespace, folder: Path) -> None:
         for connections in (1, 32):
             samples: dict[str, list[Sample]] = {name: [] for name in ways}
             for _ in range(options.rounds):
-                for name, address in ways.items():
-                    url = f"http://{address}/v1/models/m:predict"
-                    samples[name].append(measure(url, body, connections, options.seconds, folder))
+                for name, way in ways.items():
+                    samples[name].append(measure(way, body, connections, options.seconds, folder))
             table(f"one replica, SavedModel, one image, {connections} connections", samples, "batching off")
 
 

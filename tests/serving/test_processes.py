@@ -262,3 +262,31 @@ def test_serve_says_why_a_replica_does_not_start(add_version: Add) -> None:
         serve(base, "m", port=0, replicas=1, flags=[FAKE])
     assert caught.value.code == "TIP518"
     assert "nonsense" in caught.value.cause
+
+
+@pytest.mark.parametrize("when", ["ready", "starting"])
+def test_serve_forever_ends_on_a_signal(base: Path, tmp_path: Path, when: str) -> None:
+    served = base if when == "ready" else tmp_path / "empty" / "model"
+    (served / "1").mkdir(parents=True, exist_ok=True)
+    if when == "starting":
+        (served / "1" / "fake.json").write_text('{"delay": 0}')
+    script = (
+        "import os, signal, sys\n"
+        "from tiphys.serving import serve_forever\n"
+        "def report(text):\n"
+        "    print(text, flush=True)\n"
+        f"    if text.startswith({'serving' if when == 'ready' else 'starting'!r}):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"sys.exit(serve_forever({str(served)!r}, name='m', port=0, flags=[{FAKE!r}], report=report))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, check=False, timeout=60, text=True
+    )
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "starting 2 replicas"
+    if when == "ready":
+        assert re.fullmatch(r"serving m at http://127\.0\.0\.1:\d+/v1/models/m", lines[1])
+        assert lines[2] == "stopping"
+    else:
+        assert lines[1] == "stopped before it was ready"

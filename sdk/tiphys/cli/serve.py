@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 __all__ = ["register"]
@@ -30,11 +31,12 @@ def register(subparsers: Any) -> None:
 def handle(options: argparse.Namespace) -> int:
     from tiphys import serving
 
-    return serving.serve(
+    return serving.serve_forever(
         options.model_base_path,
         name=options.name,
         host=options.host,
         port=options.port,
         replicas=options.replicas,
         policy=options.policy,
+        report=lambda text: print(text, file=sys.stderr, flush=True),
     )

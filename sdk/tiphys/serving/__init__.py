@@ -24,6 +24,7 @@ _PUBLIC = {
     "mean": "tiphys.serving.aggregate",
     "Serving": "tiphys.serving.local",
     "serve": "tiphys.serving.local",
+    "serve_forever": "tiphys.serving.local",
     "vote": "tiphys.serving.aggregate",
 }
 

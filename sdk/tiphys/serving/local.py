@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,9 +19,13 @@ from tiphys.errors import ServingError
 from tiphys.serving.balancer import Balancer
 from tiphys.serving.client import ServingClient
 
-__all__ = ["Serving", "serve"]
+__all__ = ["Serving", "serve", "serve_forever"]
 
 Report = Callable[[str], None]
+
+
+class _Stopped(Exception):
+    """Told to stop before all replicas were ready."""
 
 
 @dataclass(eq=False)
@@ -48,13 +53,19 @@ class Serving:
     """Running replicas and their balancer. Made by :func:`serve`; stop it, or use it in a ``with``."""
 
     def __init__(
-        self, balancer: Balancer, command: Sequence[str], name: str, count: int, report: Report
+        self,
+        balancer: Balancer,
+        command: Sequence[str],
+        name: str,
+        count: int,
+        report: Report,
+        stopping: threading.Event,
     ) -> None:
         self._balancer = balancer
         self._command = list(command)
         self.name = name
         self._report = report
-        self._stopping = threading.Event()
+        self._stopping = stopping
         self._lock = threading.Lock()
         self._replicas = [self._spawn() for _ in range(count)]
         self._watcher = threading.Thread(target=self._watch, name="tiphys-serve", daemon=True)
@@ -138,6 +149,7 @@ class Serving:
                 else:
                     replica.ready = True
                     return
+            raise _Stopped
 
     def _publish(self) -> None:
         self._balancer.set_endpoints(r.address for r in self._replicas if r.ready)
@@ -188,11 +200,13 @@ def serve(
     flags: Sequence[str] = (),
     timeout: float = 120.0,
     report: Report = lambda text: None,
+    stop: threading.Event | None = None,
 ) -> Serving:
     """Serve a model from ``replicas`` processes behind one address. Returns when all of them answer.
 
     ``model_base_path`` holds one folder for each version, named by numbers. ``flags`` are further flags of
-    the model server. A replica that dies is replaced; ``report`` is told.
+    the model server. A replica that dies is replaced; ``report`` is told. ``stop`` ends the waiting: here and
+    in :meth:`Serving.wait`.
 
     Raises ServingError: TIP510 the address is taken, TIP511 unknown policy, TIP518 a replica does not start,
     TIP519 there is no model.
@@ -203,7 +217,9 @@ def serve(
         raise ServingError("TIP519", f"{replicas} replicas cannot serve.", fix="Use 1 or more.")
     balancer = Balancer(host, port, policy=policy, health_path=f"/v1/models/{name}").start()
     command = [sys.executable, "-m", "tiphys.serving", f"--model_name={name}", f"--model_base_path={base}"]
-    serving = Serving(balancer, [*command, "--port=0", *flags], name, replicas, report)
+    serving = Serving(
+        balancer, [*command, "--port=0", *flags], name, replicas, report, stop or threading.Event()
+    )
     try:
         return serving.begin(timeout)
     except BaseException:
@@ -244,3 +260,25 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def serve_forever(model_base_path: str | Path, *, report: Report = lambda text: None, **options: Any) -> int:
+    """:func:`serve` until SIGINT or SIGTERM; ``report`` is told the address. Returns 0: the exit code.
+
+    Call it from the main thread. Options and errors are those of :func:`serve`.
+    """
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        report(f"starting {options.get('replicas', 2)} replicas")
+        with serve(model_base_path, report=report, stop=stop, **options) as serving:
+            report(f"serving {serving.name} at {serving.url}/v1/models/{serving.name}")
+            stop.wait()
+            report("stopping")
+    except _Stopped:
+        report("stopped before it was ready")
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    return 0
