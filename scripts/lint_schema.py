@@ -27,7 +27,15 @@ Json = dict[str, Any]
 
 # Kinds whose manifests a `resource` template may hold and that are checked field by field.
 KINDS = {
-    "api_v1": ["ConfigMap", "PersistentVolumeClaim", "Pod", "Secret", "Service", "ServiceAccount", "Namespace"],
+    "api_v1": [
+        "ConfigMap",
+        "PersistentVolumeClaim",
+        "Pod",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+        "Namespace",
+    ],
     "apis_apps_v1": ["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"],
     "apis_batch_v1": ["CronJob", "Job"],
     "apis_policy_v1": ["PodDisruptionBudget"],
@@ -232,9 +240,7 @@ def argo(table: Table, folder: Path, core: Converter) -> dict[str, str]:
             "templates": "a" + template,
             "tolerations": of["tolerations"],
             "ttlStrategy": struct(
-                dict.fromkeys(
-                    ("secondsAfterCompletion", "secondsAfterFailure", "secondsAfterSuccess"), "i"
-                ),
+                dict.fromkeys(("secondsAfterCompletion", "secondsAfterFailure", "secondsAfterSuccess"), "i"),
                 [],
             ),
             "volumeClaimGC": struct({"strategy": "s"}, []),
@@ -284,8 +290,21 @@ def status_of(struct: Any, of: dict[str, str], spec: str, template: str) -> str:
     node = struct(
         {
             **dict.fromkeys(
-                "boundaryID displayName hostNodeName id message name phase podIP progress restartingPodUID "
-                "templateName templateScope type".split(),
+                [
+                    "boundaryID",
+                    "displayName",
+                    "hostNodeName",
+                    "id",
+                    "message",
+                    "name",
+                    "phase",
+                    "podIP",
+                    "progress",
+                    "restartingPodUID",
+                    "templateName",
+                    "templateScope",
+                    "type",
+                ],
                 "s",
             ),
             **times,
@@ -306,7 +325,9 @@ def status_of(struct: Any, of: dict[str, str], spec: str, template: str) -> str:
     return str(
         struct(
             {
-                **dict.fromkeys("compressedNodes message offloadNodeStatusVersion phase progress".split(), "s"),
+                **dict.fromkeys(
+                    ["compressedNodes", "message", "offloadNodeStatusVersion", "phase", "progress"], "s"
+                ),
                 **times,
                 "artifactGCStatus": struct(
                     {"notSpecified": "b", "podsRecouped": "mb", "strategiesProcessed": "mb"}, []
@@ -350,14 +371,18 @@ def cron_status(struct: Any) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--crds", type=Path, required=True)
     parser.add_argument("--openapi", type=Path, required=True)
     arguments = parser.parse_args()
     table = Table()
     components: Json = {}
     for name in KINDS:
-        components.update(json.loads((arguments.openapi / f"{name}.json").read_text())["components"]["schemas"])
+        components.update(
+            json.loads((arguments.openapi / f"{name}.json").read_text())["components"]["schemas"]
+        )
     core = Converter(table, components)
     roots = argo(table, arguments.crds, core)
     objects: dict[str, str] = {}
@@ -369,7 +394,13 @@ def main() -> None:
     meta = core.named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
     convert = Converter(table)
     objects["kubeflow.org/v1/TFJob"] = table.struct(
-        {"apiVersion": "s", "kind": "s", "metadata": meta, "spec": convert.reference(job["spec"]), "status": "*"},
+        {
+            "apiVersion": "s",
+            "kind": "s",
+            "metadata": meta,
+            "spec": convert.reference(job["spec"]),
+            "status": convert.reference(job["status"]),
+        },
         ["spec"],
     )
     OUT.write_text(

@@ -117,10 +117,16 @@ def test_scan_tells_all_duplicates_and_goes_on() -> None:
     assert not documents[1].problems
 
 
-def test_aliases_are_copies_and_merges_yield_to_own_keys() -> None:
-    data = read_text("a: &x {k: 1, m: 2}\nb: *x\nc:\n  <<: *x\n  k: 9\n")[0].data
-    assert data == {"a": {"k": 1, "m": 2}, "b": {"k": 1, "m": 2}, "c": {"k": 9, "m": 2}}
+def test_aliases_are_copies_and_merges_add_keys() -> None:
+    data = read_text("a: &x {k: 1, m: 2}\nb: *x\nc:\n  <<: *x\n  q: 9\n")[0].data
+    assert data == {"a": {"k": 1, "m": 2}, "b": {"k": 1, "m": 2}, "c": {"k": 1, "m": 2, "q": 9}}
     assert data["a"] is not data["b"]
+
+
+def test_a_merge_that_repeats_a_key_is_refused_as_argo_refuses_it() -> None:
+    with pytest.raises(RefusedError) as caught:
+        read_text("a: &x {k: 1}\nc:\n  <<: *x\n  k: 9\n")
+    assert caught.value.code == "TIP205"
 
 
 def test_an_alias_bomb_is_refused() -> None:
@@ -165,13 +171,14 @@ def test_syntax_errors_name_the_line_of_the_file_and_a_fix() -> None:
     assert "quotes" in caught.value.fix
 
 
-def test_a_braced_text_is_json_and_must_be() -> None:
+def test_a_braced_text_is_json_or_a_flow_mapping() -> None:
     document = read('{"kind": "Workflow", "x": [1.0, "\\ud83d\\ude00", true]}')[0]
     assert document.data == {"kind": "Workflow", "x": [1, "\U0001f600", True]}
     assert read_text('{\n\t"kind": "A"\n}')[0].position(("kind",)) == (2, 10)
+    assert read_text("{kind: Workflow}")[0].kind == "Workflow"
     with pytest.raises(RefusedError) as caught:
-        read_text("{kind: Workflow}")
-    assert caught.value.code == "TIP203"
+        read_text('{"kind": "A", "kind": "B"}')
+    assert caught.value.code == "TIP205"
 
 
 def test_files(tmp_path: Path) -> None:

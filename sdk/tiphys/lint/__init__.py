@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from tiphys.lint.command import cli_main
 from tiphys.lint.finding import Finding, Severity
+from tiphys.lint.fixing import fix
+from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, lint_documents
 from tiphys.lint.registry import Rule, catalogue
 
-__all__ = ["Finding", "Rule", "Severity", "catalogue", "lint"]
+__all__ = ["FORMATS", "Finding", "Rule", "Severity", "catalogue", "cli_main", "fix", "lint", "render"]
 
 
 def lint(source: Any, *, file: str = "") -> list[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -9,12 +11,14 @@ from typing import Any
 from tiphys.errors import RefusedError
 from tiphys.lint import rules as _rules  # noqa: F401  registers them
 from tiphys.lint.finding import Finding, dotted
+from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import ARGO_KINDS, Project, Workflow, load
 from tiphys.lint.near import near_misses, phrase
 from tiphys.lint.registry import Issue, Rule, catalogue
-from tiphys.reader import Document, scan_text
+from tiphys.lint.suppress import Comment, comments, silenced
+from tiphys.reader import Document, scan_text, text_of
 
-__all__ = ["lint_documents"]
+__all__ = ["documents_of", "files_below", "lint_documents"]
 
 _READING = {
     "TIP203": "L101",
@@ -27,17 +31,46 @@ _READING = {
 
 def lint_documents(documents: list[Document]) -> list[Finding]:
     """Return all findings in documents that may refer to each other, in the order of the text."""
-    project = load(documents)
+    with _no_collection():
+        return _lint(load(documents))
+
+
+def _lint(project: Project) -> list[Finding]:
+    documents = project.documents
     found: dict[tuple[Any, ...], Finding] = {}
+    silent = _comments(documents)
     for finding in _all(project):
-        key = (finding.code, finding.file, finding.document, finding.path, finding.message)
-        found.setdefault(key, finding)
+        key = (finding.code, finding.file, finding.path, finding.message, finding.line, finding.column)
+        if not silenced(finding, silent.get(finding.file, [])):
+            found.setdefault(key, finding)
     order = {document.file: index for index, document in reversed(list(enumerate(documents)))}
     rank = {"error": 0, "warning": 1, "info": 2}
     return sorted(
         found.values(),
         key=lambda f: (order.get(f.file, 0), f.line, f.column, rank[f.severity], f.code, f.message),
     )
+
+
+def _comments(documents: list[Document]) -> dict[str, list[Comment]]:
+    found: dict[str, list[Comment]] = {}
+    for document in documents:
+        for item in comments(document.text):
+            moved = item.line + document.line_offset if item.line else 0
+            entry = Comment(moved, item.codes, item.reason, item.written + document.line_offset)
+            found.setdefault(document.file, []).append(entry)
+    return found
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Many small objects and no cycles: the collector would double the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _all(project: Project) -> Iterator[Finding]:
@@ -55,6 +88,11 @@ def _all(project: Project) -> Iterator[Finding]:
             for entry in by_scope.get("template", ()):
                 for issue in entry.check(template):
                     yield _finding(entry, issue, workflow)
+            if template.type == "Resource":
+                for manifest in resource_objects(template):
+                    for entry in by_scope.get("manifest", ()):
+                        for issue in entry.check(manifest):
+                            yield _finding(entry, issue, workflow)
     for entry in by_scope.get("project", ()):
         for issue in entry.check(project):
             yield _finding(entry, issue, None)
@@ -62,7 +100,7 @@ def _all(project: Project) -> Iterator[Finding]:
 
 def _finding(entry: Rule, issue: Issue, workflow: Workflow | None) -> Finding:
     document: Document = issue.document or (workflow.document if workflow else None)
-    line, column = document.position(issue.path, key=issue.key)
+    line, column = issue.at or document.position(issue.path, key=issue.key)
     severity = issue.severity or entry.severity
     near: tuple[str, ...] = ()
     fix = issue.fix
@@ -166,17 +204,20 @@ def _is_text(source: str) -> bool:
 
 
 def _from_path(path: str) -> list[Document]:
-    from tiphys.reader import text_of
+    with _no_collection():
+        return [item for file in files_below(path) for item in scan_text(text_of(file), file=file)]
 
-    files = [path]
-    if os.path.isdir(path):
-        files = sorted(
-            os.path.join(folder, name)
-            for folder, _, names in os.walk(path)
-            for name in names
-            if name.endswith((".yaml", ".yml", ".json"))
-        )
-    return [document for file in files for document in scan_text(text_of(file), file=file)]
+
+def files_below(path: str) -> list[str]:
+    """The YAML and JSON files of a folder, in order; a file is itself."""
+    if not os.path.isdir(path):
+        return [path]
+    return sorted(
+        os.path.join(folder, name)
+        for folder, _, names in os.walk(path)
+        for name in names
+        if name.endswith((".yaml", ".yml", ".json"))
+    )
 
 
 def _from_hera(source: Any, file: str) -> list[Document]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
+from tiphys.lint.decode import Misfit, decode
 from tiphys.lint.model import Template
-from tiphys.reader import Document, scan_text
+from tiphys.lint.registry import Issue
+from tiphys.lint.schema import table
+from tiphys.reader import Document, Path, Problem, ScalarNode, scan_text
 
 __all__ = ["Manifest", "resource_objects"]
 
@@ -14,14 +19,95 @@ _TAG = re.compile(r"\{\{[^{}\n]*\}\}")
 
 
 class Manifest:
-    """One object of a manifest: ``data`` with expressions replaced by a word."""
+    """One object of a manifest. Tags are filled with words of the same length, so that places stay right."""
 
-    __slots__ = ("document", "problems", "template")
-
-    def __init__(self, template: Template, document: Document) -> None:
+    def __init__(self, template: Template, document: Document, text: str) -> None:
         self.template = template
         self.document = document
-        self.problems = document.problems
+        self.problems: list[Problem] = document.problems
+        self.text = text  # as written, with its tags
+        data = document.data if isinstance(document.data, dict) else {}
+        self.kind: str = data.get("kind") if isinstance(data.get("kind"), str) else ""
+        self.api: str = data.get("apiVersion") if isinstance(data.get("apiVersion"), str) else ""
+        group, _, version = self.api.rpartition("/")
+        self.reference = table().objects.get(f"{group}/{version}/{self.kind}", "")
+        self.misfits: list[Misfit] = []
+        self.data: dict[str, Any] = data
+        if self.reference:
+            partial = self.action not in ("create", "apply", "replace")
+            kept, self.misfits = decode(data, self.reference, required=not partial)
+            self.data = kept or {}
+
+    @property
+    def action(self) -> str:
+        """What kubectl does with it."""
+        action: str = self.template.data["resource"].get("action", "")
+        return action
+
+    @property
+    def label(self) -> str:
+        """How messages name it."""
+        name = self.document.data.get("metadata") if isinstance(self.document.data, dict) else None
+        name = (name or {}).get("name", "") if isinstance(name, dict) else ""
+        return f"{self.template.label}.resource.manifest ({self.kind}{f' {name}' if name else ''})"
+
+    @property
+    def path(self) -> Path:
+        """The path of the manifest in its workflow."""
+        return (*self.template.path, "resource", "manifest")
+
+    def get(self, *steps: str | int) -> Any:
+        """What stands at a path of the decoded object, or None."""
+        value: Any = self.data
+        for step in steps:
+            if (isinstance(value, dict) and step in value) or (
+                isinstance(value, list) and isinstance(step, int) and step < len(value)
+            ):
+                value = value[step]
+            else:
+                return None
+        return value
+
+    def templated(self, *steps: str | int) -> bool:
+        """Whether the value at a path holds a tag."""
+        node = self.document.find(steps)
+        if not isinstance(node, ScalarNode):
+            return False
+        return "{{" in self.text[node.start.index : node.end.index]
+
+    def issue(self, path: Path, message: str, *, key: bool = False, **more: Any) -> Issue:
+        """An issue at a path inside the manifest."""
+        line, column = self.document.position(path, key=key)
+        return Issue(self.path, message, key=False, at=self.place(line, column), **more)
+
+    def place(self, line: int, column: int) -> tuple[int, int]:
+        """A line and column of the manifest's text, in the workflow's text."""
+        outer = self.template.workflow.document
+        node = outer.find(self.path)
+        if not isinstance(node, ScalarNode) or node.style not in ("|", ">"):
+            return outer.position(self.path)
+        lines = outer.text.split("\n")
+        first = node.start.line + 1
+        indent = next((len(row) - len(row.lstrip(" ")) for row in lines[first:] if row.strip()), 0)
+        return first + line + outer.line_offset, column + indent
+
+    def containers(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Every container in the object's pod templates, with its path."""
+        yield from _containers(self.data, ())
+
+
+def _containers(data: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if key in ("containers", "initContainers") and isinstance(value, list):
+                for index, item in enumerate(value):
+                    if isinstance(item, dict):
+                        yield (*path, key, index), item
+            else:
+                yield from _containers(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from _containers(value, (*path, index))
 
 
 def resource_objects(template: Template) -> list[Manifest]:
@@ -37,13 +123,19 @@ def resource_objects(template: Template) -> list[Manifest]:
 def _read(template: Template, text: str) -> list[Manifest]:
     if not text.strip() or _TAG.fullmatch(text.strip()) or _EXPRESSION.fullmatch(text.strip()):
         return []
-    text = _EXPRESSION.sub("expression", text)
     names = {f"inputs.parameters.{item.get('name', '')}" for item in template.inputs("parameters")}
 
     def fill(match: re.Match[str]) -> str:
         name = match.group(0)[2:-2].strip()
         known = name in names or name.startswith(("workflow.", "pod.", "retries", "lastRetry."))
-        return "placeholder" if known else match.group(0)
+        return "x" * len(match.group(0)) if known else match.group(0)
 
-    text = _TAG.sub(fill, text)
-    return [Manifest(template, document) for document in scan_text(text)]
+    filled = _EXPRESSION.sub(lambda match: "x" * len(match.group(0)), text)
+    filled = _TAG.sub(fill, filled)
+    found = []
+    for document in scan_text(filled):
+        start = 0
+        for _ in range(document.line_offset):
+            start = text.index("\n", start) + 1
+        found.append(Manifest(template, document, text[start + (3 if document.line_offset else 0) :]))
+    return found

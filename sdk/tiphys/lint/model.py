@@ -41,6 +41,7 @@ class Template:
     inline: bool = False
     name: str = field(init=False)
     type: str = field(init=False)
+    _calls: list[Call] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.name = self.data.get("name", "")
@@ -89,6 +90,8 @@ class Template:
 
     def calls(self) -> list[Call]:
         """The steps or tasks of this template, in the order of the text."""
+        if self._calls is not None:
+            return self._calls
         found: list[Call] = []
         for group, steps in enumerate(self.data.get("steps") or []):
             for index, step in enumerate(steps):
@@ -96,6 +99,7 @@ class Template:
                 found.append(Call(self, step, path, "steps", group))
         for index, task in enumerate((self.data.get("dag") or {}).get("tasks") or []):
             found.append(Call(self, task, (*self.path, "dag", "tasks", index), "tasks", 0))
+        self._calls = found
         return found
 
     @property
@@ -156,6 +160,7 @@ class Workflow:
     spec_path: Path = field(init=False)
     templates: list[Template] = field(init=False)
     project: Project = field(init=False)
+    _every: list[Template] | None = field(init=False, default=None)
     cache: dict[str, Any] = field(default_factory=dict)  # what analyses computed once
 
     def __post_init__(self) -> None:
@@ -195,11 +200,14 @@ class Workflow:
         """A path below the workflow's spec."""
         return (*self.spec_path, *steps)
 
-    def every_template(self) -> Iterator[Template]:
+    def every_template(self) -> list[Template]:
         """The templates and those written inline in their steps and tasks."""
-        for template in self.templates:
-            yield template
-            yield from _inline(template, 0)
+        if self._every is None:
+            self._every = []
+            for template in self.templates:
+                self._every.append(template)
+                self._every.extend(_inline(template, 0))
+        return self._every
 
 
 def _inline(template: Template, depth: int) -> Iterator[Template]:

@@ -23,6 +23,7 @@ class Issue:
     key: bool = False  # point at the key of the path, not at its value
     severity: Severity | None = None  # instead of the rule's own
     document: Any = None  # instead of the subject's own
+    at: tuple[int, int] | None = None  # line and column, where the path does not lead there
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,7 @@ def rule(
         if code in catalogue:
             raise ValueError(f"two rules have the code {code}")
         rejects = code.startswith(("L1", "L2")) and severity == "error" if argo is None else argo
-        catalogue[code] = Rule(
-            code, name, severity, what, why, source, scope, rejects, fixable, check
-        )
+        catalogue[code] = Rule(code, name, severity, what, why, source, scope, rejects, fixable, check)
         return check
 
     return register

@@ -164,7 +164,9 @@ class Walk:
             self.refer(template, template.data, template.path, scope, f"{template.label}:", values)
         if not template.leaf and template.type != "Suspend":
             data = template.data.get("outputs") or {}
-            self.refer(template, data, (*template.path, "outputs"), scope, f"{template.label}.outputs", values)
+            self.refer(
+                template, data, (*template.path, "outputs"), scope, f"{template.label}.outputs", values
+            )
         for reference in self.references[first:]:
             reference.quiet = reference.quiet or quiet
 
@@ -281,9 +283,7 @@ class Walk:
             self.visit(found, None)
         return found
 
-    def referenced(
-        self, call: Call, reference: dict[str, Any], name: str, values: Values
-    ) -> Template | None:
+    def referenced(self, call: Call, reference: dict[str, Any], name: str, values: Values) -> Template | None:
         owner, path = call.caller.workflow, (*call.path, "templateRef")
         if name:
             words = f"{call.label} has both template and templateRef"

@@ -234,6 +234,13 @@ class _Composer:
                     if key not in frame.data:
                         frame.data[key] = value
                         holder.entries[key] = source.entries[key]
+                    else:  # strict reading refuses this, as Argo's does
+                        self.problem(
+                            "TIP205",
+                            f"key {key!r} is set twice: by the merge and in the mapping itself",
+                            "remove it from one of them",
+                            holder.entries[key][0].start,
+                        )
 
     def path(self) -> Path:
         """The path of the mapping that is being filled."""

@@ -70,10 +70,11 @@ class Document:
     """One document: ``data`` holds JSON types only, ``position`` tells where a path of it stands.
 
     ``node`` is the tree of the text that ``data`` was made from; ``problems`` are what a strict reader
-    refuses (duplicate keys and the like); ``index`` counts the documents of the file from 0.
+    refuses (duplicate keys and the like); ``index`` counts the documents of the file from 0; ``text`` is the
+    document's own part of the file, which begins ``offset`` characters and ``line_offset`` lines into it.
     """
 
-    __slots__ = ("data", "file", "index", "line_offset", "node", "problems", "text")
+    __slots__ = ("data", "file", "index", "line_offset", "node", "offset", "problems", "text")
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class Document:
         file: str = "",
         index: int = 0,
         line_offset: int = 0,
+        offset: int = 0,
         text: str = "",
         problems: Iterable[Problem] = (),
     ) -> None:
@@ -91,6 +93,7 @@ class Document:
         self.file = file
         self.index = index
         self.line_offset = line_offset
+        self.offset = offset
         self.text = text
         self.problems = list(problems)
 

@@ -88,17 +88,20 @@ def scan_text(text: str, *, file: str = "", limits: Limits = _DEFAULT) -> Iterat
     if len(text) > limits.bytes:
         raise _too_large(file or "<text>", limits)
     if text.lstrip()[:1] == "{":
-        yield _json_document(text, file, limits)
-        return
-    offset = 0
-    index = 0
+        document = _json_document(text, file, limits)
+        if document is not None:
+            yield document
+            return
+    lines = offset = index = 0
     for part in text.split("\n---"):
         if part.strip():
-            document = _document(part, file, index, offset, limits)
+            document = _document(part, file, index, lines, limits)
+            document.offset = offset
             if document.data is not None or document.problems:
                 yield document
                 index += 1
-        offset += part.count("\n") + 1
+        lines += part.count("\n") + 1
+        offset += len(part) + 4
 
 
 def _document(text: str, file: str, index: int, line_offset: int, limits: Limits) -> Document:
@@ -124,14 +127,12 @@ def _document(text: str, file: str, index: int, line_offset: int, limits: Limits
     return Document(data, node, file=file, index=index, line_offset=line_offset, text=text, problems=problems)
 
 
-def _json_document(text: str, file: str, limits: Limits) -> Document:
-    """A text that starts with ``{`` is JSON to Argo, never a YAML flow mapping."""
+def _json_document(text: str, file: str, limits: Limits) -> Document | None:
+    """The document of a JSON text; None where it is no JSON (a YAML flow mapping, perhaps)."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
-        fix = "a file that starts with `{` must be JSON; begin with `---` to write YAML"
-        problem = Problem("TIP203", f"not JSON: {error.msg}", fix, error.lineno, error.colno)
-        return Document(None, None, file=file, text=text, problems=[problem])
+    except json.JSONDecodeError:
+        return None
     except RecursionError:
         problem = Problem("TIP204", f"nested deeper than {limits.depth} levels", "nest less", 1, 1)
         return Document(None, None, file=file, text=text, problems=[problem])

@@ -82,7 +82,9 @@ def loop_kinds(workflow: Workflow) -> Iterator[Issue]:
                 present.append("withSequence")
             if len(present) > 1:
                 words = f"{call.label} only one of withItems, withParam, withSequence can be specified"
-                yield Issue((*call.path, present[1]), words, fix=f"keep one of {', '.join(present)}", key=True)
+                yield Issue(
+                    (*call.path, present[1]), words, fix=f"keep one of {', '.join(present)}", key=True
+                )
             sequence = call.data.get("withSequence") or {}
             if present == ["withSequence"] and "count" in sequence and "end" in sequence:
                 words = f"{call.label} only one of count or end can be defined in withSequence"
@@ -119,7 +121,9 @@ def dag_cycle(workflow: Workflow) -> Iterator[Issue]:
             at = next(i for i, task in enumerate(tasks) if task.get("name") == circle[0])
             key = "depends" if tasks[at].get("depends") else "dependencies"
             words = f"{template.label} sorting failed: graph with cycle: {' -> '.join(circle)}"
-            yield Issue((*template.path, "dag", "tasks", at, key), words, fix="remove one of the dependencies")
+            yield Issue(
+                (*template.path, "dag", "tasks", at, key), words, fix="remove one of the dependencies"
+            )
 
 
 @rule(
@@ -185,8 +189,10 @@ def depends_mixed(workflow: Workflow) -> Iterator[Issue]:
             continue
         for call in calls:
             if call.data.get("dependencies"):
-                words = f"{template.label} cannot use both 'depends' and 'dependencies' in the same DAG template"
-                fix = f"write depends: \"{' && '.join(call.data['dependencies'])}\""
+                words = (
+                    f"{template.label} cannot use both 'depends' and 'dependencies' in the same DAG template"
+                )
+                fix = f'write depends: "{" && ".join(call.data["dependencies"])}"'
                 yield Issue((*call.path, "dependencies"), words, fix=fix, key=True)
             if "continueOn" in call.data:
                 words = f"{template.label} cannot use 'continueOn' when using 'depends'"
@@ -249,9 +255,7 @@ def missing_dependency(workflow: Workflow) -> Iterator[Issue]:
                     text = item.get(key) or ""
                     if text.startswith("{{tasks.") and text.split(".")[1] not in before:
                         other = text.split(".")[1]
-                        words = (
-                            f"{call.label} missing dependency {other!r} for {kind[:-1]} {item.get('name', '')!r}"
-                        )
+                        words = f"{call.label} missing dependency {other!r} for {kind[:-1]} {item.get('name', '')!r}"
                         yield Issue(
                             (*call.path, "arguments", kind, index, key),
                             words,

@@ -84,7 +84,7 @@ def hook_without_expression(workflow: Workflow) -> Iterator[Issue]:
         for name, hook in found.items():
             if name != "exit" and not (hook or {}).get("expression"):
                 words = f"{label}.{name} Expression required"
-                fix = f"""add `expression: {'workflow' if label == 'hooks' else 'steps.NAME'}.status == "Running"`"""
+                fix = f"""add `expression: {"workflow" if label == "hooks" else "steps.NAME"}.status == "Running"`"""
                 yield Issue((*path, name), words, fix=fix, key=True)
 
 

@@ -53,7 +53,9 @@ def image_empty(template: Template) -> Iterator[Issue]:
     defaults = template.workflow.spec.get("templateDefaults") or {}
     for kind in ("container", "script"):
         if template.type.lower() == kind and not template.data[kind].get("image"):
-            if (defaults.get(kind) or {}).get("image") and template.workflow.kind != "ClusterWorkflowTemplate":
+            if (defaults.get(kind) or {}).get(
+                "image"
+            ) and template.workflow.kind != "ClusterWorkflowTemplate":
                 continue
             words = f"{template.label}.{kind}.image may not be empty"
             yield Issue((*template.path, kind), words, fix="add an image, with its tag")

@@ -1,0 +1,84 @@
+"""What ``tiphys lint`` does: read, lint, repair, filter, write, and the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from tiphys.errors import RefusedError, TiphysError
+from tiphys.lint.finding import Finding, Severity
+from tiphys.lint.fixing import fix as fix_text
+from tiphys.lint.formats import FORMATS, render
+from tiphys.lint.linter import documents_of, files_below, lint_documents
+from tiphys.reader import Document, text_of
+
+__all__ = ["cli_main"]
+
+_RANK = {"error": 0, "warning": 1, "info": 2}
+
+
+def cli_main(
+    sources: Sequence[Any],
+    *,
+    json: bool = False,
+    format: str = "text",
+    fix: bool = False,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    severity: Severity = "warning",
+    color: bool = False,
+    out: TextIO | None = None,
+    err: TextIO | None = None,
+) -> int:
+    """Lint ``sources`` together and write the findings to ``out``; return the exit code.
+
+    ``sources`` are paths of files and folders, or objects (mappings, Hera workflows, ``(label, object)``).
+    ``select`` and ``ignore`` are codes or their beginnings (``L3``). ``severity`` is the least that is shown
+    and counted: by default errors and warnings, not infos. ``fix`` repairs files in place first.
+
+    Exit code: 0 clean, 1 findings, 2 something could not be read (also when there were findings).
+    """
+    out, err = out or sys.stdout, err or sys.stderr
+    form = "json" if json else format
+    if form not in FORMATS:
+        raise RefusedError("TIP211", f"unknown format {form!r}", fix=f"use one of {', '.join(FORMATS)}")
+    documents: list[Document] = []
+    failed = False
+    repaired = 0
+    for source in sources:
+        label, source = source if isinstance(source, tuple) else ("", source)
+        try:
+            if fix and isinstance(source, str | Path):
+                repaired += sum(_repair(path) for path in files_below(str(source)))
+            documents += documents_of(source, label)
+        except TiphysError as error:
+            failed = True
+            err.write(f"{error}\n")
+    findings = [
+        finding
+        for finding in lint_documents(documents)
+        if _RANK[finding.severity] <= _RANK[severity] and _wanted(finding.code, select, ignore)
+    ]
+    out.write(render(findings, form, color=color))
+    if form == "text":
+        counts = [sum(item.severity == name for item in findings) for name in _RANK]
+        words = [f"{count} {name}{'s' if count != 1 else ''}" for count, name in zip(counts, _RANK, strict=True)]
+        summary = ", ".join(word for word, count in zip(words, counts, strict=True) if count) or "clean"
+        err.write(f"{len({item.file for item in documents})} files: {summary}")
+        err.write(f", {repaired} repaired\n" if repaired else "\n")
+    return 2 if failed else 1 if findings else 0
+
+
+def _repair(path: str) -> int:
+    before = text_of(path)
+    after, applied = fix_text(before, file=path)
+    if after != before:
+        Path(path).write_text(after, encoding="utf-8")
+    return len(applied)
+
+
+def _wanted(code: str, select: Iterable[str], ignore: Iterable[str]) -> bool:
+    chosen = tuple(select)
+    return (not chosen or code.startswith(chosen)) and not code.startswith(tuple(ignore) or ("-",))

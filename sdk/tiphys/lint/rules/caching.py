@@ -1,0 +1,229 @@
+"""Memoization: keys, ages and caches that Argo refuses only when the step is reached."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tiphys.lint.durations import days_to_hours, is_go_duration
+from tiphys.lint.model import Project, Template, Workflow
+from tiphys.lint.registry import Issue, rule
+from tiphys.lint.tags import expressions, simple_tags
+
+_CACHE = "argo-workflows v4.1.2, workflow/controller/cache; seen on the real controller"
+_TAG = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_LABEL = "workflows.argoproj.io/configmap-type"
+
+
+def _memo(template: Template) -> dict[str, Any]:
+    return template.data.get("memoize") or {}
+
+
+@rule(
+    "L301",
+    "memo-key-characters",
+    "error",
+    what="A memo key with characters other than letters, digits and `-`.",
+    why="The node ends in Error (`invalid cache key`) when it is reached; `_ . / :` are all refused.",
+    source=_CACHE,
+    scope="template",
+    fixable=True,
+)
+def memo_key_characters(template: Template) -> Iterator[Issue]:
+    key = _memo(template).get("key", "")
+    fixed = _TAG.sub("x", key)
+    bad = sorted(set(re.sub(r"[-a-zA-Z0-9]", "", fixed)))
+    if key and (bad or fixed.startswith("-")):
+        shown = " ".join(repr(letter) for letter in bad) or "a leading '-'"
+        words = f"{template.label}.memoize.key {key!r} holds {shown}: invalid cache key at run time"
+        path = (*template.path, "memoize", "key")
+        yield Issue(path, words, fix="use letters, digits and - only, for example a digest of the inputs")
+
+
+@rule(
+    "L302",
+    "memo-key-constant",
+    "warning",
+    what="A memo key that is the same for all inputs.",
+    why="Whatever the inputs, the first result is returned.",
+    source=_CACHE,
+    scope="template",
+)
+def memo_key_constant(template: Template) -> Iterator[Issue]:
+    key = _memo(template).get("key", "")
+    if key and "{{" not in key and (template.inputs("parameters") or template.type == "Container"):
+        words = f"{template.label}.memoize.key {key!r} is the same for all inputs and versions of the step"
+        path = (*template.path, "memoize", "key")
+        fix = "make it a digest of the inputs: key-{{=sprig.sha256sum(toJson(inputs.parameters))}}"
+        yield Issue(path, words, fix=fix)
+
+
+@rule(
+    "L303",
+    "memo-max-age",
+    "error",
+    what="A maxAge that is no Go duration, such as `14d`.",
+    why="The node ends in Error (`invalid maxAge`) when it is reached. Go knows no days: write 336h.",
+    source=_CACHE,
+    scope="template",
+    fixable=True,
+)
+def memo_max_age(template: Template) -> Iterator[Issue]:
+    age = _memo(template).get("maxAge", "")
+    if age and "{{" not in age and not is_go_duration(age):
+        better = days_to_hours(age)
+        words = f"{template.label}.memoize.maxAge {age!r} is not a Go duration"
+        fix = f"write {better}" if better else "write a number with h, m or s"
+        yield Issue((*template.path, "memoize", "maxAge"), words, fix=fix)
+
+
+@rule(
+    "L304",
+    "memo-without-cache",
+    "error",
+    what="memoize without cache.configMap.name.",
+    why="The 4.1.2 controller fails with a nil pointer when the step is reached.",
+    source=_CACHE,
+    scope="template",
+)
+def memo_without_cache(template: Template) -> Iterator[Issue]:
+    if "memoize" in template.data:
+        name = ((_memo(template).get("cache") or {}).get("configMap") or {}).get("name", "")
+        if not name:
+            words = f"{template.label}.memoize has no cache.configMap.name"
+            fix = f"add cache: {{configMap: {{name: {template.name}-cache}}}}"
+            yield Issue((*template.path, "memoize"), words, fix=fix)
+
+
+@rule(
+    "L305",
+    "cache-map-unlabelled",
+    "error",
+    what="A given ConfigMap that serves as a cache lacks the label of one.",
+    why=f"The controller refuses a map without `{_LABEL}: Cache`; the node ends in Error.",
+    source=_CACHE,
+    scope="project",
+)
+def cache_map_unlabelled(project: Project) -> Iterator[Issue]:
+    used = {name for workflow in project.workflows for _, name in _caches(workflow)}
+    for document in project.config_maps():
+        meta = document.data.get("metadata") or {}
+        labels = meta.get("labels") or {}
+        if meta.get("name") in used and labels.get(_LABEL) != "Cache":
+            words = f"ConfigMap {meta['name']!r} is used as a cache but has no label {_LABEL}: Cache"
+            yield Issue(("metadata",), words, fix=f"add the label {_LABEL}: Cache", document=document)
+
+
+@rule(
+    "L306",
+    "cache-map-too-large",
+    "error",
+    what="A given ConfigMap of more than 1 MiB.",
+    why="Kubernetes refuses it. A cache that grows there can no longer be written.",
+    source="Kubernetes, ConfigMap: data must not exceed 1048576 bytes",
+    scope="project",
+)
+def cache_map_too_large(project: Project) -> Iterator[Issue]:
+    for document in project.config_maps():
+        size = sum(
+            len(str(key).encode()) + len(str(value).encode())
+            for part in ("data", "binaryData")
+            for key, value in (document.data.get(part) or {}).items()
+        )
+        if size > 1048576:
+            name = (document.data.get("metadata") or {}).get("name", "")
+            words = f"ConfigMap {name!r} holds {size} bytes, more than 1048576"
+            yield Issue(("data",), words, fix="keep less in it, or in several maps", document=document)
+
+
+@rule(
+    "L307",
+    "cache-shared",
+    "warning",
+    what="Two templates that keep their results in one cache ConfigMap with keys that may be equal.",
+    why="Equal keys return the other step's outputs; and 1 MiB is the limit for all of them.",
+    source=_CACHE,
+)
+def cache_shared(workflow: Workflow) -> Iterator[Issue]:
+    seen: dict[tuple[str, str], Template] = {}
+    for template, name in _caches(workflow):
+        key = _TAG.sub("*", _memo(template).get("key", ""))
+        other = seen.setdefault((name, key), template)
+        if other is not template:
+            words = f"{template.label} and {other.label} share the cache {name!r} and the same form of key"
+            path = (*template.path, "memoize", "key")
+            yield Issue(
+                path, words, fix=f"give it a cache of its own, or begin the key with {template.name}-"
+            )
+
+
+@rule(
+    "L308",
+    "memo-without-outputs",
+    "warning",
+    what="A memoized step that hands nothing on.",
+    why="A hit returns the recorded outputs only. Files in the container of the first run are gone.",
+    source=_CACHE,
+    scope="template",
+)
+def memo_without_outputs(template: Template) -> Iterator[Issue]:
+    if "memoize" not in template.data or template.type not in ("Container", "Script", "ContainerSet"):
+        return
+    if not template.outputs("parameters") and not template.outputs("artifacts"):
+        mounts = any(item.get("volumeMounts") for _, item in template.containers())
+        words = f"{template.label} is memoized but has no outputs"
+        if not mounts:
+            words += ": what it writes stays in its own container"
+        fix = "declare an output (a reference to the stored data), or remove memoize"
+        yield Issue((*template.path, "memoize"), words, fix=fix, key=True)
+
+
+@rule(
+    "L309",
+    "memo-key-incomplete",
+    "warning",
+    what="A cached step with an input that its key leaves out.",
+    why="Two calls that differ in that input get the same result.",
+    source="the rule of every content-addressed cache",
+    scope="template",
+)
+def memo_key_incomplete(template: Template) -> Iterator[Issue]:
+    key = _memo(template).get("key", "")
+    if "{{" not in key:
+        return
+    tags, formulas = set(simple_tags(key)), " ".join(expressions(key))
+    if "inputs.parameters" in tags or re.search(r"inputs\.parameters(?![.\[\w])", formulas):
+        return
+    body = {name: part for name, part in template.data.items() if name not in ("memoize", "synchronization")}
+    text = json.dumps(body)
+    for index, item in enumerate(template.inputs("parameters")):
+        name = item.get("name", "")
+        spelled = (
+            f"inputs.parameters.{name}",
+            f"inputs.parameters['{name}']",
+            f'inputs.parameters["{name}"]',
+        )
+        in_key = spelled[0] in tags or any(
+            re.search(re.escape(way) + r"(?![-\w])", formulas) for way in spelled
+        )
+        used = re.search(re.escape(spelled[0]) + r"(?![-\w])", text) or spelled[1] in text
+        if name and used and not in_key:
+            words = f"{template.label}.memoize.key leaves out the input {name!r}"
+            path = (*template.path, "inputs", "parameters", index)
+            fix = f"add {{{{inputs.parameters.{name}}}}} to the key (as part of a digest)"
+            yield Issue(path, words, fix=fix)
+    for name in sorted(set(re.findall(r"workflow\.parameters\.([-\w]+)", text))):
+        if f"workflow.parameters.{name}" not in key and f"workflow.parameters['{name}']" not in key:
+            words = f"{template.label} uses workflow.parameters.{name}, an undeclared input its memo key leaves out"
+            yield Issue(
+                (*template.path, "memoize", "key"), words, fix="pass it as an input and add it to the key"
+            )
+
+
+def _caches(workflow: Workflow) -> Iterator[tuple[Template, str]]:
+    for template in workflow.every_template():
+        name = ((_memo(template).get("cache") or {}).get("configMap") or {}).get("name", "")
+        if name:
+            yield template, name

@@ -1,0 +1,175 @@
+"""Synchronization: semaphores, mutexes, their limits and the order in which they are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tiphys.lint.analysis import walk_of
+from tiphys.lint.model import Template, Workflow
+from tiphys.lint.registry import Issue, rule
+from tiphys.reader import Path
+
+_SYNC = "argo-workflows v4.1.2, workflow/sync; seen on the real controller"
+Lock = tuple[str, Path]  # its name, where it is asked for
+
+
+def _holders(workflow: Workflow) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """Everything that takes locks: how it is called, the path of its synchronization, the data."""
+    if "synchronization" in workflow.spec:
+        yield "spec", workflow.at("synchronization"), workflow.spec["synchronization"]
+    for template in workflow.every_template():
+        if "synchronization" in template.data:
+            path = (*template.path, "synchronization")
+            yield template.label, path, template.data["synchronization"]
+
+
+def _locks(path: Path, data: dict[str, Any], namespace: str) -> list[Lock]:
+    found: list[Lock] = []
+    for index, item in enumerate(data.get("semaphores") or []):
+        reference = item.get("configMapKeyRef") or {}
+        base = item.get("database") or {}
+        space = item.get("namespace", namespace)
+        name = f"{space}/{reference.get('name', '')}/{reference.get('key', '')}{base.get('key', '')}"
+        found.append((f"semaphore {name}", (*path, "semaphores", index)))
+    for index, item in enumerate(data.get("mutexes") or []):
+        space = item.get("namespace", namespace)
+        found.append((f"mutex {space}/{item.get('name', '')}", (*path, "mutexes", index)))
+    return found
+
+
+@rule(
+    "L311",
+    "lock-incomplete",
+    "error",
+    what="A mutex without a name; a semaphore with both or neither of configMapKeyRef and database.",
+    why="The workflow ends in Failed or Error when the lock is asked for.",
+    source=_SYNC,
+)
+def lock_incomplete(workflow: Workflow) -> Iterator[Issue]:
+    for label, path, data in _holders(workflow):
+        for index, item in enumerate(data.get("semaphores") or []):
+            given = [key for key in ("configMapKeyRef", "database") if key in item]
+            if len(given) != 1:
+                words = f"{label}.synchronization.semaphores[{index}] needs configMapKeyRef or database, "
+                yield Issue((*path, "semaphores", index), words + ("not both" if given else "has neither"))
+        for index, item in enumerate(data.get("mutexes") or []):
+            if not item.get("name"):
+                words = f"{label}.synchronization.mutexes[{index}].name is required"
+                yield Issue((*path, "mutexes", index), words)
+
+
+@rule(
+    "L312",
+    "lock-twice",
+    "error",
+    what="The same lock twice in one list.",
+    why="The workflow fails: `duplicate synchronization item found`.",
+    source=_SYNC,
+)
+def lock_twice(workflow: Workflow) -> Iterator[Issue]:
+    for label, path, data in _holders(workflow):
+        seen: set[str] = set()
+        for name, place in _locks(path, data, workflow.namespace):
+            if name in seen:
+                yield Issue(place, f"{label}.synchronization asks for {name} twice", fix="remove one")
+            seen.add(name)
+
+
+@rule(
+    "L313",
+    "semaphore-key-missing",
+    "warning",
+    what="A semaphore whose ConfigMap key is not among the given files.",
+    why="Without the key the node ends in Error. If the given map of that name lacks the key, it is certain.",
+    source=_SYNC,
+)
+def semaphore_key_missing(workflow: Workflow) -> Iterator[Issue]:
+    for label, path, item, name, key in _semaphores(workflow):
+        data = _config_map(workflow, name, item.get("namespace", workflow.namespace))
+        if data is None:
+            words = f"{label}: no given file has the ConfigMap {name!r} with the semaphore's key {key!r}"
+            yield Issue(path, words, fix="give the ConfigMap with the workflow, or make sure that it exists")
+        elif key not in data:
+            words = f"{label}: ConfigMap {name!r} has no key {key!r}"
+            yield Issue((*path, "key"), words, near=tuple(data), severity="error")
+
+
+@rule(
+    "L314",
+    "semaphore-limit",
+    "error",
+    what="A semaphore limit that is not a positive whole number.",
+    why="The node ends in Error: `failed to initialize semaphore`.",
+    source=_SYNC,
+)
+def semaphore_limit(workflow: Workflow) -> Iterator[Issue]:
+    for label, path, item, name, key in _semaphores(workflow):
+        data = _config_map(workflow, name, item.get("namespace", workflow.namespace))
+        value = (data or {}).get(key)
+        if value is not None and not (str(value).isdigit() and int(value) > 0):
+            words = (
+                f"{label}: the limit in ConfigMap {name!r}, key {key!r}, is {value!r}, not a positive number"
+            )
+            yield Issue((*path, "key"), words, fix=f'write {key}: "1" or more')
+
+
+@rule(
+    "L315",
+    "lock-order",
+    "warning",
+    what="Locks taken in different orders, or one taken again by a part of what holds it.",
+    why="Two workflows (or one with itself) can wait for each other for ever.",
+    source=_SYNC,
+)
+def lock_order(workflow: Workflow) -> Iterator[Issue]:
+    walk = walk_of(workflow)
+    first: dict[tuple[str, str], Path] = {}
+    told: set[Path] = set()
+    top = workflow.spec.get("synchronization")
+    held = _locks(workflow.at("synchronization"), top, workflow.namespace) if top else []
+    start = workflow.template(workflow.spec.get("entrypoint", ""))
+    stack: list[tuple[Template, list[Lock], frozenset[Path]]] = []
+    roots = [start] if start else list(workflow.templates)
+    stack += [(template, held, frozenset()) for template in roots]
+    visits = 0
+    while stack and visits < 5000:
+        visits += 1
+        template, outer, seen = stack.pop()
+        if template.path in seen or template.workflow is not workflow:
+            continue
+        data = template.data.get("synchronization") or {}
+        own = _locks((*template.path, "synchronization"), data, workflow.namespace)
+        for name, place in own:
+            for other, _ in outer:
+                if name == other and name.startswith("mutex") and place not in told and "{{" not in name:
+                    told.add(place)
+                    yield Issue(place, f"{template.label} asks for {name}, which a caller already holds")
+                elif (name, other) in first and name != other and place not in told:
+                    told.add(place)
+                    words = f"{template.label} takes {name} after {other}; elsewhere the order is the reverse"
+                    yield Issue(place, words, fix="take the locks in one order everywhere")
+                first.setdefault((other, name), place)
+        for call in template.calls():
+            target = walk.targets.get(call.path)
+            if target is not None:
+                stack.append((target, outer + own, seen | {template.path}))
+
+
+def _semaphores(workflow: Workflow) -> Iterator[tuple[str, Path, dict[str, Any], str, str]]:
+    for label, path, data in _holders(workflow):
+        for index, item in enumerate(data.get("semaphores") or []):
+            reference = item.get("configMapKeyRef") or {}
+            name, key = reference.get("name", ""), reference.get("key", "")
+            if name and key and "{{" not in name + key:
+                yield label, (*path, "semaphores", index, "configMapKeyRef"), item, name, key
+
+
+def _config_map(workflow: Workflow, name: str, namespace: str) -> dict[str, Any] | None:
+    for document in workflow.project.config_maps():
+        meta = document.data.get("metadata") or {}
+        space = meta.get("namespace", "")
+        if meta.get("name") == name and (not space or not namespace or space == namespace):
+            data = document.data.get("data")
+            return data if isinstance(data, dict) else {}
+    return None

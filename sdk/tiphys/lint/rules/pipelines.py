@@ -1,0 +1,292 @@
+"""Pipelines: what is declared and not used, made twice, or served otherwise than it was trained."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from tiphys.lint.analysis import walk_of
+from tiphys.lint.depends import ancestors
+from tiphys.lint.manifests import Manifest, resource_objects
+from tiphys.lint.model import Template, Workflow
+from tiphys.lint.registry import Issue, rule
+
+_SCALING = re.compile(r"/=?\s*255(?:\.0?)?\b|Rescaling\(\s*1(?:\.0?)?\s*/\s*255")
+_VERSION = re.compile(r"""["'](/?[\w./{}-]*(?:model|version|serving)[\w./{}-]*/\d+)/?["']""", re.I)
+_WRITES = re.compile(r"(checkpoint|ckpt|output|out[-_]dir|save|export|log[-_]?dir|model[-_]dir)", re.I)
+_CATEGORY = "the nine defects of a widely copied example workflow"
+
+
+@rule(
+    "L401",
+    "unused-output",
+    "info",
+    what="An output parameter that nothing refers to.",
+    why="It is written and stored for nobody; often the consumer names another one.",
+    source=_CATEGORY,
+)
+def unused_output(workflow: Workflow) -> Iterator[Issue]:
+    if workflow.reusable or workflow.spec.get("workflowTemplateRef"):
+        return
+    text = json.dumps(workflow.spec)
+    entry = workflow.spec.get("entrypoint", "")
+    for template in workflow.templates:
+        if template.name == entry or template.type in ("Suspend", "HTTP", "Plugin"):
+            continue
+        for index, item in enumerate(template.outputs("parameters")):
+            name = item.get("name", "")
+            if item.get("globalName") or not name:
+                continue
+            if not re.search(
+                rf"outputs\.parameters(?:\.{re.escape(name)}(?![-\w])|\[\\?['\"]{re.escape(name)})", text
+            ):
+                if "outputs.parameters}}" in text or "memoize" in template.data:
+                    continue
+                words = f"{template.label}: the output {name!r} is not used"
+                yield Issue(
+                    (*template.path, "outputs", "parameters", index), words, fix="remove it, or use it"
+                )
+
+
+@rule(
+    "L402",
+    "unused-parameter",
+    "warning",
+    what="An input or argument of the workflow that nothing uses.",
+    why="The caller believes that it has an effect.",
+    source=_CATEGORY,
+)
+def unused_parameter(workflow: Workflow) -> Iterator[Issue]:
+    for template in workflow.every_template():
+        if template.type in ("Suspend", "Plugin", "") or not template.inputs("parameters"):
+            continue
+        body = {key: value for key, value in template.data.items() if key != "inputs"}
+        text = json.dumps([body, (template.data.get("inputs") or {}).get("artifacts")])
+        if re.search(r"inputs\.parameters(?:\s*\}\}|\.toJson|\)|\s*\|)|toJson\(inputs", text):
+            continue  # all of them at once
+        for index, item in enumerate(template.inputs("parameters")):
+            name = item.get("name", "")
+            if name and not _mentions(text, "inputs.parameters", name):
+                words = f"{template.label}: the input {name!r} is not used"
+                path = (*template.path, "inputs", "parameters", index)
+                yield Issue(path, words, fix="remove it, or use {{inputs.parameters." + name + "}}")
+    if workflow.reusable or workflow.spec.get("workflowTemplateRef"):
+        return
+    text = json.dumps(workflow.spec)
+    entry = workflow.template(workflow.spec.get("entrypoint", ""))
+    taken = {item.get("name") for item in (entry.inputs("parameters") if entry else [])}
+    for index, item in enumerate((workflow.spec.get("arguments") or {}).get("parameters") or []):
+        name = item.get("name", "")
+        used = _mentions(text, "workflow.parameters", name) or "workflow.parameters}}" in text
+        if name and not used and name not in taken and "workflow.parameters.json" not in text:
+            words = f"the workflow's parameter {name!r} is not used"
+            yield Issue(workflow.at("arguments", "parameters", index), words, fix="remove it, or use it")
+
+
+@rule(
+    "L403",
+    "sibling-argument",
+    "warning",
+    what="A step that is named for one variant but passes the name of another.",
+    why="One variant is made twice and the other never: copied text that was not changed.",
+    source=_CATEGORY,
+)
+def sibling_argument(workflow: Workflow) -> Iterator[Issue]:
+    groups: dict[str, list[tuple[str, Template]]] = {}
+    for template in workflow.templates:
+        words = template.name.split("-")
+        for cut in range(1, len(words)):
+            groups.setdefault("-".join(words[:cut]), []).append(("-".join(words[cut:]), template))
+            groups.setdefault("*-" + "-".join(words[cut:]), []).append(("-".join(words[:cut]), template))
+    told: set[int] = set()
+    for members in groups.values():
+        names = {name for name, _ in members}
+        for name, template in members:
+            if len(members) < 2 or id(template) in told:
+                continue
+            for where, text in _literals(template):
+                word = text.replace("_", "-").lower()
+                if word in names and word != name.lower() and not _passes(template, name):
+                    told.add(id(template))
+                    words_ = (
+                        f"{template.label} passes {text!r}, the name of its sibling; {name!r} is never passed"
+                    )
+                    yield Issue(where, words_, fix=f"pass {name!r}")
+
+
+@rule(
+    "L404",
+    "preprocessing-twice",
+    "warning",
+    what="Input scaling (`/ 255`) in the text of a step, beside a model that is served.",
+    why="What is served then gets other inputs than it was trained on. Preprocessing belongs into the exported model.",
+    source=_CATEGORY,
+)
+def preprocessing_twice(workflow: Workflow) -> Iterator[Issue]:
+    served = any(
+        _serves(manifest) for template in workflow.templates for manifest in resource_objects(template)
+    )
+    served = served or "tensorflow/serving" in json.dumps(workflow.spec)
+    if not served:
+        return
+    for template in workflow.templates:
+        source = (template.data.get("script") or {}).get("source", "")
+        texts = [((*template.path, "script", "source"), source)]
+        for path, container in template.containers():
+            for key in ("command", "args"):
+                texts += [((*path, key, at), word) for at, word in enumerate(container.get(key) or [])]
+        for path, text in texts:
+            if _SCALING.search(text):
+                words = f"{template.label} scales by 255 outside the model that is served"
+                yield Issue(
+                    path, words, fix="put the scaling into the model (a Rescaling layer, or its signature)"
+                )
+
+
+@rule(
+    "L405",
+    "hard-coded-versions",
+    "warning",
+    what="A step that chooses among model versions written into its text.",
+    why="It ignores what this run trained, has no threshold and leaves no record.",
+    source=_CATEGORY,
+)
+def hard_coded_versions(workflow: Workflow) -> Iterator[Issue]:
+    for template in workflow.templates:
+        source = (template.data.get("script") or {}).get("source", "")
+        places = sorted(set(_VERSION.findall(source)))
+        if len(places) > 1:
+            words = f"{template.label} names fixed model versions: {', '.join(places)}"
+            fix = "pass the models and their accuracies as inputs, with a threshold"
+            yield Issue((*template.path, "script", "source"), words, fix=fix)
+
+
+@rule(
+    "L406",
+    "serving-single",
+    "warning",
+    what="A model server with a single replica.",
+    why="One lost pod, or the next roll-out, interrupts the service.",
+    source=_CATEGORY,
+    scope="manifest",
+)
+def serving_single(manifest: Manifest) -> Iterator[Issue]:
+    if manifest.kind == "InferenceService":
+        least = manifest.document.data.get("spec", {}).get("predictor", {}).get("minReplicas", 1)
+        if isinstance(least, int) and least < 2:
+            words = f"{manifest.label} keeps {least} replica"
+            yield manifest.issue(("spec", "predictor"), words, fix="add minReplicas: 2", key=True)
+    elif manifest.kind == "Deployment" and _serves(manifest):
+        count = manifest.get("spec", "replicas")
+        if not manifest.templated("spec", "replicas") and (count is None or count == 1):
+            yield manifest.issue(
+                ("spec",), f"{manifest.label} keeps 1 replica", fix="write replicas: 2", key=True
+            )
+
+
+@rule(
+    "L407",
+    "parallel-writes",
+    "warning",
+    what="Two steps that can run at the same time and write the same path of a shared volume.",
+    why="Each overwrites the other's files: checkpoints of different models are mixed.",
+    source=_CATEGORY,
+)
+def parallel_writes(workflow: Workflow) -> Iterator[Issue]:
+    walk = walk_of(workflow)
+    for template in workflow.templates:
+        calls = template.calls()
+        tasks = [call.data for call in calls]
+        before = {call.name: ancestors(call.name, tasks) for call in calls} if template.type == "DAG" else {}
+        writes = [(call, _written(walk.targets.get(call.path))) for call in calls]
+        told: set[str] = set()
+        for at, (call, paths) in enumerate(writes):
+            for other, others in writes[:at]:
+                if template.type == "Steps" and call.group != other.group:
+                    continue
+                if other.name in before.get(call.name, ()) or call.name in before.get(other.name, ()):
+                    continue
+                for path in sorted(set(paths) & set(others)):
+                    if path not in told or call.name not in told:
+                        told |= {path, call.name}
+                        words = f"{call.label} and {other.name!r} both write {path} at the same time"
+                        yield Issue(call.path, words, fix="give each its own folder, named by model or job")
+
+
+@rule(
+    "L408",
+    "output-key-twice",
+    "warning",
+    what="Two output artifacts with the same fixed key.",
+    why="The later one overwrites the earlier.",
+    source="argo-workflows documentation, artifacts",
+)
+def output_key_twice(workflow: Workflow) -> Iterator[Issue]:
+    seen: dict[tuple[str, str, str], str] = {}
+    for template in workflow.every_template():
+        for index, item in enumerate(template.outputs("artifacts")):
+            for kind in ("s3", "gcs", "oss", "azure", "hdfs"):
+                place = item.get(kind) or {}
+                key = place.get("key") or place.get("blob") or place.get("path") or ""
+                if not key or "{{" in key:
+                    continue
+                label = f"{template.label}.outputs.artifacts.{item.get('name', '')}"
+                where = (kind, place.get("bucket", place.get("container", "")), key)
+                if where in seen:
+                    path = (*template.path, "outputs", "artifacts", index, kind)
+                    words = f"{label} is written to the key {key!r}, like {seen[where]}"
+                    yield Issue(path, words, fix="begin the key with {{workflow.name}}/{{pod.name}}/")
+                seen.setdefault(where, label)
+
+
+def _mentions(text: str, family: str, name: str) -> bool:
+    word = re.escape(name)
+    return (
+        re.search(rf"{re.escape(family)}(?:\.{word}(?![-\w])|\[\\?['\"]{word}\\?['\"]\])", text) is not None
+    )
+
+
+def _literals(template: Template) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The literal words that a template passes to its containers, those in manifests included."""
+    for path, container in template.containers():
+        for key in ("command", "args"):
+            for index, word in enumerate(container.get(key) or []):
+                yield (*path, key, index), word
+    for manifest in resource_objects(template) if template.type == "Resource" else ():
+        for _, container in manifest.containers():
+            for key in ("command", "args"):
+                for word in container.get(key) or []:
+                    if isinstance(word, str):
+                        for part in re.split(r"[\s=]+", word):
+                            yield manifest.path, part
+
+
+def _passes(template: Template, name: str) -> bool:
+    return any(text.replace("_", "-").lower() == name.lower() for _, text in _literals(template))
+
+
+def _written(template: Template | None) -> list[str]:
+    """Literal paths on shared volumes that follow an option such as --checkpoint-dir."""
+    if template is None:
+        return []
+    holders = [container for _, container in template.containers()]
+    if template.type == "Resource":
+        holders += [item for manifest in resource_objects(template) for _, item in manifest.containers()]
+    found: list[str] = []
+    for container in holders:
+        mounts = [mount.get("mountPath", "") for mount in container.get("volumeMounts") or []]
+        words = [w for key in ("command", "args") for w in container.get(key) or [] if isinstance(w, str)]
+        parts = [part for word in words for part in re.split(r"[\s=]+", word)]
+        for option, value in zip(parts, parts[1:], strict=False):
+            inside = any(mount and value.startswith(mount.rstrip("/") + "/") for mount in mounts)
+            if inside and option.startswith("-") and _WRITES.search(option) and "{{" not in value:
+                found.append(value.rstrip("/"))
+    return found
+
+
+def _serves(manifest: Manifest) -> bool:
+    if manifest.kind == "InferenceService":
+        return True
+    images = [item.get("image", "") for _, item in manifest.containers()]
+    return any("serving" in image for image in images if isinstance(image, str))

@@ -1,0 +1,214 @@
+"""TFJobs: what the training operator refuses or does otherwise than hoped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tiphys.lint import selectors
+from tiphys.lint.manifests import Manifest
+from tiphys.lint.registry import Issue, rule
+
+_OPERATOR = "training operator 1.9.4; seen on the real cluster"
+_RESTARTING = ("ExitCode", "OnFailure", "Always")
+
+
+def _replicas(manifest: Manifest) -> dict[str, dict[str, Any]]:
+    specs = manifest.get("spec", "tfReplicaSpecs") if manifest.kind == "TFJob" else None
+    return {name: item for name, item in (specs or {}).items() if isinstance(item, dict)}
+
+
+@rule(
+    "L340",
+    "tfjob-container-name",
+    "error",
+    what="A TFJob replica without a container named `tensorflow`.",
+    why="The operator's webhook refuses the job.",
+    source=_OPERATOR,
+    scope="manifest",
+    fixable=True,
+)
+def tfjob_container_name(manifest: Manifest) -> Iterator[Issue]:
+    for name in _replicas(manifest):
+        path = ("spec", "tfReplicaSpecs", name, "template", "spec", "containers")
+        containers = manifest.get(*path) or []
+        if containers and not any(item.get("name") == "tensorflow" for item in containers):
+            where = (*path, 0, "name")
+            words = f"{manifest.label}: {name} has no container named 'tensorflow'"
+            yield manifest.issue(where, words, fix="call the container tensorflow")
+
+
+@rule(
+    "L341",
+    "tfjob-success-policy",
+    "warning",
+    what="A TFJob of several workers without successPolicy AllWorkers.",
+    why="By default the job succeeds when worker 0 ends, while the others may still write.",
+    source=_OPERATOR,
+    scope="manifest",
+    fixable=True,
+)
+def tfjob_success_policy(manifest: Manifest) -> Iterator[Issue]:
+    workers = _replicas(manifest).get("Worker") or {}
+    count = workers.get("replicas", 1)
+    several = manifest.templated("spec", "tfReplicaSpecs", "Worker", "replicas") or (
+        isinstance(count, int) and count > 1
+    )
+    if several and manifest.get("spec", "successPolicy") != "AllWorkers":
+        words = f"{manifest.label} succeeds when worker 0 ends: successPolicy is not AllWorkers"
+        yield manifest.issue(("spec",), words, fix="add successPolicy: AllWorkers under spec", key=True)
+
+
+@rule(
+    "L342",
+    "condition-aborts-restart",
+    "warning",
+    what="A failureCondition on failed replicas of a TFJob whose replicas are restarted.",
+    why="The first failure ends the step while the operator is restarting the replica.",
+    source=_OPERATOR,
+    scope="manifest",
+)
+def condition_aborts_restart(manifest: Manifest) -> Iterator[Issue]:
+    text = manifest.template.data["resource"].get("failureCondition") or ""
+    if not text or selectors.fault(text):
+        return
+    for where, operator, value in selectors.requirements(text):
+        match = re.fullmatch(r"status\.replicaStatuses\.(\w+)\.failed", where)
+        policy = (_replicas(manifest).get(match[1]) or {}).get("restartPolicy") if match else None
+        if match and policy in _RESTARTING and (operator, value) in ((">", "0"), ("==", "1"), ("!=", "0")):
+            words = f"{manifest.label}: {where} {operator} {value} aborts a job that {policy} restarts"
+            fix = "status.conditions.1.type == Failed,status.conditions.2.type == Failed"
+            path = (*manifest.template.path, "resource", "failureCondition")
+            yield Issue(path, words, fix=f"write failureCondition: {fix} (any of them)")
+
+
+@rule(
+    "L343",
+    "tfjob-single-replica",
+    "info",
+    what="A TFJob of one replica in all.",
+    why="The operator sets no TF_CONFIG then; MultiWorkerMirroredStrategy runs as a single worker.",
+    source=_OPERATOR,
+    scope="manifest",
+)
+def tfjob_single_replica(manifest: Manifest) -> Iterator[Issue]:
+    specs = _replicas(manifest)
+    counts = [item.get("replicas", 1) for item in specs.values()]
+    if specs and all(isinstance(count, int) for count in counts) and sum(counts) == 1:
+        name = next(iter(specs))
+        if not manifest.templated("spec", "tfReplicaSpecs", name, "replicas"):
+            words = f"{manifest.label} has one replica in all: it gets no TF_CONFIG"
+            yield manifest.issue(
+                ("spec", "tfReplicaSpecs", name), words, fix="use 2 workers, or a plain step"
+            )
+
+
+@rule(
+    "L344",
+    "tfjob-api",
+    "error",
+    what="A TFJob of an API version that no longer exists.",
+    why="The cluster serves kubeflow.org/v1 only; the manifest is refused.",
+    source=_OPERATOR,
+    scope="manifest",
+    fixable=True,
+)
+def tfjob_api(manifest: Manifest) -> Iterator[Issue]:
+    if manifest.kind == "TFJob" and manifest.api != "kubeflow.org/v1" and "{{" not in manifest.api:
+        words = f"{manifest.label}: apiVersion {manifest.api!r} is not served"
+        yield manifest.issue(("apiVersion",), words, fix="write kubeflow.org/v1")
+
+
+@rule(
+    "L345",
+    "job-without-deadline",
+    "warning",
+    what="A job without any deadline.",
+    why="Restarts by exit code ignore backoffLimit, and a step that waits for a job waits for ever.",
+    source=_OPERATOR,
+    scope="manifest",
+)
+def job_without_deadline(manifest: Manifest) -> Iterator[Issue]:
+    template, spec = manifest.template, manifest.template.workflow.spec
+    if not manifest.kind.endswith("Job") or manifest.action not in ("create", "apply", "replace"):
+        return
+    bounded = (
+        manifest.get("spec", "runPolicy", "activeDeadlineSeconds")
+        or manifest.get("spec", "activeDeadlineSeconds")
+        or any(
+            holder.get("activeDeadlineSeconds") or holder.get("timeout") for holder in (template.data, spec)
+        )
+    )
+    if not bounded:
+        words = f"{manifest.label} has no deadline"
+        fix = "add runPolicy: {activeDeadlineSeconds: ...}" if manifest.kind == "TFJob" else ""
+        yield manifest.issue(("spec",), words, fix=fix or "add activeDeadlineSeconds", key=True)
+
+
+@rule(
+    "L346",
+    "gang-without-semaphore",
+    "warning",
+    what="A training of several workers that no semaphore admits.",
+    why="Two half-started gangs can hold each other's place for ever; Argo has no gang scheduling.",
+    source="argo-workflows issue 734; DESIGN",
+    scope="manifest",
+)
+def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
+    template = manifest.template
+    total = sum(item.get("replicas", 1) for item in _replicas(manifest).values() if _counted(item))
+    if total < 2:
+        return
+    for holder in (template.data, template.workflow.spec):
+        if (holder.get("synchronization") or {}).get("semaphores"):
+            return
+    words = f"{manifest.label} starts {total} pods that must run together, without a semaphore"
+    fix = "admit it by a semaphore whose limit is the number of gangs that fit"
+    yield manifest.issue(("spec", "tfReplicaSpecs"), words, fix=fix, key=True)
+
+
+@rule(
+    "L347",
+    "job-logs",
+    "info",
+    what="A job whose pods lack the label that lets Argo show their logs.",
+    why="With `workflows.argoproj.io/workflow: {{workflow.name}}` on the pods, `argo logs` includes them.",
+    source="argo-workflows examples/k8s-resource-log-selector.yaml",
+    scope="manifest",
+)
+def job_logs(manifest: Manifest) -> Iterator[Issue]:
+    for name in _replicas(manifest):
+        path = ("spec", "tfReplicaSpecs", name, "template")
+        labels = manifest.get(*path, "metadata", "labels") or {}
+        if "workflows.argoproj.io/workflow" not in labels:
+            words = f"{manifest.label}: the pods of {name} have no label workflows.argoproj.io/workflow"
+            fix = "add it under template.metadata.labels with the value '{{workflow.name}}'"
+            yield manifest.issue(path, words, fix=fix, key=True)
+
+
+@rule(
+    "L348",
+    "job-without-restart",
+    "info",
+    what="A job that is neither restarted nor retried.",
+    why="One lost pod ends the whole training.",
+    source=_OPERATOR,
+    scope="manifest",
+)
+def job_without_restart(manifest: Manifest) -> Iterator[Issue]:
+    template = manifest.template
+    if (
+        template.data.get("retryStrategy") is not None
+        or template.workflow.spec.get("retryStrategy") is not None
+    ):
+        return
+    for name, item in _replicas(manifest).items():
+        if item.get("restartPolicy", "Never") == "Never":
+            words = f"{manifest.label}: {name} has restartPolicy Never and the step has no retryStrategy"
+            fix = "write restartPolicy: ExitCode, or add a retryStrategy"
+            yield manifest.issue(("spec", "tfReplicaSpecs", name), words, fix=fix, key=True)
+
+
+def _counted(item: dict[str, Any]) -> bool:
+    return isinstance(item.get("replicas", 1), int)
