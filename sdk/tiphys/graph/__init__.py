@@ -1,1 +1,40 @@
+"""The whole planned graph of a workflow, drawn before anything runs."""
 
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tiphys.errors import RefusedError, did_you_mean
+from tiphys.graph.html import html
+from tiphys.graph.mermaid import mermaid
+from tiphys.graph.model import Badge, Edge, Group, Item, Plan, plan
+from tiphys.graph.svg import svg
+
+__all__ = ["Badge", "Edge", "Group", "Item", "Plan", "plan", "render"]
+
+_FORMATS = {"mermaid": mermaid, "svg": svg, "html": html}
+_KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
+
+
+def render(workflow: Any, format: Literal["mermaid", "svg", "html"] = "mermaid") -> str:
+    """Draw ``workflow`` (a Pipeline, a Hera workflow, a mapping or a path) as text of the given format.
+
+    Nested DAGs and steps are drawn inside their tasks, conditions, loops, caches, locks and retries as marks,
+    the exit handler below. SVG and HTML are self-contained. Raises RefusedError (TIP250) when there is
+    nothing to draw.
+    """
+    draw = _FORMATS.get(format)
+    if draw is None:
+        raise RefusedError(
+            "TIP250",
+            f"there is no format {format!r}.{did_you_mean(str(format), _FORMATS)}",
+            fix=f"formats are: {', '.join(_FORMATS)}",
+        )
+    from tiphys.compiler import documents
+
+    found = [d for d in documents(workflow) if d.get("kind") in _KINDS]
+    if not found:
+        raise RefusedError(
+            "TIP250", "there is no workflow to draw", fix=f"give one of kind {', '.join(_KINDS)}"
+        )
+    return draw(plan(found[0]))
