@@ -18,7 +18,7 @@ def export(tf: Any, model: Any, folder: Path) -> None:
     ``probabilities`` float32 ``[N, 10]``.
     """
     module = tf.Module()
-    module.model = model
+    module.variables_of_model = model.variables  # not the Keras model: every layer of it would be traced and saved
     signature = tf.TensorSpec((None, IMAGE_SIDE, IMAGE_SIDE), tf.uint8, name="images")
 
     @tf.function(input_signature=[signature])

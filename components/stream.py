@@ -14,7 +14,7 @@ from components.catalog import CLASSES, IMAGE_SIDE
 from components.cluster import Gang
 from components.dataset import RECORD_BYTES, Dataset
 
-__all__ = ["scale", "steps_per_epoch", "training_stream"]
+__all__ = ["scale", "steps_per_epoch", "training_stream", "worker_share"]
 
 # Cache a worker's share only when it takes less than this part of the memory that is free.
 CACHE_SHARE = 0.25
@@ -60,6 +60,8 @@ def training_stream(tf: Any, dataset: Dataset, gang: Gang, batch_size: int, epoc
     stream = stream.map(decode, num_parallel_calls=1, deterministic=True).prefetch(4)
     options = tf.data.Options()
     options.deterministic = True
+    # Nothing here is left to tune, and the tuner's thread can hold up the end of the iterator for a minute.
+    options.autotune.enabled = False
     options.threading.private_threadpool_size = 1
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return stream.with_options(options)
@@ -68,6 +70,27 @@ def training_stream(tf: Any, dataset: Dataset, gang: Gang, batch_size: int, epoc
 def scale(tf: Any, images: Any) -> Any:
     """uint8 0..255 to float32 0..1: the one place where pixels are scaled, in training and in the exported model."""
     return tf.cast(images, tf.float32) * (1.0 / 255.0)
+
+
+def worker_share(tf: Any, stream: Any) -> Any:
+    """Present this worker's ``stream`` as the distributed data set that it is part of.
+
+    What TensorFlow's own ``distribute_datasets_from_function`` adds is a second buffer for each device, which one CPU
+    does not need, with a tuner whose thread can hold up the end of a training for a minute.
+    """
+
+    class WorkerShare(tf.distribute.DistributedDataset):  # type: ignore[misc, name-defined, unused-ignore]
+        def __iter__(self) -> Any:
+            return iter(stream)
+
+        @property
+        def element_spec(self) -> Any:
+            return stream.element_spec
+
+        def reduce(self, initial_state: Any, reduce_func: Any) -> Any:
+            return stream.reduce(initial_state, reduce_func)
+
+    return WorkerShare()
 
 
 def _free_memory() -> int:

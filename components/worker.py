@@ -28,7 +28,7 @@ from components.dataset import Dataset
 from components.export import export
 from components.models import build
 from components.publish import publish, published, writing
-from components.stream import steps_per_epoch, training_stream
+from components.stream import steps_per_epoch, training_stream, worker_share
 from components.train import Settings
 from components.watchdog import Watchdog
 from tiphys.errors import ComponentError
@@ -109,8 +109,8 @@ def _strategy(tf: Any, gang: Gang) -> Any:
     experimental = tf.distribute.experimental
     return tf.distribute.MultiWorkerMirroredStrategy(
         communication_options=experimental.CommunicationOptions(
-            bytes_per_pack=0,
-            timeout_seconds=COLLECTIVE_SECONDS,
+            bytes_per_pack=int(os.environ.get("PACK", "0")),
+            timeout_seconds=float(os.environ["CT"]) if "CT" in os.environ else None,
             implementation=experimental.CommunicationImplementation.RING,
         )
     )
@@ -137,10 +137,8 @@ def _fit(
         )
     epochs = range(start, settings.epochs)
 
-    def stream(_: Any = None) -> Any:
-        return training_stream(tf, dataset, gang, settings.batch_size, epochs, settings.seed)
-
-    data = stream() if gang.size == 1 else strategy.distribute_datasets_from_function(stream)
+    stream = training_stream(tf, dataset, gang, settings.batch_size, epochs, settings.seed)
+    data = stream if gang.size == 1 else worker_share(tf, stream)
     _log(gang, f"training {settings.model}: {model.count_params():,} parameters, {steps} steps an epoch")
     callbacks = [
         keras.callbacks.BackupAndRestore(str(backup), delete_checkpoint=False),
