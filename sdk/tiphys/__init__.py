@@ -41,6 +41,7 @@ _PUBLIC = {
     "dag": "tiphys.dsl",
     "for_each": "tiphys.dsl",
     "raw": "tiphys.dsl",
+    "run": "tiphys.front",
     "splice": "tiphys.dsl",
     "to_yaml": "tiphys.compiler",
     "workflow_name": "tiphys.dsl",

@@ -141,18 +141,19 @@ def _verb(
 
 
 def _submit(client: Client, options: argparse.Namespace) -> int:
-    from tiphys.cli._load import load_text
     from tiphys.errors import RefusedError
+    from tiphys.front import load_source
 
     labels = {}
     for text in options.label:
         key, equals, value = text.partition("=")
         if not equals:
             raise RefusedError(
-                "TIP201", f"--label {text!r} is not KEY=VALUE", fix="write for example: -l team=ml"
+                "TIP296", f"--label {text!r} is not KEY=VALUE", fix="write for example: -l team=ml"
             )
         labels[key] = value
-    text, parameters, _ = load_text(options.workflow, parameters_of(options))
+    source = load_source(options.workflow, parameters_of(options))
+    text, parameters = source.text, source.parameters
     made = client.submit(
         text,
         parameters=parameters,

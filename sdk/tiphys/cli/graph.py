@@ -29,9 +29,9 @@ def register(subparsers: Any) -> None:
 
 def handle(options: argparse.Namespace) -> int:
     from tiphys import graph
-    from tiphys.cli._load import load_workflow
+    from tiphys.front import load_source
 
-    source = load_workflow(options.pipeline, parameters_of(options))
+    source = load_source(options.pipeline, parameters_of(options))
     text = graph.render(source.workflow, format=options.format)
     if options.output and options.output != "-":
         write_atomically(Path(options.output), text)

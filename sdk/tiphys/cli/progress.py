@@ -100,6 +100,8 @@ class LineProgress:
             return f"{name} {style.cyan('hit')}"
         if seen.change == "finished":
             phase = state(node)
+            if phase in ("Skipped", "Omitted"):  # planned branches that were not taken: no news
+                return ""
             colour = style.red if phase in ("Failed", "Error") else style.green
             return f"{name} {colour(phase.lower())}  {message}".rstrip()
         return ""

@@ -55,10 +55,10 @@ def register(subparsers: Any) -> None:
 
 def handle(options: argparse.Namespace) -> int:
     from tiphys import parameters as checks
-    from tiphys.cli._load import load_workflow
     from tiphys.engine import RunOptions, run
+    from tiphys.front import load_source
 
-    loaded = load_workflow(options.workflow, parameters_of(options), options.context)
+    loaded = load_source(options.workflow, parameters_of(options), options.context)
     checks.check(loaded.workflow, loaded.parameters)
     progress = _progress(options)
     durations: dict[str, float] = {}
@@ -137,6 +137,7 @@ class _Watch:
 
         if isinstance(seen, NodeChanged):
             node_id = str(seen.node.get("id", ""))
+            self.durations.setdefault(node_id, 0.0)
             if seen.change == "started":
                 self._started.setdefault(node_id, seen.at)
             elif seen.change == "finished" and node_id in self._started:

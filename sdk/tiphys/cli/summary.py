@@ -26,22 +26,32 @@ def moment(text: object) -> float:
     return whole + (float(f"0.{fraction}") if fraction.isdigit() else 0.0)
 
 
+_LONG = 160  # an output of one line that is longer belongs to programs: --json shows it
+
+
 def summary(workflow: Mapping[str, Any], durations: Mapping[str, float], style: Style) -> str:
-    """The steps as a table, then the workflow's own outputs. ``durations``: seconds by node id."""
+    """The steps as a table, then the workflow's own outputs.
+
+    ``durations``: seconds by node id, in the order in which the nodes were first seen; nodes that are not in it
+    come last, by their start.
+    """
     name = workflow["metadata"]["name"]
     status = workflow.get("status") or {}
     nodes = [node for node in (status.get("nodes") or {}).values() if leaf(node)]
     shown = [
         node for node in nodes if node.get("type") != "Skipped" or node.get("phase") in ("Failed", "Error")
     ]
-    shown.sort(key=lambda node: (moment(node.get("startedAt")), node["name"]))
+    seen = {node_id: position for position, node_id in enumerate(durations)}
+    shown.sort(
+        key=lambda node: (seen.get(node["id"], len(seen)), moment(node.get("startedAt")), node["name"])
+    )
     if len(shown) > 60:
         shown = [node for node in shown if node.get("phase") != "Succeeded"][:40] + shown[-20:]
     rows = [
         (
             label(node, name),
             "hit" if state(node) == "hit" else "run" if node.get("phase") == "Succeeded" else state(node),
-            "" if state(node) == "hit" else seconds(durations.get(node["id"], _span(node))),
+            "" if state(node) == "hit" else seconds(durations.get(node["id"]) or _span(node)),
         )
         for node in shown
     ]
@@ -53,7 +63,10 @@ def summary(workflow: Mapping[str, Any], durations: Mapping[str, float], style: 
     parts.append(f"{style.bold(name)} {colour(phase)} in {total}, {len(nodes)} steps, {hits} from the cache")
     for parameter in (status.get("outputs") or {}).get("parameters") or []:
         value = str(parameter.get("value", ""))
-        parts.append(value if "\n" in value else f"{parameter['name']}: {value}")
+        if "\n" in value:
+            parts.append(value.rstrip("\n"))
+        elif len(value) <= _LONG:
+            parts.append(f"{parameter['name']}: {value}")
     return "\n\n".join(parts)
 
 

@@ -1,0 +1,161 @@
+"""The front door: from anything that stands for a workflow to its YAML text, and from there to a run.
+
+What runs, is drawn or linted is always the YAML: a pipeline is compiled to text and the text is read back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiphys import parameters as _parameters
+from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.engine import RunOptions, RunResult
+
+__all__ = ["RUNNABLE", "Source", "load_source", "run"]
+
+RUNNABLE = ("Workflow", "CronWorkflow", "WorkflowTemplate", "ClusterWorkflowTemplate")
+_YAML = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A workflow that is ready to run.
+
+    ``workflow`` is the first runnable document, ``context`` the others (ConfigMaps, Secrets, templates),
+    ``parameters`` those for run time, ``text`` the YAML, ``project`` the folder whose packages steps import.
+    """
+
+    workflow: dict[str, Any]
+    context: list[dict[str, Any]] = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+    project: Path | None = None
+
+
+def load_source(
+    x: Any, parameters: Mapping[str, str] | None = None, context: Iterable[str | os.PathLike[str]] = ()
+) -> Source:
+    """Compile or read ``x``: a Pipeline, a Hera workflow, a mapping, ``path.py``, ``module:object`` or YAML.
+
+    ``context`` are files with further documents. Raises DefinitionError or RefusedError.
+    """
+    text, runtime, project, name = _text(x, dict(parameters or {}))
+    from tiphys.reader import read, read_text
+
+    documents = [document.data for document in read_text(text, file=name)]
+    for file in context:
+        documents.extend(document.data for document in read(Path(file)))
+    objects = [item for item in documents if isinstance(item, dict)]
+    found = [item for item in objects if item.get("kind") in RUNNABLE]
+    found.sort(key=lambda item: RUNNABLE.index(item["kind"]))
+    if not found:
+        kinds = ", ".join(sorted({str(item.get("kind")) for item in objects})) or "nothing"
+        raise RefusedError(
+            "TIP292",
+            f"there is no workflow in {name or 'this'}",
+            cause=f"it holds: {kinds}",
+            fix=f"give a document of kind {', '.join(RUNNABLE[:-1])} or {RUNNABLE[-1]}",
+        )
+    rest = [item for item in objects if item is not found[0]]
+    return Source(found[0], rest, runtime, text, project)
+
+
+def _text(x: Any, parameters: dict[str, str]) -> tuple[str, dict[str, str], Path | None, str]:
+    """The YAML, the parameters that are left for run time, the project folder, and a name for messages."""
+    if isinstance(x, os.PathLike):
+        x = os.fspath(x)
+    if isinstance(x, str):
+        path = Path(x)
+        if path.suffix in _YAML:
+            from tiphys.reader import text_of
+
+            return text_of(x), parameters, None, x
+        from tiphys.compiler import load, split_parameters, to_yaml
+
+        settings, runtime = split_parameters(x, parameters)
+        file = Path(x.partition(":")[0])
+        project = _project(file) if file.suffix == ".py" else None
+        return to_yaml(load(x, settings)), runtime, project, x
+    from tiphys.compiler import to_yaml
+
+    return to_yaml(x), parameters, None, ""
+
+
+def _project(file: Path) -> Path:
+    """The nearest folder upwards that looks like a project's root, else the file's own folder."""
+    folder = file.resolve().parent
+    for candidate in (folder, *folder.parents):
+        if (candidate / "pyproject.toml").is_file() or (candidate / ".git").exists():
+            return candidate
+    return folder
+
+
+def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> RunResult:
+    """Run ``x`` on this machine and wait for its end.
+
+    Parameters
+    ----------
+    x:
+        A Pipeline, any Hera workflow object, a mapping, ``path.py``, ``module:object`` or a path to YAML.
+    options:
+        The store, the runner, images, an observer: see :class:`tiphys.engine.RunOptions`.
+    parameters:
+        The workflow's parameters; underscores stand for dashes (``batch_size=64``).
+
+    Returns
+    -------
+    RunResult
+        ``phase``, ``succeeded`` and ``workflow``, the Workflow object with ``status`` as Argo writes it.
+
+    Raises
+    ------
+    DefinitionError, RefusedError
+        Before anything runs.
+
+    Example
+    -------
+    >>> result = tiphys.run("pipelines/fashion_mnist.py", epochs=3)  # doctest: +SKIP
+    """
+    from dataclasses import replace
+
+    from tiphys.engine import RunOptions
+    from tiphys.engine import run as execute
+
+    texts = {name: _parameter(value) for name, value in parameters.items()}
+    source = load_source(x, _named_as_declared(x, texts))
+    _parameters.check(source.workflow, source.parameters)
+    chosen = options or RunOptions()
+    if source.project is not None and not chosen.project:
+        chosen = replace(chosen, project=source.project)
+    return execute(source.workflow, parameters=source.parameters, options=chosen, context=source.context)
+
+
+def _named_as_declared(x: Any, given: dict[str, str]) -> dict[str, str]:
+    """``batch_size`` becomes ``batch-size`` where only that is declared."""
+    if not any("_" in name for name in given):
+        return given
+    workflow = load_source(x).workflow
+    arguments = (workflow.get("spec") or {}).get("arguments") or {}
+    declared = {str(item.get("name")) for item in arguments.get("parameters") or []}
+
+    def name_of(name: str) -> str:
+        dashed = name.replace("_", "-")
+        return dashed if name not in declared and dashed in declared else name
+
+    return {name_of(name): value for name, value in given.items()}
+
+
+def _parameter(value: object) -> str:
+    """A parameter as Argo's text: true/false, numbers and strings as they are, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or value is None or not isinstance(value, int | float):
+        return json.dumps(value)
+    return str(value)
