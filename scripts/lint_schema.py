@@ -2,15 +2,15 @@
 
     python scripts/lint_schema.py --crds DIR --openapi DIR
 
-``--crds`` holds the CRDs of Argo 4.1.2 and of the training operator (workflowtasksets has the whole Template).
+``--crds`` holds the CRDs of Argo 4.1.2 (workflowtasksets has the whole Template) and the training operator.
 ``--openapi`` holds dumps of a cluster: ``kubectl get --raw /openapi/v3/api/v1 > DIR/api_v1.json`` and so on.
 What Argo's Go types accept beyond their CRD (numbers where a parameter's value stands, steps as lists of
 lists, the fields of WorkflowSpec) is written below and was checked against ``argo lint --offline --strict``.
 
-The file is a table of struct types: ``types[i] = [{field: reference}, [required fields]]`` where a reference is
+The file is a table of struct types: ``types[i] = [{field: reference}, [required fields]]``. A reference is
 
     s string   b boolean   i integer (32 bits)   l integer (64 bits)   n number   x integer or string
-    q quantity   t time   v any scalar (Argo's AnyString)   * anything   a<ref> list   m<ref> map   #<i> struct i
+    q quantity   t time   v any scalar (AnyString)   * anything   a<ref> list   m<ref> map   #<i> struct i
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tiphys.errors import RefusedError, TiphysError
-from tiphys.lint.finding import Finding, Severity
+from tiphys.lint.finding import Severity
 from tiphys.lint.fixing import fix as fix_text
 from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, files_below, lint_documents
@@ -64,8 +64,8 @@ def cli_main(
     out.write(render(findings, form, color=color))
     if form == "text":
         counts = [sum(item.severity == name for item in findings) for name in _RANK]
-        words = [f"{count} {name}{'s' if count != 1 else ''}" for count, name in zip(counts, _RANK, strict=True)]
-        summary = ", ".join(word for word, count in zip(words, counts, strict=True) if count) or "clean"
+        pairs = [(count, name) for count, name in zip(counts, _RANK, strict=True) if count]
+        summary = ", ".join(f"{count} {name}{'s' * (count > 1)}" for count, name in pairs) or "clean"
         err.write(f"{len({item.file for item in documents})} files: {summary}")
         err.write(f", {repaired} repaired\n" if repaired else "\n")
     return 2 if failed else 1 if findings else 0

@@ -15,7 +15,7 @@ _MONTHS = dict(
     )
 )
 _DAYS = dict(zip(["sun", "mon", "tue", "wed", "thu", "fri", "sat"], range(7), strict=True))
-_FIELDS = (
+_FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("minute", 0, 59, {}),
     ("hour", 0, 23, {}),
     ("day of month", 1, 31, {}),
@@ -60,7 +60,7 @@ def _part(part: str, low: int, high: int, names: dict[str, int]) -> str:
     if slash and not step.isdigit():
         return f"failed to parse the step of {part}"
     if start in ("*", "?"):
-        return "" if not dash else ""
+        return ""
     first = _number(start, names)
     last = _number(end, names) if dash else first
     if first is None or last is None:

@@ -264,7 +264,9 @@ def _manifest_quote_tag(place: Place) -> Edit | None:
 
 def _manifest_name(place: Place) -> Edit | None:
     match = re.compile(r"name:([ ]+)([-\w.]+)(?=\s|$|[,}])").match(place.text, place.at)
-    return Edit(match.start(), match.end(), f"generateName:{match[1]}{match[2].rstrip('-')}-") if match else None
+    return (
+        Edit(match.start(), match.end(), f"generateName:{match[1]}{match[2].rstrip('-')}-") if match else None
+    )
 
 
 def _manifest_container(place: Place) -> Edit | None:

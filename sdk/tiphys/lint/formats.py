@@ -48,8 +48,8 @@ def _github(finding: Finding) -> str:
     level = {"info": "notice"}.get(finding.severity, finding.severity)
 
     def escape(text: str, extra: str = "") -> str:
-        for letter, code in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), *((c, f"%{ord(c):02X}") for c in extra)):
-            text = text.replace(letter, code)
+        for letter in "%\r\n" + extra:
+            text = text.replace(letter, f"%{ord(letter):02X}")
         return text
 
     place = f"file={escape(finding.file, ',:')},line={finding.line},col={finding.column}"

@@ -16,7 +16,7 @@ from tiphys.lint.model import ARGO_KINDS, Project, Workflow, load
 from tiphys.lint.near import near_misses, phrase
 from tiphys.lint.registry import Issue, Rule, catalogue
 from tiphys.lint.suppress import Comment, comments, silenced
-from tiphys.reader import Document, scan_text, text_of
+from tiphys.reader import Document, Path, ScalarNode, scan_text, text_of
 
 __all__ = ["documents_of", "files_below", "lint_documents"]
 
@@ -99,7 +99,7 @@ def _all(project: Project) -> Iterator[Finding]:
 
 
 def _finding(entry: Rule, issue: Issue, workflow: Workflow | None) -> Finding:
-    document: Document = issue.document or (workflow.document if workflow else None)
+    document: Document = issue.document or workflow.document  # type: ignore[union-attr]
     line, column = issue.at or document.position(issue.path, key=issue.key)
     severity = issue.severity or entry.severity
     near: tuple[str, ...] = ()
@@ -112,10 +112,13 @@ def _finding(entry: Rule, issue: Issue, workflow: Workflow | None) -> Finding:
     else:
         meta = document.data.get("metadata") if isinstance(document.data, dict) else None
         owner = f"{document.kind}/{(meta or {}).get('name', '')}"
+    python = document.sites.get(_template_name(document, issue.path), ("", 0)) if document.sites else ("", 0)
     return Finding(
         code=entry.code,
         severity=severity,
         message=issue.message,
+        python_file=python[0],
+        python_line=python[1],
         fix=fix,
         file=document.file,
         path=dotted(issue.path),
@@ -128,6 +131,15 @@ def _finding(entry: Rule, issue: Issue, workflow: Workflow | None) -> Finding:
         steps=issue.path,
         document=document.index,
     )
+
+
+def _template_name(document: Document, path: Path) -> str:
+    """The name of the template that a path is in, or an empty string."""
+    for at, step in enumerate(path[:-1]):
+        if step == "templates":
+            node = document.find((*path[: at + 2], "name"))
+            return node.text if isinstance(node, ScalarNode) else ""
+    return ""
 
 
 def _reading(document: Document) -> Iterator[Finding]:
@@ -221,9 +233,15 @@ def files_below(path: str) -> list[str]:
 
 
 def _from_hera(source: Any, file: str) -> list[Document]:
-    import json
+    """A Pipeline is linted as the YAML it compiles to, with the Python line of each template."""
+    from tiphys.compiler import to_yaml
 
-    data = source.to_dict() if hasattr(source, "to_dict") else source.build()
-    if hasattr(data, "model_dump"):
-        data = data.model_dump(by_alias=True, exclude_none=True, mode="json")
-    return [Document(json.loads(json.dumps(data)), None, file=file or type(source).__name__)]
+    documents = list(scan_text(to_yaml(source), file=file or type(source).__name__))
+    sites = {}
+    for template in getattr(source, "templates", None) or []:
+        site = getattr(template, "site", None)
+        if site is not None and site.file:
+            sites[template.name] = (site.file, site.line)
+    for document in documents:
+        document.sites = sites
+    return documents

@@ -27,8 +27,8 @@ class Manifest:
         self.problems: list[Problem] = document.problems
         self.text = text  # as written, with its tags
         data = document.data if isinstance(document.data, dict) else {}
-        self.kind: str = data.get("kind") if isinstance(data.get("kind"), str) else ""
-        self.api: str = data.get("apiVersion") if isinstance(data.get("apiVersion"), str) else ""
+        self.kind = str(data.get("kind") or "")
+        self.api = str(data.get("apiVersion") or "")
         group, _, version = self.api.rpartition("/")
         self.reference = table().objects.get(f"{group}/{version}/{self.kind}", "")
         self.misfits: list[Misfit] = []
@@ -60,11 +60,9 @@ class Manifest:
         """What stands at a path of the decoded object, or None."""
         value: Any = self.data
         for step in steps:
-            if (isinstance(value, dict) and step in value) or (
-                isinstance(value, list) and isinstance(step, int) and step < len(value)
-            ):
+            try:
                 value = value[step]
-            else:
+            except (KeyError, IndexError, TypeError):
                 return None
         return value
 

@@ -180,12 +180,12 @@ class Workflow:
     def name(self) -> str:
         """The name, else the generateName, else ``object #N``."""
         given = self.metadata.get("name") or self.metadata.get("generateName")
-        return given or f"object #{self.number}"
+        return str(given) if given else f"object #{self.number}"
 
     @property
     def namespace(self) -> str:
         """The namespace as written; empty when absent."""
-        return self.metadata.get("namespace", "")
+        return str(self.metadata.get("namespace", ""))
 
     @property
     def reusable(self) -> bool:

@@ -1,4 +1,4 @@
-"""The rules: each a small function with a stable code. ``L1`` reading, ``L2`` Argo, ``L3`` run time, ``L4`` style."""
+"""Rules: small functions with stable codes. ``L1`` reading, ``L2`` Argo, ``L3`` run time, ``L4`` use."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Tag:
 
 
 def tags_in(text: str) -> Iterator[Tag]:
-    """Yield the tags of one text; of nested ones the inner first, then the outer with a mark for the inner."""
+    """Yield the tags of one text; of nested ones the inner first, then the outer with a mark inside."""
     if "{{" not in text:
         return
     start = text.find("{{")

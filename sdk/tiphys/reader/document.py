@@ -74,7 +74,7 @@ class Document:
     document's own part of the file, which begins ``offset`` characters and ``line_offset`` lines into it.
     """
 
-    __slots__ = ("data", "file", "index", "line_offset", "node", "offset", "problems", "text")
+    __slots__ = ("data", "file", "index", "line_offset", "node", "offset", "problems", "sites", "text")
 
     def __init__(
         self,
@@ -96,6 +96,9 @@ class Document:
         self.offset = offset
         self.text = text
         self.problems = list(problems)
+        self.sites: dict[
+            str, tuple[str, int]
+        ] = {}  # template name -> file and line of the Python that made it
 
     def position(self, path: Path, *, key: bool = False) -> tuple[int, int]:
         """Return (line, column), counted from 1, of the value at ``path``, or of its key.

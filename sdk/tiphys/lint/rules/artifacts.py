@@ -19,7 +19,7 @@ _DOTS_AT_END = re.compile(r"/..\Z")
     "L250",
     "artifact-path",
     "error",
-    what="An artifact of a container, script, resource, data, http or plugin template needs a path inside it.",
+    what="An artifact of a template that does work itself (container, script, ...) needs a path inside it.",
     why="The path says where the file is put or taken; `..` could reach outside.",
     source="argo-workflows v4.1.2, Artifact.CleanPath",
     scope="template",

@@ -14,6 +14,8 @@ from tiphys.lint.tags import expressions, simple_tags
 
 _CACHE = "argo-workflows v4.1.2, workflow/controller/cache; seen on the real controller"
 _TAG = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+# One input that its name calls a key: the callers compute it.
+_COMPUTED = re.compile(r"\{\{\s*inputs\.parameters\.[-\w]*(?:key|digest|hash|fingerprint)\s*\}\}\Z", re.I)
 _LABEL = "workflows.argoproj.io/configmap-type"
 
 
@@ -191,7 +193,7 @@ def memo_without_outputs(template: Template) -> Iterator[Issue]:
 )
 def memo_key_incomplete(template: Template) -> Iterator[Issue]:
     key = _memo(template).get("key", "")
-    if "{{" not in key:
+    if "{{" not in key or _COMPUTED.match(key):
         return
     tags, formulas = set(simple_tags(key)), " ".join(expressions(key))
     if "inputs.parameters" in tags or re.search(r"inputs\.parameters(?![.\[\w])", formulas):
@@ -216,7 +218,7 @@ def memo_key_incomplete(template: Template) -> Iterator[Issue]:
             yield Issue(path, words, fix=fix)
     for name in sorted(set(re.findall(r"workflow\.parameters\.([-\w]+)", text))):
         if f"workflow.parameters.{name}" not in key and f"workflow.parameters['{name}']" not in key:
-            words = f"{template.label} uses workflow.parameters.{name}, an undeclared input its memo key leaves out"
+            words = f"{template.label} uses workflow.parameters.{name}, which its memo key leaves out"
             yield Issue(
                 (*template.path, "memoize", "key"), words, fix="pass it as an input and add it to the key"
             )

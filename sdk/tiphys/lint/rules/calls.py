@@ -170,7 +170,7 @@ def depends_result(workflow: Workflow) -> Iterator[Issue]:
             for name, loops in depends.dependencies(call.data).items():
                 other = tasks.get(name, {})
                 if loops and name in tasks and not _looped(other):
-                    words = f"{call.label} dependency {name!r} uses .AnySucceeded or .AllFailed, but does not loop"
+                    words = f"{call.label} dependency {name!r} asks for a loop's result, but does not loop"
                     yield Issue(path, words, fix=f"use {name}.Succeeded or {name}.Failed")
 
 
@@ -196,7 +196,7 @@ def depends_mixed(workflow: Workflow) -> Iterator[Issue]:
                 yield Issue((*call.path, "dependencies"), words, fix=fix, key=True)
             if "continueOn" in call.data:
                 words = f"{template.label} cannot use 'continueOn' when using 'depends'"
-                fix = f"drop it and write `{call.name}.Succeeded || {call.name}.Failed` in the tasks that follow"
+                fix = f"write `{call.name}.Succeeded || {call.name}.Failed` in the tasks that follow"
                 yield Issue((*call.path, "continueOn"), words, fix=fix, key=True)
 
 
@@ -255,7 +255,8 @@ def missing_dependency(workflow: Workflow) -> Iterator[Issue]:
                     text = item.get(key) or ""
                     if text.startswith("{{tasks.") and text.split(".")[1] not in before:
                         other = text.split(".")[1]
-                        words = f"{call.label} missing dependency {other!r} for {kind[:-1]} {item.get('name', '')!r}"
+                        name = item.get("name", "")
+                        words = f"{call.label} missing dependency {other!r} for {kind[:-1]} {name!r}"
                         yield Issue(
                             (*call.path, "arguments", kind, index, key),
                             words,

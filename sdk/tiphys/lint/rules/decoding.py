@@ -62,7 +62,7 @@ def wrong_type(workflow: Workflow) -> Iterator[Issue]:
     "unquoted-string",
     "error",
     what="A bare number or boolean where the API has a string, such as `duration: 20` or a label `a: 1`.",
-    why="It cannot be decoded. Applied with kubectl it crashes the whole 4.1.2 controller, again at each restart.",
+    why="It cannot be decoded. Applied with kubectl it crashes the whole 4.1.2 controller, at each restart.",
     source="sigs.k8s.io/yaml (YAML 1.1: y, n, on, off are booleans; 012, 1e3 are numbers)",
     fixable=True,
 )

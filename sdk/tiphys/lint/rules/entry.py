@@ -84,7 +84,8 @@ def hook_without_expression(workflow: Workflow) -> Iterator[Issue]:
         for name, hook in found.items():
             if name != "exit" and not (hook or {}).get("expression"):
                 words = f"{label}.{name} Expression required"
-                fix = f"""add `expression: {"workflow" if label == "hooks" else "steps.NAME"}.status == "Running"`"""
+                subject = "workflow" if label == "hooks" else "steps.NAME"
+                fix = f"""add `expression: {subject}.status == "Running"`"""
                 yield Issue((*path, name), words, fix=fix, key=True)
 
 

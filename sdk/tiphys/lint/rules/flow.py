@@ -133,7 +133,7 @@ def skipped_output(workflow: Workflow) -> Iterator[Issue]:
                 maker = walk.targets.get(source.path)
                 if maker is None or _has_default(maker, match[3]) or _input_default(target, item):
                     continue
-                words = f"{call.label} uses {match[2]}.outputs.parameters.{match[3]}, but {match[2]!r} may be skipped"
+                words = f"{call.label} uses the output {match[3]!r} of {match[2]!r}, which may be skipped"
                 path = (*call.path, "arguments", "parameters", index, "value")
                 yield Issue(path, words, fix=f"give the output {match[3]!r} a valueFrom.default")
 

@@ -27,8 +27,8 @@ _NUMBERS = (int, float, bool)
     "bare-parameter",
     "warning",
     what="A bare number or boolean as the value of a parameter.",
-    why="`argo submit` makes text of it; applied with kubectl it crashes the whole 4.1.2 controller, again at "
-    "each restart until the workflow is deleted.",
+    why="`argo submit` makes text of it; applied with kubectl it crashes the whole 4.1.2 controller, "
+    "again at each restart until the workflow is deleted.",
     source="seen on the real 4.1.2 controller (cannot convert int64 to string)",
     fixable=True,
 )

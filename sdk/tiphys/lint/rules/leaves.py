@@ -33,7 +33,7 @@ def template_type(template: Template) -> Iterator[Issue]:
         yield Issue(
             template.path,
             f"template {template.name!r} type is unknown",
-            fix="add one of container, script, steps, dag, resource, suspend, data, http, containerSet, plugin",
+            fix="add one of container, script, steps, dag, resource, suspend, data, http, plugin",
         )
     elif len(types) > 1:
         words = f"{template.label} multiple template types specified: {', '.join(types)}"
@@ -94,7 +94,7 @@ def mount_collision(template: Template) -> Iterator[Issue]:
     "L273",
     "container-set",
     "error",
-    what="A container set needs containers with unique, legal names, whose dependencies exist and form no circle.",
+    what="A container set without containers; with bad names, unknown dependencies or a circle of them.",
     why="The containers of the set start each other by name.",
     source="argo-workflows v4.1.2, ContainerSetTemplate.Validate",
     scope="template",
@@ -293,7 +293,7 @@ def metric(template: Template) -> Iterator[Issue]:
     "L281",
     "pod-only-fields",
     "error",
-    what="podResources or resourceClaims on a template without a pod, or resources a pod cannot have as a whole.",
+    what="podResources or resourceClaims where there is no pod, or resources a pod as a whole cannot have.",
     why="A pod as a whole has only cpu, memory and hugepages.",
     source="argo-workflows v4.1.2, workflow/validate/validate.go",
     scope="template",

@@ -19,7 +19,7 @@ _NAME = re.compile(r"[-a-zA-Z0-9_]+\Z")
     "output-source",
     "error",
     what="An output parameter needs exactly one source.",
-    why="Argo must know where to read the value: one of path, jqFilter, jsonPath, parameter, expression, supplied.",
+    why="Argo must know where to read it: path, jqFilter, jsonPath, parameter, expression or supplied.",
     source=_VALIDATE,
     scope="template",
 )
@@ -52,7 +52,7 @@ def output_source(template: Template) -> Iterator[Issue]:
     "output-kind",
     "error",
     what="The source of an output parameter does not fit the type of its template.",
-    why="Containers and scripts write files (path), resources have fields (jsonPath, jqFilter), steps and DAGs "
+    why="Containers and scripts write files (path), resources have fields (jsonPath, jqFilter), steps, DAGs "
     "pass on the outputs of their parts (parameter, expression).",
     source=_VALIDATE,
     scope="template",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -120,7 +121,7 @@ def sibling_argument(workflow: Workflow) -> Iterator[Issue]:
     "preprocessing-twice",
     "warning",
     what="Input scaling (`/ 255`) in the text of a step, beside a model that is served.",
-    why="What is served then gets other inputs than it was trained on. Preprocessing belongs into the exported model.",
+    why="What is served gets other inputs than it was trained on. Preprocessing belongs into the model.",
     source=_CATEGORY,
 )
 def preprocessing_twice(workflow: Workflow) -> Iterator[Issue]:
@@ -278,7 +279,7 @@ def _written(template: Template | None) -> list[str]:
         mounts = [mount.get("mountPath", "") for mount in container.get("volumeMounts") or []]
         words = [w for key in ("command", "args") for w in container.get(key) or [] if isinstance(w, str)]
         parts = [part for word in words for part in re.split(r"[\s=]+", word)]
-        for option, value in zip(parts, parts[1:], strict=False):
+        for option, value in itertools.pairwise(parts):
             inside = any(mount and value.startswith(mount.rstrip("/") + "/") for mount in mounts)
             if inside and option.startswith("-") and _WRITES.search(option) and "{{" not in value:
                 found.append(value.rstrip("/"))

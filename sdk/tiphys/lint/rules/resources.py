@@ -28,10 +28,10 @@ _UNQUOTED = re.compile(r"^\s*(?:-\s+)?[\w./-]+:\s+(\{\{[^}]*\}\}[^\s\"'#]*)\s*(?
 )
 def resource_without_condition(manifest: Manifest) -> Iterator[Issue]:
     data = manifest.template.data["resource"]
-    if manifest.action in ("create", "apply", "replace") and _SLOW.search(manifest.kind):
-        if not data.get("successCondition"):
-            words = f"{manifest.label} is not waited for: there is no successCondition"
-            yield Issue((*manifest.template.path, "resource"), words, fix=_condition(manifest))
+    makes = manifest.action in ("create", "apply", "replace") and _SLOW.search(manifest.kind)
+    if makes and not data.get("successCondition"):
+        words = f"{manifest.label} is not waited for: there is no successCondition"
+        yield Issue((*manifest.template.path, "resource"), words, fix=_condition(manifest))
 
 
 @rule(
@@ -95,7 +95,8 @@ def condition_never_holds(manifest: Manifest) -> Iterator[Issue]:
             if manifest.reference:
                 part, known = selectors.unknown_part(where, manifest.reference)
                 if part:
-                    words = f"{manifest.template.label}.resource.{key}: {manifest.kind} has no {part!r} in {where}"
+                    label = f"{manifest.template.label}.resource.{key}"
+                    words = f"{label}: {manifest.kind} has no {part!r} in {where}"
                     yield Issue(path, words, near=known)
             most = _replicas(manifest, where)
             if most is None or not value.isdigit() or "{{" in text or key == "failureCondition":
@@ -110,7 +111,7 @@ def condition_never_holds(manifest: Manifest) -> Iterator[Issue]:
     "L334",
     "manifest-field",
     "error",
-    what="A field in a manifest that the kind does not have, of the wrong type, or a required one that is absent.",
+    what="A field that the manifest's kind does not have, a wrong type, or a required field that is absent.",
     why="kubectl validates strictly: the step fails with `strict decoding error`.",
     source=f"Kubernetes openAPI, kubeflow.org_tfjobs CRD; {_SEEN}",
     scope="manifest",
@@ -223,12 +224,11 @@ def retry_creates_again(template: Template) -> Iterator[Issue]:
         yield Issue((*template.path, "http", "method"), words, fix="retry only what is safe to repeat")
     resource = template.data.get("resource") or {}
     manifest = resource.get("manifest", "")
-    if resource.get("action") == "create" and re.search(r"^\s+name:\s+[\w-]+\s*$", manifest, re.MULTILINE):
-        if "generateName" not in manifest:
-            words = f"{template.label}: a retry creates the object again and fails with AlreadyExists"
-            yield Issue(
-                (*template.path, "resource", "action"), words, fix="use generateName, or action: apply"
-            )
+    named = re.search(r"^\s+name:\s+[\w-]+\s*$", manifest, re.MULTILINE)
+    if resource.get("action") == "create" and named and "generateName" not in manifest:
+        words = f"{template.label}: a retry creates the object again and fails with AlreadyExists"
+        path = (*template.path, "resource", "action")
+        yield Issue(path, words, fix="use generateName, or action: apply")
 
 
 def _condition(manifest: Manifest) -> str:
