@@ -16,9 +16,9 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "lint",
         help="check Argo YAML or a pipeline, offline",
-        description="Check Argo YAML or pipelines as strictly as `argo lint`, and for what Argo finds only at "
-        "run time. Files given together may refer to each other. A pipeline is compiled first: lines are those "
-        "of its YAML. Exit code: 0 clean, 1 findings, 2 could not read.",
+        description="Check Argo YAML or pipelines as strictly as `argo lint`, and for what Argo finds only "
+        "at run time. Files given together may refer to each other. A pipeline is compiled first: lines are "
+        "those of its YAML. Exit code: 0 clean, 1 findings, 2 could not read.",
         epilog="example: tiphys lint workflow.yaml templates/",
     )
     parser.add_argument(

@@ -32,8 +32,8 @@ _LONG = 160  # an output of one line that is longer belongs to programs: --json 
 def summary(workflow: Mapping[str, Any], durations: Mapping[str, float], style: Style) -> str:
     """The steps as a table, then the workflow's own outputs.
 
-    ``durations``: seconds by node id, in the order in which the nodes were first seen; nodes that are not in it
-    come last, by their start.
+    ``durations``: seconds by node id, in the order in which the nodes were first seen; nodes that are not in
+    it come last, by their start.
     """
     name = workflow["metadata"]["name"]
     status = workflow.get("status") or {}
