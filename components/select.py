@@ -16,7 +16,8 @@ __all__ = ["Selection", "select"]
 class Selection:
     """The chosen models, best first; the second is empty when one was asked for.
 
-    ``selection`` records what was chosen and why, with all candidates; ``keep`` is the chosen names joined by commas.
+    ``selection`` records what was chosen and why, with all candidates; ``keep`` is the chosen names joined by
+    commas; ``ranking`` is a table for people.
     """
 
     first_name: str
@@ -25,6 +26,7 @@ class Selection:
     second_uri: str
     selection: dict[str, Any]
     keep: str
+    ranking: str
 
 
 def select(reports: list[Report], top: int = 2, min_accuracy: float = 0.9) -> Selection:
@@ -37,20 +39,29 @@ def select(reports: list[Report], top: int = 2, min_accuracy: float = 0.9) -> Se
     if top not in (1, 2):
         raise ComponentError("TIP731", f"top is {top}", fix="give 1 or 2: there are two services")
     if not 0.0 <= min_accuracy <= 1.0:
-        raise ComponentError("TIP731", f"min-accuracy is {min_accuracy}", fix="give a part of one, such as 0.9")
+        raise ComponentError(
+            "TIP731", f"min-accuracy is {min_accuracy}", fix="give a part of one, such as 0.9"
+        )
     names = [report.name for report in reports]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        raise ComponentError("TIP731", f"two reports are about {doubled[0]!r}", fix="evaluate each model once")
+        raise ComponentError(
+            "TIP731", f"two reports are about {doubled[0]!r}", fix="evaluate each model once"
+        )
     for report in reports:
         if not (math.isfinite(report.validation_accuracy) and 0.0 <= report.validation_accuracy <= 1.0):
             raise ComponentError(
-                "TIP731", f"the accuracy of {report.name} is {report.validation_accuracy}", fix="evaluate it again"
+                "TIP731",
+                f"the accuracy of {report.name} is {report.validation_accuracy}",
+                fix="evaluate it again",
             )
     ranked = sorted(reports, key=lambda report: (-report.validation_accuracy, report.name))
     passed = [report for report in ranked if report.validation_accuracy >= min_accuracy]
     if len(passed) < top:
-        got = ", ".join(f"{report.name} {report.validation_accuracy:.4f}" for report in ranked) or "no model at all"
+        got = (
+            ", ".join(f"{report.name} {report.validation_accuracy:.4f}" for report in ranked)
+            or "no model at all"
+        )
         raise ComponentError(
             "TIP730",
             f"{len(passed)} of the {top} models asked for reached the validation accuracy {min_accuracy}",
@@ -73,7 +84,22 @@ def select(reports: list[Report], top: int = 2, min_accuracy: float = 0.9) -> Se
             "candidates": [_candidate(report) for report in ranked],
         },
         keep=",".join(report.name for report in chosen),
+        ranking=_table(ranked, chosen, min_accuracy),
     )
+
+
+def _table(ranked: list[Report], chosen: list[Report], min_accuracy: float) -> str:
+    lines = ["MODEL         VALIDATION  TEST"]
+    for report in ranked:
+        verdict = "chosen" if report in chosen else ""
+        if report.validation_accuracy < min_accuracy:
+            verdict = f"below {min_accuracy}"
+        lines.append(
+            f"{report.name:<12}  {report.validation_accuracy:<10.4f}  {report.test_accuracy:.4f}  {verdict}".rstrip()
+        )
+    if any(report.synthetic for report in ranked):
+        lines.append("generated data: these figures say nothing about Fashion-MNIST")
+    return "\n".join(lines) + "\n"
 
 
 def _candidate(report: Report) -> dict[str, Any]:

@@ -35,7 +35,7 @@ TWO_WEEKS = Cache.by_content(max_age="14d")
 find_source = component(fingerprint.fingerprint)
 ingest_images = component(ingest.ingest, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi"))
 evaluate_model = component(evaluate.evaluate, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi"))
-select_best = component(select.select)
+select_best = component(select.select, exports={"ranking": "models"})
 claim_slot = component(claim.claim)
 predict_images = component(predict.predict, exports={"summary": "summary", "prediction": "prediction"})
 
