@@ -80,7 +80,7 @@ def handle(options: argparse.Namespace) -> int:
         print_json(result.workflow)
     else:
         _report(result, durations)
-    return result.exit_code
+    return int(result.exit_code)
 
 
 def _report(result: Any, durations: dict[str, float]) -> None:

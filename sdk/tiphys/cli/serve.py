@@ -31,7 +31,7 @@ def register(subparsers: Any) -> None:
 def handle(options: argparse.Namespace) -> int:
     from tiphys import serving
 
-    return serving.serve_forever(
+    code: int = serving.serve_forever(
         options.model_base_path,
         name=options.name,
         host=options.host,
@@ -40,3 +40,4 @@ def handle(options: argparse.Namespace) -> int:
         policy=options.policy,
         report=lambda text: print(text, file=sys.stderr, flush=True),
     )
+    return code

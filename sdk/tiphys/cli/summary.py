@@ -93,7 +93,7 @@ def failures(workflow: Mapping[str, Any], folder: Path, style: Style, *, lines: 
 
 def _tail(logs: Path, node: Mapping[str, Any], lines: int) -> str:
     """The last lines of the logs of a node."""
-    found = []
+    found: list[str] = []
     for path in sorted(logs.glob(f"{node['id']}*.log")):
         text = path.read_bytes()[-20000:].decode("utf-8", "replace").splitlines()
         found.extend(f"    {line}" for line in text[-lines:])
