@@ -25,6 +25,7 @@ class Names:
     stores: set[str] = field(default_factory=set)
     imports: list[ast.Import | ast.ImportFrom] = field(default_factory=list)
     declared: set[str] = field(default_factory=set)
+    walrus: set[str] = field(default_factory=set)
 
 
 def scan(node: ast.AST) -> Names:
@@ -135,7 +136,15 @@ def _comprehension(node: Any, names: Names) -> None:
         value = getattr(node, part, None)
         if value is not None:
             _visit(value, inner)
+    names.stores |= inner.walrus  # `:=` in a comprehension binds in the function around it
+    names.walrus |= inner.walrus
     _merge(inner, names)
+
+
+def _walrus(node: Any, names: Names) -> None:
+    names.stores.add(node.target.id)
+    names.walrus.add(node.target.id)
+    _visit(node.value, names)
 
 
 def _import(node: Any, names: Names) -> None:
@@ -178,6 +187,7 @@ _SPECIAL: dict[type, Any] = {
     ast.SetComp: _comprehension,
     ast.DictComp: _comprehension,
     ast.GeneratorExp: _comprehension,
+    ast.NamedExpr: _walrus,
     ast.Import: _import,
     ast.ImportFrom: _import,
     ast.ExceptHandler: _handler,

@@ -79,10 +79,10 @@ class Pipeline(Workflow):
             self.service_account_name = check_name(service_account, "a service account", site)
         if labels:
             self.labels = dict(labels)
+        shown = "\n\n".join([*([description] if description else []), *_links(links or {}, site)])
         self.annotations = {
             **({"workflows.argoproj.io/title": _one_line(title)} if title else {}),
-            **({"workflows.argoproj.io/description": description} if description else {}),
-            **{f"tiphys.dev/link-{check_name(k, 'a link', site)}": v for k, v in (links or {}).items()},
+            **({"workflows.argoproj.io/description": shown} if shown else {}),
             **(annotations or {}),
         } or None
 
@@ -278,6 +278,16 @@ class Pipeline(Workflow):
         from tiphys.compiler import to_yaml
 
         return to_yaml(self)
+
+
+def _links(links: Mapping[str, str], site: Site) -> Iterator[str]:
+    """Links for the description, which the Argo UI renders as Markdown."""
+    for name, url in links.items():
+        if not re.fullmatch(r"https?://[^\s()<>]+", url):
+            raise DefinitionError(
+                "TIP101", f"the link {name!r} is {url!r}", where=str(site), fix="give a URL, https://…"
+            )
+        yield f"[{_one_line(name)}]({url})"
 
 
 def _one_line(text: str) -> str:

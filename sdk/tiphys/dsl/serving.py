@@ -213,7 +213,7 @@ class Serving:
         name: Value | str,
         model: Value | str | Task,
         *,
-        when: Condition | None = None,
+        when: Condition | Value | None = None,
     ) -> Task:
         """Deploy ``model`` under ``name`` and point the slot's Service at it; the task's output is ``url``.
 
