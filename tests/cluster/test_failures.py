@@ -1,0 +1,322 @@
+"""What users need when something goes wrong: killed workers, stopped runs, full quotas, contended locks."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import COMPILED, SMALL, Cluster, Mission, connect
+from tiphys.cluster import Client, Result, Submitted, WaitTimeout
+
+pytestmark = [pytest.mark.cluster]
+
+STEP = "tiphys/step:0.1.0"
+POD = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+LIMITS = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "500m", "memory": "128Mi"}}
+
+
+def python(code: str, name: str = "main", **more: Any) -> dict[str, Any]:
+    container = {
+        "name": name,
+        "image": STEP,
+        "command": ["python", "-c", code],
+        "resources": LIMITS,
+        "securityContext": CONTAINER,
+    }
+    return {**container, **more}
+
+
+def workflow(name: str, template: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"generateName": f"{name}-", "labels": {"tiphys-test": "yes"}},
+        "spec": {
+            "entrypoint": "main",
+            "serviceAccountName": "tiphys",
+            "securityContext": POD,
+            "templates": [{"name": "main", **template}],
+            **spec,
+        },
+    }
+
+
+def left(cluster: Cluster, name: str) -> list[str]:
+    return cluster.kubectl(
+        "get", "tfjobs,deployments,services", "-l", f"tiphys.dev/workflow={name}", "-o", "name"
+    ).split()
+
+
+def nodes(result: Result) -> dict[str, Any]:
+    name = result.name
+    found = (result.workflow["status"].get("nodes") or {}).values()
+    return {node["name"].removeprefix(name).lstrip("."): node for node in found}
+
+
+def running_workers(cluster: Cluster, name: str) -> list[dict[str, Any]]:
+    pods = cluster.get(
+        "pods", "-l", f"workflows.argoproj.io/workflow={name},training.kubeflow.org/replica-type=worker"
+    )
+    return [pod for pod in pods if pod["status"]["phase"] == "Running"]
+
+
+def launch(client: Client, parameters: dict[str, Any]) -> Submitted:
+    return client.submit(
+        COMPILED, parameters=parameters, labels={"tiphys-test": "yes"}, service_account="tiphys"
+    )
+
+
+# a training that is long enough to be interrupted; the mission before it made the data set and the images
+LONG = {**SMALL, "epochs": 6, "seed": 11}
+
+
+def test_a_worker_that_is_killed_in_the_middle_resumes_from_its_backup(
+    mission: Mission, cluster: Cluster
+) -> None:
+    with connect(cluster, "kubeconfig") as client:
+        made = launch(client, LONG)
+
+        def after_an_epoch() -> str:
+            """The name of worker 1 once its job has finished an epoch."""
+            for pod in running_workers(cluster, made.name):
+                name = pod["metadata"]["name"]
+                if name.endswith("-worker-1"):
+                    chief = name.removesuffix("1") + "0"
+                    model = name.removeprefix(made.name + "-").removesuffix("-worker-1")
+                    files = (mission.volume / "work").glob(f"{model}-*/**/metrics.jsonl")
+                    if any(path.stat().st_mtime > begun for path in files):
+                        return name
+                    if "epoch 1" in cluster.kubectl("logs", chief, check=False):
+                        return name
+            return ""
+
+        begun = time.time()
+        victim = cluster.until("a first epoch", after_an_epoch, 300)
+        cluster.kubectl("delete", "pod", victim, "--wait=false")
+        model = victim.removeprefix(made.name + "-").removesuffix("-worker-1")
+
+        def trained() -> Any:
+            node = nodes(client.get(made.name)).get(f"{model}.train")
+            return node if node and node["phase"] in ("Succeeded", "Failed", "Error") else None
+
+        assert cluster.until("the training goes on", trained, 420)["phase"] == "Succeeded"
+        lines = [line.text for line in client.logs(made.name) if line.source.startswith(model)]
+        assert any("resum" in line.lower() for line in lines), lines[-20:]
+        client.stop(made.name)
+        client.wait(made.name, timeout=120)
+    cluster.until("nothing is left", lambda: not left(cluster, made.name), 60)
+
+
+def test_a_deleted_tfjob_fails_its_step_at_once_and_a_stopped_run_leaves_nothing(
+    mission: Mission, cluster: Cluster
+) -> None:
+    with connect(cluster) as client:
+        made = launch(client, {**LONG, "seed": 12})
+        worker = cluster.until("a gang runs", lambda: running_workers(cluster, made.name), 240)[0]
+        job = worker["metadata"]["labels"]["training.kubeflow.org/job-name"]
+        model = job.removeprefix(made.name + "-")
+        cluster.kubectl("delete", "tfjob", job, "--wait=false")
+
+        def failed() -> Any:
+            node = nodes(client.get(made.name)).get(f"{model}.train")
+            return node if node and node["phase"] in ("Failed", "Error") else None
+
+        cluster.until("the step fails", failed, 60)
+        client.stop(made.name)
+        result = client.wait(made.name, timeout=120)
+        assert (result.phase, result.stopped, result.succeeded) == ("Failed", True, False)
+    cluster.until("nothing is left", lambda: not left(cluster, made.name), 60)
+
+
+def test_terminate_leaves_nothing_either(mission: Mission, cluster: Cluster) -> None:
+    with connect(cluster, "kubeconfig") as client:
+        made = launch(client, {**LONG, "seed": 13})
+        cluster.until("a gang runs", lambda: running_workers(cluster, made.name), 240)
+        _, cleared = client.terminate(made.name)
+        assert any(item.startswith("tfjobs/") for item in cleared)
+        assert client.wait(made.name, timeout=60).phase == "Failed"
+        assert left(cluster, made.name) == []
+
+
+@pytest.mark.usefixtures("images")
+def test_an_evicted_step_is_tried_again(client: Client, cluster: Cluster) -> None:
+    """The eviction API, as a node that is drained uses it. The retry strategy is the one pipelines are
+    compiled with."""
+    strategy = next(
+        template["retryStrategy"]
+        for template in _compiled()["spec"]["templates"]
+        if template["name"] == "evaluate"
+    )
+    wait = "{{=retries == '0' ? '60' : '0'}}"
+    code = f"import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); time.sleep({wait})"
+    made = client.submit(workflow("evicted", {"container": python(code), "retryStrategy": strategy}))
+
+    def up() -> str:
+        pods = cluster.get("pods", "-l", f"workflows.argoproj.io/workflow={made.name}")
+        ready = [
+            pod
+            for pod in pods
+            if all(s["ready"] for s in pod["status"].get("containerStatuses") or [{"ready": False}])
+        ]
+        return str(ready[0]["metadata"]["name"]) if ready else ""
+
+    victim = cluster.until("the step runs", up, 60)
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": victim, "namespace": "argo"}}
+    cluster.kubectl(
+        "create", "--raw", f"/api/v1/namespaces/argo/pods/{victim}/eviction", "-f", "-", text=json.dumps(body)
+    )
+    result = client.wait(made.name, timeout=120)
+    assert result.succeeded, result.failures
+    assert nodes(result)["(0)"]["phase"] in ("Failed", "Error")
+    assert nodes(result)["(1)"]["phase"] == "Succeeded"
+
+
+def _compiled() -> dict[str, Any]:
+    from tiphys.reader import read
+
+    return next(document.data for document in read(COMPILED) if document.data["kind"] == "Workflow")
+
+
+@pytest.mark.usefixtures("images")
+def test_a_full_quota_delays_a_run_and_does_not_fail_it(client: Client, cluster: Cluster) -> None:
+    """The quota counts pods of one priority class only, so that nothing else is held up."""
+    priority = "tiphys-test-quota"
+    objects = [
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": priority},
+            "value": 1,
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": priority},
+            "spec": {
+                "hard": {"pods": "1"},
+                "scopeSelector": {
+                    "matchExpressions": [
+                        {"scopeName": "PriorityClass", "operator": "In", "values": [priority]}
+                    ]
+                },
+            },
+        },
+    ]
+    for item in objects:
+        cluster.kubectl("apply", "-f", "-", text=json.dumps(item))
+    try:
+        strategy = _compiled()["spec"]["templates"]
+        retry = next(t["retryStrategy"] for t in strategy if t["name"] == "evaluate")
+        templates = [
+            {"name": "main", "steps": [[{"name": f"s{i}", "template": "one"} for i in range(2)]]},
+            {"name": "one", "container": python("import time; time.sleep(3)"), "retryStrategy": retry},
+        ]
+        made = client.submit(
+            workflow(
+                "quota", {}, templates=templates, podPriorityClassName=priority, activeDeadlineSeconds=120
+            )
+        )
+        result = client.wait(made.name, timeout=150)
+        assert result.succeeded, (result.message, result.failures)
+        pods = cluster.get("pods", "-l", f"workflows.argoproj.io/workflow={made.name}")
+        spans = sorted((pod["metadata"]["creationTimestamp"], _finished(pod)) for pod in pods)
+        assert spans[1][0] >= spans[0][1]  # the second pod came when the first had ended
+    finally:
+        cluster.kubectl("delete", "resourcequota", priority)
+        cluster.kubectl("delete", "priorityclass", priority)
+
+
+def _finished(pod: dict[str, Any]) -> str:
+    return max(
+        str(status["state"]["terminated"]["finishedAt"]) for status in pod["status"]["containerStatuses"]
+    )
+
+
+@pytest.mark.usefixtures("images")
+def test_one_semaphore_for_two_workflows_and_the_higher_priority_first(cluster: Cluster) -> None:
+    """One permit. While the first holds it two more queue up; the later one with the higher priority goes
+    first."""
+    lock = {"configMapKeyRef": {"name": "tiphys-test-locks", "key": "one"}}
+    cluster.kubectl("delete", "configmap", "tiphys-test-locks", "--ignore-not-found")
+    limits = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "tiphys-test-locks"},
+        "data": {"one": "1"},
+    }
+
+    def locked(name: str, seconds: float) -> list[dict[str, Any]]:
+        template = {
+            "container": python(f"import time; time.sleep({seconds})"),
+            "synchronization": {"semaphores": [lock]},
+        }
+        return [limits, workflow(name, template)]
+
+    with connect(cluster) as client:
+        holder = client.submit(locked("holder", 12))
+
+        def held() -> bool:
+            return nodes(client.get(holder.name)).get("", {}).get("phase") == "Running"
+
+        cluster.until("the lock is held", held, 60)
+        low = client.submit(locked("low", 1), priority=1)
+        high = client.submit(locked("high", 1), priority=9)
+
+        def waits(name: str) -> bool:
+            message = nodes(client.get(name)).get("", {}).get("message", "")
+            return "Waiting for argo/ConfigMap/tiphys-test-locks/one lock" in message
+
+        cluster.until("both wait", lambda: waits(low.name) and waits(high.name), 30)
+        with pytest.raises(WaitTimeout, match="Waiting for argo/ConfigMap/tiphys-test-locks/one lock"):
+            client.wait(low.name, timeout=1)
+        ends = [client.wait(item.name, timeout=120) for item in (holder, high, low)]
+    assert all(result.succeeded for result in ends)
+    pods = [cluster.get("pods", "-l", f"workflows.argoproj.io/workflow={result.name}")[0] for result in ends]
+    spans = [(pod["metadata"]["creationTimestamp"], _finished(pod)) for pod in pods]
+    assert spans[0][1] <= spans[1][0]
+    assert spans[1][1] <= spans[2][0]
+    cluster.kubectl("delete", "configmap", "tiphys-test-locks")
+
+
+@pytest.mark.usefixtures("images")
+def test_suspend_resume_retry_and_resubmit(client: Client, cluster: Cluster) -> None:
+    templates = [
+        {
+            "name": "main",
+            "dag": {
+                "tasks": [
+                    {"name": "first", "template": "ok"},
+                    {"name": "gate", "template": "gate", "depends": "first"},
+                    {"name": "last", "template": "check", "depends": "gate"},
+                ]
+            },
+        },
+        {"name": "gate", "suspend": {}},
+        {"name": "ok", "container": python("print('ok')")},
+        {"name": "check", "container": python("import sys; sys.exit(int('{{workflow.parameters.code}}'))")},
+    ]
+    arguments = {"parameters": [{"name": "code", "value": "3"}]}
+    made = client.submit(workflow("verbs", {}, templates=templates, arguments=arguments))
+    until = cluster.until
+    until("it waits at the gate", lambda: nodes(client.get(made.name)).get("gate"), 60)
+    client.resume(made.name)
+    result = client.wait(made.name, timeout=120)
+    assert (result.phase, [item.name for item in result.failures]) == ("Failed", ["last"])
+    first = nodes(result)["first"]["finishedAt"]
+    client.retry(made.name, parameters={"code": "0"})
+    result = client.wait(made.name, timeout=120)
+    assert result.succeeded, result.failures
+    assert nodes(result)["first"]["finishedAt"] == first  # what had succeeded was kept
+    assert nodes(result)["gate"]["phase"] == "Succeeded"
+    again = client.resubmit(made.name)
+    assert again.name != made.name
+    until("it waits at the gate", lambda: nodes(client.get(again.name)).get("gate"), 60)
+    client.stop(again.name)
+    result = client.wait(again.name, timeout=60)
+    assert (result.phase, result.stopped) == ("Failed", True)
+    client.delete(made.name)
+    client.delete(again.name)
