@@ -22,8 +22,10 @@ AMBIGUOUS = [
     "---", "...", "?", "? a", ":", "a:", "a: b", "a :b", "#", "a #b", "a#b", "&a", "*a", "!a", "!!str", "|", ">", "|-",
     "'", '"', "''", "it's", 'say "x"', "\\", "\\n", "%", "%YAML", "@a", "`a", "{", "}", "[", "]", "{}", "[]", "{a: b}",
     ",", "a, b", "a,b", "{{x}}", "{{=x}}", "jq '.a | {{'", " a", "a ", "a  b", "\t", "a\t", "\ta", "a\tb", "\n", "\n\n",
-    "a\n", "a\n\n", "a\nb", "a\nb\n", " a\nb", "a\n b", "a\n\n\nb\n\n", "a \nb", "a\n\t", "a\n  \nb", "\na", "a\n---\nb",
-    "---\na: b", "# x\ny", "a\r\nb", "\r", "\x85", "a\x85b", "\u2028", "a\u2029b", "\ufeff", "\ufeffa", "\x00", "\x1b[0m",
+    "a\n", "a\n\n", "a\nb", "a\nb\n", " a\nb", "a\n b", "a\n\n\nb\n\n", "a \nb", "a\n\t",
+    "a\n  \nb", "\na", "a\n---\nb",
+    "---\na: b", "# x\ny", "a\r\nb", "\r", "\x85", "a\x85b", "\u2028", "a\u2029b", "\ufeff",
+    "\ufeffa", "\x00", "\x1b[0m",
     "\x7f", "\x80", "\xa0", "é", "日本", "🙂", "a\u200bb", "\ufffe", "\U0010ffff", "e\u0301", "x" * 3000, "a b " * 500,
     "none", "None", "nan", "Infinity", "_", "1st", "a-b", "a.b", "a/b", "/a", "//", "a=b", "a(b)", "k8s.io/x:y",
 ]  # fmt: skip

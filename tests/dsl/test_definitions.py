@@ -56,12 +56,12 @@ def half(number: float) -> float:
 
 @component
 def choose(mode: Literal["mean", "vote"]) -> None:
-    print(mode)
+    """Returns nothing."""
 
 
 @component
 def load(data: Reference) -> None:
-    print(data)
+    """Returns nothing."""
 
 
 def train_model(data: str, output: str, work: str, epochs: int = 1) -> None:

@@ -77,7 +77,7 @@ def braces(name: str) -> str:
 
 @component
 def nothing() -> None:
-    print("done")
+    """Returns nothing."""
 
 
 def source_of(step: Component, **arguments: Any) -> str:
