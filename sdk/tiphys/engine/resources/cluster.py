@@ -52,6 +52,15 @@ class Resources:
         service = self._services.get(str(item["metadata"]["name"])) if item["kind"] == "Service" else None
         return service.problem if service is not None else ""
 
+    def report(self, item: Mapping[str, Json]) -> list[str]:
+        """What a person should know about an object whose step failed."""
+        name = str(item["metadata"]["name"])
+        if item["kind"] == "TFJob" and name in self._jobs:
+            return self._jobs[name].report()
+        if item["kind"] == "Deployment" and name in self._deployments:
+            return self._deployments[name].report()
+        return []
+
     def restore(self, objects: list[dict[str, Json]]) -> None:
         """After a resume: bring back what served, and drop jobs whose processes are gone."""
         for item in objects:

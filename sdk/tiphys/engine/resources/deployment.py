@@ -12,7 +12,7 @@ from typing import Any
 from tiphys.engine.loop import Timer
 from tiphys.engine.observe import ReplicaChanged
 from tiphys.engine.resources.api import Api
-from tiphys.engine.resources.replica import Replica
+from tiphys.engine.resources.replica import Replica, describe_end
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.host import Host
 from tiphys.engine.runners.podspace import claim_address
@@ -144,6 +144,17 @@ class Deployment:
             self._deadline.cancel()
         for endpoint in list(self._endpoints):
             self._retire(endpoint)
+
+    def report(self) -> list[str]:
+        """For people: what keeps the replicas from being ready, with the end of their logs."""
+        lines = []
+        for endpoint in self._endpoints:
+            if not endpoint.ready and not endpoint.leaving:
+                state = "is not ready"
+                if endpoint.replica.restarts:
+                    state = f"ended with exit code {endpoint.replica.last_code}, {endpoint.replica.restarts} restarts"
+                lines += describe_end(self.host, endpoint.name, f"replica {endpoint.name} {state}")
+        return lines
 
     def kill(self) -> None:
         self._deleted = True

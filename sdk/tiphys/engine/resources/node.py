@@ -274,9 +274,11 @@ class ResourcePod:
         if self.failure is not None:
             phase, message = self.failure
         log = self.host.log_path(self.command.node_id)
-        line = message or self._done_line()
+        lines = [message or self._done_line()]
+        if message and self._item is not None:
+            lines += self.resources.report(self._item)
         with log.open("a") as stream:
-            stream.write(line + "\n")
+            stream.writelines(line + "\n" for line in lines)
         event = PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs)  # type: ignore[arg-type]
         self._done(event)
 

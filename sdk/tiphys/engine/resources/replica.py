@@ -15,10 +15,22 @@ from tiphys.engine.runners.podspace import PodSpace
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import TiphysError
 
-__all__ = ["Replica"]
+__all__ = ["Replica", "describe_end"]
 
 Json = Any
 _BACKOFF = (0.2, 10.0)  # the kubelet's 10 s .. 300 s, scaled to one machine
+
+
+def describe_end(host: Host, name: str, what: str, *, lines: int = 15) -> list[str]:
+    """``what`` and the last lines of a replica's log."""
+    path = host.log_path(name)
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - 64_000))
+            end = stream.read().decode(errors="replace").splitlines()[-lines:]
+    except OSError:
+        end = []
+    return [f"{what}; the end of {path}:", *(f"  | {line}" for line in end)]
 
 
 class Replica:
@@ -59,6 +71,7 @@ class Replica:
         self._stopping = False
         self._over = False
         self._code = 0
+        self.last_code = 0  # of the last main process that ended, also when it was started again
         self._gone: list[Callable[[], None]] = []
         self._started_at = 0.0
         self.space = PodSpace(
@@ -164,6 +177,7 @@ class Replica:
             code = process.code or 0
             if name == self._main:
                 self._code = code
+                self.last_code = code
             if self._stopping:
                 if not self._processes:
                     self._end()

@@ -19,7 +19,7 @@ from typing import Any
 from tiphys.engine.loop import Timer
 from tiphys.engine.observe import ReplicaChanged
 from tiphys.engine.resources.api import Api, ApiError
-from tiphys.engine.resources.replica import Replica
+from tiphys.engine.resources.replica import Replica, describe_end
 from tiphys.engine.runners.host import Host
 from tiphys.store.configmaps import timestamp
 
@@ -150,6 +150,7 @@ class TFJob:
         self._timer: Timer | None = None
         self._status: dict[str, Json] = {"conditions": [], "replicaStatuses": {}}
         self._env: dict[tuple[str, int], dict[str, str]] = {}
+        self._codes: dict[tuple[str, int], int] = {}
 
     def start(self) -> None:
         """Accept the job and start its replicas."""
@@ -179,6 +180,15 @@ class TFJob:
         for replica in self._replicas.values():
             if replica is not None:
                 replica.stop()
+
+    def report(self) -> list[str]:
+        """For people: how each replica that failed ended, with the end of its log."""
+        lines = []
+        for (kind, index), code in sorted(self._codes.items()):
+            if code:
+                name = f"{self._name}-{kind.lower()}-{index}"
+                lines += describe_end(self.host, name, f"{kind.lower()}-{index} ended with exit code {code}")
+        return lines
 
     def kill(self) -> None:
         self._deleted = self._done = True
@@ -229,6 +239,7 @@ class TFJob:
 
     def _ended(self, key: tuple[str, int], code: int, policy: str) -> None:
         self._replicas[key] = None
+        self._codes[key] = code
         if self._deleted:
             self._tell(key, "stopped", "")
             return

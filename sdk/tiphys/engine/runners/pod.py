@@ -181,6 +181,8 @@ class StepPod:
     def _start_set(self, container_set: Mapping[str, Json]) -> None:
         def launch(spec: Mapping[str, Json], ended: Callable[[int], None]) -> None:
             name = str(spec["name"])
+            shared = container_set.get("volumeMounts") or []
+            spec = {**spec, "volumeMounts": [*shared, *(spec.get("volumeMounts") or [])]}
 
             def over(process: Process) -> None:
                 self._processes.pop(name, None)
