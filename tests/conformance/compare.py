@@ -60,7 +60,8 @@ def differences(workflow: Mapping[str, Json], record: Mapping[str, Json]) -> lis
         found.append(f"message: {message!r} instead of {record.get('message')!r}")
     have = {node["name"]: node for node in names.nodes.values()}
     want = {
-        node["name"]: {**node, "message": _fixed(node.get("message") or "", record)} for node in record["nodes"]
+        node["name"]: {**node, "message": _fixed(node.get("message") or "", record)}
+        for node in record["nodes"]
     }
     for name in sorted(want.keys() - have.keys()):
         found.append(f"{name}: missing ({want[name]['type']} {want[name]['phase']})")

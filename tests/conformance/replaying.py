@@ -23,7 +23,11 @@ def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
         documents += load(item) if isinstance(item, str) else [item]
     for step in (scripts().get(record["id"]) or {}).get("script") or ():
         if step.get("yaml") and step["do"] in ("given", "create-templates", "create-cluster-templates"):
-            documents += [item for item in load(step["yaml"]) if item.get("kind") not in ("Workflow", "CronWorkflow", "List")]
+            documents += [
+                item
+                for item in load(step["yaml"])
+                if item.get("kind") not in ("Workflow", "CronWorkflow", "List")
+            ]
     for item in record["configmaps"]:
         documents.append(
             {
@@ -32,7 +36,11 @@ def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
                 "data": item.get("data") or {},
             }
         )
-    flat = [part for item in documents for part in (item.get("items", [item]) if item.get("kind") == "List" else [item])]
+    flat = [
+        part
+        for item in documents
+        for part in (item.get("items", [item]) if item.get("kind") == "List" else [item])
+    ]
     workflow = next((item for item in flat if item.get("kind") == "Workflow"), None)
     if workflow is None:
         workflow = _from_others(flat)
@@ -54,7 +62,12 @@ def _actions(record: Mapping[str, Json]) -> list[Action]:
     script = (scripts().get(record["id"]) or {}).get("script") or ()
     for step in script:
         if step["do"] == "wait":
-            when = {"running-pod": _pod_running, "condition": _suspended, "done": _never, "Failed": _never}.get(step["for"], _begun)
+            when = {
+                "running-pod": _pod_running,
+                "condition": _suspended,
+                "done": _never,
+                "Failed": _never,
+            }.get(step["for"], _begun)
         elif step["do"] == "shutdown":
             next(arguments, None)
             actions.append((when, p.Shutdown(0, step["strategy"])))

@@ -108,8 +108,7 @@ def _parameter(
         if found is None:
             if source.get("default") is None:
                 raise ArgumentError(
-                    f"unable to retrieve inputs.parameters.{name} from ConfigMap: "
-                    f'configmaps "{reference.get("name")}" not found'
+                    f"unable to retrieve inputs.parameters.{name} from ConfigMap: {no_config_map(reference)}"
                 )
             found = any_string(source["default"])
         result["value"] = found

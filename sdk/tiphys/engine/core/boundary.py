@@ -12,7 +12,7 @@ from tiphys.engine.core.leaf import result_users
 from tiphys.engine.core.nodes import Node
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, resolve_artifact, skipped_values
-from tiphys.engine.expr.govaluate import WhenError, evaluate_when
+from tiphys.engine.expr.govaluate import evaluate_when
 from tiphys.engine.expr.tags import TagError, compile_plan, substitute
 
 if TYPE_CHECKING:
@@ -63,15 +63,21 @@ class Boundary(Body):
     # -- arguments ------------------------------------------------------------------------------------------------
 
     def plainly_false(self, step: Mapping[str, Json], scope: BoundaryScope) -> str | None:
-        """Return the substituted ``when`` if it can be told to be false before anything else is resolved."""
+        """Return the substituted ``when`` if it can be told to be false before anything else is resolved.
+
+        Raises
+        ------
+        WhenError
+            It is complete and not an expression.
+        """
         when = step.get("when")
         if not when:
             return None
         try:
             text = substitute(when, scope, strict=None)
-            return None if evaluate_when(text) else text
-        except (TagError, WhenError):
+        except TagError:
             return None
+        return None if evaluate_when(text) else text
 
     def resolve(self, step: Mapping[str, Json], scope: BoundaryScope) -> dict[str, Json]:
         """Return the step with every known tag replaced and its artifacts resolved.

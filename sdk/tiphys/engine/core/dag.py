@@ -8,7 +8,7 @@ from typing import Any
 from tiphys.engine.core.boundary import Boundary
 from tiphys.engine.core.dag_phase import dag_phase
 from tiphys.engine.core.dag_plan import DagPlan
-from tiphys.engine.core.hooks import ChildHooks
+from tiphys.engine.core.hooks import ChildHooks, GroupRun
 from tiphys.engine.core.loops import LoopError, expand, is_loop
 from tiphys.engine.core.nodes import Node, failed_or_error
 from tiphys.engine.core.run import Run
@@ -25,7 +25,7 @@ __all__ = ["DagBody"]
 class _Task:
     """A task that has begun: its node (a TaskGroup for loops) and its children that have not ended."""
 
-    __slots__ = ("children", "done", "name", "node", "pending", "runs", "task")
+    __slots__ = ("children", "done", "held", "name", "node", "pending", "runs", "stopped", "task")
 
     def __init__(self, name: str, task: Mapping[str, Json]) -> None:
         self.name = name
@@ -35,6 +35,8 @@ class _Task:
         self.runs: list[Run] = []
         self.pending = 0
         self.done = False
+        self.stopped = False  # an item could not be executed: those after it wait for the next walk
+        self.held: list[Run] = []
 
 
 class DagBody(Boundary):
@@ -128,13 +130,13 @@ class DagBody(Boundary):
                 return
         scope = self._scope_for(name)
         try:
-            false = None if is_loop(task) else self.plainly_false(task, scope)
-            if false is not None:
+            false = self.plainly_false(task, scope)
+            if false is not None and not is_loop(task):
                 self._skipped(begun, node_name, "Skipped", f"when '{false}' evaluated false")
                 return
-            resolved = self.resolve(task, scope)
+            resolved = self.resolve(task, scope) if false is None else {**task, "when": false}
             expanded = expand(resolved, self.state.base) if is_loop(task) else None
-        except (ScopeError, TagError, LoopError) as error:
+        except (ScopeError, TagError, LoopError, WhenError) as error:
             self._skipped(begun, node_name, "Error", str(error))
             return
         if expanded is None:
@@ -173,7 +175,29 @@ class DagBody(Boundary):
         run = self.child_run(name, task, (begun, group))
         begun.runs.append(run)
         begun.pending += 1
-        self.state.defer(run.start)
+        self.state.defer(self._start_run, begun, run)
+
+    def _start_run(self, begun: _Task, run: Run) -> None:
+        if self.ended:
+            return
+        if not begun.stopped:
+            run.start()
+            return
+        begun.held.append(run)
+        if len(begun.held) == 1:
+            self.state.later(lambda: self._walk_again(begun))
+
+    def _walk_again(self, begun: _Task) -> None:
+        """Start the items that an error held back; if all before them have ended, the loop ends without them."""
+        held, begun.held = begun.held, []
+        if begun.pending > len(held):
+            begun.stopped = False
+            for run in held:
+                self.state.defer(self._start_run, begun, run)
+            return
+        begun.runs = [run for run in begun.runs if run not in held]
+        begun.pending = 1
+        self._one_less(begun)
 
     def _add(self, begun: _Task, node: Node, group: Node | None) -> None:
         if group is None:
@@ -231,8 +255,9 @@ class DagBody(Boundary):
 
     def run_changed(self, run: Run) -> None:
         """Let lifecycle hooks look."""
-        if run.key[0].task.get("hooks") and run.node is not None:
-            self._hooks(run).look()
+        begun, group = run.key
+        if begun.task.get("hooks") and run.node is not None:
+            (self._hooks(run) if group is None else self._group_hooks(begun)).look()
 
     def _hooks(self, run: Run) -> ChildHooks:
         found = self.hooks.get(run.name)
@@ -245,11 +270,57 @@ class DagBody(Boundary):
 
     def run_done(self, run: Run) -> None:
         """A task's node ended; its hooks come first."""
-        task = run.key[0].task
-        if task.get("hooks") or task.get("onExit"):
+        begun, group = run.key
+        task = begun.task
+        if not (task.get("hooks") or task.get("onExit")):
+            self._run_settled(run)
+        elif group is None:
             self._hooks(run).finish()
         else:
+            # dependants do not wait for an item's exit handler, the DAG does
+            self.active += 1
+            self._item_hooks(run).finish()
             self._run_settled(run)
+
+    def _item_hooks(self, run: Run) -> ChildHooks:
+        begun = run.key[0]
+        hooks = begun.task.get("hooks") or {}
+        step = {
+            "hooks": {"exit": hooks["exit"]} if "exit" in hooks else {},
+            "onExit": begun.task.get("onExit"),
+        }
+        scope = self._scope_for(begun.name)
+        return ChildHooks(self, run, step, scope, f"tasks.{begun.name}", self._item_hooks_done)
+
+    def _item_hooks_done(self, run: Run) -> None:
+        self.active -= 1
+        if not self.active:
+            self.state.later(self._assess)
+
+    def _group_hooks(self, begun: _Task) -> ChildHooks:
+        """Return the hooks of a loop as a whole: its TaskGroup has its own."""
+        found = self.hooks.get(begun.name)
+        if found is None:
+            assert begun.node is not None
+            group = GroupRun(self.state, f"{self.name}.{begun.name}", begun.node, self.run.on_exit)
+            found = self.hooks[begun.name] = ChildHooks(
+                self,
+                group,
+                begun.task,
+                self._scope_for(begun.name),
+                f"tasks.{begun.name}",
+                lambda _: self._one_less(begun),
+            )
+        return found
+
+    def _finish_group(self, begun: _Task) -> None:
+        if self.ended:
+            return
+        if self.active == 1 and not self.plan.wanted_by[begun.name] and begun.name not in self.hooks:
+            # the DAG ends in the same walk: Argo never comes back to the group
+            self._one_less(begun)
+        else:
+            self._group_hooks(begun).finish()
 
     def _run_settled(self, run: Run) -> None:
         self._one_less(run.key[0])
@@ -258,6 +329,7 @@ class DagBody(Boundary):
         """The task's template could not be executed."""
         assert run.node is not None
         self.state.nodes.mark(run.node, "Error", f"task '{run.name}' errored: {message}")
+        run.key[0].stopped = True
         self._one_less(run.key[0])
 
     def run_timeout(self, run: Run) -> None:
@@ -281,6 +353,10 @@ class DagBody(Boundary):
                 if failed_or_error(child):
                     phase = child["phase"]
             self.state.nodes.mark(begun.node, phase)
+            if begun.task.get("hooks") or begun.task.get("onExit"):
+                begun.done, begun.pending = False, 1
+                self.state.later(lambda: self._finish_group(begun))
+                return
         self.active -= 1
         for name in self.plan.wanted_by[begun.name]:
             if name in self.pending:

@@ -13,10 +13,11 @@ from tiphys.engine.expr.tags import MISSING, TagError, compile_plan, environment
 
 if TYPE_CHECKING:
     from tiphys.engine.core.boundary import Boundary
+    from tiphys.engine.core.state import State
 
 Json = Any
 
-__all__ = ["ChildHooks", "evaluate_hook", "resolve_hook_arguments"]
+__all__ = ["ChildHooks", "GroupRun", "evaluate_hook", "resolve_hook_arguments"]
 
 
 class HookError(Exception):
@@ -35,7 +36,7 @@ def evaluate_hook(expression: str, scope: Any) -> bool:
         program = compile_expression(expression)
         result = program.run(environment(program, scope))
     except ExprError as error:
-        raise HookError(str(error)) from None
+        raise HookError(f"unable to evaluate expression '{expression}': {error}") from None
     if not isinstance(result, bool):
         raise HookError(f"unable to evaluate expression '{expression}': expected bool")
     return result
@@ -95,17 +96,30 @@ class _SelfScope:
         return {**(found if isinstance(found, dict) else {}), self._name: _expand(self._values)}
 
 
+class GroupRun:
+    """What hooks need of a run, for the TaskGroup of a loop."""
+
+    __slots__ = ("key", "name", "node", "on_exit", "state")
+
+    def __init__(self, state: State, name: str, node: Node, on_exit: bool) -> None:
+        self.state = state
+        self.name = name
+        self.node: Node | None = node
+        self.on_exit = on_exit
+        self.key: Any = None
+
+
 class ChildHooks:
     """The hooks of one step or task; ``then`` is called when the node and all triggered hooks are done."""
 
     def __init__(
         self,
         owner: Boundary,
-        run: Run,
+        run: Run | GroupRun,
         step: Mapping[str, Json],
         scope: BoundaryScope,
         prefix: str,
-        then: Callable[[Run], None],
+        then: Callable[[Any], None],
     ) -> None:
         self.owner = owner
         self.run = run
@@ -188,9 +202,9 @@ class ChildHooks:
         self._settle()
 
     def run_error(self, run: Run, message: str) -> None:
-        """The hook's template could not be executed."""
+        """The hook's template could not be executed: the hooked node stays as it is."""
         self.pending -= 1
-        self._error(message)
+        self._settle()
 
     def run_timeout(self, run: Run) -> None:
         """The hook timed out before it ran."""

@@ -227,20 +227,12 @@ class Lifecycle:
         if not self.entry_phase or self.pending_hooks or self.done or self.exit is not None:
             return
         state, spec = self.state, self.state.spec
-        hook = (spec.get("hooks") or {}).get("exit")
+        hook = (spec.get("hooks") or {}).get("exit")  # its expression, if any, is not asked for at this level
         if hook is None and spec.get("onExit"):
             hook = {"template": spec["onExit"]}
         if hook is None or state.shutdown == "Terminate":
             self._finish(self.entry_phase, self.entry_message)
             return
-        if hook.get("expression"):
-            try:
-                if not evaluate_hook(hook["expression"], state.base):
-                    self._finish(self.entry_phase, self.entry_message)
-                    return
-            except HookError as error:
-                self._finish("Error", f"error in exit template execution : {error}")
-                return
         state.globals.tick()
         holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
         arguments = self._arguments(hook) or state.spec.get("arguments") or {}

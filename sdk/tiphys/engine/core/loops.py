@@ -37,7 +37,12 @@ def expand(step: Mapping[str, Json], variables: Variables) -> list[dict[str, Jso
     LoopError
         The items cannot be read, or a tag stays unresolved.
     """
-    items = _items(step)
+    try:
+        items = _items(step)
+    except LoopError:
+        if _plainly_false(step, Layers({})):
+            return []
+        raise
     base = {key: value for key, value in step.items() if key not in _LOOP_KEYS}
     name = str(base.pop("name"))
     plan = compile_plan(base)

@@ -188,11 +188,7 @@ class NodeStore:
 
     def _count_failure(self, node: Node) -> None:
         limits = self.limits.get(node.get("boundaryID", ""))
-        if (
-            limits is not None
-            and node["phase"] in ("Failed", "Error")
-            and not (node.get("nodeFlag") or {}).get("retried")
-        ):
+        if limits is not None and node["phase"] in ("Failed", "Error"):
             limits.failed += 1
             limits.failed_pods += node["type"] == "Pod"
             self.dirty_limits[node["boundaryID"]] = None
@@ -239,10 +235,7 @@ class NodeStore:
                 return [identity]
             return [leaf for child in children for leaf in self.outbound(child)]
         if kind == "Retry":
-            attempts = [
-                child for child in children if (self.by_id[child].get("nodeFlag") or {}).get("retried")
-            ]
-            return self.outbound(attempts[-1]) if attempts else [identity]
+            return children[-1:] or [identity]
         if (node.get("memoizationStatus") or {}).get("hit"):
             return [identity]
         return [leaf for child in node.get("outboundNodes", []) for leaf in self.outbound(child)]

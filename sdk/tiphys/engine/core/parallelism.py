@@ -63,7 +63,8 @@ class Gate:
         boundary = self._boundaries.get(run.boundary["id"])
         if boundary is None:
             return True
-        if boundary.closed:
+        if boundary.closed or (boundary.fail_fast and boundary.limits.failed):
+            self.state.nodes.dirty_limits[run.boundary["id"]] = None
             return False
         if boundary.limit is not None and run.node is None and boundary.limits.active >= boundary.limit:
             boundary.waiting.append(run)

@@ -174,6 +174,15 @@ class Retrying:
             self.run.state.backing_off.pop(self, None)
             self._end("Failed", message)
 
+    def _policy(self) -> str:
+        return str(
+            self.strategy.get("retryPolicy") or ("Always" if self.strategy.get("expression") else "OnFailure")
+        )
+
+    def covers_errors(self) -> bool:
+        """Return whether an attempt that could not even begin counts as an attempt."""
+        return self._policy() in ("Always", "OnError", "OnTransientError")
+
     def _judge(self) -> None:
         run, state = self.run, self.run.state
         state.backing_off.pop(self, None)
@@ -184,9 +193,7 @@ class Retrying:
         if state.shutdown and not (run.on_exit and state.shutdown == "Stop"):
             self._end(last["phase"], f"Stopped with strategy '{state.shutdown}'")
             return
-        policy = self.strategy.get("retryPolicy") or (
-            "Always" if self.strategy.get("expression") else "OnFailure"
-        )
+        policy = self._policy()
         allowed = {
             "Always": True,
             "OnFailure": last["phase"] == "Failed",

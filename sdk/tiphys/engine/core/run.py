@@ -271,7 +271,7 @@ class Run:
         """A body could not begin: an error of the template, not of what it runs."""
         self.state.nodes.mark(body.node, "Error", message)
         body.closed()
-        if self.retrying is not None:
+        if self.retrying is not None and self.retrying.covers_errors():
             self.retrying.attempt_done(body)
             return
         self.done = True

@@ -363,7 +363,7 @@ def _output_value(source: Mapping[str, Json], scope: BoundaryScope) -> str:
     if value is MISSING:
         if match is None and "{{" in reference:
             return substitute(reference, scope, strict=None)
-        raise ScopeError(f"Unable to resolve: {reference}")
+        raise ScopeError(f'Unable to resolve: "{name}"')
     if value is None:
-        raise ScopeError(f"Unable to resolve: {reference}")
+        raise ScopeError(f'Unable to resolve: "{name}"')
     return str(value)

@@ -76,6 +76,7 @@ class State:
         self.commands: list[Command] = []
         self.timers: dict[str, Callable[[], None]] = {}
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._fresh: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._late: dict[Callable[[], None], None] = {}
         self._timer_count = 0
         self._config_maps = {
@@ -92,8 +93,8 @@ class State:
     # -- work -----------------------------------------------------------------------------------------------------
 
     def defer(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Do something in this ``handle``, after what is being done now."""
-        self._queue.append((function, arguments))
+        """Do something in this ``handle``, right after what is being done now (depth first, as Argo walks)."""
+        self._fresh.append((function, arguments))
 
     def later(self, function: Callable[[], None]) -> None:
         """Do something once, when no deferred work is left."""
@@ -103,13 +104,17 @@ class State:
         """Do all deferred work."""
         queue = self._queue
         while True:
+            if self._fresh:
+                queue.extendleft(reversed(self._fresh))
+                self._fresh.clear()
             while queue:
                 function, arguments = queue.popleft()
                 function(*arguments)
+                if self._fresh:
+                    queue.extendleft(reversed(self._fresh))
+                    self._fresh.clear()
             if self.nodes.dirty_limits or self.gate.waiting:
-                if self.gate.settle():
-                    continue
-                if self.nodes.dirty_limits:
+                if self.gate.settle() or self.nodes.dirty_limits:
                     continue
             if not self._late:
                 return

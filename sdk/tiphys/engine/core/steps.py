@@ -28,10 +28,11 @@ def continues_on(step: Mapping[str, Json], phase: str) -> bool:
 class _Child:
     """A step of the current group: its node and what must still happen."""
 
-    __slots__ = ("name", "node", "run", "step")
+    __slots__ = ("name", "node", "own", "run", "step")
 
-    def __init__(self, name: str, step: Mapping[str, Json]) -> None:
+    def __init__(self, name: str, step: Mapping[str, Json], own: str) -> None:
         self.name = name
+        self.own = own  # the step's name, with the item's part in a loop
         self.step = step
         self.node: Node | None = None
         self.run: Run | None = None
@@ -40,7 +41,18 @@ class _Child:
 class StepsBody(Boundary):
     """See the module."""
 
-    __slots__ = ("children", "ended", "group", "groups", "index", "loops", "pending", "values")
+    __slots__ = (
+        "children",
+        "early",
+        "ended",
+        "group",
+        "groups",
+        "index",
+        "launching",
+        "loops",
+        "pending",
+        "values",
+    )
     prefix = "steps"
 
     def start(self) -> None:
@@ -50,6 +62,8 @@ class StepsBody(Boundary):
         ]
         self.index = -1
         self.ended = False
+        self.launching = False
+        self.early: list[Run] = []
         self.values: dict[str, dict[str, Json]] = {}
         self.scope = BoundaryScope(
             "steps", self.state.base, self.template, self.values.get, lambda: list(self.values)
@@ -93,48 +107,65 @@ class StepsBody(Boundary):
         try:
             for step in group:
                 prepared.extend(self._prepare(step))
-        except (ScopeError, TagError) as error:
+        except (ScopeError, TagError, WhenError) as error:
             self._end_group("Error", f"failed to resolve references: {error}")
             return
         except LoopError as error:
             self._end_group("Error", str(error))
             return
-        self.pending = 1
+        self.pending = 1 + len(prepared)
+        self.launching = True
         for child, skip_message, step in prepared:
             self.children.append(child)
             if skip_message is not None:
-                child.node = self.skip(child.name, step, "Skipped", skip_message)
-                self.state.nodes.add_child(self.group, child.node["id"])
-                continue
-            try:
-                proceed = evaluate_when(str(step.get("when") or ""))
-            except WhenError as error:
-                child.node = self.skip(child.name, step, "Error", str(error))
-                self.state.nodes.add_child(self.group, child.node["id"])
-                self._end_group("Error", str(error))
-                return
-            if not proceed:
-                child.node = self.skip(child.name, step, "Skipped", f"when '{step['when']}' evaluated false")
-                self.state.nodes.add_child(self.group, child.node["id"])
-                continue
-            child.run = self.child_run(child.name, step, child)
-            self.pending += 1
-            self.state.defer(child.run.start)
+                self._skip_child(child, step, "Skipped", skip_message)
+        for child, skip_message, step in prepared:
+            if skip_message is None:
+                self.state.defer(self._start_child, child, step)
+        self.state.defer(self._launched)
+
+    def _skip_child(self, child: _Child, step: Mapping[str, Json], phase: str, message: str) -> None:
+        child.node = self.skip(child.name, step, phase, message)
+        self.state.nodes.add_child(self.group, child.node["id"])
+        self.pending -= 1
+
+    def _launched(self) -> None:
+        """All steps have been started: hooks of those that have ended already come now."""
+        self.launching = False
+        early, self.early = self.early, []
+        for run in early:
+            if not self.ended:
+                self._hooks(run).finish()
         self._one_less()
+
+    def _start_child(self, child: _Child, step: Mapping[str, Json]) -> None:
+        """Start a step, unless one before it ended the group."""
+        if self.ended or self.group["phase"] != "Running":
+            return
+        try:
+            proceed = evaluate_when(str(step.get("when") or ""))
+        except WhenError as error:
+            self._skip_child(child, step, "Error", str(error))
+            self._end_group("Error", str(error))
+            return
+        if not proceed:
+            self._skip_child(child, step, "Skipped", f"when '{step['when']}' evaluated false")
+            return
+        child.run = self.child_run(child.name, step, child)
+        child.run.start()
 
     def _prepare(self, step: Mapping[str, Json]) -> list[tuple[_Child, str | None, Mapping[str, Json]]]:
         name = f"{self.group['name']}.{step['name']}"
-        false = None if is_loop(step) else self.plainly_false(step, self.scope)
-        if false is not None:
-            return [(_Child(name, step), f"when '{false}' evaluated false", step)]
-        resolved = self.resolve(step, self.scope)
+        false = self.plainly_false(step, self.scope)
+        resolved = self.resolve(step, self.scope) if false is None else {**step, "when": false}
         if not is_loop(step):
-            return [(_Child(name, step), None, resolved)]
+            return [(_Child(name, step, str(step["name"])), None, resolved)]
         expanded = expand(resolved, self.state.base)
         if not expanded:
-            return [(_Child(name, step), "Skipped, empty params", step)]
+            return [(_Child(name, step, str(step["name"])), "Skipped, empty params", step)]
         made: list[tuple[_Child, str | None, Mapping[str, Json]]] = [
-            (_Child(f"{self.group['name']}.{item['name']}", step), None, item) for item in expanded
+            (_Child(f"{self.group['name']}.{item['name']}", step, str(item["name"])), None, item)
+            for item in expanded
         ]
         self.loops[str(step["name"])] = [child for child, _, _ in made]
         return made
@@ -155,9 +186,8 @@ class StepsBody(Boundary):
     def _hooks(self, run: Run) -> ChildHooks:
         found = self.hooks.get(run.name)
         if found is None:
-            own = str(run.key.step["name"])
             found = self.hooks[run.name] = ChildHooks(
-                self, run, run.key.step, self.scope, f"steps.{own}", self._child_done
+                self, run, run.key.step, self.scope, f"steps.{run.key.own}", self._child_done
             )
         return found
 
@@ -165,7 +195,10 @@ class StepsBody(Boundary):
         """A step ended; its hooks come first."""
         step = run.key.step
         if step.get("hooks") or step.get("onExit"):
-            self._hooks(run).finish()
+            if self.launching:
+                self.early.append(run)
+            else:
+                self._hooks(run).finish()
         else:
             self._child_done(run)
 

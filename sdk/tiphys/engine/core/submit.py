@@ -103,7 +103,7 @@ def _from_config_map(state: State, item: dict[str, Json]) -> None:
         found = state.config_map_value(reference)
         if found is None:
             if source.get("default") is None:
-                raise ArgumentError(f'configmaps "{reference.get("name")}" not found')
+                raise ArgumentError(no_config_map(reference))
             found = any_string(source["default"])
     except (ArgumentError, TagError) as error:
         raise RefusedError(

@@ -35,6 +35,9 @@ class SuspendBody(Body):
                 state.suspends.pop(self.node["id"], None)
                 self.run.fail(str(error))
                 return
+            if seconds <= 0:
+                state.defer(self._elapsed)
+                return
             state.timer(
                 state.nodes.started[self.node["id"]] + seconds, f"suspend/{self.node['id']}", self._elapsed
             )

@@ -59,8 +59,8 @@ class Program:
         frame["\0env"] = environment
         try:
             return self._code(frame)
-        except ExprError:
-            raise
+        except ExprError as error:
+            raise error.located(self.source) from None
         except _Nil:
             return None
         except RecursionError as error:
@@ -81,7 +81,10 @@ class Program:
 @lru_cache(maxsize=8192)
 def compile_expression(source: str) -> Program:
     """Parse and compile ``source``; kept for later calls with the same text."""
-    return Program(source, parse(source, library.NAMES))
+    try:
+        return Program(source, parse(source, library.NAMES))
+    except ExprError as error:
+        raise error.located(source) from None
 
 
 def evaluate(source: str, environment: Mapping[str, Value]) -> Value:
@@ -161,13 +164,16 @@ def fetch(value: Value, key: Value) -> Value:
 
 
 def _member(tree: Tree) -> Code:
-    target, key, optional = _compile(tree[1]), _compile(tree[2]), tree[3]
+    target, key, optional, position = _compile(tree[1]), _compile(tree[2]), tree[3], tree[4]
 
     def run(frame: Frame) -> Value:
         value = target(frame)
         if value is None and optional:
             raise _Nil
-        return fetch(value, key(frame))
+        try:
+            return fetch(value, key(frame))
+        except ExprError as error:
+            raise (error if error.position is not None else ExprError(str(error), position)) from None
 
     return run
 

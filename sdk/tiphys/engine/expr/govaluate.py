@@ -17,7 +17,7 @@ __all__ = ["WhenError", "evaluate_when", "govaluate"]
 _HINT = '(hint: try wrapping the affected expression in quotes ("))'
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|\.\d+)
-        |(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
+        |(?P<string>["'](?:\\.|[^"'\\])*["'])
         |(?P<bracket>\[(?:\\.|[^\]\\])*\])
         |(?P<op>=~|!~|==|!=|<=|>=|&&|\|\||\*\*|<<|>>|\?\?|[-+*/%^&|~<>!?:(),])
         |(?P<word>[^\W\d](?:\w|\.(?=\w)|\\.)*))""",
@@ -41,6 +41,12 @@ class _Bad(Exception):
     pass
 
 
+class _Word(str):
+    """A bare word: a variable to the parser, a string to the evaluator."""
+
+    __slots__ = ()
+
+
 def _tokens(text: str) -> list[tuple[str, Value]]:
     tokens: list[tuple[str, Value]] = []
     position = 0
@@ -59,7 +65,7 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
         elif kind == "string":
             tokens.append(("value", _literal(re.sub(r"\\(.)", r"\1", body[1:-1]))))
         elif kind == "bracket":
-            tokens.append(("value", body[1:-1]))
+            tokens.append(("value", _Word(body[1:-1])))
         elif kind == "word":
             word = body.replace("\\", "")
             if word in ("true", "false"):
@@ -67,7 +73,7 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
             elif word.lower() == "in":
                 tokens.append(("op", "in"))
             else:
-                tokens.append(("value", word))
+                tokens.append(("value", _Word(word)))
         else:
             tokens.append(("op", body))
         position = match.end()
@@ -98,6 +104,8 @@ def _kind(token: tuple[str, Value] | None) -> str:
         return "COMPARATOR" if value in _LEVELS[2] else "MODIFIER"
     if isinstance(value, bool):
         return "BOOLEAN"
+    if isinstance(value, _Word):
+        return "VARIABLE"
     return "NUMERIC" if isinstance(value, float) else "STRING"
 
 
@@ -310,7 +318,8 @@ def evaluate_when(text: str) -> bool:
     try:
         tokens = list(_parsed(text))
     except _Bad as error:
-        raise WhenError(f"Invalid 'when' expression '{text}': {error} {_HINT}") from None
+        hint = f" {_HINT}" if "Invalid token" in str(error) else ""
+        raise WhenError(f"Invalid 'when' expression '{text}': {error}{hint}") from None
     try:
         result = _Evaluator(tokens).whole()
     except _Bad as error:

@@ -11,6 +11,20 @@ __all__ = ["ExprError", "Token", "tokenize"]
 class ExprError(Exception):
     """An expression cannot be parsed or evaluated; the text is close to expr-lang's own."""
 
+    def __init__(self, message: str, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+    def located(self, source: str) -> ExprError:
+        """Return the error with the place in ``source`` drawn below it, as expr-lang does."""
+        if self.position is None:
+            return self
+        start = source.rfind("\n", 0, self.position) + 1
+        end = source.find("\n", self.position)
+        line = source[start:] if end < 0 else source[start:end]
+        row, column = source.count("\n", 0, start) + 1, self.position - start
+        return ExprError(f"{self} ({row}:{column + 1})\n | {line}\n | {'.' * column}^")
+
 
 class Token(NamedTuple):
     """``kind``: name, number, string, op or end."""
@@ -71,7 +85,7 @@ def tokenize(source: str) -> list[Token]:
         match = _TOKEN.match(source, position)
         if match is None:
             raise ExprError(
-                f"unrecognized character: U+{ord(source[position]):04X} {source[position]!r} (1:{position + 1})"
+                f"unrecognized character: U+{ord(source[position]):04X} {source[position]!r}", position
             )
         kind = match.lastgroup or ""
         text = match.group()

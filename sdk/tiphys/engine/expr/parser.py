@@ -1,6 +1,6 @@
 """Parser of expr-lang: source text to a small tree of tuples.
 
-Node shapes: ``("const", value)``, ``("name", id)``, ``("member", object, key, optional)``,
+Node shapes: ``("const", value)``, ``("name", id)``, ``("member", object, key, optional, position)``,
 ``("slice", object, from, to)``, ``("call", function, arguments)``, ``("builtin", name, arguments)``,
 ``("closure", body)``, ``("pointer", name)``, ``("unary", op, x)``, ``("binary", op, a, b)``,
 ``("cond", test, yes, no)``, ``("array", items)``, ``("map", pairs)``, ``("let", name, value, body)``,
@@ -57,7 +57,7 @@ class _Parser:
         return self.tokens[self.index]
 
     def error(self, what: str) -> ExprError:
-        return ExprError(f"{what} (1:{self.current.position + 1})")
+        return ExprError(what, self.current.position)
 
     def at(self, *values: str) -> bool:
         token = self.current
@@ -272,19 +272,20 @@ class _Parser:
         chained = False
         while self.current.kind == "op":
             operator = self.current.value
+            token_position = self.current.position
             if operator in (".", "?."):
                 self.take()
                 optional = operator == "?."
                 chained = chained or optional
                 if optional and self.accept("["):
-                    tree = ("member", tree, self.expression(0), True)
+                    tree = ("member", tree, self.expression(0), True, token_position)
                     self.expect("]")
                     continue
                 token = self.take()
                 if token.kind != "name":
                     self.index -= 1
                     raise self.error(f'unexpected token {token.kind.capitalize()}("{token.value}")')
-                tree = ("member", tree, ("const", token.value), optional)
+                tree = ("member", tree, ("const", token.value), optional, token.position)
                 if self.at("("):
                     self.take()
                     tree = ("call", tree, self.items(")"))
@@ -299,6 +300,7 @@ class _Parser:
         return ("chain", tree) if chained else tree
 
     def subscript(self, tree: Tree) -> Tree:
+        position = self.current.position
         start: Tree | None = None
         if not self.at(":"):
             start = self.expression(0)
@@ -309,4 +311,4 @@ class _Parser:
         self.expect("]")
         if start is None:
             raise self.error("unexpected token")
-        return ("member", tree, start, False)
+        return ("member", tree, start, False, position)

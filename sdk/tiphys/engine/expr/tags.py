@@ -200,29 +200,34 @@ def _simple(tag: str, variables: Variables, strict: tuple[str, ...] | None) -> s
     return value if isinstance(value, str) else gojson.marshal(value)
 
 
-_WAITING = ("item", "retries", "lastRetry", "workflow.status", "workflow.failures")
-
-
 def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) -> str:
     source = tag[1:]
     allow = strict is not None
     try:
         program = compile_expression(source)
     except ExprError as error:
-        if allow:
+        if allow and not _mentions(source, strict):
             return "{{" + tag + "}}"
         raise TagError(f"failed to evaluate expression: {error}") from None
+    env = environment(program, variables)
+    if allow and any(root not in env for root in program.roots):
+        return "{{" + tag + "}}"
+    allow = allow and not any(prefix.rstrip(".") in program.roots for prefix in strict or ())
     try:
-        result = program.run(environment(program, variables))
+        result = program.run(env)
         if result is None:
             if allow:
                 return "{{" + tag + "}}"
-            raise TagError(f"failed to resolve {{{{{tag}}}}}")
+            raise TagError(f"failed to evaluate expression: {source} evaluated to nil")
         return result if isinstance(result, str) else gojson.marshal(result)
     except (ExprError, TypeError) as error:
         if allow:
             return "{{" + tag + "}}"
         raise TagError(f"failed to evaluate expression: {error}") from None
+
+
+def _mentions(source: str, strict: tuple[str, ...] | None) -> bool:
+    return any(prefix in source for prefix in strict or ())
 
 
 class Plan:
