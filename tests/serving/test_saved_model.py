@@ -17,6 +17,7 @@ from tiphys.errors import ServingError
 from tiphys.serving import ModelServer, ServerConfig, ServingClient
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import ModelConfig
+from tiphys.serving.model.saved_model import load
 
 pytestmark = pytest.mark.train
 
@@ -70,9 +71,15 @@ def server(base: Path, **options: Any) -> ModelServer:
     return ModelServer(config)
 
 
-@pytest.fixture(scope="module")
-def client(base: Path) -> Iterator[ServingClient]:
-    with server(base) as running, ServingClient(running.url, "m", timeout=60) as client:
+def python_session(path: Path) -> Any:
+    from tiphys.serving.model.session import SessionServable
+
+    return SessionServable(path)
+
+
+@pytest.fixture(scope="module", params=[load, python_session])
+def client(base: Path, request: pytest.FixtureRequest) -> Iterator[ServingClient]:
+    with server(base, loader=request.param) as running, ServingClient(running.url, "m", timeout=60) as client:
         yield client
 
 

@@ -1,150 +1,72 @@
-"""SavedModels, run by TensorFlow the way TensorFlow Serving runs them: a session on the exported graph.
-
-TensorFlow is imported when the first model is loaded. A session (and not ``tf.saved_model.load``) because it
-gives the signatures' own tensors and errors, takes TensorFlow 1 models too, and costs a tenth for each call.
-"""
+"""SavedModels: loaded, warmed up and run by TensorFlow."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
-from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from tiphys.serving.model.servable import Code, ModelError, Signature, Tensor, TensorInfo
+from tiphys.serving.model.meta_graph import signatures
+from tiphys.serving.model.servable import Code, ModelError, Servable, Signature, Tensor, TensorInfo
+from tiphys.serving.model.tf_library import Session, available
 
-__all__ = ["SavedModelServable", "load"]
-
-_NUMPY = {
-    "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_BOOL": "bool",
-    "DT_INT8": "int8", "DT_INT16": "int16", "DT_INT32": "int32", "DT_INT64": "int64",
-    "DT_UINT8": "uint8", "DT_UINT16": "uint16", "DT_UINT32": "uint32", "DT_UINT64": "uint64",
-}  # fmt: skip
-_DTYPES = {name: dtype for dtype, name in _NUMPY.items()}
-
-
-def import_tensorflow() -> Any:
-    """TensorFlow, quiet. Raises ModelError when it is not installed."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise ModelError(
-            Code.FAILED_PRECONDITION,
-            "TensorFlow is not installed, and SavedModels need it: pip install 'tiphys[serve]'",
-        ) from error
-    tf.get_logger().setLevel(logging.ERROR)
-    return tf
+__all__ = ["SavedModelServable", "load", "warm_up"]
 
 
 class SavedModelServable:
-    """A session on one meta graph of a SavedModel."""
+    """A SavedModel in TensorFlow's C library. Raises ModelError with TensorFlow's own words."""
 
-    def __init__(self, path: Path, *, tags: tuple[str, ...] = ("serve",), threads: int = 0) -> None:
-        tf = import_tensorflow()
-        self._tf = tf
-        config = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
-        )
-        graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph, config=config)
+    def __init__(self, path: Path) -> None:
+        self._session = Session(path)
         try:
-            with graph.as_default():
-                meta = tf.compat.v1.saved_model.load(self._session, list(tags), str(path))
-        except Exception as error:
+            self._signatures = signatures(self._session.meta_graph)
+        except (ValueError, IndexError) as error:
             self._session.close()
-            raise _as_model_error(tf, error) from error
-        self._definitions = dict(meta.signature_def.items())
-        self._signatures = {name: _signature(tf, value) for name, value in self._definitions.items()}
-        self._calls: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[..., Any]]] = {}
+            raise ModelError(Code.DATA_LOSS, f"{path}: the signatures cannot be read: {error}") from error
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
         return self._signatures
 
     def run(self, signature: str, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        names, results, call = self._calls.get(signature) or self._prepare(signature)
-        try:
-            arrays = call(*(to_numpy(inputs[name]) for name in names))
-        except Exception as error:
-            raise _as_model_error(self._tf, error) from error
-        return {name: from_numpy(value) for name, value in zip(results, arrays, strict=True)}
-
-    def warm_up(self) -> None:
-        """Run each predict signature once, on a batch of one zero, so that the first client does not wait.
-
-        A model that cannot take zeros is not an error.
-        """
-        for name, signature in self._signatures.items():
-            shapes = [info.shape for info in signature.inputs.values()]
-            if not signature.inputs or any(shape is None for shape in shapes):
-                continue
-            inputs = {key: _zeros(info) for key, info in signature.inputs.items()}
-            with contextlib.suppress(ModelError):
-                self.run(name, inputs)
+        definition = self._signatures[signature]
+        feeds = {definition.inputs[name].name: tensor for name, tensor in inputs.items()}
+        names = list(definition.outputs)
+        values = self._session.run(feeds, [definition.outputs[name].name for name in names])
+        return dict(zip(names, values, strict=True))
 
     def close(self) -> None:
         self._session.close()
 
-    def _prepare(self, signature: str) -> tuple[tuple[str, ...], tuple[str, ...], Callable[..., Any]]:
-        definition = self._definitions[signature]
-        names, results = tuple(sorted(definition.inputs)), tuple(sorted(definition.outputs))
-        call = self._session.make_callable(
-            [definition.outputs[name].name for name in results],
-            feed_list=[definition.inputs[name].name for name in names],
-        )
-        prepared = (names, results, call)
-        self._calls[signature] = prepared
-        return prepared
 
-
-def load(path: Path) -> SavedModelServable:
+def load(path: Path) -> Servable:
     """A Loader: the SavedModel in a folder, warmed up."""
     if not (path / "saved_model.pb").exists() and not (path / "saved_model.pbtxt").exists():
         raise ModelError(
             Code.NOT_FOUND,
             f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}",
         )
-    servable = SavedModelServable(path)
-    servable.warm_up()
+    servable: Servable
+    if available():
+        servable = SavedModelServable(path)
+    else:
+        from tiphys.serving.model.session import SessionServable
+
+        servable = SessionServable(path)
+    warm_up(servable)
     return servable
 
 
-def to_numpy(tensor: Tensor) -> Any:
-    import numpy as np
+def warm_up(servable: Servable) -> None:
+    """Run each signature once, on a batch of one zero, so that the first client does not wait.
 
-    values = tensor.values
-    if tensor.dtype == "DT_STRING":
-        result = np.empty(len(values), dtype=object)
-        result[:] = values
-        return result.reshape(tensor.shape)
-    dtype = np.dtype(_NUMPY[tensor.dtype])
-    if isinstance(values, bytes):
-        flat = np.frombuffer(values, dtype)
-    elif not isinstance(values, array):
-        flat = np.array(values, dtype)
-    else:
-        flat = np.frombuffer(values, np.dtype(values.typecode)) if len(values) else np.empty(0, dtype)
-        if flat.dtype != dtype:
-            flat = flat.astype(dtype)  # int8 and int16 come as int32, and are cut as TensorFlow Serving does
-    return flat.reshape(tensor.shape)
-
-
-def from_numpy(value: Any) -> Tensor:
-    import numpy as np
-
-    value = np.asarray(value)
-    if value.dtype.kind in "OSU":
-        return Tensor("DT_STRING", value.shape, [_as_bytes(item) for item in value.ravel().tolist()])
-    dtype = _DTYPES.get(value.dtype.name) or "DT_" + value.dtype.name.upper()
-    return Tensor(dtype, value.shape, value.ravel().tolist())
-
-
-def _as_bytes(item: Any) -> bytes:
-    return item if isinstance(item, bytes) else str(item).encode()
+    A signature that cannot take zeros is not an error.
+    """
+    for name, signature in servable.signatures.items():
+        if not signature.inputs or any(info.shape is None for info in signature.inputs.values()):
+            continue
+        with contextlib.suppress(ModelError, KeyError):
+            servable.run(name, {key: _zeros(info) for key, info in signature.inputs.items()})
 
 
 def _zeros(info: TensorInfo) -> Tensor:
@@ -152,33 +74,4 @@ def _zeros(info: TensorInfo) -> Tensor:
     count = 1
     for size in shape:
         count *= size
-    values = [b""] * count if info.dtype == "DT_STRING" else [0] * count
-    return Tensor(info.dtype, shape, values)
-
-
-def _signature(tf: Any, definition: Any) -> Signature:
-    return Signature(
-        {name: _info(tf, value) for name, value in definition.inputs.items()},
-        {name: _info(tf, value) for name, value in definition.outputs.items()},
-        definition.method_name,
-    )
-
-
-def _info(tf: Any, info: Any) -> TensorInfo:
-    from tensorflow.core.framework import types_pb2
-
-    shape = info.tensor_shape
-    sizes = None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
-    return TensorInfo(types_pb2.DataType.Name(info.dtype), sizes, info.name)
-
-
-def _as_model_error(tf: Any, error: Exception) -> ModelError:
-    if isinstance(error, ModelError):
-        return error
-    if isinstance(error, tf.errors.OpError):
-        return ModelError(Code(error.error_code), error.message)
-    if isinstance(error, OSError):
-        return ModelError(Code.NOT_FOUND, str(error))
-    if isinstance(error, (ValueError, TypeError, RuntimeError)):
-        return ModelError(Code.INVALID_ARGUMENT, str(error))
-    return ModelError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+    return Tensor(info.dtype, shape, [b""] * count if info.dtype == "DT_STRING" else [0] * count)
