@@ -78,7 +78,11 @@ def read_tf_config(environ: Mapping[str, str] | None = None) -> Gang:
 
 
 def wait_for_names(
-    gang: Gang, seconds: float, *, look_up: Callable[[str, None], object] = socket.getaddrinfo, pause: float = 1.0
+    gang: Gang,
+    seconds: float,
+    *,
+    look_up: Callable[[str, None], object] = socket.getaddrinfo,
+    pause: float = 1.0,
 ) -> None:
     """Wait until every worker's host name resolves: a pod's name appears some time after the pod.
 

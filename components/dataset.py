@@ -73,7 +73,9 @@ class Dataset:
             for split in SPLITS:
                 for shard in splits[split]["shards"]:
                     if (folder / shard["file"]).stat().st_size != shard["examples"] * RECORD_BYTES:
-                        raise _damaged(reference, f"{shard['file']} does not hold {shard['examples']} records")
+                        raise _damaged(
+                            reference, f"{shard['file']} does not hold {shard['examples']} records"
+                        )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(reference, f"{DESCRIPTION} cannot be used: {error}") from error
         if found != FORMAT or schema != SCHEMA:

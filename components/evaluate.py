@@ -71,7 +71,9 @@ def _sealed(model: Reference) -> Reference:
         problem = verify(Reference(model.uri))
         found = published(model.uri)
     if problem or found is None:
-        raise _unusable(model, problem or "its manifest is missing", "train it again: remove its folder and run again")
+        raise _unusable(
+            model, problem or "its manifest is missing", "train it again: remove its folder and run again"
+        )
     return found
 
 
@@ -94,9 +96,13 @@ def _load(model: Reference) -> Any:
         if set(inputs) != {"images"} or inputs["images"].dtype != tf.uint8:
             raise ValueError(f"its signature takes {sorted(inputs)}, expected images as uint8")
         if set(signature.structured_outputs) != {"probabilities"}:
-            raise ValueError(f"its signature gives {sorted(signature.structured_outputs)}, expected probabilities")
+            raise ValueError(
+                f"its signature gives {sorted(signature.structured_outputs)}, expected probabilities"
+            )
     except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
-        raise _unusable(model, f"{type(error).__name__}: {error}", "export it with the signature of components.export") from error
+        raise _unusable(
+            model, f"{type(error).__name__}: {error}", "export it with the signature of components.export"
+        ) from error
 
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         _keep_alive = loaded
@@ -133,4 +139,6 @@ def _seconds(folder: Path) -> float:
 
 
 def _unusable(model: Reference, cause: str, fix: str) -> ComponentError:
-    return ComponentError("TIP720", f"the model {model.uri} cannot be used", where=model.uri, cause=cause, fix=fix)
+    return ComponentError(
+        "TIP720", f"the model {model.uri} cannot be used", where=model.uri, cause=cause, fix=fix
+    )

@@ -18,13 +18,15 @@ def export(tf: Any, model: Any, folder: Path) -> None:
     ``probabilities`` float32 ``[N, 10]``.
     """
     module = tf.Module()
-    module.variables_of_model = model.variables  # not the Keras model: every layer of it would be traced and saved
+    module.variables_of_model = (
+        model.variables
+    )  # not the Keras model: every layer of it would be traced and saved
     signature = tf.TensorSpec((None, IMAGE_SIDE, IMAGE_SIDE), tf.uint8, name="images")
 
-    @tf.function(input_signature=[signature])
-    def serve(images: Any) -> dict[str, Any]:
+    def answer(images: Any) -> dict[str, Any]:
         logits = model(scale(tf, images)[..., tf.newaxis], training=False)
         return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
 
+    serve = tf.function(answer, input_signature=[signature])
     module.serve = serve
     tf.saved_model.save(module, str(folder / "1"), signatures={"serving_default": serve})

@@ -80,16 +80,29 @@ def from_apt(into: Path, *, seconds: float = APT_SECONDS) -> None:
     with tempfile.TemporaryDirectory(prefix="tiphys-apt-") as name:
         work = Path(name)
         options = _apt_folders(work)
-        network = ["-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10", "-o", "Acquire::Retries=1"]
+        network = [
+            "-o",
+            "Acquire::http::Timeout=10",
+            "-o",
+            "Acquire::https::Timeout=10",
+            "-o",
+            "Acquire::Retries=1",
+        ]
         download = ["apt-get", "-q", *network, "-o", f"Dir::Cache={work}/cache", "download", DEBIAN_PACKAGE]
         first = _command(download, work, deadline)
         if first is not None:
             _command(["apt-get", "-q", *network, *options, "update"], work, deadline)
-            second = _command(["apt-get", "-q", *network, *options, "download", DEBIAN_PACKAGE], work, deadline)
+            second = _command(
+                ["apt-get", "-q", *network, *options, "download", DEBIAN_PACKAGE], work, deadline
+            )
             if second is not None:
                 raise ComponentError("TIP701", f"apt-get download {DEBIAN_PACKAGE} failed", cause=second)
         packages = sorted(work.glob(f"{DEBIAN_PACKAGE}_*.deb"))
-        failure = _command(["dpkg-deb", "-x", str(packages[0]), "x"], work, deadline) if packages else "no .deb came"
+        failure = (
+            _command(["dpkg-deb", "-x", str(packages[0]), "x"], work, deadline)
+            if packages
+            else "no .deb came"
+        )
         if failure is not None:
             raise ComponentError("TIP701", f"the package {DEBIAN_PACKAGE} cannot be unpacked", cause=failure)
         from_folder(work / "x/usr/share/datasets/fashion-mnist", into)
@@ -227,7 +240,7 @@ def _from_fsspec(uri: str, into: Path) -> None:
         raise ComponentError(
             "TIP701",
             f"the source {uri!r} needs fsspec, which is not installed",
-            fix="pip install fsspec and the package for this scheme (s3:// needs s3fs), or give a folder or http(s) URI",
+            fix="pip install fsspec and its package for this scheme (s3:// needs s3fs), or give a folder or http URI",
         ) from error
 
     def read(name: str) -> IO[bytes]:
@@ -235,7 +248,7 @@ def _from_fsspec(uri: str, into: Path) -> None:
             return cast("IO[bytes]", fsspec.open(uri.rstrip("/") + "/" + name, "rb").open())
         except FileNotFoundError:
             raise
-        except Exception as error:  # noqa: BLE001 - each fsspec back end has exceptions of its own
+        except Exception as error:  # each fsspec back end has exceptions of its own
             raise _unreachable(uri, f"{type(error).__name__}: {error}") from error
 
     _fetch(read, uri, into)
@@ -287,7 +300,9 @@ def _command(command: Sequence[str], folder: Path, deadline: float) -> str | Non
     if process.returncode == 0:
         return None
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("E:")] or lines[-1:] or [f"exit code {process.returncode}"]
+    errors = (
+        [line for line in lines if line.startswith("E:")] or lines[-1:] or [f"exit code {process.returncode}"]
+    )
     return "; ".join(errors[:2])
 
 

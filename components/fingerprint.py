@@ -116,7 +116,9 @@ def _stored(uri: str) -> Reference | None:
 def _synthetic(examples: int) -> Fingerprint:
     least = 10 * len(CLASSES)
     if examples < least:
-        raise ComponentError("TIP706", f"limit is {examples}, too few to generate", fix=f"give at least {least}")
+        raise ComponentError(
+            "TIP706", f"limit is {examples}, too few to generate", fix=f"give at least {least}"
+        )
     reference = publish(f"{_VOLUME}/sources/{SYNTHETIC}-{examples}", partial(generate, examples=examples))
     return Fingerprint(reference, f"GENERATED stand-in, NOT real data: {examples} training images")
 

@@ -58,7 +58,9 @@ def read_labels(path: Path, classes: int = len(CLASSES)) -> NDArray[np.uint8]:
         labels = np.frombuffer(_exactly(stream, count, path), dtype=np.uint8)
     if count and int(labels.max()) >= classes:
         first = int((labels >= classes).argmax())
-        raise _invalid(path, f"label {first} is {int(labels[first])}, but there are only classes 0 to {classes - 1}")
+        raise _invalid(
+            path, f"label {first} is {int(labels[first])}, but there are only classes 0 to {classes - 1}"
+        )
     return labels
 
 
@@ -98,7 +100,10 @@ def _open(path: Path) -> BinaryIO:
         return cast(BinaryIO, gzip.open(path)) if _is_gzip(path) else path.open("rb")
     except FileNotFoundError as error:
         raise ComponentError(
-            "TIP703", f"the data file {path.name} is missing", where=str(path.parent), fix="supply all four files"
+            "TIP703",
+            f"the data file {path.name} is missing",
+            where=str(path.parent),
+            fix="supply all four files",
         ) from error
     except OSError as error:
         raise _invalid(path, f"it cannot be opened: {error.strerror}") from error

@@ -84,7 +84,10 @@ def _write(uri: str, source: Reference, parameters: dict[str, int]) -> Reference
     problem = verify(source)
     if problem:
         raise ComponentError(
-            "TIP702", "the source is not what it was", cause=problem, fix="run the pipeline again: it is fetched anew"
+            "TIP702",
+            "the source is not what it was",
+            cause=problem,
+            fix="run the pipeline again: it is fetched anew",
         )
     folder = resolve(source.uri)
     names = [file.name for file in FILES]
@@ -96,7 +99,9 @@ def _write(uri: str, source: Reference, parameters: dict[str, int]) -> Reference
         splits: dict[str, Any] = {}
         for split in SPLITS:
             images, labels = (test_images, test_labels) if split == "test" else (train_images, train_labels)
-            splits[split] = _write_split(target, split, images, labels, chosen[split], parameters["shard_size"])
+            splits[split] = _write_split(
+                target, split, images, labels, chosen[split], parameters["shard_size"]
+            )
         description = {
             "format": FORMAT,
             "name": NAME,
@@ -139,7 +144,9 @@ def _split(
     return {
         "train": rng.permutation(np.setdiff1d(used, validation)),
         "validation": rng.permutation(validation),
-        "test": _stratified(test_labels, np.arange(len(test_labels)), test_size, rng) if test is None else test,
+        "test": _stratified(test_labels, np.arange(len(test_labels)), test_size, rng)
+        if test is None
+        else test,
     }
 
 
@@ -155,9 +162,7 @@ def _stratified(
     order = np.lexsort((np.arange(len(CLASSES)), -(exact - quota)))
     for index in order[: size - int(quota.sum())]:
         quota[index] += 1
-    parts = [
-        rng.permutation(among[labels[among] == label])[: quota[label]] for label in range(len(CLASSES))
-    ]
+    parts = [rng.permutation(among[labels[among] == label])[: quota[label]] for label in range(len(CLASSES))]
     return np.sort(np.concatenate(parts))
 
 
@@ -188,7 +193,11 @@ def _write_split(
                 stream.write(data)
         shards.append({"file": name, "examples": len(part), "sha256": digest.hexdigest()})
     counts = np.bincount(labels[indices], minlength=len(CLASSES)).tolist()
-    return {"examples": len(indices), "class_counts": dict(zip(CLASSES, counts, strict=True)), "shards": shards}
+    return {
+        "examples": len(indices),
+        "class_counts": dict(zip(CLASSES, counts, strict=True)),
+        "shards": shards,
+    }
 
 
 _ROWS = 4096

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import math
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,13 +11,13 @@ from typing import Any, Literal
 from components.catalog import CLASSES
 from components.dataset import Dataset
 from components.picture import beside, draw
-from tiphys.errors import ComponentError
+from tiphys.errors import ComponentError, ServingError
 from tiphys.reference import Reference
+from tiphys.serving import ServingClient, mean, vote
 
-__all__ = ["Prediction", "combine_probabilities", "predict"]
+__all__ = ["Prediction", "ask", "predict"]
 
-RETRY_SECONDS = 30.0
-REQUEST_SECONDS = 30.0
+READY_SECONDS = 60.0
 _BATCH = 64
 
 Probabilities = list[list[float]]
@@ -46,10 +42,10 @@ def predict(
     """Send ``count`` test images, drawn by ``seed``, to the service at each of ``urls``; combine the answers.
 
     Each service speaks TensorFlow Serving's REST interface and serves ``model``; empty URLs are left out. ``mean``
-    averages the probabilities; ``vote`` takes the label that most services put first, the average deciding ties. A
-    service that refuses the connection or is not ready is asked again for half a minute. Raises ComponentError:
-    TIP708 the data set is damaged, TIP750 a service cannot be reached, TIP751 its answer is not as expected, TIP752
-    a bad parameter.
+    takes the label with the highest mean probability; ``vote`` the label that most services put first, the mean
+    deciding ties. A service that cannot be reached or has no model yet is asked again for a minute. Raises
+    ComponentError: TIP708 the data set is damaged, TIP750 a service does not answer, TIP751 its answer is not as
+    expected, TIP752 a bad parameter.
     """
     asked = [url.rstrip("/") for url in urls if url.strip()]
     data = Dataset.open(dataset)
@@ -57,22 +53,18 @@ def predict(
     indices = _draw_indices(count, data.examples("test"), seed)
     images, labels = data.take("test", indices)
     pixels, truth = images.tolist(), labels.tolist()
-    answers = []
-    for url in asked:
-        answer: Probabilities = []
-        for start in range(0, count, _BATCH):
-            answer += ask(url, model, pixels[start : start + _BATCH])
-        answers.append(answer)
-    combined, votes = combine_probabilities(answers, combine)
+    answers = [ask(url, model, pixels) for url in asked]
+    combined = mean(answers)
+    chosen = [_best(row) for row in combined] if combine == "mean" else [row.label for row in vote(answers)]
     items = [
         {
             "index": index,
-            "label": CLASSES[_best(row)],
+            "label": CLASSES[chosen[position]],
             "truth": CLASSES[truth[position]],
-            "probabilities": [round(value, 6) for value in row],
-            "votes": votes[position],
+            "probabilities": [round(value, 6) for value in combined[position]],
+            "votes": [CLASSES[_best(answer[position])] for answer in answers],
         }
-        for position, (index, row) in enumerate(zip(indices, combined, strict=True))
+        for position, index in enumerate(indices)
     ]
     right = sum(item["label"] == item["truth"] for item in items)
     record = {
@@ -82,31 +74,10 @@ def predict(
         "synthetic": data.synthetic,
         "accuracy": round(right / count, 6),
         "count": count,
+        "right": right,
         "images": items,
     }
     return Prediction(record, _summary(record, pixels[0]))
-
-
-def combine_probabilities(answers: list[Probabilities], how: str) -> tuple[Probabilities, list[list[str]]]:
-    """For each image the combined probabilities, and the label that each service put first.
-
-    With ``vote`` the numbers are the shares of the votes, with the mean probabilities, scaled below any vote, to
-    decide ties.
-    """
-    mean = [[math.fsum(values) / len(answers) for values in zip(*rows, strict=True)] for rows in zip(*answers, strict=True)]
-    firsts = [[_best(row) for row in rows] for rows in zip(*answers, strict=True)]
-    votes = [[CLASSES[label] for label in row] for row in firsts]
-    if how == "mean":
-        return mean, votes
-    shares: Probabilities = []
-    for row, first in zip(mean, firsts, strict=True):
-        winners = {label for label in first if first.count(label) == max(map(first.count, first))}
-        winner = max(winners, key=lambda label: (row[label], -label))
-        share = [first.count(label) / len(first) for label in range(len(row))]
-        if len(winners) > 1:  # a tie: the winner is shown first by a margin that is no vote
-            share[winner] += 1e-6
-        shares.append(share)
-    return shares, votes
 
 
 def ask(
@@ -114,43 +85,43 @@ def ask(
     model: str,
     images: list[Any],
     *,
-    seconds: float = RETRY_SECONDS,
+    seconds: float = READY_SECONDS,
     pause: Callable[[float], None] = time.sleep,
 ) -> Probabilities:
-    """POST ``images`` to TensorFlow Serving's predict; check and return ten probabilities for each."""
-    target = f"{url}/v1/models/{model}:predict"
-    body = json.dumps({"signature_name": "serving_default", "instances": images}, separators=(",", ":")).encode()
+    """Ten probabilities for each of ``images`` from the service at ``url``, checked.
+
+    Raises ComponentError TIP750 when it does not answer within ``seconds``, TIP751 when its answer is no prediction.
+    """
     deadline = time.monotonic() + seconds
-    while True:
-        request = urllib.request.Request(target, body, {"Content-Type": "application/json"})
+    answer: Probabilities = []
+    while len(answer) < len(images):
+        part = images[len(answer) : len(answer) + _BATCH]
         try:
-            with _OPENER.open(request, timeout=REQUEST_SECONDS) as response:
-                return _checked(response.read(), len(images), target)
-        except urllib.error.HTTPError as error:
-            with error:
-                text = error.read(2000).decode(errors="replace")
-            if error.code not in (404, 429, 503) or time.monotonic() > deadline:
-                raise ComponentError(
-                    "TIP751", f"{target} answered {error.code}", where=target, cause=text.strip(), fix=_FIX
-                ) from error
-        except (OSError, http.client.HTTPException) as error:
-            if time.monotonic() > deadline:
-                reason = getattr(error, "reason", error)
-                raise ComponentError(
-                    "TIP750", f"the service {url} cannot be reached", where=target, cause=str(reason), fix=_FIX
-                ) from error
-        pause(0.25)
+            with ServingClient(url, model) as client:
+                client.wait_ready(max(0.0, deadline - time.monotonic()))
+                answer += _checked(
+                    client.predict(instances=part, signature="serving_default"), len(part), url
+                )
+        except ServingError as error:
+            if error.code in _TRANSIENT and time.monotonic() < deadline:
+                pause(0.1)
+                continue
+            reason = f"{error.message} {error.cause}".strip()
+            if error.code in (*_TRANSIENT, "TIP525"):
+                message = f"the service {url} does not answer"
+                raise ComponentError("TIP750", message, where=url, cause=reason, fix=_FIX) from error
+            message = f"the service {url} did not predict"
+            raise ComponentError("TIP751", message, where=url, cause=reason, fix=_FIX) from error
+    return answer
 
 
+# No connection and no answer in time: the replica may be on its way out, the balancer has others.
+_TRANSIENT = ("TIP520", "TIP522")
 _FIX = "look at the service's replicas: are they running, do they serve this model?"
-# A service is never behind the proxy that a download may need.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def _checked(body: bytes, count: int, target: str) -> Probabilities:
+def _checked(rows: Any, count: int, url: str) -> Probabilities:
     try:
-        answer = json.loads(body)
-        rows = answer["predictions"]
         if len(rows) != count:
             raise ValueError(f"{len(rows)} predictions for {count} images")
         checked = []
@@ -164,12 +135,12 @@ def _checked(body: bytes, count: int, target: str) -> Probabilities:
                 raise ValueError(f"probabilities add up to {math.fsum(values):.4f}")
             checked.append(values)
         return checked
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise ComponentError(
             "TIP751",
-            f"{target} gave an answer that is no prediction",
-            where=target,
-            cause=f"{type(error).__name__}: {error}; the answer begins {body[:80]!r}",
+            f"the service {url} gave an answer that is no prediction",
+            where=url,
+            cause=f"{type(error).__name__}: {error}; the answer begins {str(rows)[:80]}",
             fix=_FIX,
         ) from error
 
@@ -178,7 +149,7 @@ def _check(urls: list[str], combine: str, count: int, data: Dataset) -> None:
     if not urls:
         raise ComponentError("TIP752", "there is no service to ask", fix="give at least one URL")
     for url in urls:
-        if not url.startswith(("http://", "https://")):
+        if not url.startswith("http://"):
             raise ComponentError("TIP752", f"{url!r} is not an http URL", fix="give http://HOST:PORT")
     if combine not in ("mean", "vote"):
         raise ComponentError("TIP752", f"combine is {combine!r}", fix="give mean or vote")
@@ -213,7 +184,7 @@ def _summary(record: dict[str, Any], image: list[list[int]]) -> str:
         *(f"{value:6.1%}  {'█' * round(value * 20):20}  {label}".rstrip() for value, label in ranked),
         "",
         f"{how} of {services} {'services' if services > 1 else 'service'}",
-        f"{record['count']} images asked, {round(record['accuracy'] * record['count'])} right",
+        f"{record['right']} of {record['count']} images right",
     ]
     lines = beside(draw(image), right)
     if record["synthetic"]:

@@ -67,8 +67,9 @@ def publish(
 ) -> Reference:
     """Let ``build`` fill a temporary folder, seal it and rename it to ``uri``; return its Reference.
 
-    Idempotent: when a sound folder is already there it is kept and ``build`` is not called. A folder that is
-    there but is not ``sound`` (default: :func:`published`) is replaced. Two writers may race: one of them wins, both get the winner's Reference.
+    Idempotent: when a folder that is ``sound`` (default: :func:`published`) is there already, it is kept and
+    ``build`` is not called; one that is not is replaced. Of two writers that race one wins, and both get the
+    winner's Reference.
     """
     sound = sound or published
     found = sound(uri)
@@ -78,7 +79,9 @@ def publish(
     with writing(uri):
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target.parent)
-        temporary = target.parent / f"{_PREFIX}{target.name}-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
+        temporary = (
+            target.parent / f"{_PREFIX}{target.name}-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
+        )
         temporary.mkdir()
         try:
             build(temporary)
@@ -124,7 +127,9 @@ def _move(
             shutil.rmtree(aside, ignore_errors=True)
         else:
             aside.unlink(missing_ok=True)
-    raise ComponentError("TIP707", f"{uri} is being replaced by others again and again", fix="run the step again")
+    raise ComponentError(
+        "TIP707", f"{uri} is being replaced by others again and again", fix="run the step again"
+    )
 
 
 def _sweep(parent: Path) -> None:

@@ -44,7 +44,9 @@ def training_stream(tf: Any, dataset: Dataset, gang: Gang, batch_size: int, epoc
 
     def epoch(number: Any) -> Any:
         mixed = number * 1_000_003 + seed
-        order = records.shuffle(min(max(count, share), _SHUFFLE_RECORDS), seed=mixed, reshuffle_each_iteration=False)
+        order = records.shuffle(
+            min(max(count, share), _SHUFFLE_RECORDS), seed=mixed, reshuffle_each_iteration=False
+        )
         batches = order.batch(share, drop_remainder=True).take(steps)
         flips = tf.data.Dataset.random(seed=mixed).batch(2).take(steps)
         return tf.data.Dataset.zip((batches, flips))

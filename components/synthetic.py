@@ -22,7 +22,9 @@ def generate(into: Path, examples: int = DEFAULT_EXAMPLES, seed: int = 0) -> Non
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    patterns = rng.integers(0, 2, size=(len(CLASSES), 7, 7), dtype=np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+    patterns = (
+        rng.integers(0, 2, size=(len(CLASSES), 7, 7), dtype=np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+    )
     for split, count in (("train", examples), ("t10k", max(len(CLASSES), examples // 6))):
         labels = np.resize(np.arange(len(CLASSES), dtype=np.uint8), count)
         rng.shuffle(labels)
@@ -36,4 +38,6 @@ def generate(into: Path, examples: int = DEFAULT_EXAMPLES, seed: int = 0) -> Non
                 shape = (count, IMAGE_SIDE, IMAGE_SIDE)[:rank]
                 data = images if rank == 3 else labels
                 with writing(into):
-                    (into / file.name).write_bytes(struct.pack(f">HBB{rank}I", 0, 8, rank, *shape) + data.tobytes())
+                    (into / file.name).write_bytes(
+                        struct.pack(f">HBB{rank}I", 0, 8, rank, *shape) + data.tobytes()
+                    )

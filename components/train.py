@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from components.models import check_model
 from tiphys.errors import ComponentError, TiphysError
 from tiphys.reference import Reference
+from tiphys.step import arguments_of
 
-__all__ = ["Settings", "main", "settings_from_env", "train"]
+__all__ = ["Settings", "main", "train"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Settings:
             ("seed", self.seed, 0, 2**31 - 1),
         ):
             if not least <= value <= most:
-                raise ComponentError("TIP711", f"{name} is {value}", fix=f"give a number from {least} to {most}")
+                raise ComponentError(
+                    "TIP711", f"{name} is {value}", fix=f"give a number from {least} to {most}"
+                )
         if not (math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 10):
             raise ComponentError(
                 "TIP711", f"learning-rate is {self.learning_rate}", fix="give a number above 0, at most 10"
@@ -74,49 +77,12 @@ def train(
     run(Settings(dataset, model, output, work, epochs, batch_size, learning_rate, seed))
 
 
-def settings_from_env() -> Settings:
-    """The settings from ``TIPHYS_INPUT_*``. Raises ComponentError TIP711 when one is missing or not a number."""
-
-    def text(name: str, default: str = "") -> str:
-        value = os.environ.get("TIPHYS_INPUT_" + name, default)
-        if not value:
-            raise ComponentError(
-                "TIP711", f"the setting {name.lower().replace('_', '-')} is missing", fix=f"set TIPHYS_INPUT_{name}"
-            )
-        return value
-
-    def number(name: str, default: str) -> float:
-        value = text(name, default)
-        try:
-            return float(value)
-        except ValueError:
-            wanted = name.lower().replace("_", "-")
-            raise ComponentError("TIP711", f"{wanted} is {value!r}", fix="give a number") from None
-
-    def whole(name: str, default: str) -> int:
-        value = number(name, default)
-        if value != int(value):
-            raise ComponentError("TIP711", f"{name.lower().replace('_', '-')} is {value}", fix="give a whole number")
-        return int(value)
-
-    return Settings(
-        dataset=Reference.parse(text("DATASET")),
-        model=text("MODEL"),
-        output=text("OUTPUT"),
-        work=text("WORK"),
-        epochs=whole("EPOCHS", "10"),
-        batch_size=whole("BATCH_SIZE", "256"),
-        learning_rate=number("LEARNING_RATE", "0.003"),
-        seed=whole("SEED", "7"),
-    )
-
-
 def main() -> int:
     """Run as a worker; return the exit code."""
     from components.worker import run
 
     try:
-        run(settings_from_env(), as_worker=True)
+        run(Settings(**arguments_of(train, os.environ)), as_worker=True)
     except TiphysError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -45,12 +45,18 @@ class Watchdog:
                 if left <= 0:
                     break
                 self._changed.wait(min(left, 3600.0))
-        _end(RETRY, f"TIP715: nothing moved for too long while {self._what}; ending so that the job restarts this worker")
+        _end(
+            RETRY,
+            f"TIP715: nothing moved for too long while {self._what}; ending so that the job restarts this worker",
+        )
 
     @staticmethod
     def _take_signals(taken: set[signal.Signals]) -> None:
         number = signal.sigwait(taken)
-        _end(128 + number, f"stopped by {signal.Signals(number).name}; a later run resumes from the last backup")
+        _end(
+            128 + number,
+            f"stopped by {signal.Signals(number).name}; a later run resumes from the last backup",
+        )
 
 
 def _end(code: int, message: str) -> None:
