@@ -1,0 +1,182 @@
+"""The command line is a contract: exit codes, what goes to stdout, and one clear error without a traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tiphys.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+HELLO = str(ROOT / "pipelines" / "hello.py")
+MISSION = str(ROOT / "pipelines" / "fashion_mnist.py")
+
+FAILS = """
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: fails}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    container: {image: "alpine:3", command: [sh, -c], args: ["echo on its way out >&2; exit 3"]}
+"""
+
+
+def tiphys(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-m", "tiphys", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_compile_writes_the_same_bytes_every_time(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    assert tiphys("compile", MISSION, "-o", str(first), cwd=tmp_path).returncode == 0
+    assert tiphys("compile", MISSION, "-o", str(second), cwd=tmp_path, PYTHONHASHSEED="1").returncode == 0
+    assert first.read_bytes() == second.read_bytes()
+    assert tiphys("compile", MISSION, "-o", str(first), "--check", cwd=tmp_path).returncode == 0
+    first.write_text(first.read_text().replace("fingerprint", "thumbprint"))
+    assert tiphys("compile", MISSION, "-o", str(first), "--check", cwd=tmp_path).returncode == 1
+
+
+def test_compiling_needs_neither_tensorflow_nor_numpy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from tiphys.cli import main; main(['compile', sys.argv[1], '-o', 'x.yaml']);"
+        "print([m for m in ('tensorflow', 'numpy', 'tf_keras') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, MISSION],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_run_json_prints_the_workflow_and_nothing_else(tmp_path: Path) -> None:
+    done = tiphys("run", HELLO, "-p", "name=Argo", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    workflow = json.loads(done.stdout)
+    assert set(workflow) >= {"metadata", "spec", "status"}
+    assert workflow["status"]["phase"] == "Succeeded"
+    outputs = [
+        item["value"]
+        for node in workflow["status"]["nodes"].values()
+        for item in (node.get("outputs") or {}).get("parameters") or []
+    ]
+    assert "hello, hello Argo" in outputs
+    assert "HELLO, HELLO ARGO" in outputs
+
+
+def test_a_failed_run_exits_with_1_and_shows_the_end_of_the_log(tmp_path: Path) -> None:
+    file = tmp_path / "fails.yaml"
+    file.write_text(FAILS)
+    done = tiphys("run", str(file), "--image", "alpine*=host", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "exit code 3" in done.stderr
+    assert "on its way out" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_image_that_is_not_mapped_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    file = tmp_path / "fails.yaml"
+    file.write_text(FAILS)
+    done = tiphys("run", str(file), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--image" in done.stderr
+    assert "alpine:3" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", MISSION, "-p", "epoch=3"), "Did you mean 'epochs'"),
+        (("run", MISSION, "-p", "epochs=two"), "whole number"),
+        (("run", MISSION, "-p", "min-accuracy=1.2"), "at most 1"),
+        (("run", MISSION, "-p", "workers=0"), "workers"),
+        (("run", MISSION, "-p", "models=resnet"), "cnn, dropout, batch-norm"),
+        (("run", MISSION, "-p", "epochs"), "NAME=VALUE"),
+        (("run", MISSION, "-p", "epochs=1", "-p", "epochs=2"), "given twice"),
+        (("run", "missing.py"), "missing.py"),
+        (("run", "missing.yaml"), "missing.yaml"),
+        (("compile", "missing:thing"), "missing"),
+        (("run", HELLO, "--image", "x"), "GLOB=host"),
+        (("cache", "explain", "zz"), "cache ls"),
+    ],
+)
+def test_bad_input_is_refused_with_cause_and_fix(
+    arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    done = tiphys(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "fix:" in done.stderr
+    assert done.stderr.startswith("tiphys: TIP")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_traceback_is_there_when_asked_for(tmp_path: Path) -> None:
+    assert "Traceback" in tiphys("--traceback", "run", "missing.yaml", cwd=tmp_path).stderr
+    assert "Traceback" in tiphys("run", "missing.yaml", cwd=tmp_path, TIPHYS_TRACEBACK="1").stderr
+
+
+def test_lint_exit_codes_and_json(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    assert tiphys("compile", MISSION, "-o", str(good), cwd=tmp_path).returncode == 0
+    assert tiphys("lint", str(good), cwd=tmp_path).returncode == 0
+    bad.write_text(good.read_text().replace("template: select", "template: selekt"))
+    done = tiphys("lint", str(bad), "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    findings = json.loads(done.stdout)
+    fields = {"file", "code", "severity", "message", "fix", "path", "line", "column"}
+    assert all(fields <= set(finding) for finding in findings)
+    line = 1 + bad.read_text().splitlines().index("        template: selekt")
+    assert any(finding["line"] == line and "selekt" in finding["message"] for finding in findings)
+    assert tiphys("lint", str(tmp_path / "none.yaml"), cwd=tmp_path).returncode == 2
+
+
+def commands() -> list[list[str]]:
+    from tiphys.cli import parser
+
+    found: list[list[str]] = []
+
+    def walk(node: object, path: list[str]) -> None:
+        for action in getattr(node, "_actions", []):
+            for name, child in (
+                (action.choices or {}).items() if type(action).__name__ == "_SubParsersAction" else ()
+            ):
+                found.append([*path, name])
+                walk(child, [*path, name])
+
+    walk(parser(), [])
+    return found
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help_with_an_example(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--help"])
+    assert caught.value.code == 0
+    assert f"example: tiphys {command[0]}" in capsys.readouterr().out
+
+
+def test_no_colours_when_it_is_not_a_terminal_or_not_wanted(tmp_path: Path) -> None:
+    done = tiphys("run", HELLO, cwd=tmp_path)
+    assert "\x1b[" not in done.stdout + done.stderr
