@@ -1,0 +1,79 @@
+"""The files of manifests/ and images/: generated ones are up to date, what they promise is in them."""
+
+from __future__ import annotations
+
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PIPELINES = ROOT / "manifests" / "pipelines"
+LOCK = (ROOT / "images" / "requirements.lock").read_text()
+
+
+def test_the_template_and_the_schedule_are_those_of_the_compiled_pipeline() -> None:
+    """Otherwise run: python manifests/pipelines/generate.py"""
+    generate = runpy.run_path(str(PIPELINES / "generate.py"))
+    compiled = generate["COMPILED"].read_text()
+    for name, value in generate["objects"](compiled).items():
+        assert (PIPELINES / name).read_text() == generate["dump"](value), name
+
+
+def test_the_template_says_what_the_compiled_pipeline_says() -> None:
+    compiled = list(yaml.safe_load_all((ROOT / "tests" / "golden" / "fashion-mnist.yaml").read_text()))
+    spec = next(item["spec"] for item in compiled if item["kind"] == "Workflow")
+    template = yaml.safe_load((PIPELINES / "workflow-template.yaml").read_text())
+    assert {key: value for key, value in template["spec"].items() if key != "workflowMetadata"} == spec
+
+
+@pytest.mark.parametrize("name", ["step", "serving", "base"])
+def test_images_are_built_on_what_is_pinned_and_run_without_root(name: str) -> None:
+    lines = (ROOT / "images" / name / "Dockerfile").read_text().splitlines()
+    (base,) = (line for line in lines if line.startswith("FROM"))
+    assert base == "FROM ${FROM}"  # build.sh names it: by the digest of the lock file for step and serving
+    users = [line.split()[1] for line in lines if line.startswith("USER")]
+    assert users == (["1000:1000"] if name == "base" else [])
+    starts = [line for line in lines if line.startswith(("CMD", "ENTRYPOINT"))]
+    assert all("[" in line for line in starts)  # the exec form: no shell
+
+
+def test_the_lock_pins_every_dependency_with_hashes() -> None:
+    """Otherwise run: images/lock.sh"""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    pinned = {}
+    for line in LOCK.splitlines():
+        if "==" in line and not line.startswith((" ", "#")):
+            name, _, version = line.split()[0].partition("==")
+            pinned[name.lower()] = version
+    wanted = [*project["dependencies"], *extras["train"], *extras["serve"]]
+    for requirement in wanted:
+        name = requirement.split(">")[0].split("=")[0].split("[")[0].strip().lower()
+        assert ("tensorflow-cpu" if name == "tensorflow" else name) in pinned, requirement
+    assert "tensorflow" not in pinned  # tensorflow-cpu is the same modules without what only GPUs need
+    assert LOCK.count("--hash=sha256:") >= len(pinned)
+
+
+def test_caches_carry_the_label_that_the_controller_asks_for() -> None:
+    compiled = (ROOT / "tests" / "golden" / "fashion-mnist.yaml").read_text()
+    text = (ROOT / "manifests" / "components" / "caches" / "caches.yaml").read_text()
+    caches = {item["metadata"]["name"]: item["metadata"]["labels"] for item in yaml.safe_load_all(text)}
+    used = {
+        template["memoize"]["cache"]["configMap"]["name"]
+        for document in yaml.safe_load_all(compiled)
+        for template in document.get("spec", {}).get("templates", [])
+        if "memoize" in template
+    }
+    assert set(caches) == used
+    assert all(labels["workflows.argoproj.io/configmap-type"] == "Cache" for labels in caches.values())
+
+
+def test_the_locks_are_those_that_the_compiled_pipeline_uses() -> None:
+    compiled = list(yaml.safe_load_all((ROOT / "tests" / "golden" / "fashion-mnist.yaml").read_text()))
+    own = yaml.safe_load((ROOT / "manifests" / "base" / "locks.yaml").read_text())
+    brought = next(item for item in compiled if item["kind"] == "ConfigMap")
+    assert own["metadata"]["name"] == brought["metadata"]["name"]
+    assert set(own["data"]) == set(brought["data"])
