@@ -1,0 +1,239 @@
+"""The whole pipeline on a small real subset: what runs is the compiled YAML, with real processes.
+
+Marked ``train``: it needs TensorFlow. The data are real (a subset of the 60 000 images); only the epochs are few, so
+the accuracy asked for is low.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("tensorflow", reason="needs the extra 'train'")
+pytestmark = pytest.mark.train
+
+ROOT = Path(__file__).resolve().parents[1]
+MISSION = str(ROOT / "pipelines" / "fashion_mnist.py")
+SMALL = ("limit=2400", "validation-size=400", "epochs=2", "batch-size=64", "min-accuracy=0.2")
+
+
+def command(store: Path, *parameters: str) -> list[str]:
+    settings = [part for parameter in (*SMALL, *parameters) for part in ("-p", parameter)]
+    return [sys.executable, "-m", "tiphys", "run", MISSION, "--store", str(store), "--json", *settings]
+
+
+def run(store: Path, *parameters: str) -> dict[str, Any]:
+    done = subprocess.run(
+        command(store, *parameters),
+        cwd=store.parent,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    workflow: dict[str, Any] = json.loads(done.stdout)
+    return workflow
+
+
+def leaves(workflow: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    name = workflow["metadata"]["name"]
+    return {
+        node["name"].removeprefix(name + "."): node
+        for node in workflow["status"]["nodes"].values()
+        if node["type"] == "Pod"
+    }
+
+
+def output(node: dict[str, Any], name: str) -> str:
+    return next(str(item["value"]) for item in node["outputs"]["parameters"] if item["name"] == name)
+
+
+def hit(node: dict[str, Any]) -> bool:
+    return bool((node.get("memoizationStatus") or {}).get("hit"))
+
+
+def processes_of(store: Path) -> list[str]:
+    """Command lines of processes that know the store: none may outlive a run."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and str(store) in (folder / "environ").read_bytes().decode(
+                "utf-8", "replace"
+            ):
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mission") / "store"
+
+
+@pytest.fixture(scope="module")
+def first(store: Path) -> dict[str, Any]:
+    return run(store)
+
+
+@pytest.fixture(scope="module")
+def second(store: Path, first: dict[str, Any]) -> dict[str, Any]:
+    return run(store)
+
+
+def test_every_step_runs_once_and_succeeds(first: dict[str, Any]) -> None:
+    assert first["status"]["phase"] == "Succeeded"
+    steps = leaves(first)
+    expected = {
+        "fingerprint",
+        "ingest",
+        "select",
+        "deploy-first",
+        "expose-first",
+        "deploy-second",
+        "expose-second",
+    }
+    expected |= {
+        f"{model}.{step}" for model in ("cnn", "dropout", "batch-norm") for step in ("train", "evaluate")
+    }
+    assert set(steps) == expected | {"predict"}
+    assert not any(hit(node) for node in steps.values())
+
+
+def test_only_one_gang_trains_at_a_time(first: dict[str, Any]) -> None:
+    steps = leaves(first)
+    trainings = sorted(
+        (node["startedAt"], node["finishedAt"]) for name, node in steps.items() if name.endswith(".train")
+    )
+    # a node that waits for the semaphore is created at once: only the ends can be ordered
+    assert len({finished for _, finished in trainings}) == 3
+
+
+def test_two_of_three_models_are_chosen_by_validation_accuracy(first: dict[str, Any]) -> None:
+    steps = leaves(first)
+    selection = json.loads(output(steps["select"], "selection"))
+    reports = [json.loads(output(steps[f"{m}.evaluate"], "report")) for m in ("cnn", "dropout", "batch-norm")]
+    ranked = sorted(reports, key=lambda report: (-report["validation_accuracy"], report["name"]))
+    assert selection["chosen"] == [report["name"] for report in ranked[:2]]
+    assert selection["synthetic"] is False
+
+
+def test_the_prediction_is_the_mean_of_two_services_on_real_images(first: dict[str, Any]) -> None:
+    prediction = json.loads(output(leaves(first)["predict"], "prediction"))
+    assert len(prediction["urls"]) == 2
+    assert len(set(prediction["urls"])) == 2
+    assert prediction["combine"] == "mean"
+    for image in prediction["images"]:
+        assert sum(image["probabilities"]) == pytest.approx(1.0, abs=1e-3)
+        assert len(image["votes"]) == 2
+    summary = next(
+        item["value"] for item in first["status"]["outputs"]["parameters"] if item["name"] == "summary"
+    )
+    assert prediction["images"][0]["label"] in summary
+    assert any(block in summary for block in "▀▄█")
+
+
+def test_nothing_outlives_the_run(first: dict[str, Any], store: Path) -> None:
+    assert processes_of(store) == []
+
+
+def test_the_second_run_takes_ingestion_training_and_evaluation_from_the_cache(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    before, after = leaves(first), leaves(second)
+    cached = {name for name, node in after.items() if hit(node)}
+    assert cached == {"ingest"} | {
+        f"{model}.{step}" for model in ("cnn", "dropout", "batch-norm") for step in ("train", "evaluate")
+    }
+    for name in cached:
+        assert after[name]["outputs"]["parameters"] == before[name]["outputs"]["parameters"]
+
+
+def test_a_damaged_model_is_not_taken_from_the_cache(second: dict[str, Any], store: Path) -> None:
+    uri = output(leaves(second)["cnn.train"], "model")
+    folder = store / "volumes" / "tiphys" / uri.removeprefix("pvc://tiphys/")
+    (folder / "1" / "saved_model.pb").write_bytes(b"damaged")
+    steps = leaves(run(store))
+    assert not hit(steps["cnn.train"])
+    assert hit(steps["dropout.train"])
+    assert hit(steps["ingest"])
+
+
+def test_early_serving_publishes_first_and_swaps_in_the_best(store: Path, second: dict[str, Any]) -> None:
+    steps = leaves(run(store, "serve=early"))
+    early = [name for name in steps if name.endswith(".claim")]
+    assert early, "no model was published before the selection"
+    slots = [output(steps[name], "slot") for name in early]
+    assert sorted(slot for slot in slots if slot) == ["first", "second"]
+    assert steps["expose-first"]["phase"] == steps["expose-second"]["phase"] == "Succeeded"
+    assert steps["retire"]["phase"] == "Succeeded"
+    assert steps["predict"]["phase"] == "Succeeded"
+
+
+def test_a_majority_vote_of_one_service(store: Path, second: dict[str, Any]) -> None:
+    steps = leaves(run(store, "top=1", "combine=vote"))
+    assert "deploy-second" not in steps
+    prediction = json.loads(output(steps["predict"], "prediction"))
+    assert prediction["combine"] == "vote"
+    assert len(prediction["urls"]) == 1
+
+
+@contextlib.contextmanager
+def started(store: Path, *parameters: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        command(store, *parameters),
+        cwd=store.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=60)
+
+
+def wait_for_epoch(store: Path, number: int, process: subprocess.Popen[str]) -> None:
+    """Until a training has recorded an epoch (its backup is then on disk)."""
+    until = time.monotonic() + 300
+    while time.monotonic() < until and process.poll() is None:
+        for file in (store / "volumes").rglob("metrics.jsonl"):
+            if file.read_text().count("\n") >= number:
+                return
+        time.sleep(0.1)
+    raise AssertionError("no epoch was recorded")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
+def test_an_interrupted_run_leaves_nothing_behind_and_the_next_goes_on(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    more = ("models=cnn", "top=1", "epochs=4")
+    with started(store, *more) as process:
+        wait_for_epoch(store, 1, process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    until = time.monotonic() + 20
+    while processes_of(store) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert processes_of(store) == []
+    assert not list((store / "volumes").rglob("saved_model.pb"))  # no half-written model
+
+    steps = leaves(run(store, *more))
+    assert hit(steps["ingest"])
+    log = "".join(file.read_text() for file in (store / "runs").rglob("*cnn-worker-0.log"))
+    assert "epoch 4/4" in log
+    assert log.count("epoch 1/4") == 1, "the training began again instead of going on from its backup"
