@@ -9,10 +9,11 @@ from tiphys.engine.core.arguments import ABSENT
 from tiphys.engine.core.bodies import Body
 from tiphys.engine.core.hooks import ChildHooks
 from tiphys.engine.core.leaf import result_users
+from tiphys.engine.core.loops import is_loop
 from tiphys.engine.core.nodes import Node
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, resolve_artifact, skipped_values
-from tiphys.engine.expr.govaluate import evaluate_when
+from tiphys.engine.expr.govaluate import WhenError, evaluate_when
 from tiphys.engine.expr.tags import TagError, compile_plan, substitute
 
 if TYPE_CHECKING:
@@ -69,15 +70,21 @@ class Boundary(Body):
         ------
         WhenError
             It is complete and not an expression.
+        TagError
+            It refers to what is not there.
         """
         when = step.get("when")
         if not when:
             return None
-        try:
-            text = substitute(when, scope, strict=None)
-        except TagError:
+        text = substitute(when, scope, strict=(self.prefix + ".",))
+        if "{{" in text:
             return None
-        return None if evaluate_when(text) else text
+        try:
+            return None if evaluate_when(text) else text
+        except WhenError:
+            if is_loop(step):  # asked again for each item, if there is one
+                return None
+            raise
 
     def resolve(self, step: Mapping[str, Json], scope: BoundaryScope) -> dict[str, Json]:
         """Return the step with every known tag replaced and its artifacts resolved.

@@ -15,7 +15,7 @@ from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, aggregate, node_values, template_outputs
 from tiphys.engine.expr.evaluate import ExprError
 from tiphys.engine.expr.govaluate import WhenError, evaluate_when
-from tiphys.engine.expr.tags import TagError
+from tiphys.engine.expr.tags import NotReadyError, TagError
 
 Json = Any
 
@@ -25,10 +25,12 @@ __all__ = ["DagBody"]
 class _Task:
     """A task that has begun: its node (a TaskGroup for loops) and its children that have not ended."""
 
-    __slots__ = ("children", "done", "held", "name", "node", "pending", "runs", "stopped", "task")
+    __slots__ = ("children", "done", "held", "late", "name", "node", "pending", "runs", "stopped", "task", "walk")
 
-    def __init__(self, name: str, task: Mapping[str, Json]) -> None:
+    def __init__(self, name: str, task: Mapping[str, Json], walk: int) -> None:
         self.name = name
+        self.walk = walk  # the event in which it began
+        self.late = False  # what waited for it has been told already
         self.task = task
         self.node: Node | None = None
         self.children: list[Node] | None = None
@@ -76,8 +78,7 @@ class DagBody(Boundary):
 
     def _fail(self, message: str) -> None:
         self.ended = True
-        self.closed()
-        self.run.fail(message)
+        self.run.fail_body(self, message)
 
     # -- what tasks offer -------------------------------------------------------------------------------------------
 
@@ -114,7 +115,7 @@ class DagBody(Boundary):
         if self.ended or name in self.begun:
             return
         task = self.plan.tasks[name]
-        begun = self.begun[name] = _Task(name, task)
+        begun = self.begun[name] = _Task(name, task, self.state.walk)
         self.active += 1
         begun.pending = 1
         node_name = f"{self.name}.{name}"
@@ -135,7 +136,13 @@ class DagBody(Boundary):
                 self._skipped(begun, node_name, "Skipped", f"when '{false}' evaluated false")
                 return
             resolved = self.resolve(task, scope) if false is None else {**task, "when": false}
-            expanded = expand(resolved, self.state.base) if is_loop(task) else None
+            expanded = expand(resolved, scope) if is_loop(task) else None
+        except NotReadyError as error:
+            # Argo comes back to it for ever; the DAG is judged without it
+            self.active -= 1
+            self.state.later(self._assess)
+            self.state.park(self._not_ready, begun, node_name, str(error))
+            return
         except (ScopeError, TagError, LoopError, WhenError) as error:
             self._skipped(begun, node_name, "Error", str(error))
             return
@@ -161,6 +168,12 @@ class DagBody(Boundary):
             self._begin(begun, f"{self.name}.{item['name']}", item, group)
         self._one_less(begun)
 
+    def _not_ready(self, begun: _Task, name: str, message: str) -> None:
+        """What Argo would wait for will never come."""
+        if not self.ended:
+            self.active += 1
+            self._skipped(begun, name, "Error", message)
+
     def _begin(self, begun: _Task, name: str, task: Mapping[str, Json], group: Node | None) -> None:
         try:
             proceed = evaluate_when(str(task.get("when") or ""))
@@ -184,14 +197,13 @@ class DagBody(Boundary):
             run.start()
             return
         begun.held.append(run)
-        if len(begun.held) == 1:
-            self.state.later(lambda: self._walk_again(begun))
 
     def _walk_again(self, begun: _Task) -> None:
-        """Start the items that an error held back; if all before them have ended, the loop ends without them."""
+        """The walk after an item's error: start the items held back, unless all before them have ended."""
         held, begun.held = begun.held, []
+        begun.stopped = False
+        begun.pending -= 1
         if begun.pending > len(held):
-            begun.stopped = False
             for run in held:
                 self.state.defer(self._start_run, begun, run)
             return
@@ -211,6 +223,8 @@ class DagBody(Boundary):
     def _skipped(self, begun: _Task, name: str, phase: str, message: str) -> None:
         begun.node = self.skip(name, begun.task, phase, message)
         self._connect(begun, begun.node)
+        if phase == "Error" and ("exit" in (begun.task.get("hooks") or {}) or begun.task.get("onExit")):
+            self.state.next_walk.insert(0, lambda: self._late_group_hooks(begun))
         self._one_less(begun)
 
     def _connect(self, begun: _Task, node: Node) -> None:
@@ -316,11 +330,25 @@ class DagBody(Boundary):
     def _finish_group(self, begun: _Task) -> None:
         if self.ended:
             return
-        if self.active == 1 and not self.plan.wanted_by[begun.name] and begun.name not in self.hooks:
-            # the DAG ends in the same walk: Argo never comes back to the group
+        if begun.walk == self.state.walk:
+            # all in one walk: nobody waits for the group's own exit handler, and only a later walk starts it
+            self.state.next_walk.insert(0, lambda: self._late_group_hooks(begun))
             self._one_less(begun)
         else:
             self._group_hooks(begun).finish()
+
+    def _late_group_hooks(self, begun: _Task) -> None:
+        waited_for = any(not self._is_done(name) for name in self.plan.wanted_by[begun.name])
+        if self.ended or not (waited_for or begun.name in self.plan.targets):
+            return
+        self.active += 1
+        begun.done, begun.pending = False, 1
+        begun.late = True
+        self._group_hooks(begun).finish()
+
+    def _is_done(self, name: str) -> bool:
+        begun = self.begun.get(name)
+        return begun is not None and begun.done
 
     def _run_settled(self, run: Run) -> None:
         self._one_less(run.key[0])
@@ -329,7 +357,11 @@ class DagBody(Boundary):
         """The task's template could not be executed."""
         assert run.node is not None
         self.state.nodes.mark(run.node, "Error", f"task '{run.name}' errored: {message}")
-        run.key[0].stopped = True
+        begun, group = run.key
+        if group is not None and not begun.stopped:
+            begun.stopped = True
+            begun.pending += 1
+            self.state.walk_again(lambda: self._walk_again(begun))
         self._one_less(run.key[0])
 
     def run_timeout(self, run: Run) -> None:
@@ -353,12 +385,12 @@ class DagBody(Boundary):
                 if failed_or_error(child):
                     phase = child["phase"]
             self.state.nodes.mark(begun.node, phase)
-            if begun.task.get("hooks") or begun.task.get("onExit"):
+            if not begun.late and (begun.task.get("hooks") or begun.task.get("onExit")):
                 begun.done, begun.pending = False, 1
                 self.state.later(lambda: self._finish_group(begun))
                 return
         self.active -= 1
-        for name in self.plan.wanted_by[begun.name]:
+        for name in () if begun.late else self.plan.wanted_by[begun.name]:
             if name in self.pending:
                 self.pending[name] -= 1
                 if not self.pending[name]:

@@ -146,7 +146,11 @@ class Lifecycle:
     def run_error(self, run: Run, message: str) -> None:
         """A template could not be executed at all."""
         if run.key == "entry":
-            self._entry_done("Error", f"error in entry template execution: {message}")
+            # no exit handler: the controller gives up on the workflow
+            root = self.state.nodes.by_id.get(self.state.name)
+            if root is not None and root["phase"] in ("Pending", "Running"):
+                self.state.nodes.mark(root, "Error", "Workflow operation error")
+            self._finish("Error", f"error in entry template execution: {message}")
         elif run.key == "hook":
             self.pending_hooks -= 1
             self._entry_done("Error", message)

@@ -11,7 +11,7 @@ from tiphys.engine.core.arguments import any_string
 from tiphys.engine.expr import gojson
 from tiphys.engine.expr.gofmt import sprintf
 from tiphys.engine.expr.govaluate import WhenError, evaluate_when
-from tiphys.engine.expr.tags import Layers, TagError, Variables, compile_plan, substitute
+from tiphys.engine.expr.tags import Chain, Layers, TagError, Variables, compile_plan, substitute
 
 Json = Any
 
@@ -49,7 +49,7 @@ def expand(step: Mapping[str, Json], variables: Variables) -> list[dict[str, Jso
     result = []
     for index, item in enumerate(items):
         values, description = _values(item)
-        scope = Layers(values)
+        scope = Chain(Layers(values), variables)
         copy = base
         if plan is not None:
             try:

@@ -143,8 +143,12 @@ class Machine:
         handler = _HANDLERS.get(type(event))
         if handler is None:
             raise TypeError(f"not an event: {event!r}")
+        state.begin_walk()
         handler(self, event)
         state.work()
+        while not self._life.done and (state.must_walk or state.unpark()):
+            state.begin_walk()
+            state.work()
         if self._life.hooks or self._life.pending_hooks:
             self._life.look()
             state.work()

@@ -321,7 +321,8 @@ def template_outputs(template: Mapping[str, Json], scope: BoundaryScope) -> dict
             value = _output_value(source, scope)
         except (ScopeError, TagError) as error:
             if source.get("default") is None:
-                raise ScopeError(str(error)) from None
+                absent = "is an absent optional" in str(error)
+                raise ScopeError(f'output parameter "{item["name"]}": {error}' if absent else str(error)) from None
             value = any_string(source["default"])
         result = {key: part for key, part in item.items() if key != "valueFrom"}
         result["value"] = value
@@ -365,5 +366,5 @@ def _output_value(source: Mapping[str, Json], scope: BoundaryScope) -> str:
             return substitute(reference, scope, strict=None)
         raise ScopeError(f'Unable to resolve: "{name}"')
     if value is None:
-        raise ScopeError(f'Unable to resolve: "{name}"')
+        raise ScopeError(f'"{reference}" is an absent optional (skipped/omitted node output with no default)')
     return str(value)

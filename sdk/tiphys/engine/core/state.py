@@ -70,6 +70,10 @@ class State:
         self.daemons: dict[str, list[PodBody]] = {}
         self.held_back: list[Run] = []
         self.backing_off: dict[Retrying, None] = {}
+        self.walk = 0
+        self.must_walk = False
+        self.next_walk: list[Callable[[], None]] = []
+        self._parked: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self.shutdown = ""
         self.suspended = False
         self.deadline_passed = False
@@ -99,6 +103,36 @@ class State:
     def later(self, function: Callable[[], None]) -> None:
         """Do something once, when no deferred work is left."""
         self._late[function] = None
+
+    def walk_again(self, function: Callable[[], None]) -> None:
+        """Do something in the next walk, which comes at once: Argo would reconcile again."""
+        self.next_walk.append(function)
+        self.must_walk = True
+
+    def begin_walk(self) -> None:
+        """What was left for this walk is done first."""
+        self.walk += 1
+        self.must_walk = False
+        again, self.next_walk = self.next_walk, []
+        for function in again:
+            self.defer(function)
+
+    def park(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Do something only if the workflow would otherwise wait for ever."""
+        self._parked.append((function, arguments))
+
+    def unpark(self) -> bool:
+        """When nothing from outside is awaited, do what was parked; return whether there was anything."""
+        idle = not (
+            self.pods or self.suspends or self.timers or self.awaiting_locks or self.awaiting_cache
+            or self.awaiting_store or self.held_back
+        )  # fmt: skip
+        if not idle or not self._parked:
+            return False
+        parked, self._parked = self._parked, []
+        for function, arguments in parked:
+            self.defer(function, *arguments)
+        return True
 
     def work(self) -> None:
         """Do all deferred work."""

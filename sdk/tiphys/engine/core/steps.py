@@ -12,7 +12,7 @@ from tiphys.engine.core.nodes import Node, failed_or_error
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, aggregate, node_values, template_outputs
 from tiphys.engine.expr.govaluate import WhenError, evaluate_when
-from tiphys.engine.expr.tags import TagError
+from tiphys.engine.expr.tags import NotReadyError, TagError
 
 Json = Any
 
@@ -107,6 +107,9 @@ class StepsBody(Boundary):
         try:
             for step in group:
                 prepared.extend(self._prepare(step))
+        except NotReadyError as error:
+            self.state.park(self._not_ready, f"failed to resolve references: {error}")
+            return
         except (ScopeError, TagError, WhenError) as error:
             self._end_group("Error", f"failed to resolve references: {error}")
             return
@@ -123,6 +126,11 @@ class StepsBody(Boundary):
             if skip_message is None:
                 self.state.defer(self._start_child, child, step)
         self.state.defer(self._launched)
+
+    def _not_ready(self, message: str) -> None:
+        """What Argo would wait for will never come."""
+        if not self.ended:
+            self._end_group("Error", message)
 
     def _skip_child(self, child: _Child, step: Mapping[str, Json], phase: str, message: str) -> None:
         child.node = self.skip(child.name, step, phase, message)
@@ -160,7 +168,7 @@ class StepsBody(Boundary):
         resolved = self.resolve(step, self.scope) if false is None else {**step, "when": false}
         if not is_loop(step):
             return [(_Child(name, step, str(step["name"])), None, resolved)]
-        expanded = expand(resolved, self.state.base)
+        expanded = expand(resolved, self.scope)
         if not expanded:
             return [(_Child(name, step, str(step["name"])), "Skipped, empty params", step)]
         made: list[tuple[_Child, str | None, Mapping[str, Json]]] = [
@@ -293,8 +301,7 @@ class StepsBody(Boundary):
 
     def _error(self, message: str) -> None:
         self.ended = True
-        self.closed()
-        self.run.fail(message)
+        self.run.fail_body(self, message)
 
     def _end(self, phase: str, message: str) -> None:
         if self.ended:

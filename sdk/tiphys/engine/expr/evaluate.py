@@ -152,6 +152,8 @@ def fetch(value: Value, key: Value) -> Value:
     if isinstance(value, (list, tuple, str)):
         if isinstance(key, float) and key.is_integer():
             key = int(key)
+        if isinstance(value, str) and isinstance(key, str):
+            raise ExprError("invalid operation: int(string)")
         if not isinstance(key, int) or isinstance(key, bool):
             raise ExprError(f"cannot fetch {key} from {library.type_name(value)}")
         if not -len(value) <= key < len(value):

@@ -21,7 +21,9 @@ Render = Callable[[str], str]
 
 __all__ = [
     "MISSING",
+    "Chain",
     "Layers",
+    "NotReadyError",
     "Plan",
     "TagError",
     "Variables",
@@ -42,6 +44,10 @@ MISSING: Any = _Missing()
 
 class TagError(Exception):
     """A tag cannot be resolved; the text is Argo's."""
+
+
+class NotReadyError(TagError):
+    """A step or task's value that must be there is not: Argo would wait for it."""
 
 
 class Variables(Protocol):
@@ -97,6 +103,24 @@ class Layers:
                         result = {}
                     insert(result, name[len(prefix) :].split("."), value)
         return result
+
+
+class Chain:
+    """Two scopes; the first that knows a name wins."""
+
+    __slots__ = ("first", "second")
+
+    def __init__(self, first: Variables, second: Variables) -> None:
+        self.first = first
+        self.second = second
+
+    def find(self, name: str) -> Any:
+        value = self.first.find(name)
+        return self.second.find(name) if value is MISSING else value
+
+    def tree(self, root: str, members: set[str] | None) -> Any:
+        value = self.first.tree(root, members)
+        return self.second.tree(root, members) if value is MISSING else value
 
 
 def insert(tree: dict[str, Any], path: list[str], value: Any) -> None:
@@ -190,8 +214,10 @@ def _simple(tag: str, variables: Variables, strict: tuple[str, ...] | None) -> s
             inner = variables.find(tag[nested + 2 :])
             if inner is not MISSING and inner is not None:
                 return "{{" + tag[:nested] + str(inner)
-        if strict is None or (strict and name.startswith(strict)):
+        if strict is None:
             raise TagError(f"failed to resolve {{{{{tag}}}}}")
+        if strict and name.startswith(strict):
+            raise NotReadyError(f"failed to resolve {{{{{tag}}}}}")
         return "{{" + tag + "}}"
     if value is None:
         raise TagError(
