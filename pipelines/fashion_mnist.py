@@ -48,12 +48,12 @@ class Candidate(NamedTuple):
 
 def build(
     workers: int = 2,
-    capacity: int = 0,
+    capacity: int | None = None,
     replicas: int = 2,
     models: tuple[Model, ...] = ("cnn", "dropout", "batch-norm"),
     image: str = "",
 ) -> Pipeline:
-    """The pipeline. ``capacity`` counts the workers that may train at the same time (0: one gang)."""
+    """The pipeline. ``capacity`` is how many workers may train at the same time; unset, one gang."""
     pipeline = Pipeline(
         "fashion-mnist",
         title="Fashion-MNIST",
@@ -77,7 +77,7 @@ def build(
     fit = TFJob(
         train.train,
         workers=workers,
-        gang=Gang(capacity=capacity or workers),
+        gang=Gang(capacity),
         cache=TWO_WEEKS,
         instance="model",
         resources=Resources(cpu="500m", memory="1Gi", cpu_limit="2", memory_limit="4Gi"),

@@ -89,10 +89,8 @@ def _target(source: str) -> tuple[Any, str]:
     module_text, _, name = (
         source.partition(":") if not re.match(r"^[A-Za-z]:[\\/]", source) else (source, "", "")
     )
-    if module_text.endswith(".py") or "/" in module_text:
-        module = _from_file(module_text)
-    else:
-        module = _from_module(module_text)
+    is_file = module_text.endswith(".py") or "/" in module_text
+    module = _from_file(module_text) if is_file else _from_module(module_text)
     if name:
         target = module
         for part in name.split("."):

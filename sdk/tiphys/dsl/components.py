@@ -15,7 +15,7 @@ from tiphys.dsl.cache import Cache, content_of, go_duration, key_expression
 from tiphys.dsl.closure import check_names, code_digest, function_node, module_of
 from tiphys.dsl.embed import script_source
 from tiphys.dsl.locks import Lock, synchronization
-from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources
+from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.site import Site, caller
 from tiphys.dsl.template import Template, input_parameters

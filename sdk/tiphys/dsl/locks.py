@@ -64,19 +64,22 @@ Lock = Semaphore | Mutex
 
 @dataclass(frozen=True, slots=True)
 class Gang:
-    """Admission of whole gangs: ``capacity`` workers fit at a time; a gang of W takes one of ``capacity //
-    W`` permits.
+    """Admission of whole gangs: ``capacity`` workers fit at a time, so ``capacity // W`` gangs of W workers.
+
+    Without a capacity one gang runs at a time.
 
     Jobs of different size in one ``pool`` have a permit count each, so a pool should hold jobs of one size.
     """
 
-    capacity: int
+    capacity: int | None = None
     pool: str = "training"
     config_map: str = LOCKS
     site: Site = field(default_factory=caller, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_name(self.pool, "a pool", self.site)
+        if self.capacity is None:
+            return
         if isinstance(self.capacity, bool) or not isinstance(self.capacity, int) or self.capacity < 1:
             raise DefinitionError(
                 "TIP109",
@@ -89,15 +92,16 @@ class Gang:
     def semaphore(self, workers: int, site: Site) -> Semaphore:
         """The semaphore for gangs of ``workers``. Raises DefinitionError (TIP109) when none would ever
         fit."""
-        if workers > self.capacity:
+        capacity = workers if self.capacity is None else self.capacity
+        if workers > capacity:
             raise DefinitionError(
                 "TIP109",
-                f"a gang of {workers} workers never fits a capacity of {self.capacity}",
+                f"a gang of {workers} workers never fits a capacity of {capacity}",
                 where=str(site),
                 cause="a gang starts whole or not at all",
-                fix=f"use at most {self.capacity} workers, or raise the capacity to {workers}",
+                fix=f"use at most {capacity} workers, or raise the capacity to {workers}",
             )
-        return Semaphore(f"{self.pool}-{workers}", self.capacity // workers, self.config_map, self.site)
+        return Semaphore(f"{self.pool}-{workers}", capacity // workers, self.config_map, self.site)
 
 
 def synchronization(locks: list[Lock], mutex_names: list[str]) -> dict[str, Any] | None:

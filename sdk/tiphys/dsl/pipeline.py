@@ -16,7 +16,7 @@ from tiphys.dsl.graphs import Graph
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
-from tiphys.dsl.pod import POD_SECURITY, STEP_IMAGE, Defaults, Scheduling, Volume
+from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Scheduling, Volume
 from tiphys.dsl.site import Site, caller
 from tiphys.dsl.template import Template
 from tiphys.dsl.types import MISSING
@@ -58,7 +58,7 @@ class Pipeline(Workflow):
         volumes: Sequence[Volume] | None = None,
         scheduling: Scheduling | None = None,
         locks: Sequence[Lock] = (),
-        service_account: str = "",
+        service_account: str = SERVICE_ACCOUNT,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
         entrypoint: str = _MAIN,

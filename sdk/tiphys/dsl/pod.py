@@ -16,11 +16,13 @@ from tiphys.errors import DefinitionError
 __all__ = [
     "CONTAINER_SECURITY",
     "POD_SECURITY",
+    "SERVICE_ACCOUNT",
     "STEP_IMAGE",
     "Defaults",
     "Resources",
     "Scheduling",
     "Volume",
+    "executor_patch",
 ]
 
 STEP_IMAGE = f"tiphys/step:{__version__}"
@@ -37,6 +39,21 @@ POD_SECURITY: dict[str, Any] = {
 CONTAINER_SECURITY: dict[str, Any] = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
+}
+SERVICE_ACCOUNT = "tiphys"
+"""The account of a pipeline's pods: `manifests/` makes it, with the rights that steps need and no more."""
+
+# Argo gives its own containers (init, wait, and main of a resource template) no resources and, in pods of
+# containers and scripts, no securityContext: a namespace with a quota or the `restricted` standard refuses them.
+_EXECUTOR_RESOURCES = {
+    "requests": {"cpu": "10m", "memory": "64Mi"},
+    "limits": {"cpu": "500m", "memory": "256Mi"},
+}
+_EXECUTOR_SECURITY = {
+    **CONTAINER_SECURITY,
+    "runAsNonRoot": True,
+    "runAsUser": POD_SECURITY["runAsUser"],
+    "seccompProfile": POD_SECURITY["seccompProfile"],
 }
 _QUANTITY = re.compile(r"\d+(\.\d+)?(m|[KMGTPE]i?|k)?\Z")
 
@@ -73,6 +90,18 @@ class Resources:
         if self.gpu:
             limits[self.gpu_resource] = str(self.gpu)
         return {"requests": {"cpu": self.cpu, "memory": self.memory}, "limits": limits}
+
+
+def executor_patch(*, resource: bool) -> str:
+    """``podSpecPatch`` for Argo's own containers; a pod of a resource template has no ``wait``."""
+    if resource:
+        settings: dict[str, Any] = {"resources": _EXECUTOR_RESOURCES}
+        names = ("main", "init")
+    else:
+        settings = {"resources": _EXECUTOR_RESOURCES, "securityContext": _EXECUTOR_SECURITY}
+        names = ("wait", "init")
+    container, init = ({"name": name, **settings} for name in names)
+    return json.dumps({"containers": [container], "initContainers": [init]}, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
