@@ -140,7 +140,16 @@ def _rename_field(place: Place) -> Edit | None:
         return Edit(name.start, name.end, name.text, more)
     if key.text in ("successCondition", "failureCondition") and isinstance(value, ScalarNode):
         return _into_resource(place, key, value)
+    if place.finding.steps[-4:] == ("memoize", "cache", "configMap", "key"):
+        return _drop_line(place, key, value)
     return place.replace(key, place.finding.near[0]) if len(place.finding.near) == 1 else None
+
+
+def _drop_line(place: Place, key: ScalarNode, value: object) -> Edit | None:
+    """Remove a field that never had an effect, where it has a line of its own."""
+    if not isinstance(value, ScalarNode) or place.line[: key.start.column].strip():
+        return None
+    return Edit(place.line_start, place.line_start + len(place.line) + 1, "")
 
 
 def _pluralize(place: Place, key: ScalarNode, value: MappingNode, name: str) -> Edit:
@@ -182,9 +191,7 @@ def _one_word(place: Place) -> Edit | None:
     if len(finding.near) != 1 or node is None:
         return None
     wrong = next(iter(re.findall(r"'([^']+)'", finding.message)), "")
-    if finding.code in ("L279",):
-        wrong = node.text
-    if finding.code == "L105":
+    if finding.code in ("L105", "L275", "L279"):
         wrong = node.text
     if finding.code in ("L226", "L227", "L230"):
         found = re.findall(r"(?:dependency|result|target) '([^']+)'", finding.message)
@@ -217,6 +224,15 @@ def _memo_key(place: Place) -> Edit | None:
         last = match.end()
     parts.append(re.sub(r"[^-a-zA-Z0-9]+", "-", raw[last:]))
     return place.replace(node, _quoted("".join(parts).strip("-")))
+
+
+def _constant_key(place: Place) -> Edit | None:
+    """Add a digest of the inputs, where there are any."""
+    node = place.scalar()
+    inputs = place.document.find((*place.finding.steps[:-2], "inputs", "parameters"))
+    if node is None or inputs is None or not re.fullmatch(r"[-a-zA-Z0-9]+", node.text):
+        return None
+    return place.replace(node, f'"{node.text}-{{{{=sprig.sha256sum(toJson(inputs.parameters))}}}}"')
 
 
 def _max_age(place: Place) -> Edit | None:
@@ -289,6 +305,28 @@ def _manifest_policy(place: Place) -> Edit | None:
     return Edit(end, end, "\n" + " " * indent + "successPolicy: AllWorkers")
 
 
+def _manifest_label(place: Place) -> Edit | None:
+    match = re.match(r"(\s*)template:\s*$", place.line)
+    following = place.lines[place.finding.line] if place.finding.line < len(place.lines) else ""
+    indent = len(following) - len(following.lstrip(" "))
+    if not match or indent <= len(match[1]) or not following.lstrip().startswith("spec:"):
+        return None
+    end = place.line_start + len(place.line)
+    label = 'workflows.argoproj.io/workflow: "{{workflow.name}}"'
+    return Edit(end, end, f"\n{' ' * indent}metadata:\n{' ' * (indent + 2)}labels: {{{label}}}")
+
+
+def _own_name(place: Place) -> Edit | None:
+    """Pass the template's own variant, where it is one word and so has one spelling."""
+    words = re.search(r"passes '([^']+)', .* never '([a-zA-Z0-9]+)'$", place.finding.message)
+    if not words:
+        return None
+    match = re.compile(rf"(?<![-\w]){re.escape(words[1])}(?![-\w])").search(place.text, place.at)
+    if not match or match.end() > place.line_start + len(place.line):
+        return None
+    return Edit(match.start(), match.end(), words[2])
+
+
 _FIXERS: dict[str, Fixer] = {
     **dict.fromkeys(_WORDS, _one_word),
     "L110": _rename_field,
@@ -297,6 +335,7 @@ _FIXERS: dict[str, Fixer] = {
     "L220": _one_tag,
     "L278": _timeout,
     "L301": _memo_key,
+    "L302": _constant_key,
     "L303": _max_age,
     "L326": _when,
     "L335": _manifest_quote,
@@ -305,5 +344,7 @@ _FIXERS: dict[str, Fixer] = {
     "L340": _manifest_container,
     "L341": _manifest_policy,
     "L344": _manifest_api,
+    "L347": _manifest_label,
     "L350": _quote_value,
+    "L403": _own_name,
 }

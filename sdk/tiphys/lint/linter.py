@@ -76,6 +76,7 @@ def _no_collection() -> Iterator[None]:
 def _all(project: Project) -> Iterator[Finding]:
     for document in project.documents:
         yield from _reading(document)
+        yield from _ignores(document)
     yield from _empty_files(project)
     by_scope: dict[str, list[Rule]] = {}
     for entry in catalogue.values():
@@ -159,6 +160,27 @@ def _reading(document: Document) -> Iterator[Finding]:
             object=f"document {document.index + 1}",
             argo=True,
             steps=problem.path,
+            document=document.index,
+        )
+
+
+def _ignores(document: Document) -> Iterator[Finding]:
+    entry = catalogue["L106"]
+    for item in comments(document.text):
+        unknown = sorted(code for code in item.codes if code not in catalogue)
+        if item.reason and item.codes and not unknown:
+            continue
+        what = f"ignores the unknown code {unknown[0]!r}" if unknown else "gives no reason"
+        near = near_misses(Issue((), "", near=tuple(catalogue)), document, word=unknown[0]) if unknown else ()
+        yield Finding(
+            code="L106",
+            severity=entry.severity,
+            message=f"this comment {what}",
+            fix=phrase(near) or "write `# tiphys: ignore[CODE] reason`",
+            file=document.file,
+            line=item.written + document.line_offset,
+            cause=entry.why,
+            near=near,
             document=document.index,
         )
 

@@ -23,11 +23,17 @@ def near_misses(issue: Issue, document: Document, word: str = "") -> tuple[str, 
     if wrong.lower() in folded:
         return (folded[wrong.lower()],)
     cutoff = 0.75 if "." in wrong else 0.6
-    return tuple(difflib.get_close_matches(wrong, candidates, n=3, cutoff=cutoff))
+    close = difflib.get_close_matches(wrong, candidates, n=3, cutoff=cutoff)
+    scores = [difflib.SequenceMatcher(None, name, wrong).ratio() for name in close]
+    if len(close) > 1 and scores[0] - scores[1] >= 0.05:
+        close = close[:1]  # clearly the nearest
+    return tuple(close)
 
 
 def wrong_word(issue: Issue) -> str:
     """The word that the message calls wrong: the last of a dotted field path, else what it quotes."""
+    if issue.wrong:
+        return issue.wrong
     if issue.key and issue.path and isinstance(issue.path[-1], str):
         return issue.path[-1]
     match = None

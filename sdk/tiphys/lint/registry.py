@@ -19,7 +19,8 @@ class Issue:
     path: Path
     message: str
     fix: str = ""
-    near: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()  # what may have been meant
+    wrong: str = ""  # the word that is wrong, where the message does not quote it first
     key: bool = False  # point at the key of the path, not at its value
     severity: Severity | None = None  # instead of the rule's own
     document: Any = None  # instead of the subject's own

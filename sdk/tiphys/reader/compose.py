@@ -145,6 +145,7 @@ class _Composer:
         except Unrepresentable as error:
             fix = "write a finite number, or put it in quotes"
             self.problem("TIP206", str(error), fix, event.start_mark)
+            value = None
         return ScalarNode(value, text, style, event.start_mark, event.end_mark), value
 
     def alias(self, event: Any) -> tuple[Node, Any]:

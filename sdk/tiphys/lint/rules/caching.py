@@ -52,6 +52,7 @@ def memo_key_characters(template: Template) -> Iterator[Issue]:
     why="Whatever the inputs, the first result is returned.",
     source=_CACHE,
     scope="template",
+    fixable=True,
 )
 def memo_key_constant(template: Template) -> Iterator[Issue]:
     key = _memo(template).get("key", "")

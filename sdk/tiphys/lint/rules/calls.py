@@ -37,6 +37,7 @@ def unresolved_variable(workflow: Workflow) -> Iterator[Issue]:
             f"{reference.label} failed to resolve {shown}",
             fix=fix,
             near=near,
+            wrong=reference.name,
             severity="warning" if reference.quiet else None,
             document=reference.document,
         )

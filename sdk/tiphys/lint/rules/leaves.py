@@ -172,7 +172,7 @@ def resource_action(template: Template) -> Iterator[Issue]:
     action = data.get("action", "")
     if action not in _ACTIONS and "{{" not in action:
         words = f"{label}.resource.action must be one of: {', '.join(_ACTIONS)}"
-        yield Issue((*path, "action"), words, near=_ACTIONS)
+        yield Issue((*path, "action"), words, near=_ACTIONS, wrong=action)
     if action in ("delete", "get"):
         return
     manifest, source = data.get("manifest", ""), data.get("manifestFrom")
@@ -271,7 +271,8 @@ def retry_policy(template: Template) -> Iterator[Issue]:
     policy = (template.data.get("retryStrategy") or {}).get("retryPolicy", "")
     if policy not in _POLICIES:
         path = (*template.path, "retryStrategy", "retryPolicy")
-        yield Issue(path, f"{template.label}: {policy} is not a valid RetryPolicy", near=_POLICIES[:-1])
+        words = f"{template.label}: {policy} is not a valid RetryPolicy"
+        yield Issue(path, words, near=_POLICIES[:-1], wrong=policy)
 
 
 @rule(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.depends import ancestors
 from tiphys.lint.manifests import Manifest, resource_objects
 from tiphys.lint.model import Template, Workflow
 from tiphys.lint.registry import Issue, rule
+from tiphys.reader import Path
 
 _SCALING = re.compile(r"/=?\s*255(?:\.0?)?\b|Rescaling\(\s*1(?:\.0?)?\s*/\s*255")
 _VERSION = re.compile(r"""["'](/?[\w./{}-]*(?:model|version|serving)[\w./{}-]*/\d+)/?["']""", re.I)
@@ -92,6 +94,7 @@ def unused_parameter(workflow: Workflow) -> Iterator[Issue]:
     what="A step that is named for one variant but passes the name of another.",
     why="One variant is made twice and the other never: copied text that was not changed.",
     source=_CATEGORY,
+    fixable=True,
 )
 def sibling_argument(workflow: Workflow) -> Iterator[Issue]:
     groups: dict[str, list[tuple[str, Template]]] = {}
@@ -106,14 +109,12 @@ def sibling_argument(workflow: Workflow) -> Iterator[Issue]:
         for name, template in members:
             if len(members) < 2 or id(template) in told:
                 continue
-            for where, text in _literals(template):
+            for issue_at, text in _literals(template):
                 word = text.replace("_", "-").lower()
                 if word in names and word != name.lower() and not _passes(template, name):
                     told.add(id(template))
-                    words_ = (
-                        f"{template.label} passes {text!r}, the name of its sibling; {name!r} is never passed"
-                    )
-                    yield Issue(where, words_, fix=f"pass {name!r}")
+                    message = f"{template.label} passes {text!r}, the name of its sibling, and never {name!r}"
+                    yield issue_at(message, f"pass {name!r}")
 
 
 @rule(
@@ -248,19 +249,28 @@ def _mentions(text: str, family: str, name: str) -> bool:
     )
 
 
-def _literals(template: Template) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The literal words that a template passes to its containers, those in manifests included."""
+def _literals(template: Template) -> Iterator[tuple[Callable[[str, str], Issue], str]]:
+    """The literal words that a template passes, with what makes an issue at each; manifests included."""
     for path, container in template.containers():
         for key in ("command", "args"):
             for index, word in enumerate(container.get(key) or []):
-                yield (*path, key, index), word
+                place = (*path, key, index)
+                yield partial(_issue, place), word.rpartition("=")[2]
     for manifest in resource_objects(template) if template.type == "Resource" else ():
-        for _, container in manifest.containers():
+        for path, container in manifest.containers():
             for key in ("command", "args"):
-                for word in container.get(key) or []:
+                for index, word in enumerate(container.get(key) or []):
                     if isinstance(word, str):
-                        for part in re.split(r"[\s=]+", word):
-                            yield manifest.path, part
+                        place = (*path, key, index)
+                        yield partial(_manifest_issue, manifest, place), word.rpartition("=")[2]
+
+
+def _issue(path: Path, message: str, fix: str) -> Issue:
+    return Issue(path, message, fix=fix)
+
+
+def _manifest_issue(manifest: Manifest, path: Path, message: str, fix: str) -> Issue:
+    return manifest.issue(path, message, fix=fix)
 
 
 def _passes(template: Template, name: str) -> bool:

@@ -60,3 +60,12 @@ rule(
     scope="reader",
     fixable=True,
 )(_nothing)
+rule(
+    "L106",
+    "ignore-without-reason",
+    "warning",
+    what="A `# tiphys: ignore[...]` comment without a reason or with an unknown code.",
+    why="Whoever reads it next cannot tell whether it is still true.",
+    source="tiphys.lint",
+    scope="reader",
+)(_nothing)

@@ -176,6 +176,7 @@ def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
     why="With `workflows.argoproj.io/workflow: {{workflow.name}}` on the pods, `argo logs` includes them.",
     source="argo-workflows examples/k8s-resource-log-selector.yaml",
     scope="manifest",
+    fixable=True,
 )
 def job_logs(manifest: Manifest) -> Iterator[Issue]:
     for name in _replicas(manifest):
