@@ -334,6 +334,8 @@ class DagBody(Boundary):
             # all in one walk: nobody waits for the group's own exit handler, and only a later walk starts it
             self.state.next_walk.insert(0, lambda: self._late_group_hooks(begun))
             self._one_less(begun)
+        elif self.active == 1 and not self.plan.wanted_by[begun.name] and begun.name not in self.hooks:
+            self._one_less(begun)  # the DAG ends in this walk: Argo does not come back to the group
         else:
             self._group_hooks(begun).finish()
 

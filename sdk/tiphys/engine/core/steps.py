@@ -277,16 +277,11 @@ class StepsBody(Boundary):
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _outbound(self) -> None:
-        last = self.state.nodes.by_name(f"{self.name}[{len(self.groups) - 1}]")
-        if last is None:
-            return
-        children = last.get("children", [])
-        outbound = (
-            [leaf for child in children for leaf in self.state.nodes.outbound(child)]
-            if children
-            else [last["id"]]
-        )
-        self.node["outboundNodes"] = outbound
+        """Note the last nodes of the last group there is."""
+        nodes = self.state.nodes
+        last = nodes.by_name(f"{self.name}[{min(self.index, len(self.groups) - 1)}]")
+        children = last.get("children", []) if last is not None else []
+        self.node["outboundNodes"] = [leaf for child in children for leaf in nodes.outbound(child)]
 
     def _succeed(self) -> None:
         self._outbound()

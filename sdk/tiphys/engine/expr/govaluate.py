@@ -16,12 +16,15 @@ __all__ = ["WhenError", "evaluate_when", "govaluate"]
 
 _HINT = '(hint: try wrapping the affected expression in quotes ("))'
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<number>0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|\.\d+)
+    r"""\s*(?:(?P<number>0x[0-9a-fA-F]+|[\d.]+)
         |(?P<string>["'](?:\\.|[^"'\\])*["'])
         |(?P<bracket>\[(?:\\.|[^\]\\])*\])
-        |(?P<op>=~|!~|==|!=|<=|>=|&&|\|\||\*\*|<<|>>|\?\?|[-+*/%^&|~<>!?:(),])
-        |(?P<word>[^\W\d](?:\w|\.(?=\w)|\\.)*))""",
+        |(?P<op>[(),]|[^0-9A-Za-z\s()\[\]"']+)
+        |(?P<word>[^\W\d_](?:\w|\.(?=\w)|\\.)*))""",
     re.X,
+)
+_OPERATORS = frozenset(
+    ["=~", "!~", "==", "!=", "<=", ">=", "&&", "||", "**", "<<", ">>", "??", *"-+*/%^&|~<>!?:(),"]
 )
 _DATES = (
     "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S%z",
@@ -61,7 +64,10 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
         kind = match.lastgroup or ""
         body = match.group(kind)
         if kind == "number":
-            tokens.append(("value", float(int(body, 16)) if body.startswith("0x") else float(body)))
+            try:
+                tokens.append(("value", float(int(body, 16)) if body.startswith("0x") else float(body)))
+            except ValueError:
+                raise _Bad(f"Unable to parse numeric value '{body}' to float64") from None
         elif kind == "string":
             tokens.append(("value", _literal(re.sub(r"\\(.)", r"\1", body[1:-1]))))
         elif kind == "bracket":
@@ -75,6 +81,9 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
             else:
                 tokens.append(("value", _Word(word)))
         else:
+            operand_before = bool(tokens) and (tokens[-1][0] == "value" or tokens[-1][1] == ")")
+            if body not in _OPERATORS or (body in "!~" and operand_before):
+                raise _Bad(f"Invalid token: '{body}'")
             tokens.append(("op", body))
         position = match.end()
     _check(tokens)
