@@ -24,6 +24,7 @@ __all__ = ["ABANDONED_AFTER_SECONDS", "publish", "published", "write_file", "wri
 # A temporary folder of another host is taken for abandoned when nothing was written to it for this long.
 ABANDONED_AFTER_SECONDS = 6 * 3600.0
 _PREFIX = ".tmp-"
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -41,13 +42,13 @@ def writing(where: Path | str) -> Iterator[None]:
                 cause=error.strerror or str(error),
                 fix="free some space or enlarge the volume, then run again: nothing half-written was left",
             ) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if error.errno in _REFUSED:
             raise ComponentError(
                 "TIP707",
-                f"{where} may not be written",
+                f"{where} cannot be written",
                 where=str(error.filename or where),
                 cause=error.strerror or str(error),
-                fix="give this user write access to the volume",
+                fix="the volume must be a folder that this user may write",
             ) from error
         raise
 

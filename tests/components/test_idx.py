@@ -1,0 +1,97 @@
+"""The idx reader against files that are not what they claim to be."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import pytest
+from components.idx import read_images, read_labels, read_pair
+from tiphys.errors import ComponentError
+
+np = pytest.importorskip("numpy")
+
+IMAGES = struct.pack(">HBBIII", 0, 8, 3, 2, 28, 28) + bytes(range(256)) * 6 + bytes(32)
+LABELS = struct.pack(">HBBI", 0, 8, 1, 2) + bytes([9, 0])
+
+
+def write(folder: Path, data: bytes, name: str = "file") -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["raw", "gzip"])
+def test_reads_images_and_labels(tmp_path: Path, pack: object) -> None:
+    images = read_images(write(tmp_path, pack(IMAGES)))  # type: ignore[operator]
+    assert images.shape == (2, 28, 28)
+    assert images.dtype == np.uint8
+    assert images.tobytes() == IMAGES[16:]
+    assert read_labels(write(tmp_path, pack(LABELS))).tolist() == [9, 0]  # type: ignore[operator]
+
+
+BAD_IMAGES = {
+    "empty": (b"", "ends inside its header: 0 of 4"),
+    "only the magic number": (IMAGES[:4], "ends inside its header"),
+    "cut off": (IMAGES[:-1], "ends inside its data: 1583 of 1584 bytes"),
+    "too long": (IMAGES + b"x", "1 bytes more than its header announces"),
+    "labels": (LABELS, "file of labels, expected images"),
+    "floats": (b"\0\0\x0d\x03" + IMAGES[4:], "magic number 3331 instead of 2051"),
+    "text": (b"<html>not found</html>", "magic number"),
+    "huge count": (struct.pack(">HBBIII", 0, 8, 3, 2**32 - 1, 28, 28), "claims 4294967295 examples"),
+    "other size": (struct.pack(">HBBIII", 0, 8, 3, 2, 32, 32) + bytes(2048), "32 x 32 pixels, expected 28 x 28"),
+    "gzip cut off": (gzip.compress(IMAGES)[:-9], "gzip stream is damaged or cut off"),
+    "gzip too long": (gzip.compress(IMAGES + b"x"), "bytes behind the 1568 bytes"),
+    "gzip too short": (gzip.compress(IMAGES[:-1]), "ends inside its data"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_IMAGES)
+def test_refuses_images(tmp_path: Path, case: str) -> None:
+    data, reason = BAD_IMAGES[case]
+    with pytest.raises(ComponentError) as caught:
+        read_images(write(tmp_path, data))
+    assert caught.value.code == "TIP704"
+    assert reason in caught.value.cause
+
+
+def test_a_flipped_bit_in_a_gzip_stream_is_noticed(tmp_path: Path) -> None:
+    data = bytearray(gzip.compress(IMAGES))
+    data[-6] ^= 1  # in the checksum
+    with pytest.raises(ComponentError) as caught:
+        read_images(write(tmp_path, bytes(data)))
+    assert "damaged" in caught.value.cause
+
+
+def test_a_label_outside_the_classes(tmp_path: Path) -> None:
+    with pytest.raises(ComponentError) as caught:
+        read_labels(write(tmp_path, LABELS[:-1] + b"\x0a"))
+    assert caught.value.cause == "label 1 is 10, but there are only classes 0 to 9"
+
+
+def test_swapped_files(tmp_path: Path) -> None:
+    with pytest.raises(ComponentError) as caught:
+        read_pair(write(tmp_path, LABELS, "images"), write(tmp_path, IMAGES, "labels"))
+    assert "are two files swapped?" in caught.value.cause
+
+
+def test_counts_that_differ(tmp_path: Path) -> None:
+    three = struct.pack(">HBBI", 0, 8, 1, 3) + bytes(3)
+    with pytest.raises(ComponentError) as caught:
+        read_pair(write(tmp_path, IMAGES, "images"), write(tmp_path, three, "labels"))
+    assert caught.value.code == "TIP705"
+    assert "2 images" in caught.value.message
+    assert "3 labels" in caught.value.message
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ComponentError) as caught:
+        read_labels(tmp_path / "nothing")
+    assert caught.value.code == "TIP703"
+
+
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ComponentError) as caught:
+        read_labels(tmp_path)
+    assert caught.value.code == "TIP704"
