@@ -228,6 +228,20 @@ def test_bodies_that_are_too_large(make: Callable[..., Echo]) -> None:
     assert status(echo.send(huge)) in (400, 413)
 
 
+def test_bodies_that_are_too_large_together(make: Callable[..., Echo]) -> None:
+    echo = make(Limits(buffered_bytes=1000))
+    head = b"POST / HTTP/1.1\r\nContent-Length: 800\r\n" + CLOSE + b"\r\n"
+    for _ in range(5):  # what was answered is free again
+        assert echo.send(head + b"x" * 800).endswith(b"POST / 800")
+    with closing(echo.connect()) as held:
+        held.sendall(b"GET /wait HTTP/1.1\r\nContent-Length: 700\r\n\r\n" + b"x" * 700)
+        assert echo.entered.wait(10)
+        assert status(echo.send(head + b"x" * 800)) == 503
+        echo.let_go()
+        assert held.recv(65536).endswith(b"waited")
+    assert echo.send(head + b"x" * 800).endswith(b"POST / 800")
+
+
 def test_a_body_larger_than_one_read_is_not_taken_for_headers(echo: Echo) -> None:
     size = 3_000_000
     head = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n" % size

@@ -125,7 +125,7 @@ def test_names_that_are_no_versions_are_left_alone(
     model_server: Start, add_version: Add, tmp_path: Path
 ) -> None:
     base = add_version(7, offset=7).parent
-    for name in ("latest", "1.5", "-3", "٣", ".9"):
+    for name in ("latest", "1.5", "-3", "٣", ".9", "9" * 200):
         (base / name).mkdir()
     (base / "8").write_text("a file")
     (base / "manifest.json").write_text("{}")

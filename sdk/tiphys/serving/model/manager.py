@@ -168,7 +168,10 @@ class Manager:
     async def _poll_forever(self) -> None:
         while True:
             for model in list(self.models.values()):
-                await self.poll(model)
+                try:
+                    await self.poll(model)
+                except Exception:  # the next time it may be well again
+                    log.exception("model %s: its versions could not be read", model.name)
             if self.poll_seconds <= 0:
                 self._changed.set()
                 return
@@ -193,8 +196,9 @@ class Manager:
         found: dict[int, Path] = {}
         try:
             for entry in model.base_path.iterdir():
-                if entry.name.isascii() and entry.name.isdigit() and entry.is_dir():
-                    found[int(entry.name)] = entry
+                name = entry.name
+                if name.isascii() and name.isdigit() and len(name) < 19 and entry.is_dir():
+                    found[int(name)] = entry
         except OSError as error:
             self._warn(model, f"cannot read {model.base_path}: {error.strerror}")
             return {}

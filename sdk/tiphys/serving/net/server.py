@@ -27,6 +27,8 @@ class Limits:
     header_bytes: int = 32 * 1024
     body_bytes: int = 128 * 1024 * 1024
     connections: int = 4096
+    buffered_bytes: int = 1024 * 1024 * 1024
+    """Of all request bodies together that are held at one time."""
     header_timeout: float = 10.0
     """From the first byte of a request (or the connection's start) to the end of its headers."""
     body_grace: float = 30.0
@@ -60,6 +62,7 @@ class HttpServer:
         self.limits = limits or Limits()
         self.on_error = on_error
         self.draining = False
+        self.buffered = 0
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -160,6 +163,7 @@ class _Connection(asyncio.Protocol):
         "_head_bytes",
         "_headers",
         "_headers_done",
+        "_held",
         "_keep_alive",
         "_loop",
         "_message_started",
@@ -185,7 +189,7 @@ class _Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._busy = self._close_after = self._paused = self._refused = False
         self._message_started = self._headers_done = False
-        self._head_bytes = self._body_bytes = 0
+        self._head_bytes = self._body_bytes = self._held = 0
         self._started = 0.0
         self._url = b""
         self._peer = ""
@@ -210,6 +214,7 @@ class _Connection(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         self._queue.clear()
+        self._release()
         self._server.closed(self)
 
     def pause_writing(self) -> None:
@@ -284,7 +289,12 @@ class _Connection(asyncio.Protocol):
             return
         self._body.append(data)
         self._body_bytes += len(data)
+        self._held += len(data)
+        self._server.buffered += len(data)
         limits = self._server.limits
+        if self._server.buffered > limits.buffered_bytes:
+            self._refuse(503, "Too much is being sent to this server at once.")
+            return
         if self._body_bytes > limits.body_bytes:
             self._refuse(413, f"Request body is larger than {limits.body_bytes} bytes.")
         elif not self._busy:
@@ -354,6 +364,8 @@ class _Connection(asyncio.Protocol):
         keep_alive = keep_alive and not (response.close or self._close_after or self._server.draining)
         head = encode_head(response, keep_alive=keep_alive, http10=http10)
         self._busy = False
+        if not self._queue and not self._message_started:
+            self._release()
         self.deadline = self._loop.time() + self._server.limits.idle_timeout
         if request.method == "HEAD" or not response.body:
             transport.write(head)
@@ -376,6 +388,11 @@ class _Connection(asyncio.Protocol):
         if not self._queue and self._paused:
             self._paused = False
             self._transport.resume_reading()
+
+    def _release(self) -> None:
+        """Count what this connection held as free again."""
+        self._server.buffered -= self._held
+        self._held = 0
 
     # ---- ends
     def _refuse(self, status: int, message: str) -> None:
