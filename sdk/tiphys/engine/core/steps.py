@@ -105,8 +105,9 @@ class StepsBody(Boundary):
     def _launch_group(self, group: list[dict[str, Json]]) -> None:
         prepared: list[tuple[_Child, str | None, Mapping[str, Json]]] = []
         try:
-            for step in group:
-                prepared.extend(self._prepare(step))
+            resolved = [self._resolved(step) for step in group]
+            for step, ready in zip(group, resolved, strict=True):
+                prepared.extend(self._prepare(step, ready))
         except NotReadyError as error:
             self.state.park(self._not_ready, f"failed to resolve references: {error}")
             return
@@ -162,10 +163,14 @@ class StepsBody(Boundary):
         child.run = self.child_run(child.name, step, child)
         child.run.start()
 
-    def _prepare(self, step: Mapping[str, Json]) -> list[tuple[_Child, str | None, Mapping[str, Json]]]:
-        name = f"{self.group['name']}.{step['name']}"
+    def _resolved(self, step: Mapping[str, Json]) -> Mapping[str, Json]:
         false = self.plainly_false(step, self.scope)
-        resolved = self.resolve(step, self.scope) if false is None else {**step, "when": false}
+        return self.resolve(step, self.scope) if false is None else {**step, "when": false}
+
+    def _prepare(
+        self, step: Mapping[str, Json], resolved: Mapping[str, Json]
+    ) -> list[tuple[_Child, str | None, Mapping[str, Json]]]:
+        name = f"{self.group['name']}.{step['name']}"
         if not is_loop(step):
             return [(_Child(name, step, str(step["name"])), None, resolved)]
         expanded = expand(resolved, self.scope)
