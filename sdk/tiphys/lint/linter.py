@@ -186,7 +186,7 @@ def _ignores(document: Document) -> Iterator[Finding]:
 
 
 def _empty_files(project: Project) -> Iterator[Finding]:
-    """A file without any Argo object: `argo lint` finds nothing to lint and fails."""
+    """Files without any Argo object: with nothing at all to lint `argo lint` fails; else a likely misspelling."""
     entry = catalogue["L105"]
     files: dict[str, list[Document]] = {}
     for document in project.documents:
@@ -196,11 +196,13 @@ def _empty_files(project: Project) -> Iterator[Finding]:
             continue
         kinds = sorted({item.kind for item in documents if item.kind})
         near = near_misses(Issue((), "", near=ARGO_KINDS), documents[0], word=kinds[0] if kinds else "")
+        if project.workflows and not near:
+            continue
         what = f"only {', '.join(kinds)}" if kinds else "no object with a kind"
         line, column = documents[0].position(("kind",))
         yield Finding(
             code="L105",
-            severity=entry.severity,
+            severity="warning" if project.workflows else entry.severity,
             message=f"found nothing to lint: the file holds {what}",
             fix=phrase(near) or f"the kinds are {', '.join(ARGO_KINDS)}",
             file=file,
@@ -209,7 +211,7 @@ def _empty_files(project: Project) -> Iterator[Finding]:
             column=column,
             cause=entry.why,
             near=near,
-            argo=True,
+            argo=not project.workflows,
             steps=("kind",),
         )
 
