@@ -463,3 +463,44 @@ def test_argo_accepts_what_all_this_compiles_to(tmp_path: Path) -> None:
     with p.exit_handler():
         use(text=workflow_status)
     assert argo_lint(tiphys.to_yaml(p), tmp_path) == ""
+
+
+class Odd(NamedTuple):
+    name: str
+    template: str
+    graph: str
+    condition: str
+    after: str
+
+
+def test_outputs_may_have_any_name() -> None:
+    """Also those of attributes a task could have had."""
+
+    @component
+    def odd() -> Odd:
+        return Odd("", "", "", "", "")
+
+    with Pipeline("p") as p:
+        made = odd()
+        for value in (made.name, made.template, made.graph, made.condition, made.outputs.after):
+            use(text=value)
+    values = [arguments(t)["text"] for t in tasks(p).values() if t["template"] == "use"]
+    names = ("name", "template", "graph", "condition", "after")
+    assert values == ["{{tasks.odd.outputs.parameters." + n + "}}" for n in names]
+
+
+def test_a_template_and_a_schedule_of_a_pipeline(tmp_path: Path) -> None:
+    with Pipeline("p", title="T") as p:
+        make(text=p.param("text", "x"))
+    template = p.as_template()
+    assert (template["kind"], template["metadata"]["name"]) == ("WorkflowTemplate", "p")
+    assert "generateName" not in template["metadata"]
+    assert template["spec"] == p.to_dict()["spec"]
+    cron = p.as_cron("0 3 * * *", timezone="Europe/Athens", name="nightly")
+    assert cron["metadata"]["name"] == "nightly"
+    assert cron["spec"]["schedules"] == ["0 3 * * *"] and cron["spec"]["workflowSpec"] == template["spec"]
+    for document in (template, cron):
+        assert argo_lint(tiphys.to_yaml(document), tmp_path) == ""
+    for wrong in ((), ("often",), ("0 3 * *",)):
+        with pytest.raises(tiphys.DefinitionError):
+            p.as_cron(*wrong)

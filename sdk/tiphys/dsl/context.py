@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 
 from tiphys.dsl.graphs import Graph
 from tiphys.dsl.site import Site, caller
-from tiphys.dsl.task import Task
+from tiphys.dsl.task import Node, Task
 from tiphys.dsl.template import Template, bind
 from tiphys.dsl.values import Item, Value
 from tiphys.errors import DefinitionError
@@ -55,7 +55,7 @@ def invoke(template: Template, args: tuple[Any, ...], arguments: dict[str, Any],
     innermost = pieces[-1]
     graph = getattr(innermost, "graph", None)
     if isinstance(graph, Graph):
-        return Task(template, bind(template, args, arguments, site), graph, site)
+        return Task(Node(template, bind(template, args, arguments, site), graph, site))
     from tiphys.dsl.hera_tasks import hera_task
 
     return hera_task(template, args, arguments, pieces, site)
@@ -68,7 +68,7 @@ def for_each(items: Sequence[Any] | Value) -> Item:
     """
     site = caller()
     if isinstance(items, Task):
-        items = items.only_output(site)
+        items = items._node.only_output(site)
     if isinstance(items, Value):
         if (get_origin(items.type) or items.type) not in (list, tuple, Any):
             raise DefinitionError(

@@ -62,7 +62,7 @@ class Dag(Template):
 
     def _value(self, field: Field, value: Any) -> Value:
         if isinstance(value, Task):
-            value = value.only_output(self.site)
+            value = value._node.only_output(self.site)
         if not isinstance(value, Value):
             raise DefinitionError(
                 "TIP106",

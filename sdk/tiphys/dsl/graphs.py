@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.site import Site
-from tiphys.dsl.task import RESULTS, Task
+from tiphys.dsl.task import RESULTS, Node
 from tiphys.dsl.values import Input, Item, Output, Parameter, Value
 from tiphys.errors import DefinitionError
 
@@ -25,18 +25,18 @@ class Graph:
     def __init__(self, name: str, site: Site) -> None:
         self.name = name
         self.site = site
-        self.tasks: list[Task] = []
-        self._names: dict[Task, str] = {}
-        self._taken: dict[str, Task] = {}
+        self.tasks: list[Node] = []
+        self._names: dict[Node, str] = {}
+        self._taken: dict[str, Node] = {}
 
-    def add(self, task: Task) -> None:
+    def add(self, task: Node) -> None:
         """Take a new task. Raises DefinitionError (TIP102) for a name that is taken."""
         self.tasks.append(task)
         if task.explicit_name:
             self._claim(task, task.explicit_name, task.site)
         self._names.clear()
 
-    def rename(self, task: Task, name: str, site: Site) -> None:
+    def rename(self, task: Node, name: str, site: Site) -> None:
         """Give ``task`` a name of its own."""
         if task.explicit_name:
             self._taken.pop(task.explicit_name, None)
@@ -44,7 +44,7 @@ class Graph:
         task.explicit_name = name
         self._names.clear()
 
-    def _claim(self, task: Task, name: str, site: Site) -> None:
+    def _claim(self, task: Node, name: str, site: Site) -> None:
         other = self._taken.get(name)
         if other is not None and other is not task:
             raise DefinitionError(
@@ -56,7 +56,7 @@ class Graph:
             )
         self._taken[name] = task
 
-    def name_of(self, task: Task) -> str:
+    def name_of(self, task: Node) -> str:
         """The final name of ``task``: its own, or its template's with a number when that is taken."""
         if not self._names:
             used = set(self._taken)
@@ -90,37 +90,37 @@ class Graph:
         depends = self._depends(edges, order)
         return {"tasks": [self._task(task, depends[task], defaults) for task in self.tasks]}
 
-    def _edges(self, task: Task, known: set[int]) -> dict[Task, Any]:
+    def _edges(self, task: Node, known: set[int]) -> dict[Node, Any]:
         """What ``task`` waits for, and why."""
-        edges: dict[Task, Any] = {}
+        edges: dict[Node, Any] = {}
         for leaf, optional in task.uses():
             self._check_owner(task, leaf, known)
             if isinstance(leaf, Output):
                 other = leaf.task
-                assert isinstance(other, Task)
+                assert isinstance(other, Node)
                 if edges.get(other) != _SUCCESS:
                     loop = other.looped()
                     listed = loop is not None and isinstance(loop.source, Value)  # an empty list is skipped
                     edges[other] = _OPTIONAL if optional else _ORDER if listed else _SUCCESS
         for after in task.orders:
-            if after.task.graph is not self:
+            if after.node.graph is not self:
                 raise DefinitionError(
                     "TIP108",
-                    f"{task.task_name} is ordered after {after.task.task_name}, which is in another graph",
+                    f"{task.task_name} is ordered after {after.node.task_name}, which is in another graph",
                     where=str(after.site),
                     fix="order tasks of one graph, or pass a value between the graphs",
                 )
             if after.results:
-                edges[after.task] = tuple(RESULTS[r] for r in after.results)
+                edges[after.node] = tuple(RESULTS[r] for r in after.results)
             else:
-                edges.setdefault(after.task, _ORDER)
+                edges.setdefault(after.node, _ORDER)
         return edges
 
-    def _check_owner(self, task: Task, leaf: Value, known: set[int]) -> None:
+    def _check_owner(self, task: Node, leaf: Value, known: set[int]) -> None:
         problem = ""
-        if isinstance(leaf, Output) and isinstance(leaf.task, Task) and leaf.task.graph is not self:
+        if isinstance(leaf, Output) and isinstance(leaf.task, Node) and leaf.task.graph is not self:
             problem = f"the graph {leaf.task.graph.name!r}"
-        elif isinstance(leaf, Output) and not isinstance(leaf.task, Task):
+        elif isinstance(leaf, Output) and not isinstance(leaf.task, Node):
             problem = "a Hera DAG"
         elif isinstance(leaf, Input) and leaf.owner is not self:
             problem = "another template"
@@ -135,10 +135,10 @@ class Graph:
                 fix="pass the value as an argument, or return it from the @dag function",
             )
 
-    def _sorted(self, edges: dict[Task, dict[Task, Any]]) -> list[Task]:
+    def _sorted(self, edges: dict[Node, dict[Node, Any]]) -> list[Node]:
         """Topological order. Raises DefinitionError (TIP107) that names the cycle."""
-        state: dict[Task, int] = {}
-        order: list[Task] = []
+        state: dict[Node, int] = {}
+        order: list[Node] = []
         for root in self.tasks:
             if root in state:
                 continue
@@ -167,11 +167,11 @@ class Graph:
                     )
         return order
 
-    def _depends(self, edges: dict[Task, dict[Task, Any]], order: list[Task]) -> dict[Task, str]:
+    def _depends(self, edges: dict[Node, dict[Node, Any]], order: list[Node]) -> dict[Node, str]:
         """``depends`` for each task, without what another dependency implies."""
         bit = {task: 1 << index for index, task in enumerate(order)}
-        implied: dict[Task, int] = {}
-        result: dict[Task, str] = {}
+        implied: dict[Node, int] = {}
+        result: dict[Node, str] = {}
         for task in order:
             through = 0
             mine = 0
@@ -188,17 +188,17 @@ class Graph:
             result[task] = " && ".join(parts)
         return result
 
-    def _sure(self, other: Task, kind: Any) -> bool:
+    def _sure(self, other: Node, kind: Any) -> bool:
         """Whether the edge means that ``other`` has succeeded."""
         if kind == _SUCCESS or kind == ("Succeeded",):
             return True
         return kind == _ORDER and not self._may_skip(other)
 
     @staticmethod
-    def _may_skip(task: Task) -> bool:
+    def _may_skip(task: Node) -> bool:
         return task.condition is not None or task.looped() is not None
 
-    def _clause(self, other: Task, kind: Any) -> str:
+    def _clause(self, other: Node, kind: Any) -> str:
         name = other.task_name
         if isinstance(kind, tuple):
             text = " || ".join(f"{name}.{result}" for result in kind)
@@ -207,7 +207,7 @@ class Graph:
             return f"({name}.Succeeded || {name}.Skipped || {name}.Omitted)"
         return f"{name}.Succeeded" if kind == _SUCCESS and self._may_skip(other) else name
 
-    def _task(self, task: Task, depends: str, defaults: Defaults) -> dict[str, Any]:
+    def _task(self, task: Node, depends: str, defaults: Defaults) -> dict[str, Any]:
         body: dict[str, Any] = {"name": task.task_name, "template": task.template.name}
         arguments = {**task.arguments, **task.template.extra_arguments(task.arguments, defaults)}
         if arguments:
@@ -233,7 +233,7 @@ class Graph:
         return body
 
     @staticmethod
-    def _loop(task: Task, item: Item) -> dict[str, Any]:
+    def _loop(task: Node, item: Item) -> dict[str, Any]:
         root = getattr(item, "item", item)
         for value in task.values():
             for leaf in value.leaves():
@@ -254,7 +254,7 @@ class Graph:
 def _text(value: Value | str) -> str:
     """An argument as Argo reads it. What a loop makes is a list, also when nothing ran."""
     if isinstance(value, Output):
-        loop = value.task.looped() if isinstance(value.task, Task) else None
+        loop = value.task.looped() if isinstance(value.task, Node) else None
         if loop is not None and isinstance(loop.source, Value):
             return "{{=" + f"{value.expr()} ?? '[]'" + "}}"
     return value.tag() if isinstance(value, Value) else value

@@ -186,6 +186,37 @@ class Pipeline(Workflow):
             volumes = (Volume("tiphys"),) if any(f.type is Reference for f in fields) else ()
         return dataclasses.replace(self._defaults, volumes=volumes)
 
+    def as_template(self, name: str = "") -> dict[str, Any]:
+        """A ``WorkflowTemplate`` of this pipeline, to keep on a cluster and start by name."""
+        body = self.to_dict()
+        metadata = {k: v for k, v in body["metadata"].items() if k != "generateName"}
+        metadata["name"] = check_name(name or self.pipeline_name, "a WorkflowTemplate", self.site)
+        return {**body, "kind": "WorkflowTemplate", "metadata": metadata}
+
+    def as_cron(self, *schedules: str, timezone: str = "", name: str = "") -> dict[str, Any]:
+        """A ``CronWorkflow`` that starts this pipeline at ``schedules`` (five fields each, or ``@daily``)."""
+        site = caller()
+        for schedule in schedules or ("",):
+            if not re.fullmatch(r"@(yearly|monthly|weekly|daily|hourly)|\S+( \S+){4}", schedule):
+                raise DefinitionError(
+                    "TIP109",
+                    f"{schedule!r} is not a schedule",
+                    where=str(site),
+                    fix='give five fields, for example "0 3 * * *", or "@daily"',
+                )
+        template = self.as_template(name)
+        label = check_name(template["metadata"]["name"], "a CronWorkflow", site, limit=52)
+        spec: dict[str, Any] = {"schedules": list(schedules), "concurrencyPolicy": "Forbid"}
+        if timezone:
+            spec["timezone"] = timezone
+        metadata = {**template["metadata"], "name": label}
+        return {
+            **template,
+            "kind": "CronWorkflow",
+            "metadata": metadata,
+            "spec": {**spec, "workflowSpec": template["spec"]},
+        }
+
     def semaphores(self) -> list[Semaphore]:
         """Semaphores that the workflow needs."""
         found = [lock for lock in self.locks if isinstance(lock, Semaphore)]

@@ -1,4 +1,8 @@
-"""A task: one use of a template inside a graph, with its arguments, order, condition and loop."""
+"""A task: one use of a template inside a graph, with its arguments, order, condition and loop.
+
+:class:`Task` is what a call returns; it has few names of its own, so that outputs can be its attributes. What
+is known about it is kept in a :class:`Node`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tiphys.dsl.names import check_name
 from tiphys.dsl.site import Site, caller
-from tiphys.dsl.types import MISSING, Field
 from tiphys.dsl.values import Condition, Expression, Item, Output, Value, as_condition
 from tiphys.errors import DefinitionError, did_you_mean
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from tiphys.dsl.graphs import Graph
     from tiphys.dsl.template import Argument, Template
 
-__all__ = ["After", "Exit", "Result", "Task"]
+__all__ = ["After", "Exit", "Node", "Result", "Task"]
 
 Result = Literal["succeeded", "failed", "errored", "skipped", "omitted", "any_succeeded", "all_failed"]
 RESULTS: Mapping[str, str] = {
@@ -32,10 +35,10 @@ RESULTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """An order that no value says: the task and the results that let the next one start (empty: Argo's
+    """An order that no value says: the node and the results that let the next one start (empty: Argo's
     default)."""
 
-    task: Task
+    node: Node
     results: tuple[str, ...]
     site: Site
 
@@ -49,52 +52,26 @@ class Exit:
     site: Site
 
 
-class Outputs:
-    """The outputs of a task by name: ``task.outputs.accuracy``."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-
-    def __getattr__(self, name: str) -> Output:
-        return self._task.output(name)
-
-
-class Task:
-    """One use of a template. Its outputs are attributes: ``task.accuracy`` (or ``task.outputs.accuracy``).
-
-    Passing an output to another task makes that task wait for this one; nothing is looked up by name.
-    """
+class Node:
+    """What is known about one use of a template."""
 
     scope = "tasks"
 
-    def __init__(
-        self, template: Template, arguments: dict[str, Argument], graph: Graph, site: Site, name: str = ""
-    ) -> None:
+    def __init__(self, template: Template, arguments: dict[str, Argument], graph: Graph, site: Site) -> None:
         self.template = template
         self.arguments = arguments
         self.graph = graph
         self.site = site
-        self.explicit_name = name
+        self.explicit_name = ""
         self.orders: list[After] = []
         self.condition: Condition | None = None
         self.exit: Exit | None = None
-        self.title = ""
         graph.add(self)
 
     @property
     def task_name(self) -> str:
         """The final name, unique in its graph."""
         return self.graph.name_of(self)
-
-    @property
-    def outputs(self) -> Outputs:
-        """All outputs, also those whose names are taken by methods of this class."""
-        return Outputs(self)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return self.output(name)
 
     def output(self, name: str) -> Output:
         """The output ``name`` (Python's or the workflow's spelling). Raises DefinitionError (TIP106)."""
@@ -126,55 +103,6 @@ class Task:
             else "use .after(task) for order without data",
         )
 
-    def named(self, name: str) -> Task:
-        """Give the task its own name in the graph."""
-        site = caller()
-        check_name(name, "a task", site)
-        self.graph.rename(self, name, site)
-        return self
-
-    def after(self, *tasks: Task, on: Result | Iterable[Result] = ()) -> Task:
-        """Start only after ``tasks``, although no value is passed.
-
-        Without ``on`` each must have succeeded or been skipped. With ``on`` each must have ended with one of
-        these results, for example ``on=("failed", "errored")``.
-        """
-        site = caller()
-        results = (on,) if isinstance(on, str) else tuple(on)
-        for result in results:
-            if result not in RESULTS:
-                raise DefinitionError(
-                    "TIP105",
-                    f"after(on={result!r}){did_you_mean(result, RESULTS)}",
-                    where=str(site),
-                    cause=f"results are: {', '.join(RESULTS)}",
-                    fix="correct the name of the result",
-                )
-        for task in tasks:
-            if not isinstance(task, Task):
-                raise DefinitionError(
-                    "TIP105",
-                    f"after() takes tasks, not {task!r}",
-                    where=str(site),
-                    fix="pass what a call returned",
-                )
-            self.orders.append(After(task, results, site))
-        return self
-
-    def when(self, condition: Condition | Value) -> Task:
-        """Run only if ``condition`` holds, otherwise be skipped; several conditions must all hold."""
-        new = as_condition(condition)
-        self.condition = new if self.condition is None else self.condition & new
-        return self
-
-    def on_exit(self, template: Template, **arguments: Any) -> Task:
-        """Run ``template`` when this task has ended in any way; arguments may use this task's outputs."""
-        from tiphys.dsl.template import bind
-
-        site = caller()
-        self.exit = Exit(template, bind(template, (), arguments, site), site)
-        return self
-
     def looped(self) -> Item | None:
         """The loop item among the arguments, if any."""
         for value in self.arguments.values():
@@ -204,10 +132,88 @@ class Task:
                 for leaf in value.leaves():
                     yield leaf, False
 
+
+class Outputs:
+    """The outputs of a task by name: ``task.outputs.accuracy``."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def __getattr__(self, name: str) -> Output:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._node.output(name)
+
+
+class Task:
+    """One use of a template. Its outputs are attributes: ``task.accuracy``.
+
+    Passing an output to another task makes that task wait for this one; nothing is looked up by name. An
+    output that is called like a method of this class is found in ``task.outputs``.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @property
+    def outputs(self) -> Outputs:
+        """All outputs, by attribute."""
+        return Outputs(self._node)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._node.output(name)
+
+    def named(self, name: str) -> Task:
+        """Give the task its own name in the graph."""
+        site = caller()
+        check_name(name, "a task", site)
+        self._node.graph.rename(self._node, name, site)
+        return self
+
+    def after(self, *tasks: Task, on: Result | Iterable[Result] = ()) -> Task:
+        """Start only after ``tasks``, although no value is passed.
+
+        Without ``on`` each must have succeeded or been skipped. With ``on`` each must have ended with one of
+        these results, for example ``on=("failed", "errored")``.
+        """
+        site = caller()
+        results = (on,) if isinstance(on, str) else tuple(on)
+        for result in results:
+            if result not in RESULTS:
+                raise DefinitionError(
+                    "TIP105",
+                    f"after(on={result!r}){did_you_mean(result, RESULTS)}",
+                    where=str(site),
+                    cause=f"results are: {', '.join(RESULTS)}",
+                    fix="correct the name of the result",
+                )
+        for task in tasks:
+            if not isinstance(task, Task):
+                raise DefinitionError(
+                    "TIP105",
+                    f"after() takes tasks, not {task!r}",
+                    where=str(site),
+                    fix="pass what a call returned",
+                )
+            self._node.orders.append(After(task._node, results, site))
+        return self
+
+    def when(self, condition: Condition | Value) -> Task:
+        """Run only if ``condition`` holds, otherwise be skipped; several conditions must all hold."""
+        new = as_condition(condition)
+        old = self._node.condition
+        self._node.condition = new if old is None else old & new
+        return self
+
+    def on_exit(self, template: Template, **arguments: Any) -> Task:
+        """Run ``template`` when this task has ended in any way; arguments may use this task's outputs."""
+        from tiphys.dsl.template import bind
+
+        site = caller()
+        self._node.exit = Exit(template, bind(template, (), arguments, site), site)
+        return self
+
     def __repr__(self) -> str:
-        return f"<Task {self.task_name}>"
-
-
-def absent_default(field: Field) -> str | None:
-    """The text an output has when its task was skipped, or None."""
-    return None if field.default is MISSING else str(field.default)
+        return f"<Task {self._node.task_name}>"

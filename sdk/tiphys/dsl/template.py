@@ -127,7 +127,7 @@ def argument(template: Template, field: Field, value: Any, site: Site) -> Argume
     from tiphys.dsl.task import Task
 
     if isinstance(value, Task):
-        value = value.only_output(site)
+        value = value._node.only_output(site)
     if isinstance(value, (list, tuple)) and any(isinstance(v, (Value, Task)) for v in value):
         value = _list_of(template, field, value, site)
     if isinstance(value, Value):
