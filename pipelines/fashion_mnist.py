@@ -19,6 +19,7 @@ from tiphys import (
     Pipeline,
     Reference,
     Resources,
+    Retry,
     Serving,
     TFJob,
     component,
@@ -31,13 +32,20 @@ from tiphys import (
 Model = Literal["cnn", "dropout", "batch-norm"]
 SLOTS = ("first", "second")
 TWO_WEEKS = Cache.by_content(max_age="14d")
+EVICTED = Retry.on_infrastructure()
 
-find_source = component(fingerprint.fingerprint)
-ingest_images = component(ingest.ingest, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi"))
-evaluate_model = component(evaluate.evaluate, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi"))
-select_best = component(select.select, exports={"ranking": "models"})
-claim_slot = component(claim.claim)
-predict_images = component(predict.predict, exports={"summary": "summary", "prediction": "prediction"})
+find_source = component(fingerprint.fingerprint, retry=EVICTED)
+ingest_images = component(
+    ingest.ingest, retry=EVICTED, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi")
+)
+evaluate_model = component(
+    evaluate.evaluate, retry=EVICTED, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi")
+)
+select_best = component(select.select, retry=EVICTED, exports={"ranking": "models"})
+claim_slot = component(claim.claim, retry=EVICTED)
+predict_images = component(
+    predict.predict, retry=EVICTED, exports={"summary": "summary", "prediction": "prediction"}
+)
 
 
 class Candidate(NamedTuple):

@@ -50,7 +50,8 @@ def leaves(workflow: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         node["name"].removeprefix(name + "."): node
         for node in workflow["status"]["nodes"].values()
-        if node["type"] == "Pod"
+        if node["type"] == "Retry"
+        or (node["type"] == "Pod" and not (node.get("nodeFlag") or {}).get("retried"))
     }
 
 

@@ -35,8 +35,10 @@ _SYMBOLS = {
 
 
 def leaf(node: Mapping[str, Any]) -> bool:
-    """Whether the node does work itself (not a steps, DAG or retry node)."""
-    return node.get("type") in _LEAVES
+    """Whether the node is a step to a person: one that does work itself, or the retry node above its attempts."""
+    if (node.get("nodeFlag") or {}).get("retried"):
+        return False
+    return node.get("type") in _LEAVES or node.get("type") == "Retry"
 
 
 def label(node: Mapping[str, Any], workflow: str) -> str:

@@ -174,6 +174,7 @@ class Component(Template):
         if defaults.volumes:
             container["volumeMounts"] = [v.mount() for v in defaults.volumes]
         template["script" if "source" in container else "container"] = container
+        template["podSpecPatch"] = executor_patch(resource=False)
         if self.outputs:
             exports = dict(options.exports)
             template["outputs"] = {

@@ -44,7 +44,8 @@ SERVICE_ACCOUNT = "tiphys"
 """The account of a pipeline's pods: `manifests/` makes it, with the rights that steps need and no more."""
 
 # Argo gives its own containers (init, wait, and main of a resource template) no resources and, in pods of
-# containers and scripts, no securityContext: a namespace with a quota or the `restricted` standard refuses them.
+# containers and scripts, no securityContext: a namespace with a quota or the `restricted` standard refuses
+# them.
 _EXECUTOR_RESOURCES = {
     "requests": {"cpu": "10m", "memory": "64Mi"},
     "limits": {"cpu": "500m", "memory": "256Mi"},

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from tiphys.dsl.locks import Lock, synchronization
-from tiphys.dsl.pod import Defaults
+from tiphys.dsl.pod import Defaults, executor_patch
+from tiphys.dsl.retry import Retry
 from tiphys.dsl.site import caller
 from tiphys.dsl.template import Template, input_parameters
 from tiphys.dsl.types import MISSING, Field, kebab
@@ -66,6 +67,7 @@ class Resource(Template):
         flags: Sequence[str] = (),
         owned: bool = True,
         locks: Sequence[Lock] = (),
+        retry: Retry | None = None,
         title: str = "",
     ) -> None:
         site = caller()
@@ -99,6 +101,7 @@ class Resource(Template):
         self.success, self.failure = tuple(success), tuple(failure)
         self.flags = tuple(flags)
         self.owned = owned
+        self.retry = retry
         self.title = title
 
     @staticmethod
@@ -119,6 +122,8 @@ class Resource(Template):
         locks = synchronization(self.locks, self.mutex_names())
         if locks:
             template["synchronization"] = locks
+        if self.retry is not None:
+            template["retryStrategy"] = self.retry.strategy()
         resource: dict[str, Any] = {"action": self.action}
         manifest = self.object(defaults)
         if self.flags:
@@ -132,6 +137,7 @@ class Resource(Template):
         if self.failure:
             resource["failureCondition"] = ",".join(self.failure)
         template["resource"] = resource
+        template["podSpecPatch"] = executor_patch(resource=True)
         if self.paths:
             template["outputs"] = {
                 "parameters": [

@@ -13,8 +13,12 @@ from tiphys.errors import DefinitionError
 __all__ = ["Retry"]
 
 _POLICY = {"failure": "OnFailure", "error": "OnError", "always": "Always"}
-# -1: no exit code (evicted, node lost); 137 and 143: killed from outside
-_INFRASTRUCTURE = "lastRetry.status == 'Error' || lastRetry.exitCode in ['-1', '137', '143']"
+# -1: no exit code (evicted, node lost); 137 and 143: killed from outside; the last: the pod that watches a
+# resource was evicted (it ends as Failed with exit code 64)
+_INFRASTRUCTURE = (
+    "lastRetry.status == 'Error' || lastRetry.exitCode in ['-1', '137', '143']"
+    " || lastRetry.message contains 'low on resource' || lastRetry.message contains 'context canceled'"
+)
 
 
 @dataclass(frozen=True, slots=True)

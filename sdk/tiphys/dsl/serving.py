@@ -14,6 +14,7 @@ from typing import Any
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources
 from tiphys.dsl.resource import Resource, splice
+from tiphys.dsl.retry import Retry
 from tiphys.dsl.site import Site, caller
 from tiphys.dsl.task import Task
 from tiphys.dsl.values import Condition, Expression, Input, Value, literal
@@ -53,6 +54,7 @@ class _Deploy(Resource):
             success=[f"status.{field} == {n}" for field in ("readyReplicas", "updatedReplicas", "replicas")],
             failure=[f"status.conditions.{i}.reason == ProgressDeadlineExceeded" for i in (0, 1)],
             owned=owned,
+            retry=Retry.on_infrastructure(),
         )
         self.site, self.shape = shape.site, shape
 
@@ -94,10 +96,11 @@ class _Deploy(Resource):
             "metadata": {"name": f"{_RUN}-{splice(name)}", "labels": labels},
             "spec": {
                 "replicas": shape.replicas,
-                "progressDeadlineSeconds": 600,
+                "progressDeadlineSeconds": 180,
                 "selector": {"matchLabels": labels},
                 "template": {
-                    "metadata": {"labels": labels},
+                    # the first label makes `argo logs` and the Argo UI show the servers
+                    "metadata": {"labels": {"workflows.argoproj.io/workflow": _RUN, **labels}},
                     "spec": {
                         "securityContext": POD_SECURITY,
                         **defaults.scheduling.pod(),
@@ -132,6 +135,7 @@ def _expose(shape: _Shape, owned: bool) -> Resource:
         outputs={"url": "http://{.spec.clusterIP}:{.spec.ports[0].port}"},
         output_defaults={"url": ""},
         owned=owned,
+        retry=Retry.on_infrastructure(),
     )
 
 

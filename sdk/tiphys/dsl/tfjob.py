@@ -22,6 +22,7 @@ from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources, Scheduling
 from tiphys.dsl.resource import Resource, splice
+from tiphys.dsl.retry import Retry
 from tiphys.dsl.site import Site, caller
 from tiphys.dsl.template import Argument, default_text
 from tiphys.dsl.types import Field, kebab, signature_of
@@ -36,6 +37,19 @@ RESTART_POLICIES = ("ExitCode", "OnFailure", "Never", "Always")
 SUCCESS_POLICIES = ("AllWorkers", "")
 _KEY = "key"
 
+# Seen on training operator 1.9.4 with Argo 4.1.2. The pod that watches the job is evicted: it ends as Failed
+# with "context canceled" while the job trains on; `apply` in the next attempt adopts it. A worker pod is
+# deleted (drain, preemption): the job is Failed for good, so one fresh job under a new name goes on from the
+# backup. A deleted job ("has been deleted") is somebody's decision and fails the step at once.
+_FRESH = "lastRetry.message contains 'failure condition'"
+_ADOPT = Retry(
+    limit=2,
+    on="always",
+    expression="lastRetry.status == 'Error' || lastRetry.message contains 'context canceled'"
+    f" || ({_FRESH} && asInt(retries) == 0)",
+)
+_AGAIN = "{{=" + _FRESH + " ? '-r' + retries : ''}}"
+
 
 class TFJob(Resource):
     """A training function on ``workers`` replicas.
@@ -45,6 +59,9 @@ class TFJob(Resource):
     ``folders`` names the function's parameters that are folders of this very training, as ``{parameter:
     "pvc://claim/root"}``; each gets ``root/<key>``, where the key is made of code, image, workers and inputs.
     ``output`` names the folder that is the result, ``result`` the output parameter that carries it.
+
+    ``retry`` survives the loss of the pod that watches the job, and of a worker's pod: one fresh job goes on
+    from the backup.
 
     ``instance`` names an input that tells jobs of one workflow apart; it becomes part of the job's name and
     key. ``gang`` admits whole gangs only. ``cache`` reuses a finished training.
@@ -73,6 +90,7 @@ class TFJob(Resource):
         scheduling: Scheduling | None = None,
         env: Mapping[str, str] | None = None,
         locks: Sequence[Lock] = (),
+        retry: bool = True,
         title: str = "",
     ) -> None:
         site = caller()
@@ -116,11 +134,12 @@ class TFJob(Resource):
         super().__init__(
             label,
             {},
-            action="create",
+            action="apply",
             outputs={result: f"{{.metadata.annotations.{OUTPUT_ANNOTATION.replace('.', chr(92) + '.')}}}"},
             success=_success(workers, success_policy),
             failure=[f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)],
             locks=[*semaphores, *locks],
+            retry=_ADOPT if retry else None,
             title=title,
         )
         self.site = site
@@ -224,7 +243,7 @@ class TFJob(Resource):
             "apiVersion": "kubeflow.org/v1",
             "kind": "TFJob",
             "metadata": {
-                "name": f"{run}-{suffix}",
+                "name": f"{run}-{suffix}" + (_AGAIN if self.retry else ""),
                 "labels": labels,
                 "annotations": {OUTPUT_ANNOTATION: f"{root}/{splice(key)}"},
             },

@@ -61,7 +61,7 @@ def runs(store: Store) -> list[Run]:
             found.append(Run(name, "Interrupted", "", "", 0, 0))
             continue
         status = workflow.get("status") or {}
-        leaves = [node for node in (status.get("nodes") or {}).values() if node.get("type") == "Pod"]
+        leaves = [node for node in (status.get("nodes") or {}).values() if _step(node)]
         hits = sum(1 for node in leaves if (node.get("memoizationStatus") or {}).get("hit"))
         found.append(
             Run(
@@ -146,7 +146,7 @@ def _producers(store: Store) -> Iterator[tuple[str, Link]]:
     for name in store.runs():
         workflow = _read(store.root / "runs" / name / "workflow.json") or {}
         for node in ((workflow.get("status") or {}).get("nodes") or {}).values():
-            if node.get("type") != "Pod" or node.get("phase") != "Succeeded":
+            if not _step(node) or node.get("phase") != "Succeeded":
                 continue
             hit = bool((node.get("memoizationStatus") or {}).get("hit"))
             sources = tuple(Link(item.uri, item.digest) for item in _references(node.get("inputs")))
@@ -157,6 +157,12 @@ def _producers(store: Store) -> Iterator[tuple[str, Link]]:
                     digest = made.digest or (known.digest if known else "")
                     best[made.uri] = Link(made.uri, digest, name, step, hit, sources)
     yield from best.items()
+
+
+def _step(node: Mapping[str, Json]) -> bool:
+    """A pod, or the retry node above its attempts (which carries their outputs)."""
+    attempt = (node.get("nodeFlag") or {}).get("retried")
+    return node.get("type") == "Retry" or (node.get("type") == "Pod" and not attempt)
 
 
 def _references(part: object) -> list[Reference]:
