@@ -165,6 +165,7 @@ def parse(arguments: Sequence[str]) -> Options | None:
         models=models,
         host=os.environ.get("TIPHYS_POD_IP") or "0.0.0.0",
         port=options.rest_api_port,
+        grpc_port=options.port or None,
         timeout=timeout / 1000 if timeout > 0 else None,
         poll_seconds=options.file_system_poll_wait_seconds,
         batching=_batching(options),

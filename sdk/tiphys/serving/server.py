@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -15,7 +16,9 @@ from tiphys.serving.model.manager import Manager, ModelConfig
 from tiphys.serving.model.saved_model import load as load_saved_model
 from tiphys.serving.model.servable import Loader, ModelError
 from tiphys.serving.net import HttpServer, Limits
+from tiphys.serving.net.server import cannot_listen
 from tiphys.serving.rest.api import RestApi
+from tiphys.serving.rpc.service import GrpcApi, GrpcServer, installed
 
 __all__ = ["AsyncModelServer", "ModelServer", "ServerConfig"]
 
@@ -29,6 +32,8 @@ class ServerConfig:
     models: list[ModelConfig]
     host: str = "0.0.0.0"
     port: int = 8501
+    grpc_port: int | None = None
+    """None: no gRPC; 0: a free port."""
     loader: Loader = load_saved_model
     timeout: float | None = 30.0
     poll_seconds: float = 1.0
@@ -69,6 +74,7 @@ class AsyncModelServer:
             limits=config.limits,
             on_error=lambda error: log.error("a request failed", exc_info=error),
         )
+        self.grpc: GrpcServer | None = None
 
     @property
     def port(self) -> int:
@@ -77,6 +83,7 @@ class AsyncModelServer:
     async def start(self) -> None:
         """Raises ServingError TIP510 (cannot listen; found before loading) or TIP516 (cannot load)."""
         await self.http.bind()
+        self._probe_grpc_port()
         try:
             await self.manager.start()
         except ModelError as error:
@@ -89,10 +96,44 @@ class AsyncModelServer:
             ) from error
         await self.http.listen()
         log.info("REST API at %s:%d", self.http.host, self.http.port)
+        await self._start_grpc()
+
+    def _probe_grpc_port(self) -> None:
+        """Find out early that the port is taken: grpcio is imported only when the models are loaded."""
+        port = self.config.grpc_port
+        if port:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((self.config.host, port))
+                except OSError as error:
+                    raise cannot_listen(self.config.host, port, error) from error
+
+    async def _start_grpc(self) -> None:
+        config = self.config
+        if config.grpc_port is None:
+            return
+        if not installed():
+            log.warning("no gRPC API: grpcio is not installed")
+            return
+        api = GrpcApi(self.manager, self.api.metrics)
+        server = GrpcServer(api, config.host, config.grpc_port, max_message_bytes=config.limits.body_bytes)
+        try:
+            await server.start()
+        except (RuntimeError, OSError) as error:
+            await self.close()
+            raise cannot_listen(config.host, config.grpc_port, error) from error
+        self.grpc = server
+        log.info("gRPC API at %s:%d", server.host, server.port)
 
     async def close(self) -> bool:
         """Drain and end. True when no request had to be cut off."""
-        clean = await self.http.stop(self.config.drain_seconds)
+        if self.grpc is not None:
+            clean, _ = await asyncio.gather(
+                self.http.stop(self.config.drain_seconds), self.grpc.stop(self.config.drain_seconds)
+            )
+        else:
+            clean = await self.http.stop(self.config.drain_seconds)
         await self.manager.close()
         return clean
 
@@ -114,6 +155,12 @@ class ModelServer:
     def address(self) -> str:
         """``host:port``, as a balancer's endpoint."""
         return self.url.removeprefix("http://")
+
+    @property
+    def grpc_address(self) -> str:
+        """``host:port`` of the gRPC API; empty when there is none."""
+        grpc = self._server.grpc if self._server is not None else None
+        return f"{grpc.host}:{grpc.port}" if grpc is not None else ""
 
     @property
     def manager(self) -> Manager:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tiphys.serving.model.meta_graph import signatures
 from tiphys.serving.model.servable import Code, ModelError, Servable, Signature, Tensor, TensorInfo
 from tiphys.serving.model.tf_library import Session, available
+from tiphys.serving.wire import WireError
 
 __all__ = ["SavedModelServable", "load", "warm_up"]
 
@@ -20,7 +21,7 @@ class SavedModelServable:
         self._session = Session(path)
         try:
             self._signatures = signatures(self._session.meta_graph)
-        except (ValueError, IndexError) as error:
+        except WireError as error:
             self._session.close()
             raise ModelError(Code.DATA_LOSS, f"{path}: the signatures cannot be read: {error}") from error
 

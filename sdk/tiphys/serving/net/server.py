@@ -15,7 +15,7 @@ import httptools
 from tiphys.errors import ServingError
 from tiphys.serving.net.message import Request, Response, encode_head, error_response
 
-__all__ = ["Handler", "HttpServer", "Limits"]
+__all__ = ["Handler", "HttpServer", "Limits", "cannot_listen"]
 
 Handler = Callable[[Request], "Response | Awaitable[Response]"]
 
@@ -38,6 +38,17 @@ class Limits:
     """How long an unused keep-alive connection is kept."""
     write_timeout: float = 60.0
     """How long a client may leave an answer unread."""
+
+
+def cannot_listen(host: str, port: int, error: Exception) -> ServingError:
+    """TIP510."""
+    number = getattr(error, "errno", None)
+    return ServingError(
+        "TIP510",
+        f"Cannot listen on {host}:{port}.",
+        cause=os.strerror(number) if number else str(error),
+        fix="Stop what uses this address, or choose another port (0 takes a free one).",
+    )
 
 
 class HttpServer:
@@ -86,7 +97,7 @@ class HttpServer:
                 lambda: _Connection(self, loop), self.host, self.port, backlog=1024, start_serving=False
             )
         except OSError as error:
-            raise self._cannot_listen(error) from error
+            raise cannot_listen(self.host, self.port, error) from error
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def listen(self) -> None:
@@ -95,15 +106,7 @@ class HttpServer:
             try:
                 await self._server.start_serving()
             except OSError as error:
-                raise self._cannot_listen(error) from error
-
-    def _cannot_listen(self, error: OSError) -> ServingError:
-        return ServingError(
-            "TIP510",
-            f"Cannot listen on {self.host}:{self.port}.",
-            cause=os.strerror(error.errno) if error.errno else str(error),
-            fix="Stop what uses this address, or choose another port (0 takes a free one).",
-        )
+                raise cannot_listen(self.host, self.port, error) from error
 
     @property
     def connections(self) -> int:

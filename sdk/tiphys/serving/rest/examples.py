@@ -13,6 +13,7 @@ from typing import Any
 from tiphys.serving.model.servable import CLASSIFY, REGRESS, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import write
 from tiphys.serving.rest.read import check_float, decode_string, invalid, is_b64, kind
+from tiphys.serving.wire import bytes_field, varint
 
 __all__ = ["Classify", "Regress", "read"]
 
@@ -76,32 +77,19 @@ def _item(name: str, value: Any) -> _Feature | tuple[int, Any]:
 
 
 # ---- the wire format
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _chunk(field: int, data: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
-
-
 def _serialize(features: Mapping[str, _Feature]) -> bytes:
     entries = []
     for name, (which, values) in features.items():
         if which == 1:
-            content = b"".join(_chunk(1, value) for value in values)
+            content = b"".join(bytes_field(1, value) for value in values)
         elif which == 2:
-            content = _chunk(1, struct.pack(f"<{len(values)}f", *values))
+            content = bytes_field(1, struct.pack(f"<{len(values)}f", *values))
         else:
-            content = _chunk(1, b"".join(_varint(value & 0xFFFFFFFFFFFFFFFF) for value in values))
-        feature = _chunk(which, content) if which else b""
+            content = bytes_field(1, b"".join(varint(value) for value in values))
+        feature = bytes_field(which, content) if which else b""
         key = name.encode("utf-8", "surrogateescape")
-        entries.append(_chunk(1, _chunk(1, key) + _chunk(2, feature)))
-    return _chunk(1, b"".join(entries))
+        entries.append(bytes_field(1, bytes_field(1, key) + bytes_field(2, feature)))
+    return bytes_field(1, b"".join(entries))
 
 
 # ---- the two calls
@@ -121,6 +109,10 @@ class Classify:
             )
 
     def answer(self, outputs: Mapping[str, Tensor], count: int) -> bytes:
+        return write.classifications(self.rows(outputs, count))
+
+    def rows(self, outputs: Mapping[str, Tensor], count: int) -> list[list[tuple[bytes, float]]]:
+        """Label and score of each class of each example. Raises ModelError."""
         classes, scores = outputs.get("classes"), outputs.get("scores")
         for name, tensor, dtype in (("classes", classes, "DT_STRING"), ("scores", scores, "DT_FLOAT")):
             if tensor is None:
@@ -146,7 +138,7 @@ class Classify:
             labels = classes.values[start:stop] if classes is not None else [b""] * width
             numbers = scores.values[start:stop] if scores is not None else [0.0] * width
             rows.append(list(zip(labels, numbers, strict=True)))
-        return write.classifications(rows)
+        return rows
 
 
 class Regress:
@@ -161,6 +153,10 @@ class Regress:
             raise ModelError(Code.FAILED_PRECONDITION, "No regression outputs found in SignatureDef")
 
     def answer(self, outputs: Mapping[str, Tensor], count: int) -> bytes:
+        return write.regressions(self.rows(outputs, count))
+
+    def rows(self, outputs: Mapping[str, Tensor], count: int) -> list[float]:
+        """A number for each example. Raises ModelError."""
         tensor = outputs["outputs"]
         if len(tensor.shape) != 1 and not (len(tensor.shape) == 2 and tensor.shape[1] == 1):
             raise invalid(
@@ -171,7 +167,7 @@ class Regress:
             raise invalid(f"Input batch size did not match output batch size: {count} vs. {tensor.shape[0]}")
         if tensor.dtype != "DT_FLOAT":
             raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {tensor.dtype}")
-        return write.regressions(list(tensor.values))
+        return list(tensor.values)
 
 
 def _find(key: str, signatures: Mapping[str, Signature], method: str, kind_: str) -> Signature:

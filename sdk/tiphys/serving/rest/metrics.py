@@ -37,14 +37,14 @@ class Metrics:
 
     def __init__(self) -> None:
         self._requests: dict[tuple[str, str], int] = {}
-        self._latency: dict[tuple[str, str], _Histogram] = {}
+        self._latency: dict[tuple[str, str, str], _Histogram] = {}
         self._runtime: dict[str, _Histogram] = {}
 
-    def request(self, model: str, api: str, status: str, seconds: float) -> None:
+    def request(self, model: str, api: str, status: str, seconds: float, entry: str = "REST") -> None:
         key = (model, status)
         self._requests[key] = self._requests.get(key, 0) + 1
         if status == "OK":
-            self._latency.setdefault((model, api), _Histogram()).add(seconds * 1e6)
+            self._latency.setdefault((model, api, entry), _Histogram()).add(seconds * 1e6)
 
     def runtime(self, model: str, seconds: float) -> None:
         self._runtime.setdefault(model, _Histogram()).add(seconds * 1e6)
@@ -57,8 +57,8 @@ class Metrics:
                 f':tensorflow:serving:request_count{{model_name="{label}",status="{status}"}} {count}'
             )
         lines.append("# TYPE :tensorflow:serving:request_latency histogram")
-        for (model, api), histogram in sorted(self._latency.items()):
-            labels = f'model_name="{_escape(model)}",API="{api}",entrypoint="REST"'
+        for (model, api, entry), histogram in sorted(self._latency.items()):
+            labels = f'model_name="{_escape(model)}",API="{api}",entrypoint="{entry}"'
             lines += histogram.lines(":tensorflow:serving:request_latency", labels)
         lines.append("# TYPE :tensorflow:serving:runtime_latency histogram")
         for model, histogram in sorted(self._runtime.items()):

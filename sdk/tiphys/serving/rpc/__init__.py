@@ -1,0 +1,1 @@
+"""TensorFlow Serving's gRPC API: PredictionService, ModelService, and gRPC's health service."""

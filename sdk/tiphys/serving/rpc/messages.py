@@ -1,0 +1,297 @@
+"""The messages of tensorflow_serving/apis/*.proto, read from and written to bytes.
+
+Field numbers are those of predict.proto, model.proto, classification.proto, regression.proto, input.proto,
+get_model_status.proto, get_model_metadata.proto and of TensorFlow's tensor.proto and meta_graph.proto.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tiphys.serving.model.manager import Version
+from tiphys.serving.model.meta_graph import DTYPES
+from tiphys.serving.model.servable import Code, ModelError, Signature, Tensor, TensorInfo, type_name
+from tiphys.serving.wire import (
+    bytes_field,
+    fields,
+    float_field,
+    int_field,
+    map_field,
+    message_map,
+    messages,
+    number,
+    packed_varints,
+    signed,
+    text,
+    varint,
+)
+
+__all__ = [
+    "ModelSpec",
+    "PredictRequest",
+    "examples_request",
+    "metadata_response",
+    "predict_response",
+    "read_tensor",
+    "results_response",
+    "status_response",
+    "write_tensor",
+]
+
+_NUMBERS = {name: value for value, name in DTYPES.items()}
+# dtype -> (array typecode, the TensorProto field that holds it, how that field packs it)
+_KINDS = {
+    "DT_FLOAT": ("f", 5, "f"), "DT_DOUBLE": ("d", 6, "d"),
+    "DT_INT8": ("b", 7, "v"), "DT_INT16": ("h", 7, "v"), "DT_INT32": ("i", 7, "v"),
+    "DT_UINT8": ("B", 7, "v"), "DT_UINT16": ("H", 7, "v"),
+    "DT_INT64": ("q", 10, "v"), "DT_BOOL": ("B", 11, "v"),
+    "DT_UINT32": ("I", 16, "v"), "DT_UINT64": ("Q", 17, "v"),
+}  # fmt: skip
+_STATES = {"START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
+
+
+# ---- model spec
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Which model, version (or label) and signature. ``present`` False: the message was left out."""
+
+    name: str = ""
+    version: int | None = None
+    label: str | None = None
+    signature: str = ""
+    present: bool = True
+
+    @classmethod
+    def read(cls, message: memoryview, field: int = 1) -> ModelSpec:
+        found: memoryview | None = None
+        for part in messages(message, field):
+            found = part
+        if found is None:
+            return cls(present=False)
+        version, label = None, None
+        for key, value in fields(found):
+            if key == 2 and isinstance(value, memoryview):
+                version, label = number(value, 1), None
+            elif key == 4 and isinstance(value, memoryview):
+                version, label = None, bytes(value).decode("utf-8", "replace")
+        return cls(text(found, 1), version, label, text(found, 3))
+
+
+def _write_spec(name: str, version: int, signature: str) -> bytes:
+    wrapped = bytes_field(2, int_field(1, version))
+    return (
+        bytes_field(1, name.encode()) + wrapped + (bytes_field(3, signature.encode()) if signature else b"")
+    )
+
+
+# ---- tensors
+def read_tensor(message: memoryview) -> Tensor:
+    """A TensorProto. Raises ModelError INVALID_ARGUMENT when it holds too little or too much."""
+    dtype = DTYPES.get(number(message, 1), "DT_INVALID")
+    shape = _shape(next(messages(message, 2), memoryview(b"")))
+    count = 1
+    for size in shape:
+        count *= size
+    content = b"".join(messages(message, 4))
+    if dtype == "DT_STRING":
+        strings: list[bytes] = [bytes(value) for value in messages(message, 8)]
+        if content:
+            strings = _string_list(content, count)
+        return Tensor(dtype, shape, _fill(strings, count, b""))
+    kind = _KINDS.get(dtype)
+    if kind is None:
+        raise ModelError(Code.UNIMPLEMENTED, f"Tensors of type {type_name(dtype)} are not supported")
+    code, field, packing = kind
+    if content:
+        values = array(code)
+        if len(content) != count * values.itemsize:
+            raise _malformed(f"{len(content)} bytes for {count} values of {type_name(dtype)}")
+        values.frombytes(content)
+        return _tensor(dtype, shape, values)
+    return _tensor(dtype, shape, _fill(_values(message, field, code, packing), count, 0))
+
+
+def _malformed(why: str) -> ModelError:
+    return ModelError(Code.INVALID_ARGUMENT, f"tensor parsing error: {why}")
+
+
+def _tensor(dtype: str, shape: tuple[int, ...], values: array[Any]) -> Tensor:
+    return Tensor(dtype, shape, values.tobytes() if dtype in ("DT_UINT8", "DT_BOOL") else values)
+
+
+def _shape(message: memoryview) -> tuple[int, ...]:
+    sizes = tuple(number(dim, 1) for dim in messages(message, 2))
+    total = 1
+    for size in sizes:
+        total *= size
+        if size < 0 or total > 2**40 or len(sizes) > 254:
+            raise _malformed(f"a tensor cannot have the shape {list(sizes)}")
+    return sizes
+
+
+def _values(message: memoryview, field: int, code: str, packing: str) -> array[Any]:
+    """The elements in a typed field, packed or not."""
+    numbers: list[Any] = []
+    for key, value in fields(message):
+        if key != field:
+            continue
+        if isinstance(value, int):
+            numbers.append(signed(value))
+        elif packing == "v":
+            numbers.extend(map(signed, packed_varints(value)))
+        else:
+            numbers.extend(struct.unpack(f"<{len(value) // struct.calcsize(packing)}{packing}", value))
+    if packing != "v":
+        return array(code, numbers)
+    bits = array(code).itemsize * 8  # values are cut to the tensor's type, as in C++
+    mask = (1 << bits) - 1
+    if code.isupper():
+        return array(code, [value & mask for value in numbers])
+    half = 1 << (bits - 1)
+    return array(code, [((value + half) & mask) - half for value in numbers])
+
+
+def _fill(values: Any, count: int, zero: Any) -> Any:
+    """The last value stands for all that are missing, as Tensor::FromProto has it."""
+    if len(values) >= count:
+        return values[:count]
+    if count > 2**28:
+        raise _malformed(f"{count} values from {len(values)}")
+    last = values[-1:] or ([zero] if isinstance(values, list) else array(values.typecode, [zero]))
+    return values + last * (count - len(values))
+
+
+def _string_list(content: bytes, count: int) -> list[bytes]:
+    """core::EncodeStringList: all lengths, then all strings."""
+    view = memoryview(content)
+    sizes, at = [], 0
+    for _ in range(count):
+        start = at
+        while at < len(view) and view[at] > 127:
+            at += 1
+        at += 1
+        sizes.append(next(packed_varints(view[start:at]), 0))
+    if at + sum(sizes) != len(view):
+        raise _malformed("the strings in tensor_content are cut off")
+    result = []
+    for size in sizes:
+        result.append(bytes(view[at : at + size]))
+        at += size
+    return result
+
+
+def write_tensor(tensor: Tensor) -> bytes:
+    """A TensorProto with its values in the typed field, as TensorFlow Serving answers."""
+    dims = b"".join(bytes_field(2, int_field(1, size)) for size in tensor.shape)
+    head = int_field(1, _NUMBERS.get(tensor.dtype, 0)) + bytes_field(2, dims)
+    values = tensor.values
+    if tensor.dtype == "DT_STRING":
+        return head + b"".join(bytes_field(8, value) for value in values)
+    if tensor.dtype == "DT_HALF":
+        raw = struct.unpack(f"<{len(values)}H", struct.pack(f"<{len(values)}e", *values))
+        return head + bytes_field(13, b"".join(map(varint, raw)))
+    kind = _KINDS.get(tensor.dtype)
+    if kind is None:
+        raise ModelError(Code.UNIMPLEMENTED, f"Tensors of type {type_name(tensor.dtype)} are not supported")
+    _, field, packing = kind
+    if not len(values):
+        return head
+    if packing == "v":
+        return head + bytes_field(field, b"".join(map(varint, values)))
+    return head + bytes_field(field, struct.pack(f"<{len(values)}{packing}", *values))
+
+
+# ---- predict
+@dataclass(frozen=True, slots=True)
+class PredictRequest:
+    spec: ModelSpec
+    inputs: Mapping[str, Tensor]
+    output_filter: Sequence[str]
+
+    @classmethod
+    def read(cls, data: bytes) -> PredictRequest:
+        message = memoryview(data)
+        return cls(
+            ModelSpec.read(message),
+            {name: read_tensor(value) for name, value in message_map(message, 2).items()},
+            [bytes(value).decode("utf-8", "replace") for value in messages(message, 3)],
+        )
+
+
+def predict_response(spec: tuple[str, int, str], outputs: Mapping[str, Tensor]) -> bytes:
+    return map_field(1, sorted(outputs.items()), write_tensor) + bytes_field(2, _write_spec(*spec))
+
+
+# ---- classify and regress
+def examples_request(data: bytes) -> tuple[ModelSpec, Tensor]:
+    """The serialized examples of a classification or regression request, each with the context."""
+    message = memoryview(data)
+    records: list[bytes] = []
+    for entry in messages(message, 2):
+        for examples in messages(entry, 1):
+            records = [bytes(value) for value in messages(examples, 1)]
+        for examples in messages(entry, 2):
+            context = b"".join(messages(examples, 2))
+            # serialized messages that are put together are merged when they are read
+            records = [context + bytes(value) for value in messages(examples, 1)]
+    if not records:
+        raise ModelError(Code.INVALID_ARGUMENT, "Input is empty.")
+    return ModelSpec.read(message), Tensor("DT_STRING", (len(records),), records)
+
+
+def results_response(spec: tuple[str, int, str], rows: Sequence[Any]) -> bytes:
+    """Rows of (label, score) pairs for classify, numbers for regress."""
+    parts = []
+    for row in rows:
+        if isinstance(row, float):
+            parts.append(bytes_field(1, float_field(1, row)))
+        else:
+            classes = (
+                (bytes_field(1, label) if label else b"") + float_field(2, score) for label, score in row
+            )
+            parts.append(bytes_field(1, b"".join(bytes_field(1, item) for item in classes)))
+    return bytes_field(1, b"".join(parts)) + bytes_field(2, _write_spec(*spec))
+
+
+# ---- status and metadata
+def status_response(versions: Sequence[Version]) -> bytes:
+    parts = []
+    for version in versions:
+        status = b""
+        if version.error is not None:
+            status = int_field(1, version.error.code.value) + bytes_field(2, version.error.message.encode())
+        row = int_field(1, version.number) + int_field(2, _STATES[version.state]) + bytes_field(3, status)
+        parts.append(bytes_field(1, row))
+    return b"".join(parts)
+
+
+def metadata_response(name: str, version: int, signatures: Mapping[str, Signature]) -> bytes:
+    definitions = map_field(1, sorted(signatures.items()), _write_signature)
+    packed = bytes_field(1, b"type.googleapis.com/tensorflow.serving.SignatureDefMap") + bytes_field(
+        2, definitions
+    )
+    return bytes_field(1, _write_spec(name, version, "")) + map_field(
+        2, [("signature_def", packed)], lambda value: value
+    )
+
+
+def _write_signature(signature: Signature) -> bytes:
+    return (
+        map_field(1, sorted(signature.inputs.items()), _write_info)
+        + map_field(2, sorted(signature.outputs.items()), _write_info)
+        + (bytes_field(3, signature.method.encode()) if signature.method else b"")
+    )
+
+
+def _write_info(info: TensorInfo) -> bytes:
+    if info.shape is None:
+        shape = int_field(3, 1)
+    else:
+        shape = b"".join(bytes_field(2, int_field(1, size)) for size in info.shape)
+    return (
+        bytes_field(1, info.name.encode()) + int_field(2, _NUMBERS.get(info.dtype, 0)) + bytes_field(3, shape)
+    )

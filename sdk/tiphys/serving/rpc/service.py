@@ -1,0 +1,223 @@
+"""The gRPC server: the same models as the REST API's, in the same event loop.
+
+Handlers take and give bytes; the messages are read and written by :mod:`tiphys.serving.rpc.messages`. Needs
+``grpcio``, which comes with TensorFlow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+from tiphys.serving.model.manager import Manager
+from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature
+from tiphys.serving.rest.examples import Classify, Regress
+from tiphys.serving.rest.metrics import Metrics
+from tiphys.serving.rpc import messages
+from tiphys.serving.wire import WireError, int_field, text
+from tiphys.serving.wire import messages as wire_messages
+
+__all__ = ["GrpcApi", "GrpcServer", "installed"]
+
+Handler = Callable[[bytes, float | None], Awaitable[bytes]]
+
+
+class GrpcApi:
+    """The calls, as functions from bytes to bytes. Raise ModelError."""
+
+    def __init__(self, manager: Manager, metrics: Metrics) -> None:
+        self.manager = manager
+        self.metrics = metrics
+
+    def calls(self) -> Mapping[str, Mapping[str, Handler]]:
+        return {
+            "tensorflow.serving.PredictionService": {
+                "Predict": self.predict,
+                "Classify": self.classify,
+                "Regress": self.regress,
+                "GetModelMetadata": self.metadata,
+            },
+            "tensorflow.serving.ModelService": {"GetModelStatus": self.status},
+        }
+
+    async def predict(self, data: bytes, timeout: float | None) -> bytes:
+        request = messages.PredictRequest.read(data)
+        started = time.perf_counter()
+        name, number = self._resolve(request.spec)
+        with self.manager.use(name, number) as (version, runner):
+            key = request.spec.signature or DEFAULT_SIGNATURE
+            signature = runner.servable.signatures.get(key)
+            if signature is None:
+                raise ModelError(Code.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
+            _check_inputs(signature, request)
+            outputs = await runner.run(key, request.inputs, timeout)
+        if request.output_filter:
+            outputs = {alias: outputs[alias] for alias in request.output_filter}
+        self.metrics.request(name, "Predict", "OK", time.perf_counter() - started, "GRPC")
+        return messages.predict_response((name, version.number, key), outputs)
+
+    async def classify(self, data: bytes, timeout: float | None) -> bytes:
+        return await self._examples(Classify, data, timeout)
+
+    async def regress(self, data: bytes, timeout: float | None) -> bytes:
+        return await self._examples(Regress, data, timeout)
+
+    async def _examples(self, call: type[Classify | Regress], data: bytes, timeout: float | None) -> bytes:
+        spec, batch = messages.examples_request(data)
+        name, number = self._resolve(spec)
+        key = spec.signature or DEFAULT_SIGNATURE
+        with self.manager.use(name, number) as (version, runner):
+            plan = call(key, runner.servable.signatures)
+            outputs = await runner.run(key, {plan.input: batch}, timeout)
+        rows = plan.rows(outputs, batch.shape[0])
+        return messages.results_response((name, version.number, key), rows)
+
+    async def metadata(self, data: bytes, timeout: float | None) -> bytes:
+        view = memoryview(data)
+        asked = [bytes(value).decode("utf-8", "replace") for value in wire_messages(view, 2)]
+        if not asked:
+            raise _invalid("GetModelMetadataRequest must specify at least one metadata_field")
+        for field in asked:
+            if field != "signature_def":
+                raise _invalid(f"Metadata field {field} is not supported")
+        name, number = self._resolve(messages.ModelSpec.read(view))
+        with self.manager.use(name, number) as (version, runner):
+            return messages.metadata_response(name, version.number, runner.servable.signatures)
+
+    async def status(self, data: bytes, timeout: float | None) -> bytes:
+        name, number = self._resolve(messages.ModelSpec.read(memoryview(data)))
+        return messages.status_response(self.manager.status(name, number))
+
+    def _resolve(self, spec: messages.ModelSpec) -> tuple[str, int | None]:
+        if not spec.present:
+            raise _invalid("Missing ModelSpec")
+        if not spec.name:
+            raise _invalid("ModelSpec has no name specified.")
+        if spec.label is not None:
+            return spec.name, self.manager.resolve_label(spec.name, spec.label)
+        return spec.name, spec.version
+
+
+def _invalid(message: str) -> ModelError:
+    return ModelError(Code.INVALID_ARGUMENT, message)
+
+
+def _check_inputs(signature: Signature, request: messages.PredictRequest) -> None:
+    """predict_util.cc, PreProcessPrediction."""
+    sent, known = set(request.inputs), set(signature.inputs)
+    if sent != known:
+
+        def show(names: set[str]) -> str:
+            return "{" + ",".join(sorted(names)) + "}"
+
+        raise _invalid(
+            f"input size does not match signature: {len(sent)}!={len(known)} len({show(sent)}) != "
+            f"len({show(known)}). Sent extra: {show(sent - known)}. Missing but required: {show(known - sent)}."
+        )
+    seen: set[str] = set()
+    for alias in request.output_filter:
+        if alias not in signature.outputs:
+            outputs = ",".join(sorted(signature.outputs))
+            raise _invalid(
+                f"output tensor alias not found in signature: {alias} "
+                f"Outputs expected to be in the set {{{outputs}}}."
+            )
+        if alias in seen:
+            raise _invalid(f"duplicate output tensor alias: {alias}")
+        seen.add(alias)
+
+
+def installed() -> bool:
+    """Whether grpcio is there."""
+    from importlib.util import find_spec
+
+    return find_spec("grpc") is not None
+
+
+class GrpcServer:
+    """Serves a :class:`GrpcApi` and gRPC's health service on one address."""
+
+    def __init__(self, api: GrpcApi, host: str, port: int, *, max_message_bytes: int) -> None:
+        self._api = api
+        self.host = host
+        self.port = port
+        self._max_bytes = max_message_bytes
+        self._server: Any = None
+        self._stopping = asyncio.Event()
+
+    async def start(self) -> None:
+        """Import grpcio in a thread (it takes a moment), bind, serve. Raises RuntimeError or OSError when the
+        address cannot be bound."""
+        grpc = await asyncio.to_thread(_import_grpc)
+        server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", self._max_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),
+            ]
+        )
+        handlers = []
+        for service, calls in self._api.calls().items():
+            methods = {
+                name: grpc.unary_unary_rpc_method_handler(self._unary(grpc, call))
+                for name, call in calls.items()
+            }
+            handlers.append(grpc.method_handlers_generic_handler(service, methods))
+        health = {
+            "Check": grpc.unary_unary_rpc_method_handler(self._check),
+            "Watch": grpc.unary_stream_rpc_method_handler(self._watch),
+        }
+        handlers.append(grpc.method_handlers_generic_handler("grpc.health.v1.Health", health))
+        server.add_generic_rpc_handlers(handlers)
+        self.port = server.add_insecure_port(f"{self.host}:{self.port}")
+        await server.start()
+        self._server = server
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Take no new calls, let running ones end."""
+        self._stopping.set()
+        if self._server is not None:
+            await self._server.stop(drain_seconds)
+
+    def _unary(self, grpc: Any, call: Handler) -> Callable[[bytes, Any], Awaitable[bytes]]:
+        codes = {code.value[0]: code for code in grpc.StatusCode}
+
+        async def handle(data: bytes, context: Any) -> bytes:
+            try:
+                return await call(data, context.time_remaining())
+            except ModelError as error:
+                code, message = error.code, error.message
+            except WireError as error:
+                code, message = Code.INTERNAL, f"Failed to parse the request: {error}"
+            result: bytes = await context.abort(codes[code.value], message)
+            return result
+
+        return handle
+
+    def _serving(self, data: bytes) -> int:
+        """1 SERVING, 3 SERVICE_UNKNOWN (health.proto). The empty name means the server as a whole."""
+        name = text(memoryview(data), 1)
+        return 1 if not name or name in self._api.calls() else 3
+
+    async def _check(self, data: bytes, context: Any) -> bytes:
+        status = self._serving(data)
+        if status != 1:
+            grpc = _import_grpc()
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+        return int_field(1, status)
+
+    async def _watch(self, data: bytes, context: Any) -> AsyncIterator[bytes]:
+        yield int_field(1, self._serving(data))
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._stopping.wait()
+            yield int_field(1, 2)  # NOT_SERVING
+
+
+def _import_grpc() -> Any:
+    import grpc
+    import grpc.aio
+
+    return grpc

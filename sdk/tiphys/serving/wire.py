@@ -1,0 +1,148 @@
+"""Protobuf's wire format: enough to read and write the few messages that serving needs.
+
+https://protobuf.dev/programming-guides/encoding/. With this neither ``tensorflow`` (whose generated classes
+can only be had by importing all of it) nor ``tensorflow-serving-api`` is needed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+__all__ = [
+    "WireError",
+    "bytes_field",
+    "fields",
+    "float_field",
+    "int_field",
+    "map_field",
+    "message_map",
+    "messages",
+    "number",
+    "packed_varints",
+    "signed",
+    "text",
+    "varint",
+]
+
+T = TypeVar("T")
+
+
+class WireError(ValueError):
+    """The bytes are not a message."""
+
+
+# ---- reading
+def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
+    result = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise WireError("a number is cut off or too long")
+        byte = data[at]
+        at += 1
+        result |= (byte & 127) << shift
+        if byte < 128:
+            return result & 0xFFFFFFFFFFFFFFFF, at
+        shift += 7
+
+
+def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Field numbers and values of a message: an integer, or bytes. Raises WireError."""
+    at = 0
+    while at < len(data):
+        key, at = _read_varint(data, at)
+        kind = key & 7
+        if kind == 0:
+            value, at = _read_varint(data, at)
+            yield key >> 3, value
+            continue
+        if kind == 2:
+            size, at = _read_varint(data, at)
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+        else:
+            raise WireError(f"unexpected wire type {kind}")
+        if at + size > len(data):
+            raise WireError("a field is cut off")
+        yield key >> 3, data[at : at + size]
+        at += size
+
+
+def messages(data: memoryview, wanted: int) -> Iterator[memoryview]:
+    """The values of a field of messages, strings or bytes."""
+    for field, value in fields(data):
+        if field == wanted and isinstance(value, memoryview):
+            yield value
+
+
+def text(data: memoryview, wanted: int) -> str:
+    """A string field; empty when it is not there."""
+    found: memoryview | bytes = b""
+    for value in messages(data, wanted):
+        found = value
+    return bytes(found).decode("utf-8", "replace")
+
+
+def number(data: memoryview, wanted: int) -> int:
+    """A signed integer or enum field; 0 when it is not there."""
+    result = 0
+    for field, value in fields(data):
+        if field == wanted and isinstance(value, int):
+            result = signed(value)
+    return result
+
+
+def signed(value: int) -> int:
+    return value - 2**64 if value >= 2**63 else value
+
+
+def message_map(data: memoryview, wanted: int) -> dict[str, memoryview]:
+    """A map field from strings to messages."""
+    result = {}
+    for entry in messages(data, wanted):
+        result[text(entry, 1)] = next(messages(entry, 2), memoryview(b""))
+    return result
+
+
+def packed_varints(data: memoryview) -> Iterator[int]:
+    at = 0
+    while at < len(data):
+        value, at = _read_varint(data, at)
+        yield value
+
+
+# ---- writing
+def varint(value: int) -> bytes:
+    """Negative numbers take ten bytes, as int32 and int64 fields write them."""
+    value &= 0xFFFFFFFFFFFFFFFF
+    if value < 128:
+        return bytes((value,))
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def bytes_field(field: int, data: bytes) -> bytes:
+    """A field of bytes, of a string, or of a message that is written already."""
+    return varint(field << 3 | 2) + varint(len(data)) + data
+
+
+def int_field(field: int, value: int) -> bytes:
+    """An integer, bool or enum field; nothing for 0, the default."""
+    return varint(field << 3) + varint(value) if value else b""
+
+
+def float_field(field: int, value: float) -> bytes:
+    return varint(field << 3 | 5) + struct.pack("<f", value) if value else b""
+
+
+def map_field(field: int, entries: Iterable[tuple[str, T]], write: Callable[[T], bytes]) -> bytes:
+    """A map field from strings to messages."""
+    return b"".join(
+        bytes_field(field, bytes_field(1, key.encode()) + bytes_field(2, write(value)))
+        for key, value in entries
+    )

@@ -1,0 +1,272 @@
+"""The gRPC API: with raw bytes, and with the official client where it is installed."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiphys.serving import wire
+from tiphys.serving.model import ModelError, Tensor
+from tiphys.serving.rpc import messages
+from tiphys.serving.server import ModelServer
+
+Start = Callable[..., ModelServer]
+
+
+# ---- messages
+# TensorProto{dtype: DT_FLOAT tensor_shape{dim{size: 2}} float_val: [1.5, -2]}, written down by hand
+FLOATS = b"\x08\x01" + b"\x12\x04\x12\x02\x08\x02" + b"\x2a\x08" + struct.pack("<2f", 1.5, -2)
+
+
+def test_a_tensor_by_hand() -> None:
+    tensor = Tensor("DT_FLOAT", (2,), array("f", [1.5, -2]))
+    assert messages.write_tensor(tensor) == FLOATS
+    found = messages.read_tensor(memoryview(FLOATS))
+    assert (found.dtype, found.shape, list(found.values)) == ("DT_FLOAT", (2,), [1.5, -2])
+
+
+def tensor_bytes(dtype: int, shape: list[int], *parts: bytes) -> memoryview:
+    dims = b"".join(wire.bytes_field(2, wire.int_field(1, size)) for size in shape)
+    return memoryview(wire.int_field(1, dtype) + wire.bytes_field(2, dims) + b"".join(parts))
+
+
+def test_values_that_are_missing_are_the_last_one_or_zero() -> None:
+    one = tensor_bytes(3, [2, 2], wire.bytes_field(7, wire.varint(7)))
+    assert list(messages.read_tensor(one).values) == [7, 7, 7, 7]
+    none = tensor_bytes(1, [3])
+    assert list(messages.read_tensor(none).values) == [0, 0, 0]
+    strings = tensor_bytes(7, [2], wire.bytes_field(8, b"x"))
+    assert messages.read_tensor(strings).values == [b"x", b"x"]
+
+
+def test_tensor_content() -> None:
+    raw = struct.pack("<3h", 1, -2, 3)
+    assert list(messages.read_tensor(tensor_bytes(5, [3], wire.bytes_field(4, raw))).values) == [1, -2, 3]
+    strings = bytes((2, 0, 3)) + b"abxyz"  # core::EncodeStringList
+    found = messages.read_tensor(tensor_bytes(7, [3], wire.bytes_field(4, strings)))
+    assert found.values == [b"ab", b"", b"xyz"]
+
+
+def test_unpacked_and_cut_values() -> None:
+    unpacked = b"".join(wire.varint(7 << 3) + wire.varint(value) for value in (300, -1))
+    assert messages.read_tensor(tensor_bytes(4, [2], unpacked)).values == bytes((44, 255))
+    assert list(messages.read_tensor(tensor_bytes(6, [2], unpacked)).values) == [44, -1]
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (tensor_bytes(1, [-1]), "cannot have the shape"),
+        (tensor_bytes(1, [2**40, 2**40]), "cannot have the shape"),
+        (tensor_bytes(1, [2**39]), "values from 0"),
+        (tensor_bytes(1, [2], wire.bytes_field(4, b"abc")), "3 bytes for 2 values of float"),
+        (tensor_bytes(7, [2], wire.bytes_field(4, b"\x05\x05abc")), "cut off"),
+        (tensor_bytes(8, [1]), "complex64 are not supported"),
+        (tensor_bytes(0, [1]), "not supported"),
+    ],
+)
+def test_tensors_that_are_wrong(data: memoryview, part: str) -> None:
+    with pytest.raises(ModelError, match=part):
+        messages.read_tensor(data)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_request_or_one_error(data: bytes) -> None:
+    try:
+        messages.PredictRequest.read(data)
+        messages.examples_request(data)
+    except (wire.WireError, ModelError) as error:
+        assert str(error)
+
+
+tensors = st.one_of(
+    st.lists(st.floats(width=32, allow_nan=False)).map(
+        lambda v: Tensor("DT_FLOAT", (len(v),), array("f", v))
+    ),
+    st.lists(st.floats(allow_nan=False)).map(lambda v: Tensor("DT_DOUBLE", (len(v), 1), array("d", v))),
+    st.lists(st.integers(-(2**63), 2**63 - 1)).map(lambda v: Tensor("DT_INT64", (1, len(v)), array("q", v))),
+    st.lists(st.integers(0, 2**64 - 1)).map(lambda v: Tensor("DT_UINT64", (len(v),), array("Q", v))),
+    st.lists(st.integers(-128, 127)).map(lambda v: Tensor("DT_INT8", (len(v),), array("b", v))),
+    st.binary().map(lambda v: Tensor("DT_UINT8", (len(v),), v)),
+    st.lists(st.binary(max_size=200)).map(lambda v: Tensor("DT_STRING", (len(v),), v)),
+)
+
+
+@given(tensors)
+def test_tensors_come_back(tensor: Tensor) -> None:
+    found = messages.read_tensor(memoryview(messages.write_tensor(tensor)))
+    assert (found.dtype, found.shape, list(found.values)) == (tensor.dtype, tensor.shape, list(tensor.values))
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_integers_come_back(value: int) -> None:
+    assert wire.number(memoryview(wire.int_field(9, value)), 9) == value
+
+
+# ---- calls
+@pytest.fixture
+def grpc() -> Any:
+    return pytest.importorskip("grpc")
+
+
+@pytest.fixture
+def channel(grpc: Any) -> Iterator[Callable[[ModelServer], Any]]:
+    with ExitStack() as stack:
+        yield lambda server: stack.enter_context(grpc.insecure_channel(server.grpc_address))
+
+
+def spec(name: str = "m", **options: Any) -> bytes:
+    data = wire.bytes_field(1, name.encode())
+    if "version" in options:
+        data += wire.bytes_field(2, wire.int_field(1, options["version"]))
+    if "label" in options:
+        data += wire.bytes_field(4, options["label"].encode())
+    if "signature" in options:
+        data += wire.bytes_field(3, options["signature"].encode())
+    return wire.bytes_field(1, data)
+
+
+def x(*values: float, name: str = "x") -> bytes:
+    tensor = Tensor("DT_FLOAT", (len(values),), array("f", values))
+    return wire.map_field(2, [(name, tensor)], messages.write_tensor)
+
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+
+
+def test_predict_and_status(model_server: Start, channel: Any) -> None:
+    connection = channel(model_server(grpc_port=0))
+    answer = memoryview(connection.unary_unary(PREDICT)(spec() + x(1, 2, 5), timeout=20))
+    (y,) = wire.message_map(answer, 1).values()
+    assert list(messages.read_tensor(y).values) == [2.5, 3.0, 4.5]
+    used = messages.ModelSpec.read(answer, 2)
+    assert (used.name, used.version, used.signature) == ("m", 1, "serving_default")
+    status = memoryview(connection.unary_unary(STATUS)(spec(), timeout=20))
+    (row,) = wire.messages(status, 1)
+    assert (wire.number(row, 1), wire.number(row, 2)) == (1, 30)
+
+
+@pytest.mark.parametrize(
+    ("path", "request_bytes", "code", "text"),
+    [
+        (PREDICT, spec("other") + x(1), "NOT_FOUND", "Servable not found for request: Latest(other)"),
+        (PREDICT, spec(version=9) + x(1), "NOT_FOUND", "Servable not found for request: Specific(m, 9)"),
+        (PREDICT, spec(label="no") + x(1), "INVALID_ARGUMENT", "Unrecognized servable version label: no"),
+        (PREDICT, x(1), "INVALID_ARGUMENT", "Missing ModelSpec"),
+        (PREDICT, spec(""), "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+        (PREDICT, spec(signature="no") + x(1), "FAILED_PRECONDITION", 'Serving signature key "no" not found.'),
+        (PREDICT, spec(), "INVALID_ARGUMENT",
+         "input size does not match signature: 0!=1 len({}) != len({x}). Sent extra: {}. Missing but required: {x}."),
+        (PREDICT, spec() + x(1, name="z"), "INVALID_ARGUMENT",
+         "input size does not match signature: 1!=1 len({z}) != len({x}). Sent extra: {z}. Missing but required: {x}."),
+        (PREDICT, spec() + x(1) + wire.bytes_field(3, b"no"), "INVALID_ARGUMENT",
+         "output tensor alias not found in signature: no Outputs expected to be in the set {y}."),
+        (PREDICT, b"\xff\xff\xff", "INTERNAL", "Failed to parse the request: a number is cut off or too long"),
+        (STATUS, spec("other"), "NOT_FOUND", "Could not find any versions of model other"),
+        ("/tensorflow.serving.PredictionService/MultiInference", b"", "UNIMPLEMENTED", "Method not found!"),
+    ],
+)  # fmt: skip
+def test_errors(
+    model_server: Start, channel: Any, grpc: Any, path: str, request_bytes: bytes, code: str, text: str
+) -> None:
+    connection = channel(model_server(grpc_port=0))
+    with pytest.raises(grpc.RpcError) as caught:
+        connection.unary_unary(path)(request_bytes, timeout=20)
+    assert (caught.value.code().name, caught.value.details()) == (code, text)
+
+
+def test_the_callers_deadline_counts(
+    model_server: Start, add_version: Callable[..., Path], channel: Any, grpc: Any
+) -> None:
+    add_version(1, delay=1.0)
+    connection = channel(model_server(grpc_port=0))
+    with pytest.raises(grpc.RpcError) as caught:
+        connection.unary_unary(PREDICT)(spec() + x(1), timeout=0.1)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_health(model_server: Start, channel: Any, grpc: Any) -> None:
+    connection = channel(model_server(grpc_port=0))
+    check = connection.unary_unary("/grpc.health.v1.Health/Check")
+    assert check(b"", timeout=20) == b"\x08\x01"
+    assert check(wire.bytes_field(1, b"tensorflow.serving.PredictionService"), timeout=20) == b"\x08\x01"
+    with pytest.raises(grpc.RpcError) as caught:
+        check(wire.bytes_field(1, b"unknown"), timeout=20)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    watch = connection.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=20)
+    assert next(watch) == b"\x08\x01"
+    watch.cancel()
+
+
+def test_the_official_client(model_server: Start, channel: Any) -> None:
+    pytest.importorskip("tensorflow_serving")
+    pytest.importorskip("tensorflow")
+    import tensorflow as tf
+    from tensorflow_serving.apis import (
+        classification_pb2,
+        get_model_metadata_pb2,
+        get_model_status_pb2,
+        model_service_pb2_grpc,
+        predict_pb2,
+        prediction_service_pb2_grpc,
+        regression_pb2,
+    )
+
+    connection = channel(model_server(grpc_port=0))
+    prediction = prediction_service_pb2_grpc.PredictionServiceStub(connection)
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "m"
+    request.model_spec.version.value = 1
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([[1.0], [2.0]], shape=[2, 1]))
+    answer = prediction.Predict(request, timeout=20)
+    assert tf.make_ndarray(answer.outputs["y"]).tolist() == [[2.5], [3.0]]
+    assert answer.model_spec.version.value == 1 and answer.model_spec.signature_name == "serving_default"
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "m", "echo"
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto([b"a" * 300, b"\xff"]))
+    request.inputs["whole"].CopyFrom(tf.make_tensor_proto([2**62, -1], dtype=tf.int64))
+    request.output_filter.extend(["whole", "text"])
+    answer = prediction.Predict(request, timeout=20)
+    assert sorted(answer.outputs) == ["text", "whole"]
+    assert tf.make_ndarray(answer.outputs["text"]).tolist() == [b"a" * 300, b"\xff"]
+    assert tf.make_ndarray(answer.outputs["whole"]).tolist() == [2**62, -1]
+
+    example = tf.train.Example()
+    example.features.feature["x"].float_list.value.append(80.0)
+    regression = regression_pb2.RegressionRequest()
+    regression.model_spec.name, regression.model_spec.signature_name = "m", "regress_x_to_y"
+    regression.input.example_list.examples.append(example)
+    assert [r.value for r in prediction.Regress(regression, timeout=20).result.regressions] == [42.0]
+    classification = classification_pb2.ClassificationRequest()
+    classification.model_spec.name, classification.model_spec.signature_name = "m", "classify_x_to_y"
+    classification.input.example_list_with_context.examples.append(example)
+    (row,) = prediction.Classify(classification, timeout=20).result.classifications
+    assert [(c.label, c.score) for c in row.classes] == [("", 42.0)]
+
+    metadata = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    metadata.model_spec.name = "m"
+    packed = prediction.GetModelMetadata(metadata, timeout=20).metadata["signature_def"]
+    found = get_model_metadata_pb2.SignatureDefMap()
+    assert packed.Unpack(found)
+    definition = found.signature_def["images"]
+    assert [d.size for d in definition.inputs["images"].tensor_shape.dim] == [-1, 28, 28]
+    assert found.signature_def["regress_x_to_y"].inputs["inputs"].tensor_shape.unknown_rank
+
+    status = get_model_status_pb2.GetModelStatusRequest()
+    status.model_spec.name = "m"
+    (version,) = (
+        model_service_pb2_grpc.ModelServiceStub(connection)
+        .GetModelStatus(status, timeout=20)
+        .model_version_status
+    )
+    assert (version.version, version.state, version.status.error_code) == (1, 30, 0)
