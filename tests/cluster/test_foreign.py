@@ -1,6 +1,7 @@
-"""Workflows written with plain Hera, and every small pipeline here: emitted, accepted and run, by both ways in."""
+"""Workflows written with plain Hera, and every small pipeline here: emitted, accepted and run, by both ways in.
 
-from __future__ import annotations
+Annotations are not postponed in this file: Hera reads those of script functions as classes.
+"""
 
 import json
 from pathlib import Path
@@ -24,8 +25,9 @@ def hera_workflow() -> Any:
     @script(image=IMAGE, command=["python"])
     def flip() -> None:
         import random
+        import sys
 
-        print("heads" if random.random() < 0.6 else "tails")
+        sys.stdout.write("heads" if random.random() < 0.6 else "tails")
 
     @script(image=IMAGE, command=["python"])
     def numbers() -> None:
@@ -43,7 +45,9 @@ def hera_workflow() -> Any:
 
     @script(image=IMAGE, command=["python"])
     def say(text: str) -> None:
-        print(text)
+        import sys
+
+        sys.stdout.write(text)
 
     with Workflow(
         generate_name="hera-",
