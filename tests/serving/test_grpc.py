@@ -264,9 +264,6 @@ def test_the_official_client(model_server: Start, channel: Any) -> None:
 
     status = get_model_status_pb2.GetModelStatusRequest()
     status.model_spec.name = "m"
-    (version,) = (
-        model_service_pb2_grpc.ModelServiceStub(connection)
-        .GetModelStatus(status, timeout=20)
-        .model_version_status
-    )
+    models = model_service_pb2_grpc.ModelServiceStub(connection)
+    (version,) = models.GetModelStatus(status, timeout=20).model_version_status
     assert (version.version, version.state, version.status.error_code) == (1, 30, 0)
