@@ -66,7 +66,7 @@ def test_engine_killed_leaves_no_process(tmp_path: Path, mark: str) -> None:
 
 
 def test_background_processes_end_with_their_step(tmp_path: Path, mark: str) -> None:
-    script = f"python -c 'import time; time.sleep(1000)' {mark} & setsid sleep 1000 {mark} & sleep 0.2"
+    script = f"python -c 'import time; time.sleep(1000)' {mark} & setsid python -c 'import time; time.sleep(1000)' {mark} & sleep 0.2"
     result = execute(tmp_path, workflow(shell("main", script)))
     assert result.succeeded
     wait_until(lambda: not marked(mark))
@@ -126,9 +126,8 @@ def test_killed_run_is_resumed(tmp_path: Path, mark: str) -> None:
     script = 'echo x >> "$HERE/first"; mkdir -p /tmp/out; echo made > /tmp/out/x'
     first = shell("first", script, outputs=out("x"))
     first["container"]["env"] = [here]
-    script = (
-        f'echo x >> "$HERE/second"; test -e "$HERE/open" || exec sleep 1000 {mark}; echo "$X" > "$HERE/seen"'
-    )
+    wait = f"exec python -c 'import time; time.sleep(1000)' {mark}"
+    script = f'echo x >> "$HERE/second"; test -e "$HERE/open" || {wait}; echo "$X" > "$HERE/seen"'
     second = shell("second", script, inputs={"parameters": [{"name": "x"}]})
     second["container"]["env"] = [here, {"name": "X", "value": "{{inputs.parameters.x}}"}]
     argument = {"parameters": [{"name": "x", "value": "{{tasks.a.outputs.parameters.x}}"}]}

@@ -233,7 +233,7 @@ class Driver:
             before, phase = self._phases.get(node_id, ""), str(node.get("phase", ""))
             change = _change(before, phase, node)
             self._phases[node_id] = phase
-            self.host.tell(NodeChanged(now, change, node))  # type: ignore[arg-type]
+            self.host.tell(NodeChanged(now, change, dict(node)))  # type: ignore[arg-type]
 
 
 _ENDED = {"Succeeded", "Failed", "Error", "Skipped", "Omitted"}

@@ -88,6 +88,7 @@ def replay(driver: Driver, machine: Machine, journal: Journal, resources: Resour
         if not all(driver.reacquire(command) for command in outstanding.held.values()):
             driver.host.loop.call_later(0.25, go_on)
             return
-        driver.carry_out(commands)
+        # steps that go on may ask services that finished steps had started
+        resources.recovered(lambda: driver.carry_out(commands))
 
     go_on()

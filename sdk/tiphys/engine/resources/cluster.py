@@ -77,6 +77,27 @@ class Resources:
             if item["kind"] in ("Deployment", "Service"):
                 self._watch("added", item)
 
+    def recovered(self, then: Callable[[], None], patience: float = 120.0) -> None:
+        """Call ``then`` once everything that was restored serves again (or after ``patience`` seconds)."""
+        deadline = self.host.loop.now() + patience
+
+        def check() -> None:
+            ready = all(each.complete for each in self._deployments.values())
+            if not ready and self.host.loop.now() < deadline:
+                self.host.loop.call_later(0.05, check)
+                return
+            waiting = list(self._services.values())
+
+            def following() -> None:
+                if waiting:
+                    waiting.pop().settled(following)
+                else:
+                    then()
+
+            following()
+
+        check()
+
     def services(self) -> list[dict[str, Json]]:
         """What is reachable now: ``{name, url}``."""
         return [{"name": name, "url": url} for name, each in self._services.items() for url in each.urls]
@@ -105,8 +126,6 @@ class Resources:
 
     def _watch(self, change: str, item: dict[str, Json]) -> None:
         kind, name = str(item["kind"]), str(item["metadata"]["name"])
-        if self._record is not None and change != "status":
-            self._record(kind, name, None if change == "deleted" else item)
         if kind == "TFJob":
             self._tfjob(change, name, item)
         elif kind == "Deployment":
@@ -120,6 +139,8 @@ class Resources:
         elif kind == "PersistentVolumeClaim" and change == "added":
             self.host.store.volume(name)
             item["status"] = {"phase": "Bound"}
+        if self._record is not None and change != "status":
+            self._record(kind, name, None if change == "deleted" else item)
         self._poke()
 
     def _tfjob(self, change: str, name: str, item: dict[str, Json]) -> None:
@@ -133,13 +154,10 @@ class Resources:
         if change == "added":
             self._deployments[name] = Deployment(self.host, self.api, item, self._pods_changed, self._drain)
         if change in ("added", "spec"):
-            self.host.loop.call_soon(lambda: self._roll_out(name))
+            # at once: a step that waits must not take the status of the spec before for an answer
+            self._deployments[name].apply()
         elif change == "deleted" and name in self._deployments:
             self._deployments.pop(name).delete()
-
-    def _roll_out(self, name: str) -> None:
-        if name in self._deployments:
-            self._deployments[name].apply()
 
     def _service(self, change: str, name: str, item: dict[str, Json]) -> None:
         if change == "added":

@@ -123,6 +123,11 @@ class Deployment:
     def endpoints(self) -> Iterable[Endpoint]:
         return list(self._endpoints)
 
+    @property
+    def complete(self) -> bool:
+        """Whether all wanted replicas are ready."""
+        return sum(each.ready for each in self._endpoints) >= self._wanted()
+
     def apply(self) -> None:
         """Follow the spec: start what is missing, roll out a new template, scale."""
         template = self.item["spec"]["template"]
@@ -232,7 +237,7 @@ class Deployment:
             if endpoint in self._endpoints:
                 self._endpoints.remove(endpoint)
                 self.tell(endpoint.name, "stopped", "")
-                self._write()
+                self.sync()
 
         self._drained(endpoint, lambda: endpoint.replica.stop(gone))
 
