@@ -13,7 +13,7 @@ from tiphys.engine.core import protocol as p
 Json = Any
 Action = tuple[Callable[[Machine], bool], p.Event]
 
-__all__ = ["given", "replay"]
+__all__ = ["actions", "given", "replay"]
 
 
 def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
@@ -55,8 +55,8 @@ def _from_others(documents: list[Json]) -> dict[str, Json]:
     raise LookupError("nothing to run")
 
 
-def _actions(record: Mapping[str, Json]) -> list[Action]:
-    actions: list[Action] = []
+def actions(record: Mapping[str, Json]) -> list[Action]:
+    found: list[Action] = []
     when: Callable[[Machine], bool] = _begun
     arguments = iter(record.get("actions") or ())
     script = (scripts().get(record["id"]) or {}).get("script") or ()
@@ -70,12 +70,12 @@ def _actions(record: Mapping[str, Json]) -> list[Action]:
             }.get(step["for"], _begun)
         elif step["do"] == "shutdown":
             next(arguments, None)
-            actions.append((when, p.Shutdown(0, step["strategy"])))
+            found.append((when, p.Shutdown(0, step["strategy"])))
         elif step["do"] == "cli":
             event = _event((next(arguments, None) or {}).get("argo") or [])
             if event is not None:
-                actions.append((when, event))
-    return actions
+                found.append((when, event))
+    return found
 
 
 def _event(words: list[str]) -> p.Event | None:
@@ -144,7 +144,7 @@ def replay(record: Mapping[str, Json]) -> tuple[Machine, Replay]:
                 if str(value).isdigit():
                     limits[f"argo/ConfigMap/{item['metadata']['name']}/{key}"] = int(value)
     machine = Machine(workflow, name=NAME, uid="UID", context=context, now=1_000_000_000.0)
-    driver = Replay(machine, _pods(record), limits=limits, actions=_actions(record))
+    driver = Replay(machine, _pods(record), limits=limits, actions=actions(record))
     for node in record["nodes"]:
         if node["type"] in ("Pod", "Container") and node.get("progress") not in (None, "0/1", "1/1"):
             driver.progress[node["name"]] = node["progress"]

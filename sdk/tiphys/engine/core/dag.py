@@ -25,7 +25,19 @@ __all__ = ["DagBody"]
 class _Task:
     """A task that has begun: its node (a TaskGroup for loops) and its children that have not ended."""
 
-    __slots__ = ("children", "done", "held", "late", "name", "node", "pending", "runs", "stopped", "task", "walk")
+    __slots__ = (
+        "children",
+        "done",
+        "held",
+        "late",
+        "name",
+        "node",
+        "pending",
+        "runs",
+        "stopped",
+        "task",
+        "walk",
+    )
 
     def __init__(self, name: str, task: Mapping[str, Json], walk: int) -> None:
         self.name = name

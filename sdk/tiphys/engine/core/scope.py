@@ -322,7 +322,9 @@ def template_outputs(template: Mapping[str, Json], scope: BoundaryScope) -> dict
         except (ScopeError, TagError) as error:
             if source.get("default") is None:
                 absent = "is an absent optional" in str(error)
-                raise ScopeError(f'output parameter "{item["name"]}": {error}' if absent else str(error)) from None
+                raise ScopeError(
+                    f'output parameter "{item["name"]}": {error}' if absent else str(error)
+                ) from None
             value = any_string(source["default"])
         result = {key: part for key, part in item.items() if key != "valueFrom"}
         result["value"] = value

@@ -57,7 +57,7 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str
     for name in given:
         if name not in names:
             raise RefusedError(
-                "TIP210",
+                "TIP260",
                 f"the workflow has no parameter '{name}'.{did_you_mean(name, names)}",
                 where=f"-p {name}=…",
                 fix="it takes: " + ", ".join(names) if names else "it takes no parameters",
@@ -82,7 +82,7 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str
         allowed = [any_string(value) for value in item.get("enum") or ()]
         if allowed and item["value"] not in allowed:
             raise RefusedError(
-                "TIP212",
+                "TIP261",
                 f"parameter '{name}' cannot be '{item['value']}'.{did_you_mean(item['value'], allowed)}",
                 where=f"spec.arguments.parameters.{name}",
                 fix="use one of: " + ", ".join(allowed),
@@ -107,7 +107,7 @@ def _from_config_map(state: State, item: dict[str, Json]) -> None:
             found = any_string(source["default"])
     except (ArgumentError, TagError) as error:
         raise RefusedError(
-            "TIP213",
+            "TIP262",
             f"failed to set global parameter {item.get('name')} from configmap with name "
             f"{reference.get('name')} and key {reference.get('key')}: {error}",
             where=f"spec.arguments.parameters.{item.get('name')}",
@@ -136,7 +136,7 @@ def _refuse_template(template: Mapping[str, Json]) -> None:
     name = str(template.get("name") or "inline")
     if template_type(template) == "plugin":
         raise RefusedError(
-            "TIP230",
+            "TIP231",
             f"template '{name}' is a plugin",
             where=f"spec.templates.{name}.plugin",
             cause="executor plugins are services of the cluster",
