@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from tiphys.engine.observe import (
 __all__ = ["LineProgress", "TableProgress", "label", "leaf"]
 
 _LEAVES = {"Pod", "HTTP", "Suspend", "Skipped", "Plugin"}
+_GLOG = re.compile(r"[IWEF]\d{4} |\d{4}-\d\d-\d\d .*: [IWEF] ")  # what a native library says of itself
 _SYMBOLS = {
     "Pending": "◷",
     "Running": "●",
@@ -125,6 +127,7 @@ class TableProgress:
         self.begin = time.time()
         self.nodes: dict[str, dict[str, Any]] = {}
         self.last: dict[str, str] = {}
+        self._widest = 1
         self._lock = threading.Lock()
         self.live = Live(
             get_renderable=self._render, console=self.console, refresh_per_second=4, transient=True
@@ -137,7 +140,8 @@ class TableProgress:
                 self.workflow, self.begin = seen.name, seen.at
             elif isinstance(seen, NodeChanged) and leaf(seen.node):
                 self.nodes[str(seen.node["id"])] = dict(seen.node)
-            elif isinstance(seen, LogLine) and seen.text.strip():
+                self._widest = max(self._widest, len(label(seen.node, self.workflow)))
+            elif isinstance(seen, LogLine) and seen.text.strip() and not _GLOG.match(seen.text):
                 self.last[seen.source] = seen.text.strip()
         if isinstance(seen, Notice):
             self.live.console.print(f"[yellow]{_plain(seen.text)}[/]")
@@ -156,10 +160,10 @@ class TableProgress:
         from rich.table import Table
 
         view = Table(box=None, padding=(0, 1), show_header=False, expand=False)
-        view.add_column(no_wrap=True)
-        view.add_column(no_wrap=True)
-        view.add_column(justify="right", no_wrap=True)
-        view.add_column(overflow="ellipsis", no_wrap=True, style="dim")
+        view.add_column(no_wrap=True, min_width=1)
+        view.add_column(no_wrap=True, min_width=min(self._widest, self.console.width // 2))
+        view.add_column(justify="right", no_wrap=True, min_width=6)
+        view.add_column(overflow="ellipsis", no_wrap=True, style="dim")  # the one that gives way
         now = time.time()
         with self._lock:
             nodes = [node for node in self.nodes.values() if state(node) not in ("Skipped", "Omitted")]
