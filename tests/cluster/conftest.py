@@ -198,9 +198,7 @@ class Mission:
 def fly(cluster: Cluster, parameters: Mapping[str, Json], *, timeout: float = 1200) -> Mission:
     """Submit the compiled mission and wait for its end, keeping the last state of every pod."""
     with connect(cluster) as client:
-        made = client.submit(
-            COMPILED, parameters=parameters, labels={"tiphys-test": "mission"}, service_account="tiphys"
-        )
+        made = client.submit(COMPILED, parameters=parameters, labels={"tiphys-test": "mission"})
         result = client.wait(made.name, timeout=timeout)
     pods = cluster.get("pods", "-l", f"workflows.argoproj.io/workflow={made.name}")
     return Mission(result, {item["metadata"]["name"]: item for item in pods}, cluster.volume)

@@ -65,9 +65,7 @@ def running_workers(cluster: Cluster, name: str) -> list[dict[str, Any]]:
 
 
 def launch(client: Client, parameters: dict[str, Any]) -> Submitted:
-    return client.submit(
-        COMPILED, parameters=parameters, labels={"tiphys-test": "yes"}, service_account="tiphys"
-    )
+    return client.submit(COMPILED, parameters=parameters, labels={"tiphys-test": "yes"})
 
 
 # a training that is long enough to be interrupted; the mission before it made the data set and the images

@@ -98,7 +98,7 @@ def test_a_hera_workflow_is_emitted_accepted_and_run(cluster: Cluster, tmp_path:
 def test_every_emitted_file_survives_both_ways_in(path: Path, cluster: Cluster) -> None:
     """`kubectl create` stores what it is given: a number where Argo wants a string would end the controller."""
     with connect(cluster) as client:
-        submitted = client.submit(path, labels={"tiphys-test": "yes"}, service_account="tiphys").name
+        submitted = client.submit(path, labels={"tiphys-test": "yes"}).name
     text = path.read_text()
     created = cluster.kubectl("create", "-f", "-", "-o", "json", text=text)
     workflow = next(item for item in _objects(created) if item["kind"] == "Workflow")
