@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # name -> module that defines it; imported on first use
 _PUBLIC = {
     "Cache": "tiphys.dsl",
+    "Client": "tiphys.cluster",
     "ClusterError": "tiphys.errors",
     "ComponentError": "tiphys.errors",
     "DefinitionError": "tiphys.errors",
