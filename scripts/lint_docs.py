@@ -28,8 +28,8 @@ itself. A comment `# tiphys: ignore[CODE] reason` silences a finding on its line
 `# tiphys: ignore-file[CODE] reason` silences it in the whole document. Rules marked *fixed by `--fix`* repair what has
 one right answer and keep comments and layout.
 
-The head of the examples (`apiVersion: argoproj.io/v1alpha1`, `kind: Workflow`, `metadata: {generateName: demo-}`) is left
-out where it is the same.
+The head of the examples (`apiVersion: argoproj.io/v1alpha1`, `kind: Workflow`, `metadata: {generateName:
+demo-}`) is left out where it is the same.
 """
 
 

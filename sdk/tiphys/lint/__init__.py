@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from typing import Any
 
 from tiphys.lint.command import cli_main
@@ -27,3 +29,13 @@ def lint(source: Any, *, file: str = "") -> list[Finding]:
         ``source`` is nothing that can be linted.
     """
     return lint_documents(documents_of(source, file))
+
+
+class _Callable(types.ModuleType):
+    """The package is also the function: ``tiphys.lint(x)`` is ``tiphys.lint.lint(x)``."""
+
+    def __call__(self, source: Any, *, file: str = "") -> list[Finding]:
+        return lint(source, file=file)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -120,6 +120,10 @@ def _quote_source(place: Place) -> Edit | None:
     return place.replace(node, _quoted(node.text)) if node is not None and node.style is None else None
 
 
+def _config_map(place: Place) -> Edit | None:
+    return _quote_source(place) if "in quotes" in place.finding.fix else _rename_field(place)
+
+
 def _quote_value(place: Place) -> Edit | None:
     """As Argo reads it: `1e3` becomes "1000", `yes` becomes "true"."""
     node = place.scalar()
@@ -337,6 +341,7 @@ _FIXERS: dict[str, Fixer] = {
     "L301": _memo_key,
     "L302": _constant_key,
     "L303": _max_age,
+    "L319": _config_map,
     "L326": _when,
     "L335": _manifest_quote,
     "L336": _manifest_quote_tag,

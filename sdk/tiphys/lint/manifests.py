@@ -34,7 +34,7 @@ class Manifest:
         self.misfits: list[Misfit] = []
         self.data: dict[str, Any] = data
         if self.reference:
-            partial = self.action not in ("create", "apply", "replace")
+            partial = self.action not in ("create", "replace")  # apply may complete what exists
             kept, self.misfits = decode(data, self.reference, required=not partial)
             self.data = kept or {}
 

@@ -11,7 +11,7 @@ from tiphys.lint.schema import table
 from tiphys.lint.tags import mark_tags
 from tiphys.reader import Document, Path
 
-__all__ = ["ARGO_KINDS", "Call", "Project", "Template", "Workflow", "load"]
+__all__ = ["ARGO_KINDS", "Call", "ConfigMap", "Project", "Template", "Workflow", "load"]
 
 ARGO_KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 
@@ -221,12 +221,35 @@ def _inline(template: Template, depth: int) -> Iterator[Template]:
 
 
 @dataclass(eq=False, slots=True)
+class ConfigMap:
+    """A ConfigMap among the given documents: limits of semaphores, caches, parameters."""
+
+    document: Document
+    name: str = field(init=False)
+    namespace: str = field(init=False)
+    labels: dict[str, str] = field(init=False)
+    data: dict[str, str] = field(init=False)
+    size: int = field(init=False)  # bytes of keys and values
+    misfits: list[Misfit] = field(init=False)
+
+    def __post_init__(self) -> None:
+        kept, self.misfits = decode(self.document.data, table().objects["/v1/ConfigMap"])
+        meta = kept.get("metadata") or {}
+        self.name, self.namespace = meta.get("name", ""), meta.get("namespace", "")
+        self.labels = meta.get("labels") or {}
+        self.data = kept.get("data") or {}
+        parts = [*self.data.items(), *(kept.get("binaryData") or {}).items()]
+        self.size = sum(len(str(key).encode()) + len(str(value).encode()) for key, value in parts)
+
+
+@dataclass(eq=False, slots=True)
 class Project:
     """All that was given to one call of the linter."""
 
     documents: list[Document]
     workflows: list[Workflow]
     shared: dict[tuple[str, str, str], Workflow] = field(default_factory=dict)
+    _maps: list[ConfigMap] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         for item in self.workflows:
@@ -242,9 +265,14 @@ class Project:
             return self.shared.get(("ClusterWorkflowTemplate", "", name))
         return self.shared.get(("WorkflowTemplate", namespace, name))
 
-    def config_maps(self) -> Iterator[Document]:
+    def config_maps(self) -> list[ConfigMap]:
         """The ConfigMaps among the documents."""
-        return (item for item in self.documents if item.kind == "ConfigMap" and isinstance(item.data, dict))
+        if self._maps is None:
+            found = [
+                item for item in self.documents if item.kind == "ConfigMap" and isinstance(item.data, dict)
+            ]
+            self._maps = [ConfigMap(item) for item in found]
+        return self._maps
 
 
 def load(documents: list[Document]) -> Project:

@@ -111,12 +111,10 @@ def memo_without_cache(template: Template) -> Iterator[Issue]:
 )
 def cache_map_unlabelled(project: Project) -> Iterator[Issue]:
     used = {name for workflow in project.workflows for _, name in _caches(workflow)}
-    for document in project.config_maps():
-        meta = document.data.get("metadata") or {}
-        labels = meta.get("labels") or {}
-        if meta.get("name") in used and labels.get(_LABEL) != "Cache":
-            words = f"ConfigMap {meta['name']!r} is used as a cache but has no label {_LABEL}: Cache"
-            yield Issue(("metadata",), words, fix=f"add the label {_LABEL}: Cache", document=document)
+    for item in project.config_maps():
+        if item.name in used and item.labels.get(_LABEL) != "Cache":
+            words = f"ConfigMap {item.name!r} is used as a cache but has no label {_LABEL}: Cache"
+            yield Issue(("metadata",), words, fix=f"add the label {_LABEL}: Cache", document=item.document)
 
 
 @rule(
@@ -129,16 +127,10 @@ def cache_map_unlabelled(project: Project) -> Iterator[Issue]:
     scope="project",
 )
 def cache_map_too_large(project: Project) -> Iterator[Issue]:
-    for document in project.config_maps():
-        size = sum(
-            len(str(key).encode()) + len(str(value).encode())
-            for part in ("data", "binaryData")
-            for key, value in (document.data.get(part) or {}).items()
-        )
-        if size > 1048576:
-            name = (document.data.get("metadata") or {}).get("name", "")
-            words = f"ConfigMap {name!r} holds {size} bytes, more than 1048576"
-            yield Issue(("data",), words, fix="keep less in it, or in several maps", document=document)
+    for item in project.config_maps():
+        if item.size > 1048576:
+            words = f"ConfigMap {item.name!r} holds {item.size} bytes, more than 1048576"
+            yield Issue(("data",), words, fix="keep less in it, or in several maps", document=item.document)
 
 
 @rule(
@@ -223,6 +215,38 @@ def memo_key_incomplete(template: Template) -> Iterator[Issue]:
             yield Issue(
                 (*template.path, "memoize", "key"), words, fix="pass it as an input and add it to the key"
             )
+
+
+@rule(
+    "L310",
+    "cached-artifact",
+    "info",
+    what="A memoized step with output artifacts.",
+    why="A hit returns references only: when the stored object was deleted, the consumer fails, not the step.",
+    source=_CACHE,
+    scope="template",
+)
+def cached_artifact(template: Template) -> Iterator[Issue]:
+    if "memoize" in template.data and template.outputs("artifacts"):
+        words = f"{template.label} is memoized; a hit does not check that its artifacts still exist"
+        yield Issue((*template.path, "memoize"), words, fix="keep artifacts longer than maxAge", key=True)
+
+
+@rule(
+    "L316",
+    "memo-without-mutex",
+    "info",
+    what="A memoized step without a mutex.",
+    why="Parallel runs all miss and all work. With a mutex the controller looks again once the lock is taken.",
+    source="argo-workflows v4.1.2, workflow/controller/operator.go; issue 10109",
+    scope="template",
+)
+def memo_without_mutex(template: Template) -> Iterator[Issue]:
+    locks = (template.data.get("synchronization") or {}).get("mutexes")
+    if "memoize" in template.data and not locks:
+        words = f"{template.label} is memoized without a mutex: equal steps at the same time run each"
+        fix = "add synchronization: {mutexes: [{name: ...}]} with the same key in its name"
+        yield Issue((*template.path, "memoize"), words, fix=fix, key=True)
 
 
 def _caches(workflow: Workflow) -> Iterator[tuple[Template, str]]:

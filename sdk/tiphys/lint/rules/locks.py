@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiphys.lint.analysis import walk_of
-from tiphys.lint.model import Template, Workflow
+from tiphys.lint.model import Project, Template, Workflow
 from tiphys.lint.registry import Issue, rule
 from tiphys.reader import Path
 
@@ -107,11 +107,29 @@ def semaphore_limit(workflow: Workflow) -> Iterator[Issue]:
     for label, path, item, name, key in _semaphores(workflow):
         data = _config_map(workflow, name, item.get("namespace", workflow.namespace))
         value = (data or {}).get(key)
-        if value is not None and not (str(value).isdigit() and int(value) > 0):
+        if value and not (str(value).isdigit() and int(value) > 0):
             words = (
                 f"{label}: the limit in ConfigMap {name!r}, key {key!r}, is {value!r}, not a positive number"
             )
             yield Issue((*path, "key"), words, fix=f'write {key}: "1" or more')
+
+
+@rule(
+    "L319",
+    "config-map-value",
+    "warning",
+    what="A given ConfigMap with a field that does not exist, or with a bare number or boolean as a value.",
+    why="The API server refuses it: the values of data are strings.",
+    source="Kubernetes openAPI",
+    scope="project",
+    fixable=True,
+)
+def config_map_value(project: Project) -> Iterator[Issue]:
+    for item in project.config_maps():
+        for misfit in item.misfits:
+            words = f"ConfigMap {item.name!r}: {'.'.join(map(str, misfit.path))}: {misfit.message}"
+            fix = "put the value in quotes" if misfit.kind == "bare" else ""
+            yield Issue(misfit.path, words, fix=fix, near=misfit.known, document=item.document, key=not fix)
 
 
 @rule(
@@ -165,11 +183,9 @@ def _semaphores(workflow: Workflow) -> Iterator[tuple[str, Path, dict[str, Any],
                 yield label, (*path, "semaphores", index, "configMapKeyRef"), item, name, key
 
 
-def _config_map(workflow: Workflow, name: str, namespace: str) -> dict[str, Any] | None:
-    for document in workflow.project.config_maps():
-        meta = document.data.get("metadata") or {}
-        space = meta.get("namespace", "")
-        if meta.get("name") == name and (not space or not namespace or space == namespace):
-            data = document.data.get("data")
-            return data if isinstance(data, dict) else {}
+def _config_map(workflow: Workflow, name: str, namespace: str) -> dict[str, str] | None:
+    for item in workflow.project.config_maps():
+        if item.name == name and (not item.namespace or not namespace or item.namespace == namespace):
+            bare = {step.path[1]: "" for step in item.misfits if step.path[:1] == ("data",) and step.path[1:]}
+            return {**{str(key): value for key, value in bare.items()}, **item.data}
     return None

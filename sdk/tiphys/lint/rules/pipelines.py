@@ -242,6 +242,25 @@ def output_key_twice(workflow: Workflow) -> Iterator[Issue]:
                 seen.setdefault(where, label)
 
 
+@rule(
+    "L349",
+    "keras-multi-worker",
+    "warning",
+    what="MultiWorkerMirroredStrategy with Keras' fit, without TF_USE_LEGACY_KERAS.",
+    why="Keras 3 fails under it: a PerReplica value cannot become a tensor.",
+    source="TensorFlow 2.21 with Keras 3, seen",
+    scope="template",
+)
+def keras_multi_worker(template: Template) -> Iterator[Issue]:
+    source = (template.data.get("script") or {}).get("source", "")
+    if "MultiWorkerMirroredStrategy" in source and ".fit(" in source:
+        whole = json.dumps(template.data)
+        if "TF_USE_LEGACY_KERAS" not in whole and "tf_keras" not in source:
+            words = f"{template.label} trains with Keras 3 under MultiWorkerMirroredStrategy"
+            fix = "install tf-keras and set the variable TF_USE_LEGACY_KERAS to 1"
+            yield Issue((*template.path, "script", "source"), words, fix=fix)
+
+
 def _mentions(text: str, family: str, name: str) -> bool:
     word = re.escape(name)
     return (
