@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from tiphys.serving.model.meta_graph import signatures
-from tiphys.serving.model.servable import Code, ModelError, Servable, Signature, Tensor, TensorInfo
+from tiphys.serving.model.servable import Code, ModelError, Servable, Signature, Tensor
 from tiphys.serving.model.tf_library import Session, available
+from tiphys.serving.model.warmup import warm_up
 from tiphys.serving.wire import WireError
 
-__all__ = ["SavedModelServable", "load", "warm_up"]
+__all__ = ["SavedModelServable", "load"]
 
 
 class SavedModelServable:
@@ -54,25 +54,9 @@ def load(path: Path) -> Servable:
         from tiphys.serving.model.session import SessionServable
 
         servable = SessionServable(path)
-    warm_up(servable)
+    try:
+        warm_up(servable, path)
+    except BaseException:
+        servable.close()
+        raise
     return servable
-
-
-def warm_up(servable: Servable) -> None:
-    """Run each signature once, on a batch of one zero, so that the first client does not wait.
-
-    A signature that cannot take zeros is not an error.
-    """
-    for name, signature in servable.signatures.items():
-        if not signature.inputs or any(info.shape is None for info in signature.inputs.values()):
-            continue
-        with contextlib.suppress(ModelError, KeyError):
-            servable.run(name, {key: _zeros(info) for key, info in signature.inputs.items()})
-
-
-def _zeros(info: TensorInfo) -> Tensor:
-    shape = tuple(1 if size < 0 else size for size in info.shape or ())
-    count = 1
-    for size in shape:
-        count *= size
-    return Tensor(info.dtype, shape, [b""] * count if info.dtype == "DT_STRING" else [0] * count)
