@@ -284,7 +284,10 @@ def test_a_nested_graph() -> None:
         {"name": "text", "valueFrom": {"parameter": "{{tasks.make.outputs.parameters.text}}"}},
         {
             "name": "joined",
-            "valueFrom": {"expression": "workflow.parameters.prefix + tasks.use.outputs.parameters.result"},
+            # in such an expression Argo 4.1.2 knows tasks only ("unknown name workflow")
+            "valueFrom": {
+                "expression": "{{=toJson(workflow.parameters.prefix)}} + tasks.use.outputs.parameters.result"
+            },
         },
     ]
 

@@ -13,7 +13,7 @@ from tiphys.dsl.site import Site, caller
 from tiphys.dsl.task import Task
 from tiphys.dsl.template import Template, input_parameters
 from tiphys.dsl.types import Field, fits, kebab, signature_of, type_name
-from tiphys.dsl.values import Expression, Input, Parameter, Value
+from tiphys.dsl.values import Input, Output, Parameter, Value, only_tasks
 from tiphys.errors import DefinitionError
 
 __all__ = ["Dag", "dag"]
@@ -103,9 +103,10 @@ class Dag(Template):
 
 
 def _value_from(value: Value) -> dict[str, str]:
-    if isinstance(value, Expression):
+    if isinstance(value, Output):
+        return {"parameter": value.tag()}
+    with only_tasks():
         return {"expression": value.expr()}
-    return {"parameter": value.tag()}
 
 
 @overload

@@ -9,9 +9,11 @@ In Argo every value is text; numbers are compared through ``asFloat``, booleans 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from tiphys.dsl.site import caller
@@ -67,6 +69,23 @@ def _access(parts: tuple[str, ...]) -> str:
     return text
 
 
+_only_tasks: ContextVar[bool] = ContextVar("_only_tasks", default=False)
+
+
+@contextlib.contextmanager
+def only_tasks() -> Iterator[None]:
+    """Spell expressions for ``outputs.parameters[].valueFrom.expression`` of a DAG.
+
+    There Argo knows ``tasks`` alone; what else is used enters through a tag, as a JSON string, which is a literal of
+    the expression language too.
+    """
+    token = _only_tasks.set(True)
+    try:
+        yield
+    finally:
+        _only_tasks.reset(token)
+
+
 class Value:
     """A value that is known only while the workflow runs."""
 
@@ -81,6 +100,8 @@ class Value:
         parts = self.path()
         if parts is None:
             raise NotImplementedError
+        if parts[0] != "tasks" and _only_tasks.get():
+            return "{{=toJson(" + _access(parts) + ")}}"
         return _access(parts)
 
     def tag(self) -> str:

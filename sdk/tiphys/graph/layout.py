@@ -14,6 +14,8 @@ __all__ = ["Drawing", "Place", "layered"]
 
 GAP_X, GAP_Y = 26.0, 42.0
 SWEEPS = 8
+MAX_PASSAGES = 4000
+"""A graph with more places for long edges to pass is drawn with its long edges straight."""
 
 
 @dataclass(slots=True)
@@ -122,8 +124,10 @@ def _with_passages(
     up: Neighbours = {key: [] for key in layer}
     down: Neighbours = {key: [] for key in layer}
     chains: dict[tuple[str, str], list[str]] = {}
+    spans = sum(layer[target] - layer[source] - 1 for source, target in edges)
+    longest = len(layers) if spans <= MAX_PASSAGES else 8
     for source, target in edges:
-        if (source, target) in chains:
+        if (source, target) in chains or layer[target] - layer[source] > longest:
             continue
         chain = [source]
         for depth in range(layer[source] + 1, layer[target]):
