@@ -134,7 +134,7 @@ def test_killed_worker_is_restarted(tmp_path: Path) -> None:
     recorder = Recorder()
 
     def kill() -> None:
-        wait_until(lambda: bool(marked(mark)))
+        wait_until((tmp_path / "again").exists)
         for pid in marked(mark):
             os.kill(pid, signal.SIGKILL)
 

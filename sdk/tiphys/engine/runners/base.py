@@ -50,6 +50,9 @@ class Container:
     hostname: str
     log: Path
     kept: bool = False
+    own_entrypoint: bool = (
+        False  # the container gave no command: ``command`` holds what its image does not know
+    )
     scripts: Sequence[Path] = field(default_factory=tuple)  # files on this machine whose text may name paths
 
     def on_host(self, path: str) -> Path:

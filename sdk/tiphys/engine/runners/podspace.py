@@ -129,6 +129,7 @@ class PodSpace:
             hostname=self.hostname,
             log=log,
             kept=kept,
+            own_entrypoint=not spec.get("command"),
         )
 
     def root(self, name: str) -> Path:
