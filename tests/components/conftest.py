@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from components.fingerprint import fingerprint
 from components.ingest import ingest
 from tiphys.reference import VOLUMES_ENV, Reference

@@ -15,9 +15,10 @@ import types
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import components.fetch
 import components.fingerprint
-import pytest
 from components.catalog import DEBIAN_FOLDER, FILES, IdxFile
 from components.fetch import from_apt, from_folder, from_uri
 from components.fingerprint import fingerprint
@@ -25,9 +26,7 @@ from tiphys.errors import ComponentError, StoreError
 from tiphys.reference import verify
 
 CONTENT = {file.name: file.name.encode() * 100 for file in FILES}
-TINY = tuple(
-    IdxFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()
-)
+TINY = tuple(IdxFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items())
 LABELS = "t10k-labels-idx1-ubyte"
 
 
@@ -172,14 +171,15 @@ def test_nobody_listens(into: Path) -> None:
 
 
 def test_a_deadline_that_has_passed(folder: Path, into: Path) -> None:
-    with served(functools.partial(Quiet, directory=str(folder))) as url, pytest.raises(ComponentError) as caught:
+    with (
+        served(functools.partial(Quiet, directory=str(folder))) as url,
+        pytest.raises(ComponentError) as caught,
+    ):
         from_uri(url, into, seconds=-1)
     assert "too slow" in caught.value.cause
 
 
-def test_other_schemes_go_through_fsspec(
-    folder: Path, into: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_schemes_go_through_fsspec(folder: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class OpenFile:
         def __init__(self, uri: str, mode: str) -> None:
             assert uri.startswith("s3://bucket/data/")
@@ -207,7 +207,9 @@ def tool(folder: Path, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
-def test_debian_package_through_apt(folder: Path, into: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debian_package_through_apt(
+    folder: Path, into: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The machine's lists do not know the package; private ones are fetched, and nothing is installed."""
     tools = tmp_path / "tools"
     tools.mkdir()

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
+
 from components.idx import read_images, read_labels, read_pair
 from tiphys.errors import ComponentError
 
@@ -40,7 +41,10 @@ BAD_IMAGES = {
     "floats": (b"\0\0\x0d\x03" + IMAGES[4:], "magic number 3331 instead of 2051"),
     "text": (b"<html>not found</html>", "magic number"),
     "huge count": (struct.pack(">HBBIII", 0, 8, 3, 2**32 - 1, 28, 28), "claims 4294967295 examples"),
-    "other size": (struct.pack(">HBBIII", 0, 8, 3, 2, 32, 32) + bytes(2048), "32 x 32 pixels, expected 28 x 28"),
+    "other size": (
+        struct.pack(">HBBIII", 0, 8, 3, 2, 32, 32) + bytes(2048),
+        "32 x 32 pixels, expected 28 x 28",
+    ),
     "gzip cut off": (gzip.compress(IMAGES)[:-9], "gzip stream is damaged or cut off"),
     "gzip too long": (gzip.compress(IMAGES + b"x"), "bytes behind the 1568 bytes"),
     "gzip too short": (gzip.compress(IMAGES[:-1]), "ends inside its data"),

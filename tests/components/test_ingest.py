@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from components.dataset import Dataset
 from components.fingerprint import fingerprint
 from components.idx import read_pair
@@ -80,7 +81,9 @@ def test_the_same_inputs_give_the_same_bytes(
     assert other.digest == dataset.digest
 
 
-def test_shard_size_does_not_change_the_order_but_the_seed_does(source: Reference, dataset: Reference) -> None:
+def test_shard_size_does_not_change_the_order_but_the_seed_does(
+    source: Reference, dataset: Reference
+) -> None:
     one = Dataset.open(ingest(source, validation_size=60, shard_size=10_000).dataset)
     assert rows(one, "train") == rows(Dataset.open(dataset), "train")
     other = Dataset.open(ingest(source, validation_size=60, shard_size=10_000, seed=8).dataset)
@@ -119,7 +122,14 @@ def test_a_limit_above_what_there_is_is_all(source: Reference) -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"validation_size": 0}, {"validation_size": 600}, {"shard_size": 0}, {"seed": -1}, {"limit": -1}, {"limit": 1}],
+    [
+        {"validation_size": 0},
+        {"validation_size": 600},
+        {"shard_size": 0},
+        {"seed": -1},
+        {"limit": -1},
+        {"limit": 1},
+    ],
     ids=str,
 )
 def test_bad_parameters(volume: Path, source: Reference, bad: dict[str, int]) -> None:

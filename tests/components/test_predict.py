@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from components.catalog import CLASSES
 from components.dataset import Dataset
 from components.picture import beside, draw

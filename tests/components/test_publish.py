@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from components.publish import publish, published, write_file
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, verify

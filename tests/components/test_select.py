@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from components.claim import Claim, claim
 from components.report import Report
 from components.select import select
@@ -57,7 +58,9 @@ def test_no_report_at_all() -> None:
     assert "no model at all" in caught.value.cause
 
 
-@pytest.mark.parametrize("arguments", [{"top": 0}, {"top": 3}, {"min_accuracy": 1.1}, {"min_accuracy": -0.1}], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [{"top": 0}, {"top": 3}, {"min_accuracy": 1.1}, {"min_accuracy": -0.1}], ids=str
+)
 def test_bad_parameters(arguments: dict[str, float]) -> None:
     with pytest.raises(ComponentError) as caught:
         select([report("a", 0.95), report("b", 0.95)], **arguments)  # type: ignore[arg-type]
