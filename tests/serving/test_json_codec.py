@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiphys.serving.model import Code, ModelError, Tensor, TensorInfo
-from tiphys.serving.rest import examples, rapid, read, write
+from tiphys.serving.rest import examples, rapid, read, values, write
 
 
 def infos(**dtypes: str) -> dict[str, TensorInfo]:
@@ -369,16 +369,15 @@ def test_any_bytes_give_a_document_or_one_error(data: bytes) -> None:
 def test_fast_and_careful_ways_agree(value: Any) -> None:
     """Whatever the fast way takes, the careful way takes too, and finds the same tensor."""
     for dtype in ("FLOAT", "DOUBLE", "INT32", "INT64", "UINT8", "BOOL", "STRING"):
-        fast = read._fast(value, f"DT_{dtype}")
+        fast = values.fast_tensor(value, f"DT_{dtype}")
         if fast is None:
             continue
-        shape = read._shape(value)
-        values: list[Any] = []
-        read._fill(value, 0, shape, f"DT_{dtype}", values)
+        careful = values.careful_tensor(value, f"DT_{dtype}")
+        elements = list(careful.values)
         if dtype == "FLOAT":
-            values = [struct.unpack("f", struct.pack("f", v))[0] for v in values]
-        assert fast.shape == tuple(shape)
-        assert same(list(fast.values), [int(v) if dtype in ("BOOL", "UINT8") else v for v in values])
+            elements = [struct.unpack("f", struct.pack("f", v))[0] for v in elements]
+        assert fast.shape == careful.shape
+        assert same(list(fast.values), [int(v) if dtype in ("BOOL", "UINT8") else v for v in elements])
 
 
 @given(st.lists(st.floats(width=32), min_size=1), st.booleans())

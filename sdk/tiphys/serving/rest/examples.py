@@ -12,7 +12,7 @@ from typing import Any
 
 from tiphys.serving.model.servable import CLASSIFY, REGRESS, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import write
-from tiphys.serving.rest.read import check_float, decode_string, invalid, is_b64, kind
+from tiphys.serving.rest.values import check_float, decode_string, invalid, is_b64, kind
 from tiphys.serving.wire import bytes_field, varint
 
 __all__ = ["Classify", "Regress", "read"]
