@@ -152,8 +152,7 @@ class _View:
             if name in _OWN and (self.base == Path("/") or name not in ("argo", "mnt")):
                 continue
             if name in _LINKS and entry.is_symlink():
-                self._binds += ["--symlink", os.readlink(entry.path), f"/{name}"]
-                self._forget(f"/{name}")
+                self._link(Path(entry.path), f"/{name}")
                 continue
             self._add(Path(entry.path), f"/{name}")
         if self.base == Path("/") and not Path("/argosay").exists():
@@ -163,8 +162,7 @@ class _View:
         """Bind one entry read-only; where something private lies below, bind its entries one by one instead."""
         below = any(path.startswith(target + "/") or path == target for path in self._private)
         if source.is_symlink():
-            if not (self.container.root / target[1:]).exists():
-                self._binds += ["--symlink", os.readlink(source), target]
+            self._link(source, target)
             return
         if not source.is_dir():
             if source.is_file() and os.access(source, os.R_OK):
@@ -190,11 +188,12 @@ class _View:
         hidden = [f"/{name}/" for name in _OWN]
         return sorted(path for path in wanted if path.startswith(tuple(hidden)))
 
-    def _forget(self, path: str) -> None:
-        """A link at the top must not meet a folder that an earlier run of this container left."""
-        place = self.container.root / path[1:]
-        if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
-            place.rmdir()
+    def _link(self, source: Path, target: str) -> None:
+        """Copy a link; the container may have been started before, or have made something there."""
+        place = self.container.root / target[1:]
+        if not os.path.lexists(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(os.readlink(source))
 
 
 @functools.cache
