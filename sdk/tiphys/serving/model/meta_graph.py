@@ -16,6 +16,7 @@ _NAMES = (
     "QINT16 QUINT16 UINT16 COMPLEX128 HALF RESOURCE VARIANT UINT32 UINT64 FLOAT8_E5M2 FLOAT8_E4M3FN"
 )
 DTYPES = {number: f"DT_{name}" for number, name in enumerate(_NAMES.split())}
+DTYPES |= {number + 100: f"{name}_REF" for number, name in DTYPES.items() if number}
 
 
 def signatures(meta_graph: bytes | memoryview) -> dict[str, Signature]:
