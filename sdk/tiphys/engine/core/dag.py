@@ -339,17 +339,15 @@ class DagBody(Boundary):
             )
         return found
 
-    def _finish_group(self, begun: _Task) -> None:
+    def _group_released(self, begun: _Task) -> None:
         if self.ended:
             return
-        if begun.walk == self.state.walk:
-            # all in one walk: nobody waits for the group's own exit handler, and only a later walk starts it
-            self.state.next_walk.insert(0, lambda: self._late_group_hooks(begun))
-            self._one_less(begun)
-        elif self.active == 1 and not self.plan.wanted_by[begun.name] and begun.name not in self.hooks:
-            self._one_less(begun)  # the DAG ends in this walk: Argo does not come back to the group
-        else:
+        self.active += 1
+        begun.pending = 1
+        if begun.task.get("hooks") or begun.task.get("onExit"):
             self._group_hooks(begun).finish()
+        else:
+            self._one_less(begun)
 
     def _late_group_hooks(self, begun: _Task) -> None:
         waited_for = any(not self._is_done(name) for name in self.plan.wanted_by[begun.name])
@@ -392,17 +390,22 @@ class DagBody(Boundary):
         begun.pending -= 1
         if begun.pending or begun.done:
             return
-        begun.done = True
         if begun.children is not None and begun.node is not None and begun.node["phase"] == "Running":
             phase = "Succeeded"
             for child in self._in_order(begun):
                 if failed_or_error(child):
                     phase = child["phase"]
             self.state.nodes.mark(begun.node, phase)
-            if not begun.late and (begun.task.get("hooks") or begun.task.get("onExit")):
-                begun.done, begun.pending = False, 1
-                self.state.later(lambda: self._finish_group(begun))
+            if begun.walk != self.state.walk:
+                # what waits for the loop, and the loop's own exit handler, come with the next walk
+                self.active -= 1
+                self.state.later(self._assess)
+                self.state.walk_again(lambda: self._group_released(begun))
                 return
+            if begun.task.get("hooks") or begun.task.get("onExit"):
+                # all in one walk: nobody waits for the group's own exit handler, and only a later walk starts it
+                self.state.next_walk.insert(0, lambda: self._late_group_hooks(begun))
+        begun.done = True
         self.active -= 1
         for name in () if begun.late else self.plan.wanted_by[begun.name]:
             if name in self.pending:

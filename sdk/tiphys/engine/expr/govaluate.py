@@ -82,7 +82,7 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
                 tokens.append(("value", _Word(word)))
         else:
             operand_before = bool(tokens) and (tokens[-1][0] == "value" or tokens[-1][1] == ")")
-            if body not in _OPERATORS or (body in "!~" and operand_before):
+            if body not in _OPERATORS or (body in ("!", "~") and operand_before):
                 raise _Bad(f"Invalid token: '{body}'")
             tokens.append(("op", body))
         position = match.end()
@@ -145,7 +145,7 @@ def _check(tokens: list[tuple[str, Value]]) -> None:
 
 
 def _show(token: tuple[str, Value] | None) -> str:
-    return "%!s(<nil>)" if token is None else v(token[1])
+    return "<nil>" if token is None else v(token[1])
 
 
 class _Evaluator:

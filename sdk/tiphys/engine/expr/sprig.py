@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from tiphys.engine.expr.gofmt import sprintf, v
+from tiphys.engine.expr.gofmt import v
 from tiphys.engine.expr.lexer import ExprError
 from tiphys.engine.expr.operators import regex
 from tiphys.engine.expr.sprig_data import DATA, empty
@@ -265,7 +265,7 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "seq": lambda *xs: " ".join(str(i) for i in _seq([_int(x) for x in xs])),
     "default": _default, "empty": empty, "coalesce": _coalesce, "ternary": _ternary, "fail": _fail,
     "all": lambda *xs: not any(empty(x) for x in xs), "any": lambda *xs: any(not empty(x) for x in xs),
-    "hello": lambda: "Hello!", "printf": sprintf, "semverCompare": _semver_compare,
+    "hello": lambda: "Hello!", "semverCompare": _semver_compare,
     "regexMatch": lambda p, s: regex(p).search(s) is not None, "mustRegexMatch": lambda p, s: regex(p).search(s) is not None,
     "regexFind": lambda p, s: (m.group() if (m := regex(p).search(s)) else ""), "regexFindAll": _regex_find_all,
     "regexReplaceAll": lambda p, s, r: regex(p).sub(_go_replacement(r), s),

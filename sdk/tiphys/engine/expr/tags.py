@@ -216,7 +216,7 @@ def _simple(tag: str, variables: Variables, strict: tuple[str, ...] | None) -> s
                 return "{{" + tag[:nested] + str(inner)
         if strict is None:
             raise TagError(f"failed to resolve {{{{{tag}}}}}")
-        if strict and name.startswith(strict):
+        if strict and name.startswith(strict) and (strict != ("steps.",) or ".outputs." in name):
             raise NotReadyError(f"failed to resolve {{{{{tag}}}}}")
         return "{{" + tag + "}}"
     if value is None:
