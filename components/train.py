@@ -8,6 +8,7 @@ SIGTERM).
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import sys
@@ -82,7 +83,9 @@ def main() -> int:
     from components.worker import run
 
     try:
-        run(Settings(**arguments_of(train, os.environ)), as_worker=True)
+        bound = inspect.signature(train).bind(**arguments_of(train, os.environ))
+        bound.apply_defaults()
+        run(Settings(**bound.arguments), as_worker=True)
     except TiphysError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

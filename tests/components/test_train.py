@@ -96,7 +96,8 @@ class TestOneWorker:
         assert verify(Reference(OUTPUT)) == ""
         assert not (volume / "work/m-1").exists()
         assert [entry["epoch"] for entry in metrics(volume)] == [1, 2, 3, 4, 5, 6]
-        assert run_once(settings(dataset)).stdout == f"the model {OUTPUT} is there already\n"
+        few = {name: value for name, value in settings(dataset).items() if "EPOCHS" not in name}
+        assert run_once(few).stdout == f"the model {OUTPUT} is there already\n"
         outputs = tmp_path / "outputs"
         evaluated = subprocess.run(
             [sys.executable, "-m", "tiphys.step", "components.evaluate:evaluate"],
