@@ -18,6 +18,7 @@ _PUBLIC = {
     "ClusterError": "tiphys.errors",
     "ComponentError": "tiphys.errors",
     "DefinitionError": "tiphys.errors",
+    "Fake": "tiphys.dsl",
     "Gang": "tiphys.dsl",
     "Mutex": "tiphys.dsl",
     "Pipeline": "tiphys.dsl",
@@ -45,6 +46,7 @@ _PUBLIC = {
     "run": "tiphys.front",
     "splice": "tiphys.dsl",
     "to_yaml": "tiphys.compiler",
+    "with_fakes": "tiphys.dsl",
     "workflow_name": "tiphys.dsl",
     "workflow_status": "tiphys.dsl",
 }

@@ -10,6 +10,7 @@ _PUBLIC = {
     "Component": "components",
     "Condition": "values",
     "Dag": "dags",
+    "Fake": "fakes",
     "Gang": "locks",
     "Mutex": "locks",
     "Pipeline": "pipeline",
@@ -31,6 +32,7 @@ _PUBLIC = {
     "for_each": "context",
     "raw": "values",
     "splice": "resource",
+    "with_fakes": "fakes",
     "workflow_name": "values",
     "workflow_status": "values",
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import enum
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 from tiphys.dsl.closure import Module, check_names, function_node, module_of, reached, used_names
@@ -19,11 +19,20 @@ from tiphys.dsl.types import Field, Signature, is_record, unwrap
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
 
-__all__ = ["script_source"]
+__all__ = ["protected", "script_source"]
 
 
-def script_source(function: Callable[..., Any], signature: Signature, site: Site) -> str:
-    """The source of a script that runs ``function``. Raises DefinitionError (TIP110, TIP111, TIP112)."""
+def script_source(
+    function: Callable[..., Any],
+    signature: Signature,
+    site: Site,
+    *,
+    rename: Mapping[str, str] | None = None,
+) -> str:
+    """The source of a script that runs ``function``; ``rename`` gives outputs other names.
+
+    Raises DefinitionError (TIP110, TIP111, TIP112).
+    """
     module = module_of(function.__module__, function.__code__.co_filename, site)
     node = function_node(module, function, site)
     _refuse_closure(function, site)
@@ -37,12 +46,12 @@ def script_source(function: Callable[..., Any], signature: Signature, site: Site
         "\n".join(sorted({"import json", "import os", *imports.lines})),
         *_grouped(module, statements),
         _function(module, node),
-        "\n".join(_footer(function.__name__, inputs, signature)),
+        "\n".join(_footer(function.__name__, inputs, signature, rename or {})),
     ]
-    return _protected("\n\n".join(part for part in parts if part) + "\n")
+    return protected("\n\n".join(part for part in parts if part) + "\n")
 
 
-def _protected(source: str) -> str:
+def protected(source: str) -> str:
     """Source with double braces, which Argo would substitute, becomes a string that has none."""
     if "{{" not in source:
         return source
@@ -146,7 +155,7 @@ def _convert(kind: Any, value: str, imports: _Imports, site: Site) -> str:
     return value
 
 
-def _footer(name: str, inputs: list[str], signature: Signature) -> Iterator[str]:
+def _footer(name: str, inputs: list[str], signature: Signature, rename: Mapping[str, str]) -> Iterator[str]:
     if inputs:
         yield "inputs = {"
         yield from inputs
@@ -157,7 +166,10 @@ def _footer(name: str, inputs: list[str], signature: Signature) -> Iterator[str]
     if not signature.outputs:
         return
     single = len(signature.outputs) == 1 and signature.outputs[0].python == "result"
-    pairs = [f"{f.name!r}: result" if single else f"{f.name!r}: result.{f.python}" for f in signature.outputs]
+    pairs = [
+        f"{rename.get(f.name, f.name)!r}: result" + ("" if single else f".{f.python}")
+        for f in signature.outputs
+    ]
     yield 'folder = os.environ["TIPHYS_OUTPUTS"]'
     yield "os.makedirs(folder, exist_ok=True)"
     yield "for name, value in {" + ", ".join(pairs) + "}.items():"
