@@ -256,6 +256,13 @@ def test_serve_says_what_is_wrong_with_the_folder(tmp_path: Path) -> None:
         assert part in caught.value.message and caught.value.fix
 
 
+def test_serve_without_tensorflow(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiphys.serving.local.find_spec", lambda name: None)
+    with pytest.raises(ServingError) as caught:
+        serve(base, "m", port=0)
+    assert caught.value.code == "TIP527" and "tiphys[serve]" in caught.value.fix
+
+
 def test_serve_says_why_a_replica_does_not_start(add_version: Add) -> None:
     base = add_version(1, nonsense=1).parent
     with pytest.raises(ServingError) as caught:
@@ -284,7 +291,7 @@ def test_serve_forever_ends_on_a_signal(base: Path, tmp_path: Path, when: str) -
     )
     assert done.returncode == 0
     lines = done.stdout.splitlines()
-    assert lines[0] == "starting 2 replicas"
+    assert lines[0] == "starting 2 replicas of m"
     if when == "ready":
         assert re.fullmatch(r"serving m at http://127\.0\.0\.1:\d+/v1/models/m", lines[1])
         assert lines[2] == "stopping"

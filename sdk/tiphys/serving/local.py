@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -134,7 +135,7 @@ class Serving:
                 if code is not None:
                     raise ServingError(
                         "TIP518",
-                        f"A replica of model {self.name} ended with exit code {code} before it was ready.",
+                        f"A replica of {self.name} ended with exit code {code} before it was ready.",
                         cause=replica.last_words(),
                     )
                 try:
@@ -143,7 +144,7 @@ class Serving:
                     if time.monotonic() > deadline:
                         raise ServingError(
                             "TIP518",
-                            f"A replica of model {self.name} was not ready in time.",
+                            f"A replica of {self.name} was not ready in time.",
                             cause=f"{error.cause}\n{replica.last_words()}",
                         ) from error
                 else:
@@ -209,13 +210,16 @@ def serve(
     in :meth:`Serving.wait`.
 
     Raises ServingError: TIP510 the address is taken, TIP511 unknown policy, TIP518 a replica does not start,
-    TIP519 there is no model.
+    TIP519 there is no model, TIP527 TensorFlow is not installed.
     """
     base = Path(model_base_path).absolute()
     _look_for_versions(base)
+    if not any(flag.startswith("--tiphys_loader") for flag in flags):
+        _look_for_tensorflow()
     if replicas < 1:
         raise ServingError("TIP519", f"{replicas} replicas cannot serve.", fix="Use 1 or more.")
     balancer = Balancer(host, port, policy=policy, health_path=f"/v1/models/{name}").start()
+    report(f"starting {replicas} replica{'s' if replicas > 1 else ''} of {name}")
     command = [sys.executable, "-m", "tiphys.serving", f"--model_name={name}", f"--model_base_path={base}"]
     serving = Serving(
         balancer, [*command, "--port=0", *flags], name, replicas, report, stop or threading.Event()
@@ -225,6 +229,15 @@ def serve(
     except BaseException:
         serving.stop()
         raise
+
+
+def _look_for_tensorflow() -> None:
+    if find_spec("tensorflow") is None:
+        raise ServingError(
+            "TIP527",
+            "TensorFlow is not installed, and SavedModels need it.",
+            fix="pip install 'tiphys[serve]'",
+        )
 
 
 def _look_for_versions(base: Path) -> None:
@@ -271,7 +284,6 @@ def serve_forever(model_base_path: str | Path, *, report: Report = lambda text: 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
     try:
-        report(f"starting {options.get('replicas', 2)} replicas")
         with serve(model_base_path, report=report, stop=stop, **options) as serving:
             report(f"serving {serving.name} at {serving.url}/v1/models/{serving.name}")
             stop.wait()

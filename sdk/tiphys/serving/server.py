@@ -14,7 +14,7 @@ from tiphys.serving.balancer.facade import LoopThread
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import Manager, ModelConfig
 from tiphys.serving.model.saved_model import load as load_saved_model
-from tiphys.serving.model.servable import Loader, ModelError
+from tiphys.serving.model.servable import Code, Loader, ModelError
 from tiphys.serving.net import HttpServer, Limits
 from tiphys.serving.net.server import cannot_listen
 from tiphys.serving.rest.api import RestApi
@@ -92,7 +92,9 @@ class AsyncModelServer:
                 "TIP516",
                 "The model cannot be served.",
                 cause=str(error),
-                fix="The base path must hold folders named by numbers, each a SavedModel.",
+                fix="The base path must hold folders named by numbers, each a SavedModel."
+                if error.code in (Code.NOT_FOUND, Code.INVALID_ARGUMENT)
+                else "",
             ) from error
         await self.http.listen()
         log.info("REST API at %s:%d", self.http.host, self.http.port)
