@@ -332,7 +332,16 @@ def status_of(struct: Any, of: dict[str, str], spec: str, template: str) -> str:
                 "artifactGCStatus": struct(
                     {"notSpecified": "b", "podsRecouped": "mb", "strategiesProcessed": "mb"}, []
                 ),
-                "artifactRepositoryRef": "*",
+                "artifactRepositoryRef": struct(
+                    {
+                        "artifactRepository": "*",
+                        "configMap": "s",
+                        "default": "b",
+                        "key": "s",
+                        "namespace": "s",
+                    },
+                    [],
+                ),
                 "conditions": "a" + struct({"message": "s", "status": "s", "type": "s"}, []),
                 "nodes": "m" + node,
                 "outputs": outputs,

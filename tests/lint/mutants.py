@@ -114,7 +114,7 @@ def change(kind: str, holder: Any, key: Any, chance: random.Random) -> Any:
         holder.update(items)
         return name
     if kind == "type":
-        odd = chance.choice(ODD)
+        odd = copy.deepcopy(chance.choice(ODD))
         if type(odd) is type(value):
             return None
         holder[key] = odd

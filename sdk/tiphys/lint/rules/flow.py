@@ -211,9 +211,9 @@ def duration_syntax(template: Template) -> Iterator[Issue]:
 @rule(
     "L328",
     "volume-undefined",
-    "error",
+    "warning",
     what="A mount of a volume that neither the template nor the workflow defines.",
-    why="The node ends in Error: `volume 'x' not found in workflow spec`.",
+    why="Unless the controller's defaults bring it, the node ends in Error: `volume 'x' not found`.",
     source=_SEEN,
     fixable=True,
 )

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiphys.lint.decode import any_string
+from tiphys.lint.finding import Severity
+from tiphys.lint.gojson import runs_out, step_json, template_json
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import Template, Workflow
 from tiphys.lint.registry import Issue, rule
-from tiphys.lint.tags import simple_tags, tags_in
+from tiphys.lint.tags import simple_tags, strings, tags_in
 from tiphys.reader import Path
 
 _SHELLS = re.compile(r"(?:^|/)(?:ba|da|a|z|k)?sh$")
@@ -48,19 +50,23 @@ def bare_parameter(workflow: Workflow) -> Iterator[Issue]:
     "tag-not-closed",
     "warning",
     what="A `{{` without its `}}`.",
-    why="Everything up to the next `}}` of the template, even in another field, is taken for the tag.",
+    why="Everything up to the next `}}` of the template, even in another field, is taken for the tag. "
+    "Where none follows, the template cannot be read (an error).",
     source="argo-workflows v4.1.2, util/template (fasttemplate over the JSON text)",
     scope="template",
 )
 def tag_not_closed(template: Template) -> Iterator[Issue]:
-    from tiphys.lint.tags import strings
-
     data = {key: value for key, value in template.data.items() if key not in ("steps", "dag")}
-    parts = [(template.path, data)] + [(call.path, call.data) for call in template.calls()]
-    for path, part in parts:
+    parts = [(template.path, data, "")] + [(call.path, call.data, "step") for call in template.calls()]
+    for path, part, kind in parts:
         for steps, text in strings(part):
             if any(not tag.closed for tag in tags_in(text)):
-                yield Issue((*path, *steps), f"{template.label}: a {{{{ is not closed", fix="add }}")
+                fatal = runs_out(template_json(template.data)) or (
+                    kind == "step" and runs_out(step_json(part))
+                )
+                words = f"{template.label}: a {{{{ is not closed"
+                severity: Severity = "error" if fatal else "warning"
+                yield Issue((*path, *steps), words, fix="add }}", severity=severity)
 
 
 @rule(

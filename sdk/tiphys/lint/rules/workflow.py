@@ -53,8 +53,8 @@ def pod_gc(workflow: Workflow) -> Iterator[Issue]:
     "L291",
     "executor-plugins",
     "error",
-    what="An executor plugin without a name.",
-    why="The name is mandatory.",
+    what="An executor plugin without a name, a port, resource requests and limits, or a security context.",
+    why="Argo starts its sidecar with them.",
     source=_VALIDATE,
 )
 def executor_plugins(workflow: Workflow) -> Iterator[Issue]:
@@ -62,6 +62,17 @@ def executor_plugins(workflow: Workflow) -> Iterator[Issue]:
         if not (item.get("metadata") or {}).get("name"):
             words = "spec.executorPlugins: executor plugin metadata name is mandatory"
             yield Issue(workflow.at("executorPlugins", index), words)
+        container = ((item.get("spec") or {}).get("sidecar") or {}).get("container") or {}
+        resources = container.get("resources") or {}
+        for there, what in (
+            (container.get("ports"), "at least one port is"),
+            ("requests" in resources, "resources requests are"),
+            ("limits" in resources, "resources limits are"),
+            ("securityContext" in container, "security context is"),
+        ):
+            if not there:
+                path = workflow.at("executorPlugins", index, "spec", "sidecar", "container")
+                yield Issue(path, f"spec.executorPlugins: {what} mandatory")
 
 
 @rule(
