@@ -14,7 +14,7 @@ from tiphys.engine.core.nodes import Node
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, resolve_artifact, skipped_values
 from tiphys.engine.expr.govaluate import WhenError, evaluate_when
-from tiphys.engine.expr.tags import TagError, compile_plan, substitute
+from tiphys.engine.expr.tags import compile_plan, substitute
 
 if TYPE_CHECKING:
     from tiphys.engine.core.state import State
@@ -61,7 +61,7 @@ class Boundary(Body):
         for pod in state.daemons.pop(identity, ()):
             pod.end_daemon()
 
-    # -- arguments ------------------------------------------------------------------------------------------------
+    # -- arguments -------------------------------------------------------------------------------------------
 
     def plainly_false(self, step: Mapping[str, Json], scope: BoundaryScope) -> str | None:
         """Return the substituted ``when`` if it can be told to be false before anything else is resolved.
@@ -160,7 +160,7 @@ class Boundary(Body):
                 result.append({"name": item["name"], **found})
         return result
 
-    # -- children -------------------------------------------------------------------------------------------------
+    # -- children --------------------------------------------------------------------------------------------
 
     def child_run(self, name: str, step: Mapping[str, Json], key: Any) -> Run:
         """Return the run of a resolved step."""

@@ -56,7 +56,7 @@ class _Task:
 class DagBody(Boundary):
     """See the module."""
 
-    __slots__ = ("active", "begun", "ended", "plan", "pending", "values")
+    __slots__ = ("active", "begun", "ended", "pending", "plan", "values")
     prefix = "tasks"
 
     def start(self) -> None:
@@ -92,7 +92,7 @@ class DagBody(Boundary):
         self.ended = True
         self.run.fail_body(self, message)
 
-    # -- what tasks offer -------------------------------------------------------------------------------------------
+    # -- what tasks offer ------------------------------------------------------------------------------------
 
     def _values_of(self, name: str) -> dict[str, Json] | None:
         found = self.values.get(name)
@@ -121,7 +121,7 @@ class DagBody(Boundary):
 
         return BoundaryScope("tasks", self.state.base, self.template, provider, lambda: plan.above(name))
 
-    # -- tasks --------------------------------------------------------------------------------------------------------
+    # -- tasks -----------------------------------------------------------------------------------------------
 
     def _launch(self, name: str) -> None:
         if self.ended or name in self.begun:
@@ -271,7 +271,7 @@ class DagBody(Boundary):
             "AllFailed": all_failed,
         }
 
-    # -- runs -----------------------------------------------------------------------------------------------------------
+    # -- runs ------------------------------------------------------------------------------------------------
 
     def node_created(self, run: Run, node: Node) -> None:
         """Attach a task to what it depends on."""
@@ -421,7 +421,7 @@ class DagBody(Boundary):
             begun.children = [run.node for run in begun.runs if run.node is not None]
         return begun.children
 
-    # -- the end --------------------------------------------------------------------------------------------------------
+    # -- the end ---------------------------------------------------------------------------------------------
 
     def _assess(self) -> None:
         if self.ended or self.active or self.state.gate.failed_fast(self.node["id"]):

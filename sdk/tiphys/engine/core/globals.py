@@ -19,7 +19,7 @@ __all__ = ["Globals"]
 
 
 class Globals:
-    """``values``: flat, by dotted name, a layer of :class:`tiphys.engine.expr.tags.Layers`; ``outputs``: the workflow's."""
+    """``values``: flat, by dotted name, for :class:`tiphys.engine.expr.tags.Layers`; ``outputs``: the workflow's."""
 
     def __init__(self, state: State, metadata: Mapping[str, Json]) -> None:
         self.state = state

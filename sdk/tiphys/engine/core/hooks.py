@@ -186,7 +186,7 @@ class ChildHooks:
             self.settled = True
             self.owner.hook_error(self.run, message)  # type: ignore[attr-defined]
 
-    # -- as the owner of hook runs ------------------------------------------------------------------------------------
+    # -- as the owner of hook runs ---------------------------------------------------------------------------
 
     def node_created(self, run: Run, node: Node) -> None:
         """Attach the hook to the hooked node."""
@@ -210,7 +210,7 @@ class ChildHooks:
         """The hook timed out before it ran."""
         self.run_done(run)
 
-    # -- the end ------------------------------------------------------------------------------------------------------
+    # -- the end ---------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """The hooked node ended: last look, then the exit handler."""

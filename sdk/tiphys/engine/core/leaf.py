@@ -43,7 +43,7 @@ def _bare(name: str) -> str:
 class PodBody(Body):
     """One pod (or HTTP request): started, running, finished."""
 
-    __slots__ = ("message_after_stop", "phase_after_stop", "pending_deadline")
+    __slots__ = ("message_after_stop", "pending_deadline", "phase_after_stop")
 
     def start(self) -> None:
         state = self.run.state
@@ -148,7 +148,7 @@ class PodBody(Body):
                     return f"volume '{mount.get('name')}' not found in workflow spec"
         return ""
 
-    # -- events ---------------------------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------------------
 
     def running(self, pod_ip: str) -> None:
         """The processes run; a daemon is ready."""

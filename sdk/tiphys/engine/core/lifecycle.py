@@ -54,7 +54,7 @@ class Lifecycle:
         self.done = False
         self.failure: tuple[str, str] | None = None
 
-    # -- begin ----------------------------------------------------------------------------------------------------------
+    # -- begin -----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Take the workflow's locks, then start."""
@@ -117,7 +117,7 @@ class Lifecycle:
         self.look()
         state.defer(self.root.start)
 
-    # -- as the owner of runs -----------------------------------------------------------------------------------------------
+    # -- as the owner of runs --------------------------------------------------------------------------------
 
     def node_created(self, run: Run, node: Node) -> None:
         """Attach hooks to the entry node."""
@@ -161,7 +161,7 @@ class Lifecycle:
         """The entry or exit pod timed out before it ran."""
         self.run_done(run)
 
-    # -- hooks ---------------------------------------------------------------------------------------------------------------
+    # -- hooks -----------------------------------------------------------------------------------------------
 
     def look(self) -> None:
         """Trigger the workflow's hooks whose expression holds now."""
@@ -195,7 +195,7 @@ class Lifecycle:
             else plan.render(arguments, lambda text: substitute(text, self.state.base))
         )
 
-    # -- the end ---------------------------------------------------------------------------------------------------------------
+    # -- the end ---------------------------------------------------------------------------------------------
 
     def _entry_done(self, phase: str, message: str) -> None:
         if self.entry_phase:
@@ -278,7 +278,7 @@ class Lifecycle:
             state.emit(ReleaseLocks(""))
         state.emit(WorkflowFinished(phase, message))
 
-    # -- from outside ------------------------------------------------------------------------------------------------------------
+    # -- from outside ----------------------------------------------------------------------------------------
 
     def shut_down(self, strategy: str) -> None:
         """``argo stop`` or ``terminate``."""

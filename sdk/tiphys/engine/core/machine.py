@@ -155,7 +155,7 @@ class Machine:
         self.changed = state.nodes.changed
         return state.commands
 
-    # -- events -------------------------------------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------------------
 
     def _begin(self, event: p.Begin) -> None:
         if self._life.root is None:
@@ -230,7 +230,7 @@ class Machine:
             if wait.node["phase"] == "Running" and matches(wait.node, selector):
                 wait.set(event.phase, event.message, event.output_parameters)
 
-    # -- the result -----------------------------------------------------------------------------------------------------------
+    # -- the result ------------------------------------------------------------------------------------------
 
     def workflow(self) -> dict[str, Json]:
         """Return the Workflow object with ``status`` as Argo writes it (a copy)."""

@@ -79,7 +79,7 @@ class Gate:
         return True
 
     def settle(self) -> bool:
-        """After the queue of work is empty: close failed boundaries, let waiting runs in. Return whether anything moved."""
+        """Close failed boundaries and let waiting runs in; return whether anything moved."""
         moved = False
         dirty, self.state.nodes.dirty_limits = self.state.nodes.dirty_limits, {}
         for identity in dirty:

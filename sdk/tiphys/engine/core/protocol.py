@@ -83,8 +83,8 @@ class PodFinished(Event):
 
     ``phase`` is Succeeded, Failed or Error, ``message`` what Argo would write on the node, ``outputs`` an Argo
     ``Outputs`` object with resolved values (``parameters``, ``artifacts``, ``result``, ``exitCode``). ``containers``
-    holds, for a containerSet, a name -> {phase, message, exitCode} mapping. ``created=False``: the pod could not even be
-    made (Argo: the API server refused it); that is an Error of whatever contains the step, too.
+    holds, for a containerSet, a name -> {phase, message, exitCode} mapping. ``created=False``: the pod could not even
+    be made (Argo: the API server refused it); that is an Error of whatever contains the step, too.
     """
 
     node_id: str
@@ -182,8 +182,8 @@ class StartPod(Command):
     """Run one leaf template.
 
     ``template`` is the fully substituted Argo template (container, script, containerSet, resource, http or data) with
-    ``inputs.parameters[].value`` and ``inputs.artifacts[]`` resolved to their locations. ``spec`` is the workflow's spec
-    (volumes, service account, archive settings); ``volumes`` the volumes of spec and template together.
+    ``inputs.parameters[].value`` and ``inputs.artifacts[]`` resolved to their locations. ``volumes``: those of spec and
+    template together.
     ``capture_result``: the parent refers to ``outputs.result``, keep stdout. ``deadline``: seconds since the epoch at
     which the pod must be killed, with ``deadline_message`` as the node's message. ``daemon``: report ready through
     ``PodRunning`` when the readiness probe passes and run until ``StopPod``.
@@ -230,7 +230,10 @@ class StoreCache(Command):
 
 @dataclass(frozen=True, slots=True)
 class AcquireLocks(Command):
-    """Take all locks or none. ``locks``: names as Argo writes them, ``ns/ConfigMap/<cm>/<key>`` or ``ns/Mutex/<name>``."""
+    """Take all locks or none.
+
+    ``locks``: names as Argo writes them, ``ns/ConfigMap/<cm>/<key>`` or ``ns/Mutex/<name>``.
+    """
 
     node_id: str
     locks: tuple[str, ...]

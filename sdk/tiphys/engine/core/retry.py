@@ -21,7 +21,10 @@ Json = Any
 
 __all__ = ["Retrying"]
 
-_TRANSIENT = re.compile(r"transient|TLS handshake timeout|i/o timeout|connection (refused|reset by peer)|etcdserver: request timed out", re.I)  # fmt: skip
+_TRANSIENT = re.compile(
+    r"transient|TLS handshake timeout|i/o timeout|connection (refused|reset by peer)|etcdserver: request timed out",
+    re.IGNORECASE,
+)
 
 
 class Retrying:

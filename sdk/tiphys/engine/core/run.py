@@ -49,8 +49,8 @@ class Run:
     """See the module; ``key`` is the owner's own handle for it."""
 
     __slots__ = (
-        "arguments", "attempt", "body", "boundary", "compiled", "context", "done", "flag", "holder", "holds_locks", "id",
-        "key", "local", "memo", "name", "node", "on_exit", "owner", "retrying", "scope_label", "state", "template",
+        "arguments", "attempt", "body", "boundary", "compiled", "context", "done", "flag", "holder", "holds_locks",
+        "id", "key", "local", "memo", "name", "node", "on_exit", "owner", "retrying", "scope_label", "state", "template",
         "waiting_for_store",
     )  # fmt: skip
 
@@ -93,7 +93,7 @@ class Run:
         self.template: dict[str, Json] = {}
         self.compiled: Compiled | None = None
 
-    # -- the way to the body ------------------------------------------------------------------------------------
+    # -- the way to the body ---------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Resolve the template and its inputs, then go on as far as possible."""
@@ -217,7 +217,7 @@ class Run:
         assert self.compiled is not None
         return "Retry" if self._retry_strategy(self.template) is not None else NODE_TYPES[self.compiled.kind]
 
-    # -- nodes ----------------------------------------------------------------------------------------------------
+    # -- nodes -----------------------------------------------------------------------------------------------
 
     def create_node(
         self,
@@ -255,7 +255,7 @@ class Run:
         own = (self.template.get("annotations") or {}).get("workflows.argoproj.io/display-name")
         return str(own or display or "")
 
-    # -- the end --------------------------------------------------------------------------------------------------
+    # -- the end ---------------------------------------------------------------------------------------------
 
     def fail(self, message: str) -> None:
         """Put the node in Error: the template cannot be executed."""

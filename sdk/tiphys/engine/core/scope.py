@@ -290,10 +290,16 @@ def resolve_artifact(artifact: Mapping[str, Json], scope: BoundaryScope) -> dict
     return result
 
 
+_KEYS = (
+    ("s3", "key"), ("gcs", "key"), ("oss", "key"), ("azure", "blob"), ("hdfs", "path"), ("artifactory", "url"),
+    ("http", "url"),
+)  # fmt: skip
+
+
 def append_key(artifact: dict[str, Json], sub_path: str) -> dict[str, Json]:
     """Return the artifact with ``sub_path`` appended to its key."""
     copy = dict(artifact)
-    for kind, field in (("s3", "key"), ("gcs", "key"), ("oss", "key"), ("azure", "blob"), ("hdfs", "path"), ("artifactory", "url"), ("http", "url")):  # fmt: skip
+    for kind, field in _KEYS:
         if copy.get(kind):
             location = dict(copy[kind])
             location[field] = str(location.get(field, "")).rstrip("/") + "/" + sub_path.lstrip("/")

@@ -94,7 +94,7 @@ class State:
         """The time of the event that is being handled."""
         return self.nodes.now
 
-    # -- work -----------------------------------------------------------------------------------------------------
+    # -- work ------------------------------------------------------------------------------------------------
 
     def defer(self, function: Callable[..., None], *arguments: Any) -> None:
         """Do something in this ``handle``, right after what is being done now (depth first, as Argo walks)."""
@@ -147,9 +147,10 @@ class State:
                 if self._fresh:
                     queue.extendleft(reversed(self._fresh))
                     self._fresh.clear()
-            if self.nodes.dirty_limits or self.gate.waiting:
-                if self.gate.settle() or self.nodes.dirty_limits:
-                    continue
+            if (self.nodes.dirty_limits or self.gate.waiting) and (
+                self.gate.settle() or self.nodes.dirty_limits
+            ):
+                continue
             if not self._late:
                 return
             late = next(iter(self._late))
@@ -168,7 +169,7 @@ class State:
         self.emit(SetTimer(token, at))
         return token
 
-    # -- questions ------------------------------------------------------------------------------------------------
+    # -- questions -------------------------------------------------------------------------------------------
 
     def stops_new(self, run: Run) -> bool:
         """Return whether nothing may start now: the run is ended or kept for later accordingly."""

@@ -70,7 +70,7 @@ class StepsBody(Boundary):
         )
         self.state.defer(self._next_group)
 
-    # -- groups -----------------------------------------------------------------------------------------------------
+    # -- groups ----------------------------------------------------------------------------------------------
 
     def _next_group(self) -> None:
         if self.ended:
@@ -183,7 +183,7 @@ class StepsBody(Boundary):
         self.loops[str(step["name"])] = [child for child, _, _ in made]
         return made
 
-    # -- children ---------------------------------------------------------------------------------------------------
+    # -- children --------------------------------------------------------------------------------------------
 
     def node_created(self, run: Run, node: Node) -> None:
         """Attach a step to its group."""
@@ -279,7 +279,7 @@ class StepsBody(Boundary):
                 values.update(self.skipped_outputs(prefix, child.step))
             self.values[name] = values
 
-    # -- the end ----------------------------------------------------------------------------------------------------
+    # -- the end ---------------------------------------------------------------------------------------------
 
     def _outbound(self) -> None:
         """Note the last nodes of the last group there is."""

@@ -9,7 +9,7 @@ import base64
 import json
 import math
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import cmp_to_key
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -242,7 +242,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "toBase64": lambda s: base64.b64encode(s.encode()).decode(),
     "fromBase64": lambda s: base64.b64decode(s, validate=True).decode(errors="replace"),
     "duration": lambda s: timedelta(seconds=parse_go(s)), "date": _date, "now": _now,
-    "timezone": lambda s: ZoneInfo(s) if s != "UTC" else timezone.utc,
+    "timezone": lambda s: ZoneInfo(s) if s != "UTC" else UTC,
     "first": _first, "last": _last, "get": _get, "take": lambda xs, n: xs[:n], "keys": lambda m: list(m),
     "values": lambda m: list(m.values()), "toPairs": lambda m: [[key, value] for key, value in m.items()],
     "fromPairs": lambda xs: {key: value for key, value in xs}, "reverse": lambda xs: list(reversed(xs)),

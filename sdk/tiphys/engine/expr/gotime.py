@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from tiphys.engine.expr.lexer import ExprError
 
@@ -41,10 +41,12 @@ def format_layout(moment: datetime, layout: str) -> str:
             "Jan": moment.strftime("%b"), "Monday": moment.strftime("%A"), "Mon": moment.strftime("%a"),
             "01": f"{moment.month:02d}", "1": str(moment.month), "02": f"{moment.day:02d}", "2": str(moment.day),
             "_2": f"{moment.day:2d}", "15": f"{moment.hour:02d}", "03": f"{hour12:02d}", "3": str(hour12),
-            "04": f"{moment.minute:02d}", "4": str(moment.minute), "05": f"{moment.second:02d}", "5": str(moment.second),
+            "04": f"{moment.minute:02d}", "4": str(moment.minute),
+            "05": f"{moment.second:02d}", "5": str(moment.second),
             "PM": "AM" if moment.hour < 12 else "PM", "pm": "am" if moment.hour < 12 else "pm",
             "MST": moment.tzname() or "UTC", "Z07:00": _zone(moment, True, True), "Z0700": _zone(moment, False, True),
-            "-07:00": _zone(moment, True, False), "-0700": _zone(moment, False, False), "-07": _zone(moment, False, False)[:3],
+            "-07:00": _zone(moment, True, False), "-0700": _zone(moment, False, False),
+            "-07": _zone(moment, False, False)[:3],
         }.get(word)  # fmt: skip
         if simple is not None:
             return simple
@@ -83,17 +85,17 @@ def _parse(text: str, layout: str) -> datetime | None:
         moment = datetime.strptime(trimmed, pattern)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def rfc3339(seconds: float) -> str:
     """Return a moment as Kubernetes writes it, in whole seconds."""
-    return datetime.fromtimestamp(int(seconds), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def strftime(seconds: float, key: str) -> str:
     """Return one of Argo's ``creationTimestamp.<key>`` values (its strftime package)."""
-    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    moment = datetime.fromtimestamp(seconds, UTC)
     if key == "L":
         return f"{moment.microsecond // 1000:03d}"
     if key == "z":

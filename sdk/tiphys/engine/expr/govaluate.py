@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -96,11 +96,22 @@ def _literal(text: str) -> Value:
             moment = datetime.strptime(text, layout)
         except ValueError:
             continue
-        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return text
 
 
-_KINDS = {"&&": "LOGICALOP", "||": "LOGICALOP", "in": "COMPARATOR", "(": "CLAUSE", ")": "CLAUSE_CLOSE", ",": "SEPARATOR", "!": "PREFIX", "?": "TERNARY", ":": "TERNARY", "??": "TERNARY"}  # fmt: skip
+_KINDS = {
+    "&&": "LOGICALOP",
+    "||": "LOGICALOP",
+    "in": "COMPARATOR",
+    "(": "CLAUSE",
+    ")": "CLAUSE_CLOSE",
+    ",": "SEPARATOR",
+    "!": "PREFIX",
+    "?": "TERNARY",
+    ":": "TERNARY",
+    "??": "TERNARY",
+}
 
 
 def _kind(token: tuple[str, Value] | None) -> str:

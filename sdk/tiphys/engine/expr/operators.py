@@ -135,12 +135,17 @@ def _in(left: Value, right: Value) -> bool:
     raise ExprError(f'operator "in" not defined on {_kind(right)}')
 
 
+_CLASSES = (
+    ("alpha", "a-zA-Z"), ("digit", "0-9"), ("alnum", "a-zA-Z0-9"), ("space", r"\s"), ("upper", "A-Z"), ("lower", "a-z"),
+)  # fmt: skip
+
+
 @lru_cache(maxsize=1024)
 def regex(pattern: str) -> re.Pattern[str]:
     """Compile an RE2 pattern with Python's engine (named groups, ``\\z`` and inline flags are translated)."""
     translated = re.sub(r"\(\?P?<(?![=!])(\w+)>", r"(?P<\1>", pattern).replace(r"\z", r"\Z")
     translated = re.sub(r"(?<!\\)\$(?=$|\))", r"\\Z", translated)
-    for name, charset in (("alpha", "a-zA-Z"), ("digit", "0-9"), ("alnum", "a-zA-Z0-9"), ("space", r"\s"), ("upper", "A-Z"), ("lower", "a-z")):  # fmt: skip
+    for name, charset in _CLASSES:
         translated = translated.replace(f"[:{name}:]", charset)
     try:
         return re.compile(translated, re.ASCII)

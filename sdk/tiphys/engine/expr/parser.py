@@ -26,7 +26,23 @@ _BINARY: dict[str, tuple[int, bool]] = {
 }  # fmt: skip
 _UNARY = {"not": 50, "!": 50, "-": 90, "+": 90}
 CLOSURE_BUILTINS = frozenset(
-    "all none any one filter map find findIndex findLast findLastIndex count sum groupBy sortBy reduce".split()
+    [
+        "all",
+        "none",
+        "any",
+        "one",
+        "filter",
+        "map",
+        "find",
+        "findIndex",
+        "findLast",
+        "findLastIndex",
+        "count",
+        "sum",
+        "groupBy",
+        "sortBy",
+        "reduce",
+    ]  # fmt: skip
 )
 _WORDS = frozenset(
     ["in", "matches", "contains", "startsWith", "endsWith", "and", "or", "not", "let", "if", "else"]
@@ -235,7 +251,8 @@ class _Parser:
                 self.expect(")")
             else:
                 raise self.error(
-                    "a map key must be a quoted string, a number, a identifier, or an expression enclosed in parentheses"
+                    "a map key must be a quoted string, a number, a identifier, "
+                    "or an expression enclosed in parentheses"
                 )
             self.expect(":")
             pairs.append((key, self.expression(0)))

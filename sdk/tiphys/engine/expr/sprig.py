@@ -88,8 +88,12 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", text)
 
 
+_HUMP = re.compile(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])")
+
+
 def _snake(text: str) -> str:
-    return re.sub(r"[-\s]+", "_", re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", lambda m: f"{m.group(1) or m.group(3)}_{m.group(2) or m.group(4)}", text)).lower()  # fmt: skip
+    humps = _HUMP.sub(lambda m: f"{m.group(1) or m.group(3)}_{m.group(2) or m.group(4)}", text)
+    return re.sub(r"[-\s]+", "_", humps).lower()
 
 
 def _camel(text: str) -> str:
@@ -105,8 +109,12 @@ def _indent(spaces: int, text: str) -> str:
     return pad + text.replace("\n", "\n" + pad)
 
 
+def _quoted(value: Value) -> str:
+    return '"' + v(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
 def _quote(*values: Value) -> str:
-    return " ".join('"' + v(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"' for value in values if value is not None)  # fmt: skip
+    return " ".join(_quoted(value) for value in values if value is not None)
 
 
 def _squote(*values: Value) -> str:
@@ -235,46 +243,108 @@ def _ints(function: Callable[..., int]) -> Callable[..., int]:
 
 
 SPRIG: dict[str, Callable[..., Value]] = {
-    "trunc": _trunc, "trim": lambda s: s.strip(), "trimAll": lambda c, s: s.strip(c), "trimall": lambda c, s: s.strip(c),
-    "trimPrefix": lambda p, s: s.removeprefix(p), "trimSuffix": lambda p, s: s.removesuffix(p),
-    "upper": lambda s: s.upper(), "lower": lambda s: s.lower(), "title": _title, "untitle": _untitle,
-    "repeat": lambda n, s: s * n, "substr": _substr, "nospace": lambda s: re.sub(r"\s", "", s),
-    "initials": lambda s: "".join(word[0] for word in s.split()), "wrap": lambda n, s: "\n".join(textwrap.wrap(s, n, break_long_words=False)),
-    "wrapWith": lambda n, sep, s: sep.join(textwrap.wrap(s, n)), "contains": lambda p, s: p in s,
-    "hasPrefix": lambda p, s: s.startswith(p), "hasSuffix": lambda p, s: s.endswith(p), "quote": _quote, "squote": _squote,
-    "cat": lambda *xs: " ".join(v(x) for x in xs if x is not None), "indent": _indent,
-    "nindent": lambda n, s: "\n" + _indent(n, s), "replace": lambda old, new, s: s.replace(old, new),
-    "plural": lambda one, many, n: one if n == 1 else many, "snakecase": _snake, "camelcase": _camel,
-    "kebabcase": lambda s: _snake(s).replace("_", "-"), "swapcase": _swapcase, "abbrev": _abbrev, "abbrevboth": _abbrevboth,
-    "toString": v, "toStrings": lambda xs: [v(x) for x in xs], "atoi": lambda s: _int(s), "int": _int, "int64": _int,
-    "float64": _float, "toDecimal": lambda s: int(str(s), 8), "split": _split_map, "splitn": _splitn,
-    "splitList": lambda sep, s: s.split(sep), "join": lambda sep, xs: sep.join(v(x) for x in xs),
-    "sha1sum": lambda s: hashlib.sha1(s.encode()).hexdigest(), "sha256sum": lambda s: hashlib.sha256(s.encode()).hexdigest(),
-    "sha512sum": lambda s: hashlib.sha512(s.encode()).hexdigest(), "adler32sum": lambda s: str(zlib.adler32(s.encode())),
-    "b64enc": lambda s: base64.b64encode(s.encode()).decode(), "b64dec": _b64dec,
-    "b32enc": lambda s: base64.b32encode(s.encode()).decode(), "b32dec": _b32dec,
-    "add": lambda *xs: sum(_int(x) for x in xs), "add1": lambda x: _int(x) + 1, "sub": lambda a, b: _int(a) - _int(b),
-    "mul": _product, "div": _divide, "mod": _mod, "max": _ints(max), "min": _ints(min), "biggest": _ints(max),
-    "addf": lambda *xs: sum(_float(x) for x in xs), "add1f": lambda x: _float(x) + 1.0,
-    "subf": lambda a, *xs: _float(a) - sum(_float(x) for x in xs), "mulf": lambda *xs: math.prod(_float(x) for x in xs),
+    "trunc": _trunc,
+    "trim": lambda s: s.strip(),
+    "trimAll": lambda c, s: s.strip(c),
+    "trimall": lambda c, s: s.strip(c),
+    "trimPrefix": lambda p, s: s.removeprefix(p),
+    "trimSuffix": lambda p, s: s.removesuffix(p),
+    "upper": lambda s: s.upper(),
+    "lower": lambda s: s.lower(),
+    "title": _title,
+    "untitle": _untitle,
+    "repeat": lambda n, s: s * n,
+    "substr": _substr,
+    "nospace": lambda s: re.sub(r"\s", "", s),
+    "initials": lambda s: "".join(word[0] for word in s.split()),
+    "wrap": lambda n, s: "\n".join(textwrap.wrap(s, n, break_long_words=False)),
+    "wrapWith": lambda n, sep, s: sep.join(textwrap.wrap(s, n)),
+    "contains": lambda p, s: p in s,
+    "hasPrefix": lambda p, s: s.startswith(p),
+    "hasSuffix": lambda p, s: s.endswith(p),
+    "quote": _quote,
+    "squote": _squote,
+    "cat": lambda *xs: " ".join(v(x) for x in xs if x is not None),
+    "indent": _indent,
+    "nindent": lambda n, s: "\n" + _indent(n, s),
+    "replace": lambda old, new, s: s.replace(old, new),
+    "plural": lambda one, many, n: one if n == 1 else many,
+    "snakecase": _snake,
+    "camelcase": _camel,
+    "kebabcase": lambda s: _snake(s).replace("_", "-"),
+    "swapcase": _swapcase,
+    "abbrev": _abbrev,
+    "abbrevboth": _abbrevboth,
+    "toString": v,
+    "toStrings": lambda xs: [v(x) for x in xs],
+    "atoi": lambda s: _int(s),
+    "int": _int,
+    "int64": _int,
+    "float64": _float,
+    "toDecimal": lambda s: int(str(s), 8),
+    "split": _split_map,
+    "splitn": _splitn,
+    "splitList": lambda sep, s: s.split(sep),
+    "join": lambda sep, xs: sep.join(v(x) for x in xs),
+    "sha1sum": lambda s: hashlib.sha1(s.encode()).hexdigest(),
+    "sha256sum": lambda s: hashlib.sha256(s.encode()).hexdigest(),
+    "sha512sum": lambda s: hashlib.sha512(s.encode()).hexdigest(),
+    "adler32sum": lambda s: str(zlib.adler32(s.encode())),
+    "b64enc": lambda s: base64.b64encode(s.encode()).decode(),
+    "b64dec": _b64dec,
+    "b32enc": lambda s: base64.b32encode(s.encode()).decode(),
+    "b32dec": _b32dec,
+    "add": lambda *xs: sum(_int(x) for x in xs),
+    "add1": lambda x: _int(x) + 1,
+    "sub": lambda a, b: _int(a) - _int(b),
+    "mul": _product,
+    "div": _divide,
+    "mod": _mod,
+    "max": _ints(max),
+    "min": _ints(min),
+    "biggest": _ints(max),
+    "addf": lambda *xs: sum(_float(x) for x in xs),
+    "add1f": lambda x: _float(x) + 1.0,
+    "subf": lambda a, *xs: _float(a) - sum(_float(x) for x in xs),
+    "mulf": lambda *xs: math.prod(_float(x) for x in xs),
     "divf": lambda a, *xs: _float(a) / math.prod(_float(x) for x in xs),
-    "maxf": lambda *xs: max(_float(x) for x in xs), "minf": lambda *xs: min(_float(x) for x in xs),
-    "ceil": lambda x: float(math.ceil(_float(x))), "floor": lambda x: float(math.floor(_float(x))), "round": _round,
+    "maxf": lambda *xs: max(_float(x) for x in xs),
+    "minf": lambda *xs: min(_float(x) for x in xs),
+    "ceil": lambda x: float(math.ceil(_float(x))),
+    "floor": lambda x: float(math.floor(_float(x))),
+    "round": _round,
     "until": lambda n: list(range(0, n, 1 if n >= 0 else -1)),
     "untilStep": lambda a, b, step: list(range(a, b, step)) if step else [],
     "seq": lambda *xs: " ".join(str(i) for i in _seq([_int(x) for x in xs])),
-    "default": _default, "empty": empty, "coalesce": _coalesce, "ternary": _ternary, "fail": _fail,
-    "all": lambda *xs: not any(empty(x) for x in xs), "any": lambda *xs: any(not empty(x) for x in xs),
-    "hello": lambda: "Hello!", "semverCompare": _semver_compare,
-    "regexMatch": lambda p, s: regex(p).search(s) is not None, "mustRegexMatch": lambda p, s: regex(p).search(s) is not None,
-    "regexFind": lambda p, s: (m.group() if (m := regex(p).search(s)) else ""), "regexFindAll": _regex_find_all,
+    "default": _default,
+    "empty": empty,
+    "coalesce": _coalesce,
+    "ternary": _ternary,
+    "fail": _fail,
+    "all": lambda *xs: not any(empty(x) for x in xs),
+    "any": lambda *xs: any(not empty(x) for x in xs),
+    "hello": lambda: "Hello!",
+    "semverCompare": _semver_compare,
+    "regexMatch": lambda p, s: regex(p).search(s) is not None,
+    "mustRegexMatch": lambda p, s: regex(p).search(s) is not None,
+    "regexFind": lambda p, s: m.group() if (m := regex(p).search(s)) else "",
+    "regexFindAll": _regex_find_all,
     "regexReplaceAll": lambda p, s, r: regex(p).sub(_go_replacement(r), s),
-    "regexReplaceAllLiteral": lambda p, s, r: regex(p).sub(lambda _: r, s), "regexSplit": _regex_split,
+    "regexReplaceAllLiteral": lambda p, s, r: regex(p).sub(lambda _: r, s),
+    "regexSplit": _regex_split,
     "regexQuoteMeta": lambda s: re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", s),
-    "base": _base, "dir": _dir, "clean": _clean, "ext": _ext, "isAbs": lambda p: p.startswith("/"),
-    "osBase": _base, "osDir": _dir, "osClean": _clean, "osExt": _ext, "osIsAbs": lambda p: p.startswith("/"),
+    "base": _base,
+    "dir": _dir,
+    "clean": _clean,
+    "ext": _ext,
+    "isAbs": lambda p: p.startswith("/"),
+    "osBase": _base,
+    "osDir": _dir,
+    "osClean": _clean,
+    "osExt": _ext,
+    "osIsAbs": lambda p: p.startswith("/"),
     **DATA,
-}  # fmt: skip
+}
 
 
 def _seq(values: list[int]) -> list[int]:

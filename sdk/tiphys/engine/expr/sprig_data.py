@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from tiphys.engine.expr import gojson
@@ -107,7 +107,7 @@ def _moment(value: Value) -> datetime:
     if isinstance(value, datetime):
         return value
     if isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, timezone.utc)
+        return datetime.fromtimestamp(value, UTC)
     raise ExprError("a moment must be a time or a number of seconds")
 
 
@@ -142,24 +142,57 @@ def _pretty(value: Value) -> str:
 
 
 DATA: dict[str, Callable[..., Value]] = {
-    "list": lambda *xs: list(xs), "tuple": lambda *xs: list(xs), "first": lambda xs: xs[0] if xs else None,
-    "last": lambda xs: xs[-1] if xs else None, "rest": lambda xs: xs[1:], "initial": lambda xs: xs[:-1],
-    "append": lambda xs, x: [*xs, x], "push": lambda xs, x: [*xs, x], "prepend": lambda xs, x: [x, *xs],
-    "concat": lambda *lists: [x for xs in lists for x in xs], "reverse": lambda xs: list(reversed(xs)), "uniq": _uniq,
-    "without": lambda xs, *omit: [x for x in xs if not any(equal(x, o) for o in omit)], "has": _has,
-    "compact": lambda xs: [x for x in xs if not empty(x)], "slice": _slice, "chunk": _chunk, "sortAlpha": _sort_alpha,
-    "dict": _dict, "get": lambda d, key: d.get(key, ""), "set": _set, "unset": _unset, "hasKey": lambda d, key: key in d,
-    "keys": lambda *ds: [key for d in ds for key in d], "values": lambda d: list(d.values()),
-    "pluck": lambda key, *ds: [d[key] for d in ds if key in d], "dig": _dig, "merge": _merge,
-    "mergeOverwrite": _merge_overwrite, "deepCopy": deepcopy,
+    "list": lambda *xs: list(xs),
+    "tuple": lambda *xs: list(xs),
+    "first": lambda xs: xs[0] if xs else None,
+    "last": lambda xs: xs[-1] if xs else None,
+    "rest": lambda xs: xs[1:],
+    "initial": lambda xs: xs[:-1],
+    "append": lambda xs, x: [*xs, x],
+    "push": lambda xs, x: [*xs, x],
+    "prepend": lambda xs, x: [x, *xs],
+    "concat": lambda *lists: [x for xs in lists for x in xs],
+    "reverse": lambda xs: list(reversed(xs)),
+    "uniq": _uniq,
+    "without": lambda xs, *omit: [x for x in xs if not any(equal(x, o) for o in omit)],
+    "has": _has,
+    "compact": lambda xs: [x for x in xs if not empty(x)],
+    "slice": _slice,
+    "chunk": _chunk,
+    "sortAlpha": _sort_alpha,
+    "dict": _dict,
+    "get": lambda d, key: d.get(key, ""),
+    "set": _set,
+    "unset": _unset,
+    "hasKey": lambda d, key: key in d,
+    "keys": lambda *ds: [key for d in ds for key in d],
+    "values": lambda d: list(d.values()),
+    "pluck": lambda key, *ds: [d[key] for d in ds if key in d],
+    "dig": _dig,
+    "merge": _merge,
+    "mergeOverwrite": _merge_overwrite,
+    "deepCopy": deepcopy,
     "pick": lambda d, *names: {name: d[name] for name in names if name in d},
     "omit": lambda d, *names: {name: value for name, value in d.items() if name not in names},
-    "kindOf": _kind, "kindIs": lambda kind, x: _kind(x) == kind, "typeOf": _kind, "typeIs": lambda kind, x: _kind(x) == kind,
-    "deepEqual": equal, "toJson": gojson.marshal, "mustToJson": gojson.marshal, "toRawJson": lambda x: gojson.marshal(x),
-    "toPrettyJson": _pretty, "fromJson": lambda s: gojson.unmarshal(s, floats=True),
+    "kindOf": _kind,
+    "kindIs": lambda kind, x: _kind(x) == kind,
+    "typeOf": _kind,
+    "typeIs": lambda kind, x: _kind(x) == kind,
+    "deepEqual": equal,
+    "toJson": gojson.marshal,
+    "mustToJson": gojson.marshal,
+    "toRawJson": lambda x: gojson.marshal(x),
+    "toPrettyJson": _pretty,
+    "fromJson": lambda s: gojson.unmarshal(s, floats=True),
     "mustFromJson": lambda s: gojson.unmarshal(s, floats=True),
-    "date": _date, "dateInZone": lambda layout, value, zone: _date(layout, value, zone), "toDate": _to_date,
-    "mustToDate": _to_date, "date_in_zone": lambda layout, value, zone: _date(layout, value, zone),
-    "dateModify": _date_modify, "date_modify": _date_modify, "htmlDate": lambda value: _date("2006-01-02", value),
-    "unixEpoch": lambda value: str(int(_moment(value).timestamp())), "duration": _duration,
-}  # fmt: skip
+    "date": _date,
+    "dateInZone": lambda layout, value, zone: _date(layout, value, zone),
+    "toDate": _to_date,
+    "mustToDate": _to_date,
+    "date_in_zone": lambda layout, value, zone: _date(layout, value, zone),
+    "dateModify": _date_modify,
+    "date_modify": _date_modify,
+    "htmlDate": lambda value: _date("2006-01-02", value),
+    "unixEpoch": lambda value: str(int(_moment(value).timestamp())),
+    "duration": _duration,
+}

@@ -57,7 +57,10 @@ class Variables(Protocol):
         """Return the value of a dotted name, or ``MISSING``."""
 
     def tree(self, root: str, members: set[str] | None) -> Any:
-        """Return what ``root`` is in an expression (nested mappings), or ``MISSING``; ``members`` limits what is needed."""
+        """Return what ``root`` is in an expression (nested mappings), or ``MISSING``.
+
+        ``members`` limits what is needed of it.
+        """
 
 
 class Layers:
