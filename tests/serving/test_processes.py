@@ -209,12 +209,12 @@ def test_serve_and_a_replica_that_dies_is_replaced(base: Path, until: Any, load:
             traffic.more(20)
             victim = serving.pids()[0]
             os.kill(victim, signal.SIGKILL)
-            until(lambda: len(told) == 2 and victim not in serving.pids())
+            until(lambda: len(told) == 3 and victim not in serving.pids())
             until(lambda: len(serving.stats()["endpoints"]) == 2)
             traffic.more(20)
         assert traffic.failures == []
         pids = serving.pids()
-    assert "exit code -9" in told[0] and "starts" in told[1]
+    assert "exit code -9" in told[1] and "starts" in told[2]
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
