@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tiphys.dsl.literals import literal
 from tiphys.dsl.site import Site, caller
 from tiphys.dsl.types import Field
-from tiphys.dsl.values import literal
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import Reference
 

@@ -11,11 +11,12 @@ from hera.workflows import DAG, Parameter, Step, Steps, Workflow
 from hera.workflows import Task as HeraTask
 from hera.workflows.steps import Parallel
 
+from tiphys.dsl.composed import Raw
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.site import Site
 from tiphys.dsl.template import Argument, Template, bind
 from tiphys.dsl.types import MISSING, Field
-from tiphys.dsl.values import Output, Raw, Value
+from tiphys.dsl.values import Output, Value
 from tiphys.errors import DefinitionError
 
 __all__ = ["TiphysStep", "TiphysTask", "hera_task"]

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tiphys.dsl.literals import text_of
 from tiphys.dsl.names import check_parameter
 from tiphys.dsl.site import Site
 from tiphys.dsl.types import MISSING
-from tiphys.dsl.values import Parameter, text_of
+from tiphys.dsl.values import Parameter
 from tiphys.errors import DefinitionError
 
 __all__ = ["Declared", "declare", "schema_text"]

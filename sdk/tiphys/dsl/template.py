@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from tiphys.dsl.composed import Raw
+from tiphys.dsl.literals import literal, text_of
 from tiphys.dsl.locks import Lock, Semaphore
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.site import Site, caller
 from tiphys.dsl.types import MISSING, Field, check_argument, encode, type_name, unwrap
-from tiphys.dsl.values import Expression, Raw, Value, literal, text_of
+from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError, did_you_mean
 
 if TYPE_CHECKING:

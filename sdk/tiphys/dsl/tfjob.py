@@ -18,6 +18,7 @@ from typing import Any, Literal
 from tiphys.dsl.cache import Cache, content_of, go_duration, key_expression
 from tiphys.dsl.closure import module_digest
 from tiphys.dsl.components import env_name, memoize
+from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources, Scheduling
@@ -26,7 +27,7 @@ from tiphys.dsl.retry import Retry
 from tiphys.dsl.site import Site, caller
 from tiphys.dsl.template import Argument, default_text
 from tiphys.dsl.types import Field, kebab, signature_of
-from tiphys.dsl.values import Expression, Input, Value, literal
+from tiphys.dsl.values import Expression, Input, Value
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import Reference
 

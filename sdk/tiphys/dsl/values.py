@@ -10,12 +10,11 @@ In Argo every value is text; numbers are compared through ``asFloat``, booleans 
 from __future__ import annotations
 
 import contextlib
-import json
-import re
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from tiphys.dsl.literals import access, literal, text_of
 from tiphys.dsl.site import caller
 from tiphys.errors import DefinitionError
 
@@ -26,48 +25,13 @@ __all__ = [
     "Item",
     "Output",
     "Parameter",
-    "Raw",
     "Value",
     "WorkflowValue",
-    "collect",
-    "compose",
-    "literal",
-    "raw",
-    "text_of",
+    "as_condition",
+    "only_tasks",
     "workflow_name",
     "workflow_status",
 ]
-
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "{": "\\u007b", "}": "\\u007d"}
-_ESCAPED = re.compile(r"[\\'\n\r\t{}\x00-\x1f\x7f]")
-
-
-def literal(value: object) -> str:
-    """``value`` as an expr-lang literal. Braces are escaped, so that no literal can end the tag around it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(literal(item) for item in value) + "]"
-    return "'" + _ESCAPED.sub(lambda m: _ESCAPES.get(m[0]) or f"\\u{ord(m[0]):04x}", str(value)) + "'"
-
-
-def text_of(value: object) -> str:
-    """A Python value as the text that Argo carries: strings as they are, everything else as compact JSON."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _access(parts: tuple[str, ...]) -> str:
-    """``("tasks", "a-b", "x")`` as ``tasks['a-b'].x``."""
-    text = parts[0]
-    for part in parts[1:]:
-        text += f".{part}" if _WORD.match(part) else f"[{literal(part)}]"
-    return text
-
 
 _only_tasks: ContextVar[bool] = ContextVar("_only_tasks", default=False)
 
@@ -101,8 +65,8 @@ class Value:
         if parts is None:
             raise NotImplementedError
         if parts[0] != "tasks" and _only_tasks.get():
-            return "{{=toJson(" + _access(parts) + ")}}"
-        return _access(parts)
+            return "{{=toJson(" + access(parts) + ")}}"
+        return access(parts)
 
     def tag(self) -> str:
         """How a field of the workflow spells it."""
@@ -392,50 +356,6 @@ class Expression(Value):
             else:
                 for leaf in value.leaves():
                     yield leaf, self.optional_
-
-
-class Raw(str):
-    """Text that Argo is meant to substitute; see :func:`raw`."""
-
-    __slots__ = ()
-
-
-def raw(text: str) -> Raw:
-    """Mark ``text`` as an Argo template string on purpose: its ``{{…}}`` tags are left to Argo, unchecked."""
-    return Raw(text)
-
-
-def collect(*values: Value, kind: Any = None) -> Expression:
-    """A JSON list of ``values``, for an input of type ``list[…]``."""
-    element: Any = kind or (values[0].type if values else str)
-    return Expression(
-        lambda: "toJson([" + ", ".join(v.expr() for v in values) + "])", tuple(values), list[element]
-    )
-
-
-def compose(template: str, **values: Value) -> Expression:
-    """``template`` with ``{name}`` replaced by values, as one tracked value: ``compose("runs/{run}",
-    run=…)``."""
-    parts: list[object] = []
-    position = 0
-    for match in re.finditer(r"\{(\w+)\}", template):
-        if match[1] not in values:
-            raise DefinitionError(
-                "TIP103",
-                f"compose: no value for {{{match[1]}}}",
-                where=str(caller()),
-                fix=f"pass {match[1]}=… ",
-            )
-        if match.start() > position:
-            parts.append(template[position : match.start()])
-        parts.append(values[match[1]])
-        position = match.end()
-    if position < len(template):
-        parts.append(template[position:])
-    return Expression(
-        lambda: " + ".join(p.expr() if isinstance(p, Value) else literal(p) for p in parts),
-        tuple(p for p in parts if isinstance(p, Value)),
-    )
 
 
 workflow_name = WorkflowValue("name")

@@ -1,0 +1,57 @@
+"""Values made of other values: lists, composed text; and text that is left to Argo."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tiphys.dsl.literals import literal
+from tiphys.dsl.site import caller
+from tiphys.dsl.values import Expression, Value
+from tiphys.errors import DefinitionError
+
+__all__ = ["Raw", "collect", "compose", "raw"]
+
+
+class Raw(str):
+    """Text that Argo is meant to substitute; see :func:`raw`."""
+
+    __slots__ = ()
+
+
+def raw(text: str) -> Raw:
+    """Mark ``text`` as an Argo template string on purpose: its ``{{…}}`` tags are left to Argo, unchecked."""
+    return Raw(text)
+
+
+def collect(*values: Value, kind: Any = None) -> Expression:
+    """A JSON list of ``values``, for an input of type ``list[…]``."""
+    element: Any = kind or (values[0].type if values else str)
+    return Expression(
+        lambda: "toJson([" + ", ".join(v.expr() for v in values) + "])", tuple(values), list[element]
+    )
+
+
+def compose(template: str, **values: Value) -> Expression:
+    """``template`` with ``{name}`` replaced by values, as one tracked value: ``compose("runs/{run}",
+    run=…)``."""
+    parts: list[object] = []
+    position = 0
+    for match in re.finditer(r"\{(\w+)\}", template):
+        if match[1] not in values:
+            raise DefinitionError(
+                "TIP103",
+                f"compose: no value for {{{match[1]}}}",
+                where=str(caller()),
+                fix=f"pass {match[1]}=… ",
+            )
+        if match.start() > position:
+            parts.append(template[position : match.start()])
+        parts.append(values[match[1]])
+        position = match.end()
+    if position < len(template):
+        parts.append(template[position:])
+    return Expression(
+        lambda: " + ".join(p.expr() if isinstance(p, Value) else literal(p) for p in parts),
+        tuple(p for p in parts if isinstance(p, Value)),
+    )

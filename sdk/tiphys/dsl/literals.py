@@ -1,0 +1,38 @@
+"""Python values as text for Argo, and as literals of its expression language (expr-lang)."""
+
+from __future__ import annotations
+
+import json
+import re
+
+__all__ = ["access", "literal", "text_of"]
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "{": "\\u007b", "}": "\\u007d"}
+_ESCAPED = re.compile(r"[\\'\n\r\t{}\x00-\x1f\x7f]")
+
+
+def literal(value: object) -> str:
+    """``value`` as an expr-lang literal. Braces are escaped, so that no literal can end the tag around it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(literal(item) for item in value) + "]"
+    return "'" + _ESCAPED.sub(lambda m: _ESCAPES.get(m[0]) or f"\\u{ord(m[0]):04x}", str(value)) + "'"
+
+
+def text_of(value: object) -> str:
+    """A Python value as the text that Argo carries: strings as they are, everything else as compact JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def access(parts: tuple[str, ...]) -> str:
+    """``("tasks", "a-b", "x")`` as ``tasks['a-b'].x``."""
+    text = parts[0]
+    for part in parts[1:]:
+        text += f".{part}" if _WORD.match(part) else f"[{literal(part)}]"
+    return text
