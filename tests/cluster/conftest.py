@@ -173,6 +173,7 @@ SMALL: Mapping[str, Json] = {
     "limit": 4000,
     "validation-size": 15000,  # of 60 000: a quarter of what the limit leaves
     "epochs": 2,
+    "batch-size": 64,
     "min-accuracy": 0.3,
     "count": 12,
 }

@@ -292,9 +292,15 @@ def test_a_server_that_is_restarted_meanwhile_is_waited_for(monkeypatch: pytest.
 
 def test_wait_gives_up_after_its_timeout_and_says_where_it_stood() -> None:
     times = iter([0.0, 1.0, 11.0, 12.0, 13.0])
+    blocked = {
+        "name": "run.cnn.train",
+        "type": "Pod",
+        "phase": "Pending",
+        "message": "Waiting for ns/Mutex/y lock",
+    }
     client, _ = server(
         scripted(
-            Response.of(state("Pending", 1, message="Waiting for argo/Mutex/x lock")),
+            Response.of(state("Pending", 1, message="Waiting for argo/Mutex/x lock", nodes={"a": blocked})),
             events(("ADDED", state("Pending", 1))),
             Response.of(state("Pending", 1)),
         ),
@@ -303,7 +309,7 @@ def test_wait_gives_up_after_its_timeout_and_says_where_it_stood() -> None:
     with pytest.raises(WaitTimeout) as caught:
         client.wait("run", timeout=10)
     assert caught.value.phase == "Pending"
-    assert "Waiting for argo/Mutex/x lock" in str(caught.value)
+    assert "Waiting for argo/Mutex/x lock; cnn.train: Waiting for ns/Mutex/y lock" in str(caught.value)
 
 
 @pytest.mark.parametrize("how", ["event", "absent", "another"])

@@ -47,7 +47,7 @@ def hera_workflow() -> Any:
     def say(text: str) -> None:
         import sys
 
-        sys.stdout.write(text)
+        sys.stdout.write(str(text))
 
     with Workflow(
         generate_name="hera-",

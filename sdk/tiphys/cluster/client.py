@@ -195,7 +195,8 @@ class Client:
 
     def _late(self, workflow: Workflow, timeout: float) -> WaitTimeout:
         state = Result.of(workflow)
-        reason = f": {state.message}" if state.message else ""
+        reasons = [item for item in (state.message, *state.waiting[:3]) if item]
+        reason = ": " + "; ".join(reasons) if reasons else ""
         return WaitTimeout(
             f"{state.name} has not ended after {timeout:g} s",
             phase=state.phase,

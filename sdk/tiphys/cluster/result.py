@@ -54,6 +54,17 @@ class Result:
         return bool(self.workflow.get("spec", {}).get("shutdown"))
 
     @property
+    def waiting(self) -> tuple[str, ...]:
+        """What nodes wait for: locks, room in the quota, a pod that cannot start. ``PATH: message``."""
+        nodes = (self.workflow.get("status") or {}).get("nodes") or {}
+        root = self.name + "."
+        return tuple(
+            f"{str(node['name']).removeprefix(root)}: {node['message']}"
+            for node in nodes.values()
+            if node.get("phase") == "Pending" and node.get("message") and not self.ended
+        )
+
+    @property
     def seconds(self) -> float:
         """From start to end, or until now."""
         if self.started is None:
