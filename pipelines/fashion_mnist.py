@@ -66,7 +66,7 @@ def build(
         "fashion-mnist",
         title="Fashion-MNIST",
         description="Ingest once, train three models, serve the best two, predict with both.",
-        **({"image": image} if image else {}),
+        image=image,
     )
     source = pipeline.param("source", "auto", description="auto, a folder, a URI, or generated (tests only)")
     limit = pipeline.param("limit", 0, minimum=0, description="training images to use; 0 takes all")

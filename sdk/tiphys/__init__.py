@@ -7,7 +7,45 @@ The front door is small and loads lazily, so that ``import tiphys`` stays fast: 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
+    from tiphys.cluster import Client as Client
+    from tiphys.compiler import to_yaml as to_yaml
+    from tiphys.dsl import Cache as Cache
+    from tiphys.dsl import Fake as Fake
+    from tiphys.dsl import Gang as Gang
+    from tiphys.dsl import Mutex as Mutex
+    from tiphys.dsl import Pipeline as Pipeline
+    from tiphys.dsl import Resource as Resource
+    from tiphys.dsl import Resources as Resources
+    from tiphys.dsl import Retry as Retry
+    from tiphys.dsl import Scheduling as Scheduling
+    from tiphys.dsl import Semaphore as Semaphore
+    from tiphys.dsl import Serving as Serving
+    from tiphys.dsl import TFJob as TFJob
+    from tiphys.dsl import Volume as Volume
+    from tiphys.dsl import collect as collect
+    from tiphys.dsl import component as component
+    from tiphys.dsl import compose as compose
+    from tiphys.dsl import dag as dag
+    from tiphys.dsl import for_each as for_each
+    from tiphys.dsl import raw as raw
+    from tiphys.dsl import splice as splice
+    from tiphys.dsl import with_fakes as with_fakes
+    from tiphys.dsl import workflow_name as workflow_name
+    from tiphys.dsl import workflow_status as workflow_status
+    from tiphys.errors import ClusterError as ClusterError
+    from tiphys.errors import ComponentError as ComponentError
+    from tiphys.errors import DefinitionError as DefinitionError
+    from tiphys.errors import RefusedError as RefusedError
+    from tiphys.errors import RunError as RunError
+    from tiphys.errors import ServingError as ServingError
+    from tiphys.errors import StoreError as StoreError
+    from tiphys.errors import TiphysError as TiphysError
+    from tiphys.errors import UserCodeError as UserCodeError
+    from tiphys.front import run as run
+    from tiphys.reference import Reference as Reference
 
 __version__ = "0.1.0"
 
@@ -51,7 +89,7 @@ _PUBLIC = {
     "workflow_status": "tiphys.dsl",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_PUBLIC)]
 
 
 def __getattr__(name: str) -> Any:

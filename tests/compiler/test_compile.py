@@ -52,7 +52,7 @@ def plain() -> Workflow:
         with DAG(name="main"):
             first = step(name="first", arguments={"text": "012"})
             second = Task(name="second", template=step, arguments={"text": "y"})
-            first >> second
+            first >> second  # type: ignore[operator]
     return workflow
 
 

@@ -148,7 +148,7 @@ def text_order(p: Pipeline) -> None:
 
 
 def not_a_condition(p: Pipeline) -> None:
-    score(model="x").when("mode == 'a'")  # type: ignore[arg-type]  # HERE
+    score(model="x").when("mode == 'a'")  # HERE
 
 
 def compare_text_with_number(p: Pipeline) -> None:
@@ -186,11 +186,11 @@ def strange_parameter(p: Pipeline) -> None:
 
 
 def unknown_result(p: Pipeline) -> None:
-    score(model="x").after(score(model="y"), on="succeded")  # type: ignore[arg-type]  # HERE
+    score(model="x").after(score(model="y"), on="succeded")  # HERE
 
 
 def after_a_string(p: Pipeline) -> None:
-    score(model="x").after("score")  # type: ignore[arg-type]  # HERE
+    score(model="x").after("score")  # HERE
 
 
 def two_exit_handlers(p: Pipeline) -> None:

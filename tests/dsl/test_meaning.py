@@ -267,9 +267,9 @@ def test_a_nested_graph() -> None:
         @dag
         def inner(word: str, size: int = 2) -> Both:
             made = make(text=word)
-            return Both(
-                text=made.text, joined=compose("{a}{b}", a=prefix, b=use(text=made.text, size=size).result)
-            )  # type: ignore[arg-type]
+            used = use(text=made.text, size=size)
+            joined: Any = compose("{a}{b}", a=prefix, b=used.result)
+            return Both(text=made.text, joined=joined)
 
         one = inner(word="a").named("one")
         inner(word=one.joined).named("two")

@@ -231,7 +231,7 @@ def test_no_text_can_break_out(text: str) -> None:
 
 def test_pictures_load_nothing_from_elsewhere() -> None:
     for kind in ("svg", "html"):
-        text = render(ROOT / "pipelines" / "fashion_mnist.py", kind)  # type: ignore[arg-type]
+        text = render(ROOT / "pipelines" / "fashion_mnist.py", kind)
         assert set(re.findall(r"https?://[^\"'<\s]+", text)) <= {"http://www.w3.org/2000/svg"}
         assert "<script" not in text and "@import" not in text and "url(" not in text
 

@@ -3,7 +3,38 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
+    from tiphys.dsl.cache import Cache as Cache
+    from tiphys.dsl.components import Component as Component
+    from tiphys.dsl.components import component as component
+    from tiphys.dsl.composed import collect as collect
+    from tiphys.dsl.composed import compose as compose
+    from tiphys.dsl.composed import raw as raw
+    from tiphys.dsl.context import for_each as for_each
+    from tiphys.dsl.dags import Dag as Dag
+    from tiphys.dsl.dags import dag as dag
+    from tiphys.dsl.fakes import Fake as Fake
+    from tiphys.dsl.fakes import with_fakes as with_fakes
+    from tiphys.dsl.locks import Gang as Gang
+    from tiphys.dsl.locks import Mutex as Mutex
+    from tiphys.dsl.locks import Semaphore as Semaphore
+    from tiphys.dsl.pipeline import Pipeline as Pipeline
+    from tiphys.dsl.pod import Resources as Resources
+    from tiphys.dsl.pod import Scheduling as Scheduling
+    from tiphys.dsl.pod import Volume as Volume
+    from tiphys.dsl.resource import Resource as Resource
+    from tiphys.dsl.resource import splice as splice
+    from tiphys.dsl.retry import Retry as Retry
+    from tiphys.dsl.serving import Serving as Serving
+    from tiphys.dsl.task import Task as Task
+    from tiphys.dsl.template import Template as Template
+    from tiphys.dsl.tfjob import TFJob as TFJob
+    from tiphys.dsl.values import Condition as Condition
+    from tiphys.dsl.values import Value as Value
+    from tiphys.dsl.values import workflow_name as workflow_name
+    from tiphys.dsl.values import workflow_status as workflow_status
 
 _PUBLIC = {
     "Cache": "cache",

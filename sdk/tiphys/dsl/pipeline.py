@@ -38,11 +38,11 @@ class Pipeline(Workflow):
     Pipeline("name"):`` make tasks; passing outputs makes their order. Compile it with ``tiphys.to_yaml``,
     check it with ``tiphys.lint``, run it here with ``tiphys.run``.
 
-    ``image`` runs components that name none; ``volumes`` are mounted in every step (by default the claim
-    ``tiphys`` when anything takes or makes a :class:`tiphys.Reference`); ``title``, ``description`` and
-    ``links`` are shown by the Argo UI; ``locks`` hold for the whole workflow; ``scheduling`` orders it among
-    others. Being a Hera Workflow, it also takes Hera's own templates, and Hera's fields as attributes
-    (``pipeline.ttl_strategy = …``).
+    ``image`` runs components that name none (by default the project's own step image); ``volumes`` are
+    mounted in every step (by default the claim ``tiphys`` when anything takes or makes a
+    :class:`tiphys.Reference`); ``title``, ``description`` and ``links`` are shown by the Argo UI; ``locks``
+    hold for the whole workflow; ``scheduling`` orders it among others. Being a Hera Workflow, it also takes
+    Hera's own templates, and Hera's fields as attributes (``pipeline.ttl_strategy = …``).
 
     Raises DefinitionError, with the Python line, for anything that Argo would refuse or misread.
     """
@@ -54,7 +54,7 @@ class Pipeline(Workflow):
         title: str = "",
         description: str = "",
         links: Mapping[str, str] | None = None,
-        image: str = STEP_IMAGE,
+        image: str = "",
         volumes: Sequence[Volume] | None = None,
         scheduling: Scheduling | None = None,
         locks: Sequence[Lock] = (),
@@ -73,7 +73,7 @@ class Pipeline(Workflow):
         self.entrypoint = entrypoint
         self.locks = tuple(locks)
         self._volumes = None if volumes is None else tuple(volumes)
-        self._defaults = Defaults(image, (), scheduling or Scheduling(), site.file)
+        self._defaults = Defaults(image or STEP_IMAGE, (), scheduling or Scheduling(), site.file)
         self.declared: list[Declared] = []
         if service_account:
             self.service_account_name = check_name(service_account, "a service account", site)
