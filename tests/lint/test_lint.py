@@ -84,6 +84,26 @@ def test_a_mapping_and_a_hera_workflow_are_linted() -> None:
     assert [item.code for item in lint(workflow) if item.severity == "error"] == ["L211"]
 
 
+def test_a_pipeline_tells_the_python_line_that_made_it() -> None:
+    from tiphys.compiler import load
+
+    pipeline = load(str(ROOT / "pipelines" / "fashion_mnist.py"), {})
+    found = [item for item in lint(pipeline, file="fashion_mnist.py") if item.code == "L329"]
+    lines = (ROOT / "pipelines" / "fashion_mnist.py").read_text().splitlines()
+    assert found
+    for item in found:
+        task = item.message.split()[0].rpartition(".")[2]
+        assert item.python_file.endswith("fashion_mnist.py")
+        assert task in "".join(lines[item.python_line - 1 : item.python_line + 8])
+        assert item.to_json()["python"] == {"file": item.python_file, "line": item.python_line}
+
+
+def test_the_package_is_the_function() -> None:
+    import tiphys.lint as package
+
+    assert package(CLEAN) == []  # type: ignore[operator]
+
+
 def test_other_things_are_refused() -> None:
     with pytest.raises(RefusedError) as caught:
         lint(42)

@@ -57,6 +57,7 @@ def _source(source: str, options: argparse.Namespace) -> Any:
     path = Path(source)
     if path.is_dir() or (path.suffix != ".py" and (path.exists() or ":" not in source)):
         return source
-    from tiphys.front import load_source
+    from tiphys.compiler import load, split_parameters
 
-    return source, load_source(source, parameters_of(options)).text
+    settings, _ = split_parameters(source, parameters_of(options))
+    return source, load(source, settings)  # the object itself: it knows its Python lines

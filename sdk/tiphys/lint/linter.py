@@ -113,7 +113,7 @@ def _finding(entry: Rule, issue: Issue, workflow: Workflow | None) -> Finding:
     else:
         meta = document.data.get("metadata") if isinstance(document.data, dict) else None
         owner = f"{document.kind}/{(meta or {}).get('name', '')}"
-    python = document.sites.get(_template_name(document, issue.path), ("", 0)) if document.sites else ("", 0)
+    python = _python_place(document, issue.path)
     return Finding(
         code=entry.code,
         severity=severity,
@@ -134,13 +134,18 @@ def _finding(entry: Rule, issue: Issue, workflow: Workflow | None) -> Finding:
     )
 
 
-def _template_name(document: Document, path: Path) -> str:
-    """The name of the template that a path is in, or an empty string."""
-    for at, step in enumerate(path[:-1]):
-        if step == "templates":
-            node = document.find((*path[: at + 2], "name"))
-            return node.text if isinstance(node, ScalarNode) else ""
-    return ""
+def _python_place(document: Document, path: Path) -> tuple[str, int]:
+    """The Python file and line of the task or template that a path is in; an empty file where unknown."""
+    names: list[str] = []
+    if document.sites:
+        for at, step in enumerate(path[:-1]):
+            if step in ("templates", "tasks"):
+                node = document.find((*path[: at + 2], "name"))
+                names.append(node.text if isinstance(node, ScalarNode) else "")
+    for known in ("/".join(names[:2]), names[0] if names else ""):
+        if known in document.sites:
+            return document.sites[known]
+    return "", 0
 
 
 def _reading(document: Document) -> Iterator[Finding]:
@@ -261,11 +266,24 @@ def _from_hera(source: Any, file: str) -> list[Document]:
     from tiphys.compiler import to_yaml
 
     documents = list(scan_text(to_yaml(source), file=file or type(source).__name__))
-    sites = {}
-    for template in getattr(source, "templates", None) or []:
-        site = getattr(template, "site", None)
-        if site is not None and site.file:
-            sites[template.name] = (site.file, site.line)
+    sites = _python_sites(source)
     for document in documents:
         document.sites = sites
     return documents
+
+
+def _python_sites(source: Any) -> dict[str, tuple[str, int]]:
+    """Where a pipeline's templates (``NAME``) and tasks (``TEMPLATE/TASK``) were written in Python."""
+    sites: dict[str, tuple[str, int]] = {}
+    used = getattr(source, "_used", None)
+    templates = list(used()) if callable(used) else list(getattr(source, "templates", None) or [])
+    graphs: list[Any] = [getattr(holder, "graph", None) for holder in (source, *templates)]
+    things: list[tuple[str, Any]] = [(getattr(item, "name", ""), item) for item in templates]
+    for graph in graphs:
+        for task in getattr(graph, "tasks", None) or []:
+            things.append((f"{getattr(graph, 'name', '')}/{getattr(task, 'task_name', '')}", task))
+    for name, thing in things:
+        site = getattr(thing, "site", None)
+        if site is not None and getattr(site, "file", "") and name:
+            sites[name] = (site.file, site.line)
+    return sites

@@ -51,9 +51,12 @@ def cron_schedule(workflow: Workflow) -> Iterator[Issue]:
 def cron_timezone(workflow: Workflow) -> Iterator[Issue]:
     name = _cron(workflow).get("timezone", "")
     if name and name not in ("UTC", "Local"):
-        known = zoneinfo.available_timezones()
-        if known and name not in known:
-            yield Issue(("spec", "timezone"), f"invalid timezone {name!r}", near=tuple(sorted(known)))
+        try:
+            zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            known = zoneinfo.available_timezones()
+            if known:  # else this machine has no data base of time zones
+                yield Issue(("spec", "timezone"), f"invalid timezone {name!r}", near=tuple(sorted(known)))
 
 
 @rule(

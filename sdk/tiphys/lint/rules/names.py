@@ -18,8 +18,15 @@ _SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (validateWorkflo
 Listing = tuple[str, Path, list[dict[str, Any]], re.Pattern[str]]
 
 
-def _listings(workflow: Workflow) -> Iterator[Listing]:
+def _listings(workflow: Workflow) -> list[Listing]:
     """Every list of named things: (how Argo names it, its path, the things, what a name may be)."""
+    found: list[Listing] | None = workflow.cache.get("names")
+    if found is None:
+        found = workflow.cache["names"] = [item for item in _every_listing(workflow) if item[2]]
+    return found
+
+
+def _every_listing(workflow: Workflow) -> Iterator[Listing]:
     spec = workflow.spec
     yield "spec.templates", workflow.at("templates"), spec.get("templates") or [], _FIELD
     arguments = spec.get("arguments") or {}
