@@ -13,7 +13,7 @@ from tiphys.engine.core import protocol as p
 Json = Any
 Action = tuple[Callable[[Machine], bool], p.Event]
 
-__all__ = ["actions", "given", "replay"]
+__all__ = ["actions", "begun", "given", "replay"]
 
 
 def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
@@ -28,6 +28,10 @@ def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
                 for item in load(step["yaml"])
                 if item.get("kind") not in ("Workflow", "CronWorkflow", "List")
             ]
+    for item in record.get("secrets") or ():
+        documents.append(
+            {"kind": "Secret", "metadata": {"name": item["name"]}, "stringData": item.get("data") or {}, "data": {}}
+        )
     for item in record["configmaps"]:
         documents.append(
             {
@@ -57,7 +61,7 @@ def _from_others(documents: list[Json]) -> dict[str, Json]:
 
 def actions(record: Mapping[str, Json]) -> list[Action]:
     found: list[Action] = []
-    when: Callable[[Machine], bool] = _begun
+    when: Callable[[Machine], bool] = begun
     arguments = iter(record.get("actions") or ())
     script = (scripts().get(record["id"]) or {}).get("script") or ()
     for step in script:
@@ -67,7 +71,7 @@ def actions(record: Mapping[str, Json]) -> list[Action]:
                 "condition": _suspended,
                 "done": _never,
                 "Failed": _never,
-            }.get(step["for"], _begun)
+            }.get(step["for"], begun)
         elif step["do"] == "shutdown":
             next(arguments, None)
             found.append((when, p.Shutdown(0, step["strategy"])))
@@ -92,7 +96,8 @@ def _event(words: list[str]) -> p.Event | None:
     return None
 
 
-def _begun(machine: Machine) -> bool:
+def begun(machine: Machine) -> bool:
+    """Whether the workflow has begun."""
     return bool(machine.nodes)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.core.arguments import ABSENT
 from tiphys.engine.core.bodies import Body
-from tiphys.engine.core.hooks import ChildHooks
+from tiphys.engine.core.hooks import ChildHooks, GroupRun
 from tiphys.engine.core.leaf import result_users
 from tiphys.engine.core.loops import is_loop
 from tiphys.engine.core.nodes import Node
@@ -60,6 +60,32 @@ class Boundary(Body):
         state.result_users.pop(identity, None)
         for pod in state.daemons.pop(identity, ()):
             pod.end_daemon()
+
+    # -- as the owner of runs; see :class:`tiphys.engine.core.run.Owner` ---
+
+    def node_created(self, run: Run, node: Node) -> None:
+        """The node of a child exists now."""
+        raise NotImplementedError
+
+    def run_changed(self, run: Run) -> None:
+        """A child's node changed its phase but has not ended."""
+        raise NotImplementedError
+
+    def run_done(self, run: Run) -> None:
+        """A child's node is fulfilled."""
+        raise NotImplementedError
+
+    def run_error(self, run: Run, message: str) -> None:
+        """A child's template could not be executed."""
+        raise NotImplementedError
+
+    def run_timeout(self, run: Run) -> None:
+        """A child timed out before it ran."""
+        raise NotImplementedError
+
+    def hook_error(self, run: Run | GroupRun, message: str) -> None:
+        """A hook of a child could not be evaluated or executed."""
+        raise NotImplementedError
 
     # -- arguments -------------------------------------------------------------------------------------------
 

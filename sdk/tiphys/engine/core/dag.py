@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.engine.core.boundary import Boundary
+from tiphys.engine.core.dag_loops import Loops
 from tiphys.engine.core.dag_phase import dag_phase
 from tiphys.engine.core.dag_plan import DagPlan
+from tiphys.engine.core.dag_task import Task, task_results
 from tiphys.engine.core.hooks import ChildHooks, GroupRun
 from tiphys.engine.core.loops import LoopError, expand, is_loop
 from tiphys.engine.core.nodes import Node, failed_or_error
@@ -22,52 +24,22 @@ Json = Any
 __all__ = ["DagBody"]
 
 
-class _Task:
-    """A task that has begun: its node (a TaskGroup for loops) and its children that have not ended."""
-
-    __slots__ = (
-        "children",
-        "done",
-        "held",
-        "late",
-        "name",
-        "node",
-        "pending",
-        "runs",
-        "stopped",
-        "task",
-        "walk",
-    )
-
-    def __init__(self, name: str, task: Mapping[str, Json], walk: int) -> None:
-        self.name = name
-        self.walk = walk  # the event in which it began
-        self.late = False  # what waited for it has been told already
-        self.task = task
-        self.node: Node | None = None
-        self.children: list[Node] | None = None
-        self.runs: list[Run] = []
-        self.pending = 0
-        self.done = False
-        self.stopped = False  # an item could not be executed: those after it wait for the next walk
-        self.held: list[Run] = []
-
-
 class DagBody(Boundary):
     """See the module."""
 
-    __slots__ = ("active", "begun", "ended", "pending", "plan", "values")
+    __slots__ = ("active", "begun", "ended", "loops", "pending", "plan", "values")
     prefix = "tasks"
 
     def start(self) -> None:
         self.open("DAG")
         self.ended = False
         self.active = 0
-        self.begun: dict[str, _Task] = {}
+        self.loops = Loops(self)
+        self.begun: dict[str, Task] = {}
         self.values: dict[str, dict[str, Json] | None] = {}
         compiled = self.run.compiled
         assert compiled is not None
-        dag = self.template.get("dag") or {}
+        dag: dict[str, Json] = self.template.get("dag") or {}
         try:
             if dag is compiled.template.get("dag"):
                 if compiled.dag is None:
@@ -86,7 +58,7 @@ class DagBody(Boundary):
         for name in plan.order:
             if not self.pending[name]:
                 self.state.defer(self._launch, name)
-        self.state.later(self._assess)
+        self.state.later(self.assess)
 
     def _fail(self, message: str) -> None:
         self.ended = True
@@ -113,7 +85,7 @@ class DagBody(Boundary):
             self.values[name] = values
         return values
 
-    def _scope_for(self, name: str) -> BoundaryScope:
+    def scope_for(self, name: str) -> BoundaryScope:
         plan = self.plan
 
         def provider(other: str) -> dict[str, Json] | None:
@@ -127,21 +99,21 @@ class DagBody(Boundary):
         if self.ended or name in self.begun:
             return
         task = self.plan.tasks[name]
-        begun = self.begun[name] = _Task(name, task, self.state.walk)
+        begun = self.begun[name] = Task(name, task, self.state.walk)
         self.active += 1
         begun.pending = 1
         node_name = f"{self.name}.{name}"
         logic = self.plan.depends[name]
         if logic is not None:
             try:
-                holds = logic.holds({need: self._result(need) for need in logic.tasks})
+                holds = logic.holds({need: task_results(self.begun.get(need)) for need in logic.tasks})
             except ExprError as error:
                 self._skipped(begun, node_name, "Error", str(error))
                 return
             if not holds:
                 self._skipped(begun, node_name, "Omitted", "omitted: depends condition not met")
                 return
-        scope = self._scope_for(name)
+        scope = self.scope_for(name)
         try:
             false = self.plainly_false(task, scope)
             if false is not None and not is_loop(task):
@@ -152,7 +124,7 @@ class DagBody(Boundary):
         except NotReadyError as error:
             # Argo comes back to it for ever; the DAG is judged without it
             self.active -= 1
-            self.state.later(self._assess)
+            self.state.later(self.assess)
             self.state.park(self._not_ready, begun, node_name, str(error))
             return
         except (ScopeError, TagError, LoopError, WhenError) as error:
@@ -160,7 +132,7 @@ class DagBody(Boundary):
             return
         if expanded is None:
             self._begin(begun, node_name, resolved, None)
-            self._one_less(begun)
+            self.one_less(begun)
             return
         if not expanded:
             self._skipped(begun, node_name, "Skipped", "Skipped, empty params")
@@ -178,15 +150,15 @@ class DagBody(Boundary):
         begun.children = []
         for item in expanded:
             self._begin(begun, f"{self.name}.{item['name']}", item, group)
-        self._one_less(begun)
+        self.one_less(begun)
 
-    def _not_ready(self, begun: _Task, name: str, message: str) -> None:
+    def _not_ready(self, begun: Task, name: str, message: str) -> None:
         """What Argo would wait for will never come."""
         if not self.ended:
             self.active += 1
             self._skipped(begun, name, "Error", message)
 
-    def _begin(self, begun: _Task, name: str, task: Mapping[str, Json], group: Node | None) -> None:
+    def _begin(self, begun: Task, name: str, task: Mapping[str, Json], group: Node | None) -> None:
         try:
             proceed = evaluate_when(str(task.get("when") or ""))
         except WhenError as error:
@@ -200,9 +172,9 @@ class DagBody(Boundary):
         run = self.child_run(name, task, (begun, group))
         begun.runs.append(run)
         begun.pending += 1
-        self.state.defer(self._start_run, begun, run)
+        self.state.defer(self.start_run, begun, run)
 
-    def _start_run(self, begun: _Task, run: Run) -> None:
+    def start_run(self, begun: Task, run: Run) -> None:
         if self.ended:
             return
         if not begun.stopped:
@@ -210,20 +182,7 @@ class DagBody(Boundary):
             return
         begun.held.append(run)
 
-    def _walk_again(self, begun: _Task) -> None:
-        """The walk after an item's error: start the items held back, unless all before them have ended."""
-        held, begun.held = begun.held, []
-        begun.stopped = False
-        begun.pending -= 1
-        if begun.pending > len(held):
-            for run in held:
-                self.state.defer(self._start_run, begun, run)
-            return
-        begun.runs = [run for run in begun.runs if run not in held]
-        begun.pending = 1
-        self._one_less(begun)
-
-    def _add(self, begun: _Task, node: Node, group: Node | None) -> None:
+    def _add(self, begun: Task, node: Node, group: Node | None) -> None:
         if group is None:
             begun.node = node
             self._connect(begun, node)
@@ -232,14 +191,14 @@ class DagBody(Boundary):
             begun.children.append(node)
             self.state.nodes.add_child(group, node["id"])
 
-    def _skipped(self, begun: _Task, name: str, phase: str, message: str) -> None:
+    def _skipped(self, begun: Task, name: str, phase: str, message: str) -> None:
         begun.node = self.skip(name, begun.task, phase, message)
         self._connect(begun, begun.node)
         if phase == "Error" and ("exit" in (begun.task.get("hooks") or {}) or begun.task.get("onExit")):
-            self.state.next_walk.insert(0, lambda: self._late_group_hooks(begun))
-        self._one_less(begun)
+            self.state.next_walk.insert(0, lambda: self.loops.late_hooks(begun))
+        self.one_less(begun)
 
-    def _connect(self, begun: _Task, node: Node) -> None:
+    def _connect(self, begun: Task, node: Node) -> None:
         nodes = self.state.nodes
         needs = self.plan.needs[begun.name]
         if not needs:
@@ -250,26 +209,6 @@ class DagBody(Boundary):
             if other is not None:
                 for leaf in nodes.outbound(other["id"]):
                     nodes.add_child(nodes.by_id[leaf], node["id"])
-
-    def _result(self, name: str) -> dict[str, bool]:
-        begun = self.begun.get(name)
-        node = begun.node if begun is not None else None
-        phase = node["phase"] if node is not None else ""
-        any_succeeded = all_failed = False
-        if begun is not None and begun.children is not None:
-            phases = [child["phase"] for child in begun.children]
-            any_succeeded = "Succeeded" in phases
-            all_failed = bool(phases) and all(other == "Failed" for other in phases)
-        return {
-            "Succeeded": phase == "Succeeded",
-            "Failed": phase == "Failed",
-            "Errored": phase == "Error",
-            "Skipped": phase == "Skipped",
-            "Omitted": phase == "Omitted",
-            "Daemoned": bool(node and node.get("daemoned")) and phase != "Pending",
-            "AnySucceeded": any_succeeded,
-            "AllFailed": all_failed,
-        }
 
     # -- runs ------------------------------------------------------------------------------------------------
 
@@ -283,14 +222,14 @@ class DagBody(Boundary):
         """Let lifecycle hooks look."""
         begun, group = run.key
         if begun.task.get("hooks") and run.node is not None:
-            (self._hooks(run) if group is None else self._group_hooks(begun)).look()
+            (self._hooks(run) if group is None else self.loops.group_hooks(begun)).look()
 
     def _hooks(self, run: Run) -> ChildHooks:
         found = self.hooks.get(run.name)
         if found is None:
             begun = run.key[0]
             found = self.hooks[run.name] = ChildHooks(
-                self, run, begun.task, self._scope_for(begun.name), f"tasks.{begun.name}", self._run_settled
+                self, run, begun.task, self.scope_for(begun.name), f"tasks.{begun.name}", self.run_settled
             )
         return found
 
@@ -299,71 +238,21 @@ class DagBody(Boundary):
         begun, group = run.key
         task = begun.task
         if not (task.get("hooks") or task.get("onExit")):
-            self._run_settled(run)
+            self.run_settled(run)
         elif group is None:
             self._hooks(run).finish()
         else:
             # dependants do not wait for an item's exit handler, the DAG does
             self.active += 1
-            self._item_hooks(run).finish()
-            self._run_settled(run)
+            self.loops.item_hooks(run).finish()
+            self.run_settled(run)
 
-    def _item_hooks(self, run: Run) -> ChildHooks:
-        begun = run.key[0]
-        hooks = begun.task.get("hooks") or {}
-        step = {
-            "hooks": {"exit": hooks["exit"]} if "exit" in hooks else {},
-            "onExit": begun.task.get("onExit"),
-        }
-        scope = self._scope_for(begun.name)
-        return ChildHooks(self, run, step, scope, f"tasks.{begun.name}", self._item_hooks_done)
-
-    def _item_hooks_done(self, run: Run) -> None:
-        self.active -= 1
-        if not self.active:
-            self.state.later(self._assess)
-
-    def _group_hooks(self, begun: _Task) -> ChildHooks:
-        """Return the hooks of a loop as a whole: its TaskGroup has its own."""
-        found = self.hooks.get(begun.name)
-        if found is None:
-            assert begun.node is not None
-            group = GroupRun(self.state, f"{self.name}.{begun.name}", begun.node, self.run.on_exit)
-            found = self.hooks[begun.name] = ChildHooks(
-                self,
-                group,
-                begun.task,
-                self._scope_for(begun.name),
-                f"tasks.{begun.name}",
-                lambda _: self._one_less(begun),
-            )
-        return found
-
-    def _group_released(self, begun: _Task) -> None:
-        if self.ended:
-            return
-        self.active += 1
-        begun.pending = 1
-        if begun.task.get("hooks") or begun.task.get("onExit"):
-            self._group_hooks(begun).finish()
-        else:
-            self._one_less(begun)
-
-    def _late_group_hooks(self, begun: _Task) -> None:
-        waited_for = any(not self._is_done(name) for name in self.plan.wanted_by[begun.name])
-        if self.ended or not (waited_for or begun.name in self.plan.targets):
-            return
-        self.active += 1
-        begun.done, begun.pending = False, 1
-        begun.late = True
-        self._group_hooks(begun).finish()
-
-    def _is_done(self, name: str) -> bool:
+    def is_done(self, name: str) -> bool:
         begun = self.begun.get(name)
         return begun is not None and begun.done
 
-    def _run_settled(self, run: Run) -> None:
-        self._one_less(run.key[0])
+    def run_settled(self, run: Run) -> None:
+        self.one_less(run.key[0])
 
     def run_error(self, run: Run, message: str) -> None:
         """The task's template could not be executed."""
@@ -373,20 +262,20 @@ class DagBody(Boundary):
         if group is not None and not begun.stopped:
             begun.stopped = True
             begun.pending += 1
-            self.state.walk_again(lambda: self._walk_again(begun))
-        self._one_less(run.key[0])
+            self.state.walk_again(lambda: self.loops.walk_again(begun))
+        self.one_less(run.key[0])
 
     def run_timeout(self, run: Run) -> None:
         """The task timed out before it ran."""
-        self._one_less(run.key[0])
+        self.one_less(run.key[0])
 
-    def hook_error(self, run: Run, message: str) -> None:
+    def hook_error(self, run: Run | GroupRun, message: str) -> None:
         """A hook could not be executed: the task is in Error."""
         assert run.node is not None
         self.state.nodes.mark(run.node, "Error", message)
-        self._one_less(run.key[0])
+        self.one_less(run.key[0])
 
-    def _one_less(self, begun: _Task) -> None:
+    def one_less(self, begun: Task) -> None:
         begun.pending -= 1
         if begun.pending or begun.done:
             return
@@ -399,12 +288,12 @@ class DagBody(Boundary):
             if begun.walk != self.state.walk:
                 # what waits for the loop, and the loop's own exit handler, come with the next walk
                 self.active -= 1
-                self.state.later(self._assess)
-                self.state.walk_again(lambda: self._group_released(begun))
+                self.state.later(self.assess)
+                self.state.walk_again(lambda: self.loops.released(begun))
                 return
             if begun.task.get("hooks") or begun.task.get("onExit"):
                 # all in one walk: nobody waits for the group's own exit handler, and only a later walk starts it
-                self.state.next_walk.insert(0, lambda: self._late_group_hooks(begun))
+                self.state.next_walk.insert(0, lambda: self.loops.late_hooks(begun))
         begun.done = True
         self.active -= 1
         for name in () if begun.late else self.plan.wanted_by[begun.name]:
@@ -413,9 +302,9 @@ class DagBody(Boundary):
                 if not self.pending[name]:
                     self.state.defer(self._launch, name)
         if not self.active:
-            self.state.later(self._assess)
+            self.state.later(self.assess)
 
-    def _in_order(self, begun: _Task) -> list[Node]:
+    def _in_order(self, begun: Task) -> list[Node]:
         assert begun.children is not None
         if begun.runs and len(begun.runs) == len(begun.children):
             begun.children = [run.node for run in begun.runs if run.node is not None]
@@ -423,7 +312,7 @@ class DagBody(Boundary):
 
     # -- the end ---------------------------------------------------------------------------------------------
 
-    def _assess(self) -> None:
+    def assess(self) -> None:
         if self.ended or self.active or self.state.gate.failed_fast(self.node["id"]):
             return
         phase = dag_phase(self.plan, self.template.get("dag") or {}, self.name, self.node, self.state.nodes)

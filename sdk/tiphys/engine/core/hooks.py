@@ -184,7 +184,7 @@ class ChildHooks:
     def _error(self, message: str) -> None:
         if not self.settled:
             self.settled = True
-            self.owner.hook_error(self.run, message)  # type: ignore[attr-defined]
+            self.owner.hook_error(self.run, message)
 
     # -- as the owner of hook runs ---------------------------------------------------------------------------
 

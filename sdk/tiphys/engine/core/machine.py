@@ -12,6 +12,7 @@ from tiphys.engine.core.lifecycle import Lifecycle, matches
 from tiphys.engine.core.state import State
 from tiphys.engine.core.submit import InvalidSpec, effective_spec, refuse_unsupported, workflow_parameters
 from tiphys.engine.expr.gotime import rfc3339
+from tiphys.engine.expr.moment import PRESENT
 
 Json = Any
 
@@ -143,6 +144,7 @@ class Machine:
         handler = _HANDLERS.get(type(event))
         if handler is None:
             raise TypeError(f"not an event: {event!r}")
+        PRESENT.set(state.nodes.now)
         state.begin_walk()
         handler(self, event)
         state.work()

@@ -50,8 +50,8 @@ class Run:
 
     __slots__ = (
         "arguments", "attempt", "body", "boundary", "compiled", "context", "done", "flag", "holder", "holds_locks",
-        "id", "key", "local", "memo", "name", "node", "on_exit", "owner", "retrying", "scope_label", "state", "template",
-        "waiting_for_store",
+        "id", "key", "local", "memo", "name", "node", "on_exit", "owner", "retrying", "scope_label", "state",
+        "template", "waiting_for_store",
     )  # fmt: skip
 
     def __init__(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.engine.core.boundary import Boundary
-from tiphys.engine.core.hooks import ChildHooks
+from tiphys.engine.core.hooks import ChildHooks, GroupRun
 from tiphys.engine.core.loops import LoopError, expand, is_loop
 from tiphys.engine.core.nodes import Node, failed_or_error
 from tiphys.engine.core.run import Run
@@ -106,8 +106,8 @@ class StepsBody(Boundary):
         prepared: list[tuple[_Child, str | None, Mapping[str, Json]]] = []
         try:
             resolved = [self._resolved(step) for step in group]
-            for step, ready in zip(group, resolved, strict=True):
-                prepared.extend(self._prepare(step, ready))
+            for step, one in zip(group, resolved, strict=True):
+                prepared.extend(self._prepare(step, one))
         except NotReadyError as error:
             self.state.park(self._not_ready, f"failed to resolve references: {error}")
             return
@@ -119,13 +119,13 @@ class StepsBody(Boundary):
             return
         self.pending = 1 + len(prepared)
         self.launching = True
-        for child, skip_message, step in prepared:
+        for child, skip_message, ready in prepared:
             self.children.append(child)
             if skip_message is not None:
-                self._skip_child(child, step, "Skipped", skip_message)
-        for child, skip_message, step in prepared:
+                self._skip_child(child, ready, "Skipped", skip_message)
+        for child, skip_message, ready in prepared:
             if skip_message is None:
-                self.state.defer(self._start_child, child, step)
+                self.state.defer(self._start_child, child, ready)
         self.state.defer(self._launched)
 
     def _not_ready(self, message: str) -> None:
@@ -230,7 +230,7 @@ class StepsBody(Boundary):
         if not self.ended and self.group["phase"] == "Running":
             self._end_group("Failed", "timeout")
 
-    def hook_error(self, run: Run, message: str) -> None:
+    def hook_error(self, run: Run | GroupRun, message: str) -> None:
         """A hook could not be executed."""
         if not self.ended and self.group["phase"] == "Running":
             self._end_group("Error", message)

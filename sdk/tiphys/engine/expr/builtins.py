@@ -19,6 +19,7 @@ from tiphys.engine.expr.closures import CLOSURES, compare
 from tiphys.engine.expr.durations import parse_go
 from tiphys.engine.expr.gofmt import v
 from tiphys.engine.expr.lexer import ExprError
+from tiphys.engine.expr.moment import PRESENT
 from tiphys.engine.expr.operators import equal
 
 Value = Any
@@ -223,7 +224,7 @@ def _date(text: str, layout: str = "", zone: str = "") -> datetime:
 
 
 def _now() -> datetime:
-    raise ExprError("now() is not known here")
+    return datetime.fromtimestamp(PRESENT.get(), UTC)
 
 
 def _trim(text: str, cutset: str | None = None) -> str:

@@ -103,8 +103,9 @@ def _group_by(items: Value, predicate: Predicate | None, rest: list[Value]) -> d
 def _sort_by(items: Value, predicate: Predicate | None, rest: list[Value]) -> list[Value]:
     apply = _test(predicate)
     values = _items(items, "sortBy")
-    keyed = [(apply(item, index), item) for index, item in enumerate(values)]
-    keyed.sort(key=cmp_to_key(lambda a, b: compare(a[0], b[0])), reverse=bool(rest) and rest[0] == "desc")
+    keyed: list[tuple[Value, Value]] = [(apply(item, index), item) for index, item in enumerate(values)]
+    by_key: Callable[[Value, Value], int] = lambda a, b: compare(a[0], b[0])  # noqa: E731
+    keyed.sort(key=cmp_to_key(by_key), reverse=bool(rest) and rest[0] == "desc")
     return [item for _, item in keyed]
 
 

@@ -97,7 +97,9 @@ def _one(flags: str, width: str, precision: str | None, letter: str, value: Json
     spec = f"%{flags}{width}" + (f".{precision}" if precision is not None else "")
     integer = isinstance(value, int) and not isinstance(value, bool)
     if letter == "v":
-        return (f"%{flags.replace('0', '') if isinstance(value, str) else flags}{width}s") % v(value)
+        plain = flags.replace("0", "") if isinstance(value, str) else flags
+        shown: str = f"%{plain}{width}s" % v(value)
+        return shown
     if integer and letter in "dxXo":
         return (spec + letter) % value
     if integer and letter in "bcqU":

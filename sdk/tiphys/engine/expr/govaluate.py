@@ -248,7 +248,7 @@ def _logical(operator: str, left: Value, right: Value) -> bool:
             raise _Bad(
                 f"Value '{v(value)}' cannot be used with the logical operator '{operator}', it is not a bool"
             )
-    return (left and right) if operator == "&&" else (left or right)
+    return bool(left and right) if operator == "&&" else bool(left or right)
 
 
 def _apply(operator: str, left: Value, right: Value) -> Value:

@@ -42,7 +42,7 @@ CLOSURE_BUILTINS = frozenset(
         "groupBy",
         "sortBy",
         "reduce",
-    ]  # fmt: skip
+    ]
 )
 _WORDS = frozenset(
     ["in", "matches", "contains", "startsWith", "endsWith", "and", "or", "not", "let", "if", "else"]

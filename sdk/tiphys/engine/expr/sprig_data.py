@@ -10,7 +10,7 @@ from typing import Any
 from tiphys.engine.expr import gojson
 from tiphys.engine.expr.durations import format_go, parse_go
 from tiphys.engine.expr.gofmt import v
-from tiphys.engine.expr.lexer import ExprError
+from tiphys.engine.expr.moment import PRESENT
 from tiphys.engine.expr.operators import equal
 
 Value = Any
@@ -108,7 +108,8 @@ def _moment(value: Value) -> datetime:
         return value
     if isinstance(value, (int, float)):
         return datetime.fromtimestamp(value, UTC)
-    raise ExprError("a moment must be a time or a number of seconds")
+    # sprig takes anything else, such as the text of a time, for "now"
+    return datetime.fromtimestamp(PRESENT.get(), UTC)
 
 
 def _date(layout: str, value: Value, zone: str = "UTC") -> str:
@@ -186,6 +187,7 @@ DATA: dict[str, Callable[..., Value]] = {
     "fromJson": lambda s: gojson.unmarshal(s, floats=True),
     "mustFromJson": lambda s: gojson.unmarshal(s, floats=True),
     "date": _date,
+    "now": lambda: datetime.fromtimestamp(PRESENT.get(), UTC),
     "dateInZone": lambda layout, value, zone: _date(layout, value, zone),
     "toDate": _to_date,
     "mustToDate": _to_date,

@@ -275,7 +275,7 @@ class Plan:
         """Return ``value`` with ``replace`` applied to each string that holds a tag."""
         if self.kind == "text":
             return replace(value)
-        copy = dict(value) if self.kind == "map" else list(value)
+        copy: Any = dict(value) if self.kind == "map" else list(value)
         for key, plan in self._children:
             copy[key] = plan.render(value[key], replace)
         if self._keys:
