@@ -207,7 +207,7 @@ def test_health(model_server: Start, channel: Any, grpc: Any) -> None:
     watch.cancel()
 
 
-def test_the_official_client(model_server: Start, channel: Any) -> None:
+def test_the_official_client(model_server: Start, channel: Any, grpc: Any, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow_serving")
     pytest.importorskip("tensorflow")
     import tensorflow as tf
@@ -215,6 +215,7 @@ def test_the_official_client(model_server: Start, channel: Any) -> None:
         classification_pb2,
         get_model_metadata_pb2,
         get_model_status_pb2,
+        model_management_pb2,
         model_service_pb2_grpc,
         predict_pb2,
         prediction_service_pb2_grpc,
@@ -265,5 +266,16 @@ def test_the_official_client(model_server: Start, channel: Any) -> None:
     status = get_model_status_pb2.GetModelStatusRequest()
     status.model_spec.name = "m"
     models = model_service_pb2_grpc.ModelServiceStub(connection)
+    reload = model_management_pb2.ReloadConfigRequest()
+    config = reload.config.model_config_list.config.add(name="m", base_path=str(tmp_path / "model"))
+    config.model_version_policy.specific.versions.append(1)
+    config.version_labels["stable"] = 1
+    assert models.HandleReloadConfigRequest(reload, timeout=20).status.error_code == 0
+    request.model_spec.version_label = "stable"
+    assert sorted(prediction.Predict(request, timeout=20).outputs) == ["text", "whole"]
+    config.version_labels["stable"] = 7
+    with pytest.raises(grpc.RpcError) as caught:
+        models.HandleReloadConfigRequest(reload, timeout=20)
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     (version,) = models.GetModelStatus(status, timeout=20).model_version_status
     assert (version.version, version.state, version.status.error_code) == (1, 30, 0)

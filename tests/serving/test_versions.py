@@ -12,6 +12,7 @@ import pytest
 
 from tiphys.errors import ServingError
 from tiphys.serving.client import ServingClient
+from tiphys.serving.model import Code, ModelError
 from tiphys.serving.model.manager import ModelConfig
 from tiphys.serving.server import ModelServer
 
@@ -205,4 +206,128 @@ def test_an_unloaded_version_is_closed_only_when_its_requests_have_ended(
         server.poll()
         until(lambda: states(server)[1] == "END")
         traffic.more(3)
+    assert traffic.failures == []
+
+
+# ---- a new configuration
+def reconfigure(server: ModelServer, *models: ModelConfig) -> None:
+    server.run(server.manager.reconfigure([*models]))
+
+
+def test_repointing_a_label_under_load_fails_no_request(
+    model_server: Start, add_version: Add, tmp_path: Path, load: Any
+) -> None:
+    for number in (1, 2):
+        add_version(number, offset=number)
+    config = ModelConfig("m", tmp_path / "model", latest=0, labels={"stable": 1})
+    server = model_server(models=[config])
+    with load(server.url, b'{"instances": [0.0]}', "/v1/models/m/labels/stable:predict") as traffic:
+        for number in (2, 1, 2):
+            traffic.more(30)
+            reconfigure(server, ModelConfig("m", tmp_path / "model", latest=0, labels={"stable": number}))
+        traffic.more(30)
+    assert traffic.failures == []
+    answers = [json.loads(answer)["predictions"][0] for answer in traffic.answers]
+    assert (answers[0], answers[-1], set(answers)) == (1, 2, {1, 2})
+
+
+def test_a_label_moves_only_to_a_version_that_is_there(
+    model_server: Start, add_version: Add, tmp_path: Path
+) -> None:
+    base = add_version(1, offset=1).parent
+    server = model_server(models=[ModelConfig("m", base, labels={"stable": 1})])
+    with pytest.raises(ModelError) as caught:
+        reconfigure(server, ModelConfig("m", base, labels={"stable": 2}))
+    assert caught.value.code is Code.FAILED_PRECONDITION
+    assert "label to version 2 of model m, which is not currently available" in caught.value.message
+    assert predict(server, label="stable") == 1
+    add_version(2, base, offset=2)  # the new version is loaded first, then the label moves
+    reconfigure(server, ModelConfig("m", base, labels={"stable": 2}))
+    assert predict(server, label="stable") == 2
+
+
+def test_pinning_an_older_version_is_a_rollback(
+    model_server: Start, add_version: Add, tmp_path: Path, load: Any
+) -> None:
+    for number in (1, 2):
+        add_version(number, offset=number)
+    server = model_server()
+    with load(server.url, b'{"instances": [0.0]}') as traffic:
+        traffic.more(20)
+        reconfigure(server, ModelConfig("m", tmp_path / "model", versions=(1,)))
+        assert predict(server) == 1
+        traffic.more(20)
+    assert traffic.failures == []
+
+
+def test_models_come_and_go(model_server: Start, add_version: Add, tmp_path: Path, until: Any) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    add_version(1, one, offset=1)
+    add_version(2, two, offset=2)
+    server = model_server(models=[ModelConfig("m", one)])
+    reconfigure(server, ModelConfig("n", two))
+    with ServingClient(server.url, "n") as client:
+        assert client.predict(instances=[0.0]) == [2.0]
+    with pytest.raises(ServingError, match="HTTP 404"):
+        predict(server)
+    until(lambda: states(server) == {1: "END"})
+    reconfigure(server, ModelConfig("m", one), ModelConfig("n", two))
+    assert predict(server) == 1
+
+
+def test_a_new_model_that_cannot_be_loaded(model_server: Start, add_version: Add, tmp_path: Path) -> None:
+    base = add_version(1, offset=1).parent
+    server = model_server()
+    broken = tmp_path / "broken"
+    add_version(1, broken, nonsense=True)
+    for other, part in ((broken, "nonsense"), (tmp_path / "none", "No version of model n")):
+        with pytest.raises(ModelError, match=part):
+            reconfigure(server, ModelConfig("m", base), ModelConfig("n", other))
+        assert predict(server) == 1
+
+
+def test_the_configuration_is_read_again(
+    model_server: Start, add_version: Add, tmp_path: Path, until: Any
+) -> None:
+    for number in (1, 2):
+        add_version(number, offset=number)
+    base = tmp_path / "model"
+    answers: list[Any] = [OSError("the disk is gone"), [ModelConfig("m", base, versions=(1,))]]
+
+    def read() -> list[ModelConfig]:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    server = model_server(models=[ModelConfig("m", base)], reload=read, reload_seconds=0.01)
+    assert predict(server) == 2
+    until(lambda: predict(server) == 1)
+
+
+def test_a_broken_version_in_another_folder_is_tried_once(
+    model_server: Start, add_version: Add, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    add_version(1, one, offset=1)
+    add_version(1, two, nonsense=True)
+    server = model_server(models=[ModelConfig("m", one)])
+    reconfigure(server, ModelConfig("m", two))
+    server.poll()
+    assert predict(server) == 1
+    assert caplog.text.count("nonsense") == 1
+
+
+def test_the_same_version_in_another_folder(
+    model_server: Start, add_version: Add, tmp_path: Path, load: Any
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    add_version(1, one, offset=1)
+    add_version(1, two, offset=2)
+    server = model_server(models=[ModelConfig("m", one)])
+    with load(server.url, b'{"instances": [0.0]}') as traffic:
+        traffic.more(20)
+        reconfigure(server, ModelConfig("m", two))
+        assert predict(server) == 2
+        traffic.more(20)
     assert traffic.failures == []

@@ -7,6 +7,7 @@ import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,7 +53,6 @@ _IGNORED = (
     "grpc_channel_arguments",
     "grpc_max_threads",
     "mixed_precision",
-    "model_config_file_poll_wait_seconds",
     "num_load_threads",
     "num_request_iterations_for_warmup",
     "num_tflite_interpreters_per_pool",
@@ -108,6 +108,7 @@ def _parser() -> _Parser:
     add("--model_name", default=name or "default", help="name of the model (default: %(default)s)")
     add("--model_base_path", default=base, help="folder with one folder for each version, named by numbers")
     add("--model_config_file", default="", help="ModelServerConfig as text protobuf, for several models")
+    add("--model_config_file_poll_wait_seconds", type=float, default=0.0, help="0: read it once")
     add("--rest_api_port", type=int, default=8501, help="port of the REST API (default: %(default)s)")
     add("--port", type=int, default=8500, help="port of the gRPC API (default: %(default)s)")
     add("--rest_api_timeout_in_ms", type=int, default=30000, help="for one request (default: %(default)s)")
@@ -146,8 +147,10 @@ def parse(arguments: Sequence[str]) -> Options | None:
     for flag in _REFUSED:
         if getattr(options, flag) not in (None, "", "false"):
             raise FlagError(f"--{flag} is not supported by this server")
+    reload = None
     if options.model_config_file:
-        models = _read(options.model_config_file, _models)
+        reload = partial(_read, options.model_config_file, _models)
+        models = reload()
     elif options.model_base_path:
         models = [ModelConfig(options.model_name, Path(options.model_base_path))]
     else:
@@ -173,6 +176,8 @@ def parse(arguments: Sequence[str]) -> Options | None:
         max_load_retries=options.max_num_load_retries,
         retry_seconds=options.load_retry_interval_micros / 1e6,
         drain_seconds=options.tiphys_drain_seconds,
+        reload=reload,
+        reload_seconds=options.model_config_file_poll_wait_seconds,
         limits=Limits(body_bytes=options.tiphys_max_body_bytes),
         metrics_path=monitoring or "/monitoring/prometheus/metrics",
         loader=_loader(options.tiphys_loader) if options.tiphys_loader else load_saved_model,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -43,6 +44,9 @@ class ServerConfig:
     max_load_retries: int = 5
     retry_seconds: float = 60.0
     drain_seconds: float = 30.0
+    reload: Callable[[], list[ModelConfig]] | None = None
+    """Reads the models anew every ``reload_seconds``; what it raises is logged and changes nothing."""
+    reload_seconds: float = 0.0
     limits: Limits = field(default_factory=Limits)
 
 
@@ -75,6 +79,7 @@ class AsyncModelServer:
             on_error=lambda error: log.error("a request failed", exc_info=error),
         )
         self.grpc: GrpcServer | None = None
+        self._reloader: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
@@ -99,6 +104,21 @@ class AsyncModelServer:
         await self.http.listen()
         log.info("REST API at %s:%d", self.http.host, self.http.port)
         await self._start_grpc()
+        if self.config.reload is not None and self.config.reload_seconds > 0:
+            self._reloader = asyncio.get_running_loop().create_task(self._reload_forever(self.config.reload))
+
+    async def _reload_forever(self, read: Callable[[], list[ModelConfig]]) -> None:
+        current = self.config.models
+        while True:
+            await asyncio.sleep(self.config.reload_seconds)
+            try:
+                fresh = await asyncio.to_thread(read)
+                if fresh != current:
+                    current = fresh
+                    await self.manager.reconfigure(fresh)
+                    log.info("new configuration: %s", ", ".join(model.name for model in fresh))
+            except Exception as error:  # noqa: BLE001 - the old configuration goes on
+                log.error("the new configuration cannot be used: %s", error)
 
     def _probe_grpc_port(self) -> None:
         """Find out early that the port is taken: grpcio is imported only when the models are loaded."""
@@ -130,6 +150,8 @@ class AsyncModelServer:
 
     async def close(self) -> bool:
         """Drain and end. True when no request had to be cut off."""
+        if self._reloader is not None:
+            self._reloader.cancel()
         if self.grpc is not None:
             clean, _ = await asyncio.gather(
                 self.http.stop(self.config.drain_seconds), self.grpc.stop(self.config.drain_seconds)

@@ -13,7 +13,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiphys.serving.model.batching import BatchParameters, Runner
@@ -49,6 +49,7 @@ class Version:
     attempts: int = 0
     retry_at: float = 0.0
     stamp: object = None
+    refused: object = None
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -77,6 +78,7 @@ class Manager:
         self._poller: asyncio.Task[None] | None = None
         self._unloads: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._polling = asyncio.Lock()
         self._warned: set[str] = set()
 
     # ---- life
@@ -112,6 +114,38 @@ class Manager:
                     version.runner.servable.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._loading.shutdown(wait=False, cancel_futures=True)
+
+    async def reconfigure(self, models: list[ModelConfig]) -> None:
+        """Serve exactly these models from now on.
+
+        New models and versions are loaded, then labels move, then what is no longer wanted is unloaded.
+        Raises ModelError: FAILED_PRECONDITION for a label whose version is not available (all labels stay as
+        they were), the loader's error for a model of which nothing could be loaded.
+        """
+        old, fresh = self.models, {model.name: model for model in models}
+        for name in fresh:
+            self._versions.setdefault(name, {})
+        kept = {name: dict(old[name].labels) if name in old else {} for name in fresh}
+        self.models = {name: replace(model, labels=kept[name]) for name, model in fresh.items()}
+        for model in list(self.models.values()):
+            await self.poll(model)
+        for name in old.keys() - fresh.keys():
+            self._retire(name, {}, last_too=True)
+        for name, model in fresh.items():
+            for number in model.labels.values():
+                version = self._versions[name].get(number)
+                if version is None or version.state != "AVAILABLE":
+                    raise ModelError(
+                        Code.FAILED_PRECONDITION,
+                        f"Request to assign label to version {number} of model {name}, "
+                        "which is not currently available for inference",
+                    )
+        self.models = fresh
+        for name in fresh:
+            if not self._available(name):
+                base = fresh[name].base_path
+                errors = [v.error for v in self.known(name) if v.error is not None and v.path.parent == base]
+                raise errors[-1] if errors else ModelError(Code.NOT_FOUND, f"No version of model {name}")
 
     # ---- questions
     def status(self, name: str, number: int | None = None) -> list[Version]:
@@ -179,11 +213,19 @@ class Manager:
 
     async def poll(self, model: ModelConfig) -> None:
         """Read the base path once and do what it asks for."""
+        async with self._polling:
+            if self.models.get(model.name) is model:  # not replaced while this one waited
+                await self._poll(model)
+
+    async def _poll(self, model: ModelConfig) -> None:
         wanted = self._wanted(model)
         versions = self._versions[model.name]
         now = asyncio.get_running_loop().time()
         for number, path in wanted.items():
             version = versions.get(number)
+            if version is not None and version.path != path and version.state == "AVAILABLE":
+                await self._move(version, path)
+                continue
             if version is None or (
                 version.state == "END" and (version.error is None or _stamp(path) != version.stamp)
             ):
@@ -191,6 +233,19 @@ class Manager:
             if version.state == "START" and now >= version.retry_at:
                 await self._load(version)
         self._retire(model.name, wanted)
+
+    async def _move(self, old: Version, path: Path) -> None:
+        """The base path is another one now, with a version of the same number: load that, then let it take
+        over."""
+        stamp = _stamp(path)
+        if stamp == old.refused:
+            return
+        fresh = Version(old.model, old.number, path)
+        await self._load(fresh)
+        old.refused = stamp  # if it could not be loaded it is not tried again before it changes
+        if fresh.state == "AVAILABLE":
+            self._versions[old.model][old.number] = fresh
+            self._start_unload(old)
 
     def _wanted(self, model: ModelConfig) -> dict[int, Path]:
         found: dict[int, Path] = {}
@@ -242,18 +297,21 @@ class Manager:
             log.info("model %s version %d: available after %.2f s", version.model, version.number, took)
         self._changed.set()
 
-    def _retire(self, name: str, wanted: Mapping[int, Path]) -> None:
-        """Unload what is no longer wanted, but not the last version that answers."""
+    def _retire(self, name: str, wanted: Mapping[int, Path], *, last_too: bool = False) -> None:
+        """Unload what is no longer wanted, but not the last version that answers (unless told to)."""
         available = self._available(name)
         kept = [v for v in available if v.number in wanted]
         leaving = [v for v in available if v.number not in wanted]
-        if not kept:
+        if not kept and not last_too:
             leaving = []
         for version in leaving:
-            version.state = "UNLOADING"
-            task = asyncio.get_running_loop().create_task(self._unload(version))
-            self._unloads.add(task)
-            task.add_done_callback(self._unloads.discard)
+            self._start_unload(version)
+
+    def _start_unload(self, version: Version) -> None:
+        version.state = "UNLOADING"
+        task = asyncio.get_running_loop().create_task(self._unload(version))
+        self._unloads.add(task)
+        task.add_done_callback(self._unloads.discard)
 
     async def _unload(self, version: Version) -> None:
         while version.users:

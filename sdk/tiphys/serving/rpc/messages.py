@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tiphys.serving.model.manager import Version
+from tiphys.serving.model.manager import ModelConfig, Version
 from tiphys.serving.model.meta_graph import DTYPES
 from tiphys.serving.model.servable import Code, ModelError, Signature, Tensor, TensorInfo, type_name
 from tiphys.serving.wire import (
@@ -31,12 +32,14 @@ from tiphys.serving.wire import (
 )
 
 __all__ = [
+    "OK_STATUS",
     "ModelSpec",
     "PredictRequest",
     "examples_request",
     "metadata_response",
     "predict_response",
     "read_tensor",
+    "reload_request",
     "results_response",
     "status_response",
     "write_tensor",
@@ -255,6 +258,48 @@ def results_response(spec: tuple[str, int, str], rows: Sequence[Any]) -> bytes:
             )
             parts.append(bytes_field(1, b"".join(bytes_field(1, item) for item in classes)))
     return bytes_field(1, b"".join(parts)) + bytes_field(2, _write_spec(*spec))
+
+
+# ---- configuration
+OK_STATUS = bytes_field(1, b"")
+
+
+def reload_request(data: bytes) -> list[ModelConfig]:
+    """The models of a ReloadConfigRequest (model_server_config.proto). Raises ModelError INVALID_ARGUMENT."""
+    models = []
+    for config in messages(memoryview(data), 1):
+        for listed in messages(config, 1):
+            models += [_model_config(entry) for entry in messages(listed, 1)]
+    if not models:
+        raise ModelError(Code.INVALID_ARGUMENT, "The request names no model")
+    names = [model.name for model in models]
+    if len(set(names)) != len(names):
+        raise ModelError(Code.INVALID_ARGUMENT, "Illegal to list model with same name twice")
+    return models
+
+
+def _model_config(entry: memoryview) -> ModelConfig:
+    name, base_path = text(entry, 1), text(entry, 2)
+    if not name or not base_path:
+        raise ModelError(Code.INVALID_ARGUMENT, "A model needs a name and a base_path")
+    latest, versions = 1, None
+    for policy in messages(entry, 7):
+        for key, value in fields(policy):
+            if key == 100 and isinstance(value, memoryview):
+                latest = number(value, 1) or 1
+            elif key == 101:
+                latest = 0
+            elif key == 102 and isinstance(value, memoryview):
+                versions = tuple(_int64s(value, 1))
+    labels = {text(pair, 1): number(pair, 2) for pair in messages(entry, 8)}
+    return ModelConfig(name, Path(base_path), latest, versions, labels)
+
+
+def _int64s(message: memoryview, field: int) -> Iterator[int]:
+    """A repeated field, packed or not."""
+    for key, value in fields(message):
+        if key == field:
+            yield from [signed(value)] if isinstance(value, int) else map(signed, packed_varints(value))
 
 
 # ---- status and metadata

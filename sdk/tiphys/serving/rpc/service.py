@@ -40,7 +40,10 @@ class GrpcApi:
                 "Regress": self.regress,
                 "GetModelMetadata": self.metadata,
             },
-            "tensorflow.serving.ModelService": {"GetModelStatus": self.status},
+            "tensorflow.serving.ModelService": {
+                "GetModelStatus": self.status,
+                "HandleReloadConfigRequest": self.reload,
+            },
         }
 
     async def predict(self, data: bytes, timeout: float | None) -> bytes:
@@ -90,6 +93,10 @@ class GrpcApi:
     async def status(self, data: bytes, timeout: float | None) -> bytes:
         name, number = self._resolve(messages.ModelSpec.read(memoryview(data)))
         return messages.status_response(self.manager.status(name, number))
+
+    async def reload(self, data: bytes, timeout: float | None) -> bytes:
+        await self.manager.reconfigure(messages.reload_request(data))
+        return messages.OK_STATUS
 
     def _resolve(self, spec: messages.ModelSpec) -> tuple[str, int | None]:
         if not spec.present:
