@@ -281,7 +281,11 @@ def _stop(client: Client, options: argparse.Namespace) -> int:
 
 def _terminate(client: Client, options: argparse.Namespace) -> int:
     state, cleared = client.terminate(options.name)
-    for item in cleared:
+    if cleared is None:
+        sys.stderr.write(
+            "note: TFJobs and model servers of the run stay until it is deleted (or use --kubeconfig)\n"
+        )
+    for item in cleared or ():
         sys.stderr.write(f"deleted {item}\n")
     return _said(state, options, "is terminated")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -284,35 +283,28 @@ class Client:
         """Stop a workflow: its pods are ended, its exit handler runs and clears away what it created."""
         return Result.of(self.backend.stop(self.namespace, self._name(name), nodes=nodes, message=message))
 
-    def terminate(self, name: str) -> tuple[Result, Sequence[str]]:
-        """End a workflow at once, without its exit handler, and delete the TFJobs, Deployments and Services
-        it created. Returns the state and what was deleted.
+    def terminate(self, name: str) -> tuple[Result, Sequence[str] | None]:
+        """End a workflow at once, without its exit handler, and delete the TFJobs, Deployments and Services it
+        created. Returns the state and what was deleted.
 
-        The Argo Server cannot delete those: what the workflow owns then goes when the workflow is deleted.
+        The Argo Server shows no such objects: the second value is None, and they stay until the workflow, which
+        owns them, is deleted.
         """
         name = self._name(name)
         state = Result.of(self.backend.terminate(self.namespace, name))
-        cleared: Sequence[str] = ()
-        with contextlib.suppress(_NotPossible):
-            cleared = self._clear(name)
-        return state, cleared
-
-    def _clear(self, name: str) -> Sequence[str]:
-        """Delete what carries the workflow's label, until nothing is left: a step may just be creating it."""
         gone: dict[str, None] = {}
         try:
-            for _ in range(20):
+            for _ in range(20):  # a step may be creating one at this moment
                 found = self.backend.leftovers(self.namespace, name, delete=True)
                 gone.update(dict.fromkeys(found))
-                state = Result.of(self.backend.get(self.namespace, name))
-                if state.ended and not found:
+                if not found and Result.of(self.backend.get(self.namespace, name)).ended:
                     break
                 time.sleep(0.5)
         except ClusterError as error:
-            if error.code == "TIP611":
-                raise _NotPossible from error
-            raise
-        return tuple(gone)
+            if error.code != "TIP611":
+                raise
+            return state, None
+        return state, tuple(gone)
 
     def suspend(self, name: str) -> Result:
         """Start nothing new; what runs goes on."""
@@ -353,10 +345,6 @@ class Client:
     def delete(self, name: str) -> None:
         """Delete a workflow and what it owns: its pods, TFJobs, Deployments and Services."""
         self.backend.delete(self.namespace, self._name(name))
-
-
-class _NotPossible(Exception):
-    """This way to the cluster cannot do it."""
 
 
 def _deleted(name: str) -> ClusterError:
