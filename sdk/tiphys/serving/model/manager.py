@@ -83,8 +83,8 @@ class Manager:
 
     # ---- life
     async def start(self) -> None:
-        """Load what is there. Returns when each model has a version that can be asked, or could not be
-        loaded; raises ModelError in the latter case."""
+        """Load what is there. Returns when each model has a version that can be asked and no other is still
+        being loaded; raises ModelError when none of a model's versions can be loaded."""
         self._poller = asyncio.get_running_loop().create_task(self._poll_forever())
         while True:
             self._changed.clear()
@@ -96,7 +96,7 @@ class Manager:
                         cause.code,
                         f"version {worst.number} of model {name} cannot be loaded: {cause.message}",
                     )
-            if all(self._available(name) for name in self.models):
+            if all(self._available(name) and self._settled(name) for name in self.models):
                 return
             if self._poller.done():
                 self._poller.result()
@@ -198,6 +198,12 @@ class Manager:
     def _available(self, name: str) -> list[Version]:
         return [v for v in self._versions[name].values() if v.state == "AVAILABLE"]
 
+    def _settled(self, name: str) -> bool:
+        """Whether each version that is wanted was tried at least once."""
+        return all(
+            v.state != "LOADING" and (v.state != "START" or v.attempts) for v in self._versions[name].values()
+        )
+
     # ---- versions
     async def _poll_forever(self) -> None:
         while True:
@@ -230,6 +236,8 @@ class Manager:
                 version.state == "END" and (version.error is None or _stamp(path) != version.stamp)
             ):
                 version = versions[number] = Version(model.name, number, path)
+        for number in wanted:
+            version = versions[number]
             if version.state == "START" and now >= version.retry_at:
                 await self._load(version)
         self._retire(model.name, wanted)
