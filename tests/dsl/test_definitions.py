@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -471,6 +471,20 @@ def test_functions_without_types_are_refused(function: Any, words: str) -> None:
         component(function)
     assert caught.value.code == "TIP110"
     assert words in caught.value.message
+
+
+def test_async_functions_and_generators_are_refused() -> None:
+    async def later(x: int) -> int:
+        return x
+
+    def many(x: int) -> Iterator[int]:
+        yield x
+
+    functions: list[Callable[..., Any]] = [later, many]
+    for function in functions:
+        with pytest.raises(DefinitionError) as caught:
+            component(function)
+        assert caught.value.code == "TIP110"
 
 
 def test_a_type_that_has_no_text_is_refused() -> None:

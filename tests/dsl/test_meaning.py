@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -474,6 +475,18 @@ class Odd(NamedTuple):
     graph: str
     condition: str
     after: str
+
+
+def test_every_part_knows_its_python_line() -> None:
+    with Pipeline("p") as p:
+        make()
+        use(text="x").named("second")
+    line = inspect.currentframe().f_lineno - 2  # type: ignore[union-attr]
+    found = p.sites()
+    assert found["main/make"].endswith(f"test_meaning.py:{line}")
+    assert found["main/second"].endswith(f"test_meaning.py:{line + 1}")
+    assert found["make"].endswith(f"test_meaning.py:{make.function.__code__.co_firstlineno}")
+    assert found["main"].endswith(f"test_meaning.py:{line - 1}")
 
 
 def test_outputs_may_have_any_name() -> None:

@@ -186,6 +186,19 @@ class Pipeline(Workflow):
             volumes = (Volume("tiphys"),) if any(f.type is Reference for f in fields) else ()
         return dataclasses.replace(self._defaults, volumes=volumes)
 
+    def sites(self) -> dict[str, str]:
+        """Where each part was written: ``{"template": "file:line", "template/task": "file:line"}``."""
+        found: dict[str, str] = {}
+        graphs = [self.graph, *([self.exit_graph] if self.exit_graph else [])]
+        for template in self._used():
+            found[template.name] = str(template.site)
+            if isinstance(template, Dag):
+                graphs.append(template.inner)
+        for graph in graphs:
+            found.setdefault(graph.name, str(graph.site))
+            found.update({f"{graph.name}/{node.task_name}": str(node.site) for node in graph.tasks})
+        return found
+
     def as_template(self, name: str = "") -> dict[str, Any]:
         """A ``WorkflowTemplate`` of this pipeline, to keep on a cluster and start by name."""
         body = self.to_dict()

@@ -109,6 +109,14 @@ def _supported(kind: Any) -> bool:
 def signature_of(function: Callable[..., Any], site: Site) -> Signature:
     """The inputs and outputs that ``function`` declares. Raises DefinitionError (TIP110)."""
     name = getattr(function, "__qualname__", repr(function))
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise DefinitionError(
+            "TIP110",
+            f"{name} is {'async' if inspect.iscoroutinefunction(function) else 'a generator'}",
+            where=str(site),
+            cause="a step calls the function once and writes what it returns",
+            fix="write a plain function; call asyncio.run(…) inside it if you must",
+        )
     try:
         hints = typing.get_type_hints(function, include_extras=True)
     except Exception as error:
