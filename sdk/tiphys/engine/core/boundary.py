@@ -61,6 +61,13 @@ class Boundary(Body):
         for pod in state.daemons.pop(identity, ()):
             pod.end_daemon()
 
+    def is_stuck(self) -> bool:
+        """Return whether all that began has ended, and yet the body has not."""
+        return False
+
+    def end_stuck(self) -> None:
+        """End a stuck body by what its children ended in."""
+
     # -- as the owner of runs; see :class:`tiphys.engine.core.run.Owner` ---
 
     def node_created(self, run: Run, node: Node) -> None:

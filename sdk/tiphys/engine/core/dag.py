@@ -323,6 +323,21 @@ class DagBody(Boundary):
         else:
             self._end(phase, None)
 
+    def is_stuck(self) -> bool:
+        return not self.ended and not self.active
+
+    def end_stuck(self) -> None:
+        """Judge by the tasks alone: the graph of nodes does not lead to every target.
+
+        Argo waits for ever when the last group of a Steps that a task names has no nodes.
+        """
+        phases = [begun.node["phase"] for begun in self.begun.values() if begun.node is not None]
+        worst = "Error" if "Error" in phases else "Failed" if "Failed" in phases else ""
+        if worst:
+            self._end(worst, None)
+        else:
+            self._succeed()
+
     def _succeed(self) -> None:
         for name in self.plan.tasks:
             begun = self.begun.get(name)

@@ -127,8 +127,14 @@ class State:
             self.pods or self.suspends or self.timers or self.awaiting_locks or self.awaiting_cache
             or self.awaiting_store or self.held_back
         )  # fmt: skip
-        if not idle or not self._parked:
+        if not idle:
             return False
+        if not self._parked:
+            stuck = next((body for body in reversed(self.boundaries.values()) if body.is_stuck()), None)
+            if stuck is None:
+                return False
+            self.defer(stuck.end_stuck)
+            return True
         parked, self._parked = self._parked, []
         for function, arguments in parked:
             self.defer(function, *arguments)

@@ -101,7 +101,7 @@ def _one(flags: str, width: str, precision: str | None, letter: str, value: Json
         shown: str = f"%{plain}{width}s" % v(value)
         return shown
     if integer and letter in "dxXo":
-        return (spec + letter) % value
+        return str((spec + letter) % value)
     if integer and letter in "bcqU":
         body = {
             "b": lambda: f"{value:b}",
@@ -113,7 +113,7 @@ def _one(flags: str, width: str, precision: str | None, letter: str, value: Json
             return body.zfill(int(width))
         return (f"%{flags.replace('0', '').replace('#', '')}{width}s") % body
     if isinstance(value, float) and letter in "feEgG":
-        return (spec + letter) % value
+        return str((spec + letter) % value)
     if isinstance(value, str) and letter == "s":
         return (spec + "s") % value
     if isinstance(value, str) and letter == "q":
