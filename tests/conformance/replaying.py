@@ -30,7 +30,12 @@ def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
             ]
     for item in record.get("secrets") or ():
         documents.append(
-            {"kind": "Secret", "metadata": {"name": item["name"]}, "stringData": item.get("data") or {}, "data": {}}
+            {
+                "kind": "Secret",
+                "metadata": {"name": item["name"]},
+                "stringData": item.get("data") or {},
+                "data": {},
+            }
         )
     for item in record["configmaps"]:
         documents.append(
