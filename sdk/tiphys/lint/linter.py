@@ -78,10 +78,15 @@ def _all(project: Project) -> Iterator[Finding]:
         yield from _reading(document)
         yield from _ignores(document)
     yield from _empty_files(project)
-    by_scope: dict[str, list[Rule]] = {}
+    all_rules: dict[str, list[Rule]] = {}
     for entry in catalogue.values():
-        by_scope.setdefault(entry.scope, []).append(entry)
+        all_rules.setdefault(entry.scope, []).append(entry)
     for workflow in project.workflows:
+        text = workflow.document.text
+        by_scope = {
+            scope: [entry for entry in entries if not entry.needs or not text or entry.needs in text]
+            for scope, entries in all_rules.items()
+        }
         for entry in by_scope.get("workflow", ()):
             for issue in entry.check(workflow):
                 yield _finding(entry, issue, workflow)
@@ -94,7 +99,7 @@ def _all(project: Project) -> Iterator[Finding]:
                     for entry in by_scope.get("manifest", ()):
                         for issue in entry.check(manifest):
                             yield _finding(entry, issue, workflow)
-    for entry in by_scope.get("project", ()):
+    for entry in all_rules.get("project", ()):
         for issue in entry.check(project):
             yield _finding(entry, issue, None)
 
@@ -284,6 +289,6 @@ def _python_sites(source: Any) -> dict[str, tuple[str, int]]:
             things.append((f"{getattr(graph, 'name', '')}/{getattr(task, 'task_name', '')}", task))
     for name, thing in things:
         site = getattr(thing, "site", None)
-        if site is not None and getattr(site, "file", "") and name:
+        if site is not None and site.file and name:
             sites[name] = (site.file, site.line)
     return sites

@@ -40,6 +40,7 @@ class Rule:
     scope: str
     argo: bool
     fixable: bool
+    needs: str
     check: Callable[[Any], Iterator[Issue]]
 
 
@@ -57,19 +58,20 @@ def rule(
     scope: str = "workflow",
     argo: bool | None = None,
     fixable: bool = False,
+    needs: str = "",
 ) -> Callable[[Callable[[Any], Iterator[Issue]]], Callable[[Any], Iterator[Issue]]]:
     """Register a rule.
 
     ``scope`` is what the function is given: ``workflow`` (each Argo object), ``template`` (each of its
     templates), ``call`` (each step or task), ``manifest`` (each object in a resource template), ``project``
-    (all that was given at once).
+    (all that was given at once). ``needs`` is a word without which a text cannot break the rule.
     """
 
     def register(check: Callable[[Any], Iterator[Issue]]) -> Callable[[Any], Iterator[Issue]]:
         if code in catalogue:
             raise ValueError(f"two rules have the code {code}")
         rejects = code.startswith(("L1", "L2")) and severity == "error" if argo is None else argo
-        catalogue[code] = Rule(code, name, severity, what, why, source, scope, rejects, fixable, check)
+        catalogue[code] = Rule(code, name, severity, what, why, source, scope, rejects, fixable, needs, check)
         return check
 
     return register

@@ -63,6 +63,7 @@ def argument_without_value(workflow: Workflow) -> Iterator[Issue]:
     what="The valueFrom of an argument may only be a configMapKeyRef, supplied or an event.",
     why="path, jsonPath, parameter and expression are for outputs. Pass an output with `value: '{{...}}'`.",
     source=_SOURCE,
+    needs="valueFrom",
 )
 def argument_value_from(workflow: Workflow) -> Iterator[Issue]:
     for label, path, data, _ in _arguments(workflow):
@@ -86,6 +87,7 @@ def argument_value_from(workflow: Workflow) -> Iterator[Issue]:
     what="An empty enum, or a value that is not among it.",
     why="Argo refuses the workflow.",
     source=_SOURCE,
+    needs="enum",
 )
 def enum_value(workflow: Workflow) -> Iterator[Issue]:
     for label, path, data, empty in _arguments(workflow):
@@ -111,6 +113,7 @@ def enum_value(workflow: Workflow) -> Iterator[Issue]:
     what="An artifact argument needs a from, a whole location or a key; not both from and fromExpression.",
     why="It must be clear where the artifact comes from.",
     source=_SOURCE,
+    needs="artifacts",
 )
 def artifact_argument(workflow: Workflow) -> Iterator[Issue]:
     for label, path, data, _ in _arguments(workflow):

@@ -23,6 +23,7 @@ _DOTS_AT_END = re.compile(r"/..\Z")
     why="The path says where the file is put or taken; `..` could reach outside.",
     source="argo-workflows v4.1.2, Artifact.CleanPath",
     scope="template",
+    needs="artifacts",
 )
 def artifact_path(template: Template) -> Iterator[Issue]:
     if not template.leaf:
@@ -45,6 +46,7 @@ def artifact_path(template: Template) -> Iterator[Issue]:
     why="Such a template has no file system; its artifacts come from its steps (`from`).",
     source=_VALIDATE,
     scope="template",
+    needs="artifacts",
 )
 def path_outside_leaf(template: Template) -> Iterator[Issue]:
     if template.leaf or not template.type:
@@ -63,6 +65,7 @@ def path_outside_leaf(template: Template) -> Iterator[Issue]:
     why="The caller decides where an input comes from, in its arguments.",
     source=_VALIDATE,
     scope="template",
+    needs="artifacts",
 )
 def from_in_inputs(template: Template) -> Iterator[Issue]:
     for index, item in enumerate(template.inputs("artifacts")):
@@ -80,6 +83,7 @@ def from_in_inputs(template: Template) -> Iterator[Issue]:
     why="The artifact could not be found.",
     source=_VALIDATE,
     scope="template",
+    needs="artifact",
 )
 def artifact_location(template: Template) -> Iterator[Issue]:
     places: list[tuple[str, Path, dict[str, Any]]] = []

@@ -32,6 +32,7 @@ def _memo(template: Template) -> dict[str, Any]:
     source=_CACHE,
     scope="template",
     fixable=True,
+    needs="memoize",
 )
 def memo_key_characters(template: Template) -> Iterator[Issue]:
     key = _memo(template).get("key", "")
@@ -53,6 +54,7 @@ def memo_key_characters(template: Template) -> Iterator[Issue]:
     source=_CACHE,
     scope="template",
     fixable=True,
+    needs="memoize",
 )
 def memo_key_constant(template: Template) -> Iterator[Issue]:
     key = _memo(template).get("key", "")
@@ -72,6 +74,7 @@ def memo_key_constant(template: Template) -> Iterator[Issue]:
     source=_CACHE,
     scope="template",
     fixable=True,
+    needs="maxAge",
 )
 def memo_max_age(template: Template) -> Iterator[Issue]:
     age = _memo(template).get("maxAge", "")
@@ -90,6 +93,7 @@ def memo_max_age(template: Template) -> Iterator[Issue]:
     why="The 4.1.2 controller fails with a nil pointer when the step is reached.",
     source=_CACHE,
     scope="template",
+    needs="memoize",
 )
 def memo_without_cache(template: Template) -> Iterator[Issue]:
     if "memoize" in template.data:
@@ -140,6 +144,7 @@ def cache_map_too_large(project: Project) -> Iterator[Issue]:
     what="Two templates that keep their results in one cache ConfigMap with keys that may be equal.",
     why="Equal keys return the other step's outputs; and 1 MiB is the limit for all of them.",
     source=_CACHE,
+    needs="memoize",
 )
 def cache_shared(workflow: Workflow) -> Iterator[Issue]:
     seen: dict[tuple[str, str], Template] = {}
@@ -162,6 +167,7 @@ def cache_shared(workflow: Workflow) -> Iterator[Issue]:
     why="A hit returns the recorded outputs only. Files in the container of the first run are gone.",
     source=_CACHE,
     scope="template",
+    needs="memoize",
 )
 def memo_without_outputs(template: Template) -> Iterator[Issue]:
     if "memoize" not in template.data or template.type not in ("Container", "Script", "ContainerSet"):
@@ -183,6 +189,7 @@ def memo_without_outputs(template: Template) -> Iterator[Issue]:
     why="Two calls that differ in that input get the same result.",
     source="the rule of every content-addressed cache",
     scope="template",
+    needs="memoize",
 )
 def memo_key_incomplete(template: Template) -> Iterator[Issue]:
     key = _memo(template).get("key", "")
@@ -225,6 +232,7 @@ def memo_key_incomplete(template: Template) -> Iterator[Issue]:
     why="A hit returns references only: when the stored object was deleted, the consumer fails, not the step.",
     source=_CACHE,
     scope="template",
+    needs="memoize",
 )
 def cached_artifact(template: Template) -> Iterator[Issue]:
     if "memoize" in template.data and template.outputs("artifacts"):
@@ -240,6 +248,7 @@ def cached_artifact(template: Template) -> Iterator[Issue]:
     why="Parallel runs all miss and all work. With a mutex the controller looks again once the lock is taken.",
     source="argo-workflows v4.1.2, workflow/controller/operator.go; issue 10109",
     scope="template",
+    needs="memoize",
 )
 def memo_without_mutex(template: Template) -> Iterator[Issue]:
     locks = (template.data.get("synchronization") or {}).get("mutexes")

@@ -74,6 +74,7 @@ def template_reference(workflow: Workflow) -> Iterator[Issue]:
     what="More than one of withItems, withParam and withSequence; or both count and end in a sequence.",
     why="A step or task has one loop.",
     source=_VALIDATE,
+    needs="with",
 )
 def loop_kinds(workflow: Workflow) -> Iterator[Issue]:
     for template in workflow.every_template():
@@ -113,6 +114,7 @@ def dag_without_tasks(workflow: Workflow) -> Iterator[Issue]:
     what="Tasks that wait for each other in a circle.",
     why="None of them could ever start.",
     source=_VALIDATE,
+    needs="depend",
 )
 def dag_cycle(workflow: Workflow) -> Iterator[Issue]:
     for template in _dags(workflow):
@@ -135,6 +137,7 @@ def dag_cycle(workflow: Workflow) -> Iterator[Issue]:
     why="The dependency can never be met.",
     source=_ANCESTRY,
     fixable=True,
+    needs="depend",
 )
 def dependency_undefined(workflow: Workflow) -> Iterator[Issue]:
     for template in _dags(workflow):
@@ -159,6 +162,7 @@ def dependency_undefined(workflow: Workflow) -> Iterator[Issue]:
     why=f"The results are {', '.join(depends.RESULTS)}; the last two are for loops only.",
     source=f"{_ANCESTRY} (ValidateTaskResults)",
     fixable=True,
+    needs="depends",
 )
 def depends_result(workflow: Workflow) -> Iterator[Issue]:
     for template in _dags(workflow):
@@ -182,6 +186,7 @@ def depends_result(workflow: Workflow) -> Iterator[Issue]:
     what="`depends` together with `dependencies` or `continueOn` in one DAG.",
     why="`depends` says by itself which results go on.",
     source=_VALIDATE,
+    needs="depends",
 )
 def depends_mixed(workflow: Workflow) -> Iterator[Issue]:
     for template in _dags(workflow):
@@ -227,6 +232,7 @@ def task_begins_with_digit(workflow: Workflow) -> Iterator[Issue]:
     why="The DAG would have nothing to aim at.",
     source=_VALIDATE,
     fixable=True,
+    needs="target",
 )
 def target_undefined(workflow: Workflow) -> Iterator[Issue]:
     for template in _dags(workflow):
@@ -245,6 +251,7 @@ def target_undefined(workflow: Workflow) -> Iterator[Issue]:
     what="A task uses the output of a task that it does not wait for.",
     why="The output need not exist when the task starts.",
     source=f"{_VALIDATE} (validateDAGTaskArgumentDependency)",
+    needs="{{tasks.",
 )
 def missing_dependency(workflow: Workflow) -> Iterator[Issue]:
     for template in _dags(workflow):

@@ -25,6 +25,7 @@ def _cron(workflow: Workflow) -> dict[str, Any]:
     what="A CronWorkflow without schedules, or with one that cannot be read.",
     why="Five fields (minute hour day month weekday) or @daily and the like, in the list `schedules`.",
     source=_SOURCE,
+    needs="CronWorkflow",
 )
 def cron_schedule(workflow: Workflow) -> Iterator[Issue]:
     if workflow.kind != "CronWorkflow":
@@ -47,6 +48,7 @@ def cron_schedule(workflow: Workflow) -> Iterator[Issue]:
     what="A time zone that does not exist.",
     why="Names are those of the IANA data base, such as Europe/Berlin.",
     source=_SOURCE,
+    needs="timezone",
 )
 def cron_timezone(workflow: Workflow) -> Iterator[Issue]:
     name = _cron(workflow).get("timezone", "")
@@ -67,6 +69,7 @@ def cron_timezone(workflow: Workflow) -> Iterator[Issue]:
     why="The policy is Allow, Forbid or Replace.",
     source=_SOURCE,
     fixable=True,
+    needs="CronWorkflow",
 )
 def cron_policy(workflow: Workflow) -> Iterator[Issue]:
     data = _cron(workflow)

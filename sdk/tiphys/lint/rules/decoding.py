@@ -92,6 +92,7 @@ def bad_value(workflow: Workflow) -> Iterator[Issue]:
     what="A plugin template must name exactly one plugin.",
     why="The decoder of `plugin` refuses anything else.",
     source="argo-workflows v4.1.2, Plugin.UnmarshalJSON",
+    needs="plugin",
 )
 def plugin_keys(workflow: Workflow) -> Iterator[Issue]:
     for template in workflow.every_template():

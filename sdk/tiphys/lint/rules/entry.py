@@ -58,6 +58,7 @@ def shared_template_not_found(workflow: Workflow) -> Iterator[Issue]:
     what="A workflow with a workflowTemplateRef must not have templates of its own.",
     why="The whole specification comes from the reference.",
     source=_VALIDATE,
+    needs="workflowTemplateRef",
 )
 def templates_beside_reference(workflow: Workflow) -> Iterator[Issue]:
     if workflow.spec.get("workflowTemplateRef") is not None and workflow.spec.get("templates"):
@@ -72,6 +73,7 @@ def templates_beside_reference(workflow: Workflow) -> Iterator[Issue]:
     what="A lifecycle hook other than `exit` needs an expression.",
     why="The expression says when the hook runs.",
     source=_VALIDATE,
+    needs="hooks",
 )
 def hook_without_expression(workflow: Workflow) -> Iterator[Issue]:
     hooks = workflow.spec.get("hooks") or {}

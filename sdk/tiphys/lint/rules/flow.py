@@ -30,6 +30,7 @@ def _calls(workflow: Workflow) -> Iterator[Call]:
     what="A `depends` that cannot be parsed, such as `a &&`.",
     why="The task ends in Error when it is looked at; `argo lint` reads only the names.",
     source=_SEEN,
+    needs="depends",
 )
 def depends_grammar(workflow: Workflow) -> Iterator[Issue]:
     for call in _calls(workflow):
@@ -74,6 +75,7 @@ def hook_template_undefined(workflow: Workflow) -> Iterator[Issue]:
     what="A withSequence with neither count nor end.",
     why="The step fails: `neither end nor count was specified in withSequence`.",
     source=_SEEN,
+    needs="withSequence",
 )
 def sequence_without_end(workflow: Workflow) -> Iterator[Issue]:
     for call in _calls(workflow):
@@ -89,6 +91,7 @@ def sequence_without_end(workflow: Workflow) -> Iterator[Issue]:
     what="A step that uses an output of a step in its own group.",
     why="Steps of a group start together: the output is not there yet, and the workflow waits for ever.",
     source=_SEEN,
+    needs="steps.",
 )
 def same_group_output(workflow: Workflow) -> Iterator[Issue]:
     for template in workflow.every_template():
@@ -116,6 +119,7 @@ def same_group_output(workflow: Workflow) -> Iterator[Issue]:
     what="An output of a task that may be skipped, without a default, given to a task that runs anyway.",
     why="The absent output is a terminal error for its consumer.",
     source="argo-workflows v4.1.2, workflow/controller/scope.go (absent optional outputs)",
+    needs="when",
 )
 def skipped_output(workflow: Workflow) -> Iterator[Issue]:
     walk = walk_of(workflow)
@@ -145,6 +149,7 @@ def skipped_output(workflow: Workflow) -> Iterator[Issue]:
     what="outputs.result of a loop whose step prints text that is not JSON.",
     why="The results are collected as JSON; plain text makes the whole step or DAG fail.",
     source=_SEEN,
+    needs="outputs.result",
 )
 def looped_result(workflow: Workflow) -> Iterator[Issue]:
     walk = walk_of(workflow)
@@ -174,6 +179,7 @@ def looped_result(workflow: Workflow) -> Iterator[Issue]:
     why="The step fails: `Invalid 'when' expression`; write `==`.",
     source=_SEEN,
     fixable=True,
+    needs="when",
 )
 def when_syntax(workflow: Workflow) -> Iterator[Issue]:
     for call in _calls(workflow):
@@ -216,6 +222,7 @@ def duration_syntax(template: Template) -> Iterator[Issue]:
     why="Unless the controller's defaults bring it, the node ends in Error: `volume 'x' not found`.",
     source=_SEEN,
     fixable=True,
+    needs="volumeMounts",
 )
 def volume_undefined(workflow: Workflow) -> Iterator[Issue]:
     if workflow.reusable or workflow.spec.get("workflowTemplateRef"):
@@ -246,6 +253,7 @@ def volume_undefined(workflow: Workflow) -> Iterator[Issue]:
     what="`A || B` in depends.",
     why="depends is evaluated only when all tasks that it names have ended: it waits for both.",
     source="argo-workflows v4.1.2, workflow/controller/dag.go",
+    needs="||",
 )
 def or_waits_for_both(workflow: Workflow) -> Iterator[Issue]:
     for call in _calls(workflow):
@@ -263,6 +271,7 @@ def or_waits_for_both(workflow: Workflow) -> Iterator[Issue]:
     why="It is the default, and stops almost nothing: what was created must finish, and what is ready is created.",
     source="argo-workflows v4.1.2, workflow/controller/dag.go (assessDAGPhase)",
     scope="template",
+    needs="failFast",
 )
 def dag_fail_fast(template: Template) -> Iterator[Issue]:
     if (template.data.get("dag") or {}).get("failFast") is True:
@@ -278,6 +287,7 @@ def dag_fail_fast(template: Template) -> Iterator[Issue]:
     why="The node ends in Error when it is reached; `argo lint` does not look inside expressions.",
     source=_SEEN,
     scope="template",
+    needs="{{=",
 )
 def expression_syntax(template: Template) -> Iterator[Issue]:
     data = {key: value for key, value in template.data.items() if key not in ("steps", "dag")}

@@ -33,6 +33,7 @@ _NUMBERS = (int, float, bool)
     "again at each restart until the workflow is deleted.",
     source="seen on the real 4.1.2 controller (cannot convert int64 to string)",
     fixable=True,
+    needs="parameters",
 )
 def bare_parameter(workflow: Workflow) -> Iterator[Issue]:
     data = workflow.document.data
@@ -54,6 +55,7 @@ def bare_parameter(workflow: Workflow) -> Iterator[Issue]:
     "Where none follows, the template cannot be read (an error).",
     source="argo-workflows v4.1.2, util/template (fasttemplate over the JSON text)",
     scope="template",
+    needs="{{",
 )
 def tag_not_closed(template: Template) -> Iterator[Issue]:
     data = {key: value for key, value in template.data.items() if key not in ("steps", "dag")}
@@ -154,6 +156,7 @@ def secret_in_plain(workflow: Workflow) -> Iterator[Issue]:
     why="A value with a quote or `;` changes what is run: code injection.",
     source="argo-workflows documentation, security",
     scope="template",
+    needs="{{",
 )
 def spliced_value(template: Template) -> Iterator[Issue]:
     for path, text in _programs(template):

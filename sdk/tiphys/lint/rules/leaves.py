@@ -98,6 +98,7 @@ def mount_collision(template: Template) -> Iterator[Issue]:
     why="The containers of the set start each other by name.",
     source="argo-workflows v4.1.2, ContainerSetTemplate.Validate",
     scope="template",
+    needs="containerSet",
 )
 def container_set(template: Template) -> Iterator[Issue]:
     if template.type != "ContainerSet":
@@ -164,6 +165,7 @@ def container_name(template: Template) -> Iterator[Issue]:
     source=_VALIDATE,
     scope="template",
     fixable=True,
+    needs="resource",
 )
 def resource_action(template: Template) -> Iterator[Issue]:
     if template.type != "Resource":
@@ -197,6 +199,7 @@ def resource_action(template: Template) -> Iterator[Issue]:
     why="kubectl could not read it. A value that begins with `{{` must be quoted.",
     source=_VALIDATE,
     scope="template",
+    needs="resource",
 )
 def manifest_not_yaml(template: Template) -> Iterator[Issue]:
     if template.type != "Resource" or template.data["resource"].get("action") in ("delete", "get"):
@@ -266,6 +269,7 @@ def deadline_value(template: Template) -> Iterator[Issue]:
     source=_VALIDATE,
     scope="template",
     fixable=True,
+    needs="retryPolicy",
 )
 def retry_policy(template: Template) -> Iterator[Issue]:
     policy = (template.data.get("retryStrategy") or {}).get("retryPolicy", "")
@@ -283,6 +287,7 @@ def retry_policy(template: Template) -> Iterator[Issue]:
     why="Prometheus would refuse it.",
     source="argo-workflows v4.1.2, workflow/metrics",
     scope="template",
+    needs="metrics",
 )
 def metric(template: Template) -> Iterator[Issue]:
     for index, item in enumerate((template.data.get("metrics") or {}).get("prometheus") or []):
@@ -298,6 +303,7 @@ def metric(template: Template) -> Iterator[Issue]:
     why="A pod as a whole has only cpu, memory and hugepages.",
     source="argo-workflows v4.1.2, workflow/validate/validate.go",
     scope="template",
+    needs="esource",
 )
 def pod_only_fields(template: Template) -> Iterator[Issue]:
     for key in ("podResources", "resourceClaims"):

@@ -45,6 +45,7 @@ def _locks(path: Path, data: dict[str, Any], namespace: str) -> list[Lock]:
     what="A mutex without a name; a semaphore with both or neither of configMapKeyRef and database.",
     why="The workflow ends in Failed or Error when the lock is asked for.",
     source=_SYNC,
+    needs="synchronization",
 )
 def lock_incomplete(workflow: Workflow) -> Iterator[Issue]:
     for label, path, data in _holders(workflow):
@@ -66,6 +67,7 @@ def lock_incomplete(workflow: Workflow) -> Iterator[Issue]:
     what="The same lock twice in one list.",
     why="The workflow fails: `duplicate synchronization item found`.",
     source=_SYNC,
+    needs="synchronization",
 )
 def lock_twice(workflow: Workflow) -> Iterator[Issue]:
     for label, path, data in _holders(workflow):
@@ -83,6 +85,7 @@ def lock_twice(workflow: Workflow) -> Iterator[Issue]:
     what="A semaphore whose ConfigMap key is not among the given files.",
     why="Without the key the node ends in Error. If the given map of that name lacks the key, it is certain.",
     source=_SYNC,
+    needs="semaphores",
 )
 def semaphore_key_missing(workflow: Workflow) -> Iterator[Issue]:
     for label, path, item, name, key in _semaphores(workflow):
@@ -102,6 +105,7 @@ def semaphore_key_missing(workflow: Workflow) -> Iterator[Issue]:
     what="A semaphore limit that is not a positive whole number.",
     why="The node ends in Error: `failed to initialize semaphore`.",
     source=_SYNC,
+    needs="semaphores",
 )
 def semaphore_limit(workflow: Workflow) -> Iterator[Issue]:
     for label, path, item, name, key in _semaphores(workflow):
@@ -139,6 +143,7 @@ def config_map_value(project: Project) -> Iterator[Issue]:
     what="Locks taken in different orders, or one taken again by a part of what holds it.",
     why="Two workflows (or one with itself) can wait for each other for ever.",
     source=_SYNC,
+    needs="synchronization",
 )
 def lock_order(workflow: Workflow) -> Iterator[Issue]:
     walk = walk_of(workflow)

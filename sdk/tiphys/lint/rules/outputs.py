@@ -22,6 +22,7 @@ _NAME = re.compile(r"[-a-zA-Z0-9_]+\Z")
     why="Argo must know where to read it: path, jqFilter, jsonPath, parameter, expression or supplied.",
     source=_VALIDATE,
     scope="template",
+    needs="outputs",
 )
 def output_source(template: Template) -> Iterator[Issue]:
     for index, item in enumerate(template.outputs("parameters")):
@@ -56,6 +57,7 @@ def output_source(template: Template) -> Iterator[Issue]:
     "pass on the outputs of their parts (parameter, expression).",
     source=_VALIDATE,
     scope="template",
+    needs="outputs",
 )
 def output_kind(template: Template) -> Iterator[Issue]:
     wanted = {
@@ -88,6 +90,7 @@ def output_kind(template: Template) -> Iterator[Issue]:
     why="It becomes part of `workflow.outputs.parameters.NAME`: letters, digits, `_` and `-`.",
     source=_VALIDATE,
     scope="template",
+    needs="globalName",
 )
 def global_name(template: Template) -> Iterator[Issue]:
     for kind in ("parameters", "artifacts"):

@@ -28,11 +28,12 @@ _CATEGORY = "the nine defects of a widely copied example workflow"
     what="An output parameter that nothing refers to.",
     why="It is written and stored for nobody; often the consumer names another one.",
     source=_CATEGORY,
+    needs="outputs",
 )
 def unused_output(workflow: Workflow) -> Iterator[Issue]:
     if workflow.reusable or workflow.spec.get("workflowTemplateRef"):
         return
-    text = json.dumps(workflow.spec)
+    text = _spec_text(workflow)
     entry = workflow.spec.get("entrypoint", "")
     for template in workflow.templates:
         if template.name == entry or template.type in ("Suspend", "HTTP", "Plugin"):
@@ -59,6 +60,7 @@ def unused_output(workflow: Workflow) -> Iterator[Issue]:
     what="An input or argument of the workflow that nothing uses.",
     why="The caller believes that it has an effect.",
     source=_CATEGORY,
+    needs="parameters",
 )
 def unused_parameter(workflow: Workflow) -> Iterator[Issue]:
     for template in workflow.every_template():
@@ -76,7 +78,7 @@ def unused_parameter(workflow: Workflow) -> Iterator[Issue]:
                 yield Issue(path, words, fix="remove it, or use {{inputs.parameters." + name + "}}")
     if workflow.reusable or workflow.spec.get("workflowTemplateRef"):
         return
-    text = json.dumps(workflow.spec)
+    text = _spec_text(workflow)
     entry = workflow.template(workflow.spec.get("entrypoint", ""))
     taken = {item.get("name") for item in (entry.inputs("parameters") if entry else [])}
     for index, item in enumerate((workflow.spec.get("arguments") or {}).get("parameters") or []):
@@ -124,6 +126,7 @@ def sibling_argument(workflow: Workflow) -> Iterator[Issue]:
     what="Input scaling (`/ 255`) in the text of a step, beside a model that is served.",
     why="What is served gets other inputs than it was trained on. Preprocessing belongs into the model.",
     source=_CATEGORY,
+    needs="255",
 )
 def preprocessing_twice(workflow: Workflow) -> Iterator[Issue]:
     served = any(
@@ -153,6 +156,7 @@ def preprocessing_twice(workflow: Workflow) -> Iterator[Issue]:
     what="A step that chooses among model versions written into its text.",
     why="It ignores what this run trained, has no threshold and leaves no record.",
     source=_CATEGORY,
+    needs="script",
 )
 def hard_coded_versions(workflow: Workflow) -> Iterator[Issue]:
     for template in workflow.templates:
@@ -194,6 +198,7 @@ def serving_single(manifest: Manifest) -> Iterator[Issue]:
     what="Two steps that can run at the same time and write the same path of a shared volume.",
     why="Each overwrites the other's files: checkpoints of different models are mixed.",
     source=_CATEGORY,
+    needs="volumeMounts",
 )
 def parallel_writes(workflow: Workflow) -> Iterator[Issue]:
     walk = walk_of(workflow)
@@ -223,6 +228,7 @@ def parallel_writes(workflow: Workflow) -> Iterator[Issue]:
     what="Two output artifacts with the same fixed key.",
     why="The later one overwrites the earlier.",
     source="argo-workflows documentation, artifacts",
+    needs="artifacts",
 )
 def output_key_twice(workflow: Workflow) -> Iterator[Issue]:
     seen: dict[tuple[str, str, str], str] = {}
@@ -250,6 +256,7 @@ def output_key_twice(workflow: Workflow) -> Iterator[Issue]:
     why="Keras 3 fails under it: a PerReplica value cannot become a tensor.",
     source="TensorFlow 2.21 with Keras 3, seen",
     scope="template",
+    needs="MultiWorker",
 )
 def keras_multi_worker(template: Template) -> Iterator[Issue]:
     source = (template.data.get("script") or {}).get("source", "")
@@ -259,6 +266,12 @@ def keras_multi_worker(template: Template) -> Iterator[Issue]:
             words = f"{template.label} trains with Keras 3 under MultiWorkerMirroredStrategy"
             fix = "install tf-keras and set the variable TF_USE_LEGACY_KERAS to 1"
             yield Issue((*template.path, "script", "source"), words, fix=fix)
+
+
+def _spec_text(workflow: Workflow) -> str:
+    if "spec text" not in workflow.cache:
+        workflow.cache["spec text"] = json.dumps(workflow.spec)
+    return str(workflow.cache["spec text"])
 
 
 def _mentions(text: str, family: str, name: str) -> bool:

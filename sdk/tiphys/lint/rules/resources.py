@@ -43,6 +43,7 @@ def resource_without_condition(manifest: Manifest) -> Iterator[Issue]:
     "operators are == != in notin > <; a comma means and (for failure: or).",
     source=_SEEN,
     scope="template",
+    needs="Condition",
 )
 def condition_syntax(template: Template) -> Iterator[Issue]:
     data = template.data.get("resource") or {}
@@ -61,6 +62,7 @@ def condition_syntax(template: Template) -> Iterator[Issue]:
     why="The step fails: they are not supported for delete.",
     source=_SEEN,
     scope="template",
+    needs="delete",
 )
 def delete_with_condition(template: Template) -> Iterator[Issue]:
     data = template.data.get("resource") or {}
@@ -213,6 +215,7 @@ def fixed_name(manifest: Manifest) -> Iterator[Issue]:
     why="The second attempt meets the object of the first, or repeats its effect.",
     source=_EXECUTOR,
     scope="template",
+    needs="retryStrategy",
 )
 def retry_creates_again(template: Template) -> Iterator[Issue]:
     strategy = template.data.get("retryStrategy") or template.workflow.spec.get("retryStrategy")

@@ -24,6 +24,7 @@ _VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
     why="Argo refuses the workflow.",
     source=_VALIDATE,
     fixable=True,
+    needs="podGC",
 )
 def pod_gc(workflow: Workflow) -> Iterator[Issue]:
     data, path = workflow.spec.get("podGC") or {}, workflow.at("podGC")
@@ -56,6 +57,7 @@ def pod_gc(workflow: Workflow) -> Iterator[Issue]:
     what="An executor plugin without a name, a port, resource requests and limits, or a security context.",
     why="Argo starts its sidecar with them.",
     source=_VALIDATE,
+    needs="executorPlugins",
 )
 def executor_plugins(workflow: Workflow) -> Iterator[Issue]:
     for index, item in enumerate(workflow.spec.get("executorPlugins") or []):
@@ -82,6 +84,7 @@ def executor_plugins(workflow: Workflow) -> Iterator[Issue]:
     what="podResources of the workflow with resources that a pod as a whole cannot have.",
     why="A pod as a whole has only cpu, memory and hugepages.",
     source=_VALIDATE,
+    needs="podResources",
 )
 def workflow_pod_resources(workflow: Workflow) -> Iterator[Issue]:
     yield from pod_resources("spec.podResources", workflow.at("podResources"), workflow.spec)
