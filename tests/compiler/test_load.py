@@ -95,6 +95,15 @@ def test_a_bad_setting_says_what_is_expected(path: str, name: str, text: str, wo
     assert caught.value.fix
 
 
+def test_a_setting_without_a_default_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "needing.py"
+    file.write_text(PIPELINE.replace("workers: int = 2", "workers: int"), encoding="utf-8")
+    with pytest.raises(DefinitionError) as caught:
+        load(str(file))
+    assert (caught.value.code, caught.value.fix) == ("TIP122", "give it: -p workers=VALUE")
+    assert text_of(load(str(file), {"workers": "1"})).startswith("1 ")
+
+
 def test_a_bad_parameter_is_refused(path: str) -> None:
     with pytest.raises(RefusedError):
         load(path, {"epochs": "0"})

@@ -50,6 +50,16 @@ def join(texts: list[str]) -> str:
 
 
 @component
+def judge(scores: Scores) -> None:
+    """Takes a dataclass."""
+
+
+@component
+def tabulate(rows: dict[str, list[int]]) -> None:
+    """Takes nested collections."""
+
+
+@component
 def half(number: float) -> float:
     return number / 2
 
@@ -98,6 +108,22 @@ def wrong_output_type(p: Pipeline) -> None:
 
 def wrong_list(p: Pipeline) -> None:
     join(texts=score(model="cnn").accuracy)  # HERE
+
+
+def wrong_item(p: Pipeline) -> None:
+    join(texts=["a", 1])  # HERE
+
+
+def wrong_field(p: Pipeline) -> None:
+    judge(scores=Scores("high", "x"))  # type: ignore[arg-type]  # HERE
+
+
+def unknown_field(p: Pipeline) -> None:
+    judge(scores={"accuracy": 0.5, "lable": "x"})  # HERE
+
+
+def wrong_mapping(p: Pipeline) -> None:
+    tabulate(rows={"a": [1, None]})  # HERE
 
 
 def unknown_output(p: Pipeline) -> None:
@@ -303,6 +329,10 @@ CASES: list[tuple[Callable[[Pipeline], None], str, str]] = [
     (too_many, "TIP103", "takes 2 inputs"),
     (wrong_output_type, "TIP105", "number: float"),
     (wrong_list, "TIP105", "list[str]"),
+    (wrong_item, "TIP105", "list[str]"),
+    (wrong_field, "TIP105", "Scores"),
+    (unknown_field, "TIP105", "Scores"),
+    (wrong_mapping, "TIP105", "dict[str, list[int]]"),
     (unknown_output, "TIP106", "Did you mean 'accuracy'?"),
     (many_outputs, "TIP106", "has 2 outputs"),
     (no_outputs, "TIP106", "has 0 outputs"),
@@ -410,6 +440,14 @@ def test_equal_templates_of_one_name_are_one() -> None:
         component(train_model, name="same")(data="a", output="b", work="c")
         component(train_model, name="same")(data="b", output="b", work="c")
     assert [t["name"] for t in pipeline.to_dict()["spec"]["templates"]] == ["main", "same"]
+
+
+def test_a_default_that_argo_would_substitute_is_refused() -> None:
+    @component
+    def tagged(text: str = "{{workflow.name}}") -> None: ...
+
+    error = compile_error(lambda _: tagged())
+    assert error.code == "TIP119"
 
 
 def test_two_limits_of_one_semaphore_are_refused() -> None:

@@ -40,6 +40,15 @@ def load(source: str, settings: Mapping[str, str] | None = None) -> Any:
     arguments = settings_of(target)
     chosen = {k: given.pop(k) for k in list(given) if k in arguments}
     values = {k: _convert(k, text, arguments[k], where) for k, text in chosen.items()}
+    needed = [k for k, p in arguments.items() if p.default is p.empty and k not in values]
+    if needed:
+        raise DefinitionError(
+            "TIP122",
+            f"{where} needs the setting {needed[0]!r}",
+            where=where,
+            cause=f"{target.__name__}() has no default for it",
+            fix=f"give it: -p {needed[0]}=VALUE",
+        )
     try:
         built = target(**values)
     except TiphysError:

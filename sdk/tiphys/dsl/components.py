@@ -141,7 +141,7 @@ class Component(Template):
         if options.title:
             template["annotations"] = {"workflows.argoproj.io/display-name": options.title}
         if self.inputs:
-            template["inputs"] = {"parameters": input_parameters(self.inputs)}
+            template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}
         env = [
             *input_env(self.inputs),
             {"name": "TIPHYS_OUTPUTS", "value": OUTPUTS},

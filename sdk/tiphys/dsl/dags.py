@@ -88,7 +88,7 @@ class Dag(Template):
             )
         template: dict[str, Any] = {"name": self.name}
         if self.inputs:
-            template["inputs"] = {"parameters": input_parameters(self.inputs)}
+            template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}
         template["dag"] = graph.dag(self.parameters, defaults)
         if self._returned:
             template["outputs"] = {

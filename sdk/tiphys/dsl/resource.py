@@ -118,7 +118,7 @@ class Resource(Template):
         if self.title:
             template["annotations"] = {"workflows.argoproj.io/display-name": self.title}
         if self.inputs:
-            template["inputs"] = {"parameters": input_parameters(self.inputs)}
+            template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}
         locks = synchronization(self.locks, self.mutex_names())
         if locks:
             template["synchronization"] = locks

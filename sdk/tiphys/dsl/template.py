@@ -196,10 +196,12 @@ def default_text(field: Field) -> str | None:
     return text_of(field.default) if text is None else text
 
 
-def input_parameters(fields: Sequence[Field]) -> list[dict[str, Any]]:
+def input_parameters(fields: Sequence[Field], site: Site | None = None) -> list[dict[str, Any]]:
     """``inputs.parameters`` of a template."""
     parameters = []
     for field in fields:
         text = default_text(field)
+        if text is not None and "{{" in text:
+            guard(text, f"the default of {field.python}", site or Site("", 0))
         parameters.append({"name": field.name} if text is None else {"name": field.name, "default": text})
     return parameters

@@ -242,18 +242,79 @@ def encode(value: Any, kind: Any) -> str | None:
         return repr(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
     if kind is str:
         return value if isinstance(value, str) else None
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = str(value) if isinstance(value, Reference) else dataclasses.asdict(value)
-    elif isinstance(value, tuple):
-        value = value._asdict() if hasattr(value, "_asdict") else list(value)
-    if origin in (list, tuple) and not isinstance(value, list):
-        return None
-    if (origin is dict or is_record(kind)) and not isinstance(value, Mapping):
+    plain = _plain(value)
+    if not _conforms(plain, kind):
         return None
     try:
-        return text_of(value)
+        return text_of(plain)
     except (TypeError, ValueError):
         return None
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, NamedTuples, tuples and enums inside ``value`` as JSON has them."""
+    if isinstance(value, Reference):
+        return {"digest": value.digest, "uri": value.uri}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {k: _plain(v) for k, v in value._asdict().items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
+
+
+def _conforms(value: Any, kind: Any) -> bool:
+    """Whether JSON data has the shape of ``kind``, all the way down."""
+    if get_origin(kind) in (typing.Union, types.UnionType) and value is None:
+        return type(None) in get_args(kind)
+    kind = unwrap(kind)
+    origin, inner = get_origin(kind) or kind, get_args(kind)
+    if kind is Any:
+        return True
+    if origin is Literal:
+        return value in inner
+    if origin in (list, tuple):
+        if not isinstance(value, list):
+            return False
+        if origin is tuple and inner and inner[-1] is not Ellipsis:
+            return len(value) == len(inner) and all(map(_conforms, value, inner))
+        return not inner or all(_conforms(v, inner[0]) for v in value)
+    if origin is dict:
+        return isinstance(value, dict) and (
+            len(inner) < 2 or all(_conforms(v, inner[1]) for v in value.values())
+        )
+    if is_record(kind):
+        return isinstance(value, dict) and _record_conforms(value, kind)
+    if kind is Reference:
+        return isinstance(value, dict) and isinstance(value.get("uri"), str)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return value in [member.value for member in kind]
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return (
+        isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+        if isinstance(kind, type)
+        else True
+    )
+
+
+def _record_conforms(value: dict[str, Any], kind: Any) -> bool:
+    """Whether an object has the fields of a dataclass or NamedTuple."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    if dataclasses.is_dataclass(kind):
+        needed = {
+            f.name
+            for f in dataclasses.fields(kind)
+            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        }
+    else:
+        needed = set(kind._fields) - set(kind._field_defaults)
+    return needed <= set(value) <= set(hints) and all(_conforms(v, hints[k]) for k, v in value.items())
 
 
 def check_argument(field: Field, value: Value, owner: str, site: Site) -> None:
