@@ -18,16 +18,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-WIDTH, HEIGHT = 1500, 1400
+WIDTH, HEIGHT = 1300, 900
 SECONDS = 60
 
-# The number of nodes drawn; the welcome dialogues of a first visit are closed on the way.
+# The number of nodes drawn and how far down they reach; the welcome dialogues of a first visit are closed on the way.
 DRAWN = """(() => {
-  document.querySelectorAll('.modal-close, .sliding-panel__close, [aria-label=Close]').forEach(x => x.click());
-  const high = x => getComputedStyle(x).zIndex > 100 && x.offsetWidth > 800;
-  const modal = [...document.querySelectorAll('div')].find(high);
-  if (modal) modal.remove();
-  return document.querySelectorAll('svg .node, svg .graph .nodes > *').length;
+  document.querySelectorAll('.modal-close, [aria-label=Close]').forEach(x => x.click());
+  const high = x => getComputedStyle(x).zIndex > 100 && x.offsetWidth > 700;
+  [...document.querySelectorAll('div')].filter(high).forEach(x => x.remove());
+  const nodes = [...document.querySelectorAll('svg .node, svg .graph .nodes > *')];
+  return [nodes.length, Math.max(0, ...nodes.map(x => x.getBoundingClientRect().bottom))];
 })()"""
 
 
@@ -108,15 +108,24 @@ def picture(server: str, namespace: str, name: str, out: Path) -> None:
             page = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
             url = f"{server.rstrip('/')}/workflows/{namespace}/{name}?tab=workflow"
             browser.call("Page.navigate", page, url=url)
-            before, end = 0, time.monotonic() + SECONDS
-            while True:  # until the number of nodes stays the same
-                found = browser.call("Runtime.evaluate", page, expression=DRAWN)["result"].get("value") or 0
-                if found and found == before:
+            before, end = (0, 0.0), time.monotonic() + SECONDS
+            while True:  # until what is drawn stays the same
+                answer = browser.call("Runtime.evaluate", page, expression=DRAWN, returnByValue=True)
+                count, bottom = answer["result"].get("value") or (0, 0.0)
+                if count and (count, bottom) == before:
                     break
                 if time.monotonic() > end:
                     raise RuntimeError(f"{url} drew no graph within {SECONDS} s")
-                before = found
+                before = (count, bottom)
                 time.sleep(2)
+            size = {
+                "width": WIDTH,
+                "height": max(HEIGHT, int(bottom) + 40),
+                "deviceScaleFactor": 1,
+                "mobile": False,
+            }
+            browser.call("Emulation.setDeviceMetricsOverride", page, **size)
+            time.sleep(2)  # the page draws itself anew
             shot = browser.call("Page.captureScreenshot", page, format="png")
         finally:
             browser.close()
