@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import json
+import sys
 from pathlib import Path
 
 from tests.conformance.cases import ROOT, records
@@ -20,6 +21,13 @@ from tests.conformance.replaying import replay
 from tests.conformance.running import run_case
 from tests.conformance.table import page
 from tiphys.errors import TiphysError
+
+
+def say(*words: object) -> None:
+    """Write a line."""
+    sys.stdout.write(" ".join(str(word) for word in words) + "\n")
+    sys.stdout.flush()
+
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -78,10 +86,10 @@ def main() -> int:
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     for identity, lines in found.items():
         if lines:
-            print(identity, records()[identity]["feature"], records()[identity]["path"])
+            say(identity, records()[identity]["feature"], records()[identity]["path"])
             for line in lines[:6]:
-                print("    ", line[:300])
-    print(f"{sum(1 for lines in found.values() if not lines)} of {len(found)} agree")
+                say("    ", line[:300])
+    say(f"{sum(1 for lines in found.values() if not lines)} of {len(found)} agree")
     if options.write:
         Path(options.write).write_text(page(records(), results, _differential(), REASONS))
     return 0

@@ -39,13 +39,14 @@ def _parameters(node: Mapping[str, Json], side: str) -> dict[str, Json]:
     }
 
 
+_TIME = r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d( UTC)?)?"
+_VOLATILE = re.compile(rf"\b{_TIME}|TIME|\b\d+(\.\d+)?(ms|µs|s)\b|DURATION|UID|IP")
+
+
 def _same_text(a: Json, b: Json) -> bool:
     if a == b:
         return True
-    volatile = re.compile(
-        r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d( UTC)?)?|TIME|\b\d+(\.\d+)?(ms|µs|s)\b|DURATION|UID|IP"
-    )
-    return isinstance(a, str) and isinstance(b, str) and volatile.sub("~", a) == volatile.sub("~", b)
+    return isinstance(a, str) and isinstance(b, str) and _VOLATILE.sub("~", a) == _VOLATILE.sub("~", b)
 
 
 def differences(workflow: Mapping[str, Json], record: Mapping[str, Json]) -> list[str]:

@@ -52,6 +52,12 @@ def load_recordings() -> dict[int, dict[str, Json]]:
     }
 
 
+def say(*words: object) -> None:
+    """Write a line."""
+    sys.stdout.write(" ".join(str(word) for word in words) + "\n")
+    sys.stdout.flush()
+
+
 def _kubectl(*arguments: str, stdin: str | None = None) -> str:
     return subprocess.run(
         ["kubectl", *arguments], input=stdin, capture_output=True, text=True, check=True, timeout=120
@@ -119,7 +125,7 @@ def _on_cluster(seeds: list[int], patience: float = 25.0) -> dict[int, dict[str,
             if seed in seeds and workflow.get("status", {}).get("phase") in DONE:
                 found[seed] = _record(workflow, seed)
     for seed in set(seeds) - set(found):
-        print(f"seed {seed}: not ended on the cluster", file=sys.stderr)
+        say(f"seed {seed}: not ended on the cluster")
     _kubectl("delete", "workflows", "-n", "argo", "-l", LABEL, "--wait=false")
     return found
 
@@ -147,12 +153,12 @@ def main() -> int:
             kept[seed] = record
             if found:
                 bad += 1
-                print(f"seed {seed}: {record['phase']} {record['message']}")
+                say(f"seed {seed}: {record['phase']} {record['message']}")
                 for line in found[:8]:
-                    print("    ", line[:300])
+                    say("    ", line[:300])
         if options.keep:
             RECORDINGS.write_bytes(gzip.compress(json.dumps(kept, sort_keys=True).encode(), mtime=0))
-        print(f"{total - bad} of {total} agree", flush=True)
+        say(f"{total - bad} of {total} agree")
     return 1 if bad else 0
 
 

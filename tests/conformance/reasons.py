@@ -8,9 +8,9 @@ _RESUBMIT = "the record is of the workflow that `argo resubmit` or `argo retry` 
 _VALIDATION = "validation finds it (`tiphys lint`, `tiphys run`); the core alone only executes"
 
 KNOWN: dict[str, str] = {
-    "1aa6820f13": "whether a stopped task still gets its exit handler is a race in the controller (Argo skips this test)",
-    "3d7ceea9a2": "the record's pods were still pulling images when the timeout passed; here nothing has to be pulled",
-    "e51e2384d7": "how many attempts fit into backoff.maxDuration depends on how fast pods start; the record is unstable",
+    "1aa6820f13": "whether a stopped task still gets its exit handler is a race (Argo skips this test)",
+    "3d7ceea9a2": "the record's pods were still pulling images when the timeout passed",
+    "e51e2384d7": "how many attempts fit into backoff.maxDuration depends on how fast pods start (unstable)",
     "a61ef26660": _RESUBMIT,
     "96ff041e85": _RESUBMIT,
     "0ef679c310": _RESUBMIT,

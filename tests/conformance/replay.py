@@ -114,9 +114,8 @@ class Replay:
                 break
             at, _, event = heapq.heappop(self.events)
             self.now = max(self.now, at)
-            if isinstance(event, p.PodFinished):
-                if self.live.pop(event.node_id, None) is None:
-                    continue
+            if isinstance(event, p.PodFinished) and self.live.pop(event.node_id, None) is None:
+                continue
             self._handle(event)
             self.steps -= 1
             if self.steps < 0:

@@ -33,7 +33,7 @@ def page(
         "| what | agree | of |",
         "|---|---|---|",
         f"| cases that need no outside service, really run on this machine | {_agree(run, host)} | {len(host)} |",
-        f"| all recorded cases through the core, with recorded pods | {_agree(replayed, list(records))} | {len(records)} |",
+        f"| all cases through the core, with recorded pods | {_agree(replayed, list(records))} | {len(records)} |",
         f"| random workflows beside the real controller | {differential[0]} | {differential[1]} |",
         "",
         "## By feature",

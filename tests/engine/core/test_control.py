@@ -253,7 +253,10 @@ templates:
   dag:
     tasks:
     - {name: in, template: inner, arguments: {parameters: [{name: x, value: v}]}}
-    - {name: after, depends: in, template: say, arguments: {parameters: [{name: x, value: "{{workflow.outputs.parameters.g}}"}]}}
+    - name: after
+      depends: in
+      template: say
+      arguments: {parameters: [{name: x, value: "{{workflow.outputs.parameters.g}}"}]}
 - name: inner
   inputs: {parameters: [{name: x}]}
   steps:
