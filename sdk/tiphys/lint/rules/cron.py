@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,6 +52,8 @@ def cron_schedule(workflow: Workflow) -> Iterator[Issue]:
 def cron_timezone(workflow: Workflow) -> Iterator[Issue]:
     name = _cron(workflow).get("timezone", "")
     if name and name not in ("UTC", "Local"):
+        import zoneinfo  # slow to import, and rarely needed
+
         try:
             zoneinfo.ZoneInfo(name)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

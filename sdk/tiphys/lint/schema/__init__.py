@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from importlib import resources
+import os
 from typing import Any
 
 __all__ = ["Table", "table"]
@@ -33,5 +33,6 @@ class Table:
 @functools.cache
 def table() -> Table:
     """Return the table, read once."""
-    text = (resources.files(__package__) / "data.json").read_text(encoding="utf-8")
-    return Table(json.loads(text))
+    # not importlib.resources: it takes longer to import than everything else here
+    with open(os.path.join(os.path.dirname(__file__), "data.json"), encoding="utf-8") as stream:
+        return Table(json.load(stream))
