@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.engine.harness import Recorder, dag, execute, node, out, shell, value, workflow
 
+from tests.engine.harness import Recorder, dag, execute, node, out, shell, value, workflow
 from tiphys.engine import CacheChecked, NodeChanged, RunOptions, RunResult, run
 from tiphys.reference import Reference, seal
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.engine.harness import IMAGE, dag, execute, log, node, out, python, shell, value, workflow
 
+from tests.engine.harness import IMAGE, dag, execute, log, node, out, python, shell, value, workflow
 from tiphys.errors import RefusedError
 
 

@@ -12,8 +12,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.engine.harness import IMAGE, Recorder, dag, execute, log, marked, node, value, wait_until, workflow
 
+from tests.engine.harness import IMAGE, Recorder, dag, execute, log, marked, node, value, wait_until, workflow
 from tiphys.engine import ReplicaChanged, Run, RunOptions, resume, stop_serving
 from tiphys.engine.resources import ApiError, tf_config, validate_tfjob
 from tiphys.errors import RefusedError

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.engine.harness import (
     IMAGE,
     Recorder,
@@ -22,7 +23,6 @@ from tests.engine.harness import (
     wait_until,
     workflow,
 )
-
 from tiphys.engine import Notice, Run, RunOptions
 from tiphys.engine.runners.sandbox import SandboxRunner
 
@@ -47,7 +47,10 @@ def path_output(path: str) -> dict[str, object]:
 )
 def test_absolute_paths_mean_what_they_mean_in_a_pod(tmp_path: Path, path: str) -> None:
     """Also computed ones, which the process runner cannot see."""
-    source = f"import os; p = '/'.join({path.split('/')!r}); os.makedirs(os.path.dirname(p), exist_ok=True); open(p, 'w').write('here')"
+    source = (
+        f"import os\np = '/'.join({path.split('/')!r})\n"
+        "os.makedirs(os.path.dirname(p), exist_ok=True)\nopen(p, 'w').write('here')"
+    )
     result = execute(tmp_path, workflow(python("main", source, outputs=path_output(path))), runner="sandbox")
     assert result.succeeded, log(result, result.name)
     assert value(result, result.name, "x") == "here"
@@ -167,7 +170,8 @@ def test_stop_reaches_the_program_which_may_end_cleanly(tmp_path: Path) -> None:
 
 def test_background_processes_end_with_the_step(tmp_path: Path) -> None:
     mark = f"sandbox-mark-{os.getpid()}-{tmp_path.name}"
-    script = f"setsid python -c 'import time; time.sleep(1000)' {mark} & (python -c 'import time; time.sleep(1000)' {mark} &); sleep 0.3"
+    sleep = f"python -c 'import time; time.sleep(1000)' {mark}"
+    script = f"setsid {sleep} & ({sleep} &); sleep 0.3"
     assert execute(tmp_path, workflow(shell("main", script)), runner="sandbox").succeeded
     wait_until(lambda: not marked(mark))
 

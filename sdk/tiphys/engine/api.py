@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
+from tiphys.engine.cleanup import clean_up
 from tiphys.engine.core import Machine
 from tiphys.engine.core.protocol import Begin, Event, NodeSet, Resume, Shutdown, Suspend
 from tiphys.engine.driver import Driver
@@ -180,6 +181,8 @@ class Run:
             context=facts["context"],
             now=facts["now"],
         )
+        stored = machine.workflow()["status"].get("storedWorkflowTemplateSpec")
+        spec = stored or facts["workflow"].get("spec") or {}
         folder = self._folder()
         with _owned(folder, self.name), contextlib.ExitStack() as stack:
             loop = Loop()
@@ -201,7 +204,7 @@ class Run:
                 workflow=self.name,
                 namespace=facts["namespace"],
                 uid=facts["uid"],
-                spec=facts["workflow"].get("spec") or {},
+                spec=spec,
                 tell=self._tell,
                 base_env=base_environment(),
                 project_env=project_environment(str(options.project)),
@@ -227,11 +230,13 @@ class Run:
             self._close()
             if follower is not None:
                 follower.close()
-            return self._finish(folder, machine, resources)
+            return self._finish(folder, machine, resources, spec)
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _finish(self, folder: Path, machine: Machine, resources: Resources) -> RunResult:
+    def _finish(
+        self, folder: Path, machine: Machine, resources: Resources, spec: Mapping[str, Json]
+    ) -> RunResult:
         workflow = machine.workflow()
         services: list[dict[str, Json]] = []
         if self.options.keep_serving:
@@ -241,6 +246,7 @@ class Run:
                 services = kept["services"]
         write_atomic(folder / "workflow.json", json.dumps(workflow, ensure_ascii=False).encode() + b"\n")
         status = workflow.get("status") or {}
+        clean_up(self.store, workflow, spec)
         self._tell(RunFinished(time.time(), str(status.get("phase", "")), str(status.get("message", ""))))
         return RunResult(self.name, workflow, folder, services, self._interrupts > 0)
 

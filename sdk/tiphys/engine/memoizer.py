@@ -13,7 +13,7 @@ from typing import Any
 
 from tiphys.engine.core.protocol import CacheAnswer, CacheStored, Event, LookupCache, StoreCache
 from tiphys.engine.observe import CacheChecked
-from tiphys.engine.runners.artifacts import Bucket, key_of, location_of
+from tiphys.engine.runners.artifacts import key_of, location_of
 from tiphys.engine.runners.host import Host
 from tiphys.errors import StoreError
 from tiphys.reference import Reference, verify
@@ -62,7 +62,7 @@ def distrust(host: Host, entry: Mapping[str, Json]) -> str:
                 problem = verify(reference, volumes)
                 if problem:
                     return problem
-    bucket = Bucket(host.store)
+    bucket = host.store.bucket
     for artifact in outputs.get("artifacts") or []:
         found = location_of(artifact)
         if found is None or found[0] in ("raw", "http", "git"):

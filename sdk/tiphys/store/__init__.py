@@ -8,6 +8,7 @@ semaphores and mutexes that all engines using this store share.
 from __future__ import annotations
 
 from tiphys.store.artifacts import Artifacts, Stored
+from tiphys.store.bucket import Bucket
 from tiphys.store.configmaps import CACHE_LABEL, ConfigMaps
 from tiphys.store.files import write_atomic
 from tiphys.store.layout import Store
@@ -16,6 +17,7 @@ from tiphys.store.locks import Granted, Locks, Outcome, Refused, Waiting
 __all__ = [
     "CACHE_LABEL",
     "Artifacts",
+    "Bucket",
     "ConfigMaps",
     "Granted",
     "Locks",

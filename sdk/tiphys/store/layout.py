@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tiphys.errors import StoreError
 from tiphys.store.artifacts import Artifacts
+from tiphys.store.bucket import Bucket
 from tiphys.store.configmaps import ConfigMaps
 from tiphys.store.files import clear
 from tiphys.store.locks import Locks
@@ -58,6 +59,11 @@ class Store:
     def artifacts(self) -> Artifacts:
         """The content-addressed artifacts."""
         return Artifacts(self._folder("artifacts"))
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The keys of artifacts; ``artifacts.collect(bucket.digests())`` deletes what no key names."""
+        return Bucket(self.artifacts.folder / "keys")
 
     @cached_property
     def locks(self) -> Locks:

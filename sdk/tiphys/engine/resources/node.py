@@ -239,10 +239,8 @@ class ResourcePod:
             for parameter in declared.get("parameters") or []:
                 item = copy.deepcopy(dict(parameter))
                 source = item.get("valueFrom") or {}
-                if source.get("jsonPath"):
-                    item["value"] = self._read(lambda: jsonpath(self._item, str(source["jsonPath"])), source)
-                elif source.get("jqFilter"):
-                    item["value"] = self._read(lambda: jq(self._item, str(source["jqFilter"])), source)
+                if source.get("jsonPath") or source.get("jqFilter"):
+                    item["value"] = self._read(source)
                 parameters.append(item)
         except (JsonPathError, JqError) as error:
             self._fail(str(error))
@@ -252,9 +250,11 @@ class ResourcePod:
             outputs["parameters"] = parameters
         self._end("Succeeded", "", outputs)
 
-    def _read(self, work: Callable[[], str], source: Mapping[str, Json]) -> str:
+    def _read(self, source: Mapping[str, Json]) -> str:
         try:
-            return work()
+            if source.get("jsonPath"):
+                return jsonpath(self._item, str(source["jsonPath"]))
+            return jq(self._item, str(source["jqFilter"]))
         except (JsonPathError, JqError):
             if source.get("default") is not None:
                 return str(source["default"])

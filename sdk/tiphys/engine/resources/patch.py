@@ -12,7 +12,14 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 Json = Any
 # the lists of strategic merge that are keyed; others are replaced
-_KEYED = {"containers": "name", "initContainers": "name", "env": "name", "volumes": "name", "volumeMounts": "mountPath", "ports": "containerPort"}  # fmt: skip
+_KEYED = {
+    "containers": "name",
+    "env": "name",
+    "initContainers": "name",
+    "ports": "containerPort",
+    "volumeMounts": "mountPath",
+    "volumes": "name",
+}
 
 
 class PatchError(ValueError):

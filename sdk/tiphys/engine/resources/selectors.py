@@ -62,9 +62,8 @@ def parse_selector(text: str) -> list[Requirement]:
     found: list[Requirement] = []
     while tokens:
         found.append(_requirement(tokens, text))
-        if tokens:
-            if tokens.pop(0) != "," or not tokens:
-                raise SelectorError(f"found unexpected token in {text!r}, expected: ','")
+        if tokens and (tokens.pop(0) != "," or not tokens):
+            raise SelectorError(f"found unexpected token in {text!r}, expected: ','")
     return sorted(found, key=lambda requirement: requirement.key)
 
 

@@ -1,73 +1,25 @@
 """Input and output artifacts of a step: from and to the local store, under the keys Argo would use.
 
-``artifacts/keys/KEY`` plays the bucket: a small JSON file that names the digest of the content-addressed file.
+The store's bucket (``artifacts/keys``) plays the object store.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
-import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.host import Host
 from tiphys.errors import StoreError
-from tiphys.store import write_atomic
 
-__all__ = ["LOCATIONS", "Bucket", "key_of", "load_artifact", "location_of", "save_artifact"]
+__all__ = ["LOCATIONS", "key_of", "load_artifact", "location_of", "save_artifact"]
 
 Json = Any
 LOCATIONS = ("s3", "gcs", "oss", "azure", "hdfs", "artifactory", "raw", "http", "git", "plugin")
-
-
-class Bucket:
-    """Keys of stored artifacts; what a step sees as an object store."""
-
-    def __init__(self, host_store: Any) -> None:
-        self._store = host_store
-        self._folder: Path = host_store.artifacts.folder / "keys"
-
-    def put(self, key: str, digest: str, size: int) -> None:
-        path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, json.dumps({"digest": digest, "size": size}).encode())
-
-    def digest(self, key: str) -> str:
-        """The digest under a key, or an empty string."""
-        try:
-            return str(json.loads(self._path(key).read_bytes())["digest"])
-        except (OSError, ValueError, KeyError):
-            return ""
-
-    def keys(self, prefix: str = "") -> list[str]:
-        """All keys that start with ``prefix``, sorted."""
-        return sorted(key for key in self._all() if key.startswith(prefix))
-
-    def delete(self, key: str) -> bool:
-        path = self._path(key)
-        found = path.is_file()
-        path.unlink(missing_ok=True)
-        return found
-
-    def digests(self) -> list[str]:
-        """Every digest that some key names (what garbage collection must keep)."""
-        return [digest for key in self._all() if (digest := self.digest(key))]
-
-    def _all(self) -> Iterator[str]:
-        if self._folder.is_dir():
-            for path in self._folder.rglob("*!"):
-                if path.is_file():
-                    yield urllib.parse.unquote(path.relative_to(self._folder).as_posix()[:-1])
-
-    def _path(self, key: str) -> Path:
-        # quoted, so that '..' and odd characters are plain names; '!' keeps a key apart from a folder of keys
-        parts = [urllib.parse.quote(part, safe="").replace(".", "%2E") or "%" for part in key.split("/")]
-        return self._folder.joinpath(*parts[:-1], parts[-1] + "!")
 
 
 def location_of(artifact: Mapping[str, Json]) -> tuple[str, Mapping[str, Json]] | None:
@@ -105,7 +57,7 @@ def save_artifact(host: Host, artifact: Mapping[str, Json], source: Path, *, pod
     if not key:
         key = f"{host.workflow}/{pod}/{default}"
         result.setdefault("s3", {})["key"] = key
-    bucket = Bucket(host.store)
+    bucket = host.store.bucket
     if packing == "none" and source.is_dir():
         # an object store has no folders: one object a file
         for file in sorted(each for each in source.rglob("*") if each.is_file()):
@@ -137,7 +89,7 @@ def load_artifact(host: Host, artifact: Mapping[str, Json], target: Path) -> Non
             _fetched(host, target, mode, recurse, lambda path: _download(settings, path))
         elif kind == "git":
             _clone(settings, target)
-        elif kind == "artifactory" and not Bucket(host.store).digest(key_of(artifact)):
+        elif kind == "artifactory" and not host.store.bucket.digest(key_of(artifact)):
             _fetched(host, target, mode, recurse, lambda path: _download(settings, path))
         else:
             _from_bucket(host, key_of(artifact), target, mode, recurse)
@@ -149,7 +101,7 @@ def load_artifact(host: Host, artifact: Mapping[str, Json], target: Path) -> Non
 
 
 def _from_bucket(host: Host, key: str, target: Path, mode: int | None, recurse: bool) -> None:
-    bucket = Bucket(host.store)
+    bucket = host.store.bucket
     digest = bucket.digest(key)
     if digest:
         problem = host.store.artifacts.verify(digest)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tiphys.engine.core.protocol import PodFinished, StartPod
 from tiphys.engine.expr.evaluate import evaluate
-from tiphys.engine.runners.artifacts import Bucket, key_of
+from tiphys.engine.runners.artifacts import key_of
 from tiphys.engine.runners.host import Host
 
 __all__ = ["DataPod", "HttpPod"]
@@ -125,7 +125,7 @@ class DataPod(_ThreadPod):
     def _work(self) -> tuple[str, str, dict[str, Json] | None]:
         spec: Mapping[str, Json] = self.command.template["data"]
         source = (spec.get("source") or {}).get("artifactPaths") or {}
-        data: Json = Bucket(self.host.store).keys(key_of(source))
+        data: Json = self.host.store.bucket.keys(key_of(source))
         for step in spec.get("transformation") or []:
             data = evaluate(str(step.get("expression")), {"data": data})
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)

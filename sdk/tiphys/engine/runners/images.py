@@ -41,7 +41,7 @@ ENTRYPOINTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image's stand-in: this Python environment (``project``, ``serving``), the host's programs, or a root folder."""
+    """An image's stand-in: this Python environment (``project``, ``serving``), the host's programs, a root folder."""
 
     name: str
     kind: Literal["project", "serving", "host", "root", "docker"]

@@ -13,7 +13,7 @@ from tiphys.engine.runners.base import Container
 from tiphys.engine.runners.host import Host
 from tiphys.errors import StoreError
 
-__all__ = ["RESULT_LIMIT", "collect", "has_artifacts", "trim_result"]
+__all__ = ["RESULT_LIMIT", "archives_logs", "collect", "has_artifacts", "trim_result"]
 
 Json = Any
 RESULT_LIMIT = 256 * 1024  # bytes of stdout that outputs.result keeps
@@ -28,12 +28,26 @@ def has_artifacts(template: Mapping[str, Json]) -> bool:
     return bool((template.get("outputs") or {}).get("artifacts"))
 
 
+def archives_logs(template: Mapping[str, Json], spec: Mapping[str, Json]) -> bool:
+    """Whether ``archiveLogs`` is set, of the template before the workflow."""
+    for place in (template.get("archiveLocation") or {}, spec):
+        if place.get("archiveLogs") is not None:
+            return bool(place["archiveLogs"])
+    return False
+
+
 def collect(
-    host: Host, template: Mapping[str, Json], container: Container | None, *, pod: str
+    host: Host,
+    template: Mapping[str, Json],
+    container: Container | None,
+    *,
+    pod: str,
+    logs: Path | None = None,
 ) -> tuple[dict[str, Json], str]:
     """The node's outputs and, when something is missing, the message of the failed wait container.
 
-    Parameters that were found are returned even then. Raises StoreError when the store cannot be written.
+    ``logs``: the log to keep as the artifact ``main-logs`` (``archiveLogs``). Parameters that were found are
+    returned even then. Raises StoreError when the store cannot be written.
     """
     declared = template.get("outputs") or {}
     outputs: dict[str, Json] = {}
@@ -70,6 +84,11 @@ def collect(
                 )
             continue
         artifacts.append(save_artifact(host, artifact, source_path, pod=pod))
+    if logs is not None and logs.is_file():
+        key = f"{host.workflow}/{pod}/main.log"
+        stored = host.store.artifacts.put(logs, "none")
+        host.store.bucket.put(key, stored.digest, stored.size)
+        artifacts.append({"name": "main-logs", "s3": {"key": key}})
     if artifacts:
         outputs["artifacts"] = artifacts
     if errors:

@@ -17,7 +17,7 @@ from tiphys.engine.runners.base import Container, StartProblem, place_of
 from tiphys.engine.runners.capture import Capture
 from tiphys.engine.runners.containerset import Graph
 from tiphys.engine.runners.host import Host
-from tiphys.engine.runners.outputs import collect, has_artifacts
+from tiphys.engine.runners.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.runners.podspace import PodSpace, claim_address
 from tiphys.engine.runners.readiness import Readiness
 from tiphys.engine.runners.spawner import Process
@@ -276,8 +276,11 @@ class StepPod:
         source = self._main
         pod = self.command.pod_name
 
+        archived = archives_logs(self.template, self.host.spec)
+        logs = self.host.log_path(self.command.node_id) if archived else None
+
         def work() -> tuple[dict[str, Json], str]:
-            return collect(self.host, self.template, source, pod=pod)
+            return collect(self.host, self.template, source, pod=pod, logs=logs)
 
         def done(found: tuple[dict[str, Json], str]) -> None:
             outputs, problem = found
@@ -289,7 +292,7 @@ class StepPod:
             phase, message = self._verdict(problem)
             self._finish(phase, message, outputs or None)
 
-        if has_artifacts(self.template):
+        if archived or has_artifacts(self.template):
             self.host.loop.in_thread(work, done, self._refuse)
         else:
             try:

@@ -1,0 +1,57 @@
+"""What plays the object store: keys such as ``WORKFLOW/POD/name.tgz``, each naming a content-addressed file."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+from tiphys.store.files import clear, write_atomic
+
+__all__ = ["Bucket"]
+
+
+class Bucket:
+    """The keys of stored artifacts, one small JSON file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, key: str, digest: str, size: int) -> None:
+        path = self._path(key)
+        with clear(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps({"digest": digest, "size": size}).encode())
+
+    def digest(self, key: str) -> str:
+        """The digest under a key, or an empty string."""
+        try:
+            return str(json.loads(self._path(key).read_bytes())["digest"])
+        except (OSError, ValueError, KeyError):
+            return ""
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """All keys that start with ``prefix``, sorted."""
+        return sorted(key for key in self._all() if key.startswith(prefix))
+
+    def delete(self, key: str) -> bool:
+        path = self._path(key)
+        found = path.is_file()
+        path.unlink(missing_ok=True)
+        return found
+
+    def digests(self) -> list[str]:
+        """Every digest that some key names (what garbage collection must keep)."""
+        return [digest for key in self._all() if (digest := self.digest(key))]
+
+    def _all(self) -> Iterator[str]:
+        if self._folder.is_dir():
+            for path in self._folder.rglob("*!"):
+                if path.is_file():
+                    yield urllib.parse.unquote(path.relative_to(self._folder).as_posix()[:-1])
+
+    def _path(self, key: str) -> Path:
+        # quoted, so that '..' and odd characters are plain names; '!' keeps a key apart from a folder of keys
+        parts = [urllib.parse.quote(part, safe="").replace(".", "%2E") or "%" for part in key.split("/")]
+        return self._folder.joinpath(*parts[:-1], parts[-1] + "!")
