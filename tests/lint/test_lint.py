@@ -140,11 +140,14 @@ def test_severity_select_and_ignore(tmp_path: Path) -> None:
     def codes(**settings: Any) -> list[str]:
         return [item["code"] for item in json.loads(run(str(path), json=True, **settings)[1])]
 
-    assert codes() == ["L352", "L110"]
+    assert codes() == ["L353", "L352", "L110"]
+    assert codes(severity="warning") == ["L352", "L110"]
     assert codes(severity="error") == ["L110"]
     assert codes(severity="info") == ["L353", "L352", "L110"]
-    assert codes(select=["L3"]) == ["L352"]
-    assert codes(ignore=["L352"]) == ["L110"]
+    assert codes(select=["L3"]) == ["L353", "L352"]
+    assert codes(ignore=["L352", "L353"]) == ["L110"]
+    assert run(str(path), select=["L353"])[:2] == (0, "")
+    assert "L353" in run(str(path), select=["L353"], severity="info")[1]
     assert run(str(path), ignore=["L1", "L3"])[0] == 0
 
 

@@ -32,7 +32,9 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--ignore", action="append", default=[], metavar="CODE", help="not these rules")
     parser.add_argument(
-        "--severity", choices=("error", "warning", "info"), default="warning", help="the least that counts"
+        "--severity",
+        choices=("error", "warning", "info"),
+        help="the least that is shown and counts (default: warning; the formats for machines hold infos too)",
     )
     add_parameters(parser)
     parser.set_defaults(handler=handle)

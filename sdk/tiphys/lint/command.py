@@ -27,7 +27,7 @@ def cli_main(
     fix: bool = False,
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
-    severity: Severity = "warning",
+    severity: Severity | None = None,
     color: bool = False,
     out: TextIO | None = None,
     err: TextIO | None = None,
@@ -36,9 +36,10 @@ def cli_main(
 
     ``sources`` are paths of files and folders, or objects (mappings, Hera workflows, ``(label, object)``).
     ``select`` and ``ignore`` are codes or their beginnings (``L3``). ``severity`` is the least that is shown
-    and counted: by default errors and warnings, not infos. ``fix`` repairs files in place first.
+    and counted. By default errors and warnings count, and infos are shown only in the formats for machines.
+    ``fix`` repairs files in place first.
 
-    Exit code: 0 clean, 1 findings, 2 something could not be read (also when there were findings).
+    Exit code: 0 clean, 1 findings that count, 2 something could not be read (also when there were findings).
     """
     out, err = out or sys.stdout, err or sys.stderr
     form = "json" if json else format
@@ -59,16 +60,18 @@ def cli_main(
     findings = [
         finding
         for finding in lint_documents(documents)
-        if _RANK[finding.severity] <= _RANK[severity] and _wanted(finding.code, select, ignore)
+        if _RANK[finding.severity] <= _RANK[severity or "info"] and _wanted(finding.code, select, ignore)
     ]
-    out.write(render(findings, form, color=color))
+    counted = [item for item in findings if _RANK[item.severity] <= _RANK[severity or "warning"]]
+    out.write(render(counted if form == "text" else findings, form, color=color))
     if form == "text":
         counts = [sum(item.severity == name for item in findings) for name in _RANK]
         pairs = [(count, name) for count, name in zip(counts, _RANK, strict=True) if count]
         summary = ", ".join(f"{count} {name}{'s' * (count > 1)}" for count, name in pairs) or "clean"
         err.write(f"{len({item.file for item in documents})} files: {summary}")
-        err.write(f", {repaired} repaired\n" if repaired else "\n")
-    return 2 if failed else 1 if findings else 0
+        hidden = " (infos: --severity info)" if len(counted) < len(findings) else ""
+        err.write(f", {repaired} repaired{hidden}\n" if repaired else f"{hidden}\n")
+    return 2 if failed else 1 if counted else 0
 
 
 def _repair(path: str) -> int:
