@@ -186,6 +186,7 @@ def test_killed_keeper_is_one_clear_error(tmp_path: Path, mark: str) -> None:
     with pytest.raises(RunError) as caught:
         execute(tmp_path, workflow(template))
     assert caught.value.code == "TIP301"
+    assert not marked(mark)
 
 
 def test_full_disk_is_one_clear_error_and_the_run_goes_on_later(tmp_path: Path) -> None:

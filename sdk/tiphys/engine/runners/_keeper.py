@@ -193,7 +193,7 @@ class Keeper:
         with open(f"/proc/{pid}/environ", "rb") as stream:
             for entry in stream.read().split(b"\0"):
                 if entry.startswith(MARK):
-                    return int(entry[len(MARK) :])
+                    return int(entry.rpartition(b"-")[2])
         return -1
 
     def children(self, pid: int) -> list[int]:
@@ -259,7 +259,10 @@ class Keeper:
 
 
 def main() -> None:
-    keeper = Keeper(socket.socket(fileno=int(sys.argv[1])))
+    descriptor = int(sys.argv[1])
+    # whoever held a copy would keep the engine from seeing that the keeper is gone
+    os.set_inheritable(descriptor, False)
+    keeper = Keeper(socket.socket(fileno=descriptor))
     gc.collect()
     gc.freeze()
     gc.disable()

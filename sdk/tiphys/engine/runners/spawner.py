@@ -6,11 +6,13 @@ import contextlib
 import itertools
 import marshal
 import os
+import secrets
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from tiphys.errors import RunError
 
 __all__ = ["Launch", "Process", "Spawner"]
 
+_MARK = "TIPHYS_PROCESS"  # in every process's environment: whose it is
 _KEEPER = Path(__file__).with_name("_keeper.py")
 
 
@@ -75,6 +78,7 @@ class Spawner:
         self._loop = loop
         self._numbers = itertools.count(1)
         self._processes: dict[int, Process] = {}
+        self._token = secrets.token_hex(8)
         self._buffer = bytearray()
         self._socket: socket.socket | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -84,7 +88,7 @@ class Spawner:
         process = Process(self, next(self._numbers), on_exit)
         self._processes[process.number] = process
         env = dict(launch.env)
-        env["TIPHYS_PROCESS"] = str(process.number)
+        env[_MARK] = f"{self._token}-{process.number}"
         self._send(
             "spawn",
             process.number,
@@ -150,10 +154,24 @@ class Spawner:
         except OSError as error:
             raise _lost() from error
 
+    def _bury(self) -> None:
+        """The keeper is gone, and with it the processes it had started; kill what those had started."""
+        mark = f"{_MARK}={self._token}-".encode()
+        for _ in range(10):
+            found = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and mark in _environment(pid)]
+            if not found:
+                return
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+
     def _receive(self) -> None:
         assert self._socket is not None
         data = self._socket.recv(1 << 16)
         if not data:
+            self._loop.unwatch(self._socket)
+            self._bury()
             raise _lost()
         self._buffer += data
         while len(self._buffer) >= 4:
@@ -172,6 +190,14 @@ class Spawner:
                     process.code = _exit_code(frame[2])
                     process.problem = frame[3]
                     process.on_exit(process)
+
+
+def _environment(pid: str) -> bytes:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            return stream.read()
+    except OSError:
+        return b""
 
 
 def _exit_code(status: int) -> int:
