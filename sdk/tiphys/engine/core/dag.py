@@ -148,6 +148,7 @@ class DagBody(Boundary):
         self._connect(begun, group)
         begun.node = group
         begun.children = []
+        begun.order = {f"{self.name}.{item['name']}": index for index, item in enumerate(expanded)}
         for item in expanded:
             self._begin(begun, f"{self.name}.{item['name']}", item, group)
         self.one_less(begun)
@@ -305,9 +306,9 @@ class DagBody(Boundary):
             self.state.later(self.assess)
 
     def _in_order(self, begun: Task) -> list[Node]:
+        """Return the loop's children in the order of its items."""
         assert begun.children is not None
-        if begun.runs and len(begun.runs) == len(begun.children):
-            begun.children = [run.node for run in begun.runs if run.node is not None]
+        begun.children.sort(key=lambda node: begun.order.get(node["name"], 0))
         return begun.children
 
     # -- the end ---------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ class Task:
         "late",
         "name",
         "node",
+        "order",
         "pending",
         "runs",
         "stopped",
@@ -37,6 +38,7 @@ class Task:
         self.task = task
         self.node: Node | None = None
         self.children: list[Node] | None = None
+        self.order: dict[str, int] = {}  # of a loop: the index of each child by its node's name
         self.runs: list[Run] = []
         self.pending = 0
         self.done = False

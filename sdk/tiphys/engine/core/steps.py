@@ -272,7 +272,8 @@ class StepsBody(Boundary):
             prefix = f"steps.{name}"
             if name in self.loops:
                 members = [item.node for item in self.loops[name] if item.node is not None]
-                self.values[name] = aggregate(prefix, members)
+                ran = any(node["type"] != "Skipped" for node in members)
+                self.values[name] = aggregate(prefix, members) if ran else {}
                 continue
             values = node_values(prefix, child.node)
             if child.node["type"] == "Skipped" and child.node["phase"] in ("Skipped", "Omitted"):

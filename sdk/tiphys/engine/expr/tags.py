@@ -252,7 +252,7 @@ def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) 
     except (ExprError, TypeError) as error:
         if allow:
             return "{{" + tag + "}}"
-        if strict and "from <nil>" in str(error) and "?" not in source:
+        if strict and "?" not in source:
             raise NotReadyError(f"failed to evaluate expression: {error}") from None
         raise TagError(f"failed to evaluate expression: {error}") from None
 
