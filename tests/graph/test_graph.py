@@ -125,6 +125,13 @@ def test_conditions_loops_retries_and_locks_are_marked() -> None:
     }
 
 
+def test_a_retry_that_only_guards_against_lost_pods_is_not_marked() -> None:
+    retry = {"limit": 2, "expression": "lastRetry.status == 'Error'"}
+    step = {"name": "x", "container": {"image": "i"}, "retryStrategy": retry}
+    item = find(plan(dag({"name": "a", "template": "x"}, templates=[step])).main, "a")
+    assert item.badges == []
+
+
 def test_recursion_ends() -> None:
     found = plan(
         dag(

@@ -270,7 +270,9 @@ def _template_badges(template: Mapping[str, Any]) -> list[Badge]:
         if "{{" not in name:
             badges.append(Badge("lock", f"mutex {name}"))
     retry = template.get("retryStrategy")
-    if isinstance(retry, Mapping):
+    if isinstance(retry, Mapping) and not retry.get(
+        "expression"
+    ):  # one that guards against lost pods is no news
         badges.append(Badge("retry", f"up to {retry.get('limit', 'any number of')} more times"))
     return badges
 
