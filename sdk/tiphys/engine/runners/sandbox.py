@@ -86,7 +86,8 @@ class _View:
         if os.geteuid() != 0:
             options += ["--unshare-user", "--uid", "0", "--gid", "0"]
         options += ["--bind", str(container.root), "/"]
-        (container.root / "run").mkdir(exist_ok=True)  # /var/run may be a link to it
+        for name in ("run", "mnt", "opt", "srv", "home", "media"):  # every image has them; /var/run may be a link to run
+            (container.root / name).mkdir(exist_ok=True)
         self._top()
         options += self._binds
         options += ["--bind", str(container.root / "tmp"), "/tmp", "--proc", "/proc", "--dev", "/dev"]
