@@ -41,3 +41,16 @@ def test_importing_loads_nothing_heavy() -> None:
     code = f"import sys, tiphys; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_lint_is_a_function_and_a_package() -> None:
+    workflow = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "x"},
+        "spec": {},
+    }
+    assert any("entrypoint" in finding.message for finding in tiphys.lint(workflow))
+    from tiphys.lint import fix
+
+    assert callable(fix)

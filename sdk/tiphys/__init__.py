@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.errors import TiphysError as TiphysError
     from tiphys.errors import UserCodeError as UserCodeError
     from tiphys.front import run as run
+    from tiphys.lint import lint as lint
     from tiphys.reference import Reference as Reference
 
 __version__ = "0.1.0"
@@ -89,10 +90,12 @@ _PUBLIC = {
     "workflow_status": "tiphys.dsl",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]
+__all__ = ["__version__", "lint", *sorted(_PUBLIC)]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "lint":  # a package that can be called: tiphys.lint(x), from tiphys.lint import fix
+        return importlib.import_module("tiphys.lint")
     module = _PUBLIC.get(name)
     if module is None:
         raise AttributeError(f"module 'tiphys' has no attribute {name!r}")
