@@ -161,14 +161,35 @@ def test_the_json_has_the_fields_of_the_contract(tmp_path: Path) -> None:
 
 
 def test_sarif_and_github() -> None:
-    _, out, _ = run(("wf.yaml", json.loads(json.dumps({"kind": "Workflow", "spec": {}}))), format="sarif")
+    _, out, _ = run(
+        (
+            "wf.yaml",
+            json.loads(
+                json.dumps(
+                    {
+                        "apiVersion": "argoproj.io/v1alpha1",
+                        "kind": "Workflow",
+                        "metadata": {"name": "x"},
+                        "spec": {},
+                    }
+                )
+            ),
+        ),
+        format="sarif",
+    )
     report = json.loads(out)
     assert report["version"] == "2.1.0"
     (result,) = report["runs"][0]["results"]
     assert result["ruleId"] == "L210"
     assert result["level"] == "error"
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "wf.yaml"
-    _, out, _ = run(("a,b.yaml", {"kind": "Workflow", "spec": {}}), format="github")
+    _, out, _ = run(
+        (
+            "a,b.yaml",
+            {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "x"}, "spec": {}},
+        ),
+        format="github",
+    )
     assert out.startswith("::error file=a%2Cb.yaml,line=1,col=1,title=L210::")
     assert out.count("\n") == 1
 
@@ -205,3 +226,17 @@ def test_the_compiled_example_pipelines_are_clean() -> None:
     for path in sorted((ROOT / "tests" / "golden").glob("*.yaml")):
         found = [str(item) for item in lint(path) if item.severity != "info"]
         assert found == []
+
+
+def test_two_workflows_that_take_two_locks_in_different_orders() -> None:
+    def workflow(name: str, outer: str, inner: str) -> str:
+        return (
+            f"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {{name: {name}}}\n"
+            f"spec:\n  entrypoint: main\n  synchronization: {{mutexes: [{{name: {outer}}}]}}\n  templates:\n"
+            f"  - name: main\n    synchronization: {{mutexes: [{{name: {inner}}}]}}\n    suspend: {{}}\n"
+        )
+
+    assert lint(workflow("one", "a", "b") + "---\n" + workflow("two", "a", "b")) == []
+    (finding,) = lint(workflow("one", "a", "b") + "---\n" + workflow("two", "b", "a"))
+    assert (finding.code, finding.line) == ("L315", 20)
+    assert "templates.main of one" in finding.message

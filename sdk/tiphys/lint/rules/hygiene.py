@@ -21,6 +21,9 @@ _SECRET = re.compile(
     r"(?:^|[-_.])(password|passwd|secret|token|api[-_]?key|access[-_]?key|credentials?)$", re.I
 )
 _VALUES = ("inputs.parameters.", "steps.", "tasks.", "item", "workflow.parameters.")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
+_LABEL_KEY = re.compile(r"([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?\Z")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
 _NUMBERS = (int, float, bool)
 
 
@@ -183,6 +186,35 @@ def workflow_too_large(workflow: Workflow) -> Iterator[Issue]:
     if size > 1048576:
         words = f"the {workflow.kind} has {size} bytes as JSON, more than 1048576"
         yield Issue(("spec",), words, fix="move templates to a WorkflowTemplate, data to artifacts", key=True)
+
+
+@rule(
+    "L357",
+    "object-identity",
+    "warning",
+    what="An apiVersion, name or label that the API server refuses, or no name at all.",
+    why="`argo lint` looks at the kind only. Names are lower case letters, digits, `-` and `.`.",
+    source="Kubernetes documentation, object names and IDs; labels and selectors",
+)
+def object_identity(workflow: Workflow) -> Iterator[Issue]:
+    api = workflow.data.get("apiVersion", "")
+    if api != "argoproj.io/v1alpha1":
+        words = f"the apiVersion of a {workflow.kind} is argoproj.io/v1alpha1, not {api!r}"
+        yield Issue(("apiVersion",), words, fix="write apiVersion: argoproj.io/v1alpha1")
+    meta = workflow.metadata
+    name = meta.get("name") or meta.get("generateName", "").rstrip("-.")
+    if not meta.get("name") and not meta.get("generateName"):
+        yield Issue(("metadata",), f"the {workflow.kind} has neither name nor generateName", fix="name it")
+    elif name and not _NAME.match(name):
+        key = "name" if meta.get("name") else "generateName"
+        words = f"{key} {meta[key]!r} is no Kubernetes name"
+        yield Issue(("metadata", key), words, fix="use lower case letters, digits and -")
+    for label, value in (meta.get("labels") or {}).items():
+        if not _LABEL_KEY.match(label) or not _LABEL_VALUE.match(value):
+            words = f"the label {label}: {value!r} is not legal"
+            yield Issue(
+                ("metadata", "labels", label), words, fix="letters, digits, -, _ and . only, at most 63"
+            )
 
 
 def _bare_values(data: Any, path: Path) -> Iterator[tuple[Path, Any]]:

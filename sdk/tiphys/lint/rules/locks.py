@@ -140,21 +140,39 @@ def config_map_value(project: Project) -> Iterator[Issue]:
     "L315",
     "lock-order",
     "warning",
-    what="Locks taken in different orders, or one taken again by a part of what holds it.",
+    what="Locks taken in different orders (in one workflow or two), or one that a caller already holds.",
     why="Two workflows (or one with itself) can wait for each other for ever.",
     source=_SYNC,
-    needs="synchronization",
+    scope="project",
 )
-def lock_order(workflow: Workflow) -> Iterator[Issue]:
+def lock_order(project: Project) -> Iterator[Issue]:
+    first: dict[tuple[str, str], str] = {}
+    told: set[tuple[int, Path]] = set()
+    for workflow in project.workflows:
+        if "synchronization" not in workflow.document.text and workflow.document.text:
+            continue
+        for outer, inner, place, label in _nested(workflow):
+            key = (id(workflow), place)
+            words = ""
+            if outer == inner and inner.startswith("mutex") and "{{" not in inner:
+                words = f"{label} asks for {inner}, which a caller already holds"
+            elif outer != inner and (inner, outer) in first:
+                words = f"{label} takes {inner} after {outer}; {first[inner, outer]} takes them in the reverse order"
+            if words and key not in told:
+                told.add(key)
+                fix = "take the locks in one order everywhere"
+                yield Issue(place, words, fix=fix, document=workflow.document)
+            first.setdefault((outer, inner), label)
+
+
+def _nested(workflow: Workflow) -> Iterator[tuple[str, str, Path, str]]:
+    """(a lock that is held, one asked for meanwhile, where, by whom) along every way from the entrypoint."""
     walk = walk_of(workflow)
-    first: dict[tuple[str, str], Path] = {}
-    told: set[Path] = set()
     top = workflow.spec.get("synchronization")
     held = _locks(workflow.at("synchronization"), top, workflow.namespace) if top else []
     start = workflow.template(workflow.spec.get("entrypoint", ""))
-    stack: list[tuple[Template, list[Lock], frozenset[Path]]] = []
     roots = [start] if start else list(workflow.templates)
-    stack += [(template, held, frozenset()) for template in roots]
+    stack: list[tuple[Template, list[Lock], frozenset[Path]]] = [(item, held, frozenset()) for item in roots]
     visits = 0
     while stack and visits < 5000:
         visits += 1
@@ -165,14 +183,7 @@ def lock_order(workflow: Workflow) -> Iterator[Issue]:
         own = _locks((*template.path, "synchronization"), data, workflow.namespace)
         for name, place in own:
             for other, _ in outer:
-                if name == other and name.startswith("mutex") and place not in told and "{{" not in name:
-                    told.add(place)
-                    yield Issue(place, f"{template.label} asks for {name}, which a caller already holds")
-                elif (name, other) in first and name != other and place not in told:
-                    told.add(place)
-                    words = f"{template.label} takes {name} after {other}; elsewhere the order is the reverse"
-                    yield Issue(place, words, fix="take the locks in one order everywhere")
-                first.setdefault((other, name), place)
+                yield other, name, place, f"{template.label} of {workflow.name}"
         for call in template.calls():
             target = walk.targets.get(call.path)
             if target is not None:
