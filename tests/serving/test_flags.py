@@ -41,6 +41,14 @@ def test_the_missions_own_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.ignored == []
 
 
+def test_in_a_pod_it_goes_on_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert options("--model_base_path=/m").lame_duck_seconds == 0
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert options("--model_base_path=/m").lame_duck_seconds == 3
+    assert options("--model_base_path=/m", "--tiphys_lame_duck_seconds=0").lame_duck_seconds == 0
+
+
 def test_values_may_stand_apart_and_booleans_alone() -> None:
     found = options("--model_base_path", "/m", "--enable_batching", "--rest_api_enable_cors_support=false")
     assert found.config.batching is not None and found.config.batching.enabled

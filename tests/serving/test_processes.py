@@ -113,6 +113,17 @@ def test_sigterm_lets_a_running_request_end(process: Any, add_version: Add) -> N
     assert server.wait() == 0
 
 
+def test_in_a_pod_requests_are_taken_for_a_moment_after_sigterm(process: Any, base: Path, ask: Any) -> None:
+    server = process(*arguments(base), "--tiphys_lame_duck_seconds=3600")
+    url = f"http://{server.ready()}"
+    assert ask(url, "GET", "/v1/models/m").headers["Connection"] is None
+    server.process.send_signal(signal.SIGTERM)
+    while ask(url, "GET", "/v1/models/m").headers["Connection"] != "close":
+        pass  # the signal is on its way
+    server.process.send_signal(signal.SIGTERM)  # told twice: at once
+    assert server.wait() == 0
+
+
 def test_it_finds_new_versions_by_itself(process: Any, base: Path, add_version: Add, until: Any) -> None:
     server = process(*arguments(base), "--file_system_poll_wait_seconds=0.05")
     with ServingClient(f"http://{server.ready()}", "m") as client:

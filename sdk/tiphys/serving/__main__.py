@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -20,8 +21,13 @@ log = logging.getLogger("tiphys.serving")
 async def _serve(options: flags.Options) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    hurry = asyncio.Event()
+
+    def told() -> None:
+        (hurry if stop.is_set() else stop).set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told)
     if options.exit_with_stdin:
         loop.add_reader(0, _read_stdin, loop, stop)
     server = AsyncModelServer(options.config)
@@ -32,6 +38,9 @@ async def _serve(options: flags.Options) -> int:
         if starting.done():
             starting.result()
             await stopping
+            server.http.retiring = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(hurry.wait(), options.lame_duck_seconds)
         else:
             starting.cancel()
     except ServingError as error:

@@ -35,6 +35,8 @@ class Options:
     grpc_port: int
     health_service: bool
     exit_with_stdin: bool
+    lame_duck_seconds: float
+    """After SIGTERM, requests are still taken for this long."""
     ignored: list[str]
     """Flags that were given and have no effect here."""
 
@@ -128,6 +130,10 @@ def _parser() -> _Parser:
     )
     own.add_argument("--tiphys_max_body_bytes", type=int, default=Limits().body_bytes)
     own.add_argument("--tiphys_exit_with_stdin", action="store_true", help="end when stdin is closed")
+    # in a pod: the cluster's proxies go on sending requests for a moment after a pod was told to end (a local
+    # replica, which has TIPHYS_POD_IP, is drained first, wherever this machine may run)
+    duck = 3.0 if env.get("KUBERNETES_SERVICE_HOST") and not env.get("TIPHYS_POD_IP") else 0.0
+    own.add_argument("--tiphys_lame_duck_seconds", type=float, default=duck, help="(default: %(default)s)")
     own.add_argument("--tiphys_drain_seconds", type=float, default=30.0)
     for flag in (*_IGNORED, *_REFUSED):
         add(f"--{flag}", nargs="?", const="true", help=argparse.SUPPRESS)
@@ -184,7 +190,12 @@ def parse(arguments: Sequence[str]) -> Options | None:
     )
     ignored = [flag for flag in _IGNORED if getattr(options, flag) is not None]
     return Options(
-        config, options.port, options.enable_grpc_healthcheck_service, options.tiphys_exit_with_stdin, ignored
+        config,
+        options.port,
+        options.enable_grpc_healthcheck_service,
+        options.tiphys_exit_with_stdin,
+        options.tiphys_lame_duck_seconds,
+        ignored,
     )
 
 

@@ -43,6 +43,7 @@ class Owner(Protocol):
     limits: Limits
     on_error: Callable[[BaseException], None] | None
     draining: bool
+    retiring: bool
     buffered: int
 
     @property
@@ -262,7 +263,9 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport.is_closing():
             return
-        keep_alive = keep_alive and not (response.close or self._close_after or self._server.draining)
+        server = self._server
+        closing = response.close or self._close_after or server.draining or server.retiring
+        keep_alive = keep_alive and not closing
         head = encode_head(response, keep_alive=keep_alive, http10=http10)
         self._busy = False
         if not self._queue and not self._message_started:

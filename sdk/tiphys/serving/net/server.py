@@ -48,6 +48,8 @@ class HttpServer:
         self.limits = limits or Limits()
         self.on_error = on_error
         self.draining = False
+        self.retiring = False
+        """Connections are still taken, and each is closed after its next answer."""
         self.buffered = 0
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
