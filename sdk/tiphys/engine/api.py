@@ -220,7 +220,7 @@ class Run:
             if weaker:
                 self._tell(Notice(time.time(), weaker, "TIP222"))
             if self._resumed:
-                replay(driver, machine, journal, resources)
+                replay(driver, machine, journal, resources, facts["now"])
             else:
                 driver.emit(Begin(facts["now"]))
             self._open(loop, driver.emit)

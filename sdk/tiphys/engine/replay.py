@@ -5,6 +5,7 @@ from __future__ import annotations
 from tiphys.engine.core import Machine
 from tiphys.engine.core.protocol import (
     AcquireLocks,
+    Begin,
     Command,
     Event,
     LocksGranted,
@@ -72,13 +73,17 @@ class Outstanding:
         return list(self._open.values())
 
 
-def replay(driver: Driver, machine: Machine, journal: Journal, resources: Resources) -> None:
+def replay(driver: Driver, machine: Machine, journal: Journal, resources: Resources, created: float) -> None:
     """Bring the machine to where it was, then do again what was under way."""
     outstanding = Outstanding()
+    begun = False
     for event in journal.events():
+        begun = True
         outstanding.event(event)
         for command in machine.handle(event):
             outstanding.command(command)
+    if not begun:  # killed before the first commit
+        driver.emit(Begin(created))
     resources.restore(journal.objects())
     driver.remember()
     commands = outstanding.commands()

@@ -1,0 +1,91 @@
+"""The journal: what goes in comes out, and any prefix of it can be resumed from."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tests.engine.harness import dag, execute, out, shell, workflow
+
+from tiphys.engine import RunOptions, resume
+from tiphys.engine.core import protocol as p
+from tiphys.engine.journal import Journal, decode, encode
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        p.Begin(1.5),
+        p.PodRunning(2.0, "n", "127.22.0.1"),
+        p.PodProgress(2.0, "n", "1/2"),
+        p.PodFinished(3.0, "n", "Failed", "ünïcode \n\"'", {"parameters": [{"name": "x", "value": "{{=1}}"}]}, {"a": {}}),
+        p.CacheAnswer(1.0, "n", {"nodeID": "n", "outputs": None}),
+        p.CacheAnswer(1.0, "n"),
+        p.LocksWaiting(1.0, "", "Waiting", "l"),
+        p.TimerFired(1.0, "t"),
+        p.Shutdown(1.0, "Stop"),
+        p.NodeSet(1.0, "name=x", "Succeeded", "m", {"a": "b"}),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_events_come_back_as_they_were(event: p.Event) -> None:
+    assert decode(*encode(event)) == event
+
+
+def test_only_what_was_committed_is_there(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    journal.append(p.Begin(1.0))
+    journal.commit()
+    journal.append(p.TimerFired(2.0, "t"))
+    journal.close()
+    assert list(Journal(tmp_path / "journal.db").events()) == [p.Begin(1.0)]
+
+
+def test_journal_is_for_its_owner_only(tmp_path: Path) -> None:
+    Journal(tmp_path / "journal.db").close()
+    assert (tmp_path / "journal.db").stat().st_mode & 0o077 == 0
+
+
+def test_every_prefix_of_a_history_can_be_resumed(tmp_path: Path) -> None:
+    """As if the engine had been killed after each event in turn: the run always ends well, with the same outputs."""
+    count = 'echo x >> "$HERE/$NAME"; mkdir -p /tmp/out; echo "$NAME" > /tmp/out/x'
+
+    def step(name: str, **more: object) -> dict[str, object]:
+        template = shell(name, count, outputs=out("x"), **more)
+        template["container"]["env"] = [{"name": "HERE", "value": str(tmp_path)}, {"name": "NAME", "value": name}]
+        return template
+
+    flow = workflow(
+        dag(
+            {"name": "a", "template": "a"},
+            {"name": "b", "template": "b", "depends": "a"},
+            {"name": "c", "template": "c", "depends": "a"},
+            {"name": "d", "template": "a", "depends": "b && c", "when": "{{tasks.b.outputs.parameters.x}} == b"},
+        ),
+        step("a"),
+        step("b", synchronization={"mutexes": [{"name": "m"}]}, retryStrategy={"limit": 1}),
+        step("c", memoize={"key": "k", "cache": {"configMap": {"name": "cache"}}}),
+    )
+    result = execute(tmp_path, flow, name="whole")
+    assert result.succeeded
+    source = result.folder / "journal.db"
+    events = list(Journal(source).events())
+    for length in range(len(events)):
+        name = "whole"
+        (result.folder / "workflow.json").unlink()
+        with sqlite3.connect(source) as db:
+            db.execute("DELETE FROM events WHERE seq > ?", (length,))
+        db.close()
+        again = resume(name, options=RunOptions(store=tmp_path / "store"))
+        assert again.succeeded, length
+        nodes = {node["displayName"]: node for node in again.workflow["status"]["nodes"].values()}
+        assert {key: node["phase"] for key, node in nodes.items()} == dict.fromkeys(nodes, "Succeeded")
+        assert nodes["d"]["outputs"]["parameters"][0]["value"] == "a"
+        before = list(Journal(source).events())
+        assert before[:length] == events[:length]
+        # go on from the same history
+        with sqlite3.connect(source) as db:
+            db.execute("DELETE FROM events")
+            db.executemany("INSERT INTO events(kind, body) VALUES(?,?)", [encode(event) for event in events])
+        db.close()
