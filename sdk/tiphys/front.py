@@ -63,8 +63,25 @@ def load_source(
             cause=f"it holds: {kinds}",
             fix=f"give a document of kind {', '.join(RUNNABLE[:-1])} or {RUNNABLE[-1]}",
         )
-    rest = [item for item in objects if item is not found[0]]
-    return Source(found[0], rest, runtime, text, project)
+    first = found[0]
+    if first["kind"] in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
+        return Source(_of_template(first), objects, runtime, text, project)
+    rest = [item for item in objects if item is not first]
+    return Source(first, rest, runtime, text, project)
+
+
+def _of_template(template: dict[str, Any]) -> dict[str, Any]:
+    """The Workflow that `argo submit --from` makes of a template."""
+    name = str((template.get("metadata") or {}).get("name") or "template")
+    reference: dict[str, Any] = {"name": name}
+    if template["kind"] == "ClusterWorkflowTemplate":
+        reference["clusterScope"] = True
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"generateName": f"{name}-"},
+        "spec": {"workflowTemplateRef": reference},
+    }
 
 
 def _text(x: Any, parameters: dict[str, str]) -> tuple[str, dict[str, str], Path | None, str]:

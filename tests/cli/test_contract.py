@@ -92,6 +92,55 @@ def test_a_failed_run_exits_with_1_and_shows_the_end_of_the_log(tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
+CRON = """
+apiVersion: argoproj.io/v1alpha1
+kind: CronWorkflow
+metadata: {name: nightly}
+spec:
+  schedules: ["30 2 29 2 *"]
+  timezone: Europe/Berlin
+  workflowSpec:
+    entrypoint: main
+    templates:
+    - name: main
+      container: {image: "alpine:3", command: [echo, hi]}
+"""
+
+TEMPLATE = """
+apiVersion: argoproj.io/v1alpha1
+kind: WorkflowTemplate
+metadata: {name: hi}
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: who, value: you}]}
+  templates:
+  - name: main
+    container: {image: "alpine:3", command: [echo, "{{workflow.parameters.who}}"]}
+"""
+
+
+def test_a_cron_workflow_tells_its_next_times_and_runs_once_when_asked(tmp_path: Path) -> None:
+    file = tmp_path / "cron.yaml"
+    file.write_text(CRON)
+    done = tiphys("run", str(file), "--json", cwd=tmp_path)
+    times = json.loads(done.stdout)
+    assert len(times) == 5
+    assert all(time[4:] == "-02-29T01:30:00Z" for time in times)  # 02:30 in Berlin, in winter
+    done = tiphys("run", str(file), "--now", "--json", "--image", "alpine*=host", cwd=tmp_path)
+    workflow = json.loads(done.stdout)
+    assert workflow["metadata"]["name"].startswith("nightly-")
+    assert workflow["metadata"]["labels"]["workflows.argoproj.io/cron-workflow"] == "nightly"
+    assert workflow["status"]["phase"] == "Succeeded"
+
+
+def test_a_workflow_template_runs_as_argo_submit_from_it(tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text(TEMPLATE)
+    done = tiphys("run", str(file), "--image", "alpine*=host", "-p", "who=me", "--logs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "| me" in done.stderr
+
+
 def test_an_image_that_is_not_mapped_is_refused_before_anything_runs(tmp_path: Path) -> None:
     file = tmp_path / "fails.yaml"
     file.write_text(FAILS)
@@ -107,7 +156,8 @@ def test_an_image_that_is_not_mapped_is_refused_before_anything_runs(tmp_path: P
         (("run", MISSION, "-p", "epoch=3"), "Did you mean 'epochs'"),
         (("run", MISSION, "-p", "epochs=two"), "whole number"),
         (("run", MISSION, "-p", "min-accuracy=1.2"), "at most 1"),
-        (("run", MISSION, "-p", "workers=0"), "workers"),
+        (("run", MISSION, "-p", "workers=0"), "workers=0"),
+        (("run",), "--resume NAME"),
         (("run", MISSION, "-p", "models=resnet"), "cnn, dropout, batch-norm"),
         (("run", MISSION, "-p", "epochs"), "NAME=VALUE"),
         (("run", MISSION, "-p", "epochs=1", "-p", "epochs=2"), "given twice"),

@@ -87,7 +87,8 @@ class LineProgress:
             tail = f": {seen.message}" if seen.message else ""
             return style.dim(f"{seen.kind} {seen.name} {seen.replica} {seen.state}{tail}")
         if isinstance(seen, LogLine) and self.logs:
-            return f"{style.cyan(seen.source.removeprefix(self.workflow).lstrip('.-'))} | {seen.text}"
+            source = seen.source.removeprefix(self.workflow).lstrip(".-") or self.workflow
+            return f"{style.cyan(source)} | {seen.text}"
         if isinstance(seen, Notice):
             return style.yellow(seen.text)
         return ""

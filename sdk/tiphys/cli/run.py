@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import Style, add_parameters, parameters_of, print_json
 from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.front import Source
 
 __all__ = ["register"]
 
@@ -21,7 +28,9 @@ def register(subparsers: Any) -> None:
         "compiled first: what runs is the YAML. Exit code: 0 Succeeded, 1 Failed or Error, 2 refused.",
         epilog="example: tiphys run pipelines/fashion_mnist.py -p epochs=3 -p serve=early",
     )
-    parser.add_argument("workflow", metavar="FILE|PIPELINE", help="workflow.yaml, path.py or module:object")
+    parser.add_argument(
+        "workflow", nargs="?", metavar="FILE|PIPELINE", help="workflow.yaml, path.py or module:object"
+    )
     add_parameters(parser)
     parser.add_argument(
         "--json", action="store_true", help="print the final Workflow object and nothing else"
@@ -52,14 +61,35 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--now", action="store_true", help="run a CronWorkflow once, at once")
     parser.set_defaults(handler=handle)
 
+    parser = subparsers.add_parser(
+        "stop-serving",
+        help="stop the servers that --keep-serving left running",
+        description="Stop the model servers and load balancers that `tiphys run --keep-serving` left running.",
+        epilog="example: tiphys stop-serving --store .tiphys",
+    )
+    parser.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
+    parser.set_defaults(handler=stop_serving)
+
 
 def handle(options: argparse.Namespace) -> int:
     from tiphys import parameters as checks
-    from tiphys.engine import RunOptions, run
-    from tiphys.front import load_source
+    from tiphys.engine import RunOptions, resume, run
+    from tiphys.front import Source, load_source
 
-    loaded = load_source(options.workflow, parameters_of(options), options.context)
-    checks.check(loaded.workflow, loaded.parameters)
+    if bool(options.workflow) == bool(options.resume):
+        raise RefusedError(
+            "TIP297",
+            "give either a workflow or --resume NAME",
+            fix="for example: tiphys run pipeline.py, or tiphys run --resume NAME (`tiphys runs` lists them)",
+        )
+    loaded = Source({})
+    if options.workflow:
+        loaded = load_source(options.workflow, parameters_of(options), options.context)
+        if loaded.workflow["kind"] == "CronWorkflow":
+            if not options.now:
+                return _schedule(loaded.workflow, options.json)
+            loaded = _once(loaded)
+        checks.check(loaded.workflow, loaded.parameters)
     progress = _progress(options)
     durations: dict[str, float] = {}
     settings = RunOptions(
@@ -73,7 +103,12 @@ def handle(options: argparse.Namespace) -> int:
         keep_serving=options.keep_serving,
     )
     try:
-        result = run(loaded.workflow, parameters=loaded.parameters, options=settings, context=loaded.context)
+        if options.resume:
+            result = resume(options.resume, options=settings)
+        else:
+            result = run(
+                loaded.workflow, parameters=loaded.parameters, options=settings, context=loaded.context
+            )
     finally:
         progress.close()
     if options.json:
@@ -81,6 +116,34 @@ def handle(options: argparse.Namespace) -> int:
     else:
         _report(result, durations)
     return int(result.exit_code)
+
+
+def stop_serving(options: argparse.Namespace) -> int:
+    from tiphys import engine
+
+    runs = engine.stop_serving(options.store)
+    sys.stdout.write("".join(f"stopped the services of {run}\n" for run in runs) or "nothing is serving\n")
+    return 0
+
+
+def _schedule(cron: dict[str, Any], as_json: bool) -> int:
+    """The next times of a CronWorkflow."""
+    from tiphys.engine.core.cron import next_times
+
+    moments = [datetime.fromtimestamp(at, UTC) for at in itertools.islice(next_times(cron, time.time()), 5)]
+    texts = [moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in moments]
+    if as_json:
+        print_json(texts)
+    else:
+        sys.stdout.write("next runs:\n" + "".join(f"  {text}\n" for text in texts))
+        sys.stdout.write("run it once now with --now\n")
+    return 0
+
+
+def _once(loaded: Source) -> Source:
+    from tiphys.engine.core.cron import child_workflow
+
+    return replace(loaded, workflow=child_workflow(loaded.workflow, time.time()))
 
 
 def _report(result: Any, durations: dict[str, float]) -> None:
@@ -93,6 +156,8 @@ def _report(result: Any, durations: dict[str, float]) -> None:
         sys.stderr.write(f"\n{text}\n\nlogs: {_relative(result.folder / 'logs')}\n")
     for service in result.services:
         sys.stdout.write(f"still serving {service.get('name')}: {service.get('url')}\n")
+    if result.services:
+        sys.stdout.write("stop them with: tiphys stop-serving\n")
 
 
 def _relative(path: Path) -> Path:
