@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from tiphys.cli._common import Style, seconds
+from tiphys.cli._nodes import label, leaf, moment, state
 from tiphys.engine.observe import (
     CacheChecked,
     LogLine,
@@ -21,9 +22,8 @@ from tiphys.engine.observe import (
     RunStarted,
 )
 
-__all__ = ["LineProgress", "TableProgress", "label", "leaf"]
+__all__ = ["LineProgress", "TableProgress"]
 
-_LEAVES = {"Pod", "HTTP", "Suspend", "Skipped", "Plugin"}
 _GLOG = re.compile(r"[IWEF]\d{4} |\d{4}-\d\d-\d\d .*: [IWEF] ")  # what a native library says of itself
 _SYMBOLS = {
     "Pending": "◷",
@@ -34,25 +34,6 @@ _SYMBOLS = {
     "Failed": "✖",
     "Error": "⚠",
 }
-
-
-def leaf(node: Mapping[str, Any]) -> bool:
-    """Whether the node is a step to a person: one that does work itself, or the retry node above its attempts."""
-    if (node.get("nodeFlag") or {}).get("retried"):
-        return False
-    return node.get("type") in _LEAVES or node.get("type") == "Retry"
-
-
-def label(node: Mapping[str, Any], workflow: str) -> str:
-    """The node's name without the workflow's: ``cnn.train``."""
-    return str(node.get("name", "")).removeprefix(workflow).lstrip(".") or workflow
-
-
-def state(node: Mapping[str, Any]) -> str:
-    """The phase in a word; ``hit`` for a step taken from the cache."""
-    if (node.get("memoizationStatus") or {}).get("hit"):
-        return "hit"
-    return str(node.get("phase", ""))
 
 
 class LineProgress:
@@ -218,8 +199,6 @@ def _most_interesting(nodes: list[dict[str, Any]], room: int) -> list[dict[str, 
 
 
 def _elapsed(node: Mapping[str, Any], now: float) -> float:
-    from tiphys.cli.summary import moment
-
     start = moment(node.get("startedAt"))
     return max(0.0, (moment(node.get("finishedAt")) or now) - start) if start else 0.0
 

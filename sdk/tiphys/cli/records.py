@@ -104,7 +104,7 @@ def _matching(options: argparse.Namespace, store: Any) -> list[dict[str, Any]]:
 
 
 def cache_list(options: argparse.Namespace) -> int:
-    from tiphys.cli.summary import moment
+    from tiphys.cli._nodes import moment
 
     entries = _entries(_store(options))
     if options.json:
@@ -182,7 +182,7 @@ def _tell_removed(options: argparse.Namespace, gone: list[tuple[str, str]]) -> i
 
 
 def list_runs(options: argparse.Namespace) -> int:
-    from tiphys.cli.summary import moment
+    from tiphys.cli._nodes import moment
     from tiphys.store.history import run_record, runs
 
     store = _store(options)

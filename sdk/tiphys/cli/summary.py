@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import calendar
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tiphys.cli._common import Style, seconds, table
-from tiphys.cli.progress import label, leaf, state
+from tiphys.cli._nodes import label, leaf, moment, state
 
-__all__ = ["failures", "moment", "summary"]
-
-
-def moment(text: object) -> float:
-    """Seconds since the epoch of an RFC 3339 time in UTC, 0 when there is none."""
-    if not text:
-        return 0.0
-    head, _, fraction = str(text).rstrip("Z").partition(".")
-    try:
-        whole = calendar.timegm(time.strptime(head, "%Y-%m-%dT%H:%M:%S"))
-    except ValueError:
-        return 0.0
-    return whole + (float(f"0.{fraction}") if fraction.isdigit() else 0.0)
+__all__ = ["failures", "summary"]
 
 
 _LONG = 160  # an output of one line that is longer belongs to programs: --json shows it
