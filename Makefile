@@ -5,13 +5,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check cluster-test bench clean
 
 demo: $(STAMP)train
 	$(BIN)/tiphys run pipelines/fashion_mnist.py $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m 'not cluster' $(ARGS)
+
+# needs root and the throw-away cluster: see docs/cluster.md
+cluster-test: $(STAMP)dev
+	$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
 
 check: $(STAMP)dev
 	$(BIN)/ruff check .
