@@ -13,15 +13,22 @@ _LEAVES = {"Pod", "HTTP", "Suspend", "Skipped", "Plugin"}
 
 
 def leaf(node: Mapping[str, Any]) -> bool:
-    """Whether the node is a step to a person: one that does work itself, or the retry node above its attempts."""
+    """Whether the node is a step to a person.
+
+    That is one that does work itself, the retry node above its attempts, or whatever was taken from the cache.
+    """
     if (node.get("nodeFlag") or {}).get("retried"):
         return False
-    return node.get("type") in _LEAVES or node.get("type") == "Retry"
+    hit = (node.get("memoizationStatus") or {}).get("hit")
+    return bool(hit) or node.get("type") in _LEAVES or node.get("type") == "Retry"
 
 
 def label(node: Mapping[str, Any], workflow: str) -> str:
-    """The node's name without the workflow's: ``cnn.train``."""
-    return str(node.get("name", "")).removeprefix(workflow).lstrip(".") or workflow
+    """The node's name without the workflow's: ``cnn.train``.
+
+    A cached step that may be tried again is compiled to a DAG with one task ``run``: to a person they are one.
+    """
+    return str(node.get("name", "")).removeprefix(workflow).lstrip(".").removesuffix(".run") or workflow
 
 
 def state(node: Mapping[str, Any]) -> str:

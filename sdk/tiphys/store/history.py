@@ -150,7 +150,7 @@ def _producers(store: Store) -> Iterator[tuple[str, Link]]:
                 continue
             hit = bool((node.get("memoizationStatus") or {}).get("hit"))
             sources = tuple(Link(item.uri, item.digest) for item in _references(node.get("inputs")))
-            step = str(node.get("name", "")).removeprefix(name).lstrip(".")
+            step = str(node.get("name", "")).removeprefix(name).lstrip(".").removesuffix(".run")
             for made in _references(node.get("outputs")):
                 known = best.get(made.uri)
                 if made.uri not in {source.uri for source in sources} and (known is None or known.hit):
@@ -160,9 +160,10 @@ def _producers(store: Store) -> Iterator[tuple[str, Link]]:
 
 
 def _step(node: Mapping[str, Json]) -> bool:
-    """A pod, or the retry node above its attempts (which carries their outputs)."""
-    attempt = (node.get("nodeFlag") or {}).get("retried")
-    return node.get("type") == "Retry" or (node.get("type") == "Pod" and not attempt)
+    """A pod, the retry node above its attempts (which carries their outputs), or what came from a cache."""
+    if (node.get("nodeFlag") or {}).get("retried"):
+        return False
+    return node.get("type") in ("Pod", "Retry") or bool((node.get("memoizationStatus") or {}).get("hit"))
 
 
 def _references(part: object) -> list[Reference]:
