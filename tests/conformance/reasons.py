@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["KNOWN", "REASONS", "SEEDS"]
 
 _RESUBMIT = "the record is of the workflow that `argo resubmit` or `argo retry` made of the one that ran"
-_VALIDATION = "validation finds it (`tiphys lint`, `tiphys run`); the core alone only executes"
 
 KNOWN: dict[str, str] = {
     "1aa6820f13": "whether a stopped task still gets its exit handler is a race (Argo skips this test)",
@@ -13,14 +12,7 @@ KNOWN: dict[str, str] = {
     "e51e2384d7": "how many attempts fit into backoff.maxDuration depends on how fast pods start (unstable)",
     "a61ef26660": _RESUBMIT,
     "96ff041e85": _RESUBMIT,
-    "0ef679c310": _RESUBMIT,
-    "b3f74fa6f3": "the WorkflowTemplate that the case submits from is not among its files",
     "ab792fa8e5": "the cluster's service account may not create what the case creates",
-    "8e1ec37486": _VALIDATION,
-    "9a701b933a": _VALIDATION,
-    "645e037bcf": _VALIDATION,
-    "e970a7fd73": _VALIDATION,
-    "b6550c2bd8": _VALIDATION,
 }
 """Cases whose replay through the core differs."""
 

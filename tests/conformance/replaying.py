@@ -23,11 +23,10 @@ def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
         documents += load(item) if isinstance(item, str) else [item]
     for step in (scripts().get(record["id"]) or {}).get("script") or ():
         if step.get("yaml") and step["do"] in ("given", "create-templates", "create-cluster-templates"):
-            documents += [
-                item
-                for item in load(step["yaml"])
-                if item.get("kind") not in ("Workflow", "CronWorkflow", "List")
-            ]
+            found = load(step["yaml"])
+            if str(step.get("kind")).endswith("WorkflowTemplate"):  # whatever the file says
+                found = [{**item, "kind": step["kind"]} for item in found]
+            documents += [item for item in found if str(item.get("kind")) not in _TO_RUN]
     for item in record.get("secrets") or ():
         documents.append(
             {
@@ -56,11 +55,17 @@ def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
     return workflow, flat
 
 
+_TO_RUN = ("Workflow", "CronWorkflow", "List")
+
+
 def _from_others(documents: list[Json]) -> dict[str, Json]:
     for item in documents:
         if item.get("kind") == "CronWorkflow":
             metadata = item["spec"].get("workflowMetadata") or item["spec"].get("workflowMeta") or {}
             return {"kind": "Workflow", "metadata": metadata, "spec": item["spec"]["workflowSpec"]}
+        if item.get("kind") == "WorkflowTemplate":
+            spec = {"workflowTemplateRef": {"name": item["metadata"]["name"]}}
+            return {"kind": "Workflow", "metadata": {}, "spec": spec}
     raise LookupError("nothing to run")
 
 

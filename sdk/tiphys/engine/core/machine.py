@@ -11,6 +11,7 @@ from tiphys.engine.core.library import Context, Library, TemplateError
 from tiphys.engine.core.lifecycle import Lifecycle, matches
 from tiphys.engine.core.state import State
 from tiphys.engine.core.submit import InvalidSpec, effective_spec, refuse_unsupported, workflow_parameters
+from tiphys.engine.core.validate import first_problem
 from tiphys.engine.expr.gotime import rfc3339
 from tiphys.engine.expr.moment import PRESENT
 
@@ -99,6 +100,11 @@ class Machine:
         state.globals.set_parameters(values)
         label = f"local/{name}"
         local = Context(library, label, spec.get("templates") or [])
+        if failure is None:
+            problem = first_problem(spec, local)
+            if problem:
+                failure = ("Failed", f"invalid spec: {problem}")
+            library.stored.clear()  # only what is executed is stored
         refuse_unsupported(spec, library, [spec.get("templates") or []])
         state.volumes = tuple(spec.get("volumes") or ()) + tuple(
             {
