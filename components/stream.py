@@ -47,15 +47,11 @@ def training_stream(tf: Any, dataset: Dataset, gang: Gang, batch_size: int, epoc
         order = records.shuffle(
             min(max(count, share), _SHUFFLE_RECORDS), seed=mixed, reshuffle_each_iteration=False
         )
-        batches = order.batch(share, drop_remainder=True).take(steps)
-        flips = tf.data.Dataset.random(seed=mixed).batch(2).take(steps)
-        return tf.data.Dataset.zip((batches, flips))
+        return order.batch(share, drop_remainder=True).take(steps)
 
-    def decode(batch: Any, flip_seed: Any) -> Any:
+    def decode(batch: Any) -> Any:
         rows = tf.io.decode_raw(batch, tf.uint8, fixed_length=RECORD_BYTES)
         images = tf.reshape(rows[:, 1:], (share, IMAGE_SIDE, IMAGE_SIDE, 1))
-        mirrored = tf.random.stateless_uniform((share, 1, 1, 1), flip_seed) < 0.5
-        images = tf.where(mirrored, images[:, :, ::-1], images)
         return scale(tf, images), tf.one_hot(tf.cast(rows[:, 0], tf.int32), len(CLASSES))
 
     stream = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch)
