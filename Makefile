@@ -36,7 +36,8 @@ $(STAMP)train: pyproject.toml | $(STAMP)venv
 	touch $@
 
 $(STAMP)dev: pyproject.toml | $(STAMP)train
-	$(BIN)/python -m pip install --quiet --retries 5 --editable '.[train,cluster]' $$($(BIN)/python -c "import tomllib; print(*(repr(x) for x in tomllib.load(open('pyproject.toml','rb'))['dependency-groups']['dev']))")
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'], sep='\\n')" > $(STAMP)group
+	$(BIN)/python -m pip install --quiet --retries 5 --editable '.[train,serve,cluster]' --requirement $(STAMP)group
 	touch $@
 
 clean:

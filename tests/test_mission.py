@@ -48,9 +48,10 @@ def run(store: Path, *parameters: str) -> dict[str, Any]:
 def leaves(workflow: dict[str, Any]) -> dict[str, dict[str, Any]]:
     name = workflow["metadata"]["name"]
     return {
-        node["name"].removeprefix(name + "."): node
+        node["name"].removeprefix(name + ".").removesuffix(".run"): node
         for node in workflow["status"]["nodes"].values()
-        if node["type"] == "Retry"
+        if hit(node)
+        or node["type"] == "Retry"
         or (node["type"] == "Pod" and not (node.get("nodeFlag") or {}).get("retried"))
     }
 
