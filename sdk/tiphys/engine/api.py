@@ -181,8 +181,9 @@ class Run:
             context=facts["context"],
             now=facts["now"],
         )
-        stored = machine.workflow()["status"].get("storedWorkflowTemplateSpec")
-        spec = stored or facts["workflow"].get("spec") or {}
+        spec = facts["workflow"].get("spec") or {}
+        if spec.get("workflowTemplateRef"):
+            spec = machine.workflow()["status"].get("storedWorkflowTemplateSpec") or spec
         folder = self._folder()
         with _owned(folder, self.name), contextlib.ExitStack() as stack:
             loop = Loop()

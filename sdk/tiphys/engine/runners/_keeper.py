@@ -59,10 +59,13 @@ class Keeper:
                         os.read(self.reader, 4096)
                     self.reap()
                 elif not self.receive():
-                    return self.end()
+                    return
 
     def receive(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self.sock, 1 << 16, 16)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self.sock, 1 << 16, 16)
+        except ConnectionError:  # the engine was killed before it had read everything
+            return False
         self.descriptors += descriptors
         if not data:
             return False
@@ -266,7 +269,10 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    keeper.run()
+    try:
+        keeper.run()
+    finally:
+        keeper.end()
 
 
 if __name__ == "__main__":

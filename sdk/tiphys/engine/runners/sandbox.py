@@ -86,7 +86,14 @@ class _View:
         if os.geteuid() != 0:
             options += ["--unshare-user", "--uid", "0", "--gid", "0"]
         options += ["--bind", str(container.root), "/"]
-        for name in ("run", "mnt", "opt", "srv", "home", "media"):  # every image has them; /var/run may be a link to run
+        for name in (
+            "run",
+            "mnt",
+            "opt",
+            "srv",
+            "home",
+            "media",
+        ):  # every image has them; /var/run may be a link to run
             (container.root / name).mkdir(exist_ok=True)
         self._top()
         options += self._binds
