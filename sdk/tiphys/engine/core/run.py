@@ -23,6 +23,8 @@ Json = Any
 
 __all__ = ["Owner", "Run"]
 
+_DEEPEST = 100
+_TOO_DEEP = "Maximum recursion depth exceeded"
 _POD_KINDS = frozenset(["container", "containerSet", "script", "resource", "data"])
 
 
@@ -49,7 +51,7 @@ class Run:
     """See the module; ``key`` is the owner's own handle for it."""
 
     __slots__ = (
-        "arguments", "attempt", "body", "boundary", "compiled", "context", "done", "flag", "holder", "holds_locks",
+        "arguments", "body", "boundary", "compiled", "context", "depth", "done", "flag", "holder", "holds_locks",
         "id", "key", "local", "memo", "name", "node", "on_exit", "owner", "retrying", "scope_label", "state",
         "template", "waiting_for_store",
     )  # fmt: skip
@@ -89,7 +91,8 @@ class Run:
         self.holds_locks = False
         self.waiting_for_store: tuple[Body, str, str] | None = None
         self.done = False
-        self.attempt = 0
+        outer = state.boundaries.get(boundary["id"]) if boundary is not None else None
+        self.depth: int = outer.run.depth + 1 if outer is not None else 1
         self.template: dict[str, Json] = {}
         self.compiled: Compiled | None = None
 
@@ -98,6 +101,9 @@ class Run:
     def start(self) -> None:
         """Resolve the template and its inputs, then go on as far as possible."""
         state = self.state
+        if self.depth > _DEEPEST:
+            state.park(self.fail, _TOO_DEEP)  # Argo does not go deeper, and waits
+            return
         try:
             self.context, self.compiled = self.context.resolve(self.holder)
             self.local["node.name"] = self.name
