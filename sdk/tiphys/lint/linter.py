@@ -29,6 +29,12 @@ _READING = {
 }
 
 
+# Argo tells inline templates apart by their (empty) name: these are checked in the first one only.
+_FIRST_INLINE_ONLY = frozenset(
+    ("L260", "L261", "L262", "L271", "L272", "L273", "L275", "L276", "L278", "L280")
+)
+
+
 def lint_documents(documents: list[Document]) -> list[Finding]:
     """Return all findings in documents that may refer to each other, in the order of the text."""
     with _no_collection():
@@ -90,10 +96,13 @@ def _all(project: Project) -> Iterator[Finding]:
         for entry in by_scope.get("workflow", ()):
             for issue in entry.check(workflow):
                 yield _finding(entry, issue, workflow)
+        inline = False
         for template in workflow.every_template():
             for entry in by_scope.get("template", ()):
+                quiet = inline and template.inline and entry.code in _FIRST_INLINE_ONLY
                 for issue in entry.check(template):
-                    yield _finding(entry, issue, workflow)
+                    yield _finding(entry, issue, workflow, quiet)
+            inline = inline or template.inline
             if template.type == "Resource":
                 for manifest in resource_objects(template):
                     for entry in by_scope.get("manifest", ()):
@@ -104,10 +113,10 @@ def _all(project: Project) -> Iterator[Finding]:
             yield _finding(entry, issue, None)
 
 
-def _finding(entry: Rule, issue: Issue, workflow: Workflow | None) -> Finding:
+def _finding(entry: Rule, issue: Issue, workflow: Workflow | None, quiet: bool = False) -> Finding:
     document: Document = issue.document or workflow.document  # type: ignore[union-attr]
     line, column = issue.at or document.position(issue.path, key=issue.key)
-    severity = issue.severity or entry.severity
+    severity = issue.severity or ("warning" if quiet and entry.severity == "error" else entry.severity)
     near: tuple[str, ...] = ()
     fix = issue.fix
     if issue.near:

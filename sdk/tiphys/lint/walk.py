@@ -147,7 +147,10 @@ class Walk:
                 self.check(template, values, quiet=True)  # Argo looks at the first inline template only
             return
         self.done.add(key)
+        first = len(self.references)
         self.check(template, values)
+        if given is None:
+            self.soften(template, self.references[first:])
 
     def check(self, template: Template, values: Values, quiet: bool = False) -> None:
         scope = Scope(self.globals.names | own_names(template), set(self.globals.wild))
@@ -169,6 +172,14 @@ class Walk:
             )
         for reference in self.references[first:]:
             reference.quiet = reference.quiet or quiet
+
+    def soften(self, template: Template, references: list[Reference]) -> None:
+        """An assumed argument replaces an input artifact whole, its location with the tags in it too."""
+        start = (*template.path, "inputs", "artifacts")
+        for reference in references:
+            inside = reference.path[: len(start)] == start
+            if inside and reference.path[len(start) + 1 :][:1] not in (("name",), ("path",)):
+                reference.quiet = True
 
     def supply(
         self, template: Template, given: dict[str, Any] | None, owner: Workflow, path: Path, label: str
