@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.engine.harness import IMAGE, marked, wait_until, workflow
 
 PROGRAM = """

@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.engine.harness import dag, execute, out, shell, workflow
 
+from tests.engine.harness import dag, execute, out, shell, workflow
 from tiphys.engine import RunOptions, resume
 from tiphys.engine.core import protocol as p
 from tiphys.engine.journal import Journal, decode, encode
@@ -19,7 +19,9 @@ from tiphys.engine.journal import Journal, decode, encode
         p.Begin(1.5),
         p.PodRunning(2.0, "n", "127.22.0.1"),
         p.PodProgress(2.0, "n", "1/2"),
-        p.PodFinished(3.0, "n", "Failed", "ünïcode \n\"'", {"parameters": [{"name": "x", "value": "{{=1}}"}]}, {"a": {}}),
+        p.PodFinished(
+            3.0, "n", "Failed", "ünïcode \n\"'", {"parameters": [{"name": "x", "value": "{{=1}}"}]}, {"a": {}}
+        ),
         p.CacheAnswer(1.0, "n", {"nodeID": "n", "outputs": None}),
         p.CacheAnswer(1.0, "n"),
         p.LocksWaiting(1.0, "", "Waiting", "l"),
@@ -53,7 +55,10 @@ def test_every_prefix_of_a_history_can_be_resumed(tmp_path: Path) -> None:
 
     def step(name: str, **more: object) -> dict[str, object]:
         template = shell(name, count, outputs=out("x"), **more)
-        template["container"]["env"] = [{"name": "HERE", "value": str(tmp_path)}, {"name": "NAME", "value": name}]
+        template["container"]["env"] = [
+            {"name": "HERE", "value": str(tmp_path)},
+            {"name": "NAME", "value": name},
+        ]
         return template
 
     flow = workflow(
@@ -61,7 +66,12 @@ def test_every_prefix_of_a_history_can_be_resumed(tmp_path: Path) -> None:
             {"name": "a", "template": "a"},
             {"name": "b", "template": "b", "depends": "a"},
             {"name": "c", "template": "c", "depends": "a"},
-            {"name": "d", "template": "a", "depends": "b && c", "when": "{{tasks.b.outputs.parameters.x}} == b"},
+            {
+                "name": "d",
+                "template": "a",
+                "depends": "b && c",
+                "when": "{{tasks.b.outputs.parameters.x}} == b",
+            },
         ),
         step("a"),
         step("b", synchronization={"mutexes": [{"name": "m"}]}, retryStrategy={"limit": 1}),
