@@ -16,7 +16,7 @@ __all__ = ["SINGLE", "Gang", "PeerLostError", "available_cores", "read_tf_config
 
 
 class PeerLostError(ComponentError):
-    """Another worker is gone or not there yet: this one must end and be started again. Exit code 138."""
+    """This worker must end and be started again, as after the loss of a peer. Exit code 138."""
 
     exit_code = 138
 

@@ -31,7 +31,9 @@ def build(name: str, keras: Any) -> Any:
     """A new, uncompiled model of the type ``name`` (``keras`` is the module tf_keras)."""
     check_model(name)
     layers = keras.layers
-    norm = name == "batch-norm"
+    norm, dropout = name == "batch-norm", name == "dropout"
+    # What dropout takes away, more filters give back.
+    first, second = (24, 48) if dropout else (16, 32)
 
     def block(x: Any, filters: int) -> Any:
         x = layers.Conv2D(filters, 3, padding="same", use_bias=not norm)(x)
@@ -39,16 +41,16 @@ def build(name: str, keras: Any) -> Any:
         if norm:
             x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
-        return layers.Dropout(0.2)(x) if name == "dropout" else x
+        return layers.Dropout(0.1)(x) if dropout else x
 
     x = inputs = keras.Input((IMAGE_SIDE, IMAGE_SIDE, 1), name="pixels")
-    x = block(x, 16)
-    x = block(x, 32)
+    x = block(x, first)
+    x = block(x, second)
     x = layers.Flatten()(x)
     x = layers.Dense(128, use_bias=not norm)(x)
     if norm:
         x = layers.BatchNormalization(momentum=0.9)(x)
     x = layers.ReLU()(x)
-    if name == "dropout":
-        x = layers.Dropout(0.4)(x)
+    if dropout:
+        x = layers.Dropout(0.3)(x)
     return keras.Model(inputs, layers.Dense(len(CLASSES), name="logits")(x), name=name.replace("-", "_"))

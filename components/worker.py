@@ -240,8 +240,11 @@ def _next_epoch(tf: Any, backup: Path) -> int:
     latest = tf.train.latest_checkpoint(str(backup / "chief"))
     if latest is None:
         return 0
-    reader = tf.train.load_checkpoint(latest)
-    return int(reader.get_tensor("ckpt_saved_epoch/.ATTRIBUTES/VARIABLE_VALUE")) + 1
+    try:
+        reader = tf.train.load_checkpoint(latest)
+        return int(reader.get_tensor("ckpt_saved_epoch/.ATTRIBUTES/VARIABLE_VALUE")) + 1
+    except tf.errors.OpError as error:
+        raise tf.errors.DataLossError(None, None, str(error)) from error
 
 
 def _publish_model(tf: Any, keras: Any, settings: Settings, weights: list[Any]) -> None:
@@ -283,7 +286,7 @@ def _answers(address: str) -> bool:
 
 @contextmanager
 def _failures(tf: Any, gang: Gang, settings: Settings) -> Iterator[None]:
-    """Sort what TensorFlow raises: no space (permanent), a lost peer (start again), anything else (permanent)."""
+    """Sort what TensorFlow raises: no space (permanent), a damaged backup or a lost peer (start again), or a fault."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -294,6 +297,15 @@ def _failures(tf: Any, gang: Gang, settings: Settings) -> Iterator[None]:
                 f"no space left to write {settings.work}",
                 cause=text[:200],
                 fix="free some space or enlarge the volume, then run again: the training resumes from its last backup",
+            ) from error
+        if isinstance(error, tf.errors.DataLossError | tf.errors.NotFoundError | tf.errors.OutOfRangeError):
+            if gang.is_chief:
+                shutil.rmtree(resolve(settings.work) / "backup", ignore_errors=True)
+            raise PeerLostError(
+                "TIP715",
+                "the backup of the training is damaged and was removed",
+                cause=f"{type(error).__name__}: {text[:300]}",
+                fix="nothing to do when the job restarts its workers; else run again: the training begins anew",
             ) from error
         if gang.size > 1 and not isinstance(error, tf.errors.InvalidArgumentError):
             raise PeerLostError(

@@ -155,6 +155,21 @@ print(json.dumps(found))
         assert "Traceback" not in done.stderr
         assert run_once(settings(dataset)).returncode == 0
 
+    def test_a_damaged_backup(self, volume: Path, dataset: Reference, tmp_path: Path) -> None:
+        written = volume / "work/m-1/metrics.jsonl"
+
+        def kill(workers: Workers) -> None:
+            if not workers.exits and written.exists():
+                workers.processes[0].kill()
+                workers.processes[0].wait()
+                for path in (volume / "work/m-1/backup/chief").glob("ckpt*"):
+                    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+        with Workers(1, settings(dataset, epochs=50), tmp_path / "log") as workers:
+            assert workers.run(SECONDS, kill) == [0]
+            assert [code for _, code in workers.exits] in ([137, 138, 0], [137, 0])
+        assert [entry["epoch"] for entry in metrics(volume)] == list(range(1, 51))
+
 
 class TestGang:
     pytestmark = trains
