@@ -483,3 +483,36 @@ def test_services_come_back_after_a_resume(tmp_path: Path) -> None:
     result = resume("wf", options=RunOptions(store=tmp_path / "store", observer=recorder))
     assert result.succeeded
     assert "b'a'" in log(result, "ask")
+
+
+# -- Workflows ----------------------------------------------------------------------------------------------------
+
+
+def test_workflow_of_workflows(tmp_path: Path) -> None:
+    child = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "child"},
+        "spec": {
+            "entrypoint": "main",
+            "templates": [
+                {"name": "main", "container": {"image": IMAGE, "command": ["sh", "-c", "exit {{=1+1}}"]}}
+            ],
+        },
+    }
+    conditions = {
+        "successCondition": "status.phase == Succeeded",
+        "failureCondition": "status.phase in (Failed, Error)",
+    }
+    template = creating(child, **conditions)
+    text = template["resource"]["manifest"].replace("{{=1+1}}", "2")
+    template["resource"]["manifest"] = text
+    result = execute(tmp_path, workflow(template))
+    # recorded from the real controller
+    expected = (
+        "main: Error (exit code 64): failure condition '{status.phase in [Error Failed]}' evaluated true"
+    )
+    assert node(result, result.name)["message"] == expected
+    template["resource"]["manifest"] = text.replace("exit 2", "true").replace('"child"', '"other"')
+    assert execute(tmp_path, workflow(template)).succeeded
+    assert (tmp_path / "store/runs/other/logs/other.log").exists()

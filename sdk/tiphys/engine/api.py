@@ -213,6 +213,7 @@ class Run:
             )
             resources = Resources(host, journal.put_object)
             stack.callback(resources.kill)
+            resources.know(self.name, facts["uid"], facts["workflow"])
             driver = Driver(host, machine, journal, resources)
             stack.callback(driver.close)
             if not self._resumed:

@@ -59,6 +59,7 @@ class Driver:
         self.journal = journal
         self.resources = resources
         self.finished: WorkflowFinished | None = None
+        self.wake: Callable[[], None] | None = None  # told of each event, where nobody calls step()
         self.grace: float | None = None  # after a Ctrl-C: no pod gets longer than this
         self._inbox: deque[Event] = deque()
         self._draining = False
@@ -85,6 +86,8 @@ class Driver:
     def emit(self, event: Event) -> None:
         """Take an event; it reaches the core in the order of arrival, after the journal."""
         self._inbox.append(event)
+        if self.wake is not None:
+            self.wake()
 
     def carry_out(self, commands: list[Command]) -> None:
         for command in commands:
@@ -129,9 +132,10 @@ class Driver:
         """How many pods run or are being ended."""
         return len(self._pods)
 
-    def close(self) -> None:
-        """Give back locks. The pods' processes end with the spawner."""
-        self._sync.close()
+    def close(self, *, shared: bool = False) -> None:
+        """Give back locks (``shared``: another driver of this process still uses the table). The pods' processes
+        end with the spawner."""
+        self._sync.close(shared=shared)
         for timer in self._deadlines.values():
             timer.cancel()
         if self._progress_timer is not None:

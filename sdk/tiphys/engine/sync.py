@@ -54,10 +54,10 @@ class Synchronizer:
         self._used = True
         return isinstance(self._attempt(command), Granted)
 
-    def close(self) -> None:
+    def close(self, *, shared: bool = False) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._used:
+        if self._used and not shared:
             self._host.store.locks.close()
 
     # -- inside -----------------------------------------------------------------------------------------------

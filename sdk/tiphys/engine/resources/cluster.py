@@ -10,6 +10,7 @@ from tiphys.engine.resources.deployment import Deployment, Endpoint
 from tiphys.engine.resources.plain import PodObject
 from tiphys.engine.resources.service import Balancers, Service
 from tiphys.engine.resources.tfjob import TFJob
+from tiphys.engine.resources.workflow import WorkflowObject
 from tiphys.engine.runners.host import Host
 
 __all__ = ["Resources"]
@@ -30,9 +31,15 @@ class Resources:
         self._deployments: dict[str, Deployment] = {}
         self._services: dict[str, Service] = {}
         self._pods: dict[str, PodObject] = {}
+        self._workflows: dict[str, WorkflowObject] = {}
         self._waiters: list[Callable[[], None]] = []
         self._poked = False
         self.api.watch(self._watch)
+
+    def know(self, name: str, uid: str, workflow: Mapping[str, Json]) -> None:
+        """The running workflow itself is an object, too: a step may get or patch it."""
+        metadata = {**(workflow.get("metadata") or {}), "name": name, "uid": uid}
+        self.api.restore({**workflow, "kind": "Workflow", "metadata": metadata})
 
     def on_change(self, check: Callable[[], None]) -> Callable[[], None]:
         """Call ``check`` soon after anything changed; returns what takes it back."""
@@ -65,7 +72,7 @@ class Resources:
         """After a resume: bring back what served, and drop jobs whose processes are gone."""
         for item in objects:
             kind = item["kind"]
-            if kind in ("TFJob", "Pod", "Job"):
+            if kind in ("TFJob", "Pod", "Job", "Workflow"):
                 # its node either has its result or runs again and makes it anew
                 if self._record is not None:
                     self._record(kind, item["metadata"]["name"], None)
@@ -118,6 +125,8 @@ class Resources:
     def kill(self) -> None:
         """SIGKILL every process behind the objects."""
         self.balancers.stopped = True
+        for child in self._workflows.values():
+            child.close()
         for group in (self._jobs, self._deployments, self._pods):
             for each in group.values():
                 each.kill()
@@ -134,6 +143,8 @@ class Resources:
             self._service(change, name, item)
         elif kind in ("Pod", "Job"):
             self._pod(change, name, item)
+        elif kind == "Workflow":
+            self._workflow(change, name, item)
         elif kind in ("ConfigMap", "Secret") and change != "deleted":
             self.host.objects.add(item)
         elif kind == "PersistentVolumeClaim" and change == "added":
@@ -174,6 +185,13 @@ class Resources:
             self.host.loop.call_soon(pod.start)
         elif change == "deleted" and key in self._pods:
             self._pods.pop(key).delete()
+
+    def _workflow(self, change: str, name: str, item: dict[str, Json]) -> None:
+        if change == "added":
+            child = self._workflows[name] = WorkflowObject(self.host, self, item, self._poke)
+            child.start()
+        elif change == "deleted" and name in self._workflows:
+            self._workflows.pop(name).delete()
 
     def _endpoints(self) -> list[Endpoint]:
         return [endpoint for each in self._deployments.values() for endpoint in each.endpoints]

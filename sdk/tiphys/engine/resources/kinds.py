@@ -43,6 +43,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("Secret", "", ("v1",), ("secrets", "secret")),
     Kind("Pod", "", ("v1",), ("pods", "pod", "po")),
     Kind("Job", "batch", ("v1",), ("jobs", "job")),
+    Kind("Workflow", "argoproj.io", ("v1alpha1",), ("workflows", "workflow", "wf")),
     Kind(
         "PersistentVolumeClaim", "", ("v1",),
         ("persistentvolumeclaims", "persistentvolumeclaim", "pvc"),

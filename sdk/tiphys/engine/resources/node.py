@@ -101,8 +101,6 @@ class ResourcePod:
             if source is None:
                 return None
             text = self._artifact(str(source.get("name")))
-        if str(self._spec.get("mergeStrategy") or "") == "json":
-            return {"patch": json.loads(text)}
         value = yaml.safe_load(text)
         if isinstance(value, list):
             return {"patch": value}

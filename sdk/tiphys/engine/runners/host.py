@@ -28,8 +28,9 @@ class Objects:
     """The ConfigMaps and Secrets that the run can see: those given with the workflow, and those it made."""
 
     def __init__(self, context: Iterable[Mapping[str, Json]]) -> None:
+        self.context = [*context]
         self._found: dict[tuple[str, str], Mapping[str, Json]] = {}
-        for each in context:
+        for each in self.context:
             self.add(each)
 
     def add(self, item: Mapping[str, Json]) -> None:
