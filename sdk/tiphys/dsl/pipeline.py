@@ -18,6 +18,7 @@ from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
 from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Scheduling, Volume
 from tiphys.dsl.site import Site, caller
+from tiphys.dsl.split import split
 from tiphys.dsl.template import Template
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import Parameter
@@ -269,7 +270,8 @@ class Pipeline(Workflow):
                 body = {"name": graph.name, "dag": graph.dag(self.parameters, defaults)}
                 add(graph.name, body, graph.site)
         for template in self._used():
-            add(template.name, template.body(defaults), template.site)
+            for part in split(template.body(defaults)):
+                add(str(part["name"]), part, template.site)
         for hera in self.templates:
             model = hera if not hasattr(hera, "_build_template") else hera._build_template()
             add(str(model.name), model.model_dump(exclude_none=True, by_alias=True, mode="json"), self.site)

@@ -76,7 +76,10 @@ class Template:
         """The Hera model of this template (Hera's protocol ``Templatable``)."""
         from hera.workflows.models import Template as Model
 
-        return Model.model_validate(self.body(Defaults(home=self.site.file)))
+        body = self.body(Defaults(home=self.site.file))
+        if "memoize" in body:  # not both on one template (see tiphys.dsl.split), and here there is only one
+            body.pop("retryStrategy", None)
+        return Model.model_validate(body)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

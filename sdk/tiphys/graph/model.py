@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiphys.dsl.split import joined
 from tiphys.errors import RefusedError, did_you_mean
 
 __all__ = ["Badge", "Edge", "Group", "Item", "Plan", "plan"]
@@ -107,8 +108,8 @@ class _Reader:
     """Opens templates into groups, and counts what it makes."""
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
-        templates = spec.get("templates") or []
-        self.templates = {str(t["name"]): t for t in templates if isinstance(t, Mapping) and "name" in t}
+        templates = [t for t in spec.get("templates") or [] if isinstance(t, Mapping) and "name" in t]
+        self.templates = {str(t["name"]): t for t in joined(templates)}
         self.count = 0
 
     def whole(self, name: str) -> Group:
@@ -177,6 +178,13 @@ class _Reader:
             group.items.append(extra)
             group.edges.append(Edge(item.key, extra.key, "on exit"))
 
+    def _retried(self, template: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+        """The step inside a DAG that only keeps cache and locks apart from it (see ``tiphys.dsl.split``)."""
+        tasks = (template.get("dag") or {}).get("tasks") or []
+        if len(tasks) == 1 and isinstance(tasks[0], Mapping) and tasks[0].get("template") == f"{name}-run":
+            return self.templates.get(f"{name}-run")
+        return None
+
     def _item(self, title: str, task: Mapping[str, Any], path: tuple[str, ...]) -> Item:
         key = f"n{self.count}"
         self.count += 1
@@ -192,7 +200,13 @@ class _Reader:
             if name and name != title and item.kind != "graph":
                 item.subtitle = f"{name} · {item.subtitle}" if item.subtitle else name
             item.badges += _template_badges(template)
-            if item.kind == "graph":
+            inner = self._retried(template, name)
+            if inner is not None:
+                item.kind, item.subtitle = _kind(inner)
+                if name != title:
+                    item.subtitle = f"{name} · {item.subtitle}" if item.subtitle else name
+                item.badges += _template_badges(inner)
+            elif item.kind == "graph":
                 if name in path:
                     item.kind, item.subtitle = "recursion", f"{name}, again"
                 elif self.count < MAX_ITEMS:
