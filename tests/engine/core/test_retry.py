@@ -83,3 +83,48 @@ def test_attempts_see_their_number() -> None:
 
     drive(spec("{limit: 1}", '["{{retries}}", "{{lastRetry.exitCode}}"]'), pod)
     assert seen == [["0", "0"], ["1", "3"]]
+
+
+def test_a_failed_attempt_closes_a_template_that_fails_fast() -> None:
+    made = drive(
+        """
+entrypoint: main
+templates:
+- name: main
+  failFast: true
+  parallelism: 2
+  steps:
+  - - {name: a, template: bad}
+    - {name: b, template: slow}
+    - {name: c, template: slow}
+- name: bad
+  retryStrategy: {limit: 1}
+  container: {image: i, args: [fail]}
+- name: slow
+  container: {image: i}
+""",
+        lambda command: (
+            (1.0, p.PodFinished(0, command.node_id, "Failed", "main: Error (exit code 3)"))
+            if "bad" in command.pod_name
+            else (5.0, p.PodFinished(0, command.node_id, "Succeeded"))
+        ),
+    )
+    # as the real controller ended the same workflow
+    assert phases(made) == {
+        "wf": "Failed",
+        "wf[0]": "Failed",
+        "wf[0].a": "Running",
+        "wf[0].a(0)": "Failed",
+        "wf[0].b": "Succeeded",
+    }
+    assert made.message == "template has failed or errored children and failFast enabled"
+
+
+def test_the_workflow_deadline_ends_a_backoff() -> None:
+    made = drive(
+        spec('{limit: 10, backoff: {duration: "30"}}').replace(
+            "entrypoint", "activeDeadlineSeconds: 9\nentrypoint"
+        )
+    )
+    assert phases(made) == {"wf": "Failed", "wf(0)": "Failed"}
+    assert made.message == "retry exceeded workflow deadline 2001-09-09 01:46:49 +0000 UTC"

@@ -71,8 +71,10 @@ class Gate:
             return False
         return True
 
-    def admit_attempt(self, again: Callable[[], None]) -> bool:
-        """Return whether a further attempt may start; if not, ``again`` is called when there is room."""
+    def admit_attempt(self, run: Run, again: Callable[[], None]) -> bool:
+        """Return whether an attempt may start; if not, ``again`` is called when there is room (or never)."""
+        if run.boundary is not None and self.failed_fast(run.boundary["id"]):
+            return False
         if self.limit is not None and self.state.nodes.active_pods >= self.limit:
             self.waiting.append(again)
             return False

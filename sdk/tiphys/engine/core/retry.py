@@ -54,7 +54,7 @@ class Retrying:
         state = run.state
         if run.done:
             return
-        if not state.gate.admit_attempt(self._next):
+        if not state.gate.admit_attempt(run, self._next):
             return
         assert run.node is not None and run.compiled is not None
         name = f"{run.name}({number})"

@@ -200,7 +200,8 @@ class State:
 
     def deadline_text(self) -> str:
         """Return the workflow's deadline as messages have it."""
-        return rfc3339(self.workflow_deadline or 0)
+        moment = rfc3339(self.workflow_deadline or 0)
+        return moment.replace("T", " ").replace("Z", " +0000 UTC")
 
     def config_map_value(self, reference: Mapping[str, Json]) -> str | None:
         """Return the value of a ConfigMap that may feed parameters, None when there is no such map or key.
