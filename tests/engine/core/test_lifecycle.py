@@ -194,3 +194,37 @@ def test_late_and_doubled_events_do_no_harm() -> None:
     before = made.workflow()
     assert made.handle(p.PodFinished(NOW + 99, "wf", "Failed", "late")) == []
     assert made.workflow() == before
+
+
+def test_workflow_metadata_becomes_labels_and_variables() -> None:
+    made = drive(
+        """
+entrypoint: main
+arguments: {parameters: [{name: team, value: blue}]}
+workflowMetadata:
+  labels: {fixed: x}
+  labelsFrom: {team: {expression: workflow.parameters.team}}
+templates:
+- name: main
+  inputs: {parameters: [{name: x, value: "{{workflow.labels.team}}-{{workflow.labels.fixed}}"}]}
+  container: {image: i}
+"""
+    )
+    assert parameter(named(made, "wf"), "inputs", "x") == "blue-x"
+    labels = made.workflow()["metadata"]["labels"]
+    assert (labels["fixed"], labels["team"]) == ("x", "blue")
+
+
+def test_a_workflow_submitted_suspended_waits_for_resume() -> None:
+    made = machine(ONE.replace("ARGS", "hi") + "suspend: true\n")
+    assert made.handle(p.Begin(NOW)) == []
+    [pod] = made.handle(p.Resume(NOW))
+    assert isinstance(pod, p.StartPod)
+
+
+def test_an_artifact_plugin_is_an_error() -> None:
+    made = drive(
+        ONE.replace("ARGS", "hi")
+        + "  outputs: {artifacts: [{name: a, path: /a, plugin: {name: mine, configuration: x}}]}\n"
+    )
+    assert (made.phase, named(made, "wf")["message"]) == ("Error", "artifact driver mine not found")

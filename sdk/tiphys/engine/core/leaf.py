@@ -55,7 +55,7 @@ class PodBody(Body):
         node = self.node
         if self.run.compiled.kind == "containerSet":
             create_containers(self)
-        problem = self._check_deadline() or self._check_volumes()
+        problem = self._check_deadline() or self._check_volumes() or self._check_artifacts()
         if problem:
             state.defer(self.run.fail_body, self, problem)
             return
@@ -135,6 +135,13 @@ class PodBody(Body):
             if state.pods.pop(self.node["id"], None) is not None:
                 state.emit(StopPod(self.node["id"]))
             self.run.time_out(self)
+
+    def _check_artifacts(self) -> str:
+        for side in ("inputs", "outputs"):
+            for artifact in (self.template.get(side) or {}).get("artifacts") or ():
+                if artifact.get("plugin"):
+                    return f"artifact driver {artifact['plugin'].get('name')} not found"
+        return ""
 
     def _check_volumes(self) -> str:
         known = {volume.get("name") for volume in self._volumes()}

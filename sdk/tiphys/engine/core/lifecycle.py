@@ -62,6 +62,7 @@ class Lifecycle:
         if self.failure is not None:
             self._finish(*self.failure)
             return
+        self.state.shutdown = str(spec.get("shutdown") or "")
         synchronization = spec.get("synchronization")
         if synchronization:
             plan = compile_plan(synchronization)
@@ -101,6 +102,7 @@ class Lifecycle:
             self._finish("Failed", f"Stopped with strategy '{state.shutdown}'")
             return
         self.phase, self.message = "Running", ""
+        state.suspended = bool(state.spec.get("suspend"))
         self.started_at = state.started = state.now
         state.globals.values["workflow.status"] = "Running"
         deadline = state.spec.get("activeDeadlineSeconds")

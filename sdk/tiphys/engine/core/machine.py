@@ -9,6 +9,7 @@ from typing import Any
 from tiphys.engine.core import protocol as p
 from tiphys.engine.core.library import Context, Library, TemplateError
 from tiphys.engine.core.lifecycle import Lifecycle, matches
+from tiphys.engine.core.metadata import apply_metadata
 from tiphys.engine.core.state import State
 from tiphys.engine.core.submit import InvalidSpec, effective_spec, refuse_unsupported, workflow_parameters
 from tiphys.engine.core.validate import first_problem
@@ -98,6 +99,9 @@ class Machine:
         if values:
             spec["arguments"] = {**(spec.get("arguments") or {}), "parameters": values}
         state.globals.set_parameters(values)
+        self._metadata, problem = apply_metadata(state, metadata)
+        if problem and failure is None:
+            failure = ("Error", problem)
         label = f"local/{name}"
         local = Context(library, label, spec.get("templates") or [])
         if failure is None:
@@ -244,7 +248,7 @@ class Machine:
         """Return the Workflow object with ``status`` as Argo writes it (a copy)."""
         state, life = self._state, self._life
         state.nodes.sum_progress()
-        metadata = deepcopy(dict(self._workflow.get("metadata") or {}))
+        metadata = deepcopy(self._metadata)
         metadata["name"] = state.name
         metadata["namespace"] = state.namespace
         metadata["uid"] = self._uid
