@@ -68,12 +68,12 @@ def build(
         description="Ingest once, train three models, serve the best two, predict with both.",
         image=image,
     )
-    source = pipeline.param("source", "auto", description="auto, a folder, a URI, or generated (tests only)")
+    source = pipeline.param("source", "auto", description="auto, a folder, a URI, or synthetic (tests only)")
     limit = pipeline.param("limit", 0, minimum=0, description="training images to use; 0 takes all")
     validation_size = pipeline.param("validation-size", 6000, minimum=1)
     epochs = pipeline.param("epochs", 10, minimum=1)
-    batch_size = pipeline.param("batch-size", 256, minimum=1, description="over all workers")
-    learning_rate = pipeline.param("learning-rate", 0.003, minimum=0.0, maximum=1.0)
+    batch_size = pipeline.param("batch-size", 512, minimum=1, description="over all workers")
+    learning_rate = pipeline.param("learning-rate", 0.004, minimum=0.0, maximum=1.0)
     seed = pipeline.param("seed", 7, minimum=0)
     top = pipeline.param("top", 2, choices=(1, 2), description="how many models are served")
     min_accuracy = pipeline.param("min-accuracy", 0.9, minimum=0.0, maximum=1.0, description="on validation")
