@@ -367,7 +367,14 @@ def cron_status(struct: Any) -> str:
     return str(
         struct(
             {
-                "active": "a*",
+                "active": "a"
+                + struct(
+                    dict.fromkeys(
+                        ("apiVersion", "fieldPath", "kind", "name", "namespace", "resourceVersion", "uid"),
+                        "s",
+                    ),
+                    [],
+                ),
                 "conditions": "a" + condition,
                 "failed": "l",
                 "succeeded": "l",

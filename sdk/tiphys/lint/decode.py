@@ -6,7 +6,6 @@ rules can trust the types of what remains.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -59,7 +58,7 @@ def any_string(value: Any) -> str:
         return str(value)
     if isinstance(value, float):
         return f"{value:.15f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:.0f}"
-    return json.dumps(value, separators=(",", ":"))
+    return str(value)
 
 
 def decode(data: Any, reference: str, *, required: bool = False) -> tuple[Any, list[Misfit]]:
@@ -175,8 +174,8 @@ class Decoder:
     def scalar(self, data: Any, kind: str) -> Any:
         if kind == "*":
             return data
-        if kind == "v":
-            return any_string(data)
+        if kind == "v":  # AnyString makes empty text of a list or a mapping
+            return "" if isinstance(data, dict | list) else any_string(data)
         sort = type(data)
         if kind == "s":
             if sort is str:

@@ -127,7 +127,9 @@ def _config_map(place: Place) -> Edit | None:
 def _quote_value(place: Place) -> Edit | None:
     """As Argo reads it: `1e3` becomes "1000", `yes` becomes "true"."""
     node = place.scalar()
-    return place.replace(node, _quoted(any_string(node.value))) if node is not None else None
+    return (
+        place.replace(node, _quoted(any_string(node.value))) if node is not None and not node.style else None
+    )
 
 
 def _rename_field(place: Place) -> Edit | None:

@@ -90,22 +90,25 @@ def own_names(template: Template) -> set[str]:
     return names
 
 
-def items(call: Call, scope: Scope) -> None:
-    """Add what a loop's ``item.KEY`` can be (the bare ``item`` is never checked)."""
+def items(call: Call, scope: Scope, param: str) -> None:
+    """Add what a loop's ``item.KEY`` can be (the bare ``item`` is never checked); ``param`` is withParam, filled."""
     if call.data.get("withItems"):
         for item in call.data["withItems"]:
             if isinstance(item, dict):
                 scope.names.update(f"item.{key}" for key in item)
             elif isinstance(item, list):
                 scope.names.update(f"item.[{index}]" for index in range(len(item)))
-    elif call.data.get("withParam"):
+    elif param:
         scope.wild.add("item")
 
 
 def result_names(
-    template: Template | None, call: Call, shared: Scope, *, aggregate: bool, ancestor: bool
+    template: Template | None, call: Call, shared: Scope, local: Scope, *, aggregate: bool, ancestor: bool
 ) -> set[str]:
-    """What a step or task offers to others; names exported to the workflow go to ``shared`` as well."""
+    """What a step or task offers to others; names exported to the workflow go to ``shared`` as well.
+
+    A name that only a run knows opens all exported names, but in the template at hand (``local``) alone.
+    """
     prefix = f"{call.family}.{call.key}"
     names = {f"{prefix}.{word}" for word in ("id", "startedAt", "finishedAt", "hostNodeName")}
     if template is None:
@@ -119,7 +122,7 @@ def result_names(
             names.add(f"{prefix}.outputs.{kind}.{mark_tags(item.get('name', ''))}")
             exported = item.get("globalName")
             if exported and is_tag(exported):
-                shared.wild.add(f"workflow.outputs.{kind}.")
+                local.wild.add(f"workflow.outputs.{kind}.")
             elif exported:
                 shared.names.add(f"workflow.outputs.{kind}.{exported}")
     if aggregate:

@@ -205,6 +205,14 @@ class Walk:
                 continue
             words = f"{label}{template.label} inputs.artifacts.{name} was not supplied"
             self.lack(owner, path, words, name, "artifacts", list(artifacts))
+        timeout = template.data.get("timeout", "")
+        if template.leaf and "{{" in timeout and given is not None:
+            filled = _filled(timeout, values, self.globals)
+            if filled.lstrip("+-").isdigit():
+                words = (
+                    f"{label}{template.name} has invalid duration format in timeout: {filled!r} has no unit"
+                )
+                self.note("timeout", owner, path, words, fix=f"pass {filled}s")
         return values
 
     def lack(
@@ -219,13 +227,16 @@ class Walk:
     def steps(self, template: Template, scope: Scope, values: Values) -> None:
         for call in template.calls():
             scope.names.add(f"steps.{call.key}.status")
-            items(call, scope)
+            items(call, scope, _filled(call.data.get("withParam", ""), values, self.globals))
             target = self.target(call, values)
             if "exit" in (call.data.get("hooks") or {}) or call.data.get("onExit"):
-                scope.names |= result_names(target, call, self.globals, aggregate=False, ancestor=False)
+                scope.names |= result_names(
+                    target, call, self.globals, scope, aggregate=False, ancestor=False
+                )
             self.call_references(call, scope, f"{template.label}.steps", values)
-            scope.names |= result_names(target, call, self.globals, aggregate=call.looped, ancestor=False)
-            scope.wild |= self.globals.wild
+            scope.names |= result_names(
+                target, call, self.globals, scope, aggregate=call.looped, ancestor=False
+            )
             self.pass_arguments(call, target)
 
     def dag(self, template: Template, scope: Scope, values: Values) -> None:
@@ -236,8 +247,9 @@ class Walk:
         targets: dict[str, Template | None] = {}
         for call in calls:
             targets[call.name] = target = self.target(call, values)
-            scope.names |= result_names(target, call, self.globals, aggregate=call.looped, ancestor=False)
-            scope.wild |= self.globals.wild
+            scope.names |= result_names(
+                target, call, self.globals, scope, aggregate=call.looped, ancestor=False
+            )
         goal = (template.data.get("dag") or {}).get("target", "")
         path = (*template.path, "dag", "target")
         self.refer(template, goal, path, scope, f"{template.label}.targets", values)
@@ -249,9 +261,9 @@ class Walk:
                 if name in by_name:
                     other = by_name[name]
                     own.names |= result_names(
-                        targets[name], other, self.globals, aggregate=other.looped, ancestor=True
+                        targets[name], other, self.globals, own, aggregate=other.looped, ancestor=True
                     )
-            items(call, own)
+            items(call, own, _filled(call.data.get("withParam", ""), values, self.globals))
             self.call_references(call, own, call.label, values)
             self.pass_arguments(call, targets[call.name])
 

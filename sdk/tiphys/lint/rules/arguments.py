@@ -125,3 +125,16 @@ def artifact_argument(workflow: Workflow) -> Iterator[Issue]:
             if item.get("from") and item.get("fromExpression"):
                 words = f"{label}.{name} shouldn't have both `from` and `fromExpression` in Artifact"
                 yield Issue((*place, "fromExpression"), words, fix="keep one of them", key=True)
+
+
+@rule(
+    "L245",
+    "timeout-argument",
+    "error",
+    what="A bare number given to a template that uses it as its timeout.",
+    why="A timeout is a duration with a unit, such as 10m.",
+    source="argo-workflows v4.1.2, workflow/validate/validate.go",
+    needs="timeout",
+)
+def timeout_argument(workflow: Workflow) -> Iterator[Issue]:
+    yield from walk_of(workflow).of("timeout")

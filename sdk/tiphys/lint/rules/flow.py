@@ -43,7 +43,7 @@ def depends_grammar(workflow: Workflow) -> Iterator[Issue]:
 @rule(
     "L321",
     "hook-template-undefined",
-    "error",
+    "warning",
     what="A lifecycle hook or onExit of a step or task that calls a template which does not exist.",
     why="The workflow ends in Error when the hook is due; `argo lint` does not look at hooks.",
     source=_SEEN,
@@ -57,7 +57,7 @@ def hook_template_undefined(workflow: Workflow) -> Iterator[Issue]:
         wanted = call.data.get("onExit", "")
         if wanted and "{{" not in wanted and wanted not in names:
             words = f"{call.label}.onExit: template name {wanted!r} undefined"
-            yield Issue((*call.path, "onExit"), words, near=names, severity="warning")
+            yield Issue((*call.path, "onExit"), words, near=names)
     if workflow.spec.get("workflowTemplateRef"):
         return
     for label, path, hooks in places:

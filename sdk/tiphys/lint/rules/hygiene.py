@@ -24,14 +24,14 @@ _VALUES = ("inputs.parameters.", "steps.", "tasks.", "item", "workflow.parameter
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
 _LABEL_KEY = re.compile(r"([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?\Z")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
-_NUMBERS = (int, float, bool)
+_NOT_TEXT = (int, float, bool, dict, list)
 
 
 @rule(
     "L350",
     "bare-parameter",
     "warning",
-    what="A bare number or boolean as the value of a parameter.",
+    what="A bare number, boolean, list or mapping as the value of a parameter.",
     why="`argo submit` makes text of it; applied with kubectl it crashes the whole 4.1.2 controller, "
     "again at each restart until the workflow is deleted.",
     source="seen on the real 4.1.2 controller (cannot convert int64 to string)",
@@ -234,13 +234,13 @@ def _bare_values(data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 def _bare_parameter(item: dict[str, Any], path: Path) -> Iterator[tuple[Path, Any]]:
     for key in ("value", "default"):
-        if isinstance(item.get(key), _NUMBERS):
+        if isinstance(item.get(key), _NOT_TEXT):
             yield (*path, key), item[key]
     source = item.get("valueFrom")
-    if isinstance(source, dict) and isinstance(source.get("default"), _NUMBERS):
+    if isinstance(source, dict) and isinstance(source.get("default"), _NOT_TEXT):
         yield (*path, "valueFrom", "default"), source["default"]
     for index, value in enumerate(item.get("enum") or [] if isinstance(item.get("enum"), list) else []):
-        if isinstance(value, _NUMBERS):
+        if isinstance(value, _NOT_TEXT):
             yield (*path, "enum", index), value
 
 

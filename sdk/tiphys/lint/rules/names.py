@@ -13,6 +13,7 @@ from tiphys.reader import Path
 
 _FIELD = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
 _PARAMETER = re.compile(r"[-a-zA-Z0-9_]+\Z")
+_FILLED = ("outputs", "tasks", "arguments")  # lists whose tags are filled in before the check
 _SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (validateWorkflowFieldNames)"
 
 Listing = tuple[str, Path, list[dict[str, Any]], re.Pattern[str]]
@@ -91,13 +92,14 @@ def name_illegal(workflow: Workflow) -> Iterator[Issue]:
     for label, path, things, legal in _listings(workflow):
         for index, thing in enumerate(things):
             name = thing.get("name")
-            if name and _fault(name, legal):
+            filled = "templates" in path and any(step in _FILLED for step in path[-2:])
+            if name and _fault(name, legal, filled):
                 place = (*path, index, "name")
                 words = f"{label}[{index}].name: {name!r} is invalid: {_fault(name, legal)}"
                 yield Issue(place, words, fix=_legal(name, legal))
     for label, _path, calls in _steps(workflow):
         for place, name in calls:
-            if name and _fault(name, _FIELD):
+            if name and _fault(name, _FIELD, True):
                 words = f"{label}.steps[{place[-2]}].name {name!r} is invalid: {_fault(name, _FIELD)}"
                 yield Issue((*place, "name"), words, fix=_legal(name, _FIELD))
 
@@ -150,8 +152,8 @@ def name_too_long(workflow: Workflow) -> Iterator[Issue]:
         yield Issue(("metadata", "name"), message, fix="shorten the name")
 
 
-def _fault(name: str, legal: re.Pattern[str]) -> str:
-    if "{{" in name:  # what is known is filled in before the check, with something legal
+def _fault(name: str, legal: re.Pattern[str], filled: bool = False) -> str:
+    if filled and "{{" in name:  # what is known is filled in before the check, with something legal
         name = re.sub("\0(?:inputs[.]parameters|workflow|pod)[.][^\0]*\0", "x", mark_tags(name))
     if legal is _PARAMETER:
         return "" if legal.match(name) else "letters, digits, '_' and '-' only"
