@@ -25,7 +25,7 @@ from hera.workflows.models import WorkflowTemplateRef
 import tiphys
 from tests.dsl import library
 from tests.tools import argo_lint
-from tiphys import Cache, Gang, Pipeline, Semaphore, Serving, TFJob, component
+from tiphys import Cache, Gang, Pipeline, Retry, Semaphore, Serving, TFJob, component, dag
 from tiphys.errors import DefinitionError
 
 
@@ -187,3 +187,23 @@ def test_a_component_alone_is_no_workflow() -> None:
     with pytest.raises(DefinitionError) as caught:
         tiphys.to_yaml(make)
     assert caught.value.code == "TIP120"
+
+
+def test_a_cached_and_retried_component_and_a_graph_work_in_hera_too(tmp_path: Path) -> None:
+    """On one template a hit with a retry would hang the workflow in Argo 4.1.2; so they are two."""
+    guarded = component(make.function, name="guarded", cache=Cache.by_content(), retry=Retry())
+
+    @dag
+    def nested(text: str) -> str:
+        return guarded(text=text).result  # type: ignore[no-any-return]
+
+    with Workflow(generate_name="w-", entrypoint="main") as workflow, DAG(name="main"):
+        first = guarded(text="a")
+        nested(text=first.outputs.result)
+        nested(text="b", name="again")
+    text = tiphys.to_yaml(workflow)
+    templates = {t["name"]: t for t in list(yaml.safe_load_all(text))[-1]["spec"]["templates"]}
+    assert set(templates) == {"main", "guarded", "guarded-run", "nested"}
+    assert "memoize" in templates["guarded"] and "retryStrategy" not in templates["guarded"]
+    assert "retryStrategy" in templates["guarded-run"] and "memoize" not in templates["guarded-run"]
+    assert argo_lint(text, tmp_path) == ""

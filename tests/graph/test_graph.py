@@ -132,6 +132,25 @@ def test_a_retry_that_only_guards_against_lost_pods_is_not_marked() -> None:
     assert item.badges == []
 
 
+def test_a_step_whose_cache_stands_around_it_is_drawn_as_one() -> None:
+    found = plan(
+        dag(
+            {"name": "a", "template": "fit"},
+            templates=[
+                {
+                    "name": "fit",
+                    "memoize": {"key": "k", "maxAge": "1h"},
+                    "dag": {"tasks": [{"name": "run", "template": "fit-run"}]},
+                },
+                {"name": "fit-run", "container": {"image": "busybox"}, "retryStrategy": {"limit": 1}},
+            ],
+        )
+    ).main
+    item = find(found, "a")
+    assert (item.kind, item.subtitle, item.inner) == ("step", "fit · busybox", None)
+    assert [b.kind for b in item.badges] == ["cache", "retry"]
+
+
 def test_recursion_ends() -> None:
     found = plan(
         dag(

@@ -11,7 +11,7 @@ training and no cluster.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.compiler import documents
@@ -19,7 +19,7 @@ from tiphys.dsl.components import OUTPUTS
 from tiphys.dsl.embed import protected, script_source
 from tiphys.dsl.pod import STEP_IMAGE
 from tiphys.dsl.site import Site, caller
-from tiphys.dsl.split import RUN, joined, split
+from tiphys.dsl.split import joined, split
 from tiphys.dsl.types import kebab, signature_of
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.step import encode
@@ -89,20 +89,6 @@ def with_fakes(x: Any, fakes: Mapping[str, Fake | Callable[..., Any]]) -> list[d
         for part in ([_faked(template, fakes[name], site)] if name in fakes else split(template))
     ]
     return [*found[:-1], {**workflow, "spec": spec}]
-
-
-def _replaced(
-    templates: Mapping[str, dict[str, Any]], fakes: Mapping[str, Fake | Callable[..., Any]], site: Site
-) -> Iterator[dict[str, Any]]:
-    """All templates; where cache and locks stand on a DAG around the step, the step inside is the one to fake."""
-    inside = {f"{name}-{RUN}": fake for name, fake in fakes.items() if f"{name}-{RUN}" in templates}
-    for name, template in templates.items():
-        if f"{name}-{RUN}" in inside:
-            yield {key: value for key, value in template.items() if key != "memoize"}
-        elif name in inside:
-            yield _faked(template, inside[name], site)
-        else:
-            yield _faked(template, fakes[name], site) if name in fakes else template
 
 
 def _refused(message: str, known: Any, site: Site) -> DefinitionError:

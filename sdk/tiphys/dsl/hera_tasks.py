@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hera.workflows import DAG, Parameter, Step, Steps, Workflow
 from hera.workflows import Task as HeraTask
+from hera.workflows.models import Template as Model
 from hera.workflows.steps import Parallel
 
 from tiphys.dsl.composed import Raw
+from tiphys.dsl.dags import Dag
+from tiphys.dsl.locks import Semaphore
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.site import Site
+from tiphys.dsl.split import split
 from tiphys.dsl.template import Argument, Template, bind
-from tiphys.dsl.types import MISSING, Field
 from tiphys.dsl.values import Output, Value
 from tiphys.errors import DefinitionError
 
@@ -136,23 +139,43 @@ def _register(template: Template, workflow: Any, site: Site) -> None:
             fix="use `with Workflow(…):`",
         )
     templates: list[Any] = workflow.templates
-    for other in templates:
-        if getattr(other, "name", None) == template.name:
-            if other is template or same(template, other, Defaults(home=template.site.file)):
-                return
+    for part in _parts(template):
+        other = next((t for t in templates if getattr(t, "name", None) == part.name), None)
+        if other is None:
+            templates.append(part)
+        elif not (isinstance(other, _Part) and other.body == part.body):
             raise DefinitionError(
                 "TIP117",
-                f"two templates are named {template.name!r}",
+                f"two templates are named {part.name!r}",
                 where=str(site),
                 cause="Hera would silently use the first one for both",
                 fix="give one of them another name",
             )
-    templates.append(template)
 
 
-def same(template: Template, other: Any, defaults: Defaults) -> bool:
-    """Whether two templates of one name compile to the same."""
-    return isinstance(other, Template) and other.body(defaults) == template.body(defaults)
+@dataclass
+class _Part:
+    """A compiled template on Hera's list."""
+
+    name: str | None
+    body: dict[str, Any]
+    template: Template
+
+    def _build_template(self) -> Any:
+        return Model.model_validate(self.body)
+
+    def semaphores(self) -> list[Semaphore]:
+        return self.template.semaphores()
+
+
+def _parts(template: Template) -> Iterator[_Part]:
+    """The template as Hera's workflow needs it; a nested graph brings the templates it uses."""
+    defaults = Defaults(home=template.site.file)
+    for body in split(template.body(defaults)):
+        yield _Part(body["name"], body, template)
+    if isinstance(template, Dag):
+        for used in template.inner.templates():
+            yield from _parts(used)
 
 
 def _depend(task: Any, arguments: Mapping[str, Argument], dag: Any) -> None:
@@ -168,8 +191,3 @@ def _depend(task: Any, arguments: Mapping[str, Argument], dag: Any) -> None:
             other = by_name.get(name)
             if other is not None and other is not task and name not in task._get_dependency_tasks():
                 other.next(task)
-
-
-def output_field(name: str, kind: Any = str, default: Any = MISSING) -> Field:
-    """An output declared by hand."""
-    return Field(name.replace("-", "_"), name, kind, default)

@@ -178,13 +178,6 @@ class _Reader:
             group.items.append(extra)
             group.edges.append(Edge(item.key, extra.key, "on exit"))
 
-    def _retried(self, template: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-        """The step inside a DAG that only keeps cache and locks apart from it (see ``tiphys.dsl.split``)."""
-        tasks = (template.get("dag") or {}).get("tasks") or []
-        if len(tasks) == 1 and isinstance(tasks[0], Mapping) and tasks[0].get("template") == f"{name}-run":
-            return self.templates.get(f"{name}-run")
-        return None
-
     def _item(self, title: str, task: Mapping[str, Any], path: tuple[str, ...]) -> Item:
         key = f"n{self.count}"
         self.count += 1
@@ -200,13 +193,7 @@ class _Reader:
             if name and name != title and item.kind != "graph":
                 item.subtitle = f"{name} · {item.subtitle}" if item.subtitle else name
             item.badges += _template_badges(template)
-            inner = self._retried(template, name)
-            if inner is not None:
-                item.kind, item.subtitle = _kind(inner)
-                if name != title:
-                    item.subtitle = f"{name} · {item.subtitle}" if item.subtitle else name
-                item.badges += _template_badges(inner)
-            elif item.kind == "graph":
+            if item.kind == "graph":
                 if name in path:
                     item.kind, item.subtitle = "recursion", f"{name}, again"
                 elif self.count < MAX_ITEMS:
