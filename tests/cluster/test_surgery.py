@@ -263,11 +263,22 @@ def test_the_tree_is_drawn_as_argo_get_draws_it() -> None:
                 startedAt="2026-01-01T00:00:03Z",
                 memoizationStatus={"hit": True},
             ),
+            node("once", "Retry", "Failed", "run", ("once0",), startedAt="2026-01-01T00:00:04Z"),
+            node("once0", "Pod", "Failed", "run", message="exit code 1"),
             node("exit", "Pod", "Pending", name="run.onExit", startedAt="2026-01-01T00:00:09Z"),
         )
     )
-    assert [row.guide + row.name for row in tree] == ["run", "├─a", "│ ├─a0", "│ └─a1", "└─l0", "exit"]
+    assert [row.guide + row.name for row in tree] == [
+        "run",
+        "├─a",
+        "│ ├─a0",
+        "│ └─a1",
+        "├─l0",
+        "└─once",
+        "exit",
+    ]
     assert [row.name for row in tree if row.hit] == ["l0"]
+    assert [row.message for row in tree if row.name == "once"] == ["exit code 1"]
 
 
 def test_a_stopped_run_says_so() -> None:

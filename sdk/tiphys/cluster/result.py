@@ -118,20 +118,23 @@ class Row:
 def rows(workflow: Workflow) -> list[Row]:
     """The nodes as `argo get` shows them: what lies inside a group is indented below it, in order of start.
 
-    Step groups and task groups, which only hold others together, are left out; exit handlers come last.
+    Step groups and task groups, which only hold others together, are left out, and so is the attempt of a step that
+    was tried once; exit handlers come last.
     """
     name = workflow["metadata"]["name"]
     nodes: dict[str, dict[str, Any]] = (workflow.get("status") or {}).get("nodes") or {}
     inside: dict[str, list[str]] = {}
-    attempts = {
-        child: identity
-        for identity, node in nodes.items()
-        if node["type"] == "Retry"
-        for child in node.get("children") or ()
+    retries = {
+        identity: node.get("children") or [] for identity, node in nodes.items() if node["type"] == "Retry"
+    }
+    attempts = {child: identity for identity, children in retries.items() for child in children}
+    single = {children[0]: identity for identity, children in retries.items() if len(children) == 1}
+    messages = {
+        identity: str(nodes[child].get("message", "")) for child, identity in single.items() if child in nodes
     }
     tops = []
     for identity, node in nodes.items():
-        if node["type"] in _HIDDEN:
+        if node["type"] in _HIDDEN or identity in single:
             continue
         holder = attempts.get(identity) or node.get("boundaryID")
         # Argo gives a hook's node the boundary of what it hooks to, an exit handler none
@@ -156,7 +159,7 @@ def rows(workflow: Workflow) -> list[Row]:
                 template=str(
                     node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""
                 ),
-                message=str(node.get("message", "")),
+                message=str(node.get("message", "")) or messages.get(identity, ""),
                 started=_time(node.get("startedAt")),
                 finished=_time(node.get("finishedAt")),
                 hit=bool((node.get("memoizationStatus") or {}).get("hit")),
