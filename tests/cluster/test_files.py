@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import tomllib
 from pathlib import Path
@@ -14,18 +15,25 @@ PIPELINES = ROOT / "manifests" / "pipelines"
 LOCK = (ROOT / "images" / "requirements.lock").read_text()
 
 
+def masked(text: str) -> str:
+    """Without the digests of the steps' code, which change with every edit of the code (as they must)."""
+    return re.sub(r"'[0-9a-f]{16}(?=:)", "'<code>", text)
+
+
 def test_the_template_and_the_schedule_are_those_of_the_compiled_pipeline() -> None:
     """Otherwise run: python manifests/pipelines/generate.py"""
     generate = runpy.run_path(str(PIPELINES / "generate.py"))
     compiled = generate["COMPILED"].read_text()
     for name, value in generate["objects"](compiled).items():
-        assert (PIPELINES / name).read_text() == generate["dump"](value), name
+        assert masked((PIPELINES / name).read_text()) == masked(generate["dump"](value)), name
 
 
 def test_the_template_says_what_the_compiled_pipeline_says() -> None:
-    compiled = list(yaml.safe_load_all((ROOT / "tests" / "golden" / "fashion-mnist.yaml").read_text()))
+    compiled = list(
+        yaml.safe_load_all(masked((ROOT / "tests" / "golden" / "fashion-mnist.yaml").read_text()))
+    )
     spec = next(item["spec"] for item in compiled if item["kind"] == "Workflow")
-    template = yaml.safe_load((PIPELINES / "workflow-template.yaml").read_text())
+    template = yaml.safe_load(masked((PIPELINES / "workflow-template.yaml").read_text()))
     assert {key: value for key, value in template["spec"].items() if key != "workflowMetadata"} == spec
 
 
