@@ -238,6 +238,8 @@ class DagBody(Boundary):
         """A task's node ended; its hooks come first."""
         begun, group = run.key
         task = begun.task
+        if self.ended:
+            return
         if not (task.get("hooks") or task.get("onExit")):
             self.run_settled(run)
         elif group is None:
@@ -318,6 +320,8 @@ class DagBody(Boundary):
             return
         phase = dag_phase(self.plan, self.template.get("dag") or {}, self.name, self.node, self.state.nodes)
         if phase == "Running":
+            # what a failed step left running must end first, or a task has no node yet: ask again
+            self.state.next_walk.append(self.assess)
             return
         if phase == "Succeeded":
             self._succeed()

@@ -206,6 +206,8 @@ class StepsBody(Boundary):
 
     def run_done(self, run: Run) -> None:
         """A step ended; its hooks come first."""
+        if self.ended:
+            return
         step = run.key.step
         if step.get("hooks") or step.get("onExit"):
             if self.launching:
