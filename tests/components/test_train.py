@@ -205,6 +205,24 @@ class TestGang:
         )
         assert verify(Reference(OUTPUT)) == ""
 
+    def test_the_chief_killed_between_the_last_epoch_and_the_export(
+        self, volume: Path, dataset: Reference, tmp_path: Path
+    ) -> None:
+        written = volume / "work/m-1/metrics.jsonl"
+        killed: list[bool] = []
+
+        def kill(workers: Workers) -> None:
+            if not killed and written.exists() and len(written.read_text().splitlines()) == 2:
+                killed.append(True)
+                workers.processes[0].kill()
+
+        with Workers(2, settings(dataset, model="batch-norm", epochs=2), tmp_path / "log") as workers:
+            assert workers.run(SECONDS, kill) == [0, 0]
+            assert (0, 137) in workers.exits
+            assert "resuming after epoch 2" in workers.text()
+        assert [entry["epoch"] for entry in metrics(volume)] == [1, 2]
+        assert verify(Reference(OUTPUT)) == ""
+
     def test_a_late_worker_and_sigterm(self, volume: Path, dataset: Reference, tmp_path: Path) -> None:
         """SIGTERM ends with 143; a worker that starts while its peer has waited for long joins it."""
         with Workers(2, settings(dataset, model="dropout", epochs=1), tmp_path / "log") as workers:
