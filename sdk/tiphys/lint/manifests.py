@@ -47,8 +47,10 @@ class Manifest:
     @property
     def label(self) -> str:
         """How messages name it."""
-        name = self.document.data.get("metadata") if isinstance(self.document.data, dict) else None
-        name = (name or {}).get("name", "") if isinstance(name, dict) else ""
+        node = self.document.find(("metadata", "name"))
+        name = (
+            self.text[node.start.index : node.end.index].strip("\"'") if isinstance(node, ScalarNode) else ""
+        )
         return f"{self.template.label}.resource.manifest ({self.kind}{f' {name}' if name else ''})"
 
     @property

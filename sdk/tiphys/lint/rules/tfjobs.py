@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiphys.lint import selectors
+from tiphys.lint.analysis import walk_of
 from tiphys.lint.manifests import Manifest
+from tiphys.lint.model import Template
 from tiphys.lint.registry import Issue, rule
 
 _OPERATOR = "training operator 1.9.4; seen on the real cluster"
@@ -160,9 +162,8 @@ def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
     total = sum(item.get("replicas", 1) for item in _replicas(manifest).values() if _counted(item))
     if total < 2:
         return
-    for holder in (template.data, template.workflow.spec):
-        if (holder.get("synchronization") or {}).get("semaphores"):
-            return
+    if (template.workflow.spec.get("synchronization") or {}).get("semaphores") or _admitted(template, 0):
+        return
     words = f"{manifest.label} starts {total} pods that must run together, without a semaphore"
     fix = "admit it by a semaphore whose limit is the number of gangs that fit"
     yield manifest.issue(("spec", "tfReplicaSpecs"), words, fix=fix, key=True)
@@ -209,6 +210,20 @@ def job_without_restart(manifest: Manifest) -> Iterator[Issue]:
             words = f"{manifest.label}: {name} has restartPolicy Never and the step has no retryStrategy"
             fix = "write restartPolicy: ExitCode, or add a retryStrategy"
             yield manifest.issue(("spec", "tfReplicaSpecs", name), words, fix=fix, key=True)
+
+
+def _admitted(template: Template, depth: int) -> bool:
+    """Whether the template takes a semaphore, or everything that calls it does."""
+    if (template.data.get("synchronization") or {}).get("semaphores"):
+        return True
+    targets = walk_of(template.workflow).targets
+    callers = [
+        other
+        for other in template.workflow.every_template()
+        for call in other.calls()
+        if call.path in targets and targets[call.path].path == template.path
+    ]
+    return depth < 10 and bool(callers) and all(_admitted(other, depth + 1) for other in callers)
 
 
 def _counted(item: dict[str, Any]) -> bool:
