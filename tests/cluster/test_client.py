@@ -537,6 +537,27 @@ def test_logs_of_the_server_cover_steps_and_workers() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "template", "source"),
+    [
+        ("run.cnn.evaluate(0)", "evaluate", "cnn.evaluate"),
+        ("run.cnn.evaluate(1)", "evaluate", "cnn.evaluate(1)"),
+        ("run.cnn.evaluate.run(0)", "evaluate-run", "cnn.evaluate"),
+        ("run.cnn.evaluate.run(1)", "evaluate-run", "cnn.evaluate(1)"),
+        ("run.dry.run", "walk", "dry.run"),
+        ("run", "main", "run"),
+    ],
+)
+def test_pods_are_named_after_their_steps(path: str, template: str, source: str) -> None:
+    workflow = logged()
+    node = {"id": "run-9", "name": path, "type": "Pod", "templateName": template}
+    workflow["status"]["nodes"] = {"run-9": node}
+    name = "run" if path == "run" else f"run-{template}-9"
+    lines = [json.dumps({"result": {"podName": name, "content": "x"}})]
+    client, _ = server(lambda request: lines if request.path.endswith("/log") else Response.of(workflow))
+    assert [line.source for line in client.logs("run", container="main")] == [source]
+
+
 def pod(name: str, container: str, when: str, started: str = "running") -> dict[str, Any]:
     return {
         "metadata": {"name": name, "uid": name, "creationTimestamp": when, "resourceVersion": "5"},

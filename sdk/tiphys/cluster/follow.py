@@ -16,6 +16,7 @@ from tiphys.cluster.backend import LogLine, Workflow
 __all__ = ["Merger", "containers_of", "is_executor", "merge", "source_names"]
 
 _WORKER = re.compile(r"^(?P<job>.+)-(?P<replica>(?:worker|chief|master|ps|evaluator|launcher)-\d+)$")
+_RUN = re.compile(r"\.run(\(\d+\))?$")
 _EXECUTOR = re.compile(r"^time=\S+ level=\w+ msg=.*\bargo=true\b")
 
 
@@ -92,7 +93,11 @@ def _pods(workflow: Workflow) -> dict[str, str]:
             continue
         template = node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""
         start = f"{root}-{template}"[:242] if template else root
-        found[f"{start}-{str(node['id']).rpartition('-')[2]}"] = path.removeprefix(root + ".")
+        if template.endswith("-run"):  # the retried half of a cached step (tiphys.dsl.split)
+            path = _RUN.sub(r"\1", path)
+        found[f"{start}-{str(node['id']).rpartition('-')[2]}"] = path.removeprefix(root + ".").removesuffix(
+            "(0)"
+        )
     return found
 
 
