@@ -38,6 +38,9 @@ _FIELDS = {
     if dataclasses.is_dataclass(kind)
 }
 
+# when the engine is killed before these are written, the pod runs again or the wait is told again
+_SOFT = (protocol.PodRunning, protocol.PodProgress, protocol.LocksWaiting)
+
 
 def encode(event: Event) -> tuple[str, str]:
     """An event as (kind, JSON)."""
@@ -65,6 +68,7 @@ class Journal:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
         self._batch: list[tuple[str, str]] = []
+        self._urgent = False
         self._objects: dict[tuple[str, str], str | None] = {}
 
     # -- facts: what the machine was made from --------------------------------------------------------------
@@ -87,14 +91,16 @@ class Journal:
     def append(self, event: Event) -> None:
         """Add to the batch that :meth:`commit` writes."""
         self._batch.append(encode(event))
+        self._urgent = self._urgent or not isinstance(event, _SOFT)
 
     def put_object(self, kind: str, name: str, value: Mapping[str, Json] | None) -> None:
         """Remember a resource object (None: it was deleted) with the next commit."""
         self._objects[kind, name] = None if value is None else json.dumps(value, separators=(",", ":"))
 
     def commit(self) -> None:
-        """Write the batch and wait for the disk. Raises StoreError (TIP411 for a full disk)."""
-        if not self._batch and not self._objects:
+        """Write the batch and wait for the disk; what alone changes nothing that a resume needs waits for the next
+        one. Raises StoreError (TIP411 for a full disk)."""
+        if not self._urgent and not self._objects:
             return
         with clear(self.path), self._named():
             self._db.execute("BEGIN IMMEDIATE")
@@ -112,6 +118,7 @@ class Journal:
                 raise
         self._batch.clear()
         self._objects.clear()
+        self._urgent = False
 
     def events(self) -> Iterator[Event]:
         """All events, oldest first."""
