@@ -23,11 +23,18 @@ pytestmark = pytest.mark.train
 
 ROOT = Path(__file__).resolve().parents[1]
 MISSION = str(ROOT / "pipelines" / "fashion_mnist.py")
-SMALL = ("limit=2400", "validation-size=400", "epochs=2", "batch-size=64", "min-accuracy=0.2")
+SMALL = {
+    "limit": "2400",
+    "validation-size": "400",
+    "epochs": "2",
+    "batch-size": "64",
+    "min-accuracy": "0.2",
+}
 
 
 def command(store: Path, *parameters: str) -> list[str]:
-    settings = [part for parameter in (*SMALL, *parameters) for part in ("-p", parameter)]
+    given = SMALL | dict(parameter.split("=", 1) for parameter in parameters)
+    settings = [part for name, value in given.items() for part in ("-p", f"{name}={value}")]
     return [sys.executable, "-m", "tiphys", "run", MISSION, "--store", str(store), "--json", *settings]
 
 
