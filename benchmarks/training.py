@@ -1,6 +1,6 @@
 """Training: two workers beside one process that has both cores, and beside a plain tf-keras script.
 
-    python benchmarks/training.py [--model cnn] [--batch-size 512] [--epochs 3] [--repeats 3] [--limit 30000]
+    python benchmarks/training.py [--model cnn] [--batch-size 1024] [--epochs 3] [--repeats 3] [--limit 30000]
 
 Each line of the table is the median of interleaved repeats, so that what else runs on the machine weighs on all
 alike; the ratio is the median of the ratios within a repeat. Examples a second are those of the fastest epoch after
@@ -37,7 +37,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="cnn")
-    parser.add_argument("--batch-size", type=int, default=512, help="global: shared by the workers")
+    parser.add_argument("--batch-size", type=int, default=1024, help="global: shared by the workers")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--limit", type=int, default=30000, help="training images; 0: all")

@@ -59,8 +59,8 @@ def train(
     output: str,
     work: str,
     epochs: int = 10,
-    batch_size: int = 512,
-    learning_rate: float = 0.004,
+    batch_size: int = 1024,
+    learning_rate: float = 0.006,
     seed: int = 7,
 ) -> None:
     """Train ``model`` (cnn, dropout or batch-norm) on ``dataset`` and export it to ``output``.
