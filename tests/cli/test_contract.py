@@ -92,6 +92,14 @@ def test_a_failed_run_exits_with_1_and_shows_the_end_of_the_log(tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
+def test_a_step_that_was_tried_again_shows_its_last_attempt(tmp_path: Path) -> None:
+    file = tmp_path / "fails.yaml"
+    file.write_text(FAILS.replace("  - name: main\n", '  - name: main\n    retryStrategy: {limit: "1"}\n'))
+    done = tiphys("run", str(file), "--image", "alpine*=host", cwd=tmp_path)
+    assert "No more retries left; attempt 2: main: Error (exit code 3)" in done.stderr, done.stderr
+    assert "on its way out" in done.stderr
+
+
 CRON = """
 apiVersion: argoproj.io/v1alpha1
 kind: CronWorkflow

@@ -57,18 +57,20 @@ def summary(workflow: Mapping[str, Any], durations: Mapping[str, float], style: 
 
 
 def failures(workflow: Mapping[str, Any], folder: Path, style: Style, *, lines: int = 15) -> str:
-    """Each failed step with its message and the end of its log."""
+    """Each failed step with its message and the end of its log; of a retried step, those of its last attempt."""
     name = workflow["metadata"]["name"]
     status = workflow.get("status") or {}
+    nodes = status.get("nodes") or {}
     parts = []
-    failed = [
-        node
-        for node in (status.get("nodes") or {}).values()
-        if leaf(node) and node.get("phase") in ("Failed", "Error")
-    ]
+    failed = [node for node in nodes.values() if leaf(node) and node.get("phase") in ("Failed", "Error")]
     for node in failed[:5]:
-        head = f"{style.red('✖')} {style.bold(label(node, name))}: {node.get('message') or node.get('phase')}"
-        tail = _tail(folder / "logs", node, lines)
+        message = node.get("message") or node.get("phase")
+        attempts = [nodes[child] for child in node.get("children") or () if child in nodes]
+        last = attempts[-1] if node.get("type") == "Retry" and attempts else node
+        if last is not node and last.get("message"):
+            message = f"{message}; attempt {len(attempts)}: {last['message']}"
+        head = f"{style.red('✖')} {style.bold(label(node, name))}: {message}"
+        tail = _tail(folder / "logs", last, lines)
         parts.append(head + (f"\n{tail}" if tail else ""))
     if len(failed) > 5:
         parts.append(f"and {len(failed) - 5} more")
