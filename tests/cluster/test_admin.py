@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.cluster.conftest import ROOT, Cluster
+from tests.cluster.queueing import KUEUE, VOLCANO, definitions
 
 pytestmark = [pytest.mark.cluster]
 OVERLAYS = ROOT / "manifests" / "overlays"
@@ -75,145 +77,73 @@ def test_the_overlay_of_a_team_applies_and_applies_again(cluster: Cluster) -> No
                 cluster.kubectl("patch", "pv", name, "--type=merge", "-p", '{"spec": {"claimRef": null}}')
 
 
-def crd(kind: str, plural: str, group: str, version: str, scope: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """A CustomResourceDefinition for the fields that the overlays use, as the project of that kind documents
-    them."""
-    top = {"type": "object", "properties": {"spec": spec}} if spec.get("type") == "object" else spec
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": f"{plural}.{group}",
-            # groups of kubernetes.io need it; the value says that these are nobody's real API
-            "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"},
-        },
-        "spec": {
-            "group": group,
-            "scope": scope,
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
-            "versions": [
-                {
-                    "name": version,
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object", **top}},
-                }
-            ],
-        },
-    }
-
-
-def _object(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, **({"required": list(required)} if required else {})}
-
-
-def _list(items: dict[str, Any], most: int) -> dict[str, Any]:
-    return {"type": "array", "items": items, "maxItems": most}
-
-
-_TEXT = {"type": "string"}
-_QUANTITY = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
-_LABELS = {"type": "object", "additionalProperties": _TEXT}
-
-
-def _enum(*values: str) -> dict[str, Any]:
-    return {"type": "string", "enum": list(values)}
-
-
-# https://kueue.sigs.k8s.io/docs/reference/kueue.v1beta1/
-_RESOURCE = _object(
-    ("name", "nominalQuota"),
-    name=_TEXT,
-    nominalQuota=_QUANTITY,
-    borrowingLimit=_QUANTITY,
-    lendingLimit=_QUANTITY,
-)
-_FLAVOR = _object(("name", "resources"), name=_TEXT, resources=_list(_RESOURCE, 16))
-_GROUP = _object(
-    ("coveredResources", "flavors"), coveredResources=_list(_TEXT, 16), flavors=_list(_FLAVOR, 16)
-)
-KUEUE = [
-    crd(
-        "ClusterQueue", "clusterqueues", "kueue.x-k8s.io", "v1beta1", "Cluster",
-        _object(
-            cohort={"type": "string", "maxLength": 253},
-            queueingStrategy=_enum("StrictFIFO", "BestEffortFIFO"),
-            namespaceSelector=_object(matchLabels=_LABELS),
-            preemption=_object(
-                withinClusterQueue=_enum("Never", "LowerPriority", "LowerOrNewerEqualPriority"),
-                reclaimWithinCohort=_enum("Never", "LowerPriority", "Any"),
-            ),
-            resourceGroups=_list(_GROUP, 16),
-        ),
-    ),
-    crd(
-        "LocalQueue", "localqueues", "kueue.x-k8s.io", "v1beta1", "Namespaced",
-        _object(clusterQueue=_TEXT, stopPolicy=_enum("None", "Hold", "HoldAndDrain")),
-    ),
-    crd(
-        "ResourceFlavor", "resourceflavors", "kueue.x-k8s.io", "v1beta1", "Cluster",
-        _object(nodeLabels=_LABELS),
-    ),
-    crd(
-        "WorkloadPriorityClass", "workloadpriorityclasses", "kueue.x-k8s.io", "v1beta1", "Cluster",
-        {"required": ["value"], "properties": {"value": {"type": "integer"}, "description": _TEXT}},
-    ),
-]  # fmt: skip
-# https://volcano.sh/en/docs/queue/
-VOLCANO = [
-    crd(
-        "Queue", "queues", "scheduling.volcano.sh", "v1beta1", "Cluster",
-        _object(
-            weight={"type": "integer"},
-            reclaimable={"type": "boolean"},
-            capability={"type": "object", "additionalProperties": _QUANTITY},
-            parent=_TEXT,
-            priority={"type": "integer"},
-        ),
-    )
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("overlay", "schemas"), [("kueue", KUEUE), ("volcano", VOLCANO)])
-def test_the_overlays_of_the_queueing_systems_fit_their_schemas(
-    cluster: Cluster, overlay: str, schemas: list[dict[str, Any]]
-) -> None:
-    """Strict validation by the API server: unknown and wrongly typed fields are refused."""
+@pytest.fixture(params=["kueue", "volcano"])
+def queueing(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
+    """The objects of an overlay that belong to a queueing system, whose definitions the API server has."""
+    schemas = definitions(KUEUE if request.param == "kueue" else VOLCANO)
     names = [item["metadata"]["name"] for item in schemas]
+    groups = {item["spec"]["group"] for item in schemas}
     try:
         for item in schemas:
-            cluster.kubectl("apply", "-f", "-", text=json.dumps(item))
+            cluster.kubectl("apply", "--server-side", "-f", "-", text=json.dumps(item))
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", *names)
-        own = [
+        yield [
             item
-            for item in rendered(cluster, overlay)
-            if item["apiVersion"].startswith(("kueue.x-k8s.io", "scheduling.volcano.sh"))
+            for item in rendered(cluster, request.param)
+            if item["apiVersion"].partition("/")[0] in groups
         ]
-        assert own
-        for item in own:
-            item["metadata"].pop("namespace", None)
-            cluster.kubectl(
-                "create",
-                "--dry-run=server",
-                "--validate=strict",
-                "-n",
-                "argo",
-                "-f",
-                "-",
-                text=json.dumps(item),
-            )
-            broken = (
-                {**item, "spec": {**item.get("spec", {}), "notAField": 1}}
-                if "spec" in item
-                else item | {"no": 1}
-            )
-            said = cluster.kubectl(
-                "create", "--dry-run=server", "--validate=strict", "-n", "argo", "-f", "-",
-                text=json.dumps(broken), check=False,
-            )  # fmt: skip
-            assert "unknown field" in said
     finally:
         cluster.kubectl("delete", "crd", *names, "--ignore-not-found", "--wait=false")
+
+
+def offered(cluster: Cluster, item: dict[str, Any]) -> str:
+    """What the API server says to the object: it validates strictly and stores nothing."""
+    item = {**item, "metadata": {"name": item["metadata"]["name"]}}  # there is no namespace of a team here
+    command = ("create", "--dry-run=server", "--validate=strict", "-n", "argo", "-f", "-")
+    return cluster.kubectl(*command, text=json.dumps(item), check=False)
+
+
+def test_the_overlays_of_the_queueing_systems_fit_their_schemas(
+    queueing: list[dict[str, Any]], cluster: Cluster
+) -> None:
+    assert queueing
+    for item in queueing:
+        assert offered(cluster, item).endswith("created (server dry run)")
+        broken = {**item, "spec": {**item["spec"], "no": 1}} if item.get("spec") else {**item, "no": 1}
+        assert "unknown field" in offered(cluster, broken)
+
+
+BROKEN: list[tuple[str, str, Any, str]] = [
+    ("ClusterQueue", "spec.queueingStrategy", "FIFO", "Unsupported value"),
+    ("ClusterQueue", "spec.preemption.reclaimWithinCohort", "Sometimes", "Unsupported value"),
+    ("ClusterQueue", "spec.cohortName", None, "borrowingLimit must be nil when cohort is empty"),
+    ("ClusterQueue", "spec.resourceGroups.0.coveredResources", ["cpu"], "same number of resources"),
+    ("ClusterQueue", "spec.resourceGroups.0.flavors.0.resources.0.nominalQuota", "much", "should match"),
+    ("LocalQueue", "spec.clusterQueue", "Not A Name", "should match"),
+    ("WorkloadPriorityClass", "value", None, "Required value"),
+    ("Queue", "spec.weight", "heavy", "must be of type integer"),
+    ("Queue", "spec.capability.cpu", "much", "should match"),
+]
+
+
+def test_what_does_not_fit_their_schemas_is_refused(queueing: list[dict[str, Any]], cluster: Cluster) -> None:
+    """The schemas are tight: a mistake in each of the fields that the overlays set would be seen."""
+    kinds = {item["kind"]: item for item in queueing}
+    tried = 0
+    for kind, path, value, said in BROKEN:
+        if kind not in kinds:
+            continue
+        broken = at = json.loads(json.dumps(kinds[kind]))
+        *way, last = path.split(".")
+        for part in way:
+            at = at[int(part)] if part.isdigit() else at[part]
+        if value is None:
+            del at[last]
+        else:
+            at[last] = value
+        assert said in offered(cluster, broken), (kind, path)
+        tried += 1
+    assert tried
 
 
 def test_volcano_gets_the_fields_it_needs_from_a_tfjob(cluster: Cluster) -> None:

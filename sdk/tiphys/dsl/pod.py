@@ -110,7 +110,8 @@ class Scheduling:
     """Where and when pods are scheduled.
 
     ``priority`` orders workflows that wait for the same lock or for the controller (higher first);
-    ``priority_class`` is the pods' PriorityClass; ``queue`` is a Kueue LocalQueue, put on what a job creates.
+    ``priority_class`` is the pods' PriorityClass; ``queue`` is the queue of a TFJob: Kueue's LocalQueue, or Volcano's
+    Queue, whichever of them the cluster has.
     """
 
     priority: int | None = None
@@ -139,6 +140,10 @@ class Scheduling:
     def labels(self) -> dict[str, str]:
         """Labels of a job that a queueing controller admits (https://kueue.sigs.k8s.io)."""
         return {"kueue.x-k8s.io/queue-name": self.queue} if self.queue else {}
+
+    def policy(self) -> dict[str, Any]:
+        """Fields of a job's runPolicy; the training operator hands the queue to Volcano, in the gang's PodGroup."""
+        return {"schedulingPolicy": {"queue": self.queue}} if self.queue else {}
 
     def pod(self) -> dict[str, Any]:
         """The fields of a pod's spec."""

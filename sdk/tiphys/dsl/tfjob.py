@@ -236,7 +236,11 @@ class TFJob(Resource):
             },
         }
         job: dict[str, Any] = {
-            "runPolicy": {"activeDeadlineSeconds": self.deadline, "cleanPodPolicy": self.clean_pods}
+            "runPolicy": {
+                "activeDeadlineSeconds": self.deadline,
+                "cleanPodPolicy": self.clean_pods,
+                **scheduling.policy(),
+            }
         }
         if self.success_policy:
             job["successPolicy"] = self.success_policy
