@@ -175,7 +175,10 @@ def depends_result(workflow: Workflow) -> Iterator[Issue]:
             for name, loops in depends.dependencies(call.data).items():
                 other = tasks.get(name, {})
                 if loops and name in tasks and not _looped(other):
-                    words = f"{call.label} dependency {name!r} asks for a loop's result, but does not loop"
+                    words = (
+                        f"{template.label}.tasks.{name} dependency {name!r} uses an items-based condition such as "
+                        ".AnySucceeded or .AllFailed but does not contain any items"
+                    )
                     yield Issue(path, words, fix=f"use {name}.Succeeded or {name}.Failed")
 
 

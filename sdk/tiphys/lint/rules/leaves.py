@@ -36,7 +36,10 @@ def template_type(template: Template) -> Iterator[Issue]:
             fix="add one of container, script, steps, dag, resource, suspend, data, http, plugin",
         )
     elif len(types) > 1:
-        words = f"{template.label} multiple template types specified: {', '.join(types)}"
+        words = (
+            f"{template.label} multiple template types specified. choose one of: container, containerSet, steps, "
+            "script, resource, dag, suspend, template, template ref"
+        )
         yield Issue((*template.path, types[1]), words, fix="make two templates of it", key=True)
 
 
@@ -148,7 +151,7 @@ def container_name(template: Template) -> Iterator[Issue]:
         for index, item in enumerate(items):
             name = item.get("name", "")
             if name in ("wait", "supervisor") or name.startswith("artifact-plugin-"):
-                words = f"{template.label}.{label}: {name!r} is a reserved Argo container name"
+                words = f'{template.label}.{label}: "{name}" is a reserved Argo container name'
                 yield Issue((*path, index, "name"), words, fix="choose another name")
     for index, item in enumerate(template.data.get("initContainers") or []):
         if not item.get("name"):
@@ -207,9 +210,10 @@ def manifest_not_yaml(template: Template) -> Iterator[Issue]:
     for part in resource_objects(template)[:1]:
         for problem in part.problems:
             if problem.code != "TIP205":
-                words = f"{template.label}.resource.manifest must be a valid yaml: {problem.message}"
-                place = f" (line {problem.line} of the manifest)"
-                yield Issue((*template.path, "resource", "manifest"), words + place, fix=problem.fix)
+                words = f"{template.label}.resource.manifest must be a valid yaml"
+                fault = f"line {problem.line} of the manifest: {problem.message}"
+                fix = f"{fault}; {problem.fix}" if problem.fix else fault
+                yield Issue((*template.path, "resource", "manifest"), words, fix=fix)
 
 
 @rule(
@@ -308,7 +312,7 @@ def metric(template: Template) -> Iterator[Issue]:
 def pod_only_fields(template: Template) -> Iterator[Issue]:
     for key in ("podResources", "resourceClaims"):
         if key in template.data and template.type and not template.pod:
-            words = f"{template.label}.{key} is not supported for {template.type} templates"
+            words = f"{template.label}.{key} is not supported for {template.type} templates, which do not create a pod"
             yield Issue((*template.path, key), words, key=True)
     yield from pod_resources(
         f"{template.label}.podResources", (*template.path, "podResources"), template.data
@@ -323,7 +327,10 @@ def pod_resources(label: str, path: Any, holder: dict[str, Any]) -> Iterator[Iss
     for key in ("limits", "requests"):
         for name in data.get(key) or {}:
             if name not in ("cpu", "memory") and not name.startswith("hugepages-"):
-                words = f"{label}: {name!r} is not a valid pod-level resource"
+                words = (
+                    f'{label}: "{name}" is not a valid pod-level resource, only cpu, memory and hugepages-* '
+                    "are supported"
+                )
                 yield Issue((*path, key, name), words, fix="set it on the container", key=True)
 
 

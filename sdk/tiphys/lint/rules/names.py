@@ -13,6 +13,13 @@ from tiphys.reader import Path
 
 _FIELD = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
 _PARAMETER = re.compile(r"[-a-zA-Z0-9_]+\Z")
+_FIELD_WORDS = (  # Argo's own, for those who search for them
+    "name must consist of alpha-numeric characters or '-', and must start with an alpha-numeric character "
+    "(e.g. My-name1-2, 123-NAME)"
+)
+_PARAMETER_WORDS = (
+    "Parameter/Artifact name must consist of alpha-numeric characters, '_' or '-' e.g. my_param_1, MY-PARAM-1"
+)
 _FILLED = ("outputs", "tasks", "arguments")  # lists whose tags are filled in before the check
 _SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (validateWorkflowFieldNames)"
 
@@ -156,10 +163,10 @@ def _fault(name: str, legal: re.Pattern[str], filled: bool = False) -> str:
     if filled and "{{" in name:  # what is known is filled in before the check, with something legal
         name = re.sub("\0(?:inputs[.]parameters|workflow|pod)[.][^\0]*\0", "x", mark_tags(name))
     if legal is _PARAMETER:
-        return "" if legal.match(name) else "letters, digits, '_' and '-' only"
+        return "" if legal.match(name) else _PARAMETER_WORDS
     if not legal.match(name):
-        return "letters, digits and '-' only, beginning with a letter or digit"
-    return "at most 128 characters" if len(name) > 128 else ""
+        return _FIELD_WORDS
+    return "must be no more than 128 characters" if len(name) > 128 else ""
 
 
 def _legal(name: str, legal: re.Pattern[str]) -> str:

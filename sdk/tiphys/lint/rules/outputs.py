@@ -11,6 +11,7 @@ from tiphys.lint.tags import is_tag
 
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go (validateOutputs)"
 _SOURCES = ("path", "jqFilter", "jsonPath", "parameter", "expression")
+_CHOICE = "path, jqFilter, jsonPath, parameter, raw"  # Argo's words
 _NAME = re.compile(r"[-a-zA-Z0-9_]+\Z")
 
 
@@ -41,10 +42,10 @@ def output_source(template: Template) -> Iterator[Issue]:
         if "supplied" in source:
             given.append("supplied")
         if not given:
-            words = f"{label}: valueFrom type unspecified, choose one of: {', '.join(_SOURCES)}, supplied"
+            words = f"valueFrom type unspecified. choose one of: {_CHOICE}, expression"
             yield Issue((*path, "valueFrom"), words, fix=_fix(template))
         elif len(given) > 1:
-            words = f"{label}: multiple valueFrom types specified ({', '.join(given)}), choose one"
+            words = f"multiple valueFrom types specified. choose one of: {_CHOICE}"
             yield Issue((*path, "valueFrom", given[1]), words, key=True)
 
 
