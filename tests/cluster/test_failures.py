@@ -280,7 +280,9 @@ def test_one_semaphore_for_two_workflows_and_the_higher_priority_first(cluster: 
 
 
 @pytest.mark.usefixtures("images")
-def test_suspend_resume_retry_and_resubmit(client: Client, cluster: Cluster) -> None:
+def test_resume_retry_resubmit_and_stop_of_one_node(client: Client, cluster: Cluster) -> None:
+    passed = {"parameters": [{"name": "of", "value": "{{tasks.first.outputs.parameters.said}}"}]}
+    said = {"name": "said", "valueFrom": {"path": "/tmp/said"}}
     templates = [
         {
             "name": "main",
@@ -288,13 +290,21 @@ def test_suspend_resume_retry_and_resubmit(client: Client, cluster: Cluster) -> 
                 "tasks": [
                     {"name": "first", "template": "ok"},
                     {"name": "gate", "template": "gate", "depends": "first"},
-                    {"name": "last", "template": "check", "depends": "gate"},
+                    {"name": "last", "template": "check", "depends": "gate", "arguments": passed},
                 ]
             },
         },
         {"name": "gate", "suspend": {}},
-        {"name": "ok", "container": python("print('ok')")},
-        {"name": "check", "container": python("import sys; sys.exit(int('{{workflow.parameters.code}}'))")},
+        {
+            "name": "ok",
+            "container": python("open('/tmp/said', 'w').write('done')"),
+            "outputs": {"parameters": [said]},
+        },
+        {
+            "name": "check",
+            "inputs": {"parameters": [{"name": "of"}]},
+            "container": python("import sys; sys.exit(int('{{workflow.parameters.code}}'))"),
+        },
     ]
     arguments = {"parameters": [{"name": "code", "value": "3"}]}
     made = client.submit(workflow("verbs", {}, templates=templates, arguments=arguments))
@@ -312,8 +322,20 @@ def test_suspend_resume_retry_and_resubmit(client: Client, cluster: Cluster) -> 
     again = client.resubmit(made.name)
     assert again.name != made.name
     until("it waits at the gate", lambda: nodes(client.get(again.name)).get("gate"), 60)
-    client.stop(again.name)
+    client.stop(again.name, nodes="displayName=gate", message="not today")
     result = client.wait(again.name, timeout=60)
-    assert (result.phase, result.stopped) == ("Failed", True)
-    client.delete(made.name)
-    client.delete(again.name)
+    assert (result.phase, result.stopped) == ("Failed", False)
+    assert [(item.name, item.message) for item in result.failures] == [("gate", "not today")]
+    third = client.resubmit(again.name, parameters={"code": "0"}, memoized=True)
+    until("it waits at the gate", lambda: waiting(client.get(third.name)), 60)
+    client.resume(third.name, nodes="displayName=gate")
+    result = client.wait(third.name, timeout=60)
+    assert result.succeeded, result.failures
+    assert nodes(result)["first"]["type"] == "Skipped"  # it ran in the run before
+    assert nodes(result)["last"]["inputs"]["parameters"][0]["value"] == "done"
+    for item in (made, again, third):
+        client.delete(item.name)
+
+
+def waiting(result: Result) -> bool:
+    return bool(nodes(result).get("gate", {}).get("phase") == "Running")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tiphys.cluster import Client, FakeTransport, Request, Response, Result, rows
+from tiphys.engine.core.names import fnv32a
 from tiphys.errors import ClusterError
 
 NOW = "2026-01-02T00:00:00Z"
@@ -204,6 +205,54 @@ def test_resume_says_what_a_step_waits_for() -> None:
         api.client().resume("run")
     with pytest.raises(ClusterError, match="no suspended node"):
         api.client().resume("run", nodes="displayName=nobody")
+
+
+def test_stop_of_single_nodes_fails_waiting_suspend_steps() -> None:
+    waiting = [node(name, "Suspend", "Running", "run") for name in ("approve", "other")]
+    api = Api(workflow(node("run", "DAG", "Running"), *waiting, phase="Running"))
+    api.client().stop("run", nodes="displayName=approve", message="not today")
+    assert api.phases == {"run": "Running", "approve": "Failed", "other": "Running"}
+    approve = api.workflow["status"]["nodes"]["approve"]
+    assert (approve["message"], approve["finishedAt"]) == ("not today", NOW)
+    assert "shutdown" not in api.workflow["spec"]
+    with pytest.raises(ClusterError) as caught:
+        api.client().stop("run", nodes="displayName=approve")
+    assert caught.value.code == "TIP612"
+
+
+def test_a_memoized_resubmit_takes_over_what_succeeded() -> None:
+    old = workflow(
+        node("run", "DAG", "Failed", children=("a",)),
+        node("a", "Pod", "Succeeded", "run", ("s",), outputs={"parameters": [{"name": "x", "value": "1"}]}),
+        node("s", "Skipped", "Skipped", "run", ("g",), message="when '1 == 2' evaluated false"),
+        node("g", "TaskGroup", "Succeeded", "run", ("b",)),
+        node("b", "Pod", "Failed", "run", message="exit code 1"),
+        node("exit", "Pod", "Succeeded", name="run.onExit"),
+    )
+    api = Api(old)
+    api.client().resubmit("run", parameters={"epochs": 9}, memoized=True)
+    (sent,) = api.created
+    name = sent["metadata"]["name"]
+    assert name.startswith("ru-") and len(name) == 8 and "generateName" not in sent["metadata"]
+    assert sent["metadata"]["labels"]["workflows.argoproj.io/resubmitted-from-workflow"] == "run"
+    nodes = {item["name"].removeprefix(name).lstrip("."): item for item in sent["status"]["nodes"].values()}
+    assert {path: (item["type"], item["phase"]) for path, item in nodes.items()} == {
+        "": ("DAG", "Running"),
+        "a": ("Skipped", "Skipped"),
+        "s": ("Skipped", "Skipped"),
+        "g": ("TaskGroup", "Running"),
+    }
+    assert nodes["a"]["message"] == "original pod: a"
+    assert nodes["a"]["outputs"] == {"parameters": [{"name": "x", "value": "1"}]}
+    assert nodes["s"]["message"] == "when '1 == 2' evaluated false"
+    assert nodes["a"]["children"] == [nodes["s"]["id"]] and nodes["a"]["boundaryID"] == name
+    assert nodes[""]["id"] == name and set(sent["status"]["nodes"]) == {item["id"] for item in nodes.values()}
+    assert nodes["a"]["id"] == f"{name}-{fnv32a(name + '.a')}"  # Argo's rule for node IDs
+    assert "phase" not in sent["status"]  # the controller begins it
+    api.workflow["status"]["phase"] = "Succeeded"
+    with pytest.raises(ClusterError) as caught:
+        api.client().resubmit("run", memoized=True)
+    assert caught.value.code == "TIP612"
 
 
 def test_resubmit_makes_a_new_workflow_of_the_same_spec() -> None:

@@ -72,7 +72,8 @@ def register(subparsers: Any) -> None:
     logs.add_argument("--tail", type=int, default=0, metavar="N", help="only the last N lines of each")
 
     stop = _verb(subparsers, "stop", _stop, "stop a workflow; its exit handler clears up", "stop @latest")
-    stop.add_argument("--message", default="", help="why, for the record")
+    stop.add_argument("--message", default="", help="with --node: why, for the record")
+    _node(stop, "fail waiting suspend steps only, such as displayName=approve; the workflow goes on")
     _verb(
         subparsers,
         "terminate",
@@ -82,17 +83,20 @@ def register(subparsers: Any) -> None:
     )
     _verb(subparsers, "suspend", _suspend, "start nothing new in a workflow", "suspend @latest")
     resume = _verb(subparsers, "resume", _resume, "go on with a suspended workflow", "resume @latest")
-    resume.add_argument(
-        "--node", default="", metavar="SELECTOR", help="only these, such as displayName=approve"
-    )
+    _node(resume, "only these, such as displayName=approve")
     retry = _verb(subparsers, "retry", _retry, "run again what failed, in the same workflow", "retry @latest")
     add_parameters(retry)
     retry.add_argument("--restart-successful", action="store_true", help="with --node: also what succeeded")
-    retry.add_argument("--node", default="", metavar="SELECTOR", help="such as displayName=evaluate")
+    _node(retry, "such as displayName=evaluate")
     resubmit = _verb(subparsers, "resubmit", _resubmit, "submit a copy as a new workflow", "resubmit @latest")
     add_parameters(resubmit)
     resubmit.add_argument("--memoized", action="store_true", help="take over the nodes that succeeded")
     _verb(subparsers, "delete", _delete, "delete a workflow and what it owns", "delete my-workflow-x7x2p")
+
+
+def _node(parser: argparse.ArgumentParser, text: str) -> None:
+    """The nodes to act on; the second name is that of the `argo` command."""
+    parser.add_argument("--node", "--node-field-selector", default="", metavar="SELECTOR", help=text)
 
 
 def _verb(
@@ -276,7 +280,8 @@ def _said(state: Result, options: argparse.Namespace, verb: str) -> int:
 
 
 def _stop(client: Client, options: argparse.Namespace) -> int:
-    return _said(client.stop(options.name, message=options.message), options, "is being stopped")
+    state = client.stop(options.name, nodes=options.node, message=options.message)
+    return _said(state, options, "goes on; the steps have failed" if options.node else "is being stopped")
 
 
 def _terminate(client: Client, options: argparse.Namespace) -> int:

@@ -280,7 +280,11 @@ class Client:
         return notes
 
     def stop(self, name: str, *, nodes: str = "", message: str = "") -> Result:
-        """Stop a workflow: its pods are ended, its exit handler runs and clears away what it created."""
+        """Stop a workflow: its pods are ended, its exit handler runs and clears away what it created.
+
+        With ``nodes`` (a selector such as ``displayName=approve``) only the waiting suspend steps that it names fail,
+        with ``message``, and the workflow goes on from there.
+        """
         return Result.of(self.backend.stop(self.namespace, self._name(name), nodes=nodes, message=message))
 
     def terminate(self, name: str) -> tuple[Result, Sequence[str] | None]:
@@ -337,7 +341,7 @@ class Client:
     def resubmit(
         self, name: str, *, parameters: Mapping[str, Any] | None = None, memoized: bool = False
     ) -> Submitted:
-        """Submit a copy as a new workflow."""
+        """Submit a copy as a new workflow; ``memoized`` takes over what had succeeded in a run that failed."""
         given = {key: str(value) for key, value in (parameters or {}).items()}
         created = self.backend.resubmit(self.namespace, self._name(name), parameters=given, memoized=memoized)
         return Submitted(created["metadata"]["name"], self.namespace, created)

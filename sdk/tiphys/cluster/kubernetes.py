@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,12 +14,13 @@ from urllib.parse import quote
 from tiphys.cluster.backend import Change, LogLine, Workflow
 from tiphys.cluster.errors import from_answer, not_found
 from tiphys.cluster.follow import Merger, is_executor, source_names
-from tiphys.cluster.surgery import packed, resubmitted, resumed, retried, unpacked
+from tiphys.cluster.surgery import declined, packed, resubmitted, resumed, retried, unpacked
 from tiphys.cluster.transport import Request, Transport
 from tiphys.errors import ClusterError
 
 __all__ = ["Kubernetes"]
 
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of which Kubernetes makes names: no word comes out
 _WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
 _OWN_LABEL = "tiphys.dev/workflow"
 _LEFTOVERS = (
@@ -239,9 +241,8 @@ class Kubernetes:
 
     def stop(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow:
         if nodes:
-            raise ClusterError(
-                "TIP611", "stopping single nodes needs the Argo Server", fix="use --server or ARGO_SERVER"
-            )
+            now = self._clock()
+            return self._rewrite("stop", namespace, name, lambda old: declined(old, now, nodes, message))
         self._running("stop", namespace, name)
         return self._patch("stop", namespace, name, {"spec": {"shutdown": "Stop"}})
 
@@ -312,13 +313,13 @@ class Kubernetes:
     def resubmit(
         self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool
     ) -> Workflow:
+        old = self.get(namespace, name)
         if memoized:
-            raise ClusterError(
-                "TIP611",
-                "resubmitting with the old run's nodes needs the Argo Server",
-                fix="use --server or ARGO_SERVER; steps with a cache are hits in any case",
-            )
-        return self.create(namespace, resubmitted(self.get(namespace, name), parameters=parameters))
+            from tiphys.cluster.memoized import memoized as remembering  # loads the engine's names
+
+            suffix = "".join(secrets.choice(_LETTERS) for _ in range(5))
+            return self.create(namespace, remembering(old, suffix, self._clock(), parameters=parameters))
+        return self.create(namespace, resubmitted(old, parameters=parameters))
 
     def delete(self, namespace: str, name: str) -> None:
         self._named("delete", "DELETE", namespace, name, query={"propagationPolicy": "Background"})

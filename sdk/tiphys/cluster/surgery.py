@@ -16,7 +16,7 @@ from typing import Any
 from tiphys.cluster.backend import Workflow
 from tiphys.errors import ClusterError
 
-__all__ = ["deadline_free", "matches", "packed", "resubmitted", "resumed", "retried", "unpacked"]
+__all__ = ["deadline_free", "declined", "matches", "packed", "resubmitted", "resumed", "retried", "unpacked"]
 
 _LABELS = "workflows.argoproj.io/"
 _GROUPS = {"DAG", "Steps", "StepGroup", "TaskGroup"}
@@ -103,6 +103,26 @@ def resumed(workflow: Workflow, now: str, selector: str = "") -> Workflow:
             parameter["value"] = source["default"]
     if selector and not count:
         raise ClusterError("TIP612", f"no suspended node matches {selector!r}", fix="look at `tiphys get`")
+    return result
+
+
+def declined(workflow: Workflow, now: str, selector: str, message: str = "") -> Workflow:
+    """Fail the waiting Suspend nodes that the selector names: what `stop` with a selector does; it stops no pod."""
+    result = copy.deepcopy(workflow)
+    nodes = (result.get("status", {}).get("nodes") or {}).values()
+    waiting = [node for node in nodes if node.get("type") == "Suspend" and node.get("phase") == "Running"]
+    chosen = [node for node in waiting if matches(selector, node)]
+    if not chosen:
+        raise ClusterError(
+            "TIP612",
+            f"no suspended node matches {selector!r}",
+            cause="a stop with a selector ends suspend steps that wait, nothing else",
+            fix="look at `tiphys get`",
+        )
+    for node in chosen:
+        node.update(phase="Failed", finishedAt=now)
+        if message:
+            node["message"] = message
     return result
 
 
