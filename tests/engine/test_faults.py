@@ -189,6 +189,26 @@ def test_killed_keeper_is_one_clear_error(tmp_path: Path, mark: str) -> None:
     assert not marked(mark)
 
 
+def test_engine_and_keeper_killed_together_leave_no_process(tmp_path: Path, mark: str) -> None:
+    process = start(
+        tmp_path, workflow(sleeper("main", mark, tmp_path, before='echo $PPID > "$READY/keeper"'))
+    )
+    wait_until((tmp_path / "up").exists)
+    wait_until(lambda: len(marked(mark)) >= 4)
+    process.kill()
+    os.kill(int((tmp_path / "keeper").read_text()), signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: not marked(mark))
+
+
+def test_keeper_whose_guard_is_killed_ends_everything(tmp_path: Path, mark: str) -> None:
+    guard = "kill -9 $(sed -n 's/^PPid:[^0-9]*//p' /proc/$PPID/status)"
+    with pytest.raises(RunError) as caught:
+        execute(tmp_path, workflow(sleeper("main", mark, tmp_path, before=guard)))
+    assert caught.value.code == "TIP301"
+    wait_until(lambda: not marked(mark))
+
+
 def test_full_disk_is_one_clear_error_and_the_run_goes_on_later(tmp_path: Path) -> None:
     """A limit on the size of files stands for a full disk: the journal cannot grow."""
     template = shell("n", "true")

@@ -55,7 +55,6 @@ class Endpoint:
             ended=lambda code: None,
             restarted=self._restarted,
             ip=ip,
-            kept=host.options.keep_serving,
         )
         self._probe = main.get("readinessProbe")
         self.readiness = self._new_readiness()

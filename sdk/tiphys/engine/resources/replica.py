@@ -52,7 +52,6 @@ class Replica:
         restarted: Callable[[int], None] | None = None,
         extra_env: Mapping[str, str] | None = None,
         ip: str = "127.0.0.1",
-        kept: bool = False,
     ) -> None:
         self.host = host
         self.name = name
@@ -64,7 +63,6 @@ class Replica:
         self._on_end = ended
         self._on_restart = restarted
         self._extra_env = dict(extra_env or {})
-        self._kept = kept
         self._processes: dict[str, Process] = {}
         self._timer: Timer | None = None
         self._inits: list[Mapping[str, Json]] = list(self._spec.get("initContainers") or [])
@@ -146,7 +144,6 @@ class Replica:
                 spec,
                 extra_env=self._extra_env if name == self._main else None,
                 log=self.host.log_path(self.name + suffix),
-                kept=self._kept,
             )
             launch = self.host.runner.launch(container)
         except (StartProblem, TiphysError) as error:

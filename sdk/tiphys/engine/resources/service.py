@@ -87,7 +87,6 @@ class Balancers:
             env,
             str(self.host.folder),
             str(self.host.log_path("balancer")),
-            kept=self.host.options.keep_serving,
         )
         self._process = self.host.spawner.spawn(launch, self._ended)
 

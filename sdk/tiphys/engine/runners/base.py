@@ -49,7 +49,6 @@ class Container:
     declared: Sequence[str]  # paths of inputs and outputs
     hostname: str
     log: Path
-    kept: bool = False
     own_entrypoint: bool = (
         False  # the container gave no command: ``command`` holds what its image does not know
     )

@@ -85,7 +85,7 @@ class DockerRunner:
         else:
             command += [container.image.name, *words]
         env = {**os.environ, **container.env}
-        return Launch(self._program, command, env, "/", str(container.log), kept=container.kept)
+        return Launch(self._program, command, env, "/", str(container.log))
 
     def _here(self, container: Container) -> Launch:
         """The project's own images need no container."""

@@ -98,7 +98,6 @@ class PodSpace:
         extra_env: Mapping[str, str] | None = None,
         declared: Sequence[str] = (),
         log: Path,
-        kept: bool = False,
     ) -> Container:
         """Resolve one container: image, command, environment, mounts. Raises StartProblem or RefusedError."""
         name = name or str(spec.get("name") or "main")
@@ -128,7 +127,6 @@ class PodSpace:
             declared=declared,
             hostname=self.hostname,
             log=log,
-            kept=kept,
             own_entrypoint=not spec.get("command"),
         )
 

@@ -63,7 +63,7 @@ class ProcessRunner:
         if container.workdir != "/":
             workdir = container.on_host(container.workdir)
             workdir.mkdir(parents=True, exist_ok=True)
-        return Launch(path, argv, env, str(workdir), str(container.log), kept=container.kept)
+        return Launch(path, argv, env, str(workdir), str(container.log))
 
 
 def find_program(name: str, search: str, root: Path) -> str | None:

@@ -58,7 +58,7 @@ class SandboxRunner:
         command = [bwrap, *plan.options(), "--chdir", container.workdir or "/", "--", *argv]
         container.on_host(container.workdir).mkdir(parents=True, exist_ok=True)
         env["TMPDIR"] = "/tmp"
-        return Launch(bwrap, command, env, "/", str(container.log), kept=container.kept)
+        return Launch(bwrap, command, env, "/", str(container.log))
 
 
 class _View:

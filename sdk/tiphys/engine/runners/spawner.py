@@ -37,7 +37,6 @@ class Launch:
     cwd: str
     out: str  # file that stdout is appended to
     err: str = ""  # file for stderr; empty: with stdout
-    kept: bool = False  # no parent-death signal: it may be released to outlive the run
     descriptors: tuple[int, ...] = ()  # the first replaces stdout, the others become 3, 4, ...
 
 
@@ -64,7 +63,7 @@ class Process:
         self.signal(signal.SIGKILL)
 
     def release(self) -> None:
-        """Let it outlive the run (only when started with ``kept``)."""
+        """Let it outlive the run."""
         if self.code is None:
             with contextlib.suppress(RunError):
                 self.spawner._send("release", self.number)
@@ -98,7 +97,6 @@ class Spawner:
             launch.cwd,
             launch.out,
             launch.err,
-            launch.kept,
             len(launch.descriptors),
             descriptors=launch.descriptors,
         )
@@ -168,7 +166,10 @@ class Spawner:
 
     def _receive(self) -> None:
         assert self._socket is not None
-        data = self._socket.recv(1 << 16)
+        try:
+            data = self._socket.recv(1 << 16)
+        except ConnectionError:  # it was killed before it had read everything
+            data = b""
         if not data:
             self._loop.unwatch(self._socket)
             self._bury()
