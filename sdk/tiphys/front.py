@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiphys import parameters as _parameters
+from tiphys.admission import admit
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
     from tiphys.engine import RunOptions, RunResult
+    from tiphys.reader import Document
 
 __all__ = ["RUNNABLE", "Source", "load_source", "run"]
 
@@ -30,6 +31,7 @@ class Source:
 
     ``workflow`` is the first runnable document, ``context`` the others (ConfigMaps, Secrets, templates),
     ``parameters`` those for run time, ``text`` the YAML, ``project`` the folder whose packages steps import.
+    ``documents`` are all of them with the places of their parts, ``document`` the one that runs.
     """
 
     workflow: dict[str, Any]
@@ -37,6 +39,8 @@ class Source:
     parameters: dict[str, str] = field(default_factory=dict)
     text: str = ""
     project: Path | None = None
+    documents: list[Document] = field(default_factory=list, repr=False)
+    document: Document | None = field(default=None, repr=False)
 
 
 def load_source(
@@ -49,12 +53,12 @@ def load_source(
     text, runtime, project, name = _text(x, dict(parameters or {}))
     from tiphys.reader import read, read_text
 
-    documents = [document.data for document in read_text(text, file=name)]
+    documents = [item for item in read_text(text, file=name) if isinstance(item.data, dict)]
     for file in context:
-        documents.extend(document.data for document in read(Path(file)))
-    objects = [item for item in documents if isinstance(item, dict)]
-    found = [item for item in objects if item.get("kind") in RUNNABLE]
-    found.sort(key=lambda item: RUNNABLE.index(item["kind"]))
+        documents.extend(item for item in read(Path(file)) if isinstance(item.data, dict))
+    objects = [item.data for item in documents]
+    found = [item for item in documents if item.kind in RUNNABLE]
+    found.sort(key=lambda item: RUNNABLE.index(item.kind))
     if not found:
         kinds = ", ".join(sorted({str(item.get("kind")) for item in objects})) or "nothing"
         raise RefusedError(
@@ -63,11 +67,11 @@ def load_source(
             cause=f"it holds: {kinds}",
             fix=f"give a document of kind {', '.join(RUNNABLE[:-1])} or {RUNNABLE[-1]}",
         )
-    first = found[0]
+    first = found[0].data
     if first["kind"] in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
-        return Source(_of_template(first), objects, runtime, text, project)
+        return Source(_of_template(first), objects, runtime, text, project, documents, found[0])
     rest = [item for item in objects if item is not first]
-    return Source(first, rest, runtime, text, project)
+    return Source(first, rest, runtime, text, project, documents, found[0])
 
 
 def _of_template(template: dict[str, Any]) -> dict[str, Any]:
@@ -147,11 +151,17 @@ def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> R
 
     texts = {name: _parameter(value) for name, value in parameters.items()}
     source = load_source(x, _named_as_declared(x, texts))
-    _parameters.check(source.workflow, source.parameters)
     chosen = options or RunOptions()
+    invalid = admit(source, chosen.observer)
     if source.project is not None and not chosen.project:
         chosen = replace(chosen, project=source.project)
-    return execute(source.workflow, parameters=source.parameters, options=chosen, context=source.context)
+    return execute(
+        source.workflow,
+        parameters=source.parameters,
+        options=chosen,
+        context=source.context,
+        invalid=invalid,
+    )
 
 
 def _named_as_declared(x: Any, given: dict[str, str]) -> dict[str, str]:

@@ -21,11 +21,11 @@ __all__ = ["ANNOTATION", "check"]
 ANNOTATION = "tiphys.dev/parameters"
 
 
-def check(workflow: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complete: bool = True) -> None:
     """Check ``parameters`` (given for this run) and the defaults in ``workflow``. Raises RefusedError.
 
     TIP280: the workflow has no such parameter; TIP281: a value is of another type or out of range; TIP282: a
-    parameter has no value.
+    parameter has no value (only if ``complete``: Argo itself ends such a workflow Failed).
     """
     spec = workflow.get("spec") or {}
     declared = {item["name"]: item for item in (spec.get("arguments") or {}).get("parameters") or []}
@@ -43,7 +43,7 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         given = name in parameters
         value = parameters[name] if given else item.get("value", item.get("default"))
         if value is None:
-            if not item.get("valueFrom"):
+            if complete and not item.get("valueFrom"):
                 raise RefusedError(
                     "TIP282", f"parameter {name!r} has no value", fix=f"give it: -p {name}=VALUE"
                 )

@@ -92,6 +92,22 @@ def test_a_failed_run_exits_with_1_and_shows_the_end_of_the_log(tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
+def test_what_argo_cannot_decode_is_refused_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "fails.yaml"
+    file.write_text(FAILS.replace("  - name: main\n", "    name: main\n"))
+    done = tiphys("run", str(file), "--image", "alpine*=host", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "TIP298" in done.stderr and "must be a list" in done.stderr and "fails.yaml:8:" in done.stderr
+
+
+def test_what_argo_overlooks_is_told_and_the_run_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "fails.yaml"
+    file.write_text(FAILS.replace("command:", "comand: [true], command:").replace("exit 3", "exit 0"))
+    done = tiphys("run", str(file), "--image", "alpine*=host", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "L110" in done.stderr and "did you mean 'command'" in done.stderr
+
+
 def test_a_step_that_was_tried_again_shows_its_last_attempt(tmp_path: Path) -> None:
     file = tmp_path / "fails.yaml"
     file.write_text(FAILS.replace("  - name: main\n", '  - name: main\n    retryStrategy: {limit: "1"}\n'))

@@ -72,7 +72,7 @@ def register(subparsers: Any) -> None:
 
 
 def handle(options: argparse.Namespace) -> int:
-    from tiphys import parameters as checks
+    from tiphys.admission import admit
     from tiphys.engine import RunOptions, resume, run
     from tiphys.front import Source, load_source
 
@@ -89,7 +89,6 @@ def handle(options: argparse.Namespace) -> int:
             if not options.now:
                 return _schedule(loaded.workflow, options.json)
             loaded = _once(loaded)
-        checks.check(loaded.workflow, loaded.parameters)
     progress = _progress(options)
     durations: dict[str, float] = {}
     settings = RunOptions(
@@ -106,8 +105,13 @@ def handle(options: argparse.Namespace) -> int:
         if options.resume:
             result = resume(options.resume, options=settings)
         else:
+            invalid = admit(loaded, progress)
             result = run(
-                loaded.workflow, parameters=loaded.parameters, options=settings, context=loaded.context
+                loaded.workflow,
+                parameters=loaded.parameters,
+                options=settings,
+                context=loaded.context,
+                invalid=invalid,
             )
     finally:
         progress.close()

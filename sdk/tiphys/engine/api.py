@@ -52,6 +52,7 @@ def run(
     parameters: Mapping[str, str] | None = None,
     options: RunOptions | None = None,
     context: Sequence[Mapping[str, Json]] = (),
+    invalid: str = "",
 ) -> RunResult:
     """Run a Workflow object here and wait for its end.
 
@@ -65,6 +66,8 @@ def run(
         See :class:`RunOptions`.
     context:
         Objects given with it: ConfigMaps, Secrets, WorkflowTemplates.
+    invalid:
+        What validation found wrong, if anything: the workflow then ends Failed with ``invalid spec: …``.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def run(
     StoreError
         The store cannot be written (TIP411: no space left). The run can be resumed.
     """
-    return Run(workflow, parameters=parameters, options=options, context=context).execute()
+    return Run(workflow, parameters=parameters, options=options, context=context, invalid=invalid).execute()
 
 
 def resume(name: str, *, options: RunOptions | None = None) -> RunResult:
@@ -95,6 +98,7 @@ class Run:
         parameters: Mapping[str, str] | None = None,
         options: RunOptions | None = None,
         context: Sequence[Mapping[str, Json]] = (),
+        invalid: str = "",
     ) -> None:
         self.options = options or RunOptions()
         self.store = Store(self.options.store)
@@ -107,6 +111,7 @@ class Run:
             "uid": str(uuid.uuid4()),
             "parameters": dict(parameters or {}),
             "context": [dict(item) for item in context],
+            "invalid": invalid,
             "now": now,
         }
         self._resumed = False
@@ -180,6 +185,7 @@ class Run:
             parameters=facts["parameters"],
             context=facts["context"],
             now=facts["now"],
+            invalid=facts.get("invalid", ""),
         )
         spec = facts["workflow"].get("spec") or {}
         if spec.get("workflowTemplateRef"):

@@ -12,8 +12,21 @@ from tiphys.lint.fixing import fix
 from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, lint_documents
 from tiphys.lint.registry import Rule, catalogue
+from tiphys.lint.verdict import Verdict, judge
 
-__all__ = ["FORMATS", "Finding", "Rule", "Severity", "catalogue", "cli_main", "fix", "lint", "render"]
+__all__ = [
+    "FORMATS",
+    "Finding",
+    "Rule",
+    "Severity",
+    "Verdict",
+    "catalogue",
+    "cli_main",
+    "fix",
+    "judge",
+    "lint",
+    "render",
+]
 
 
 def lint(source: Any, *, file: str = "") -> list[Finding]:

@@ -35,17 +35,21 @@ _FIRST_INLINE_ONLY = frozenset(
 )
 
 
-def lint_documents(documents: list[Document]) -> list[Finding]:
-    """Return all findings in documents that may refer to each other, in the order of the text."""
+def lint_documents(documents: list[Document], *, argo_only: bool = False) -> list[Finding]:
+    """Return all findings in documents that may refer to each other, in the order of the text.
+
+    ``argo_only``: only the rules that `argo lint` has, too.
+    """
+    chosen = [entry for entry in catalogue.values() if entry.argo or not argo_only]
     with _no_collection():
-        return _lint(load(documents))
+        return _lint(load(documents), chosen)
 
 
-def _lint(project: Project) -> list[Finding]:
+def _lint(project: Project, chosen: list[Rule]) -> list[Finding]:
     documents = project.documents
     found: dict[tuple[Any, ...], Finding] = {}
     silent = _comments(documents)
-    for finding in _all(project):
+    for finding in _all(project, chosen):
         key = (finding.code, finding.file, finding.path, finding.message, finding.line, finding.column)
         if not silenced(finding, silent.get(finding.file, [])):
             found.setdefault(key, finding)
@@ -79,13 +83,13 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _all(project: Project) -> Iterator[Finding]:
+def _all(project: Project, chosen: list[Rule]) -> Iterator[Finding]:
     for document in project.documents:
         yield from _reading(document)
         yield from _ignores(document)
     yield from _empty_files(project)
     all_rules: dict[str, list[Rule]] = {}
-    for entry in catalogue.values():
+    for entry in chosen:
         all_rules.setdefault(entry.scope, []).append(entry)
     for workflow in project.workflows:
         text = workflow.document.text

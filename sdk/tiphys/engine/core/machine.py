@@ -92,10 +92,13 @@ class Machine:
         )
         values: list[dict[str, Json]] = []
         try:
-            if failure is None:
+            if failure is None or invalid:
                 values = workflow_parameters(state, parameters or {})
         except InvalidSpec as error:
-            failure = ("Failed", f"invalid spec: {error}")
+            if not invalid.startswith(
+                "spec.templates["
+            ):  # Argo looks at these names before it does at arguments
+                failure = ("Failed", f"invalid spec: {error}")
         if values:
             spec["arguments"] = {**(spec.get("arguments") or {}), "parameters": values}
         state.globals.set_parameters(values)

@@ -9,6 +9,7 @@ from typing import Any
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import Template
 from tiphys.lint.registry import Issue, rule
+from tiphys.lint.rules.names import FIELD_WORDS
 
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
 _ACTIONS = ("get", "create", "apply", "delete", "replace", "patch")
@@ -117,7 +118,7 @@ def container_set(template: Template) -> Iterator[Issue]:
         if not name:
             yield Issue((*path, index), f"{label}[{index}].name is required")
         elif not _CONTAINER.match(name):
-            yield Issue((*path, index, "name"), f"{label}[{index}].name: {name!r} is invalid")
+            yield Issue((*path, index, "name"), f"{label}[{index}].name: {name!r} is invalid: {FIELD_WORDS}")
         elif name in names[:index]:
             yield Issue((*path, index, "name"), f"{label}[{index}].name {name!r} is not unique")
         for at, other in enumerate(item.get("dependencies") or []):

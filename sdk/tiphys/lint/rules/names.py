@@ -13,7 +13,7 @@ from tiphys.reader import Path
 
 _FIELD = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
 _PARAMETER = re.compile(r"[-a-zA-Z0-9_]+\Z")
-_FIELD_WORDS = (  # Argo's own, for those who search for them
+FIELD_WORDS = (  # Argo's own, for those who search for them
     "name must consist of alpha-numeric characters or '-', and must start with an alpha-numeric character "
     "(e.g. My-name1-2, 123-NAME)"
 )
@@ -165,7 +165,7 @@ def _fault(name: str, legal: re.Pattern[str], filled: bool = False) -> str:
     if legal is _PARAMETER:
         return "" if legal.match(name) else _PARAMETER_WORDS
     if not legal.match(name):
-        return _FIELD_WORDS
+        return FIELD_WORDS
     return "must be no more than 128 characters" if len(name) > 128 else ""
 
 
