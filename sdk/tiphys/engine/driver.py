@@ -230,6 +230,8 @@ class Driver:
         self.finished = command
 
     def _tell_changes(self, now: float) -> None:
+        if self.host.options.observer is None:
+            return
         for node_id in list(self.machine.changed):
             node = self.machine.nodes.get(node_id)
             if node is None:

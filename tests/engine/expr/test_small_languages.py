@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiphys.engine.expr.depends import parse_depends
+from tiphys.engine.expr.depends import RESULTS, parse_depends
 from tiphys.engine.expr.durations import format_go, parse_go, parse_loose
 from tiphys.engine.expr.evaluate import ExprError
 from tiphys.engine.expr.gofmt import sprintf, v
@@ -83,6 +83,20 @@ def _results(**phases: str) -> dict[str, dict[str, bool]]:
 def test_depends(text: str, phases: dict[str, str], expected: bool) -> None:
     depends = parse_depends(text.replace("b_c", "b-c"), lambda name: (False, False))
     assert depends.holds(_results(**phases)) is expected
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["", *RESULTS])), min_size=1, max_size=4),
+    st.fixed_dictionaries({task: st.sampled_from(RESULTS) for task in "abc"}),
+)
+def test_a_plain_conjunction_is_what_its_expression_is(
+    words: list[tuple[str, str]], phases: dict[str, str]
+) -> None:
+    """Without a parenthesis no expression is compiled."""
+    text = " && ".join(f"{task}.{result}" if result else task for task, result in words)
+    plain, compiled = (parse_depends(each, lambda name: (name == "b", True)) for each in (text, f"({text})"))
+    assert (plain.tasks, plain.groups) == (compiled.tasks, compiled.groups)
+    assert plain.holds(_results(**phases)) is compiled.holds(_results(**phases))
 
 
 def test_depends_knows_continue_on_and_refuses_other_results() -> None:

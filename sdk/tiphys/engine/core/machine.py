@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 
 from tiphys.engine.core import protocol as p
 from tiphys.engine.core.library import Context, Library, TemplateError
 from tiphys.engine.core.lifecycle import Lifecycle, matches
 from tiphys.engine.core.metadata import apply_metadata
+from tiphys.engine.core.plain import plain_copy
 from tiphys.engine.core.state import State
 from tiphys.engine.core.submit import InvalidSpec, effective_spec, refuse_unsupported, workflow_parameters
 from tiphys.engine.core.validate import first_problem
@@ -251,7 +251,7 @@ class Machine:
         """Return the Workflow object with ``status`` as Argo writes it (a copy)."""
         state, life = self._state, self._life
         state.nodes.sum_progress()
-        metadata = deepcopy(self._metadata)
+        metadata = plain_copy(self._metadata)
         metadata["name"] = state.name
         metadata["namespace"] = state.namespace
         metadata["uid"] = self._uid
@@ -269,16 +269,16 @@ class Machine:
         status["finishedAt"] = rfc3339(life.finished_at) if life.finished_at is not None else None
         status["progress"] = f"{done}/{total}"
         if state.nodes.by_id:
-            status["nodes"] = deepcopy(state.nodes.by_id)
+            status["nodes"] = plain_copy(state.nodes.by_id)
         if state.globals.outputs:
-            status["outputs"] = deepcopy(state.globals.outputs)
+            status["outputs"] = plain_copy(state.globals.outputs)
         if state.library.stored:
-            status["storedTemplates"] = deepcopy(state.library.stored)
+            status["storedTemplates"] = plain_copy(state.library.stored)
         if self._stored_spec is not None:
-            status["storedWorkflowTemplateSpec"] = deepcopy(self._stored_spec)
+            status["storedWorkflowTemplateSpec"] = plain_copy(self._stored_spec)
         if life.done:
             status["conditions"] = [{"type": "Completed", "status": "True"}]
-        spec = deepcopy(dict(self._workflow.get("spec") or {}))
+        spec = plain_copy(dict(self._workflow.get("spec") or {}))
         if state.shutdown:
             spec["shutdown"] = state.shutdown
         return {

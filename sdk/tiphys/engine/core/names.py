@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 __all__ = ["fnv32a", "node_id", "pod_name"]
 
 _LONGEST_POD_NAME = 253
 _HASH_ROOM = 10
 
 
+@lru_cache(maxsize=4096)  # a node's name is hashed for its ID and for its pod, one right after the other
 def fnv32a(text: str) -> int:
     """Return the 32-bit FNV-1a hash of the UTF-8 bytes of ``text``."""
     value = 0x811C9DC5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from tiphys.engine.expr.evaluate import ExprError, compile_expression
@@ -12,7 +11,9 @@ from tiphys.engine.expr.evaluate import ExprError, compile_expression
 __all__ = ["RESULTS", "Depends", "parse_depends"]
 
 RESULTS = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned", "AnySucceeded", "AllFailed")
-_TASK = re.compile(r"([0-9a-zA-Z_-]+(?:\.[A-Za-z]+)?)")
+_WORD = r"[0-9a-zA-Z_-]+(?:\.[A-Za-z]+)?"
+_TASK = re.compile(f"({_WORD})")
+_ALL_OF = re.compile(rf"\s*{_WORD}(?:\s*&&\s*{_WORD})*\s*")
 
 
 class Depends:
@@ -24,15 +25,25 @@ class Depends:
         The tasks it names, in order of appearance.
     groups:
         The tasks of which ``AnySucceeded`` or ``AllFailed`` is asked.
+    logic:
+        The expression that it means; empty for tasks that are only joined with ``&&``.
     """
 
-    __slots__ = ("_program", "groups", "logic", "tasks")
+    __slots__ = ("_program", "_wanted", "groups", "logic", "tasks")
 
-    def __init__(self, tasks: tuple[str, ...], groups: frozenset[str], logic: str) -> None:
+    def __init__(
+        self,
+        tasks: tuple[str, ...],
+        groups: frozenset[str],
+        logic: str,
+        wanted: tuple[tuple[str, tuple[str, ...]], ...] | None,
+    ) -> None:
         self.tasks = tasks
         self.groups = groups
-        self.logic = logic
-        self._program = compile_expression(logic)
+        self.logic = logic if wanted is None else ""
+        # tasks only joined with &&, as nearly always, need no program: each must have one of its results
+        self._wanted = wanted
+        self._program = compile_expression(logic) if wanted is None else None
 
     def holds(self, results: Mapping[str, Mapping[str, bool]]) -> bool:
         """Evaluate over task -> result -> bool.
@@ -42,6 +53,8 @@ class Depends:
         ExprError
             The logic does not yield a boolean.
         """
+        if self._program is None:
+            return all(any(results[task][each] for each in any_of) for task, any_of in self._wanted or ())
         env: dict[str, Any] = {escape(task): values for task, values in results.items()}
         value = self._program.run(env)
         if not isinstance(value, bool):
@@ -54,11 +67,6 @@ def escape(name: str) -> str:
     return "t_" + name.replace("-", "_d_")
 
 
-@lru_cache(maxsize=4096)
-def _split(text: str) -> tuple[tuple[str, str | None], ...]:
-    return tuple((match.group(1), None) for match in _TASK.finditer(text))
-
-
 def parse_depends(text: str, continues_on: Callable[[str], tuple[bool, bool]]) -> Depends:
     """Parse ``depends``; ``continues_on(task)`` gives that task's (error, failed) of ``continueOn``.
 
@@ -69,6 +77,7 @@ def parse_depends(text: str, continues_on: Callable[[str], tuple[bool, bool]]) -
     """
     tasks: dict[str, None] = {}
     groups: set[str] = set()
+    wanted: list[tuple[str, tuple[str, ...]]] = []
 
     def expand(match: re.Match[str]) -> str:
         word = match.group(1)
@@ -80,14 +89,13 @@ def parse_depends(text: str, continues_on: Callable[[str], tuple[bool, bool]]) -
                 raise ExprError(f"task result '{result}' for task '{task}' is invalid")
             if result in ("AnySucceeded", "AllFailed"):
                 groups.add(task)
+            wanted.append((task, (result,)))
             return f"{name}.{result}"
         error, failed = continues_on(task)
-        parts = [f"{name}.Succeeded", f"{name}.Skipped", f"{name}.Daemoned"]
-        if error:
-            parts.append(f"{name}.Errored")
-        if failed:
-            parts.append(f"{name}.Failed")
-        return "(" + " || ".join(parts) + ")"
+        any_of = ("Succeeded", "Skipped", "Daemoned", *(("Errored",) * error), *(("Failed",) * failed))
+        wanted.append((task, any_of))
+        return "(" + " || ".join(f"{name}.{each}" for each in any_of) + ")"
 
     logic = _TASK.sub(expand, text)
-    return Depends(tuple(tasks), frozenset(groups), logic)
+    plain = _ALL_OF.fullmatch(text) is not None
+    return Depends(tuple(tasks), frozenset(groups), logic, tuple(wanted) if plain else None)

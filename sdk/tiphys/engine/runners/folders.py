@@ -43,7 +43,7 @@ class Folders:
             return
         try:
             _empty(folder, keep="tmp")
-            _empty(folder / "tmp")
+            _empty(f"{folder}/tmp")
         except OSError:
             # something in it cannot be removed: leave it, and never use it again
             shutil.rmtree(folder, ignore_errors=True)
@@ -51,7 +51,7 @@ class Folders:
         self._free.append(folder)
 
 
-def _empty(folder: Path, keep: str = "") -> None:
+def _empty(folder: Path | str, keep: str = "") -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

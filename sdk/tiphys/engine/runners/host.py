@@ -83,4 +83,4 @@ class Host:
 
     def log_path(self, name: str) -> Path:
         """The log file of a node or replica."""
-        return self.folder / "logs" / f"{name}.log"
+        return Path(f"{self.folder}/logs/{name}.log")

@@ -47,7 +47,7 @@ class ProcessRunner:
         env = dict(container.base_env)
         for name, value in container.env.items():
             env[name] = relocation.value(value)
-        env["TMPDIR"] = str(container.on_host("/tmp"))
+        env["TMPDIR"] = relocation.place("/tmp")
         argv = relocation.texts(container.command)
         if not argv:
             raise StartProblem(
@@ -69,11 +69,15 @@ class ProcessRunner:
 def find_program(name: str, search: str, root: Path) -> str | None:
     """The file of a program: as given, in the step's folder, on PATH, or one of the stand-ins."""
     if "/" in name:
-        for path in (name, str(root / name.lstrip("/")), str(STANDINS / os.path.basename(name))):
-            if os.path.isfile(path) and os.access(path, os.X_OK):
-                return path
-        return None
+        if _runs(name):
+            return name
+        others = (str(root / name.lstrip("/")), str(STANDINS / os.path.basename(name)))
+        return next((path for path in others if _runs(path)), None)
     return shutil.which(name, path=search)
+
+
+def _runs(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 def not_found(container: str, name: str) -> StartProblem:

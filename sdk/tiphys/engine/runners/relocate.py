@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from tiphys.engine.runners.base import Container
@@ -32,16 +33,14 @@ class Relocation:
             parent = str(PurePosixPath(os.path.normpath(path)).parent)
             if (parent != "/" and not os.path.isdir(parent)) or parent.startswith("/tmp/"):
                 exact.add(parent)
-        self._exact = {path for path in exact if path.startswith("/") and path != "/"}
-        everything = sorted({*self._exact, *_ALWAYS}, key=len, reverse=True)
-        paths = "|".join(re.escape(path) for path in everything)
-        self._pattern = re.compile(f"{_BEFORE}({paths}){_AFTER}")
+        self._pattern = _pattern(frozenset(path for path in exact if path.startswith("/") and path != "/"))
+        self._root = "" if container.mounts else str(container.root)
 
     def text(self, text: str) -> str:
         """A command, argument or script with the step's paths replaced."""
         if "/" not in text:
             return text
-        return self._pattern.sub(lambda match: self._place(match[1]), text)
+        return self._pattern.sub(lambda match: self.place(match[1]), text)
 
     def value(self, text: str) -> str:
         """An environment value: like :meth:`text`, but a file below ``/tmp`` that is there on this machine is
@@ -55,16 +54,20 @@ class Relocation:
                 tail = re.match(r"/[^\s\"':;,|<>]+", text[match.end() :])
                 if tail and os.path.exists(path + tail[0]):
                     return path
-            return self._place(path)
+            return self.place(path)
 
         return self._pattern.sub(replace, text)
 
     def texts(self, texts: Iterable[str]) -> list[str]:
         return [self.text(each) for each in texts]
 
-    @property
-    def place(self) -> Callable[[str], str]:
-        return self._place
+    def place(self, path: str) -> str:
+        """Where a normal absolute path of the container is."""
+        return self._root + path if self._root else str(self._container.on_host(path))
 
-    def _place(self, path: str) -> str:
-        return str(self._container.on_host(path))
+
+@lru_cache(maxsize=256)
+def _pattern(exact: frozenset[str]) -> re.Pattern[str]:
+    everything = sorted({*exact, *_ALWAYS}, key=len, reverse=True)
+    paths = "|".join(re.escape(path) for path in everything)
+    return re.compile(f"{_BEFORE}({paths}){_AFTER}")
