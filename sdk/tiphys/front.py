@@ -5,10 +5,13 @@ What runs, is drawn or linted is always the YAML: a pipeline is compiled to text
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from tiphys.engine import RunOptions, RunResult
     from tiphys.reader import Document
 
-__all__ = ["RUNNABLE", "Source", "load_source", "run"]
+__all__ = ["RUNNABLE", "Source", "load_source", "next_runs", "run", "run_source"]
 
 RUNNABLE = ("Workflow", "CronWorkflow", "WorkflowTemplate", "ClusterWorkflowTemplate")
 _YAML = (".yaml", ".yml", ".json")
@@ -144,14 +147,18 @@ def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> R
     -------
     >>> result = tiphys.run("pipelines/fashion_mnist.py", epochs=3)  # doctest: +SKIP
     """
-    from dataclasses import replace
+    texts = {name: _parameter(value) for name, value in parameters.items()}
+    return run_source(load_source(x, _named_as_declared(x, texts)), options)
 
+
+def run_source(source: Source, options: RunOptions | None = None) -> RunResult:
+    """Run what :func:`load_source` returned; a CronWorkflow once, as the run that is due now. See :func:`run`."""
     from tiphys.engine import RunOptions
     from tiphys.engine import run as execute
 
-    texts = {name: _parameter(value) for name, value in parameters.items()}
-    source = load_source(x, _named_as_declared(x, texts))
     chosen = options or RunOptions()
+    if source.workflow["kind"] == "CronWorkflow":
+        source = _once(source)
     invalid = admit(source, chosen.observer)
     if source.project is not None and not chosen.project:
         chosen = replace(chosen, project=source.project)
@@ -162,6 +169,34 @@ def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> R
         context=source.context,
         invalid=invalid,
     )
+
+
+def _once(source: Source) -> Source:
+    from tiphys.engine.core.cron import child_workflow
+
+    return replace(source, workflow=child_workflow(source.workflow, time.time()))
+
+
+def next_runs(source: Source, count: int = 5) -> list[datetime]:
+    """Return when the CronWorkflow in ``source`` is due next.
+
+    Raises
+    ------
+    RefusedError
+        TIP265: a schedule cannot be read; TIP299: the workflow it would make is invalid.
+    """
+    from tiphys.engine.core.cron import next_times
+
+    invalid = admit(_once(source))
+    if invalid:
+        raise RefusedError(
+            "TIP299",
+            f"each run of this CronWorkflow would fail: invalid spec: {invalid}",
+            where=source.document.file if source.document else "",
+            fix="`tiphys lint` tells the line",
+        )
+    moments = itertools.islice(next_times(source.workflow, time.time()), count)
+    return [datetime.fromtimestamp(moment, UTC) for moment in moments]
 
 
 def _named_as_declared(x: Any, given: dict[str, str]) -> dict[str, str]:

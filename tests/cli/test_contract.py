@@ -157,6 +157,15 @@ def test_a_cron_workflow_tells_its_next_times_and_runs_once_when_asked(tmp_path:
     assert workflow["status"]["phase"] == "Succeeded"
 
 
+def test_a_cron_workflow_whose_runs_would_fail_has_no_next_times(tmp_path: Path) -> None:
+    file = tmp_path / "cron.yaml"
+    file.write_text(CRON.replace("entrypoint: main", "entrypoint: mian"))
+    done = tiphys("run", str(file), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "TIP299" in done.stderr and "mian" in done.stderr
+    assert not done.stdout
+
+
 def test_a_workflow_template_runs_as_argo_submit_from_it(tmp_path: Path) -> None:
     file = tmp_path / "template.yaml"
     file.write_text(TEMPLATE)

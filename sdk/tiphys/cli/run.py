@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
-import time
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tiphys.cli._common import Style, add_parameters, parameters_of, print_json
 from tiphys.errors import RefusedError
-
-if TYPE_CHECKING:
-    from tiphys.front import Source
 
 __all__ = ["register"]
 
@@ -72,9 +66,8 @@ def register(subparsers: Any) -> None:
 
 
 def handle(options: argparse.Namespace) -> int:
-    from tiphys.admission import admit
-    from tiphys.engine import RunOptions, resume, run
-    from tiphys.front import Source, load_source
+    from tiphys.engine import RunOptions, resume
+    from tiphys.front import load_source, next_runs, run_source
 
     if bool(options.workflow) == bool(options.resume):
         raise RefusedError(
@@ -82,13 +75,11 @@ def handle(options: argparse.Namespace) -> int:
             "give either a workflow or --resume NAME",
             fix="for example: tiphys run pipeline.py, or tiphys run --resume NAME (`tiphys runs` lists them)",
         )
-    loaded = Source({})
+    source = None
     if options.workflow:
-        loaded = load_source(options.workflow, parameters_of(options), options.context)
-        if loaded.workflow["kind"] == "CronWorkflow":
-            if not options.now:
-                return _schedule(loaded.workflow, options.json)
-            loaded = _once(loaded)
+        source = load_source(options.workflow, parameters_of(options), options.context)
+        if source.workflow["kind"] == "CronWorkflow" and not options.now:
+            return _schedule(next_runs(source), options.json)
     progress = _progress(options)
     durations: dict[str, float] = {}
     settings = RunOptions(
@@ -96,23 +87,12 @@ def handle(options: argparse.Namespace) -> int:
         runner=options.runner,
         images=_images(options.image),
         name=options.name,
-        project=loaded.project or "",
         observer=_Watch(progress, durations),
         follow_logs=options.logs or sys.stderr.isatty(),
         keep_serving=options.keep_serving,
     )
     try:
-        if options.resume:
-            result = resume(options.resume, options=settings)
-        else:
-            invalid = admit(loaded, progress)
-            result = run(
-                loaded.workflow,
-                parameters=loaded.parameters,
-                options=settings,
-                context=loaded.context,
-                invalid=invalid,
-            )
+        result = run_source(source, settings) if source else resume(options.resume, options=settings)
     finally:
         progress.close()
     if options.json:
@@ -130,11 +110,8 @@ def stop_serving(options: argparse.Namespace) -> int:
     return 0
 
 
-def _schedule(cron: dict[str, Any], as_json: bool) -> int:
+def _schedule(moments: list[datetime], as_json: bool) -> int:
     """The next times of a CronWorkflow."""
-    from tiphys.engine.core.cron import next_times
-
-    moments = [datetime.fromtimestamp(at, UTC) for at in itertools.islice(next_times(cron, time.time()), 5)]
     texts = [moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in moments]
     if as_json:
         print_json(texts)
@@ -142,12 +119,6 @@ def _schedule(cron: dict[str, Any], as_json: bool) -> int:
         sys.stdout.write("next runs:\n" + "".join(f"  {text}\n" for text in texts))
         sys.stdout.write("run it once now with --now\n")
     return 0
-
-
-def _once(loaded: Source) -> Source:
-    from tiphys.engine.core.cron import child_workflow
-
-    return replace(loaded, workflow=child_workflow(loaded.workflow, time.time()))
 
 
 def _report(result: Any, durations: dict[str, float]) -> None:
