@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,34 @@ def test_a_run_ends_with_them_before_anything_starts(case: dict[str, Any], tmp_p
     result = run(str(file), options=RunOptions(store=tmp_path / "store", images={"*": "host"}))
     assert (result.phase, result.message) == ("Failed", f"invalid spec: {case['invalid']}")
     assert not result.workflow["status"].get("nodes")
+
+
+def calls_made(tasks: int) -> int:
+    """How many Python functions judging a DAG of that many tasks, each waiting for the one before, calls."""
+    dag = [
+        {"name": f"t{at}", "template": "leaf", **({"depends": f"t{at - 1}"} if at else {})}
+        for at in range(tasks)
+    ]
+    templates = [
+        {"name": "main", "dag": {"tasks": dag}},
+        {"name": "leaf", "container": {"image": "busybox"}},
+    ]
+    text = json.dumps(workflow({"entrypoint": "main", "templates": templates}))
+    documents = list(scan_text(text, file="case.json"))
+    count = 0
+
+    def counted(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(counted)
+    try:
+        assert judge(documents, documents[0]).invalid == ""
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_the_work_grows_with_the_tasks_not_with_their_square() -> None:
+    calls_made(2)  # what is loaded once
+    assert calls_made(800) < 5 * calls_made(200)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["RESULTS", "ancestors", "cycle", "dependencies", "order", "syntax_error", "unknown_results"]
+__all__ = [
+    "RESULTS",
+    "ancestors",
+    "cycle",
+    "dependencies",
+    "graph",
+    "order",
+    "syntax_error",
+    "unknown_results",
+]
 
 RESULTS = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned", "AnySucceeded", "AllFailed")
 _LOOPED = ("AnySucceeded", "AllFailed")
@@ -105,27 +114,32 @@ def cycle(tasks: list[Task]) -> list[str]:
 
 def order(tasks: list[Task]) -> list[int]:
     """The positions of the tasks, dependencies first (the order of the text within one level)."""
-    edges = graph(tasks)
-    placed: set[str] = set()
-    left = list(range(len(tasks)))
+    names = [task.get("name", "") for task in tasks]
+    known = set(names)
+    missing: list[int] = []  # of each task: how many it still waits for
+    waiting: dict[str, list[int]] = {}
+    for at, task in enumerate(tasks):
+        needs = {name for name in dependencies(task) if name != names[at] and name in known}
+        missing.append(len(needs))
+        for name in needs:
+            waiting.setdefault(name, []).append(at)
     result: list[int] = []
-    while left:
-        ready = [at for at in left if all(n in placed or n not in edges for n in _needs(tasks[at]))]
-        if not ready:
-            return result + left  # a circle: reported elsewhere
+    ready = [at for at, count in enumerate(missing) if not count]
+    while ready:
         result += ready
-        placed.update(tasks[at].get("name", "") for at in ready)
-        left = [at for at in left if at not in set(ready)]
-    return result
+        following = []
+        for name in dict.fromkeys(names[at] for at in ready):
+            for at in waiting.pop(name, ()):
+                missing[at] -= 1
+                if not missing[at]:
+                    following.append(at)
+        ready = sorted(following)
+    done = set(result)
+    return result + [at for at in range(len(tasks)) if at not in done]  # a circle: reported elsewhere
 
 
-def _needs(task: Task) -> list[str]:
-    return [name for name in dependencies(task) if name != task.get("name")]
-
-
-def ancestors(name: str, tasks: list[Task]) -> set[str]:
-    """All tasks that ``name`` depends on, directly or not."""
-    edges = graph(tasks)
+def ancestors(name: str, edges: dict[str, list[str]]) -> set[str]:
+    """All tasks that ``name`` depends on, directly or not. ``edges``: see :func:`graph`."""
     found: set[str] = set()
     left = list(edges.get(name, []))
     while left:

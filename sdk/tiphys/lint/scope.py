@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tiphys.lint.model import Call, Template, Workflow
@@ -23,23 +24,57 @@ _RETRIES = ("retries", "lastRetry.exitCode", "lastRetry.status", "lastRetry.dura
 
 
 class Scope:
-    """Names that resolve; ``wild`` are prefixes below which anything does."""
+    """Names that resolve; ``wild`` are prefixes below which anything does.
 
-    __slots__ = ("names", "wild")
+    ``outer`` is the scope around it, whose names resolve, too. ``more`` adds names that are seldom asked for: it is
+    called once, when a name does not resolve without it.
+    """
 
-    def __init__(self, names: set[str] | None = None, wild: set[str] | None = None) -> None:
+    __slots__ = ("more", "names", "outer", "wild")
+
+    def __init__(
+        self,
+        names: set[str] | None = None,
+        wild: set[str] | None = None,
+        outer: Scope | None = None,
+        more: Callable[[Scope], None] | None = None,
+    ) -> None:
         self.names = names if names is not None else set()
         self.wild = wild if wild is not None else set()
+        self.outer = outer
+        self.more = more
 
-    def copy(self) -> Scope:
-        """A scope that can grow by itself."""
-        return Scope(set(self.names), set(self.wild))
+    def within(self, more: Callable[[Scope], None] | None = None) -> Scope:
+        """A scope inside this one, that can grow by itself."""
+        return Scope(outer=self, more=more)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a variable of exactly that name."""
+        if name in self.names or (self.outer is not None and self.outer.has(name)):
+            return True
+        if self.more is not None:
+            self._complete()
+            return name in self.names
+        return False
 
     def knows(self, name: str) -> bool:
         """Whether a tag of that name passes: known, exempt, or no variable of Argo's at all."""
-        if name in self.names or not name.startswith(PREFIXES) or name.startswith(_EXEMPT):
+        if not name.startswith(PREFIXES) or name.startswith(_EXEMPT) or self.has(name):
             return True
-        return any(name.startswith(prefix) for prefix in self.wild)
+        return any(name.startswith(prefix) for prefix in self._wild())
+
+    def every(self) -> set[str]:
+        """All the names."""
+        self._complete()
+        return self.names | (self.outer.every() if self.outer is not None else set())
+
+    def _complete(self) -> None:
+        more, self.more = self.more, None
+        if more is not None:
+            more(self)
+
+    def _wild(self) -> set[str]:
+        return self.wild | (self.outer._wild() if self.outer is not None else set())
 
 
 def global_names(workflow: Workflow, arguments: list[dict[str, Any]], shared: Workflow | None) -> set[str]:

@@ -243,6 +243,7 @@ class Walk:
         calls = template.calls()
         tasks = [call.data for call in calls]
         calls = [calls[at] for at in depends.order(tasks)]
+        edges = depends.graph(tasks)
         by_name = {call.name: call for call in calls}
         targets: dict[str, Template | None] = {}
         for call in calls:
@@ -256,20 +257,23 @@ class Walk:
         for call in calls:
             if call.data.get("hooks") is not None:
                 scope.names.add(f"tasks.{call.key}.status")
-            own = scope.copy()
-            for name in depends.ancestors(call.name, tasks):
-                if name in by_name:
-                    other = by_name[name]
-                    own.names |= result_names(
-                        targets[name], other, self.globals, own, aggregate=other.looped, ancestor=True
-                    )
+
+            def ancestors(own: Scope, name: str = call.name) -> None:
+                for ancestor in depends.ancestors(name, edges):
+                    if ancestor in by_name:
+                        other = by_name[ancestor]
+                        own.names |= result_names(
+                            targets[ancestor], other, self.globals, own, aggregate=other.looped, ancestor=True
+                        )
+
+            own = scope.within(more=ancestors)
             items(call, own, _filled(call.data.get("withParam", ""), values, self.globals))
             self.call_references(call, own, call.label, values)
             self.pass_arguments(call, targets[call.name])
 
     def call_references(self, call: Call, scope: Scope, label: str, values: Values) -> None:
         if "inline" in call.data:
-            scope = scope.copy()
+            scope = scope.within()
             inputs = ((call.data["inline"].get("inputs") or {}).get("parameters")) or []
             scope.names.update(f"inputs.parameters.{item.get('name', '')}" for item in inputs)
         self.refer(call.caller, call.data, call.path, scope, label, values)
@@ -393,7 +397,7 @@ def _filled(text: str, values: Values, scope: Scope) -> str:
     for tag in list(tags_in(text)):
         if tag.expression or not tag.closed:
             continue
-        if tag.name in values or tag.name in scope.names:
+        if tag.name in values or scope.has(tag.name):
             value = values.get(tag.name)
             text = text.replace("{{" + tag.text + "}}", "\0" if value is None else value)
     return text

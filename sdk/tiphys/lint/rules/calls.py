@@ -31,7 +31,7 @@ def unresolved_variable(workflow: Workflow) -> Iterator[Issue]:
         shown = "{{" + reference.text + "}}"
         fix = "" if reference.closed else "close the tag with }}"
         scope = reference.scope
-        near = tuple(scope.names | walk.globals.names) if scope else ()
+        near = tuple(scope.every() | walk.globals.names) if scope else ()
         yield Issue(
             reference.path,
             f"{reference.label} failed to resolve {shown}",
@@ -142,9 +142,10 @@ def dag_cycle(workflow: Workflow) -> Iterator[Issue]:
 def dependency_undefined(workflow: Workflow) -> Iterator[Issue]:
     for template in _dags(workflow):
         names = tuple(call.name for call in template.calls())
+        known = set(names)
         for call in template.calls():
             for name in depends.dependencies(call.data):
-                if name not in names:
+                if name not in known:
                     key = "depends" if call.data.get("depends") else "dependencies"
                     path = (*call.path, key)
                     listed = call.data.get("dependencies") or []
@@ -258,14 +259,18 @@ def target_undefined(workflow: Workflow) -> Iterator[Issue]:
 )
 def missing_dependency(workflow: Workflow) -> Iterator[Issue]:
     for template in _dags(workflow):
-        tasks = template.data["dag"].get("tasks") or []
+        edges = depends.graph(template.data["dag"].get("tasks") or [])
         for call in template.calls():
-            before = depends.ancestors(call.name, tasks)
+            before: set[str] | None = None
             for kind, key in (("parameters", "value"), ("artifacts", "from")):
                 for index, item in enumerate(call.arguments(kind)):
                     text = item.get(key) or ""
-                    if text.startswith("{{tasks.") and text.split(".")[1] not in before:
-                        other = text.split(".")[1]
+                    if not text.startswith("{{tasks."):
+                        continue
+                    if before is None:
+                        before = depends.ancestors(call.name, edges)
+                    other = text.split(".")[1]
+                    if other not in before:
                         name = item.get("name", "")
                         words = f"{call.label} missing dependency {other!r} for {kind[:-1]} {name!r}"
                         yield Issue(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from tiphys.lint.analysis import walk_of
-from tiphys.lint.depends import ancestors
+from tiphys.lint.depends import ancestors, graph
 from tiphys.lint.manifests import Manifest, resource_objects
 from tiphys.lint.model import Template, Workflow
 from tiphys.lint.registry import Issue, rule
@@ -204,15 +204,16 @@ def parallel_writes(workflow: Workflow) -> Iterator[Issue]:
     walk = walk_of(workflow)
     for template in workflow.templates:
         calls = template.calls()
-        tasks = [call.data for call in calls]
-        before = {call.name: ancestors(call.name, tasks) for call in calls} if template.type == "DAG" else {}
-        writes = [(call, _written(walk.targets.get(call.path))) for call in calls]
+        written = ((call, _written(walk.targets.get(call.path))) for call in calls)
+        writes = [(call, paths) for call, paths in written if paths]
+        edges = graph([call.data for call in calls]) if template.type == "DAG" and len(writes) > 1 else {}
+        before = {call.name: ancestors(call.name, edges) for call, _ in writes}
         told: set[str] = set()
         for at, (call, paths) in enumerate(writes):
             for other, others in writes[:at]:
                 if template.type == "Steps" and call.group != other.group:
                     continue
-                if other.name in before.get(call.name, ()) or call.name in before.get(other.name, ()):
+                if other.name in before[call.name] or call.name in before[other.name]:
                     continue
                 for path in sorted(set(paths) & set(others)):
                     if path not in told or call.name not in told:
