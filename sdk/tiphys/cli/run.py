@@ -6,10 +6,13 @@ import argparse
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import Style, add_parameters, parameters_of, print_json
 from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.cli.times import Times
 
 __all__ = ["register"]
 
@@ -66,6 +69,7 @@ def register(subparsers: Any) -> None:
 
 
 def handle(options: argparse.Namespace) -> int:
+    from tiphys.cli.times import Times
     from tiphys.engine import RunOptions, resume
     from tiphys.front import load_source, next_runs, run_source
 
@@ -81,13 +85,13 @@ def handle(options: argparse.Namespace) -> int:
         if source.workflow["kind"] == "CronWorkflow" and not options.now:
             return _schedule(next_runs(source), options.json)
     progress = _progress(options)
-    durations: dict[str, float] = {}
+    times = Times(progress)
     settings = RunOptions(
         store=options.store,
         runner=options.runner,
         images=_images(options.image),
         name=options.name,
-        observer=_Watch(progress, durations),
+        observer=times,
         follow_logs=options.logs or sys.stderr.isatty(),
         keep_serving=options.keep_serving,
     )
@@ -98,7 +102,7 @@ def handle(options: argparse.Namespace) -> int:
     if options.json:
         print_json(result.workflow)
     else:
-        _report(result, durations)
+        _report(result, times)
     return int(result.exit_code)
 
 
@@ -121,11 +125,11 @@ def _schedule(moments: list[datetime], as_json: bool) -> int:
     return 0
 
 
-def _report(result: Any, durations: dict[str, float]) -> None:
+def _report(result: Any, times: Times) -> None:
     from tiphys.cli.summary import failures, summary
 
     style = Style(sys.stdout)
-    sys.stdout.write(summary(result.workflow, durations, style) + "\n")
+    sys.stdout.write(summary(result.workflow, times, style) + "\n")
     if not result.succeeded:
         text = failures(result.workflow, result.folder, Style(sys.stderr))
         sys.stderr.write(f"\n{text}\n\nlogs: {_relative(result.folder / 'logs')}\n")
@@ -162,24 +166,3 @@ def _images(items: list[str]) -> dict[str, str]:
             )
         images[pattern] = target
     return images
-
-
-class _Watch:
-    """Passes observations on and measures each node more finely than Argo's whole seconds."""
-
-    def __init__(self, progress: Any, durations: dict[str, float]) -> None:
-        self.progress = progress
-        self.durations = durations
-        self._started: dict[str, float] = {}
-
-    def __call__(self, seen: Any) -> None:
-        from tiphys.engine.observe import NodeChanged
-
-        if isinstance(seen, NodeChanged):
-            node_id = str(seen.node.get("id", ""))
-            self.durations.setdefault(node_id, 0.0)
-            if seen.change == "started":
-                self._started.setdefault(node_id, seen.at)
-            elif seen.change == "finished" and node_id in self._started:
-                self.durations[node_id] = seen.at - self._started[node_id]
-        self.progress(seen)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tiphys.cli._common import Style, seconds, table
 from tiphys.cli._nodes import label, leaf, moment, state
+from tiphys.cli.times import Times
 
 __all__ = ["failures", "summary"]
 
@@ -15,11 +16,10 @@ __all__ = ["failures", "summary"]
 _LONG = 160  # an output of one line that is longer belongs to programs: --json shows it
 
 
-def summary(workflow: Mapping[str, Any], durations: Mapping[str, float], style: Style) -> str:
+def summary(workflow: Mapping[str, Any], times: Times, style: Style) -> str:
     """The steps as a table, then the workflow's own outputs.
 
-    ``durations``: seconds by node id, in the order in which the nodes were first seen; nodes that are not in
-    it come last, by their start.
+    Steps come in the order in which ``times`` saw them first; others last, by their start.
     """
     name = workflow["metadata"]["name"]
     status = workflow.get("status") or {}
@@ -27,7 +27,7 @@ def summary(workflow: Mapping[str, Any], durations: Mapping[str, float], style: 
     shown = [
         node for node in nodes if node.get("type") != "Skipped" or node.get("phase") in ("Failed", "Error")
     ]
-    seen = {node_id: position for position, node_id in enumerate(durations)}
+    seen = {node_id: position for position, node_id in enumerate(times.nodes)}
     shown.sort(
         key=lambda node: (seen.get(node["id"], len(seen)), moment(node.get("startedAt")), node["name"])
     )
@@ -37,7 +37,7 @@ def summary(workflow: Mapping[str, Any], durations: Mapping[str, float], style: 
         (
             label(node, name),
             "hit" if state(node) == "hit" else "run" if node.get("phase") == "Succeeded" else state(node),
-            "" if state(node) == "hit" else seconds(durations.get(node["id"]) or _span(node)),
+            "" if state(node) == "hit" else seconds(times.nodes.get(node["id"]) or _span(node)),
         )
         for node in shown
     ]
@@ -45,8 +45,11 @@ def summary(workflow: Mapping[str, Any], durations: Mapping[str, float], style: 
     colour = style.green if phase == "Succeeded" else style.red
     parts = [table(("STEP", "RESULT", "TIME"), rows)] if rows else []
     hits = sum(1 for node in nodes if state(node) == "hit")
-    total = seconds(max(0.0, moment(status.get("finishedAt")) - moment(status.get("startedAt"))))
-    parts.append(f"{style.bold(name)} {colour(phase)} in {total}, {len(nodes)} steps, {hits} from the cache")
+    total = times.total
+    if total is None:
+        total = max(0.0, moment(status.get("finishedAt")) - moment(status.get("startedAt")))
+    steps = f"{len(nodes)} step{'' if len(nodes) == 1 else 's'}"
+    parts.append(f"{style.bold(name)} {colour(phase)} in {seconds(total)}, {steps}, {hits} from the cache")
     for parameter in (status.get("outputs") or {}).get("parameters") or []:
         value = str(parameter.get("value", ""))
         if "\n" in value:
