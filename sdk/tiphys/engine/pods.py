@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from tiphys.engine.core.protocol import PodFinished, StartPod
 from tiphys.engine.resources import ResourcePod, Resources
 from tiphys.engine.runners.host import Host
-from tiphys.engine.runners.http import DataPod, HttpPod
 from tiphys.engine.runners.pod import StepPod
 
 if TYPE_CHECKING:
@@ -30,8 +29,8 @@ def make_pod(
     template = command.template
     if "resource" in template:
         return ResourcePod(host, resources, command, running, done)
-    if "http" in template:
-        return HttpPod(host, command, running, done)
-    if "data" in template:
-        return DataPod(host, command, running, done)
+    if "http" in template or "data" in template:
+        from tiphys.engine.runners.http import DataPod, HttpPod  # rarely wanted, and slow to import
+
+        return (HttpPod if "http" in template else DataPod)(host, command, running, done)
     return StepPod(host, command, running, done)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -130,6 +129,8 @@ def _fetched(
 
 
 def _download(settings: Mapping[str, Json], path: Path) -> None:
+    import urllib.request  # rarely wanted, and slow to import
+
     url = str(settings.get("url", ""))
     if not url.startswith(("http://", "https://")):
         raise OSError(f"unsupported URL {url!r}")
