@@ -15,6 +15,7 @@ import pytest
 from tiphys.cli import main
 
 Json = dict[str, Any]
+TIME = "2026-01-01T00:00:01.000000000Z"  # the server puts it in front of a line when it is asked to
 Answer = tuple[int, Any]  # a status and JSON, or a list of lines to stream
 
 
@@ -72,8 +73,8 @@ class Argo:
                 {"result": {"type": "MODIFIED", "object": self.end}},
             ],
             ("GET", "/api/v1/workflows/team/run-x1/log"): lambda: [
-                {"result": {"podName": "run-x1-train-1", "content": "step 1"}},
-                {"result": {"podName": "run-x1-cnn-worker-0", "content": "epoch 1"}},
+                {"result": {"podName": "run-x1-train-1", "content": f"{TIME} step 1"}},
+                {"result": {"podName": "run-x1-cnn-worker-0", "content": f"{TIME} epoch 1"}},
             ],
             ("DELETE", "/api/v1/workflows/team/run-x1"): dict,
         }
@@ -217,8 +218,13 @@ def test_wait_times_out(argo: Argo, capsys: pytest.CaptureFixture[str]) -> None:
 def test_logs_have_a_name_in_front(argo: Argo, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["logs", "run-x1", "-f", "-c", "main", "--tail", "5"]) == 0
     assert capsys.readouterr().out == "train | step 1\ncnn/worker-0 | epoch 1\n"
-    query = argo.seen[-1][2]
-    assert query == {"logOptions.container": "main", "logOptions.follow": "true", "logOptions.tailLines": "5"}
+    query = next(query for _, path, query, *_ in argo.seen if path.endswith("/log"))
+    assert query == {
+        "logOptions.container": "main",
+        "logOptions.follow": "true",
+        "logOptions.tailLines": "5",
+        "logOptions.timestamps": "true",
+    }
 
 
 @pytest.mark.parametrize("verb", ["stop", "terminate", "suspend", "resume", "retry", "resubmit", "delete"])

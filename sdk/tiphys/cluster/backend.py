@@ -6,10 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Backend", "Change", "LogLine", "Workflow"]
+__all__ = ["Backend", "Change", "LogLine", "Workflow", "ended"]
 
 Workflow = dict[str, Any]
 """A Workflow object as JSON: metadata, spec, status."""
+
+
+def ended(workflow: Workflow) -> bool:
+    """True when the workflow has reached its end, exit handlers included."""
+    return bool((workflow.get("status") or {}).get("finishedAt"))
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from tiphys.cluster.backend import Backend, LogLine, Workflow
+from tiphys.cluster.backend import Backend, LogLine, Workflow, ended
 from tiphys.cluster.config import kubernetes_transport, server_settings
 from tiphys.cluster.errors import WaitTimeout
-from tiphys.cluster.kubernetes import Kubernetes, ended
+from tiphys.cluster.kubernetes import Kubernetes
 from tiphys.cluster.result import Result
 from tiphys.cluster.server import ArgoServer
 from tiphys.cluster.submission import Submission, prepare

@@ -11,12 +11,14 @@ from typing import Any
 
 import yaml
 
-from tiphys.cluster.backend import LogLine, Workflow
+from tiphys.cluster.backend import Backend, LogLine, Workflow, ended
+from tiphys.errors import ClusterError
 
-__all__ = ["Merger", "containers_of", "is_executor", "merge", "source_names"]
+__all__ = ["Merger", "Patience", "Stamps", "containers_of", "is_executor", "source_names", "until_end"]
 
 _WORKER = re.compile(r"^(?P<job>.+)-(?P<replica>(?:worker|chief|master|ps|evaluator|launcher)-\d+)$")
 _RUN = re.compile(r"\.run(\(\d+\))?$")
+_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 _EXECUTOR = re.compile(r"^time=\S+ level=\w+ msg=.*\bargo=true\b")
 
 
@@ -104,22 +106,34 @@ def _pods(workflow: Workflow) -> dict[str, str]:
 class Merger:
     """Runs sources of log lines in threads and gives their lines as one iterator, in order of arrival.
 
-    A source may be started while others run. The iterator ends when all have ended; an error in one of them
-    is raised there.
+    A source may be started while others run. The iterator ends when all have ended, or some time after
+    :meth:`finish`; an error in one of them is raised there.
     """
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[LogLine | BaseException | None] = queue.SimpleQueue()
         self._running = 0
+        self._quiet: float | None = None
+        self._endless = 0
         self._lock = threading.Lock()
         self.closed = threading.Event()
 
-    def start(self, source: Callable[[], Iterable[LogLine]]) -> None:
-        with self._lock:
-            self._running += 1
-        threading.Thread(target=self._run, args=(source,), daemon=True).start()
+    def start(self, source: Callable[[], Iterable[LogLine]], *, background: bool = False) -> None:
+        """Run a source. One in the ``background`` brings others about: the iterator does not wait for its end."""
+        if not background:
+            with self._lock:
+                self._running += 1
+        threading.Thread(target=self._run, args=(source, background), daemon=True).start()
 
-    def _run(self, source: Callable[[], Iterable[LogLine]]) -> None:
+    def finish(self, quiet: float, endless: int) -> None:
+        """No more sources come, and ``endless`` of those that run (a model server's) will not end by themselves: when
+        the others have, end the iterator as soon as no line has come for ``quiet`` seconds."""
+        with self._lock:
+            self._quiet, self._endless = quiet, endless
+            self._running += 1
+        self._queue.put(None)  # wakes the reader
+
+    def _run(self, source: Callable[[], Iterable[LogLine]], background: bool) -> None:
         try:
             lines = source()
             for line in lines:
@@ -131,12 +145,17 @@ class Merger:
         except BaseException as error:  # noqa: BLE001  raised again by the reader
             self._queue.put(error)
         finally:
-            self._queue.put(None)
+            if not background:
+                self._queue.put(None)
 
     def __iter__(self) -> Iterator[LogLine]:
         try:
             while self._running:
-                item = self._queue.get()
+                waits = None if self._running > self._endless else self._quiet
+                try:
+                    item = self._queue.get(timeout=waits)
+                except queue.Empty:
+                    return
                 if item is None:
                     with self._lock:
                         self._running -= 1
@@ -148,9 +167,73 @@ class Merger:
             self.closed.set()
 
 
-def merge(sources: Iterable[Callable[[], Iterable[LogLine]]]) -> Iterator[LogLine]:
-    """The lines of several sources as they come."""
-    merger = Merger()
-    for source in sources:
-        merger.start(source)
-    yield from merger
+class Stamps:
+    """Takes the times off the lines of one log, and knows which of them it has given when the log is read again
+    because the connection broke."""
+
+    def __init__(self) -> None:
+        self.last = ""  # the latest time given
+        self._count = 0  # lines of that time that were given
+        self._until = ("", 0)
+        self._passed = 0
+
+    def again(self) -> None:
+        """The log is read once more, from :attr:`last` or from its start."""
+        self._until, self._passed = (self.last, self._count), 0
+
+    def text(self, line: str) -> str | None:
+        """The line without its time; None if it was given before."""
+        time, _, text = line.partition(" ")
+        if not _TIME.match(time):
+            return line  # no time was put in front: nothing is known about it
+        until, count = self._until
+        if time < until:
+            return None
+        if time == until:
+            self._passed += 1
+            if self._passed <= count:
+                return None
+        if time > self.last:
+            self.last, self._count = time, 1
+        elif time == self.last:
+            self._count += 1
+        return text
+
+
+class Patience:
+    """Counts connections that failed one after the other, and says when it is enough."""
+
+    def __init__(self, closed: threading.Event) -> None:
+        self._closed = closed
+        self._failures = 0
+
+    def worked(self) -> None:
+        """The connection stands: what fails from here on is counted anew."""
+        self._failures = 0
+
+    def failed(self, error: ClusterError) -> None:
+        """Wait before the next try. Raises an error that is none of the connection, and the sixth in a row."""
+        if error.code not in ("TIP601", "TIP608") or self._failures == 5:
+            raise error
+        self._failures += 1
+        self._closed.wait(min(2.0**self._failures / 4, 5.0))
+
+
+def until_end(backend: Backend, namespace: str, name: str, closed: threading.Event) -> None:
+    """Return when the workflow has ended or is gone, or ``closed`` is set; driven by events, through restarts."""
+    patience = Patience(closed)
+    while not closed.is_set():
+        try:
+            current = backend.get(namespace, name)
+            patience.worked()
+            if ended(current):
+                return
+            version = str(current["metadata"].get("resourceVersion", ""))
+            for change in backend.watch(namespace, name, version, 60.0):
+                if change.kind == "DELETED" or ended(change.workflow):
+                    return
+        except ClusterError as error:
+            if error.code == "TIP605":
+                return
+            patience.failed(error)
+        closed.wait(0.2)  # where a proxy ends each stream at once

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import secrets
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from tiphys.cluster.backend import Change, LogLine, Workflow
+from tiphys.cluster.backend import Change, LogLine, Workflow, ended
 from tiphys.cluster.errors import from_answer, not_found
-from tiphys.cluster.follow import Merger, is_executor, source_names
+from tiphys.cluster.podlogs import PodLogs
 from tiphys.cluster.surgery import declined, packed, resubmitted, resumed, retried, unpacked
 from tiphys.cluster.transport import Request, Transport
 from tiphys.errors import ClusterError
@@ -128,100 +126,34 @@ class Kubernetes:
     def logs(
         self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
     ) -> Iterator[LogLine]:
-        workflow = self.get(namespace, name)
-        names = source_names(workflow, lambda: self.get(namespace, name))
+        return PodLogs(self, namespace, name, pod=pod, container=container, tail=tail).lines(follow)
+
+    def pods(self, namespace: str, name: str) -> tuple[Sequence[dict[str, Any]], str]:
+        """The pods of a workflow, those of its jobs and servers included, the oldest first; and the version of the
+        list."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods"
-        labels = f"{_WORKFLOW_LABEL}={name}"
-        listed = self._call("logs", "GET", path, query={"labelSelector": labels})
-        merger = Merger()
-        started: set[tuple[str, str]] = set()
+        listed = self._call("logs", "GET", path, query={"labelSelector": f"{_WORKFLOW_LABEL}={name}"})
+        found = sorted(
+            listed.get("items") or [], key=lambda item: str(item["metadata"].get("creationTimestamp"))
+        )
+        return found, str((listed.get("metadata") or {}).get("resourceVersion", ""))
 
-        def begin(item: Mapping[str, Any]) -> list[Callable[[], Iterator[LogLine]]]:
-            """A source for each container of the pod that runs or ran and is not followed yet."""
-            metadata = item["metadata"]
-            sources: list[Callable[[], Iterator[LogLine]]] = []
-            if pod and metadata["name"] != pod:
-                return []
-            for status in (item.get("status") or {}).get("containerStatuses") or []:
-                of, state = status["name"], status.get("state") or {}
-                if (
-                    of == "wait"
-                    or (container and of != container)
-                    or not ("running" in state or "terminated" in state)
-                ):
-                    continue
-                # a pod made again under the same name is another one
-                if (metadata["uid"], of) in started:
-                    continue
-                started.add((metadata["uid"], of))
-                sources.append(
-                    functools.partial(self._log, namespace, metadata["name"], of, names, follow, tail)
-                )
-            return sources
+    def pod_events(
+        self, namespace: str, name: str, version: str, silence: float
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What happens to the pods of a workflow after ``version``."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods"
+        return self._events(path, "", f"{_WORKFLOW_LABEL}={name}", version, silence)
 
-        pods = sorted(listed.get("items") or [], key=lambda item: str(item["metadata"]["creationTimestamp"]))
-        if not follow:
-            for item in pods:
-                for source in begin(item):
-                    yield from source()
-            return
-        for item in pods:
-            for source in begin(item):
-                merger.start(source)
-        done = threading.Event()
-        version = str(listed["metadata"]["resourceVersion"])
-
-        def pods_to_come() -> Iterator[LogLine]:
-            nonlocal version
-            while not (done.is_set() or merger.closed.is_set()):
-                # the silence bounds how long this goes on after the workflow's end
-                for kind, item in self._events(path, "", labels, version, 3.0):
-                    version = item["metadata"]["resourceVersion"]
-                    if kind != "DELETED":
-                        for source in begin(item):
-                            merger.start(source)
-            yield from ()
-
-        def until_the_end() -> Iterator[LogLine]:
-            try:
-                current = workflow
-                while not ended(current) and not merger.closed.is_set():
-                    try:
-                        for change in self.watch(
-                            namespace, name, current["metadata"]["resourceVersion"], 60.0
-                        ):
-                            current = change.workflow
-                            if ended(current) or change.kind == "DELETED":
-                                return
-                        current = self.get(namespace, name)
-                    except ClusterError as error:
-                        if error.code != "TIP605":
-                            raise
-                        return
-            finally:
-                done.set()
-            yield from ()
-
-        merger.start(pods_to_come)
-        merger.start(until_the_end)
-        yield from merger
-
-    def _log(
-        self, namespace: str, pod: str, container: str, names: Callable[[str], str], follow: bool, tail: int
-    ) -> Iterator[LogLine]:
-        query = {"container": container, "follow": str(follow).lower()}
-        if tail:
-            query["tailLines"] = str(tail)
+    def pod_log(self, namespace: str, pod: str, query: Mapping[str, str], *, follow: bool) -> Iterator[str]:
+        """The lines of a container's log."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
         with self.transport.stream(Request("GET", path, query, timeout=None if follow else 30.0)) as stream:
             if stream.status in (400, 404):
                 return  # the pod went away, or its log did
             if stream.status >= 300:
                 raise from_answer(stream.status, stream.text, f"logs of {pod}", self.url)
-            source = names(pod)
-            for line in stream:
-                if not is_executor(line):
-                    yield LogLine(pod, container, source, line)
+            yield from stream
 
     # -- changes ---------------------------------------------------------------------------------------------
 
@@ -299,8 +231,7 @@ class Kubernetes:
         # A new pod takes its predecessor's name: those go first, as the Argo Server does it.
         change(self.get(namespace, name))
         pods = f"/api/v1/namespaces/{quote(namespace)}/pods"
-        listed = self._call("retry", "GET", pods, query={"labelSelector": f"{_WORKFLOW_LABEL}={name}"})
-        for item in listed.get("items") or []:
+        for item in self.pods(namespace, name)[0]:
             if (item["metadata"].get("annotations") or {}).get("workflows.argoproj.io/node-id") in doomed:
                 self._delete(f"{pods}/{quote(item['metadata']['name'])}", "retry")
         return self._rewrite("retry", namespace, name, change)
@@ -372,8 +303,3 @@ class Kubernetes:
                 if delete:
                     self._delete(f"{path}/{quote(item['metadata']['name'])}", f"delete {found[-1]}")
         return found
-
-
-def ended(workflow: Workflow) -> bool:
-    """True when the workflow has reached its end, exit handlers included."""
-    return bool((workflow.get("status") or {}).get("finishedAt"))

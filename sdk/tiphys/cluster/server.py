@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from tiphys.cluster.backend import Change, LogLine, Workflow
+from tiphys.cluster.backend import Change, LogLine, Workflow, ended
 from tiphys.cluster.errors import from_answer, not_found
-from tiphys.cluster.follow import containers_of, is_executor, merge, source_names
+from tiphys.cluster.follow import (
+    Merger,
+    Patience,
+    Stamps,
+    containers_of,
+    is_executor,
+    source_names,
+    until_end,
+)
 from tiphys.cluster.transport import Request, Transport
 from tiphys.errors import ClusterError
 
 __all__ = ["ArgoServer"]
 
+_QUIET = 5.0  # seconds: what still writes that long after the end of the workflow is left
 _CONFIG_MAP = 0  # SyncConfigType: the JSON form takes the number only
 
 
@@ -106,28 +116,59 @@ class ArgoServer:
     ) -> Iterator[LogLine]:
         workflow = self.get(namespace, name)
         names = source_names(workflow)
+        follow = follow and not ended(workflow)
         # The server streams one container name of all the workflow's pods in one answer.
         wanted = [container] if container else containers_of(workflow)
+        path = f"/api/v1/workflows/{quote(namespace)}/{quote(name)}/log"
 
-        def lines(of: str) -> Iterator[LogLine]:
+        def read(of: str, stamps: dict[str, Stamps]) -> Iterator[LogLine]:
             query = {"logOptions.container": of, "logOptions.follow": str(follow).lower()}
-            if tail:
+            query["logOptions.timestamps"] = "true"
+            if tail and not stamps:
                 query["logOptions.tailLines"] = str(tail)
             if pod:
                 query["podName"] = pod
-            path = f"/api/v1/workflows/{quote(namespace)}/{quote(name)}/log"
+            for stamp in stamps.values():
+                stamp.again()
             with self.transport.stream(Request("GET", path, query, timeout=None)) as stream:
                 if stream.status >= 300:
                     raise from_answer(stream.status, stream.text, f"logs {name}", self.url)
                 for message in _messages(stream):
                     entry = message.get("result") or {}
-                    text, at = entry.get("content", ""), entry.get("podName", "")
-                    if at and not is_executor(text):
+                    at = entry.get("podName", "")
+                    text = stamps.setdefault(at, Stamps()).text(entry.get("content", "")) if at else None
+                    if text is not None and not is_executor(text):
                         yield LogLine(at, of, names(at), text)
 
-        if len(wanted) == 1:
-            return lines(wanted[0])
-        return merge([functools.partial(lines, of) for of in wanted])
+        merger = Merger()
+        over = threading.Event()
+
+        def followed(of: str) -> Iterator[LogLine]:
+            """Through connections that break, to the workflow's end: what was missed is read again."""
+            stamps: dict[str, Stamps] = {}
+            patience = Patience(merger.closed)
+            while not merger.closed.is_set():
+                try:
+                    for line in read(of, stamps):
+                        patience.worked()
+                        yield line
+                    if not follow or over.is_set() or ended(self.get(namespace, name)):
+                        return
+                except ClusterError as error:
+                    patience.failed(error)
+                merger.closed.wait(0.5)
+
+        def until_the_end() -> Iterator[LogLine]:
+            until_end(self, namespace, name, merger.closed)
+            over.set()
+            merger.finish(_QUIET, len(wanted))
+            yield from ()
+
+        for of in wanted:
+            merger.start(functools.partial(followed, of))
+        if follow:
+            merger.start(until_the_end, background=True)
+        return iter(merger)
 
     def stop(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow:
         return self._verb("stop", "PUT", namespace, name, _given(nodeFieldSelector=nodes, message=message))

@@ -125,7 +125,7 @@ def _split(documents: Sequence[Mapping[str, Any]]) -> tuple[Workflow, dict[str, 
     workflow = workflows[0]
     workflow.setdefault("metadata", {})
     if not isinstance(workflow.get("spec"), dict):
-        raise RefusedError("TIP201", "the workflow has no spec", fix="see `tiphys lint`")
+        raise RefusedError("TIP208", "the workflow has no spec", fix="see `tiphys lint`")
     workflow.pop("status", None)
     return workflow, limits
 

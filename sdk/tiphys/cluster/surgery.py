@@ -60,7 +60,7 @@ def matches(selector: str, node: Mapping[str, Any]) -> bool:
         found = re.fullmatch(r"([\w.\-]+)\s*(==|!=|=)\s*(.*)", part)
         if not found:
             raise ClusterError(
-                "TIP611",
+                "TIP613",
                 f"{part!r} is not a node field selector",
                 fix="write for example displayName=approve",
             )

@@ -210,8 +210,8 @@ def _lines(answer: Any) -> Iterator[str]:
             *whole, rest = (rest + chunk).split(b"\n")
             for line in whole:
                 yield line.decode(errors="replace")
-    if rest:
-        yield rest.decode(errors="replace")
+        if rest:  # the last line has no end; where the connection broke, it is half a line and read again
+            yield rest.decode(errors="replace")
 
 
 class FakeTransport:
