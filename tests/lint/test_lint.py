@@ -107,7 +107,7 @@ def test_the_package_is_the_function() -> None:
 def test_other_things_are_refused() -> None:
     with pytest.raises(RefusedError) as caught:
         lint(42)
-    assert caught.value.code == "TIP210"
+    assert caught.value.code == "TIP214"
 
 
 def test_ignore_comments_silence_one_finding() -> None:

@@ -20,13 +20,13 @@ def render(workflow: Any, format: Literal["mermaid", "svg", "html"] = "mermaid")
     """Draw ``workflow`` (a Pipeline, a Hera workflow, a mapping or a path) as text of the given format.
 
     Nested DAGs and steps are drawn inside their tasks, conditions, loops, caches, locks and retries as marks,
-    the exit handler below. SVG and HTML are self-contained. Raises RefusedError (TIP250) when there is
-    nothing to draw.
+    the exit handler below. SVG and HTML are self-contained. Raises RefusedError: TIP250 when there is
+    nothing to draw, TIP251 for an unknown format.
     """
     draw = _FORMATS.get(format)
     if draw is None:
         raise RefusedError(
-            "TIP250",
+            "TIP251",
             f"there is no format {format!r}.{did_you_mean(str(format), _FORMATS)}",
             fix=f"formats are: {', '.join(_FORMATS)}",
         )

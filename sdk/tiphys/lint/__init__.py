@@ -38,7 +38,7 @@ def lint(source: Any, *, file: str = "") -> list[Finding]:
     Raises
     ------
     RefusedError
-        TIP201 or TIP202 when a file cannot be read at all, TIP204 when it is too large, TIP210 when
+        TIP201 or TIP202 when a file cannot be read at all, TIP204 when it is too large, TIP214 when
         ``source`` is nothing that can be linted.
     """
     return lint_documents(documents_of(source, file))

@@ -44,7 +44,7 @@ def cli_main(
     out, err = out or sys.stdout, err or sys.stderr
     form = "json" if json else format
     if form not in FORMATS:
-        raise RefusedError("TIP211", f"unknown format {form!r}", fix=f"use one of {', '.join(FORMATS)}")
+        raise RefusedError("TIP215", f"unknown format {form!r}", fix=f"use one of {', '.join(FORMATS)}")
     documents: list[Document] = []
     failed = False
     repaired = 0

@@ -252,7 +252,7 @@ def documents_of(source: Any, file: str = "") -> list[Document]:
     if isinstance(source, Iterable):
         return [document for item in source for document in documents_of(item, file)]
     raise RefusedError(
-        "TIP210",
+        "TIP214",
         f"cannot lint {type(source).__name__}",
         fix="give a path, YAML text, a mapping or a Hera workflow",
     )

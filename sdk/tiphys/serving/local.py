@@ -210,14 +210,14 @@ def serve(
     in :meth:`Serving.wait`.
 
     Raises ServingError: TIP510 the address is taken, TIP511 unknown policy, TIP518 a replica does not start,
-    TIP519 there is no model, TIP527 TensorFlow is not installed.
+    TIP519 there is no model, TIP527 TensorFlow is not installed, TIP528 no replicas are asked for.
     """
     base = Path(model_base_path).absolute()
     _look_for_versions(base)
     if not any(flag.startswith("--tiphys_loader") for flag in flags):
         _look_for_tensorflow()
     if replicas < 1:
-        raise ServingError("TIP519", f"{replicas} replicas cannot serve.", fix="Use 1 or more.")
+        raise ServingError("TIP528", f"{replicas} replicas cannot serve.", fix="Use 1 or more.")
     balancer = Balancer(host, port, policy=policy, health_path=f"/v1/models/{name}").start()
     report(f"starting {replicas} replica{'s' if replicas > 1 else ''} of {name}")
     command = [sys.executable, "-m", "tiphys.serving", f"--model_name={name}", f"--model_base_path={base}"]

@@ -84,7 +84,7 @@ class Locks:
                 self._db.executescript(_SCHEMA)
             except sqlite3.Error as error:
                 raise StoreError(
-                    "TIP431", f"the lock table cannot be opened: {error}", where=str(path)
+                    "TIP452", f"the lock table cannot be opened: {error}", where=str(path)
                 ) from error
 
     def close(self) -> None:
@@ -188,4 +188,4 @@ class Locks:
                     raise
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
-                raise StoreError("TIP431", f"the lock table failed: {error}", where=str(self.path)) from error
+                raise StoreError("TIP452", f"the lock table failed: {error}", where=str(self.path)) from error
