@@ -124,22 +124,24 @@ def test_retry_counts_attempts_from_the_start() -> None:
             node("run", "Steps", "Failed", children=("g0",)),
             node("g0", "StepGroup", "Failed", "run", ("r", "s")),
             node("r", "Retry", "Failed", "run", ("r0", "r1")),
-            node("r0", "Pod", "Failed", "run"),
-            node("r1", "Pod", "Failed", "run"),
+            node("r0", "Pod", "Failed", "run", nodeFlag={"retried": True}),
+            node("r1", "Pod", "Failed", "run", nodeFlag={"retried": True}),
             node("s", "Retry", "Succeeded", "run", ("s0", "s1")),
-            node("s0", "Pod", "Failed", "run"),
-            node("s1", "Pod", "Succeeded", "run"),
+            node("s0", "Pod", "Failed", "run", nodeFlag={"retried": True}),
+            node("s1", "Pod", "Succeeded", "run", nodeFlag={"retried": True}),
         )
     )
     api.client().retry("run")
     assert api.phases == {
         "run": "Running",
         "g0": "Running",
+        "r": "Running",  # with no attempts
         "s": "Succeeded",
         "s0": "Failed",  # the history of a step that succeeded at last
         "s1": "Succeeded",
     }
-    assert api.workflow["status"]["nodes"]["g0"]["children"] == ["s"]
+    assert api.workflow["status"]["nodes"]["g0"]["children"] == ["r", "s"]
+    assert api.workflow["status"]["nodes"]["r"]["children"] == []
 
 
 def test_retry_reopens_all_groups_around_a_failure() -> None:

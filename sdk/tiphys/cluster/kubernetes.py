@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from tiphys import surgery
 from tiphys.cluster.backend import Change, LogLine, Workflow, ended
 from tiphys.cluster.errors import from_answer, not_found
+from tiphys.cluster.packing import packed, unpacked
 from tiphys.cluster.podlogs import PodLogs
-from tiphys.cluster.surgery import declined, packed, resubmitted, resumed, retried, unpacked
 from tiphys.cluster.transport import Request, Transport
 from tiphys.errors import ClusterError
 
@@ -30,6 +32,14 @@ _LEFTOVERS = (
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@contextlib.contextmanager
+def _possible() -> Iterator[None]:
+    try:
+        yield
+    except surgery.ImpossibleError as error:
+        raise ClusterError("TIP612", error.message, cause=error.cause, fix=error.fix) from error
 
 
 class Kubernetes:
@@ -174,7 +184,9 @@ class Kubernetes:
     def stop(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow:
         if nodes:
             now = self._clock()
-            return self._rewrite("stop", namespace, name, lambda old: declined(old, now, nodes, message))
+            return self._rewrite(
+                "stop", namespace, name, lambda old: surgery.declined(old, now, nodes, message)
+            )
         self._running("stop", namespace, name)
         return self._patch("stop", namespace, name, {"spec": {"shutdown": "Stop"}})
 
@@ -193,7 +205,8 @@ class Kubernetes:
         for attempt in range(5):
             current = self._named(what, "GET", namespace, name)
             small = bool((current.get("status") or {}).get("compressedNodes"))
-            changed = change(unpacked(current))
+            with _possible():
+                changed = change(unpacked(current))
             try:
                 return self._named(what, "PUT", namespace, name, body=packed(changed) if small else changed)
             except ClusterError as error:
@@ -203,7 +216,7 @@ class Kubernetes:
 
     def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow:
         return self._rewrite(
-            "resume", namespace, name, lambda workflow: resumed(workflow, self._clock(), nodes)
+            "resume", namespace, name, lambda workflow: surgery.resumed(workflow, self._clock(), nodes)
         )
 
     def retry(
@@ -219,7 +232,7 @@ class Kubernetes:
 
         def change(workflow: Workflow) -> Workflow:
             nonlocal doomed
-            result, doomed = retried(
+            result, doomed = surgery.retried(
                 workflow,
                 self._clock(),
                 parameters=parameters,
@@ -229,7 +242,8 @@ class Kubernetes:
             return result
 
         # A new pod takes its predecessor's name: those go first, as the Argo Server does it.
-        change(self.get(namespace, name))
+        with _possible():
+            change(self.get(namespace, name))
         pods = f"/api/v1/namespaces/{quote(namespace)}/pods"
         for item in self.pods(namespace, name)[0]:
             if (item["metadata"].get("annotations") or {}).get("workflows.argoproj.io/node-id") in doomed:
@@ -246,11 +260,13 @@ class Kubernetes:
     ) -> Workflow:
         old = self.get(namespace, name)
         if memoized:
-            from tiphys.cluster.memoized import memoized as remembering  # loads the engine's names
+            from tiphys.engine.core.names import node_id
 
             suffix = "".join(secrets.choice(_LETTERS) for _ in range(5))
-            return self.create(namespace, remembering(old, suffix, self._clock(), parameters=parameters))
-        return self.create(namespace, resubmitted(old, parameters=parameters))
+            with _possible():
+                made = surgery.memoized(old, suffix, self._clock(), node_id, parameters=parameters)
+            return self.create(namespace, made)
+        return self.create(namespace, surgery.resubmitted(old, parameters=parameters))
 
     def delete(self, namespace: str, name: str) -> None:
         self._named("delete", "DELETE", namespace, name, query={"propagationPolicy": "Background"})

@@ -1,0 +1,12 @@
+"""What the verbs retry, resubmit, resume and stop do to a Workflow object.
+
+Pure functions over its JSON: they return a changed copy and touch nothing else. A run on this machine and a cluster
+without an Argo Server use the same ones, by the rules of Argo 4.1.2 (workflow/util).
+"""
+
+from tiphys.surgery.problem import ImpossibleError
+from tiphys.surgery.resubmit import memoized, resubmitted
+from tiphys.surgery.retry import retried
+from tiphys.surgery.waiting import declined, matches, resumed
+
+__all__ = ["ImpossibleError", "declined", "matches", "memoized", "resubmitted", "resumed", "retried"]

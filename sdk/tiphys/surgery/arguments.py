@@ -1,0 +1,34 @@
+"""What retry and resubmit both change in a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["LABELS", "as_before", "override"]
+
+LABELS = "workflows.argoproj.io/"
+
+
+def as_before(workflow: Mapping[str, Any]) -> None:
+    """Take back what stop, terminate and suspend wrote into the spec."""
+    for key in ("shutdown", "suspend"):
+        workflow["spec"].pop(key, None)
+
+
+def override(workflow: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+    """Set parameters of the spec, and of the template's spec that the workflow was made from."""
+    if not parameters:
+        return
+    arguments = workflow["spec"].setdefault("arguments", {})
+    listed = arguments.setdefault("parameters", [])
+    for key, value in parameters.items():
+        found = next((item for item in listed if item["name"] == key), None)
+        if found is None:
+            listed.append({"name": key, "value": value})
+        else:
+            found["value"] = value
+            found.pop("valueFrom", None)
+    stored = (workflow.get("status") or {}).get("storedWorkflowTemplateSpec")
+    if stored:
+        override({"spec": stored}, parameters)
