@@ -1,13 +1,18 @@
-"""What the engine costs: a wide loop and a DAG of no-op nodes beside a bare posix_spawn loop of the same program.
+"""What the engine costs: workflows of no-op nodes beside a bare posix_spawn loop of the same program.
 
-Run: python benchmarks/engine.py [--nodes 10000] [--peers]. Engine time a node is the wall time of the whole run
-less that of the bare loop, divided by the nodes. The peers' local runners are shown when they are installed.
+Run: python benchmarks/engine.py [--nodes 10000 | --sizes 2500,5000,10000,20000] [--shapes loop,dag] [--peers DIR]
+
+Each measurement is a process of its own, and right before it the bare loop runs as many programs. Two measures:
+wall time of the whole run less that of the bare loop (what a user waits for; a busy machine doubles it), and CPU
+time of the engine, its keeper and the programs less that of the bare loop and its programs, which is steady. "ratio" is
+the CPU time a node over that of the smallest size: 1 is linear. ``--peers DIR``: other tools' local runners, installed
+into virtual environments below DIR, in one table with the bare loop and this engine (see engine_peers.py).
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import json
 import os
 import resource
 import shutil
@@ -15,40 +20,105 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiphys.engine import RunOptions, run
-
 TRUE = shutil.which("true") or "/bin/true"
+NOOP = {"name": "noop", "container": {"image": "bench", "command": [TRUE]}}
 
 
-def workflow(nodes: int, shape: str) -> dict[str, Any]:
-    """``nodes`` no-op nodes: ``loop`` (one step with withSequence) or ``dag`` (a diamond mesh, 100 wide)."""
-    noop = {"name": "noop", "container": {"image": "bench", "command": [TRUE]}}
-    if shape == "loop":
-        step = {"name": "n", "template": "noop", "withSequence": {"count": str(nodes)}}
-        main: dict[str, Any] = {"name": "main", "steps": [[step]]}
-    else:
-        tasks = []
-        for index in range(nodes):
-            task: dict[str, Any] = {"name": f"t{index}", "template": "noop"}
-            if index >= 100:
-                task["depends"] = f"t{index - 100}" + (f" && t{index - 99}" if index % 100 != 99 else "")
-            tasks.append(task)
-        main = {"name": "main", "dag": {"tasks": tasks}}
+def _workflow(*templates: dict[str, Any], **spec: Any) -> dict[str, Any]:
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
         "metadata": {"generateName": "bench-"},
-        "spec": {"entrypoint": "main", "templates": [main, noop]},
+        "spec": {"entrypoint": "main", "templates": list(templates), **spec},
     }
 
 
-def spawn_loop(count: int, width: int) -> float:
-    """Seconds for ``count`` bare posix_spawns, ``width`` at a time."""
-    begin = time.perf_counter()
+def _tasks(count: int, template: str, needs: Callable[[int], list[int]]) -> dict[str, Any]:
+    tasks = []
+    for index in range(count):
+        task = {"name": f"t{index}", "template": template}
+        if before := needs(index):
+            task["depends"] = " && ".join(f"t{other}" for other in before)
+        tasks.append(task)
+    return {"dag": {"tasks": tasks}}
+
+
+def _mesh(index: int) -> list[int]:
+    if index < 100:
+        return []
+    return [index - 100, index - 99] if index % 100 != 99 else [index - 100]
+
+
+def _loop(nodes: int) -> dict[str, Any]:
+    """One step with withSequence."""
+    step = {"name": "n", "template": "noop", "withSequence": {"count": str(nodes)}}
+    return _workflow({"name": "main", "steps": [[step]]}, NOOP)
+
+
+def _dag(nodes: int) -> dict[str, Any]:
+    """A diamond mesh, 100 wide."""
+    return _workflow({"name": "main", **_tasks(nodes, "noop", _mesh)}, NOOP)
+
+
+def _groups(nodes: int) -> dict[str, Any]:
+    """Groups of 500 steps one after the other."""
+    groups = [
+        [{"name": f"s{first}-{index}", "template": "noop"} for index in range(min(500, nodes - first))]
+        for first in range(0, nodes, 500)
+    ]
+    return _workflow({"name": "main", "steps": groups}, NOOP)
+
+
+def _nested(nodes: int) -> dict[str, Any]:
+    """A DAG, 10 wide, whose tasks are DAGs of 20 tasks, 10 wide."""
+    inner = _tasks(20, "noop", lambda index: [index - 10] if index >= 10 else [])
+    outer = _tasks(nodes // 20, "inner", lambda index: [index - 10] if index >= 10 else [])
+    return _workflow({"name": "main", **outer}, {"name": "inner", **inner}, NOOP)
+
+
+def _retry(nodes: int) -> dict[str, Any]:
+    """A loop over a template with a retryStrategy: a Retry node and an attempt each."""
+    flow = _loop(nodes)
+    flow["spec"]["templates"][1] = {**NOOP, "retryStrategy": {"limit": "2"}}
+    return flow
+
+
+def _param(nodes: int) -> dict[str, Any]:
+    """withParam over items of half a kilobyte, each handed on as two parameters."""
+    items = [{"name": f"item-{index}", "text": "x" * 500} for index in range(nodes)]
+    values = [{"name": name, "value": f"{{{{item.{name}}}}}"} for name in ("name", "text")]
+    step = {
+        "name": "n", "template": "noop", "withParam": "{{workflow.parameters.items}}",
+        "arguments": {"parameters": values},
+    }  # fmt: skip
+    inputs = {"parameters": [{"name": "name"}, {"name": "text"}]}
+    noop = {
+        **NOOP,
+        "inputs": inputs,
+        "container": {"image": "bench", "command": [TRUE], "args": ["{{inputs.parameters.name}}"]},
+    }
+    arguments = {"parameters": [{"name": "items", "value": json.dumps(items)}]}
+    return _workflow({"name": "main", "steps": [[step]]}, noop, arguments=arguments)
+
+
+def _chain(nodes: int) -> dict[str, Any]:
+    """Tasks one after the other: a fifth of the nodes, for each waits for the disk."""
+    return _workflow(
+        {"name": "main", **_tasks(nodes // 5, "noop", lambda index: [index - 1] if index else [])}, NOOP
+    )
+
+
+SHAPES: dict[str, Callable[[int], dict[str, Any]]] = {
+    "loop": _loop, "dag": _dag, "groups": _groups, "nested": _nested, "retry": _retry, "param": _param, "chain": _chain,
+}  # fmt: skip
+
+
+def spawn_loop(count: int, width: int) -> None:
+    """``count`` bare posix_spawns, ``width`` at a time."""
     running = started = 0
     while started < count or running:
         while started < count and running < width:
@@ -57,74 +127,52 @@ def spawn_loop(count: int, width: int) -> float:
             running += 1
         os.wait()
         running -= 1
-    return time.perf_counter() - begin
 
 
-def engine(nodes: int, shape: str, width: int) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and peak memory (MB) of a run in a fresh process."""
-    program = (
-        "import sys, time, resource; sys.path.insert(0, sys.argv[1]);"
-        "from engine import measure; measure(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))"
-    )
-    here = str(Path(__file__).parent)
-    done = subprocess.run(
-        [sys.executable, "-c", program, here, str(nodes), shape, str(width)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    wall, cpu, memory = done.stdout.split()
-    return float(wall), float(cpu), float(memory)
+def engine_run(flow: dict[str, Any], width: int, store: str) -> int:
+    """Run to the end; how many programs that started."""
+    from tiphys.engine import RunOptions, run
 
-
-def measure(nodes: int, shape: str, width: int) -> None:
-    """Run and print wall, CPU and memory (in the fresh process)."""
-    with tempfile.TemporaryDirectory() as store:
-        options = RunOptions(store=store, images={"bench": "host"}, max_pods=width)
-        begin, cpu = time.perf_counter(), time.process_time()
-        result = run(workflow(nodes, shape), options=options)
-        wall, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    result = run(flow, options=RunOptions(store=store, images={"bench": "host"}, max_pods=width))
     assert result.succeeded, result.message
-    print(wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return sum(node["type"] == "Pod" for node in result.workflow["status"]["nodes"].values())
 
 
-def peers(nodes: int) -> list[tuple[str, float]]:
-    """Seconds a node of other tools' local runners, for those that are installed."""
-    found = []
-    if importlib.util.find_spec("prefect"):
-        found.append(("prefect (subprocess task)", _timed(_PREFECT, nodes)))
-    if importlib.util.find_spec("dagster"):
-        found.append(("dagster (in-process executor)", _timed(_DAGSTER, nodes)))
+def measure(shape: str, nodes: int, width: int, store: str) -> None:
+    """In a fresh process: run, and print what it cost as JSON. Shape ``bare``: the loop."""
+    flow = SHAPES[shape](nodes) if shape != "bare" else {}
+    begin, before = time.perf_counter(), _cpu()
+    count = engine_run(flow, width, store) if flow else nodes
+    if not flow:
+        spawn_loop(nodes, width)
+    wall, after = time.perf_counter() - begin, _cpu()
+    cost = {
+        "count": count,
+        "wall": wall,
+        "own": after[0] - before[0],
+        "all": sum(after) - sum(before),
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(cost))
+
+
+def _cpu() -> tuple[float, float]:
+    """CPU seconds of this process, and of its children that have ended (and theirs)."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime, children.ru_utime + children.ru_stime
+
+
+def fresh(shape: str, nodes: int, width: int, store: str) -> dict[str, float]:
+    """:func:`measure` in a process of its own."""
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from engine import measure; " + (
+        "measure(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])"
+    )
+    arguments = [str(Path(__file__).parent), shape, str(nodes), str(width), store]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, text=True, check=True
+    )
+    found: dict[str, float] = json.loads(done.stdout)
     return found
-
-
-_PREFECT = """
-import subprocess, sys
-from prefect import flow, task
-@task
-def noop(i): subprocess.run(["true"])
-@flow
-def main(): [f.wait() for f in [noop.submit(i) for i in range(int(sys.argv[1]))]]
-main()
-"""
-_DAGSTER = """
-import subprocess, sys
-from dagster import job, op, DynamicOut, DynamicOutput
-@op(out=DynamicOut())
-def start():
-    for i in range(int(sys.argv[1])): yield DynamicOutput(i, mapping_key=str(i))
-@op
-def noop(i): subprocess.run(["true"])
-@job
-def main(): start().map(noop)
-main.execute_in_process()
-"""
-
-
-def _timed(program: str, nodes: int) -> float:
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program, str(nodes)], check=True, capture_output=True)
-    return (time.perf_counter() - begin) / nodes
 
 
 def table(rows: list[Mapping[str, str]]) -> None:
@@ -136,33 +184,47 @@ def table(rows: list[Mapping[str, str]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nodes", type=int, default=10_000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--nodes", type=int, default=10_000, help="a quarter of it is run, too")
+    parser.add_argument("--sizes", default="", help="numbers of nodes instead, with commas")
+    parser.add_argument("--shapes", default=",".join(SHAPES), help="some of %(default)s")
     parser.add_argument("--width", type=int, default=16, help="containers at once")
-    parser.add_argument(
-        "--peers", action="store_true", help="also other tools' local runners, 100 nodes each"
-    )
+    parser.add_argument("--peers", metavar="DIR", default="", help="compare with other tools' local runners")
     options = parser.parse_args()
-    rows = []
-    for nodes in (options.nodes // 10, options.nodes):
-        bare = spawn_loop(nodes, options.width)
-        for shape in ("loop", "dag"):
-            wall, cpu, memory = engine(nodes, shape, options.width)
-            rows.append(
-                {
-                    "shape": shape,
-                    "nodes": str(nodes),
-                    "wall s": f"{wall:.2f}",
-                    "bare posix_spawn s": f"{bare:.2f}",
-                    "engine ms/node": f"{(wall - bare) / nodes * 1e3:.3f}",
-                    "engine CPU ms/node": f"{cpu / nodes * 1e3:.3f}",
-                    "memory MB": f"{memory:.0f}",
-                }
-            )
+    # one store for all, removed at the end: ext4 is slow to make files right after it has removed many
+    with tempfile.TemporaryDirectory() as store:
+        if options.peers:
+            from engine_peers import compare
+
+            table(compare(Path(options.peers), store))
+            return
+        sizes = [int(size) for size in options.sizes.split(",") if size]
+        rows = []
+        for shape in options.shapes.split(","):
+            first = 0.0
+            for nodes in sizes or [options.nodes // 4, options.nodes]:
+                bare = fresh("bare", nodes, options.width, store)
+                cost = fresh(shape, nodes, options.width, store)
+                count = cost["count"]
+                each = {name: bare[name] / nodes * 1e3 for name in ("wall", "all")}
+                mine = {name: cost[name] / count * 1e3 for name in ("wall", "all", "own")}
+                first = first or mine["all"]
+                rows.append(
+                    {
+                        "shape": shape,
+                        "pods": f"{count:.0f}",
+                        "wall ms/pod": f"{mine['wall']:.3f}",
+                        "bare": f"{each['wall']:.3f}",
+                        "engine wall": f"{mine['wall'] - each['wall']:.3f}",
+                        "CPU ms/pod": f"{mine['all']:.3f}",
+                        "bare CPU": f"{each['all']:.3f}",
+                        "engine CPU": f"{mine['all'] - each['all']:.3f}",
+                        "of it own": f"{mine['own']:.3f}",
+                        "ratio": f"{mine['all'] / first:.2f}",
+                        "memory MB": f"{cost['memory']:.0f}",
+                    }
+                )
     table(rows)
-    if options.peers:
-        for name, seconds in peers(100):
-            print(f"{name}: {seconds * 1e3:.1f} ms/node")
 
 
 if __name__ == "__main__":
