@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from tiphys.cluster import Client, FakeTransport, Request, Response, Result, Stream, WaitTimeout
+from tiphys.cluster import (
+    Client,
+    FakeTransport,
+    HttpTransport,
+    Request,
+    Response,
+    Result,
+    Stream,
+    WaitTimeout,
+)
 from tiphys.errors import ClusterError, RefusedError
 
 WORKFLOW = """
@@ -396,6 +406,18 @@ def test_a_server_that_is_not_there() -> None:
     assert caught.value.code == "TIP601"
     assert "refused" in caught.value.cause
     assert "ARGO_SERVER" in caught.value.fix
+
+
+def test_silence_ends_a_stream_and_is_no_error() -> None:
+    """The Argo Server answers the request for events with the first event: a run may be quiet for hours."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        transport = HttpTransport(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        with transport.stream(Request("GET", "/events", timeout=0.05)) as stream:
+            assert (stream.status, list(stream)) == (200, [])
+        with pytest.raises(ClusterError) as caught:
+            transport.send(Request("GET", "/", timeout=0.05))
+        assert caught.value.code == "TIP601"
+        transport.close()
 
 
 def test_no_cluster_is_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

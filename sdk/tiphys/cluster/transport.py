@@ -180,7 +180,14 @@ class HttpTransport:
         return Response(answer.status_code, answer.text, {k.lower(): v for k, v in answer.headers.items()})
 
     def stream(self, request: Request) -> Stream:
-        answer = self._open(request, stream=True)
+        try:
+            answer = self._open(request, stream=True)
+        except ClusterError as error:
+            if isinstance(error.__cause__, _silence()):
+                return Stream(
+                    200, ()
+                )  # the Argo Server sends nothing at all, no head either, before the first event
+            raise
         if answer.status_code >= 300:
             text = answer.text
             answer.close()
@@ -189,6 +196,14 @@ class HttpTransport:
 
     def close(self) -> None:
         self._session.close()
+
+
+def _silence() -> type[Exception]:
+    """What is raised when a connection stands and no answer comes in time."""
+    import requests
+
+    found: type[Exception] = requests.exceptions.ReadTimeout
+    return found
 
 
 def _lines(answer: Any) -> Iterator[str]:
