@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from tiphys import surgery
 from tiphys.cluster.backend import Change, LogLine, Workflow, ended
-from tiphys.cluster.errors import from_answer, not_found
+from tiphys.cluster.calls import Caller
+from tiphys.cluster.errors import not_found
 from tiphys.cluster.packing import packed, unpacked
 from tiphys.cluster.podlogs import PodLogs
 from tiphys.cluster.transport import Request, Transport
@@ -22,6 +23,7 @@ __all__ = ["Kubernetes"]
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of which Kubernetes makes names: no word comes out
 _WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
+_MERGE_PATCH = "application/merge-patch+json"
 _OWN_LABEL = "tiphys.dev/workflow"
 _LEFTOVERS = (
     ("tfjobs", "/apis/kubeflow.org/v1"),
@@ -42,43 +44,32 @@ def _possible() -> Iterator[None]:
         raise ClusterError("TIP612", error.message, cause=error.cause, fix=error.fix) from error
 
 
-class Kubernetes:
+class Kubernetes(Caller):
     """The Kubernetes API behind ``transport``."""
 
     def __init__(self, transport: Transport, *, clock: Callable[[], str] = _now) -> None:
-        self.transport = transport
+        super().__init__(transport)
         self._clock = clock
-
-    @property
-    def url(self) -> str:
-        return self.transport.url
-
-    def close(self) -> None:
-        self.transport.close()
-
-    def _call(
-        self,
-        what: str,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        query: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-    ) -> Any:
-        answer = self.transport.send(Request(method, path, query or {}, body, content_type))
-        if answer.status >= 300:
-            raise from_answer(answer.status, answer.text, what, self.url)
-        return answer.json() if answer.text else {}
 
     @staticmethod
     def _path(namespace: str, name: str = "") -> str:
         base = f"/apis/argoproj.io/v1alpha1/namespaces/{quote(namespace)}/workflows"
         return f"{base}/{quote(name)}" if name else base
 
-    def _named(self, what: str, method: str, namespace: str, name: str, **options: Any) -> Workflow:
+    def _named(
+        self,
+        what: str,
+        method: str,
+        namespace: str,
+        name: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Workflow:
+        request = Request(method, self._path(namespace, name), query or {}, body, content_type)
         try:
-            result: Workflow = self._call(f"{what} {name}", method, self._path(namespace, name), **options)
+            result: Workflow = self.json(f"{what} {name}", request)
         except ClusterError as error:
             if error.code != "TIP605":
                 raise
@@ -87,7 +78,7 @@ class Kubernetes:
         return result
 
     def create(self, namespace: str, workflow: Workflow) -> Workflow:
-        created: Workflow = self._call("submit", "POST", self._path(namespace), body=workflow)
+        created: Workflow = self.json("submit", Request("POST", self._path(namespace), body=workflow))
         return created
 
     def get(self, namespace: str, name: str) -> Workflow:
@@ -99,7 +90,7 @@ class Kubernetes:
             query["labelSelector"] = labels
         if limit:
             query["limit"] = str(limit)
-        items = self._call("list", "GET", self._path(namespace), query=query).get("items") or []
+        items = self.json("list", Request("GET", self._path(namespace), query)).get("items") or []
         return [{"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", **item} for item in items]
 
     def watch(self, namespace: str, name: str, version: str, silence: float) -> Iterator[Change]:
@@ -116,11 +107,9 @@ class Kubernetes:
             query["labelSelector"] = labels
         if version:
             query["resourceVersion"] = version
-        with self.transport.stream(Request("GET", path, query, timeout=silence)) as stream:
+        with self.stream("watch", Request("GET", path, query, timeout=silence), allowed=(410,)) as stream:
             if stream.status == 410:
                 return
-            if stream.status >= 300:
-                raise from_answer(stream.status, stream.text, "watch", self.url)
             for line in stream:
                 try:
                     event = json.loads(line)
@@ -142,7 +131,7 @@ class Kubernetes:
         """The pods of a workflow, those of its jobs and servers included, the oldest first; and the version of the
         list."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods"
-        listed = self._call("logs", "GET", path, query={"labelSelector": f"{_WORKFLOW_LABEL}={name}"})
+        listed = self.json("logs", Request("GET", path, {"labelSelector": f"{_WORKFLOW_LABEL}={name}"}))
         found = sorted(
             listed.get("items") or [], key=lambda item: str(item["metadata"].get("creationTimestamp"))
         )
@@ -158,19 +147,16 @@ class Kubernetes:
     def pod_log(self, namespace: str, pod: str, query: Mapping[str, str], *, follow: bool) -> Iterator[str]:
         """The lines of a container's log."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
-        with self.transport.stream(Request("GET", path, query, timeout=None if follow else 30.0)) as stream:
+        request = Request("GET", path, query, timeout=None if follow else 30.0)
+        with self.stream(f"logs of {pod}", request, allowed=(400, 404)) as stream:
             if stream.status in (400, 404):
                 return  # the pod went away, or its log did
-            if stream.status >= 300:
-                raise from_answer(stream.status, stream.text, f"logs of {pod}", self.url)
             yield from stream
 
     # -- changes ---------------------------------------------------------------------------------------------
 
     def _patch(self, what: str, namespace: str, name: str, value: Any) -> Workflow:
-        return self._named(
-            what, "PATCH", namespace, name, body=value, content_type="application/merge-patch+json"
-        )
+        return self._named(what, "PATCH", namespace, name, body=value, content_type=_MERGE_PATCH)
 
     def _running(self, what: str, namespace: str, name: str) -> None:
         workflow = self._named(what, "GET", namespace, name)
@@ -251,9 +237,7 @@ class Kubernetes:
         return self._rewrite("retry", namespace, name, change)
 
     def _delete(self, path: str, what: str) -> None:
-        answer = self.transport.send(Request("DELETE", path, {"propagationPolicy": "Background"}))
-        if answer.status >= 300 and answer.status != 404:
-            raise from_answer(answer.status, answer.text, what, self.url)
+        self.send(what, Request("DELETE", path, {"propagationPolicy": "Background"}), allowed=(404,))
 
     def resubmit(
         self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool
@@ -275,11 +259,9 @@ class Kubernetes:
 
     def limits(self, namespace: str, config_map: str, keys: Sequence[str]) -> dict[str, str]:
         path = f"/api/v1/namespaces/{quote(namespace)}/configmaps/{quote(config_map)}"
-        answer = self.transport.send(Request("GET", path))
+        answer = self.send("read the semaphore limits", Request("GET", path), allowed=(404,))
         if answer.status == 404:
             return {}
-        if answer.status >= 300:
-            raise from_answer(answer.status, answer.text, "read the semaphore limits", self.url)
         data = answer.json().get("data") or {}
         return {key: str(data[key]) for key in keys if key in data}
 
@@ -291,29 +273,22 @@ class Kubernetes:
             "metadata": {"name": config_map},
             "data": dict(values),
         }
-        answer = self.transport.send(Request("POST", base, {}, body))
-        if answer.status == 409:
-            what = f"set the semaphore limits in {config_map}"
+        made = self.send(
+            f"create the ConfigMap {config_map}", Request("POST", base, body=body), allowed=(409,)
+        )
+        if made.status == 409:  # it is there
             patch = {"data": dict(values)}
-            self._call(
-                what,
-                "PATCH",
-                f"{base}/{quote(config_map)}",
-                body=patch,
-                content_type="application/merge-patch+json",
-            )
-        elif answer.status >= 300:
-            raise from_answer(answer.status, answer.text, f"create the ConfigMap {config_map}", self.url)
+            request = Request("PATCH", f"{base}/{quote(config_map)}", {}, patch, _MERGE_PATCH)
+            self.send(f"set the semaphore limits in {config_map}", request)
 
     def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
         found = []
         for kind, base in _LEFTOVERS:
             path = f"{base}/namespaces/{quote(namespace)}/{kind}"
-            answer = self.transport.send(Request("GET", path, {"labelSelector": f"{_OWN_LABEL}={name}"}))
+            request = Request("GET", path, {"labelSelector": f"{_OWN_LABEL}={name}"})
+            answer = self.send(f"look for the {kind} of {name}", request, allowed=(404,))
             if answer.status == 404:
                 continue  # no training operator here
-            if answer.status >= 300:
-                raise from_answer(answer.status, answer.text, f"look for the {kind} of {name}", self.url)
             for item in answer.json().get("items") or []:
                 found.append(f"{kind}/{item['metadata']['name']}")
                 if delete:

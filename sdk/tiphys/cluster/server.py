@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tiphys.cluster.backend import Change, LogLine, Workflow, ended
+from tiphys.cluster.calls import Caller
 from tiphys.cluster.errors import from_answer, not_found
 from tiphys.cluster.follow import (
     Merger,
@@ -20,7 +21,7 @@ from tiphys.cluster.follow import (
     source_names,
     until_end,
 )
-from tiphys.cluster.transport import Request, Transport
+from tiphys.cluster.transport import Request
 from tiphys.errors import ClusterError
 
 __all__ = ["ArgoServer"]
@@ -29,18 +30,8 @@ _QUIET = 5.0  # seconds: what still writes that long after the end of the workfl
 _CONFIG_MAP = 0  # SyncConfigType: the JSON form takes the number only
 
 
-class ArgoServer:
+class ArgoServer(Caller):
     """An Argo Server behind ``transport``."""
-
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
-
-    @property
-    def url(self) -> str:
-        return self.transport.url
-
-    def close(self) -> None:
-        self.transport.close()
 
     def _call(
         self,
@@ -53,12 +44,11 @@ class ArgoServer:
         name: str = "",
         namespace: str = "",
     ) -> Any:
-        request = Request(method, "/api/v1/" + path, query or {}, body)
-        answer = self.transport.send(request)
-        if answer.status == 404 and name and f'"{name}' in answer.text.replace("\\", ""):
-            raise not_found("workflow", name, namespace, self._names(namespace))
-        if answer.status >= 300:
-            raise from_answer(answer.status, answer.text, what, self.url)
+        answer = self.send(what, Request(method, "/api/v1/" + path, query or {}, body), allowed=(404,))
+        if answer.status == 404:
+            if name and f'"{name}' in answer.text.replace("\\", ""):
+                raise not_found("workflow", name, namespace, self._names(namespace))
+            raise from_answer(404, answer.text, what, self.url)
         return answer.json() if answer.text else {}
 
     def _names(self, namespace: str) -> list[str]:
@@ -102,9 +92,7 @@ class ArgoServer:
         if version:
             query["listOptions.resourceVersion"] = version
         request = Request("GET", f"/api/v1/workflow-events/{quote(namespace)}", query, timeout=silence)
-        with self.transport.stream(request) as stream:
-            if stream.status >= 300:
-                raise from_answer(stream.status, stream.text, f"watch {name}", self.url)
+        with self.stream(f"watch {name}", request) as stream:
             for message in _messages(stream):
                 if "result" not in message:
                     return  # an error in the stream, such as a version that is too old
@@ -130,9 +118,7 @@ class ArgoServer:
                 query["podName"] = pod
             for stamp in stamps.values():
                 stamp.again()
-            with self.transport.stream(Request("GET", path, query, timeout=None)) as stream:
-                if stream.status >= 300:
-                    raise from_answer(stream.status, stream.text, f"logs {name}", self.url)
+            with self.stream(f"logs {name}", Request("GET", path, query, timeout=None)) as stream:
                 for message in _messages(stream):
                     entry = message.get("result") or {}
                     at = entry.get("podName", "")
@@ -213,13 +199,12 @@ class ArgoServer:
         for key in keys:
             path = f"/api/v1/sync/{quote(namespace)}/{quote(key)}"
             query = {"type": str(_CONFIG_MAP), "cmName": config_map}
-            answer = self.transport.send(Request("GET", path, query))
+            what = "read the semaphore limits"
+            answer = self.send(what, Request("GET", path, query), allowed=(404,))
             if answer.status == 404:
                 if "not found" not in answer.text.lower() or "Not Found" in answer.text:
-                    raise from_answer(404, answer.text, "read the semaphore limits", self.url)
+                    raise from_answer(404, answer.text, what, self.url)
                 continue
-            if answer.status >= 300:
-                raise from_answer(answer.status, answer.text, "read the semaphore limits", self.url)
             found[key] = str(answer.json()["limit"])
         return found
 
