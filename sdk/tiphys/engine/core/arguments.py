@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiphys.engine.core.library import Compiled
@@ -47,8 +47,10 @@ def process_arguments(
     arguments: Mapping[str, Json],
     variables: Variables,
     config_map_value: Callable[[Mapping[str, Json]], str | None],
+    *,
+    body: Variables | None = None,
 ) -> Template:
-    """Return the template with its inputs decided and all known tags replaced.
+    """Return the template with its inputs decided and all known tags replaced (by ``body`` outside of the inputs).
 
     Raises
     ------
@@ -67,7 +69,7 @@ def process_arguments(
     if inputs.get("artifacts"):
         given = {item.get("name"): item for item in arguments.get("artifacts") or ()}
         decided["artifacts"] = [_artifact(item, given.get(item.get("name"))) for item in inputs["artifacts"]]
-    return substitute_template(compiled, decided, variables)
+    return substitute_template(compiled, decided, variables, body=body)
 
 
 def _parameter(
@@ -84,8 +86,8 @@ def _parameter(
         if given.get("value") == ABSENT:
             if declared.get("value") is None and declared.get("default") is None:
                 raise ArgumentError(
-                    f"unable to resolve inputs.parameters.{name}: output is an absent optional "
-                    "(skipped/omitted node with no default)"
+                    f"inputs.parameters.{name}: argument references an absent optional "
+                    "(skipped/omitted node output with no default)"
                 )
         else:
             result["value"] = given.get("value")
@@ -159,6 +161,13 @@ def _artifact(declared: Mapping[str, Json], given: Mapping[str, Json] | None) ->
     return result
 
 
+_FIELDS = ("name", "default", "value", "valueFrom", "globalName", "enum", "description")
+
+
+def _as_go_has_them(parameters: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+    return [{key: item[key] for key in _FIELDS if key in item} for item in parameters]
+
+
 def input_values(template: Mapping[str, Json]) -> dict[str, str]:
     """Return the ``inputs.*`` and ``outputs.*`` variables that a template's own text may use."""
     values: dict[str, str] = {}
@@ -167,7 +176,7 @@ def input_values(template: Mapping[str, Json]) -> dict[str, str]:
     for item in parameters:
         if item.get("value") is not None:
             values[f"inputs.parameters.{item['name']}"] = item["value"]
-    values["inputs.parameters"] = gojson.marshal(list(parameters), sort=False)
+    values["inputs.parameters"] = gojson.marshal(_as_go_has_them(parameters), sort=False)
     for item in inputs.get("artifacts") or ():
         if item.get("path"):
             values[f"inputs.artifacts.{item['name']}.path"] = item["path"]
@@ -182,7 +191,9 @@ def input_values(template: Mapping[str, Json]) -> dict[str, str]:
     return values
 
 
-def substitute_template(compiled: Compiled, inputs: dict[str, Json], variables: Variables) -> Template:
+def substitute_template(
+    compiled: Compiled, inputs: dict[str, Json], variables: Variables, *, body: Variables | None = None
+) -> Template:
     """Replace globals and locals first, then what the inputs say, in one walk over the strings that hold tags."""
     template = dict(compiled.template)
     plan = compile_plan(inputs) if inputs else None
@@ -199,8 +210,10 @@ def substitute_template(compiled: Compiled, inputs: dict[str, Json], variables: 
         outputs = outputs_plan.render(outputs, lambda value: substitute(value, variables))
     own = Layers(input_values({"inputs": inputs, "outputs": outputs}))
 
+    known = body or variables
+
     def replace(value: str) -> str:
-        first = substitute(value, variables)
+        first = substitute(value, known)
         return substitute(first, own) if "{{" in first else first
 
     if plan is not None:

@@ -14,7 +14,7 @@ from tiphys.engine.core.nodes import Node
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, resolve_artifact, skipped_values
 from tiphys.engine.expr.govaluate import WhenError, evaluate_when
-from tiphys.engine.expr.tags import compile_plan, substitute
+from tiphys.engine.expr.tags import compile_plan, keeps_tags, substitute
 
 if TYPE_CHECKING:
     from tiphys.engine.core.state import State
@@ -110,7 +110,7 @@ class Boundary(Body):
         if not when:
             return None
         text = substitute(when, scope, strict=(self.prefix + ".",))
-        if "{{" in text:
+        if "{{" in text and keeps_tags(when, scope):
             return None
         try:
             return None if evaluate_when(text) else text

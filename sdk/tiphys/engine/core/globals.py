@@ -19,11 +19,19 @@ __all__ = ["Globals"]
 
 
 class Globals:
-    """``values``: flat, by dotted name, for :class:`tiphys.engine.expr.tags.Layers`; ``outputs``: the workflow's."""
+    """``values``: flat, by dotted name, for :class:`tiphys.engine.expr.tags.Layers`; ``outputs``: the workflow's.
+
+    ``moving`` are those that change while the workflow runs: a Steps or DAG template reads them anew for every step.
+    """
 
     def __init__(self, state: State, metadata: Mapping[str, Json]) -> None:
         self.state = state
         self.values: dict[str, Any] = {}
+        self.moving: dict[str, str] = {
+            "workflow.duration": "0.000000",
+            "workflow.status": "",  # while the controller is at the workflow for the first time
+            "workflow.failures": "",
+        }
         self.outputs: dict[str, list[dict[str, Json]]] = {}
         self._fill(metadata)
 
@@ -42,9 +50,6 @@ class Globals:
             values[f"workflow.creationTimestamp.{key}"] = strftime(int(created), key)
         values["workflow.creationTimestamp.s"] = str(int(created))
         values["workflow.creationTimestamp.RFC3339"] = rfc3339(created)
-        values["workflow.duration"] = "0.000000"
-        values["workflow.status"] = "Running"
-        values["workflow.failures"] = "null"
         for kind in ("labels", "annotations"):
             found = metadata.get(kind) or {}
             self.set_metadata(kind, found)
@@ -86,6 +91,15 @@ class Globals:
                 self.values[f"workflow.outputs.artifacts.{item['globalName']}"] = artifact
                 self._put("artifacts", artifact)
 
+    def adopt(self, outputs: Mapping[str, Json]) -> None:
+        """Take over the workflow's outputs of an earlier run."""
+        for kind in ("parameters", "artifacts"):
+            for item in outputs.get(kind) or ():
+                self.values[f"workflow.outputs.{kind}.{item['name']}"] = (
+                    any_string(item.get("value")) if kind == "parameters" else dict(item)
+                )
+                self._put(kind, dict(item))
+
     def _put(self, kind: str, item: dict[str, Json]) -> None:
         self.changed()
         known = self.outputs.setdefault(kind, [])
@@ -101,5 +115,5 @@ class Globals:
 
     def tick(self) -> None:
         """Bring ``workflow.duration`` up to date."""
-        self.values["workflow.duration"] = f"{max(self.state.now - self.state.started, 0.0):f}"
+        self.moving["workflow.duration"] = f"{max(self.state.now - self.state.started, 0.0):f}"
         self.changed()

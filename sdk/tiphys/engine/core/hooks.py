@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.engine.core.nodes import Node
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, node_values, resolve_artifact
-from tiphys.engine.expr.evaluate import ExprError, compile_expression
+from tiphys.engine.expr.evaluate import ExprError, compile_expression, evaluate_bool
 from tiphys.engine.expr.tags import MISSING, TagError, compile_plan, environment, substitute
 
 if TYPE_CHECKING:
@@ -20,26 +20,16 @@ Json = Any
 __all__ = ["ChildHooks", "GroupRun", "evaluate_hook", "resolve_hook_arguments"]
 
 
-class HookError(Exception):
-    """A hook's expression or arguments cannot be evaluated."""
-
-
 def evaluate_hook(expression: str, scope: Any) -> bool:
     """Evaluate a hook's ``expression``.
 
     Raises
     ------
-    HookError
+    ExprError
         It fails or is not a boolean.
     """
-    try:
-        program = compile_expression(expression)
-        result = program.run(environment(program, scope))
-    except ExprError as error:
-        raise HookError(f"unable to evaluate expression '{expression}': {error}") from None
-    if not isinstance(result, bool):
-        raise HookError(f"unable to evaluate expression '{expression}': expected bool")
-    return result
+    program = compile_expression(expression)
+    return evaluate_bool(program, environment(program, scope))
 
 
 def resolve_hook_arguments(arguments: Mapping[str, Json], scope: BoundaryScope) -> dict[str, Json]:
@@ -136,8 +126,24 @@ class ChildHooks:
         self.settled = False
 
     def _self_scope(self) -> Any:
+        """The scope of an expression: of the hooked node itself only its phase is known."""
         assert self.run.node is not None
-        return _SelfScope(self.scope, self.prefix, node_values(self.prefix, self.run.node))
+        return _SelfScope(self.scope, self.prefix, {f"{self.prefix}.status": self.run.node["phase"]})
+
+    def _argument_scope(self) -> Any:
+        """The scope of arguments: also the parameters and artifacts that the hooked node gave."""
+        assert self.run.node is not None
+        known = node_values(self.prefix, self.run.node)
+        offered = (
+            f"{self.prefix}.status",
+            f"{self.prefix}.outputs.parameters.",
+            f"{self.prefix}.outputs.artifacts.",
+        )
+        return _SelfScope(
+            self.scope,
+            self.prefix,
+            {name: value for name, value in known.items() if name.startswith(offered)},
+        )
 
     def look(self) -> None:
         """Trigger the hooks whose expression holds now."""
@@ -150,7 +156,7 @@ class ChildHooks:
             try:
                 if not evaluate_hook(hook["expression"], self._self_scope()):
                     continue
-            except HookError as error:
+            except ExprError as error:
                 del self.hooks[name]
                 self._error(str(error))
                 continue
@@ -159,9 +165,11 @@ class ChildHooks:
 
     def _trigger(self, name: str, hook: Mapping[str, Json], *, on_exit: bool) -> None:
         arguments = hook.get("arguments") or {}
-        if arguments:
+        assert self.run.node is not None
+        if arguments and (on_exit or self.run.node.get("outputs")):
+            # while the node has no outputs, the arguments of a hook stay as they are written
             try:
-                arguments = resolve_hook_arguments(arguments, self._self_scope())
+                arguments = resolve_hook_arguments(arguments, self._argument_scope())
             except (TagError, ScopeError) as error:
                 self._error(str(error))
                 return
@@ -227,7 +235,7 @@ class ChildHooks:
             if self.exit.get("expression"):
                 try:
                     execute = evaluate_hook(self.exit["expression"], self._self_scope())
-                except HookError as error:
+                except ExprError as error:
                     self._error(str(error))
                     return
             if execute:

@@ -37,7 +37,7 @@ class TemplateError(Exception):
 def template_type(template: Mapping[str, Json]) -> str:
     """Return the kind of a template, or an empty string."""
     for kind in TYPES:
-        if template.get(kind) is not None:
+        if template.get(kind) is not None and (kind != "steps" or template[kind]):
             return kind
     return ""
 

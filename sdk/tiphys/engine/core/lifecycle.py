@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tiphys.engine.core.hooks import HookError, evaluate_hook
+from tiphys.engine.core.hooks import evaluate_hook
 from tiphys.engine.core.leaf import PodBody
 from tiphys.engine.core.library import Context
 from tiphys.engine.core.locks import LockError, lock_names
@@ -15,6 +15,7 @@ from tiphys.engine.core.protocol import AcquireLocks, ReleaseLocks, StopPod, Wor
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.state import State
 from tiphys.engine.expr import gojson
+from tiphys.engine.expr.evaluate import ExprError
 from tiphys.engine.expr.tags import TagError, compile_plan, substitute
 
 Json = Any
@@ -104,7 +105,6 @@ class Lifecycle:
         self.phase, self.message = "Running", ""
         state.suspended = bool(state.spec.get("suspend"))
         self.started_at = state.started = state.now
-        state.globals.values["workflow.status"] = "Running"
         deadline = state.spec.get("activeDeadlineSeconds")
         if deadline is not None:
             state.workflow_deadline = state.now + int(deadline)
@@ -114,10 +114,18 @@ class Lifecycle:
         entry = str(state.spec.get("entrypoint") or "")
         holder = {"template": entry}
         self.root = Run(
-            state, state.name, holder, state.spec.get("arguments") or {}, self.context, self, key="entry"
-        )
+            state, state.name, holder, state.spec.get("arguments") or {}, self.context, self,
+            local={"steps.name": ""}, key="entry",
+        )  # fmt: skip
         self.look()
         state.defer(self.root.start)
+
+    def seen(self) -> None:
+        """The controller has been at the workflow once: from now on it is known to be running."""
+        values = self.state.globals.moving
+        if not values["workflow.status"] and self.phase == "Running":
+            values["workflow.status"] = "Running"
+            self.state.base.refresh()
 
     # -- as the owner of runs --------------------------------------------------------------------------------
 
@@ -175,18 +183,25 @@ class Lifecycle:
             try:
                 if not evaluate_hook(str(hook.get("expression") or ""), state.base):
                     continue
-            except HookError as error:
-                del self.hooks[name]
-                self._entry_done("Error", str(error))
+            except ExprError as error:
+                self.hooks.clear()
+                self._operation_error(str(error))
                 return
             del self.hooks[name]
             self.pending_hooks += 1
             holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
             run = Run(
                 state, node_name, holder, self._arguments(hook), self.context, self, flag={"hooked": True},
-                on_exit=True, key="hook",
+                on_exit=True, local={"steps.name": ""}, key="hook",
             )  # fmt: skip
             state.defer(run.start)
+
+    def _operation_error(self, message: str) -> None:
+        """The controller gives up on the workflow."""
+        root = self.state.nodes.by_id.get(self.state.name)
+        if root is not None and root["phase"] in ("Pending", "Running"):
+            self.state.nodes.mark(root, "Error", message)
+        self._finish("Error", message)
 
     def _arguments(self, hook: Mapping[str, Json]) -> dict[str, Json]:
         arguments: dict[str, Json] = dict(hook.get("arguments") or {})
@@ -207,7 +222,7 @@ class Lifecycle:
         if phase in ("Failed", "Error") and state.shutdown:
             message = f"Stopped with strategy '{state.shutdown}'"
         self.entry_message = message
-        values = state.globals.values
+        values = state.globals.moving
         values["workflow.status"] = self.entry_phase
         values["workflow.failures"] = self._failures()
         state.base.refresh()
@@ -225,7 +240,7 @@ class Lifecycle:
                 "finishedAt": node.get("finishedAt"),
             }
             for node in self.state.nodes.by_id.values()
-            if node["phase"] in ("Failed", "Error") and node["type"] != "StepGroup"
+            if node["phase"] in ("Failed", "Error")
         ]
         return json.dumps(gojson.marshal(found, sort=False)) if found else "null"
 
@@ -250,13 +265,14 @@ class Lifecycle:
             self.context,
             self,
             on_exit=True,
+            local={"steps.name": ""},
             key="exit",
             flag={"hooked": True},
         )
         state.defer(self.exit.start)
 
     def _exit_done(self, phase: str, message: str) -> None:
-        if phase in ("Failed", "Error"):
+        if phase in ("Failed", "Error") and self.entry_phase == "Succeeded":
             self._finish(_WORKFLOW_PHASE[phase], message)
         else:
             self._finish(self.entry_phase, self.entry_message)
@@ -270,7 +286,7 @@ class Lifecycle:
         self.finished_at = state.now
         if self.started_at is None:
             self.started_at = state.now
-        state.globals.values["workflow.status"] = phase
+        state.globals.moving["workflow.status"] = phase
         for pod in list(state.pods.values()):
             state.emit(StopPod(pod.node["id"]))
         for pods in list(state.daemons.values()):

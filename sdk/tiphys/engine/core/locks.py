@@ -35,5 +35,5 @@ def lock_names(synchronization: Mapping[str, Json], namespace: str) -> tuple[str
         names.append(f"{where}/{'Database' if item.get('database') else 'Mutex'}/{item.get('name')}")
     for name in names:
         if names.count(name) > 1:
-            raise LockError(f"requested a duplicate sync lock: {name}")
+            raise LockError("requested configuration is invalid: duplicate synchronization item found")
     return tuple(names)

@@ -10,6 +10,7 @@ from typing import Any
 from tiphys.engine.core.arguments import any_string
 from tiphys.engine.expr import gojson
 from tiphys.engine.expr.gofmt import sprintf
+from tiphys.engine.expr.gojson_scan import RawText, compact, elements, members, squeezed, syntax_error
 from tiphys.engine.expr.govaluate import WhenError, evaluate_when
 from tiphys.engine.expr.tags import Chain, Layers, TagError, Variables, compile_plan, substitute
 
@@ -57,7 +58,7 @@ def expand(step: Mapping[str, Json], variables: Variables) -> list[dict[str, Jso
             except TagError as error:
                 if not _plainly_false(base, scope):
                     raise LoopError(str(error)) from None
-                copy = plan.render(base, lambda text, scope=scope: substitute(text, scope))  # type: ignore[misc]
+                copy = {**base, "when": substitute(str(base["when"]), scope)}
         made = dict(copy)
         made["name"] = f"{name}({index}:{description})"
         result.append(made)
@@ -69,7 +70,7 @@ def _plainly_false(step: Mapping[str, Json], variables: Variables) -> bool:
     if not when:
         return False
     try:
-        return not evaluate_when(substitute(when, variables, strict=None))
+        return not evaluate_when(substitute(when, variables))
     except (WhenError, TagError):
         return False
 
@@ -81,23 +82,14 @@ def _items(step: Mapping[str, Json]) -> list[Json]:
         text = step["withParam"]
         if not isinstance(text, str):
             return list(text)
-        try:
-            items = json.loads(text)
-        except ValueError as error:
-            from tiphys.engine.core.scope import _json_error
-
-            raise LoopError(
-                f"withParam value could not be parsed as a JSON list: {text.strip()}: {_json_error(text, error)}"
-            ) from None
-        if items is None:
-            return []
-        if not isinstance(items, list):
-            kind = {dict: "object", str: "string", bool: "bool"}.get(type(items), "number")
-            raise LoopError(
-                f"withParam value could not be parsed as a JSON list: {text.strip()}: "
-                f"json: cannot unmarshal {kind} into Go value of type []v1alpha1.Item"
-            )
-        return items
+        problem = syntax_error(text)
+        letter = text.strip()[:1]
+        if not problem and letter not in ("[", "n"):
+            kind = {"{": "object", '"': "string", "t": "bool", "f": "bool"}.get(letter, "number")
+            problem = f"json: cannot unmarshal {kind} into Go value of type []v1alpha1.Item"
+        if problem:
+            raise LoopError(f"withParam value could not be parsed as a JSON list: {text.strip()}: {problem}")
+        return list(elements(text)) if letter == "[" else []
     return _sequence(step["withSequence"])
 
 
@@ -125,26 +117,44 @@ def _sequence(sequence: Mapping[str, Json]) -> list[str]:
 
 
 def _values(item: Json) -> tuple[dict[str, str], str]:
-    """Return the variables of an item and how it is described in the node's name."""
-    if isinstance(item, dict):
-        values = {f"item.{key}": _inner(value) for key, value in item.items()}
-        values["item"] = gojson.marshal(item)
-        description = ",".join(sorted(f"{key}:{_inner(value)}" for key, value in item.items()))
-    elif isinstance(item, list) or item is None:
-        items = item or []
-        values = {"item": gojson.marshal(items)}
-        description = "[" + " ".join(_inner(part) for part in items) + "]"
+    """Return the variables of an item and how it is described in the node's name.
+
+    A text is described as it is written in JSON, escapes included; members of maps and lists are shown and passed on
+    that way, too. Numbers keep their spelling.
+    """
+    raw = item if isinstance(item, RawText) else RawText(_spelled(item))
+    if raw[0] == "{":
+        parts = {name: _bare(value) for name, value in members(raw)}
+        values = {f"item.{name}": value for name, value in parts.items()}
+        values["item"] = "{" + ",".join(
+            f"{gojson.marshal(name)}:{compact(value)}" for name, value in sorted(members(raw))
+        ) + "}"  # fmt: skip
+        description = ",".join(sorted(f"{name}:{value}" for name, value in parts.items()))
+    elif raw[0] == "[":
+        values = {"item": compact(raw)}
+        description = "[" + " ".join(_bare(part) for part in elements(raw)) + "]"
+    elif raw[0] == '"':
+        values = {"item": json.loads(raw)}
+        description = raw[1:-1]
     else:
-        text = any_string(item)
-        values = {"item": text}
-        description = text
+        values = {"item": str(raw)}
+        description = "[]" if raw == "null" else str(raw)
     return values, re.sub(r"[()]", "", description)
 
 
-def _inner(value: Json) -> str:
-    """Return an Item inside an item as text: strings bare, the rest as JSON."""
-    return (
-        gojson.marshal(value, sort=False)
-        if isinstance(value, (dict, list)) or value is None
-        else any_string(value)
-    )
+def _bare(raw: RawText) -> str:
+    text = raw[1:-1] if raw[0] == '"' else squeezed(raw)
+    for escaped, plain in (("\\u003c", "<"), ("\\u003e", ">"), ("\\u0026", "&")):
+        text = text.replace(escaped, plain)
+    return text
+
+
+def _spelled(item: Json) -> str:
+    """Return the JSON that the API server keeps of an item: numbers as Go writes them, nothing escaped needlessly."""
+    if isinstance(item, (int, float)) and not isinstance(item, bool):
+        return any_string(item if -(2**63) <= item < 2**63 else float(item))
+    if isinstance(item, dict):
+        return "{" + ",".join(f"{_spelled(name)}:{_spelled(value)}" for name, value in item.items()) + "}"
+    if isinstance(item, list):
+        return "[" + ",".join(_spelled(part) for part in item) + "]"
+    return json.dumps(item, ensure_ascii=False)

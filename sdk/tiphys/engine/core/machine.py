@@ -167,6 +167,7 @@ class Machine:
         if self._life.hooks or self._life.pending_hooks:
             self._life.look()
             state.work()
+        self._life.seen()
         self.changed = state.nodes.changed
         return state.commands
 

@@ -61,14 +61,16 @@ class Memo:
         MemoError
             ``maxAge`` is not a Go duration.
         """
+        age = 0.0
+        if self.max_age:
+            try:
+                age = parse_go(self.max_age)
+            except ValueError as error:
+                raise MemoError(f"invalid maxAge: {error}") from None
         if not entry or not entry.get("nodeID"):
             return False
         if not self.max_age:
             return True
-        try:
-            age = parse_go(self.max_age)
-        except ValueError as error:
-            raise MemoError(f"invalid maxAge: {error}") from None
         created = datetime.fromisoformat(str(entry.get("creationTimestamp")).replace("Z", "+00:00"))
         return now - created.timestamp() <= age
 

@@ -7,11 +7,31 @@ from typing import Any
 
 from tiphys.engine.core.state import State
 from tiphys.engine.expr.evaluate import ExprError, compile_expression
+from tiphys.engine.expr.operators import go_kind
 from tiphys.engine.expr.tags import environment
 
 Json = Any
 
 __all__ = ["apply_metadata"]
+
+
+def _evaluated(kind: str, name: str, expression: str, state: State) -> str:
+    try:
+        program = compile_expression(expression)
+        known = environment(program, state.base)
+        program.check(known)
+    except ExprError as error:
+        raise ExprError(f'failed to compile function for expression "{expression}": {error}') from None
+    try:
+        value = program.run(known)
+    except ExprError as error:
+        raise ExprError(f'failed to evaluate {kind} "{name}" expression "{expression}": {error}') from None
+    if not isinstance(value, str):
+        raise ExprError(
+            f'failed to evaluate {kind} "{name}" expression "{expression}" evaluted to {go_kind(value)} '
+            "but must be a string"
+        )
+    return value
 
 
 def apply_metadata(state: State, metadata: Mapping[str, Json]) -> tuple[dict[str, Json], str]:
@@ -27,20 +47,9 @@ def apply_metadata(state: State, metadata: Mapping[str, Json]) -> tuple[dict[str
         for name, source in (declared.get(f"{kind}From") or {}).items():
             expression = str((source or {}).get("expression") or "")
             try:
-                program = compile_expression(expression)
-                value = program.run(environment(program, state.base))
+                found[name] = _evaluated(kind[:-1], name, expression, state)
             except ExprError as error:
-                problem = (
-                    problem or f"Failed to evaluate {kind[:-1]} {name!r} expression {expression!r}: {error}"
-                )
-                continue
-            if not isinstance(value, str):
-                problem = (
-                    problem
-                    or f"failed to evaluate {kind[:-1]} {name!r} expression {expression!r} evaluted to non-string"
-                )
-                continue
-            found[name] = value
+                problem = problem or str(error)
         if declared:
             state.globals.set_metadata(kind, found)
             result[kind] = found

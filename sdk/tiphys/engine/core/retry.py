@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tiphys.engine.core.bodies import Body, make_body
 from tiphys.engine.core.library import Compiled
 from tiphys.engine.core.names import pod_name
-from tiphys.engine.core.nodes import Node
-from tiphys.engine.expr.durations import parse_loose, round_to_text
-from tiphys.engine.expr.evaluate import ExprError, compile_expression
+from tiphys.engine.core.nodes import Node, fulfilled
+from tiphys.engine.expr.durations import parse_named, round_to_text
+from tiphys.engine.expr.evaluate import ExprError, compile_expression, evaluate_bool
 from tiphys.engine.expr.tags import Layers, environment
 
 if TYPE_CHECKING:
@@ -44,10 +44,22 @@ class Retrying:
         """Create the Retry node and the first attempt."""
         run = self.run
         if run.node is None:
-            run.create_node(run.name, "Retry", phase="Running")
+            flag = {**run.flag, "retried": True} if run.flag else None
+            run.create_node(run.name, "Retry", phase="Running", flag=flag)
         else:
             run.state.nodes.mark(run.node, "Running", "")
+        self._adopt()
         self._next()
+
+    def _adopt(self) -> None:
+        """Go on after the attempts of an earlier run; one that was opened again is made again under its number."""
+        nodes, node = self.run.state.nodes, self.run.node
+        assert node is not None
+        earlier = [nodes.by_id[child] for child in node.get("children") or ()]
+        attempts = [child for child in earlier if (child.get("nodeFlag") or {}).get("retried")]
+        if attempts:
+            self.first_started = nodes.started[attempts[0]["id"]]
+            self.attempts = attempts if fulfilled(attempts[-1]) else attempts[:-1]
 
     def _next(self) -> None:
         run, number = self.run, len(self.attempts)
@@ -65,9 +77,12 @@ class Retrying:
 
         attempt = Compiled(run.template)
         template = substitute_template(
-            attempt, run.template.get("inputs") or {}, Layers(local, state.globals.values)
+            attempt,
+            run.template.get("inputs") or {},
+            Layers(local, state.globals.moving, state.globals.values),
         )
         body = make_body(run, name, template, None, number)
+        run.attempt_inputs = template.get("inputs")
         self.body = body
         body.start()
         state.nodes.add_child(run.node, body.node["id"])
@@ -142,7 +157,7 @@ class Retrying:
         try:
             return int(value)
         except (TypeError, ValueError):
-            raise ValueError(f'strconv.Atoi: parsing "{value}": invalid syntax') from None
+            raise ValueError(f"value '{value}' cannot be resolved to an int") from None
 
     def _backoff(self) -> float | str:
         """Return the seconds to wait, or the message with which to give up."""
@@ -152,17 +167,17 @@ class Retrying:
         now, number = self.run.state.now, len(self.attempts)
         longest = 0.0
         if backoff.get("maxDuration"):
-            longest = parse_loose(str(backoff["maxDuration"]))
+            longest = parse_named(str(backoff["maxDuration"]))
             if now > self.first_started + longest:
                 return "Max duration limit exceeded"
         if not backoff.get("duration"):
             raise ValueError("no base duration specified for retryStrategy")
-        wait = parse_loose(str(backoff["duration"]))
+        wait = parse_named(str(backoff["duration"]))
         factor = backoff.get("factor")
         if factor is not None and int(factor) > 0:
             wait *= int(factor) ** (number - 1)
         if backoff.get("cap"):
-            wait = min(wait, parse_loose(str(backoff["cap"])))
+            wait = min(wait, parse_named(str(backoff["cap"])))
         finished = self.run.state.nodes.finished[self.attempts[-1]["id"]]
         if longest and finished + wait > self.first_started + longest:
             return "Backoff would exceed max duration limit"
@@ -229,14 +244,12 @@ class Retrying:
     def _expression(self) -> bool:
         values = {"retries": str(len(self.attempts) - 1), **self._last_scope()}
         program = compile_expression(str(self.strategy["expression"]))
-        result = program.run(environment(program, Layers(values)))
-        if not isinstance(result, bool):
-            raise ExprError("unable to evaluate expression: expected bool")
-        return result
+        return evaluate_bool(program, environment(program, Layers(values)))
 
     def _error(self, message: str) -> None:
         run = self.run
         assert run.node is not None
+        run.state.nodes.mark(self.attempts[-1], "Error", message)
         run.fail(message)
 
     def _end(self, phase: str, message: str) -> None:

@@ -51,8 +51,8 @@ class Run:
     """See the module; ``key`` is the owner's own handle for it."""
 
     __slots__ = (
-        "arguments", "body", "boundary", "compiled", "context", "depth", "done", "flag", "holder", "holds_locks",
-        "id", "key", "local", "memo", "name", "node", "on_exit", "owner", "retrying", "scope_label", "state",
+        "arguments", "attempt_inputs", "body", "boundary", "compiled", "context", "depth", "done", "flag", "holder",
+        "holds_locks", "id", "key", "local", "memo", "name", "node", "on_exit", "owner", "retrying", "scope_label", "state",
         "template", "waiting_for_store",
     )  # fmt: skip
 
@@ -91,6 +91,7 @@ class Run:
         self.holds_locks = False
         self.waiting_for_store: tuple[Body, str, str] | None = None
         self.done = False
+        self.attempt_inputs: Mapping[str, Json] | None = None
         outer = state.boundaries.get(boundary["id"]) if boundary is not None else None
         self.depth: int = outer.run.depth + 1 if outer is not None else 1
         self.template: dict[str, Json] = {}
@@ -111,11 +112,14 @@ class Run:
                 self.local["pod.name"] = pod_name(
                     state.name, self.name, str(self.compiled.template.get("name") or "")
                 )
+            values = state.globals.values
+            known = Layers(self.local, state.globals.moving, values)
             self.template = process_arguments(
                 self.compiled,
                 self.arguments,
-                Layers(self.local, state.globals.values),
+                known,
                 state.config_map_value,
+                body=Layers(self.local, values) if self.compiled.kind in ("steps", "dag") else known,
             )
         except (TemplateError, ArgumentError, TagError) as error:
             self.fail(str(error))
@@ -245,7 +249,7 @@ class Run:
             boundary=self.boundary["id"] if self.boundary else "",
             message=message,
             flag=flag if flag is not None else (dict(self.flag) if self.flag else None),
-            inputs=self.template.get("inputs") if inputs else None,
+            inputs=(self.attempt_inputs or self.template.get("inputs")) if inputs else None,
             display=self._display_name(name),
         )
         if self.memo is not None:
@@ -315,7 +319,10 @@ class Run:
         self._completed(body, phase, message)
 
     def _completed(self, body: Body, phase: str, message: str) -> None:
-        self.state.nodes.mark(body.node, phase, message)
+        node = body.node
+        self.state.nodes.mark(node, phase, message)
+        if node["type"] in ("Pod", "HTTP") or (node["type"] == "Steps" and phase == "Succeeded"):
+            self.state.globals.export(node)  # what a DAG's tasks export comes when the DAG has succeeded
         body.closed()
         if self.retrying is not None:
             self.retrying.attempt_done(body)
@@ -330,7 +337,7 @@ class Run:
         self._release()
         node = self.node
         assert node is not None
-        if not cached or node["type"] != "Pod":
+        if cached and node["type"] == "Steps":
             self.state.globals.export(node)
         self.owner.run_done(self)
 

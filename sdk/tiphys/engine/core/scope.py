@@ -11,6 +11,7 @@ from tiphys.engine.core.arguments import any_string, has_location
 from tiphys.engine.core.nodes import Node
 from tiphys.engine.expr import gojson
 from tiphys.engine.expr.evaluate import ExprError, compile_expression
+from tiphys.engine.expr.gojson_scan import compact, syntax_error
 from tiphys.engine.expr.tags import MISSING, Layers, TagError, environment, insert, substitute
 
 Json = Any
@@ -189,47 +190,11 @@ def aggregate(prefix: str, children: Iterable[Node]) -> Flat:
 def _join_results(results: list[str]) -> str:
     parts = []
     for text in results:
-        try:
-            parts.append(_compact(text))
-        except ValueError as error:
-            raise ScopeError(_json_error(text, error)) from None
+        problem = syntax_error(text)
+        if problem:
+            raise ScopeError(problem)
+        parts.append(compact(text))
     return "[" + ",".join(parts) + "]"
-
-
-def _compact(text: str) -> str:
-    """Return JSON text without blanks, number spelling and key order kept, as a Go RawMessage is."""
-    json.loads(text, parse_constant=_no_constant)
-    out: list[str] = []
-    for match in re.finditer(r'"(?:\\.|[^"\\])*"|[^\s"]+', text):
-        out.append(match.group())
-    return "".join(out).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _no_constant(name: str) -> Json:
-    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
-
-
-def _json_error(text: str, error: ValueError) -> str:
-    stripped = text.lstrip()
-    if not stripped:
-        return "unexpected end of JSON input"
-    if isinstance(error, json.JSONDecodeError):
-        where = text[error.pos : error.pos + 1]
-        if not where:
-            return "unexpected end of JSON input"
-        for word in ("true", "false", "null"):
-            if where == word[0]:
-                rest = text[error.pos :]
-                for index, letter in enumerate(word):
-                    if rest[index : index + 1] != letter:
-                        got = rest[index : index + 1]
-                        if not got:
-                            return "unexpected end of JSON input"
-                        return f"invalid character '{got}' in literal {word} (expecting '{letter}')"
-        if error.msg == "Extra data":
-            return f"invalid character '{where}' after top-level value"
-        return f"invalid character '{where}' looking for beginning of value"
-    return str(error)
 
 
 def _join_parameter(texts: list[str]) -> str:
@@ -359,11 +324,13 @@ def _output_value(source: Mapping[str, Json], scope: BoundaryScope) -> str:
     if source.get("expression"):
         try:
             program = compile_expression(source["expression"])
-            value = program.run(environment(program, scope))
+            known = environment(program, scope)
+            known.pop("workflow", None)  # Argo evaluates it over the template's own values only
+            value = program.run(known)
         except ExprError as error:
             raise ScopeError(str(error)) from None
         if value is None:
-            raise ScopeError("unable to resolve expression: result is nil")
+            raise ScopeError(f'failed to evaluate expression "{source["expression"]}"')
         return value if isinstance(value, str) else gojson.marshal(value)
     reference = str(source.get("parameter") or "")
     match = _PURE.match(reference)

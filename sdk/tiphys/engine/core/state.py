@@ -54,7 +54,7 @@ class State:
         self.nodes = NodeStore(name, now)
         self.started = now
         self.globals = Globals(self, metadata)
-        self.base = Layers(self.globals.values)
+        self.base = Layers(self.globals.moving, self.globals.values)
         self.volumes: tuple[Mapping[str, Json], ...] = ()
         self.workflow_deadline: float | None = None
         self.result_users: dict[str, frozenset[str]] = {}
@@ -186,13 +186,13 @@ class State:
             if run.node is None and run.compiled is not None:
                 from tiphys.engine.core.library import NODE_TYPES
 
-                if NODE_TYPES[run.compiled.kind] in ("Steps", "DAG"):
+                if NODE_TYPES[run.compiled.kind] not in ("Pod", "HTTP"):
                     return False
                 run.create_node(run.name, run.node_type(), phase="Failed", message=message)
                 run.finish()
             return True
         if self.deadline_passed:
-            return True
+            return run.compiled is None or run.compiled.kind not in ("steps", "dag", "suspend")
         if self.suspended:
             self.held_back.append(run)
             return True
@@ -204,22 +204,18 @@ class State:
         return moment.replace("T", " ").replace("Z", " +0000 UTC")
 
     def config_map_value(self, reference: Mapping[str, Json]) -> str | None:
-        """Return the value of a ConfigMap that may feed parameters, None when there is no such map or key.
+        """Return the value of a ConfigMap that may feed parameters, None when there is no such map.
 
         Raises
         ------
         ArgumentError
-            The map lacks the label that allows it.
+            The map lacks the key.
         """
         name = str(reference.get("name"))
         found = self._config_maps.get(name)
-        if found is None:
-            return None
-        labels = (found.get("metadata") or {}).get("labels") or {}
-        if labels.get(_PARAMETER_LABEL) != "Parameter":
-            raise ArgumentError(
-                f"ConfigMap '{name}' needs to have the label '{_PARAMETER_LABEL}: Parameter' to load parameters"
-            )
+        labels = ((found or {}).get("metadata") or {}).get("labels") or {}
+        if found is None or labels.get(_PARAMETER_LABEL) != "Parameter":
+            return None  # the controller sees only maps with the label
         value = (found.get("data") or {}).get(str(reference.get("key")))
         if value is None:
             raise ArgumentError(f"ConfigMap '{name}' does not have the key '{reference.get('key')}'")

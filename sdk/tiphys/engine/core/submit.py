@@ -36,7 +36,11 @@ def effective_spec(
         return spec, None
     found = library.workflow_template(str(reference.get("name")), bool(reference.get("clusterScope")))
     base = dict(found.get("spec") or {})
-    own = {key: value for key, value in spec.items() if key != "workflowTemplateRef"}
+    own = {
+        key: value
+        for key, value in spec.items()
+        if key != "workflowTemplateRef" and value not in ("", None, [], {})  # unset, as Go's omitempty has it
+    }
     merged = merge(base, own)
     merged["workflowTemplateRef"] = reference
     return merged, merged
@@ -106,6 +110,8 @@ def _from_config_map(state: State, item: dict[str, Json]) -> None:
                 raise ArgumentError(no_config_map(reference))
             found = any_string(source["default"])
     except (ArgumentError, TagError) as error:
+        if item.get("default") is not None:
+            return
         raise RefusedError(
             "TIP262",
             f"failed to set global parameter {item.get('name')} from configmap with name "

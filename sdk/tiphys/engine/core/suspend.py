@@ -7,7 +7,7 @@ from typing import Any
 
 from tiphys.engine.core.arguments import any_string
 from tiphys.engine.core.bodies import Body
-from tiphys.engine.expr.durations import parse_loose
+from tiphys.engine.expr.durations import parse_named
 
 Json = Any
 
@@ -30,7 +30,7 @@ class SuspendBody(Body):
         state.suspends[self.node["id"]] = self
         if duration:
             try:
-                seconds = parse_loose(any_string(duration))
+                seconds = parse_named(any_string(duration))
             except ValueError as error:
                 state.suspends.pop(self.node["id"], None)
                 self.run.fail(str(error))

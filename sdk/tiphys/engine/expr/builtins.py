@@ -6,8 +6,8 @@ Two differ under Argo: ``string`` writes composed values as JSON-like Go text, a
 from __future__ import annotations
 
 import base64
-import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cmp_to_key
@@ -18,6 +18,7 @@ from tiphys.engine.expr import gojson
 from tiphys.engine.expr.closures import CLOSURES, compare
 from tiphys.engine.expr.durations import parse_go
 from tiphys.engine.expr.gofmt import v
+from tiphys.engine.expr.gojson_scan import syntax_error
 from tiphys.engine.expr.lexer import ExprError
 from tiphys.engine.expr.moment import PRESENT
 from tiphys.engine.expr.operators import equal
@@ -45,9 +46,7 @@ def _int(value: Value) -> int:
         try:
             return int(value)
         except ValueError:
-            raise ExprError(
-                f'invalid operation: int({value}): strconv.Atoi: parsing "{value}": invalid syntax'
-            ) from None
+            raise ExprError(f"invalid operation: int({value})") from None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return int(value)
     raise ExprError(f"invalid operation: int({type_name(value)})")
@@ -62,52 +61,27 @@ def _float(value: Value) -> float:
     raise ExprError(f"invalid operation: float({type_name(value)})")
 
 
-def _as_int(value: Value) -> int:
-    if isinstance(value, str):
-        try:
-            return int(value)
-        except ValueError:
-            raise ExprError(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return int(value)
-    raise ExprError(f"asInt: cannot convert {type_name(value)}")
-
-
-def _as_float(value: Value) -> float:
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            raise ExprError(f'strconv.ParseFloat: parsing "{value}": invalid syntax') from None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    raise ExprError(f"asFloat: cannot convert {type_name(value)}")
-
-
 def _to_json(value: Value) -> str:
     return gojson.marshal(value)
 
 
 def _to_json_indented(value: Value) -> str:
-    def ordered(item: Value) -> Value:
-        if isinstance(item, dict):
-            return {key: ordered(item[key]) for key in sorted(item)}
-        return [ordered(part) for part in item] if isinstance(item, list) else item
-
-    return json.dumps(ordered(value), indent=2, ensure_ascii=False)
+    return gojson.marshal_indent(value)
 
 
 def _from_json(value: Value) -> Value:
-    try:
-        return gojson.unmarshal(value, floats=True)
-    except (ValueError, TypeError) as error:
-        raise ExprError(f"invalid JSON: {error}") from None
+    if not isinstance(value, str):
+        raise ExprError(f"reflect: Call using {type_name(value)} as type string")
+    problem = syntax_error(value)
+    if problem:
+        raise ExprError(problem)
+    return gojson.unmarshal(value, floats=True)
 
 
 def _jsonpath(text: Value, path: Value) -> Value:
     from tiphys.engine.expr.jsonpath import query
 
-    return query(gojson.unmarshal(text, floats=True), path)
+    return query(_from_json(text), path)
 
 
 def _length(value: Value) -> int:
@@ -174,15 +148,19 @@ def _repeat(text: str, count: int) -> str:
 
 
 def _join(items: list[Value], separator: str = "") -> str:
+    for item in items:
+        if not isinstance(item, str):
+            raise ExprError(f"interface conversion: interface {{}} is {type_name(item)}, not string")
     return separator.join(items)
 
 
-def _first(items: Value) -> Value:
-    return items[0] if items else None
+def _end(which: str, index: int) -> Callable[[Value], Value]:
+    def run(items: Value) -> Value:
+        if not isinstance(items, (list, tuple, str)):
+            raise ExprError(f"cannot get {which} element from {type_name(items)}")
+        return items[index] if items else None
 
-
-def _last(items: Value) -> Value:
-    return items[-1] if items else None
+    return run
 
 
 def _get(value: Value, key: Value) -> Value:
@@ -219,8 +197,19 @@ def _round(value: Value) -> float:
 def _date(text: str, layout: str = "", zone: str = "") -> datetime:
     from tiphys.engine.expr.gotime import parse_layout
 
-    moment = parse_layout(text, layout)
+    try:
+        moment = parse_layout(text, layout)
+    except ExprError:
+        raise ExprError(f"invalid date {text}") from None
     return moment.replace(tzinfo=ZoneInfo(zone)) if zone else moment
+
+
+def _from_base64(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode(errors="replace")
+    except ValueError:
+        good = len(re.match(r"(?:[A-Za-z0-9+/]{4})*[A-Za-z0-9+/]*", text).group())  # type: ignore[union-attr]
+        raise ExprError(f"illegal base64 data at input byte {good}") from None
 
 
 def _now() -> datetime:
@@ -241,18 +230,19 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "hasSuffix": lambda s, p: s.endswith(p), "max": _extreme(lambda a, b: a > b), "min": _extreme(lambda a, b: a < b),
     "mean": _mean, "median": _median, "toJSON": _to_json_indented, "fromJSON": _from_json,
     "toBase64": lambda s: base64.b64encode(s.encode()).decode(),
-    "fromBase64": lambda s: base64.b64decode(s, validate=True).decode(errors="replace"),
+    "fromBase64": _from_base64,
     "duration": lambda s: timedelta(seconds=parse_go(s)), "date": _date, "now": _now,
     "timezone": lambda s: ZoneInfo(s) if s != "UTC" else UTC,
-    "first": _first, "last": _last, "get": _get, "take": lambda xs, n: xs[:n], "keys": lambda m: list(m),
+    "first": _end("first", 0), "last": _end("last", -1), "get": _get, "take": lambda xs, n: xs[:n],
+    "keys": lambda m: list(m),
     "values": lambda m: list(m.values()), "toPairs": lambda m: [[key, value] for key, value in m.items()],
-    "fromPairs": lambda xs: {key: value for key, value in xs}, "reverse": lambda xs: list(reversed(xs)),
+    "fromPairs": lambda xs: gojson.AnyMap(xs, "interface {}"), "reverse": lambda xs: list(reversed(xs)),
     "sort": _sort, "concat": lambda *xs: [item for part in xs for item in part], "flatten": _flatten, "uniq": _uniq,
     "bitand": lambda a, b: a & b, "bitor": lambda a, b: a | b, "bitxor": lambda a, b: a ^ b,
     "bitnand": lambda a, b: a & ~b, "bitnot": lambda a: ~a, "bitshl": lambda a, b: a << b,
     "bitshr": lambda a, b: a >> b, "bitushr": lambda a, b: (a % 2**64) >> b,
 }  # fmt: skip
 ARGO: dict[str, Callable[..., Value]] = {
-    "asInt": _as_int, "asFloat": _as_float, "string": v, "toJson": _to_json, "jsonpath": _jsonpath,
+    "asInt": _int, "asFloat": _float, "string": v, "toJson": _to_json, "jsonpath": _jsonpath,
 }  # fmt: skip
 NAMES = frozenset(FUNCTIONS) | frozenset(CLOSURES)

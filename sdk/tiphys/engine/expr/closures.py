@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cmp_to_key
 from typing import Any
 
+from tiphys.engine.expr.gojson import AnyMap
 from tiphys.engine.expr.lexer import ExprError
 from tiphys.engine.expr.operators import truth
 
@@ -34,7 +35,9 @@ def compare(left: Value, right: Value) -> int:
     try:
         return -1 if left < right else 1 if left > right else 0
     except TypeError:
-        raise ExprError("cannot compare values of different kinds") from None
+        names = {str: "string", int: "int", float: "float64", bool: "bool"}
+        kinds = [names.get(type(value), type(value).__name__) for value in (left, right)]
+        raise ExprError(f"invalid operation: {kinds[0]} < {kinds[1]}") from None
 
 
 def _all(items: Value, predicate: Predicate | None, rest: list[Value]) -> bool:
@@ -88,13 +91,18 @@ def _sum(items: Value, predicate: Predicate | None, rest: list[Value]) -> Value:
     apply = predicate or (lambda item, index=0: item)
     total: Value = 0
     for index, item in enumerate(_items(items, "sum")):
-        total += apply(item, index)
+        value = apply(item, index)
+        if isinstance(value, (str, bool, list, dict)) or value is None:
+            raise ExprError(
+                f"invalid operation: {'string' if isinstance(value, str) else type(value).__name__} + int"
+            )
+        total += value
     return total
 
 
 def _group_by(items: Value, predicate: Predicate | None, rest: list[Value]) -> dict[Value, list[Value]]:
     apply = _test(predicate)
-    groups: dict[Value, list[Value]] = {}
+    groups: dict[Value, list[Value]] = AnyMap((), "[]interface {}")
     for index, item in enumerate(_items(items, "groupBy")):
         groups.setdefault(apply(item, index), []).append(item)
     return groups

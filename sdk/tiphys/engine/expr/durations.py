@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["format_go", "parse_go", "parse_loose", "round_to_text"]
+__all__ = ["format_go", "parse_go", "parse_loose", "parse_named", "round_to_text"]
 
 _UNITS = {
     "ns": 1,
@@ -71,6 +71,14 @@ def parse_loose(text: str) -> float:
         return float(int(text))
     except ValueError:
         return parse_go(text)
+
+
+def parse_named(text: str) -> float:
+    """Return what :func:`parse_loose` does; its error names the text, as Argo's does."""
+    try:
+        return parse_loose(text)
+    except ValueError as error:
+        raise ValueError(f"unable to parse {text} as a duration: {error}") from None
 
 
 def format_go(seconds: float) -> str:

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from tiphys.engine.expr import builtins as library
+from tiphys.engine.expr.check import check
 from tiphys.engine.expr.closures import CLOSURES
+from tiphys.engine.expr.free_names import FreeNames
+from tiphys.engine.expr.gofmt import v
 from tiphys.engine.expr.lexer import ExprError
+from tiphys.engine.expr.moments import member
 from tiphys.engine.expr.operators import BINARY, equal, truth
 from tiphys.engine.expr.parser import Tree, parse
 
@@ -20,7 +25,7 @@ Value = Any
 Frame = dict[str, Value]
 Code = Callable[[Frame], Value]
 
-__all__ = ["ExprError", "Program", "compile_expression", "evaluate"]
+__all__ = ["ExprError", "Program", "compile_expression", "evaluate", "evaluate_bool"]
 
 
 class _Nil(Exception):
@@ -34,14 +39,20 @@ class Program:
     ----------
     roots:
         For every free name the set of first members it is used with, or None when that cannot be told statically.
+    paths:
+        The dotted names that are read from free names, each as far as it is written out.
     """
 
-    __slots__ = ("_code", "roots", "source")
+    __slots__ = ("_code", "_kinds", "_places", "_tree", "paths", "roots", "source")
 
     def __init__(self, source: str, tree: Tree) -> None:
         self.source = source
-        self.roots: dict[str, set[str] | None] = {}
-        _collect(tree, self.roots, frozenset())
+        self._tree = tree
+        free = FreeNames(tree)
+        self.roots = free.roots
+        self.paths = free.paths
+        self._places = free.places
+        self._kinds: dict[tuple[str, ...], ExprError | None] = {}
         self._code = _compile(tree)
 
     def run(self, environment: Mapping[str, Value]) -> Value:
@@ -52,9 +63,7 @@ class Program:
         ExprError
             A name that the environment lacks, a wrong type, anything that expr-lang would refuse.
         """
-        for root in self.roots:
-            if root not in environment:
-                raise ExprError(f"unknown name {root}")
+        self.check(environment)
         frame = dict(environment)
         frame["\0env"] = environment
         try:
@@ -77,6 +86,30 @@ class Program:
         ) as error:
             raise ExprError(str(error) or type(error).__name__) from error
 
+    def check(self, environment: Mapping[str, Value]) -> None:
+        """Refuse what expr-lang's compiler refuses: unknown names, wrong kinds of literals and of plain names.
+
+        Raises
+        ------
+        ExprError
+            It could not be compiled for this environment.
+        """
+        for root, position in self._places.items():
+            if root not in environment:
+                raise ExprError(f"unknown name {root}", position).located(self.source)
+        texts = tuple(
+            path[0] for path in self.paths if len(path) == 1 and isinstance(environment.get(path[0]), str)
+        )
+        if texts not in self._kinds:
+            self._kinds[texts] = None
+            try:
+                check(self._tree, dict.fromkeys(texts, "string"))
+            except ExprError as error:
+                self._kinds[texts] = error.located(self.source)
+        problem = self._kinds[texts]
+        if problem is not None:
+            raise problem
+
 
 @lru_cache(maxsize=8192)
 def compile_expression(source: str) -> Program:
@@ -92,36 +125,75 @@ def evaluate(source: str, environment: Mapping[str, Value]) -> Value:
     return compile_expression(source).run(environment)
 
 
-def _collect(tree: Value, roots: dict[str, set[str] | None], bound: frozenset[str]) -> None:
-    if isinstance(tree, list):
-        for item in tree:
-            _collect(item, roots, bound)
-        return
-    if not isinstance(tree, tuple) or not tree:
-        return
-    kind = tree[0]
-    if kind == "name":
-        if tree[1] not in bound:
-            roots[tree[1]] = None
-    elif kind == "member" and tree[1][0] == "name" and tree[2][0] == "const" and isinstance(tree[2][1], str):
-        name = tree[1][1]
-        if name not in bound:
-            known = roots.setdefault(name, set())
-            if known is not None:
-                known.add(tree[2][1])
-    elif kind == "let":
-        _collect(tree[2], roots, bound)
-        _collect(tree[3], roots, bound | {tree[1]})
-    elif kind == "const":
-        return
-    else:
-        for part in tree[1:]:
-            if isinstance(part, (tuple, list)):
-                _collect(part, roots, bound)
+def evaluate_bool(program: Program, environment: Mapping[str, Value]) -> bool:
+    """Evaluate what must be true or false, with Argo's words for what goes wrong.
+
+    Raises
+    ------
+    ExprError
+        It cannot be compiled or evaluated, or is no boolean.
+    """
+    program.check(environment)
+    try:
+        result = program.run(environment)
+    except ExprError as error:
+        raise ExprError(f"unable to evaluate expression '{program.source}': {error}") from None
+    if not isinstance(result, bool):
+        raise ExprError(f"unable to cast expression result '{v(result)}' to bool")
+    return result
+
+
+def _at(position: int, code: Code) -> Code:
+    """Return ``code`` with its errors placed at ``position``, unless something inside it knew better."""
+
+    def run(frame: Frame) -> Value:
+        try:
+            return code(frame)
+        except ExprError as error:
+            if error.position is None:
+                error.position = position
+            raise
+        except (
+            TypeError,
+            ValueError,
+            KeyError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+            ArithmeticError,
+        ) as error:
+            raise ExprError(_in_gos_words(error), position) from error
+
+    return run
+
+
+_GO_KINDS = {
+    "int": "int", "float": "float64", "bool": "bool", "str": "string", "NoneType": "<nil>", "list": "[]interface {}",
+    "dict": "map[string]interface {}",
+}  # fmt: skip
+
+
+def _in_gos_words(error: Exception) -> str:
+    """Return what Go says when a function is called with the wrong kind or number of arguments."""
+    text = str(error) or type(error).__name__
+    found = re.match(r"'(\w+)' object has no attribute", text)
+    if found:
+        return f"reflect: Call using {_GO_KINDS.get(found.group(1), found.group(1))} as type string"
+    found = re.match(r".* missing (\d+) required positional argument", text)
+    if found:
+        return f"invalid number of arguments: expected {found.group(1)}, got 0"
+    found = re.match(r".* takes (\d+) positional arguments? but (\d+) (?:was|were) given", text)
+    if found:
+        return f"invalid number of arguments: expected {found.group(1)}, got {found.group(2)}"
+    return text
 
 
 def _compile(tree: Tree) -> Code:
-    return _COMPILERS[tree[0]](tree)
+    code = _COMPILERS[tree[0]](tree)
+    return _at(tree[-1], code) if tree[0] in _CAN_FAIL else code
+
+
+_CAN_FAIL = frozenset(["slice", "call", "builtin", "unary", "binary", "cond"])
 
 
 def _const(tree: Tree) -> Code:
@@ -159,14 +231,15 @@ def fetch(value: Value, key: Value) -> Value:
         if not -len(value) <= key < len(value):
             raise ExprError(f"index out of range: {key} (array length is {len(value)})")
         return value[key]
-    member = getattr(value, "expr_member", None)
-    if member is not None:
-        return member(key)
+    if isinstance(value, (datetime, timedelta)):
+        method = member(value, key)
+        if method is not None:
+            return method
     raise ExprError(f"cannot fetch {key} from {library.type_name(value)}")
 
 
 def _member(tree: Tree) -> Code:
-    target, key, optional, position = _compile(tree[1]), _compile(tree[2]), tree[3], tree[4]
+    target, key, optional, position = _compile(tree[1]), _compile(tree[2]), tree[3], tree[-1]
 
     def run(frame: Frame) -> Value:
         value = target(frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 Json = Any
@@ -33,7 +34,7 @@ def float_v(value: float) -> str:
                 break
         return f"{mantissa}e{power[0]}{abs(int(power)):02d}"
     if value == int(value):
-        return str(int(value))
+        return str(int(value)) if abs(value) < 2**53 else str(int(Decimal(repr(value))))
     if "e" in repr(value):
         return f"{value:.20f}".rstrip("0")
     return repr(value)

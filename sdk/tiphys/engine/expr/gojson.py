@@ -8,11 +8,24 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
+
+from tiphys.engine.expr import moments
 
 Json = Any
 
-__all__ = ["float_text", "marshal", "unmarshal"]
+__all__ = ["AnyMap", "float_text", "marshal", "marshal_indent", "unmarshal"]
+
+
+class AnyMap(dict[Any, Any]):
+    """A Go map with keys of any kind, which JSON cannot hold."""
+
+    def __init__(self, pairs: Any, values: str) -> None:
+        super().__init__(pairs)
+        self.values_kind = values
+
 
 _ESCAPED = re.compile(r'[\x00-\x1f"\\<>&\u2028\u2029]')
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -31,7 +44,8 @@ def text(value: str) -> str:
 def float_text(value: float) -> str:
     """Return a float64 as Go's JSON encoder writes it."""
     if value != value or value in (float("inf"), float("-inf")):
-        raise ValueError(f"json: unsupported value: {value}")
+        name = "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
+        raise ValueError(f"json: unsupported value: {name}")
     if value == 0:
         return "-0" if str(value).startswith("-") else "0"
     magnitude = abs(value)
@@ -45,7 +59,7 @@ def float_text(value: float) -> str:
         number = int(exponent)
         return f"{mantissa}e{'-' if number < 0 else '+'}{abs(number):02d}".replace("e-0", "e-")
     if value == int(value):
-        return str(int(value))
+        return str(int(value)) if magnitude < 2**53 else str(int(Decimal(repr(value))))
     shortest = repr(value)
     if "e" in shortest:
         shortest = f"{value:.20f}".rstrip("0")
@@ -74,13 +88,38 @@ def marshal(value: Json, *, sort: bool = True) -> str:
         return float_text(value)
     if isinstance(value, (list, tuple)):
         return "[" + ",".join([marshal(item, sort=sort) for item in value]) + "]"
+    if isinstance(value, AnyMap):
+        raise TypeError(f"json: unsupported type: map[interface {{}}]{value.values_kind}")
     if isinstance(value, dict):
         keys = sorted(value, key=str) if sort else list(value)
         return "{" + ",".join([text(str(key)) + ":" + marshal(value[key], sort=sort) for key in keys]) + "}"
-    for_json = getattr(value, "go_json", None)
-    if for_json is not None:
-        return text(for_json())
+    if isinstance(value, datetime):
+        return text(moments.text(value))
+    if isinstance(value, timedelta):
+        return str(moments.nanoseconds(value))
+    if callable(value):
+        raise TypeError("json: unsupported type: func()")
     raise TypeError(f"json: unsupported type: {type(value).__name__}")
+
+
+def marshal_indent(value: Json) -> str:
+    """Return ``value`` as JSON over several lines, two blanks a level."""
+    return _indented(marshal(value), "  ")
+
+
+def _indented(compact: str, step: str) -> str:
+    out: list[str] = []
+    depth = 0
+    for piece in re.findall(r'"(?:\\.|[^"\\])*"|\{\}|\[\]|[\[\]{},:]|[^\[\]{},:"]+', compact):
+        if piece in ("{", "["):
+            depth += 1
+            out.append(piece + "\n" + step * depth)
+        elif piece in ("}", "]"):
+            depth -= 1
+            out.append("\n" + step * depth + piece)
+        else:
+            out.append({",": ",\n" + step * depth, ":": ": "}.get(piece, piece))
+    return "".join(out)
 
 
 def unmarshal(source: str, *, floats: bool = False) -> Json:

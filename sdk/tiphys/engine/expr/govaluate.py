@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from tiphys.engine.expr.gofmt import v
+from tiphys.engine.expr.lexer import ExprError
 from tiphys.engine.expr.operators import equal, regex
 
 Value = Any
@@ -19,8 +21,8 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<number>0x[0-9a-fA-F]+|[\d.]+)
         |(?P<string>["'](?:\\.|[^"'\\])*["'])
         |(?P<bracket>\[(?:\\.|[^\]\\])*\])
-        |(?P<op>[(),]|[^0-9A-Za-z\s()\[\]"']+)
-        |(?P<word>[^\W\d_](?:\w|\.(?=\w)|\\.)*))""",
+        |(?P<word>[^\W\d_](?:\w|\.(?=\w)|\\.)*)
+        |(?P<op>[(),]|[^0-9A-Za-z\s()\[\]"']+))""",
     re.X,
 )
 _OPERATORS = frozenset(
@@ -67,7 +69,7 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
             try:
                 tokens.append(("value", float(int(body, 16)) if body.startswith("0x") else float(body)))
             except ValueError:
-                raise _Bad(f"Unable to parse numeric value '{body}' to float64") from None
+                raise _Bad(f"Unable to parse numeric value '{body}' to float64\n") from None
         elif kind == "string":
             tokens.append(("value", _literal(re.sub(r"\\(.)", r"\1", body[1:-1]))))
         elif kind == "bracket":
@@ -79,6 +81,7 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
             elif word.lower() == "in":
                 tokens.append(("op", "in"))
             else:
+                _accessor(word)
                 tokens.append(("value", _Word(word)))
         else:
             operand_before = bool(tokens) and (tokens[-1][0] == "value" or tokens[-1][1] == ")")
@@ -87,7 +90,20 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
             tokens.append(("op", body))
         position = match.end()
     _check(tokens)
+    for token, operand in itertools.pairwise(tokens):
+        if token in (("op", "=~"), ("op", "!~")) and isinstance(operand[1], str):
+            try:
+                regex(operand[1])
+            except ExprError as error:
+                raise _Bad(str(error)) from None
     return tokens
+
+
+def _accessor(word: str) -> None:
+    """Refuse ``a.b``: govaluate reads it as a field, and a field must be exported."""
+    for field in word.split(".")[1:]:
+        if field[:1].islower():
+            raise _Bad(f"Unable to access unexported field '{field}' in token '{word}'")
 
 
 def _literal(text: str) -> Value:
@@ -138,6 +154,8 @@ def _check(tokens: list[tuple[str, Value]]) -> None:
         depth += (value == "(") - (value == ")") if kind == "op" else 0
         operand_before = previous is not None and (previous[0] == "value" or previous[1] == ")")
         starts = kind == "value" or value == "("
+        if value == "(" and previous is not None and isinstance(previous[1], _Word):
+            raise _Bad(f"Undefined function {previous[1]}")
         if (starts or (kind == "op" and value == "!")) and operand_before:
             name = {"NUMERIC": f"{v(value)}", "BOOLEAN": v(value)}.get(_kind(token), str(value))
             raise _Bad(
@@ -184,19 +202,16 @@ class _Evaluator:
         return items
 
     def ternary(self) -> Value:
+        """Left to right: ``a ? b`` is b or nil, ``a : b`` and ``a ?? b`` are b where a is nil."""
         value = self.level(0)
-        if self.peek() == ("op", "??"):
+        while self.peek()[0] == "op" and self.peek()[1] in ("?", ":", "??"):
+            operator = self.peek()[1]
             self.index += 1
-            right = self.ternary()
-            return right if value is None else value
-        if self.peek() == ("op", "?"):
-            self.index += 1
-            yes = self.ternary()
-            no: Value = None
-            if self.peek() == ("op", ":"):
-                self.index += 1
-                no = self.ternary()
-            return yes if value is True else no
+            right = self.level(0)
+            if operator == "?":
+                value = right if value is True else None
+            elif value is None:
+                value = right
         return value
 
     def level(self, rank: int) -> Value:
@@ -238,6 +253,8 @@ class _Evaluator:
             return inner
         if kind == "value":
             self.index += 1
+            if isinstance(value, _Word) and "." in value:
+                raise _Bad(f"No parameter '{value.partition('.')[0]}' found.")
             return value
         raise _Bad("Unexpected end of expression")
 
@@ -260,7 +277,7 @@ def _apply(operator: str, left: Value, right: Value) -> Value:
         return not equal(left, right)
     if operator == "in":
         if not isinstance(right, list):
-            right = [right]
+            raise _Bad(f"Value '{v(right)}' cannot be used with the comparator 'in', it is not a number")
         return any(equal(left, item) for item in right)
     if operator in ("=~", "!~"):
         for value in (left, right):
@@ -276,9 +293,8 @@ def _apply(operator: str, left: Value, right: Value) -> Value:
     numbers = isinstance(left, float) and isinstance(right, float)
     if operator in ("<", ">", "<=", ">="):
         if not (numbers or both_strings):
-            bad = left if not isinstance(left, float) else right
             raise _Bad(
-                f"Value '{v(bad)}' cannot be used with the comparator '{operator}', it is not a number"
+                f"Value '{v(left)}' cannot be used with the comparator '{operator}', it is not a number"
             )
         return {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}[operator]
     if not numbers:
@@ -343,7 +359,7 @@ def evaluate_when(text: str) -> bool:
     try:
         result = _Evaluator(tokens).whole()
     except _Bad as error:
-        raise WhenError(f"Failed to evaluate 'when' expression '{text}': {error}") from None
+        raise WhenError(f"Failed to evaluate 'when' expresion '{text}': {error}") from None
     if not isinstance(result, bool):
         raise WhenError(f"Expected boolean evaluation for '{text}'. Got {v(result)}")
     return result

@@ -35,11 +35,15 @@ def query(document: Json, path: str) -> Json:
     for kind, argument in steps:
         definite = definite and kind in ("name", "index")
         found = [item for value in found for item in _apply(kind, argument, value, document)]
-    if not definite:
-        return found
-    if not found:
-        raise ExprError(f"key: invalid token key not found: {path}")
-    return found[0]
+    if definite:
+        if not found:
+            missing = next((argument for kind, argument in reversed(steps) if kind == "name"), path)
+            raise ExprError(f"key: invalid token key '{missing}' not found")
+        return found[0]
+    if any(kind == "descend" for kind, _ in steps):
+        # lists that are found anywhere in a document give their elements
+        return [part for item in found for part in (item if isinstance(item, list) else [item])]
+    return found
 
 
 @lru_cache(maxsize=1024)

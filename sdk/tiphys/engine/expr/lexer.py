@@ -26,12 +26,29 @@ class ExprError(Exception):
         return ExprError(f"{self} ({row}:{column + 1})\n | {line}\n | {'.' * column}^")
 
 
+_WORD_OPERATORS = frozenset(
+    ["and", "or", "in", "not", "let", "matches", "contains", "startsWith", "endsWith", "if", "else"]
+)
+
+
 class Token(NamedTuple):
     """``kind``: name, number, string, op or end."""
 
     kind: str
     value: object
     position: int
+
+    def __str__(self) -> str:
+        """Return the token as expr-lang's errors show it."""
+        if self.kind == "end":
+            return "EOF"
+        if self.kind == "op":
+            word = "Bracket" if str(self.value) in "()[]{}" else "Operator"
+        elif self.kind == "name":
+            word = "Operator" if self.value in _WORD_OPERATORS else "Identifier"
+        else:
+            word = self.kind.capitalize()
+        return f'{word}("{self.value}")'
 
 
 _TOKEN = re.compile(
@@ -59,8 +76,17 @@ def _unescape(match: re.Match[str]) -> str:
     if len(body) == 3:
         return chr(int(body, 8))
     if body not in _ESCAPES:
-        raise ExprError("invalid char escape")
+        raise ExprError("invalid char escape", match.start() + 2)
     return _ESCAPES[body]
+
+
+def _text(literal: str, position: int) -> str:
+    if literal[0] == "`":
+        return literal[1:-1]
+    try:
+        return _ESCAPE.sub(_unescape, literal[1:-1])
+    except ExprError as error:
+        raise ExprError(str(error), position + (error.position or 0)) from None
 
 
 def _number(text: str) -> int | float:
@@ -85,6 +111,8 @@ def tokenize(source: str) -> list[Token]:
     while position < len(source):
         match = _TOKEN.match(source, position)
         if match is None:
+            if source[position] in "'\"`":
+                raise ExprError("literal not terminated", len(source))
             raise ExprError(
                 f"unrecognized character: U+{ord(source[position]):04X} {source[position]!r}", position
             )
@@ -93,10 +121,9 @@ def tokenize(source: str) -> list[Token]:
         if kind == "number":
             tokens.append(Token("number", _number(text), position))
         elif kind == "string":
-            body = text[1:-1]
-            tokens.append(Token("string", body if text[0] == "`" else _ESCAPE.sub(_unescape, body), position))
+            tokens.append(Token("string", _text(text, position), position))
         elif kind in ("name", "op"):
             tokens.append(Token(kind, text, position))
         position = match.end()
-    tokens.append(Token("end", "", len(source)))
+    tokens.append(Token("end", "", max(len(source) - 1, 0)))  # expr-lang points at the last character
     return tokens

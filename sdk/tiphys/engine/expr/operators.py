@@ -13,7 +13,7 @@ from tiphys.engine.expr.lexer import ExprError
 
 Value = Any
 
-__all__ = ["BINARY", "equal", "regex", "truth"]
+__all__ = ["BINARY", "equal", "go_kind", "regex", "truth"]
 
 _LIMIT = 1_000_000
 
@@ -22,7 +22,8 @@ def _numeric(value: Value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _kind(value: Value) -> str:
+def go_kind(value: Value) -> str:
+    """Return the name of a value's Go type."""
     if value is None:
         return "<nil>"
     if isinstance(value, bool):
@@ -37,14 +38,14 @@ def _kind(value: Value) -> str:
 
 
 def _wrong(operator: str, left: Value, right: Value) -> ExprError:
-    return ExprError(f"invalid operation: {_kind(left)} {operator} {_kind(right)}")
+    return ExprError(f"invalid operation: {go_kind(left)} {operator} {go_kind(right)}")
 
 
 def truth(value: Value) -> bool:
     """Return a bool that must be one."""
     if isinstance(value, bool):
         return value
-    raise ExprError(f"interface conversion: interface {{}} is {_kind(value)}, not bool")
+    raise ExprError(f"interface conversion: interface {{}} is {go_kind(value)}, not bool")
 
 
 def equal(left: Value, right: Value) -> bool:
@@ -132,7 +133,7 @@ def _in(left: Value, right: Value) -> bool:
         return left in right
     if isinstance(right, (list, tuple)):
         return any(equal(left, item) for item in right)
-    raise ExprError(f'operator "in" not defined on {_kind(right)}')
+    raise ExprError(f'operator "in" not defined on {go_kind(right)}')
 
 
 _CLASSES = (
@@ -150,7 +151,21 @@ def regex(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(translated, re.ASCII)
     except re.error as error:
-        raise ExprError(f"error parsing regexp: {error}: `{pattern}`") from error
+        raise ExprError(f"error parsing regexp: {_regex_problem(error, pattern)}") from error
+
+
+def _regex_problem(error: re.error, pattern: str) -> str:
+    """Return Go's words for a pattern that cannot be compiled."""
+    text = str(error)
+    if text.startswith("unterminated character set"):
+        return f"missing closing ]: `{pattern[error.pos or 0 :]}`"
+    if text.startswith("missing )"):
+        return f"missing closing ): `{pattern}`"
+    if text.startswith("unbalanced parenthesis"):
+        return f"unexpected ): `{pattern}`"
+    if text.startswith("nothing to repeat"):
+        return f"missing argument to repetition operator: `{pattern[error.pos or 0 :][:1]}`"
+    return f"{text}: `{pattern}`"
 
 
 def _strings(operator: str, test: Callable[[str, str], bool]) -> Callable[[Value, Value], bool]:

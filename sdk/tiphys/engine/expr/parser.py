@@ -1,10 +1,10 @@
 """Parser of expr-lang: source text to a small tree of tuples.
 
-Node shapes: ``("const", value)``, ``("name", id)``, ``("member", object, key, optional, position)``,
+Node shapes: ``("const", value)``, ``("name", id)``, ``("member", object, key, optional)``,
 ``("slice", object, from, to)``, ``("call", function, arguments)``, ``("builtin", name, arguments)``,
 ``("closure", body)``, ``("pointer", name)``, ``("unary", op, x)``, ``("binary", op, a, b)``,
 ``("cond", test, yes, no)``, ``("array", items)``, ``("map", pairs)``, ``("let", name, value, body)``,
-``("chain", x)``, ``("seq", items)``.
+``("chain", x)``, ``("seq", items)``; the last element of each is its position in the source, as expr-lang has it.
 """
 
 from __future__ import annotations
@@ -92,14 +92,12 @@ class _Parser:
 
     def expect(self, value: str) -> None:
         if not self.accept(value):
-            token = self.current
-            shown = "EOF" if token.kind == "end" else f'{token.kind.capitalize()}("{token.value}")'
-            raise self.error(f"unexpected token {shown}")
+            raise self.error(f"unexpected token {self.current}")
 
     def whole(self) -> Tree:
         tree = self.sequence()
         if self.current.kind != "end":
-            raise self.error(f'unexpected token {self.current.kind.capitalize()}("{self.current.value}")')
+            raise self.error(f"unexpected token {self.current}")
         return tree
 
     def sequence(self) -> Tree:
@@ -108,16 +106,16 @@ class _Parser:
             if self.current.kind == "end" or self.at(")", "}"):
                 break
             items.append(self.expression(0))
-        return items[0] if len(items) == 1 else ("seq", items)
+        return items[0] if len(items) == 1 else ("seq", items, items[0][-1])
 
     def expression(self, precedence: int) -> Tree:
         if precedence == 0 and self.at("let"):
-            self.take()
+            position = self.take().position
             name = str(self.take().value)
             self.expect("=")
             value = self.expression(0)
             self.expect(";")
-            return ("let", name, value, self.sequence())
+            return ("let", name, value, self.sequence(), position)
         if precedence == 0 and self.at("if"):
             return self.conditional()
         left = self.primary()
@@ -140,20 +138,20 @@ class _Parser:
                 raise self.error(
                     "Operator (??) and coalesce expressions cannot be mixed. Wrap either by parentheses."
                 )
-            self.take()
+            position = self.take().position
             rank, right_associative = _BINARY[operator]
             right = self.expression(rank if right_associative else rank + 1)
             operator = {"or": "||", "and": "&&", "^": "**"}.get(operator, operator)
-            left = ("binary", operator, left, right)
+            left = ("binary", operator, left, right, position)
             if negate:
-                left = ("unary", "!", left)
+                left = ("unary", "!", left, position)
             previous = operator
         if precedence == 0 and self.accept("?"):
             if self.accept(":"):
-                return ("cond", left, left, self.expression(0))
+                return ("cond", left, left, self.expression(0), left[-1])
             yes = self.expression(0)
             self.expect(":")
-            left = ("cond", left, yes, self.expression(0))
+            left = ("cond", left, yes, self.expression(0), left[-1])
             if self.at("|"):
                 self.take()
                 left = self.pipe(left)
@@ -167,17 +165,17 @@ class _Parser:
         self.expect("}")
         self.expect("else")
         if self.at("if"):
-            return ("cond", test, yes, self.conditional())
+            return ("cond", test, yes, self.conditional(), test[-1])
         self.expect("{")
         no = self.sequence()
         self.expect("}")
-        return ("cond", test, yes, no)
+        return ("cond", test, yes, no, test[-1])
 
     def pipe(self, left: Tree) -> Tree:
         token = self.take()
         if token.kind != "name":
             raise self.error("unexpected token after pipe")
-        return self.postfix(self.call(str(token.value), [left]))
+        return self.postfix(self.call(token, [left]))
 
     def primary(self) -> Tree:
         token = self.current
@@ -188,7 +186,7 @@ class _Parser:
         ):
             self.take()
             operand = self.expression(_UNARY[str(token.value)])
-            tree: Tree = ("unary", "!" if token.value == "not" else token.value, operand)
+            tree: Tree = ("unary", "!" if token.value == "not" else token.value, operand, token.position)
             return self.postfix(tree)
         if self.accept("("):
             tree = self.sequence()
@@ -201,34 +199,35 @@ class _Parser:
             name = ""
             if self.current.kind == "name" and self.current.value not in _WORDS:
                 name = str(self.take().value)
-            return self.postfix(("pointer", name))
+            return self.postfix(("pointer", name, token.position))
         if token.value == "." and token.kind == "op" and self.depth:
-            return self.postfix(("pointer", ""))
+            return self.postfix(("pointer", "", token.position))
         if token.value == "::":
             self.take()
-        return self.postfix(self.atom())
+        tree = self.atom()
+        if tree[0] == "const" and not isinstance(tree[1], str):
+            return tree  # expr-lang takes nothing after nil, true, false or a number
+        return self.postfix(tree)
 
     def atom(self) -> Tree:
         token = self.take()
         if token.kind in ("number", "string"):
-            return ("const", token.value)
+            return ("const", token.value, token.position)
         if token.kind == "name":
             name = str(token.value)
             if name in ("true", "false"):
-                return ("const", name == "true")
+                return ("const", name == "true", token.position)
             if name == "nil":
-                return ("const", None)
+                return ("const", None, token.position)
             if self.at("("):
-                return self.call(name, [])
-            return ("name", name)
-        if token.value == "[":
-            return ("array", self.items("]"))
-        if token.value == "{":
-            return self.mapping()
+                return self.call(token, [])
+            return ("name", name, token.position)
+        if token.kind == "op" and token.value == "[":
+            return ("array", self.items("]"), token.position)
+        if token.kind == "op" and token.value == "{":
+            return self.mapping(token.position)
         self.index -= 1
-        if token.kind == "end":
-            raise self.error("unexpected token EOF")
-        raise self.error(f'unexpected token {token.kind.capitalize()}("{token.value}")')
+        raise self.error(f"unexpected token {token}")
 
     def items(self, end: str) -> list[Tree]:
         items: list[Tree] = []
@@ -239,13 +238,13 @@ class _Parser:
         self.expect(end)
         return items
 
-    def mapping(self) -> Tree:
+    def mapping(self, position: int) -> Tree:
         pairs: list[tuple[Tree, Tree]] = []
         while not self.at("}"):
             token = self.current
             if token.kind in ("name", "string", "number"):
                 self.take()
-                key: Tree = ("const", str(token.value))
+                key: Tree = ("const", str(token.value), token.position)
             elif self.accept("("):
                 key = self.expression(0)
                 self.expect(")")
@@ -259,9 +258,10 @@ class _Parser:
             if not self.accept(","):
                 break
         self.expect("}")
-        return ("map", pairs)
+        return ("map", pairs, position)
 
-    def call(self, name: str, first: list[Tree]) -> Tree:
+    def call(self, token: Token, first: list[Tree]) -> Tree:
+        name, position = str(token.value), token.position
         self.expect("(")
         if name in CLOSURE_BUILTINS:
             arguments = list(first)
@@ -270,11 +270,11 @@ class _Parser:
                 if not self.accept(","):
                     break
             self.expect(")")
-            return ("builtin", name, arguments)
+            return ("builtin", name, arguments, position)
         arguments = first + self.items(")")
         if name in self.builtins:
-            return ("builtin", name, arguments)
-        return ("call", ("name", name), arguments)
+            return ("builtin", name, arguments, position)
+        return ("call", ("name", name, position), arguments, position)
 
     def closure(self) -> Tree:
         braces = self.accept("{")
@@ -283,7 +283,7 @@ class _Parser:
         self.depth -= 1
         if braces:
             self.expect("}")
-        return ("closure", body)
+        return ("closure", body, body[-1])
 
     def postfix(self, tree: Tree) -> Tree:
         chained = False
@@ -301,30 +301,30 @@ class _Parser:
                 token = self.take()
                 if token.kind != "name":
                     self.index -= 1
-                    raise self.error(f'unexpected token {token.kind.capitalize()}("{token.value}")')
-                tree = ("member", tree, ("const", token.value), optional, token.position)
+                    raise self.error(f"unexpected token {token}")
+                key = ("const", token.value, token.position)
+                tree = ("member", tree, key, optional, token.position)
                 if self.at("("):
                     self.take()
-                    tree = ("call", tree, self.items(")"))
+                    tree = ("call", tree, self.items(")"), token.position)
             elif operator == "[":
                 self.take()
-                tree = self.subscript(tree)
+                tree = self.subscript(tree, token_position)
             elif operator == "(" and tree[0] in ("member", "call"):
                 self.take()
-                tree = ("call", tree, self.items(")"))
+                tree = ("call", tree, self.items(")"), tree[-1])
             else:
                 break
-        return ("chain", tree) if chained else tree
+        return ("chain", tree, tree[-1]) if chained else tree
 
-    def subscript(self, tree: Tree) -> Tree:
-        position = self.current.position
+    def subscript(self, tree: Tree, position: int) -> Tree:
         start: Tree | None = None
         if not self.at(":"):
             start = self.expression(0)
         if self.accept(":"):
             end = None if self.at("]") else self.expression(0)
             self.expect("]")
-            return ("slice", tree, start, end)
+            return ("slice", tree, start, end, position)
         self.expect("]")
         if start is None:
             raise self.error("unexpected token")

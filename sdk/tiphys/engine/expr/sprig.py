@@ -1,7 +1,8 @@
 """The sprig functions that Argo offers in expressions as ``sprig.<name>`` (text, numbers, encodings).
 
-Lists, dictionaries and dates are in :mod:`tiphys.engine.expr.sprig_data`. Functions that read the environment, the
-network or a clock, and those that draw random numbers, are left out: the core is deterministic.
+Lists, dictionaries and dates are in :mod:`tiphys.engine.expr.sprig_data`. What draws random
+values is in :mod:`tiphys.engine.expr.sprig_random`. Functions that read the environment or the network, and those
+that make keys and certificates, are left out.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import textwrap
 import zlib
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from tiphys.engine.expr.gofmt import v
 from tiphys.engine.expr.lexer import ExprError
 from tiphys.engine.expr.operators import regex
 from tiphys.engine.expr.sprig_data import DATA, empty
+from tiphys.engine.expr.sprig_random import RANDOM
 
 Value = Any
 
@@ -77,7 +80,8 @@ def _abbrevboth(left: int, right: int, text: str) -> str:
 
 
 def _title(text: str) -> str:
-    return re.sub(r"(^|\s)(\w)", lambda m: m.group(1) + m.group(2).upper(), text)
+    # Go's strings.Title: a letter after anything that is no letter, digit, underscore or quote
+    return re.sub(r"(^|[^\w'])(\w)", lambda m: m.group(1) + m.group(2).upper(), text)
 
 
 def _untitle(text: str) -> str:
@@ -124,8 +128,9 @@ def _squote(*values: Value) -> str:
 def _b64dec(text: str) -> str:
     try:
         return base64.b64decode(text, validate=True).decode(errors="replace")
-    except binascii.Error as error:
-        return str(error)
+    except binascii.Error:
+        good = re.match(r"[A-Za-z0-9+/]*", text)
+        return f"illegal base64 data at input byte {good.end() if good else 0}"
 
 
 def _b32dec(text: str) -> str:
@@ -201,6 +206,28 @@ def _split_map(separator: str, text: str) -> dict[str, str]:
 
 def _splitn(separator: str, count: int, text: str) -> dict[str, str]:
     return {f"_{index}": part for index, part in enumerate(text.split(separator, count - 1))}
+
+
+def _url_parse(text: str) -> dict[str, str]:
+    parts = urlsplit(text)
+    user, at, host = parts.netloc.rpartition("@")
+    return {
+        "scheme": parts.scheme, "host": host, "hostname": host.partition(":")[0], "path": parts.path,
+        "query": parts.query, "opaque": "", "fragment": parts.fragment, "userinfo": user if at else "",
+    }  # fmt: skip
+
+
+def _url_join(parts: dict[str, str]) -> str:
+    user = parts.get("userinfo", "")
+    host = f"{user}@{parts.get('host', '')}" if user else parts.get("host", "")
+    fields = (parts.get("path", ""), parts.get("query", ""), parts.get("fragment", ""))
+    return urlunsplit((parts.get("scheme", ""), host, *fields))
+
+
+def _gen_private_key(kind: str) -> str:
+    if kind in ("", "rsa", "dsa", "ecdsa", "ed25519"):
+        raise ExprError("sprig.genPrivateKey makes no keys here")
+    return f"Unknown type {kind}"
 
 
 def _go_replacement(text: str) -> str:
@@ -324,6 +351,8 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "all": lambda *xs: not any(empty(x) for x in xs),
     "any": lambda *xs: any(not empty(x) for x in xs),
     "hello": lambda: "Hello!",
+    "urlParse": _url_parse,
+    "urlJoin": _url_join,
     "semverCompare": _semver_compare,
     "regexMatch": lambda p, s: regex(p).search(s) is not None,
     "mustRegexMatch": lambda p, s: regex(p).search(s) is not None,
@@ -343,7 +372,9 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "osClean": _clean,
     "osExt": _ext,
     "osIsAbs": lambda p: p.startswith("/"),
+    "genPrivateKey": _gen_private_key,
     **DATA,
+    **RANDOM,
 }
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from tiphys.engine.expr import gojson
 from tiphys.engine.expr.durations import format_go, parse_go
 from tiphys.engine.expr.gofmt import v
+from tiphys.engine.expr.gojson_scan import syntax_error
+from tiphys.engine.expr.lexer import ExprError
 from tiphys.engine.expr.moment import PRESENT
 from tiphys.engine.expr.operators import equal
 
@@ -31,6 +33,12 @@ def _kind(value: Value) -> str:
     if isinstance(value, Mapping):
         return "map"
     return {int: "int", float: "float64", str: "string", list: "slice"}.get(type(value), "struct")
+
+
+def _type(value: Value) -> str:
+    return {"slice": "[]interface {}", "map": "map[string]interface {}", "invalid": "<nil>"}.get(
+        _kind(value), _kind(value)
+    )
 
 
 def _dict(*pairs: Value) -> dict[str, Value]:
@@ -120,10 +128,17 @@ def _date(layout: str, value: Value, zone: str = "UTC") -> str:
     return format_layout(_moment(value).astimezone(ZoneInfo(zone)), layout)
 
 
-def _to_date(layout: str, text: str) -> datetime:
+def _must_to_date(layout: str, text: str) -> datetime:
     from tiphys.engine.expr.gotime import parse_layout
 
     return parse_layout(text, layout)
+
+
+def _to_date(layout: str, text: str) -> datetime:
+    try:
+        return _must_to_date(layout, text)
+    except ExprError:
+        return datetime(1, 1, 1, tzinfo=UTC)
 
 
 def _date_modify(change: str, moment: Value) -> datetime:
@@ -133,13 +148,45 @@ def _date_modify(change: str, moment: Value) -> datetime:
 
 
 def _duration(seconds: Value) -> str:
-    return format_go(float(seconds))
+    """Return text or a 64 bit number as a duration; sprig takes any other kind, such as a plain int, for 0."""
+    if not isinstance(seconds, str):
+        return "0s"
+    try:
+        return format_go(int(seconds))
+    except ValueError:
+        return "0s"
+
+
+def _duration_round(value: Value) -> str:
+    """Return the largest unit of a duration: ``2h``, ``3mo``."""
+    try:
+        left = abs(parse_go(value)) if isinstance(value, str) else 0.0
+    except ValueError:
+        left = 0.0
+    for size, unit in (
+        (365 * 86400, "y"), (30 * 86400, "mo"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"),
+    ):  # fmt: skip
+        if left > size:
+            return f"{int(left // size)}{unit}"
+    return "0s"
+
+
+def _raw_json(value: Value) -> str:
+    text = gojson.marshal(value)
+    for escaped, plain in (("\\u003c", "<"), ("\\u003e", ">"), ("\\u0026", "&")):
+        text = text.replace(escaped, plain)
+    return text
+
+
+def _must_from_json(text: str) -> Value:
+    problem = syntax_error(text)
+    if problem:
+        raise ExprError(problem)
+    return gojson.unmarshal(text, floats=True)
 
 
 def _pretty(value: Value) -> str:
-    import json
-
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    return gojson.marshal_indent(value)
 
 
 DATA: dict[str, Callable[..., Value]] = {
@@ -177,24 +224,28 @@ DATA: dict[str, Callable[..., Value]] = {
     "omit": lambda d, *names: {name: value for name, value in d.items() if name not in names},
     "kindOf": _kind,
     "kindIs": lambda kind, x: _kind(x) == kind,
-    "typeOf": _kind,
-    "typeIs": lambda kind, x: _kind(x) == kind,
+    "typeOf": _type,
+    "typeIs": lambda kind, x: _type(x) == kind,
     "deepEqual": equal,
     "toJson": gojson.marshal,
     "mustToJson": gojson.marshal,
-    "toRawJson": lambda x: gojson.marshal(x),
+    "toRawJson": _raw_json,
     "toPrettyJson": _pretty,
-    "fromJson": lambda s: gojson.unmarshal(s, floats=True),
-    "mustFromJson": lambda s: gojson.unmarshal(s, floats=True),
+    "fromJson": lambda s: None if syntax_error(s) else gojson.unmarshal(s, floats=True),
+    "mustFromJson": _must_from_json,
     "date": _date,
     "now": lambda: datetime.fromtimestamp(PRESENT.get(), UTC),
     "dateInZone": lambda layout, value, zone: _date(layout, value, zone),
     "toDate": _to_date,
-    "mustToDate": _to_date,
+    "mustToDate": _must_to_date,
     "date_in_zone": lambda layout, value, zone: _date(layout, value, zone),
     "dateModify": _date_modify,
+    "mustDateModify": _date_modify,
     "date_modify": _date_modify,
+    "htmlDateInZone": lambda value, zone: _date("2006-01-02", value, zone),
+    "ago": lambda value: format_go(int(PRESENT.get() - _moment(value).timestamp())),
     "htmlDate": lambda value: _date("2006-01-02", value),
     "unixEpoch": lambda value: str(int(_moment(value).timestamp())),
     "duration": _duration,
+    "durationRound": _duration_round,
 }

@@ -8,10 +8,11 @@ to a plan that knows where tags are, so that rendering costs only what changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
-from tiphys.engine.expr import gojson
+from tiphys.engine.expr import gojson, moments
 from tiphys.engine.expr.builtins import ARGO
 from tiphys.engine.expr.evaluate import ExprError, Program, compile_expression
 from tiphys.engine.expr.sprig import SPRIG
@@ -30,6 +31,7 @@ __all__ = [
     "compile_plan",
     "environment",
     "has_tags",
+    "keeps_tags",
     "substitute",
 ]
 
@@ -208,6 +210,14 @@ def substitute(text: str, variables: Variables, *, strict: tuple[str, ...] | Non
     return "".join(out)
 
 
+def keeps_tags(text: str, variables: Variables) -> bool:
+    """Return whether a tag of ``text`` stays: nothing is known of it."""
+    return any(
+        isinstance(piece, tuple) and substitute("{{" + piece[0] + "}}", variables) == "{{" + piece[0] + "}}"
+        for piece in _pieces(text)
+    )
+
+
 def _simple(tag: str, variables: Variables, strict: tuple[str, ...] | None) -> str:
     name = tag.strip()
     value = variables.find(name)
@@ -230,35 +240,63 @@ def _simple(tag: str, variables: Variables, strict: tuple[str, ...] | None) -> s
 
 
 def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) -> str:
+    """Replace one expression; its errors are Argo's.
+
+    A text that is no expression is always an error. Where tags may stay, one that fails because of a name that is not
+    there stays. Any other failure is an error where steps and tasks are resolved, and stays in the text of a template.
+    """
     source = tag[1:]
-    allow = strict is not None
     try:
         program = compile_expression(source)
     except ExprError as error:
-        if allow and not _mentions(source, strict):
-            return "{{" + tag + "}}"
         raise TagError(f"failed to evaluate expression: {error}") from None
     env = environment(program, variables)
-    if allow and any(root not in env for root in program.roots):
-        return "{{" + tag + "}}"
-    allow = allow and not any(prefix.rstrip(".") in program.roots for prefix in strict or ())
     try:
-        result = program.run(env)
-        if result is None:
-            if allow:
-                return "{{" + tag + "}}"
-            raise TagError(f"failed to evaluate expression: {source} evaluated to nil")
-        return result if isinstance(result, str) else gojson.marshal(result)
-    except (ExprError, TypeError) as error:
-        if allow:
-            return "{{" + tag + "}}"
-        if strict and "?" not in source:
-            raise NotReadyError(f"failed to evaluate expression: {error}") from None
-        raise TagError(f"failed to evaluate expression: {error}") from None
+        result = None if _too_early(program, env) else program.run(env)
+        if result is not None:
+            return result if isinstance(result, str) else _marshal(result)
+        problem = f'failed to evaluate expression "{source}"'
+    except ExprError as error:
+        problem = f"failed to evaluate expression: {error}"
+    except TagError as error:
+        problem = str(error)
+    if strict == ():
+        return "{{" + tag + "}}"
+    missing = [name for name in map(".".join, program.paths) if not _holds(env, name.split("."))]
+    if _too_early(program, env):
+        missing.append("workflow.failures")
+    if missing and strict is None:
+        raise TagError(f"failed to evaluate expression: {missing[0]} is missing")
+    if strict and any(name.startswith(("steps.", "tasks.")) for name in missing):
+        if "?" in source:
+            raise TagError(problem)
+        raise NotReadyError(problem)
+    if missing:
+        return "{{" + tag + "}}"
+    raise TagError(problem)
 
 
-def _mentions(source: str, strict: tuple[str, ...] | None) -> bool:
-    return any(prefix in source for prefix in strict or ())
+def _too_early(program: Program, env: Mapping[str, Any]) -> bool:
+    """Return whether the failures are asked for before there can be any: Argo waits for the exit handler."""
+    return ("workflow", "failures") in program.paths and not env.get("workflow", {}).get("failures")
+
+
+def _marshal(result: Any) -> str:
+    if isinstance(result, datetime):
+        return moments.text(result)  # a JSON string without its quotes
+    try:
+        return gojson.marshal(result)
+    except (TypeError, ValueError) as error:
+        raise TagError(f"failed to marshal evaluated expression: {error}") from None
+
+
+def _holds(env: Mapping[str, Any], path: list[str]) -> bool:
+    value: Any = env
+    for part in path:
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return True
 
 
 class Plan:

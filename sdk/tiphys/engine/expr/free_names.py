@@ -1,0 +1,66 @@
+"""What an expression takes from its environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiphys.engine.expr.parser import Tree
+
+__all__ = ["FreeNames"]
+
+
+class FreeNames:
+    """``roots``: free names with their first members (None: not known); ``paths``: dotted; ``places``: where first."""
+
+    __slots__ = ("paths", "places", "roots")
+
+    def __init__(self, tree: Tree) -> None:
+        self.roots: dict[str, set[str] | None] = {}
+        self.paths: list[tuple[str, ...]] = []
+        self.places: dict[str, int] = {}
+        _collect(tree, self, frozenset())
+
+
+def _collect(tree: Any, free: FreeNames, bound: frozenset[str]) -> None:
+    if isinstance(tree, list):
+        for item in tree:
+            _collect(item, free, bound)
+        return
+    if not isinstance(tree, tuple) or not tree:
+        return
+    kind = tree[0]
+    if kind in ("name", "member"):
+        path = _path(tree)
+        if path and path[0] not in bound:
+            name = path[0]
+            free.paths.append(path)
+            free.places.setdefault(name, _start(tree))
+            if len(path) == 1:
+                free.roots[name] = None
+            else:
+                known = free.roots.setdefault(name, set())
+                if known is not None:
+                    known.add(path[1])
+            return
+    if kind == "let":
+        _collect(tree[2], free, bound)
+        _collect(tree[3], free, bound | {tree[1]})
+    elif kind != "const":
+        for part in tree[1:]:
+            if isinstance(part, (tuple, list)):
+                _collect(part, free, bound)
+
+
+def _path(tree: Tree) -> tuple[str, ...]:
+    """Return ``("a", "b")`` for ``a.b`` or ``a['b']``; empty for anything else."""
+    if tree[0] == "name":
+        return (tree[1],)
+    if tree[0] == "member" and tree[2][0] == "const" and isinstance(tree[2][1], str):
+        outer = _path(tree[1])
+        return (*outer, tree[2][1]) if outer else ()
+    return ()
+
+
+def _start(tree: Tree) -> int:
+    position: int = tree[-1] if tree[0] == "name" else _start(tree[1])
+    return position
