@@ -157,7 +157,7 @@ class Replay:
                 now, p.CacheAnswer(now, command.node_id, self.cache.get((command.cache_name, command.key)))
             )
         elif isinstance(command, p.StoreCache):
-            from tiphys.engine.expr.gotime import rfc3339
+            from tiphys.expr.gotime import rfc3339
 
             self.cache[(command.cache_name, command.key)] = {
                 "nodeID": command.node_id,

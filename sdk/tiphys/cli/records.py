@@ -158,7 +158,7 @@ def cache_remove(options: argparse.Namespace) -> int:
 
 
 def cache_collect(options: argparse.Namespace) -> int:
-    from tiphys.engine.expr.durations import parse_go
+    from tiphys.expr.durations import parse_go
 
     try:
         limit = parse_go(options.not_hit_for)

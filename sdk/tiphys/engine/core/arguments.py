@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiphys.engine.core.library import Compiled
-from tiphys.engine.expr import gojson
-from tiphys.engine.expr.gofmt import float_v
-from tiphys.engine.expr.tags import Layers, Variables, compile_plan, substitute
+from tiphys.expr import gojson
+from tiphys.expr.gofmt import float_v
+from tiphys.expr.tags import Layers, Variables, compile_plan, substitute
 
 Json = Any
 Template = dict[str, Json]

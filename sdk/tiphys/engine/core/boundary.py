@@ -13,8 +13,8 @@ from tiphys.engine.core.loops import is_loop
 from tiphys.engine.core.nodes import Node
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, resolve_artifact, skipped_values
-from tiphys.engine.expr.govaluate import WhenError, evaluate_when
-from tiphys.engine.expr.tags import compile_plan, keeps_tags, substitute
+from tiphys.expr.govaluate import WhenError, evaluate_when
+from tiphys.expr.tags import compile_plan, keeps_tags, substitute
 
 if TYPE_CHECKING:
     from tiphys.engine.core.state import State

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tiphys.engine.expr.durations import parse_go
-from tiphys.engine.expr.gotime import rfc3339
 from tiphys.errors import RefusedError
+from tiphys.expr.durations import parse_go
+from tiphys.expr.gotime import rfc3339
 
 Json = Any
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tiphys.engine.expr.depends import Depends, parse_depends
+from tiphys.expr.depends import Depends, parse_depends
 
 Json = Any
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.core.arguments import any_string
-from tiphys.engine.expr import gojson
-from tiphys.engine.expr.gotime import STRFTIME_KEYS, rfc3339, strftime
+from tiphys.expr import gojson
+from tiphys.expr.gotime import STRFTIME_KEYS, rfc3339, strftime
 
 if TYPE_CHECKING:
     from tiphys.engine.core.nodes import Node
@@ -19,7 +19,7 @@ __all__ = ["Globals"]
 
 
 class Globals:
-    """``values``: flat, by dotted name, for :class:`tiphys.engine.expr.tags.Layers`; ``outputs``: the workflow's.
+    """``values``: flat, by dotted name, for :class:`tiphys.expr.tags.Layers`; ``outputs``: the workflow's.
 
     ``moving`` are those that change while the workflow runs: a Steps or DAG template reads them anew for every step.
     """

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tiphys.engine.core.nodes import Node
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, node_values, resolve_artifact
-from tiphys.engine.expr.evaluate import ExprError, compile_expression, evaluate_bool
-from tiphys.engine.expr.tags import MISSING, TagError, compile_plan, environment, substitute
+from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
+from tiphys.expr.tags import MISSING, TagError, compile_plan, environment, substitute
 
 if TYPE_CHECKING:
     from tiphys.engine.core.boundary import Boundary

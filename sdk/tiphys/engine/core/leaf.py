@@ -13,7 +13,7 @@ from tiphys.engine.core.containers import create_containers, finish_containers, 
 from tiphys.engine.core.library import NODE_TYPES
 from tiphys.engine.core.names import pod_name
 from tiphys.engine.core.protocol import PodFinished, StartPod, StopPod
-from tiphys.engine.expr.durations import parse_loose
+from tiphys.expr.durations import parse_loose
 
 if TYPE_CHECKING:
     from tiphys.engine.core.nodes import Node

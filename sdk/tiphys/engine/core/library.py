@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tiphys.engine.expr.tags import Plan, compile_plan
+from tiphys.expr.tags import Plan, compile_plan
 
 Json = Any
 Template = dict[str, Json]

@@ -14,9 +14,9 @@ from tiphys.engine.core.nodes import Node
 from tiphys.engine.core.protocol import AcquireLocks, ReleaseLocks, StopPod, WorkflowFinished
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.state import State
-from tiphys.engine.expr import gojson
-from tiphys.engine.expr.evaluate import ExprError
-from tiphys.engine.expr.tags import TagError, compile_plan, substitute
+from tiphys.expr import gojson
+from tiphys.expr.evaluate import ExprError
+from tiphys.expr.tags import TagError, compile_plan, substitute
 
 Json = Any
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.engine.core.arguments import any_string
-from tiphys.engine.expr import gojson
-from tiphys.engine.expr.gofmt import sprintf
-from tiphys.engine.expr.gojson_scan import RawText, compact, elements, members, squeezed, syntax_error
-from tiphys.engine.expr.govaluate import WhenError, evaluate_when
-from tiphys.engine.expr.tags import Chain, Layers, TagError, Variables, compile_plan, substitute
+from tiphys.expr import gojson
+from tiphys.expr.gofmt import sprintf
+from tiphys.expr.gojson_scan import RawText, compact, elements, members, squeezed, syntax_error
+from tiphys.expr.govaluate import WhenError, evaluate_when
+from tiphys.expr.tags import Chain, Layers, TagError, Variables, compile_plan, substitute
 
 Json = Any
 

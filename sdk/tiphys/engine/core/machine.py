@@ -13,8 +13,8 @@ from tiphys.engine.core.plain import plain_copy
 from tiphys.engine.core.state import State
 from tiphys.engine.core.submit import InvalidSpec, effective_spec, refuse_unsupported, workflow_parameters
 from tiphys.engine.core.validate import first_problem
-from tiphys.engine.expr.gotime import rfc3339
-from tiphys.engine.expr.moment import PRESENT
+from tiphys.expr.gotime import rfc3339
+from tiphys.expr.moment import PRESENT
 
 Json = Any
 

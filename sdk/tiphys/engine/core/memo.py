@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tiphys.engine.core.protocol import LookupCache, StoreCache
-from tiphys.engine.expr.durations import parse_go
+from tiphys.expr.durations import parse_go
 
 Json = Any
 

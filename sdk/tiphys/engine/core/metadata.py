@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.engine.core.state import State
-from tiphys.engine.expr.evaluate import ExprError, compile_expression
-from tiphys.engine.expr.operators import go_kind
-from tiphys.engine.expr.tags import environment
+from tiphys.expr.evaluate import ExprError, compile_expression
+from tiphys.expr.operators import go_kind
+from tiphys.expr.tags import environment
 
 Json = Any
 

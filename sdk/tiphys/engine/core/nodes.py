@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tiphys.engine.core.names import node_id
-from tiphys.engine.expr.gotime import rfc3339
+from tiphys.expr.gotime import rfc3339
 
 Json = Any
 Node = dict[str, Json]

@@ -10,9 +10,9 @@ from tiphys.engine.core.bodies import Body, make_body
 from tiphys.engine.core.library import Compiled
 from tiphys.engine.core.names import pod_name
 from tiphys.engine.core.nodes import Node, fulfilled
-from tiphys.engine.expr.durations import parse_named, round_to_text
-from tiphys.engine.expr.evaluate import ExprError, compile_expression, evaluate_bool
-from tiphys.engine.expr.tags import Layers, environment
+from tiphys.expr.durations import parse_named, round_to_text
+from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
+from tiphys.expr.tags import Layers, environment
 
 if TYPE_CHECKING:
     from tiphys.engine.core.run import Run

@@ -14,7 +14,7 @@ from tiphys.engine.core.names import node_id, pod_name
 from tiphys.engine.core.nodes import Node
 from tiphys.engine.core.protocol import AcquireLocks, ReleaseLocks
 from tiphys.engine.core.retry import Retrying
-from tiphys.engine.expr.tags import Layers, TagError
+from tiphys.expr.tags import Layers, TagError
 
 if TYPE_CHECKING:
     from tiphys.engine.core.state import State

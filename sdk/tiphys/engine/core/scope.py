@@ -9,10 +9,10 @@ from typing import Any
 
 from tiphys.engine.core.arguments import any_string, has_location
 from tiphys.engine.core.nodes import Node
-from tiphys.engine.expr import gojson
-from tiphys.engine.expr.evaluate import ExprError, compile_expression
-from tiphys.engine.expr.gojson_scan import compact, syntax_error
-from tiphys.engine.expr.tags import MISSING, Layers, TagError, environment, insert, substitute
+from tiphys.expr import gojson
+from tiphys.expr.evaluate import ExprError, compile_expression
+from tiphys.expr.gojson_scan import compact, syntax_error
+from tiphys.expr.tags import MISSING, Layers, TagError, environment, insert, substitute
 
 Json = Any
 Flat = dict[str, Any]

@@ -12,8 +12,8 @@ from tiphys.engine.core.library import Library
 from tiphys.engine.core.nodes import NodeStore
 from tiphys.engine.core.parallelism import Gate
 from tiphys.engine.core.protocol import Command, SetTimer
-from tiphys.engine.expr.gotime import rfc3339
-from tiphys.engine.expr.tags import Layers
+from tiphys.expr.gotime import rfc3339
+from tiphys.expr.tags import Layers
 
 if TYPE_CHECKING:
     from tiphys.engine.core.boundary import Boundary

@@ -11,8 +11,8 @@ from tiphys.engine.core.loops import LoopError, expand, is_loop
 from tiphys.engine.core.nodes import Node, failed_or_error
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, aggregate, node_values, template_outputs
-from tiphys.engine.expr.govaluate import WhenError, evaluate_when
-from tiphys.engine.expr.tags import NotReadyError, TagError
+from tiphys.expr.govaluate import WhenError, evaluate_when
+from tiphys.expr.tags import NotReadyError, TagError
 
 Json = Any
 

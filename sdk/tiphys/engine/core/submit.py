@@ -8,8 +8,8 @@ from typing import Any
 from tiphys.engine.core.arguments import ArgumentError, any_string, no_config_map
 from tiphys.engine.core.library import Library, merge, template_type
 from tiphys.engine.core.state import State
-from tiphys.engine.expr.tags import TagError, substitute
 from tiphys.errors import RefusedError, did_you_mean
+from tiphys.expr.tags import TagError, substitute
 
 Json = Any
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tiphys.engine.core.arguments import any_string
 from tiphys.engine.core.bodies import Body
-from tiphys.engine.expr.durations import parse_named
+from tiphys.expr.durations import parse_named
 
 Json = Any
 

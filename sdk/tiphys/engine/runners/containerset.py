@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tiphys.engine.expr.durations import parse_loose
 from tiphys.engine.loop import Loop
 from tiphys.engine.runners.base import StartProblem
+from tiphys.expr.durations import parse_loose
 
 __all__ = ["Graph"]
 

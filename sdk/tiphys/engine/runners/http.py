@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.engine.core.protocol import PodFinished, StartPod
-from tiphys.engine.expr.evaluate import evaluate
 from tiphys.engine.runners.artifacts import key_of
 from tiphys.engine.runners.host import Host
+from tiphys.expr.evaluate import evaluate
 
 __all__ = ["DataPod", "HttpPod"]
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tiphys.engine.expr import moments
+from tiphys.expr import moments
 
 Json = Any
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from tiphys.engine.expr.gofmt import v
-from tiphys.engine.expr.lexer import ExprError
-from tiphys.engine.expr.operators import equal, regex
+from tiphys.expr.gofmt import v
+from tiphys.expr.lexer import ExprError
+from tiphys.expr.operators import equal, regex
 
 Value = Any
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tiphys.engine.expr.lexer import ExprError
-from tiphys.engine.expr.operators import regex
+from tiphys.expr.lexer import ExprError
+from tiphys.expr.operators import regex
 
 Tree = tuple[Any, ...]
 Names = Mapping[str, str]

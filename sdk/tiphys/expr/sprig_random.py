@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from random import Random
 from typing import Any
 
-from tiphys.engine.expr.moment import PRESENT
+from tiphys.expr.moment import PRESENT
 
 Value = Any
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tiphys.engine.expr.evaluate import ExprError, compile_expression
+from tiphys.expr.evaluate import ExprError, compile_expression
 
 __all__ = ["RESULTS", "Depends", "parse_depends"]
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiphys.engine.expr.depends import RESULTS, parse_depends
-from tiphys.engine.expr.durations import format_go, parse_go, parse_loose
-from tiphys.engine.expr.evaluate import ExprError
-from tiphys.engine.expr.gofmt import sprintf, v
-from tiphys.engine.expr.gotime import format_layout, parse_layout, strftime
-from tiphys.engine.expr.govaluate import WhenError, evaluate_when
+from tiphys.expr.depends import RESULTS, parse_depends
+from tiphys.expr.durations import format_go, parse_go, parse_loose
+from tiphys.expr.evaluate import ExprError
+from tiphys.expr.gofmt import sprintf, v
+from tiphys.expr.gotime import format_layout, parse_layout, strftime
+from tiphys.expr.govaluate import WhenError, evaluate_when
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import cmp_to_key
 from typing import Any
 
-from tiphys.engine.expr.gojson import AnyMap
-from tiphys.engine.expr.lexer import ExprError
-from tiphys.engine.expr.operators import truth
+from tiphys.expr.gojson import AnyMap
+from tiphys.expr.lexer import ExprError
+from tiphys.expr.operators import truth
 
 Value = Any
 Predicate = Callable[..., Value]

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from tiphys.engine.expr.lexer import ExprError
+from tiphys.expr.lexer import ExprError
 
 Json = Any
 Step = tuple[str, Any]
@@ -162,7 +162,7 @@ _OPERAND = re.compile(r"[@$](?:\.[\w-]+|\[[^\]]*\])*")
 
 
 def _holds(source: str, item: Json, root: Json) -> bool:
-    from tiphys.engine.expr.evaluate import evaluate
+    from tiphys.expr.evaluate import evaluate
 
     values: dict[str, Any] = {}
 

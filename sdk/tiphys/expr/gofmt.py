@@ -118,7 +118,7 @@ def _one(flags: str, width: str, precision: str | None, letter: str, value: Json
     if isinstance(value, str) and letter == "s":
         return (spec + "s") % value
     if isinstance(value, str) and letter == "q":
-        from tiphys.engine.expr.gojson import text
+        from tiphys.expr.gojson import text
 
         return text(value)
     if isinstance(value, bool) and letter == "t":

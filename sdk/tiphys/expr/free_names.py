@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.engine.expr.parser import Tree
+from tiphys.expr.parser import Tree
 
 __all__ = ["FreeNames"]
 

@@ -14,14 +14,14 @@ from functools import cmp_to_key
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tiphys.engine.expr import gojson
-from tiphys.engine.expr.closures import CLOSURES, compare
-from tiphys.engine.expr.durations import parse_go
-from tiphys.engine.expr.gofmt import v
-from tiphys.engine.expr.gojson_scan import syntax_error
-from tiphys.engine.expr.lexer import ExprError
-from tiphys.engine.expr.moment import PRESENT
-from tiphys.engine.expr.operators import equal
+from tiphys.expr import gojson
+from tiphys.expr.closures import CLOSURES, compare
+from tiphys.expr.durations import parse_go
+from tiphys.expr.gofmt import v
+from tiphys.expr.gojson_scan import syntax_error
+from tiphys.expr.lexer import ExprError
+from tiphys.expr.moment import PRESENT
+from tiphys.expr.operators import equal
 
 Value = Any
 
@@ -79,7 +79,7 @@ def _from_json(value: Value) -> Value:
 
 
 def _jsonpath(text: Value, path: Value) -> Value:
-    from tiphys.engine.expr.jsonpath import query
+    from tiphys.expr.jsonpath import query
 
     return query(_from_json(text), path)
 
@@ -195,7 +195,7 @@ def _round(value: Value) -> float:
 
 
 def _date(text: str, layout: str = "", zone: str = "") -> datetime:
-    from tiphys.engine.expr.gotime import parse_layout
+    from tiphys.expr.gotime import parse_layout
 
     try:
         moment = parse_layout(text, layout)

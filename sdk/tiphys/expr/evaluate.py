@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from tiphys.engine.expr import builtins as library
-from tiphys.engine.expr.check import check
-from tiphys.engine.expr.closures import CLOSURES
-from tiphys.engine.expr.free_names import FreeNames
-from tiphys.engine.expr.gofmt import v
-from tiphys.engine.expr.lexer import ExprError
-from tiphys.engine.expr.moments import member
-from tiphys.engine.expr.operators import BINARY, equal, truth
-from tiphys.engine.expr.parser import Tree, parse
+from tiphys.expr import builtins as library
+from tiphys.expr.check import check
+from tiphys.expr.closures import CLOSURES
+from tiphys.expr.free_names import FreeNames
+from tiphys.expr.gofmt import v
+from tiphys.expr.lexer import ExprError
+from tiphys.expr.moments import member
+from tiphys.expr.operators import BINARY, equal, truth
+from tiphys.expr.parser import Tree, parse
 
 Value = Any
 Frame = dict[str, Value]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tiphys.engine.expr import gojson
-from tiphys.engine.expr.evaluate import ExprError, evaluate
-from tiphys.engine.expr.sprig import SPRIG
+from tiphys.expr import gojson
+from tiphys.expr.evaluate import ExprError, evaluate
+from tiphys.expr.sprig import SPRIG
 
 CASES = json.loads(Path(__file__).with_name("expr_lang.json").read_text())["cases"]
 ENVIRONMENT: dict[str, Any] = {

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from tiphys.engine.expr.durations import format_go
-from tiphys.engine.expr.gotime import format_layout
+from tiphys.expr.durations import format_go
+from tiphys.expr.gotime import format_layout
 
 Value = Any
 

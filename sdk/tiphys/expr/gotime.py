@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from tiphys.engine.expr.lexer import ExprError
+from tiphys.expr.lexer import ExprError
 
 __all__ = ["STRFTIME_KEYS", "format_layout", "parse_layout", "rfc3339", "strftime"]
 

@@ -7,13 +7,13 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
-from tiphys.engine.expr import gojson
-from tiphys.engine.expr.durations import format_go, parse_go
-from tiphys.engine.expr.gofmt import v
-from tiphys.engine.expr.gojson_scan import syntax_error
-from tiphys.engine.expr.lexer import ExprError
-from tiphys.engine.expr.moment import PRESENT
-from tiphys.engine.expr.operators import equal
+from tiphys.expr import gojson
+from tiphys.expr.durations import format_go, parse_go
+from tiphys.expr.gofmt import v
+from tiphys.expr.gojson_scan import syntax_error
+from tiphys.expr.lexer import ExprError
+from tiphys.expr.moment import PRESENT
+from tiphys.expr.operators import equal
 
 Value = Any
 
@@ -123,13 +123,13 @@ def _moment(value: Value) -> datetime:
 def _date(layout: str, value: Value, zone: str = "UTC") -> str:
     from zoneinfo import ZoneInfo
 
-    from tiphys.engine.expr.gotime import format_layout
+    from tiphys.expr.gotime import format_layout
 
     return format_layout(_moment(value).astimezone(ZoneInfo(zone)), layout)
 
 
 def _must_to_date(layout: str, text: str) -> datetime:
-    from tiphys.engine.expr.gotime import parse_layout
+    from tiphys.expr.gotime import parse_layout
 
     return parse_layout(text, layout)
 

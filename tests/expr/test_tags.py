@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tiphys.engine.expr.tags import Layers, NotReadyError, TagError, compile_plan, substitute
+from tiphys.expr.tags import Layers, NotReadyError, TagError, compile_plan, substitute
 
 SCOPE = Layers(
     {

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from tiphys.engine.expr.lexer import ExprError
+from tiphys.expr.lexer import ExprError
 
 Value = Any
 

@@ -12,10 +12,10 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
-from tiphys.engine.expr import gojson, moments
-from tiphys.engine.expr.builtins import ARGO
-from tiphys.engine.expr.evaluate import ExprError, Program, compile_expression
-from tiphys.engine.expr.sprig import SPRIG
+from tiphys.expr import gojson, moments
+from tiphys.expr.builtins import ARGO
+from tiphys.expr.evaluate import ExprError, Program, compile_expression
+from tiphys.expr.sprig import SPRIG
 
 Json = Any
 Render = Callable[[str], str]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.engine.expr.lexer import ExprError, Token, tokenize
+from tiphys.expr.lexer import ExprError, Token, tokenize
 
 Tree = tuple[Any, ...]
 

@@ -1,7 +1,7 @@
 """The sprig functions that Argo offers in expressions as ``sprig.<name>`` (text, numbers, encodings).
 
-Lists, dictionaries and dates are in :mod:`tiphys.engine.expr.sprig_data`. What draws random
-values is in :mod:`tiphys.engine.expr.sprig_random`. Functions that read the environment or the network, and those
+Lists, dictionaries and dates are in :mod:`tiphys.expr.sprig_data`. What draws random
+values is in :mod:`tiphys.expr.sprig_random`. Functions that read the environment or the network, and those
 that make keys and certificates, are left out.
 """
 
@@ -18,11 +18,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from tiphys.engine.expr.gofmt import v
-from tiphys.engine.expr.lexer import ExprError
-from tiphys.engine.expr.operators import regex
-from tiphys.engine.expr.sprig_data import DATA, empty
-from tiphys.engine.expr.sprig_random import RANDOM
+from tiphys.expr.gofmt import v
+from tiphys.expr.lexer import ExprError
+from tiphys.expr.operators import regex
+from tiphys.expr.sprig_data import DATA, empty
+from tiphys.expr.sprig_random import RANDOM
 
 Value = Any
 
