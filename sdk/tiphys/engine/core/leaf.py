@@ -14,6 +14,7 @@ from tiphys.engine.core.library import NODE_TYPES
 from tiphys.engine.core.names import pod_name
 from tiphys.engine.core.protocol import PodFinished, StartPod, StopPod
 from tiphys.expr.durations import parse_loose
+from tiphys.expr.tags import substitute
 
 if TYPE_CHECKING:
     from tiphys.engine.core.nodes import Node
@@ -89,11 +90,20 @@ class PodBody(Body):
                 deadline_message=deadline_message,
                 daemon=bool(template.get("daemon")),
                 retry_attempt=max(self.attempt, 0),
+                patches=self._patches(),
             )
         )
 
     def _volumes(self) -> tuple[Mapping[str, Json], ...]:
         return (*self.run.state.volumes, *(self.template.get("volumes") or ()))
+
+    def _patches(self) -> tuple[str, ...]:
+        """The texts of ``podSpecPatch``: the workflow's, with the global variables, before the template's."""
+        common, own = self.run.state.spec.get("podSpecPatch"), self.template.get("podSpecPatch")
+        if not common and not own:
+            return ()
+        found = [substitute(str(common), self.run.state.base)] if common else []
+        return (*found, str(own)) if own else tuple(found)
 
     def _captured(self) -> bool:
         run = self.run
@@ -215,7 +225,9 @@ class PodBody(Body):
             self.run.complete(self, phase, message)
 
     def end_daemon(self) -> None:
-        """The boundary ended: a daemon is stopped and counts as Succeeded."""
+        """The boundary ended: a daemon is stopped and counts as Succeeded, unless it had ended by itself."""
+        if self.node["phase"] not in ("Pending", "Running"):
+            return
         self.phase_after_stop = "Succeeded"
         if self.node["id"] in self.run.state.pods:
             self.run.state.emit(StopPod(self.node["id"]))

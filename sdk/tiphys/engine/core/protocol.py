@@ -186,7 +186,8 @@ class StartPod(Command):
     template together.
     ``capture_result``: the parent refers to ``outputs.result``, keep stdout. ``deadline``: seconds since the epoch at
     which the pod must be killed, with ``deadline_message`` as the node's message. ``daemon``: report ready through
-    ``PodRunning`` when the readiness probe passes and run until ``StopPod``.
+    ``PodRunning`` when the readiness probe passes and run until ``StopPod``. ``patches``: ``podSpecPatch`` of workflow
+    and template, to be applied in this order.
     """
 
     node_id: str
@@ -199,6 +200,7 @@ class StartPod(Command):
     deadline_message: str = ""
     daemon: bool = False
     retry_attempt: int = 0
+    patches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

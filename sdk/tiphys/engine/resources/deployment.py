@@ -75,7 +75,13 @@ class Endpoint:
 
     def _new_readiness(self) -> Readiness:
         return Readiness(
-            self.owner.host.loop, self._probe, self.ip, self._ready, lost=self._lost, ports=self.ports
+            self.owner.host.loop,
+            self._probe,
+            self.ip,
+            self._ready,
+            lost=self._lost,
+            ports=self.ports,
+            execute=self.replica.execute,
         )
 
     def _ready(self) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import yaml
 
 from tiphys.engine.core.protocol import PodFinished, StartPod
+from tiphys.engine.patch import LAST_APPLIED, PatchError, apply_patch, three_way
 from tiphys.engine.resources.api import ApiError
 from tiphys.engine.resources.cluster import Resources
 from tiphys.engine.resources.jq import JqError, jq
 from tiphys.engine.resources.jsonpath import JsonPathError, jsonpath
 from tiphys.engine.resources.kinds import Kind, check_manifest, find_kind, split_kinds
-from tiphys.engine.resources.patch import LAST_APPLIED, PatchError, apply_patch, three_way
 from tiphys.engine.resources.selectors import Requirement, SelectorError, gjson, parse_selector
 from tiphys.engine.resources.tfjob import validate_tfjob
 from tiphys.engine.runners.artifacts import key_of

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiphys.engine.loop import Timer
 from tiphys.engine.observe import Notice
+from tiphys.engine.runners.attendant import GRACE, Attendant
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.host import Host
 from tiphys.engine.runners.podspace import PodSpace
@@ -64,6 +64,7 @@ class Replica:
         self._on_restart = restarted
         self._extra_env = dict(extra_env or {})
         self._processes: dict[str, Process] = {}
+        self._attendants: dict[str, Attendant] = {}
         self._timer: Timer | None = None
         self._inits: list[Mapping[str, Json]] = list(self._spec.get("initContainers") or [])
         self._stopping = False
@@ -72,6 +73,8 @@ class Replica:
         self.last_code = 0  # of the last main process that ended, also when it was started again
         self._gone: list[Callable[[], None]] = []
         self._started_at = 0.0
+        grace = self._spec.get("terminationGracePeriodSeconds")
+        self._grace = GRACE if grace is None else float(grace)
         self.space = PodSpace(
             host,
             name,
@@ -80,6 +83,8 @@ class Replica:
             metadata={**(template.get("metadata") or {})},
             ip=ip,
             hostname=name[:63],
+            security=self._spec.get("securityContext"),
+            aliases=self._spec.get("hostAliases") or (),
             main=main,
         )
 
@@ -95,6 +100,14 @@ class Replica:
     @property
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes.values() if process.pid]
+
+    def execute(self, command: Sequence[str], timeout: float, done: Callable[[bool | None], None]) -> None:
+        """Run a command in the main container, for an exec probe; ``done(False)`` while it does not run."""
+        attendant = self._attendants.get(self._main)
+        if attendant is None:
+            self.host.loop.call_soon(lambda: done(False))
+        else:
+            attendant.execute(command, timeout, done)
 
     def start(self) -> None:
         """Run the init containers one after another, then the others."""
@@ -118,10 +131,9 @@ class Replica:
         if self._stopping:
             return
         self._stopping = True
-        for process in self._processes.values():
-            process.signal(signal.SIGTERM)
-        seconds = float(self._spec.get("terminationGracePeriodSeconds") or 30)
-        seconds = min(seconds, self.host.options.grace) if grace is None else grace
+        seconds = min(self._grace, self.host.options.grace) if grace is None else grace
+        for attendant in self._attendants.values():
+            attendant.end(seconds)
         self._timer = self.host.loop.call_later(seconds, self.kill)
 
     def kill(self) -> None:
@@ -153,7 +165,17 @@ class Replica:
             self.host.loop.call_soon(lambda: self._could_not_start())
             return
         self._started_at = self.host.loop.now()
-        self._processes[name] = self.host.spawner.spawn(launch, ended)
+
+        def over(process: Process) -> None:
+            if (attendant := self._attendants.pop(name, None)) is not None:
+                attendant.close()
+            ended(process)
+
+        process = self._processes[name] = self.host.spawner.spawn(launch, over)
+        attendant = self._attendants[name] = Attendant(
+            self.host, spec, container, process, ip=self.ip, grace=self._grace
+        )
+        attendant.start()
 
     def _could_not_start(self) -> None:
         self._code = self._code or 128

@@ -10,7 +10,7 @@ ends everything. This stands in for a parent-death signal, which a process can o
 fork copies the page tables of a Python program, and costs more than twice what ``posix_spawn`` (a vfork) does.
 
 Run as ``python -I -S _keeper.py DESCRIPTOR``. Frames are a 4-byte length and a marshalled tuple:
-in  (spawn, id, path, argv, env, cwd, out, err, descriptors) (kill, id, signal) (release, id) (bye,)
+in  (spawn, id, path, argv, env, cwd, out, err, descriptors) (kill, id, signal) (release, id) (last, argv) (bye,)
 out (spawned, id, pid) (exit, id, status, problem)
 """
 
@@ -54,6 +54,7 @@ class Keeper:
         self.buffer = bytearray()
         self.descriptors: list[int] = []
         self.answers: list[bytes] = []
+        self.last: list[str] = []
         self.offspring = os.open(f"/proc/{self.me}/task/{self.me}/children", os.O_RDONLY | os.O_CLOEXEC)
         self.reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -101,6 +102,8 @@ class Keeper:
                     self.alive.pop(pid, None)
                     self.released.add(pid)
                     self.free.add(frame[1])
+            elif frame[0] == "last":
+                self.last = frame[1]
             else:
                 return False
         return True
@@ -228,7 +231,18 @@ class Keeper:
             return ""
 
     def end(self) -> None:
-        """Kill what is left, until nothing is; what was released stays."""
+        """Kill what is left, until nothing is; what was released stays. Then the last command."""
+        self.kill_all()
+        if self.last:
+            with contextlib.suppress(OSError):
+                null = os.open(os.devnull, os.O_RDWR)
+                actions = [(os.POSIX_SPAWN_DUP2, null, position) for position in (0, 1, 2)]
+                pid = os.posix_spawn(
+                    self.last[0], self.last, os.environ, file_actions=actions, setsigdef=DEFAULT_SIGNALS
+                )
+                os.waitpid(pid, 0)
+
+    def kill_all(self) -> None:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             for pid in self.alive:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.spawner import Launch
 
-__all__ = ["Container", "Mount", "Runner", "StartProblem", "place_of"]
+__all__ = ["Container", "Mount", "Runner", "StartProblem", "exit_message", "place_of"]
 
 Json = Any
 
@@ -23,6 +24,11 @@ class StartProblem(Exception):
         self.message = message
         self.phase = phase
         self.code = code
+
+
+def exit_message(name: str, code: int, *, oom_killed: bool = False) -> str:
+    """Argo's words for a container that ended badly (the controller's inferFailedReason)."""
+    return f"{name}: {'OOMKilled' if oom_killed else 'Error'} (exit code {code})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +55,15 @@ class Container:
     declared: Sequence[str]  # paths of inputs and outputs
     hostname: str
     log: Path
+    spec: Mapping[str, Json]  # as the template has it
     own_entrypoint: bool = (
         False  # the container gave no command: ``command`` holds what its image does not know
     )
     scripts: Sequence[Path] = field(default_factory=tuple)  # files on this machine whose text may name paths
+
+    def beside(self, command: Sequence[str]) -> Container:
+        """A second container with the same files and environment, for a command whose output nobody reads."""
+        return replace(self, command=command, scripts=(), log=Path(os.devnull), own_entrypoint=False)
 
     def on_host(self, path: str) -> Path:
         """Where an absolute (or, from ``/``, relative) path of the container is on this machine."""
@@ -78,10 +89,19 @@ class Runner(Protocol):
 
     name: str
 
+    @property
+    def last(self) -> Sequence[str]:
+        """A command that removes what a run may leave beside its processes, or nothing."""
+        ...
+
     def check(self) -> str:
         """Why this runner cannot be used here, or an empty string."""
         ...
 
     def launch(self, container: Container) -> Launch:
         """What to start. Raises StartProblem."""
+        ...
+
+    def execute(self, container: Container, command: Sequence[str]) -> Launch:
+        """What to start for a command in a container that runs; its output goes nowhere. Raises StartProblem."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.engine.loop import Loop
-from tiphys.engine.runners.base import StartProblem
+from tiphys.engine.runners.base import StartProblem, exit_message
 from tiphys.expr.durations import parse_loose
 
 __all__ = ["Graph"]
@@ -37,6 +37,8 @@ class Graph:
         self.codes: dict[str, int] = {}
         self.messages: dict[str, str] = {}
         self._reported = False
+        self._lost = False
+        self._unstarted: list[str] = []
 
     @property
     def names(self) -> list[str]:
@@ -50,12 +52,22 @@ class Graph:
     def start(self) -> None:
         self._advance()
 
+    def lost(self, name: str, message: str) -> None:
+        """A container is about to be killed together with its executor (out of memory): it is not run again, and
+        what waits for it ends with 143. Recorded from the real controller."""
+        self._lost = True
+        self.messages[name] = message
+        for each in self._specs:
+            if each not in self._started:
+                self._started.add(each)
+                self._unstarted.append(each)
+
     def report(self) -> dict[str, Json]:
         """For ``PodFinished.containers``."""
         return {
             name: {
                 "phase": "Failed" if self.codes.get(name) else "Succeeded",
-                "message": f"{self.messages.get(name) or _message(name, code)}: "
+                "message": f"{self.messages.get(name) or exit_message(name, code)}: "
                 if (code := self.codes.get(name, 0))
                 else "",
                 "exitCode": str(self.codes.get(name, 0)),
@@ -75,7 +87,7 @@ class Graph:
                 if failed is not None:
                     self._started.add(name)
                     self._ended(name, 64)
-                    self.messages[name] = _message(name, 64)
+                    self.messages[name] = exit_message(name, 64)
                     moved = True
                 elif all(each in self.codes for each in needs):
                     self._started.add(name)
@@ -92,10 +104,12 @@ class Graph:
         self._tries[name] = self._tries.get(name, 0) + 1
 
         def ended(code: int) -> None:
-            if code and self._runs is not None and self._tries[name] < self._runs:
+            if code and not self._lost and self._runs is not None and self._tries[name] < self._runs:
                 self._loop.call_later(self._pause, lambda: self._run(name))
                 return
             self._ended(name, code)
+            while self._unstarted:
+                self._ended(self._unstarted.pop(0), 143)
             self._advance()
 
         try:
@@ -108,10 +122,6 @@ class Graph:
 
     def _ended(self, name: str, code: int) -> None:
         self.codes[name] = code
-
-
-def _message(name: str, code: int) -> str:
-    return f"{name}: Error (exit code {code})"
 
 
 def _seconds(text: Json) -> float:

@@ -4,92 +4,169 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from tiphys.engine.runners.base import Container
 from tiphys.engine.runners.process import ProcessRunner
+from tiphys.engine.runners.quantity import memory_limit, quantity
 from tiphys.engine.runners.spawner import Launch
 
 __all__ = ["DockerRunner"]
 
-# paths of a container that its image owns: only what is declared below them may be shared with the host
-_NOT_SHARED = {
-    "/",
-    "/bin",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/lib64",
-    "/proc",
-    "/root",
-    "/sbin",
-    "/sys",
-    "/usr",
-    "/var",
-}
+Json = Any
+# $1 program, $2 container, $3 how many outputs; then pairs (path in the container, path here), then the command line.
+# SIGTERM goes to the client, which hands it on; this shell stays to bring out what the container made.
+_SHELL = """trap : TERM
+program=$1 name=$2 count=$3; shift 3
+outputs=''; i=0
+while [ $i -lt $count ]; do eval "from_$i=\\$1 to_$i=\\$2"; shift 2; i=$((i+1)); done
+"$@"; code=$?
+i=0
+while [ $i -lt $count ]; do
+  eval "\\"$program\\" cp \\"$name:\\$from_$i\\" \\"\\$to_$i\\"" >/dev/null 2>&1
+  i=$((i+1))
+done
+"$program" rm -f "$name" >/dev/null 2>&1
+exit $code"""
+# variables that would change what the client itself does
+_CLIENTS = ("HOME", "PATH", "DOCKER_", "CONTAINER", "XDG_", "LD_", "BUILDAH_", "STORAGE_", "TMPDIR")
+_INITS = ("/usr/libexec/podman/catatonit", "/usr/local/libexec/podman/catatonit", "/usr/lib/podman/catatonit")
 
 
 class DockerRunner:
-    """Runs each container with ``docker run`` on the host's network; the client's end ends the container.
+    """Runs each container with ``docker run`` on the host's network.
 
-    The folders of declared inputs and outputs, ``/tmp`` and the volumes are bind mounts of the step's private
-    folder, so outputs are read as with the other runners. A declared path directly below ``/`` is not supported.
+    ``/tmp`` and the volumes are bind mounts of the step's private folder; declared inputs are mounted one by one, and
+    declared outputs that lie elsewhere are copied out of the ended container, so that nothing of the image is hidden.
+    Memory and CPU limits and ``runAsUser`` are given to the program.
     """
 
     name = "docker"
 
     def __init__(self) -> None:
         self._program = shutil.which("docker") or shutil.which("podman") or ""
+        if _check(self._program) and (other := shutil.which("podman")):
+            self._program = other  # a client without its daemon
+        self._label = f"tiphys.run={secrets.token_hex(8)}"
+        self._names: dict[tuple[Path, str], str] = {}
+
+    @property
+    def last(self) -> Sequence[str]:
+        """A command that removes what is left of this run."""
+        line = f'"$0" ps -aq --filter label={self._label} | xargs -r "$0" rm -f'
+        return ["/bin/sh", "-c", line, self._program]
 
     def check(self) -> str:
         """Why it cannot be used here, or an empty string."""
         return _check(self._program)
 
+    def execute(self, container: Container, command: Sequence[str]) -> Launch:
+        """What to start for a command in a container that runs."""
+        name = self._names.get((container.root, container.name))
+        if name is None:
+            return ProcessRunner().execute(container, command)
+        argv = [self._program, "exec", name, *command]
+        return Launch(self._program, argv, dict(os.environ), "/", os.devnull)
+
     def launch(self, container: Container) -> Launch:
         """What to start."""
         if container.image.kind in ("project", "serving", "host"):
-            return self._here(container)
-        name = f"tiphys-{container.env.get('ARGO_NODE_ID', container.hostname)}-{container.name}"[:120]
-        command = [
+            return ProcessRunner().launch(container)  # the project's own images need no container
+        name = f"tiphys-{container.env.get('ARGO_NODE_ID', container.hostname)}-{container.name}"[:110]
+        name = self._names[container.root, container.name] = f"{name}-{secrets.token_hex(3)}"
+        run = [
             self._program,
             "run",
-            "--rm",
-            "--init",
             "--network=host",
             f"--name={name}",
             "--pull=missing",
+            "--label",
+            self._label,
         ]
-        command += [f"--user={os.geteuid()}:{os.getegid()}"]
-        shared = {"/tmp": container.root / "tmp"}
-        for path in container.declared:
-            parent = os.path.dirname(os.path.normpath(path))
-            if parent not in _NOT_SHARED and not parent.startswith("/tmp"):
-                shared.setdefault(parent, container.on_host(parent))
-        for target, source in shared.items():
-            source.mkdir(parents=True, exist_ok=True)
-            command.append(f"--volume={source}:{target}")
-        if (container.root / "argo").is_dir():
-            command.append(f"--volume={container.root / 'argo'}:/argo")
-        for mount in container.mounts:
-            suffix = ":ro" if mount.read_only else ""
-            command.append(f"--volume={mount.source}:{mount.path}{suffix}")
+        if os.path.basename(self._program) != "podman" or shutil.which("catatonit") or _any_file(_INITS):
+            run.append("--init")
+        run += _identity(container, self._program)
+        run += _limits(container)
+        volumes, outputs = _files(container)
+        run += [f"--volume={volume}" for volume in volumes]
         if container.workdir != "/":
-            command.append(f"--workdir={container.workdir}")
-        # values go through the client's environment: they do not show in the process list
-        for key in container.env:
-            command += ["--env", key]
+            run.append(f"--workdir={container.workdir}")
+        env = dict(os.environ)
+        for key, value in container.env.items():
+            if key.startswith(_CLIENTS):
+                run.append(f"--env={key}={value}")
+            else:  # through the client's environment: it does not show in the process list
+                run.append(f"--env={key}")
+                env[key] = value
         words = list(container.command)
         if words and not container.own_entrypoint:
-            command += ["--entrypoint", words[0], container.image.name, *words[1:]]
+            run += ["--entrypoint", words[0], container.image.name, *words[1:]]
         else:
-            command += [container.image.name, *words]
-        env = {**os.environ, **container.env}
-        return Launch(self._program, command, env, "/", str(container.log))
+            run += [container.image.name, *words]
+        pairs = [each for pair in outputs for each in pair]
+        argv = ["/bin/sh", "-c", _SHELL, "tiphys", self._program, name, str(len(outputs)), *pairs, *run]
+        kill = (self._program, "kill", name)
+        return Launch("/bin/sh", argv, env, "/", str(container.log), kill=kill)
 
-    def _here(self, container: Container) -> Launch:
-        """The project's own images need no container."""
-        return ProcessRunner().launch(container)
+
+def _identity(container: Container, program: str) -> list[str]:
+    """Whom the container runs as: ``runAsUser`` and ``runAsGroup``, else the image's user; a plain user of docker runs
+    it as itself, so that what it leaves can be removed."""
+    security: Mapping[str, Json] = container.spec.get("securityContext") or {}
+    user, group = security.get("runAsUser"), security.get("runAsGroup")
+    if user is not None:
+        return [f"--user={user}" if group is None else f"--user={user}:{group}"]
+    if os.geteuid() != 0 and os.path.basename(program) != "podman":
+        return [f"--user={os.geteuid()}:{os.getegid()}"]
+    return []
+
+
+def _limits(container: Container) -> list[str]:
+    found = []
+    if memory := memory_limit(container.spec):
+        found += [f"--memory={memory}", f"--memory-swap={memory}"]
+    cpu = ((container.spec.get("resources") or {}).get("limits") or {}).get("cpu")
+    if cpu not in (None, ""):
+        # more than the machine has would be refused
+        found.append(f"--cpus={min(quantity(cpu), float(os.cpu_count() or 1)):g}")
+    return found
+
+
+def _files(container: Container) -> tuple[list[str], list[tuple[str, str]]]:
+    """Bind mounts, and outputs to be copied out of the ended container: (path there, path here)."""
+    temporary = container.root / "tmp"
+    volumes = [f"{temporary}:/tmp"]
+    open_to_all = [temporary]
+    if (container.root / "argo").is_dir():
+        volumes.append(f"{container.root / 'argo'}:/argo")
+    for mount in container.mounts:
+        volumes.append(f"{mount.source}:{mount.path}{':ro' if mount.read_only else ''}")
+        if not mount.read_only:
+            open_to_all.append(mount.source)
+    for folder in open_to_all:
+        if folder.is_dir() and folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o1777)  # the image's user may be any
+    covered = ["/tmp", *(mount.path for mount in container.mounts)]
+    outputs = []
+    for path in dict.fromkeys(os.path.normpath("/" + each.lstrip("/")) for each in container.declared):
+        if any(path == each or path.startswith(each.rstrip("/") + "/") for each in covered):
+            continue
+        here = container.on_host(path)
+        if here.exists():
+            volumes.append(f"{here}:{path}")
+        else:
+            here.parent.mkdir(parents=True, exist_ok=True)
+            outputs.append((path, str(here)))
+    return volumes, outputs
+
+
+def _any_file(paths: Sequence[str]) -> bool:
+    return any(os.path.isfile(path) for path in paths)
 
 
 @functools.cache
@@ -100,8 +177,6 @@ def _check(program: str) -> str:
         done = subprocess.run([program, "info"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    return (
-        ""
-        if done.returncode == 0
-        else (done.stderr.strip().splitlines() or ["the daemon does not answer"])[-1]
-    )
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or ["the daemon does not answer"])[-1]

@@ -5,15 +5,26 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tiphys.engine.core.protocol import StartPod
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.host import Host
 from tiphys.engine.runners.process import STANDINS
+from tiphys.engine.runners.quantity import resource_field
 
-__all__ = ["base_environment", "container_environment", "expand", "pod_fields", "project_environment"]
+__all__ = [
+    "PROGRESS",
+    "argo_environment",
+    "base_environment",
+    "container_environment",
+    "expand",
+    "pod_fields",
+    "project_environment",
+]
 
 Json = Any
 
@@ -23,6 +34,8 @@ _PASSED = (
     "CURL_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
     "ALL_PROXY", "USER", "LOGNAME", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "VIRTUAL_ENV",
 )  # fmt: skip
+PROGRESS = "/tmp/.argo-progress"  # not below /var/run/argo: that would be a folder more for every step
+_ARG_LIMIT = 100_000  # a single environment value must stay below the kernel's 128 kB
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
 
 
@@ -78,6 +91,28 @@ def pod_fields(host: Host, pod: str, ip: str, metadata: Mapping[str, Json]) -> d
     return fields
 
 
+def argo_environment(host: Host, command: StartPod, name: str, text: str) -> dict[str, str]:
+    """What the executor gives a container of a step; ``text``: its template as JSON."""
+    deadline = command.deadline
+    env = {
+        "ARGO_CONTAINER_NAME": name,
+        "ARGO_NODE_ID": command.node_id,
+        "ARGO_POD_NAME": command.pod_name,
+        "ARGO_WORKFLOW_NAME": host.workflow,
+        "ARGO_WORKFLOW_UID": host.uid,
+        "ARGO_INCLUDE_SCRIPT_OUTPUT": "true" if command.capture_result else "false",
+        "ARGO_DEADLINE": "0001-01-01T00:00:00Z"
+        if deadline is None
+        else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(deadline)),
+        "ARGO_PROGRESS_FILE": PROGRESS,
+        "ARGO_PROGRESS_FILE_TICK_DURATION": "3s",
+        "ARGO_PROGRESS_PATCH_TICK_DURATION": "1m0s",
+    }
+    if len(text) < _ARG_LIMIT:
+        env["ARGO_TEMPLATE"] = text
+    return env
+
+
 def container_environment(
     host: Host, container: Mapping[str, Json], fields: Mapping[str, str], base: Mapping[str, str]
 ) -> dict[str, str]:
@@ -125,7 +160,7 @@ def _value_from(
     if (reference := source.get("fieldRef")) is not None:
         return fields.get(str(reference.get("fieldPath")), "")
     if (reference := source.get("resourceFieldRef")) is not None:
-        return _resource(container, str(reference.get("resource")))
+        return resource_field(container, reference)
     return None
 
 
@@ -136,28 +171,6 @@ def _data(host: Host, kind: str, name: str, optional: bool) -> dict[str, bytes]:
             return {}
         raise StartProblem(f'CreateContainerConfigError: {kind.lower()} "{name}" not found', phase="Error")
     return data
-
-
-def _resource(container: Mapping[str, Json], name: str) -> str:
-    """``limits.cpu`` in whole cores, ``limits.memory`` in bytes, as the kubelet gives them with divisor 1."""
-    group, _, resource = name.partition(".")
-    value = str(((container.get("resources") or {}).get(group) or {}).get(resource, "0"))
-    units = {
-        "Ki": 2**10,
-        "Mi": 2**20,
-        "Gi": 2**30,
-        "Ti": 2**40,
-        "k": 10**3,
-        "M": 10**6,
-        "G": 10**9,
-        "T": 10**12,
-    }
-    if value.endswith("m"):
-        return str(-(-int(value[:-1]) // 1000))
-    for unit, factor in units.items():
-        if value.endswith(unit):
-            return str(int(float(value[: -len(unit)]) * factor))
-    return value
 
 
 def _text(value: Json) -> str:

@@ -13,6 +13,7 @@ from tiphys.engine.observe import Observation
 from tiphys.engine.options import RunOptions
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
+from tiphys.engine.runners.memory import MemoryWatch
 from tiphys.engine.runners.spawner import Spawner
 from tiphys.store import Store
 
@@ -80,6 +81,12 @@ class Host:
     project_env: Mapping[str, str]  # of the project's own images
     folders: Folders
     addresses: set[str] = field(default_factory=set)
+    memory: MemoryWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.memory = MemoryWatch(self.loop)
+        if self.runner.last:
+            self.spawner.at_end(self.runner.last)
 
     def log_path(self, name: str) -> Path:
         """The log file of a node or replica."""

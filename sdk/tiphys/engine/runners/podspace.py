@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import posixpath
 import random
+import re
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from tiphys.engine.runners.volumes import Volume, make_volume
 __all__ = ["PodSpace", "claim_address"]
 
 Json = Any
+_VARIABLE = re.compile(r"\$\(([^)]+)\)")
 _IMAGE_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
@@ -62,6 +64,8 @@ class PodSpace:
         ip: str = "127.0.0.1",
         hostname: str = "",
         main: str = "main",
+        security: Mapping[str, Json] | None = None,
+        aliases: Sequence[Mapping[str, Json]] = (),
     ) -> None:
         self.host = host
         self.name = name
@@ -69,6 +73,8 @@ class PodSpace:
         self.ip = ip
         self.hostname = hostname or name
         self.main = main
+        self._security = security  # the pod's securityContext
+        self._aliases = aliases
         self._besides: set[Path] = set()
         self._specs = {str(volume.get("name")): volume for volume in volumes}
         self._made: dict[str, Volume] = {}
@@ -105,7 +111,8 @@ class PodSpace:
         mounts = self.mounts(spec)
         base = self._base(image)
         env = container_environment(self.host, spec, self.fields, base)
-        env["HOME"] = env.get("HOME", "/root" if image.kind in ("root", "docker") else "/tmp")
+        if image.kind != "docker":  # a container's HOME is its user's
+            env.setdefault("HOME", "/root" if image.kind == "root" else "/tmp")
         env["HOSTNAME"] = self.hostname
         env["TIPHYS_POD_IP"] = self.ip
         env.update(self.host.options.env)
@@ -127,6 +134,12 @@ class PodSpace:
             declared=declared,
             hostname=self.hostname,
             log=log,
+            spec={
+                **spec,
+                "securityContext": {**self._security, **(spec.get("securityContext") or {})},
+            }
+            if self._security
+            else spec,
             own_entrypoint=not spec.get("command"),
         )
 
@@ -164,6 +177,8 @@ class PodSpace:
         for item in spec.get("volumeMounts") or []:
             source, read_only = self.volume(str(item["name"]))
             part = str(item.get("subPath") or "")
+            if expression := item.get("subPathExpr"):
+                part = self._expand_path(str(expression), spec)
             if part:
                 if posixpath.isabs(part) or ".." in posixpath.normpath(part).split("/"):
                     raise StartProblem(
@@ -174,4 +189,31 @@ class PodSpace:
                     source.mkdir(parents=True, exist_ok=True)
             path = posixpath.normpath("/" + str(item["mountPath"]).lstrip("/"))
             mounts.append(Mount(path, source, read_only or bool(item.get("readOnly"))))
+        if self._aliases:
+            mounts.append(Mount("/etc/hosts", self._hosts(), True))
         return mounts
+
+    def _expand_path(self, expression: str, spec: Mapping[str, Json]) -> str:
+        """``subPathExpr``: every variable must be known to the container."""
+        env = container_environment(self.host, spec, self.fields, {})
+        part = expand(expression, {}, env)
+        if (missing := _VARIABLE.search(part)) is not None:
+            raise StartProblem(f"CreateContainerConfigError: missing value for {missing[1]}", phase="Error")
+        return part
+
+    def _hosts(self) -> Path:
+        """``/etc/hosts`` with the pod's host aliases, laid out as the kubelet does."""
+        folder = self._beside("etc")
+        folder.mkdir(exist_ok=True)
+        lines = [
+            "127.0.0.1\tlocalhost",
+            "::1\tlocalhost ip6-localhost ip6-loopback",
+            f"{self.ip}\t{self.hostname}",
+        ]
+        lines += ["", "# Entries added by HostAliases."]
+        for alias in self._aliases:
+            names = "\t".join(str(name) for name in alias.get("hostnames") or [])
+            lines.append(f"{alias.get('ip')}\t{names}")
+        place = folder / "hosts"
+        place.write_text("\n".join(lines) + "\n")
+        return place

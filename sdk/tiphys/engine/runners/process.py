@@ -36,8 +36,16 @@ class ProcessRunner:
 
     name = "process"
 
+    @property
+    def last(self) -> Sequence[str]:
+        return ()
+
     def check(self) -> str:
         return ""
+
+    def execute(self, container: Container, command: Sequence[str]) -> Launch:
+        """What to start for a command beside a container that runs, in the same files."""
+        return self.launch(container.beside(command))
 
     def launch(self, container: Container) -> Launch:
         """What to start. Raises StartProblem with Argo's text when the program is not there."""

@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tiphys.engine.runners.base import Container, StartProblem
@@ -32,9 +32,17 @@ class SandboxRunner:
 
     name = "sandbox"
 
+    @property
+    def last(self) -> Sequence[str]:
+        return ()
+
     def check(self) -> str:
         """Why bubblewrap cannot be used here, or an empty string."""
         return _check()
+
+    def execute(self, container: Container, command: Sequence[str]) -> Launch:
+        """What to start for a command beside a container that runs, in the same files."""
+        return self.launch(container.beside(command))
 
     def launch(self, container: Container) -> Launch:
         """What to start. Raises StartProblem with Argo's text when the program is not in the container."""

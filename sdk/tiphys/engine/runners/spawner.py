@@ -38,12 +38,13 @@ class Launch:
     out: str  # file that stdout is appended to
     err: str = ""  # file for stderr; empty: with stdout
     descriptors: tuple[int, ...] = ()  # the first replaces stdout, the others become 3, 4, ...
+    kill: tuple[str, ...] = ()  # a program that ends it, where SIGKILL would not reach what it stands for
 
 
 class Process:
     """One started process."""
 
-    __slots__ = ("code", "number", "on_exit", "pid", "problem", "spawner")
+    __slots__ = ("code", "kill_command", "number", "on_exit", "pid", "problem", "spawner")
 
     def __init__(self, spawner: Spawner, number: int, on_exit: Callable[[Process], None]) -> None:
         self.spawner = spawner
@@ -52,6 +53,7 @@ class Process:
         self.pid = 0
         self.code: int | None = None  # as a shell tells it: 128 + N after signal N
         self.problem = ""
+        self.kill_command: tuple[str, ...] = ()
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and its group; nothing when the keeper and so all of them are gone."""
@@ -60,7 +62,14 @@ class Process:
                 self.spawner._send("kill", self.number, int(number))
 
     def kill(self) -> None:
-        self.signal(signal.SIGKILL)
+        """SIGKILL; a container is killed through its program first."""
+        command, self.kill_command = self.kill_command, ()
+        if not command or self.code is not None:
+            self.signal(signal.SIGKILL)
+            return
+        launch = Launch(command[0], command, dict(os.environ), "/", os.devnull)
+        with contextlib.suppress(RunError):
+            self.spawner.spawn(launch, lambda done: self.kill() if done.code else None)
 
     def release(self) -> None:
         """Let it outlive the run."""
@@ -81,10 +90,16 @@ class Spawner:
         self._buffer = bytearray()
         self._socket: socket.socket | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
+        self._last: Sequence[str] = ()
+
+    def at_end(self, command: Sequence[str]) -> None:
+        """A command that the keeper runs when all is over, also when this process was killed."""
+        self._last = command
 
     def spawn(self, launch: Launch, on_exit: Callable[[Process], None]) -> Process:
         """Start a process; ``on_exit`` is called in the loop when it has ended."""
         process = Process(self, next(self._numbers), on_exit)
+        process.kill_command = launch.kill
         self._processes[process.number] = process
         env = dict(launch.env)
         env[_MARK] = f"{self._token}-{process.number}"
@@ -137,6 +152,8 @@ class Spawner:
             )
         self._socket = ours
         self._loop.watch(ours, self._receive)
+        if self._last:
+            self._send("last", list(self._last))
         return ours
 
     def _send(self, *frame: Any, descriptors: Sequence[int] = ()) -> None:

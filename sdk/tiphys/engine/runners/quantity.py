@@ -1,0 +1,66 @@
+"""Kubernetes quantities, and what ``resources`` of a container say."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tiphys.engine.runners.base import StartProblem
+
+__all__ = ["memory_limit", "quantity", "resource_field"]
+
+Json = Any
+_UNITS = {
+    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
+    "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
+    "m": 1e-3, "u": 1e-6, "n": 1e-9,
+}  # fmt: skip
+
+
+def quantity(text: Json) -> float:
+    """A Kubernetes quantity as a number: ``20Mi``, ``1.5G``, ``500m``, ``2e3``. Raises ValueError."""
+    word = str(text).strip()
+    for unit, factor in _UNITS.items():
+        if word.endswith(unit):
+            return float(word[: -len(unit)]) * factor
+    return float(word)
+
+
+def memory_limit(spec: Mapping[str, Json]) -> int:
+    """``resources.limits.memory`` in bytes; 0 without one. Raises StartProblem."""
+    value = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
+    return 0 if value in (None, "") else int(_parse("limits.memory", value))
+
+
+def resource_field(container: Mapping[str, Json], reference: Mapping[str, Json]) -> str:
+    """The value of a ``resourceFieldRef``: in units of its divisor, rounded up, as the kubelet gives it.
+
+    A request that is not set is the limit; a limit that is not set is what the machine has.
+    """
+    resource = str(reference.get("resource") or "")
+    group, _, name = resource.partition(".")
+    resources = container.get("resources") or {}
+    value = (resources.get(group) or {}).get(name)
+    if value in (None, "") and group == "requests":
+        value = (resources.get("limits") or {}).get(name) or 0
+    if value in (None, ""):
+        value = _capacity(name)
+    divisor = _parse("divisor", reference.get("divisor") or 1) or 1
+    return str(math.ceil(round(_parse(resource, value) / divisor, 9)))
+
+
+def _capacity(name: str) -> int:
+    if name == "cpu":
+        return os.cpu_count() or 1
+    if name == "memory":
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _parse(where: str, value: Json) -> float:
+    try:
+        return quantity(value)
+    except ValueError as error:
+        raise StartProblem(f"resources: {where}: {value!r} is not a quantity", phase="Error") from error
