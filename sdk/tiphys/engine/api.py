@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import random
 import shutil
 import signal
@@ -28,7 +26,9 @@ from tiphys.engine.loop import Loop
 from tiphys.engine.observe import Notice, Observation, RunFinished, RunStarted
 from tiphys.engine.options import RunOptions, RunResult
 from tiphys.engine.precheck import check
+from tiphys.engine.record import Ownership, Record, machine_of, recalled, remembered
 from tiphys.engine.replay import replay
+from tiphys.engine.requests import Bell, ring, unanswered
 from tiphys.engine.resources import Resources
 from tiphys.engine.runners.choose import choose_runner
 from tiphys.engine.runners.environment import base_environment, project_environment
@@ -39,8 +39,9 @@ from tiphys.engine.runners.spawner import Spawner
 from tiphys.engine.serving import record_kept
 from tiphys.errors import RefusedError
 from tiphys.store import Store, write_atomic
+from tiphys.surgery import given_parameters
 
-__all__ = ["Run", "resume", "run"]
+__all__ = ["Run", "new_name", "resume", "run"]
 
 Json = Any
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -105,15 +106,17 @@ class Run:
         now = time.time()
         self._facts: dict[str, Json] = {
             "version": VERSION,
-            "workflow": dict(workflow),
-            "name": self.options.name or _name(workflow),
+            "workflow": given_parameters(workflow, parameters or {}),
+            "name": self.options.name or new_name(workflow),
             "namespace": self.options.namespace,
             "uid": str(uuid.uuid4()),
             "parameters": dict(parameters or {}),
             "context": [dict(item) for item in context],
             "invalid": invalid,
+            "options": remembered(self.options),
             "now": now,
         }
+        self._ownership: Ownership | None = None
         self._resumed = False
         self._loop: Loop | None = None
         self._emit: Callable[[Event], None] | None = None
@@ -125,24 +128,29 @@ class Run:
     def load(cls, name: str, *, options: RunOptions | None = None) -> Run:
         """A run of the store, to be resumed."""
         options = options or RunOptions()
-        store = Store(options.store)
-        if name not in store.runs() or not (store.run(name) / "journal.db").is_file():
-            known = ", ".join(store.runs()[-5:]) or "none"
-            raise RefusedError(
-                "TIP211", f"there is no run {name!r}", where=str(store.root), cause=f"runs: {known}"
-            )
-        if (store.run(name) / "workflow.json").is_file():
-            raise RefusedError(
-                "TIP212", f"the run {name!r} has ended", fix="run the workflow again; what is cached is used"
-            )
-        journal = Journal(store.run(name) / "journal.db")
-        facts = journal.facts()
-        journal.close()
-        if facts.get("version") != VERSION:
-            raise RefusedError("TIP213", f"the journal of {name!r} is of another version of tiphys")
-        self = cls(facts["workflow"], options=replace(options, name=name, namespace=facts["namespace"]))
-        self._facts = facts
-        self._resumed = True
+        with Record(Store(options.store), name) as record:
+            if record.state == "ended":
+                raise RefusedError(
+                    "TIP212",
+                    f"the run {name!r} has ended",
+                    fix="retry it, or resubmit it: what is cached is used",
+                )
+            return cls.of(record.facts, options)
+
+    @classmethod
+    def of(
+        cls,
+        facts: Mapping[str, Json],
+        options: RunOptions,
+        ownership: Ownership | None = None,
+        *,
+        resumed: bool = True,
+    ) -> Run:
+        """A run with these facts. ``resumed``: they are in its journal already; ``ownership``: its folder is held."""
+        self = cls(facts["workflow"], options=recalled(options, facts))
+        self._facts = dict(facts)
+        self._resumed = resumed
+        self._ownership = ownership
         return self
 
     @property
@@ -177,21 +185,13 @@ class Run:
         runner, weaker = choose_runner(options)
         images = Images(options.images, everything=runner.name == "docker")
         check(facts["workflow"], images)
-        machine = Machine(
-            facts["workflow"],
-            name=self.name,
-            namespace=facts["namespace"],
-            uid=facts["uid"],
-            parameters=facts["parameters"],
-            context=facts["context"],
-            now=facts["now"],
-            invalid=facts.get("invalid", ""),
-        )
+        machine = machine_of(facts)
         spec = facts["workflow"].get("spec") or {}
         if spec.get("workflowTemplateRef"):
             spec = machine.workflow()["status"].get("storedWorkflowTemplateSpec") or spec
         folder = self._folder()
-        with _owned(folder, self.name), contextlib.ExitStack() as stack:
+        with self._ownership or Ownership(folder, self.name), contextlib.ExitStack() as stack:
+            _make_room(folder)
             loop = Loop()
             stack.callback(loop.close)
             spawner = Spawner(loop)
@@ -212,7 +212,7 @@ class Run:
                 namespace=facts["namespace"],
                 uid=facts["uid"],
                 spec=spec,
-                tell=self._tell,
+                tell=follower.hear if follower is not None else self._tell,
                 base_env=base_environment(),
                 project_env=project_environment(str(options.project)),
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
@@ -228,10 +228,13 @@ class Run:
             if weaker:
                 self._tell(Notice(time.time(), weaker, "TIP222"))
             if self._resumed:
-                replay(driver, machine, journal, resources, facts["now"])
+                replay(driver, machine, journal, resources, float(facts.get("begun") or facts["now"]))
             else:
                 driver.emit(Begin(facts["now"]))
             self._open(loop, driver.emit)
+            bell = Bell(loop, folder, lambda: unanswered(journal, machine, self._from_outside(driver.emit)))
+            stack.callback(bell.close)
+            ring(folder)  # what was asked while nobody listened
             with self._signals(loop, driver):
                 while driver.finished is None and not machine.done:
                     driver.step()
@@ -262,17 +265,23 @@ class Run:
         folder = self.store.run(self.name)
         if not self._resumed and (folder / "journal.db").exists():
             # an earlier run of this very name (a fixed metadata.name): kept under a number
-            with _owned(folder, self.name):
+            with Ownership(folder, self.name):
                 number = 1
                 while (folder.parent / f"{self.name}.{number}").exists():
                     number += 1
                 folder.rename(folder.parent / f"{self.name}.{number}")
             folder = self.store.run(self.name)
-        (folder / "logs").mkdir(exist_ok=True)
-        # what a killed engine left there is of no use: those nodes start again
-        shutil.rmtree(folder / "nodes", ignore_errors=True)
-        (folder / "nodes").mkdir()
         return folder
+
+    def _from_outside(self, emit: Callable[[Event], None]) -> Callable[[Event], None]:
+        """Another process asked for it: now, and a person who watches here is told."""
+
+        def asked(event: Event) -> None:
+            now = time.time()
+            self._tell(Notice(now, f"asked from outside: {type(event).__name__.lower()}"))
+            emit(replace(event, now=now))
+
+        return asked
 
     def _tell(self, observation: Observation) -> None:
         if self.options.observer is not None:
@@ -333,26 +342,14 @@ class Run:
             driver.kill_all()
 
 
-@contextlib.contextmanager
-def _owned(folder: Path, name: str) -> Iterator[None]:
-    """Hold the run's folder; refuses a run that goes on in another process."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RefusedError(
-                "TIP210",
-                f"the run {name!r} goes on in another process",
-                where=str(folder),
-                fix="wait for it, stop it, or give this run another name",
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)
+def _make_room(folder: Path) -> None:
+    (folder / "logs").mkdir(exist_ok=True)
+    # what a killed engine left there is of no use: those nodes start again
+    shutil.rmtree(folder / "nodes", ignore_errors=True)
+    (folder / "nodes").mkdir()
 
 
-def _name(workflow: Mapping[str, Json]) -> str:
+def new_name(workflow: Mapping[str, Json]) -> str:
     metadata = workflow.get("metadata") or {}
     if metadata.get("name"):
         return str(metadata["name"])

@@ -36,6 +36,7 @@ __all__ = ["Driver", "Pod"]
 
 Json = Any
 _PROGRESS_PERIOD = 0.5
+_FLUSH_PERIOD = 0.5
 
 
 class Pod(Protocol):
@@ -62,7 +63,7 @@ class Driver:
         self.wake: Callable[[], None] | None = None  # told of each event, where nobody calls step()
         self.grace: float | None = None  # after a Ctrl-C: no pod gets longer than this
         self._inbox: deque[Event] = deque()
-        self._draining = False
+        self._flushing = False
         self._queue: deque[StartPod] = deque()
         self._pods: dict[str, Pod] = {}
         self._slots_used: set[str] = set()
@@ -112,6 +113,14 @@ class Driver:
                 self._tell_changes(event.now)
                 self.carry_out(commands)
         self.journal.commit()
+        if self.journal.pending and not self._flushing:
+            self._flushing = True
+            self.host.loop.call_later(_FLUSH_PERIOD, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self.finished is None:
+            self.journal.flush()
 
     def remember(self) -> None:
         """After a resume: take the nodes' phases as told already."""

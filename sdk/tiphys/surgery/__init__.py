@@ -4,9 +4,19 @@ Pure functions over its JSON: they return a changed copy and touch nothing else.
 without an Argo Server use the same ones, by the rules of Argo 4.1.2 (workflow/util).
 """
 
+from tiphys.surgery.arguments import given_parameters
 from tiphys.surgery.problem import ImpossibleError
 from tiphys.surgery.resubmit import memoized, resubmitted
 from tiphys.surgery.retry import retried
 from tiphys.surgery.waiting import declined, matches, resumed
 
-__all__ = ["ImpossibleError", "declined", "matches", "memoized", "resubmitted", "resumed", "retried"]
+__all__ = [
+    "ImpossibleError",
+    "declined",
+    "given_parameters",
+    "matches",
+    "memoized",
+    "resubmitted",
+    "resumed",
+    "retried",
+]

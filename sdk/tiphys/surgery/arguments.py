@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["LABELS", "as_before", "override"]
+__all__ = ["LABELS", "as_before", "given_parameters", "override"]
 
 LABELS = "workflows.argoproj.io/"
 
@@ -32,3 +33,16 @@ def override(workflow: Mapping[str, Any], parameters: Mapping[str, str]) -> None
     stored = (workflow.get("status") or {}).get("storedWorkflowTemplateSpec")
     if stored:
         override({"spec": stored}, parameters)
+
+
+def given_parameters(workflow: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+    """The workflow as `argo submit -p` writes it: with the values of the parameters that it declares."""
+    listed = ((workflow.get("spec") or {}).get("arguments") or {}).get("parameters") or []
+    names = (str(item.get("name")) for item in listed)
+    known = {name: parameters[name] for name in names if name in parameters}
+    if not known:
+        return dict(workflow)
+    spec = {**workflow["spec"], "arguments": copy.deepcopy(workflow["spec"]["arguments"])}
+    made = {**workflow, "spec": spec}
+    override(made, known)
+    return made

@@ -79,7 +79,7 @@ class DagBody(Boundary):
             values = {**node_values(prefix, node), **aggregate(prefix, begun.children)}
         else:
             values = node_values(prefix, node)
-            if node["phase"] in ("Skipped", "Omitted"):
+            if node["phase"] in ("Skipped", "Omitted") and not node.get("outputs"):
                 values.update(self.skipped_outputs(prefix, begun.task))
         if begun.done:
             self.values[name] = values
@@ -103,6 +103,10 @@ class DagBody(Boundary):
         self.active += 1
         begun.pending = 1
         node_name = f"{self.name}.{name}"
+        kept = self.state.nodes.kept(node_name)
+        if kept is not None:
+            self._keep(begun, kept)
+            return
         logic = self.plan.depends[name]
         if logic is not None:
             try:
@@ -153,6 +157,21 @@ class DagBody(Boundary):
             self._begin(begun, f"{self.name}.{item['name']}", item, group)
         self.one_less(begun)
 
+    def _keep(self, begun: Task, node: Node) -> None:
+        """The task ended in an earlier run."""
+        if node["type"] == "TaskGroup":
+            begun.node = node
+            begun.children = self.state.nodes.items_of(node, node["name"])
+            begun.order = {child["name"]: index for index, child in enumerate(begun.children)}
+            self._connect(begun, node)
+            if begun.task.get("hooks") or begun.task.get("onExit"):
+                self.loops.group_hooks(begun).finish()
+            else:
+                self.one_less(begun)
+            return
+        self._begin(begun, node["name"], begun.task, None)
+        self.one_less(begun)
+
     def _not_ready(self, begun: Task, name: str, message: str) -> None:
         """What Argo would wait for will never come."""
         if not self.ended:
@@ -160,8 +179,12 @@ class DagBody(Boundary):
             self._skipped(begun, name, "Error", message)
 
     def _begin(self, begun: Task, name: str, task: Mapping[str, Json], group: Node | None) -> None:
+        kept = self.state.nodes.kept(name)
+        if kept is not None and kept["type"] == "Skipped":
+            self._add(begun, kept, group)
+            return
         try:
-            proceed = evaluate_when(str(task.get("when") or ""))
+            proceed = kept is not None or evaluate_when(str(task.get("when") or ""))
         except WhenError as error:
             self._add(begun, self.skip(name, task, "Error", str(error)), group)
             return
@@ -318,6 +341,11 @@ class DagBody(Boundary):
     def assess(self) -> None:
         if self.ended or self.active or self.state.gate.failed_fast(self.node["id"]):
             return
+        try:
+            self._join_results()
+        except ScopeError as error:
+            self._fail(str(error))
+            return
         phase = dag_phase(self.plan, self.template.get("dag") or {}, self.name, self.node, self.state.nodes)
         if phase == "Running":
             # what a failed step left running must end first, or a task has no node yet: ask again
@@ -327,6 +355,16 @@ class DagBody(Boundary):
             self._succeed()
         else:
             self._end(phase, None)
+
+    def _join_results(self) -> None:
+        """Look at what each target can see, as Argo does for its exit handler: results that are no JSON end the DAG."""
+        if not any(is_loop(task) for task in self.plan.tasks.values()):
+            return
+        for target in self.plan.targets:
+            begun = self.begun.get(target)
+            if begun is not None and begun.done:
+                for name in self.plan.above(target):
+                    self._values_of(name)
 
     def is_stuck(self) -> bool:
         return not self.ended and not self.active

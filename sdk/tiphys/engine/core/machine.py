@@ -39,6 +39,9 @@ class Machine:
     invalid:
         What validation found wrong, if anything: the workflow then ends Failed with ``invalid spec: …``, as when Argo's
         controller finds it.
+    earlier:
+        The ``status`` of an earlier run as a retry or a memoized resubmit leaves it: its nodes that ended are kept,
+        those that are Running are gone through again.
 
     Attributes
     ----------
@@ -66,6 +69,7 @@ class Machine:
         context: Sequence[Mapping[str, Json]] = (),
         now: float,
         invalid: str = "",
+        earlier: Mapping[str, Json] | None = None,
     ) -> None:
         self._workflow = workflow
         self._uid = uid
@@ -112,6 +116,10 @@ class Machine:
             if problem:
                 failure = ("Failed", f"invalid spec: {problem}")
             library.stored.clear()  # only what is executed is stored
+        if earlier:
+            state.nodes.adopt(earlier.get("nodes") or {})
+            state.globals.adopt(earlier.get("outputs") or {})
+            library.stored.update(earlier.get("storedTemplates") or {})
         refuse_unsupported(spec, library, [spec.get("templates") or []])
         state.volumes = tuple(spec.get("volumes") or ()) + tuple(
             {

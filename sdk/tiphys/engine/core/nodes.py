@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from tiphys.engine.core.names import node_id
@@ -58,6 +60,8 @@ class NodeStore:
         self.done = 0
         self.dirty_limits: dict[str, None] = {}
         self._edges: dict[str, set[str]] = {}
+        self._kept: set[str] = set()  # of an earlier run: ended there
+        self._open: set[str] = set()  # of an earlier run: to be gone through again
         self._stamp = ("", -1)
 
     def stamp(self) -> str:
@@ -75,6 +79,39 @@ class NodeStore:
         """Return the node called ``name``, if there is one."""
         return self.by_id.get(node_id(self.workflow, name))
 
+    def adopt(self, nodes: Mapping[str, Node]) -> None:
+        """Take over the nodes that a retry or a memoized resubmit keeps of an earlier run.
+
+        What ended there is not done again (:meth:`kept`); what is open is gone through again in place.
+        """
+        for identity, earlier in nodes.items():
+            node = self.by_id[identity] = dict(earlier)
+            node.setdefault("finishedAt", None)
+            self._edges[identity] = set(node.get("children") or ())
+            self.started[identity] = _seconds(node.get("startedAt"), self.now)
+            if node["phase"] not in FULFILLED:
+                self._open.add(identity)
+                continue
+            self._kept.add(identity)
+            self.finished[identity] = _seconds(node.get("finishedAt"), self.now)
+            if node["type"] in _EXECUTES:
+                done, total = self.progress_of(node)
+                self.done += done
+                self.total += total
+
+    def kept(self, name: str) -> Node | None:
+        """Return the node called ``name`` if it ended in an earlier run, and is kept."""
+        if not self._kept:
+            return None
+        identity = node_id(self.workflow, name)
+        return self.by_id[identity] if identity in self._kept else None
+
+    def items_of(self, group: Node, name: str) -> list[Node]:
+        """Return those of a group's children that are the items of the loop ``name``, in the order of the items."""
+        found = [self.by_id[child] for child in group.get("children") or () if child in self.by_id]
+        items = [node for node in found if node["name"].startswith(f"{name}(")]
+        return sorted(items, key=lambda node: int(node["name"][len(name) + 1 :].partition(":")[0] or 0))
+
     def create(
         self,
         name: str,
@@ -91,6 +128,8 @@ class NodeStore:
     ) -> Node:
         """Add a node; ``holder`` is what names its template (a step, a task, a hook)."""
         identity = node_id(self.workflow, name)
+        if self._open and identity in self._open:
+            return self._again(identity, phase, message, inputs)
         stamp = self.stamp()
         node: Node = {
             "id": identity,
@@ -130,6 +169,19 @@ class NodeStore:
             self._count_failure(node)
         elif kind in _COUNTED:
             self._count(node, 1)
+        self.changed[identity] = None
+        return node
+
+    def _again(self, identity: str, phase: str, message: str, inputs: Json) -> Node:
+        self._open.discard(identity)
+        node = self.by_id[identity]
+        node["phase"] = "Running"
+        self.started[identity] = self.now
+        if inputs:
+            node["inputs"] = inputs
+        if node["type"] in _COUNTED:
+            self._count(node, 1)
+        self.mark(node, phase, message)
         self.changed[identity] = None
         return node
 
@@ -226,7 +278,7 @@ class NodeStore:
         if kind in ("Skipped", "Suspend", "HTTP", "Plugin", "Container"):
             return [identity]
         if kind == "Pod":
-            containers = [child for child in children if self.by_id[child]["type"] == "Container"]
+            containers = self._containers(identity)
             if not containers:
                 return [identity]
             return [leaf for leaf in containers if not self._container_children(leaf)]
@@ -239,6 +291,17 @@ class NodeStore:
         if (node.get("memoizationStatus") or {}).get("hit"):
             return [identity]
         return [leaf for child in node.get("outboundNodes", []) for leaf in self.outbound(child)]
+
+    def _containers(self, identity: str) -> list[str]:
+        """Return the containers of a pod, those that depend on others, too."""
+        found: dict[str, None] = {}
+        waiting = self._container_children(identity)
+        while waiting:
+            container = waiting.pop(0)
+            if container not in found:
+                found[container] = None
+                waiting.extend(self._container_children(container))
+        return list(found)
 
     def _container_children(self, identity: str) -> list[str]:
         return [
@@ -274,6 +337,10 @@ class NodeStore:
                     done, total = done + a, total + b
                 stack.extend(child.get("children", []))
             node["progress"] = f"{done}/{total}"
+
+
+def _seconds(text: str | None, now: float) -> float:
+    return datetime.fromisoformat(text).timestamp() if text else now
 
 
 def _display(name: str, boundary: Node | None) -> str:

@@ -102,6 +102,10 @@ class Run:
     def start(self) -> None:
         """Resolve the template and its inputs, then go on as far as possible."""
         state = self.state
+        kept = state.nodes.kept(self.name)
+        if kept is not None:
+            self._keep(kept)
+            return
         if self.depth > _DEEPEST:
             state.park(self.fail, _TOO_DEEP)  # Argo does not go deeper, and waits
             return
@@ -128,6 +132,13 @@ class Run:
             self.fail(f"Template '{self.template.get('name')}' missing specification")
             return
         self.enter()
+
+    def _keep(self, node: Node) -> None:
+        """The node ended in the earlier run that is retried or resubmitted."""
+        self.node = node
+        self.done = True
+        self.owner.node_created(self, node)
+        self.owner.run_done(self)
 
     def enter(self) -> None:
         """Pass the parallelism gate, or wait there; called again when there may be room."""
@@ -182,13 +193,15 @@ class Run:
     def cache_answer(self, entry: Mapping[str, Json] | None, error: str) -> None:
         """Take a hit over as the node, or execute."""
         assert self.memo is not None
+        hit = False
+        if not error:
+            try:
+                hit = self.memo.accept(entry, self.state.now)
+            except memo.MemoError as problem:
+                error = str(problem)
         if error:
+            self.memo = None  # the node bears no mark
             self.fail(error)
-            return
-        try:
-            hit = self.memo.accept(entry, self.state.now)
-        except memo.MemoError as problem:
-            self.fail(str(problem))
             return
         if not hit:
             self.execute()

@@ -81,6 +81,10 @@ class StepsBody(Boundary):
             return
         nodes, name = self.state.nodes, f"{self.name}[{self.index}]"
         previous: Node | None = self.group if self.index else None
+        kept = nodes.kept(name)
+        if kept is not None:
+            self._keep_group(kept)
+            return
         self.group: Node = nodes.create(
             name,
             "StepGroup",
@@ -102,6 +106,31 @@ class StepsBody(Boundary):
         self.pending = 0
         self._launch_group(self.groups[self.index])
 
+    def _keep_group(self, group: Node) -> None:
+        """The group ended in an earlier run: what its steps gave is there."""
+        self.group = group
+        if group["phase"] != "Succeeded":
+            self._end("Failed", group.get("message", ""))
+            return
+        nodes = self.state.nodes
+        self.children, self.loops = [], {}
+        for step in self.groups[self.index]:
+            name = f"{group['name']}.{step['name']}"
+            single = nodes.by_name(name)
+            found = [single] if single is not None else nodes.items_of(group, name)
+            for node in found:
+                child = _Child(node["name"], step, str(step["name"]))
+                child.node = node
+                self.children.append(child)
+                if single is None:
+                    self.loops.setdefault(str(step["name"]), []).append(child)
+        try:
+            self._offer()
+        except ScopeError as error:
+            self._error(str(error))
+            return
+        self._next_group()
+
     def _launch_group(self, group: list[dict[str, Json]]) -> None:
         prepared: list[tuple[_Child, str | None, Mapping[str, Json]]] = []
         try:
@@ -119,12 +148,18 @@ class StepsBody(Boundary):
             return
         self.pending = 1 + len(prepared)
         self.launching = True
+        nodes = self.state.nodes
         for child, skip_message, ready in prepared:
             self.children.append(child)
-            if skip_message is not None:
+            kept = nodes.kept(child.name)
+            if kept is not None and kept["type"] == "Skipped":
+                child.node = kept
+                nodes.add_child(self.group, kept["id"])
+                self.pending -= 1
+            elif skip_message is not None and kept is None:
                 self._skip_child(child, ready, "Skipped", skip_message)
-        for child, skip_message, ready in prepared:
-            if skip_message is None:
+        for child, _, ready in prepared:
+            if child.node is None:
                 self.state.defer(self._start_child, child, ready)
         self.state.defer(self._launched)
 
@@ -152,7 +187,8 @@ class StepsBody(Boundary):
         if self.ended or self.group["phase"] != "Running":
             return
         try:
-            proceed = evaluate_when(str(step.get("when") or ""))
+            kept = self.state.nodes.kept(child.name) is not None
+            proceed = kept or evaluate_when(str(step.get("when") or ""))
         except WhenError as error:
             self._skip_child(child, step, "Error", str(error))
             self._end_group("Error", str(error))
@@ -273,12 +309,18 @@ class StepsBody(Boundary):
             done.add(name)
             prefix = f"steps.{name}"
             if name in self.loops:
-                members = [item.node for item in self.loops[name] if item.node is not None]
-                ran = any(node["type"] != "Skipped" for node in members)
-                self.values[name] = aggregate(prefix, members) if ran else {}
+                found = [item.node for item in self.loops[name] if item.node is not None]
+                ran = any(node["type"] != "Skipped" or node.get("outputs") for node in found)
+                # a loop has no node of its own here: Argo takes the group's
+                own = node_values(prefix, self.group)
+                self.values[name] = {**own, **aggregate(prefix, found)} if ran else own
                 continue
             values = node_values(prefix, child.node)
-            if child.node["type"] == "Skipped" and child.node["phase"] in ("Skipped", "Omitted"):
+            if (
+                child.node["type"] == "Skipped"
+                and not child.node.get("outputs")
+                and child.node["phase"] in ("Skipped", "Omitted")
+            ):
                 values.update(self.skipped_outputs(prefix, child.step))
             self.values[name] = values
 
