@@ -12,8 +12,8 @@ import pytest
 
 from tests.dsl import library
 from tiphys import Cache, Pipeline, Reference, TFJob, component
-from tiphys.dsl.cache import go_duration
 from tiphys.dsl.closure import code_digest, module_digest
+from tiphys.dsl.durations import go_duration
 from tiphys.dsl.site import Site
 
 HERE = Site(__file__, 1)
@@ -83,6 +83,7 @@ def test_without_an_age_results_are_kept_for_ever() -> None:
         ("36h", "36h"),
         ("90m", "1h30m"),
         ("1d 1h 1s", "25h1s"),
+        ("2 weeks", "336h"),
         ("0.5h", "30m"),
         (timedelta(days=14), "336h"),
         (timedelta(seconds=59), "59s"),

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiphys.expr.depends import RESULTS, parse_depends
-from tiphys.expr.durations import format_go, parse_go, parse_loose
+from tiphys.expr.durations import (
+    format_go,
+    in_hours,
+    is_go,
+    is_loose,
+    parse_go,
+    parse_human,
+    parse_loose,
+)
 from tiphys.expr.evaluate import ExprError
 from tiphys.expr.gofmt import sprintf, v
 from tiphys.expr.gotime import format_layout, parse_layout, strftime
@@ -129,6 +137,39 @@ def test_bad_durations_in_the_words_of_go(text: str, message: str) -> None:
 
 def test_bare_numbers_are_seconds_where_argo_says_so() -> None:
     assert parse_loose("90") == 90
+
+
+def test_what_each_reader_of_durations_takes() -> None:
+    assert [is_go(text) for text in ("1h30m", "90", "14d", "")] == [True, False, False, False]
+    assert [is_loose(text) for text in ("1h30m", "90", "14d", " 90", "9_0")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "hours"),
+    [
+        ("14d", 1209600, "336h"),
+        ("2 weeks", 1209600, "336h"),
+        ("1d12h", 129600, "36h"),
+        ("1.5h", 5400, "1h30m"),
+    ],
+)
+def test_what_people_write(text: str, seconds: float, hours: str) -> None:
+    assert parse_human(text) == seconds
+    assert in_hours(text) == hours
+    assert parse_go(hours) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "14", "d", "3 fortnights", "1h30", "-1d", "5ms"])
+def test_what_nobody_means_as_a_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_human(text)
+    assert in_hours(text) == ""
 
 
 @given(st.integers(0, 10**15))

@@ -158,16 +158,16 @@ def cache_remove(options: argparse.Namespace) -> int:
 
 
 def cache_collect(options: argparse.Namespace) -> int:
-    from tiphys.expr.durations import parse_go
+    from tiphys.expr.durations import parse_human
 
     try:
-        limit = parse_go(options.not_hit_for)
+        limit = parse_human(options.not_hit_for)
     except ValueError as error:
         raise RefusedError(
             "TIP295",
             f"{options.not_hit_for!r} is not a duration",
             cause=str(error),
-            fix="write for example 336h",
+            fix="write for example 14d or 36h",
         ) from error
     gone = _store(options).configmaps.collect(now=time.time(), not_hit_for=limit)
     return _tell_removed(options, gone)

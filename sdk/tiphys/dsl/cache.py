@@ -8,56 +8,20 @@ what it points to still exists (the local engine does).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tiphys.dsl.durations import go_duration
 from tiphys.dsl.literals import literal
 from tiphys.dsl.site import Site, caller
 from tiphys.dsl.types import Field
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import Reference
 
-__all__ = ["Cache", "content_of", "go_duration", "key_expression"]
+__all__ = ["Cache", "content_of", "key_expression"]
 
-_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
-_PART = re.compile(r"(\d+(?:\.\d+)?)([wdhms])")
 KEY_DIGITS = 32
-
-
-def go_duration(age: str | timedelta | None, what: str, site: Site) -> str:
-    """``"14d"``, ``"1h30m"`` or a timedelta as a Go duration (``336h``); None as an empty string (for
-    ever)."""
-    if age is None:
-        return ""
-    if isinstance(age, timedelta):
-        seconds = age.total_seconds()
-    else:
-        text = str(age).replace(" ", "")
-        parts = _PART.findall(text)
-        if not parts or "".join(n + u for n, u in parts) != text:
-            raise DefinitionError(
-                "TIP115",
-                f"{what} is {age!r}, which is not a duration",
-                where=str(site),
-                cause="a duration is a number with a unit, or several of them",
-                fix='for example "14d", "36h", "1h30m" or timedelta(days=14)',
-            )
-        seconds = sum(float(n) * _UNITS[u] for n, u in parts)
-    whole = int(seconds)
-    if whole <= 0 or whole != seconds:
-        raise DefinitionError(
-            "TIP115",
-            f"{what} is {age!r}",
-            where=str(site),
-            cause="it must be a whole number of seconds greater than 0",
-            fix='for example "14d"; leave it out to keep results for ever',
-        )
-    hours, rest = divmod(whole, 3600)
-    minutes, seconds_left = divmod(rest, 60)
-    pairs = ((hours, "h"), (minutes, "m"), (seconds_left, "s"))
-    return "".join(f"{n}{u}" for n, u in pairs if n)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-from tiphys.dsl.cache import go_duration
+from tiphys.dsl.durations import go_duration
 from tiphys.dsl.site import Site, caller
 from tiphys.errors import DefinitionError
 

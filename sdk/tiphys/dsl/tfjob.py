@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
-from tiphys.dsl.cache import Cache, content_of, go_duration, key_expression
+from tiphys.dsl.cache import Cache, content_of, key_expression
 from tiphys.dsl.closure import module_digest
 from tiphys.dsl.components import env_name, memoize
+from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
@@ -148,7 +149,7 @@ class TFJob(Resource):
         self.workers, self.cache, self.image = workers, cache, image
         self.folders, self.output_folder, self.instance = dict(folders), output, instance
         self.restart_policy, self.success_policy, self.clean_pods = restart_policy, success_policy, clean_pods
-        self.deadline = int(_seconds(go_duration(deadline, "deadline", site)))
+        self.deadline = whole_seconds(deadline, "deadline", site)
         self.resources = resources or Resources(cpu="1", memory="1Gi", cpu_limit="2", memory_limit="4Gi")
         self.scheduling = scheduling
         self.env = dict(env or {})
@@ -282,17 +283,6 @@ def _success(workers: int, policy: str) -> list[str]:
     if policy == "AllWorkers":
         return [f"status.replicaStatuses.Worker.succeeded == {workers}"]
     return ["status.replicaStatuses.Worker.succeeded > 0"]
-
-
-def _seconds(duration: str) -> float:
-    units = {"h": 3600, "m": 60, "s": 1}
-    total, number = 0, ""
-    for character in duration:
-        if character in units:
-            total, number = total + int(number) * units[character], ""
-        else:
-            number += character
-    return total
 
 
 def _expression(text: str) -> str:

@@ -1,10 +1,25 @@
-"""Go durations (``1h30m``, ``250ms``) and the looser forms Argo accepts around them."""
+"""Durations: Go's (``1h30m``, ``250ms``), the looser ones that Argo reads around them, and what people write.
+
+Source: Go's time.ParseDuration and Duration.String; argo-workflows v4.1.2, ParseStringToDuration.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-__all__ = ["format_go", "parse_go", "parse_loose", "parse_named", "round_to_text"]
+__all__ = [
+    "format_go",
+    "format_short",
+    "in_hours",
+    "is_go",
+    "is_loose",
+    "parse_go",
+    "parse_human",
+    "parse_loose",
+    "parse_named",
+    "round_to_text",
+]
 
 _UNITS = {
     "ns": 1,
@@ -17,6 +32,9 @@ _UNITS = {
     "h": 3600 * 10**9,
 }
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_NUMBER = re.compile(r"[+-]?[0-9]+")
+_HUMAN_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+_HUMAN_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(weeks?|w|days?|d|h|m|s)(?![a-z])\s*", re.ASCII)
 
 
 def parse_go(text: str) -> float:
@@ -67,10 +85,9 @@ def parse_loose(text: str) -> float:
 
     Argo's ``ParseStringToDuration``, used for backoff, suspend and timeouts.
     """
-    try:
+    if _NUMBER.fullmatch(text):
         return float(int(text))
-    except ValueError:
-        return parse_go(text)
+    return parse_go(text)
 
 
 def parse_named(text: str) -> float:
@@ -79,6 +96,59 @@ def parse_named(text: str) -> float:
         return parse_loose(text)
     except ValueError as error:
         raise ValueError(f"unable to parse {text} as a duration: {error}") from None
+
+
+def is_go(text: str) -> bool:
+    """Whether Go's time.ParseDuration reads the text: no days, and no number without a unit but 0."""
+    return _reads(parse_go, text)
+
+
+def is_loose(text: str) -> bool:
+    """Whether :func:`parse_loose` reads the text."""
+    return _reads(parse_loose, text)
+
+
+def _reads(parse: Callable[[str], float], text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_human(text: str) -> float:
+    """Return the seconds of what a person writes: ``14d``, ``2 weeks``, ``1d 12h``, ``90m``.
+
+    Raises
+    ------
+    ValueError
+        Not that.
+    """
+    position, total = 0, 0.0
+    body = text.strip()
+    while position < len(body) or not body:
+        part = _HUMAN_PART.match(body, position)
+        if part is None:
+            raise ValueError(f"{text!r} is not a duration")
+        total += float(part[1]) * _HUMAN_UNITS[part[2][0]]
+        position = part.end()
+    return total
+
+
+def format_short(seconds: int) -> str:
+    """Return whole seconds as the shortest text that Go reads: ``336h``, ``1h30m``, ``0s``."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    return "".join(f"{n}{unit}" for n, unit in ((hours, "h"), (minutes, "m"), (left, "s")) if n) or "0s"
+
+
+def in_hours(text: str) -> str:
+    """What :func:`parse_human` reads as Go reads it, ``14d`` as ``336h``; empty for what it does not read."""
+    try:
+        seconds = parse_human(text)
+    except ValueError:
+        return ""
+    return format_short(int(seconds)) if seconds and seconds == int(seconds) else ""
 
 
 def format_go(seconds: float) -> str:

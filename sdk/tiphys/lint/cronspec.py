@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from tiphys.expr.durations import is_go
 
 __all__ = ["fault"]
 
@@ -22,7 +22,6 @@ _FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("day of week", 0, 6, _DAYS),
 )
-_DURATION = re.compile(r"[+-]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+)\Z")
 
 
 def fault(schedule: str) -> str:
@@ -37,7 +36,7 @@ def fault(schedule: str) -> str:
         if text in _DESCRIPTORS:
             return ""
         if text.startswith("@every "):
-            return "" if _DURATION.match(text[7:]) else f"{text[7:]!r} is not a duration"
+            return "" if is_go(text[7:]) else f"{text[7:]!r} is not a duration"
         return f"unrecognized descriptor: {text}"
     words = text.split()
     if len(words) != 5:

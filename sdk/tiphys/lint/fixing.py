@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tiphys.expr.durations import in_hours
 from tiphys.lint.decode import any_string
-from tiphys.lint.durations import days_to_hours
 from tiphys.lint.finding import Finding
 from tiphys.lint.linter import lint_documents
 from tiphys.reader import Document, MappingNode, ScalarNode, scan_text
@@ -243,7 +243,7 @@ def _constant_key(place: Place) -> Edit | None:
 
 def _max_age(place: Place) -> Edit | None:
     node = place.scalar()
-    better = days_to_hours(node.text) if node is not None else ""
+    better = in_hours(node.text) if node is not None else ""
     return place.replace(node, better) if node is not None and better else None
 
 

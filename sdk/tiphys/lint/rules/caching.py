@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tiphys.lint.durations import days_to_hours, is_go_duration
+from tiphys.expr.durations import in_hours, is_go
 from tiphys.lint.model import Project, Template, Workflow
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import expressions, simple_tags
@@ -78,8 +78,8 @@ def memo_key_constant(template: Template) -> Iterator[Issue]:
 )
 def memo_max_age(template: Template) -> Iterator[Issue]:
     age = _memo(template).get("maxAge", "")
-    if age and "{{" not in age and not is_go_duration(age):
-        better = days_to_hours(age)
+    if age and "{{" not in age and not is_go(age):
+        better = in_hours(age)
         words = f"{template.label}.memoize.maxAge {age!r} is not a Go duration"
         fix = f"write {better}" if better else "write a number with h, m or s"
         yield Issue((*template.path, "memoize", "maxAge"), words, fix=fix)

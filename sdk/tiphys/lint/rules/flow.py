@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tiphys.expr.durations import is_loose
 from tiphys.lint import depends
 from tiphys.lint.analysis import walk_of
-from tiphys.lint.durations import is_argo_duration
 from tiphys.lint.model import Call, Template, Workflow
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import strings, tags_in
@@ -209,7 +209,7 @@ def duration_syntax(template: Template) -> Iterator[Issue]:
         (("retryStrategy", "backoff", "maxDuration"), backoff.get("maxDuration", "")),
     ]
     for steps, text in places:
-        if text and "{{" not in text and not is_argo_duration(text):
+        if text and "{{" not in text and not is_loose(text):
             words = f"{template.label}.{'.'.join(steps)} {text!r} is not a duration"
             yield Issue((*template.path, *steps), words, fix="write a number with s, m or h")
 
