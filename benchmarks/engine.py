@@ -199,7 +199,7 @@ def main() -> None:
             table(compare(Path(options.peers), store))
             return
         sizes = [int(size) for size in options.sizes.split(",") if size]
-        rows = []
+        rows: list[Mapping[str, str]] = []
         for shape in options.shapes.split(","):
             first = 0.0
             for nodes in sizes or [options.nodes // 4, options.nodes]:

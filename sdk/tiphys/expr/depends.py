@@ -13,6 +13,13 @@ __all__ = ["RESULTS", "Depends", "parse_depends"]
 RESULTS = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned", "AnySucceeded", "AllFailed")
 _WORD = r"[0-9a-zA-Z_-]+(?:\.[A-Za-z]+)?"
 _TASK = re.compile(f"({_WORD})")
+_ONE_OF = {result: (result,) for result in RESULTS}
+# what a task named alone must have ended in, by what its ``continueOn`` says of errors and failures
+_UNNAMED = {
+    (error, failed): ("Succeeded", "Skipped", "Daemoned", *("Errored",) * error, *("Failed",) * failed)
+    for error in (False, True)
+    for failed in (False, True)
+}
 _ALL_OF = re.compile(rf"\s*{_WORD}(?:\s*&&\s*{_WORD})*\s*")
 
 
@@ -89,10 +96,10 @@ def parse_depends(text: str, continues_on: Callable[[str], tuple[bool, bool]]) -
                 raise ExprError(f"task result '{result}' for task '{task}' is invalid")
             if result in ("AnySucceeded", "AllFailed"):
                 groups.add(task)
-            wanted.append((task, (result,)))
+            wanted.append((task, _ONE_OF[result]))
             return f"{name}.{result}"
         error, failed = continues_on(task)
-        any_of = ("Succeeded", "Skipped", "Daemoned", *(("Errored",) * error), *(("Failed",) * failed))
+        any_of = _UNNAMED[error, failed]
         wanted.append((task, any_of))
         return "(" + " || ".join(f"{name}.{each}" for each in any_of) + ")"
 

@@ -10,7 +10,8 @@ _LONGEST_POD_NAME = 253
 _HASH_ROOM = 10
 
 
-@lru_cache(maxsize=4096)  # a node's name is hashed for its ID and for its pod, one right after the other
+# a node's ID and its pod's name are asked for several times, one right after the other
+@lru_cache(maxsize=4096)
 def fnv32a(text: str) -> int:
     """Return the 32-bit FNV-1a hash of the UTF-8 bytes of ``text``."""
     value = 0x811C9DC5
@@ -19,6 +20,7 @@ def fnv32a(text: str) -> int:
     return value
 
 
+@lru_cache(maxsize=4096)
 def node_id(workflow: str, node_name: str) -> str:
     """Return the node ID: the workflow's name for the root, else ``<workflow>-<hash of the node name>``."""
     return workflow if node_name == workflow else f"{workflow}-{fnv32a(node_name)}"
