@@ -184,11 +184,15 @@ class Keeper:
     def sweep(self) -> None:
         """Kill orphans (they are our children now) of processes that have ended."""
         for pid in map(int, os.pread(self.offspring, 1 << 16, 0).split()):
-            if pid not in self.alive:
+            if pid not in self.alive and not self.helps(pid):
                 with contextlib.suppress(OSError, ValueError):
                     if os.getsid(pid) in self.alive or self.mark(pid) in self.pids:
                         continue
                     os.kill(pid, signal.SIGKILL)
+
+    def helps(self, pid: int) -> bool:
+        """Whether it is podman's own monitor of a container: those go with the last command."""
+        return bool(self.last) and self.name(pid) in ("conmon", "podman", "catatonit")
 
     def mark(self, pid: int) -> int:
         with open(f"/proc/{pid}/environ", "rb") as stream:
@@ -231,8 +235,7 @@ class Keeper:
             return ""
 
     def end(self) -> None:
-        """Kill what is left, until nothing is; what was released stays. Then the last command."""
-        self.kill_all()
+        """Kill what is left, until nothing is; what was released stays. The last command comes first."""
         if self.last:
             with contextlib.suppress(OSError):
                 null = os.open(os.devnull, os.O_RDWR)
@@ -241,6 +244,7 @@ class Keeper:
                     self.last[0], self.last, os.environ, file_actions=actions, setsigdef=DEFAULT_SIGNALS
                 )
                 os.waitpid(pid, 0)
+        self.kill_all()
 
     def kill_all(self) -> None:
         deadline = time.monotonic() + 10

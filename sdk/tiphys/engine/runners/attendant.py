@@ -72,7 +72,8 @@ class Attendant:
 
     def start(self) -> None:
         """Begin, right after the container was started."""
-        if limit := memory_limit(self._spec):
+        limit = memory_limit(self._spec)
+        if limit and not self._host.runner.limits_memory:
             self._host.memory.watch(self.process, limit, self._over_limit)
         if (hook := self._lifecycle.get("postStart")) is not None:
             self._handle(hook, _PATIENCE, self._post_started)
@@ -82,6 +83,8 @@ class Attendant:
     def close(self) -> None:
         """The container has ended."""
         self._closed = True
+        if self._host.runner.limits_memory and self.process.code == 137 and not self.process.signalled:
+            self.oom_killed = bool(memory_limit(self._spec))
         for prober in self._probers:
             prober.stop()
         if self._kill_timer is not None:
@@ -116,7 +119,8 @@ class Attendant:
 
         def ended(process: Process) -> None:
             self._helpers.discard(process)
-            tell(None if process.problem else process.code == 0)
+            unknown = process.problem or process.code in self._host.runner.not_run
+            tell(None if unknown else process.code == 0)
 
         def late() -> None:
             tell(False)
@@ -127,7 +131,7 @@ class Attendant:
         except (StartProblem, TiphysError):
             loop.call_soon(lambda: done(None))
             return
-        timer = loop.call_later(timeout, late)
+        timer = loop.call_later(timeout + self._host.runner.slowness, late)
         started = self._host.spawner.spawn(launch, ended)
         self._helpers.add(started)
 

@@ -88,6 +88,11 @@ class Runner(Protocol):
     """A way to run containers."""
 
     name: str
+    limits_memory: (
+        bool  # it enforces limits itself: a container that ends with 137 unasked was over its limit
+    )
+    slowness: float  # seconds that a command in a container may take to start, beyond the probe's own timeout
+    not_run: tuple[int, ...]  # exit codes of such a command that mean that it could not be run
 
     @property
     def last(self) -> Sequence[str]:

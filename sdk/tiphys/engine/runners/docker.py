@@ -21,11 +21,17 @@ __all__ = ["DockerRunner"]
 Json = Any
 # $1 program, $2 container, $3 how many outputs; then pairs (path in the container, path here), then the command line.
 # SIGTERM goes to the client, which hands it on; this shell stays to bring out what the container made.
-_SHELL = """trap : TERM
+_SHELL = """ended=; trap ended=1 TERM
 program=$1 name=$2 count=$3; shift 3
 outputs=''; i=0
 while [ $i -lt $count ]; do eval "from_$i=\\$1 to_$i=\\$2"; shift 2; i=$((i+1)); done
 "$@"; code=$?
+if [ -n "$ended" ]; then # a client that is told to end before its container has started says 0
+  case $("$program" inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$name" 2>/dev/null) in
+  exited\\ *|stopped\\ *) ;;
+  *) code=143 ;;
+  esac
+fi
 i=0
 while [ $i -lt $count ]; do
   eval "\\"$program\\" cp \\"$name:\\$from_$i\\" \\"\\$to_$i\\"" >/dev/null 2>&1
@@ -47,6 +53,9 @@ class DockerRunner:
     """
 
     name = "docker"
+    limits_memory = True
+    slowness = 10.0
+    not_run: tuple[int, ...] = (125, 126, 127)
 
     def __init__(self) -> None:
         self._program = shutil.which("docker") or shutil.which("podman") or ""

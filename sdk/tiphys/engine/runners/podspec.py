@@ -16,6 +16,10 @@ from tiphys.engine.runners.host import Host
 __all__ = ["declared_paths", "main_spec", "patched", "pod_metadata"]
 
 Json = Any
+_OWN = (
+    "init",
+    "wait",
+)  # Argo's executor in a pod; here it is the engine, and what a patch says of it is void
 
 
 def main_spec(template: Mapping[str, Json]) -> dict[str, Json]:
@@ -95,7 +99,9 @@ def patched(
         result[kind] = {**template[kind], "containers": [by_name.pop(name) for name in names]}
     else:
         result[kind] = by_name.pop("main")
-    result["sidecars"] = list(by_name.values())
-    result["initContainers"] = pod.get("initContainers") or []
+    result["sidecars"] = [each for name, each in by_name.items() if name not in _OWN]
+    result["initContainers"] = [
+        each for each in pod.get("initContainers") or [] if each.get("name") not in _OWN
+    ]
     grace = pod.get("terminationGracePeriodSeconds")
     return json.loads(json.dumps(result)), pod.get("volumes") or [], None if grace is None else float(grace)

@@ -35,6 +35,9 @@ class ProcessRunner:
     """Runs containers as processes of the host."""
 
     name = "process"
+    limits_memory = False
+    slowness = 0.0
+    not_run: tuple[int, ...] = ()
 
     @property
     def last(self) -> Sequence[str]:

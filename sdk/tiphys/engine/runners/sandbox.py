@@ -31,6 +31,9 @@ class SandboxRunner:
     """Runs containers under ``bwrap``."""
 
     name = "sandbox"
+    limits_memory = False
+    slowness = 0.0
+    not_run: tuple[int, ...] = ()
 
     @property
     def last(self) -> Sequence[str]:

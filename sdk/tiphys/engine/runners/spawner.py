@@ -44,7 +44,7 @@ class Launch:
 class Process:
     """One started process."""
 
-    __slots__ = ("code", "kill_command", "number", "on_exit", "pid", "problem", "spawner")
+    __slots__ = ("code", "kill_command", "number", "on_exit", "pid", "problem", "signalled", "spawner")
 
     def __init__(self, spawner: Spawner, number: int, on_exit: Callable[[Process], None]) -> None:
         self.spawner = spawner
@@ -53,10 +53,12 @@ class Process:
         self.pid = 0
         self.code: int | None = None  # as a shell tells it: 128 + N after signal N
         self.problem = ""
+        self.signalled = False  # by this process
         self.kill_command: tuple[str, ...] = ()
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and its group; nothing when the keeper and so all of them are gone."""
+        self.signalled = True
         if self.code is None:
             with contextlib.suppress(RunError):
                 self.spawner._send("kill", self.number, int(number))
@@ -67,6 +69,7 @@ class Process:
         if not command or self.code is not None:
             self.signal(signal.SIGKILL)
             return
+        self.signalled = True
         launch = Launch(command[0], command, dict(os.environ), "/", os.devnull)
         with contextlib.suppress(RunError):
             self.spawner.spawn(launch, lambda done: self.kill() if done.code else None)

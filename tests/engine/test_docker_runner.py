@@ -1,0 +1,236 @@
+"""The docker runner: its command line, seen by a program that stands in for docker, and real containers where docker
+or podman work and have the image ``busybox``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.harness import execute, log, node, out, value, wait_until, workflow
+from tiphys.engine.runners.docker import DockerRunner
+
+Json = Any
+FAKE = f"""#!{sys.executable}
+import json, os, subprocess, sys
+words = sys.argv[1:]
+with open(os.environ["FAKE_LOG"], "a") as stream:
+    print(json.dumps(words), file=stream)
+if words[0] == "run":
+    shown = {{key: os.environ.get(key) for key in ("PLAIN", "HOME")}}
+    with open(os.environ["FAKE_LOG"] + ".env", "a") as stream:
+        print(json.dumps(shown), file=stream)
+    at = words.index("--entrypoint")
+    sys.exit(subprocess.call([words[at + 1], *words[at + 3:]]))
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts a ``docker`` first on PATH that writes down what it is asked; a container is a process."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "docker"
+    program.write_text(FAKE)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "calls"))
+    return tmp_path / "calls"
+
+
+def calls(fake: Path, verb: str) -> list[list[str]]:
+    return [words for words in map(json.loads, fake.read_text().splitlines()) if words[0] == verb]
+
+
+def box(script: str, **more: Json) -> dict[str, Json]:
+    return {"image": "busybox", "command": ["sh", "-c", script], **more}
+
+
+def test_the_command_line(tmp_path: Path, fake: Path) -> None:
+    spec = box(
+        "exit 0",
+        env=[{"name": "PLAIN", "value": "a b\nc"}, {"name": "HOME", "value": "/h"}],
+        workingDir="/w",
+        resources={"limits": {"memory": "64Mi", "cpu": "500m"}},
+        securityContext={"runAsUser": 1000, "runAsGroup": 2000},
+        volumeMounts=[{"name": "c", "mountPath": "/c", "readOnly": True}],
+    )
+    outputs = {"parameters": [{"name": "x", "valueFrom": {"path": "/etc/x", "default": "none"}}]}
+    volumes = [{"name": "c", "persistentVolumeClaim": {"claimName": "claim"}}]
+    flow = workflow({"name": "main", "container": spec, "outputs": outputs}, volumes=volumes)
+    result = execute(tmp_path, flow, runner="docker")
+    assert result.succeeded, result.message
+    (run,) = calls(fake, "run")
+    name = next(word for word in run if word.startswith("--name=")).removeprefix("--name=")
+    assert run[-5:] == ["--entrypoint", "sh", "busybox", "-c", "exit 0"]
+    claim = tmp_path / "store" / "volumes" / "claim"
+    for word in (
+        "--network=host", "--pull=missing", "--init", "--user=1000:2000", "--memory=67108864",
+        "--memory-swap=67108864", "--cpus=0.5", "--workdir=/w", "--env=PLAIN", "--env=HOME=/h",
+        f"--volume={claim}:/c:ro",
+    ):  # fmt: skip
+        assert word in run
+    assert json.loads(Path(f"{fake}.env").read_text())["PLAIN"] == "a b\nc"
+    # nothing of the image is hidden by a mount: what the container makes outside /tmp is copied out of it
+    assert [words[1] for words in calls(fake, "cp")] == [f"{name}:/etc/x"]
+    assert calls(fake, "rm")[0] == ["rm", "-f", name]
+
+
+def test_an_image_with_its_own_entrypoint_gets_only_the_arguments(tmp_path: Path, fake: Path) -> None:
+    flow = workflow({"name": "main", "container": {"image": "some/image:1", "args": ["echo", "hi"]}})
+    execute(tmp_path, flow, runner="docker")
+    (run,) = calls(fake, "run")
+    assert run[-3:] == ["some/image:1", "echo", "hi"]
+    assert "--entrypoint" not in run
+
+
+def test_a_script_and_its_exit_code(tmp_path: Path, fake: Path) -> None:
+    template = {"name": "main", "script": {"image": "busybox", "command": ["sh"], "source": "exit 3"}}
+    result = execute(tmp_path, workflow(template), runner="docker")
+    (run,) = calls(fake, "run")
+    assert run[-4:] == ["--entrypoint", "sh", "busybox", "/argo/staging/script"]
+    assert any(word.startswith("--volume=") and word.endswith(":/argo") for word in run)
+    assert not result.succeeded
+
+
+def _problem() -> str:
+    runner = DockerRunner()
+    if problem := runner.check():
+        return problem
+    program = runner.last[-1]
+    done = subprocess.run(
+        [program, "run", "--rm", "--network=host", "--pull=never", "busybox", "true"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.stderr.strip().splitlines()[-1] if done.returncode else ""
+
+
+@pytest.fixture(scope="module")
+def real() -> str:
+    """The program, where containers really run."""
+    if problem := _problem():
+        pytest.skip(f"no containers here: {problem}")
+    return str(DockerRunner().last[-1])
+
+
+def test_artifacts_parameters_volumes_and_a_sidecar(tmp_path: Path, real: str) -> None:
+    made = {
+        "name": "make",
+        "container": box(
+            "echo 5 > /tmp/p; echo data > /result.txt; mkdir -p /etc/dir; cat /cfg/k > /etc/dir/z"
+        ),
+        "outputs": {
+            "parameters": [{"name": "p", "valueFrom": {"path": "/tmp/p"}}],
+            "artifacts": [{"name": "a", "path": "/result.txt"}, {"name": "d", "path": "/etc/dir"}],
+        },
+    }
+    made["container"]["volumeMounts"] = [{"name": "cfg", "mountPath": "/cfg"}]
+    shared = [{"name": "w", "mountPath": "/w"}]
+    used = {
+        "name": "use",
+        "inputs": {
+            "parameters": [{"name": "p"}],
+            "artifacts": [{"name": "a", "path": "/in.txt"}, {"name": "d", "path": "/opt/d"}],
+        },
+        "container": box(
+            "until test -s /w/s; do sleep 0.1; done; "
+            "echo $(cat /in.txt /opt/d/z /w/s) {{inputs.parameters.p}} $(id -u)",
+            volumeMounts=shared,
+            securityContext={"runAsUser": 1000},
+        ),
+        "sidecars": [{"name": "side", **box("echo side > /w/s; sleep 100", volumeMounts=shared)}],
+        "volumes": [{"name": "w", "emptyDir": {}}],
+    }
+    arguments = {
+        "parameters": [{"name": "p", "value": "{{steps.make.outputs.parameters.p}}"}],
+        "artifacts": [
+            {"name": each, "from": f"{{{{steps.make.outputs.artifacts.{each}}}}}"} for each in ("a", "d")
+        ],
+    }
+    steps = [
+        [{"name": "make", "template": "make"}],
+        [{"name": "use", "template": "use", "arguments": arguments}],
+    ]
+    flow = workflow(
+        {"name": "main", "steps": steps}, made, used, volumes=[{"name": "cfg", "configMap": {"name": "cm"}}]
+    )
+    context = [{"kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"k": "conf"}}]
+    result = execute(tmp_path, flow, context=context, runner="docker")
+    assert result.succeeded, result.message
+    assert log(result, "use") == "data confside 5 1000\n"
+
+
+def test_a_script_result(tmp_path: Path, real: str) -> None:
+    script = {"name": "s", "script": {"image": "busybox", "command": ["sh"], "source": "echo $((6 * 7))"}}
+    user = {
+        "name": "u",
+        "inputs": {"parameters": [{"name": "p"}]},
+        "container": box("mkdir -p /tmp/out; echo {{inputs.parameters.p}} > /tmp/out/x"),
+        "outputs": out("x"),
+    }
+    arguments = {"parameters": [{"name": "p", "value": "{{steps.s.outputs.result}}"}]}
+    steps = [[{"name": "s", "template": "s"}], [{"name": "u", "template": "u", "arguments": arguments}]]
+    result = execute(tmp_path, workflow({"name": "main", "steps": steps}, script, user), runner="docker")
+    assert value(result, "u", "x") == "42"
+
+
+@pytest.mark.parametrize(
+    ("script", "more", "message"),
+    [
+        ("exit 7", {}, "main: Error (exit code 7)"),
+        ("tail /dev/zero", {"resources": {"limits": {"memory": "30Mi"}}}, "main: OOMKilled (exit code 137)"),
+        ("sleep 100", {"livenessProbe": {"exec": {"command": ["false"]}, "failureThreshold": 1, "periodSeconds": 1}},
+         "main: Error (exit code 143)"),
+    ],
+)  # fmt: skip
+def test_how_containers_end(
+    tmp_path: Path, real: str, script: str, more: dict[str, Json], message: str
+) -> None:
+    result = execute(tmp_path, workflow({"name": "main", "container": box(script, **more)}), runner="docker")
+    assert node(result, result.name)["message"] == message
+
+
+def test_a_container_that_ignores_the_signal_is_killed(tmp_path: Path, real: str) -> None:
+    spec = box("trap '' TERM; i=0; while [ $i -lt 600 ]; do i=$((i+1)); sleep 0.1; done")
+    flow = workflow({"name": "main", "container": spec, "activeDeadlineSeconds": 2})
+    result = execute(tmp_path, flow, runner="docker", grace=0.5)
+    assert result.message == "Pod was active on the node longer than the specified deadline"
+    assert containers(real, result.name) == []
+
+
+def containers(program: str, run: str) -> list[str]:
+    done = subprocess.run(
+        [program, "ps", "-a", "--format", "{{.Names}}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return [name for name in done.stdout.split() if run in name]
+
+
+def test_no_container_outlives_a_killed_engine(tmp_path: Path, real: str) -> None:
+    source = """
+        import sys
+        from pathlib import Path
+        from tests.engine.harness import execute, workflow
+        spec = {"image": "busybox", "command": ["sleep", "600"]}
+        flow = workflow({"name": "main", "container": spec})
+        execute(Path(sys.argv[1]), flow, runner="docker", name="killed-" + sys.argv[2])
+    """
+    number = str(os.getpid())
+    engine = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(source), str(tmp_path), number],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    wait_until(lambda: bool(containers(real, f"killed-{number}")))
+    engine.send_signal(signal.SIGKILL)
+    engine.wait()
+    wait_until(lambda: not containers(real, f"killed-{number}"))
