@@ -80,7 +80,7 @@ def test_without_the_success_policy_worker_0_decides() -> None:
 def test_a_queue_is_named_as_kueue_and_as_volcano_read_it() -> None:
     _, job = training(scheduling=Scheduling(queue="team-a", priority_class="high"))
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
-    assert job["spec"]["runPolicy"]["schedulingPolicy"] == {"queue": "team-a"}
+    assert job["spec"]["runPolicy"]["schedulingPolicy"] == {"queue": "team-a", "priorityClass": "high"}
     assert job["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["priorityClassName"] == "high"
 
 

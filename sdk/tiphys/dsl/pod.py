@@ -142,8 +142,10 @@ class Scheduling:
         return {"kueue.x-k8s.io/queue-name": self.queue} if self.queue else {}
 
     def policy(self) -> dict[str, Any]:
-        """Fields of a job's runPolicy; the training operator hands the queue to Volcano, in the gang's PodGroup."""
-        return {"schedulingPolicy": {"queue": self.queue}} if self.queue else {}
+        """Fields of a job's runPolicy; the training operator hands them to Volcano, in the gang's PodGroup."""
+        named = {"queue": self.queue, "priorityClass": self.priority_class}
+        given = {key: value for key, value in named.items() if value}
+        return {"schedulingPolicy": given} if given else {}
 
     def pod(self) -> dict[str, Any]:
         """The fields of a pod's spec."""
