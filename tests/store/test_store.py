@@ -17,7 +17,17 @@ from pathlib import Path
 import pytest
 
 from tiphys.errors import StoreError
-from tiphys.store import Artifacts, ConfigMaps, Granted, Locks, Refused, Store, Waiting, write_atomic
+from tiphys.store import (
+    Artifacts,
+    ConfigMaps,
+    Granted,
+    Locks,
+    Refused,
+    Store,
+    Waiting,
+    write_atomic,
+    write_json,
+)
 from tiphys.store.artifacts import Packing
 
 
@@ -192,6 +202,22 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert "TIP411" in done.stderr
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"a": {}, "b": [], "ä": None},
+        {
+            "status": {"nodes": {"n": {"outputs": {"result": '\n"ü'}}, "m": {}}, "phase": "Failed"},
+            "x": [1, {"y": 2.5}],
+        },
+    ],
+)
+def test_json_in_pieces_is_what_one_dump_writes(tmp_path: Path, value: dict[str, object]) -> None:
+    write_json(tmp_path / "value.json", value)
+    assert (tmp_path / "value.json").read_text() == json.dumps(value, ensure_ascii=False) + "\n"
 
 
 # -- ConfigMaps ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import shutil
 import signal
@@ -38,7 +37,7 @@ from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.spawner import Spawner
 from tiphys.engine.serving import record_kept
 from tiphys.errors import RefusedError
-from tiphys.store import Store, write_atomic
+from tiphys.store import Store, write_json
 from tiphys.surgery import given_parameters
 
 __all__ = ["Run", "new_name", "resume", "run"]
@@ -255,7 +254,7 @@ class Run:
             if kept:
                 record_kept(self.store, self.name, kept)
                 services = kept["services"]
-        write_atomic(folder / "workflow.json", json.dumps(workflow, ensure_ascii=False).encode() + b"\n")
+        write_json(folder / "workflow.json", workflow)
         status = workflow.get("status") or {}
         clean_up(self.store, workflow, spec)
         self._tell(RunFinished(time.time(), str(status.get("phase", "")), str(status.get("message", ""))))

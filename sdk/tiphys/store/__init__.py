@@ -10,7 +10,7 @@ from __future__ import annotations
 from tiphys.store.artifacts import Artifacts, Stored
 from tiphys.store.bucket import Bucket
 from tiphys.store.configmaps import CACHE_LABEL, ConfigMaps
-from tiphys.store.files import write_atomic
+from tiphys.store.files import write_atomic, write_json
 from tiphys.store.layout import Store
 from tiphys.store.locks import Granted, Locks, Outcome, Refused, Waiting
 
@@ -27,4 +27,5 @@ __all__ = [
     "Stored",
     "Waiting",
     "write_atomic",
+    "write_json",
 ]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tiphys.errors import StoreError
 
-__all__ = ["clear", "replacing", "sync_folder", "write_atomic"]
+__all__ = ["clear", "replacing", "sync_folder", "write_atomic", "write_json"]
 
 
 @contextlib.contextmanager
@@ -60,6 +61,30 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Replace the content of ``path`` in one step. Raises StoreError."""
     with replacing(path) as stream:
         stream.write(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace the content of ``path`` by a value as JSON, in one step. Raises StoreError.
+
+    The text of a large run never lies in memory as a whole.
+    """
+    with replacing(path) as stream:
+        for piece in _pieces(value, 3):
+            stream.write(piece.encode())
+        stream.write(b"\n")
+
+
+def _pieces(value: Any, depth: int) -> Iterator[str]:
+    """The JSON text of a value; what lies deeper than ``depth`` maps is in one piece."""
+    if not depth or not isinstance(value, dict) or not value:
+        yield json.dumps(value, ensure_ascii=False)
+        return
+    mark = "{"
+    for key, item in value.items():
+        yield f"{mark}{json.dumps(str(key), ensure_ascii=False)}: "
+        yield from _pieces(item, depth - 1)
+        mark = ", "
+    yield "}"
 
 
 def sync_folder(folder: Path) -> None:
