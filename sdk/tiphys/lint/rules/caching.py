@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiphys.expr.durations import in_hours, is_go
+from tiphys.lint import depends
 from tiphys.lint.model import Project, Template, Workflow
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import expressions, simple_tags
@@ -256,6 +257,40 @@ def memo_without_mutex(template: Template) -> Iterator[Issue]:
         words = f"{template.label} is memoized without a mutex: equal steps at the same time run each"
         fix = "add synchronization: {mutexes: [{name: ...}]} with the same key in its name"
         yield Issue((*template.path, "memoize"), words, fix=fix, key=True)
+
+
+@rule(
+    "L358",
+    "memo-and-retry",
+    "warning",
+    what="A template with memoize and retryStrategy, called by a task that others wait for.",
+    why="A hit makes a Retry node without attempts. What follows in the DAG hangs on the last attempt, so the DAG "
+    "never sees it end: the workflow runs for ever.",
+    source="seen on the real controller (4.1.2): all nodes Succeeded, the DAG around them Running",
+    needs="memoize",
+)
+def memo_and_retry(workflow: Workflow) -> Iterator[Issue]:
+    shared = (workflow.spec.get("templateDefaults") or {}).get("retryStrategy")
+    both = {
+        template.name: template
+        for template in workflow.every_template()
+        if "memoize" in template.data and (template.data.get("retryStrategy") or shared)
+    }
+    if not both:
+        return
+    told = set()
+    for caller in workflow.every_template():
+        calls = [call for call in caller.calls() if call.family == "tasks"]
+        awaited = {name: call for call in calls for name in depends.dependencies(call.data)}
+        for call in calls:
+            callee = both.get(call.data.get("template", ""))
+            if callee is None or call.name not in awaited or callee.name in told:
+                continue
+            told.add(callee.name)
+            waiting = awaited[call.name].label
+            words = f"{callee.label} has memoize and retryStrategy, and {waiting} waits for {call.name}"
+            fix = f"put memoize on a DAG whose only task calls {callee.name}, which keeps retryStrategy"
+            yield Issue((*callee.path, "memoize"), words, fix=fix, key=True)
 
 
 def _caches(workflow: Workflow) -> Iterator[tuple[Template, str]]:
