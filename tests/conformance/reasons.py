@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["KNOWN", "REASONS", "SEEDS"]
+__all__ = ["KNOWN", "OWN", "REASONS", "SEEDS"]
 
 _RESUBMIT = "the record is of the workflow that `argo resubmit` or `argo retry` made of the one that ran"
 
@@ -26,6 +26,11 @@ REASONS: dict[str, str] = {
     "9134381377": "nslookup is not installed here, and host aliases are a matter of the pod's network",
 }
 """Cases whose run on this machine differs."""
+
+OWN: dict[str, str] = {
+    "deadline-template-bad": "validation does not follow a parameter's value into activeDeadlineSeconds",
+}
+"""Own cases whose replay through the core differs."""
 
 SEEDS: dict[int, str] = {
     12: "a tag inside a value is expanded once more on each of the controller's reconciles",

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tiphys.engine.core import Machine
 from tiphys.engine.core import protocol as p
+from tiphys.expr.gojson_scan import syntax_error
 
 Json = Any
 NAME = "WF"
@@ -34,9 +36,10 @@ class Locks:
 
     def ask(self, command: p.AcquireLocks, now: float) -> list[p.Event]:
         for lock in command.locks:
-            if self.limit(lock) is None:
-                name = lock.split("/")[2]
-                return [p.LocksRefused(now, command.node_id, f'configmaps "{name}" not found')]
+            if not self.limit(lock):
+                return [
+                    p.LocksRefused(now, command.node_id, f"failed to initialize semaphore {lock} with limit")
+                ]
         self.queue.append(command)
         return self.grant(now) or self.tell(command, now)
 
@@ -77,6 +80,7 @@ class Replay:
         limits: Mapping[str, int] | None = None,
         cache: dict[tuple[str, str], Json] | None = None,
         actions: list[tuple[Callable[[Machine], bool], p.Event]] | None = None,
+        caches: Iterable[Mapping[str, Json]] = (),
         start: float = 1_000_000_000.0,
         steps: int = 200_000,
     ) -> None:
@@ -84,6 +88,7 @@ class Replay:
         self.pod = pod
         self.locks = Locks(limits or {})
         self.cache = cache if cache is not None else {}
+        self.given = {item["metadata"]["name"]: item for item in caches if item.get("kind") == "ConfigMap"}
         self.actions = list(actions or [])
         self.events: list[tuple[float, int, p.Event]] = []
         self.counter = itertools.count()
@@ -135,6 +140,22 @@ class Replay:
         for command in self.machine.handle(event):
             self._carry_out(command)
 
+    def _entry(self, command: p.LookupCache) -> tuple[Json, str]:
+        """What a cache that was given with the workflow holds, in the words of the controller."""
+        known = self.cache.get((command.cache_name, command.key))
+        given = self.given.get(command.cache_name)
+        if known is not None or given is None:
+            return known, ""
+        label = "workflows.argoproj.io/configmap-type"
+        if (given["metadata"].get("labels") or {}).get(label) != "Cache":
+            return None, f"memoization configmap doesn't have {label} label, refusing to use it"
+        text = (given.get("data") or {}).get(command.key)
+        problem = syntax_error(text) if text is not None else ""
+        if problem:
+            words = "malformed cache entry: could not unmarshal JSON; unable to parse"
+            return None, f"{words}: {problem}"
+        return (json.loads(text) if text is not None else None), ""
+
     def _carry_out(self, command: p.Command) -> None:
         now = self.now
         if isinstance(command, p.StartPod):
@@ -153,9 +174,8 @@ class Replay:
             if command.node_id in self.live:
                 self.push(now, self.live[command.node_id])
         elif isinstance(command, p.LookupCache):
-            self.push(
-                now, p.CacheAnswer(now, command.node_id, self.cache.get((command.cache_name, command.key)))
-            )
+            entry, problem = self._entry(command)
+            self.push(now, p.CacheAnswer(now, command.node_id, entry, problem))
         elif isinstance(command, p.StoreCache):
             from tiphys.expr.gotime import rfc3339
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from tests.conformance.cases import load, scripts
 from tests.conformance.replay import NAME, Replay
 from tiphys.engine.core import Machine
 from tiphys.engine.core import protocol as p
+from tiphys.lint.verdict import judge
+from tiphys.reader import read_text
 
 Json = Any
 Action = tuple[Callable[[Machine], bool], p.Event]
@@ -71,6 +74,8 @@ def _from_others(documents: list[Json]) -> dict[str, Json]:
 
 def actions(record: Mapping[str, Json]) -> list[Action]:
     found: list[Action] = []
+    if "own_actions" in record:
+        return _own(record["own_actions"])
     when: Callable[[Machine], bool] = begun
     arguments = iter(record.get("actions") or ())
     script = (scripts().get(record["id"]) or {}).get("script") or ()
@@ -89,6 +94,30 @@ def actions(record: Mapping[str, Json]) -> list[Action]:
             event = _event((next(arguments, None) or {}).get("argo") or [])
             if event is not None:
                 found.append((when, event))
+    return found
+
+
+def _own(words: list[str]) -> list[Action]:
+    found: list[Action] = []
+    when: Callable[[Machine], bool] = begun
+    for word in words:
+        verb, *rest = word.split(":")
+        selector = rest[0] if rest else ""
+        if verb.startswith("wait-"):
+            when = {"wait-suspended": _held, "wait-pod": _pod_running}[verb]
+            continue
+        if verb == "resume":
+            event: p.Event = p.Resume(0, selector)
+        elif verb == "suspend":
+            event = p.Suspend(0)
+        elif verb == "set":
+            name, _, value = rest[1].partition("=")
+            event = p.NodeSet(0, selector, output_parameters={name: value})
+        elif verb == "stop" and selector:
+            event = p.NodeSet(0, selector, phase="Failed")
+        else:
+            event = p.Shutdown(0, "Stop" if verb == "stop" else "Terminate")
+        found.append((when, event))
     return found
 
 
@@ -123,6 +152,11 @@ def _suspended(machine: Machine) -> bool:
     return any(node["type"] == "Suspend" and node["phase"] == "Running" for node in machine.nodes.values())
 
 
+def _held(machine: Machine) -> bool:
+    """Whether a suspend node waits, or the whole workflow does."""
+    return _suspended(machine) or not machine.nodes
+
+
 def _pods(record: Mapping[str, Json]) -> Callable[[p.StartPod], tuple[float, p.PodFinished]]:
     nodes = {node["name"]: node for node in record["nodes"]}
     refused = ("is forbidden", "artifact driver")
@@ -149,6 +183,12 @@ def _pods(record: Mapping[str, Json]) -> Callable[[p.StartPod], tuple[float, p.P
     return pod
 
 
+def _invalid(workflow: Mapping[str, Json], context: list[Json]) -> str:
+    texts = [json.dumps(item) for item in (workflow, *context)]
+    documents = read_text("\n---\n".join(texts), file="case.yaml")
+    return judge(documents, documents[0]).invalid
+
+
 def replay(record: Mapping[str, Json]) -> tuple[Machine, Replay]:
     """Run the record's workflow to its end."""
     workflow, context = given(record)
@@ -158,8 +198,9 @@ def replay(record: Mapping[str, Json]) -> tuple[Machine, Replay]:
             for key, value in (item.get("data") or {}).items():
                 if str(value).isdigit():
                     limits[f"argo/ConfigMap/{item['metadata']['name']}/{key}"] = int(value)
-    machine = Machine(workflow, name=NAME, uid="UID", context=context, now=1_000_000_000.0)
-    driver = Replay(machine, _pods(record), limits=limits, actions=actions(record))
+    invalid = _invalid(workflow, context) if "own_actions" in record else ""
+    machine = Machine(workflow, name=NAME, uid="UID", context=context, now=1_000_000_000.0, invalid=invalid)
+    driver = Replay(machine, _pods(record), limits=limits, actions=actions(record), caches=context)
     for node in record["nodes"]:
         if node["type"] in ("Pod", "Container") and node.get("progress") not in (None, "0/1", "1/1"):
             driver.progress[node["name"]] = node["progress"]

@@ -105,5 +105,12 @@ def _send(run: Run, event: p.Event) -> None:
         run.shutdown(event.strategy)
     elif isinstance(event, p.Resume):
         run.resume_nodes(event.selector)
+    elif isinstance(event, p.Suspend):
+        run.suspend()
     elif isinstance(event, p.NodeSet):
-        run.node_set(event.selector, phase=event.phase, message=event.message)
+        run.node_set(
+            event.selector,
+            phase=event.phase,
+            message=event.message,
+            output_parameters=event.output_parameters,
+        )

@@ -106,7 +106,7 @@ class Synchronizer:
 
     def _problem(self, locks: tuple[str, ...]) -> str:
         for name in locks:
-            if "/Database/" in name or ("/ConfigMap/" in name and self._limit(name) is None):
+            if "/Database/" in name or ("/ConfigMap/" in name and not self._limit(name)):
                 return f"failed to initialize semaphore {name} with limit"
         return ""
 

@@ -49,6 +49,7 @@ _ARGOS = (
         re.compile(r" has both template and templateRef\Z"),
         " template name cannot be specified with templateRef",
     ),
+    (re.compile(r"^templates\.\S+: (Suspend template doesn't support timeout field)\Z"), r"\1"),
     (re.compile(r" names no template\Z"), " failed to get a template"),
     (re.compile(r": templateRef.template is required\Z"), " template name is required"),
     (re.compile(r": templateRef.name is required\Z"), " resource name is required"),

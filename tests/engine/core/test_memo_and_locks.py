@@ -126,4 +126,4 @@ templates:
 """
     )
     assert phases(made) == {"wf": "Error"}
-    assert 'configmaps "locks" not found' in made.message
+    assert "failed to initialize semaphore argo/ConfigMap/locks/gang with limit" in made.message

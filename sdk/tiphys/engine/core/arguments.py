@@ -18,6 +18,7 @@ __all__ = [
     "ArgumentError",
     "any_string",
     "input_values",
+    "looked_up",
     "process_arguments",
     "substitute_template",
 ]
@@ -38,7 +39,7 @@ def any_string(value: Json) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e21 else float_v(value)
+        return gojson.float_text(value) if value.is_integer() and abs(value) < 1e21 else float_v(value)
     return gojson.marshal(value)
 
 
@@ -102,18 +103,11 @@ def _parameter(
             for key, value in source["configMapKeyRef"].items()
         }
         try:
-            found = config_map_value(reference)
+            result["value"] = looked_up(reference, source, config_map_value)
         except ArgumentError as error:
             raise ArgumentError(
                 f"unable to retrieve inputs.parameters.{name} from ConfigMap: {error}"
             ) from None
-        if found is None:
-            if source.get("default") is None:
-                raise ArgumentError(
-                    f"unable to retrieve inputs.parameters.{name} from ConfigMap: {no_config_map(reference)}"
-                )
-            found = any_string(source["default"])
-        result["value"] = found
         result.pop("valueFrom", None)
     if result.get("value") is None:
         raise ArgumentError(f"inputs.parameters.{name} was not supplied")
@@ -121,8 +115,30 @@ def _parameter(
     return result
 
 
-def no_config_map(reference: Mapping[str, Json]) -> str:
-    """Return Argo's words for a ConfigMap that is not there."""
+def looked_up(
+    reference: Mapping[str, Json],
+    source: Mapping[str, Json],
+    config_map_value: Callable[[Mapping[str, Json]], str | None],
+) -> str:
+    """Return the value that a ``configMapKeyRef`` means, or the ``default`` beside it.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such map or key, and no default.
+    """
+    try:
+        found = config_map_value(reference)
+        if found is None:
+            raise ArgumentError(_no_config_map(reference))
+    except ArgumentError:
+        if source.get("default") is None:
+            raise
+        return any_string(source["default"])
+    return found
+
+
+def _no_config_map(reference: Mapping[str, Json]) -> str:
     return (
         f"ConfigMap '{reference.get('name')}' does not exist. Please make sure it has the label "
         "workflows.argoproj.io/configmap-type: Parameter to be detectable by the controller"

@@ -31,6 +31,7 @@ class Boundary(Body):
 
     __slots__ = ("hooks", "scope")
     prefix = ""
+    hooks_must_run = False
     scope: BoundaryScope
 
     def open(self, kind: str) -> None:
@@ -90,8 +91,8 @@ class Boundary(Body):
         """A child timed out before it ran."""
         raise NotImplementedError
 
-    def hook_error(self, run: Run | GroupRun, message: str) -> None:
-        """A hook of a child could not be evaluated or executed."""
+    def hook_error(self, run: Run | GroupRun, message: str, *, at_exit: bool) -> None:
+        """A hook of a child could not be evaluated or executed; ``at_exit``: its exit handler."""
         raise NotImplementedError
 
     # -- arguments -------------------------------------------------------------------------------------------
@@ -189,6 +190,8 @@ class Boundary(Body):
                 if item.get("optional"):
                     continue
                 raise ScopeError(f"unable to resolve references: {error}") from None
+            if found is None and self.prefix == "tasks" and not item.get("optional") and item.get("from"):
+                raise ScopeError(f'Unable to resolve: "{item["from"].strip("{} ")}"')
             if found is not None:
                 result.append({"name": item["name"], **found})
         return result

@@ -30,6 +30,7 @@ def create_containers(body: PodBody) -> None:
             holder=dict(run.holder),
             boundary=body.node["id"],
             display=str(item["name"]),
+            flag={"retried": True} if body.attempt >= 0 else None,
         )
     for item in containers:
         identity = nodes.id_of(_name(body, item["name"]))

@@ -12,7 +12,7 @@ from tiphys.engine.core.dag_plan import DagPlan
 from tiphys.engine.core.dag_task import Task, task_results
 from tiphys.engine.core.hooks import ChildHooks, GroupRun
 from tiphys.engine.core.loops import LoopError, expand, is_loop
-from tiphys.engine.core.nodes import Node, failed_or_error
+from tiphys.engine.core.nodes import Node, failed_or_error, fulfilled
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, aggregate, node_values, template_outputs
 from tiphys.expr.evaluate import ExprError
@@ -96,7 +96,7 @@ class DagBody(Boundary):
     # -- tasks -----------------------------------------------------------------------------------------------
 
     def _launch(self, name: str) -> None:
-        if self.ended or name in self.begun:
+        if self.ended or name in self.begun or self.state.shutdown == "Terminate":
             return
         task = self.plan.tasks[name]
         begun = self.begun[name] = Task(name, task, self.state.walk)
@@ -239,14 +239,26 @@ class DagBody(Boundary):
     def node_created(self, run: Run, node: Node) -> None:
         """Attach a task to what it depends on."""
         begun, group = run.key
+        begun.made = self.state.walk
         self._add(begun, node, group)
         self.run_changed(run)
 
     def run_changed(self, run: Run) -> None:
         """Let lifecycle hooks look."""
         begun, group = run.key
-        if begun.task.get("hooks") and run.node is not None:
-            (self._hooks(run) if group is None else self.loops.group_hooks(begun)).look()
+        if not begun.task.get("hooks") or run.node is None:
+            return
+        if group is not None:
+            self.loops.group_hooks(begun).look()
+        elif begun.made == self.state.walk:
+            # the walk that creates a node does not look at its hooks, the next one does
+            self.state.walk_again(lambda: self._look(run))
+        else:
+            self._hooks(run).look()
+
+    def _look(self, run: Run) -> None:
+        if not self.ended and run.node is not None and not fulfilled(run.node):
+            self._hooks(run).look()
 
     def _hooks(self, run: Run) -> ChildHooks:
         found = self.hooks.get(run.name)
@@ -266,6 +278,8 @@ class DagBody(Boundary):
         if not (task.get("hooks") or task.get("onExit")):
             self.run_settled(run)
         elif group is None:
+            if begun.made == self.state.walk:
+                self._hooks(run).miss()
             self._hooks(run).finish()
         else:
             # dependants do not wait for an item's exit handler, the DAG does
@@ -295,7 +309,7 @@ class DagBody(Boundary):
         """The task timed out before it ran."""
         self.one_less(run.key[0])
 
-    def hook_error(self, run: Run | GroupRun, message: str) -> None:
+    def hook_error(self, run: Run | GroupRun, message: str, *, at_exit: bool) -> None:
         """A hook could not be executed: the task is in Error."""
         assert run.node is not None
         self.state.nodes.mark(run.node, "Error", message)
@@ -347,6 +361,8 @@ class DagBody(Boundary):
             self._fail(str(error))
             return
         phase = dag_phase(self.plan, self.template.get("dag") or {}, self.name, self.node, self.state.nodes)
+        if phase == "Running" and self.state.shutdown == "Terminate":
+            phase = "Failed"  # what has not begun never will
         if phase == "Running":
             # what a failed step left running must end first, or a task has no node yet: ask again
             self.state.next_walk.append(self.assess)
@@ -362,9 +378,11 @@ class DagBody(Boundary):
             return
         for target in self.plan.targets:
             begun = self.begun.get(target)
-            if begun is not None and begun.done:
-                for name in self.plan.above(target):
-                    self._values_of(name)
+            if begun is None or not begun.done:
+                return
+        for target in self.plan.targets:
+            for name in self.plan.above(target):
+                self._values_of(name)
 
     def is_stuck(self) -> bool:
         return not self.ended and not self.active

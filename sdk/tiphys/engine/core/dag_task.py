@@ -21,6 +21,7 @@ class Task:
         "done",
         "held",
         "late",
+        "made",
         "name",
         "node",
         "order",
@@ -34,6 +35,7 @@ class Task:
     def __init__(self, name: str, task: Mapping[str, Json], walk: int) -> None:
         self.name = name
         self.walk = walk  # the event in which it began
+        self.made = -1  # the event in which its node was created
         self.late = False  # what waited for it has been told already
         self.task = task
         self.node: Node | None = None

@@ -75,6 +75,8 @@ class _SelfScope:
     def raw(self, name: str) -> Any:
         if name in self._values:
             return self._values[name]
+        if name.startswith(self._prefix + "."):
+            return MISSING
         return self._inner.raw(name)
 
     def tree(self, root: str, members: set[str] | None) -> Any:
@@ -124,6 +126,7 @@ class ChildHooks:
         self.pending = 0
         self.finished = False
         self.settled = False
+        self.too_late = False
 
     def _self_scope(self) -> Any:
         """The scope of an expression: of the hooked node itself only its phase is known."""
@@ -144,6 +147,11 @@ class ChildHooks:
             self.prefix,
             {name: value for name, value in known.items() if name.startswith(offered)},
         )
+
+    def miss(self) -> None:
+        """The node ended in the walk that created it: a DAG looks at none of its hooks but the exit handler."""
+        self.hooks.clear()
+        self.too_late = True
 
     def look(self) -> None:
         """Trigger the hooks whose expression holds now."""
@@ -189,17 +197,18 @@ class ChildHooks:
         self.pending += 1
         self.run.state.defer(run.start)
 
-    def _error(self, message: str) -> None:
+    def _error(self, message: str, *, at_exit: bool = False) -> None:
         if not self.settled:
             self.settled = True
-            self.owner.hook_error(self.run, message)
+            self.owner.hook_error(self.run, message, at_exit=at_exit)
 
     # -- as the owner of hook runs ---------------------------------------------------------------------------
 
     def node_created(self, run: Run, node: Node) -> None:
         """Attach the hook to the hooked node."""
         assert self.run.node is not None
-        self.run.state.nodes.add_child(self.run.node, node["id"])
+        if node["type"] != "Skipped" or run.name == f"{self.run.name}.onExit":
+            self.run.state.nodes.add_child(self.run.node, node["id"])
 
     def run_changed(self, run: Run) -> None:
         """Hooks have no hooks."""
@@ -210,8 +219,11 @@ class ChildHooks:
         self._settle()
 
     def run_error(self, run: Run, message: str) -> None:
-        """The hook's template could not be executed: the hooked node stays as it is."""
+        """The hook's template could not be executed: a DAG goes on, a step group does not."""
         self.pending -= 1
+        if self.owner.hooks_must_run:
+            at_exit = run.name == f"{self.run.name}.onExit"
+            self._error(message, at_exit=at_exit)
         self._settle()
 
     def run_timeout(self, run: Run) -> None:
@@ -236,8 +248,10 @@ class ChildHooks:
                 try:
                     execute = evaluate_hook(self.exit["expression"], self._self_scope())
                 except ExprError as error:
-                    self._error(str(error))
-                    return
+                    if not self.too_late:
+                        self._error(str(error), at_exit=True)
+                        return
+                    execute = False
             if execute:
                 self._trigger(f"{self.run.name}.onExit", self.exit, on_exit=True)
         self._settle()

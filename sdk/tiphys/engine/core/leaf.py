@@ -56,7 +56,12 @@ class PodBody(Body):
         node = self.node
         if self.run.compiled.kind == "containerSet":
             create_containers(self)
-        problem = self._check_deadline() or self._check_volumes() or self._check_artifacts()
+        problem = (
+            self.run.display_problem()
+            or self._check_deadline()
+            or self._check_volumes()
+            or self._check_artifacts()
+        )
         if problem:
             state.defer(self.run.fail_body, self, problem)
             return

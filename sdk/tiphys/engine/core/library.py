@@ -112,9 +112,9 @@ class Context:
         name = str(holder.get("template") or "")
         template = self.templates.get(name)
         if template is None:
-            raise TemplateError(
-                f"template {name} not found in workflow template {self.label.partition('/')[2]}"
-            )
+            kind, _, owner = self.label.partition("/")
+            where = "" if kind == "local" else f" in workflow template {owner}"
+            raise TemplateError(f"template {name} not found{where}")
         return self, self.library.compiled(template, self, stored=name)
 
 

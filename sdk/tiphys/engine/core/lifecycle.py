@@ -54,6 +54,7 @@ class Lifecycle:
         self.entry_message = ""
         self.done = False
         self.failure: tuple[str, str] | None = None
+        state.give_up = self._give_up
 
     # -- begin -----------------------------------------------------------------------------------------------
 
@@ -99,9 +100,6 @@ class Lifecycle:
 
     def _start(self) -> None:
         state = self.state
-        if state.shutdown == "Terminate":
-            self._finish("Failed", f"Stopped with strategy '{state.shutdown}'")
-            return
         self.phase, self.message = "Running", ""
         state.suspended = bool(state.spec.get("suspend"))
         self.started_at = state.started = state.now
@@ -120,12 +118,17 @@ class Lifecycle:
         self.look()
         state.defer(self.root.start)
 
-    def seen(self) -> None:
-        """The controller has been at the workflow once: from now on it is known to be running."""
+    def seen(self) -> bool:
+        """The controller has been at the workflow once: from now on it is known to be running.
+
+        Return whether there are hooks that may wait for that: the controller comes back at once.
+        """
         values = self.state.globals.moving
-        if not values["workflow.status"] and self.phase == "Running":
-            values["workflow.status"] = "Running"
-            self.state.base.refresh()
+        if values["workflow.status"] or self.phase != "Running":
+            return False
+        values["workflow.status"] = "Running"
+        self.state.base.refresh()
+        return bool(self.hooks)
 
     # -- as the owner of runs --------------------------------------------------------------------------------
 
@@ -156,11 +159,7 @@ class Lifecycle:
     def run_error(self, run: Run, message: str) -> None:
         """A template could not be executed at all."""
         if run.key == "entry":
-            # no exit handler: the controller gives up on the workflow
-            root = self.state.nodes.by_id.get(self.state.name)
-            if root is not None and root["phase"] in ("Pending", "Running"):
-                self.state.nodes.mark(root, "Error", "Workflow operation error")
-            self._finish("Error", f"error in entry template execution: {message}")
+            self._give_up(f"error in entry template execution: {message}")
         elif run.key == "hook":
             self.pending_hooks -= 1
             self._entry_done("Error", message)
@@ -175,9 +174,14 @@ class Lifecycle:
 
     def look(self) -> None:
         """Trigger the workflow's hooks whose expression holds now."""
-        if not self.hooks or self.phase != "Running" or self.done:
-            return
         state = self.state
+        if (
+            not self.hooks
+            or self.phase != "Running"
+            or self.done
+            or not state.globals.moving["workflow.status"]
+        ):
+            return
         for name, hook in list(self.hooks.items()):
             node_name = f"{state.name}.hooks.{name}"
             try:
@@ -185,7 +189,7 @@ class Lifecycle:
                     continue
             except ExprError as error:
                 self.hooks.clear()
-                self._operation_error(str(error))
+                self._hook_error(str(hook.get("expression") or ""), str(error))
                 return
             del self.hooks[name]
             self.pending_hooks += 1
@@ -196,11 +200,26 @@ class Lifecycle:
             )  # fmt: skip
             state.defer(run.start)
 
-    def _operation_error(self, message: str) -> None:
-        """The controller gives up on the workflow."""
+    def _give_up(self, message: str) -> None:
+        """The controller cannot go on with the workflow at all; no exit handler runs."""
         root = self.state.nodes.by_id.get(self.state.name)
         if root is not None and root["phase"] in ("Pending", "Running"):
-            self.state.nodes.mark(root, "Error", message)
+            self.state.nodes.mark(root, "Error", "Workflow operation error")
+        self._finish("Error", message)
+
+    def _hook_error(self, expression: str, message: str) -> None:
+        """A hook's expression cannot be evaluated: the workflow is in Error, and evaluated once more as such."""
+        state = self.state
+        state.globals.moving["workflow.status"] = "Error"
+        state.base.refresh()
+        again = message
+        try:
+            evaluate_hook(expression, state.base)
+        except ExprError as error:
+            again = str(error)
+        root = state.nodes.by_id.get(state.name)
+        if root is not None and root["phase"] in ("Pending", "Running"):
+            state.nodes.mark(root, "Error", again)
         self._finish("Error", message)
 
     def _arguments(self, hook: Mapping[str, Json]) -> dict[str, Json]:
@@ -324,8 +343,10 @@ class Lifecycle:
     def _stop_pod(self, pod: PodBody, message: str) -> None:
         if pod.node["phase"] == "Pending":
             pod.stop("Failed", message)
-        else:
-            pod.stop("", "")
+            return
+        if not pod.node.get("daemoned"):
+            pod.phase_after_stop, pod.message_after_stop = "Failed", message
+        pod.stop("", "")
 
     def _deadline(self) -> None:
         state = self.state

@@ -175,7 +175,10 @@ class Machine:
         if self._life.hooks or self._life.pending_hooks:
             self._life.look()
             state.work()
-        self._life.seen()
+        if self._life.seen():
+            state.begin_walk()
+            self._life.look()
+            state.work()
         self.changed = state.nodes.changed
         return state.commands
 
@@ -290,6 +293,10 @@ class Machine:
         spec = plain_copy(dict(self._workflow.get("spec") or {}))
         if state.shutdown:
             spec["shutdown"] = state.shutdown
+        if state.suspended:
+            spec["suspend"] = True
+        else:
+            spec.pop("suspend", None)
         return {
             "apiVersion": self._workflow.get("apiVersion", "argoproj.io/v1alpha1"),
             "kind": "Workflow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +24,7 @@ Json = Any
 
 __all__ = ["Owner", "Run"]
 
+_DISPLAY_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]")
 _DEEPEST = 100
 _TOO_DEEP = "Maximum recursion depth exceeded"
 _POD_KINDS = frozenset(["container", "containerSet", "script", "resource", "data"])
@@ -52,8 +54,8 @@ class Run:
 
     __slots__ = (
         "arguments", "attempt_inputs", "body", "boundary", "compiled", "context", "depth", "done", "flag", "holder",
-        "holds_locks", "id", "key", "local", "memo", "name", "node", "on_exit", "owner", "retrying", "scope_label", "state",
-        "template", "waiting_for_store",
+        "holds_locks", "id", "key", "local", "memo", "name", "node", "on_exit", "owner", "retrying", "scope_label",
+        "state", "template", "waiting_for_store",
     )  # fmt: skip
 
     def __init__(
@@ -273,10 +275,21 @@ class Run:
         return node
 
     def _display_name(self, name: str) -> str:
-        annotations = (self.template.get("metadata") or {}).get("annotations") or {}
-        display = annotations.get("workflows.argoproj.io/display-name") or ""
-        own = (self.template.get("annotations") or {}).get("workflows.argoproj.io/display-name")
-        return str(own or display or "")
+        # Argo takes it when it makes the pod, for the node that stands for the step
+        if self.compiled is None or self.compiled.kind not in _POD_KINDS or name != self.name:
+            return ""
+        wanted = self.wanted_display_name()
+        return wanted if _DISPLAY_NAME.fullmatch(wanted) else ""
+
+    def wanted_display_name(self) -> str:
+        """Return the name that the template asks for its node to be shown with, if any."""
+        return str((self.template.get("annotations") or {}).get("workflows.argoproj.io/display-name") or "")
+
+    def display_problem(self) -> str:
+        """Return what is wrong with the display name: a pod that asks for an illegal one cannot be made."""
+        wanted = self.wanted_display_name()
+        good = not wanted or _DISPLAY_NAME.fullmatch(wanted)
+        return "" if good else f"displayName must match the regex ^{_DISPLAY_NAME.pattern}$"
 
     # -- the end ---------------------------------------------------------------------------------------------
 

@@ -75,6 +75,7 @@ class State:
         self.next_walk: list[Callable[[], None]] = []
         self._parked: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self.shutdown = ""
+        self.give_up: Callable[[str], None] = lambda message: None
         self.suspended = False
         self.deadline_passed = False
         self.commands: list[Command] = []

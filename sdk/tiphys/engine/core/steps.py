@@ -54,6 +54,7 @@ class StepsBody(Boundary):
         "values",
     )
     prefix = "steps"
+    hooks_must_run = True
 
     def start(self) -> None:
         self.open("Steps")
@@ -225,7 +226,8 @@ class StepsBody(Boundary):
         """Attach a step to its group."""
         run.key.node = node
         self.state.nodes.add_child(self.group, node["id"])
-        self.run_changed(run)
+        if run.key.step.get("hooks"):
+            self.state.defer(self.run_changed, run)  # when the node is complete
 
     def run_changed(self, run: Run) -> None:
         """Let lifecycle hooks look."""
@@ -268,9 +270,15 @@ class StepsBody(Boundary):
         if not self.ended and self.group["phase"] == "Running":
             self._end_group("Failed", "timeout")
 
-    def hook_error(self, run: Run | GroupRun, message: str) -> None:
-        """A hook could not be executed."""
-        if not self.ended and self.group["phase"] == "Running":
+    def hook_error(self, run: Run | GroupRun, message: str, *, at_exit: bool) -> None:
+        """A hook could not be executed; where it is an exit handler the controller gives up on the workflow."""
+        if self.ended or self.group["phase"] != "Running":
+            return
+        if at_exit:
+            self.ended = True
+            self.state.nodes.mark(self.group, "Error", message)
+            self.state.give_up(message)
+        else:
             self._end_group("Error", message)
 
     def _one_less(self) -> None:

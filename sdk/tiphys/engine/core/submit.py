@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tiphys.engine.core.arguments import ArgumentError, any_string, no_config_map
+from tiphys.engine.core.arguments import ArgumentError, any_string, looked_up
 from tiphys.engine.core.library import Library, merge, template_type
 from tiphys.engine.core.state import State
 from tiphys.errors import RefusedError, did_you_mean
@@ -104,14 +104,8 @@ def _from_config_map(state: State, item: dict[str, Json]) -> None:
         for key, value in source["configMapKeyRef"].items()
     }
     try:
-        found = state.config_map_value(reference)
-        if found is None:
-            if source.get("default") is None:
-                raise ArgumentError(no_config_map(reference))
-            found = any_string(source["default"])
+        found = looked_up(reference, source, state.config_map_value)
     except (ArgumentError, TagError) as error:
-        if item.get("default") is not None:
-            return
         raise RefusedError(
             "TIP262",
             f"failed to set global parameter {item.get('name')} from configmap with name "

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tiphys.engine.core.library import Context, TemplateError, template_type
+from tiphys.engine.core.library import TYPES, Context, TemplateError
 
 Json = Any
 
@@ -60,7 +60,7 @@ class _Walk:
             raise _Problem(f"{path}{_not_found(holder, str(error))}") from None
         template = compiled.template
         name = str(template.get("name") or "")
-        if not template_type(template):
+        if not any(template.get(kind) is not None for kind in TYPES):
             raise _Problem(f"{path}template '{name}' type is unknown")
         here = f"{path}templates.{name}"
         given = {item.get("name") for item in arguments.get("parameters") or ()}
