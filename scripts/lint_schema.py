@@ -1,4 +1,4 @@
-"""Write sdk/tiphys/lint/schema/data.json: what fields each Kubernetes and Argo object has, and their types.
+"""Write sdk/tiphys/schema/data.json: what fields each Kubernetes and Argo object has, and their types.
 
     python scripts/lint_schema.py --crds DIR --openapi DIR
 
@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-OUT = Path(__file__).parent.parent / "sdk" / "tiphys" / "lint" / "schema" / "data.json"
+OUT = Path(__file__).parent.parent / "sdk" / "tiphys" / "schema" / "data.json"
 Json = dict[str, Any]
 
 # Kinds whose manifests a `resource` template may hold and that are checked field by field.

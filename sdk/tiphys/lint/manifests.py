@@ -9,8 +9,8 @@ from typing import Any
 from tiphys.lint.decode import Misfit, decode
 from tiphys.lint.model import Template
 from tiphys.lint.registry import Issue
-from tiphys.lint.schema import table
 from tiphys.reader import Document, Path, Problem, ScalarNode, scan_text
+from tiphys.schema import table
 
 __all__ = ["Manifest", "resource_objects"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tiphys.lint.schema import table
+from tiphys.schema import table
 
 __all__ = ["Requirement", "fault", "requirements", "unknown_part"]
 
