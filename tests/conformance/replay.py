@@ -161,10 +161,12 @@ class Replay:
         if isinstance(command, p.StartPod):
             seconds, end = self.pod(command)
             self.live[command.node_id] = end
-            self.push(now, p.PodRunning(now, command.node_id))
+            lost = command.daemon and end.phase != "Succeeded"  # it was never ready
+            if not lost:
+                self.push(now, p.PodRunning(now, command.node_id))
             if command.node_name in self.progress:
                 self.push(now, p.PodProgress(now, command.node_id, self.progress[command.node_name]))
-            if not command.daemon:
+            if not command.daemon or lost:
                 if command.deadline is not None and now + seconds > command.deadline:
                     end = p.PodFinished(now, command.node_id, "Failed", command.deadline_message, end.outputs)
                     self.live[command.node_id] = end

@@ -134,7 +134,11 @@ def test_a_daemon_is_ready_when_its_exec_probe_passes(tmp_path: Path) -> None:
 def test_a_daemon_that_its_probe_ends_has_failed(tmp_path: Path) -> None:
     probe = {"livenessProbe": {**FAILS, "initialDelaySeconds": 0.3}}
     result = execute(tmp_path, daemon(probe, f"trap 'exit 4' TERM; {WAIT}", then="sleep 1.5"))
-    assert end(node(result, "d")) == ("Failed", "main: Error (exit code 4)")
+    lost = node(result, "d")
+    assert end(lost) == ("Failed", "main: Error (exit code 4)")
+    words = f"child '{lost['id']}' failed"
+    assert (result.phase, result.workflow["status"]["message"]) == ("Failed", words)
+    assert end(node(result, "[0]")) == ("Failed", words)
 
 
 # -- lifecycle --------------------------------------------------------------------------------------------------------

@@ -69,6 +69,9 @@ class Boundary(Body):
     def end_stuck(self) -> None:
         """End a stuck body by what its children ended in."""
 
+    def daemon_failed(self, run: Run) -> None:
+        """A daemon ended badly while what needs it may still run."""
+
     # -- as the owner of runs; see :class:`tiphys.engine.core.run.Owner` ---
 
     def node_created(self, run: Run, node: Node) -> None:

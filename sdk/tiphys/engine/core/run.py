@@ -380,6 +380,9 @@ class Run:
             nodes.mark(self.node, phase, message)
         self.done = True
         self._release()
+        outer = self.state.boundaries.get(self.boundary["id"]) if self.boundary is not None else None
+        if outer is not None and phase in ("Failed", "Error"):
+            outer.daemon_failed(self)
 
     def _release(self) -> None:
         if self.holds_locks or self.id in self.state.awaiting_locks:

@@ -332,6 +332,15 @@ class StepsBody(Boundary):
                 values.update(self.skipped_outputs(prefix, child.step))
             self.values[name] = values
 
+    def daemon_failed(self, run: Run) -> None:
+        """The group that had succeeded has failed after all, and the Steps at once; what runs is left as it is."""
+        group = self.state.nodes.by_name(run.name[: run.name.index("]", len(self.name)) + 1])
+        if self.ended or group is None or run.node is None:
+            return
+        message = f"child '{run.node['id']}' failed"
+        self.state.nodes.mark(group, "Failed", message)
+        self._end("Failed", message)
+
     # -- the end ---------------------------------------------------------------------------------------------
 
     def _outbound(self) -> None:
