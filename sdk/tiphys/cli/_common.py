@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from tiphys.errors import RefusedError
 
-__all__ = ["Style", "add_parameters", "parameters_of", "print_json", "seconds", "table"]
+__all__ = ["Style", "add_parameters", "assignments", "parameters_of", "print_json", "seconds", "table"]
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +27,17 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
 
 def parameters_of(options: argparse.Namespace) -> dict[str, str]:
     """The ``-p`` options as a mapping. Raises RefusedError for one without ``=`` or given twice."""
+    return assignments(options.parameter, "-p")
+
+
+def assignments(texts: Iterable[str], flag: str) -> dict[str, str]:
+    """``NAME=VALUE`` texts as a mapping. Raises RefusedError (TIP290, TIP291) as :func:`parameters_of`."""
     values: dict[str, str] = {}
-    for text in options.parameter:
+    for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise RefusedError(
-                "TIP290", f"-p {text!r} is not NAME=VALUE", fix="write for example: -p epochs=3"
+                "TIP290", f"{flag} {text!r} is not NAME=VALUE", fix=f"write for example: {flag} epochs=3"
             )
         if name in values:
             raise RefusedError("TIP291", f"parameter {name!r} is given twice", fix="give it once")

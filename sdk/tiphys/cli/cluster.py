@@ -1,4 +1,4 @@
-"""``tiphys submit, list, get, watch, logs, wait, stop, …``: the verbs against a real Argo."""
+"""``tiphys submit, list, get, watch, logs, wait, stop, …``: the verbs on real Argo, and on runs of this machine."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tiphys.cli._common import Style, add_parameters, parameters_of, print_json, seconds, table
+from tiphys.cli._common import Style, add_parameters, assignments, parameters_of, print_json, seconds, table
+from tiphys.cli.execute import run_shown
 
 if TYPE_CHECKING:
     from tiphys.cluster import Client, Result
+    from tiphys.engine import RunOptions, RunResult
 
 __all__ = ["register"]
 
-_WHERE = (
+_CLUSTER = (
     "The cluster is the Argo Server of --server or ARGO_SERVER, else the Kubernetes API of the kubeconfig."
+)
+_WHERE = (
+    "With --local or --store: a run of this machine (`tiphys run`), also one that another process runs. "
+    f"Else a workflow of the cluster. {_CLUSTER} With neither of them: this machine."
 )
 
 
@@ -71,7 +77,7 @@ def register(subparsers: Any) -> None:
     logs.add_argument("-c", "--container", default="", help="only this container")
     logs.add_argument("--tail", type=int, default=0, metavar="N", help="only the last N lines of each")
 
-    stop = _verb(subparsers, "stop", _stop, "stop a workflow; its exit handler clears up", "stop @latest")
+    stop = _verb(subparsers, "stop", _stop, "stop a workflow; its exit handler runs", "stop @latest")
     stop.add_argument("--message", default="", help="with --node: why, for the record")
     _node(stop, "fail waiting suspend steps only, such as displayName=approve; the workflow goes on")
     _verb(
@@ -84,14 +90,28 @@ def register(subparsers: Any) -> None:
     _verb(subparsers, "suspend", _suspend, "start nothing new in a workflow", "suspend @latest")
     resume = _verb(subparsers, "resume", _resume, "go on with a suspended workflow", "resume @latest")
     _node(resume, "only these, such as displayName=approve")
+    resume.add_argument(
+        "--output-parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="supply an output that the suspend step waits for (as `argo node set`; runs of this machine)",
+    )
     retry = _verb(subparsers, "retry", _retry, "run again what failed, in the same workflow", "retry @latest")
-    add_parameters(retry)
+    _again(retry)
     retry.add_argument("--restart-successful", action="store_true", help="with --node: also what succeeded")
     _node(retry, "such as displayName=evaluate")
     resubmit = _verb(subparsers, "resubmit", _resubmit, "submit a copy as a new workflow", "resubmit @latest")
-    add_parameters(resubmit)
+    _again(resubmit)
     resubmit.add_argument("--memoized", action="store_true", help="take over the nodes that succeeded")
     _verb(subparsers, "delete", _delete, "delete a workflow and what it owns", "delete my-workflow-x7x2p")
+
+
+def _again(parser: argparse.ArgumentParser) -> None:
+    add_parameters(parser)
+    parser.add_argument(
+        "--logs", action="store_true", help="show what the steps write (runs of this machine: they run here)"
+    )
 
 
 def _node(parser: argparse.ArgumentParser, text: str) -> None:
@@ -111,12 +131,15 @@ def _verb(
     parser: argparse.ArgumentParser = subparsers.add_parser(
         name,
         help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}. {_WHERE}",
+        description=f"{summary[0].upper()}{summary[1:]}. {_WHERE if name != 'submit' else _CLUSTER}",
         epilog=f"example: tiphys {example}",
     )
     if target:
         parser.add_argument("name", metavar="NAME", help="the workflow's name, or @latest")
     where = parser.add_argument_group("where")
+    if name != "submit":
+        where.add_argument("--local", action="store_true", help="a run of this machine, of the store .tiphys")
+        where.add_argument("--store", metavar="DIR", help="a run of this machine, of this store")
     where.add_argument("-n", "--namespace", help="the namespace (default: ARGO_NAMESPACE or the context's)")
     where.add_argument("--server", metavar="HOST:PORT", help="the Argo Server (default: ARGO_SERVER)")
     where.add_argument("--token", help="the Argo Server's token (default: ARGO_TOKEN)")
@@ -130,6 +153,7 @@ def _verb(
         from tiphys.cluster import Client
 
         with Client(
+            store=_store(options),
             server=options.server,
             token=options.token,
             ca_file=options.ca_file,
@@ -142,6 +166,17 @@ def _verb(
 
     parser.set_defaults(handler=handle)
     return parser
+
+
+def _store(options: argparse.Namespace) -> str | None:
+    """The store if a run of this machine is meant, else None."""
+    if getattr(options, "store", None):
+        return str(options.store)
+    if options.command == "submit" or options.server or options.kubeconfig or options.context:
+        return None
+    from tiphys.cluster.config import configured
+
+    return ".tiphys" if options.local or not configured() else None
 
 
 def _submit(client: Client, options: argparse.Namespace) -> int:
@@ -300,10 +335,25 @@ def _suspend(client: Client, options: argparse.Namespace) -> int:
 
 
 def _resume(client: Client, options: argparse.Namespace) -> int:
+    if options.output_parameter:
+        client.supply(options.name, options.node, assignments(options.output_parameter, "--output-parameter"))
     return _said(client.resume(options.name, nodes=options.node), options, "goes on")
 
 
 def _retry(client: Client, options: argparse.Namespace) -> int:
+    if client.store is not None:
+        from tiphys.engine.again import prepare_retry
+
+        def start(chosen: RunOptions) -> RunResult:
+            return prepare_retry(
+                client.full_name(options.name),
+                options=chosen,
+                parameters=parameters_of(options),
+                restart_successful=options.restart_successful,
+                selector=options.node,
+            ).execute()
+
+        return run_shown(start, {"store": client.store}, logs=options.logs, as_json=options.json)
     state = client.retry(
         options.name,
         parameters=parameters_of(options),
@@ -314,6 +364,18 @@ def _retry(client: Client, options: argparse.Namespace) -> int:
 
 
 def _resubmit(client: Client, options: argparse.Namespace) -> int:
+    if client.store is not None:
+        from tiphys.engine.again import prepare_resubmit
+
+        def start(chosen: RunOptions) -> RunResult:
+            return prepare_resubmit(
+                client.full_name(options.name),
+                options=chosen,
+                parameters=parameters_of(options),
+                memoized=options.memoized,
+            ).execute()
+
+        return run_shown(start, {"store": client.store}, logs=options.logs, as_json=options.json)
     made = client.resubmit(options.name, parameters=parameters_of(options), memoized=options.memoized)
     if options.json:
         print_json(made.workflow)

@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiphys.cli._common import Style, add_parameters, parameters_of, print_json
+from tiphys.cli._common import add_parameters, parameters_of, print_json
+from tiphys.cli.execute import run_shown
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
-    from tiphys.cli.times import Times
+    from tiphys.engine import RunOptions, RunResult
 
 __all__ = ["register"]
 
@@ -54,6 +55,11 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--name", default="", help="the workflow's name (default: made from generateName)")
     parser.add_argument("--resume", metavar="NAME", help="go on with a run that was interrupted or killed")
     parser.add_argument("--keep-serving", action="store_true", help="leave model services running at the end")
+    parser.add_argument(
+        "--detach",
+        action="store_true",
+        help="print the run's name and leave it to a process of its own: watch, logs and stop follow it",
+    )
     parser.add_argument("--logs", action="store_true", help="show what the steps write")
     parser.add_argument("--now", action="store_true", help="run a CronWorkflow once, at once")
     parser.set_defaults(handler=handle)
@@ -69,8 +75,7 @@ def register(subparsers: Any) -> None:
 
 
 def handle(options: argparse.Namespace) -> int:
-    from tiphys.cli.times import Times
-    from tiphys.engine import RunOptions, resume
+    from tiphys.engine import resume
     from tiphys.front import load_source, next_runs, run_source
 
     if bool(options.workflow) == bool(options.resume):
@@ -84,26 +89,44 @@ def handle(options: argparse.Namespace) -> int:
         source = load_source(options.workflow, parameters_of(options), options.context)
         if source.workflow["kind"] == "CronWorkflow" and not options.now:
             return _schedule(next_runs(source), options.json)
-    progress = _progress(options)
-    times = Times(progress)
-    settings = RunOptions(
-        store=options.store,
-        runner=options.runner,
-        images=_images(options.image),
-        name=options.name,
-        observer=times,
-        follow_logs=options.logs or sys.stderr.isatty(),
-        keep_serving=options.keep_serving,
-    )
-    try:
-        result = run_source(source, settings) if source else resume(options.resume, options=settings)
-    finally:
-        progress.close()
+    settings = {
+        "store": options.store,
+        "runner": options.runner,
+        "images": _images(options.image),
+        "name": options.name,
+        "keep_serving": options.keep_serving,
+    }
+    if options.detach and source:
+        return _detached(options, source.workflow)
+
+    def start(chosen: RunOptions) -> RunResult:
+        return run_source(source, chosen) if source else resume(options.resume, options=chosen)
+
+    return run_shown(start, settings, logs=options.logs, as_json=options.json)
+
+
+def _detached(options: argparse.Namespace, workflow: dict[str, Any]) -> int:
+    """Leave the run to an engine of its own, and say its name."""
+    from tiphys.engine import new_name
+    from tiphys.local import detach
+
+    name = options.name or new_name(workflow)
+    words = ["run", options.workflow, "--name", name, "--store", str(Path(options.store).absolute())]
+    words += ["--runner", options.runner]
+    for flag, values in (("-p", options.parameter), ("--image", options.image), ("--with", options.context)):
+        for value in values:
+            words += [flag, value]
+    words += [
+        f"--{flag.replace('_', '-')}" for flag in ("keep_serving", "logs", "now") if getattr(options, flag)
+    ]
+    detach(words, name, options.store)
     if options.json:
-        print_json(result.workflow)
+        from tiphys.cluster import Client
+
+        print_json(Client(store=options.store).get(name).workflow)
     else:
-        _report(result, times)
-    return int(result.exit_code)
+        sys.stdout.write(name + "\n")
+    return 0
 
 
 def stop_serving(options: argparse.Namespace) -> int:
@@ -123,35 +146,6 @@ def _schedule(moments: list[datetime], as_json: bool) -> int:
         sys.stdout.write("next runs:\n" + "".join(f"  {text}\n" for text in texts))
         sys.stdout.write("run it once now with --now\n")
     return 0
-
-
-def _report(result: Any, times: Times) -> None:
-    from tiphys.cli.summary import failures, summary
-
-    style = Style(sys.stdout)
-    sys.stdout.write(summary(result.workflow, times, style) + "\n")
-    if not result.succeeded:
-        text = failures(result.workflow, result.folder, Style(sys.stderr))
-        sys.stderr.write(f"\n{text}\n\nlogs: {_relative(result.folder / 'logs')}\n")
-    for service in result.services:
-        sys.stdout.write(f"still serving {service.get('name')}: {service.get('url')}\n")
-    if result.services:
-        sys.stdout.write("stop them with: tiphys stop-serving\n")
-
-
-def _relative(path: Path) -> Path:
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
-
-
-def _progress(options: argparse.Namespace) -> Any:
-    from tiphys.cli.progress import LineProgress, TableProgress
-
-    if Style(sys.stderr).terminal and not options.logs:
-        return TableProgress()
-    return LineProgress(logs=options.logs)
 
 
 def _images(items: list[str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -35,7 +37,11 @@ class Submitted:
 
 
 class Client:
-    """Runs workflows on a real Argo, through the Argo Server or straight through the Kubernetes API.
+    """Runs workflows on a real Argo, through the Argo Server or straight through the Kubernetes API; or looks at and
+    changes the runs of this machine.
+
+    ``Client(store=".tiphys")`` has the runs of a store, those that other processes run, too. There ``retry`` and
+    ``resubmit`` run in this process, to the end.
 
     ``Client()`` finds its way as the `argo` command does: ``ARGO_SERVER`` (with ``ARGO_TOKEN``,
     ``ARGO_SECURE``, ``ARGO_NAMESPACE``, …) if set, else the kubeconfig. Both have the same verbs; a way that
@@ -57,11 +63,18 @@ class Client:
         kubeconfig: str | None = None,
         context: str | None = None,
         namespace: str | None = None,
+        store: str | PathLike[str] | None = None,
         backend: Backend | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self.store = store
         default = ""
+        if backend is None and store is not None:
+            from tiphys.engine import RunOptions
+            from tiphys.local import LocalRuns
+
+            backend, default = LocalRuns(RunOptions(store=Path(store))), "argo"
         if backend is None:
             settings = None
             if kubeconfig is None and context is None:
@@ -123,6 +136,10 @@ class Client:
         """One workflow as it stands. ``@latest`` is the one submitted last."""
         return Result.of(self.backend.get(self.namespace, self._name(name)))
 
+    def full_name(self, name: str) -> str:
+        """The name that ``@latest`` stands for; any other name as it is."""
+        return self._name(name)
+
     def _name(self, name: str) -> str:
         if name != "@latest":
             return name
@@ -131,7 +148,8 @@ class Client:
             raise ClusterError(
                 "TIP605",
                 f"there is no workflow in namespace {self.namespace!r}",
-                fix="submit one: tiphys submit FILE",
+                where=self.backend.url,
+                fix="submit one: tiphys submit FILE (or run one here: tiphys run FILE)",
             )
         return newest[0].name
 
@@ -317,6 +335,18 @@ class Client:
     def resume(self, name: str, *, nodes: str = "") -> Result:
         """Go on after a suspend, and let waiting suspend steps pass (only those that ``nodes`` selects)."""
         return Result.of(self.backend.resume(self.namespace, self._name(name), nodes=nodes))
+
+    def supply(self, name: str, nodes: str, outputs: Mapping[str, str]) -> Result:
+        """Give output parameters to the suspend steps that ``nodes`` selects (`argo node set`); :meth:`resume` lets
+        them pass. Only for runs of a store: raises ClusterError TIP611 elsewhere."""
+        supply = getattr(self.backend, "supply", None)
+        if supply is None:
+            raise ClusterError(
+                "TIP611",
+                "outputs of suspend steps are not supplied this way on a cluster",
+                fix="argo node set NAME --node-field-selector … --output-parameter NAME=VALUE",
+            )
+        return Result.of(supply(self._name(name), nodes, outputs))
 
     def retry(
         self,

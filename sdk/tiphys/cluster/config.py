@@ -11,7 +11,7 @@ from typing import Any
 from tiphys.cluster.transport import HttpTransport
 from tiphys.errors import ClusterError
 
-__all__ = ["ServerSettings", "kubernetes_transport", "server_settings"]
+__all__ = ["ServerSettings", "configured", "kubernetes_transport", "server_settings"]
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TRUE = {"1", "t", "true", "yes", "on"}
@@ -81,6 +81,17 @@ def server_settings(
         verify=ca_file or not insecure,
         namespace=env.get("ARGO_NAMESPACE", ""),
         headers=tuple(headers),
+    )
+
+
+def configured(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether the environment names a cluster: an Argo Server, a kubeconfig, or the service account of a pod."""
+    env = os.environ if environ is None else environ
+    path = env.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    return bool(
+        env.get("ARGO_SERVER", "").strip()
+        or any(Path(part).expanduser().is_file() for part in path.split(os.pathsep) if part)
+        or (_SERVICE_ACCOUNT / "token").is_file()
     )
 
 

@@ -22,6 +22,7 @@ _PUBLIC = {
     "RunResult": "tiphys.engine.options",
     "RunStarted": "tiphys.engine.observe",
     "check": "tiphys.engine.precheck",
+    "new_name": "tiphys.engine.api",
     "resume": "tiphys.engine.api",
     "run": "tiphys.engine.api",
     "stop_serving": "tiphys.engine.serving",

@@ -55,7 +55,7 @@ def prepare_retry(
     with Record(Store(options.store), name) as record:
         ownership = Ownership(record.folder, name)
         try:
-            facts = _begun(record)
+            facts = record.begun()
             before = record.workflow()
             if (before.get("status") or {}).get("phase") not in ("Succeeded", "Failed", "Error"):
                 before = _cut_off(before)
@@ -101,7 +101,7 @@ def prepare_resubmit(
     """
     options = options or RunOptions()
     with Record(Store(options.store), name) as record:
-        facts = _begun(record)
+        facts = record.begun()
         before = record.workflow()
         if record.state == "killed":
             before = _cut_off(before)
@@ -126,14 +126,6 @@ def prepare_resubmit(
         "now": now,
     }
     return Run.of(new, options, resumed=False)
-
-
-def _begun(record: Record) -> dict[str, Json]:
-    if not record.facts:
-        raise RefusedError(
-            "TIP213", f"the run {record.name!r} was killed before it began", fix="run the workflow again"
-        )
-    return record.facts
 
 
 def _cut_off(workflow: dict[str, Json]) -> dict[str, Json]:

@@ -134,7 +134,7 @@ class Run:
                     f"the run {name!r} has ended",
                     fix="retry it, or resubmit it: what is cached is used",
                 )
-            return cls.of(record.facts, options)
+            return cls.of(record.begun(), options)
 
     @classmethod
     def of(

@@ -188,6 +188,11 @@ class Journal:
             ):
                 yield int(seq), decode(kind, body)
 
+    def last(self) -> int:
+        """The number of the last event."""
+        with self._named():
+            return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
     def version(self) -> int:
         """A number that changes when another process has written."""
         with self._named():

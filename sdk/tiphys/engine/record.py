@@ -145,6 +145,14 @@ class Record:
     ) -> None:
         self.close()
 
+    def begun(self) -> dict[str, Json]:
+        """The facts of the run. Raises RefusedError TIP226 when it was killed before they were written."""
+        if not self.facts:
+            raise RefusedError(
+                "TIP226", f"the run {self.name!r} was killed before it began", fix="run the workflow again"
+            )
+        return self.facts
+
     @property
     def state(self) -> Literal["running", "killed", "ended"]:
         """``running``: its engine lives; ``killed``: it does not, and the run has not ended."""
@@ -164,11 +172,16 @@ class Record:
     def machine(self) -> Machine:
         """The machine with all events so far; asked again, it takes in what has come since."""
         if self._machine is None:
-            self._machine = machine_of(self.facts)
+            self._machine = machine_of(self.begun())
         for number, event in self.journal.events_after(self._seen):
             self._seen = number
             self._machine.handle(event)
         return self._machine
+
+    @property
+    def seen(self) -> int:
+        """The number of the last event that :meth:`machine` took in, or, of a run that ended, of the last there is."""
+        return self._seen or self.journal.last()
 
     def forget(self) -> None:
         """Read everything anew: the run was retried."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tiphys.engine.core import Machine
 from tiphys.engine.core.protocol import (
     AcquireLocks,
@@ -14,6 +16,7 @@ from tiphys.engine.core.protocol import (
     PodFinished,
     ReleaseLocks,
     SetTimer,
+    Shutdown,
     StartPod,
     StopPod,
     StoreCache,
@@ -68,6 +71,17 @@ class Outstanding:
                 if name:
                     self._open.pop((name, getattr(event, "node_id", "")), None)
 
+    def lost(self) -> list[str]:
+        """The nodes whose pods went with the killed engine and are to be stopped: they are not started again."""
+        found = [
+            node_id
+            for kind, node_id in self._open
+            if kind == "StopPod" and ("StartPod", node_id) in self._open
+        ]
+        for node_id in found:
+            del self._open["StopPod", node_id], self._open["StartPod", node_id]
+        return found
+
     def commands(self) -> list[Command]:
         """What must be done again, in the order it was asked for."""
         return list(self._open.values())
@@ -82,10 +96,19 @@ def replay(driver: Driver, machine: Machine, journal: Journal, resources: Resour
         outstanding.event(event)
         for command in machine.handle(event):
             outstanding.command(command)
+    for number, event in journal.requests():  # a stop: what ran before is not started once more to be stopped
+        if isinstance(event, Shutdown) and begun and not machine.done:
+            journal.append(asked := replace(event, now=driver.host.loop.now()))
+            journal.answer(number)
+            journal.commit()
+            for command in machine.handle(asked):
+                outstanding.command(command)
     if not begun:  # killed before the first commit
         driver.emit(Begin(created))
     resources.restore(journal.objects())
     driver.remember()
+    for node_id in outstanding.lost():
+        driver.emit(PodFinished(driver.host.loop.now(), node_id, "Error", "pod deleted"))
     commands = outstanding.commands()
 
     def go_on() -> None:

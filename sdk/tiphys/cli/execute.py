@@ -1,0 +1,66 @@
+"""Running something here with live progress, and what is printed at its end: `run`, `retry` and `resubmit`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiphys.cli._common import Style, print_json
+
+if TYPE_CHECKING:
+    from tiphys.cli.times import Times
+    from tiphys.engine import RunOptions, RunResult
+
+__all__ = ["run_shown"]
+
+
+def run_shown(
+    start: Callable[[RunOptions], RunResult], settings: Mapping[str, Any], *, logs: bool, as_json: bool
+) -> int:
+    """Call ``start`` with options that show its progress, print the end, and return the exit code."""
+    from tiphys.cli.times import Times
+    from tiphys.engine import RunOptions
+
+    progress = _progress(logs)
+    times = Times(progress)
+    chosen = RunOptions(**settings, observer=times, follow_logs=logs or sys.stderr.isatty())
+    try:
+        result = start(chosen)
+    finally:
+        progress.close()
+    if as_json:
+        print_json(result.workflow)
+    else:
+        _report(result, times)
+    return int(result.exit_code)
+
+
+def _report(result: Any, times: Times) -> None:
+    from tiphys.cli.summary import failures, summary
+
+    style = Style(sys.stdout)
+    sys.stdout.write(summary(result.workflow, times, style) + "\n")
+    if not result.succeeded:
+        text = failures(result.workflow, result.folder, Style(sys.stderr))
+        sys.stderr.write(f"\n{text}\n\nlogs: {_relative(result.folder / 'logs')}\n")
+    for service in result.services:
+        sys.stdout.write(f"still serving {service.get('name')}: {service.get('url')}\n")
+    if result.services:
+        sys.stdout.write("stop them with: tiphys stop-serving\n")
+
+
+def _relative(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def _progress(logs: bool) -> Any:
+    from tiphys.cli.progress import LineProgress, TableProgress
+
+    if Style(sys.stderr).terminal and not logs:
+        return TableProgress()
+    return LineProgress(logs=logs)
