@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.core.protocol import Begin, Shutdown
 from tiphys.engine.journal import Journal
+from tiphys.engine.loop import Timer
 from tiphys.engine.resources.api import Api
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.host import Host
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["WorkflowObject"]
 
 Json = Any
+_PERIOD = (
+    0.2  # a status holds every node: while the workflow runs it is written this often, not for each event
+)
 
 
 class WorkflowObject:
@@ -36,6 +40,8 @@ class WorkflowObject:
         self._driver: Driver | None = None
         self._journal: Journal | None = None
         self._pumping = False
+        self._reported = 0.0
+        self._timer: Timer | None = None
 
     def start(self) -> None:
         """Check the workflow and begin it; one that is refused ends as Failed at once, as Argo's validation does."""
@@ -83,6 +89,7 @@ class WorkflowObject:
 
     def close(self) -> None:
         """The run is over."""
+        self._cancel()
         if self._driver is not None:
             self._driver.close(shared=True)
         if self._journal is not None:
@@ -99,6 +106,23 @@ class WorkflowObject:
         if self._driver is None:
             return
         self._driver.drain()
+        wait = self._reported + _PERIOD - self._parent.loop.now()
+        if self._driver.finished is not None or wait <= 0:
+            self._report()
+        elif self._timer is None:
+            self._timer = self._parent.loop.call_later(min(wait, _PERIOD), self._report)
+
+    def _report(self) -> None:
+        """Write the status."""
+        self._cancel()
+        if self._driver is None:
+            return
+        self._reported = self._parent.loop.now()
         status = self._driver.machine.workflow()["status"]
         self._api.status(self.item, status)
         self._changed()
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
