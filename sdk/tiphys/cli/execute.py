@@ -25,7 +25,7 @@ def run_shown(
 
     progress = _progress(logs)
     times = Times(progress)
-    chosen = RunOptions(**settings, observer=times, follow_logs=logs or sys.stderr.isatty())
+    chosen = RunOptions(**settings, observer=times, follow_logs=True)  # what steps say of how far they are
     try:
         result = start(chosen)
     finally:

@@ -25,6 +25,8 @@ from tiphys.engine.observe import (
 __all__ = ["LineProgress", "TableProgress"]
 
 _GLOG = re.compile(r"[IWEF]\d{4} |\d{4}-\d\d-\d\d .*: [IWEF] ")  # what a native library says of itself
+_COUNTS = re.compile(r"(?i)\bepoch\b|\b\d+ ?/ ?\d+\b|\b\d{1,3}(\.\d+)? ?%")  # how far a step has come
+_PAUSE = 1.0  # seconds between two such lines of one step
 _SYMBOLS = {
     "Pending": "◷",
     "Running": "●",
@@ -37,7 +39,11 @@ _SYMBOLS = {
 
 
 class LineProgress:
-    """One line for each thing that happens: for logs and pipes."""
+    """One line for each thing that happens: for logs and pipes.
+
+    With ``logs`` also all that the steps write; without, the lines in which a step tells how far it has come (an
+    epoch, 3/10, 40 %), one a second of each step at most.
+    """
 
     def __init__(self, stream: TextIO | None = None, *, logs: bool = False) -> None:
         self.stream = stream or sys.stderr
@@ -45,6 +51,7 @@ class LineProgress:
         self.logs = logs
         self.workflow = ""
         self.begin = time.time()
+        self._told: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def __call__(self, seen: Observation) -> None:
@@ -67,12 +74,20 @@ class LineProgress:
         if isinstance(seen, ReplicaChanged) and seen.state != "succeeded":
             tail = f": {seen.message}" if seen.message else ""
             return style.dim(f"{seen.kind} {seen.name} {seen.replica} {seen.state}{tail}")
-        if isinstance(seen, LogLine) and self.logs:
+        if isinstance(seen, LogLine) and (self.logs or self._news(seen)):
             source = seen.source.removeprefix(self.workflow).lstrip(".-") or self.workflow
             return f"{style.cyan(source)} | {seen.text}"
         if isinstance(seen, Notice):
             return style.yellow(seen.text)
         return ""
+
+    def _news(self, seen: LogLine) -> bool:
+        if not _COUNTS.search(seen.text) or _GLOG.match(seen.text):
+            return False
+        if seen.at - self._told.get(seen.source, 0.0) < _PAUSE:
+            return False
+        self._told[seen.source] = seen.at
+        return True
 
     def _node(self, seen: NodeChanged) -> str:
         node, style = seen.node, self.style

@@ -1,0 +1,51 @@
+"""What is shown of a run that goes on, where there is no terminal."""
+
+from __future__ import annotations
+
+import io
+
+from tiphys.cli.progress import LineProgress
+from tiphys.engine import LogLine, NodeChanged, RunStarted
+
+NODE = {"id": "run-1", "name": "run.train", "displayName": "train", "type": "Pod", "phase": "Running"}
+
+
+def shown(*lines: tuple[float, str], logs: bool = False) -> list[str]:
+    stream = io.StringIO()
+    progress = LineProgress(stream, logs=logs)
+    progress(RunStarted(100.0, "run", "/store/runs/run"))
+    progress(NodeChanged(100.0, "started", NODE))
+    for at, text in lines:
+        progress(LogLine(at, "run-train-worker-0", text))
+    progress(NodeChanged(160.0, "finished", {**NODE, "phase": "Succeeded"}))
+    progress.close()
+    return [" ".join(line.split()) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_for_each_change_and_each_epoch() -> None:
+    lines = shown(
+        (101.0, "reading the data"),
+        (110.0, "epoch 1/3: loss 0.61"),
+        (120.0, "epoch 2/3: loss 0.44"),
+        (121.0, "2026-01-01 00:00:00.1: I tensorflow/core/x.cc:99] 1/2 devices"),
+    )
+    assert lines == [
+        "0:00 run starts",
+        "0:00 train started",
+        "0:10 train-worker-0 | epoch 1/3: loss 0.61",
+        "0:20 train-worker-0 | epoch 2/3: loss 0.44",
+        "1:00 train succeeded",
+    ]
+
+
+def test_a_bar_that_moves_fast_is_shown_once_a_second() -> None:
+    lines = shown(*((110.0 + 0.1 * step, f"downloaded {step} %") for step in range(25)))
+    assert lines[2:-1] == [
+        "0:10 train-worker-0 | downloaded 0 %",
+        "0:11 train-worker-0 | downloaded 10 %",
+        "0:12 train-worker-0 | downloaded 20 %",
+    ]
+
+
+def test_logs_show_all_lines() -> None:
+    assert len(shown((101.0, "reading"), (101.1, "1/2"), (101.2, "2/2"), logs=True)) == 6
