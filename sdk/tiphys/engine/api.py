@@ -24,7 +24,7 @@ from tiphys.engine.journal import VERSION, Journal
 from tiphys.engine.loop import Loop
 from tiphys.engine.observe import Notice, Observation, RunFinished, RunStarted
 from tiphys.engine.options import RunOptions, RunResult
-from tiphys.engine.precheck import check
+from tiphys.engine.precheck import check, unaliased
 from tiphys.engine.record import Ownership, Record, machine_of, recalled, remembered
 from tiphys.engine.replay import replay
 from tiphys.engine.requests import Bell, ring, unanswered
@@ -183,7 +183,7 @@ class Run:
         options, facts = self.options, self._facts
         runner, weaker = choose_runner(options)
         images = Images(options.images, everything=runner.name == "docker")
-        check(facts["workflow"], images)
+        check(facts["workflow"], images, facts["context"])
         machine = machine_of(facts)
         spec = facts["workflow"].get("spec") or {}
         if spec.get("workflowTemplateRef"):
@@ -226,6 +226,8 @@ class Run:
             self._tell(RunStarted(time.time(), self.name, str(folder), self._resumed))
             if weaker:
                 self._tell(Notice(time.time(), weaker, "TIP222"))
+            if aliases := unaliased(spec, runner.name):
+                self._tell(Notice(time.time(), aliases, "TIP273"))
             if self._resumed:
                 replay(driver, machine, journal, resources, float(facts.get("begun") or facts["now"]))
             else:

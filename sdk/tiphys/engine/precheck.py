@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from tiphys.engine.fields import uses
 from tiphys.engine.resources.api import ApiError
 from tiphys.engine.resources.kinds import check_manifest, find_kind, kind_in_text
 from tiphys.engine.resources.tfjob import validate_tfjob
@@ -14,18 +15,84 @@ from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.volumes import check_volume
 from tiphys.errors import RefusedError
 
-__all__ = ["check", "check_spec"]
+__all__ = ["check", "check_spec", "unaliased"]
 
 Json = Any
 
 
-def check(workflow: Mapping[str, Json], images: Images) -> None:
-    """Refuse what cannot run here. Raises RefusedError (TIP220 image, TIP223 volume, TIP230 resource kind).
+def check(workflow: Mapping[str, Json], images: Images, context: Sequence[Mapping[str, Json]] = ()) -> None:
+    """Refuse what cannot run here. Raises RefusedError (TIP220 image, TIP223 volume, TIP230 resource kind, and those
+    of :mod:`tiphys.engine.fields`).
 
-    Text that is decided while running (``{{…}}``) is checked then.
+    Text that is decided while running (``{{…}}``) is checked then. ``context``: the objects given with it.
     """
     # of templates kept elsewhere only what is used will run: their images are looked up then
-    check_spec(workflow.get("spec") or {}, images, "spec")
+    spec = workflow.get("spec") or {}
+    check_spec(spec, images, "spec")
+    _check_fields(spec, "spec")
+    for where, found in _referenced(spec, context):
+        _check_fields(found, where)
+
+
+def _check_fields(spec: Mapping[str, Json], where: str) -> None:
+    """Refuse fields that nothing here can do."""
+    for use in uses(spec, where, kind="refused"):
+        raise RefusedError(
+            use.entry.code,
+            f"{use.path} cannot be done on this machine",
+            where=use.path,
+            cause=use.entry.note,
+            fix="leave it out, or run the workflow on a cluster; docs/fields.md lists what has an effect here",
+        )
+
+
+def _referenced(
+    spec: Mapping[str, Json], context: Sequence[Mapping[str, Json]]
+) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    """The specs that a workflow takes from the WorkflowTemplates given with it: a whole one, or single templates."""
+    kept = {
+        (str(item.get("kind")), str((item.get("metadata") or {}).get("name"))): item.get("spec") or {}
+        for item in context
+        if item.get("kind") in ("WorkflowTemplate", "ClusterWorkflowTemplate")
+    }
+    if not kept:
+        return
+    seen: set[tuple[str, str, str]] = set()
+    look = [*_references(spec)]
+    while look:
+        kind, name, template = look.pop()
+        found = kept.get((kind, name))
+        if found is None or (kind, name, template) in seen:
+            continue
+        seen.add((kind, name, template))
+        chosen = [each for each in found.get("templates") or [] if template in ("", each.get("name"))]
+        part = found if not template else {"templates": chosen}
+        yield f"{kind} {name}: spec", part
+        look += _references(part)
+        # a template of a WorkflowTemplate calls its neighbours by name
+        for each in _mappings(part, "template"):
+            if isinstance(each.get("template"), str) and template:
+                look.append((kind, name, each["template"]))
+
+
+def _references(value: Json) -> Iterator[tuple[str, str, str]]:
+    for key in ("workflowTemplateRef", "templateRef"):
+        for each in _mappings(value, key):
+            if isinstance(reference := each[key], Mapping):
+                kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
+                yield kind, str(reference.get("name")), str(reference.get("template") or "")
+
+
+def _mappings(value: Json, key: str) -> Iterator[Mapping[str, Json]]:
+    """Every mapping inside that has ``key``."""
+    if isinstance(value, Mapping):
+        if key in value:
+            yield value
+        for inner in value.values():
+            yield from _mappings(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _mappings(inner, key)
 
 
 def check_spec(spec: Mapping[str, Json], images: Images, where: str) -> None:
@@ -36,6 +103,14 @@ def check_spec(spec: Mapping[str, Json], images: Images, where: str) -> None:
     for position, template in enumerate(spec.get("templates") or []):
         for path, leaf in _leaves(template, f"{where}.templates[{position}]"):
             _check_leaf(leaf, defaults, images, f"{path} ({leaf.get('name') or 'inline'})")
+
+
+def unaliased(spec: Mapping[str, Json], runner: str) -> str:
+    """A sentence about ``hostAliases`` that the runner cannot give, or nothing."""
+    holders = [spec, *(spec.get("templates") or ())]
+    if runner != "process" or not any(each.get("hostAliases") for each in holders):
+        return ""
+    return "hostAliases are not known to steps that run as plain processes: use --runner sandbox or docker"
 
 
 def _leaves(template: Mapping[str, Json], where: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
