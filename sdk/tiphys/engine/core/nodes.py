@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tiphys.engine.core.names import node_id
+from tiphys.engine.core.progress import progress_of, sum_progress
 from tiphys.expr.gotime import rfc3339
 
 Json = Any
@@ -95,7 +96,7 @@ class NodeStore:
             self._kept.add(identity)
             self.finished[identity] = _seconds(node.get("finishedAt"), self.now)
             if node["type"] in _EXECUTES:
-                done, total = self.progress_of(node)
+                done, total = progress_of(node)
                 self.done += done
                 self.total += total
 
@@ -205,20 +206,15 @@ class NodeStore:
                 node["finishedAt"] = self.stamp()
                 self.finished[node["id"]] = self.now
                 if node["type"] in _EXECUTES and phase in _DONE:
-                    done, total = self.progress_of(node)
+                    done, total = progress_of(node)
                     node["progress"] = f"{total}/{total}"
                     self.done += total - done
             self._count_failure(node)
         self.changed[node["id"]] = None
 
-    def progress_of(self, node: Node) -> tuple[int, int]:
-        """Return (done, total) of an executing node."""
-        done, _, total = str(node.get("progress", "0/1")).partition("/")
-        return int(done), int(total)
-
     def set_progress(self, node: Node, progress: str) -> None:
         """Take over what the step wrote to its progress file (``N/M``)."""
-        before = self.progress_of(node)
+        before = progress_of(node)
         done, slash, total = progress.partition("/")
         if not slash or not done.isdigit() or not total.isdigit() or int(done) > int(total) or int(total) < 1:
             return
@@ -317,26 +313,7 @@ class NodeStore:
 
     def sum_progress(self) -> None:
         """Write the progress of nodes that do not execute themselves: the sum over what they lead to."""
-        groups = [node for node in self.by_id.values() if node["type"] not in _EXECUTES]
-        if len(groups) * len(self.by_id) > 4_000_000:
-            groups = [node for node in groups if node["name"] == self.workflow]
-        for node in groups:
-            done = total = 0
-            seen: set[str] = set()
-            stack = list(node.get("children", []))
-            while stack:
-                identity = stack.pop()
-                if identity in seen:
-                    continue
-                seen.add(identity)
-                child = self.by_id.get(identity)
-                if child is None:
-                    continue
-                if child["type"] in _EXECUTES:
-                    a, b = self.progress_of(child)
-                    done, total = done + a, total + b
-                stack.extend(child.get("children", []))
-            node["progress"] = f"{done}/{total}"
+        sum_progress(self.by_id, _EXECUTES)
 
 
 def _seconds(text: str | None, now: float) -> float:
