@@ -6,18 +6,23 @@
 #                                        tensorflow/serving:2.19.1 there, since that one cannot be pulled
 #   images/build.sh --context DIR        only assemble the build context of step and serving
 #   --step TAG, --serving TAG            other tags
+#   --no-cache                           build everything anew, nothing is taken from an earlier build
+#
+# Prints the tag and the digest of each. The same sources give the same images, bit for bit, with buildah on the same
+# python:3.11-slim; docker sets the times of the files that a RUN makes by the clock.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/sdk/tiphys/__init__.py")
-step=tiphys/step:$version serving='' cluster='' context=''
+step=tiphys/step:$version serving='' cluster='' context='' fresh=()
 while [ $# -gt 0 ]; do
   case $1 in
+    --no-cache) fresh=(--no-cache); shift; continue ;;
     --cluster) cluster=$2 ;;
     --context) context=$2 ;;
     --step) step=$2 ;;
     --serving) serving=$2 ;;
-    *) sed -n 2,9p "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
+    *) sed -n 2,12p "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
   esac
   shift 2
 done
@@ -43,25 +48,25 @@ image() { # image FOLDER TAG CONTEXT FROM [MORE...]
   shift 4
   echo "building $tag" >&2
   if [ -n "$cluster" ]; then
-    "$cluster" build "$context" "$tag" -f "$file" --timestamp $epoch --build-arg "FROM=$from" "$@"
+    "$cluster" build "$context" "$tag" -f "$file" --timestamp $epoch --identity-label=false "${fresh[@]}" --build-arg "FROM=$from" "$@"
   elif command -v docker >/dev/null; then
-    SOURCE_DATE_EPOCH=$epoch docker build --quiet --file "$file" --tag "$tag" --build-arg "FROM=$from" "$context"
+    SOURCE_DATE_EPOCH=$epoch docker build --quiet "${fresh[@]}" --file "$file" --tag "$tag" --build-arg "FROM=$from" "$context"
   elif command -v buildah >/dev/null; then
-    buildah build --quiet --file "$file" --timestamp $epoch --tag "$tag" --build-arg "FROM=$from" "$context"
+    buildah build --quiet --file "$file" --timestamp $epoch --identity-label=false "${fresh[@]}" --tag "$tag" --build-arg "FROM=$from" "$context"
   else
     echo "neither docker nor buildah is installed" >&2
     exit 1
   fi
 }
 
-exists() { # is the base of this lock file built already?
+digest() { # of an image that is there: of its manifest with buildah, of its configuration with docker
   if [ -n "$cluster" ]; then
     STORAGE_DRIVER=vfs buildah --root "${TC_ROOT:-/var/lib/testcluster}/buildah" --runroot "${TC_ROOT:-/var/lib/testcluster}/run/buildah" \
-      inspect --type image "$1" >/dev/null 2>&1
+      inspect --type image --format '{{.FromImageDigest}}' "$1" 2>/dev/null
   elif command -v docker >/dev/null; then
-    docker image inspect "$1" >/dev/null 2>&1
+    docker image inspect --format '{{.Id}}' "$1" 2>/dev/null
   else
-    buildah inspect --type image "$1" >/dev/null 2>&1
+    buildah inspect --type image --format '{{.FromImageDigest}}' "$1" 2>/dev/null
   fi
 }
 
@@ -70,10 +75,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 assemble "$work/app-context"
 mkdir "$work/base-context"
-cp "$here/requirements.lock" "$work/base-context/"
-base=tiphys/base:$(cat "$here/requirements.lock" "$here/base/Dockerfile" | sha256sum | cut -c1-16)
+install -m 644 "$here/requirements.lock" "$here/base/trim.py" "$work/base-context/"
+base=tiphys/base:$(cat "$here/requirements.lock" "$here/base/Dockerfile" "$here/base/trim.py" | sha256sum | cut -c1-16)
 squash=()
 if [ -n "$cluster" ]; then squash=(--squash); fi # its python:3.11-slim has no history, which buildah cannot build on twice
-exists "$base" || image base "$base" "$work/base-context" python:3.11-slim "${squash[@]}"
+{ [ ${#fresh[@]} -eq 0 ] && digest "$base" >/dev/null; } || image base "$base" "$work/base-context" python:3.11-slim "${squash[@]}"
 image step "$step" "$work/app-context" "$base"
 image serving "$serving" "$work/app-context" "$base"
+for tag in "$base" "$step" "$serving"; do echo "$tag $(digest "$tag")"; done
