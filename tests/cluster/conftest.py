@@ -15,7 +15,9 @@ import re
 import shutil
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,18 +198,63 @@ class Mission:
         return {item["name"]: item["value"] for item in self.node(path)["outputs"]["parameters"]}
 
 
-def fly(cluster: Cluster, parameters: Mapping[str, Json], *, timeout: float = 1200) -> Mission:
-    """Submit the compiled mission and wait for its end, keeping the last state of every pod."""
+def fly(
+    cluster: Cluster,
+    parameters: Mapping[str, Json],
+    *,
+    timeout: float = 1200,
+    seen: Callable[[Result], None] = lambda _: None,
+) -> Mission:
+    """Submit the compiled mission and follow it to its end, keeping the last state of every pod. ``seen`` is given each
+    state on the way."""
     with connect(cluster) as client:
         made = client.submit(COMPILED, parameters=parameters, labels={"tiphys-test": "mission"})
-        result = client.wait(made.name, timeout=timeout)
+        for result in client.watch(made.name, timeout=timeout):
+            seen(result)
     pods = cluster.get("pods", "-l", f"workflows.argoproj.io/workflow={made.name}")
     return Mission(result, {item["metadata"]["name"]: item for item in pods}, cluster.volume)
 
 
+def ask(url: str, images: list[Any]) -> list[list[float]]:
+    """What a model's Service answers."""
+    body = json.dumps({"instances": images}).encode()
+    target = f"{url}/v1/models/fashion-mnist:predict"
+    with urllib.request.urlopen(urllib.request.Request(target, body), timeout=30) as answer:
+        found: list[list[float]] = json.load(answer)["predictions"]
+        return found
+
+
+@dataclass
+class Early:
+    """Asks each model that a run publishes while it still trains others."""
+
+    answered: dict[str, int] = field(default_factory=dict)  # URL -> how many trainings had not ended then
+
+    def __call__(self, state: Result) -> None:
+        nodes = ((state.workflow.get("status") or {}).get("nodes") or {}).values()
+        trained = [node for node in nodes if node["name"].endswith(".train") and node["phase"] == "Succeeded"]
+        to_come = 3 - len(trained)
+        for node in nodes:
+            if to_come and node["displayName"] == "expose" and node["phase"] == "Succeeded":
+                url = next(p["value"] for p in node["outputs"]["parameters"] if p["name"] == "url")
+                if url not in self.answered:
+                    assert len(ask(url, [[[0] * 28] * 28])[0]) == 10
+                    self.answered[url] = to_come
+
+
+@dataclass
+class Two:
+    """Two whole missions that were submitted at the same moment: equal data, other trainings, the second serving each
+    good model at once."""
+
+    first: Mission
+    second: Mission
+    early: Early
+
+
 @pytest.fixture(scope="session")
-def mission(images: None, data: Path, applied: Cluster) -> Iterator[Mission]:
-    """The first run: nothing is cached. Its two services stay up with it until the tests end."""
+def missions(images: None, data: Path, applied: Cluster) -> Iterator[Two]:
+    """Nothing is cached when they start. Their services stay up with them until the tests end."""
     applied.kubectl("delete", "workflows", "-l", "tiphys-test=mission")
     caches = [
         name
@@ -218,5 +265,15 @@ def mission(images: None, data: Path, applied: Cluster) -> Iterator[Mission]:
         applied.kubectl("patch", name, "--type=json", "-p", '[{"op": "add", "path": "/data", "value": {}}]')
     for folder in ("datasets", "models", "work"):
         shutil.rmtree(applied.volume / folder, ignore_errors=True)
-    yield fly(applied, SMALL)
+    early = Early()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(fly, applied, SMALL)
+        second = pool.submit(fly, applied, {**SMALL, "learning-rate": 0.004, "serve": "early"}, seen=early)
+        yield Two(first.result(), second.result(), early)
     applied.kubectl("delete", "workflows", "-l", "tiphys-test=mission")
+
+
+@pytest.fixture(scope="session")
+def mission(missions: Two) -> Mission:
+    """The first of the two."""
+    return missions.first
