@@ -51,6 +51,31 @@ def test_a_step_may_create_what_a_pipeline_creates_and_nothing_more(cluster: Clu
     assert [item for item in MAY_NOT if allowed(*item)] == []
 
 
+def test_the_default_account_may_report_results_and_nothing_else(cluster: Cluster) -> None:
+    try:
+        cluster.kubectl("apply", "-k", str(OVERLAYS / "team"))
+        account = "--as=system:serviceaccount:tiphys:default"
+
+        def allowed(verb: str, kind: str) -> bool:
+            said = cluster.kubectl("auth", "can-i", verb, kind, account, "-n", "tiphys", check=False)
+            return said.split()[-1] == "yes"
+
+        reports = [(verb, "workflowtaskresults.argoproj.io") for verb in ("create", "patch")]
+        assert all(allowed(*item) for item in reports)
+        assert [item for item in (*MAY, *MAY_NOT) if item not in reports and allowed(*item)] == []
+    finally:
+        cluster.kubectl("delete", "namespace", "tiphys", "--ignore-not-found", "--timeout=60s")
+        give_back(cluster)
+
+
+def give_back(cluster: Cluster) -> None:
+    """There are three volumes in all, and nobody gives one back to the others."""
+    for volume in cluster.get("pv"):
+        if (volume["spec"].get("claimRef") or {}).get("namespace") == "tiphys":
+            name = volume["metadata"]["name"]
+            cluster.kubectl("patch", "pv", name, "--type=merge", "-p", '{"spec": {"claimRef": null}}')
+
+
 def rendered(cluster: Cluster, overlay: str) -> list[dict[str, Any]]:
     text = cluster.kubectl("kustomize", str(OVERLAYS / overlay))
     return [item for item in yaml.safe_load_all(text) if item]
@@ -71,10 +96,7 @@ def test_the_overlay_of_a_team_applies_and_applies_again(cluster: Cluster) -> No
         )
     finally:
         cluster.kubectl("delete", "namespace", "tiphys", "--ignore-not-found", "--timeout=60s")
-        for volume in cluster.get("pv"):  # there are three in all, and nobody gives one back to the others
-            if (volume["spec"].get("claimRef") or {}).get("namespace") == "tiphys":
-                name = volume["metadata"]["name"]
-                cluster.kubectl("patch", "pv", name, "--type=merge", "-p", '{"spec": {"claimRef": null}}')
+        give_back(cluster)
 
 
 @pytest.fixture(params=["kueue", "volcano"])

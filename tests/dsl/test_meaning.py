@@ -17,6 +17,7 @@ from tiphys import (
     Mutex,
     Pipeline,
     Reference,
+    Resource,
     Resources,
     Retry,
     Scheduling,
@@ -428,6 +429,17 @@ def test_scheduling_and_workflow_locks() -> None:
     assert spec["nodeSelector"] == {"pool": "cpu"}
     assert spec["synchronization"] == {"mutexes": [{"name": "one"}]}
     assert spec["serviceAccountName"] == "runner"
+
+
+def test_only_a_pipeline_that_creates_objects_names_an_account_by_itself() -> None:
+    with Pipeline("p") as plain:
+        make()
+    with Pipeline("p") as creating:
+        Resource("clean", action="delete", flags=["tfjobs.kubeflow.org", "--selector", "a=b"])()
+    with Pipeline("p", service_account="") as bare:
+        Resource("clean", action="delete", flags=["tfjobs.kubeflow.org", "--selector", "a=b"])()
+    accounts = [workflow(p)["spec"].get("serviceAccountName") for p in (plain, creating, bare)]
+    assert accounts == [None, "tiphys", None]
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,10 @@ class Pipeline(Workflow):
     ``image`` runs components that name none (by default the project's own step image); ``volumes`` are
     mounted in every step (by default the claim ``tiphys`` when anything takes or makes a
     :class:`tiphys.Reference`); ``title``, ``description`` and ``links`` are shown by the Argo UI; ``locks``
-    hold for the whole workflow; ``scheduling`` orders it among others. Being a Hera Workflow, it also takes
-    Hera's own templates, and Hera's fields as attributes (``pipeline.ttl_strategy = …``).
+    hold for the whole workflow; ``scheduling`` orders it among others. ``service_account`` is by default
+    ``tiphys`` (manifests/) for a pipeline that creates Kubernetes objects, and for others the namespace's own;
+    "" names none. Being a Hera Workflow, it also takes Hera's own templates, and Hera's fields as attributes
+    (``pipeline.ttl_strategy = …``).
 
     Raises DefinitionError, with the Python line, for anything that Argo would refuse or misread.
     """
@@ -59,7 +61,7 @@ class Pipeline(Workflow):
         volumes: Sequence[Volume] | None = None,
         scheduling: Scheduling | None = None,
         locks: Sequence[Lock] = (),
-        service_account: str = SERVICE_ACCOUNT,
+        service_account: str | None = None,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
         entrypoint: str = _MAIN,
@@ -76,6 +78,7 @@ class Pipeline(Workflow):
         self._volumes = None if volumes is None else tuple(volumes)
         self._defaults = Defaults(image or STEP_IMAGE, (), scheduling or Scheduling(), site.file)
         self.declared: list[Declared] = []
+        self._needs_account = service_account is None
         if service_account:
             self.service_account_name = check_name(service_account, "a service account", site)
         if labels:
@@ -300,6 +303,8 @@ class Pipeline(Workflow):
             spec["synchronization"] = locks
         if defaults.volumes:
             spec["volumes"] = [v.volume() for v in defaults.volumes]
+        if self._needs_account and any("resource" in template for template in templates):
+            spec["serviceAccountName"] = SERVICE_ACCOUNT
         for key, value in base.pop("spec", {}).items():
             spec[key] = [*spec[key], *value] if key == "volumes" and key in spec else value
         spec["templates"] = templates
