@@ -10,13 +10,13 @@ from tiphys.engine import LogLine, NodeChanged, RunStarted
 NODE = {"id": "run-1", "name": "run.train", "displayName": "train", "type": "Pod", "phase": "Running"}
 
 
-def shown(*lines: tuple[float, str], logs: bool = False) -> list[str]:
+def shown(*lines: tuple[float, str], logs: bool = False, worker: int = 0) -> list[str]:
     stream = io.StringIO()
     progress = LineProgress(stream, logs=logs)
     progress(RunStarted(100.0, "run", "/store/runs/run"))
     progress(NodeChanged(100.0, "started", NODE))
     for at, text in lines:
-        progress(LogLine(at, "run-train-worker-0", text))
+        progress(LogLine(at, f"run-train-worker-{worker}", text))
     progress(NodeChanged(160.0, "finished", {**NODE, "phase": "Succeeded"}))
     progress.close()
     return [" ".join(line.split()) for line in stream.getvalue().splitlines()]
@@ -45,6 +45,11 @@ def test_a_bar_that_moves_fast_is_shown_once_a_second() -> None:
         "0:11 train-worker-0 | downloaded 10 %",
         "0:12 train-worker-0 | downloaded 20 %",
     ]
+
+
+def test_the_first_worker_speaks_for_its_gang() -> None:
+    assert len(shown((101.0, "epoch 1/3"), worker=1)) == 3
+    assert len(shown((101.0, "epoch 1/3"), worker=1, logs=True)) == 4
 
 
 def test_logs_show_all_lines() -> None:

@@ -26,6 +26,7 @@ __all__ = ["LineProgress", "TableProgress"]
 
 _GLOG = re.compile(r"[IWEF]\d{4} |\d{4}-\d\d-\d\d .*: [IWEF] ")  # what a native library says of itself
 _COUNTS = re.compile(r"(?i)\bepoch\b|\b\d+ ?/ ?\d+\b|\b\d{1,3}(\.\d+)? ?%")  # how far a step has come
+_FOLLOWER = re.compile(r"-worker-[1-9]\d*\Z")  # says what worker 0 of its gang says
 _PAUSE = 1.0  # seconds between two such lines of one step
 _SYMBOLS = {
     "Pending": "◷",
@@ -82,7 +83,7 @@ class LineProgress:
         return ""
 
     def _news(self, seen: LogLine) -> bool:
-        if not _COUNTS.search(seen.text) or _GLOG.match(seen.text):
+        if not _COUNTS.search(seen.text) or _GLOG.match(seen.text) or _FOLLOWER.search(seen.source):
             return False
         if seen.at - self._told.get(seen.source, 0.0) < _PAUSE:
             return False
