@@ -55,6 +55,9 @@ def register(subparsers: Any) -> None:
         "runs", parents=[common], help="list runs", epilog="example: tiphys runs --json"
     )
     add.add_argument("name", nargs="?", help="print the Workflow object of this run")
+    add.add_argument(
+        "--metrics", metavar="NAME", help="print the metrics of this run in Prometheus' text format"
+    )
     add.set_defaults(handler=list_runs)
     add = subparsers.add_parser(
         "models", parents=[common], help="list trained models", epilog="example: tiphys models"
@@ -183,9 +186,13 @@ def _tell_removed(options: argparse.Namespace, gone: list[tuple[str, str]]) -> i
 
 def list_runs(options: argparse.Namespace) -> int:
     from tiphys.cli._nodes import moment
+    from tiphys.engine.measure import run_metrics
     from tiphys.store.history import run_record, runs
 
     store = _store(options)
+    if options.metrics:
+        sys.stdout.write(run_metrics(store, options.metrics))
+        return 0
     if options.name:
         print_json(run_record(store, options.name))
         return 0

@@ -240,6 +240,7 @@ class Run:
                 while driver.finished is None and not machine.done:
                     driver.step()
             self._close()
+            driver.metrics.write()
             if follower is not None:
                 follower.close()
             return self._finish(folder, machine, resources, spec)

@@ -25,6 +25,7 @@ from tiphys.engine.core.protocol import (
 )
 from tiphys.engine.journal import Journal
 from tiphys.engine.loop import Timer
+from tiphys.engine.measure import MetricsFile
 from tiphys.engine.memoizer import Memoizer
 from tiphys.engine.observe import NodeChanged
 from tiphys.engine.pods import make_pod
@@ -62,6 +63,7 @@ class Driver:
         self.finished: WorkflowFinished | None = None
         self.wake: Callable[[], None] | None = None  # told of each event, where nobody calls step()
         self.grace: float | None = None  # after a Ctrl-C: no pod gets longer than this
+        self.metrics = MetricsFile(host.loop, host.folder, machine.metrics)
         self._inbox: deque[Event] = deque()
         self._flushing = False
         self._queue: deque[StartPod] = deque()
@@ -113,6 +115,7 @@ class Driver:
                 self._tell_changes(event.now)
                 self.carry_out(commands)
         self.journal.commit()
+        self.metrics.touch()
         if self.journal.pending and not self._flushing:
             self._flushing = True
             self.host.loop.call_later(_FLUSH_PERIOD, self._flush)

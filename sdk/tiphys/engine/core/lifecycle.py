@@ -28,6 +28,7 @@ _WORKFLOW_PHASE = {
     "Omitted": "Succeeded",
     "Failed": "Failed",
     "Error": "Error",
+    "Running": "Succeeded",  # a daemon is done when it is up
 }
 
 
@@ -117,6 +118,12 @@ class Lifecycle:
         )  # fmt: skip
         self.look()
         state.defer(self.root.start)
+        state.later(self._measure)
+
+    def _measure(self) -> None:
+        """Realtime metrics of the workflow begin with it."""
+        state = self.state
+        state.metrics.take(state.spec.get("metrics"), state.nodes.by_id.get(state.name), realtime=True)
 
     def seen(self) -> bool:
         """The controller has been at the workflow once: from now on it is known to be running.
@@ -242,7 +249,7 @@ class Lifecycle:
             message = f"Stopped with strategy '{state.shutdown}'"
         self.entry_message = message
         values = state.globals.moving
-        values["workflow.status"] = self.entry_phase
+        values["workflow.status"] = "Running" if phase == "Running" else self.entry_phase
         values["workflow.failures"] = self._failures()
         state.base.refresh()
         self.look()
@@ -306,6 +313,9 @@ class Lifecycle:
         if self.started_at is None:
             self.started_at = state.now
         state.globals.moving["workflow.status"] = phase
+        if state.spec.get("metrics"):
+            state.globals.tick()
+            state.metrics.take(state.spec["metrics"], state.nodes.by_id.get(state.name))
         for pod in list(state.pods.values()):
             state.emit(StopPod(pod.node["id"]))
         for pods in list(state.daemons.values()):

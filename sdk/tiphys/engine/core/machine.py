@@ -10,6 +10,7 @@ from tiphys.engine.core.library import Context, Library, TemplateError
 from tiphys.engine.core.lifecycle import Lifecycle, matches
 from tiphys.engine.core.metadata import apply_metadata
 from tiphys.engine.core.plain import plain_copy
+from tiphys.engine.core.registry import Registry
 from tiphys.engine.core.state import State
 from tiphys.engine.core.submit import InvalidSpec, effective_spec, refuse_unsupported, workflow_parameters
 from tiphys.engine.core.validate import first_problem
@@ -153,6 +154,11 @@ class Machine:
         """Finished and known units of work (``status.progress``)."""
         return self._state.nodes.done, self._state.nodes.total
 
+    @property
+    def metrics(self) -> Registry:
+        """What the workflow's metrics have come to."""
+        return self._state.metrics.registry
+
     def handle(self, event: p.Event) -> list[p.Command]:
         """Move the state on by one event and return what must be done outside.
 
@@ -290,6 +296,8 @@ class Machine:
             status["storedWorkflowTemplateSpec"] = plain_copy(self._stored_spec)
         if life.done:
             status["conditions"] = [{"type": "Completed", "status": "True"}]
+        if (condition := state.metrics.condition()) is not None:
+            status.setdefault("conditions", []).append(condition)
         spec = plain_copy(dict(self._workflow.get("spec") or {}))
         if state.shutdown:
             spec["shutdown"] = state.shutdown

@@ -236,6 +236,7 @@ class Retrying:
             self._error(str(error))
             return
         run.state.nodes.mark(node, "Running", "")
+        state.metrics.take(run.template.get("metrics"), last)
         self._next()
 
     def _transient(self, last: Node) -> bool:

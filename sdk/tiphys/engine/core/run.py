@@ -272,6 +272,7 @@ class Run:
         if name == self.name:
             self.node = node
             self.owner.node_created(self, node)
+            self.state.metrics.take_run(self, made=True)
         return node
 
     def _display_name(self, name: str) -> str:
@@ -365,6 +366,8 @@ class Run:
         assert node is not None
         if cached and node["type"] == "Steps":
             self.state.globals.export(node)
+        if not cached:
+            self.state.metrics.take_run(self)
         self.owner.run_done(self)
 
     def daemoned(self) -> None:

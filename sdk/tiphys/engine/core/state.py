@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.engine.core.arguments import ArgumentError
 from tiphys.engine.core.globals import Globals
 from tiphys.engine.core.library import Library
+from tiphys.engine.core.metrics import Metrics
 from tiphys.engine.core.nodes import NodeStore
 from tiphys.engine.core.parallelism import Gate
 from tiphys.engine.core.protocol import Command, SetTimer
@@ -74,6 +75,7 @@ class State:
         self.must_walk = False
         self.next_walk: list[Callable[[], None]] = []
         self._parked: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self.metrics = Metrics(self)
         self.shutdown = ""
         self.give_up: Callable[[str], None] = lambda message: None
         self.suspended = False

@@ -1,0 +1,200 @@
+"""Prometheus metrics that a workflow declares: counters, gauges and histograms, and their text.
+
+Sources: Argo 4.1.2, workflow/metrics and util/telemetry; what is said of wrong metrics was recorded from the real
+controller, whose /metrics shows names with the prefix ``argo_workflows_``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+__all__ = ["MetricError", "Registry", "parse_float"]
+
+Json = Any
+Labels = tuple[tuple[str, str], ...]
+_PREFIX = "argo_workflows_"
+# what OpenTelemetry takes when no buckets are given
+_BUCKETS = (
+    0.0,
+    5.0,
+    10.0,
+    25.0,
+    50.0,
+    75.0,
+    100.0,
+    250.0,
+    500.0,
+    750.0,
+    1000.0,
+    2500.0,
+    5000.0,
+    7500.0,
+    10000.0,
+)
+_FLOAT = re.compile(r"[+-]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)([eE][+-]?\d+)?")
+_WORDS = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
+
+
+class MetricError(Exception):
+    """A metric cannot be made; the text is Argo's."""
+
+
+def parse_float(text: str) -> float:
+    """Go's ``strconv.ParseFloat`` without hexadecimal numbers. Raises MetricError."""
+    if _FLOAT.fullmatch(text) or _WORDS.fullmatch(text):
+        return float(text)
+    raise MetricError(f'strconv.ParseFloat: parsing "{text}": invalid syntax')
+
+
+@dataclass(slots=True)
+class _Series:
+    value: float = 0.0
+    live: Callable[[], float] | None = None  # a realtime gauge
+    counts: list[int] = field(default_factory=list)
+    total: int = 0
+
+
+@dataclass(slots=True)
+class _Metric:
+    kind: str
+    help: str
+    buckets: tuple[float, ...] = ()
+    series: dict[Labels, _Series] = field(default_factory=dict)
+
+
+class Registry:
+    """The metrics of one workflow."""
+
+    def __init__(self) -> None:
+        self._metrics: dict[str, _Metric] = {}
+        self.changed = False
+
+    def __bool__(self) -> bool:
+        return bool(self._metrics)
+
+    def observe(self, spec: Mapping[str, Json], live: Callable[[], float] | None = None) -> None:
+        """Take one metric, its texts substituted. ``live``: the value of a realtime gauge, whenever it is asked for.
+
+        Raises MetricError; what could be made of it before stays, as with Argo.
+        """
+        kind = next((each for each in ("gauge", "histogram", "counter") if spec.get(each) is not None), "")
+        if not kind:
+            raise MetricError("invalid metric spec")
+        declared: Mapping[str, Json] = spec[kind]
+        metric = self._metric(str(spec.get("name") or ""), str(spec.get("help") or ""), kind, declared)
+        labels = {str(each.get("key")): str(each.get("value") or "") for each in spec.get("labels") or ()}
+        series = metric.series.setdefault(tuple(sorted(labels.items())), _Series())
+        self.changed = True
+        if live is not None:
+            series.live = live
+            return
+        value = parse_float(str(declared.get("value") or ""))
+        if kind == "histogram":
+            _count(metric, series, value)
+        elif kind == "counter" or declared.get("operation") == "Add":
+            series.value += value
+        elif declared.get("operation") == "Sub":
+            series.value -= value
+        else:
+            series.value = value
+
+    def text(self) -> str:
+        """All metrics in Prometheus' text format (0.0.4), by name."""
+        lines: list[str] = []
+        for name, metric in sorted(self._metrics.items()):
+            full = _PREFIX + name
+            lines += [f"# HELP {full} {_escape(metric.help)}", f"# TYPE {full} {metric.kind}"]
+            for labels, series in sorted(metric.series.items()):
+                if metric.kind != "histogram":
+                    value = series.live() if series.live is not None else series.value
+                    lines.append(f"{full}{_labels(labels)} {_number(value)}")
+                    continue
+                reached = 0
+                for bound, count in zip((*metric.buckets, math.inf), series.counts, strict=True):
+                    reached += count
+                    lines.append(f"{full}_bucket{_labels((*labels, ('le', _number(bound))))} {reached}")
+                lines.append(f"{full}_sum{_labels(labels)} {_number(series.value)}")
+                lines.append(f"{full}_count{_labels(labels)} {series.total}")
+        return "".join(f"{line}\n" for line in lines)
+
+    def _metric(self, name: str, text: str, kind: str, declared: Mapping[str, Json]) -> _Metric:
+        known = self._metrics.get(name)
+        if known is not None:
+            if known.kind != kind:
+                raise MetricError(
+                    f"found existing {known.kind} for custom metric {name} of type {kind.capitalize()}"
+                )
+            if known.help != text:
+                raise MetricError(
+                    f"help for metric {name} is already set to {known.help}, it cannot be changed"
+                )
+            return known
+        buckets: tuple[float, ...] = _BUCKETS
+        if kind == "histogram" and declared.get("buckets"):
+            buckets = _bounds(declared["buckets"])
+        made = self._metrics[name] = _Metric(kind, text, buckets)
+        return made
+
+
+def _bounds(values: Sequence[Json]) -> tuple[float, ...]:
+    bounds = tuple(float(value) if not isinstance(value, str) else 0.0 for value in values)
+    if any(after <= before for before, after in pairwise(bounds)):
+        shown = " ".join(_number(bound) for bound in bounds)
+        raise MetricError(f"aggregation: explicit bucket histogram: non-monotonic boundaries: [{shown}]")
+    return bounds
+
+
+def _count(metric: _Metric, series: _Series, value: float) -> None:
+    if not series.counts:
+        series.counts = [0] * (len(metric.buckets) + 1)
+    place = next((index for index, bound in enumerate(metric.buckets) if value <= bound), len(metric.buckets))
+    series.counts[place] += 1
+    series.total += 1
+    series.value += value
+
+
+def _number(value: float) -> str:
+    """As Go writes it: ``strconv.FormatFloat(value, 'g', -1, 64)``."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    if value == 0:
+        return "0"
+    digits, _, exponent = f"{value!r}".lower().partition("e")
+    sign = "-" if digits.startswith("-") else ""
+    whole, _, rest = digits.lstrip("-").partition(".")
+    rest = "" if rest == "0" and not exponent else rest
+    power = int(exponent or 0) + len(whole) - 1
+    plain = (whole + rest).lstrip("0")
+    power -= len(whole + rest) - len(plain)
+    plain = plain.rstrip("0") or "0"
+    if power < -4 or power >= 6:
+        mantissa = plain[0] + (f".{plain[1:]}" if len(plain) > 1 else "")
+        return f"{sign}{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
+    return f"{sign}{_positional(plain, power)}"
+
+
+def _positional(plain: str, power: int) -> str:
+    if power < 0:
+        return "0." + "0" * (-power - 1) + plain
+    if len(plain) <= power + 1:
+        return plain + "0" * (power + 1 - len(plain))
+    return f"{plain[: power + 1]}.{plain[power + 1 :]}"
+
+
+def _labels(labels: Labels) -> str:
+    if not labels:
+        return ""
+    inside = ",".join(f'{key}="{_escape(value, quotes=True)}"' for key, value in labels)
+    return "{" + inside + "}"
+
+
+def _escape(text: str, *, quotes: bool = False) -> str:
+    text = text.replace("\\", "\\\\").replace("\n", "\\n")
+    return text.replace('"', '\\"') if quotes else text

@@ -1,0 +1,299 @@
+"""Metrics: values, series and errors as the real controller (4.1.2) had them on its /metrics page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.harness import execute, python, shell, workflow
+from tiphys.cli import main
+from tiphys.engine import RunResult
+from tiphys.engine.core.registry import Registry
+
+Json = Any
+
+
+def metric(kind: str, name: str, value: str, **more: Json) -> dict[str, Json]:
+    extra = {key: more.pop(key) for key in ("buckets", "operation", "realtime") if key in more}
+    return {"name": name, "help": more.pop("help", "h"), kind: {"value": value, **extra}, **more}
+
+
+def declared(*items: dict[str, Json]) -> dict[str, Json]:
+    return {"prometheus": list(items)}
+
+
+def label(**labels: str) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in labels.items()]
+
+
+def samples(result: RunResult) -> list[str]:
+    path = result.folder / "metrics.prom"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line.removeprefix("argo_workflows_") for line in lines if not line.startswith("#")]
+
+
+def errors(result: RunResult) -> str:
+    conditions = result.workflow["status"]["conditions"]
+    return next((str(each["message"]) for each in conditions if each["type"] == "MetricsError"), "")
+
+
+def run_one(tmp_path: Path, *items: dict[str, Json], script: str = "true", **more: Json) -> RunResult:
+    return execute(tmp_path, workflow(shell("main", script, metrics=declared(*items)), **more))
+
+
+def test_metrics_of_a_template(tmp_path: Path) -> None:
+    steps = [
+        [
+            {
+                "name": "a",
+                "template": "a",
+                "withItems": ["1", "2"],
+                "arguments": {"parameters": [{"name": "p", "value": "{{item}}"}]},
+            }
+        ],
+        [
+            {
+                "name": "sk",
+                "template": "a",
+                "when": "false",
+                "arguments": {"parameters": [{"name": "p", "value": "9"}]},
+            }
+        ],
+    ]
+    p = "{{inputs.parameters.p}}"
+    items = [
+        metric("counter", "t_counter", p, labels=label(s="{{status}}", c="{{exitCode}}")),
+        metric("counter", "t_out", "{{outputs.parameters.r}}"),
+        metric("gauge", "t_add", p, operation="Add"),
+        metric("gauge", "t_sub", p, operation="Sub"),
+        metric("histogram", "t_hist", p, buckets=[1, 1.5, 10]),
+        metric("counter", "t_expr", "{{=asInt(inputs.parameters.p)*2}}"),
+        metric("counter", "t_when", "1", when=f"{p} > 1"),
+        metric("counter", "t_name", "1", labels=label(wf="{{workflow.name}}")),
+        metric("counter", "t_empty", "1", labels=label(e="")),
+    ]
+    leaf = {
+        **python(
+            "a",
+            "import os; os.makedirs('/tmp/out', exist_ok=True); open('/tmp/out/r', 'w').write('5' + '"
+            + p
+            + "')",
+        ),
+        "inputs": {"parameters": [{"name": "p"}]},
+        "outputs": {"parameters": [{"name": "r", "valueFrom": {"path": "/tmp/out/r"}}]},
+        "metrics": declared(*items),
+    }
+    main = {
+        "name": "main",
+        "steps": steps,
+        "metrics": declared(metric("counter", "t_steps", "1", labels=label(s="{{status}}"))),
+    }
+    flow = workflow(main, leaf)
+    result = execute(tmp_path, flow)
+    assert result.succeeded, result.message
+    assert errors(result) == ""
+    assert samples(result) == [
+        "t_add 3",
+        't_counter{c="0",s="Succeeded"} 3',
+        't_empty{e=""} 2',
+        "t_expr 6",
+        't_hist_bucket{le="1"} 1',
+        't_hist_bucket{le="1.5"} 1',
+        't_hist_bucket{le="10"} 2',
+        't_hist_bucket{le="+Inf"} 2',
+        "t_hist_sum 3",
+        "t_hist_count 2",
+        f't_name{{wf="{result.name}"}} 2',
+        "t_out 103",
+        't_steps{s="Succeeded"} 1',
+        "t_sub -3",
+        "t_when 1",
+    ]
+
+
+def test_metrics_of_the_workflow(tmp_path: Path) -> None:
+    items = declared(
+        metric("counter", "w_counter", "1", labels=label(status="{{workflow.status}}", n="{{status}}")),
+        metric("counter", "w_failures", "1", labels=label(f="{{workflow.failures}}")),
+        metric("counter", "w_no", "1", when="{{workflow.status}} == Failed"),
+        metric("counter", "w_param", "{{workflow.parameters.p}}"),
+        metric("counter", "w_yes", "1", when="{{workflow.status}} == Succeeded"),
+    )
+    arguments = {"parameters": [{"name": "p", "value": "7"}]}
+    result = execute(tmp_path, workflow(shell("main", "true"), metrics=items, arguments=arguments))
+    assert samples(result) == [
+        'w_counter{n="Succeeded",status="Succeeded"} 1',
+        'w_failures{f="null"} 1',
+        "w_param 7",
+        "w_yes 1",
+    ]
+
+
+def test_durations_and_realtime_gauges(tmp_path: Path) -> None:
+    own = metric("gauge", "d_own", "{{duration}}", realtime=True, labels=label(p="x"))
+    whole = declared(
+        metric("gauge", "d_whole", "{{workflow.duration}}"),
+        metric("gauge", "d_live", "{{workflow.duration}}", realtime=True),
+    )
+    result = run_one(tmp_path, own, script="sleep 1.2", metrics=whole)
+    assert errors(result) == ""
+    found = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in samples(result)}
+    assert set(found) == {"d_live", 'd_own{p="x"}', "d_whole"}
+    assert all(1 <= value < 60 for value in found.values())
+
+
+def test_each_attempt_that_is_followed_by_another_counts(tmp_path: Path) -> None:
+    counted = metric("counter", "retry", "1", labels=label(s="{{status}}", c="{{exitCode}}"))
+    template = shell("main", "exit {{=asInt(retries) < 2 ? 3 : 0}}", metrics=declared(counted))
+    template["retryStrategy"] = {"limit": "4"}
+    result = execute(tmp_path, workflow(template))
+    assert samples(result) == ['retry{c="0",s="Succeeded"} 1', 'retry{c="3",s="Failed"} 2']
+
+
+def test_retries_is_known_to_the_retry_node_only(tmp_path: Path) -> None:
+    counted = metric("counter", "fail", "1", labels=label(c="{{exitCode}}", r="{{retries}}", s="{{status}}"))
+    template = shell("main", "exit 3", metrics=declared(counted))
+    template["retryStrategy"] = {"limit": 1}
+    result = execute(tmp_path, workflow(template))
+    assert samples(result) == ['fail{c="3",r="1",s="Failed"} 1']
+    assert (
+        errors(result) == "unable to substitute parameters for metric 'fail': failed to resolve {{retries}}"
+    )
+
+
+def test_what_a_cache_gives_is_not_counted(tmp_path: Path) -> None:
+    template = shell(
+        "a", "true", metrics=declared(metric("counter", "memo", "1", labels=label(s="{{status}}")))
+    )
+    template["memoize"] = {"key": "k1", "maxAge": "10m", "cache": {"configMap": {"name": "c"}}}
+    template["outputs"] = {"parameters": [{"name": "r", "value": "x"}]}
+    steps = [[{"name": "a", "template": "a"}], [{"name": "b", "template": "a"}]]
+    result = execute(tmp_path, workflow({"name": "main", "steps": steps}, template))
+    assert samples(result) == ['memo{s="Succeeded"} 1']
+
+
+def test_template_defaults_and_exit_handlers(tmp_path: Path) -> None:
+    defaults = {"metrics": declared(metric("counter", "all", "1", labels=label(s="{{status}}")))}
+    result = execute(
+        tmp_path,
+        workflow(shell("main", "true"), shell("bye", "true"), onExit="bye", templateDefaults=defaults),
+    )
+    assert samples(result) == ['all{s="Succeeded"} 2']
+
+
+@pytest.mark.parametrize(
+    ("items", "message", "left"),
+    [
+        (
+            [metric("counter", "bad", "abc"), metric("counter", "bad_after", "1")],
+            "could not construct metric 'bad': strconv.ParseFloat: parsing \"abc\": invalid syntax",
+            ["bad 0", "bad_after 1"],
+        ),
+        (
+            [metric("counter", "un", "{{outputs.parameters.zz}}"), metric("counter", "un_after", "1")],
+            "unable to substitute parameters for metric 'un': failed to resolve {{outputs.parameters.zz}}",
+            ["un_after 1"],
+        ),
+        (
+            [metric("counter", "when", "1", when="{{status}} ==")],
+            "unable to compute 'when' clause for metric 'WF': Invalid 'when' expression 'Succeeded ==': "
+            "Unexpected end of expression",
+            [],
+        ),
+        (
+            [metric("counter", "when", "1", when="maybe")],
+            "unable to compute 'when' clause for metric 'WF': Expected boolean evaluation for 'maybe'. Got maybe",
+            [],
+        ),
+        ([{"name": "none", "help": "h"}], "could not construct metric 'none': invalid metric spec", []),
+        (
+            [{"name": "two", "help": "h", "counter": {"value": "1"}, "gauge": {"value": "1"}}],
+            "",
+            ["two 1"],
+        ),
+        ([metric("gauge", "op", "1", operation="Mul")], "", ["op 1"]),
+        (
+            [
+                metric("counter", "clash", "1"),
+                metric("gauge", "clash", "2"),
+                metric("counter", "clash", "1", labels=label(a="b")),
+                metric("counter", "clash", "1", help="other"),
+            ],
+            "could not construct metric 'clash': found existing counter for custom metric clash of type Gauge, "
+            "could not construct metric 'clash': help for metric clash is already set to h, it cannot be changed",
+            ["clash 1", 'clash{a="b"} 1'],
+        ),
+        ([metric("counter", "dup", "1", labels=[*label(a="x"), *label(a="y")])], "", ['dup{a="y"} 1']),
+        (
+            [metric("gauge", "rt", "1", realtime=True)],
+            "real time metrics can only be used with metric variables, "
+            "real time metrics can only be used with metric variables",
+            [],
+        ),
+        (
+            [metric("gauge", "rt", "{{nosuch}}", realtime=True)],
+            "unable to substitute parameters for metric 'rt': failed to resolve {{nosuch}}, "
+            "unable to substitute parameters for metric 'rt': failed to resolve {{nosuch}}",
+            [],
+        ),
+        (
+            [metric("histogram", "h", "0.3", buckets=[5, 1, "0.5"])],
+            "could not construct metric 'h': aggregation: explicit bucket histogram: non-monotonic boundaries: [5 1 0]",
+            [],
+        ),
+        (
+            [metric("gauge", "space", " 1"), metric("gauge", "hex", "0x10")],
+            "could not construct metric 'space': strconv.ParseFloat: parsing \" 1\": invalid syntax, "
+            "could not construct metric 'hex': strconv.ParseFloat: parsing \"0x10\": invalid syntax",
+            ["hex 0", "space 0"],
+        ),
+        (
+            [
+                metric("gauge", "v1", "12345678901234567890"),
+                metric("gauge", "v2", "0.0000001"),
+                metric("gauge", "v3", "NaN"),
+                metric("gauge", "v4", "1_000"),
+                metric("gauge", "v5", "Inf"),
+                metric("gauge", "v6", "1e3"),
+                metric("counter", "v7", "-1"),
+                metric("gauge", "v8", "10.026932"),
+            ],
+            "",
+            ["v1 1.2345678901234567e+19", "v2 1e-07", "v3 NaN", "v4 1000", "v5 +Inf", "v6 1000",
+             "v7 -1", "v8 10.026932"],
+        ),
+        (
+            [metric("counter", "q", "1", labels=label(e='a\\b "q" \n z'))],
+            "",
+            ['q{e="a\\\\b \\"q\\" \\n z"} 1'],
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_a_condition(
+    tmp_path: Path, items: list[dict[str, Json]], message: str, left: list[str]
+) -> None:
+    result = run_one(tmp_path, *items)
+    assert result.succeeded
+    assert errors(result).replace(result.name, "WF") == message
+    assert samples(result) == left
+
+
+def test_the_command_line_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = run_one(tmp_path, metric("counter", "seen", "1"))
+    assert main(["runs", "--store", str(tmp_path / "store"), "--metrics", result.name]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "argo_workflows_seen 1"
+
+
+def test_default_buckets_and_the_whole_text() -> None:
+    registry = Registry()
+    registry.observe(metric("histogram", "h0", "0.3", help='a\\b "q" \n z'))
+    lines = registry.text().splitlines()
+    assert lines[:4] == [
+        '# HELP argo_workflows_h0 a\\\\b "q" \\n z',
+        "# TYPE argo_workflows_h0 histogram",
+        'argo_workflows_h0_bucket{le="0"} 0',
+        'argo_workflows_h0_bucket{le="5"} 1',
+    ]
+    assert len(lines) == 2 + 16 + 2
