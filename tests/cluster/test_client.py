@@ -269,10 +269,17 @@ def test_a_broken_stream_is_taken_up_where_it_stood() -> None:
     assert transport.requests[3].query["listOptions.resourceVersion"] == "5"
 
 
-def test_a_version_that_is_too_old_makes_it_look_again() -> None:
-    gone = json.dumps({"error": {"code": 410, "message": "too old resource version"}})
+@pytest.mark.parametrize(
+    "gone",
+    [
+        [json.dumps({"error": {"code": 410, "message": "too old resource version"}})],
+        Response.of({"code": 3, "message": "too old resource version: 38169 (38205)"}, 400),
+    ],
+    ids=["in the stream", "instead of it"],
+)
+def test_a_version_that_is_too_old_makes_it_look_again(gone: Any) -> None:
     client, _ = server(
-        scripted(Response.of(state("Running", 1)), [gone], Response.of(state("Succeeded", 30, end=True)))
+        scripted(Response.of(state("Running", 1)), gone, Response.of(state("Succeeded", 30, end=True)))
     )
     assert client.wait("run").succeeded
 

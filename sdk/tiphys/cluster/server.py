@@ -92,12 +92,16 @@ class ArgoServer(Caller):
         if version:
             query["listOptions.resourceVersion"] = version
         request = Request("GET", f"/api/v1/workflow-events/{quote(namespace)}", query, timeout=silence)
-        with self.stream(f"watch {name}", request) as stream:
-            for message in _messages(stream):
-                if "result" not in message:
-                    return  # an error in the stream, such as a version that is too old
-                event = message["result"]
-                yield Change(event.get("type", "MODIFIED"), _workflow(event["object"]))
+        try:
+            with self.stream(f"watch {name}", request) as stream:
+                for message in _messages(stream):
+                    if "result" not in message:
+                        return  # an error in the stream, such as a version that is too old
+                    event = message["result"]
+                    yield Change(event.get("type", "MODIFIED"), _workflow(event["object"]))
+        except ClusterError as error:
+            if "too old resource version" not in (error.cause or ""):
+                raise  # the server says so in the stream, or as HTTP 400 where no event came before
 
     def logs(
         self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
