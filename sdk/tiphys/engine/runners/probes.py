@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,21 +20,7 @@ def probe_once(probe: Mapping[str, Json], ip: str, ports: Mapping[str, int] | No
     """Try an httpGet or tcpSocket probe now (blocking): whether it answers well."""
     timeout = float(probe.get("timeoutSeconds") or 1)
     if (http := probe.get("httpGet")) is not None:
-        host = str(http.get("host") or ip)
-        path = "/" + str(http.get("path") or "/").lstrip("/")
-        scheme = str(http.get("scheme") or "HTTP").lower()
-        request = urllib.request.Request(f"{scheme}://{host}:{_port(http.get('port'), ports)}{path}")
-        for item in http.get("httpHeaders") or []:
-            request.add_header(str(item["name"]), str(item["value"]))
-        # the kubelet does not verify certificates, and asks the pod itself, never a proxy
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-        if scheme == "https":
-            handlers.append(urllib.request.HTTPSHandler(context=ssl._create_unverified_context()))
-        try:
-            with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
-                return bool(200 <= answer.status < 400)
-        except (OSError, urllib.error.URLError, ValueError):
-            return False
+        return _get(http, str(http.get("host") or ip), _port(http.get("port"), ports), timeout)
     if (tcp := probe.get("tcpSocket")) is not None:
         try:
             with socket.create_connection(
@@ -47,6 +30,26 @@ def probe_once(probe: Mapping[str, Json], ip: str, ports: Mapping[str, int] | No
         except OSError:
             return False
     return True
+
+
+def _get(http: Mapping[str, Json], host: str, port: int, timeout: float) -> bool:
+    import ssl  # few runs probe, and these are slow to import
+    import urllib.request
+
+    path = "/" + str(http.get("path") or "/").lstrip("/")
+    scheme = str(http.get("scheme") or "HTTP").lower()
+    request = urllib.request.Request(f"{scheme}://{host}:{port}{path}")
+    for item in http.get("httpHeaders") or []:
+        request.add_header(str(item["name"]), str(item["value"]))
+    # the kubelet does not verify certificates, and asks the pod itself, never a proxy
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if scheme == "https":
+        handlers.append(urllib.request.HTTPSHandler(context=ssl._create_unverified_context()))
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
+            return bool(200 <= answer.status < 400)
+    except (OSError, ValueError):
+        return False
 
 
 def _port(value: Json, ports: Mapping[str, int] | None) -> int:
