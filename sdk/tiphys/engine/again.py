@@ -1,7 +1,8 @@
 """Retry and resubmit of a run of the store: what succeeded is kept, the rest runs in this process.
 
 What is kept is :mod:`tiphys.surgery`'s matter, by the rules of Argo. Of a run whose engine was killed, what was running
-counts as failed. Killed in the middle of a retry, a run is either as before or begun anew: the verb can be given again.
+counts as never begun. Killed in the middle of a retry, a run is either as before or begun anew: the verb can be given
+again.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tiphys.store import Store
 __all__ = ["prepare_resubmit", "prepare_retry"]
 
 Json = Any
+_GROUPS = frozenset(["DAG", "Steps", "StepGroup", "TaskGroup", "Retry"])
 
 
 def prepare_retry(
@@ -129,11 +131,18 @@ def prepare_resubmit(
 
 
 def _cut_off(workflow: dict[str, Json]) -> dict[str, Json]:
-    """The workflow of a killed engine, as if the cluster had lost its pods."""
-    for node in (workflow["status"].get("nodes") or {}).values():
-        if node["phase"] in ("Pending", "Running"):
-            executes = node["type"] in ("Pod", "HTTP", "Plugin", "Container")
-            node["phase"], node["message"] = ("Error", "pod deleted") if executes else ("Failed", "")
+    """The workflow of a killed engine without what was under way; groups that were open stay open."""
+    nodes: dict[str, dict[str, Json]] = workflow["status"].get("nodes") or {}
+    open_ = {identity for identity, node in nodes.items() if node["phase"] in ("Pending", "Running")}
+    gone = {identity for identity in open_ if nodes[identity]["type"] not in _GROUPS}
+    for identity in gone:
+        del nodes[identity]
+    for node in nodes.values():
+        left = [child for child in node.get("children") or () if child not in gone]
+        if len(left) < len(node.get("children") or ()):
+            node["children"] = left
+            if node["type"] in _GROUPS:  # a daemon ran in a group that had ended
+                node.update(phase="Running", finishedAt=None)
     workflow["status"]["phase"] = "Error"
     return workflow
 

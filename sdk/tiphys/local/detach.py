@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -27,21 +27,29 @@ def detach(arguments: Sequence[str], name: str, store: Path | str) -> None:
     """
     place = Store(store)
     log = place.run(name) / "engine.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        process = os.posix_spawn(
+            sys.executable,
             [sys.executable, "-m", "tiphys", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, null, 0), *((os.POSIX_SPAWN_DUP2, out, to) for to in (1, 2))],
+            setsid=True,
         )
+    finally:
+        os.close(null)
+        os.close(out)
     while not _begun(place, name):
-        code = process.poll()
-        if code is not None and not _begun(place, name):
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended and not _begun(place, name):
             said = log.read_text(errors="replace").strip().removeprefix("tiphys: ")
+            code = os.waitstatus_to_exitcode(status)
             raise RefusedError(
                 "TIP218", f"the run {name!r} did not begin (exit code {code})", where=str(log), cause=said
             )
+        if ended:
+            return
         time.sleep(_PERIOD)
 
 

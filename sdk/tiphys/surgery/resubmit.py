@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.surgery.arguments import LABELS, as_before, override
-from tiphys.surgery.retry import retried
+from tiphys.surgery.problem import ImpossibleError
 
 __all__ = ["memoized", "resubmitted"]
 
 Workflow = dict[str, Any]
+_GROUPS = frozenset(["DAG", "Steps", "StepGroup", "TaskGroup"])
 
 
 def resubmitted(workflow: Workflow, *, parameters: Mapping[str, str] | None = None) -> Workflow:
@@ -56,9 +57,9 @@ def memoized(
 ) -> Workflow:
     """The new workflow with what had succeeded in the old one: `argo resubmit --memoized`.
 
-    What is kept is what a retry keeps (:func:`retried`); it moves into a new workflow, where a pod that succeeded is a
-    Skipped node whose message names the old one, as Argo writes it. Argo 4.1.2 itself resets more: a node that a
-    ``when`` had skipped becomes Pending there, and the new run waits for it for ever.
+    A pod that succeeded is a Skipped node whose message names the old one; what failed, was skipped with nothing after
+    it or waited for a person is done again, and groups are gone through again. Argo 4.1.2 writes the same nodes, but
+    keeps those that are done again as Pending, some of which it then waits for without end.
 
     Parameters
     ----------
@@ -72,32 +73,69 @@ def memoized(
     ImpossibleError
         The workflow did not end as Failed or Error.
     """
-    kept, _ = retried(workflow, now)
+    old, status = workflow["metadata"]["name"], workflow.get("status") or {}
+    if status.get("phase") not in ("Failed", "Error"):
+        raise ImpossibleError(
+            f"{old} cannot be resubmitted with what succeeded: it is {status.get('phase') or 'not started'}",
+            cause="there is something to take over only when it ended as Failed or Error",
+            fix="resubmit it without --memoized",
+        )
     result = resubmitted(workflow, parameters=parameters)
-    old, new = workflow["metadata"]["name"], f"{result['metadata'].pop('generateName')}{suffix}"
+    new = f"{result['metadata'].pop('generateName')}{suffix}"
     result["metadata"]["name"] = new
 
     def renamed(name: str) -> str:
         return new + name.removeprefix(old)
 
-    before: dict[str, dict[str, Any]] = kept["status"].get("nodes") or {}
-    identities = {identity: node_id(new, renamed(node["name"])) for identity, node in before.items()}
+    before: dict[str, dict[str, Any]] = status.get("nodes") or {}
+    kept = {identity for identity in before if _kept(before, identity, old)}
+    identities = {identity: node_id(new, renamed(before[identity]["name"])) for identity in kept}
     after = {}
     for identity, node in before.items():
+        if identity not in kept:
+            continue
         moved = {**node, "id": identities[identity], "name": renamed(node["name"])}
-        if node["name"] == old:
-            moved["displayName"] = new
         if node.get("boundaryID"):
             moved["boundaryID"] = identities.get(node["boundaryID"], new)
         for key in ("children", "outboundNodes"):
             if node.get(key):
-                moved[key] = [identities[child] for child in node[key] if child in identities]
+                moved[key] = [identities[child] for child in node[key] if child in kept]
         if node["type"] == "Pod":
             moved |= {"type": "Skipped", "phase": "Skipped", "message": f"original pod: {identity}"}
             moved |= {"startedAt": now, "finishedAt": now}
+        elif node["type"] in _GROUPS:
+            moved |= {"phase": "Running", "startedAt": now}
+            for key in ("finishedAt", "message", "outputs"):
+                moved.pop(key, None)
         after[moved["id"]] = moved
     result["status"] = {"nodes": after, "conditions": [{"type": "Completed", "status": "False"}]}
-    stored = workflow["status"].get("storedTemplates")
-    if stored:
-        result["status"]["storedTemplates"] = stored
+    if status.get("storedTemplates"):
+        result["status"]["storedTemplates"] = status["storedTemplates"]
     return result
+
+
+def _kept(nodes: Mapping[str, Mapping[str, Any]], identity: str, workflow: str) -> bool:
+    node = nodes[identity]
+    kind, good = node["type"], node.get("phase") in ("Succeeded", "Skipped", "Omitted")
+    if str(node["name"]).startswith(f"{workflow}.onExit"):
+        return False
+    if kind in _GROUPS:
+        return True
+    if kind in ("Pod", "Retry", "Container"):
+        return good
+    return kind == "Skipped" and _fruitful(nodes, identity)
+
+
+def _fruitful(nodes: Mapping[str, Mapping[str, Any]], identity: str) -> bool:
+    """Whether something after a node succeeded."""
+    seen: set[str] = set()
+    waiting = list(nodes[identity].get("children") or ())
+    while waiting:
+        child = waiting.pop()
+        if child in seen or child not in nodes:
+            continue
+        seen.add(child)
+        if nodes[child].get("phase") == "Succeeded":
+            return True
+        waiting += nodes[child].get("children") or ()
+    return False

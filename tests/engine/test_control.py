@@ -1,0 +1,342 @@
+"""Runs changed from another process: a real engine in its own process, and engines that are killed at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.harness import shell, workflow
+from tiphys.cli import main
+from tiphys.cluster import Client
+from tiphys.engine import RunOptions, again
+from tiphys.engine.api import Run
+from tiphys.engine.core.protocol import Shutdown
+from tiphys.engine.journal import Journal
+from tiphys.engine.record import Record
+from tiphys.errors import RefusedError
+from tiphys.local import LocalRuns
+from tiphys.store import Store
+
+Json = Any
+
+
+def steps(here: Path, *templates: Json) -> Json:
+    """One step after the other; each finds ``here`` as $HERE."""
+    main_ = {
+        "name": "main",
+        "steps": [[{"name": item["name"], "template": item["name"]}] for item in templates],
+    }
+    return workflow(main_, *(at(here, item) for item in templates))
+
+
+def at(here: Path, template: Json) -> Json:
+    template["container"]["env"] = [{"name": "HERE", "value": str(here)}]
+    return template
+
+
+def options(tmp_path: Path, **more: Json) -> RunOptions:
+    return RunOptions(
+        store=tmp_path / "store",
+        images={"tiphys/*": "host"},
+        handle_signals=False,
+        name=more.pop("name", "r"),
+        **more,
+    )
+
+
+def failing(tmp_path: Path) -> Json:
+    """Three steps of which the second fails while ``good`` is not there; each notes that it ran."""
+    return steps(
+        tmp_path,
+        shell("a", "echo a >> $HERE/log"),
+        shell("b", "echo b >> $HERE/log; test -e $HERE/good"),
+        shell("c", "echo c >> $HERE/log"),
+    )
+
+
+def long(tmp_path: Path) -> Json:
+    """A step that waits until ``good`` is there, and an exit handler that notes that it ran."""
+    made = steps(
+        tmp_path,
+        shell("a", "echo a >> $HERE/log"),
+        shell("b", "echo b >> $HERE/log; until test -e $HERE/good; do sleep 0.05; done"),
+    )
+    made["spec"]["templates"].append(at(tmp_path, shell("leave", "echo leave >> $HERE/log")))
+    made["spec"]["onExit"] = "leave"
+    return made
+
+
+def noted(tmp_path: Path) -> str:
+    return (tmp_path / "log").read_text().replace("\n", "")
+
+
+def until(what: Callable[[], bool], limit: float = 60.0) -> None:
+    deadline = time.monotonic() + limit
+    while not what():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def phases(found: Json) -> dict[str, str]:
+    return {
+        node["displayName"]: node["phase"]
+        for node in found["status"]["nodes"].values()
+        if node["type"] == "Pod"
+    }
+
+
+def engine(tmp_path: Path, what: str) -> subprocess.Popen[bytes]:
+    """A Python process that does something with the store's run ``r``."""
+    code = f"""
+import json, sys
+from tiphys.engine import RunOptions, again
+from tiphys.engine.api import Run
+options = RunOptions(store={str(tmp_path / "store")!r}, images={{"tiphys/*": "host"}}, name="r")
+{what}
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def run_elsewhere(tmp_path: Path, spec: Json) -> subprocess.Popen[bytes]:
+    (tmp_path / "w.json").write_text(json.dumps(spec))
+    return engine(tmp_path, f"Run(json.load(open({str(tmp_path / 'w.json')!r})), options=options).execute()")
+
+
+def test_a_run_that_was_left_alone_is_followed_stopped_and_retried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KUBECONFIG", "ARGO_SERVER"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "w.json"
+    file.write_text(json.dumps(long(tmp_path)))
+
+    def tiphys(*words: str) -> tuple[int, str]:
+        code = main(words)
+        return code, capsys.readouterr().out
+
+    code, name = tiphys("run", str(file), "--image", "tiphys/*=host", "--detach")
+    name = name.strip()
+    assert code == 0 and name.startswith("test-")
+    until(lambda: json.loads(tiphys("get", name, "--json")[1])["status"].get("progress") == "1/2")
+    (listed,) = json.loads(tiphys("list", "--json")[1])
+    assert (listed["metadata"]["name"], listed["status"]["phase"]) == (name, "Running")
+    assert tiphys("retry", name)[0] == 2
+    code, text = tiphys("stop", name, "--json")
+    assert code == 0 and json.loads(text)["spec"]["shutdown"] == "Stop"
+    assert tiphys("wait", name)[0] == 1
+    found = json.loads(tiphys("get", name, "--json")[1])
+    assert found["status"]["message"] == "Stopped with strategy 'Stop'"
+    assert noted(tmp_path) == "ableave"
+    assert tiphys("stop", name)[0] == 2
+    (tmp_path / "good").touch()
+    code, text = tiphys("retry", name, "--json")
+    assert code == 0 and set(phases(json.loads(text)).values()) == {"Succeeded"}
+    assert noted(tmp_path) == "ableavebleave"
+    code, text = tiphys("resubmit", name, "--json")
+    again = json.loads(text)
+    assert code == 0 and again["metadata"]["name"] != name
+    assert again["metadata"]["labels"]["workflows.argoproj.io/resubmitted-from-workflow"] == name
+    assert noted(tmp_path) == "ableavebleaveableave"
+    assert main(["logs", name, "--json"]) == 0
+    assert main(["delete", name, "--local"]) == 0
+    assert tiphys("get", name)[0] == 2
+
+
+def test_a_wrong_name_lists_near_ones(tmp_path: Path) -> None:
+    Run(steps(tmp_path, shell("a", "true")), options=options(tmp_path, name="morning-run")).execute()
+    with pytest.raises(RefusedError, match="morning-run") as caught:
+        Client(store=tmp_path / "store").get("mornin-run")
+    assert caught.value.code == "TIP211"
+
+
+def test_a_pipeline_is_detached_only_when_it_can_begin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "w.json"
+    spec = steps(tmp_path, shell("a", "true"))
+    spec["spec"]["templates"][1]["container"]["image"] = "nobody/knows:1"
+    file.write_text(json.dumps(spec))
+    assert main(["run", str(file), "--detach", "--store", str(tmp_path / "store")]) == 2
+    assert "TIP218" in (said := capsys.readouterr().err)
+    assert "TIP220" in said and "nobody/knows:1" in said
+
+
+@pytest.mark.parametrize("verb", ["retry", "stop", "resume", "terminate"])
+def test_a_killed_run_can_be_changed(verb: str, tmp_path: Path) -> None:
+    process = run_elsewhere(tmp_path, long(tmp_path))
+    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    local = LocalRuns(options(tmp_path))
+    client = Client(backend=local, namespace="argo")
+    assert "killed" in client.get("r").message
+    if verb in ("retry", "resume"):
+        (tmp_path / "good").touch()
+    getattr(client, verb)("r")
+    found = client.get("r").workflow
+    if verb in ("retry", "resume"):
+        assert found["status"]["phase"] == "Succeeded"
+        assert noted(tmp_path) == "abbleave"
+    else:
+        assert found["status"]["phase"] == "Failed"
+        strategy = verb.capitalize()
+        assert found["status"]["message"] == f"Stopped with strategy '{strategy}'"
+        assert noted(tmp_path) == ("ableave" if verb == "stop" else "ab")
+
+
+def test_what_is_asked_of_a_killed_run_is_not_lost(tmp_path: Path) -> None:
+    """Written down, and then the asking process is killed, too: who goes on with the run carries it out, once."""
+    process = run_elsewhere(tmp_path, long(tmp_path))
+    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with Record(Store(tmp_path / "store"), "r") as record:
+        number = record.journal.request(Shutdown(time.time(), "Stop"))
+    result = Run.load("r", options=options(tmp_path)).execute()
+    assert result.message == "Stopped with strategy 'Stop'" and noted(tmp_path) == "ableave"
+    with Record(Store(tmp_path / "store"), "r") as record:
+        assert record.journal.answered(number) == ""
+        assert sum(isinstance(event, Shutdown) for event in record.journal.events()) == 1
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("moment", ["before", "record gone", "begun"])
+def test_a_retry_that_is_killed_can_be_given_again(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = options(tmp_path)
+    assert Run(failing(tmp_path), options=chosen).execute().phase == "Failed"
+    (tmp_path / "good").touch()
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    restart = Journal.restart
+
+    def die_after(journal: Journal, facts: Json) -> None:
+        restart(journal, facts)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if moment == "before":
+            patch.setattr(Path, "unlink", die)
+        else:
+            patch.setattr(Journal, "restart", die if moment == "record gone" else die_after)
+        with pytest.raises(Killed):
+            again.prepare_retry("r", options=chosen)
+    result = again.prepare_retry("r", options=chosen).execute()
+    assert result.phase == "Succeeded" and noted(tmp_path) == "abbc"
+    assert set(phases(result.workflow).values()) == {"Succeeded"}
+
+
+def test_a_retry_killed_at_any_time_is_given_again(tmp_path: Path) -> None:
+    chosen = options(tmp_path)
+    spec = failing(tmp_path)
+    spec["spec"]["templates"][2] = at(
+        tmp_path, shell("b", "sleep 0.2; echo b >> $HERE/log; test -e $HERE/good")
+    )
+    assert Run(spec, options=chosen).execute().phase == "Failed"
+    (tmp_path / "good").touch()
+    for wait in (0.15, 0.25, 0.35, 0.45, 0.6, 0.8):
+        process = engine(tmp_path, "again.prepare_retry('r', options=options).execute()")
+        try:
+            process.wait(wait)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        with Record(Store(tmp_path / "store"), "r") as record:
+            found = record.workflow()
+            assert found["status"]["nodes"]
+        if found["status"]["phase"] == "Succeeded":
+            break
+    else:
+        found = again.prepare_retry("r", options=chosen).execute().workflow
+    assert found["status"]["phase"] == "Succeeded"
+    assert set(phases(found).values()) == {"Succeeded"}
+    assert noted(tmp_path).count("a") == 1
+
+
+def test_a_stop_killed_at_any_time_is_given_again(tmp_path: Path) -> None:
+    process = run_elsewhere(tmp_path, long(tmp_path))
+    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "tiphys", "stop", "r", "--store", str(tmp_path / "store")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGKILL)
+    os.kill(asked.pid, signal.SIGKILL)
+    process.wait()
+    asked.wait()
+    client = Client(backend=LocalRuns(options(tmp_path)), namespace="argo")
+    if not client.get("r").ended:
+        client.stop("r")
+    found = client.get("r")
+    assert (found.phase, found.message) == ("Failed", "Stopped with strategy 'Stop'")
+    assert "leave" in noted(tmp_path)
+
+
+def test_only_one_engine_has_a_run(tmp_path: Path) -> None:
+    process = run_elsewhere(tmp_path, long(tmp_path))
+    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    for second in (again.prepare_retry, lambda name, options: Run.load(name, options=options).execute()):
+        with pytest.raises(RefusedError) as caught:
+            second("r", options=options(tmp_path))  # type: ignore[operator]
+        assert caught.value.code == "TIP210"
+    (tmp_path / "good").touch()
+    assert process.wait(60) == 0  # what the others tried did it no harm
+    assert noted(tmp_path) == "ableave"
+
+
+def test_a_run_remembers_how_it_runs(tmp_path: Path) -> None:
+    chosen = options(tmp_path, env={"WORD": "yes"})
+    spec = steps(tmp_path, shell("a", 'echo "$WORD" >> $HERE/log; test -e $HERE/good'))
+    assert Run(spec, options=chosen).execute().phase == "Failed"
+    (tmp_path / "good").touch()
+    bare = RunOptions(store=tmp_path / "store", handle_signals=False)
+    assert again.prepare_retry("r", options=bare).execute().phase == "Succeeded"
+    assert noted(tmp_path) == "yesyes"
+
+
+def test_parameters_are_checked_before_a_retry(tmp_path: Path) -> None:
+    spec = steps(tmp_path, shell("a", "false"))
+    spec["spec"]["arguments"] = {"parameters": [{"name": "epochs", "value": "1"}]}
+    assert Run(spec, options=options(tmp_path)).execute().phase == "Failed"
+    with pytest.raises(RefusedError, match="Did you mean 'epochs'") as caught:
+        again.prepare_retry("r", options=options(tmp_path), parameters={"epoch": "2"})
+    assert caught.value.code == "TIP280"
+    assert Client(store=tmp_path / "store").get("r").phase == "Failed"
+
+
+def test_a_daemon_of_a_killed_run_is_started_again(tmp_path: Path) -> None:
+    """What came after it had succeeded; it is gone with the engine all the same."""
+    spec = steps(
+        tmp_path,
+        shell("server", "echo d >> $HERE/log; sleep 600", daemon=True),
+        shell("b", "echo b >> $HERE/log"),
+        shell("c", "echo c >> $HERE/log; until test -e $HERE/good; do sleep 0.05; done"),
+    )
+    process = run_elsewhere(tmp_path, spec)
+    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "dbc")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    (tmp_path / "good").touch()
+    result = again.prepare_retry("r", options=options(tmp_path)).execute()
+    assert result.phase == "Succeeded" and sorted(noted(tmp_path)) == sorted("dbcdc")
