@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,25 +73,34 @@ def launch(client: Client, parameters: dict[str, Any]) -> Submitted:
 LONG = {**SMALL, "epochs": 6, "learning-rate": 0.0031}
 
 
-def test_a_worker_that_is_killed_in_the_middle_resumes_from_its_backup(
+def test_a_worker_without_memory_and_one_that_is_deleted_resume_from_the_backup(
     mission: Mission, cluster: Cluster
 ) -> None:
+    """First the kernel kills worker 1, whose container is over its limit: the operator starts it again. Then its pod is
+    deleted, as when a node is drained: that ends the TFJob, and the step makes a new one."""
     with connect(cluster, "kubeconfig") as client:
-        made = launch(client, LONG)
+        made = launch(client, {**LONG, "epochs": 16})
 
-        def after_two_epochs() -> str:
-            """The name of worker 1 once its job has finished two epochs."""
+        def trains(after: str = "") -> Any:
+            """Worker 1 in a gang that has finished two epochs, in another pod than ``after``."""
             for pod in running_workers(cluster, made.name):
                 name = pod["metadata"]["name"]
-                if name.endswith("-worker-1"):
-                    chief = name.removesuffix("1") + "0"
-                    if "epoch 2/" in cluster.kubectl("logs", chief, check=False):
-                        return name
-            return ""
+                if name.endswith("-worker-1") and pod["metadata"]["uid"] != after:
+                    said = cluster.kubectl("logs", name.removesuffix("1") + "0", check=False)
+                    if len(re.findall(r" epoch \d+/", said)) >= 2:
+                        return pod
+            return None
 
-        victim = cluster.until("two epochs", after_two_epochs, 300)
-        cluster.kubectl("delete", "pod", victim, "--wait=false")
-        model = victim.removeprefix(made.name + "-").removesuffix("-worker-1")
+        victim = cluster.until("two epochs", trains, 300)
+        name = victim["metadata"]["name"]
+        job = name.removesuffix("-worker-1")
+        starve(cluster, victim)
+        again = cluster.until("the operator starts it again", lambda: trains(victim["metadata"]["uid"]), 180)
+        events = cluster.get("events", "--field-selector", f"involvedObject.name={job}")
+        assert any("exited with code 137" in event["message"] for event in events)
+        assert cluster.get("tfjob", job)["metadata"]["labels"]["tiphys.dev/workflow"] == made.name
+        cluster.kubectl("delete", "pod", again["metadata"]["name"], "--wait=false")
+        model = job.removeprefix(made.name + "-")
 
         def trained() -> Any:
             node = nodes(client.get(made.name)).get(f"{model}.train")
@@ -101,6 +112,45 @@ def test_a_worker_that_is_killed_in_the_middle_resumes_from_its_backup(
         client.stop(made.name)
         client.wait(made.name, timeout=120)
     cluster.until("nothing is left", lambda: not left(cluster, made.name), 60)
+
+
+def starve(cluster: Cluster, pod: dict[str, Any]) -> None:
+    """Lower the memory limit of a container to what it uses now, and use more in it: the kernel kills the largest of
+    its processes. The node is this machine, so its control groups can be reached (of version 1 and 2)."""
+    identity = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
+    for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+        for folder in Path("/sys/fs/cgroup").rglob(identity):
+            if (folder / limit).exists():
+                (folder / limit).write_text(str(int((folder / used).read_text()) + (16 << 20)))
+    more = ("exec", pod["metadata"]["name"], "--", "python", "-c", "print(len(bytearray(1 << 28)))")
+    cluster.kubectl(*more, check=False)
+
+
+@pytest.mark.usefixtures("images")
+def test_a_step_over_its_memory_limit_is_tried_again(cluster: Cluster) -> None:
+    code = """
+import os, sys
+mark = "/mnt/tiphys/" + sys.argv[1]
+if os.path.exists(mark):
+    os.remove(mark)
+else:
+    open(mark, "w").close()
+    print(len(bytearray(1 << 28)))
+"""
+    container = python(code, volumeMounts=[{"name": "tiphys", "mountPath": "/mnt/tiphys"}])
+    container["command"].append("{{workflow.name}}")
+    volume = {"name": "tiphys", "persistentVolumeClaim": {"claimName": "tiphys"}}
+    template = {"container": container, "retryStrategy": retry_strategy()}
+    with connect(cluster) as client:
+        made = client.submit(workflow("memory", template, volumes=[volume]))
+        result = client.wait(made.name, timeout=120)
+    assert result.succeeded, result.failures
+    attempts = {path: node for path, node in nodes(result).items() if path}
+    assert [(path, node["phase"]) for path, node in sorted(attempts.items())] == [
+        ("(0)", "Failed"),
+        ("(1)", "Succeeded"),
+    ]
+    assert "OOMKilled" in attempts["(0)"]["message"]
 
 
 def test_a_deleted_tfjob_fails_its_step_at_once_and_a_stopped_run_leaves_nothing(
@@ -135,7 +185,7 @@ def test_terminate_leaves_nothing_either(mission: Mission, cluster: Cluster) -> 
 
 
 @pytest.mark.usefixtures("images")
-def test_an_evicted_step_is_tried_again(client: Client, cluster: Cluster) -> None:
+def test_an_evicted_step_is_tried_again(cluster: Cluster) -> None:
     """The eviction API, as a node that is drained uses it: Argo makes the pod anew, or a new attempt, as it comes to
     know of it. The retry strategy is that of compiled pipelines."""
     code = """
@@ -152,6 +202,7 @@ else:
     container["command"].append("{{workflow.name}}")
     volume = {"name": "tiphys", "persistentVolumeClaim": {"claimName": "tiphys"}}
     template = {"container": container, "retryStrategy": retry_strategy()}
+    client = connect(cluster)
     made = client.submit(workflow("evicted", template, volumes=[volume]))
     mark = cluster.volume / made.name
 
@@ -177,8 +228,9 @@ def retry_strategy() -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("images")
-def test_a_full_quota_delays_a_run_and_does_not_fail_it(client: Client, cluster: Cluster) -> None:
+def test_a_full_quota_delays_a_run_and_does_not_fail_it(cluster: Cluster) -> None:
     """The quota counts pods of one priority class only, so that nothing else is held up."""
+    client = connect(cluster, "kubeconfig")
     priority = "tiphys-test-quota"
     objects = [
         {
@@ -254,7 +306,7 @@ def test_one_semaphore_for_two_workflows_and_the_higher_priority_first(cluster: 
         return [limits, workflow(name, template)]
 
     with connect(cluster) as client:
-        holder = client.submit(locked("holder", 12))
+        holder = client.submit(locked("holder", 8))
 
         def held() -> bool:
             return nodes(client.get(holder.name)).get("", {}).get("phase") == "Running"
