@@ -88,7 +88,7 @@ class _Cleaner:
         nodes = workflow["status"].get("nodes") or {}
         self.ids = {identity: node["name"].replace(self.name, _NAME) for identity, node in nodes.items()}
         own = sorted((re.escape(key) for key in self.ids if key != self.name), key=len, reverse=True)
-        self.pattern = re.compile("|".join(own) or "$^")
+        self.pattern = re.compile("|".join(own) or r"(?!)")
         self.hashes = {key.rpartition("-")[2]: name for key, name in self.ids.items() if key != self.name}
         self.pods = re.compile(re.escape(self.name) + r"-[a-z0-9.-]+-(\d+)\b")
 

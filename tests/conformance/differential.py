@@ -11,16 +11,18 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from tests.conformance.cluster import kubectl, outcome
 from tests.conformance.compare import differences
 from tests.conformance.generate import generate
+from tests.conformance.generate_rich import LIBRARY, RICH, generate_rich
 from tests.conformance.replay import NAME, Replay
+from tests.conformance.replaying import found_invalid
 from tiphys.engine.core import Machine
 from tiphys.engine.core import protocol as p
 
@@ -29,12 +31,20 @@ DONE = ("Succeeded", "Failed", "Error")
 RECORDINGS = Path(__file__).with_name("differential.json.gz")
 LABEL = "tiphys-differential"
 
-__all__ = ["RECORDINGS", "load_recordings", "run_core"]
+__all__ = ["RECORDINGS", "load_recordings", "run_core", "workflow_of"]
+
+
+def workflow_of(seed: int) -> dict[str, Json]:
+    """Return the workflow that a seed means."""
+    return generate_rich(seed) if seed >= RICH else generate(seed)
 
 
 def run_core(seed: int) -> dict[str, Json]:
     """Return the workflow of ``seed`` as the core ends it."""
-    machine = Machine(generate(seed), name=NAME, uid="UID", now=1_000_000_000.0)
+    context = [LIBRARY] if seed >= RICH else []
+    workflow = workflow_of(seed)
+    invalid = found_invalid(workflow, context) if seed >= RICH else ""
+    machine = Machine(workflow, name=NAME, uid="UID", context=context, now=1_000_000_000.0, invalid=invalid)
 
     def pod(command: p.StartPod) -> tuple[float, p.PodFinished]:
         raise AssertionError("these workflows have no pods")
@@ -58,53 +68,12 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-def _kubectl(*arguments: str, stdin: str | None = None) -> str:
-    return subprocess.run(
-        ["kubectl", *arguments], input=stdin, capture_output=True, text=True, check=True, timeout=120
-    ).stdout
-
-
-def _record(workflow: dict[str, Json], seed: int) -> dict[str, Json]:
-    name = workflow["metadata"]["name"]
-    nodes = workflow["status"].get("nodes") or {}
-    ids = {identity: node["name"].replace(name, NAME, 1) for identity, node in nodes.items()}
-    pattern = re.compile(
-        "|".join(sorted((re.escape(i) for i in ids if i != name), key=len, reverse=True)) or "$^"
-    )
-
-    def text(value: str) -> str:
-        value = pattern.sub(lambda m: f"ID({ids[m.group()]})", value)
-        return value.replace(name, NAME)
-
-    def clean(value: Json) -> Json:
-        if isinstance(value, str):
-            return text(value)
-        if isinstance(value, list):
-            return [clean(item) for item in value]
-        return {key: clean(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-    kept = ("type", "phase", "displayName", "templateName", "message", "inputs", "outputs", "nodeFlag")
-    made = []
-    for node in nodes.values():
-        record = {key: clean(node[key]) for key in kept if key in node}
-        record["name"] = ids[node["id"]]
-        record["children"] = sorted(ids[child] for child in node.get("children") or () if child in ids)
-        made.append(record)
-    return {
-        "yaml": "",
-        "seed": seed,
-        "phase": workflow["status"].get("phase", ""),
-        "message": clean(workflow["status"].get("message", "")),
-        "progress": workflow["status"].get("progress"),
-        "outputs": clean(workflow["status"].get("outputs")),
-        "nodes": sorted(made, key=lambda node: node["name"]),
-    }
-
-
 def _on_cluster(seeds: list[int], patience: float = 25.0) -> dict[int, dict[str, Json]]:
     items = []
+    if any(seed >= RICH for seed in seeds):
+        kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps(LIBRARY))
     for seed in seeds:
-        workflow = generate(seed)
+        workflow = workflow_of(seed)
         workflow["metadata"] = {"name": f"td-{seed}", "labels": {LABEL: "true"}}
         items.append(workflow)
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
@@ -119,14 +88,14 @@ def _on_cluster(seeds: list[int], patience: float = 25.0) -> dict[int, dict[str,
     deadline = time.monotonic() + patience
     while len(found) < len(seeds) and time.monotonic() < deadline:
         time.sleep(3)
-        answer = json.loads(_kubectl("get", "workflows", "-n", "argo", "-l", LABEL, "-o", "json"))
+        answer = json.loads(kubectl("get", "workflows", "-l", LABEL, "-o", "json"))
         for workflow in answer["items"]:
             seed = int(workflow["metadata"]["name"].removeprefix("td-"))
             if seed in seeds and workflow.get("status", {}).get("phase") in DONE:
-                found[seed] = _record(workflow, seed)
+                found[seed] = {**outcome(workflow), "seed": seed}
     for seed in set(seeds) - set(found):
         say(f"seed {seed}: not ended on the cluster")
-    _kubectl("delete", "workflows", "-n", "argo", "-l", LABEL, "--wait=false")
+    kubectl("delete", "workflows", "-l", LABEL, "--wait=false")
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 Json = Any
 
-__all__ = ["generate"]
+__all__ = ["Generator", "generate", "path_of"]
 
 ITEMS: list[list[Json]] = [
     [1, 2],
@@ -35,7 +35,9 @@ def _leaf(name: str, *, default: bool, duration: str = "0") -> dict[str, Json]:
     }
 
 
-class _Generator:
+class Generator:
+    """Makes one workflow; what is drawn, and in which order, decides what a seed means."""
+
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.templates: list[dict[str, Json]] = []
@@ -132,7 +134,7 @@ class _Generator:
             if self.chance(0.35):
                 source = {
                     "expression": self.random.choice(
-                        [_path(ref) + " ?? 'nil'", f"len({_path(ref)} ?? '')", "inputs.parameters.x"]
+                        [path_of(ref) + " ?? 'nil'", f"len({path_of(ref)} ?? '')", "inputs.parameters.x"]
                     )
                 }
             if self.chance(0.7):
@@ -209,8 +211,8 @@ class _Generator:
             choices += [f"{{{{{ref}}}}}"] * 4
             choices += [
                 f"<{{{{{ref}}}}}>",
-                f"{{{{={_path(ref)} ?? 'absent'}}}}",
-                f"{{{{=toJson([{_path(ref)}])}}}}",
+                f"{{{{={path_of(ref)} ?? 'absent'}}}}",
+                f"{{{{=toJson([{path_of(ref)}])}}}}",
             ]
             status = ref.replace(".outputs.parameters.r", ".status")
             choices.append(f"{{{{{status}}}}}")
@@ -229,7 +231,7 @@ class _Generator:
         ]
         if refs:
             ref = self.random.choice(refs)
-            choices += [f"'{{{{{ref}}}}}' == d", f"{{{{=({_path(ref)} ?? '') == 'lit'}}}}"]
+            choices += [f"'{{{{{ref}}}}}' == d", f"{{{{=({path_of(ref)} ?? '') == 'lit'}}}}"]
             choices.append("{{" + ref.replace(".outputs.parameters.r", ".status") + "}} == Succeeded")
         if looped == "item":
             choices += ["'{{item}}' != a"] * 3
@@ -294,11 +296,12 @@ class _Generator:
         return self.random.choice([" && ", " || "]).join(parts)
 
 
-def _path(ref: str) -> str:
+def path_of(ref: str) -> str:
+    """Return a reference as an expression writes it."""
     kind, name, rest = ref.split(".", 2)
     return f"{kind}['{name}'].{rest}" if "-" in name else ref
 
 
 def generate(seed: int) -> dict[str, Json]:
     """Return the workflow of ``seed`` (without a name)."""
-    return _Generator(seed).workflow()
+    return Generator(seed).workflow()

@@ -16,7 +16,7 @@ from tiphys.reader import read_text
 Json = Any
 Action = tuple[Callable[[Machine], bool], p.Event]
 
-__all__ = ["actions", "begun", "given", "replay"]
+__all__ = ["actions", "begun", "found_invalid", "given", "replay"]
 
 
 def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
@@ -183,7 +183,8 @@ def _pods(record: Mapping[str, Json]) -> Callable[[p.StartPod], tuple[float, p.P
     return pod
 
 
-def _invalid(workflow: Mapping[str, Json], context: list[Json]) -> str:
+def found_invalid(workflow: Mapping[str, Json], context: list[Json]) -> str:
+    """Return what validation finds wrong, in the controller's words."""
     texts = [json.dumps(item) for item in (workflow, *context)]
     documents = read_text("\n---\n".join(texts), file="case.yaml")
     return judge(documents, documents[0]).invalid
@@ -198,7 +199,7 @@ def replay(record: Mapping[str, Json]) -> tuple[Machine, Replay]:
             for key, value in (item.get("data") or {}).items():
                 if str(value).isdigit():
                     limits[f"argo/ConfigMap/{item['metadata']['name']}/{key}"] = int(value)
-    invalid = _invalid(workflow, context) if "own_actions" in record else ""
+    invalid = found_invalid(workflow, context) if "own_actions" in record else ""
     machine = Machine(workflow, name=NAME, uid="UID", context=context, now=1_000_000_000.0, invalid=invalid)
     driver = Replay(machine, _pods(record), limits=limits, actions=actions(record), caches=context)
     for node in record["nodes"]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.compare import differences
-from tests.conformance.replaying import actions, begun, given
+from tests.conformance.replaying import actions, begun, found_invalid, given
 from tiphys.engine import NodeChanged, Observation, Run, RunOptions
 from tiphys.engine.core import protocol as p
 from tiphys.errors import TiphysError
@@ -55,7 +55,8 @@ def run_case(record: Mapping[str, Json], *, runner: str = "sandbox", limit: floa
             observer=seen,
         )
         try:
-            run = Run(workflow, options=options, context=context)
+            invalid = found_invalid(workflow, context) if "own_actions" in record else ""
+            run = Run(workflow, options=options, context=context, invalid=invalid)
             if actions(record) and actions(record)[0][0] is begun:
                 _send(run, actions(record)[0][1])
             late = threading.Timer(limit, lambda: run.shutdown("Terminate"))
@@ -112,5 +113,5 @@ def _send(run: Run, event: p.Event) -> None:
             event.selector,
             phase=event.phase,
             message=event.message,
-            output_parameters=event.output_parameters,
+            outputs=event.output_parameters,
         )

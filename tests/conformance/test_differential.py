@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.conformance.compare import differences
-from tests.conformance.differential import load_recordings, run_core
-from tests.conformance.generate import generate
+from tests.conformance.differential import load_recordings, run_core, workflow_of
+from tests.conformance.generate_rich import RICH
 from tests.conformance.reasons import SEEDS
 
 RECORDINGS = load_recordings()
@@ -28,9 +28,21 @@ def test_agree(block: int) -> None:
     assert found == {}
 
 
-@pytest.mark.parametrize("seed", [1000, 2000, 3000])
+@pytest.mark.parametrize("block", range(RICH, RICH + 500, 50))
+def test_those_with_more_of_the_language_agree(block: int) -> None:
+    found = {
+        seed: lines
+        for seed in range(block, block + 50)
+        if seed in RECORDINGS
+        and seed not in SEEDS
+        and (lines := differences(run_core(seed), RECORDINGS[seed]))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize("seed", [1000, 2000, 3000, RICH, RICH + 7])
 def test_a_seed_always_gives_the_same_workflow(seed: int) -> None:
-    assert generate(seed) == generate(seed)
+    assert workflow_of(seed) == workflow_of(seed)
 
 
 @pytest.mark.parametrize("block", range(10_000, 10_300, 100))

@@ -280,7 +280,15 @@ def _call(tree: Tree) -> Code:
         target = function(frame)
         if not callable(target):
             raise ExprError(f"{library.type_name(target)} is not callable")
-        return target(*[argument(frame) for argument in arguments])
+        given = [argument(frame) for argument in arguments]
+        try:
+            return target(*given)
+        except (TypeError, AttributeError):
+            if None not in given:
+                raise
+            return target(
+                *["" if value is None else value for value in given]
+            )  # Go passes nil as the zero value
 
     return run
 

@@ -73,6 +73,28 @@ def process_arguments(
     return substitute_template(compiled, decided, variables, body=body)
 
 
+def without_absent(arguments: Mapping[str, Json], scope: Variables, family: str) -> Mapping[str, Json]:
+    """Mark parameters that are nothing but the absent output of a skipped node: the default of what is called holds.
+
+    ``family``: ``steps`` or ``tasks``.
+    """
+    parameters = arguments.get("parameters") or ()
+    absent = [_is_absent(item.get("value"), scope, family) for item in parameters]
+    if not any(absent):
+        return arguments
+    marked = [
+        {**item, "value": ABSENT} if gone else item for item, gone in zip(parameters, absent, strict=True)
+    ]
+    return {**arguments, "parameters": marked}
+
+
+def _is_absent(value: Json, scope: Variables, family: str) -> bool:
+    if not isinstance(value, str) or not value.startswith("{{") or not value.endswith("}}"):
+        return False
+    name = value[2:-2].strip()
+    return name.startswith(family + ".") and "{" not in name and scope.find(name) is None
+
+
 def _parameter(
     declared: Mapping[str, Json],
     given: Mapping[str, Json] | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tiphys.engine.core.arguments import ABSENT
+from tiphys.engine.core.arguments import without_absent
 from tiphys.engine.core.bodies import Body
 from tiphys.engine.core.hooks import ChildHooks, GroupRun
 from tiphys.engine.core.leaf import result_users
@@ -164,22 +164,9 @@ class Boundary(Body):
         return resolved
 
     def _without_absent(self, body: dict[str, Json], scope: BoundaryScope) -> dict[str, Json]:
-        """Mark arguments that are nothing but the absent output of a skipped node."""
         arguments = body.get("arguments") or {}
-        parameters = arguments.get("parameters")
-        if not parameters or not any(self._is_absent(item.get("value"), scope) for item in parameters):
-            return body
-        marked = [
-            {**item, "value": ABSENT} if self._is_absent(item.get("value"), scope) else item
-            for item in parameters
-        ]
-        return {**body, "arguments": {**arguments, "parameters": marked}}
-
-    def _is_absent(self, value: Json, scope: BoundaryScope) -> bool:
-        if not isinstance(value, str) or not value.startswith("{{") or not value.endswith("}}"):
-            return False
-        name = value[2:-2].strip()
-        return name.startswith(self.prefix + ".") and "{" not in name and scope.find(name) is None
+        marked = without_absent(arguments, scope, self.prefix)
+        return body if marked is arguments else {**body, "arguments": marked}
 
     def _artifacts(self, artifacts: list[dict[str, Json]], scope: BoundaryScope) -> list[dict[str, Json]]:
         result = []

@@ -76,6 +76,8 @@ class DagBody(Boundary):
         prefix = f"tasks.{name}"
         node = begun.node
         if begun.children is not None:
+            if begun.task.get("inline") is not None:
+                raise ScopeError("failed to get a template")  # Argo looks for it by the group's name
             values = {**node_values(prefix, node), **aggregate(prefix, begun.children)}
         else:
             values = node_values(prefix, node)
@@ -118,6 +120,13 @@ class DagBody(Boundary):
                 self._skipped(begun, node_name, "Omitted", "omitted: depends condition not met")
                 return
         scope = self.scope_for(name)
+        try:
+            self._look_at_loops(name)
+        except ScopeError as error:
+            self._skipped(begun, node_name, "Error", str(error))
+            if name in self.plan.targets:
+                self._fail(str(error))
+            return
         try:
             false = self.plainly_false(task, scope)
             if false is not None and not is_loop(task):
@@ -278,7 +287,7 @@ class DagBody(Boundary):
         if not (task.get("hooks") or task.get("onExit")):
             self.run_settled(run)
         elif group is None:
-            if begun.made == self.state.walk:
+            if begun.made == self.state.walk and begun.name not in self.plan.targets:
                 self._hooks(run).miss()
             self._hooks(run).finish()
         else:
@@ -303,6 +312,11 @@ class DagBody(Boundary):
             begun.stopped = True
             begun.pending += 1
             self.state.walk_again(lambda: self.loops.walk_again(begun))
+        elif group is None and begun.task.get("hooks") and begun.name in self.plan.targets:
+            hooks = self._hooks(run)
+            hooks.exit = None  # only of the others does Argo ask once more
+            hooks.finish()
+            return
         self.one_less(run.key[0])
 
     def run_timeout(self, run: Run) -> None:
@@ -312,7 +326,8 @@ class DagBody(Boundary):
     def hook_error(self, run: Run | GroupRun, message: str, *, at_exit: bool) -> None:
         """A hook could not be executed: the task is in Error."""
         assert run.node is not None
-        self.state.nodes.mark(run.node, "Error", message)
+        if not failed_or_error(run.node):
+            self.state.nodes.mark(run.node, "Error", message)
         self.one_less(run.key[0])
 
     def one_less(self, begun: Task) -> None:
@@ -374,15 +389,20 @@ class DagBody(Boundary):
 
     def _join_results(self) -> None:
         """Look at what each target can see, as Argo does for its exit handler: results that are no JSON end the DAG."""
-        if not any(is_loop(task) for task in self.plan.tasks.values()):
+        if not self.plan.loops:
             return
         for target in self.plan.targets:
             begun = self.begun.get(target)
             if begun is None or not begun.done:
                 return
         for target in self.plan.targets:
-            for name in self.plan.above(target):
-                self._values_of(name)
+            self._look_at_loops(target)
+
+    def _look_at_loops(self, name: str) -> None:
+        """Join what the loops before a task made, whether it asks for it or not. Raises ScopeError."""
+        for loop in self.plan.loops:
+            if self.plan.is_above(loop, name):
+                self._values_of(loop)
 
     def is_stuck(self) -> bool:
         return not self.ended and not self.active

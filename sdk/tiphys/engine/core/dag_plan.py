@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tiphys.engine.core.loops import is_loop
 from tiphys.expr.depends import Depends, parse_depends
 
 Json = Any
@@ -48,6 +49,7 @@ class DagPlan:
         self.order = self._order()
         self._bits = {name: 1 << index for index, name in enumerate(self.tasks)}
         self._above: dict[str, int] = {}
+        self.loops = [name for name, task in self.tasks.items() if is_loop(task)]
 
     def _logic(self, task: Mapping[str, Json]) -> Depends | None:
         text = task.get("depends")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tiphys.engine.core.arguments import without_absent
 from tiphys.engine.core.nodes import Node
 from tiphys.engine.core.run import Run
 from tiphys.engine.core.scope import BoundaryScope, ScopeError, node_values, resolve_artifact
@@ -134,9 +135,14 @@ class ChildHooks:
         return _SelfScope(self.scope, self.prefix, {f"{self.prefix}.status": self.run.node["phase"]})
 
     def _argument_scope(self) -> Any:
-        """The scope of arguments: also the parameters and artifacts that the hooked node gave."""
+        """The scope of arguments: also the parameters and artifacts that the hooked node gave.
+
+        A parameter that it declares and did not give is empty here, and only here.
+        """
         assert self.run.node is not None
-        known = node_values(self.prefix, self.run.node)
+        declared = (self.run.node.get("outputs") or {}).get("parameters") or ()
+        known: dict[str, Json] = {f"{self.prefix}.outputs.parameters.{item['name']}": "" for item in declared}
+        known |= node_values(self.prefix, self.run.node)
         offered = (
             f"{self.prefix}.status",
             f"{self.prefix}.outputs.parameters.",
@@ -149,7 +155,7 @@ class ChildHooks:
         )
 
     def miss(self) -> None:
-        """The node ended in the walk that created it: a DAG looks at none of its hooks but the exit handler."""
+        """The node ended in the walk that created it: a DAG looks at hooks of a target only, and at exit handlers."""
         self.hooks.clear()
         self.too_late = True
 
@@ -177,8 +183,13 @@ class ChildHooks:
         if arguments and (on_exit or self.run.node.get("outputs")):
             # while the node has no outputs, the arguments of a hook stay as they are written
             try:
-                arguments = resolve_hook_arguments(arguments, self._argument_scope())
-            except (TagError, ScopeError) as error:
+                scope = self._argument_scope()
+                family = self.prefix.partition(".")[0]
+                arguments = resolve_hook_arguments(without_absent(arguments, scope, family), scope)
+            except ScopeError as error:
+                self._error(f"unable to resolve references: {error}", at_exit=on_exit)
+                return
+            except TagError as error:
                 self._error(str(error))
                 return
         holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}

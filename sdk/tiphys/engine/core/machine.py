@@ -12,7 +12,13 @@ from tiphys.engine.core.metadata import apply_metadata
 from tiphys.engine.core.plain import plain_copy
 from tiphys.engine.core.registry import Registry
 from tiphys.engine.core.state import State
-from tiphys.engine.core.submit import InvalidSpec, effective_spec, refuse_unsupported, workflow_parameters
+from tiphys.engine.core.submit import (
+    GlobalsError,
+    InvalidSpec,
+    effective_spec,
+    refuse_unsupported,
+    workflow_parameters,
+)
 from tiphys.engine.core.validate import first_problem
 from tiphys.expr.gotime import rfc3339
 from tiphys.expr.moment import PRESENT
@@ -104,6 +110,8 @@ class Machine:
                 "spec.templates["
             ):  # Argo looks at these names before it does at arguments
                 failure = ("Failed", f"invalid spec: {error}")
+        except GlobalsError as error:
+            failure = ("Failed", str(error))
         if values:
             spec["arguments"] = {**(spec.get("arguments") or {}), "parameters": values}
         state.globals.set_parameters(values)

@@ -51,6 +51,7 @@ class StepsBody(Boundary):
         "launching",
         "loops",
         "pending",
+        "to_look",
         "values",
     )
     prefix = "steps"
@@ -65,6 +66,7 @@ class StepsBody(Boundary):
         self.ended = False
         self.launching = False
         self.early: list[Run] = []
+        self.to_look: dict[Run, None] = {}
         self.values: dict[str, dict[str, Json]] = {}
         self.scope = BoundaryScope(
             "steps", self.state.base, self.template, self.values.get, lambda: list(self.values)
@@ -177,6 +179,10 @@ class StepsBody(Boundary):
     def _launched(self) -> None:
         """All steps have been started: hooks of those that have ended already come now."""
         self.launching = False
+        looking, self.to_look = self.to_look, {}
+        for run in looking:
+            if not self.ended and run not in self.early:
+                self._hooks(run).look()
         early, self.early = self.early, []
         for run in early:
             if not self.ended:
@@ -226,12 +232,15 @@ class StepsBody(Boundary):
         """Attach a step to its group."""
         run.key.node = node
         self.state.nodes.add_child(self.group, node["id"])
-        if run.key.step.get("hooks"):
-            self.state.defer(self.run_changed, run)  # when the node is complete
+        self.run_changed(run)
 
     def run_changed(self, run: Run) -> None:
-        """Let lifecycle hooks look."""
-        if run.key.step.get("hooks") and run.node is not None:
+        """Let lifecycle hooks look, once all steps of the group have been started."""
+        if not run.key.step.get("hooks") or run.node is None:
+            return
+        if self.launching:
+            self.to_look[run] = None
+        else:
             self._hooks(run).look()
 
     def _hooks(self, run: Run) -> ChildHooks:

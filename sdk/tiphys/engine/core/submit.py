@@ -13,11 +13,15 @@ from tiphys.expr.tags import TagError, substitute
 
 Json = Any
 
-__all__ = ["InvalidSpec", "effective_spec", "refuse_unsupported", "workflow_parameters"]
+__all__ = ["GlobalsError", "InvalidSpec", "effective_spec", "refuse_unsupported", "workflow_parameters"]
 
 
 class InvalidSpec(Exception):
     """What Argo's controller finds when it first looks at a workflow: it ends Failed, ``invalid spec: …``."""
+
+
+class GlobalsError(Exception):
+    """A parameter of the workflow cannot be read from its ConfigMap: it ends Failed with this text."""
 
 
 def effective_spec(
@@ -55,6 +59,8 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str
         A name the workflow does not have, a value outside ``enum``.
     InvalidSpec
         A parameter without a value.
+    GlobalsError
+        A ConfigMap that was not given, or lacks the key.
     """
     declared = [dict(item) for item in (state.spec.get("arguments") or {}).get("parameters") or ()]
     names = [str(item.get("name")) for item in declared]
@@ -106,12 +112,9 @@ def _from_config_map(state: State, item: dict[str, Json]) -> None:
     try:
         found = looked_up(reference, source, state.config_map_value)
     except (ArgumentError, TagError) as error:
-        raise RefusedError(
-            "TIP262",
-            f"failed to set global parameter {item.get('name')} from configmap with name "
-            f"{reference.get('name')} and key {reference.get('key')}: {error}",
-            where=f"spec.arguments.parameters.{item.get('name')}",
-            fix="give the ConfigMap with the workflow",
+        raise GlobalsError(
+            f"failed to set global parameters: failed to set global parameter {item.get('name')} from configmap with "
+            f"name {reference.get('name')} and key {reference.get('key')}: {error}"
         ) from None
     item["value"] = found
     item.pop("valueFrom", None)
