@@ -45,10 +45,16 @@ def register(subparsers: Any) -> None:
     add = cache.add_parser(
         "gc",
         parents=[common],
-        help="remove entries that were not used for long",
-        epilog="example: tiphys cache gc --not-hit-for 336h",
+        help="remove what was not used for long, and what nothing refers to",
+        description="Remove cache entries that were not hit for long, artifacts that no run or entry names, and the "
+        "volumes and sealed folders of runs that are no longer recorded. It may run beside runs: volumes are then left "
+        "alone.",
+        epilog="example: tiphys cache gc --not-hit-for 14d --dry-run",
     )
-    add.add_argument("--not-hit-for", default="336h", metavar="DURATION", help="Go duration (%(default)s)")
+    add.add_argument(
+        "--not-hit-for", default="14d", metavar="DURATION", help="age of an entry's last use (%(default)s)"
+    )
+    add.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     add.set_defaults(handler=cache_collect)
 
     add = subparsers.add_parser(
@@ -172,8 +178,40 @@ def cache_collect(options: argparse.Namespace) -> int:
             cause=str(error),
             fix="write for example 14d or 36h",
         ) from error
-    gone = _store(options).configmaps.collect(now=time.time(), not_hit_for=limit)
-    return _tell_removed(options, gone)
+    from tiphys.store.garbage import collect
+
+    gone = collect(_store(options), not_hit_for=limit, dry_run=options.dry_run)
+    if options.json:
+        print_json(
+            {
+                "dryRun": options.dry_run,
+                "entries": [{"cache": cache, "key": key} for cache, key in gone.entries],
+                "artifacts": [dataclasses.asdict(item) for item in gone.artifacts],
+                "volumes": [{"uri": uri, "size": size} for uri, size in gone.volumes],
+                "bytes": gone.size,
+                "volumesHeldBy": gone.held_by,
+            }
+        )
+        return 0
+    did = "would remove" if options.dry_run else "removed"
+    lines = [f"{did} the entry {cache}/{key}" for cache, key in gone.entries]
+    lines += [f"{did} {item.digest[:19]}, {_amount(item.size)}" for item in gone.artifacts]
+    lines += [f"{did} {uri}, {_amount(size)}" for uri, size in gone.volumes]
+    if gone.held_by:
+        lines.append(f"volumes are left alone: {gone.held_by}")
+    lines.append(f"{_amount(gone.size)} in all" if gone.size else "" if lines else "nothing to remove")
+    sys.stdout.write("\n".join(line for line in lines if line) + "\n")
+    return 0
+
+
+def _amount(size: int) -> str:
+    """Bytes for people: ``812 B``, ``3.4 MB``."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def _tell_removed(options: argparse.Namespace, gone: list[tuple[str, str]]) -> int:

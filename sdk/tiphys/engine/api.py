@@ -190,6 +190,7 @@ class Run:
             spec = machine.workflow()["status"].get("storedWorkflowTemplateSpec") or spec
         folder = self._folder()
         with self._ownership or Ownership(folder, self.name), contextlib.ExitStack() as stack:
+            stack.enter_context(self.store.in_use())
             _make_room(folder)
             loop = Loop()
             stack.callback(loop.close)

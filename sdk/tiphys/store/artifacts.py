@@ -8,6 +8,7 @@ names, ``..``, links that point outside, devices, and archives that grow beyond 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import hashlib
 import lzma
@@ -16,9 +17,10 @@ import secrets
 import shutil
 import stat
 import tarfile
+import time
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal
@@ -32,6 +34,7 @@ Packing = Literal["tar", "zip", "none"]
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MAX_FILES = 1_000_000
 _MAX_BYTES = 1 << 40
+_ABANDONED = 86400.0  # seconds after which a file that is being stored is nobody's
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ class Artifacts:
                 size = temporary.stat().st_size
                 target = self.path(digest)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.replace(target)
+                with self._guard(fcntl.LOCK_SH):
+                    temporary.replace(target)  # also over an equal one: its time says that it is wanted now
                 sync_folder(target.parent)
             finally:
                 with contextlib.suppress(OSError):
@@ -132,22 +136,43 @@ class Artifacts:
             if mode is not None:
                 _chmod(target, mode, recurse_mode)
 
-    def collect(self, keep: Iterable[str], *, dry_run: bool = False) -> list[Stored]:
-        """Delete every artifact that is not in ``keep``; what was (or would be) deleted."""
+    def collect(self, keep: Iterable[str], *, dry_run: bool = False, older_than: float = 0.0) -> list[Stored]:
+        """Delete every artifact that is not in ``keep`` and was stored more than ``older_than`` seconds ago; what was
+        (or would be) deleted.
+
+        With some seconds it is safe while others store: an artifact has no key yet for a moment after :meth:`put`.
+        """
         wanted = {digest.partition(":")[2] for digest in keep}
+        now = time.time()
         gone: list[Stored] = []
         for path in sorted((self.folder / "sha256").glob("??/*")):
             value = path.parent.name + path.name
             if value in wanted:
                 continue
-            gone.append(Stored("sha256:" + value, path.stat().st_size))
-            if not dry_run:
-                path.unlink()
-        if not dry_run:
-            shutil.rmtree(self.folder / "incoming", ignore_errors=True)
+            with self._guard(fcntl.LOCK_EX), contextlib.suppress(FileNotFoundError):
+                known = path.stat()
+                if older_than and now - known.st_mtime < older_than:
+                    continue
+                if not dry_run:
+                    path.unlink()
+                gone.append(Stored("sha256:" + value, known.st_size))
+        for path in (self.folder / "incoming").glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if not dry_run and now - path.stat().st_mtime > _ABANDONED:
+                    path.unlink()
         return gone
 
     # -- inside -----------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _guard(self, how: int) -> Iterator[None]:
+        """Between a file that is put in place and one that is taken away, of all processes on this store."""
+        descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, how)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _untar(self, source: Path, box: Path) -> None:
         # not TarFile.extractall(filter="data"): Python 3.11.2, which Debian 12 has, does not know filters

@@ -159,8 +159,9 @@ class ConfigMaps:
         self.change(name, drop)
         return found
 
-    def collect(self, *, now: float, not_hit_for: float) -> list[tuple[str, str]]:
-        """Delete entries whose last hit is older than ``not_hit_for`` seconds; the (name, key) pairs deleted."""
+    def collect(self, *, now: float, not_hit_for: float, dry_run: bool = False) -> list[tuple[str, str]]:
+        """Delete entries whose last hit is older than ``not_hit_for`` seconds; the (name, key) pairs that were (or
+        would be) deleted."""
         deleted: list[tuple[str, str]] = []
         for name in self.names():
 
@@ -175,7 +176,10 @@ class ConfigMaps:
                         deleted.append((name, key))
                 return current if data else None
 
-            self.change(name, sweep)
+            if dry_run:
+                sweep(self.get(name))
+            else:
+                self.change(name, sweep)
         return deleted
 
     # -- inside -----------------------------------------------------------------------------------------------

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -69,6 +73,34 @@ class Store:
     def locks(self) -> Locks:
         """The semaphores and mutexes shared by every engine on this store."""
         return Locks(self._folder() / "locks.db")
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Held by each run for as long as it goes on, by many at a time; waits for one who is :meth:`alone`."""
+        with self._lock(fcntl.LOCK_SH):
+            yield
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether no run goes on in any process; none begins before the end of the ``with``."""
+        with self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
+            yield held
+
+    @contextlib.contextmanager
+    def _lock(self, how: int) -> Iterator[bool]:
+        path = self._folder() / "in-use.lock"
+        with clear(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                fcntl.flock(descriptor, how)
+            except BlockingIOError:
+                held = False
+            else:
+                held = True
+            yield held
+        finally:
+            os.close(descriptor)
 
     def _folder(self, *parts: str) -> Path:
         for part in parts[1:]:

@@ -1,0 +1,146 @@
+"""What of the store nothing refers to any more, and its removal.
+
+- Cache entries that were not hit for long.
+- Artifacts whose digest no key names. A new one has no key for a moment, so those of the last hour stay.
+- Claims that a workflow made for itself (``volumeClaimTemplates``) and whose run is no longer recorded.
+- Folders that steps sealed in volumes, named by no record of a run and no cache entry.
+
+Volumes are touched only while no run goes on in any process (:meth:`Store.alone`) and none waits to be resumed: such
+a run may come to need a folder that is not written down yet.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiphys.reference import MANIFEST
+from tiphys.store.artifacts import Stored
+from tiphys.store.layout import Store
+
+__all__ = ["Garbage", "collect"]
+
+_NEW = 3600.0  # seconds in which an artifact or a folder may still be on its way to its record
+_DEPTH = 4
+_MENTION = re.compile(r"pvc://[^\s\"'\\<>{},]+")
+# NAME-CLAIM, NAME as Kubernetes makes it of generateName
+_OWN_CLAIM = re.compile(r".+-[bcdfghjklmnpqrstvwxz2456789]{5}-.+")
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What was removed, or would be.
+
+    ``entries``: (cache, key). ``volumes``: {``pvc://`` address: bytes}. ``held_by``: why volumes were left alone.
+    """
+
+    entries: tuple[tuple[str, str], ...] = ()
+    artifacts: tuple[Stored, ...] = ()
+    volumes: tuple[tuple[str, int], ...] = ()
+    held_by: str = ""
+
+    @property
+    def size(self) -> int:
+        """The bytes of artifacts and volumes."""
+        return sum(item.size for item in self.artifacts) + sum(size for _, size in self.volumes)
+
+
+def collect(store: Store, *, not_hit_for: float, dry_run: bool = False, now: float | None = None) -> Garbage:
+    """Remove what nothing refers to. Raises StoreError.
+
+    ``not_hit_for``: seconds after which an entry of a cache goes, and with it what only it referred to.
+    """
+    moment = time.time() if now is None else now
+    entries = store.configmaps.collect(now=moment, not_hit_for=not_hit_for, dry_run=dry_run)
+    artifacts = store.artifacts.collect(store.bucket.digests(), dry_run=dry_run, older_than=_NEW)
+    with store.alone() as alone:
+        held_by = _held_by(store, alone)
+        volumes: list[tuple[str, int]] = []
+        if not held_by:
+            for uri, folder in list(_orphans(store, frozenset(entries), moment)):
+                volumes.append((uri, _size(folder)))
+                if not dry_run:
+                    _remove(folder)
+    return Garbage(tuple(entries), tuple(artifacts), tuple(volumes), held_by)
+
+
+def _held_by(store: Store, alone: bool) -> str:
+    if not alone:
+        return "a run goes on"
+    waiting = [name for name in store.runs() if not (store.run(name) / "workflow.json").is_file()]
+    return f"{waiting[0]} can be resumed (or deleted)" if waiting else ""
+
+
+def _orphans(store: Store, gone: frozenset[tuple[str, str]], now: float) -> Iterator[tuple[str, Path]]:
+    cached = set(_cached(store, gone))
+    mentioned = {*cached, *_recorded(store)}
+    above = {parent for uri in mentioned for parent in _parents(uri)}
+    runs = store.runs()
+    for claim, root in store.volumes().items():
+        folder, uri = Path(root), f"pvc://{claim}"
+        if _OWN_CLAIM.fullmatch(claim) and not any(claim.startswith(f"{run}-") for run in runs):
+            if uri not in mentioned and uri not in above:
+                yield uri, folder
+            continue
+        for manifest in _sealed(folder, _DEPTH):
+            sealed = f"{uri}/{manifest.parent.relative_to(folder).as_posix()}"
+            young = now - manifest.stat().st_mtime < _NEW
+            below = any(parent in cached for parent in _parents(sealed))
+            if not young and not below and sealed not in mentioned and sealed not in above:
+                yield sealed, manifest.parent
+
+
+def _recorded(store: Store) -> Iterator[str]:
+    """Every address in the records of runs."""
+    for name in store.runs():
+        yield from _addresses((store.run(name) / "workflow.json").read_text(encoding="utf-8"))
+
+
+def _cached(store: Store, gone: frozenset[tuple[str, str]]) -> Iterator[str]:
+    """Every address in the entries of caches that stay."""
+    for name in store.configmaps.names():
+        for key, text in ((store.configmaps.get(name) or {}).get("data") or {}).items():
+            if (name, key) not in gone:
+                yield from _addresses(text)
+
+
+def _addresses(text: str) -> Iterator[str]:
+    for address in _MENTION.findall(text):
+        yield address.rstrip("/")
+
+
+def _parents(uri: str) -> Iterator[str]:
+    while uri.count("/") > 2:
+        uri = uri.rpartition("/")[0]
+        yield uri
+
+
+def _sealed(folder: Path, depth: int) -> Iterator[Path]:
+    """The manifests of the sealed folders below, not those inside others."""
+    with os.scandir(folder) as entries:
+        below = sorted(
+            (entry for entry in entries if entry.is_dir(follow_symlinks=False)), key=lambda e: e.name
+        )
+    for entry in below:
+        manifest = Path(entry.path) / MANIFEST
+        if manifest.is_file():
+            yield manifest
+        elif depth > 1 and not entry.name.startswith("."):
+            yield from _sealed(Path(entry.path), depth - 1)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def _remove(folder: Path) -> None:
+    """Away at once, under a name that the next writer beside it sweeps up if this is interrupted."""
+    aside = folder.with_name(f".tmp-gone-{uuid.uuid4().hex}")
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)

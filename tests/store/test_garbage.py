@@ -1,0 +1,134 @@
+"""`tiphys cache gc`: what nothing refers to goes, and nothing else, also beside a run of another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tiphys.reference import Reference, seal
+from tiphys.store import Store
+from tiphys.store.garbage import collect
+
+DAY = 86400.0
+LONG_AGO = time.time() - 30 * DAY
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def sealed(store: Store, uri: str, text: str = "data") -> Reference:
+    """A folder as a step publishes it, long ago."""
+    claim, _, path = uri.removeprefix("pvc://").partition("/")
+    folder = store.volume(claim) / path
+    folder.mkdir(parents=True)
+    (folder / "file").write_text(text)
+    reference = Reference(uri, seal(folder))
+    for file in folder.iterdir():
+        os.utime(file, (LONG_AGO, LONG_AGO))
+    return reference
+
+
+def ran(store: Store, name: str, *made: Reference, complete: bool = True) -> None:
+    outputs = {"parameters": [{"name": "out", "value": str(reference)} for reference in made]}
+    workflow = {
+        "metadata": {"name": name},
+        "status": {"phase": "Succeeded", "nodes": {"a": {"outputs": outputs}}},
+    }
+    folder = store.run(name)
+    if complete:
+        (folder / "workflow.json").write_text(json.dumps(workflow))
+
+
+def remember(store: Store, key: str, made: Reference, *, hit: float) -> None:
+    outputs = {"parameters": [{"name": "out", "value": str(made)}]}
+    store.configmaps.save("cache", key, node_id="n", outputs=outputs, now=hit, namespace="argo")
+
+
+def volumes(store: Store, **settings: bool) -> list[str]:
+    return [uri for uri, _ in collect(store, not_hit_for=14 * DAY, **settings).volumes]
+
+
+def test_sealed_folders_that_no_record_and_no_entry_names(store: Store) -> None:
+    sealed(store, "pvc://tiphys/models/nobody")
+    ran(store, "run-1", sealed(store, "pvc://tiphys/models/recorded"))
+    remember(store, "new", sealed(store, "pvc://tiphys/data/cached"), hit=time.time())
+    remember(store, "old", sealed(store, "pvc://tiphys/data/forgotten"), hit=LONG_AGO)
+    expected = ["pvc://tiphys/data/forgotten", "pvc://tiphys/models/nobody"]
+    assert volumes(store, dry_run=True) == expected
+    assert volumes(store) == expected
+    assert sorted(path.parent.name for path in store.volume("tiphys").glob("*/*/file")) == [
+        "cached",
+        "recorded",
+    ]
+    assert store.configmaps.lookup("cache", "old", now=time.time()) is None
+    assert volumes(store) == []
+
+
+def test_what_is_new_or_not_sealed_stays(store: Store) -> None:
+    folder = store.volume("tiphys") / "models" / "new"
+    folder.mkdir(parents=True)
+    (folder / "file").touch()
+    seal(folder)
+    (store.volume("tiphys") / "work" / "backup").mkdir(parents=True)
+    (store.volume("mine") / "notes").mkdir()
+    assert volumes(store) == []
+
+
+def test_the_claim_that_a_workflow_made_for_itself_goes_with_its_record(store: Store) -> None:
+    for claim in ("build-x7k2p-scratch", "build-bcdfg-scratch", "my-data-set-of-photos"):
+        (store.volume(claim) / "file").write_text("12345")
+    ran(store, "build-x7k2p")
+    assert collect(store, not_hit_for=DAY).volumes == (("pvc://build-bcdfg-scratch", 5),)
+    assert sorted(store.volumes()) == ["build-x7k2p-scratch", "my-data-set-of-photos"]
+
+
+def test_volumes_are_left_alone_while_a_run_can_be_resumed(store: Store) -> None:
+    sealed(store, "pvc://tiphys/models/nobody")
+    ran(store, "killed", complete=False)
+    found = collect(store, not_hit_for=DAY)
+    assert found.volumes == ()
+    assert "killed" in found.held_by
+
+
+def test_volumes_are_left_alone_while_a_run_goes_on_in_another_process(store: Store) -> None:
+    sealed(store, "pvc://tiphys/models/nobody")
+    program = (
+        "import sys; from tiphys.store import Store\n"
+        "with Store(sys.argv[1]).in_use(): print('in', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(store.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "in\n"
+        assert collect(store, not_hit_for=DAY).held_by == "a run goes on"
+        other.communicate(timeout=30)
+    assert volumes(store) == ["pvc://tiphys/models/nobody"]
+
+
+def test_artifacts_without_a_key_go_when_they_are_not_new(store: Store, tmp_path: Path) -> None:
+    stored = {}
+    for name in ("kept", "lost", "fresh"):
+        (tmp_path / name).write_text(name)
+        stored[name] = store.artifacts.put(tmp_path / name, "none")
+    store.bucket.put("run/pod/kept.tgz", stored["kept"].digest, stored["kept"].size)
+    for name in ("kept", "lost"):
+        os.utime(store.artifacts.path(stored[name].digest), (LONG_AGO, LONG_AGO))
+    with store.in_use():  # artifacts are safe beside runs
+        assert collect(store, not_hit_for=DAY).artifacts == (stored["lost"],)
+    # storing the same bytes once more makes them new: its key is about to be written
+    os.utime(store.artifacts.path(stored["fresh"].digest), (LONG_AGO, LONG_AGO))
+    store.artifacts.put(tmp_path / "fresh", "none")
+    assert collect(store, not_hit_for=DAY).artifacts == ()
+
+
+def test_an_empty_store_has_no_garbage(store: Store) -> None:
+    found = collect(store, not_hit_for=DAY)
+    assert (found.entries, found.artifacts, found.volumes, found.size) == ((), (), (), 0)
