@@ -4,14 +4,10 @@ from __future__ import annotations
 
 __all__ = ["KNOWN", "OWN", "REASONS", "SEEDS"]
 
-_RESUBMIT = "the record is of the workflow that `argo resubmit` or `argo retry` made of the one that ran"
-
 KNOWN: dict[str, str] = {
     "1aa6820f13": "whether a stopped task still gets its exit handler is a race (Argo skips this test)",
     "3d7ceea9a2": "the record's pods were still pulling images when the timeout passed",
     "e51e2384d7": "how many attempts fit into backoff.maxDuration depends on how fast pods start (unstable)",
-    "a61ef26660": _RESUBMIT,
-    "96ff041e85": _RESUBMIT,
     "ab792fa8e5": "the cluster's service account may not create what the case creates",
 }
 """Cases whose replay through the core differs."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.conformance.cases import load, scripts
 from tests.conformance.replay import NAME, Replay
+from tiphys import surgery
 from tiphys.engine.core import Machine
 from tiphys.engine.core import protocol as p
+from tiphys.engine.core.names import node_id
 from tiphys.lint.verdict import judge
 from tiphys.reader import read_text
 
 Json = Any
 Action = tuple[Callable[[Machine], bool], p.Event]
 
-__all__ = ["actions", "begun", "found_invalid", "given", "replay"]
+__all__ = ["actions", "again", "begun", "first_name", "found_invalid", "given", "replay"]
 
 
 def given(record: Mapping[str, Json]) -> tuple[dict[str, Json], list[Json]]:
@@ -159,10 +162,11 @@ def _held(machine: Machine) -> bool:
 
 def _pods(record: Mapping[str, Json]) -> Callable[[p.StartPod], tuple[float, p.PodFinished]]:
     nodes = {node["name"]: node for node in record["nodes"]}
+    first = first_name(record)
     refused = ("is forbidden", "artifact driver")
 
     def pod(command: p.StartPod) -> tuple[float, p.PodFinished]:
-        node = nodes.get(command.node_name)
+        node = nodes.get(command.node_name.replace(first, NAME, 1))
         if node is None:
             return 1.0, p.PodFinished(0, command.node_id, "Succeeded", "", {"exitCode": "0"})
         containers = {
@@ -200,10 +204,40 @@ def replay(record: Mapping[str, Json]) -> tuple[Machine, Replay]:
                 if str(value).isdigit():
                     limits[f"argo/ConfigMap/{item['metadata']['name']}/{key}"] = int(value)
     invalid = found_invalid(workflow, context) if "own_actions" in record else ""
-    machine = Machine(workflow, name=NAME, uid="UID", context=context, now=1_000_000_000.0, invalid=invalid)
+    name, now = first_name(record), 1_000_000_000.0
+    machine = Machine(workflow, name=name, uid="UID", context=context, now=now, invalid=invalid)
     driver = Replay(machine, _pods(record), limits=limits, actions=actions(record), caches=context)
     for node in record["nodes"]:
         if node["type"] in ("Pod", "Container") and node.get("progress") not in (None, "0/1", "1/1"):
             driver.progress[node["name"]] = node["progress"]
     driver.run()
+    for words in again(record):
+        made = _made_again(machine.workflow(), words)
+        earlier = made.pop("status", None)
+        machine = Machine(made, name=NAME, uid="UID", context=context, now=now, earlier=earlier)
+        driver = Replay(machine, _pods(record), limits=limits, caches=context, start=driver.now)
+        driver.run()
     return machine, driver
+
+
+def again(record: Mapping[str, Json]) -> list[list[str]]:
+    """Return the retries and resubmits of the case's script, as they were given to ``argo``."""
+    found = [list(action.get("argo") or [""]) for action in record.get("actions") or ()]
+    return [words for words in found if words[0] in ("retry", "resubmit") and "--dry-run" not in words]
+
+
+def first_name(record: Mapping[str, Json]) -> str:
+    """Return the name of the first run: a resubmit makes one of another name, which is the one recorded."""
+    return f"{NAME}0" if any(words[0] == "resubmit" for words in again(record)) else NAME
+
+
+def _made_again(before: dict[str, Json], words: list[str]) -> dict[str, Json]:
+    stamp = "2001-09-09T01:46:40Z"
+    if words[0] == "retry":
+        values = dict(itertools.pairwise(words))
+        restart, selector = "--restart-successful" in words, values.get("--node-field-selector", "")
+        return surgery.retried(before, stamp, restart_successful=restart, selector=selector)[0]
+    before["metadata"]["generateName"] = NAME[:1]
+    if "--memoized" in words:
+        return surgery.memoized(before, NAME[1:], stamp, node_id)
+    return surgery.resubmitted(before)

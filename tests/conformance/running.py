@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tests.conformance.compare import differences
-from tests.conformance.replaying import actions, begun, found_invalid, given
-from tiphys.engine import NodeChanged, Observation, Run, RunOptions
+from tests.conformance.replaying import actions, again, begun, first_name, found_invalid, given
+from tiphys.engine import NodeChanged, Observation, Run, RunOptions, RunResult
+from tiphys.engine.again import prepare_resubmit, prepare_retry
 from tiphys.engine.core import protocol as p
 from tiphys.errors import TiphysError
 
@@ -49,25 +51,22 @@ def run_case(record: Mapping[str, Json], *, runner: str = "sandbox", limit: floa
             store=Path(folder),
             runner=runner,  # type: ignore[arg-type]
             images={"*": "host"},
-            name="WF",
+            name=first_name(record),
             grace=2.0,
             handle_signals=False,
             observer=seen,
         )
         try:
             invalid = found_invalid(workflow, context) if "own_actions" in record else ""
+            began = time.monotonic()
             run = Run(workflow, options=options, context=context, invalid=invalid)
             if actions(record) and actions(record)[0][0] is begun:
                 _send(run, actions(record)[0][1])
-            late = threading.Timer(limit, lambda: run.shutdown("Terminate"))
-            helper = threading.Thread(target=_act, args=(run, record, seen, late), daemon=True)
-            late.start()
-            helper.start()
-            began = time.monotonic()
-            try:
-                result = run.execute()
-            finally:
-                late.cancel()
+            result = _execute(run, list(actions(record)), seen, limit)
+            for words in again(record):
+                seen = _Seen()
+                run = _prepared(words, first_name(record), replace(options, name="WF", observer=seen))
+                result = _execute(run, [], seen, limit)
         except TiphysError as error:
             return [f"refused: {error.code} {error.message}"]
         except Exception as error:  # noqa: BLE001  # a crash is a disagreement like any other
@@ -78,11 +77,34 @@ def run_case(record: Mapping[str, Json], *, runner: str = "sandbox", limit: floa
         return found
 
 
-def _act(run: Run, record: Mapping[str, Json], seen: _Seen, late: threading.Timer) -> None:
+def _execute(run: Run, waiting: list[Any], seen: _Seen, limit: float) -> RunResult:
+    late = threading.Timer(limit, lambda: run.shutdown("Terminate"))
+    helper = threading.Thread(target=_act, args=(run, waiting, seen, late), daemon=True)
+    late.start()
+    helper.start()
+    try:
+        return run.execute()
+    finally:
+        late.cancel()
+
+
+def _prepared(words: list[str], name: str, options: RunOptions) -> Run:
+    """What ``argo retry`` or ``argo resubmit`` with these words makes of the run."""
+    if words[0] == "resubmit":
+        return prepare_resubmit(name, options=options, memoized="--memoized" in words)
+    values = dict(itertools.pairwise(words))
+    return prepare_retry(
+        name,
+        options=options,
+        restart_successful="--restart-successful" in words,
+        selector=values.get("--node-field-selector", ""),
+    )
+
+
+def _act(run: Run, waiting: list[Any], seen: _Seen, late: threading.Timer) -> None:
     """Do what the case's script does to the workflow when its condition holds; resume what nobody resumes."""
-    waiting: list[Any] = list(actions(record))
     scripted = bool(waiting)
-    if scripted and waiting[0][0] is begun:
+    if waiting and waiting[0][0] is begun:
         waiting.pop(0)  # sent before the start
     while not late.finished.is_set():
         seen.changed.wait(0.5)

@@ -13,6 +13,7 @@ __all__ = ["memoized", "resubmitted"]
 
 Workflow = dict[str, Any]
 _GROUPS = frozenset(["DAG", "Steps", "StepGroup", "TaskGroup"])
+_GOOD = frozenset(["Succeeded", "Skipped", "Omitted"])
 
 
 def resubmitted(workflow: Workflow, *, parameters: Mapping[str, str] | None = None) -> Workflow:
@@ -100,9 +101,13 @@ def memoized(
         for key in ("children", "outboundNodes"):
             if node.get(key):
                 moved[key] = [identities[child] for child in node[key] if child in kept]
-        if node["type"] == "Pod":
+        if node["type"] == "Pod" and node.get("phase") in _GOOD:
             moved |= {"type": "Skipped", "phase": "Skipped", "message": f"original pod: {identity}"}
             moved |= {"startedAt": now, "finishedAt": now}
+        elif node["name"] == old and node["type"] not in _GROUPS:
+            moved |= {"phase": "Pending", "startedAt": now}
+            for key in ("finishedAt", "message", "outputs", "progress"):
+                moved.pop(key, None)
         elif node["type"] in _GROUPS:
             moved |= {"phase": "Running", "startedAt": now}
             for key in ("finishedAt", "message", "outputs"):
@@ -116,13 +121,13 @@ def memoized(
 
 def _kept(nodes: Mapping[str, Mapping[str, Any]], identity: str, workflow: str) -> bool:
     node = nodes[identity]
-    kind, good = node["type"], node.get("phase") in ("Succeeded", "Skipped", "Omitted")
+    kind = node["type"]
     if str(node["name"]).startswith(f"{workflow}.onExit"):
         return False
-    if kind in _GROUPS:
+    if kind in _GROUPS or (node["name"] == workflow and kind == "Pod"):
         return True
     if kind in ("Pod", "Retry", "Container"):
-        return good
+        return node.get("phase") in _GOOD
     return kind == "Skipped" and _fruitful(nodes, identity)
 
 

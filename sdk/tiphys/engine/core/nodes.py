@@ -178,6 +178,10 @@ class NodeStore:
         node = self.by_id[identity]
         node["phase"] = "Running"
         self.started[identity] = self.now
+        if node["type"] in _EXECUTES:
+            node["startedAt"] = self.stamp()
+            node["progress"] = "0/1"
+            self.total += 1
         if inputs:
             node["inputs"] = inputs
         if node["type"] in _COUNTED:
