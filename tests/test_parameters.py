@@ -54,6 +54,25 @@ def test_good_values(given: dict[str, str]) -> None:
     check(PIPELINE, given)
 
 
+@pytest.mark.parametrize("value", ["{{workflow.name}}", "x {{=1+1}}", "{{", "{{unknown}} y"])
+def test_what_argo_would_replace_is_no_data(value: str) -> None:
+    """What the real controller (4.1.2) made of each is in the docstring of the check."""
+    typed = workflow({"text": {"type": "string"}}, [{"name": "text", "value": ""}])
+    with pytest.raises(RefusedError) as caught:
+        check(typed, {"text": value})
+    assert caught.value.code == "TIP283"
+    assert caught.value.cause and caught.value.fix
+
+
+def test_in_yaml_of_others_only_what_argo_cannot_read_is_refused() -> None:
+    plain = {"spec": {"arguments": {"parameters": [{"name": "text", "value": "{{workflow.uid}}"}]}}}
+    check(plain, {})
+    check(plain, {"text": "{{workflow.name}}"})
+    check(plain, {"text": "}} {"})
+    with pytest.raises(RefusedError, match=r"text=a \{\{ b"):
+        check(plain, {"text": "a {{ b"})
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

@@ -25,7 +25,8 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complet
     """Check ``parameters`` (given for this run) and the defaults in ``workflow``. Raises RefusedError.
 
     TIP280: the workflow has no such parameter; TIP281: a value is of another type or out of range; TIP282: a
-    parameter has no value (only if ``complete``: Argo itself ends such a workflow Failed).
+    parameter has no value (only if ``complete``: Argo itself ends such a workflow Failed); TIP283: a value that
+    Argo would not take as it is.
     """
     spec = workflow.get("spec") or {}
     declared = {item["name"]: item for item in (spec.get("arguments") or {}).get("parameters") or []}
@@ -48,6 +49,8 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complet
                     "TIP282", f"parameter {name!r} has no value", fix=f"give it: -p {name}=VALUE"
                 )
             continue
+        if given:
+            _taken_literally(name, value, typed=name in schemas)
         schema = dict(schemas.get(name) or {})
         if item.get("enum"):
             schema.setdefault("enum", item["enum"])
@@ -61,6 +64,25 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complet
                 if given
                 else f"change its default, or give -p {name}=…",
             )
+
+
+def _taken_literally(name: str, value: str, *, typed: bool) -> None:
+    """Refuse a value that the controller replaces or evaluates: in a pipeline, where it is data; and always one that
+    it cannot read.
+
+    Seen with 4.1.2: ``{{workflow.name}}`` in a value given at submission is replaced, ``{{=…}}`` evaluated, a
+    parameter that names itself unfolds 32 times; with a lone ``{{`` the workflow never gets a phase. There is no way to
+    quote it.
+    """
+    opening = value.rfind("{{")
+    if opening < 0 or (not typed and "}}" in value[opening:]):
+        return
+    raise RefusedError(
+        "TIP283",
+        f"parameter {name}={_short(value)} is refused: it holds '{{{{'",
+        cause="Argo replaces {{…}} in a value, evaluates {{=…}}, and never starts a workflow with a lone {{",
+        fix="give it in a file or with a blank between the braces: there is no way to quote it",
+    )
 
 
 def _schemas(workflow: Mapping[str, Any]) -> dict[str, Any]:
