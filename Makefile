@@ -32,6 +32,7 @@ $(STAMP)venv:
 	touch $@
 
 $(STAMP)train: pyproject.toml | $(STAMP)venv
+	@echo 'Installing TensorFlow and the rest into $(VENV): once, some minutes.'
 	$(BIN)/python -m pip install --quiet --retries 5 --editable '.[train]'
 	touch $@
 

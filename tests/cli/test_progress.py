@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from tiphys.cli.progress import LineProgress
-from tiphys.engine import LogLine, NodeChanged, RunStarted
+from tiphys.engine import LogLine, NodeChanged, ReplicaChanged, RunStarted
 
 NODE = {"id": "run-1", "name": "run.train", "displayName": "train", "type": "Pod", "phase": "Running"}
 
@@ -50,6 +50,16 @@ def test_a_bar_that_moves_fast_is_shown_once_a_second() -> None:
 def test_the_first_worker_speaks_for_its_gang() -> None:
     assert len(shown((101.0, "epoch 1/3"), worker=1)) == 3
     assert len(shown((101.0, "epoch 1/3"), worker=1, logs=True)) == 4
+
+
+def test_servers_and_workers_go_by_short_names() -> None:
+    stream = io.StringIO()
+    progress = LineProgress(stream)
+    progress(RunStarted(100.0, "run-x2x", "/store/runs/run"))
+    progress(
+        ReplicaChanged(101.0, "Deployment", "run-x2x-cnn", "run-x2x-cnn-5f-abcde", "ready", "127.22.0.1")
+    )
+    assert "Deployment cnn cnn-5f-abcde ready: 127.22.0.1" in stream.getvalue()
 
 
 def test_logs_show_all_lines() -> None:

@@ -74,13 +74,16 @@ class LineProgress:
             return style.yellow(f"cache {seen.cache}: not used: {seen.why}")
         if isinstance(seen, ReplicaChanged) and seen.state != "succeeded":
             tail = f": {seen.message}" if seen.message else ""
-            return style.dim(f"{seen.kind} {seen.name} {seen.replica} {seen.state}{tail}")
+            names = " ".join(dict.fromkeys(map(self._short, (seen.name, seen.replica))))
+            return style.dim(f"{seen.kind} {names} {seen.state}{tail}")
         if isinstance(seen, LogLine) and (self.logs or self._news(seen)):
-            source = seen.source.removeprefix(self.workflow).lstrip(".-") or self.workflow
-            return f"{style.cyan(source)} | {seen.text}"
+            return f"{style.cyan(self._short(seen.source))} | {seen.text}"
         if isinstance(seen, Notice):
             return style.yellow(seen.text)
         return ""
+
+    def _short(self, name: str) -> str:
+        return name.removeprefix(self.workflow).lstrip(".-") or name
 
     def _news(self, seen: LogLine) -> bool:
         if not _COUNTS.search(seen.text) or _GLOG.match(seen.text) or _FOLLOWER.search(seen.source):
