@@ -9,10 +9,10 @@ from typing import Any
 
 from tiphys.lint.decode import any_string
 from tiphys.lint.finding import Severity
-from tiphys.lint.gojson import runs_out, step_json, template_json
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import Template, Workflow
 from tiphys.lint.registry import Issue, rule
+from tiphys.lint.spelling import runs_out, step_json, template_json
 from tiphys.lint.tags import simple_tags, strings, tags_in
 from tiphys.reader import Path
 

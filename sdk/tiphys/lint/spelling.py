@@ -1,4 +1,5 @@
-"""The JSON text that Argo substitutes tags in: enough of Go's field order to know where a tag would end."""
+"""How Go spells a template as JSON, the text in which Argo looks for tags: enough of its field order to know where a
+tag would end."""
 
 from __future__ import annotations
 
