@@ -33,6 +33,7 @@ class Globals:
             "workflow.failures": "",
         }
         self.outputs: dict[str, list[dict[str, Json]]] = {}
+        self._places: dict[tuple[str, str], int] = {}  # of an output among those of its kind
         self._fill(metadata)
 
     def _fill(self, metadata: Mapping[str, Json]) -> None:
@@ -103,11 +104,9 @@ class Globals:
     def _put(self, kind: str, item: dict[str, Json]) -> None:
         self.changed()
         known = self.outputs.setdefault(kind, [])
-        for index, other in enumerate(known):
-            if other["name"] == item["name"]:
-                known[index] = item
-                return
-        known.append(item)
+        # items are only added and replaced, so each keeps its place
+        place = self._places.setdefault((kind, item["name"]), len(known))
+        known[place : place + 1] = [item]
 
     def changed(self) -> None:
         """Values were set: nested forms are stale."""
