@@ -5,14 +5,15 @@ The store's bucket (``artifacts/keys``) plays the object store.
 
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.host import Host
+from tiphys.engine.runners.locations import REMOTE, LocationError, clone, download, fetch_object, upload
 from tiphys.errors import StoreError
 
 __all__ = ["LOCATIONS", "key_of", "load_artifact", "location_of", "save_artifact"]
@@ -40,7 +41,10 @@ def key_of(artifact: Mapping[str, Json]) -> str:
 
 
 def save_artifact(host: Host, artifact: Mapping[str, Json], source: Path, *, pod: str) -> dict[str, Json]:
-    """Store an output artifact; returns it as it is written on the node. Raises StoreError."""
+    """Store an output artifact; returns it as it is written on the node. Raises StoreError, or LocationError with
+    what the executor's wait container says."""
+    if artifact.get("raw") is not None or artifact.get("git") is not None:
+        raise LocationError("key unsupported: cannot get key for artifact location, because it is invalid")
     archive = artifact.get("archive") or {}
     name = str(artifact["name"])
     path = str(artifact.get("path") or "")
@@ -52,7 +56,13 @@ def save_artifact(host: Host, artifact: Mapping[str, Json], source: Path, *, pod
         packing, default = "tar", f"{name}.tgz"
     level = (archive.get("tar") or {}).get("compressionLevel")
     result = {key: value for key, value in artifact.items() if key not in ("from", "fromExpression")}
+    if packing == "none":
+        _check_links(source)
     key = key_of(artifact)
+    if artifact.get("http") is not None:
+        stored = host.store.artifacts.put(source, packing, level=6 if level is None else int(level))  # type: ignore[arg-type]
+        upload(host, artifact["http"], host.store.artifacts.path(stored.digest))
+        return result
     if not key:
         key = f"{host.workflow}/{pod}/{default}"
         result.setdefault("s3", {})["key"] = key
@@ -66,6 +76,20 @@ def save_artifact(host: Host, artifact: Mapping[str, Json], source: Path, *, pod
     stored = host.store.artifacts.put(source, packing, level=6 if level is None else int(level))  # type: ignore[arg-type]
     bucket.put(key, stored.digest, stored.size)
     return result
+
+
+def _check_links(source: Path) -> None:
+    """What is not packed must not lead out of itself: object stores have no links, and what one points to is not
+    the step's. Raises LocationError in the executor's words."""
+    root = source if source.is_dir() and not source.is_symlink() else source.parent
+    inside = source.rglob("*") if source.is_dir() and not source.is_symlink() else [source]
+    for path in inside:
+        if not path.is_symlink():
+            continue
+        link = os.readlink(path)
+        place = os.path.normpath(os.path.join(os.path.relpath(path.parent, root), link))
+        if os.path.isabs(link) or place == ".." or place.startswith("../"):
+            raise LocationError(f"illegal symlink target: {path.relative_to(root)} -> {link}")
 
 
 def load_artifact(host: Host, artifact: Mapping[str, Json], target: Path) -> None:
@@ -85,18 +109,48 @@ def load_artifact(host: Host, artifact: Mapping[str, Json], target: Path) -> Non
             if mode is not None:
                 target.chmod(mode)
         elif kind == "http":
-            _fetched(host, target, mode, recurse, lambda path: _download(settings, path))
+            _fetched(host, target, mode, recurse, lambda path: download(host, settings, path))
         elif kind == "git":
-            _clone(settings, target)
+            clone(host, settings, target)
         elif kind == "artifactory" and not host.store.bucket.digest(key_of(artifact)):
-            _fetched(host, target, mode, recurse, lambda path: _download(settings, path))
+            _fetched(host, target, mode, recurse, lambda path: download(host, settings, path))
         else:
-            _from_bucket(host, key_of(artifact), target, mode, recurse)
+            _from_store(host, kind, artifact, settings, target, mode, recurse)
     except (OSError, StoreError, FileNotFoundError) as error:
         if isinstance(error, FileNotFoundError) and artifact.get("optional"):
             return
         text = f"artifact {artifact.get('name')} failed to load: {error}"
         raise StartProblem(f"init: Error (exit code 64): {text}", phase="Error") from error
+
+
+def _from_store(
+    host: Host,
+    kind: str,
+    artifact: Mapping[str, Json],
+    settings: Mapping[str, Json],
+    target: Path,
+    mode: int | None,
+    recurse: bool,
+) -> None:
+    """From the local store, which stands for every object store; else from the one that the artifact names itself."""
+    try:
+        _from_bucket(host, key_of(artifact), target, mode, recurse)
+    except FileNotFoundError:
+        named = any(settings.get(field) for field in ("endpoint", "bucket", "addresses"))
+        if kind not in REMOTE or not named:
+            raise
+        box = target.with_name(f".{target.name}.object")
+        box.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fetch_object(host, kind, settings, box)
+            if box.is_dir():
+                shutil.move(box, target)
+            else:
+                host.store.artifacts.lay_out(box, target, mode=mode, recurse_mode=recurse)
+        finally:
+            if box.is_file():
+                box.unlink()
+            shutil.rmtree(box, ignore_errors=True)
 
 
 def _from_bucket(host: Host, key: str, target: Path, mode: int | None, recurse: bool) -> None:
@@ -126,37 +180,3 @@ def _fetched(
         host.store.artifacts.lay_out(temporary, target, mode=mode, recurse_mode=recurse)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _download(settings: Mapping[str, Json], path: Path) -> None:
-    import urllib.request  # rarely wanted, and slow to import
-
-    url = str(settings.get("url", ""))
-    if not url.startswith(("http://", "https://")):
-        raise OSError(f"unsupported URL {url!r}")
-    headers = {str(item["name"]): str(item["value"]) for item in settings.get("headers") or []}
-    request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=60) as answer, path.open("wb") as stream:
-        shutil.copyfileobj(answer, stream, 1 << 20)
-
-
-def _clone(settings: Mapping[str, Json], target: Path) -> None:
-    if shutil.which("git") is None:
-        raise OSError("git is not installed on this machine")
-    repository, revision = str(settings.get("repo", "")), str(settings.get("revision") or "")
-    if repository.startswith("-") or revision.startswith("-"):
-        raise OSError(f"refused git repository {repository!r}")
-    command = ["git", "clone", "--quiet"]
-    if depth := settings.get("depth"):
-        command += ["--depth", str(int(depth))]
-    if settings.get("singleBranch") and settings.get("branch"):
-        command += ["--single-branch", "--branch", str(settings["branch"])]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for step in (
-        [*command, "--", repository, str(target)],
-        ["git", "-C", str(target), "checkout", "-q", revision],
-    ):
-        if step[-1]:
-            done = subprocess.run(step, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-            if done.returncode:
-                raise OSError(done.stderr.strip() or f"git failed with code {done.returncode}")

@@ -69,6 +69,31 @@ class Container:
         """Where an absolute (or, from ``/``, relative) path of the container is on this machine."""
         return place_of(path, self.root, self.mounts)
 
+    def found(self, path: str) -> Path | None:
+        """Where a path of the container is on this machine, its links followed as the container sees them, never
+        those of the host; None when nothing is there (or only something of the image)."""
+        done: list[str] = []
+        left = [part for part in os.path.normpath("/" + path.lstrip("/")).split("/") if part]
+        for _ in range(256):
+            if not left:
+                place = self.on_host("/" + "/".join(done))
+                return place if os.path.lexists(place) else None
+            part = left.pop(0)
+            if part in ("", "."):
+                continue
+            if part == "..":
+                done = done[:-1]
+                continue
+            place = self.on_host("/" + "/".join([*done, part]))
+            if not place.is_symlink():
+                done.append(part)
+                continue
+            target = os.readlink(place)
+            left = [*target.split("/"), *left]
+            if target.startswith("/"):
+                done = []
+        return None
+
 
 def place_of(path: str, root: Path, mounts: Sequence[Mount]) -> Path:
     """Where a container's path is on this machine: in the mount that is nearest, else below ``root``."""

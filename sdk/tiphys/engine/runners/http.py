@@ -6,12 +6,15 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.core.protocol import PodFinished, StartPod
 from tiphys.engine.runners.artifacts import key_of
 from tiphys.engine.runners.host import Host
 from tiphys.expr.evaluate import evaluate
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["DataPod", "HttpPod"]
 
@@ -75,7 +78,7 @@ class HttpPod(_ThreadPod):
             request.add_header(str(item["name"]), self._header(item))
         timeout = float(spec.get("timeoutSeconds") or 30)
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
+            with urllib.request.urlopen(request, timeout=timeout, context=_context(spec)) as answer:
                 status, headers, text = answer.status, answer.headers, answer.read(_BODY_LIMIT)
         except urllib.error.HTTPError as error:
             status, headers, text = error.code, error.headers, error.read(_BODY_LIMIT)
@@ -117,6 +120,12 @@ class HttpPod(_ThreadPod):
             return str(item.get("value") or "")
         data = self.host.objects.secret(str(reference.get("name"))) or {}
         return data.get(str(reference.get("key")), b"").decode()
+
+
+def _context(spec: Mapping[str, Json]) -> ssl.SSLContext | None:
+    import ssl
+
+    return ssl._create_unverified_context() if spec.get("insecureSkipVerify") else None
 
 
 class DataPod(_ThreadPod):

@@ -11,6 +11,7 @@ from typing import Any
 from tiphys.engine.runners.artifacts import save_artifact
 from tiphys.engine.runners.base import Container
 from tiphys.engine.runners.host import Host
+from tiphys.engine.runners.locations import LocationError
 from tiphys.errors import StoreError
 
 __all__ = ["RESULT_LIMIT", "archives_logs", "collect", "has_artifacts", "trim_result"]
@@ -59,7 +60,7 @@ def collect(
             source = item.get("valueFrom") or {}
             if source.get("path") and container is not None:
                 try:
-                    item["value"] = _read(container, str(source["path"]))
+                    item["value"] = _read(host, container, str(source["path"]))
                 except Missing as error:
                     if source.get("default") is not None:
                         item["value"] = str(source["default"])
@@ -76,14 +77,17 @@ def collect(
         if not path or container is None:
             artifacts.append(dict(artifact))
             continue
-        source_path = container.on_host(os.path.normpath(str(path)))
-        if not _exists_inside(source_path):
+        source_path = _place(host, container, str(path))
+        if source_path is None:
             if not artifact.get("optional"):
                 errors.append(
                     f"open /var/run/argo/outputs/artifacts{_clean(str(path))}.tgz: no such file or directory"
                 )
             continue
-        artifacts.append(save_artifact(host, artifact, source_path, pod=pod))
+        try:
+            artifacts.append(save_artifact(host, artifact, source_path, pod=pod))
+        except LocationError as error:
+            errors.append(str(error))
     if logs is not None and logs.is_file():
         key = f"{host.workflow}/{pod}/main.log"
         stored = host.store.artifacts.put(logs, "none")
@@ -102,9 +106,23 @@ def trim_result(data: bytes) -> str:
     return text[:-1] if text.endswith("\n") else text
 
 
-def _read(container: Container, path: str) -> str:
-    place = container.on_host(os.path.normpath(path))
+def _place(host: Host, container: Container, path: str) -> Path | None:
+    """Where an output is, or None. A link that the step made must not lead to what the step could not see; a plain
+    process sees this machine's files anyway. The output itself stays a link: it is packed as one."""
+    path = os.path.normpath(path)
+    if host.runner.name == "process":
+        place = container.on_host(path)
+        return place if place.exists() else None
+    folder = container.found(os.path.dirname(path)) if container.found(path) is not None else None
+    return None if folder is None else folder / os.path.basename(path)
+
+
+def _read(host: Host, container: Container, path: str) -> str:
+    confined = host.runner.name != "process"
+    place = container.found(path) if confined else container.on_host(os.path.normpath(path))
     try:
+        if place is None:
+            raise FileNotFoundError(path)
         with place.open("rb") as stream:
             text = stream.read().decode(errors="replace")
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -121,7 +139,3 @@ def _read(container: Container, path: str) -> str:
 
 def _clean(path: str) -> str:
     return os.path.normpath("/" + path.lstrip("/"))
-
-
-def _exists_inside(path: Path) -> bool:
-    return path.exists() or path.is_symlink()
