@@ -340,3 +340,15 @@ def test_a_daemon_of_a_killed_run_is_started_again(tmp_path: Path) -> None:
     (tmp_path / "good").touch()
     result = again.prepare_retry("r", options=options(tmp_path)).execute()
     assert result.phase == "Succeeded" and sorted(noted(tmp_path)) == sorted("dbcdc")
+
+
+def test_an_earlier_run_of_a_fixed_name_is_resubmitted(tmp_path: Path) -> None:
+    spec = failing(tmp_path)
+    for _ in range(2):
+        Run(spec, options=options(tmp_path)).execute()
+    (tmp_path / "good").touch()
+    with pytest.raises(RefusedError, match="earlier run of 'r'"):
+        again.prepare_retry("r.1", options=options(tmp_path))
+    bare = RunOptions(store=tmp_path / "store", handle_signals=False)
+    result = again.prepare_resubmit("r.1", options=bare, memoized=True).execute()
+    assert result.phase == "Succeeded" and noted(tmp_path) == "ababbc"

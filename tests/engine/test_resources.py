@@ -15,6 +15,7 @@ import pytest
 
 from tests.engine.harness import IMAGE, Recorder, dag, execute, log, marked, node, value, wait_until, workflow
 from tiphys.engine import ReplicaChanged, Run, RunOptions, resume, stop_serving
+from tiphys.engine.again import prepare_retry
 from tiphys.engine.resources import ApiError, tf_config, validate_tfjob
 from tiphys.errors import RefusedError
 
@@ -445,7 +446,9 @@ run(json.load(open(sys.argv[1])), options=RunOptions(store=sys.argv[2], name="wf
 """
 
 
-def test_services_come_back_after_a_resume(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ended", [False, True], ids=["resume", "retry"])
+def test_services_come_back_after_a_resume(ended: bool, tmp_path: Path) -> None:
+    """Also for a retry: the steps that made them are kept, and what asks them runs again."""
     ask_it = {
         "name": "ask",
         "inputs": {"parameters": [{"name": "url"}]},
@@ -457,7 +460,7 @@ def test_services_come_back_after_a_resume(tmp_path: Path) -> None:
                 {"name": "URL", "value": "{{inputs.parameters.url}}"},
             ],
             "source": (
-                'touch "$HERE/asked"; test -e "$HERE/open" || exec sleep 1000\n'
+                f'touch "$HERE/asked"; test -e "$HERE/open" || {"exit 1" if ended else "exec sleep 1000"}\n'
                 "exec python -c \"import os, urllib.request; print(urllib.request.urlopen(os.environ['URL']).read())\""
             ),
         },
@@ -476,11 +479,12 @@ def test_services_come_back_after_a_resume(tmp_path: Path) -> None:
     path.write_text(json.dumps(flow))
     process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(path), str(tmp_path / "store")])
     wait_until((tmp_path / "asked").exists)
-    process.kill()
+    if not ended:
+        process.kill()
     process.wait()
     (tmp_path / "open").touch()
-    recorder = Recorder()
-    result = resume("wf", options=RunOptions(store=tmp_path / "store", observer=recorder))
+    options = RunOptions(store=tmp_path / "store")
+    result = prepare_retry("wf", options=options).execute() if ended else resume("wf", options=options)
     assert result.succeeded
     assert "b'a'" in log(result, "ask")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +86,14 @@ def server_settings(
 
 
 def configured(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether the environment names a cluster: an Argo Server, a kubeconfig, or the service account of a pod."""
+    """Whether the environment names a cluster: an Argo Server, or (where the package that reads them is installed) a
+    kubeconfig or the service account of a pod."""
     env = os.environ if environ is None else environ
+    if env.get("ARGO_SERVER", "").strip():
+        return True
     path = env.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    return bool(
-        env.get("ARGO_SERVER", "").strip()
-        or any(Path(part).expanduser().is_file() for part in path.split(os.pathsep) if part)
-        or (_SERVICE_ACCOUNT / "token").is_file()
-    )
+    found = any(Path(part).expanduser().is_file() for part in path.split(os.pathsep) if part)
+    return (found or (_SERVICE_ACCOUNT / "token").is_file()) and find_spec("kubernetes") is not None
 
 
 def kubernetes_transport(

@@ -18,7 +18,7 @@ from tiphys import surgery
 from tiphys.engine.api import Run, new_name
 from tiphys.engine.core.names import node_id
 from tiphys.engine.options import RunOptions
-from tiphys.engine.record import Ownership, Record, recalled, remembered
+from tiphys.engine.record import Record, recalled, remembered
 from tiphys.errors import RefusedError
 from tiphys.store import Store
 
@@ -55,7 +55,7 @@ def prepare_retry(
     """
     options = options or RunOptions()
     with Record(Store(options.store), name) as record:
-        ownership = Ownership(record.folder, name)
+        ownership = record.own()
         try:
             facts = record.begun()
             before = record.workflow()

@@ -134,7 +134,7 @@ class Run:
                     f"the run {name!r} has ended",
                     fix="retry it, or resubmit it: what is cached is used",
                 )
-            return cls.of(record.begun(), options)
+            return cls.of(record.begun(), options, record.own())
 
     @classmethod
     def of(
@@ -180,6 +180,13 @@ class Run:
 
     def execute(self) -> RunResult:
         """Run to the end. See :func:`run`."""
+        try:
+            return self._execute()
+        finally:
+            if self._ownership is not None:
+                self._ownership.close()
+
+    def _execute(self) -> RunResult:
         options, facts = self.options, self._facts
         runner, weaker = choose_runner(options)
         images = Images(options.images, everything=runner.name == "docker")

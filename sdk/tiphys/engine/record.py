@@ -153,6 +153,24 @@ class Record:
             )
         return self.facts
 
+    def own(self) -> Ownership:
+        """Hold the run's folder.
+
+        Raises
+        ------
+        RefusedError
+            TIP210: another process holds it; TIP216: a later run has taken its name (a workflow with a fixed name).
+        """
+        name = self.begun()["name"]
+        if name != self.name:
+            raise RefusedError(
+                "TIP216",
+                f"{self.name!r} is an earlier run of {name!r} and does not go on",
+                cause="a later run has the name",
+                fix=f"tiphys resubmit {self.name}",
+            )
+        return Ownership(self.folder, self.name)
+
     @property
     def state(self) -> Literal["running", "killed", "ended"]:
         """``running``: its engine lives; ``killed``: it does not, and the run has not ended."""

@@ -103,13 +103,16 @@ def replay(driver: Driver, machine: Machine, journal: Journal, resources: Resour
             journal.commit()
             for command in machine.handle(asked):
                 outstanding.command(command)
-    if not begun:  # killed before the first commit
-        driver.emit(Begin(created))
     resources.restore(journal.objects())
     driver.remember()
     for node_id in outstanding.lost():
         driver.emit(PodFinished(driver.host.loop.now(), node_id, "Error", "pod deleted"))
     commands = outstanding.commands()
+
+    def set_off() -> None:
+        if not begun:  # killed before the first commit, or retried
+            driver.emit(Begin(created))
+        driver.carry_out(commands)
 
     def go_on() -> None:
         # a lock that the killed engine held may be somebody else's by now: wait for it
@@ -117,6 +120,6 @@ def replay(driver: Driver, machine: Machine, journal: Journal, resources: Resour
             driver.host.loop.call_later(0.25, go_on)
             return
         # steps that go on may ask services that finished steps had started
-        resources.recovered(lambda: driver.carry_out(commands))
+        resources.recovered(set_off)
 
     go_on()

@@ -220,7 +220,7 @@ class LocalRuns:
         if not problem and isinstance(event, Shutdown | Resume):
             self._execute(Run.load(record.name, options=self.options))
             return record.journal.answered(number) or ""
-        with Ownership(record.folder, record.name):
+        with record.own():
             if not problem:
                 record.journal.append(replace(event, now=time.time()))
             record.journal.answer(number, problem)
