@@ -33,5 +33,10 @@ SEEDS: dict[int, str] = {
     394: "whether the controller comes back to a loop that ended in the walk it began in depends on its other work",
     431: "whether the controller comes back to a task in error depends on its other work",
     20080: "validation of a global output that only a later task exports",
+    20309: "validation begins with any of the tasks that are wrong",
+    **dict.fromkeys(
+        (20263, 20269, 20281), "a value that holds half a tag: the controller reads on behind it"
+    ),
+    20347: "how much of a DAG begins in the walk that gives it up",
 }
 """Random workflows whose outcome differs, or has no fixed one."""

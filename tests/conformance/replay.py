@@ -163,7 +163,7 @@ class Replay:
             self.live[command.node_id] = end
             lost = command.daemon and end.phase != "Succeeded"  # it was never ready
             if not lost:
-                self.push(now, p.PodRunning(now, command.node_id))
+                self.push(now, p.PodRunning(now, command.node_id, "IP" if command.daemon else ""))
             if command.node_name in self.progress:
                 self.push(now, p.PodProgress(now, command.node_id, self.progress[command.node_name]))
             if not command.daemon or lost:

@@ -139,9 +139,10 @@ class Memoizer:
         if given is not None and self._host.store.configmaps.get(name) is None:
             labels = (given.get("metadata") or {}).get("labels") or {}
             if labels.get(CACHE_LABEL) != "Cache":
+                label = f"{CACHE_LABEL}=Cache" if CACHE_LABEL in labels else CACHE_LABEL
                 raise StoreError(
                     "TIP423",
-                    f"memoization configmap doesn't have {CACHE_LABEL}=Cache label, refusing to use it",
+                    f"memoization configmap doesn't have {label} label, refusing to use it",
                     where=f"ConfigMap {name}",
                 )
             self._host.store.configmaps.change(name, lambda current: current or dict(given))

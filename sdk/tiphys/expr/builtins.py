@@ -71,7 +71,7 @@ def _to_json_indented(value: Value) -> str:
 
 def _from_json(value: Value) -> Value:
     if not isinstance(value, str):
-        raise ExprError(f"reflect: Call using {type_name(value)} as type string")
+        raise ExprError(f"interface conversion: interface {{}} is {type_name(value)}, not string")
     problem = syntax_error(value)
     if problem:
         raise ExprError(problem)

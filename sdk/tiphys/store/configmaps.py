@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tiphys.errors import StoreError
+from tiphys.expr.gojson_scan import syntax_error
 from tiphys.store.files import clear, write_atomic
 
 __all__ = ["CACHE_LABEL", "LIMIT", "ConfigMaps", "timestamp"]
@@ -206,9 +207,10 @@ class ConfigMaps:
 def _check_label(config: Mapping[str, Json], name: str) -> None:
     labels = (config.get("metadata") or {}).get("labels") or {}
     if labels.get(CACHE_LABEL) != "Cache":
+        label = f"{CACHE_LABEL}=Cache" if CACHE_LABEL in labels else CACHE_LABEL
         raise StoreError(
             "TIP423",
-            f"memoization configmap doesn't have {CACHE_LABEL}=Cache label, refusing to use it",
+            f"memoization configmap doesn't have {label} label, refusing to use it",
             where=f"ConfigMap {name}",
             fix=f"label it {CACHE_LABEL}: Cache, or name another ConfigMap",
         )
@@ -222,7 +224,7 @@ def _entry(text: str, name: str, key: str) -> dict[str, Json]:
     except (ValueError, TypeError) as error:
         raise StoreError(
             "TIP424",
-            f"malformed cache entry: could not unmarshal JSON; unable to parse: {error}",
+            f"malformed cache entry: could not unmarshal JSON; unable to parse: {syntax_error(text) or error}",
             where=f"ConfigMap {name}, key {key}",
             fix="delete the entry: tiphys cache rm",
         ) from error

@@ -114,7 +114,7 @@ class Boundary(Body):
         if not when:
             return None
         text = substitute(when, scope, strict=(self.prefix + ".",))
-        if "{{" in text and keeps_tags(when, scope):
+        if "{{" in text and is_loop(step) and keeps_tags(when, scope):
             return None
         try:
             return None if evaluate_when(text) else text
@@ -134,6 +134,8 @@ class Boundary(Body):
         kept = {key: step[key] for key in _UNTOUCHED if key in step}
         hooks = {key: step[key] for key in ("hooks", "onExit") if key in step}
         body = {key: value for key, value in step.items() if key not in kept and key not in hooks}
+        if "arguments" in body:  # Argo's step begins with them: what is wrong there is told first
+            body = {"arguments": body["arguments"], **body}
         body = self._without_absent(body, scope)
         plan = compile_plan(body)
         resolved: dict[str, Json] = dict(body)

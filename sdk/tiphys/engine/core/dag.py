@@ -76,8 +76,6 @@ class DagBody(Boundary):
         prefix = f"tasks.{name}"
         node = begun.node
         if begun.children is not None:
-            if begun.task.get("inline") is not None:
-                raise ScopeError("failed to get a template")  # Argo looks for it by the group's name
             values = {**node_values(prefix, node), **aggregate(prefix, begun.children)}
         else:
             values = node_values(prefix, node)
@@ -123,7 +121,7 @@ class DagBody(Boundary):
         try:
             self._look_at_loops(name)
         except ScopeError as error:
-            self._skipped(begun, node_name, "Error", str(error))
+            self._skipped(begun, node_name, "Error", str(error), look=False)
             if name in self.plan.targets:
                 self._fail(str(error))
             return
@@ -224,11 +222,13 @@ class DagBody(Boundary):
             begun.children.append(node)
             self.state.nodes.add_child(group, node["id"])
 
-    def _skipped(self, begun: Task, name: str, phase: str, message: str) -> None:
+    def _skipped(self, begun: Task, name: str, phase: str, message: str, *, look: bool = True) -> None:
         begun.node = self.skip(name, begun.task, phase, message)
         self._connect(begun, begun.node)
         if phase == "Error" and ("exit" in (begun.task.get("hooks") or {}) or begun.task.get("onExit")):
             self.state.next_walk.insert(0, lambda: self.loops.late_hooks(begun))
+        if look and phase == "Error" and begun.task.get("hooks") and begun.name in self.plan.targets:
+            self.loops.group_hooks(begun).look()
         self.one_less(begun)
 
     def _connect(self, begun: Task, node: Node) -> None:
@@ -348,6 +348,8 @@ class DagBody(Boundary):
                 return
             if begun.task.get("hooks") or begun.task.get("onExit"):
                 # all in one walk: nobody waits for the group's own exit handler, and only a later walk starts it
+                if begun.task.get("hooks") and begun.name in self.plan.targets:
+                    self.loops.group_hooks(begun).look()
                 self.state.next_walk.insert(0, lambda: self.loops.late_hooks(begun))
         begun.done = True
         self.active -= 1
@@ -402,6 +404,9 @@ class DagBody(Boundary):
         """Join what the loops before a task made, whether it asks for it or not. Raises ScopeError."""
         for loop in self.plan.loops:
             if self.plan.is_above(loop, name):
+                begun = self.begun.get(loop)
+                if begun is not None and begun.children is not None and begun.task.get("inline") is not None:
+                    raise ScopeError("failed to get a template")  # Argo looks for it by the group's name
                 self._values_of(loop)
 
     def is_stuck(self) -> bool:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from tiphys.engine.core.bodies import Body
 from tiphys.engine.core.containers import create_containers, finish_containers, run_containers
 from tiphys.engine.core.library import NODE_TYPES
-from tiphys.engine.core.names import pod_name
+from tiphys.engine.core.names import invalid_pod_name, pod_name
 from tiphys.engine.core.protocol import PodFinished, StartPod, StopPod
-from tiphys.expr.durations import parse_loose
+from tiphys.expr.durations import parse_loose, parse_named
 from tiphys.expr.tags import substitute
 
 if TYPE_CHECKING:
@@ -54,17 +54,20 @@ class PodBody(Body):
         self.phase_after_stop = ""
         self.begin(kind, "Pending")
         node = self.node
-        if self.run.compiled.kind == "containerSet":
-            create_containers(self)
+        name = pod_name(state.name, self.name, str(self.template.get("name") or ""))
         problem = (
             self.run.display_problem()
             or self._check_deadline()
+            or self._check_timeout()
             or self._check_volumes()
             or self._check_artifacts()
+            or invalid_pod_name(name, state.name)
         )
         if problem:
             state.defer(self.run.fail_body, self, problem)
             return
+        if self.run.compiled.kind == "containerSet":
+            create_containers(self)
         deadline, deadline_message = self._deadline()
         timeout = self._timeout()
         if timeout is not None:
@@ -87,7 +90,7 @@ class PodBody(Body):
             StartPod(
                 node["id"],
                 self.name,
-                pod_name(state.name, self.name, str(template.get("name") or "")),
+                name,
                 template,
                 volumes=self._volumes(),
                 capture_result=self._captured(),
@@ -129,6 +132,15 @@ class PodBody(Body):
             int(value)
         except (TypeError, ValueError):
             return f'strconv.Atoi: parsing "{value}": invalid syntax'
+        return ""
+
+    def _check_timeout(self) -> str:
+        value = self.template.get("timeout")
+        if value:
+            try:
+                parse_named(str(value))
+            except ValueError as error:
+                return f"invalid timeout format {error}"
         return ""
 
     def _deadline(self) -> tuple[float | None, str]:

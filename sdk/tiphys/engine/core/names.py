@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
-__all__ = ["fnv32a", "node_id", "pod_name"]
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+__all__ = ["fnv32a", "invalid_pod_name", "node_id", "pod_name"]
 
 _LONGEST_POD_NAME = 253
 _HASH_ROOM = 10
@@ -32,3 +35,19 @@ def pod_name(workflow: str, node_name: str, template: str) -> str:
         return workflow
     prefix = f"{workflow}-{template}" if template else workflow
     return f"{prefix[: _LONGEST_POD_NAME - _HASH_ROOM - 1]}-{fnv32a(node_name)}"
+
+
+def invalid_pod_name(name: str, workflow: str) -> str:
+    """What the API server says to a pod of that name; an empty string when it accepts it.
+
+    A template's name may have capital letters, the name of its pods may not. The workflow's own name, with which it
+    begins, is not looked at: an object of a bad name is never created.
+    Source: k8s.io/apimachinery, validation.IsDNS1123Subdomain.
+    """
+    if _SUBDOMAIN.fullmatch("x" + name.removeprefix(workflow)):
+        return ""
+    return (
+        f'Pod "{name}" is invalid: metadata.name: Invalid value: "{name}": a lowercase RFC 1123 subdomain must consist '
+        "of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character "
+        f"(e.g. 'example.com', regex used for validation is '{_SUBDOMAIN.pattern}')"
+    )

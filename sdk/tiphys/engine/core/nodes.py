@@ -287,7 +287,8 @@ class NodeStore:
                 return [identity]
             return [leaf for child in children for leaf in self.outbound(child)]
         if kind == "Retry":
-            return children[-1:] or [identity]
+            last: list[str] = children[-1:]
+            return last
         if (node.get("memoizationStatus") or {}).get("hit"):
             return [identity]
         return [leaf for child in node.get("outboundNodes", []) for leaf in self.outbound(child)]

@@ -326,6 +326,8 @@ class StepsBody(Boundary):
             done.add(name)
             prefix = f"steps.{name}"
             if name in self.loops:
+                if child.step.get("inline") is not None:
+                    raise ScopeError("failed to get a template")  # Argo looks for it by the group's name
                 found = [item.node for item in self.loops[name] if item.node is not None]
                 ran = any(node["type"] != "Skipped" or node.get("outputs") for node in found)
                 # a loop has no node of its own here: Argo takes the group's

@@ -59,7 +59,10 @@ class ResourcePod:
         try:
             self._act()
         except (ApiError, PatchError, SelectorError, yaml.YAMLError, JsonPathError, StartProblem) as error:
-            self._fail(str(getattr(error, "message", "") and error) or str(error))
+            text = str(getattr(error, "message", "") and error) or str(error)
+            # kubectl was tried again and again, as far as it is worth it
+            tried = text.startswith(("Error from server", "error: "))
+            self._fail(f"no more retries {text}" if tried else text)
         except TiphysError as error:
             self._fail(error.message)
 

@@ -36,6 +36,8 @@ class Graph:
         self._tries: dict[str, int] = {}
         self.codes: dict[str, int] = {}
         self.messages: dict[str, str] = {}
+        self._refused: dict[str, str] = {}  # why a container never ran
+        self._causes: dict[str, int] = {}  # the code that began it
         self._reported = False
         self._lost = False
         self._unstarted: list[str] = []
@@ -66,8 +68,8 @@ class Graph:
         """For ``PodFinished.containers``."""
         return {
             name: {
-                "phase": "Failed" if self.codes.get(name) else "Succeeded",
-                "message": f"{self.messages.get(name) or exit_message(name, code)}: "
+                "phase": "Error" if name in self._refused else "Failed" if self.codes.get(name) else "Succeeded",
+                "message": f"{self.messages.get(name) or exit_message(name, code)}: {self._refused.get(name, '')}"
                 if (code := self.codes.get(name, 0))
                 else "",
                 "exitCode": str(self.codes.get(name, 0)),
@@ -86,6 +88,8 @@ class Graph:
                 failed = next((each for each in needs if self.codes.get(each)), None)
                 if failed is not None:
                     self._started.add(name)
+                    code = self._causes[name] = self._causes.get(failed, self.codes[failed])
+                    self._refused[name] = f'dependency "{failed}" exited with non-zero code: {code}'
                     self._ended(name, 64)
                     self.messages[name] = exit_message(name, 64)
                     moved = True

@@ -87,7 +87,6 @@ class HttpPod(_ThreadPod):
             return "Error", f'{method[:1]}{method[1:].lower()} "{url}": {reason}', None
         answer_text = text.decode(errors="replace")
         outputs = {
-            "parameters": [{"name": "result", "value": answer_text}],
             "result": answer_text,
         }
         condition = spec.get("successCondition")
@@ -134,6 +133,11 @@ class DataPod(_ThreadPod):
     def _work(self) -> tuple[str, str, dict[str, Json] | None]:
         spec: Mapping[str, Json] = self.command.template["data"]
         source = (spec.get("source") or {}).get("artifactPaths") or {}
+        if source.get("s3") and not source["s3"].get("bucket"):
+            # unlike other artifacts, Argo does not look for these in the repository of the workflow
+            words = "unable to process data template: unable to process data source: unable to source artifact paths"
+            problem = f"{words}: failed to list directory: Bucket name cannot be empty"
+            return "Failed", f"main: Error (exit code 64): {problem}", {"exitCode": "64"}
         data: Json = self.host.store.bucket.keys(key_of(source))
         for step in spec.get("transformation") or []:
             data = evaluate(str(step.get("expression")), {"data": data})
