@@ -279,65 +279,6 @@ def dag_fail_fast(template: Template) -> Iterator[Issue]:
         yield Issue((*template.path, "dag", "failFast"), words, fix="remove it", key=True)
 
 
-@rule(
-    "L318",
-    "expression-syntax",
-    "error",
-    what="An expression `{{=...}}` that is empty, ends in an operator, or has unbalanced brackets or quotes.",
-    why="The node ends in Error when it is reached; `argo lint` does not look inside expressions.",
-    source=_SEEN,
-    scope="template",
-    needs="{{=",
-)
-def expression_syntax(template: Template) -> Iterator[Issue]:
-    data = {key: value for key, value in template.data.items() if key not in ("steps", "dag")}
-    parts = [(template.path, data)]
-    for call in template.calls():
-        body = {key: value for key, value in call.data.items() if key != "inline"}
-        parts.append((call.path, body))
-    for path, part in parts:
-        for steps, text in strings(part):
-            for tag in tags_in(text):
-                reason = expression_fault(tag.text[1:]) if tag.expression and tag.closed else ""
-                if reason:
-                    words = f"{template.label}: the expression {tag.text[1:].strip()!r} {reason}"
-                    yield Issue((*path, *steps), words)
-
-
-def expression_fault(text: str) -> str:
-    """What is plainly wrong with an expression; empty when nothing is."""
-    if "{{" in text:
-        return ""  # filled before it is read
-    stack: list[str] = []
-    quote = ""
-    plain = ""
-    escaped = False
-    for letter in text:
-        if quote:
-            if escaped or (letter == "\\" and quote != "`"):
-                escaped = not escaped
-            elif letter == quote:
-                quote = ""
-        elif letter in "'\"`":
-            quote = letter
-            plain += "x"
-        else:
-            plain += letter
-            if letter in "([{":
-                stack.append(letter)
-            elif letter in ")]}" and (not stack or stack.pop() + letter not in ("()", "[]", "{}")):
-                return f"has a {letter!r} too many"
-    if quote:
-        return "has an open quote"
-    if stack:
-        return f"has an open {stack[-1]!r}"
-    if not plain.strip():
-        return "is empty"
-    return (
-        "ends with an operator" if re.search(r"(?:[-+*/%<>=&|?:,.!]|\b(?:and|or|not|in))\s*\Z", plain) else ""
-    )
-
-
 def _runs_after_skip(call: Call, name: str) -> bool:
     """Whether the task starts although ``name`` was skipped."""
     text = call.data.get("depends") or " && ".join(call.data.get("dependencies") or [])

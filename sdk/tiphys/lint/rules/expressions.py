@@ -1,0 +1,128 @@
+"""The insides of expressions, which `argo lint` does not look at: ``{{=…}}``, and those of retries and hooks.
+
+The language is read by the same parser that runs it here (``tiphys.expr``), loaded only for a text that has any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tiphys.errors import did_you_mean
+from tiphys.lint.model import Template, Workflow
+from tiphys.lint.registry import Issue, rule
+from tiphys.lint.tags import strings, tags_in
+from tiphys.reader import Path
+
+_SOURCE = "expr-lang v1.17, argo-workflows v4.1.2, util/expr; seen on the real controller"
+
+
+@rule(
+    "L318",
+    "expression-syntax",
+    "error",
+    what="An expression that cannot be compiled.",
+    why="The node ends in Error when it is reached; `argo lint` does not look inside expressions.",
+    source=_SOURCE,
+)
+def expression_syntax(workflow: Workflow) -> Iterator[Issue]:
+    for path, label, source in _expressions(workflow):
+        problem = _problem(source)
+        if problem:
+            yield Issue(path, f"{label}: {problem}", fix="see https://expr-lang.org/docs/language-definition")
+
+
+@rule(
+    "L359",
+    "expression-function",
+    "warning",
+    what="An expression calls a function that does not exist.",
+    why="Argo knows expr-lang's functions, its own (asInt, asFloat, jsonpath, toJson) and `sprig.…`.",
+    source=_SOURCE,
+)
+def expression_function(workflow: Workflow) -> Iterator[Issue]:
+    for path, label, source in _expressions(workflow):
+        if "(" not in source or _problem(source):
+            continue
+        for name, known in _unknown_functions(source):
+            yield Issue(path, f"{label} calls {name}, which does not exist.{did_you_mean(name, known)}")
+
+
+def _expressions(workflow: Workflow) -> Iterator[tuple[Path, str, str]]:
+    """Every expression without tags inside: its place, how to call it, its text."""
+    spec = {key: value for key, value in workflow.spec.items() if key != "templates"}
+    yield from _tagged(workflow.spec_path, spec, workflow.name)
+    yield from _hooks(workflow.spec_path, workflow.spec, "spec")
+    for template in workflow.every_template():
+        yield from _of_template(template)
+
+
+def _of_template(template: Template) -> Iterator[tuple[Path, str, str]]:
+    if not template.inline:  # those are part of the template that holds them
+        yield from _tagged(template.path, template.data, template.label)
+    retry = (template.data.get("retryStrategy") or {}).get("expression") or ""
+    if retry and "{{" not in retry:
+        yield (
+            (*template.path, "retryStrategy", "expression"),
+            f"{template.label}.retryStrategy.expression",
+            retry,
+        )
+    for call in template.calls():
+        yield from _hooks(call.path, call.data, call.label)
+
+
+def _hooks(path: Path, data: dict[str, Any], label: str) -> Iterator[tuple[Path, str, str]]:
+    for name, hook in (data.get("hooks") or {}).items():
+        text = (hook or {}).get("expression") or ""
+        if text and "{{" not in text:
+            yield (*path, "hooks", name, "expression"), f"{label}.hooks.{name}.expression", text
+
+
+def _tagged(path: Path, data: Any, label: str) -> Iterator[tuple[Path, str, str]]:
+    for below, text in strings(data, path):
+        for tag in tags_in(text) if "{{=" in text else ():
+            if tag.expression and tag.closed and "{{" not in tag.text:  # that is filled before it is read
+                yield below, f"{label}: {{{{{_short(tag.text)}}}}}", tag.text[1:]
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:57]}…"
+
+
+class _Everything(dict[str, Any]):
+    """An environment that has every name, of no known kind."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+def _problem(source: str) -> str:
+    from tiphys.expr.evaluate import ExprError, compile_expression
+
+    try:
+        compile_expression(source).check(_Everything())
+    except ExprError as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
+def _unknown_functions(source: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    from tiphys.expr.builtins import ARGO, NAMES
+    from tiphys.expr.parser import parse
+    from tiphys.expr.sprig import SPRIG
+
+    plain = (*NAMES, *ARGO)
+    for callee in _callees(parse(source, NAMES)):
+        if callee[0] == "name" and callee[1] not in plain:
+            yield callee[1], plain
+        elif callee[0] == "member" and callee[1][:2] == ("name", "sprig") and callee[2][1] not in SPRIG:
+            yield f"sprig.{callee[2][1]}", tuple(f"sprig.{name}" for name in SPRIG)
+
+
+def _callees(tree: Any) -> Iterator[Any]:
+    if isinstance(tree, tuple) and tree and tree[0] == "call":
+        yield tree[1]
+    if isinstance(tree, (tuple, list)):
+        for part in tree:
+            yield from _callees(part)
