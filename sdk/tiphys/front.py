@@ -145,7 +145,7 @@ def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> R
 
     Example
     -------
-    >>> result = tiphys.run("pipelines/fashion_mnist.py", epochs=3)  # doctest: +SKIP
+    >>> result = tiphys.run("pipelines/fashion_mnist.py", epochs=12)  # doctest: +SKIP
     """
     texts = {name: _parameter(value) for name, value in parameters.items()}
     return run_source(load_source(x, _named_as_declared(x, texts)), options)

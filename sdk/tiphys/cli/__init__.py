@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tiphys",
         description="ML pipelines in Python, as Argo Workflows YAML, on a laptop or on Kubernetes.",
-        epilog="example: tiphys run pipelines/fashion_mnist.py -p epochs=3",
+        epilog="example: tiphys run pipelines/fashion_mnist.py -p epochs=12",
     )
     parser.add_argument("--version", action="version", version=f"tiphys {__version__}")
     parser.add_argument(

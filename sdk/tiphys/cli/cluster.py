@@ -31,7 +31,7 @@ def register(subparsers: Any) -> None:
         "submit",
         _submit,
         "submit a pipeline or Argo YAML to a cluster",
-        "submit pipelines/fashion_mnist.py -p epochs=3 --watch",
+        "submit pipelines/fashion_mnist.py -p epochs=12 --watch",
         target=False,
     )
     submit.add_argument("workflow", metavar="FILE|PIPELINE", help="workflow.yaml, path.py or module:object")

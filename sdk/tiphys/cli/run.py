@@ -24,7 +24,7 @@ def register(subparsers: Any) -> None:
         help="run a pipeline or Argo YAML on this machine",
         description="Run a pipeline or any Argo workflow on this machine, with no cluster. A pipeline is "
         "compiled first: what runs is the YAML. Exit code: 0 Succeeded, 1 Failed or Error, 2 refused.",
-        epilog="example: tiphys run pipelines/fashion_mnist.py -p epochs=3 -p serve=early",
+        epilog="example: tiphys run pipelines/fashion_mnist.py -p epochs=12 -p serve=early",
     )
     parser.add_argument(
         "workflow", nargs="?", metavar="FILE|PIPELINE", help="workflow.yaml, path.py or module:object"
