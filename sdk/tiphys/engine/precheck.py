@@ -10,7 +10,7 @@ import yaml
 from tiphys.engine.fields import uses
 from tiphys.engine.resources.api import ApiError
 from tiphys.engine.resources.kinds import check_manifest, find_kind, kind_in_text
-from tiphys.engine.resources.tfjob import validate_tfjob
+from tiphys.engine.resources.tfjob_rules import validate_tfjob
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.volumes import check_volume
 from tiphys.errors import RefusedError

@@ -6,7 +6,8 @@ from tiphys.engine.resources.api import Api, ApiError
 from tiphys.engine.resources.cluster import Resources
 from tiphys.engine.resources.kinds import KINDS, check_manifest, find_kind
 from tiphys.engine.resources.node import ResourcePod
-from tiphys.engine.resources.tfjob import tf_config, validate_tfjob
+from tiphys.engine.resources.tfconfig import tf_config
+from tiphys.engine.resources.tfjob_rules import validate_tfjob
 
 __all__ = [
     "KINDS",

@@ -1,132 +1,27 @@
 """The stand-in for the training operator's TFJob (kubeflow.org/v1, operator 1.9.4): one process a worker.
 
-``TF_CONFIG`` has the operator's keys (pkg/controller.v1/tensorflow/tensorflow.go); only the host names differ:
-``localhost`` and a free port each. It is absent when the job has one replica in all. Conditions, replica statuses
-and the rules for restarts and success follow pkg/controller.v1/common and pkg/controller.v1/tensorflow.
+Conditions, replica statuses and the rules for restarts and success follow pkg/controller.v1/common and
+pkg/controller.v1/tensorflow; ``TF_CONFIG`` is in ``tfconfig.py``, what the webhook refuses in ``tfjob_rules.py``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import json
-import random
-import re
-import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.engine.loop import Timer
 from tiphys.engine.observe import ReplicaChanged
-from tiphys.engine.resources.api import Api, ApiError
+from tiphys.engine.resources.api import Api
 from tiphys.engine.resources.replica import Replica, describe_end
+from tiphys.engine.resources.tfconfig import free_ports, replica_counts, tf_config
+from tiphys.engine.resources.tfjob_rules import TYPES
 from tiphys.engine.runners.host import Host
 from tiphys.store.configmaps import timestamp
 
-__all__ = ["TFJob", "free_ports", "tf_config", "validate_tfjob"]
+__all__ = ["TFJob"]
 
 Json = Any
-_TYPES = ("Chief", "Master", "PS", "Worker", "Evaluator")
-_POLICIES = ("Always", "OnFailure", "Never", "ExitCode")
-_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_FORBIDDEN = 'admission webhook "validator.tfjob.training-operator.kubeflow.org" denied the request: '
-
-
-def validate_tfjob(manifest: Mapping[str, Json]) -> None:
-    """What the operator's webhook checks (pkg/webhooks/tensorflow). Raises ApiError Forbidden."""
-    name = str((manifest.get("metadata") or {}).get("name") or "")
-    spec = manifest.get("spec") or {}
-    problems = []
-    if not _NAME.fullmatch(name) or len(name) > 63:
-        problems.append(
-            f'metadata.name: Invalid value: "{name}": should match: a DNS-1035 label must consist of lower case '
-            "alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric "
-            "character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-        )
-    replicas = spec.get("tfReplicaSpecs")
-    if not replicas:
-        problems.append("spec.tfReplicaSpecs: Required value: must be specified")
-    chiefs = 0
-    for kind, replica in sorted((replicas or {}).items()):
-        path = f"spec.tfReplicaSpecs[{kind}]"
-        if kind not in _TYPES:
-            problems.append(f'{path}: Not supported value: "{kind}"')
-        if kind in ("Chief", "Master"):
-            chiefs += 1
-        policy = (replica or {}).get("restartPolicy")
-        if policy is not None and policy not in _POLICIES:
-            raise ApiError(
-                "Invalid",
-                f'TFJob.kubeflow.org "{name}" is invalid: {path}.restartPolicy: Unsupported value: "{policy}": '
-                'supported values: "Always", "OnFailure", "Never", "ExitCode"',
-            )
-        containers = (((replica or {}).get("template") or {}).get("spec") or {}).get("containers") or []
-        if not containers:
-            problems.append(f"{path}.template.spec.containers: Required value: must be specified")
-            continue
-        for index, container in enumerate(containers):
-            if not container.get("image"):
-                problems.append(
-                    f"{path}.template.spec.containers[{index}].image: Required value: must be required"
-                )
-        if not any(container.get("name") == "tensorflow" for container in containers):
-            problems.append(
-                f"{path}.template.spec.containers: Required value: must have at least one container with name "
-                "tensorflow"
-            )
-    if chiefs > 1:
-        problems.append("spec.tfReplicaSpecs: Forbidden: must not have more than 1 Chief or Master role")
-    if problems:
-        raise ApiError("Forbidden", _FORBIDDEN + ", ".join(problems))
-
-
-def replica_counts(spec: Mapping[str, Json]) -> dict[str, int]:
-    """``{Worker: 2, …}``; the default of ``replicas`` is 1."""
-    counts = {}
-    for kind, replica in (spec.get("tfReplicaSpecs") or {}).items():
-        value = (replica or {}).get("replicas")
-        counts[kind] = 1 if value is None else int(value)
-    return counts
-
-
-def tf_config(
-    spec: Mapping[str, Json], hosts: Mapping[tuple[str, int], str], kind: str, index: int
-) -> str | None:
-    """The text of ``TF_CONFIG`` for one replica; None when the job has a single replica in all."""
-    counts = replica_counts(spec)
-    if sum(counts.values()) <= 1:
-        return None
-    cluster: dict[str, Json] = {}
-    for each in sorted(counts):
-        if each != "Evaluator":
-            cluster[each.lower()] = [hosts[each, number] for number in range(counts[each])]
-    task = {"type": kind.lower(), "index": index}
-    if spec.get("enableDynamicWorker"):
-        sparse: dict[str, Json] = {}
-        if kind == "PS":
-            sparse["ps"] = [hosts["PS", index]]
-            task["index"] = 0
-        elif kind == "Worker":
-            sparse["worker"] = {str(index): hosts["Worker", index]}
-            if "ps" in cluster:
-                sparse["ps"] = cluster["ps"]
-        return json.dumps({"cluster": sparse, "task": task}, separators=(",", ":"))
-    return json.dumps({"cluster": cluster, "task": task, "environment": "cloud"}, separators=(",", ":"))
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on localhost that nothing uses, below the range that outgoing connections take."""
-    found: list[int] = []
-    start = random.randrange(20000, 31000)
-    with contextlib.ExitStack() as stack:
-        for port in [*range(start, 32000), *range(20000, start)]:
-            if len(found) == count:
-                break
-            probe = stack.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                probe.bind(("", port))
-                found.append(port)
-    return found
 
 
 class TFJob:
@@ -296,7 +191,7 @@ class TFJob:
                 f"TFJob {self._name} is restarting because {kind} replica(s) failed.",
             )
         lead = next((kind for kind in ("Chief", "Master") if kind in self._counts), None)
-        for kind in _TYPES:
+        for kind in TYPES:
             if kind in self._counts and not self._done:
                 self._judge(kind, counts[kind], lead)
         self._write()
