@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -352,3 +353,23 @@ def test_an_earlier_run_of_a_fixed_name_is_resubmitted(tmp_path: Path) -> None:
     bare = RunOptions(store=tmp_path / "store", handle_signals=False)
     result = again.prepare_resubmit("r.1", options=bare, memoized=True).execute()
     assert result.phase == "Succeeded" and noted(tmp_path) == "ababbc"
+
+
+def test_those_who_look_are_not_in_the_way_of_a_retry(tmp_path: Path) -> None:
+    assert Run(failing(tmp_path), options=options(tmp_path)).execute().phase == "Failed"
+    looking = threading.Event()
+    store = Store(tmp_path / "store")
+
+    def look() -> None:
+        while not looking.is_set():
+            store.held("r")
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(20):
+            again.prepare_retry("r", options=options(tmp_path)).execute()
+    finally:
+        looking.set()
+        thread.join()
+    assert noted(tmp_path).count("b") == 21

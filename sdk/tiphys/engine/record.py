@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from tiphys.store import Store
 __all__ = ["Ownership", "Record", "machine_of", "recalled", "remembered"]
 
 Json = Any
+_GLANCE = 0.2  # seconds: who only looks whether a run goes on (Store.held) has the lock for a moment
 _REMEMBERED = ("runner", "images", "project", "env", "keep_serving", "keep_folders", "max_pods", "grace")
 
 
@@ -76,16 +78,24 @@ class Ownership:
 
     def __init__(self, folder: Path, name: str) -> None:
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        until = time.monotonic() + _GLANCE
+        while not self._taken():
+            if time.monotonic() > until:
+                self.close()
+                raise RefusedError(
+                    "TIP210",
+                    f"the run {name!r} goes on in another process",
+                    where=str(folder),
+                    fix="wait for it, stop it, or give this run another name",
+                )
+            time.sleep(_GLANCE / 20)
+
+    def _taken(self) -> bool:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.close()
-            raise RefusedError(
-                "TIP210",
-                f"the run {name!r} goes on in another process",
-                where=str(folder),
-                fix="wait for it, stop it, or give this run another name",
-            ) from error
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of it."""
@@ -181,11 +191,7 @@ class Record:
     @property
     def live(self) -> bool:
         """Whether some process holds the run."""
-        try:
-            Ownership(self.folder, self.name).close()
-        except RefusedError:
-            return True
-        return False
+        return self.store.held(self.name)
 
     def machine(self) -> Machine:
         """The machine with all events so far; asked again, it takes in what has come since."""

@@ -69,7 +69,7 @@ def ring(folder: Path) -> bool:
 
 
 def why_not(machine: Machine, event: Event) -> str:
-    """Why Argo would refuse a request; an empty string if it would not."""
+    """Why Argo would refuse a request, and perhaps on a second line what to do; an empty string if it would not."""
     if machine.done:
         return f"it has ended as {machine.phase}"
     if isinstance(event, (Shutdown, Suspend)):
@@ -96,7 +96,11 @@ def why_not(machine: Machine, event: Event) -> str:
         for node in waiting:
             for item in (node.get("outputs") or {}).get("parameters") or ():
                 if "value" not in item and "default" not in (item.get("valueFrom") or {}):
-                    return f"node {node['displayName']} waits for its output {item['name']!r}, which has no default"
+                    return (
+                        f"node {node['displayName']} waits for its output {item['name']!r}, which has no default\n"
+                        f"supply it: tiphys resume RUN --node displayName={node['displayName']} "
+                        f"--output-parameter {item['name']}=VALUE"
+                    )
     return ""
 
 

@@ -229,14 +229,10 @@ class LocalRuns:
 
 
 def _refused(what: str, name: str, why: str) -> RefusedError:
-    ended_already = why.startswith("it has ended")
-    return RefusedError(
-        "TIP216",
-        f"cannot {what} {name}: {why}",
-        fix=f"`tiphys retry {name}` or `tiphys resubmit {name}` run it again"
-        if ended_already
-        else f"look at `tiphys get {name}`",
-    )
+    why, _, fix = why.partition("\n")
+    if why.startswith("it has ended"):
+        fix = f"`tiphys retry {name}` or `tiphys resubmit {name}` run it again"
+    return RefusedError("TIP216", f"cannot {what} {name}: {why}", fix=fix or f"look at `tiphys get {name}`")
 
 
 def _seen(record: Record) -> Workflow:

@@ -53,12 +53,12 @@ class Link:
 
 
 def runs(store: Store) -> list[Run]:
-    """All runs, oldest first; one that was cut off has no ``finished``."""
+    """All runs, oldest first; one that goes on, or was cut off, has no ``finished``."""
     found = []
     for name in store.runs():
         workflow = _read(store.root / "runs" / name / "workflow.json")
         if workflow is None:
-            found.append(Run(name, "Interrupted", "", "", 0, 0))
+            found.append(Run(name, "Running" if store.held(name) else "Interrupted", "", "", 0, 0))
             continue
         status = workflow.get("status") or {}
         leaves = [node for node in (status.get("nodes") or {}).values() if _step(node)]

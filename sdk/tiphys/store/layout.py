@@ -54,6 +54,17 @@ class Store:
         found = [path for path in folder.iterdir() if path.is_dir()]
         return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime, path.name))]
 
+    def held(self, name: str) -> bool:
+        """Whether a process goes on with a run: it holds a lock on its folder, which ends with the process."""
+        descriptor = os.open(self.run(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
     @cached_property
     def configmaps(self) -> ConfigMaps:
         """The ConfigMaps that memoization writes."""
