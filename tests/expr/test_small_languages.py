@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiphys.expr.depends import RESULTS, parse_depends
+from tiphys.expr.dependencies import RESULTS
+from tiphys.expr.depends import parse_depends
 from tiphys.expr.durations import (
     format_go,
     in_hours,

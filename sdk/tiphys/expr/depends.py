@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tiphys.expr.dependencies import GROUP_RESULTS, RESULTS
 from tiphys.expr.evaluate import ExprError, compile_expression
 
-__all__ = ["RESULTS", "Depends", "parse_depends"]
+__all__ = ["Depends", "parse_depends"]
 
-RESULTS = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned", "AnySucceeded", "AllFailed")
 _WORD = r"[0-9a-zA-Z_-]+(?:\.[A-Za-z]+)?"
 _TASK = re.compile(f"({_WORD})")
 _ONE_OF = {result: (result,) for result in RESULTS}
@@ -94,7 +94,7 @@ def parse_depends(text: str, continues_on: Callable[[str], tuple[bool, bool]]) -
         if dot:
             if result not in RESULTS:
                 raise ExprError(f"task result '{result}' for task '{task}' is invalid")
-            if result in ("AnySucceeded", "AllFailed"):
+            if result in GROUP_RESULTS:
                 groups.add(task)
             wanted.append((task, _ONE_OF[result]))
             return f"{name}.{result}"

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tiphys.expr.dependencies import dependencies
 from tiphys.expr.durations import in_hours, is_go
-from tiphys.lint import depends
 from tiphys.lint.model import Project, Template, Workflow
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import expressions, simple_tags
@@ -281,7 +281,7 @@ def memo_and_retry(workflow: Workflow) -> Iterator[Issue]:
     told = set()
     for caller in workflow.every_template():
         calls = [call for call in caller.calls() if call.family == "tasks"]
-        awaited = {name: call for call in calls for name in depends.dependencies(call.data)}
+        awaited = {name: call for call in calls for name in dependencies(call.data)}
         for call in calls:
             callee = both.get(call.data.get("template", ""))
             if callee is None or call.name not in awaited or callee.name in told:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tiphys.expr.dependencies import RESULTS, dependencies, unknown_results
 from tiphys.lint import depends
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import Template, Workflow
@@ -144,7 +145,7 @@ def dependency_undefined(workflow: Workflow) -> Iterator[Issue]:
         names = tuple(call.name for call in template.calls())
         known = set(names)
         for call in template.calls():
-            for name in depends.dependencies(call.data):
+            for name in dependencies(call.data):
                 if name not in known:
                     key = "depends" if call.data.get("depends") else "dependencies"
                     path = (*call.path, key)
@@ -160,7 +161,7 @@ def dependency_undefined(workflow: Workflow) -> Iterator[Issue]:
     "depends-result",
     "error",
     what="A result in `depends` that does not exist, or one for loops used on a task without a loop.",
-    why=f"The results are {', '.join(depends.RESULTS)}; the last two are for loops only.",
+    why=f"The results are {', '.join(RESULTS)}; the last two are for loops only.",
     source=f"{_ANCESTRY} (ValidateTaskResults)",
     fixable=True,
     needs="depends",
@@ -170,10 +171,10 @@ def depends_result(workflow: Workflow) -> Iterator[Issue]:
         tasks = {call.name: call.data for call in template.calls()}
         for call in template.calls():
             path = (*call.path, "depends")
-            for name, word in depends.unknown_results(call.data):
+            for name, word in unknown_results(call.data):
                 words = f"{call.label} task result {word!r} for task {name!r} is invalid"
-                yield Issue(path, words, near=depends.RESULTS)
-            for name, loops in depends.dependencies(call.data).items():
+                yield Issue(path, words, near=RESULTS)
+            for name, loops in dependencies(call.data).items():
                 other = tasks.get(name, {})
                 if loops and name in tasks and not _looped(other):
                     words = (

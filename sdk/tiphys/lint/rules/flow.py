@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tiphys.expr.dependencies import dependencies, syntax_error
 from tiphys.expr.durations import is_loose
-from tiphys.lint import depends
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import Call, Template, Workflow
 from tiphys.lint.registry import Issue, rule
@@ -35,7 +35,7 @@ def _calls(workflow: Workflow) -> Iterator[Call]:
 def depends_grammar(workflow: Workflow) -> Iterator[Issue]:
     for call in _calls(workflow):
         text = call.data.get("depends") or ""
-        reason = depends.syntax_error(text) if text and "{{" not in text else ""
+        reason = syntax_error(text) if text and "{{" not in text else ""
         if reason:
             yield Issue((*call.path, "depends"), f"{call.label} depends {text!r}: {reason}")
 
@@ -257,7 +257,7 @@ def volume_undefined(workflow: Workflow) -> Iterator[Issue]:
 )
 def or_waits_for_both(workflow: Workflow) -> Iterator[Issue]:
     for call in _calls(workflow):
-        names = depends.dependencies(call.data)
+        names = dependencies(call.data)
         if "||" in (call.data.get("depends") or "") and len(names) > 1:
             words = f"{call.label} starts only when all of {', '.join(names)} have ended"
             yield Issue((*call.path, "depends"), words, fix="use separate paths to go on with the first")
