@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.engine.resources.kinds import Kind, find_kind
-from tiphys.engine.resources.selectors import matches_labels
+from tiphys.expr.selectors import matches_labels
 from tiphys.store.configmaps import timestamp
 
 __all__ = ["Api", "ApiError"]

@@ -17,12 +17,12 @@ from tiphys.engine.resources.cluster import Resources
 from tiphys.engine.resources.jq import JqError, jq
 from tiphys.engine.resources.jsonpath import JsonPathError, jsonpath
 from tiphys.engine.resources.kinds import Kind, check_manifest, find_kind, split_kinds
-from tiphys.engine.resources.selectors import Requirement, SelectorError, gjson, parse_selector
 from tiphys.engine.resources.tfjob_rules import validate_tfjob
 from tiphys.engine.runners.artifacts import key_of
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.host import Host
 from tiphys.errors import TiphysError
+from tiphys.expr.selectors import Requirement, SelectorError, gjson, parse_selector
 
 __all__ = ["ResourcePod"]
 

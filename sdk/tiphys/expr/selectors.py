@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Requirement", "SelectorError", "gjson", "matches_labels", "parse_selector"]
+__all__ = ["Requirement", "SelectorError", "gjson", "matches_labels", "parse_selector", "refusal"]
 
 Json = Any
+_KEY = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _TOKEN = re.compile(r"\s*(==|!=|=|!|>|<|\(|\)|,|[^\s=!<>(),]+)")
 
 
@@ -89,6 +91,18 @@ def _requirement(tokens: list[str], text: str) -> Requirement:
         raise SelectorError(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
     value = tokens.pop(0) if tokens and tokens[0] != "," else ""
     return Requirement(key, {">": "gt", "<": "lt"}.get(operator, operator), (value,))
+
+
+def refusal(requirement: Requirement) -> str:
+    """Why labels.NewRequirement refuses a requirement: its key, its values; empty when it does not."""
+    key, values = requirement.key, requirement.values
+    if not _KEY.fullmatch(key) or not all(_VALUE.fullmatch(value) for value in values):
+        return f"{key!r} with {', '.join(map(repr, values)) or 'no value'} is no label selector"
+    if requirement.operator in ("gt", "lt") and not re.fullmatch(r"-?\d+", values[0]):
+        return f"{'>' if requirement.operator == 'gt' else '<'} compares whole numbers, not {values[0]!r}"
+    if len(key.rsplit("/", 1)[-1]) > 63 or any(len(value) > 63 for value in values):
+        return f"paths and values have at most 63 characters: {key!r}"
+    return ""
 
 
 def matches_labels(selector: str, labels: Mapping[str, str]) -> bool:
