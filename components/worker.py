@@ -28,8 +28,8 @@ from components.dataset import Dataset
 from components.export import export
 from components.models import build
 from components.publish import publish, published, writing
+from components.settings import Settings
 from components.stream import steps_per_epoch, training_stream, worker_share
-from components.train import Settings
 from components.watchdog import Watchdog
 from tiphys.errors import ComponentError
 from tiphys.reference import resolve
