@@ -159,6 +159,38 @@ def test_ten_thousand_files(tmp_path: Path, archive: dict[str, Json]) -> None:
     assert log(result, "use").split() == [str(count), str(1234 % 7)]
 
 
+TAR = "import io, os, tarfile\nos.makedirs('/tmp/d')\n[open('/tmp/d/' + n, 'w').write(n) for n in 'xy']\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "archive", "begins"),
+    [
+        (TAR + "tarfile.open('/tmp/a', 'w:gz').add('/tmp/d', 'd')", {"none": {}}, "1f8b"),
+        (TAR + "tarfile.open('/tmp/a', 'w').add('/tmp/d', 'd')", {"none": {}}, "642f"),
+        (TAR + "tarfile.open('/tmp/a', 'w:gz').add('/tmp/d', 'd')", {}, "1f8b"),
+        (TAR + "tarfile.open('/tmp/a', 'w').add('/tmp/d', 'd')", {}, "642f"),
+        ("open('/tmp/a', 'wb').write(bytes(100000))", {"none": {}}, "0000"),
+    ],
+    ids=["tgz-none", "tar-none", "tgz", "tar", "zeros"],
+)
+def test_what_a_step_packed_itself_stays_packed(
+    tmp_path: Path, make: str, archive: dict[str, Json], begins: str
+) -> None:
+    # recorded from the real controller with GNU tar, which begins with "d/"; Python begins with "./PaxHeaders"
+    made = python("make", make)
+    made["outputs"] = {"artifacts": [{"name": "a", "path": "/tmp/a", "archive": archive}]}
+    used = python("use", "print(open('/tmp/b', 'rb').read(2).hex())")
+    used["inputs"] = {"artifacts": [{"name": "a", "path": "/tmp/b"}]}
+    arguments = {"artifacts": [{"name": "a", "from": "{{steps.make.outputs.artifacts.a}}"}]}
+    steps = [
+        [{"name": "make", "template": "make"}],
+        [{"name": "use", "template": "use", "arguments": arguments}],
+    ]
+    result = execute(tmp_path, workflow({"name": "main", "steps": steps}, made, used))
+    assert result.succeeded, result.message
+    assert log(result, "use").strip() == begins.replace("642f", "2e2f")
+
+
 def test_output_that_is_not_text(tmp_path: Path) -> None:
     # recorded from the real controller
     loud = shell("g", r"printf 'a\377b\303(\303\251\n\n'")

@@ -72,7 +72,7 @@ class Artifacts:
                     if packing == "zip":
                         _pack_zip(source, stream)
                     elif packing == "tar" or source.is_dir():
-                        _pack_tar(source, stream, level if packing == "tar" else None)
+                        _pack_tar(source, stream, level if packing == "tar" else 0)
                     else:
                         with source.open("rb") as plain:
                             shutil.copyfileobj(plain, stream, 1 << 20)
@@ -102,13 +102,27 @@ class Artifacts:
             return f"artifact {digest} cannot be read: {error.strerror}"
         return "" if found == digest else f"artifact {digest} has another content than recorded"
 
-    def get(self, digest: str, target: Path, *, mode: int | None = None, recurse_mode: bool = False) -> None:
+    def get(
+        self,
+        digest: str,
+        target: Path,
+        *,
+        mode: int | None = None,
+        recurse_mode: bool = False,
+        unpack: bool = True,
+    ) -> None:
         """Lay the artifact out at ``target`` as Argo does: an archive is unpacked, and one that holds a single
-        file or folder becomes ``target`` itself. Raises StoreError."""
-        self.lay_out(self.path(digest), target, mode=mode, recurse_mode=recurse_mode)
+        file or folder becomes ``target`` itself. ``unpack=False``: the bytes as they are. Raises StoreError."""
+        self.lay_out(self.path(digest), target, mode=mode, recurse_mode=recurse_mode, unpack=unpack)
 
     def lay_out(
-        self, source: Path, target: Path, *, mode: int | None = None, recurse_mode: bool = False
+        self,
+        source: Path,
+        target: Path,
+        *,
+        mode: int | None = None,
+        recurse_mode: bool = False,
+        unpack: bool = True,
     ) -> None:
         """Like :meth:`get` for a file anywhere."""
         with clear(target):
@@ -117,7 +131,7 @@ class Artifacts:
                 shutil.rmtree(target)
             else:
                 target.unlink(missing_ok=True)
-            kind = _archive_kind(source)
+            kind = _archive_kind(source) if unpack else "none"
             if kind == "none":
                 shutil.copyfile(source, target)
             else:
@@ -260,10 +274,16 @@ def _refused(source: Path, name: str, why: str) -> StoreError:
 def _archive_kind(path: Path) -> Packing:
     if path.is_dir():
         return "none"
-    if tarfile.is_tarfile(path):
-        return "tar"
     with path.open("rb") as stream:
         magic = stream.read(4)
+    if (
+        magic[:2] == b"\x1f\x8b"
+    ):  # Argo takes nothing else for a tarball: not a plain tar, not one without entries
+        try:
+            with tarfile.open(path, "r:gz") as archive:
+                return "none" if archive.next() is None else "tar"
+        except (tarfile.TarError, OSError, EOFError, zlib.error):
+            return "none"
     return "zip" if magic in (b"PK\x03\x04", b"PK\x05\x06") and zipfile.is_zipfile(path) else "none"
 
 
@@ -280,13 +300,11 @@ def _members(source: Path) -> list[tuple[Path, str]]:
     return sorted(found, key=lambda pair: pair[1])
 
 
-def _pack_tar(source: Path, stream: IO[bytes], level: int | None) -> None:
+def _pack_tar(source: Path, stream: IO[bytes], level: int) -> None:
     with contextlib.ExitStack() as stack:
-        inner: Any = stream
-        if level is not None:
-            zipped = gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=stream, mtime=0)
-            inner = stack.enter_context(contextlib.closing(zipped))
-        archive = stack.enter_context(tarfile.open(fileobj=inner, mode="w", format=tarfile.PAX_FORMAT))
+        zipped: Any = gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=stream, mtime=0)
+        stack.enter_context(contextlib.closing(zipped))
+        archive = stack.enter_context(tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT))
         for path, name in _members(source):
             info = archive.gettarinfo(path, name)
             if info is None or not (info.isreg() or info.isdir() or info.issym() or info.islnk()):

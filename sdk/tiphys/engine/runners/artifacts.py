@@ -102,6 +102,7 @@ def load_artifact(host: Host, artifact: Mapping[str, Json], target: Path) -> Non
     kind, settings = found
     mode = int(artifact["mode"]) if artifact.get("mode") is not None else None
     recurse = bool(artifact.get("recurseMode"))
+    unpack = "none" not in (artifact.get("archive") or {})
     try:
         if kind == "raw":
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +116,7 @@ def load_artifact(host: Host, artifact: Mapping[str, Json], target: Path) -> Non
         elif kind == "artifactory" and not host.store.bucket.digest(key_of(artifact)):
             _fetched(host, target, mode, recurse, lambda path: download(host, settings, path))
         else:
-            _from_store(host, kind, artifact, settings, target, mode, recurse)
+            _from_store(host, kind, artifact, settings, target, mode, recurse, unpack)
     except (OSError, StoreError, FileNotFoundError) as error:
         if isinstance(error, FileNotFoundError) and artifact.get("optional"):
             return
@@ -131,10 +132,11 @@ def _from_store(
     target: Path,
     mode: int | None,
     recurse: bool,
+    unpack: bool,
 ) -> None:
     """From the local store, which stands for every object store; else from the one that the artifact names itself."""
     try:
-        _from_bucket(host, key_of(artifact), target, mode, recurse)
+        _from_bucket(host, key_of(artifact), target, mode, recurse, unpack)
     except FileNotFoundError:
         named = any(settings.get(field) for field in ("endpoint", "bucket", "addresses"))
         if kind not in REMOTE or not named:
@@ -146,28 +148,28 @@ def _from_store(
             if box.is_dir():
                 shutil.move(box, target)
             else:
-                host.store.artifacts.lay_out(box, target, mode=mode, recurse_mode=recurse)
+                host.store.artifacts.lay_out(box, target, mode=mode, recurse_mode=recurse, unpack=unpack)
         finally:
             if box.is_file():
                 box.unlink()
             shutil.rmtree(box, ignore_errors=True)
 
 
-def _from_bucket(host: Host, key: str, target: Path, mode: int | None, recurse: bool) -> None:
+def _from_bucket(host: Host, key: str, target: Path, mode: int | None, recurse: bool, unpack: bool) -> None:
     bucket = host.store.bucket
     digest = bucket.digest(key)
     if digest:
         problem = host.store.artifacts.verify(digest)
         if problem:
             raise StoreError("TIP445", problem, where=key)
-        host.store.artifacts.get(digest, target, mode=mode, recurse_mode=recurse)
+        host.store.artifacts.get(digest, target, mode=mode, recurse_mode=recurse, unpack=unpack)
         return
     below = bucket.keys(key.rstrip("/") + "/") if key else []
     if not below:
         raise FileNotFoundError("The specified key does not exist.")
     prefix = len(key.rstrip("/")) + 1
     for each in below:
-        host.store.artifacts.get(bucket.digest(each), target / each[prefix:], mode=mode)
+        host.store.artifacts.get(bucket.digest(each), target / each[prefix:], mode=mode, unpack=unpack)
 
 
 def _fetched(
