@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.conformance.cases import ROOT, records
 from tests.conformance.compare import differences
 from tests.conformance.differential import load_recordings, run_core
-from tests.conformance.reasons import REASONS
+from tests.conformance.reasons import OWN_RUN, REASONS, SEEDS
 from tests.conformance.replaying import replay
 from tests.conformance.running import run_case
 from tests.conformance.table import page
@@ -91,7 +91,7 @@ def main() -> int:
                 say("    ", line[:300])
     say(f"{sum(1 for lines in found.values() if not lines)} of {len(found)} agree")
     if options.write:
-        Path(options.write).write_text(page(records(), results, _differential(), REASONS))
+        Path(options.write).write_text(page(records(), results, _differential(), REASONS, OWN_RUN, SEEDS))
     return 0
 
 

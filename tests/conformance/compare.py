@@ -39,6 +39,16 @@ def _parameters(node: Mapping[str, Json], side: str) -> dict[str, Json]:
     }
 
 
+def _exit_codes(have: Mapping[str, Json], want: Mapping[str, Json]) -> tuple[Json, Json]:
+    """Whether the code of a pod that was stopped is known is a race."""
+    mine, theirs = ((node.get("outputs") or {}).get("exitCode") for node in (have, want))
+    return (None, None) if mine is None or theirs is None else (mine, theirs)
+
+
+def _artifacts(node: Mapping[str, Json]) -> list[str]:
+    return sorted(item["name"] for item in (node.get("outputs") or {}).get("artifacts") or ())
+
+
 _TIME = r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d( UTC)?)?"
 _VOLATILE = re.compile(rf"\b{_TIME}|TIME|\b\d+(\.\d+)?(ms|µs|s)\b|DURATION|UID|IP|\b(127|10)\.22\.\d+\.\d+\b")
 
@@ -91,6 +101,16 @@ def _node(name: str, have: Mapping[str, Json], want: Mapping[str, Json], names: 
             mine = "WF"
         if mine != want.get(field):
             found.append(f"{name}.{field}: {mine!r} instead of {want.get(field)!r}")
+    if want.get("templateScope"):  # the first recordings lack it, and with it these
+        boundary = names.nodes.get(have.get("boundaryID") or "", {}).get("name", "")
+        for field, mine, theirs in (
+            ("boundary", boundary, want.get("boundary") or ""),
+            ("templateScope", have.get("templateScope"), want.get("templateScope")),
+            ("exitCode", *_exit_codes(have, want)),
+            ("artifacts", _artifacts(have), _artifacts(want)),
+        ):
+            if mine != theirs:
+                found.append(f"{name}.{field}: {mine!r} instead of {theirs!r}")
     message = names.text(have.get("message") or "")
     if not _same_text(message, want.get("message") or ""):
         found.append(f"{name}.message: {message!r} instead of {want.get('message')!r}")

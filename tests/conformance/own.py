@@ -32,6 +32,7 @@ from tests.conformance.compare import differences
 Json = Any
 FOLDER = Path(__file__).with_name("own")
 RECORDINGS = Path(__file__).with_name("own.json.gz")
+RESULTS = Path(__file__).with_name("results.json")
 LABEL = "tiphys-own"
 
 __all__ = ["Case", "cases", "load_records", "record_of"]
@@ -337,6 +338,7 @@ def _check(wanted: list[Case], *, run: bool) -> int:
     from tests.conformance.running import run_case
 
     bad = 0
+    kept: dict[str, list[str]] = {}
     for case in wanted:
         if case.name not in load_records():
             continue
@@ -349,12 +351,19 @@ def _check(wanted: list[Case], *, run: bool) -> int:
                 found = differences(machine.workflow(), record) if machine.done else ["does not end"]
         except Exception as error:  # noqa: BLE001  # a crash is a disagreement like any other
             found = [f"{type(error).__name__}: {error}"]
+        kept[case.name] = found
         if found:
             bad += 1
             say(f"{case.family}/{case.name}: {record['phase']} {record['message']}")
             for line in found[:12]:
                 say("    ", line[:400])
     say(f"{len(wanted) - bad} of {len(wanted)} agree")
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    known = results.setdefault("own_run" if run else "own", {})
+    known.update(kept)
+    for name in known.keys() - cases().keys():
+        del known[name]
+    RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     return 1 if bad else 0
 
 

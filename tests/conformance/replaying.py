@@ -69,9 +69,8 @@ def _from_others(documents: list[Json]) -> dict[str, Json]:
         if item.get("kind") == "CronWorkflow":
             metadata = item["spec"].get("workflowMetadata") or item["spec"].get("workflowMeta") or {}
             return {"kind": "Workflow", "metadata": metadata, "spec": item["spec"]["workflowSpec"]}
-        if item.get("kind") == "WorkflowTemplate":
-            spec = {"workflowTemplateRef": {"name": item["metadata"]["name"]}}
-            return {"kind": "Workflow", "metadata": {}, "spec": spec}
+        if item.get("kind") == "WorkflowTemplate":  # upstream's tests read it as a workflow
+            return {"kind": "Workflow", "metadata": {}, "spec": item["spec"]}
     raise LookupError("nothing to run")
 
 

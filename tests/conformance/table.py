@@ -15,9 +15,12 @@ def page(
     results: Mapping[str, Mapping[str, list[str]]],
     differential: tuple[int, int],
     reasons: Mapping[str, str],
+    own_reasons: Mapping[str, str],
+    seeds: Mapping[int, str],
 ) -> str:
     """Return the page."""
     run, replayed = results.get("run") or {}, results.get("replay") or {}
+    own, own_run = results.get("own") or {}, results.get("own_run") or {}
     host = [identity for identity, record in records.items() if record["host_runnable"]]
     features: dict[str, list[str]] = {}
     for identity, record in records.items():
@@ -31,12 +34,15 @@ def page(
         "message, and of every node its name, type, phase, message, edges, inputs, outputs and memoization mark. A",
         "case that draws random numbers only has to end when it is run; what it drew is compared through the core,",
         "where pods end as they were recorded. The random workflows are generated (steps, DAGs, loops, conditions,",
-        "retries, hooks, failures), executed by both, and kept with what the controller made of them.",
+        "retries, hooks, failures), executed by both, and kept with what the controller made of them. This project's",
+        "own cases (`tests/conformance/own`) were written feature by feature, failing ways included.",
         "",
         "| what | agree | of |",
         "|---|---|---|",
         f"| cases that need no outside service, really run on this machine | {_agree(run, host)} | {len(host)} |",
         f"| all cases through the core, with recorded pods | {_agree(replayed, list(records))} | {len(records)} |",
+        f"| own cases, really run on this machine | {_agree(own_run, list(own_run))} | {len(own_run)} |",
+        f"| own cases through the core, with recorded pods | {_agree(own, list(own))} | {len(own)} |",
         f"| random workflows beside the real controller | {differential[0]} | {differential[1]} |",
         "",
         "## By feature",
@@ -56,6 +62,11 @@ def page(
             why = reasons.get(identity, "")
             path = records[identity]["path"]
             lines.append(f"| `{identity}` | {path} | {_cell(found[0])} | {_cell(why)} |")
+    for name, found in sorted(own_run.items()):
+        if found:
+            lines.append(f"| `{name}` | own | {_cell(found[0])} | {_cell(own_reasons.get(name, ''))} |")
+    for seed, why in sorted(seeds.items()):
+        lines.append(f"| {seed} | random | | {_cell(why)} |")
     return "\n".join(lines) + "\n"
 
 

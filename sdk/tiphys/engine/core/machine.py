@@ -118,7 +118,7 @@ class Machine:
         self._metadata, problem = apply_metadata(state, metadata)
         if problem and failure is None:
             failure = ("Error", problem)
-        label = f"local/{name}"
+        label = "local/" if spec.get("workflowTemplateRef") else f"local/{name}"
         local = Context(library, label, spec.get("templates") or [])
         if failure is None:
             problem = first_problem(spec, local)

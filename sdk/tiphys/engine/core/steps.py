@@ -92,7 +92,7 @@ class StepsBody(Boundary):
             name,
             "StepGroup",
             phase="Running",
-            scope=self.run.scope_label,
+            scope=self.run.context.label,
             boundary=self.node["id"],
             display=f"[{self.index}]",
         )

@@ -24,6 +24,7 @@ _OWN = {
 # what runs when a container of a mapped image has no command: (entrypoint, default arguments)
 ENTRYPOINTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "argoproj/argosay:v2": (("/argosay",), ()),
+    "argoproj/argosay:v1": (("cowsay",), ()),
     "tensorflow/serving*": (("tensorflow_model_server",), ()),
     "tiphys/serving*": (("tensorflow_model_server",), ()),
     "tiphys/step*": ((), ("python",)),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tiphys.engine.core.arguments import any_string
 from tiphys.engine.runners.artifacts import save_artifact
 from tiphys.engine.runners.base import Container
 from tiphys.engine.runners.host import Host
@@ -63,11 +64,11 @@ def collect(
                     item["value"] = _read(host, container, str(source["path"]))
                 except Missing as error:
                     if source.get("default") is not None:
-                        item["value"] = str(source["default"])
+                        item["value"] = any_string(source["default"])
                     else:
                         problem = problem or str(error)
             elif "value" not in item and source.get("default") is not None and "path" in source:
-                item["value"] = str(source["default"])
+                item["value"] = any_string(source["default"])
             values.append(item)
         outputs["parameters"] = values
     artifacts = []
