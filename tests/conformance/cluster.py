@@ -90,7 +90,7 @@ class _Cleaner:
         own = sorted((re.escape(key) for key in self.ids if key != self.name), key=len, reverse=True)
         self.pattern = re.compile("|".join(own) or r"(?!)")
         self.hashes = {key.rpartition("-")[2]: name for key, name in self.ids.items() if key != self.name}
-        self.pods = re.compile(re.escape(self.name) + r"-[a-z0-9.-]+-(\d+)\b")
+        self.pods = re.compile(re.escape(self.name) + r"-[A-Za-z0-9.-]+-(\d+)\b")
 
     def text(self, value: str) -> str:
         value = value.replace(self.uid, "UID")

@@ -22,7 +22,7 @@ class _Names:
             if self.ids
             else None
         )
-        self.pods = re.compile(re.escape(self.name) + r"-[a-z0-9.-]+-(\d+)")
+        self.pods = re.compile(re.escape(self.name) + r"-[A-Za-z0-9.-]+-(\d+)")
 
     def text(self, value: str) -> str:
         if self.pattern is not None:
