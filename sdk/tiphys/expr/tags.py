@@ -277,8 +277,16 @@ def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) 
 
 
 def _too_early(program: Program, env: Mapping[str, Any]) -> bool:
-    """Return whether the failures are asked for before there can be any: Argo waits for the exit handler."""
-    return ("workflow", "failures") in program.paths and not env.get("workflow", {}).get("failures")
+    """Return whether the status or the failures are asked for before they are there: they must not become nil.
+
+    A template is read without them; its steps, tasks and exit handlers are read with them.
+    Source: argo-workflows v4.1.2, util/template/expression_template.go.
+    """
+    workflow = env.get("workflow")
+    known = workflow if isinstance(workflow, Mapping) else {}
+    if ("workflow", "failures") in program.paths and not known.get("failures"):
+        return True
+    return ("workflow", "status") in program.paths and "status" not in known
 
 
 def _marshal(result: Any) -> str:

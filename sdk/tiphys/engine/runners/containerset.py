@@ -68,7 +68,11 @@ class Graph:
         """For ``PodFinished.containers``."""
         return {
             name: {
-                "phase": "Error" if name in self._refused else "Failed" if self.codes.get(name) else "Succeeded",
+                "phase": "Error"
+                if name in self._refused
+                else "Failed"
+                if self.codes.get(name)
+                else "Succeeded",
                 "message": f"{self.messages.get(name) or exit_message(name, code)}: {self._refused.get(name, '')}"
                 if (code := self.codes.get(name, 0))
                 else "",
