@@ -1,17 +1,11 @@
 """The custom resources of Kueue and Volcano that the overlays use, as CustomResourceDefinitions.
 
-Neither project publishes its definitions where a test could fetch them (they are not on PyPI, npm, Maven Central or
-Debian). What stands here was compared by hand, field by field, on 2026-11-21 with
-
-- Kueue, `config/components/crd/bases/` of kubernetes-sigs/kueue: clusterqueues at commit 00b014c1 (the line of
-  release 0.15, which brought v1beta2), localqueues (v1beta2 in Go at 02bc146f, v1beta1 at 60c45b3b), resourceflavors at
-  0f0418f3, workloadpriorityclasses at 014868ba;
-- Volcano, `config/crd/volcano/bases/` of volcano-sh/volcano: queues at 038b64a8 and 8855142c, podgroups at 096235e1
-  and a8913439.
-
-All fields of each spec are here with their types, enumerations, bounds and defaults, and the rules between fields;
-what only describes, prints or reports (status) is left out. With TIPHYS_CRDS=FOLDER the tests take the definitions of
-the projects themselves: FOLDER holds the YAML files of one or both of the directories above.
+The fields of each spec, their types, enumerations and what is required are held against the projects' own
+definitions by a test, as far as a package registry has them (upstream.py). Bounds, patterns, defaults and the
+rules between fields were read on 2026-11-21, of ClusterQueue at commit 00b014c1 of kubernetes-sigs/kueue and of
+Queue and PodGroup at 8855142c and a8913439 of volcano-sh/volcano; those of ResourceFlavor are not here. What only
+describes, prints or reports (status) is left out. With TIPHYS_CRDS=FOLDER the tests take the projects' own files:
+FOLDER holds the YAML files of Kueue's `config/components/crd/bases` or Volcano's `config/crd/volcano/bases`.
 """
 
 from __future__ import annotations
@@ -147,15 +141,26 @@ _CLUSTER_QUEUE = _object(
         )
     },
     admissionChecksStrategy=_object(
-        admissionChecks=_list(_object(("name",), name=_TEXT | {"maxLength": 316}, onFlavors=_list(_DNS)))
+        ("admissionChecks",),
+        admissionChecks=_list(_object(("name",), name=_TEXT | {"maxLength": 316}, onFlavors=_list(_DNS))),
     ),
-    admissionScope=_object(("admissionMode",), admissionMode=_TEXT),
+    admissionScope=_object(
+        ("admissionMode",), admissionMode=_enum("UsageBasedAdmissionFairSharing", "NoAdmissionFairSharing")
+    ),
     cohortName=_DNS,
-    excludeResourcePrefixes=_list(_TEXT | {"maxLength": 256, "minLength": 1}, 64),
+    concurrentAdmissionPolicy=_object(
+        ("migration",),
+        migration=_object(
+            ("mode",),
+            mode=_enum("TryPreferredFlavors", "RetainFirstAdmission"),
+            constraints=_object(lastAcceptableFlavorName=_TEXT),
+        ),
+    ),
     fairSharing=_FAIR,
     flavorFungibility=_object(
-        whenCanBorrow=_enum("MayStopSearch", "TryNextFlavor", "Borrow", default="MayStopSearch"),
-        whenCanPreempt=_enum("MayStopSearch", "TryNextFlavor", "Preempt", default="TryNextFlavor"),
+        preference=_enum("BorrowingOverPreemption", "PreemptionOverBorrowing"),
+        whenCanBorrow=_enum("MayStopSearch", "TryNextFlavor", default="MayStopSearch"),
+        whenCanPreempt=_enum("MayStopSearch", "TryNextFlavor", default="TryNextFlavor"),
     ),
     namespaceSelector=_SELECTOR,
     preemption=_PREEMPTION,
@@ -167,11 +172,6 @@ _LOCAL_QUEUE = _object(
     clusterQueue=_DNS | {"x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "immutable"}]},
     stopPolicy=_STOP,
     fairSharing=_FAIR,
-    wallTimePolicy=_object(
-        ("wallTimeAllocatedHours",),
-        wallTimeAllocatedHours=_INT | {"minimum": 1},
-        actionWhenWallTimeExhausted=_enum("Hold", "HoldAndDrain", default="Hold"),
-    ),
 )
 _FLAVOR = _object(
     nodeLabels=_map(_TEXT, 8),
@@ -205,6 +205,7 @@ _NODE_GROUPS = _object(
 _QUEUE = _object(
     affinity=_object(nodeGroupAffinity=_NODE_GROUPS, nodeGroupAntiAffinity=_NODE_GROUPS),
     capability=_map(_QUANTITY),
+    dequeueStrategy=_enum("fifo", "traverse"),
     deserved=_map(_QUANTITY),
     extendClusters=_list(_object(name=_TEXT, weight=_INT, capacity=_map(_QUANTITY))),
     guarantee=_object(resource=_map(_QUANTITY)),
@@ -214,16 +215,28 @@ _QUEUE = _object(
     type=_TEXT,
     weight=_INT,
 )
+_TOPOLOGY = _object(
+    highestTierAllowed={"type": "integer"},
+    highestTierName=_TEXT,
+    mode=_enum("hard", "soft", default="hard"),
+)
 _POD_GROUP = _object(
     minMember=_INT,
     minResources=_map(_QUANTITY),
     minTaskMember=_map(_INT),
-    networkTopology=_object(
-        highestTierAllowed={"type": "integer", "default": 1}, mode=_enum("hard", "soft", default="hard")
-    ),
-    preemptable=_FLAG,
+    networkTopology=_TOPOLOGY,
     priorityClassName=_TEXT,
     queue=_TEXT | {"default": "default"},
+    subGroupPolicy=_list(
+        _object(
+            labelSelector=_SELECTOR,
+            matchLabelKeys=_list(_TEXT),
+            minSubGroups=_INT,
+            name=_TEXT,
+            networkTopology=_TOPOLOGY,
+            subGroupSize=_INT,
+        )
+    ),
 )
 VOLCANO = [
     _crd("Queue", "queues", "scheduling.volcano.sh", "v1beta1", "Cluster", _QUEUE),
