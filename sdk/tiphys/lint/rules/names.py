@@ -159,6 +159,38 @@ def name_too_long(workflow: Workflow) -> Iterator[Issue]:
         yield Issue(("metadata", "name"), message, fix="shorten the name")
 
 
+@rule(
+    "L360",
+    "pod-name-illegal",
+    "warning",
+    what="A template with capital letters in its name that is called as a step or task and makes a pod.",
+    why="The pod's name holds the template's, and the API server refuses capital letters: the step is in Error.",
+    source="argo-workflows v4.1.2, GeneratePodName; k8s.io/apimachinery, IsDNS1123Subdomain; run in a cluster",
+)
+def pod_name_illegal(workflow: Workflow) -> Iterator[Issue]:
+    called = {
+        str(item.get("template") or "")
+        for template in workflow.every_template()
+        for call in template.calls()
+        for item in (
+            call.data,
+            *(call.data.get("hooks") or {}).values(),
+            {"template": call.data.get("onExit")},
+        )
+        if isinstance(item, dict)
+    }
+    called |= {str(hook.get("template") or "") for hook in (workflow.spec.get("hooks") or {}).values()}
+    called.add(str(workflow.spec.get("onExit") or ""))
+    from_outside = workflow.kind in ("WorkflowTemplate", "ClusterWorkflowTemplate")
+    for template in workflow.templates:
+        name = template.name
+        if template.pod and name != name.lower() and "{{" not in name and (name in called or from_outside):
+            words = f"{template.label}: a pod cannot have {name!r} in its name"
+            yield Issue(
+                (*template.path, "name"), words, fix=f"call it {name.lower()!r}, here and where it is called"
+            )
+
+
 def _fault(name: str, legal: re.Pattern[str], filled: bool = False) -> str:
     if filled and "{{" in name:  # what is known is filled in before the check, with something legal
         name = re.sub("\0(?:inputs[.]parameters|workflow|pod)[.][^\0]*\0", "x", mark_tags(name))
