@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +104,35 @@ def test_a_script_and_its_exit_code(tmp_path: Path, fake: Path) -> None:
     assert not result.succeeded
 
 
+LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
+
+
+def _make_image(program: str, folder: Path) -> None:
+    """Make ``busybox`` of the machine's own static one, where it is not there."""
+    if (
+        subprocess.run([program, "image", "inspect", "busybox"], capture_output=True, check=False).returncode
+        == 0
+    ):
+        return
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        return
+    archive = folder / "busybox.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(busybox, "bin/busybox")
+        for folder_name in ("tmp", "etc", "opt", "root"):
+            made = tarfile.TarInfo(folder_name)
+            made.type, made.mode = tarfile.DIRTYPE, 0o1777 if folder_name == "tmp" else 0o755
+            tar.addfile(made)
+        listed = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout
+        for applet in listed.split():
+            if applet != "busybox":
+                link = tarfile.TarInfo(f"bin/{applet}")
+                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(link)
+    subprocess.run([program, "import", str(archive), "busybox:latest"], capture_output=True, check=False)
+
+
 def _problem() -> str:
     runner = DockerRunner()
     if problem := runner.check():
@@ -113,11 +146,28 @@ def _problem() -> str:
 
 
 @pytest.fixture(scope="module")
-def real() -> str:
-    """The program, where containers really run."""
-    if problem := _problem():
-        pytest.skip(f"no containers here: {problem}")
-    return str(DockerRunner().last[-1])
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The program, where containers really run.
+
+    podman gives containers more open files and processes than a sandbox may have, and crun wants cgroups to itself.
+    """
+    folder = tmp_path_factory.mktemp("podman")
+    most = {name: min(resource.getrlimit(which)[1], 1024) for name, which in LIMITS}
+    words = json.dumps([f"{name}={count}:{count}" for name, count in most.items()])
+    text = f"[containers]\ndefault_ulimits = {words}\n"
+    if shutil.which("runc"):
+        text += '[engine]\nruntime = "runc"\n'
+    config = folder / "containers.conf"
+    config.write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        if "CONTAINERS_CONF" not in os.environ:
+            patch.setenv("CONTAINERS_CONF", str(config))
+        runner = DockerRunner()
+        if not runner.check():
+            _make_image(str(runner.last[-1]), folder)
+        if problem := _problem():
+            pytest.skip(f"no containers here: {problem}")
+        yield str(DockerRunner().last[-1])
 
 
 def test_artifacts_parameters_volumes_and_a_sidecar(tmp_path: Path, real: str) -> None:
