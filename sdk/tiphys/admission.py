@@ -15,8 +15,8 @@ from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
     from tiphys.engine.observe import Observer
-    from tiphys.front import Source
     from tiphys.lint import Finding
+    from tiphys.source import Source
 
 __all__ = ["admit"]
 

@@ -181,7 +181,7 @@ def _store(options: argparse.Namespace) -> str | None:
 
 def _submit(client: Client, options: argparse.Namespace) -> int:
     from tiphys.errors import RefusedError
-    from tiphys.front import load_source
+    from tiphys.source import load_source
 
     labels = {}
     for text in options.label:

@@ -76,7 +76,8 @@ def register(subparsers: Any) -> None:
 
 def handle(options: argparse.Namespace) -> int:
     from tiphys.engine import resume
-    from tiphys.front import load_source, next_runs, run_source
+    from tiphys.front import next_runs, run_source
+    from tiphys.source import load_source
 
     if bool(options.workflow) == bool(options.resume):
         raise RefusedError(
