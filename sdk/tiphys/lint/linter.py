@@ -18,7 +18,7 @@ from tiphys.lint.registry import Issue, Rule, catalogue
 from tiphys.lint.suppress import Comment, comments, silenced
 from tiphys.reader import Document, Path, ScalarNode, scan_text, text_of
 
-__all__ = ["documents_of", "files_below", "lint_documents"]
+__all__ = ["argo_findings", "documents_of", "files_below", "lint_documents"]
 
 _READING = {
     "TIP203": "L101",
@@ -35,25 +35,29 @@ _FIRST_INLINE_ONLY = frozenset(
 )
 
 
-def lint_documents(documents: list[Document], *, argo_only: bool = False) -> list[Finding]:
-    """Return all findings in documents that may refer to each other, in the order of the text.
-
-    ``argo_only``: only the rules that `argo lint` has, too.
-    """
-    chosen = [entry for entry in catalogue.values() if entry.argo or not argo_only]
+def lint_documents(documents: list[Document]) -> list[Finding]:
+    """Return all findings in documents that may refer to each other, in the order of the text."""
     with _no_collection():
-        return _lint(load(documents), chosen)
+        silent = _comments(documents)
+        found = _lint(load(documents), list(catalogue.values()))
+        return [item for item in found if not silenced(item, silent.get(item.file, []))]
+
+
+def argo_findings(documents: list[Document]) -> tuple[Project, list[Finding]]:
+    """Return the documents as rules see them, and what `argo lint` would reject, whatever comments ask to ignore."""
+    with _no_collection():
+        project = load(documents)
+        found = _lint(project, [entry for entry in catalogue.values() if entry.argo])
+        return project, [item for item in found if item.argo]
 
 
 def _lint(project: Project, chosen: list[Rule]) -> list[Finding]:
-    documents = project.documents
+    """What the chosen rules find, each thing once, in the order of the text."""
     found: dict[tuple[Any, ...], Finding] = {}
-    silent = _comments(documents)
     for finding in _all(project, chosen):
         key = (finding.code, finding.file, finding.path, finding.message, finding.line, finding.column)
-        if not silenced(finding, silent.get(finding.file, [])):
-            found.setdefault(key, finding)
-    order = {document.file: index for index, document in reversed(list(enumerate(documents)))}
+        found.setdefault(key, finding)
+    order = {document.file: index for index, document in reversed(list(enumerate(project.documents)))}
     rank = {"error": 0, "warning": 1, "info": 2}
     return sorted(
         found.values(),

@@ -10,12 +10,12 @@ Source: argo-workflows v4.1.2, workflow/validate/validate.go (ValidateWorkflow),
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tiphys.lint.finding import Finding
-from tiphys.lint.linter import lint_documents
+from tiphys.lint.linter import argo_findings
+from tiphys.lint.model import Workflow
 from tiphys.reader import Document
 
 __all__ = ["Verdict", "judge"]
@@ -73,79 +73,56 @@ class Verdict:
 
 def judge(documents: Sequence[Document], workflow: Document) -> Verdict:
     """Judge ``workflow``, one of ``documents``, which may refer to each other."""
-    findings = [item for item in lint_documents(list(documents), argo_only=True) if item.argo]
+    project, findings = argo_findings(list(documents))
     own = [item for item in findings if item.file == workflow.file and item.document == workflow.index]
     broken = tuple(item for item in findings if item.code < "L2" and item.code not in _STORED)
     ignored = tuple(item for item in findings if item.code in _STORED)
     problems = [item for item in own if item.code > "L2" and item.code not in _LOOKED_UP]
     if not problems or broken:
         return Verdict(broken, ignored)
-    data = workflow.data
-    spec = data.get("workflowSpec", data.get("spec")) or {}
-    ways = _ways(spec if isinstance(spec, Mapping) else {})
-    first = min(problems, key=lambda item: _rank(item, spec, ways))
-    return Verdict(broken, ignored, _words(first, spec, ways), first)
+    ways = _Ways(next(item for item in project.workflows if item.document is workflow))
+    first = min(problems, key=ways.rank)
+    return Verdict(broken, ignored, ways.words(first), first)
 
 
-def _rank(
-    item: Finding, spec: Mapping[str, Any], ways: Mapping[str, tuple[int, str]]
-) -> tuple[int, int, int]:
-    """Names of templates and arguments first; then template by template as they are reached."""
-    if item.message.startswith(("spec.templates[", "spec.arguments")):
-        return (-1, 0, 0)
-    callee = _CALLEE.search(item.message)  # noted where it is called, told of the one that wants it
-    template = callee[1] if callee else _template(item, spec)
-    place = ways.get(template or "", (len(ways), ""))[0]
-    return (place, _ORDER.get(item.code, len(_ORDER)), item.line)
+class _Ways:
+    """For each template its turn, and the calls through which Argo first comes to it (``templates.main.tasks.a ``)."""
 
+    def __init__(self, workflow: Workflow) -> None:
+        templates = {item.name: item for item in workflow.templates}
+        self._names = {item.path: item.name for item in workflow.templates}
+        self._ways: dict[str, tuple[int, str]] = {}
+        waiting = [(workflow.spec.get("onExit", ""), ""), (workflow.spec.get("entrypoint", ""), "")]
+        while waiting:
+            name, way = waiting.pop()
+            if name in self._ways or name not in templates:
+                continue
+            self._ways[name] = (len(self._ways), way)
+            calls = templates[name].calls()
+            waiting += [(call.data.get("template", ""), f"{way}{call.label} ") for call in reversed(calls)]
+        for name in templates:  # looked at once more, by itself
+            self._ways.setdefault(name, (len(self._ways), f"templates.{name} "))
 
-def _words(item: Finding, spec: Mapping[str, Any], ways: Mapping[str, tuple[int, str]]) -> str:
-    words = item.message
-    for ours, argos in _ARGOS:
-        words = ours.sub(argos, words)
-    template = _template(item, spec)
-    if template is None or words.startswith("spec."):
-        return words
-    return ways.get(template, (0, ""))[1] + words
+    def rank(self, item: Finding) -> tuple[int, int, int]:
+        """Names of templates and arguments first; then template by template as they are reached."""
+        if item.message.startswith(("spec.templates[", "spec.arguments")):
+            return (-1, 0, 0)
+        callee = _CALLEE.search(item.message)  # noted where it is called, told of the one that wants it
+        name = callee[1] if callee else self._template(item)
+        place = self._ways.get(name or "", (len(self._ways), ""))[0]
+        return (place, _ORDER.get(item.code, len(_ORDER)), item.line)
 
+    def words(self, item: Finding) -> str:
+        """What Argo says."""
+        words = item.message
+        for ours, argos in _ARGOS:
+            words = ours.sub(argos, words)
+        name = self._template(item)
+        if name is None or words.startswith("spec."):
+            return words
+        return self._ways.get(name, (0, ""))[1] + words
 
-def _template(item: Finding, spec: Mapping[str, Any]) -> str | None:
-    """The name of the template that a finding is in."""
-    steps = item.steps
-    if "templates" not in steps[:-1]:
-        return None
-    index = steps[steps.index("templates") + 1]
-    templates = spec.get("templates")
-    if not isinstance(index, int) or not isinstance(templates, list) or index >= len(templates):
-        return None
-    return str(templates[index].get("name") or "") if isinstance(templates[index], Mapping) else None
-
-
-def _ways(spec: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
-    """For each template its turn and the calls through which Argo first comes to it (``templates.main.tasks.a ``)."""
-    templates = {
-        str(item.get("name") or ""): item for item in spec.get("templates") or () if isinstance(item, Mapping)
-    }
-    ways: dict[str, tuple[int, str]] = {}
-    waiting = [(str(spec.get("onExit") or ""), ""), (str(spec.get("entrypoint") or ""), "")]
-    while waiting:
-        name, way = waiting.pop()
-        if name in ways or name not in templates:
-            continue
-        ways[name] = (len(ways), way)
-        calls = [(callee, f"{way}templates.{name}.{place} ") for place, callee in _calls(templates[name])]
-        waiting.extend(reversed(calls))
-    for name in templates:
-        ways.setdefault(name, (len(ways), f"templates.{name} "))  # looked at once more, by itself
-    return ways
-
-
-def _calls(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for number, group in enumerate(template.get("steps") or ()):
-        for step in group if isinstance(group, list) else ():
-            if isinstance(step, Mapping):
-                yield f"steps[{number}].{step.get('name')}", str(step.get("template") or "")
-    dag = template.get("dag")
-    for task in (dag.get("tasks") or ()) if isinstance(dag, Mapping) else ():
-        if isinstance(task, Mapping):
-            yield f"tasks.{task.get('name')}", str(task.get("template") or "")
+    def _template(self, item: Finding) -> str | None:
+        """The name of the template that a finding is in."""
+        steps = item.steps
+        return self._names.get(steps[: steps.index("templates") + 2]) if "templates" in steps else None
