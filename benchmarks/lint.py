@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
 from tests.lint.places import argo_binary, lint_cases  # noqa: E402
-from tiphys.reader import read_text  # noqa: E402
+from tiphys.argo.reader import read_text  # noqa: E402
 
 CALL = "import sys; from tiphys.lint import cli_main; sys.exit(cli_main(sys.argv[1:]))"
 

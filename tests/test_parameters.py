@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tiphys import RefusedError
-from tiphys.parameters import ANNOTATION, check
+from tiphys.argo.parameters import ANNOTATION, check
 
 
 def workflow(schemas: dict[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
-    from tiphys.cluster import Client as Client
     from tiphys.compiler import to_yaml as to_yaml
     from tiphys.dsl import Cache as Cache
     from tiphys.dsl import Fake as Fake
@@ -44,16 +43,17 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.errors import StoreError as StoreError
     from tiphys.errors import TiphysError as TiphysError
     from tiphys.errors import UserCodeError as UserCodeError
-    from tiphys.front import run as run
     from tiphys.lint import lint as lint
     from tiphys.reference import Reference as Reference
+    from tiphys.runs import Client as Client
+    from tiphys.runs.start import run as run
 
 __version__ = "0.1.0"
 
 # name -> module that defines it; imported on first use
 _PUBLIC = {
     "Cache": "tiphys.dsl",
-    "Client": "tiphys.cluster",
+    "Client": "tiphys.runs",
     "ClusterError": "tiphys.errors",
     "ComponentError": "tiphys.errors",
     "DefinitionError": "tiphys.errors",
@@ -82,7 +82,7 @@ _PUBLIC = {
     "dag": "tiphys.dsl",
     "for_each": "tiphys.dsl",
     "raw": "tiphys.dsl",
-    "run": "tiphys.front",
+    "run": "tiphys.runs.start",
     "splice": "tiphys.dsl",
     "to_yaml": "tiphys.compiler",
     "with_fakes": "tiphys.dsl",

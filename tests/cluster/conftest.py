@@ -24,7 +24,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.cluster import Client, Result
+from tiphys.runs import Client, Result
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHARED = Path(os.environ.get("TIPHYS_SHARED") or ROOT.parent / "shared")

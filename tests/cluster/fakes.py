@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tiphys.cluster import Client, FakeTransport, Request
+from tiphys.runs import Client, FakeTransport, Request
 
 __all__ = ["events", "kubernetes", "scripted", "server", "state"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.cluster.fakes import kubernetes, scripted, server, state
-from tiphys.cluster import (
+from tiphys.errors import ClusterError, RefusedError
+from tiphys.runs import (
     Client,
     HttpTransport,
     Request,
     Response,
 )
-from tiphys.errors import ClusterError, RefusedError
 
 WORKFLOW = """
 apiVersion: v1

@@ -16,7 +16,7 @@ import yaml
 
 from tests.cluster.conftest import Cluster
 from tests.cluster.test_failures import python, workflow
-from tiphys.cluster import Client
+from tiphys.runs import Client
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("images")]
 LINES = 24

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import COMPILED, SMALL, Cluster, Mission, connect
-from tiphys.cluster import Client, Result, Submitted, WaitTimeout
+from tiphys.runs import Client, Result, Submitted, WaitTimeout
 
 pytestmark = [pytest.mark.cluster]
 
@@ -219,7 +219,7 @@ else:
 
 def retry_strategy() -> dict[str, Any]:
     """The one that a compiled pipeline gives its steps."""
-    from tiphys.reader import read
+    from tiphys.argo.reader import read
 
     workflow = next(document.data for document in read(COMPILED) if document.data["kind"] == "Workflow")
     templates = {template["name"]: template for template in workflow["spec"]["templates"]}

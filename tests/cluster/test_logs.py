@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.fakes import events, kubernetes, server, state
-from tiphys.cluster import Request, Response, Stream
 from tiphys.errors import ClusterError
+from tiphys.runs import Request, Response, Stream
 
 MANIFEST = json.dumps(
     {
@@ -213,7 +213,7 @@ def test_events_of_pods_that_are_lost_are_made_up_for_by_a_list() -> None:
 def test_following_ends_with_the_workflow_though_its_model_servers_run_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tiphys.cluster.podlogs._QUIET", 0.05)
+    monkeypatch.setattr("tiphys.runs.cluster.podlogs._QUIET", 0.05)
     api = Pods({})
     served = threading.Event()
 

@@ -199,8 +199,8 @@ def shape(workflow: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 
 def test_the_embedded_engine_gives_the_same(missions: Two, data: Path, tmp_path: Path) -> None:
+    from tiphys.argo.reader import read
     from tiphys.engine import RunOptions, run
-    from tiphys.reader import read
 
     documents = [document.data for document in read(COMPILED)]
     workflow = next(item for item in documents if item["kind"] == "Workflow")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tiphys.cluster import Client, FakeTransport, Request, Response, Result, rows
-from tiphys.engine.core.names import fnv32a
+from tiphys.argo.names import fnv32a
 from tiphys.errors import ClusterError
+from tiphys.runs import Client, FakeTransport, Request, Response, Result, rows
 
 NOW = "2026-01-02T00:00:00Z"
 Json = dict[str, Any]
@@ -81,7 +81,7 @@ class Api:
         return Response.of(self.workflow)
 
     def client(self) -> Client:
-        from tiphys.cluster import Kubernetes
+        from tiphys.runs import Kubernetes
 
         return Client(backend=Kubernetes(FakeTransport(self), clock=lambda: NOW), namespace="team")
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.fakes import events, kubernetes, scripted, server, state
-from tiphys.cluster import Response, Result, WaitTimeout
 from tiphys.errors import ClusterError
+from tiphys.runs import Response, Result, WaitTimeout
 
 
 def test_wait_follows_a_pending_workflow_to_its_end() -> None:
@@ -88,7 +88,7 @@ def test_kubernetes_answers_410_for_a_version_that_is_too_old() -> None:
 
 
 def test_a_server_that_is_restarted_meanwhile_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tiphys.cluster.client.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("tiphys.runs.client.time.sleep", lambda seconds: None)
     client, _ = server(
         scripted(
             Response.of(state("Running", 1)),

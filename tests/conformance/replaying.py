@@ -9,12 +9,12 @@ from typing import Any
 
 from tests.conformance.cases import load, scripts
 from tests.conformance.replay import NAME, Replay
-from tiphys import surgery
-from tiphys.engine.core import Machine
-from tiphys.engine.core import protocol as p
-from tiphys.engine.core.names import node_id
+from tiphys.argo import verbs as surgery
+from tiphys.argo.names import node_id
+from tiphys.argo.reader import read_text
+from tiphys.engine.machine import Machine
+from tiphys.engine.machine import protocol as p
 from tiphys.lint.verdict import judge
-from tiphys.reader import read_text
 
 Json = Any
 Action = tuple[Callable[[Machine], bool], p.Event]

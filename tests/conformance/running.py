@@ -14,8 +14,8 @@ from typing import Any
 from tests.conformance.compare import differences
 from tests.conformance.replaying import actions, again, begun, first_name, found_invalid, given
 from tiphys.engine import NodeChanged, Observation, Run, RunOptions, RunResult
-from tiphys.engine.again import prepare_resubmit, prepare_retry
-from tiphys.engine.core import protocol as p
+from tiphys.engine.machine import protocol as p
+from tiphys.engine.runtime.retry import prepare_resubmit, prepare_retry
 from tiphys.errors import TiphysError
 
 Json = Any

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from tests.conformance.control import CASES, clean, load_records
-from tiphys.cluster import Client
+from tiphys.argo.reader import read_text
 from tiphys.engine import RunOptions
-from tiphys.engine.api import Run
-from tiphys.engine.options import RunResult
+from tiphys.engine.base.options import RunResult
+from tiphys.engine.runtime.run import Run
 from tiphys.errors import RefusedError
-from tiphys.local import LocalRuns
-from tiphys.reader import read_text
+from tiphys.runs import Client
+from tiphys.runs.local import LocalRuns
 
 Json = Any
 
@@ -82,7 +82,7 @@ class Case:
 
     def verb(self, words: list[str]) -> None:
         """Do what ``argo`` was told to do. Raises RefusedError."""
-        from tiphys.engine.again import prepare_resubmit, prepare_retry
+        from tiphys.engine.runtime.retry import prepare_resubmit, prepare_retry
 
         name, verb = self.names[-1], words[0]
         values = dict(itertools.pairwise(words))

@@ -14,7 +14,7 @@ from tests.dsl import library
 from tiphys import Cache, Pipeline, Reference, TFJob, component
 from tiphys.dsl.closure import code_digest, module_digest
 from tiphys.dsl.durations import go_duration
-from tiphys.dsl.site import Site
+from tiphys.dsl.line import Site
 
 HERE = Site(__file__, 1)
 

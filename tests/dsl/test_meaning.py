@@ -391,7 +391,7 @@ def test_parameters_carry_their_types() -> None:
         {"name": "fast", "value": "false", "enum": ["false", "true"]},
         {"name": "needed"},
     ]
-    from tiphys.parameters import check
+    from tiphys.argo.parameters import check
 
     check(found, {"needed": "0.5"})
     for name, text in (("n", "0"), ("n", "x"), ("mode", "c"), ("fast", "yes"), ("needed", "much")):

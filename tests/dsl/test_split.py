@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tiphys import Cache, Pipeline, Retry, component
-from tiphys.dsl.split import joined, split
+from tiphys.dsl.cached_retry import joined, split
 
 
 @component(cache=Cache.by_content(max_age="1d"), retry=Retry(limit=1))

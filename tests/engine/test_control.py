@@ -17,14 +17,15 @@ import pytest
 
 from tests.engine.harness import shell, workflow
 from tiphys.cli import main
-from tiphys.cluster import Client
-from tiphys.engine import RunOptions, again
-from tiphys.engine.api import Run
-from tiphys.engine.core.protocol import Shutdown
-from tiphys.engine.journal import Journal
-from tiphys.engine.record import Record
+from tiphys.engine import RunOptions
+from tiphys.engine.machine.protocol import Shutdown
+from tiphys.engine.runtime import retry as again
+from tiphys.engine.runtime.journal import Journal
+from tiphys.engine.runtime.run import Run
+from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError
-from tiphys.local import LocalRuns
+from tiphys.runs import Client
+from tiphys.runs.local import LocalRuns
 from tiphys.store import Store
 
 Json = Any
@@ -99,8 +100,9 @@ def engine(tmp_path: Path, what: str) -> subprocess.Popen[bytes]:
     """A Python process that does something with the store's run ``r``."""
     code = f"""
 import json, sys
-from tiphys.engine import RunOptions, again
-from tiphys.engine.api import Run
+from tiphys.engine import RunOptions
+from tiphys.engine.runtime import retry as again
+from tiphys.engine.runtime.run import Run
 options = RunOptions(store={str(tmp_path / "store")!r}, images={{"tiphys/*": "host"}}, name="r")
 {what}
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.engine.harness import Recorder, dag, execute, shell, workflow
 from tiphys.engine import NodeChanged
-from tiphys.engine.observe import LogLine
+from tiphys.engine.base.observations import LogLine
 
 
 def test_all_lines_of_a_step_come_once_and_before_its_end(tmp_path: Path) -> None:

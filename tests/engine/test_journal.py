@@ -9,8 +9,8 @@ import pytest
 
 from tests.engine.harness import dag, execute, out, shell, workflow
 from tiphys.engine import RunOptions, resume
-from tiphys.engine.core import protocol as p
-from tiphys.engine.journal import Journal, decode, encode
+from tiphys.engine.machine import protocol as p
+from tiphys.engine.runtime.journal import Journal, decode, encode
 
 
 @pytest.mark.parametrize(

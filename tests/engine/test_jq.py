@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tiphys.engine.resources.jq import JqError, jq
+from tiphys.engine.objects.jq import JqError, jq
 
 OBJECT = {
     "kind": "ConfigMap",

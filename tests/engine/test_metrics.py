@@ -10,7 +10,7 @@ import pytest
 from tests.engine.harness import execute, python, shell, workflow
 from tiphys.cli import main
 from tiphys.engine import RunResult
-from tiphys.engine.core.registry import Registry
+from tiphys.engine.machine.counters import Registry
 
 Json = Any
 

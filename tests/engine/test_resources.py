@@ -15,8 +15,8 @@ import pytest
 
 from tests.engine.harness import IMAGE, Recorder, dag, execute, log, marked, node, value, wait_until, workflow
 from tiphys.engine import ReplicaChanged, Run, RunOptions, resume, stop_serving
-from tiphys.engine.again import prepare_retry
-from tiphys.engine.resources import ApiError, tf_config, validate_tfjob
+from tiphys.engine.objects import ApiError, tf_config, validate_tfjob
+from tiphys.engine.runtime.retry import prepare_retry
 from tiphys.errors import RefusedError
 
 FAILED = ",".join(f"status.conditions.{index}.type == Failed" for index in (1, 2, 3))

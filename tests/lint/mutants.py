@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.lint.places import argo_binary, lint_cases
+from tiphys.argo.reader import read_text
 from tiphys.lint import lint
 from tiphys.lint.model import ARGO_KINDS
-from tiphys.reader import read_text
 
 ODD = (7, "text", True, [], {}, ["a"], {"a": "b"}, 1.5, None, -3, [None], [{}], [[]], "{{x}}")
 KINDS = ("rename", "drop", "reference", "type", "value", "repeat")

@@ -8,9 +8,9 @@ from typing import Any
 
 from tests.lint.mutants import compare, mutants
 from tests.lint.places import lint_cases
+from tiphys.argo.reader import scan_text
 from tiphys.lint import Finding
 from tiphys.lint.linter import lint_documents
-from tiphys.reader import scan_text
 
 
 def findings(case: dict[str, Any]) -> list[Finding]:

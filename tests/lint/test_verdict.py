@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tiphys import run
+from tiphys.argo.reader import scan_text
 from tiphys.engine import RunOptions
 from tiphys.lint import judge
-from tiphys.reader import scan_text
 
 CASES = json.loads((Path(__file__).parent / "fixtures" / "invalid.json").read_text())
 GIVEN_AT_RUN_TIME = {"workflow-parameter"}  # lint cannot know what the run will be given

@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiphys.errors import ServingError
+from tiphys.net import HttpServer, Request, Response, error_response
 from tiphys.serving import Balancer
 from tiphys.serving.balancer import LeastRequest, RoundRobin, Settings
 from tiphys.serving.balancer.facade import LoopThread
-from tiphys.serving.net import HttpServer, Request, Response, error_response
 
 Ask = Callable[..., Any]
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tiphys.net import HttpServer, Request, Response
 from tiphys.serving import Balancer
 from tiphys.serving.balancer.facade import LoopThread
-from tiphys.serving.net import HttpServer, Request, Response
 
 COUNT = 3
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiphys.serving import wire
+from tiphys.net import protobuf as wire
 from tiphys.serving.model import ModelError, Tensor
 from tiphys.serving.rpc import messages
 from tiphys.serving.server import ModelServer

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tiphys.errors import ServingError
+from tiphys.net import HttpServer, Limits, Request, Response
 from tiphys.serving.balancer.facade import LoopThread
-from tiphys.serving.net import HttpServer, Limits, Request, Response
 
 
 class Echo:

@@ -171,7 +171,7 @@ def test_gzip_requests(url: str, ask: Ask) -> None:
 
 
 def test_a_gzip_bomb_is_refused(model_server: Start, ask: Ask) -> None:
-    from tiphys.serving.net import Limits
+    from tiphys.net import Limits
 
     url = model_server(limits=Limits(body_bytes=100_000)).url
     body = gzip.compress(b" " * 10_000_000)

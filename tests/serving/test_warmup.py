@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.serving import wire
+from tiphys.net import protobuf as wire
 from tiphys.serving.model import Code, ModelError, Signature, Tensor, TensorInfo
 from tiphys.serving.model.warmup import recorded, warm_up
 from tiphys.serving.rpc import messages

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from tiphys.cli._common import Style, seconds
-from tiphys.cluster import Result, Row, rows
+from tiphys.runs import Result, Row, rows
 
 __all__ = ["Picture", "age", "picture"]
 

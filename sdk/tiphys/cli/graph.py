@@ -29,7 +29,7 @@ def register(subparsers: Any) -> None:
 
 def handle(options: argparse.Namespace) -> int:
     from tiphys import graph
-    from tiphys.source import load_source
+    from tiphys.compiler.source import load_source
 
     source = load_source(options.pipeline, parameters_of(options))
     text = graph.render(source.workflow, format=options.format)

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from tiphys.cli._common import Style, seconds
 from tiphys.cli._nodes import label, leaf, moment, state
-from tiphys.engine.observe import (
+from tiphys.engine.base.observations import (
     CacheChecked,
     LogLine,
     NodeChanged,

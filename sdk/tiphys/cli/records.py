@@ -224,8 +224,8 @@ def _tell_removed(options: argparse.Namespace, gone: list[tuple[str, str]]) -> i
 
 def list_runs(options: argparse.Namespace) -> int:
     from tiphys.cli._nodes import moment
-    from tiphys.engine.measure import run_metrics
-    from tiphys.store.history import run_record, runs
+    from tiphys.engine.runtime.metrics_file import run_metrics
+    from tiphys.records.history import run_record, runs
 
     store = _store(options)
     if options.metrics:
@@ -255,7 +255,7 @@ def list_runs(options: argparse.Namespace) -> int:
 
 
 def list_models(options: argparse.Namespace) -> int:
-    from tiphys.store.history import models
+    from tiphys.records.history import models
 
     found = models(_store(options))
     if options.json:
@@ -269,7 +269,7 @@ def list_models(options: argparse.Namespace) -> int:
 
 
 def show_lineage(options: argparse.Namespace) -> int:
-    from tiphys.store.history import Link, lineage
+    from tiphys.records.history import Link, lineage
 
     link = lineage(_store(options), options.target)
     if options.json:

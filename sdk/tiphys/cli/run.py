@@ -75,9 +75,9 @@ def register(subparsers: Any) -> None:
 
 
 def handle(options: argparse.Namespace) -> int:
+    from tiphys.compiler.source import load_source
     from tiphys.engine import resume
-    from tiphys.front import next_runs, run_source
-    from tiphys.source import load_source
+    from tiphys.runs.start import next_runs, run_source
 
     if bool(options.workflow) == bool(options.resume):
         raise RefusedError(
@@ -109,7 +109,7 @@ def handle(options: argparse.Namespace) -> int:
 def _detached(options: argparse.Namespace, workflow: dict[str, Any]) -> int:
     """Leave the run to an engine of its own, and say its name."""
     from tiphys.engine import new_name
-    from tiphys.local import detach
+    from tiphys.runs.local import detach
 
     name = options.name or new_name(workflow)
     words = ["run", options.workflow, "--name", name, "--store", str(Path(options.store).absolute())]
@@ -122,7 +122,7 @@ def _detached(options: argparse.Namespace, workflow: dict[str, Any]) -> int:
     ]
     detach(words, name, options.store)
     if options.json:
-        from tiphys.cluster import Client
+        from tiphys.runs import Client
 
         print_json(Client(store=options.store).get(name).workflow)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tiphys.engine.observe import NodeChanged, Observation, RunFinished, RunStarted
+from tiphys.engine.base.observations import NodeChanged, Observation, RunFinished, RunStarted
 
 __all__ = ["Times"]
 

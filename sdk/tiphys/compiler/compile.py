@@ -73,7 +73,7 @@ def _not_a_workflow(x: Any) -> DefinitionError:
 
 def _from_path(path: Path) -> list[dict[str, Any]]:
     if path.suffix in (".yaml", ".yml", ".json"):
-        from tiphys.reader import read_file
+        from tiphys.argo.reader import read_file
 
         return [document.data for document in read_file(path) if document.data is not None]
     from tiphys.compiler.load import load

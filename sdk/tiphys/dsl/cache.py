@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tiphys.dsl.durations import go_duration
+from tiphys.dsl.line import Site, caller
 from tiphys.dsl.literals import literal
-from tiphys.dsl.site import Site, caller
 from tiphys.dsl.types import Field
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import Reference

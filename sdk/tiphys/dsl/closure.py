@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tiphys.dsl.line import Site
 from tiphys.dsl.names_used import FunctionNode, scan
-from tiphys.dsl.site import Site
 from tiphys.errors import DefinitionError, did_you_mean
 
 __all__ = ["Module", "check_names", "code_digest", "function_node", "module_digest", "module_of", "reached"]

@@ -15,11 +15,11 @@ from tiphys.dsl.cache import Cache, content_of, key_expression
 from tiphys.dsl.closure import check_names, code_digest, function_node, module_of
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.embed import script_source
+from tiphys.dsl.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.site import Site, caller
 from tiphys.dsl.template import Template, input_parameters
 from tiphys.dsl.types import Field, Signature, kebab, signature_of
 from tiphys.dsl.values import Input

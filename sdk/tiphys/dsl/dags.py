@@ -8,8 +8,8 @@ from typing import Any, overload
 
 from tiphys.dsl.context import Scope
 from tiphys.dsl.graphs import Graph
+from tiphys.dsl.line import Site, caller
 from tiphys.dsl.pod import Defaults
-from tiphys.dsl.site import Site, caller
 from tiphys.dsl.task import Task
 from tiphys.dsl.template import Template, input_parameters
 from tiphys.dsl.types import Field, fits, kebab, signature_of, type_name

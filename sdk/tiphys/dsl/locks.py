@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiphys.dsl.line import Site, caller
 from tiphys.dsl.names import check_name
-from tiphys.dsl.site import Site, caller
 from tiphys.errors import DefinitionError
 
 __all__ = ["LOCKS", "Gang", "Lock", "Mutex", "Semaphore", "synchronization"]

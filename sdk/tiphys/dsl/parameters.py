@@ -1,7 +1,7 @@
 """Parameters of a workflow: typed, bounded, and checked before anything starts.
 
 Argo knows only text and, for a choice, ``enum``. The types and bounds travel as small JSON schemas in the
-annotation ``tiphys.dev/parameters``; ``tiphys.parameters.check`` reads it before anything starts.
+annotation ``tiphys.dev/parameters``; ``tiphys.argo.parameters.check`` reads it before anything starts.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tiphys.dsl.line import Site
 from tiphys.dsl.literals import text_of
 from tiphys.dsl.names import check_parameter
-from tiphys.dsl.site import Site
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import Parameter
 from tiphys.errors import DefinitionError
@@ -136,5 +136,5 @@ def _problem(declared: Declared, value: Any) -> str:
 
 
 def schema_text(declared: Sequence[Declared]) -> str:
-    """The schemas of all parameters, as the annotation holds them (``tiphys.parameters`` checks them)."""
+    """The schemas of all parameters, as the annotation holds them (``tiphys.argo.parameters`` checks them)."""
     return json.dumps({d.name: d.schema() for d in declared}, separators=(",", ":"), ensure_ascii=False)

@@ -10,20 +10,20 @@ from typing import Any
 from hera.workflows import Workflow
 from hera.workflows.models import Workflow as WorkflowModel
 
+from tiphys.argo.parameters import ANNOTATION, check
+from tiphys.dsl.cached_retry import split
 from tiphys.dsl.context import Scope
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.graphs import Graph
+from tiphys.dsl.line import Site, caller
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
 from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Scheduling, Volume
-from tiphys.dsl.site import Site, caller
-from tiphys.dsl.split import split
 from tiphys.dsl.template import Template
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import Parameter
 from tiphys.errors import DefinitionError, did_you_mean
-from tiphys.parameters import ANNOTATION, check
 from tiphys.reference import Reference
 
 __all__ = ["Pipeline"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tiphys import __version__
+from tiphys.dsl.line import Site, caller
 from tiphys.dsl.names import check_label, check_name
-from tiphys.dsl.site import Site, caller
 from tiphys.errors import DefinitionError
 
 __all__ = [

@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from tiphys.dsl.line import caller
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import Defaults, executor_patch
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.site import caller
 from tiphys.dsl.template import Template, input_parameters
 from tiphys.dsl.types import MISSING, Field, kebab
 from tiphys.dsl.values import Input, Value

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from tiphys.dsl.durations import go_duration
-from tiphys.dsl.site import Site, caller
+from tiphys.dsl.line import Site, caller
 from tiphys.errors import DefinitionError
 
 __all__ = ["Retry"]

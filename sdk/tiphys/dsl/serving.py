@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tiphys.dsl.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.site import Site, caller
 from tiphys.dsl.task import Task
 from tiphys.dsl.values import Condition, Expression, Input, Value
 from tiphys.errors import DefinitionError

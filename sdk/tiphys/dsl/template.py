@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from tiphys.dsl.composed import Raw
+from tiphys.dsl.line import Site, caller
 from tiphys.dsl.literals import literal, text_of
 from tiphys.dsl.locks import Lock, Semaphore
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import Defaults
-from tiphys.dsl.site import Site, caller
 from tiphys.dsl.types import MISSING, Field, check_argument, encode, type_name, unwrap
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError, did_you_mean
@@ -77,7 +77,9 @@ class Template:
         from hera.workflows.models import Template as Model
 
         body = self.body(Defaults(home=self.site.file))
-        if "memoize" in body:  # not both on one template (see tiphys.dsl.split), and here there is only one
+        if (
+            "memoize" in body
+        ):  # not both on one template (see tiphys.dsl.cached_retry), and here there is only one
             body.pop("retryStrategy", None)
         return Model.model_validate(body)
 

@@ -19,13 +19,13 @@ from tiphys.dsl.cache import Cache, content_of, key_expression
 from tiphys.dsl.closure import module_digest
 from tiphys.dsl.components import env_name, memoize
 from tiphys.dsl.durations import whole_seconds
+from tiphys.dsl.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources, Scheduling
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.site import Site, caller
 from tiphys.dsl.template import Argument, default_text
 from tiphys.dsl.types import Field, kebab, signature_of
 from tiphys.dsl.values import Expression, Input, Value

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
+from tiphys.dsl.line import Site
 from tiphys.dsl.literals import text_of
-from tiphys.dsl.site import Site
 from tiphys.dsl.values import Parameter, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference

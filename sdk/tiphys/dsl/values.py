@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from tiphys.dsl.line import caller
 from tiphys.dsl.literals import access, literal, text_of
-from tiphys.dsl.site import caller
 from tiphys.errors import DefinitionError
 
 __all__ = [

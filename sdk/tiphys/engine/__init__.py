@@ -10,22 +10,22 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
-    "CacheChecked": "tiphys.engine.observe",
-    "LogLine": "tiphys.engine.observe",
-    "NodeChanged": "tiphys.engine.observe",
-    "Notice": "tiphys.engine.observe",
-    "Observation": "tiphys.engine.observe",
-    "ReplicaChanged": "tiphys.engine.observe",
-    "Run": "tiphys.engine.api",
-    "RunFinished": "tiphys.engine.observe",
-    "RunOptions": "tiphys.engine.options",
-    "RunResult": "tiphys.engine.options",
-    "RunStarted": "tiphys.engine.observe",
-    "check": "tiphys.engine.precheck",
-    "new_name": "tiphys.engine.api",
-    "resume": "tiphys.engine.api",
-    "run": "tiphys.engine.api",
-    "stop_serving": "tiphys.engine.serving",
+    "CacheChecked": "tiphys.engine.base.observations",
+    "LogLine": "tiphys.engine.base.observations",
+    "NodeChanged": "tiphys.engine.base.observations",
+    "Notice": "tiphys.engine.base.observations",
+    "Observation": "tiphys.engine.base.observations",
+    "ReplicaChanged": "tiphys.engine.base.observations",
+    "Run": "tiphys.engine.runtime.run",
+    "RunFinished": "tiphys.engine.base.observations",
+    "RunOptions": "tiphys.engine.base.options",
+    "RunResult": "tiphys.engine.base.options",
+    "RunStarted": "tiphys.engine.base.observations",
+    "check": "tiphys.engine.runtime.refusals",
+    "new_name": "tiphys.engine.runtime.run",
+    "resume": "tiphys.engine.runtime.run",
+    "run": "tiphys.engine.runtime.run",
+    "stop_serving": "tiphys.engine.runtime.kept_servers",
 }
 
 __all__ = sorted(_PUBLIC)

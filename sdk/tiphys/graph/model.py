@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tiphys.dsl.split import joined
+from tiphys.dsl.cached_retry import joined
 from tiphys.errors import RefusedError, did_you_mean
 
 __all__ = ["Badge", "Edge", "Group", "Item", "Plan", "plan"]

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from tiphys.argo.reader import Document, text_of
 from tiphys.errors import RefusedError, TiphysError
 from tiphys.lint.finding import Severity
 from tiphys.lint.fixing import fix as fix_text
 from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, files_below, lint_documents
-from tiphys.reader import Document, text_of
 
 __all__ = ["cli_main"]
 

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tiphys.reader import Path
-from tiphys.schema import Table, table
+from tiphys.argo.reader import Path
+from tiphys.argo.schema import Table, table
 
 __all__ = ["Decoder", "Misfit", "any_string", "decode"]
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tiphys.argo.reader import Document, MappingNode, ScalarNode, scan_text
 from tiphys.expr.durations import in_hours
 from tiphys.lint.decode import any_string
 from tiphys.lint.finding import Finding
 from tiphys.lint.linter import lint_documents
-from tiphys.reader import Document, MappingNode, ScalarNode, scan_text
 
 __all__ = ["fix"]
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tiphys.argo.reader import Document, Path, ScalarNode, scan_text, text_of
 from tiphys.errors import RefusedError
 from tiphys.lint import rules as _rules  # noqa: F401  registers them
 from tiphys.lint.finding import Finding, dotted
@@ -16,7 +17,6 @@ from tiphys.lint.model import ARGO_KINDS, Project, Workflow, load
 from tiphys.lint.near import near_misses, phrase
 from tiphys.lint.registry import Issue, Rule, catalogue
 from tiphys.lint.suppress import Comment, comments, silenced
-from tiphys.reader import Document, Path, ScalarNode, scan_text, text_of
 
 __all__ = ["argo_findings", "documents_of", "files_below", "lint_documents"]
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tiphys.argo.reader import Document, Path, Problem, ScalarNode, scan_text
+from tiphys.argo.schema import table
 from tiphys.lint.decode import Misfit, decode
 from tiphys.lint.model import Template
 from tiphys.lint.registry import Issue
-from tiphys.reader import Document, Path, Problem, ScalarNode, scan_text
-from tiphys.schema import table
 
 __all__ = ["Manifest", "resource_objects"]
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiphys.argo.reader import Document, Path
+from tiphys.argo.schema import table
 from tiphys.lint.decode import Misfit, decode
 from tiphys.lint.tags import mark_tags
-from tiphys.reader import Document, Path
-from tiphys.schema import table
 
 __all__ = ["ARGO_KINDS", "Call", "ConfigMap", "Project", "Template", "Workflow", "load"]
 

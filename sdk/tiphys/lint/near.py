@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 
+from tiphys.argo.reader import Document
 from tiphys.lint.registry import Issue
-from tiphys.reader import Document
 
 __all__ = ["near_misses", "phrase"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tiphys.argo.reader import Path
 from tiphys.lint.finding import Severity
-from tiphys.reader import Path
 
 __all__ = ["Issue", "Rule", "catalogue", "rule"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tiphys.argo.schema import table
 from tiphys.expr.selectors import SelectorError, parse_selector, refusal
-from tiphys.schema import table
 
 __all__ = ["Requirement", "fault", "requirements", "unknown_part"]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tiphys.reader import Path
+from tiphys.argo.reader import Path
 
 __all__ = ["PREFIXES", "Tag", "expressions", "is_tag", "mark_tags", "simple_tags", "strings", "tags_in"]
 

@@ -13,10 +13,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tiphys.argo.reader import Document
 from tiphys.lint.finding import Finding
 from tiphys.lint.linter import argo_findings
 from tiphys.lint.model import Workflow
-from tiphys.reader import Document
 
 __all__ = ["Verdict", "judge"]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tiphys.argo.reader import Document, Path
 from tiphys.lint import depends
 from tiphys.lint.model import Call, Project, Template, Workflow
 from tiphys.lint.registry import Issue
 from tiphys.lint.scope import Scope, global_names, items, own_names, result_names
 from tiphys.lint.tags import simple_tags, strings, tags_in
-from tiphys.reader import Document, Path
 
 __all__ = ["Reference", "Walk", "has_location"]
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tiphys.errors import did_you_mean
+from tiphys.net import Limits
 from tiphys.serving import textproto
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import ModelConfig
 from tiphys.serving.model.saved_model import load as load_saved_model
 from tiphys.serving.model.servable import Loader
-from tiphys.serving.net import Limits
 from tiphys.serving.server import ServerConfig
 
 __all__ = ["FlagError", "Options", "parse"]

@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import Any
 
 from tiphys.errors import ServingError
+from tiphys.net import HttpServer, Limits
+from tiphys.net.server import cannot_listen
 from tiphys.serving.balancer.facade import LoopThread
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import Manager, ModelConfig
 from tiphys.serving.model.saved_model import load as load_saved_model
 from tiphys.serving.model.servable import Code, Loader, ModelError
-from tiphys.serving.net import HttpServer, Limits
-from tiphys.serving.net.server import cannot_listen
 from tiphys.serving.rest.api import RestApi
 from tiphys.serving.rpc.service import GrpcApi, GrpcServer, installed
 

@@ -7,12 +7,12 @@ semaphores and mutexes that all engines using this store share.
 
 from __future__ import annotations
 
+from tiphys.queue.locks import Granted, Locks, Outcome, Refused, Waiting
 from tiphys.store.artifacts import Artifacts, Stored
 from tiphys.store.bucket import Bucket
 from tiphys.store.configmaps import CACHE_LABEL, ConfigMaps
 from tiphys.store.files import write_atomic, write_json
 from tiphys.store.layout import Store
-from tiphys.store.locks import Granted, Locks, Outcome, Refused, Waiting
 
 __all__ = [
     "CACHE_LABEL",

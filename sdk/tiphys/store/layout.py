@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 
 from tiphys.errors import StoreError
+from tiphys.queue.locks import Locks
 from tiphys.store.artifacts import Artifacts
 from tiphys.store.bucket import Bucket
 from tiphys.store.configmaps import ConfigMaps
 from tiphys.store.files import clear
-from tiphys.store.locks import Locks
 
 __all__ = ["Store"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tiphys.schema import Table, table
+from tiphys.argo.schema import Table, table
 
 __all__ = ["Entry", "Kind", "Type", "Use", "page", "types", "unclassified", "uses"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.engine.options import RunOptions
+from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runners.base import Runner
 from tiphys.engine.runners.process import ProcessRunner
 from tiphys.errors import RefusedError

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiphys.engine.loop import Loop
+from tiphys.engine.base.loop import Loop
 from tiphys.errors import RunError
 
 __all__ = ["Launch", "Process", "Spawner"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tiphys.argo.reader import Path
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import Workflow
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.walk import has_location
-from tiphys.reader import Path
 
 _SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (validateArgumentsValues)"
 _FORBIDDEN = ("path", "jsonPath", "parameter", "expression")

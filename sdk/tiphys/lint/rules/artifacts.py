@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tiphys.argo.reader import Path
 from tiphys.lint.model import Template
 from tiphys.lint.registry import Issue, rule
-from tiphys.reader import Path
 
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
 _DOTS_AT_END = re.compile(r"/..\Z")

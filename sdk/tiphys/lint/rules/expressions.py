@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tiphys.argo.reader import Path
 from tiphys.errors import did_you_mean
 from tiphys.lint.model import Template, Workflow
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import strings, tags_in
-from tiphys.reader import Path
 
 _SOURCE = "expr-lang v1.17, argo-workflows v4.1.2, util/expr; seen on the real controller"
 

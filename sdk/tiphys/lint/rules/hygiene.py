@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tiphys.argo.reader import Path
 from tiphys.lint.decode import any_string
 from tiphys.lint.finding import Severity
 from tiphys.lint.manifests import resource_objects
@@ -14,7 +15,6 @@ from tiphys.lint.model import Template, Workflow
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.spelling import runs_out, step_json, template_json
 from tiphys.lint.tags import simple_tags, strings, tags_in
-from tiphys.reader import Path
 
 _SHELLS = re.compile(r"(?:^|/)(?:ba|da|a|z|k)?sh$")
 _SECRET = re.compile(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tiphys.argo.reader import Path
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import Project, Template, Workflow
 from tiphys.lint.registry import Issue, rule
-from tiphys.reader import Path
 
 _SYNC = "argo-workflows v4.1.2, workflow/sync; seen on the real controller"
 Lock = tuple[str, Path]  # its name, where it is asked for

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tiphys.argo.reader import Path
 from tiphys.lint.model import Template, Workflow
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import mark_tags
-from tiphys.reader import Path
 
 _FIELD = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
 _PARAMETER = re.compile(r"[-a-zA-Z0-9_]+\Z")

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from tiphys.argo.reader import Path
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.depends import ancestors, graph
 from tiphys.lint.manifests import Manifest, resource_objects
 from tiphys.lint.model import Template, Workflow
 from tiphys.lint.registry import Issue, rule
-from tiphys.reader import Path
 
 _SCALING = re.compile(r"/=?\s*255(?:\.0?)?\b|Rescaling\(\s*1(?:\.0?)?\s*/\s*255")
 _VERSION = re.compile(r"""["'](/?[\w./{}-]*(?:model|version|serving)[\w./{}-]*/\d+)/?["']""", re.I)

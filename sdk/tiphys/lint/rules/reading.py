@@ -29,7 +29,7 @@ rule(
     "error",
     what="A document that is too deep, or grows too large when its aliases are expanded.",
     why="A small file must not be able to exhaust the machine that reads it.",
-    source="tiphys.reader.Limits",
+    source="tiphys.argo.reader.Limits",
     scope="reader",
 )(_nothing)
 rule(

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiphys.net import HttpServer, Limits, Request, Response, error_response
+from tiphys.net.client import ConnectError, ExchangeError
 from tiphys.serving.balancer.endpoint import Endpoint, State
 from tiphys.serving.balancer.policy import Policy, make_policy
-from tiphys.serving.net import HttpServer, Limits, Request, Response, error_response
-from tiphys.serving.net.client import ConnectError, ExchangeError
 
 __all__ = ["AsyncBalancer", "Settings"]
 

@@ -6,8 +6,8 @@ import asyncio
 from enum import StrEnum
 
 from tiphys.errors import ServingError
-from tiphys.serving.net.client import Pool
-from tiphys.serving.net.message import Response
+from tiphys.net.client import Pool
+from tiphys.net.message import Response
 
 __all__ = ["Endpoint", "State", "parse_address"]
 

@@ -6,8 +6,8 @@ tensorflow/core/framework/{tensor_shape,types}.proto.
 
 from __future__ import annotations
 
+from tiphys.net.protobuf import message_map, messages, number, text
 from tiphys.serving.model.servable import Signature, TensorInfo
-from tiphys.serving.wire import message_map, messages, number, text
 
 __all__ = ["DTYPES", "signatures"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from tiphys.net.protobuf import WireError
 from tiphys.serving.model.meta_graph import signatures
 from tiphys.serving.model.servable import Code, ModelError, Servable, Signature, Tensor
 from tiphys.serving.model.tf_library import Session, available
 from tiphys.serving.model.warmup import warm_up
-from tiphys.serving.wire import WireError
 
 __all__ = ["SavedModelServable", "load"]
 

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from tiphys.net.protobuf import WireError, messages
 from tiphys.serving.model.servable import (
     DEFAULT_SIGNATURE,
     Code,
@@ -21,7 +22,6 @@ from tiphys.serving.model.servable import (
     Tensor,
     TensorInfo,
 )
-from tiphys.serving.wire import WireError, messages
 
 __all__ = ["recorded", "warm_up"]
 

@@ -12,9 +12,9 @@ from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
+from tiphys.net import Request, Response, error_response
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature
-from tiphys.serving.net import Request, Response, error_response
 from tiphys.serving.rest import examples, metadata, read, write
 from tiphys.serving.rest.metrics import Metrics
 

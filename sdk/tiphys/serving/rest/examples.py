@@ -10,10 +10,10 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tiphys.net.protobuf import bytes_field, varint
 from tiphys.serving.model.servable import CLASSIFY, REGRESS, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import write
 from tiphys.serving.rest.values import check_float, decode_string, invalid, is_b64, kind
-from tiphys.serving.wire import bytes_field, varint
 
 __all__ = ["Classify", "Regress", "read"]
 

@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiphys.serving.model.manager import ModelConfig, Version
-from tiphys.serving.model.meta_graph import DTYPES
-from tiphys.serving.model.servable import Code, ModelError, Signature, Tensor, TensorInfo, type_name
-from tiphys.serving.wire import (
+from tiphys.net.protobuf import (
     bytes_field,
     fields,
     float_field,
@@ -30,6 +27,9 @@ from tiphys.serving.wire import (
     text,
     varint,
 )
+from tiphys.serving.model.manager import ModelConfig, Version
+from tiphys.serving.model.meta_graph import DTYPES
+from tiphys.serving.model.servable import Code, ModelError, Signature, Tensor, TensorInfo, type_name
 
 __all__ = [
     "OK_STATUS",

@@ -12,13 +12,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+from tiphys.net.protobuf import WireError, int_field, text
+from tiphys.net.protobuf import messages as wire_messages
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature
 from tiphys.serving.rest.examples import Classify, Regress
 from tiphys.serving.rest.metrics import Metrics
 from tiphys.serving.rpc import messages
-from tiphys.serving.wire import WireError, int_field, text
-from tiphys.serving.wire import messages as wire_messages
 
 __all__ = ["GrpcApi", "GrpcServer", "installed"]
 

@@ -1,0 +1,1 @@
+"""What Argo says of its objects, as pure functions over JSON."""

@@ -1,0 +1,146 @@
+"""A new workflow from an old one: with the same spec, or with what had succeeded in it, too."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tiphys.argo.verbs.arguments import LABELS, as_before, override
+from tiphys.argo.verbs.problem import ImpossibleError
+
+__all__ = ["memoized", "resubmitted"]
+
+Workflow = dict[str, Any]
+_GROUPS = frozenset(["DAG", "Steps", "StepGroup", "TaskGroup"])
+_GOOD = frozenset(["Succeeded", "Skipped", "Omitted"])
+
+
+def resubmitted(workflow: Workflow, *, parameters: Mapping[str, str] | None = None) -> Workflow:
+    """A new workflow with the same spec, named after the old one."""
+    metadata = workflow["metadata"]
+    own = ("creator", "workflow-template", "cluster-workflow-template", "cron-workflow")
+    labels = {
+        key: value
+        for key, value in (metadata.get("labels") or {}).items()
+        if not key.startswith(LABELS) or key.removeprefix(LABELS) in own
+    }
+    labels[LABELS + "resubmitted-from-workflow"] = metadata["name"]
+    annotations = {
+        key: value
+        for key, value in (metadata.get("annotations") or {}).items()
+        if not key.startswith((LABELS + "pod-name-format", "kubectl.kubernetes.io/"))
+    }
+    result: Workflow = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {
+            "generateName": metadata.get("generateName") or f"{metadata['name']}-",
+            "labels": labels,
+            "annotations": annotations,
+        },
+        "spec": copy.deepcopy(workflow["spec"]),
+    }
+    if metadata.get("namespace"):
+        result["metadata"]["namespace"] = metadata["namespace"]
+    as_before(result)
+    override(result, parameters or {})
+    return result
+
+
+def memoized(
+    workflow: Workflow,
+    suffix: str,
+    now: str,
+    node_id: Callable[[str, str], str],
+    *,
+    parameters: Mapping[str, str] | None = None,
+) -> Workflow:
+    """The new workflow with what had succeeded in the old one: `argo resubmit --memoized`.
+
+    A pod that succeeded is a Skipped node whose message names the old one; what failed, was skipped with nothing after
+    it or waited for a person is done again, and groups are gone through again. Argo 4.1.2 writes the same nodes, but
+    keeps those that are done again as Pending, some of which it then waits for without end.
+
+    Parameters
+    ----------
+    suffix:
+        Ends the new name: the IDs of nodes hold it, so that Kubernetes cannot make it up.
+    node_id:
+        The ID of a node from the workflow's name and its own.
+
+    Raises
+    ------
+    ImpossibleError
+        The workflow did not end as Failed or Error.
+    """
+    old, status = workflow["metadata"]["name"], workflow.get("status") or {}
+    if status.get("phase") not in ("Failed", "Error"):
+        raise ImpossibleError(
+            f"{old} cannot be resubmitted with what succeeded: it is {status.get('phase') or 'not started'}",
+            cause="there is something to take over only when it ended as Failed or Error",
+            fix="resubmit it without --memoized",
+        )
+    result = resubmitted(workflow, parameters=parameters)
+    new = f"{result['metadata'].pop('generateName')}{suffix}"
+    result["metadata"]["name"] = new
+
+    def renamed(name: str) -> str:
+        return new + name.removeprefix(old)
+
+    before: dict[str, dict[str, Any]] = status.get("nodes") or {}
+    kept = {identity for identity in before if _kept(before, identity, old)}
+    identities = {identity: node_id(new, renamed(before[identity]["name"])) for identity in kept}
+    after = {}
+    for identity, node in before.items():
+        if identity not in kept:
+            continue
+        moved = {**node, "id": identities[identity], "name": renamed(node["name"])}
+        if node.get("boundaryID"):
+            moved["boundaryID"] = identities.get(node["boundaryID"], new)
+        for key in ("children", "outboundNodes"):
+            if node.get(key):
+                moved[key] = [identities[child] for child in node[key] if child in kept]
+        if node["type"] == "Pod" and node.get("phase") in _GOOD:
+            moved |= {"type": "Skipped", "phase": "Skipped", "message": f"original pod: {identity}"}
+            moved |= {"startedAt": now, "finishedAt": now}
+        elif node["name"] == old and node["type"] not in _GROUPS:
+            moved |= {"phase": "Pending", "startedAt": now}
+            for key in ("finishedAt", "message", "outputs", "progress"):
+                moved.pop(key, None)
+        elif node["type"] in _GROUPS:
+            moved |= {"phase": "Running", "startedAt": now}
+            for key in ("finishedAt", "message", "outputs"):
+                moved.pop(key, None)
+        after[moved["id"]] = moved
+    result["status"] = {"nodes": after, "conditions": [{"type": "Completed", "status": "False"}]}
+    if status.get("storedTemplates"):
+        result["status"]["storedTemplates"] = status["storedTemplates"]
+    return result
+
+
+def _kept(nodes: Mapping[str, Mapping[str, Any]], identity: str, workflow: str) -> bool:
+    node = nodes[identity]
+    kind = node["type"]
+    if str(node["name"]).startswith(f"{workflow}.onExit"):
+        return False
+    if kind in _GROUPS or (node["name"] == workflow and kind == "Pod"):
+        return True
+    if kind in ("Pod", "Retry", "Container"):
+        return node.get("phase") in _GOOD
+    return kind == "Skipped" and _fruitful(nodes, identity)
+
+
+def _fruitful(nodes: Mapping[str, Mapping[str, Any]], identity: str) -> bool:
+    """Whether something after a node succeeded."""
+    seen: set[str] = set()
+    waiting = list(nodes[identity].get("children") or ())
+    while waiting:
+        child = waiting.pop()
+        if child in seen or child not in nodes:
+            continue
+        seen.add(child)
+        if nodes[child].get("phase") == "Succeeded":
+            return True
+        waiting += nodes[child].get("children") or ()
+    return False

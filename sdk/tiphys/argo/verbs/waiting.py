@@ -1,0 +1,103 @@
+"""Suspend nodes that wait: which are meant, letting them pass, failing them."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tiphys.argo.verbs.problem import ImpossibleError
+
+__all__ = ["declined", "matches", "resumed"]
+
+Workflow = dict[str, Any]
+
+
+def matches(selector: str, node: Mapping[str, Any]) -> bool:
+    """A node field selector of Argo: ``displayName=a,phase!=Failed``; an empty one matches all.
+
+    Raises
+    ------
+    ImpossibleError
+        It is not one.
+    """
+    for part in filter(None, (piece.strip() for piece in selector.split(","))):
+        found = re.fullmatch(r"([\w.\-]+)\s*(==|!=|=)\s*(.*)", part)
+        if not found:
+            raise ImpossibleError(
+                f"{part!r} is not a node field selector", fix="write for example displayName=approve"
+            )
+        key, operator, value = found.groups()
+        actual: Any
+        if key.startswith("inputs.parameters.") and key.endswith(".value"):
+            wanted = key.removeprefix("inputs.parameters.").removesuffix(".value")
+            inputs = (node.get("inputs") or {}).get("parameters") or []
+            actual = next((item.get("value") for item in inputs if item.get("name") == wanted), "")
+        else:
+            actual = node.get(key, "")
+        if (str(actual) == value) == (operator == "!="):
+            return False
+    return True
+
+
+def _waiting(nodes: Iterable[dict[str, Any]], selector: str) -> list[dict[str, Any]]:
+    return [
+        node
+        for node in nodes
+        if node.get("type") == "Suspend" and node.get("phase") == "Running" and matches(selector, node)
+    ]
+
+
+def resumed(workflow: Workflow, now: str, selector: str = "") -> Workflow:
+    """Clear ``spec.suspend`` and end the waiting Suspend nodes; with a selector only the nodes that it
+    names.
+
+    Raises
+    ------
+    ImpossibleError
+        No node matches the selector, or one lacks an output that has no default.
+    """
+    result = copy.deepcopy(workflow)
+    if not selector:
+        result["spec"].pop("suspend", None)
+    nodes = _waiting((result.get("status", {}).get("nodes") or {}).values(), selector)
+    for node in nodes:
+        node.update(phase="Succeeded", finishedAt=now)
+        for parameter in (node.get("outputs") or {}).get("parameters") or []:
+            source = parameter.pop("valueFrom", None) or {}
+            if "value" in parameter:
+                continue
+            if "default" not in source:
+                raise ImpossibleError(
+                    f"node {node['displayName']} waits for its output {parameter['name']!r}",
+                    cause="it has no default, and nobody supplied a value",
+                    fix="set it in the Argo UI, or with `argo node set`",
+                )
+            parameter["value"] = source["default"]
+    if selector and not nodes:
+        raise ImpossibleError(f"no suspended node matches {selector!r}", fix="look at `tiphys get`")
+    return result
+
+
+def declined(workflow: Workflow, now: str, selector: str, message: str = "") -> Workflow:
+    """Fail the waiting Suspend nodes that the selector names: what `stop` with a selector does; it stops no pod.
+
+    Raises
+    ------
+    ImpossibleError
+        No node matches the selector.
+    """
+    result = copy.deepcopy(workflow)
+    chosen = _waiting((result.get("status", {}).get("nodes") or {}).values(), selector)
+    if not chosen:
+        raise ImpossibleError(
+            f"no suspended node matches {selector!r}",
+            cause="a stop with a selector ends suspend steps that wait, nothing else",
+            fix="look at `tiphys get`",
+        )
+    for node in chosen:
+        node.update(phase="Failed", finishedAt=now)
+        if message:
+            node["message"] = message
+    return result

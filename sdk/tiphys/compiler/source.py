@@ -1,0 +1,112 @@
+"""Sources of workflows: anything that stands for one, made into YAML text and read back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.argo.reader import Document
+
+__all__ = ["RUNNABLE", "Source", "load_source"]
+
+RUNNABLE = ("Workflow", "CronWorkflow", "WorkflowTemplate", "ClusterWorkflowTemplate")
+_YAML = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A workflow that is ready to run.
+
+    ``workflow`` is the first runnable document, ``context`` the others (ConfigMaps, Secrets, templates),
+    ``parameters`` those for run time, ``text`` the YAML, ``project`` the folder whose packages steps import.
+    ``documents`` are all of them with the places of their parts, ``document`` the one that runs.
+    """
+
+    workflow: dict[str, Any]
+    context: list[dict[str, Any]] = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+    project: Path | None = None
+    documents: list[Document] = field(default_factory=list, repr=False)
+    document: Document | None = field(default=None, repr=False)
+
+
+def load_source(
+    x: Any, parameters: Mapping[str, str] | None = None, context: Iterable[str | os.PathLike[str]] = ()
+) -> Source:
+    """Compile or read ``x``: a Pipeline, a Hera workflow, a mapping, ``path.py``, ``module:object`` or YAML.
+
+    ``context`` are files with further documents. Raises DefinitionError or RefusedError.
+    """
+    text, runtime, project, name = _text(x, dict(parameters or {}))
+    from tiphys.argo.reader import read, read_text
+
+    documents = [item for item in read_text(text, file=name) if isinstance(item.data, dict)]
+    for file in context:
+        documents.extend(item for item in read(Path(file)) if isinstance(item.data, dict))
+    objects = [item.data for item in documents]
+    found = [item for item in documents if item.kind in RUNNABLE]
+    found.sort(key=lambda item: RUNNABLE.index(item.kind))
+    if not found:
+        kinds = ", ".join(sorted({str(item.get("kind")) for item in objects})) or "nothing"
+        raise RefusedError(
+            "TIP292",
+            f"there is no workflow in {name or 'this'}",
+            cause=f"it holds: {kinds}",
+            fix=f"give a document of kind {', '.join(RUNNABLE[:-1])} or {RUNNABLE[-1]}",
+        )
+    first = found[0].data
+    if first["kind"] in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
+        return Source(_of_template(first), objects, runtime, text, project, documents, found[0])
+    rest = [item for item in objects if item is not first]
+    return Source(first, rest, runtime, text, project, documents, found[0])
+
+
+def _of_template(template: dict[str, Any]) -> dict[str, Any]:
+    """The Workflow that `argo submit --from` makes of a template."""
+    name = str((template.get("metadata") or {}).get("name") or "template")
+    reference: dict[str, Any] = {"name": name}
+    if template["kind"] == "ClusterWorkflowTemplate":
+        reference["clusterScope"] = True
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"generateName": f"{name}-"},
+        "spec": {"workflowTemplateRef": reference},
+    }
+
+
+def _text(x: Any, parameters: dict[str, str]) -> tuple[str, dict[str, str], Path | None, str]:
+    """The YAML, the parameters that are left for run time, the project folder, and a name for messages."""
+    if isinstance(x, os.PathLike):
+        x = os.fspath(x)
+    if isinstance(x, str):
+        path = Path(x)
+        if path.suffix in _YAML:
+            from tiphys.argo.reader import text_of
+
+            return text_of(x), parameters, None, x
+        from tiphys.compiler import load, split_parameters, to_yaml
+
+        settings, runtime = split_parameters(x, parameters)
+        file = Path(x.partition(":")[0])
+        project = _project(file) if file.suffix == ".py" else None
+        return to_yaml(load(x, settings)), runtime, project, x
+    from tiphys.compiler import to_yaml
+
+    return to_yaml(x), parameters, None, ""
+
+
+def _project(file: Path) -> Path:
+    """The nearest folder upwards that looks like a project's root, else the file's own folder."""
+    folder = file.resolve().parent
+    for candidate in (folder, *folder.parents):
+        if (candidate / "pyproject.toml").is_file() or (candidate / ".git").exists():
+            return candidate
+    return folder

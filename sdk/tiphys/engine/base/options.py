@@ -1,0 +1,73 @@
+"""How a run is to be done, and what comes out of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tiphys.engine.base.observations import Observer
+
+__all__ = ["RunOptions", "RunResult"]
+
+Json = Any
+
+
+def _slots() -> int:
+    return max(16, 8 * (os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Settings of one run.
+
+    ``images`` maps image patterns (shell globs) to ``host`` (this machine's programs) or to a folder that holds
+    the image's unpacked root. ``project`` is put first on ``PYTHONPATH`` of steps that run in this Python
+    environment. ``max_pods`` bounds the containers that run at once (daemons, training workers and servers do not
+    count). ``grace``: seconds between SIGTERM and SIGKILL when a run is interrupted.
+    """
+
+    store: Path | str = ".tiphys"
+    runner: Literal["process", "sandbox", "docker"] = "process"
+    images: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    namespace: str = "argo"
+    project: Path | str = ""
+    observer: Observer | None = None
+    follow_logs: bool = False
+    keep_serving: bool = False
+    max_pods: int = field(default_factory=_slots)
+    grace: float = 10.0
+    handle_signals: bool = True
+    keep_folders: bool = False  # keep each step's private folder for inspection
+    env: Mapping[str, str] = field(default_factory=dict)  # added to the environment of every step
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The end of a run: ``workflow`` is the Workflow object with ``status`` as Argo writes it."""
+
+    name: str
+    workflow: dict[str, Json]
+    folder: Path
+    services: Sequence[Mapping[str, Json]] = ()  # left running: {name, url}
+    interrupted: bool = False  # by Ctrl-C or SIGTERM
+
+    @property
+    def phase(self) -> str:
+        return str(self.workflow.get("status", {}).get("phase", ""))
+
+    @property
+    def message(self) -> str:
+        return str(self.workflow.get("status", {}).get("message", ""))
+
+    @property
+    def succeeded(self) -> bool:
+        return self.phase == "Succeeded"
+
+    @property
+    def exit_code(self) -> int:
+        """0 for Succeeded, 130 after a Ctrl-C, 1 otherwise."""
+        return 0 if self.succeeded else 130 if self.interrupted else 1

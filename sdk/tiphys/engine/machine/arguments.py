@@ -1,0 +1,262 @@
+"""Arguments into inputs, and inputs into the text of a template (Argo's ProcessArgs and SubstituteParams)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tiphys.engine.machine.library import Compiled
+from tiphys.expr import gojson
+from tiphys.expr.gofmt import float_v
+from tiphys.expr.tags import Layers, Variables, compile_plan, substitute
+
+Json = Any
+Template = dict[str, Json]
+
+__all__ = [
+    "ABSENT",
+    "ArgumentError",
+    "any_string",
+    "input_values",
+    "looked_up",
+    "process_arguments",
+    "substitute_template",
+]
+
+ABSENT = "__argo-internal.absent-optional-output__"
+
+
+class ArgumentError(Exception):
+    """An input has no value, or cannot be computed; the text is Argo's."""
+
+
+def any_string(value: Json) -> str:
+    """Return an ``AnyString``: numbers and booleans as the text that YAML meant."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return gojson.float_text(value) if value.is_integer() and abs(value) < 1e21 else float_v(value)
+    return gojson.marshal(value)
+
+
+def process_arguments(
+    compiled: Compiled,
+    arguments: Mapping[str, Json],
+    variables: Variables,
+    config_map_value: Callable[[Mapping[str, Json]], str | None],
+    *,
+    body: Variables | None = None,
+) -> Template:
+    """Return the template with its inputs decided and all known tags replaced (by ``body`` outside of the inputs).
+
+    Raises
+    ------
+    ArgumentError
+        An input has no value.
+    """
+    template = compiled.template
+    inputs = template.get("inputs") or {}
+    decided: dict[str, Json] = {}
+    if inputs.get("parameters"):
+        given = {item.get("name"): item for item in arguments.get("parameters") or ()}
+        decided["parameters"] = [
+            _parameter(item, given.get(item.get("name")), variables, config_map_value)
+            for item in inputs["parameters"]
+        ]
+    if inputs.get("artifacts"):
+        given = {item.get("name"): item for item in arguments.get("artifacts") or ()}
+        decided["artifacts"] = [_artifact(item, given.get(item.get("name"))) for item in inputs["artifacts"]]
+    return substitute_template(compiled, decided, variables, body=body)
+
+
+def without_absent(arguments: Mapping[str, Json], scope: Variables, family: str) -> Mapping[str, Json]:
+    """Mark parameters that are nothing but the absent output of a skipped node: the default of what is called holds.
+
+    ``family``: ``steps`` or ``tasks``.
+    """
+    parameters = arguments.get("parameters") or ()
+    absent = [_is_absent(item.get("value"), scope, family) for item in parameters]
+    if not any(absent):
+        return arguments
+    marked = [
+        {**item, "value": ABSENT} if gone else item for item, gone in zip(parameters, absent, strict=True)
+    ]
+    return {**arguments, "parameters": marked}
+
+
+def _is_absent(value: Json, scope: Variables, family: str) -> bool:
+    if not isinstance(value, str) or not value.startswith("{{") or not value.endswith("}}"):
+        return False
+    name = value[2:-2].strip()
+    return name.startswith(family + ".") and "{" not in name and scope.find(name) is None
+
+
+def _parameter(
+    declared: Mapping[str, Json],
+    given: Mapping[str, Json] | None,
+    variables: Variables,
+    config_map_value: Callable[[Mapping[str, Json]], str | None],
+) -> dict[str, Json]:
+    name = declared.get("name")
+    result = dict(declared)
+    if result.get("value") is None and result.get("default") is not None:
+        result["value"] = result["default"]
+    if given is not None:
+        if given.get("value") == ABSENT:
+            if declared.get("value") is None and declared.get("default") is None:
+                raise ArgumentError(
+                    f"inputs.parameters.{name}: argument references an absent optional "
+                    "(skipped/omitted node output with no default)"
+                )
+        else:
+            result["value"] = given.get("value")
+            if given.get("valueFrom") is not None or given.get("value") is not None:
+                result.pop("valueFrom", None)
+            if given.get("valueFrom") is not None:
+                result["valueFrom"] = given["valueFrom"]
+    source = result.get("valueFrom") or {}
+    if source.get("configMapKeyRef"):
+        reference = {
+            key: substitute(value, variables) if isinstance(value, str) else value
+            for key, value in source["configMapKeyRef"].items()
+        }
+        try:
+            result["value"] = looked_up(reference, source, config_map_value)
+        except ArgumentError as error:
+            raise ArgumentError(
+                f"unable to retrieve inputs.parameters.{name} from ConfigMap: {error}"
+            ) from None
+        result.pop("valueFrom", None)
+    if result.get("value") is None:
+        raise ArgumentError(f"inputs.parameters.{name} was not supplied")
+    result["value"] = any_string(result["value"])
+    return result
+
+
+def looked_up(
+    reference: Mapping[str, Json],
+    source: Mapping[str, Json],
+    config_map_value: Callable[[Mapping[str, Json]], str | None],
+) -> str:
+    """Return the value that a ``configMapKeyRef`` means, or the ``default`` beside it.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such map or key, and no default.
+    """
+    try:
+        found = config_map_value(reference)
+        if found is None:
+            raise ArgumentError(_no_config_map(reference))
+    except ArgumentError:
+        if source.get("default") is None:
+            raise
+        return any_string(source["default"])
+    return found
+
+
+def _no_config_map(reference: Mapping[str, Json]) -> str:
+    return (
+        f"ConfigMap '{reference.get('name')}' does not exist. Please make sure it has the label "
+        "workflows.argoproj.io/configmap-type: Parameter to be detectable by the controller"
+    )
+
+
+_LOCATIONS = ("s3", "git", "http", "artifactory", "hdfs", "raw", "oss", "gcs", "azure", "plugin")
+
+
+def has_location(artifact: Mapping[str, Json]) -> bool:
+    """Return whether the artifact says where its content is."""
+    return any(artifact.get(kind) is not None for kind in _LOCATIONS)
+
+
+def _artifact(declared: Mapping[str, Json], given: Mapping[str, Json] | None) -> dict[str, Json]:
+    name = declared.get("name")
+    if has_location(declared) and given is None:
+        return dict(declared)
+    if not declared.get("optional"):
+        if given is None:
+            raise ArgumentError(f"inputs.artifacts.{name} was not supplied")
+        if not has_location(given) and not given.get("from") and not given.get("fromExpression"):
+            raise ArgumentError(f"inputs.artifacts.{name} missing location information")
+    if given is None:
+        return dict(declared)
+    result = {
+        key: value
+        for key, value in given.items()
+        if key not in ("path", "mode", "recurseMode", "from", "fromExpression")
+    }
+    for key in ("path", "mode", "recurseMode"):
+        if declared.get(key) is not None:
+            result[key] = declared[key]
+    if declared.get("optional"):
+        result["optional"] = True
+    return result
+
+
+_FIELDS = ("name", "default", "value", "valueFrom", "globalName", "enum", "description")
+
+
+def _as_go_has_them(parameters: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+    return [{key: item[key] for key in _FIELDS if key in item} for item in parameters]
+
+
+def input_values(template: Mapping[str, Json]) -> dict[str, str]:
+    """Return the ``inputs.*`` and ``outputs.*`` variables that a template's own text may use."""
+    values: dict[str, str] = {}
+    inputs = template.get("inputs") or {}
+    parameters = inputs.get("parameters") or ()
+    for item in parameters:
+        if item.get("value") is not None:
+            values[f"inputs.parameters.{item['name']}"] = item["value"]
+    values["inputs.parameters"] = gojson.marshal(_as_go_has_them(parameters), sort=False)
+    for item in inputs.get("artifacts") or ():
+        if item.get("path"):
+            values[f"inputs.artifacts.{item['name']}.path"] = item["path"]
+    outputs = template.get("outputs") or {}
+    for item in outputs.get("artifacts") or ():
+        if item.get("path"):
+            values[f"outputs.artifacts.{item['name']}.path"] = item["path"]
+    for item in outputs.get("parameters") or ():
+        path = (item.get("valueFrom") or {}).get("path")
+        if path:
+            values[f"outputs.parameters.{item['name']}.path"] = path
+    return values
+
+
+def substitute_template(
+    compiled: Compiled, inputs: dict[str, Json], variables: Variables, *, body: Variables | None = None
+) -> Template:
+    """Replace globals and locals first, then what the inputs say, in one walk over the strings that hold tags."""
+    template = dict(compiled.template)
+    plan = compile_plan(inputs) if inputs else None
+    if plan is not None:
+        inputs = plan.render(inputs, lambda value: substitute(value, variables))
+    if inputs:
+        template["inputs"] = inputs
+    if compiled.plan is None and plan is None:
+        return template
+    outputs = template.get("outputs")
+    outputs_plan = compile_plan(outputs) if outputs else None
+    if outputs_plan is not None:
+        # paths of outputs may use globals; what refers to them must see the replaced text
+        outputs = outputs_plan.render(outputs, lambda value: substitute(value, variables))
+    own = Layers(input_values({"inputs": inputs, "outputs": outputs}))
+
+    known = body or variables
+
+    def replace(value: str) -> str:
+        first = substitute(value, known)
+        return substitute(first, own) if "{{" in first else first
+
+    if plan is not None:
+        template["inputs"] = plan.render(inputs, lambda value: substitute(value, own))
+    if compiled.plan is None:
+        return template
+    rendered: Template = compiled.plan.render(template, replace)
+    return rendered

@@ -1,0 +1,66 @@
+"""The kinds of template bodies, and which template has which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tiphys.engine.machine.nodes import Node
+
+if TYPE_CHECKING:
+    from tiphys.engine.machine.bodies.call import Run
+
+Json = Any
+
+__all__ = ["Body", "make_body"]
+
+
+class Body:
+    """What runs under one node: a pod, a Steps, a DAG, a wait."""
+
+    __slots__ = ("attempt", "name", "node", "run", "template")
+    memoized = True
+
+    def __init__(
+        self, run: Run, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
+    ) -> None:
+        self.run = run
+        self.name = name
+        self.template = template
+        self.attempt = attempt
+        self.node: Node = node  # type: ignore[assignment]  # created by start()
+
+    def begin(self, kind: str, phase: str) -> None:
+        """Create the node, or take over one that waited for a lock."""
+        if self.node is None:
+            flag = {"retried": True} if self.attempt >= 0 else None
+            if flag and self.run.flag and self.run.flag.get("hooked"):
+                flag["hooked"] = True
+            self.node = self.run.create_node(self.name, kind, phase=phase, flag=flag)
+        else:
+            self.run.state.nodes.mark(self.node, phase)
+
+    def start(self) -> None:
+        """Begin."""
+        raise NotImplementedError
+
+    def stop(self, phase: str, message: str) -> None:
+        """End early."""
+        raise NotImplementedError
+
+    def closed(self) -> None:
+        """The node is fulfilled: forget what was kept to route events."""
+
+
+def make_body(
+    run: Run, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
+) -> Body:
+    """Return the body for the run's template."""
+    from tiphys.engine.machine.bodies.dag import DagBody
+    from tiphys.engine.machine.bodies.pod import PodBody
+    from tiphys.engine.machine.bodies.steps import StepsBody
+    from tiphys.engine.machine.bodies.suspend import SuspendBody
+
+    kinds: dict[str, type[Body]] = {"steps": StepsBody, "dag": DagBody, "suspend": SuspendBody}
+    assert run.compiled is not None
+    return kinds.get(run.compiled.kind, PodBody)(run, name, template, node, attempt)

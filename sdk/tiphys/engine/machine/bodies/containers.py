@@ -1,0 +1,60 @@
+"""The Container nodes of a containerSet's pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiphys.engine.machine.bodies.pod import PodBody
+
+Json = Any
+
+__all__ = ["create_containers", "finish_containers", "run_containers"]
+
+
+def _name(body: PodBody, container: str) -> str:
+    return f"{body.node['name']}.{container}"
+
+
+def create_containers(body: PodBody) -> None:
+    """Create a Pending node for each container, attached to those it depends on."""
+    nodes, run = body.run.state.nodes, body.run
+    containers = (body.template.get("containerSet") or {}).get("containers") or ()
+    for item in containers:
+        nodes.create(
+            _name(body, item["name"]),
+            "Container",
+            phase="Pending",
+            scope=run.scope_label,
+            holder=dict(run.holder),
+            boundary=body.node["id"],
+            display=str(item["name"]),
+            flag={"retried": True} if body.attempt >= 0 else None,
+        )
+    for item in containers:
+        identity = nodes.id_of(_name(body, item["name"]))
+        parents = [nodes.by_name(_name(body, name)) for name in item.get("dependencies") or ()]
+        for parent in parents or [body.node]:
+            if parent is not None:
+                nodes.add_child(parent, identity)
+
+
+def run_containers(body: PodBody) -> None:
+    """The pod runs: so do those of its containers that wait for nothing."""
+    nodes = body.run.state.nodes
+    for item in (body.template.get("containerSet") or {}).get("containers") or ():
+        node = nodes.by_name(_name(body, item["name"]))
+        if node is not None and node["phase"] == "Pending":
+            nodes.mark(node, "Running")
+
+
+def finish_containers(body: PodBody, phase: str, found: Mapping[str, Json]) -> None:
+    """Take over how each container ended; what is not told of ends as the pod did."""
+    nodes = body.run.state.nodes
+    for item in (body.template.get("containerSet") or {}).get("containers") or ():
+        node = nodes.by_name(_name(body, item["name"]))
+        if node is None or node["phase"] in ("Succeeded", "Failed", "Error"):
+            continue
+        told = found.get(item["name"]) or {}
+        nodes.mark(node, told.get("phase") or phase, told.get("message") or "")

@@ -1,0 +1,89 @@
+"""Loops of a DAG: the walk after an item's error, and hooks of items and of the TaskGroup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tiphys.engine.machine.bodies.call import Run
+from tiphys.engine.machine.bodies.dag_task import Task
+from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
+
+if TYPE_CHECKING:
+    from tiphys.engine.machine.bodies.dag import DagBody
+
+__all__ = ["Loops"]
+
+
+class Loops:
+    """The part of a DAG body that is about looped tasks."""
+
+    __slots__ = ("dag",)
+
+    def __init__(self, dag: DagBody) -> None:
+        self.dag = dag
+
+    def walk_again(self, begun: Task) -> None:
+        """The walk after an item's error: start the items held back, unless all before them have ended."""
+        held, begun.held = begun.held, []
+        begun.stopped = False
+        begun.pending -= 1
+        if begun.pending > len(held):
+            for run in held:
+                self.dag.state.defer(self.dag.start_run, begun, run)
+            return
+        begun.runs = [run for run in begun.runs if run not in held]
+        begun.pending = 1
+        self.dag.one_less(begun)
+
+    def released(self, begun: Task) -> None:
+        if self.dag.ended:
+            return
+        self.dag.active += 1
+        begun.pending = 1
+        if begun.task.get("hooks") or begun.task.get("onExit"):
+            self.group_hooks(begun).finish()
+        else:
+            self.dag.one_less(begun)
+
+    def item_hooks(self, run: Run) -> ChildHooks:
+        begun = run.key[0]
+        hooks = begun.task.get("hooks") or {}
+        step = {
+            "hooks": {"exit": hooks["exit"]} if "exit" in hooks else {},
+            "onExit": begun.task.get("onExit"),
+        }
+        scope = self.dag.scope_for(begun.name)
+        return ChildHooks(self.dag, run, step, scope, f"tasks.{begun.name}", self._item_done)
+
+    def _item_done(self, run: Run) -> None:
+        self.dag.active -= 1
+        if not self.dag.active:
+            self.dag.state.later(self.dag.assess)
+
+    def group_hooks(self, begun: Task) -> ChildHooks:
+        """Return the hooks of a loop as a whole: its TaskGroup has its own."""
+        found = self.dag.hooks.get(begun.name)
+        if found is None:
+            assert begun.node is not None
+            group = GroupRun(
+                self.dag.state, f"{self.dag.name}.{begun.name}", begun.node, self.dag.run.on_exit
+            )
+            group.key = (begun, None)
+            found = self.dag.hooks[begun.name] = ChildHooks(
+                self.dag,
+                group,
+                begun.task,
+                self.dag.scope_for(begun.name),
+                f"tasks.{begun.name}",
+                lambda _: self.dag.one_less(begun),
+            )
+        return found
+
+    def late_hooks(self, begun: Task) -> None:
+        waited_for = any(not self.dag.is_done(name) for name in self.dag.plan.wanted_by[begun.name])
+        if self.dag.ended or not (waited_for or begun.name in self.dag.plan.targets):
+            return
+        self.dag.active += 1
+        begun.done, begun.pending = False, 1
+        begun.late = True
+        self.group_hooks(begun).finish()

@@ -1,0 +1,253 @@
+"""Pods: container, script, containerSet, resource, data (and http): everything the driver runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from tiphys.argo.names import invalid_pod_name, pod_name
+from tiphys.engine.machine.bodies.body import Body
+from tiphys.engine.machine.bodies.containers import create_containers, finish_containers, run_containers
+from tiphys.engine.machine.library import NODE_TYPES
+from tiphys.engine.machine.protocol import PodFinished, StartPod, StopPod
+from tiphys.expr.durations import parse_loose, parse_named
+from tiphys.expr.tags import substitute
+
+if TYPE_CHECKING:
+    from tiphys.engine.machine.nodes import Node
+
+Json = Any
+
+__all__ = ["DEADLINE", "PodBody", "result_users"]
+
+DEADLINE = "Pod was active on the node longer than the specified deadline"
+_RESULT = re.compile(
+    r"(?:steps|tasks)(?:\.([\w-]+)|\[\s*'([\w-]+)'\s*\]|\[\s*\"([\w-]+)\"\s*\])\.outputs\.result"
+)
+
+
+def result_users(template: Mapping[str, Json]) -> frozenset[str]:
+    """Return the steps or tasks whose ``outputs.result`` the template's text mentions."""
+    text = json.dumps(template).replace('\\"', '"')
+    return frozenset(a or b or c for a, b, c in _RESULT.findall(text))
+
+
+@lru_cache(maxsize=4096)
+def _bare(name: str) -> str:
+    """Return a step's name without the parts that loops and retries add."""
+    return re.sub(r"\(.*\)$", "", name)
+
+
+class PodBody(Body):
+    """One pod (or HTTP request): started, running, finished."""
+
+    __slots__ = ("message_after_stop", "pending_deadline", "phase_after_stop")
+
+    def start(self) -> None:
+        state = self.run.state
+        assert self.run.compiled is not None
+        kind = NODE_TYPES[self.run.compiled.kind]
+        self.message_after_stop = ""
+        self.phase_after_stop = ""
+        self.begin(kind, "Pending")
+        node = self.node
+        name = pod_name(state.name, self.name, str(self.template.get("name") or ""))
+        problem = (
+            self.run.display_problem()
+            or self._check_deadline()
+            or self._check_timeout()
+            or self._check_volumes()
+            or self._check_artifacts()
+            or invalid_pod_name(name, state.name)
+        )
+        if problem:
+            state.defer(self.run.fail_body, self, problem)
+            return
+        if self.run.compiled.kind == "containerSet":
+            create_containers(self)
+        deadline, deadline_message = self._deadline()
+        timeout = self._timeout()
+        if timeout is not None:
+            at = state.nodes.started[node["id"]] + timeout
+            if at <= state.now:
+                state.defer(self.run.time_out, self)
+                return
+            if deadline is None or at < deadline:
+                deadline, deadline_message = at, DEADLINE
+            state.timer(at, f"timeout/{node['id']}", self._timed_out)
+        state.pods[node["id"]] = self
+        if (
+            state.workflow_deadline is not None
+            and not self.run.on_exit
+            and (deadline is None or state.workflow_deadline < deadline)
+        ):
+            deadline, deadline_message = state.workflow_deadline, "Step exceeded its deadline"
+        template = self.template
+        state.emit(
+            StartPod(
+                node["id"],
+                self.name,
+                name,
+                template,
+                volumes=self._volumes(),
+                capture_result=self._captured(),
+                deadline=deadline,
+                deadline_message=deadline_message,
+                daemon=bool(template.get("daemon")),
+                retry_attempt=max(self.attempt, 0),
+                patches=self._patches(),
+            )
+        )
+
+    def _volumes(self) -> tuple[Mapping[str, Json], ...]:
+        return (*self.run.state.volumes, *(self.template.get("volumes") or ()))
+
+    def _patches(self) -> tuple[str, ...]:
+        """The texts of ``podSpecPatch``: the workflow's, with the global variables, before the template's."""
+        common, own = self.run.state.spec.get("podSpecPatch"), self.template.get("podSpecPatch")
+        if not common and not own:
+            return ()
+        found = [substitute(str(common), self.run.state.base)] if common else []
+        return (*found, str(own)) if own else tuple(found)
+
+    def _captured(self) -> bool:
+        run = self.run
+        if run.boundary is None:
+            return False
+        users = run.state.result_users.get(run.boundary["id"])
+        if not users:
+            return False
+        name = run.name[len(run.boundary["name"]) :]
+        name = name.partition("].")[2] if name.startswith("[") else name[1:]
+        return _bare(name) in users
+
+    def _check_deadline(self) -> str:
+        value = self.template.get("activeDeadlineSeconds")
+        if value is None:
+            return ""
+        try:
+            int(value)
+        except (TypeError, ValueError):
+            return f'strconv.Atoi: parsing "{value}": invalid syntax'
+        return ""
+
+    def _check_timeout(self) -> str:
+        value = self.template.get("timeout")
+        if value:
+            try:
+                parse_named(str(value))
+            except ValueError as error:
+                return f"invalid timeout format {error}"
+        return ""
+
+    def _deadline(self) -> tuple[float | None, str]:
+        value = self.template.get("activeDeadlineSeconds")
+        return (None, "") if value is None else (self.run.state.now + int(value), DEADLINE)
+
+    def _timeout(self) -> float | None:
+        value = self.template.get("timeout")
+        if not value:
+            return None
+        try:
+            return parse_loose(str(value))
+        except ValueError:
+            return None
+
+    def _timed_out(self) -> None:
+        if self.node["phase"] == "Pending":
+            state = self.run.state
+            if state.pods.pop(self.node["id"], None) is not None:
+                state.emit(StopPod(self.node["id"]))
+            self.run.time_out(self)
+
+    def _check_artifacts(self) -> str:
+        for side in ("inputs", "outputs"):
+            for artifact in (self.template.get(side) or {}).get("artifacts") or ():
+                if artifact.get("plugin"):
+                    return f"artifact driver {artifact['plugin'].get('name')} not found"
+        return ""
+
+    def _check_volumes(self) -> str:
+        known = {volume.get("name") for volume in self._volumes()}
+        template = self.template
+        containers = [template.get("container"), template.get("script")]
+        containers += (template.get("containerSet") or {}).get("containers") or []
+        containers += [*(template.get("initContainers") or ()), *(template.get("sidecars") or ())]
+        for container in containers:
+            for mount in (container or {}).get("volumeMounts") or ():
+                if mount.get("name") not in known:
+                    return f"volume '{mount.get('name')}' not found in workflow spec"
+        return ""
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    def running(self, pod_ip: str) -> None:
+        """The processes run; a daemon is ready."""
+        if self.node["phase"] not in ("Pending", "Running"):
+            return
+        if pod_ip:
+            self.node["podIP"] = pod_ip
+        state = self.run.state
+        if self.template.get("daemon"):
+            self.node["daemoned"] = True
+            state.nodes.mark(self.node, "Running")
+            boundary = self.node.get("boundaryID", "")
+            state.daemons.setdefault(boundary, []).append(self)
+            if self.run.retrying is not None:
+                self.run.retrying.daemoned(self)
+            else:
+                self.run.daemoned()
+            return
+        state.nodes.mark(self.node, "Running")
+        if self.template.get("containerSet"):
+            run_containers(self)
+        self.run.owner.run_changed(self.run)
+
+    def finished(self, event: PodFinished) -> None:
+        """The pod ended."""
+        state = self.run.state
+        state.pods.pop(self.node["id"], None)
+        node = self.node
+        if event.outputs:
+            node["outputs"] = dict(event.outputs)
+        phase: str = event.phase
+        if self.template.get("containerSet"):
+            finish_containers(self, phase, event.containers)
+        if not event.created:
+            self.run.fail_body(self, event.message)
+            return
+        message = event.message
+        if self.phase_after_stop:
+            phase, message = self.phase_after_stop, self.message_after_stop or message
+        if node.get("daemoned"):
+            node.pop("daemoned")
+            if self.phase_after_stop == "":
+                self.run.daemon_lost(self, phase, message)
+                return
+            state.nodes.mark(node, phase, message)
+            return
+        self.run.complete(self, phase, message)
+
+    def stop(self, phase: str, message: str) -> None:
+        """Ask for the pod's end; a node that is still Pending ends at once with ``message``."""
+        state = self.run.state
+        identity = self.node["id"]
+        if identity in state.pods:
+            state.emit(StopPod(identity))
+        if self.node["phase"] == "Pending" and phase:
+            state.pods.pop(identity, None)
+            self.run.complete(self, phase, message)
+
+    def end_daemon(self) -> None:
+        """The boundary ended: a daemon is stopped and counts as Succeeded, unless it had ended by itself."""
+        if self.node["phase"] not in ("Pending", "Running"):
+            return
+        self.phase_after_stop = "Succeeded"
+        if self.node["id"] in self.run.state.pods:
+            self.run.state.emit(StopPod(self.node["id"]))
+        node: Node = self.node
+        node.pop("daemoned", None)
+        self.run.state.nodes.mark(node, "Succeeded", "")

@@ -1,0 +1,118 @@
+"""The ``workflow.*`` variables and the workflow's own outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tiphys.engine.machine.arguments import any_string
+from tiphys.expr import gojson
+from tiphys.expr.gotime import STRFTIME_KEYS, rfc3339, strftime
+
+if TYPE_CHECKING:
+    from tiphys.engine.machine.nodes import Node
+    from tiphys.engine.machine.state import State
+
+Json = Any
+
+__all__ = ["Globals"]
+
+
+class Globals:
+    """``values``: flat, by dotted name, for :class:`tiphys.expr.tags.Layers`; ``outputs``: the workflow's.
+
+    ``moving`` are those that change while the workflow runs: a Steps or DAG template reads them anew for every step.
+    """
+
+    def __init__(self, state: State, metadata: Mapping[str, Json]) -> None:
+        self.state = state
+        self.values: dict[str, Any] = {}
+        self.moving: dict[str, str] = {
+            "workflow.duration": "0.000000",
+            "workflow.status": "",  # while the controller is at the workflow for the first time
+            "workflow.failures": "",
+        }
+        self.outputs: dict[str, list[dict[str, Json]]] = {}
+        self._places: dict[tuple[str, str], int] = {}  # of an output among those of its kind
+        self._fill(metadata)
+
+    def _fill(self, metadata: Mapping[str, Json]) -> None:
+        state, spec, values = self.state, self.state.spec, self.values
+        values["workflow.name"] = state.name
+        values["workflow.namespace"] = state.namespace
+        values["workflow.uid"] = state.uid
+        values["workflow.mainEntrypoint"] = str(spec.get("entrypoint") or "")
+        values["workflow.serviceAccountName"] = str(spec.get("serviceAccountName") or "default")
+        if spec.get("priority") is not None:
+            values["workflow.priority"] = str(spec["priority"])
+        created = state.created
+        values["workflow.creationTimestamp"] = rfc3339(created)
+        for key in STRFTIME_KEYS:
+            values[f"workflow.creationTimestamp.{key}"] = strftime(int(created), key)
+        values["workflow.creationTimestamp.s"] = str(int(created))
+        values["workflow.creationTimestamp.RFC3339"] = rfc3339(created)
+        for kind in ("labels", "annotations"):
+            found = metadata.get(kind) or {}
+            self.set_metadata(kind, found)
+        scheduled = (metadata.get("annotations") or {}).get("workflows.argoproj.io/scheduled-time")
+        if scheduled:
+            values["workflow.scheduledTime"] = scheduled
+
+    def set_metadata(self, kind: str, found: Mapping[str, Json]) -> None:
+        """Offer labels or annotations."""
+        for name, value in found.items():
+            self.values[f"workflow.{kind}.{name}"] = any_string(value)
+        text = gojson.marshal(dict(found))
+        self.values[f"workflow.{kind}"] = text
+        self.values[f"workflow.{kind}.json"] = text
+
+    def set_parameters(self, parameters: list[dict[str, Json]]) -> None:
+        """Offer the workflow's arguments."""
+        text = gojson.marshal(parameters, sort=False)
+        self.values["workflow.parameters"] = text
+        self.values["workflow.parameters.json"] = text
+        for item in parameters:
+            if item.get("value") is not None:
+                self.values[f"workflow.parameters.{item['name']}"] = any_string(item["value"])
+
+    def export(self, node: Node) -> None:
+        """Take over the outputs of a node that have a ``globalName``."""
+        outputs = node.get("outputs")
+        if not outputs:
+            return
+        for item in outputs.get("parameters") or ():
+            if item.get("globalName") and item.get("value") is not None:
+                value = any_string(item["value"])
+                self.values[f"workflow.outputs.parameters.{item['globalName']}"] = value
+                self._put("parameters", {"name": item["globalName"], "value": value})
+        for item in outputs.get("artifacts") or ():
+            if item.get("globalName"):
+                artifact = {key: part for key, part in item.items() if key not in ("globalName", "path")}
+                artifact["name"] = item["globalName"]
+                self.values[f"workflow.outputs.artifacts.{item['globalName']}"] = artifact
+                self._put("artifacts", artifact)
+
+    def adopt(self, outputs: Mapping[str, Json]) -> None:
+        """Take over the workflow's outputs of an earlier run."""
+        for kind in ("parameters", "artifacts"):
+            for item in outputs.get(kind) or ():
+                self.values[f"workflow.outputs.{kind}.{item['name']}"] = (
+                    any_string(item.get("value")) if kind == "parameters" else dict(item)
+                )
+                self._put(kind, dict(item))
+
+    def _put(self, kind: str, item: dict[str, Json]) -> None:
+        self.changed()
+        known = self.outputs.setdefault(kind, [])
+        # items are only added and replaced, so each keeps its place
+        place = self._places.setdefault((kind, item["name"]), len(known))
+        known[place : place + 1] = [item]
+
+    def changed(self) -> None:
+        """Values were set: nested forms are stale."""
+        self.state.base.refresh()
+
+    def tick(self) -> None:
+        """Bring ``workflow.duration`` up to date."""
+        self.moving["workflow.duration"] = f"{max(self.state.now - self.state.started, 0.0):f}"
+        self.changed()

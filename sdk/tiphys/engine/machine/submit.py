@@ -1,0 +1,159 @@
+"""From a Workflow object to the spec that is executed: template references, parameters, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tiphys.engine.machine.arguments import ArgumentError, any_string, looked_up
+from tiphys.engine.machine.library import Library, merge, template_type
+from tiphys.engine.machine.state import State
+from tiphys.errors import RefusedError, did_you_mean
+from tiphys.expr.tags import TagError, substitute
+
+Json = Any
+
+__all__ = ["GlobalsError", "InvalidSpec", "effective_spec", "refuse_unsupported", "workflow_parameters"]
+
+
+class InvalidSpec(Exception):
+    """What Argo's controller finds when it first looks at a workflow: it ends Failed, ``invalid spec: …``."""
+
+
+class GlobalsError(Exception):
+    """A parameter of the workflow cannot be read from its ConfigMap: it ends Failed with this text."""
+
+
+def effective_spec(
+    workflow: Mapping[str, Json], library: Library
+) -> tuple[dict[str, Json], dict[str, Json] | None]:
+    """Return the spec to execute and, with ``workflowTemplateRef``, what ``status`` stores of it.
+
+    Raises
+    ------
+    TemplateError
+        The WorkflowTemplate was not given.
+    """
+    spec = dict(workflow.get("spec") or {})
+    reference = spec.get("workflowTemplateRef")
+    if not reference:
+        return spec, None
+    found = library.workflow_template(str(reference.get("name")), bool(reference.get("clusterScope")))
+    base = dict(found.get("spec") or {})
+    own = {
+        key: value
+        for key, value in spec.items()
+        if key != "workflowTemplateRef" and value not in ("", None, [], {})  # unset, as Go's omitempty has it
+    }
+    merged = merge(base, own)
+    merged["workflowTemplateRef"] = reference
+    return merged, merged
+
+
+def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str, Json]]:
+    """Return ``spec.arguments.parameters`` with the values to use.
+
+    Raises
+    ------
+    RefusedError
+        A name the workflow does not have, a value outside ``enum``.
+    InvalidSpec
+        A parameter without a value.
+    GlobalsError
+        A ConfigMap that was not given, or lacks the key.
+    """
+    declared = [dict(item) for item in (state.spec.get("arguments") or {}).get("parameters") or ()]
+    names = [str(item.get("name")) for item in declared]
+    for name in given:
+        if name not in names:
+            raise RefusedError(
+                "TIP260",
+                f"the workflow has no parameter '{name}'.{did_you_mean(name, names)}",
+                where=f"-p {name}=…",
+                fix="it takes: " + ", ".join(names) if names else "it takes no parameters",
+            )
+    result = []
+    for item in declared:
+        name = str(item.get("name"))
+        if name in given:
+            item["value"] = given[name]
+            item.pop("valueFrom", None)
+        _from_config_map(state, item)
+        if item.get("value") is None and item.get("default") is not None:
+            item["value"] = item["default"]
+        if item.get("value") is None:
+            if (item.get("valueFrom") or {}).get("supplied") is None:
+                raise InvalidSpec(
+                    f"spec.arguments.{name}.value or spec.arguments.{name}.valueFrom is required"
+                )
+            result.append(item)
+            continue
+        item["value"] = any_string(item["value"])
+        allowed = [any_string(value) for value in item.get("enum") or ()]
+        if allowed and item["value"] not in allowed:
+            raise RefusedError(
+                "TIP261",
+                f"parameter '{name}' cannot be '{item['value']}'.{did_you_mean(item['value'], allowed)}",
+                where=f"spec.arguments.parameters.{name}",
+                fix="use one of: " + ", ".join(allowed),
+            )
+        result.append(item)
+    return result
+
+
+def _from_config_map(state: State, item: dict[str, Json]) -> None:
+    source = item.get("valueFrom") or {}
+    if not source.get("configMapKeyRef"):
+        return
+    reference = {
+        key: substitute(value, state.base) if isinstance(value, str) else value
+        for key, value in source["configMapKeyRef"].items()
+    }
+    try:
+        found = looked_up(reference, source, state.config_map_value)
+    except (ArgumentError, TagError) as error:
+        raise GlobalsError(
+            f"failed to set global parameters: failed to set global parameter {item.get('name')} from configmap with "
+            f"name {reference.get('name')} and key {reference.get('key')}: {error}"
+        ) from None
+    item["value"] = found
+    item.pop("valueFrom", None)
+
+
+def refuse_unsupported(
+    spec: Mapping[str, Json], library: Library, contexts: Sequence[Sequence[Mapping[str, Json]]]
+) -> None:
+    """Refuse what cannot run on one machine, before anything runs.
+
+    Raises
+    ------
+    RefusedError
+        With the code of the feature.
+    """
+    for templates in contexts:
+        for template in templates:
+            _refuse_template(template)
+
+
+def _refuse_template(template: Mapping[str, Json]) -> None:
+    name = str(template.get("name") or "inline")
+    if template_type(template) == "plugin":
+        raise RefusedError(
+            "TIP231",
+            f"template '{name}' is a plugin",
+            where=f"spec.templates.{name}.plugin",
+            cause="executor plugins are services of the cluster",
+            fix="run it on a cluster, or write the step as a container",
+        )
+    for step in _steps(template):
+        inline = step.get("inline")
+        if isinstance(inline, Mapping):
+            _refuse_template(inline)
+
+
+def _steps(template: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    found: list[Mapping[str, Json]] = []
+    for group in template.get("steps") or ():
+        found.extend(group if isinstance(group, list) else [group])
+    found.extend((template.get("dag") or {}).get("tasks") or ())
+    return found

@@ -1,0 +1,138 @@
+"""The objects of a run: a small stand-in for the Kubernetes API, in memory, journaled.
+
+Controllers (TFJob, Deployment, Service, …) are told about each change of their kind's spec, and write status.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tiphys.engine.objects.kinds import Kind, find_kind
+from tiphys.expr.selectors import matches_labels
+from tiphys.store.configmaps import timestamp
+
+__all__ = ["Api", "ApiError"]
+
+Json = Any
+Change = Callable[[str, dict[str, Json]], None]
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of Kubernetes' generated names
+
+
+class ApiError(Exception):
+    """What the API server answers, in kubectl's words: ``Error from server (REASON): …``."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"Error from server ({self.reason}): {self.message}"
+
+
+class Api:
+    """Create, get, list, replace, delete; with uid, resourceVersion, generation."""
+
+    def __init__(self, namespace: str, now: Callable[[], float]) -> None:
+        self.namespace = namespace
+        self._now = now
+        self._objects: dict[tuple[str, str], dict[str, Json]] = {}
+        self._versions = itertools.count(1)
+        self._watchers: list[Change] = []
+        self._letters = random.Random()
+
+    def watch(self, watcher: Change) -> None:
+        """Call ``watcher(change, object)`` for each ``added``, ``spec``, ``status`` and ``deleted``."""
+        self._watchers.append(watcher)
+
+    def get(self, kind: str, name: str) -> dict[str, Json] | None:
+        return self._objects.get((kind, name))
+
+    def need(self, kind: Kind, name: str) -> dict[str, Json]:
+        """The object. Raises ApiError NotFound."""
+        found = self.get(kind.kind, name)
+        if found is None:
+            raise ApiError("NotFound", f'{kind.resource} "{name}" not found')
+        return found
+
+    def find(self, kind: str, selector: str = "") -> list[dict[str, Json]]:
+        """All objects of a kind whose labels match, by name."""
+        return [
+            item
+            for (each, _), item in sorted(self._objects.items())
+            if each == kind
+            and (not selector or matches_labels(selector, item["metadata"].get("labels") or {}))
+        ]
+
+    def create(self, manifest: Mapping[str, Json]) -> dict[str, Json]:
+        """Add an object. Raises ApiError AlreadyExists."""
+        item = copy.deepcopy(dict(manifest))
+        kind = find_kind(str(item["kind"]))
+        assert kind is not None
+        metadata = item["metadata"] = dict(item.get("metadata") or {})
+        if not metadata.get("name"):
+            if not metadata.get("generateName"):
+                raise ApiError("Invalid", "resource name may not be empty")
+            metadata["name"] = str(metadata["generateName"]) + "".join(self._letters.choices(_LETTERS, k=5))
+        name = str(metadata["name"])
+        if (kind.kind, name) in self._objects:
+            raise ApiError("AlreadyExists", f'{kind.resource} "{name}" already exists')
+        metadata.update(
+            namespace=self.namespace,
+            uid=str(uuid.UUID(int=self._letters.getrandbits(128), version=4)),
+            creationTimestamp=timestamp(self._now()),
+            resourceVersion=str(next(self._versions)),
+            generation=1,
+        )
+        self._objects[kind.kind, name] = item
+        self._tell("added", item)
+        return item
+
+    def restore(self, item: dict[str, Json]) -> None:
+        """Put an object back after a resume, without telling anybody."""
+        self._objects[str(item["kind"]), str(item["metadata"]["name"])] = item
+
+    def replace(self, item: dict[str, Json], manifest: Mapping[str, Json]) -> bool:
+        """Give an object another spec, labels, annotations, data; whether anything changed."""
+        before = copy.deepcopy(item)
+        for key, value in manifest.items():
+            if key not in ("metadata", "status", "kind", "apiVersion"):
+                item[key] = copy.deepcopy(value)
+        for key in ("labels", "annotations", "ownerReferences", "finalizers"):
+            if (value := (manifest.get("metadata") or {}).get(key)) is not None:
+                item["metadata"][key] = copy.deepcopy(value)
+        if item == before:
+            return False
+        if item.get("spec") != before.get("spec"):
+            item["metadata"]["generation"] = int(item["metadata"].get("generation") or 1) + 1
+        self._bump(item)
+        self._tell("spec", item)
+        return True
+
+    def status(self, item: dict[str, Json], status: Mapping[str, Json]) -> None:
+        """Write an object's status."""
+        if item.get("status") == status:
+            return
+        item["status"] = copy.deepcopy(dict(status))
+        self._bump(item)
+        self._tell("status", item)
+
+    def delete(self, kind: str, name: str) -> bool:
+        """Remove an object; whether it was there."""
+        item = self._objects.pop((kind, name), None)
+        if item is None:
+            return False
+        self._tell("deleted", item)
+        return True
+
+    def _bump(self, item: dict[str, Json]) -> None:
+        item["metadata"]["resourceVersion"] = str(next(self._versions))
+
+    def _tell(self, change: str, item: dict[str, Json]) -> None:
+        for watcher in list(self._watchers):
+            watcher(change, item)

@@ -1,0 +1,226 @@
+"""All resource objects of a run and their controllers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tiphys.engine.objects.api import Api
+from tiphys.engine.objects.deployment import Deployment, Endpoint
+from tiphys.engine.objects.pod import PodObject
+from tiphys.engine.objects.service import Balancers, Service
+from tiphys.engine.objects.tfjob import TFJob
+from tiphys.engine.objects.workflow import WorkflowObject
+from tiphys.engine.pods.host import Host
+
+__all__ = ["Resources"]
+
+Json = Any
+Record = Callable[[str, str, Mapping[str, Json] | None], None]
+
+
+class Resources:
+    """The small cluster inside a run. ``record(kind, name, object or None)`` keeps objects for a resume."""
+
+    def __init__(self, host: Host, record: Record | None = None) -> None:
+        self.host = host
+        self.api = Api(host.namespace, host.loop.now)
+        self.balancers = Balancers(host)
+        self._record = record
+        self._jobs: dict[str, TFJob] = {}
+        self._deployments: dict[str, Deployment] = {}
+        self._services: dict[str, Service] = {}
+        self._pods: dict[str, PodObject] = {}
+        self._workflows: dict[str, WorkflowObject] = {}
+        self._waiters: list[Callable[[], None]] = []
+        self._poked = False
+        self.api.watch(self._watch)
+
+    def know(self, name: str, uid: str, workflow: Mapping[str, Json]) -> None:
+        """The running workflow itself is an object, too: a step may get or patch it."""
+        metadata = {**(workflow.get("metadata") or {}), "name": name, "uid": uid}
+        self.api.restore({**workflow, "kind": "Workflow", "metadata": metadata})
+
+    def on_change(self, check: Callable[[], None]) -> Callable[[], None]:
+        """Call ``check`` soon after anything changed; returns what takes it back."""
+        self._waiters.append(check)
+        return lambda: self._waiters.remove(check) if check in self._waiters else None
+
+    def settled(self, item: Mapping[str, Json], then: Callable[[], None]) -> None:
+        """Call ``then`` when an object that was applied is in force (a Service: its balancer listens)."""
+        service = self._services.get(str(item["metadata"]["name"])) if item["kind"] == "Service" else None
+        if service is None:
+            then()
+        else:
+            service.settled(then)
+
+    def problem(self, item: Mapping[str, Json]) -> str:
+        """Why an object is not in force, or an empty string."""
+        service = self._services.get(str(item["metadata"]["name"])) if item["kind"] == "Service" else None
+        return service.problem if service is not None else ""
+
+    def report(self, item: Mapping[str, Json]) -> list[str]:
+        """What a person should know about an object whose step failed."""
+        name = str(item["metadata"]["name"])
+        if item["kind"] == "TFJob" and name in self._jobs:
+            return self._jobs[name].report()
+        if item["kind"] == "Deployment" and name in self._deployments:
+            return self._deployments[name].report()
+        return []
+
+    def restore(self, objects: list[dict[str, Json]]) -> None:
+        """After a resume: bring back what served, and drop jobs whose processes are gone."""
+        for item in objects:
+            kind = item["kind"]
+            if kind in ("TFJob", "Pod", "Job", "Workflow"):
+                # its node either has its result or runs again and makes it anew
+                if self._record is not None:
+                    self._record(kind, item["metadata"]["name"], None)
+                continue
+            if kind == "Deployment":
+                item.pop("status", None)
+            self.api.restore(item)
+        for item in objects:
+            if item["kind"] in ("Deployment", "Service"):
+                self._watch("added", item)
+
+    def recovered(self, then: Callable[[], None], patience: float = 120.0) -> None:
+        """Call ``then`` once everything that was restored serves again (or after ``patience`` seconds)."""
+        deadline = self.host.loop.now() + patience
+
+        def check() -> None:
+            ready = all(each.complete for each in self._deployments.values())
+            if not ready and self.host.loop.now() < deadline:
+                self.host.loop.call_later(0.05, check)
+                return
+            waiting = list(self._services.values())
+
+            def following() -> None:
+                if waiting:
+                    waiting.pop().settled(following)
+                else:
+                    then()
+
+            following()
+
+        check()
+
+    def services(self) -> list[dict[str, Json]]:
+        """What is reachable now: ``{name, url}``."""
+        return [{"name": name, "url": url} for name, each in self._services.items() for url in each.urls]
+
+    def release(self) -> dict[str, Json]:
+        """Let deployments and balancers outlive the run; what :func:`stop_serving` must know."""
+        pids = [pid for each in self._deployments.values() for pid in each.release()]
+        if not pids:
+            return {}
+        self.balancers.release()
+        return {
+            "services": self.services(),
+            "pids": pids,
+            "balancer": self.balancers.pid,
+            "control": str(self.balancers.control),
+        }
+
+    def kill(self) -> None:
+        """SIGKILL every process behind the objects."""
+        self.balancers.stopped = True
+        for child in self._workflows.values():
+            child.close()
+        for group in (self._jobs, self._deployments, self._pods):
+            for each in group.values():
+                each.kill()
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _watch(self, change: str, item: dict[str, Json]) -> None:
+        kind, name = str(item["kind"]), str(item["metadata"]["name"])
+        if kind == "TFJob":
+            self._tfjob(change, name, item)
+        elif kind == "Deployment":
+            self._deployment(change, name, item)
+        elif kind == "Service":
+            self._service(change, name, item)
+        elif kind in ("Pod", "Job"):
+            self._pod(change, name, item)
+        elif kind == "Workflow":
+            self._workflow(change, name, item)
+        elif kind in ("ConfigMap", "Secret") and change != "deleted":
+            self.host.objects.add(item)
+        elif kind == "PersistentVolumeClaim" and change == "added":
+            self.host.store.volume(name)
+            item["status"] = {"phase": "Bound"}
+        if self._record is not None and change != "status":
+            self._record(kind, name, None if change == "deleted" else item)
+        self._poke()
+
+    def _tfjob(self, change: str, name: str, item: dict[str, Json]) -> None:
+        if change == "added":
+            job = self._jobs[name] = TFJob(self.host, self.api, item, self._poke)
+            self.host.loop.call_soon(job.start)
+        elif change == "deleted" and name in self._jobs:
+            self._jobs.pop(name).delete()
+
+    def _deployment(self, change: str, name: str, item: dict[str, Json]) -> None:
+        if change == "added":
+            self._deployments[name] = Deployment(self.host, self.api, item, self._pods_changed, self._drain)
+        if change in ("added", "spec"):
+            # at once: a step that waits must not take the status of the spec before for an answer
+            self._deployments[name].apply()
+        elif change == "deleted" and name in self._deployments:
+            self._deployments.pop(name).delete()
+
+    def _service(self, change: str, name: str, item: dict[str, Json]) -> None:
+        if change == "added":
+            self._services[name] = Service(self.host, self.api, item, self.balancers, self._endpoints)
+        if change in ("added", "spec"):
+            self._services[name].sync()
+        elif change == "deleted" and name in self._services:
+            self._services.pop(name).delete()
+
+    def _pod(self, change: str, name: str, item: dict[str, Json]) -> None:
+        key = f"{item['kind']}/{name}"
+        if change == "added":
+            pod = self._pods[key] = PodObject(self.host, self.api, item, self._poke)
+            self.host.loop.call_soon(pod.start)
+        elif change == "deleted" and key in self._pods:
+            self._pods.pop(key).delete()
+
+    def _workflow(self, change: str, name: str, item: dict[str, Json]) -> None:
+        if change == "added":
+            child = self._workflows[name] = WorkflowObject(self.host, self, item, self._poke)
+            child.start()
+        elif change == "deleted" and name in self._workflows:
+            self._workflows.pop(name).delete()
+
+    def _endpoints(self) -> list[Endpoint]:
+        return [endpoint for each in self._deployments.values() for endpoint in each.endpoints]
+
+    def _pods_changed(self) -> None:
+        for service in self._services.values():
+            service.sync()
+        self._poke()
+
+    def _drain(self, endpoint: Endpoint, then: Callable[[], None]) -> None:
+        """Take a replica out of every balancer, then go on."""
+        for service in self._services.values():
+            service.sync()
+        names = list(self._services.values())
+
+        def following() -> None:
+            if names:
+                names.pop().drained(following)
+            else:
+                then()
+
+        following()
+
+    def _poke(self) -> None:
+        if self._waiters and not self._poked:
+            self._poked = True
+            self.host.loop.call_soon(self._check)
+
+    def _check(self) -> None:
+        self._poked = False
+        for check in list(self._waiters):
+            check()

@@ -1,0 +1,341 @@
+"""One resource template at work: the action, the wait for its conditions, the outputs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way
+from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.objects.api import ApiError
+from tiphys.engine.objects.controllers import Resources
+from tiphys.engine.objects.jq import JqError, jq
+from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
+from tiphys.engine.objects.kinds import Kind, check_manifest, find_kind, split_kinds
+from tiphys.engine.pods.artifacts import key_of
+from tiphys.engine.pods.host import Host
+from tiphys.engine.runners.base import StartProblem
+from tiphys.errors import TiphysError
+from tiphys.expr.selectors import Requirement, SelectorError, gjson, parse_selector
+from tiphys.training.tfjob_rules import validate_tfjob
+
+__all__ = ["ResourcePod"]
+
+Json = Any
+
+
+class ResourcePod:
+    """Runs one ``StartPod`` of a resource template. Failures are worded as the executor's, which ends with 64."""
+
+    def __init__(
+        self,
+        host: Host,
+        resources: Resources,
+        command: StartPod,
+        running: Callable[[str], None],
+        done: Callable[[PodFinished], None],
+    ) -> None:
+        self.host = host
+        self.resources = resources
+        self.command = command
+        self.failure: tuple[str, str] | None = None
+        self._spec: Mapping[str, Json] = command.template["resource"]
+        self._running = running
+        self._done = done
+        self._finished = False
+        self._unwatch: Callable[[], None] | None = None
+        self._item: dict[str, Json] | None = None
+        self._success: list[Requirement] = []
+        self._failure: list[Requirement] = []
+
+    def start(self) -> None:
+        """Carry out the action; then wait, or finish."""
+        self._running("127.0.0.1")
+        try:
+            self._act()
+        except (ApiError, PatchError, SelectorError, yaml.YAMLError, JsonPathError, StartProblem) as error:
+            text = str(getattr(error, "message", "") and error) or str(error)
+            # kubectl was tried again and again, as far as it is worth it
+            tried = text.startswith(("Error from server", "error: "))
+            self._fail(f"no more retries {text}" if tried else text)
+        except TiphysError as error:
+            self._fail(error.message)
+
+    def stop(self, grace: float) -> None:
+        """The executor's pod ends; what it created stays, as on a cluster."""
+        self._end("Failed", "main: Error (exit code 143)", {"exitCode": "143"})
+
+    def kill(self) -> None:
+        self.stop(0)
+
+    # -- actions ------------------------------------------------------------------------------------------------
+
+    def _act(self) -> None:
+        action = str(self._spec.get("action") or "")
+        self._success = parse_selector(str(self._spec.get("successCondition") or ""))
+        self._failure = parse_selector(str(self._spec.get("failureCondition") or ""))
+        flags = [str(flag) for flag in self._spec.get("flags") or []]
+        manifest = self._manifest()
+        if action == "delete":
+            self._delete(manifest, flags)
+            return
+        if action in ("create", "apply", "replace"):
+            if manifest is None:
+                raise ApiError("BadRequest", "must specify one of -f and -k")
+            item = self._put(action, manifest)
+        elif action == "get":
+            item = self._named(manifest, flags)
+        elif action == "patch":
+            item = self._patch(manifest, flags)
+        else:
+            raise ApiError("BadRequest", f"unknown action {action!r}")
+        self._item = item
+        self.resources.settled(item, self._settled)
+
+    def _manifest(self) -> dict[str, Json] | None:
+        text = str(self._spec.get("manifest") or "")
+        if not text:
+            source = ((self._spec.get("manifestFrom") or {}).get("artifact")) or None
+            if source is None:
+                return None
+            text = self._artifact(str(source.get("name")))
+        value = yaml.safe_load(text)
+        if isinstance(value, list):
+            return {"patch": value}
+        if not isinstance(value, dict):
+            raise ApiError("BadRequest", "the manifest holds no object")
+        return value
+
+    def _artifact(self, name: str) -> str:
+        from tiphys.engine.pods.artifacts import load_artifact
+
+        for artifact in (self.command.template.get("inputs") or {}).get("artifacts") or []:
+            if artifact.get("name") == name:
+                folder = self.host.folders.take(self.command.node_id)
+                try:
+                    load_artifact(self.host, artifact, folder / "manifest")
+                    return (folder / "manifest").read_text()
+                finally:
+                    self.host.folders.give_back(folder)
+        raise ApiError("NotFound", f"artifact {name} {key_of({})}".strip())
+
+    def _put(self, action: str, manifest: dict[str, Json]) -> dict[str, Json]:
+        kind = self._check(manifest)
+        api = self.resources.api
+        name = str((manifest.get("metadata") or {}).get("name") or "")
+        current = api.get(kind.kind, name) if name else None
+        if self._spec.get("setOwnerReference"):
+            manifest = copy.deepcopy(manifest)
+            manifest.setdefault("metadata", {}).setdefault("ownerReferences", []).append(self._owner())
+        if action == "apply":
+            text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False)
+            manifest = copy.deepcopy(manifest)
+            annotations = manifest.setdefault("metadata", {}).setdefault("annotations", None) or {}
+            manifest["metadata"]["annotations"] = {**annotations, LAST_APPLIED: text + "\n"}
+        if action == "create" or (action == "apply" and current is None):
+            return api.create(manifest)
+        if current is None:
+            raise ApiError("NotFound", f'{kind.resource} "{name}" not found')
+        if action == "apply":
+            last = json.loads((current["metadata"].get("annotations") or {}).get(LAST_APPLIED) or "{}")
+            manifest = three_way(
+                {key: value for key, value in current.items() if key != "status"}, last, manifest
+            )
+        api.replace(current, manifest)
+        return current
+
+    def _check(self, manifest: Mapping[str, Json]) -> Kind:
+        if not manifest.get("kind"):
+            text = json.dumps(manifest, separators=(",", ":"))
+            raise StartProblem(
+                f"error: unable to decode \"/tmp/manifest.yaml\": Object 'Kind' is missing in '{text}'"
+            )
+        kind = check_manifest(manifest, f"resource of {self.command.node_name}")
+        if kind.kind == "TFJob":
+            validate_tfjob(manifest)
+        return kind
+
+    def _patch(self, manifest: dict[str, Json] | None, flags: list[str]) -> dict[str, Json]:
+        strategy = str(self._spec.get("mergeStrategy") or "strategic")
+        item = self._named(manifest if manifest and manifest.get("kind") else None, flags)
+        body = (manifest or {}).get("patch", manifest)
+        after = apply_patch(item, body, strategy)
+        self.resources.api.replace(item, after)
+        return item
+
+    def _named(self, manifest: Mapping[str, Json] | None, flags: list[str]) -> dict[str, Json]:
+        """The one object that a manifest or flags name."""
+        if manifest is not None:
+            kind = check_manifest(manifest, f"resource of {self.command.node_name}")
+            return self.resources.api.need(kind, str((manifest.get("metadata") or {}).get("name") or ""))
+        kinds, names, selector = read_flags(flags)
+        found = [self.resources.api.need(kind, name) for kind, name in names]
+        if not names:
+            found = [item for kind in kinds for item in self.resources.api.find(kind.kind, selector)]
+        if len(found) != 1:
+            raise ApiError("NotFound", f"expected one object, found {len(found)}")
+        return found[0]
+
+    def _delete(self, manifest: Mapping[str, Json] | None, flags: list[str]) -> None:
+        api = self.resources.api
+        if self._success or self._failure:
+            raise ApiError("BadRequest", "conditions are not allowed with delete")
+        if manifest is not None:
+            kind = check_manifest(manifest, f"resource of {self.command.node_name}")
+            api.delete(kind.kind, str((manifest.get("metadata") or {}).get("name") or ""))
+        else:
+            kinds, names, selector = read_flags(flags)
+            for each, name in names:
+                api.delete(each.kind, name)
+            if not names:
+                if not selector and "--all" not in flags:
+                    raise ApiError("BadRequest", "resource(s) were provided, but no name was specified")
+                for each in kinds:
+                    for item in api.find(each.kind, selector):
+                        api.delete(each.kind, str(item["metadata"]["name"]))
+        self._end("Succeeded", "", {"exitCode": "0"})
+
+    # -- waiting ------------------------------------------------------------------------------------------------
+
+    def _settled(self) -> None:
+        if self._finished or self._item is None:
+            return
+        if problem := self.resources.problem(self._item):
+            self._fail(problem)
+            return
+        if not self._success and not self._failure:
+            self._succeed()
+            return
+        self._unwatch = self.resources.on_change(self._check_conditions)
+        self._check_conditions()
+
+    def _check_conditions(self) -> None:
+        if self._finished or self._item is None:
+            return
+        metadata = self._item["metadata"]
+        if self.resources.api.get(str(self._item["kind"]), str(metadata["name"])) is not self._item:
+            self._fail("The resource has been deleted while its status was still being checked. ")
+            return
+
+        def value(key: str) -> str | None:
+            return gjson(self._item, key)
+
+        for each in self._failure:
+            if each.matches(value):
+                self._fail(f"failure condition '{each}' evaluated true")
+                return
+        if self._success and all(each.matches(value) for each in self._success):
+            self._succeed()
+
+    def _succeed(self) -> None:
+        assert self._item is not None
+        declared = self.command.template.get("outputs") or {}
+        parameters = []
+        try:
+            for parameter in declared.get("parameters") or []:
+                item = copy.deepcopy(dict(parameter))
+                source = item.get("valueFrom") or {}
+                if source.get("jsonPath") or source.get("jqFilter"):
+                    item["value"] = self._read(source)
+                parameters.append(item)
+        except (JsonPathError, JqError) as error:
+            self._fail(str(error))
+            return
+        outputs: dict[str, Json] = {"exitCode": "0"}
+        if parameters:
+            outputs["parameters"] = parameters
+        self._end("Succeeded", "", outputs)
+
+    def _read(self, source: Mapping[str, Json]) -> str:
+        try:
+            if source.get("jsonPath"):
+                return jsonpath(self._item, str(source["jsonPath"]))
+            return jq(self._item, str(source["jqFilter"]))
+        except (JsonPathError, JqError):
+            if source.get("default") is not None:
+                return str(source["default"])
+            raise
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _fail(self, text: str) -> None:
+        self._end("Failed", f"main: Error (exit code 64): {text}", {"exitCode": "64"})
+
+    def _end(self, phase: str, message: str, outputs: dict[str, Json]) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        if self._unwatch is not None:
+            self._unwatch()
+        if self.failure is not None:
+            phase, message = self.failure
+        log = self.host.log_path(self.command.node_id)
+        lines = [message or self._done_line()]
+        if message and self._item is not None:
+            lines += self.resources.report(self._item)
+        with log.open("a") as stream:
+            stream.writelines(line + "\n" for line in lines)
+        event = PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs)  # type: ignore[arg-type]
+        self._done(event)
+
+    def _done_line(self) -> str:
+        if self._item is None:
+            return f"resource {self._spec.get('action')} done"
+        kind = find_kind(str(self._item["kind"]))
+        shown = kind.singular if kind else str(self._item["kind"]).lower()
+        return f"{shown}/{self._item['metadata']['name']} {self._spec.get('action')} done"
+
+    def _owner(self) -> dict[str, Json]:
+        return {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Workflow",
+            "name": self.host.workflow,
+            "uid": self.host.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+
+
+def read_flags(flags: list[str]) -> tuple[list[Kind], list[tuple[Kind, str]], str]:
+    """kubectl's arguments: the kinds, the (kind, name) pairs, the selector. Raises RefusedError, ApiError."""
+    words: list[str] = []
+    selector = ""
+    pending = ""
+    for flag in (
+        part
+        for each in flags
+        for part in (shlex.split(each) if each.count(" ") and each.startswith("-") else [each])
+    ):
+        if pending:
+            if pending in ("-l", "--selector"):
+                selector = flag
+            pending = ""
+        elif flag in (
+            "-l",
+            "--selector",
+            "-n",
+            "--namespace",
+            "--type",
+            "--field-selector",
+            "--field-manager",
+        ):
+            pending = flag
+        elif flag.startswith(("--selector=", "-l=")):
+            selector = flag.partition("=")[2]
+        elif flag.startswith("-l") and len(flag) > 2:
+            selector = flag[2:]
+        elif not flag.startswith("-"):
+            words.append(flag)
+    if not words:
+        raise ApiError("BadRequest", "must specify the type of resource")
+    if all("/" in word for word in words):
+        pairs = [word.partition("/") for word in words]
+        named = [(split_kinds(kind)[0], name) for kind, _, name in pairs]
+        return [kind for kind, _ in named], named, selector
+    kinds = split_kinds(words[0])
+    return kinds, [(kind, name) for name in words[1:] for kind in kinds], selector

@@ -1,0 +1,86 @@
+"""Pods and Jobs made by a resource template: one process, a status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tiphys.engine.objects.api import Api
+from tiphys.engine.objects.replica import Replica
+from tiphys.engine.pods.host import Host
+from tiphys.store.configmaps import timestamp
+
+__all__ = ["PodObject"]
+
+Json = Any
+
+
+class PodObject:
+    """The controller of one Pod or (with one pod at a time) Job object."""
+
+    def __init__(self, host: Host, api: Api, item: dict[str, Json], changed: Callable[[], None]) -> None:
+        self.host = host
+        self.api = api
+        self.item = item
+        self._changed = changed
+        self._job = item["kind"] == "Job"
+        self._template: Mapping[str, Json] = item["spec"]["template"] if self._job else item
+        self._replica: Replica | None = None
+        self._failures = 0
+        self._deleted = False
+
+    def start(self) -> None:
+        """Run it."""
+        if self._deleted:
+            return
+        spec = self._template.get("spec") or {}
+        containers = spec.get("containers") or [{}]
+        restart = str(spec.get("restartPolicy") or "Always")
+        name = str(self.item["metadata"]["name"])
+        self._replica = Replica(
+            self.host,
+            f"{name}-{self._failures}" if self._job else name,
+            self._template,
+            main=str(containers[0].get("name")),
+            restart=restart,
+            ended=self._ended,
+        )
+        now = timestamp(self.host.loop.now())
+        self._write({"active": 1, "startTime": now} if self._job else {"phase": "Running", "startTime": now})
+        self._replica.start()
+
+    def delete(self) -> None:
+        self._deleted = True
+        if self._replica is not None:
+            self._replica.stop()
+
+    def kill(self) -> None:
+        self._deleted = True
+        if self._replica is not None:
+            self._replica.kill()
+
+    def _ended(self, code: int) -> None:
+        if self._deleted:
+            return
+        if not self._job:
+            self._write({**self.item.get("status", {}), "phase": "Failed" if code else "Succeeded"})
+            return
+        status = dict(self.item.get("status") or {})
+        status.pop("active", None)
+        if code == 0:
+            done = {"succeeded": 1, "completionTime": timestamp(self.host.loop.now())}
+            self._write({**status, **done, "conditions": [{"type": "Complete", "status": "True"}]})
+            return
+        self._failures += 1
+        limit = self.item["spec"].get("backoffLimit")
+        status["failed"] = self._failures
+        if self._failures > (6 if limit is None else int(limit)):
+            reason = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
+            self._write({**status, "conditions": [reason]})
+            return
+        self._write(status)
+        self.host.loop.call_later(min(0.2 * 2.0**self._failures, 10.0), self.start)
+
+    def _write(self, status: Mapping[str, Json]) -> None:
+        self.api.status(self.item, status)
+        self._changed()

@@ -1,0 +1,1 @@
+"""One pod on this machine: its space, environment, containers, artifacts and outputs."""

@@ -1,0 +1,184 @@
+"""Input and output artifacts of a step: from and to the local store, under the keys Argo would use.
+
+The store's bucket (``artifacts/keys``) plays the object store.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.locations import REMOTE, LocationError, clone, download, fetch_object, upload
+from tiphys.engine.runners.base import StartProblem
+from tiphys.errors import StoreError
+
+__all__ = ["LOCATIONS", "key_of", "load_artifact", "location_of", "save_artifact"]
+
+Json = Any
+LOCATIONS = ("s3", "gcs", "oss", "azure", "hdfs", "artifactory", "raw", "http", "git", "plugin")
+
+
+def location_of(artifact: Mapping[str, Json]) -> tuple[str, Mapping[str, Json]] | None:
+    """The kind of place an artifact names, with its settings."""
+    for kind in LOCATIONS:
+        if artifact.get(kind) is not None:
+            return kind, artifact[kind]
+    return None
+
+
+def key_of(artifact: Mapping[str, Json]) -> str:
+    """The key (or path) of an artifact in its store; empty when it has none."""
+    found = location_of(artifact)
+    if found is None:
+        return ""
+    kind, settings = found
+    field = {"hdfs": "path", "artifactory": "url", "azure": "blob"}.get(kind, "key")
+    return str(settings.get(field) or "")
+
+
+def save_artifact(host: Host, artifact: Mapping[str, Json], source: Path, *, pod: str) -> dict[str, Json]:
+    """Store an output artifact; returns it as it is written on the node. Raises StoreError, or LocationError with
+    what the executor's wait container says."""
+    if artifact.get("raw") is not None or artifact.get("git") is not None:
+        raise LocationError("key unsupported: cannot get key for artifact location, because it is invalid")
+    archive = artifact.get("archive") or {}
+    name = str(artifact["name"])
+    path = str(artifact.get("path") or "")
+    if "none" in archive:
+        packing, default = "none", PurePosixPath(path).name
+    elif "zip" in archive:
+        packing, default = "zip", f"{name}.zip"
+    else:
+        packing, default = "tar", f"{name}.tgz"
+    level = (archive.get("tar") or {}).get("compressionLevel")
+    result = {key: value for key, value in artifact.items() if key not in ("from", "fromExpression")}
+    if packing == "none":
+        _check_links(source)
+    key = key_of(artifact)
+    if artifact.get("http") is not None:
+        stored = host.store.artifacts.put(source, packing, level=6 if level is None else int(level))  # type: ignore[arg-type]
+        upload(host, artifact["http"], host.store.artifacts.path(stored.digest))
+        return result
+    if not key:
+        key = f"{host.workflow}/{pod}/{default}"
+        result.setdefault("s3", {})["key"] = key
+    bucket = host.store.bucket
+    if packing == "none" and source.is_dir():
+        # an object store has no folders: one object a file
+        for file in sorted(each for each in source.rglob("*") if each.is_file()):
+            stored = host.store.artifacts.put(file, "none")
+            bucket.put(f"{key.rstrip('/')}/{file.relative_to(source).as_posix()}", stored.digest, stored.size)
+        return result
+    stored = host.store.artifacts.put(source, packing, level=6 if level is None else int(level))  # type: ignore[arg-type]
+    bucket.put(key, stored.digest, stored.size)
+    return result
+
+
+def _check_links(source: Path) -> None:
+    """What is not packed must not lead out of itself: object stores have no links, and what one points to is not
+    the step's. Raises LocationError in the executor's words."""
+    root = source if source.is_dir() and not source.is_symlink() else source.parent
+    inside = source.rglob("*") if source.is_dir() and not source.is_symlink() else [source]
+    for path in inside:
+        if not path.is_symlink():
+            continue
+        link = os.readlink(path)
+        place = os.path.normpath(os.path.join(os.path.relpath(path.parent, root), link))
+        if os.path.isabs(link) or place == ".." or place.startswith("../"):
+            raise LocationError(f"illegal symlink target: {path.relative_to(root)} -> {link}")
+
+
+def load_artifact(host: Host, artifact: Mapping[str, Json], target: Path) -> None:
+    """Lay an input artifact out at ``target``. Raises StartProblem with the text of the failed init container."""
+    found = location_of(artifact)
+    if found is None:
+        if artifact.get("optional"):
+            return
+        raise StartProblem(f"artifact {artifact.get('name')} has no location", phase="Error")
+    kind, settings = found
+    mode = int(artifact["mode"]) if artifact.get("mode") is not None else None
+    recurse = bool(artifact.get("recurseMode"))
+    unpack = "none" not in (artifact.get("archive") or {})
+    try:
+        if kind == "raw":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(str(settings.get("data", "")))
+            if mode is not None:
+                target.chmod(mode)
+        elif kind == "http":
+            _fetched(host, target, mode, recurse, lambda path: download(host, settings, path))
+        elif kind == "git":
+            clone(host, settings, target)
+        elif kind == "artifactory" and not host.store.bucket.digest(key_of(artifact)):
+            _fetched(host, target, mode, recurse, lambda path: download(host, settings, path))
+        else:
+            _from_store(host, kind, artifact, settings, target, mode, recurse, unpack)
+    except (OSError, StoreError, FileNotFoundError) as error:
+        if isinstance(error, FileNotFoundError) and artifact.get("optional"):
+            return
+        text = f"artifact {artifact.get('name')} failed to load: {error}"
+        raise StartProblem(f"init: Error (exit code 64): {text}", phase="Error") from error
+
+
+def _from_store(
+    host: Host,
+    kind: str,
+    artifact: Mapping[str, Json],
+    settings: Mapping[str, Json],
+    target: Path,
+    mode: int | None,
+    recurse: bool,
+    unpack: bool,
+) -> None:
+    """From the local store, which stands for every object store; else from the one that the artifact names itself."""
+    try:
+        _from_bucket(host, key_of(artifact), target, mode, recurse, unpack)
+    except FileNotFoundError:
+        named = any(settings.get(field) for field in ("endpoint", "bucket", "addresses"))
+        if kind not in REMOTE or not named:
+            raise
+        box = target.with_name(f".{target.name}.object")
+        box.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fetch_object(host, kind, settings, box)
+            if box.is_dir():
+                shutil.move(box, target)
+            else:
+                host.store.artifacts.lay_out(box, target, mode=mode, recurse_mode=recurse, unpack=unpack)
+        finally:
+            if box.is_file():
+                box.unlink()
+            shutil.rmtree(box, ignore_errors=True)
+
+
+def _from_bucket(host: Host, key: str, target: Path, mode: int | None, recurse: bool, unpack: bool) -> None:
+    bucket = host.store.bucket
+    digest = bucket.digest(key)
+    if digest:
+        problem = host.store.artifacts.verify(digest)
+        if problem:
+            raise StoreError("TIP445", problem, where=key)
+        host.store.artifacts.get(digest, target, mode=mode, recurse_mode=recurse, unpack=unpack)
+        return
+    below = bucket.keys(key.rstrip("/") + "/") if key else []
+    if not below:
+        raise FileNotFoundError("The specified key does not exist.")
+    prefix = len(key.rstrip("/")) + 1
+    for each in below:
+        host.store.artifacts.get(bucket.digest(each), target / each[prefix:], mode=mode, unpack=unpack)
+
+
+def _fetched(
+    host: Host, target: Path, mode: int | None, recurse: bool, fetch: Callable[[Path], None]
+) -> None:
+    temporary = target.with_name(f".{target.name}.download")
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fetch(temporary)
+        host.store.artifacts.lay_out(temporary, target, mode=mode, recurse_mode=recurse)
+    finally:
+        temporary.unlink(missing_ok=True)

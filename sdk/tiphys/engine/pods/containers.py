@@ -1,0 +1,158 @@
+"""The containers of one step's pod that were started: their processes, and what attends to each."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tiphys.engine.machine.protocol import StartPod
+from tiphys.engine.pods.attendant import Attendant, needs_attendant
+from tiphys.engine.pods.capture import Capture
+from tiphys.engine.pods.environment import PROGRESS, argo_environment
+from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.podspace import PodSpace
+from tiphys.engine.pods.podspec import declared_paths, main_spec
+from tiphys.engine.pods.readiness import Readiness
+from tiphys.engine.runners.base import Container
+from tiphys.engine.runners.spawner import Process
+
+__all__ = ["Containers"]
+
+Json = Any
+
+
+class Containers:
+    """Starts the containers of a pod and knows those that run. ``ready`` is called when a daemon is ready."""
+
+    def __init__(
+        self,
+        host: Host,
+        space: PodSpace,
+        command: StartPod,
+        template: Mapping[str, Json],
+        *,
+        grace: float | None,
+        ready: Callable[[], None],
+    ) -> None:
+        self.main: Container | None = None
+        self.oom_killed: set[str] = set()
+        self._host = host
+        self._space = space
+        self._command = command
+        self._template = template
+        self._grace = grace
+        self._ready = ready
+        self._processes: dict[str, Process] = {}
+        self._attendants: dict[str, Attendant] = {}
+        self._capture: Capture | None = None
+        self._readiness: Readiness | None = None
+        self._text = json.dumps(template, separators=(",", ":"), ensure_ascii=False)
+        self._declared = declared_paths(template)
+        self._daemon = ""  # the container whose readiness counts
+        if command.daemon:
+            self._daemon = "main" if "containerSet" not in template else str(main_spec(template).get("name"))
+
+    @property
+    def running(self) -> bool:
+        return bool(self._processes)
+
+    @property
+    def progress_file(self) -> Path | None:
+        """Where the main container reports its progress."""
+        return self.main.on_host(PROGRESS) if self.main is not None else None
+
+    def start(
+        self,
+        spec: Mapping[str, Json],
+        name: str,
+        ended: Callable[[Process], None],
+        *,
+        scripts: Sequence[Path] = (),
+        capture: bool = False,
+    ) -> None:
+        """Start one; ``ended`` is called when it is over and no longer counts as running. Raises StartProblem."""
+        if spec.get("mirrorVolumeMounts"):
+            mirrored = main_spec(self._template).get("volumeMounts") or []
+            spec = {**spec, "volumeMounts": [*(spec.get("volumeMounts") or []), *mirrored]}
+        suffix = "" if name == "main" else f".{name}"
+        container = self._space.container(
+            spec,
+            name=name,
+            extra_env=argo_environment(self._host, self._command, name, self._text),
+            declared=self._declared,
+            log=self._host.log_path(self._command.node_id + suffix),
+        )
+        container.scripts = tuple(scripts)
+        if name == "main":
+            self.main = container
+        launch = self._host.runner.launch(container)
+        if capture:
+            self._capture = Capture(self._host.loop, container.log)
+            launch.descriptors = (self._capture.writer,)
+            launch.err = str(container.log)
+
+        def over(process: Process) -> None:
+            self._processes.pop(name, None)
+            attendant = self._attendants.pop(name, None)
+            if attendant is not None:
+                attendant.close()
+                if attendant.oom_killed:
+                    self.oom_killed.add(name)
+            ended(process)
+
+        process = self._processes[name] = self._host.spawner.spawn(launch, over)
+        if capture and self._capture is not None:
+            self._capture.started()
+        if name == self._daemon or needs_attendant(spec):
+            self._attend(name, spec, container, process)
+
+    def end(self, grace: float | None = None, *, kindly: bool = False) -> None:
+        """SIGTERM to all; ``kindly``: as the kubelet does it, with preStop handlers and SIGKILL after ``grace``."""
+        for name, process in list(self._processes.items()):
+            attendant = self._attendants.get(name)
+            if kindly and attendant is not None:
+                attendant.end(grace)
+            else:
+                process.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        for process in list(self._processes.values()):
+            process.kill()
+
+    def result(self) -> str | None:
+        """What the main container wrote to stdout, where that was to be kept."""
+        return self._capture.result() if self._capture is not None else None
+
+    def close(self, *, pipe: bool = False) -> None:
+        """Probe no more; ``pipe``: read no more either."""
+        if self._readiness is not None:
+            self._readiness.stop()
+        if pipe and self._capture is not None:
+            self._capture.close()
+
+    def _attend(self, name: str, spec: Mapping[str, Json], container: Container, process: Process) -> None:
+        def started() -> None:
+            if name == self._daemon:
+                self._readiness = Readiness(
+                    self._host.loop,
+                    spec.get("readinessProbe"),
+                    self._space.ip,
+                    self._ready,
+                    ports=attendant.ports,
+                    execute=attendant.execute,
+                )
+                self._readiness.start()
+
+        attendant = self._attendants[name] = Attendant(
+            self._host,
+            spec,
+            container,
+            process,
+            ip=self._space.ip,
+            grace=self._grace,
+            on_started=started,
+        )
+        attendant.start()

@@ -1,0 +1,181 @@
+"""The environment variables of a container."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tiphys.engine.machine.protocol import StartPod
+from tiphys.engine.pods.host import Host
+from tiphys.engine.runners.base import StartProblem
+from tiphys.engine.runners.process import STANDINS
+from tiphys.engine.runners.quantity import resource_field
+
+__all__ = [
+    "PROGRESS",
+    "argo_environment",
+    "base_environment",
+    "container_environment",
+    "expand",
+    "pod_fields",
+    "project_environment",
+]
+
+Json = Any
+
+# what a program needs of this machine; nothing else of the user's environment reaches a step
+_PASSED = (
+    "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "ALL_PROXY", "USER", "LOGNAME", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "VIRTUAL_ENV",
+)  # fmt: skip
+PROGRESS = "/tmp/.argo-progress"  # not below /var/run/argo: that would be a folder more for every step
+_ARG_LIMIT = 100_000  # a single environment value must stay below the kernel's 128 kB
+_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
+
+
+def base_environment() -> dict[str, str]:
+    """What stands for the environment of an image: the programs and settings of this machine."""
+    env = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    env.update({name: value for name, value in os.environ.items() if name.startswith("LC_")})
+    search = [
+        str(Path(sys.executable).parent),
+        *os.environ.get("PATH", os.defpath).split(os.pathsep),
+        str(STANDINS),
+    ]
+    env["PATH"] = os.pathsep.join(dict.fromkeys(filter(None, search)))
+    return env
+
+
+def project_environment(project: str) -> dict[str, str]:
+    """The environment of the project's own images: components/ and the user's modules can be imported."""
+    env = base_environment()
+    path = [project or os.getcwd(), os.environ.get("PYTHONPATH", "")]
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    env["PYTHONUNBUFFERED"] = "1"
+    return env
+
+
+def expand(text: str, base: Mapping[str, str], env: Mapping[str, str]) -> str:
+    """Kubernetes' ``$(NAME)``: replaced when NAME is set, else kept; ``$$`` is a dollar sign."""
+    if "$" not in text:
+        return text
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        return "$" if not name else env[name] if name in env else base.get(name, match[0])
+
+    return _REFERENCE.sub(value, text)
+
+
+def pod_fields(host: Host, pod: str, ip: str, metadata: Mapping[str, Json]) -> dict[str, str]:
+    """What ``fieldRef`` can name."""
+    fields = {
+        "metadata.name": pod,
+        "metadata.namespace": host.namespace,
+        "metadata.uid": host.uid,
+        "spec.nodeName": "localhost",
+        "spec.serviceAccountName": str(host.spec.get("serviceAccountName") or "default"),
+        "status.podIP": ip,
+        "status.podIPs": ip,
+        "status.hostIP": "127.0.0.1",
+    }
+    for group in ("labels", "annotations"):
+        for key, value in (metadata.get(group) or {}).items():
+            fields[f"metadata.{group}['{key}']"] = str(value)
+    return fields
+
+
+def argo_environment(host: Host, command: StartPod, name: str, text: str) -> dict[str, str]:
+    """What the executor gives a container of a step; ``text``: its template as JSON."""
+    deadline = command.deadline
+    env = {
+        "ARGO_CONTAINER_NAME": name,
+        "ARGO_NODE_ID": command.node_id,
+        "ARGO_POD_NAME": command.pod_name,
+        "ARGO_WORKFLOW_NAME": host.workflow,
+        "ARGO_WORKFLOW_UID": host.uid,
+        "ARGO_INCLUDE_SCRIPT_OUTPUT": "true" if command.capture_result else "false",
+        "ARGO_DEADLINE": "0001-01-01T00:00:00Z"
+        if deadline is None
+        else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(deadline)),
+        "ARGO_PROGRESS_FILE": PROGRESS,
+        "ARGO_PROGRESS_FILE_TICK_DURATION": "3s",
+        "ARGO_PROGRESS_PATCH_TICK_DURATION": "1m0s",
+    }
+    if len(text) < _ARG_LIMIT:
+        env["ARGO_TEMPLATE"] = text
+    return env
+
+
+def container_environment(
+    host: Host, container: Mapping[str, Json], fields: Mapping[str, str], base: Mapping[str, str]
+) -> dict[str, str]:
+    """The container's ``envFrom`` and ``env``, over ``base``. Raises StartProblem for what is not there."""
+    env: dict[str, str] = {}
+    for source in container.get("envFrom") or []:
+        prefix = str(source.get("prefix") or "")
+        for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+            if (reference := source.get(field)) is not None:
+                data = _data(host, kind, str(reference.get("name")), bool(reference.get("optional")))
+                env.update(
+                    {prefix + key: value.decode(errors="surrogateescape") for key, value in data.items()}
+                )
+    for item in container.get("env") or []:
+        name = str(item["name"])
+        source = item.get("valueFrom")
+        if source is None:
+            env[name] = expand(_text(item.get("value")), base, env)
+            continue
+        value = _value_from(host, container, source, fields)
+        if value is not None:
+            env[name] = value
+    return env
+
+
+def _value_from(
+    host: Host, container: Mapping[str, Json], source: Mapping[str, Json], fields: Mapping[str, str]
+) -> str | None:
+    for kind, field in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
+        if (reference := source.get(field)) is not None:
+            name, key, optional = (
+                str(reference.get("name")),
+                str(reference.get("key")),
+                bool(reference.get("optional")),
+            )
+            data = _data(host, kind, name, optional)
+            if key in data:
+                return data[key].decode(errors="surrogateescape")
+            if optional:
+                return None
+            raise StartProblem(
+                f"CreateContainerConfigError: couldn't find key {key} in {kind} {host.namespace}/{name}",
+                phase="Error",
+            )
+    if (reference := source.get("fieldRef")) is not None:
+        return fields.get(str(reference.get("fieldPath")), "")
+    if (reference := source.get("resourceFieldRef")) is not None:
+        return resource_field(container, reference)
+    return None
+
+
+def _data(host: Host, kind: str, name: str, optional: bool) -> dict[str, bytes]:
+    data = host.objects.configmap(name) if kind == "ConfigMap" else host.objects.secret(name)
+    if data is None:
+        if optional:
+            return {}
+        raise StartProblem(f'CreateContainerConfigError: {kind.lower()} "{name}" not found', phase="Error")
+    return data
+
+
+def _text(value: Json) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,93 @@
+"""What a pod needs from the run it belongs to."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiphys.engine.base.loop import Loop
+from tiphys.engine.base.observations import Observation
+from tiphys.engine.base.options import RunOptions
+from tiphys.engine.pods.memory import MemoryWatch
+from tiphys.engine.runners.folders import Folders
+from tiphys.engine.runners.images import Images
+from tiphys.engine.runners.spawner import Spawner
+from tiphys.store import Store
+
+if TYPE_CHECKING:
+    from tiphys.engine.runners.base import Runner
+
+__all__ = ["Host", "Objects"]
+
+Json = Any
+
+
+class Objects:
+    """The ConfigMaps and Secrets that the run can see: those given with the workflow, and those it made."""
+
+    def __init__(self, context: Iterable[Mapping[str, Json]]) -> None:
+        self.context = [*context]
+        self._found: dict[tuple[str, str], Mapping[str, Json]] = {}
+        for each in self.context:
+            self.add(each)
+
+    def add(self, item: Mapping[str, Json]) -> None:
+        name = (item.get("metadata") or {}).get("name", "")
+        self._found[(str(item.get("kind", "")), str(name))] = item
+
+    def configmap(self, name: str) -> dict[str, bytes] | None:
+        """The data of a ConfigMap, or None."""
+        item = self._found.get(("ConfigMap", name))
+        if item is None:
+            return None
+        data = {key: str(value).encode() for key, value in (item.get("data") or {}).items()}
+        binary = {key: base64.b64decode(value) for key, value in (item.get("binaryData") or {}).items()}
+        return data | binary
+
+    def secret(self, name: str) -> dict[str, bytes] | None:
+        """The decoded data of a Secret, or None."""
+        item = self._found.get(("Secret", name))
+        if item is None:
+            return None
+        data = {key: base64.b64decode(value) for key, value in (item.get("data") or {}).items()}
+        plain = {key: str(value).encode() for key, value in (item.get("stringData") or {}).items()}
+        return data | plain
+
+    def raw(self, kind: str, name: str) -> Mapping[str, Json] | None:
+        return self._found.get((kind, name))
+
+
+@dataclass(slots=True)
+class Host:
+    """The run's services, shared by all its pods."""
+
+    loop: Loop
+    spawner: Spawner
+    store: Store
+    folder: Path  # runs/NAME
+    options: RunOptions
+    images: Images
+    runner: Runner
+    objects: Objects
+    workflow: str
+    namespace: str
+    uid: str
+    spec: Mapping[str, Json]
+    tell: Callable[[Observation], None]
+    base_env: Mapping[str, str]  # of images that are mapped to this machine
+    project_env: Mapping[str, str]  # of the project's own images
+    folders: Folders
+    addresses: set[str] = field(default_factory=set)
+    memory: MemoryWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.memory = MemoryWatch(self.loop)
+        if self.runner.last:
+            self.spawner.at_end(self.runner.last)
+
+    def log_path(self, name: str) -> Path:
+        """The log file of a node or replica."""
+        return Path(f"{self.folder}/logs/{name}.log")

@@ -1,0 +1,145 @@
+"""Leaf templates without a process: http requests and data listings."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.pods.artifacts import key_of
+from tiphys.engine.pods.host import Host
+from tiphys.expr.evaluate import evaluate
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["DataPod", "HttpPod"]
+
+Json = Any
+_BODY_LIMIT = 64 << 20
+
+
+class _ThreadPod:
+    """Work that happens in a thread of the loop's pool."""
+
+    def __init__(
+        self,
+        host: Host,
+        command: StartPod,
+        running: Callable[[str], None],
+        done: Callable[[PodFinished], None],
+    ) -> None:
+        self.host = host
+        self.command = command
+        self.failure: tuple[str, str] | None = None
+        self._running = running
+        self._done = done
+        self._finished = False
+
+    def start(self) -> None:
+        self._running("")
+        self.host.loop.in_thread(self._work, lambda result: self._end(*result), self._wrong)
+
+    def stop(self, grace: float) -> None:
+        self._end("Failed", "", None)
+
+    def kill(self) -> None:
+        self.stop(0)
+
+    def _work(self) -> tuple[str, str, dict[str, Json] | None]:
+        raise NotImplementedError
+
+    def _wrong(self, error: BaseException) -> None:
+        self._end("Error", str(error), None)
+
+    def _end(self, phase: str, message: str, outputs: dict[str, Json] | None) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        if self.failure is not None:
+            phase, message = self.failure
+        self._done(PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs))  # type: ignore[arg-type]
+
+
+class HttpPod(_ThreadPod):
+    """An http template: success is a 2xx answer, or what ``successCondition`` says."""
+
+    def _work(self) -> tuple[str, str, dict[str, Json] | None]:
+        spec: Mapping[str, Json] = self.command.template["http"]
+        method, url = str(spec.get("method") or "GET"), str(spec.get("url") or "")
+        if not url.startswith(("http://", "https://")):
+            return "Error", f'{method} "{url}": unsupported protocol scheme ""', None
+        body = self._body(spec)
+        request = urllib.request.Request(url, data=body, method=method)
+        for item in spec.get("headers") or []:
+            request.add_header(str(item["name"]), self._header(item))
+        timeout = float(spec.get("timeoutSeconds") or 30)
+        try:
+            with urllib.request.urlopen(request, timeout=timeout, context=_context(spec)) as answer:
+                status, headers, text = answer.status, answer.headers, answer.read(_BODY_LIMIT)
+        except urllib.error.HTTPError as error:
+            status, headers, text = error.code, error.headers, error.read(_BODY_LIMIT)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            return "Error", f'{method[:1]}{method[1:].lower()} "{url}": {reason}', None
+        answer_text = text.decode(errors="replace")
+        outputs = {
+            "result": answer_text,
+        }
+        condition = spec.get("successCondition")
+        if condition:
+            scope = {
+                "request": {"method": method, "url": url, "body": (body or b"").decode(), "headers": {}},
+                "response": {
+                    "statusCode": status,
+                    "body": answer_text,
+                    "headers": {key: headers.get_all(key) for key in headers},
+                },
+            }
+            good = evaluate(str(condition), scope)
+            message = "" if good is True else f"successCondition '{condition}' evaluated false"
+            return ("Succeeded" if good is True else "Failed"), message, outputs
+        if not 200 <= status < 300:
+            return "Failed", f"received non-2xx response code: {status}", outputs
+        return "Succeeded", "", outputs
+
+    def _body(self, spec: Mapping[str, Json]) -> bytes | None:
+        source = spec.get("bodyFrom")
+        if source:
+            data = source.get("bytes")
+            return None if data is None else str(data).encode()
+        return str(spec["body"]).encode() if spec.get("body") else None
+
+    def _header(self, item: Mapping[str, Json]) -> str:
+        reference = (item.get("valueFrom") or {}).get("secretKeyRef")
+        if reference is None:
+            return str(item.get("value") or "")
+        data = self.host.objects.secret(str(reference.get("name"))) or {}
+        return data.get(str(reference.get("key")), b"").decode()
+
+
+def _context(spec: Mapping[str, Json]) -> ssl.SSLContext | None:
+    import ssl
+
+    return ssl._create_unverified_context() if spec.get("insecureSkipVerify") else None
+
+
+class DataPod(_ThreadPod):
+    """A data template: the keys below a prefix, through transformation expressions, as a JSON list."""
+
+    def _work(self) -> tuple[str, str, dict[str, Json] | None]:
+        spec: Mapping[str, Json] = self.command.template["data"]
+        source = (spec.get("source") or {}).get("artifactPaths") or {}
+        if source.get("s3") and not source["s3"].get("bucket"):
+            # unlike other artifacts, Argo does not look for these in the repository of the workflow
+            words = "unable to process data template: unable to process data source: unable to source artifact paths"
+            problem = f"{words}: failed to list directory: Bucket name cannot be empty"
+            return "Failed", f"main: Error (exit code 64): {problem}", {"exitCode": "64"}
+        data: Json = self.host.store.bucket.keys(key_of(source))
+        for step in spec.get("transformation") or []:
+            data = evaluate(str(step.get("expression")), {"data": data})
+        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        return "Succeeded", "", {"result": text, "exitCode": "0"}

@@ -1,0 +1,268 @@
+"""Where artifacts are that the local store does not have: http, artifactory, git, and the object stores by fsspec."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tiphys.engine.pods.host import Host
+from tiphys.errors import StoreError
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["REMOTE", "LocationError", "clone", "download", "fetch_object", "upload"]
+
+Json = Any
+_CHUNK = 1 << 20
+_TIMEOUT = 60.0
+# kind -> (what fsspec calls it, the package that it needs)
+REMOTE = {
+    "s3": ("s3", "s3fs"), "gcs": ("gs", "gcsfs"), "azure": ("abfs", "adlfs"), "oss": ("oss", "ossfs"),
+    "hdfs": ("hdfs", "pyarrow"),
+}  # fmt: skip
+
+
+class LocationError(OSError):
+    """An artifact's place cannot be used; the text is for the node's message."""
+
+
+def download(host: Host, settings: Mapping[str, Json], path: Path) -> None:
+    """Fetch an ``http`` or ``artifactory`` artifact into a file, piece by piece."""
+    with _Web(host, settings) as web, web.ask("GET") as answer, path.open("wb") as stream:
+        for piece in answer.iter_content(_CHUNK):
+            stream.write(piece)
+
+
+def upload(host: Host, settings: Mapping[str, Json], path: Path) -> None:
+    """Store a file as an ``http`` artifact, with PUT as Argo does."""
+    with _Web(host, settings) as web, path.open("rb") as stream, web.ask("PUT", stream):
+        pass
+
+
+class _Web:
+    """One request with the artifact's headers and ``auth``."""
+
+    def __init__(self, host: Host, settings: Mapping[str, Json]) -> None:
+        import requests  # 0.15 s that most runs do not need
+
+        self._host = host
+        self._settings = settings
+        self._session = requests.Session()
+        self._folder = tempfile.TemporaryDirectory(prefix="tiphys-")
+        self.url = str(settings.get("url", ""))
+
+    def __enter__(self) -> _Web:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+        self._folder.cleanup()
+
+    def ask(self, method: str, body: Any = None) -> requests.Response:
+        """Send it. Raises LocationError."""
+        import requests
+
+        if not self.url.startswith(("http://", "https://")):
+            raise LocationError(f"unsupported URL {self.url!r}")
+        headers = {str(item["name"]): str(item["value"]) for item in self._settings.get("headers") or []}
+        try:
+            self._authorize(self._settings.get("auth") or {})
+            answer = self._session.request(
+                method, self.url, data=body, headers=headers, stream=True, timeout=_TIMEOUT
+            )
+        except requests.ConnectionError as error:
+            raise LocationError(f'{method.capitalize()} "{self.url}": {_refused(self.url, error)}') from error
+        except requests.RequestException as error:
+            raise LocationError(f'{method.capitalize()} "{self.url}": {error}') from error
+        if not answer.ok:
+            answer.close()
+            raise LocationError(f"{method} {self.url} answered {answer.status_code} {answer.reason}")
+        return answer
+
+    def _authorize(self, auth: Mapping[str, Json]) -> None:
+        basic = auth.get("basicAuth") or {
+            key: self._settings[key]
+            for key in ("usernameSecret", "passwordSecret")
+            if self._settings.get(key)
+        }
+        if basic:
+            user, password = basic.get("usernameSecret"), basic.get("passwordSecret")
+            self._session.auth = (_secret(self._host, user), _secret(self._host, password))
+        if certificate := auth.get("clientCert"):
+            files = []
+            for name in ("clientCertSecret", "clientKeySecret"):
+                place = Path(self._folder.name, name)
+                place.touch(0o600)
+                place.write_text(_secret(self._host, certificate.get(name)))
+                files.append(str(place))
+            self._session.cert = (files[0], files[1])
+        if client := auth.get("oauth2"):
+            self._session.headers["Authorization"] = f"Bearer {self._token(client)}"
+
+    def _token(self, client: Mapping[str, Json]) -> str:
+        """OAuth 2.0's client credentials grant (RFC 6749, 4.4)."""
+        form = {str(each.get("key")): str(each.get("value")) for each in client.get("endpointParams") or ()}
+        form["grant_type"] = "client_credentials"
+        if scopes := client.get("scopes"):
+            form["scope"] = " ".join(map(str, scopes))
+        identity = (
+            _secret(self._host, client.get("clientIDSecret")),
+            _secret(self._host, client.get("clientSecretSecret")),
+        )
+        answer = self._session.post(
+            _secret(self._host, client.get("tokenURLSecret")), data=form, auth=identity, timeout=_TIMEOUT
+        )
+        answer.raise_for_status()
+        return str(answer.json().get("access_token", ""))
+
+
+def _refused(url: str, error: Exception) -> str:
+    """Go's words for a connection that nobody takes."""
+    if "Errno 111" not in str(error):
+        return str(error)
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"dial tcp {parts.hostname}:{port}: connect: connection refused"
+
+
+def clone(host: Host, settings: Mapping[str, Json], target: Path) -> None:
+    """Check a ``git`` artifact out, with its submodules."""
+    if shutil.which("git") is None:
+        raise LocationError("git is not installed on this machine")
+    repository, revision = str(settings.get("repo", "")), str(settings.get("revision") or "")
+    branch = str(settings.get("branch") or "")
+    for text in (repository, revision, branch):
+        if text.startswith("-"):
+            raise LocationError(f"refused git argument {text!r}")
+    command = ["git"]
+    if settings.get("insecureSkipTLS"):
+        command += ["-c", "http.sslVerify=false"]
+    command += ["clone", "--quiet"]
+    if depth := settings.get("depth"):
+        command += ["--depth", str(int(depth))]
+    if settings.get("singleBranch"):
+        command.append("--single-branch")
+    if branch:
+        command += ["--branch", branch]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    here = ["git", "-C", str(target)]
+    steps = [[*command, "--", repository, str(target)]]
+    if fetch := settings.get("fetch"):
+        steps.append([*here, "fetch", "--quiet", "origin", "--", *(str(each) for each in fetch)])
+    if revision:
+        steps.append([*here, "checkout", "--quiet", revision])
+    if not settings.get("disableSubmodules"):
+        steps.append([*here, "submodule", "--quiet", "update", "--init", "--recursive"])
+    with tempfile.TemporaryDirectory(prefix="tiphys-") as folder:
+        env = _git_environment(host, settings, Path(folder))
+        for step in steps:
+            done = subprocess.run(
+                step, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, check=False
+            )
+            if done.returncode:
+                raise LocationError(done.stderr.strip() or f"git failed with code {done.returncode}")
+
+
+def _git_environment(host: Host, settings: Mapping[str, Json], folder: Path) -> dict[str, str]:
+    """Credentials go through a helper that reads them from the environment: never into a command line or a file of
+    the checkout."""
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    if settings.get("usernameSecret") or settings.get("passwordSecret"):
+        helper = folder / "askpass"
+        helper.write_text(
+            '#!/bin/sh\ncase $1 in\nUsername*) printf %s "$TIPHYS_USER";;\n*) printf %s "$TIPHYS_PASSWORD";;\nesac\n'
+        )
+        helper.chmod(stat.S_IRWXU)
+        env["GIT_ASKPASS"] = str(helper)
+        env["TIPHYS_USER"] = _secret(host, settings.get("usernameSecret"))
+        env["TIPHYS_PASSWORD"] = _secret(host, settings.get("passwordSecret"))
+    options = []
+    if key := settings.get("sshPrivateKeySecret"):
+        place = folder / "key"
+        place.touch(0o600)
+        place.write_text(_secret(host, key).rstrip("\n") + "\n")
+        options.append(f"-i {place} -o IdentitiesOnly=yes")
+    if settings.get("insecureIgnoreHostKey"):
+        options.append("-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null")
+    if options:
+        env["GIT_SSH_COMMAND"] = "ssh " + " ".join(options)
+    return env
+
+
+def fetch_object(host: Host, kind: str, settings: Mapping[str, Json], box: Path) -> None:
+    """Fetch an object, or all that lie below its key, into ``box``.
+
+    Raises StoreError that names the package to install, LocationError, or FileNotFoundError in S3's words.
+    """
+    protocol, package = REMOTE[kind]
+    try:
+        import fsspec
+
+        files = fsspec.filesystem(protocol, **_options(host, kind, settings))
+    except ImportError as error:
+        raise StoreError(
+            "TIP448",
+            f"the artifact is not in the local store, and {package} is not installed to fetch it from {kind}",
+            fix=f"pip install 'tiphys[{kind}]'",
+        ) from error
+    field = {"hdfs": "path", "azure": "blob"}.get(kind, "key")
+    holder = str(settings.get("bucket") or settings.get("container") or "")
+    path = "/".join(filter(None, (holder, str(settings.get(field) or "").strip("/"))))
+    try:
+        if not files.exists(path):
+            raise FileNotFoundError("The specified key does not exist.")
+        files.get(path, str(box), recursive=files.isdir(path))
+    except FileNotFoundError:
+        raise FileNotFoundError("The specified key does not exist.") from None
+    except Exception as error:  # each library has exceptions of its own
+        raise LocationError(f"{kind}://{path}: {error}") from error
+
+
+def _options(host: Host, kind: str, settings: Mapping[str, Json]) -> dict[str, Json]:
+    """What fsspec's implementations call Argo's settings."""
+    found: dict[str, Json] = {}
+    if kind in ("s3", "oss"):
+        names = {"key": "accessKeySecret", "secret": "secretKeySecret", "token": "sessionTokenSecret"}
+        found = {name: _secret(host, settings[key]) for name, key in names.items() if settings.get(key)}
+        endpoint = str(settings.get("endpoint") or "")
+        if endpoint and kind == "s3":
+            found["endpoint_url"] = f"{'http' if settings.get('insecure') else 'https'}://{endpoint}"
+        elif endpoint:
+            found["endpoint"] = endpoint
+        if settings.get("region"):
+            found["client_kwargs"] = {"region_name": str(settings["region"])}
+    elif kind == "gcs" and settings.get("serviceAccountKeySecret"):
+        import json
+
+        found["token"] = json.loads(_secret(host, settings["serviceAccountKeySecret"]))
+    elif kind == "azure":
+        found["account_name"] = (urlsplit(str(settings.get("endpoint") or "")).hostname or "").partition(".")[
+            0
+        ]
+        if settings.get("accountKeySecret"):
+            found["account_key"] = _secret(host, settings["accountKeySecret"])
+    elif kind == "hdfs":
+        address, _, port = str((settings.get("addresses") or [""])[0]).partition(":")
+        found = {"host": address, "port": int(port or 8020), "user": settings.get("hdfsUser")}
+    return found
+
+
+def _secret(host: Host, reference: Mapping[str, Json] | None) -> str:
+    """The value that a reference to a key of a Secret names. Raises LocationError."""
+    if reference is None:
+        return ""
+    name, key = str(reference.get("name")), str(reference.get("key"))
+    data = host.objects.secret(name)
+    if data is None:
+        raise LocationError(f'secrets "{name}" not found')
+    if key not in data:
+        raise LocationError(f"secret {name!r} does not have the key {key!r}")
+    return data[key].decode()

@@ -1,0 +1,142 @@
+"""Collecting what a finished step leaves: output parameters and artifacts, by Argo's rules."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tiphys.engine.machine.arguments import any_string
+from tiphys.engine.pods.artifacts import save_artifact
+from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.locations import LocationError
+from tiphys.engine.runners.base import Container
+from tiphys.errors import StoreError
+
+__all__ = ["RESULT_LIMIT", "archives_logs", "collect", "has_artifacts", "trim_result"]
+
+Json = Any
+RESULT_LIMIT = 256 * 1024  # bytes of stdout that outputs.result keeps
+
+
+class Missing(Exception):
+    """An output that is not there; the text is what the executor's wait container ends with."""
+
+
+def has_artifacts(template: Mapping[str, Json]) -> bool:
+    """Whether outputs must be packed (work for a thread)."""
+    return bool((template.get("outputs") or {}).get("artifacts"))
+
+
+def archives_logs(template: Mapping[str, Json], spec: Mapping[str, Json]) -> bool:
+    """Whether ``archiveLogs`` is set, of the template before the workflow."""
+    for place in (template.get("archiveLocation") or {}, spec):
+        if place.get("archiveLogs") is not None:
+            return bool(place["archiveLogs"])
+    return False
+
+
+def collect(
+    host: Host,
+    template: Mapping[str, Json],
+    container: Container | None,
+    *,
+    pod: str,
+    logs: Path | None = None,
+) -> tuple[dict[str, Json], str]:
+    """The node's outputs and, when something is missing, the message of the failed wait container.
+
+    ``logs``: the log to keep as the artifact ``main-logs`` (``archiveLogs``). Parameters that were found are
+    returned even then. Raises StoreError when the store cannot be written.
+    """
+    declared = template.get("outputs") or {}
+    outputs: dict[str, Json] = {}
+    problem = ""
+    if (parameters := declared.get("parameters")) is not None:
+        values = []
+        for parameter in parameters:
+            item = copy.deepcopy(dict(parameter))
+            source = item.get("valueFrom") or {}
+            if source.get("path") and container is not None:
+                try:
+                    item["value"] = _read(host, container, str(source["path"]))
+                except Missing as error:
+                    if source.get("default") is not None:
+                        item["value"] = any_string(source["default"])
+                    else:
+                        problem = problem or str(error)
+            elif "value" not in item and source.get("default") is not None and "path" in source:
+                item["value"] = any_string(source["default"])
+            values.append(item)
+        outputs["parameters"] = values
+    artifacts = []
+    errors = []
+    for artifact in declared.get("artifacts") or []:
+        path = artifact.get("path")
+        if not path or container is None:
+            artifacts.append(dict(artifact))
+            continue
+        source_path = _place(host, container, str(path))
+        if source_path is None:
+            if not artifact.get("optional"):
+                errors.append(
+                    f"open /var/run/argo/outputs/artifacts{_clean(str(path))}.tgz: no such file or directory"
+                )
+            continue
+        try:
+            artifacts.append(save_artifact(host, artifact, source_path, pod=pod))
+        except LocationError as error:
+            errors.append(str(error))
+    if logs is not None and logs.is_file():
+        key = f"{host.workflow}/{pod}/main.log"
+        stored = host.store.artifacts.put(logs, "none")
+        host.store.bucket.put(key, stored.digest, stored.size)
+        artifacts.append({"name": "main-logs", "s3": {"key": key}})
+    if artifacts:
+        outputs["artifacts"] = artifacts
+    if errors:
+        problem = problem or "".join(f"{error}; " for error in errors)
+    return outputs, problem
+
+
+def trim_result(data: bytes) -> str:
+    """stdout as ``outputs.result``: the last 256 kB, one trailing newline cut."""
+    text = data[-RESULT_LIMIT:].decode(errors="replace")
+    return text[:-1] if text.endswith("\n") else text
+
+
+def _place(host: Host, container: Container, path: str) -> Path | None:
+    """Where an output is, or None. A link that the step made must not lead to what the step could not see; a plain
+    process sees this machine's files anyway. The output itself stays a link: it is packed as one."""
+    path = os.path.normpath(path)
+    if host.runner.name == "process":
+        place = container.on_host(path)
+        return place if place.exists() else None
+    folder = container.found(os.path.dirname(path)) if container.found(path) is not None else None
+    return None if folder is None else folder / os.path.basename(path)
+
+
+def _read(host: Host, container: Container, path: str) -> str:
+    confined = host.runner.name != "process"
+    place = container.found(path) if confined else container.on_host(os.path.normpath(path))
+    try:
+        if place is None:
+            raise FileNotFoundError(path)
+        with place.open("rb") as stream:
+            text = stream.read().decode(errors="replace")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        shown = f"/var/run/argo/outputs/parameters{_clean(path)}"
+        raise Missing(f"open {shown}: no such file or directory") from error
+    except IsADirectoryError as error:
+        raise Missing(f"read /var/run/argo/outputs/parameters{_clean(path)}: is a directory") from error
+    except OSError as error:
+        raise StoreError(
+            "TIP446", f"output {path} cannot be read: {error.strerror}", where=str(place)
+        ) from error
+    return text[:-1] if text.endswith("\n") else text
+
+
+def _clean(path: str) -> str:
+    return os.path.normpath("/" + path.lstrip("/"))

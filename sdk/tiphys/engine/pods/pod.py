@@ -1,0 +1,342 @@
+"""One step's pod: container, script and containerSet templates from input artifacts to collected outputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tiphys.engine.base.loop import Timer
+from tiphys.engine.base.observations import Notice
+from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.pods.artifacts import load_artifact
+from tiphys.engine.pods.attendant import GRACE
+from tiphys.engine.pods.containers import Containers
+from tiphys.engine.pods.containerset import Graph
+from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
+from tiphys.engine.pods.podspace import PodSpace, claim_address
+from tiphys.engine.pods.podspec import main_spec, patched, pod_metadata
+from tiphys.engine.runners.base import StartProblem, exit_message, place_of
+from tiphys.engine.runners.spawner import Process
+from tiphys.errors import StoreError, TiphysError
+
+__all__ = ["StepPod"]
+
+Json = Any
+SCRIPT = "/argo/staging/script"
+
+
+class StepPod:
+    """Runs one ``StartPod`` of a container, script or containerSet template.
+
+    ``running(ip)`` is called when all containers have started (a daemon: when it is ready), ``done`` exactly once.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        command: StartPod,
+        running: Callable[[str], None],
+        done: Callable[[PodFinished], None],
+    ) -> None:
+        self.host = host
+        self.command = command
+        self._problem: StartProblem | None = None
+        self._grace: float | None = None
+        volumes: Sequence[Mapping[str, Json]] = command.volumes
+        self.template = command.template
+        try:
+            self.template, volumes, self._grace = patched(command.template, volumes, command.patches)
+        except StartProblem as problem:
+            self._problem = problem
+        self._running = running
+        self._done = done
+        self._codes: dict[str, int] = {}
+        self._stopping = False
+        self._finished = False
+        self._kill_timer: Timer | None = None
+        self._pending_inits: list[Mapping[str, Json]] = []
+        self._graph: Graph | None = None
+        self._closing = False
+        self.failure: tuple[str, str] | None = None  # (phase, message) that overrides the exit codes
+        ip = claim_address(host, "127.22") if command.daemon else "127.0.0.1"
+        self.space = PodSpace(
+            host,
+            command.pod_name,
+            host.folders.take(command.node_id),
+            volumes=volumes,
+            metadata=pod_metadata(host, command),
+            ip=ip,
+            hostname=command.pod_name[:63].rstrip("-."),
+            security=self.template.get("securityContext") or host.spec.get("securityContext"),
+            aliases=[*(host.spec.get("hostAliases") or []), *(self.template.get("hostAliases") or [])],
+        )
+        self._containers = Containers(
+            host, self.space, command, self.template, grace=self._grace, ready=self._ready
+        )
+
+    @property
+    def progress_file(self) -> Path | None:
+        return self._containers.progress_file
+
+    def start(self) -> None:
+        """Prepare the inputs (in a thread when there are artifacts), then start the containers."""
+        if self._problem is not None:
+            self._finish("Error", self._problem.message, None, created=False)
+            return
+        artifacts = [
+            item for item in (self.template.get("inputs") or {}).get("artifacts") or [] if item.get("path")
+        ]
+        if artifacts:
+            self.host.loop.in_thread(lambda: self._fetch(artifacts), lambda _: self._begin(), self._refuse)
+        else:
+            self._begin()
+
+    def stop(self, grace: float) -> None:
+        """SIGTERM to every container, SIGKILL after ``grace`` seconds. Past a deadline it is the kubelet that ends the
+        pod, preStop handlers first; what Argo stops itself gets the signal alone."""
+        if self._finished or self._stopping:
+            return
+        self._stopping = True
+        if not self._containers.running:
+            if not self._closing:
+                self._finish("Failed", self._exit_message(143), {"exitCode": "143"})
+            return
+        if self._grace is not None:
+            grace = min(grace, self._grace)
+        self._containers.end(grace, kindly=self.failure is not None)
+        if self._kill_timer is None:
+            self._kill_timer = self.host.loop.call_later(grace, self.kill)
+
+    def kill(self) -> None:
+        """SIGKILL everything now."""
+        self._stopping = True
+        self._containers.kill()
+
+    # -- before -----------------------------------------------------------------------------------------------
+
+    def _fetch(self, artifacts: Sequence[Mapping[str, Json]]) -> None:
+        """In a thread: input artifacts go to the main container's files, or to a volume that is mounted there."""
+        mounts, root = self.space.mounts(main_spec(self.template)), self.space.folder
+        for artifact in artifacts:
+            load_artifact(self.host, artifact, place_of(str(artifact["path"]), root, mounts))
+
+    def _begin(self) -> None:
+        if self._stopping:
+            self._finish("Failed", self._exit_message(143), {"exitCode": "143"})
+            return
+        self._pending_inits = list(self.template.get("initContainers") or [])
+        self._next_init()
+
+    def _next_init(self) -> None:
+        if not self._pending_inits:
+            self._start_all()
+            return
+        spec = self._pending_inits.pop(0)
+        name = str(spec.get("name"))
+
+        def ended(process: Process) -> None:
+            if name in self._containers.oom_killed:  # recorded from the real controller
+                text = "Pod failed before main container starts due to PodInitializing: "
+                self._finish("Error", text, None)
+            elif process.code:
+                self._finish("Failed", exit_message(name, process.code), None)
+            else:
+                self._next_init()
+
+        self._guard(lambda: self._containers.start(spec, name, ended))
+
+    def _start_all(self) -> None:
+        if (container_set := self.template.get("containerSet")) is not None:
+            self._guard(lambda: self._start_set(container_set))
+        else:
+            self._guard(self._start_main)
+        if self._finished:
+            return
+        for spec in self.template.get("sidecars") or []:
+            name = str(spec.get("name"))
+            self._guard(partial(self._containers.start, spec, name, self._ended_sidecar(name)))
+        if self._finished:
+            return
+        if not self.command.daemon:
+            self._running(self.space.ip)
+
+    def _ready(self) -> None:
+        if not self._finished:
+            self._running(self.space.ip)
+
+    def _start_main(self) -> None:
+        spec = dict(main_spec(self.template))
+        script = self.template.get("script")
+        extra: list[Path] = []
+        if script is not None and script.get("source"):
+            place = self.space.folder / SCRIPT[1:]
+            place.parent.mkdir(parents=True)
+            place.write_text(str(script["source"]))
+            place.chmod(0o755)
+            extra.append(place)
+            spec["command"] = [*(spec.get("command") or []), SCRIPT]
+        self._containers.start(
+            spec, "main", self._ended_main, scripts=extra, capture=self.command.capture_result
+        )
+
+    def _start_set(self, container_set: Mapping[str, Json]) -> None:
+        def launch(spec: Mapping[str, Json], ended: Callable[[int], None]) -> None:
+            name = str(spec["name"])
+            shared = container_set.get("volumeMounts") or []
+            spec = {**spec, "volumeMounts": [*shared, *(spec.get("volumeMounts") or [])]}
+
+            def over(process: Process) -> None:
+                if name in self._containers.oom_killed and self._graph is not None:
+                    self._graph.lost(name, exit_message(name, 137, oom_killed=True))
+                    self._containers.end()
+                ended(process.code or 0)
+
+            capture = self.command.capture_result and name == "main"
+            self._containers.start(spec, name, over, capture=capture)
+
+        self._graph = Graph(self.host.loop, container_set, launch, self._ended_set)
+        self._graph.start()
+
+    # -- while it runs ------------------------------------------------------------------------------------------
+
+    def _ended_main(self, process: Process) -> None:
+        self._codes["main"] = process.code or 0
+        self._close()
+
+    def _ended_set(self) -> None:
+        assert self._graph is not None
+        self._codes["main"] = self._graph.exit_code
+        self._close()
+
+    def _ended_sidecar(self, name: str) -> Callable[[Process], None]:
+        def ended(process: Process) -> None:
+            self._codes[name] = process.code or 0
+            if self._closing and not self._containers.running:
+                self._collect()
+
+        return ended
+
+    def _close(self) -> None:
+        """The main work is over: end the sidecars, then collect."""
+        self._closing = True
+        self._containers.close()
+        if not self._containers.running:
+            self._collect()
+            return
+        self._containers.end()
+        if self._kill_timer is None:
+            grace = GRACE if self._grace is None else self._grace
+            self._kill_timer = self.host.loop.call_later(grace, self.kill)
+
+    # -- after --------------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        if self._finished:
+            return
+        result = self._containers.result()
+        source = self._containers.main
+        pod = self.command.pod_name
+
+        archived = archives_logs(self.template, self.host.spec)
+        logs = self.host.log_path(self.command.node_id) if archived else None
+
+        def work() -> tuple[dict[str, Json], str]:
+            return collect(self.host, self.template, source, pod=pod, logs=logs)
+
+        def done(found: tuple[dict[str, Json], str]) -> None:
+            outputs, problem = found
+            if result is not None:
+                outputs["result"] = result
+            code = self._codes.get("main", 0)
+            if self._graph is None or "main" in self._graph.names:
+                outputs["exitCode"] = str(self._graph.codes.get("main", code) if self._graph else code)
+            phase, message = self._verdict(problem)
+            self._finish(phase, message, outputs or None)
+
+        if archived or has_artifacts(self.template):
+            self.host.loop.in_thread(work, done, self._refuse)
+        else:
+            try:
+                found = work()
+            except (TiphysError, OSError) as error:
+                self._refuse(error)
+                return
+            done(found)
+
+    def _verdict(self, problem: str) -> tuple[str, str]:
+        """Phase and message from the exit codes, in the order of the controller's inferFailedReason."""
+        if self._graph is not None:
+            for name, code in self._graph.codes.items():
+                if code:
+                    return "Failed", self._graph.messages.get(name) or exit_message(name, code)
+        elif code := self._codes.get("main", 0):
+            return "Failed", self._exit_message(code)
+        if problem:
+            return "Error", f"wait: Error (exit code 64): {problem}"
+        for name, code in self._codes.items():
+            if name != "main" and code not in (0, 137, 143):
+                return "Failed", exit_message(name, code)
+        return "Succeeded", ""
+
+    def _exit_message(self, code: int) -> str:
+        return exit_message("main", code, oom_killed="main" in self._containers.oom_killed)
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (StartProblem, TiphysError, OSError) as error:
+            self._refuse(error)
+
+    def _refuse(self, error: BaseException) -> None:
+        """The pod cannot go on."""
+        if self._finished:
+            return
+        if isinstance(error, StartProblem):
+            phase, message, code = error.phase, error.message, error.code
+        elif isinstance(error, TiphysError):
+            phase, message, code = "Error", f"{error.code}: {error.message}", None
+            if isinstance(error, StoreError):
+                self.host.tell(Notice(time.time(), str(error), error.code))
+        elif isinstance(error, OSError):
+            phase, message, code = "Error", str(error), None
+        else:
+            raise error
+        if self._containers.running:
+            self.failure = (phase, message)
+            self._closing = True
+            self._codes.setdefault("main", code or 1)
+            self.kill()
+            return
+        self._finish(phase, message, {"exitCode": str(code)} if code is not None else None)
+
+    def _finish(
+        self, phase: str, message: str, outputs: dict[str, Json] | None, *, created: bool = True
+    ) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        if self._kill_timer is not None:
+            self._kill_timer.cancel()
+        self._containers.close(pipe=True)
+        if self.failure is not None:
+            phase, message = self.failure
+            outputs = None
+        containers = self._graph.report() if self._graph is not None else {}
+        self.space.clean()
+        if self.space.ip != "127.0.0.1":
+            self.host.addresses.discard(self.space.ip)
+        self._done(
+            PodFinished(
+                self.host.loop.now(),
+                self.command.node_id,
+                phase,  # type: ignore[arg-type]
+                message,
+                outputs,
+                containers,
+                created,
+            )
+        )

@@ -1,0 +1,219 @@
+"""One pod on this machine: its folder, volumes, address, and containers made ready for a runner.
+
+Steps, training workers and serving replicas are all pods, so they share this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+import random
+import re
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tiphys.engine.pods.environment import container_environment, expand, pod_fields
+from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.volumes import Volume, make_volume
+from tiphys.engine.runners.base import Container, Mount, StartProblem
+from tiphys.engine.runners.images import Image
+
+__all__ = ["PodSpace", "claim_address"]
+
+Json = Any
+_VARIABLE = re.compile(r"\$\(([^)]+)\)")
+_IMAGE_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+def claim_address(host: Host, prefix: str, ports: Sequence[int] = ()) -> str:
+    """An unused loopback address ``PREFIX.x.y`` on which all ``ports`` are free; kept until given back."""
+    chooser = random.Random(f"{host.uid}{len(host.addresses)}{prefix}")
+    for _ in range(2000):
+        address = f"{prefix}.{chooser.randrange(1, 255)}.{chooser.randrange(1, 255)}"
+        if address in host.addresses:
+            continue
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in ports:
+                    probe = stack.enter_context(socket.socket())
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind((address, port))
+            except PermissionError:
+                pass  # a port below 1024: whoever listens will say so
+            except OSError:
+                continue
+        host.addresses.add(address)
+        return address
+    raise StartProblem(f"no free loopback address {prefix}.x.y for ports {list(ports)}", phase="Error")
+
+
+class PodSpace:
+    """A pod's folders and what its containers see. ``folder`` is an empty one (see :class:`Folders`)."""
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        folder: Path,
+        *,
+        volumes: Sequence[Mapping[str, Json]] = (),
+        metadata: Mapping[str, Json] | None = None,
+        ip: str = "127.0.0.1",
+        hostname: str = "",
+        main: str = "main",
+        security: Mapping[str, Json] | None = None,
+        aliases: Sequence[Mapping[str, Json]] = (),
+    ) -> None:
+        self.host = host
+        self.name = name
+        self.folder = folder  # the main container's root; what else the pod needs lies beside it
+        self.ip = ip
+        self.hostname = hostname or name
+        self.main = main
+        self._security = security  # the pod's securityContext
+        self._aliases = aliases
+        self._besides: set[Path] = set()
+        self._specs = {str(volume.get("name")): volume for volume in volumes}
+        self._made: dict[str, Volume] = {}
+        self._metadata = metadata or {}
+        self._fields: dict[str, str] | None = None
+        self._roots: dict[str, Path] = {}
+
+    @property
+    def fields(self) -> dict[str, str]:
+        if self._fields is None:
+            self._fields = pod_fields(self.host, self.name, self.ip, self._metadata)
+        return self._fields
+
+    def volume(self, name: str) -> Volume:
+        """The folder of one of the pod's volumes. Raises StartProblem for one that the pod does not have."""
+        if name not in self._made:
+            if name not in self._specs:
+                raise StartProblem(f"volume '{name}' not found in workflow spec", phase="Error")
+            self._made[name] = make_volume(self.host, self._specs[name], self._beside("volumes"), self.fields)
+        return self._made[name]
+
+    def container(
+        self,
+        spec: Mapping[str, Json],
+        *,
+        name: str = "",
+        extra_env: Mapping[str, str] | None = None,
+        declared: Sequence[str] = (),
+        log: Path,
+    ) -> Container:
+        """Resolve one container: image, command, environment, mounts. Raises StartProblem or RefusedError."""
+        name = name or str(spec.get("name") or "main")
+        image = self.host.images.resolve(str(spec.get("image", "")), where=f"container {name} of {self.name}")
+        mounts = self.mounts(spec)
+        base = self._base(image)
+        env = container_environment(self.host, spec, self.fields, base)
+        if image.kind != "docker":  # a container's HOME is its user's
+            env.setdefault("HOME", "/root" if image.kind == "root" else "/tmp")
+        env["HOSTNAME"] = self.hostname
+        env["TIPHYS_POD_IP"] = self.ip
+        env.update(self.host.options.env)
+        if extra_env:
+            env.update(extra_env)
+        command = image.command(
+            [expand(str(word), base, env) for word in spec.get("command") or []],
+            [expand(str(word), base, env) for word in spec.get("args") or []],
+        )
+        return Container(
+            name=name,
+            image=image,
+            command=command,
+            env=env,
+            base_env=base,
+            workdir=str(spec.get("workingDir") or "/"),
+            root=self.root(name),
+            mounts=mounts,
+            declared=declared,
+            hostname=self.hostname,
+            log=log,
+            spec={
+                **spec,
+                "securityContext": {**self._security, **(spec.get("securityContext") or {})},
+            }
+            if self._security
+            else spec,
+            own_entrypoint=not spec.get("command"),
+        )
+
+    def root(self, name: str) -> Path:
+        """The private root folder of a container; the main container's is the pod's own."""
+        if name == self.main:
+            return self.folder
+        if name not in self._roots:
+            root = self._roots[name] = self._beside(name)
+            (root / "tmp").mkdir(parents=True, exist_ok=True)
+        return self._roots[name]
+
+    def clean(self) -> None:
+        """Give the folders back."""
+        for folder in self._besides:
+            shutil.rmtree(folder, ignore_errors=True)
+        if not self.host.options.keep_folders:
+            self.host.folders.give_back(self.folder)
+
+    def _beside(self, name: str) -> Path:
+        folder = self.folder.with_name(f"{self.folder.name}.{name}")
+        self._besides.add(folder)
+        return folder
+
+    def _base(self, image: Image) -> Mapping[str, str]:
+        if image.kind in ("root", "docker"):
+            return _IMAGE_ENV
+        if image.kind == "host":
+            return self.host.base_env
+        return self.host.project_env
+
+    def mounts(self, spec: Mapping[str, Json]) -> list[Mount]:
+        """The volume mounts of a container. Raises StartProblem."""
+        mounts = []
+        for item in spec.get("volumeMounts") or []:
+            source, read_only = self.volume(str(item["name"]))
+            part = str(item.get("subPath") or "")
+            if expression := item.get("subPathExpr"):
+                part = self._expand_path(str(expression), spec)
+            if part:
+                if posixpath.isabs(part) or ".." in posixpath.normpath(part).split("/"):
+                    raise StartProblem(
+                        f"subPath {part!r} must be a relative path without '..'", phase="Error"
+                    )
+                source = source / part
+                if not source.exists():
+                    source.mkdir(parents=True, exist_ok=True)
+            path = posixpath.normpath("/" + str(item["mountPath"]).lstrip("/"))
+            mounts.append(Mount(path, source, read_only or bool(item.get("readOnly"))))
+        if self._aliases:
+            mounts.append(Mount("/etc/hosts", self._hosts(), True))
+        return mounts
+
+    def _expand_path(self, expression: str, spec: Mapping[str, Json]) -> str:
+        """``subPathExpr``: every variable must be known to the container."""
+        env = container_environment(self.host, spec, self.fields, {})
+        part = expand(expression, {}, env)
+        if (missing := _VARIABLE.search(part)) is not None:
+            raise StartProblem(f"CreateContainerConfigError: missing value for {missing[1]}", phase="Error")
+        return part
+
+    def _hosts(self) -> Path:
+        """``/etc/hosts`` with the pod's host aliases, laid out as the kubelet does."""
+        folder = self._beside("etc")
+        folder.mkdir(exist_ok=True)
+        lines = [
+            "127.0.0.1\tlocalhost",
+            "::1\tlocalhost ip6-localhost ip6-loopback",
+            f"{self.ip}\t{self.hostname}",
+        ]
+        lines += ["", "# Entries added by HostAliases."]
+        for alias in self._aliases:
+            names = "\t".join(str(name) for name in alias.get("hostnames") or [])
+            lines.append(f"{alias.get('ip')}\t{names}")
+        place = folder / "hosts"
+        place.write_text("\n".join(lines) + "\n")
+        return place

@@ -1,0 +1,107 @@
+"""What a pod's description says: its containers, declared paths, metadata, and ``podSpecPatch``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from tiphys.argo.patch import PatchError, apply_patch
+from tiphys.engine.machine.protocol import StartPod
+from tiphys.engine.pods.host import Host
+from tiphys.engine.runners.base import StartProblem
+
+__all__ = ["declared_paths", "main_spec", "patched", "pod_metadata"]
+
+Json = Any
+_OWN = (
+    "init",
+    "wait",
+)  # Argo's executor in a pod; here it is the engine, and what a patch says of it is void
+
+
+def main_spec(template: Mapping[str, Json]) -> dict[str, Json]:
+    """The container that outputs are read from."""
+    found = template.get("container") or template.get("script")
+    if found is not None:
+        return dict(found)
+    containers = (template.get("containerSet") or {}).get("containers") or [{}]
+    return dict(next((each for each in containers if each.get("name") == "main"), containers[0]))
+
+
+def declared_paths(template: Mapping[str, Json]) -> list[str]:
+    """The paths of the template's inputs and outputs."""
+    paths = []
+    for side in ("inputs", "outputs"):
+        group = template.get(side) or {}
+        paths += [item["path"] for item in group.get("artifacts") or [] if item.get("path")]
+        for item in group.get("parameters") or []:
+            path = (item.get("valueFrom") or {}).get("path")
+            if path:
+                paths.append(path)
+    return [str(path) for path in paths]
+
+
+def pod_metadata(host: Host, command: StartPod) -> dict[str, Json]:
+    """Labels and annotations of the pod: the workflow's ``podMetadata``, the template's, and Argo's own."""
+    common = host.spec.get("podMetadata") or {}
+    given = command.template.get("metadata") or {}
+    labels = {
+        **(common.get("labels") or {}),
+        **(given.get("labels") or {}),
+        "workflows.argoproj.io/workflow": host.workflow,
+        "workflows.argoproj.io/completed": "false",
+    }
+    annotations = {
+        **(common.get("annotations") or {}),
+        **(given.get("annotations") or {}),
+        "workflows.argoproj.io/node-name": command.node_name,
+        "workflows.argoproj.io/node-id": command.node_id,
+    }
+    return {"labels": labels, "annotations": annotations}
+
+
+def patched(
+    template: Mapping[str, Json], volumes: Sequence[Mapping[str, Json]], patches: Sequence[str]
+) -> tuple[Mapping[str, Json], Sequence[Mapping[str, Json]], float | None]:
+    """The template, volumes and ``terminationGracePeriodSeconds`` after ``podSpecPatch``, the workflow's first.
+
+    Raises StartProblem with the controller's words for text that is no patch. What a pod has beside its containers
+    and volumes places it on a node, and has no effect here.
+    """
+    if not patches:
+        return template, volumes, None
+    kind = next((key for key in ("container", "script", "containerSet") if template.get(key) is not None), "")
+    if not kind:
+        return template, volumes, None
+    sidecars = [dict(each) for each in template.get("sidecars") or []]
+    if kind == "containerSet":
+        mains = [dict(each) for each in template[kind].get("containers") or []]
+    else:
+        mains = [{**template[kind], "name": "main"}]
+    pod: dict[str, Json] = {
+        "containers": [*mains, *sidecars],
+        "initContainers": [dict(each) for each in template.get("initContainers") or []],
+        "volumes": [dict(each) for each in volumes],
+    }
+    for text in patches:
+        try:
+            patch = yaml.safe_load(text)
+            pod = apply_patch(pod, patch, "strategic")
+        except (yaml.YAMLError, PatchError) as error:
+            raise StartProblem("Error applying PodSpecPatch", phase="Error") from error
+    by_name = {str(each.get("name")): each for each in pod.get("containers") or []}
+    result = dict(template)
+    names = [str(each["name"]) for each in mains]
+    if kind == "containerSet":
+        result[kind] = {**template[kind], "containers": [by_name.pop(name) for name in names]}
+    else:
+        result[kind] = by_name.pop("main")
+    result["sidecars"] = [each for name, each in by_name.items() if name not in _OWN]
+    result["initContainers"] = [
+        each for each in pod.get("initContainers") or [] if each.get("name") not in _OWN
+    ]
+    grace = pod.get("terminationGracePeriodSeconds")
+    return json.loads(json.dumps(result)), pod.get("volumes") or [], None if grace is None else float(grace)

@@ -1,0 +1,119 @@
+"""What a pod's volumes are on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tiphys.engine.pods.host import Host
+from tiphys.engine.runners.base import StartProblem
+from tiphys.errors import RefusedError
+
+__all__ = ["SUPPORTED", "Volume", "check_volume", "make_volume"]
+
+Json = Any
+Volume = tuple[Path, bool]  # the folder, and whether it is read-only
+
+SUPPORTED = (
+    "persistentVolumeClaim", "emptyDir", "configMap", "secret", "projected", "downwardAPI", "hostPath", "ephemeral",
+)  # fmt: skip
+
+
+def check_volume(volume: Mapping[str, Json], where: str) -> None:
+    """Refuse a kind of volume that has no stand-in."""
+    kinds = [key for key in volume if key != "name"]
+    for kind in kinds:
+        if kind not in SUPPORTED:
+            raise RefusedError(
+                "TIP223",
+                f"volume {volume.get('name')!r} is of kind {kind!r}, which has no local stand-in",
+                where=where,
+                fix="use a persistentVolumeClaim, emptyDir, configMap or secret",
+            )
+
+
+def make_volume(
+    host: Host, volume: Mapping[str, Json], folder: Path, fields: Mapping[str, str], *, shared: bool = False
+) -> Volume:
+    """Make the folder of one volume. ``folder``: the pod's own; ``fields``: values for ``fieldRef``.
+
+    Raises StartProblem when a ConfigMap or Secret is missing.
+    """
+    name = str(volume.get("name", ""))
+    if claim := volume.get("persistentVolumeClaim"):
+        return host.store.volume(str(claim.get("claimName"))), bool(claim.get("readOnly"))
+    if (path := volume.get("hostPath")) is not None:
+        # nothing on this machine may be changed: a private folder for the run, seeded by nothing
+        target = host.folder / "hostpath" / str(path.get("path", "")).strip("/").replace("/", "~")
+        target.mkdir(parents=True, exist_ok=True)
+        return target, False
+    target = folder / "volumes" / name
+    target.mkdir(parents=True, exist_ok=True)
+    if (source := volume.get("configMap")) is not None:
+        _project(target, _keys(host, "ConfigMap", str(source.get("name")), source), source)
+        return target, True
+    if (source := volume.get("secret")) is not None:
+        _project(target, _keys(host, "Secret", str(source.get("secretName")), source), source)
+        return target, True
+    if (source := volume.get("downwardAPI")) is not None:
+        _downward(target, source, fields)
+        return target, True
+    if (source := volume.get("projected")) is not None:
+        for part in source.get("sources") or []:
+            if (inner := part.get("configMap")) is not None:
+                _project(target, _keys(host, "ConfigMap", str(inner.get("name")), inner), inner)
+            elif (inner := part.get("secret")) is not None:
+                _project(target, _keys(host, "Secret", str(inner.get("name")), inner), inner)
+            elif (inner := part.get("downwardAPI")) is not None:
+                _downward(target, inner, fields)
+        return target, True
+    return target, False
+
+
+def _keys(host: Host, kind: str, name: str, source: Mapping[str, Json]) -> dict[str, bytes]:
+    data = host.objects.configmap(name) if kind == "ConfigMap" else host.objects.secret(name)
+    if data is None:
+        if source.get("optional"):
+            return {}
+        raise StartProblem(f'{kind.lower()} "{name}" not found', phase="Error")
+    return data
+
+
+def _project(target: Path, data: Mapping[str, bytes], source: Mapping[str, Json]) -> None:
+    items = source.get("items")
+    mode = int(source.get("defaultMode") or 0o644)
+    chosen = (
+        [(str(item["key"]), str(item["path"]), int(item.get("mode") or mode)) for item in items]
+        if items
+        else [(key, key, mode) for key in data]
+    )
+    for key, path, permissions in chosen:
+        if key not in data:
+            if source.get("optional"):
+                continue
+            raise StartProblem(f"references non-existent config key: {key}", phase="Error")
+        place = target / path
+        if ".." in Path(path).parts:
+            raise StartProblem(f"invalid path {path!r}: must not contain '..'", phase="Error")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        place.write_bytes(data[key])
+        place.chmod(permissions)
+
+
+def _downward(target: Path, source: Mapping[str, Json], fields: Mapping[str, str]) -> None:
+    for item in source.get("items") or []:
+        path = str((item.get("fieldRef") or {}).get("fieldPath", ""))
+        place = target / str(item["path"])
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if path in ("metadata.labels", "metadata.annotations"):
+            prefix = path + "['"
+            text = "\n".join(
+                f'{key[len(prefix) : -2]}="{value}"'
+                for key, value in fields.items()
+                if key.startswith(prefix)
+            )
+        else:
+            text = fields.get(path, "")
+        place.write_text(text)

@@ -1,0 +1,34 @@
+"""What Argo removes when a workflow is complete: artifacts with a garbage collection strategy, claims it made."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from tiphys.engine.pods.artifacts import key_of
+from tiphys.store import Store
+
+__all__ = ["clean_up"]
+
+Json = Any
+
+
+def clean_up(store: Store, workflow: Mapping[str, Json], spec: Mapping[str, Json]) -> None:
+    """Delete the keys of artifacts whose strategy is OnWorkflowCompletion, and the claims of
+    ``volumeClaimTemplates`` (when the workflow succeeded, or always with OnWorkflowCompletion).
+
+    The files behind the keys stay until ``tiphys cache gc``: other keys may name them.
+    """
+    status = workflow.get("status") or {}
+    strategy = str((spec.get("artifactGC") or {}).get("strategy") or "")
+    for node in (status.get("nodes") or {}).values():
+        for artifact in (node.get("outputs") or {}).get("artifacts") or []:
+            own = str((artifact.get("artifactGC") or {}).get("strategy") or strategy)
+            if own == "OnWorkflowCompletion" and (key := key_of(artifact)):
+                store.bucket.delete(key)
+    when = str((spec.get("volumeClaimGC") or {}).get("strategy") or "OnWorkflowSuccess")
+    if when == "OnWorkflowCompletion" or status.get("phase") == "Succeeded":
+        for claim in spec.get("volumeClaimTemplates") or []:
+            name = f"{workflow['metadata']['name']}-{claim['metadata']['name']}"
+            shutil.rmtree(store.volume(name), ignore_errors=True)

@@ -1,0 +1,279 @@
+"""The driver of a run: carries out the core's commands and brings it what happened."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from tiphys.engine.base.loop import Timer
+from tiphys.engine.base.observations import NodeChanged
+from tiphys.engine.machine import Machine
+from tiphys.engine.machine.protocol import (
+    AcquireLocks,
+    Command,
+    Event,
+    LookupCache,
+    PodFinished,
+    PodProgress,
+    PodRunning,
+    ReleaseLocks,
+    SetTimer,
+    StartPod,
+    StopPod,
+    StoreCache,
+    TimerFired,
+    WorkflowFinished,
+)
+from tiphys.engine.objects import Resources
+from tiphys.engine.pods.host import Host
+from tiphys.engine.runtime.journal import Journal
+from tiphys.engine.runtime.leaves import make_pod
+from tiphys.engine.runtime.locks import Synchronizer
+from tiphys.engine.runtime.memoizer import Memoizer
+from tiphys.engine.runtime.metrics_file import MetricsFile
+
+__all__ = ["Driver", "Pod"]
+
+Json = Any
+_PROGRESS_PERIOD = 0.5
+_FLUSH_PERIOD = 0.5
+
+
+class Pod(Protocol):
+    """A started leaf template."""
+
+    failure: tuple[str, str] | None
+
+    def start(self) -> None: ...
+
+    def stop(self, grace: float) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+class Driver:
+    """One run in progress. :meth:`begin`, then :meth:`step` until :attr:`finished`."""
+
+    def __init__(self, host: Host, machine: Machine, journal: Journal, resources: Resources) -> None:
+        self.host = host
+        self.machine = machine
+        self.journal = journal
+        self.resources = resources
+        self.finished: WorkflowFinished | None = None
+        self.wake: Callable[[], None] | None = None  # told of each event, where nobody calls step()
+        self.grace: float | None = None  # after a Ctrl-C: no pod gets longer than this
+        self.metrics = MetricsFile(host.loop, host.folder, machine.metrics)
+        self._inbox: deque[Event] = deque()
+        self._flushing = False
+        self._queue: deque[StartPod] = deque()
+        self._pods: dict[str, Pod] = {}
+        self._slots_used: set[str] = set()
+        self._deadlines: dict[str, Timer] = {}
+        self._progress: dict[str, str] = {}
+        self._progress_timer: Timer | None = None
+        self._phases: dict[str, str] = {}
+        self._memo = Memoizer(host, self.emit)
+        self._sync = Synchronizer(host, self.emit)
+        self._carry: dict[type[Command], Callable[[Any], None]] = {
+            StartPod: self._start_pod,
+            StopPod: self._stop_pod,
+            LookupCache: self._memo.lookup,
+            StoreCache: self._memo.store,
+            AcquireLocks: self._sync.acquire,
+            ReleaseLocks: lambda command: self._sync.release(command.node_id),
+            SetTimer: self._set_timer,
+            WorkflowFinished: self._workflow_finished,
+        }
+
+    def emit(self, event: Event) -> None:
+        """Take an event; it reaches the core in the order of arrival, after the journal."""
+        self._inbox.append(event)
+        if self.wake is not None:
+            self.wake()
+
+    def carry_out(self, commands: list[Command]) -> None:
+        for command in commands:
+            self._carry[type(command)](command)
+
+    def step(self) -> None:
+        """Wait for something to happen and deal with it."""
+        if not self._inbox:
+            self.host.loop.step()
+        self.drain()
+
+    def drain(self) -> None:
+        """Journal what has arrived, give it to the core, and carry out what the core wants."""
+        while self._inbox and self.finished is None:
+            events = list(self._inbox)
+            self._inbox.clear()
+            for event in events:
+                self.journal.append(event)
+            self.journal.commit()
+            for event in events:
+                commands = self.machine.handle(event)
+                self._tell_changes(event.now)
+                self.carry_out(commands)
+        self.journal.commit()
+        self.metrics.touch()
+        if self.journal.pending and not self._flushing:
+            self._flushing = True
+            self.host.loop.call_later(_FLUSH_PERIOD, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self.finished is None:
+            self.journal.flush()
+
+    def remember(self) -> None:
+        """After a resume: take the nodes' phases as told already."""
+        self._phases = {node_id: str(node.get("phase", "")) for node_id, node in self.machine.nodes.items()}
+
+    def reacquire(self, command: AcquireLocks) -> bool:
+        """After a resume: take a held lock again."""
+        return self._sync.reacquire(command)
+
+    def kill_all(self) -> None:
+        """SIGKILL every pod; they still report."""
+        self._queue.clear()
+        for pod in list(self._pods.values()):
+            pod.kill()
+
+    @property
+    def active(self) -> int:
+        """How many pods run or are being ended."""
+        return len(self._pods)
+
+    def close(self, *, shared: bool = False) -> None:
+        """Give back locks (``shared``: another driver of this process still uses the table). The pods' processes
+        end with the spawner."""
+        self._sync.close(shared=shared)
+        for timer in self._deadlines.values():
+            timer.cancel()
+        if self._progress_timer is not None:
+            self._progress_timer.cancel()
+
+    # -- pods -------------------------------------------------------------------------------------------------
+
+    def _start_pod(self, command: StartPod) -> None:
+        self._queue.append(command)
+        self._admit()
+
+    def _admit(self) -> None:
+        limit = self.host.options.max_pods
+        while self._queue:
+            command = self._queue[0]
+            counted = _counts(command)
+            if counted and len(self._slots_used) >= limit:
+                return
+            self._queue.popleft()
+            if counted:
+                self._slots_used.add(command.node_id)
+            pod = make_pod(
+                self.host,
+                self.resources,
+                command,
+                lambda ip, command=command: self.emit(PodRunning(self.host.loop.now(), command.node_id, ip)),  # type: ignore[misc]
+                self._pod_finished,
+            )
+            self._pods[command.node_id] = pod
+            if command.deadline is not None:
+                self._deadlines[command.node_id] = self.host.loop.call_at(
+                    command.deadline,
+                    lambda command=command: self._deadline(command),  # type: ignore[misc]
+                )
+            pod.start()
+            if self._progress_timer is None and hasattr(pod, "progress_file"):
+                self._progress_timer = self.host.loop.call_later(_PROGRESS_PERIOD, self._read_progress)
+
+    def _pod_finished(self, event: PodFinished) -> None:
+        pod = self._pods.pop(event.node_id, None)
+        self._slots_used.discard(event.node_id)
+        self._progress.pop(event.node_id, None)
+        timer = self._deadlines.pop(event.node_id, None)
+        if timer is not None:
+            timer.cancel()
+        del pod
+        self.emit(event)
+        if self._queue:
+            self.host.loop.call_soon(self._admit)
+
+    def _stop_pod(self, command: StopPod) -> None:
+        for queued in self._queue:
+            if queued.node_id == command.node_id:
+                self._queue.remove(queued)
+                self.emit(PodFinished(self.host.loop.now(), command.node_id, "Failed", ""))
+                return
+        pod = self._pods.get(command.node_id)
+        if pod is not None:
+            pod.stop(command.grace if self.grace is None else min(self.grace, command.grace))
+
+    def _deadline(self, command: StartPod) -> None:
+        pod = self._pods.get(command.node_id)
+        if pod is not None:
+            pod.failure = ("Failed", command.deadline_message)
+            pod.stop(self.host.options.grace)
+
+    def _read_progress(self) -> None:
+        self._progress_timer = None
+        for node_id, pod in self._pods.items():
+            path = getattr(pod, "progress_file", None)
+            if path is None:
+                continue
+            try:
+                text = path.read_text().strip().rpartition("\n")[2].strip()
+            except (OSError, UnicodeDecodeError):
+                continue
+            if text and text != self._progress.get(node_id) and _is_progress(text):
+                self._progress[node_id] = text
+                self.emit(PodProgress(self.host.loop.now(), node_id, text))
+        if self._pods:
+            self._progress_timer = self.host.loop.call_later(_PROGRESS_PERIOD, self._read_progress)
+
+    # -- the rest -----------------------------------------------------------------------------------------------
+
+    def _set_timer(self, command: SetTimer) -> None:
+        def fire() -> None:
+            self.emit(TimerFired(max(self.host.loop.now(), command.at), command.token))
+
+        self.host.loop.call_at(command.at, fire)
+
+    def _workflow_finished(self, command: WorkflowFinished) -> None:
+        self.finished = command
+
+    def _tell_changes(self, now: float) -> None:
+        if self.host.options.observer is None:
+            return
+        for node_id in list(self.machine.changed):
+            node = self.machine.nodes.get(node_id)
+            if node is None:
+                continue
+            before, phase = self._phases.get(node_id, ""), str(node.get("phase", ""))
+            change = _change(before, phase, node)
+            self._phases[node_id] = phase
+            self.host.tell(NodeChanged(now, change, dict(node)))  # type: ignore[arg-type]
+
+
+_ENDED = {"Succeeded", "Failed", "Error", "Skipped", "Omitted"}
+
+
+def _change(before: str, phase: str, node: Mapping[str, Json]) -> str:
+    if phase in _ENDED:
+        if before in _ENDED:
+            return "progress"
+        memo = node.get("memoizationStatus") or {}
+        return "hit" if memo.get("hit") and phase == "Succeeded" else "finished"
+    if phase == "Running" and before != "Running":
+        return "started"
+    if (node.get("synchronizationStatus") or {}).get("waiting") or node.get("message"):
+        return "waiting"
+    return "progress" if before else "created"
+
+
+def _counts(command: StartPod) -> bool:
+    return not command.daemon and "resource" not in command.template
+
+
+def _is_progress(text: str) -> bool:
+    done, slash, total = text.partition("/")
+    return bool(slash) and done.isdigit() and total.isdigit() and int(done) <= int(total)

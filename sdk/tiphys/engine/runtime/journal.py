@@ -1,0 +1,241 @@
+"""The durable record of a run: every event, in order, in SQLite.
+
+Events are written before the commands that they cause are carried out, and a commit waits for the disk
+(``synchronous=FULL``); all events that arrive together share one commit. Replaying the events through a new
+machine gives the same state, so a run that was killed goes on from here.
+
+What other processes ask of a run is written here, too, and answered in the commit of the event it became: it is
+carried out once, whoever is killed when.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tiphys.engine.machine import protocol
+from tiphys.engine.machine.protocol import Event
+from tiphys.errors import StoreError
+from tiphys.store.files import clear
+
+__all__ = ["Journal", "decode", "encode"]
+
+Json = Any
+VERSION = 1
+GONE = "the run was retried meanwhile"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events(seq INTEGER PRIMARY KEY, kind TEXT, body TEXT);
+CREATE TABLE IF NOT EXISTS objects(kind TEXT, name TEXT, body TEXT, PRIMARY KEY(kind, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS requests(seq INTEGER PRIMARY KEY, kind TEXT, body TEXT, answer TEXT);
+"""
+_KINDS = {
+    name: getattr(protocol, name) for name in protocol.__all__ if isinstance(getattr(protocol, name), type)
+}
+_FIELDS = {
+    kind: tuple(field.name for field in dataclasses.fields(kind))
+    for kind in _KINDS.values()
+    if dataclasses.is_dataclass(kind)
+}
+
+# when the engine is killed before these are written, the pod runs again or the wait is told again
+_SOFT = (protocol.PodRunning, protocol.PodProgress, protocol.LocksWaiting)
+
+
+def encode(event: Event) -> tuple[str, str]:
+    """An event as (kind, JSON)."""
+    kind = type(event)
+    body = {name: getattr(event, name) for name in _FIELDS[kind]}
+    return kind.__name__, json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=dict)
+
+
+def decode(kind: str, body: str) -> Event:
+    """The event of :func:`encode`."""
+    event: Event = _KINDS[kind](**json.loads(body))
+    return event
+
+
+class Journal:
+    """The journal of one run (``runs/NAME/journal.db``)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with clear(path), self._named():
+            # Secrets that were given with the workflow are in it: nobody else may read it
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_SCHEMA)
+        self._batch: list[tuple[str, str]] = []
+        self._urgent = False
+        self._objects: dict[tuple[str, str], str | None] = {}
+        self._answers: dict[int, str] = {}
+
+    # -- facts: what the machine was made from --------------------------------------------------------------
+
+    def write_facts(self, facts: Mapping[str, Json]) -> None:
+        with self._named():
+            self._db.execute("BEGIN IMMEDIATE")
+            for name, value in facts.items():
+                self._db.execute("INSERT OR REPLACE INTO facts VALUES(?,?)", (name, json.dumps(value)))
+            self._db.execute("COMMIT")
+
+    def facts(self) -> dict[str, Json]:
+        with self._named():
+            return {
+                name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM facts")
+            }
+
+    def restart(self, facts: Mapping[str, Json]) -> None:
+        """Begin the run anew with other facts, all at once: its events go, its resource objects stay."""
+        with self._named():
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("DELETE FROM events")
+            self._db.execute("DELETE FROM facts")
+            self._db.execute("UPDATE requests SET answer=? WHERE answer IS NULL", (GONE,))
+            for name, value in facts.items():
+                self._db.execute("INSERT INTO facts VALUES(?,?)", (name, json.dumps(value)))
+            self._db.execute("COMMIT")
+
+    # -- requests: what other processes ask of the run --------------------------------------------------------
+
+    def request(self, event: Event) -> int:
+        """Write down what is asked, and wait for the disk; returns its number."""
+        with clear(self.path), self._named():
+            row = self._db.execute("INSERT INTO requests(kind, body) VALUES(?,?)", encode(event))
+            return int(row.lastrowid or 0)
+
+    def requests(self) -> list[tuple[int, Event]]:
+        """What is asked and not answered, in the order of arrival."""
+        with self._named():
+            rows = self._db.execute("SELECT seq, kind, body FROM requests WHERE answer IS NULL ORDER BY seq")
+            return [(int(seq), decode(kind, body)) for seq, kind, body in rows if seq not in self._answers]
+
+    def answer(self, number: int, text: str = "") -> None:
+        """Answer a request with the next commit: an empty text for done, else why not."""
+        self._answers[number] = text
+        self._urgent = True
+
+    def answered(self, number: int) -> str | None:
+        """The answer to a request; None while there is none."""
+        with self._named():
+            row = self._db.execute("SELECT answer FROM requests WHERE seq=?", (number,)).fetchone()
+            return None if row is None or row[0] is None else str(row[0])
+
+    # -- events -----------------------------------------------------------------------------------------------
+
+    def append(self, event: Event) -> None:
+        """Add to the batch that :meth:`commit` writes."""
+        self._batch.append(encode(event))
+        self._urgent = self._urgent or not isinstance(event, _SOFT)
+
+    def put_object(self, kind: str, name: str, value: Mapping[str, Json] | None) -> None:
+        """Remember a resource object (None: it was deleted) with the next commit."""
+        self._objects[kind, name] = None if value is None else json.dumps(value, separators=(",", ":"))
+
+    @property
+    def pending(self) -> bool:
+        """Whether something waits for the next commit."""
+        return bool(self._batch)
+
+    def flush(self) -> None:
+        """Commit what waits for the next commit, too: those who look from outside shall see it."""
+        self._urgent = self._urgent or bool(self._batch)
+        self.commit()
+
+    def commit(self) -> None:
+        """Write the batch and wait for the disk; what alone changes nothing that a resume needs waits for the next
+        one. Raises StoreError (TIP411 for a full disk)."""
+        if not self._urgent and not self._objects:
+            return
+        with clear(self.path), self._named():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany("INSERT INTO events(kind, body) VALUES(?,?)", self._batch)
+                for (kind, name), body in self._objects.items():
+                    if body is None:
+                        self._db.execute("DELETE FROM objects WHERE kind=? AND name=?", (kind, name))
+                    else:
+                        self._db.execute("INSERT OR REPLACE INTO objects VALUES(?,?,?)", (kind, name, body))
+                for number, text in self._answers.items():
+                    self._db.execute("UPDATE requests SET answer=? WHERE seq=?", (text, number))
+                self._db.execute("COMMIT")
+            except sqlite3.Error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        self._batch.clear()
+        self._objects.clear()
+        self._answers.clear()
+        self._urgent = False
+
+    def events(self) -> Iterator[Event]:
+        """All events, oldest first."""
+        for _, event in self.events_after(0):
+            yield event
+
+    def events_after(self, number: int) -> Iterator[tuple[int, Event]]:
+        """The events that came after event ``number``, each with its own."""
+        with self._named():
+            for seq, kind, body in self._db.execute(
+                "SELECT seq, kind, body FROM events WHERE seq>? ORDER BY seq", (number,)
+            ):
+                yield int(seq), decode(kind, body)
+
+    def last(self) -> int:
+        """The number of the last event."""
+        with self._named():
+            return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
+    def version(self) -> int:
+        """A number that changes when another process has written."""
+        with self._named():
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def objects(self) -> list[dict[str, Json]]:
+        """The resource objects that exist."""
+        with self._named():
+            return [
+                json.loads(row[0]) for row in self._db.execute("SELECT body FROM objects ORDER BY kind, name")
+            ]
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _named(self) -> _Named:
+        return _Named(self.path)
+
+
+class _Named:
+    """Turns sqlite3 errors into StoreErrors."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            text = str(error)
+            if "full" in text or getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+                raise StoreError(
+                    "TIP411",
+                    f"cannot write {self._path}: {text}",
+                    where=str(self._path),
+                    cause="the disk, the quota or the file size limit is exhausted",
+                    fix="free some space (tiphys cache gc) or give another folder with --store; "
+                    "then the same command continues",
+                ) from error
+            raise StoreError(
+                "TIP451",
+                f"the journal cannot be used: {text}",
+                where=str(self._path),
+                fix="start the run anew",
+            ) from error

@@ -1,0 +1,68 @@
+"""Services that outlive their run: what is recorded about them, and how they are ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tiphys.queue.locks import process_start
+from tiphys.store import Store, write_atomic
+
+__all__ = ["kept_services", "record_kept", "stop_serving"]
+
+Json = Any
+
+
+def record_kept(store: Store, run: str, kept: Mapping[str, Json]) -> None:
+    """Remember the processes of services that were left running."""
+    pids = [pid for pid in [*kept["pids"], kept["balancer"]] if pid]
+    record = {**kept, "run": run, "processes": [[pid, process_start(pid)] for pid in pids]}
+    write_atomic(store.run(run) / "serving.json", json.dumps(record, indent=1).encode())
+
+
+def kept_services(store: Store | Path | str) -> list[dict[str, Json]]:
+    """The records of services that still run."""
+    store = store if isinstance(store, Store) else Store(store)
+    found = []
+    for name in store.runs():
+        with contextlib.suppress(OSError, ValueError):
+            record = json.loads((store.run(name) / "serving.json").read_bytes())
+            if any(process_start(pid) == start for pid, start in record["processes"]):
+                found.append(record)
+    return found
+
+
+def stop_serving(store: Store | Path | str, *, run: str = "", grace: float = 10.0) -> list[str]:
+    """End services that runs left running (of one run, or all); the names of those runs.
+
+    The balancer goes first, then the replicas: SIGTERM, then SIGKILL after ``grace`` seconds. A PID that was given
+    to another process since is left alone.
+    """
+    store = store if isinstance(store, Store) else Store(store)
+    ended = []
+    for record in kept_services(store):
+        if run and record["run"] != run:
+            continue
+        _end([(pid, start) for pid, start in record["processes"]], grace)
+        (store.run(record["run"]) / "serving.json").unlink(missing_ok=True)
+        ended.append(str(record["run"]))
+    return ended
+
+
+def _end(processes: list[tuple[int, str]], grace: float) -> None:
+    def alive() -> list[int]:
+        return [pid for pid, start in processes if start and process_start(pid) == start]
+
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        for pid in alive():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, number)
+        until = time.monotonic() + patience
+        while alive() and time.monotonic() < until:
+            time.sleep(0.05)

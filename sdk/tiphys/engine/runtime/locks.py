@@ -1,0 +1,119 @@
+"""Semaphores and mutexes of a run: the driver's side of ``AcquireLocks`` and ``ReleaseLocks``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tiphys.engine.base.loop import Timer
+from tiphys.engine.machine.protocol import AcquireLocks, Event, LocksGranted, LocksRefused, LocksWaiting
+from tiphys.engine.pods.host import Host
+from tiphys.store import Granted, Outcome, Waiting
+
+__all__ = ["Synchronizer"]
+
+# another engine's release is not announced: look again this often while something waits
+_POLL = 0.25
+
+
+@dataclass(slots=True)
+class _Wait:
+    command: AcquireLocks
+    message: str = ""
+
+
+class Synchronizer:
+    """Keeps the queue of this run's waiting nodes; ``emit`` takes the answers."""
+
+    def __init__(self, host: Host, emit: Callable[[Event], None]) -> None:
+        self._host = host
+        self._emit = emit
+        self._waiting: dict[str, _Wait] = {}
+        self._timer: Timer | None = None
+        self._used = False
+
+    def acquire(self, command: AcquireLocks) -> None:
+        """Take all locks or wait; refuses a semaphore whose limit is not known."""
+        self._used = True
+        problem = self._problem(command.locks)
+        now = self._host.loop.now()
+        if problem:
+            self._emit(LocksRefused(now, command.node_id, problem))
+            return
+        self._waiting[command.node_id] = _Wait(command)
+        self._try(command.node_id)
+
+    def release(self, node_id: str) -> None:
+        """Give a node's locks back and let the next ones have them."""
+        self._waiting.pop(node_id, None)
+        if self._host.store.locks.release(self._holder(node_id)):
+            self._host.loop.call_soon(self._again)
+
+    def reacquire(self, command: AcquireLocks) -> bool:
+        """Take back what a killed engine held, without an event; False when somebody else has it now."""
+        self._used = True
+        return isinstance(self._attempt(command), Granted)
+
+    def close(self, *, shared: bool = False) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._used and not shared:
+            self._host.store.locks.close()
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _again(self) -> None:
+        for node_id in list(self._waiting):
+            if node_id in self._waiting:
+                self._try(node_id)
+
+    def _try(self, node_id: str) -> None:
+        wait = self._waiting[node_id]
+        outcome = self._attempt(wait.command)
+        now = self._host.loop.now()
+        if isinstance(outcome, Granted):
+            del self._waiting[node_id]
+            self._emit(LocksGranted(now, node_id))
+            return
+        if isinstance(outcome, Waiting):
+            if outcome.message != wait.message:
+                wait.message = outcome.message
+                self._emit(LocksWaiting(now, node_id, outcome.message, outcome.lock))
+            if self._timer is None:
+                self._timer = self._host.loop.call_later(_POLL, self._tick)
+            return
+        del self._waiting[node_id]
+        self._emit(LocksRefused(now, node_id, outcome.message))
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._again()
+
+    def _attempt(self, command: AcquireLocks) -> Outcome:
+        limits = {name: self._limit(name) or 0 for name in command.locks if "/ConfigMap/" in name}
+        return self._host.store.locks.acquire(
+            self._holder(command.node_id),
+            command.locks,
+            workflow=f"{self._host.namespace}/{self._host.workflow}",
+            limits=limits,
+            priority=command.priority,
+            created=command.created,
+        )
+
+    def _holder(self, node_id: str) -> str:
+        workflow = f"{self._host.namespace}/{self._host.workflow}"
+        return f"{workflow}/{node_id}" if node_id else workflow
+
+    def _problem(self, locks: tuple[str, ...]) -> str:
+        for name in locks:
+            if "/Database/" in name or ("/ConfigMap/" in name and not self._limit(name)):
+                return f"failed to initialize semaphore {name} with limit"
+        return ""
+
+    def _limit(self, name: str) -> int | None:
+        configmap, key = name.split("/")[2:4]
+        data = self._host.objects.configmap(configmap) or {}
+        try:
+            return int(data.get(key, b"").decode())
+        except ValueError:
+            return None

@@ -1,0 +1,201 @@
+"""What is refused before anything runs: images, volumes and resources that this machine cannot give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from tiphys.engine.fields import uses
+from tiphys.engine.objects.api import ApiError
+from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
+from tiphys.engine.pods.volumes import check_volume
+from tiphys.engine.runners.images import Images
+from tiphys.errors import RefusedError
+from tiphys.training.tfjob_rules import validate_tfjob
+
+__all__ = ["check", "check_spec", "unaliased"]
+
+Json = Any
+
+
+def check(workflow: Mapping[str, Json], images: Images, context: Sequence[Mapping[str, Json]] = ()) -> None:
+    """Refuse what cannot run here. Raises RefusedError (TIP220 image, TIP223 volume, TIP230 resource kind, and those
+    of :mod:`tiphys.engine.fields`).
+
+    Text that is decided while running (``{{…}}``) is checked then. ``context``: the objects given with it.
+    """
+    # of templates kept elsewhere only what is used will run: their images are looked up then
+    spec = workflow.get("spec") or {}
+    check_spec(spec, images, "spec")
+    _check_fields(spec, "spec")
+    for where, found in _referenced(spec, context):
+        _check_fields(found, where)
+
+
+def _check_fields(spec: Mapping[str, Json], where: str) -> None:
+    """Refuse fields that nothing here can do."""
+    for use in uses(spec, where, kind="refused"):
+        raise RefusedError(
+            use.entry.code,
+            f"{use.path} cannot be done on this machine",
+            where=use.path,
+            cause=use.entry.note,
+            fix="leave it out, or run the workflow on a cluster; docs/fields.md lists what has an effect here",
+        )
+
+
+def _referenced(
+    spec: Mapping[str, Json], context: Sequence[Mapping[str, Json]]
+) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    """The specs that a workflow takes from the WorkflowTemplates given with it: a whole one, or single templates."""
+    kept = {
+        (str(item.get("kind")), str((item.get("metadata") or {}).get("name"))): item.get("spec") or {}
+        for item in context
+        if item.get("kind") in ("WorkflowTemplate", "ClusterWorkflowTemplate")
+    }
+    if not kept:
+        return
+    seen: set[tuple[str, str, str]] = set()
+    look = [*_references(spec)]
+    while look:
+        kind, name, template = look.pop()
+        found = kept.get((kind, name))
+        if found is None or (kind, name, template) in seen:
+            continue
+        seen.add((kind, name, template))
+        chosen = [each for each in found.get("templates") or [] if template in ("", each.get("name"))]
+        part = found if not template else {"templates": chosen}
+        yield f"{kind} {name}: spec", part
+        look += _references(part)
+        # a template of a WorkflowTemplate calls its neighbours by name
+        for each in _mappings(part, "template"):
+            if isinstance(each.get("template"), str) and template:
+                look.append((kind, name, each["template"]))
+
+
+def _references(value: Json) -> Iterator[tuple[str, str, str]]:
+    for key in ("workflowTemplateRef", "templateRef"):
+        for each in _mappings(value, key):
+            if isinstance(reference := each[key], Mapping):
+                kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
+                yield kind, str(reference.get("name")), str(reference.get("template") or "")
+
+
+def _mappings(value: Json, key: str) -> Iterator[Mapping[str, Json]]:
+    """Every mapping inside that has ``key``."""
+    if isinstance(value, Mapping):
+        if key in value:
+            yield value
+        for inner in value.values():
+            yield from _mappings(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _mappings(inner, key)
+
+
+def check_spec(spec: Mapping[str, Json], images: Images, where: str) -> None:
+    """Check one workflow spec."""
+    defaults = spec.get("templateDefaults") or {}
+    for volume in spec.get("volumes") or []:
+        check_volume(volume, f"{where}.volumes")
+    for position, template in enumerate(spec.get("templates") or []):
+        for path, leaf in _leaves(template, f"{where}.templates[{position}]"):
+            _check_leaf(leaf, defaults, images, f"{path} ({leaf.get('name') or 'inline'})")
+
+
+def unaliased(spec: Mapping[str, Json], runner: str) -> str:
+    """A sentence about ``hostAliases`` that the runner cannot give, or nothing."""
+    holders = [spec, *(spec.get("templates") or ())]
+    if runner != "process" or not any(each.get("hostAliases") for each in holders):
+        return ""
+    return "hostAliases are not known to steps that run as plain processes: use --runner sandbox or docker"
+
+
+def _leaves(template: Mapping[str, Json], where: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    """The template and its inline ones."""
+    yield where, template
+    for group in template.get("steps") or []:
+        steps = group.get("steps") if isinstance(group, Mapping) else group
+        for step in steps or []:
+            if isinstance(step, Mapping) and step.get("inline"):
+                yield from _leaves(step["inline"], f"{where}.steps.{step.get('name')}")
+    for task in (template.get("dag") or {}).get("tasks") or []:
+        if task.get("inline"):
+            yield from _leaves(task["inline"], f"{where}.tasks.{task.get('name')}")
+
+
+def _check_leaf(
+    template: Mapping[str, Json], defaults: Mapping[str, Json], images: Images, where: str
+) -> None:
+    if template.get("plugin") is not None:
+        raise RefusedError(
+            "TIP231",
+            "executor plugins cannot run on this machine",
+            where=where,
+            fix="run this workflow on a cluster that has the plugin",
+        )
+    for volume in template.get("volumes") or []:
+        check_volume(volume, where)
+    for container in containers_of(template):
+        image = str(container.get("image") or (defaults.get("container") or {}).get("image") or "")
+        if image and "{{" not in image:
+            images.resolve(image, where=where)
+    resource = template.get("resource")
+    if resource is not None:
+        _check_resource(resource, images, where)
+
+
+def containers_of(template: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
+    """Every container that a leaf template starts."""
+    for key in ("container", "script"):
+        if template.get(key) is not None:
+            yield template[key]
+    yield from (template.get("containerSet") or {}).get("containers") or []
+    yield from template.get("initContainers") or []
+    yield from template.get("sidecars") or []
+
+
+def _check_resource(resource: Mapping[str, Json], images: Images, where: str) -> None:
+    text = str(resource.get("manifest") or "")
+    if not text:
+        return
+    word = kind_in_text(text)
+    if not word:
+        return
+    try:
+        manifest = yaml.safe_load(text)
+    except yaml.YAMLError:
+        manifest = None
+    if not isinstance(manifest, dict):
+        manifest = {"kind": word}
+    kind = find_kind(word)
+    if kind is None or "{{" not in str(manifest.get("apiVersion", "")):
+        check_manifest(manifest, where)
+    for container in _pod_containers(manifest):
+        image = str(container.get("image") or "")
+        if image and "{{" not in image:
+            images.resolve(image, where=where)
+    if (
+        kind is not None
+        and kind.kind == "TFJob"
+        and resource.get("action") in ("create", "apply")
+        and "{{" not in text
+    ):
+        try:
+            validate_tfjob(manifest)
+        except ApiError as error:
+            raise RefusedError("TIP232", f"the TFJob would be refused: {error}", where=where) from error
+
+
+def _pod_containers(value: Json) -> Iterator[Mapping[str, Json]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key in ("containers", "initContainers") and isinstance(inner, list):
+                yield from (each for each in inner if isinstance(each, Mapping))
+            else:
+                yield from _pod_containers(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _pod_containers(inner)

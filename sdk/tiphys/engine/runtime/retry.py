@@ -1,0 +1,159 @@
+"""Retry and resubmit of a run of the store: what succeeded is kept, the rest runs in this process.
+
+What is kept is :mod:`tiphys.argo.verbs`'s matter, by the rules of Argo. Of a run whose engine was killed, what was
+running counts as never begun. Killed in the middle of a retry, a run is either as before or begun anew: the verb can be
+given again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tiphys.argo import parameters as declared
+from tiphys.argo import verbs as surgery
+from tiphys.argo.names import node_id
+from tiphys.engine.base.options import RunOptions
+from tiphys.engine.runtime.run import Run, new_name
+from tiphys.engine.runtime.stored import Record, recalled, remembered
+from tiphys.errors import RefusedError
+from tiphys.store import Store
+
+__all__ = ["prepare_resubmit", "prepare_retry"]
+
+Json = Any
+_GROUPS = frozenset(["DAG", "Steps", "StepGroup", "TaskGroup", "Retry"])
+
+
+def prepare_retry(
+    name: str,
+    *,
+    options: RunOptions | None = None,
+    parameters: Mapping[str, str] | None = None,
+    restart_successful: bool = False,
+    selector: str = "",
+) -> Run:
+    """The run ``name``, ready to go through again what failed, under the same name: ``execute()`` it.
+
+    Parameters
+    ----------
+    options:
+        What it does not set is as in the first run.
+    parameters:
+        New values of the workflow's parameters.
+    restart_successful, selector:
+        With both: what the selector names (``displayName=a``) runs again, too, whatever it ended as.
+
+    Raises
+    ------
+    RefusedError
+        TIP210: it goes on in another process; TIP211: there is no such run; TIP216: Argo would not retry it; TIP280:
+        a parameter that it does not have.
+    """
+    options = options or RunOptions()
+    with Record(Store(options.store), name) as record:
+        ownership = record.own()
+        try:
+            facts = record.begun()
+            before = record.workflow()
+            if (before.get("status") or {}).get("phase") not in ("Succeeded", "Failed", "Error"):
+                before = _cut_off(before)
+            declared.check(before, parameters or {}, complete=False)
+            now = time.time()
+            with _possible():
+                after, _ = surgery.retried(
+                    before,
+                    _stamp(now),
+                    parameters=parameters,
+                    restart_successful=restart_successful,
+                    selector=selector,
+                )
+            facts = {
+                **facts,
+                "workflow": {**facts["workflow"], "spec": after["spec"]},
+                "parameters": {**facts["parameters"], **(parameters or {})},
+                "earlier": after["status"],
+                "begun": now,
+                "retries": int(facts.get("retries", 0)) + 1,
+                "options": remembered(recalled(options, facts)),
+            }
+            # in this order: killed in between, the journal still tells the old end
+            (record.folder / "workflow.json").unlink(missing_ok=True)
+            record.journal.restart(facts)
+        except BaseException:
+            ownership.close()
+            raise
+        return Run.of(facts, options, ownership)
+
+
+def prepare_resubmit(
+    name: str,
+    *,
+    options: RunOptions | None = None,
+    parameters: Mapping[str, str] | None = None,
+    memoized: bool = False,
+) -> Run:
+    """A new run of the same workflow: ``execute()`` it.
+
+    ``memoized`` takes over what had succeeded in a run that failed. Raises what :func:`prepare_retry` does; a run may
+    be resubmitted while it goes on.
+    """
+    options = options or RunOptions()
+    with Record(Store(options.store), name) as record:
+        facts = record.begun()
+        before = record.workflow()
+        if record.state == "killed":
+            before = _cut_off(before)
+    declared.check(before, parameters or {}, complete=False)
+    now = time.time()
+    made = surgery.resubmitted(before, parameters=parameters)
+    fresh = options.name or new_name(made)
+    earlier = None
+    if memoized:
+        before["metadata"]["generateName"] = fresh[:1]
+        with _possible():
+            kept = surgery.memoized(before, fresh[1:], _stamp(now), node_id)
+        earlier = kept["status"]
+    new = {
+        **{key: value for key, value in facts.items() if key not in ("begun", "retries")},
+        "workflow": {**facts["workflow"], "metadata": made["metadata"], "spec": made["spec"]},
+        "name": fresh,
+        "uid": str(uuid.uuid4()),
+        "parameters": {**facts["parameters"], **(parameters or {})},
+        "earlier": earlier,
+        "options": remembered(recalled(options, facts)),
+        "now": now,
+    }
+    return Run.of(new, options, resumed=False)
+
+
+def _cut_off(workflow: dict[str, Json]) -> dict[str, Json]:
+    """The workflow of a killed engine without what was under way; groups that were open stay open."""
+    nodes: dict[str, dict[str, Json]] = workflow["status"].get("nodes") or {}
+    open_ = {identity for identity, node in nodes.items() if node["phase"] in ("Pending", "Running")}
+    gone = {identity for identity in open_ if nodes[identity]["type"] not in _GROUPS}
+    for identity in gone:
+        del nodes[identity]
+    for node in nodes.values():
+        left = [child for child in node.get("children") or () if child not in gone]
+        if len(left) < len(node.get("children") or ()):
+            node["children"] = left
+            if node["type"] in _GROUPS:  # a daemon ran in a group that had ended
+                node.update(phase="Running", finishedAt=None)
+    workflow["status"]["phase"] = "Error"
+    return workflow
+
+
+@contextlib.contextmanager
+def _possible() -> Iterator[None]:
+    try:
+        yield
+    except surgery.ImpossibleError as error:
+        raise RefusedError("TIP216", error.message, cause=error.cause, fix=error.fix) from error
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

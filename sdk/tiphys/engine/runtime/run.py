@@ -1,0 +1,367 @@
+"""Runs: start one, go on with one, and control one from outside while it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from tiphys.argo.verbs import given_parameters
+from tiphys.engine.base.loop import Loop
+from tiphys.engine.base.observations import Notice, Observation, RunFinished, RunStarted
+from tiphys.engine.base.options import RunOptions, RunResult
+from tiphys.engine.machine import Machine
+from tiphys.engine.machine.protocol import Begin, Event, NodeSet, Resume, Shutdown, Suspend
+from tiphys.engine.objects import Resources
+from tiphys.engine.pods.environment import base_environment, project_environment
+from tiphys.engine.pods.host import Host, Objects
+from tiphys.engine.runners.choose import choose_runner
+from tiphys.engine.runners.folders import Folders
+from tiphys.engine.runners.images import Images
+from tiphys.engine.runners.spawner import Spawner
+from tiphys.engine.runtime.cleanup import clean_up
+from tiphys.engine.runtime.driver import Driver
+from tiphys.engine.runtime.follow import LogFollower
+from tiphys.engine.runtime.journal import VERSION, Journal
+from tiphys.engine.runtime.kept_servers import record_kept
+from tiphys.engine.runtime.refusals import check, unaliased
+from tiphys.engine.runtime.requests import Bell, ring, unanswered
+from tiphys.engine.runtime.resume import replay
+from tiphys.engine.runtime.stored import Ownership, Record, machine_of, recalled, remembered
+from tiphys.errors import RefusedError
+from tiphys.store import Store, write_json
+
+__all__ = ["Run", "new_name", "resume", "run"]
+
+Json = Any
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def run(
+    workflow: Mapping[str, Json],
+    *,
+    parameters: Mapping[str, str] | None = None,
+    options: RunOptions | None = None,
+    context: Sequence[Mapping[str, Json]] = (),
+    invalid: str = "",
+) -> RunResult:
+    """Run a Workflow object here and wait for its end.
+
+    Parameters
+    ----------
+    workflow:
+        The object as in its YAML.
+    parameters:
+        Values for ``spec.arguments.parameters``.
+    options:
+        See :class:`RunOptions`.
+    context:
+        Objects given with it: ConfigMaps, Secrets, WorkflowTemplates.
+    invalid:
+        What validation found wrong, if anything: the workflow then ends Failed with ``invalid spec: …``.
+
+    Raises
+    ------
+    RefusedError
+        Before anything runs: an image, volume, resource kind or feature that this machine cannot give, or a
+        parameter that the workflow does not have.
+    StoreError
+        The store cannot be written (TIP411: no space left). The run can be resumed.
+    """
+    return Run(workflow, parameters=parameters, options=options, context=context, invalid=invalid).execute()
+
+
+def resume(name: str, *, options: RunOptions | None = None) -> RunResult:
+    """Go on with a run whose engine was killed: finished nodes stay finished, those that ran start again.
+
+    Raises RefusedError for a run that does not exist, has ended, or goes on in another process.
+    """
+    return Run.load(name, options=options).execute()
+
+
+class Run:
+    """One run. :meth:`execute` blocks; the other methods may be called from other threads meanwhile."""
+
+    def __init__(
+        self,
+        workflow: Mapping[str, Json],
+        *,
+        parameters: Mapping[str, str] | None = None,
+        options: RunOptions | None = None,
+        context: Sequence[Mapping[str, Json]] = (),
+        invalid: str = "",
+    ) -> None:
+        self.options = options or RunOptions()
+        self.store = Store(self.options.store)
+        now = time.time()
+        self._facts: dict[str, Json] = {
+            "version": VERSION,
+            "workflow": given_parameters(workflow, parameters or {}),
+            "name": self.options.name or new_name(workflow),
+            "namespace": self.options.namespace,
+            "uid": str(uuid.uuid4()),
+            "parameters": dict(parameters or {}),
+            "context": [dict(item) for item in context],
+            "invalid": invalid,
+            "options": remembered(self.options),
+            "now": now,
+        }
+        self._ownership: Ownership | None = None
+        self._resumed = False
+        self._loop: Loop | None = None
+        self._emit: Callable[[Event], None] | None = None
+        self._early: list[Callable[[], Event]] = []
+        self._guard = threading.Lock()
+        self._interrupts = 0
+
+    @classmethod
+    def load(cls, name: str, *, options: RunOptions | None = None) -> Run:
+        """A run of the store, to be resumed."""
+        options = options or RunOptions()
+        with Record(Store(options.store), name) as record:
+            if record.state == "ended":
+                raise RefusedError(
+                    "TIP212",
+                    f"the run {name!r} has ended",
+                    fix="retry it, or resubmit it: what is cached is used",
+                )
+            return cls.of(record.begun(), options, record.own())
+
+    @classmethod
+    def of(
+        cls,
+        facts: Mapping[str, Json],
+        options: RunOptions,
+        ownership: Ownership | None = None,
+        *,
+        resumed: bool = True,
+    ) -> Run:
+        """A run with these facts. ``resumed``: they are in its journal already; ``ownership``: its folder is held."""
+        self = cls(facts["workflow"], options=recalled(options, facts))
+        self._facts = dict(facts)
+        self._resumed = resumed
+        self._ownership = ownership
+        return self
+
+    @property
+    def name(self) -> str:
+        return str(self._facts["name"])
+
+    # -- from other threads -------------------------------------------------------------------------------------
+
+    def shutdown(self, strategy: Literal["Stop", "Terminate"] = "Stop") -> None:
+        """``argo stop`` or ``argo terminate``."""
+        self._send(lambda: Shutdown(time.time(), strategy))
+
+    def suspend(self) -> None:
+        """``argo suspend``."""
+        self._send(lambda: Suspend(time.time()))
+
+    def resume_nodes(self, selector: str = "") -> None:
+        """``argo resume``."""
+        self._send(lambda: Resume(time.time(), selector))
+
+    def node_set(
+        self, selector: str, *, phase: str = "", message: str = "", outputs: Mapping[str, str] | None = None
+    ) -> None:
+        """``argo node set``."""
+        self._send(lambda: NodeSet(time.time(), selector, phase, message, dict(outputs or {})))
+
+    # -- the run ------------------------------------------------------------------------------------------------
+
+    def execute(self) -> RunResult:
+        """Run to the end. See :func:`run`."""
+        try:
+            return self._execute()
+        finally:
+            if self._ownership is not None:
+                self._ownership.close()
+
+    def _execute(self) -> RunResult:
+        options, facts = self.options, self._facts
+        runner, weaker = choose_runner(options)
+        images = Images(options.images, everything=runner.name == "docker")
+        check(facts["workflow"], images, facts["context"])
+        machine = machine_of(facts)
+        spec = facts["workflow"].get("spec") or {}
+        if spec.get("workflowTemplateRef"):
+            spec = machine.workflow()["status"].get("storedWorkflowTemplateSpec") or spec
+        folder = self._folder()
+        with self._ownership or Ownership(folder, self.name), contextlib.ExitStack() as stack:
+            stack.enter_context(self.store.in_use())
+            _make_room(folder)
+            loop = Loop()
+            stack.callback(loop.close)
+            spawner = Spawner(loop)
+            stack.callback(spawner.close)
+            journal = Journal(folder / "journal.db")
+            stack.callback(journal.close)
+            follower = LogFollower(loop, folder / "logs", self._tell) if options.follow_logs else None
+            host = Host(
+                loop=loop,
+                spawner=spawner,
+                store=self.store,
+                folder=folder,
+                options=options,
+                images=images,
+                runner=runner,
+                objects=Objects(facts["context"]),
+                workflow=self.name,
+                namespace=facts["namespace"],
+                uid=facts["uid"],
+                spec=spec,
+                tell=follower.hear if follower is not None else self._tell,
+                base_env=base_environment(),
+                project_env=project_environment(str(options.project)),
+                folders=Folders(folder / "nodes", reuse=not options.keep_folders),
+            )
+            resources = Resources(host, journal.put_object)
+            stack.callback(resources.kill)
+            resources.know(self.name, facts["uid"], facts["workflow"])
+            driver = Driver(host, machine, journal, resources)
+            stack.callback(driver.close)
+            if not self._resumed:
+                journal.write_facts(facts)
+            self._tell(RunStarted(time.time(), self.name, str(folder), self._resumed))
+            if weaker:
+                self._tell(Notice(time.time(), weaker, "TIP222"))
+            if aliases := unaliased(spec, runner.name):
+                self._tell(Notice(time.time(), aliases, "TIP273"))
+            if self._resumed:
+                replay(driver, machine, journal, resources, float(facts.get("begun") or facts["now"]))
+            else:
+                driver.emit(Begin(facts["now"]))
+            self._open(loop, driver.emit)
+            bell = Bell(loop, folder, lambda: unanswered(journal, machine, self._from_outside(driver.emit)))
+            stack.callback(bell.close)
+            ring(folder)  # what was asked while nobody listened
+            with self._signals(loop, driver):
+                while driver.finished is None and not machine.done:
+                    driver.step()
+            self._close()
+            driver.metrics.write()
+            if follower is not None:
+                follower.close()
+            return self._finish(folder, machine, resources, spec)
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _finish(
+        self, folder: Path, machine: Machine, resources: Resources, spec: Mapping[str, Json]
+    ) -> RunResult:
+        workflow = machine.workflow()
+        services: list[dict[str, Json]] = []
+        if self.options.keep_serving:
+            kept = resources.release()
+            if kept:
+                record_kept(self.store, self.name, kept)
+                services = kept["services"]
+        write_json(folder / "workflow.json", workflow)
+        status = workflow.get("status") or {}
+        clean_up(self.store, workflow, spec)
+        self._tell(RunFinished(time.time(), str(status.get("phase", "")), str(status.get("message", ""))))
+        return RunResult(self.name, workflow, folder, services, self._interrupts > 0)
+
+    def _folder(self) -> Path:
+        folder = self.store.run(self.name)
+        if not self._resumed and (folder / "journal.db").exists():
+            # an earlier run of this very name (a fixed metadata.name): kept under a number
+            with Ownership(folder, self.name):
+                number = 1
+                while (folder.parent / f"{self.name}.{number}").exists():
+                    number += 1
+                folder.rename(folder.parent / f"{self.name}.{number}")
+            folder = self.store.run(self.name)
+        return folder
+
+    def _from_outside(self, emit: Callable[[Event], None]) -> Callable[[Event], None]:
+        """Another process asked for it: now, and a person who watches here is told."""
+
+        def asked(event: Event) -> None:
+            now = time.time()
+            self._tell(Notice(now, f"asked from outside: {type(event).__name__.lower()}"))
+            emit(replace(event, now=now))
+
+        return asked
+
+    def _tell(self, observation: Observation) -> None:
+        if self.options.observer is not None:
+            self.options.observer(observation)
+
+    def _send(self, make: Callable[[], Event]) -> None:
+        with self._guard:
+            if self._loop is None or self._emit is None:
+                self._early.append(make)
+                return
+            emit = self._emit
+            self._loop.call_threadsafe(lambda: emit(make()))
+
+    def _open(self, loop: Loop, emit: Callable[[Event], None]) -> None:
+        with self._guard:
+            self._loop, self._emit = loop, emit
+            for make in self._early:
+                emit(make())
+            self._early.clear()
+
+    def _close(self) -> None:
+        with self._guard:
+            self._loop = self._emit = None
+
+    @contextlib.contextmanager
+    def _signals(self, loop: Loop, driver: Driver) -> Iterator[None]:
+        """Ctrl-C and SIGTERM: the first stops the workflow, the second kills what runs, the third gives up."""
+        if not self.options.handle_signals or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def interrupted(number: int, frame: FrameType | None) -> None:
+            self._interrupts += 1
+            if self._interrupts >= 3:
+                raise KeyboardInterrupt
+            loop.call_threadsafe(lambda: self._interrupt(driver))
+
+        before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+        wakeup = signal.set_wakeup_fd(loop.waker, warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, driver: Driver) -> None:
+        now = time.time()
+        if self._interrupts == 1:
+            driver.grace = self.options.grace
+            text = f"stopping: running steps have {self.options.grace:g} s to end; once more to kill them"
+            self._tell(Notice(now, text))
+            driver.emit(Shutdown(now, "Stop"))
+        else:
+            self._tell(Notice(now, "killing what runs"))
+            driver.emit(Shutdown(now, "Terminate"))
+            driver.grace = 0.0
+            driver.kill_all()
+
+
+def _make_room(folder: Path) -> None:
+    (folder / "logs").mkdir(exist_ok=True)
+    # what a killed engine left there is of no use: those nodes start again
+    shutil.rmtree(folder / "nodes", ignore_errors=True)
+    (folder / "nodes").mkdir()
+
+
+def new_name(workflow: Mapping[str, Json]) -> str:
+    metadata = workflow.get("metadata") or {}
+    if metadata.get("name"):
+        return str(metadata["name"])
+    prefix = str(metadata.get("generateName") or "workflow-")
+    return prefix + "".join(random.choices(_LETTERS, k=5))

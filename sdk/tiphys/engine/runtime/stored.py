@@ -1,0 +1,221 @@
+"""The record of a run in the store: whether its engine lives, and the Workflow object as it stands.
+
+Everything is rebuilt from the journal, so it is there while the engine runs, after it was killed, and at the end.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from tiphys.engine.base.options import RunOptions
+from tiphys.engine.machine import Machine
+from tiphys.engine.runtime.journal import VERSION, Journal
+from tiphys.errors import RefusedError, did_you_mean
+from tiphys.store import Store
+
+__all__ = ["Ownership", "Record", "machine_of", "recalled", "remembered"]
+
+Json = Any
+_GLANCE = 0.2  # seconds: who only looks whether a run goes on (Store.held) has the lock for a moment
+_REMEMBERED = ("runner", "images", "project", "env", "keep_serving", "keep_folders", "max_pods", "grace")
+
+
+def machine_of(facts: Mapping[str, Json]) -> Machine:
+    """The machine of a run as it was before its first event."""
+    return Machine(
+        facts["workflow"],
+        name=facts["name"],
+        namespace=facts["namespace"],
+        uid=facts["uid"],
+        parameters=facts["parameters"],
+        context=facts["context"],
+        now=facts["now"],
+        invalid=facts.get("invalid", ""),
+        earlier=facts.get("earlier"),
+    )
+
+
+def remembered(options: RunOptions) -> dict[str, Json]:
+    """What of the options belongs to the run, so that it goes on in the same way."""
+    found = {name: getattr(options, name) for name in _REMEMBERED}
+    return {
+        **found,
+        "images": dict(options.images),
+        "env": dict(options.env),
+        "project": str(options.project),
+    }
+
+
+def recalled(options: RunOptions, facts: Mapping[str, Json]) -> RunOptions:
+    """The options with those of the run where nothing else is given."""
+    known: dict[str, Json] = facts.get("options") or {}
+    default = RunOptions()
+    changes: dict[str, Json] = {
+        name: value
+        for name, value in known.items()
+        if name in _REMEMBERED and getattr(options, name) == getattr(default, name)
+    }
+    changes["images"] = {**(known.get("images") or {}), **options.images}
+    return replace(options, name=facts["name"], namespace=facts["namespace"], **changes)
+
+
+class Ownership:
+    """A run's folder, held by the one process that may write its events; the lock ends with the process.
+
+    Raises
+    ------
+    RefusedError
+        TIP210: another process holds it.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        until = time.monotonic() + _GLANCE
+        while not self._taken():
+            if time.monotonic() > until:
+                self.close()
+                raise RefusedError(
+                    "TIP210",
+                    f"the run {name!r} goes on in another process",
+                    where=str(folder),
+                    fix="wait for it, stop it, or give this run another name",
+                )
+            time.sleep(_GLANCE / 20)
+
+    def _taken(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Ownership:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Record:
+    """One run of the store.
+
+    Raises
+    ------
+    RefusedError
+        TIP211: there is no such run; TIP213: its journal is of another version.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.name = name
+        known = store.runs()
+        if name not in known or not (store.run(name) / "journal.db").is_file():
+            near = did_you_mean(name, known)
+            raise RefusedError(
+                "TIP211",
+                f"there is no run {name!r}.{near}",
+                where=str(store.root),
+                cause="" if near else f"runs: {', '.join(known[-5:]) or 'none'}",
+                fix="`tiphys list --local` lists them; --store names another folder",
+            )
+        self.folder = store.run(name)
+        self.journal = Journal(self.folder / "journal.db")
+        self.facts = self.journal.facts()
+        if self.facts and self.facts.get("version") != VERSION:
+            self.journal.close()
+            raise RefusedError("TIP213", f"the journal of {name!r} is of another version of tiphys")
+        self._machine: Machine | None = None
+        self._seen = 0
+
+    def close(self) -> None:
+        """Close the journal."""
+        self.journal.close()
+
+    def __enter__(self) -> Record:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def begun(self) -> dict[str, Json]:
+        """The facts of the run. Raises RefusedError TIP226 when it was killed before they were written."""
+        if not self.facts:
+            raise RefusedError(
+                "TIP226", f"the run {self.name!r} was killed before it began", fix="run the workflow again"
+            )
+        return self.facts
+
+    def own(self) -> Ownership:
+        """Hold the run's folder.
+
+        Raises
+        ------
+        RefusedError
+            TIP210: another process holds it; TIP216: a later run has taken its name (a workflow with a fixed name).
+        """
+        name = self.begun()["name"]
+        if name != self.name:
+            raise RefusedError(
+                "TIP216",
+                f"{self.name!r} is an earlier run of {name!r} and does not go on",
+                cause="a later run has the name",
+                fix=f"tiphys resubmit {self.name}",
+            )
+        return Ownership(self.folder, self.name)
+
+    @property
+    def state(self) -> Literal["running", "killed", "ended"]:
+        """``running``: its engine lives; ``killed``: it does not, and the run has not ended."""
+        if self.live:
+            return "running"
+        return "ended" if (self.folder / "workflow.json").is_file() else "killed"
+
+    @property
+    def live(self) -> bool:
+        """Whether some process holds the run."""
+        return self.store.held(self.name)
+
+    def machine(self) -> Machine:
+        """The machine with all events so far; asked again, it takes in what has come since."""
+        if self._machine is None:
+            self._machine = machine_of(self.begun())
+        for number, event in self.journal.events_after(self._seen):
+            self._seen = number
+            self._machine.handle(event)
+        return self._machine
+
+    @property
+    def seen(self) -> int:
+        """The number of the last event that :meth:`machine` took in, or, of a run that ended, of the last there is."""
+        return self._seen or self.journal.last()
+
+    def forget(self) -> None:
+        """Read everything anew: the run was retried."""
+        self.facts = self.journal.facts()
+        self._machine, self._seen = None, 0
+
+    def workflow(self) -> dict[str, Json]:
+        """The Workflow object as it stands. Of a run that ended: what was written at its end."""
+        try:
+            found: dict[str, Json] = json.loads((self.folder / "workflow.json").read_bytes())
+        except (OSError, ValueError):
+            return self.machine().workflow()
+        return found

@@ -1,6 +1,0 @@
-"""Runs on this machine behind the verbs of :class:`tiphys.Client`: ``Client(store=".tiphys")``."""
-
-from tiphys.local.backend import LocalRuns
-from tiphys.local.detach import detach
-
-__all__ = ["LocalRuns", "detach"]

@@ -1,0 +1,13 @@
+"""HTTP/1.1 over asyncio, shared by the model server and the load balancer.
+
+Parsing is llhttp's (Node.js's parser, through ``httptools``): strict about what request smuggling lives on
+(two lengths, length and chunks, bare line feeds). What is here is only what a parser does not do: limits,
+timeouts, keep-alive, draining.
+"""
+
+from __future__ import annotations
+
+from tiphys.net.message import Request, Response, error_response
+from tiphys.net.server import HttpServer, Limits
+
+__all__ = ["HttpServer", "Limits", "Request", "Response", "error_response"]

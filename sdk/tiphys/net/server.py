@@ -1,0 +1,134 @@
+"""An HTTP/1.1 server with limits, timeouts and a drain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+
+from tiphys.errors import ServingError
+from tiphys.net.connection import Connection, Limits
+from tiphys.net.message import Request, Response
+
+__all__ = ["Handler", "HttpServer", "Limits", "cannot_listen"]
+
+Handler = Callable[[Request], "Response | Awaitable[Response]"]
+
+
+def cannot_listen(host: str, port: int, error: Exception) -> ServingError:
+    """TIP510."""
+    number = getattr(error, "errno", None)
+    return ServingError(
+        "TIP510",
+        f"Cannot listen on {host}:{port}.",
+        cause=os.strerror(number) if number else str(error),
+        fix="Stop what uses this address, or choose another port (0 takes a free one).",
+    )
+
+
+class HttpServer:
+    """Serves ``handler`` on one address.
+
+    The handler returns a :class:`Response` or an awaitable of one. Whatever it raises becomes a 500 and is
+    given to ``on_error``.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        host: str,
+        port: int,
+        *,
+        limits: Limits | None = None,
+        on_error: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self.handler = handler
+        self.host = host
+        self.port = port
+        self.limits = limits or Limits()
+        self.on_error = on_error
+        self.draining = False
+        self.retiring = False
+        """Connections are still taken, and each is closed after its next answer."""
+        self.buffered = 0
+        self._server: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._empty: asyncio.Event | None = None
+
+    async def start(self) -> None:
+        """Bind and listen. Port 0 takes a free one; :attr:`port` says which.
+
+        Raises ServingError TIP510 when the address cannot be bound.
+        """
+        await self.bind()
+        await self.listen()
+
+    async def bind(self) -> None:
+        """Take the address; connections are refused until :meth:`listen`. Raises ServingError TIP510."""
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._empty = asyncio.Event()
+        try:
+            self._server = await loop.create_server(
+                lambda: Connection(self, loop), self.host, self.port, backlog=1024, start_serving=False
+            )
+        except OSError as error:
+            raise cannot_listen(self.host, self.port, error) from error
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def listen(self) -> None:
+        """Take connections. Raises ServingError TIP510."""
+        if self._server is not None:
+            try:
+                await self._server.start_serving()
+            except OSError as error:
+                raise cannot_listen(self.host, self.port, error) from error
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    async def stop(self, drain_seconds: float = 10.0) -> bool:
+        """Stop accepting, let running requests end, close. True when none had to be cut off."""
+        self.draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.drain()
+        clean = True
+        if self._connections and self._empty is not None:
+            self._empty.clear()
+            try:
+                async with asyncio.timeout(drain_seconds):
+                    await self._empty.wait()
+            except TimeoutError:
+                clean = False
+                for connection in list(self._connections):
+                    connection.abort()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        self._server = None
+        return clean
+
+    # called by connections
+    def opened(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(1.0, self._sweep)
+
+    def closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections and self._empty is not None:
+            self._empty.set()
+
+    def _sweep(self) -> None:
+        """End what ran out of time. Runs only while there are connections: an idle server never wakes."""
+        self._sweeper = None
+        now = self._loop.time()
+        for connection in list(self._connections):
+            if connection.deadline < now:
+                connection.expire()
+        if self._connections:
+            self._sweeper = self._loop.call_later(1.0, self._sweep)

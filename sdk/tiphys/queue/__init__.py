@@ -1,0 +1,1 @@
+"""Who may start now: locks, and slots of a machine."""

@@ -1,0 +1,1 @@
+"""Which earlier result may be taken, and why."""

@@ -1,0 +1,46 @@
+"""The same verbs as for a local run, against real Argo: submit, list, get, watch, logs, stop, retry and more.
+
+>>> from tiphys import Client
+>>> with Client() as client:                                     # doctest: +SKIP
+...     run = client.submit("pipelines/fashion_mnist.py", parameters={"epochs": 3})
+...     for line in client.logs(run.name, follow=True):
+...         print(line.source, line.text)
+...     result = client.wait(run.name, timeout=60)
+
+Two ways lead to a cluster: the Argo Server's REST API, and the Kubernetes API of a kubeconfig with no server.
+"""
+
+from __future__ import annotations
+
+from tiphys.runs.backend import Backend, Change, LogLine, Workflow
+from tiphys.runs.client import Client, Submitted
+from tiphys.runs.cluster.errors import WaitTimeout
+from tiphys.runs.cluster.kubernetes import Kubernetes
+from tiphys.runs.cluster.server import ArgoServer
+from tiphys.runs.cluster.submission import Submission, prepare
+from tiphys.runs.cluster.transport import FakeTransport, HttpTransport, Request, Response, Stream, Transport
+from tiphys.runs.result import NodeFailure, Result, Row, rows
+
+__all__ = [
+    "ArgoServer",
+    "Backend",
+    "Change",
+    "Client",
+    "FakeTransport",
+    "HttpTransport",
+    "Kubernetes",
+    "LogLine",
+    "NodeFailure",
+    "Request",
+    "Response",
+    "Result",
+    "Row",
+    "Stream",
+    "Submission",
+    "Submitted",
+    "Transport",
+    "WaitTimeout",
+    "Workflow",
+    "prepare",
+    "rows",
+]

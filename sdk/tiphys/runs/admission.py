@@ -1,0 +1,66 @@
+"""What is looked at before a workflow runs here: its parameters, and what the controller would say of its spec.
+
+The API server and the controller each refuse something: what cannot be decoded never becomes a Workflow, and is
+refused here, too; what validation finds ends the workflow ``Failed`` with ``invalid spec: …``, and so it does here,
+with the line and the fix beside it. What the controller overlooks (an unknown field) is told, and the run goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tiphys.argo import parameters
+from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.compiler.source import Source
+    from tiphys.engine.base.observations import Observer
+    from tiphys.lint import Finding
+
+__all__ = ["admit"]
+
+
+def admit(source: Source, observer: Observer | None = None) -> str:
+    """Return what is invalid in the words of Argo's validation; an empty string for a valid workflow.
+
+    ``observer`` is told, as notices, what is overlooked and where the invalid part is.
+
+    Raises
+    ------
+    RefusedError
+        TIP280, TIP281, TIP282 for parameters (see :func:`tiphys.argo.parameters.check`); TIP298 when the document
+        cannot be decoded as what it says it is.
+    """
+    if source.document is None:
+        parameters.check(source.workflow, source.parameters)
+        return ""
+    from tiphys.engine.base.observations import Notice
+    from tiphys.lint import judge
+
+    verdict = judge(source.documents, source.document)
+    if verdict.undecodable:
+        first, *more = verdict.undecodable
+        raise RefusedError(
+            "TIP298",
+            f"this cannot be read as a {source.document.kind}: {first.message}",
+            where=_place(first),
+            cause=first.cause + (f" ({len(more)} more: tiphys lint)" if more else ""),
+            fix=first.fix,
+        )
+    # YAML that nobody here wrote ends as Argo ends it without a value; a pipeline is refused before it runs.
+    parameters.check(source.workflow, source.parameters, complete=source.project is not None)
+    if observer is not None:
+        told = [*verdict.ignored, *((verdict.reason,) if verdict.reason else ())]
+        for finding in told:
+            fix = f" ({finding.fix})" if finding.fix else ""
+            observer(
+                Notice(
+                    time.time(), f"{_place(finding)}: {finding.code}: {finding.message}{fix}", finding.code
+                )
+            )
+    return verdict.invalid
+
+
+def _place(finding: Finding) -> str:
+    return f"{finding.file or 'workflow'}:{finding.line}:{finding.column}"

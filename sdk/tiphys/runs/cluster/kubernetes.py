@@ -1,0 +1,296 @@
+"""The verbs straight to the Kubernetes API: no Argo Server needed, only the rights of a kubeconfig."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from tiphys.argo import verbs as surgery
+from tiphys.errors import ClusterError
+from tiphys.runs.backend import Change, LogLine, Workflow, ended
+from tiphys.runs.cluster.calls import Caller
+from tiphys.runs.cluster.errors import not_found
+from tiphys.runs.cluster.packing import packed, unpacked
+from tiphys.runs.cluster.podlogs import PodLogs
+from tiphys.runs.cluster.transport import Request, Transport
+
+__all__ = ["Kubernetes"]
+
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of which Kubernetes makes names: no word comes out
+_WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
+_MERGE_PATCH = "application/merge-patch+json"
+_OWN_LABEL = "tiphys.dev/workflow"
+_LEFTOVERS = (
+    ("tfjobs", "/apis/kubeflow.org/v1"),
+    ("deployments", "/apis/apps/v1"),
+    ("services", "/api/v1"),
+)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@contextlib.contextmanager
+def _possible() -> Iterator[None]:
+    try:
+        yield
+    except surgery.ImpossibleError as error:
+        raise ClusterError("TIP612", error.message, cause=error.cause, fix=error.fix) from error
+
+
+class Kubernetes(Caller):
+    """The Kubernetes API behind ``transport``."""
+
+    def __init__(self, transport: Transport, *, clock: Callable[[], str] = _now) -> None:
+        super().__init__(transport)
+        self._clock = clock
+
+    @staticmethod
+    def _path(namespace: str, name: str = "") -> str:
+        base = f"/apis/argoproj.io/v1alpha1/namespaces/{quote(namespace)}/workflows"
+        return f"{base}/{quote(name)}" if name else base
+
+    def _named(
+        self,
+        what: str,
+        method: str,
+        namespace: str,
+        name: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Workflow:
+        request = Request(method, self._path(namespace, name), query or {}, body, content_type)
+        try:
+            result: Workflow = self.json(f"{what} {name}", request)
+        except ClusterError as error:
+            if error.code != "TIP605":
+                raise
+            known = [item["metadata"]["name"] for item in self.list(namespace)]
+            raise not_found("workflow", name, namespace, known) from error
+        return result
+
+    def create(self, namespace: str, workflow: Workflow) -> Workflow:
+        created: Workflow = self.json("submit", Request("POST", self._path(namespace), body=workflow))
+        return created
+
+    def get(self, namespace: str, name: str) -> Workflow:
+        return unpacked(self._named("get", "GET", namespace, name))
+
+    def list(self, namespace: str, *, labels: str = "", limit: int = 0) -> Sequence[Workflow]:
+        query = {}
+        if labels:
+            query["labelSelector"] = labels
+        if limit:
+            query["limit"] = str(limit)
+        items = self.json("list", Request("GET", self._path(namespace), query)).get("items") or []
+        return [{"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", **item} for item in items]
+
+    def watch(self, namespace: str, name: str, version: str, silence: float) -> Iterator[Change]:
+        for kind, item in self._events(self._path(namespace), f"metadata.name={name}", "", version, silence):
+            yield Change(kind, unpacked(item))
+
+    def _events(
+        self, path: str, fields: str, labels: str, version: str, silence: float
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        query = {"watch": "true", "allowWatchBookmarks": "true"}
+        if fields:
+            query["fieldSelector"] = fields
+        if labels:
+            query["labelSelector"] = labels
+        if version:
+            query["resourceVersion"] = version
+        with self.stream("watch", Request("GET", path, query, timeout=silence), allowed=(410,)) as stream:
+            if stream.status == 410:
+                return
+            for line in stream:
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    return  # cut off in the middle of a line: the connection broke
+                if event["type"] == "ERROR":
+                    return  # too old a version, mostly
+                if event["type"] != "BOOKMARK":
+                    yield event["type"], event["object"]
+
+    # -- logs ------------------------------------------------------------------------------------------------
+
+    def logs(
+        self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
+    ) -> Iterator[LogLine]:
+        return PodLogs(self, namespace, name, pod=pod, container=container, tail=tail).lines(follow)
+
+    def pods(self, namespace: str, name: str) -> tuple[Sequence[dict[str, Any]], str]:
+        """The pods of a workflow, those of its jobs and servers included, the oldest first; and the version of the
+        list."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods"
+        listed = self.json("logs", Request("GET", path, {"labelSelector": f"{_WORKFLOW_LABEL}={name}"}))
+        found = sorted(
+            listed.get("items") or [], key=lambda item: str(item["metadata"].get("creationTimestamp"))
+        )
+        return found, str((listed.get("metadata") or {}).get("resourceVersion", ""))
+
+    def pod_events(
+        self, namespace: str, name: str, version: str, silence: float
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What happens to the pods of a workflow after ``version``."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods"
+        return self._events(path, "", f"{_WORKFLOW_LABEL}={name}", version, silence)
+
+    def pod_log(self, namespace: str, pod: str, query: Mapping[str, str], *, follow: bool) -> Iterator[str]:
+        """The lines of a container's log."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        request = Request("GET", path, query, timeout=None if follow else 30.0)
+        with self.stream(f"logs of {pod}", request, allowed=(400, 404)) as stream:
+            if stream.status in (400, 404):
+                return  # the pod went away, or its log did
+            yield from stream
+
+    # -- changes ---------------------------------------------------------------------------------------------
+
+    def _patch(self, what: str, namespace: str, name: str, value: Any) -> Workflow:
+        return self._named(what, "PATCH", namespace, name, body=value, content_type=_MERGE_PATCH)
+
+    def _running(self, what: str, namespace: str, name: str) -> None:
+        workflow = self._named(what, "GET", namespace, name)
+        if ended(workflow):
+            raise ClusterError(
+                "TIP612",
+                f"cannot {what} {name}: it has ended as {workflow['status']['phase']}",
+                fix="nothing is left to do; `tiphys delete` removes it",
+            )
+
+    def stop(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow:
+        if nodes:
+            now = self._clock()
+            return self._rewrite(
+                "stop", namespace, name, lambda old: surgery.declined(old, now, nodes, message)
+            )
+        self._running("stop", namespace, name)
+        return self._patch("stop", namespace, name, {"spec": {"shutdown": "Stop"}})
+
+    def terminate(self, namespace: str, name: str) -> Workflow:
+        self._running("terminate", namespace, name)
+        return self._patch("terminate", namespace, name, {"spec": {"shutdown": "Terminate"}})
+
+    def suspend(self, namespace: str, name: str) -> Workflow:
+        self._running("suspend", namespace, name)
+        return self._patch("suspend", namespace, name, {"spec": {"suspend": True}})
+
+    def _rewrite(
+        self, what: str, namespace: str, name: str, change: Callable[[Workflow], Workflow]
+    ) -> Workflow:
+        """Read, change and write back; once more when the controller was faster."""
+        for attempt in range(5):
+            current = self._named(what, "GET", namespace, name)
+            small = bool((current.get("status") or {}).get("compressedNodes"))
+            with _possible():
+                changed = change(unpacked(current))
+            try:
+                return self._named(what, "PUT", namespace, name, body=packed(changed) if small else changed)
+            except ClusterError as error:
+                if error.code != "TIP606" or attempt == 4:
+                    raise
+        raise AssertionError("unreachable")
+
+    def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow:
+        return self._rewrite(
+            "resume", namespace, name, lambda workflow: surgery.resumed(workflow, self._clock(), nodes)
+        )
+
+    def retry(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        parameters: Mapping[str, str],
+        restart_successful: bool,
+        nodes: str,
+    ) -> Workflow:
+        doomed: list[str] = []
+
+        def change(workflow: Workflow) -> Workflow:
+            nonlocal doomed
+            result, doomed = surgery.retried(
+                workflow,
+                self._clock(),
+                parameters=parameters,
+                restart_successful=restart_successful,
+                selector=nodes,
+            )
+            return result
+
+        # A new pod takes its predecessor's name: those go first, as the Argo Server does it.
+        with _possible():
+            change(self.get(namespace, name))
+        pods = f"/api/v1/namespaces/{quote(namespace)}/pods"
+        for item in self.pods(namespace, name)[0]:
+            if (item["metadata"].get("annotations") or {}).get("workflows.argoproj.io/node-id") in doomed:
+                self._delete(f"{pods}/{quote(item['metadata']['name'])}", "retry")
+        return self._rewrite("retry", namespace, name, change)
+
+    def _delete(self, path: str, what: str) -> None:
+        self.send(what, Request("DELETE", path, {"propagationPolicy": "Background"}), allowed=(404,))
+
+    def resubmit(
+        self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool
+    ) -> Workflow:
+        old = self.get(namespace, name)
+        if memoized:
+            from tiphys.argo.names import node_id
+
+            suffix = "".join(secrets.choice(_LETTERS) for _ in range(5))
+            with _possible():
+                made = surgery.memoized(old, suffix, self._clock(), node_id, parameters=parameters)
+            return self.create(namespace, made)
+        return self.create(namespace, surgery.resubmitted(old, parameters=parameters))
+
+    def delete(self, namespace: str, name: str) -> None:
+        self._named("delete", "DELETE", namespace, name, query={"propagationPolicy": "Background"})
+
+    # -- what stands beside a workflow -----------------------------------------------------------------------
+
+    def limits(self, namespace: str, config_map: str, keys: Sequence[str]) -> dict[str, str]:
+        path = f"/api/v1/namespaces/{quote(namespace)}/configmaps/{quote(config_map)}"
+        answer = self.send("read the semaphore limits", Request("GET", path), allowed=(404,))
+        if answer.status == 404:
+            return {}
+        data = answer.json().get("data") or {}
+        return {key: str(data[key]) for key in keys if key in data}
+
+    def set_limits(self, namespace: str, config_map: str, values: Mapping[str, str]) -> None:
+        base = f"/api/v1/namespaces/{quote(namespace)}/configmaps"
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": config_map},
+            "data": dict(values),
+        }
+        made = self.send(
+            f"create the ConfigMap {config_map}", Request("POST", base, body=body), allowed=(409,)
+        )
+        if made.status == 409:  # it is there
+            patch = {"data": dict(values)}
+            request = Request("PATCH", f"{base}/{quote(config_map)}", {}, patch, _MERGE_PATCH)
+            self.send(f"set the semaphore limits in {config_map}", request)
+
+    def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
+        found = []
+        for kind, base in _LEFTOVERS:
+            path = f"{base}/namespaces/{quote(namespace)}/{kind}"
+            request = Request("GET", path, {"labelSelector": f"{_OWN_LABEL}={name}"})
+            answer = self.send(f"look for the {kind} of {name}", request, allowed=(404,))
+            if answer.status == 404:
+                continue  # no training operator here
+            for item in answer.json().get("items") or []:
+                found.append(f"{kind}/{item['metadata']['name']}")
+                if delete:
+                    self._delete(f"{path}/{quote(item['metadata']['name'])}", f"delete {found[-1]}")
+        return found

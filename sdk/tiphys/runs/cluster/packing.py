@@ -1,0 +1,43 @@
+"""Nodes of large workflows, which Argo keeps as base64 of gzip."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+
+from tiphys.errors import ClusterError
+from tiphys.runs.backend import Workflow
+
+__all__ = ["packed", "unpacked"]
+
+
+def unpacked(workflow: Workflow) -> Workflow:
+    """The workflow with its nodes readable: large ones are kept as base64 of gzip.
+
+    Raises ClusterError TIP611 when the nodes are kept in the server's database.
+    """
+    status = workflow.get("status") or {}
+    if status.get("offloadNodeStatusVersion"):
+        raise ClusterError(
+            "TIP611",
+            f"the nodes of {workflow['metadata']['name']} are kept in the Argo Server's database",
+            fix="use the Argo Server (--server or ARGO_SERVER)",
+        )
+    if not status.get("compressedNodes"):
+        return workflow
+    nodes = json.loads(gzip.decompress(base64.b64decode(status["compressedNodes"])))
+    return {
+        **workflow,
+        "status": {**{k: v for k, v in status.items() if k != "compressedNodes"}, "nodes": nodes},
+    }
+
+
+def packed(workflow: Workflow) -> Workflow:
+    """The inverse of :func:`unpacked`, for writing back."""
+    status = workflow["status"]
+    text = base64.b64encode(gzip.compress(json.dumps(status.get("nodes") or {}).encode())).decode()
+    return {
+        **workflow,
+        "status": {**{k: v for k, v in status.items() if k != "nodes"}, "compressedNodes": text},
+    }

@@ -1,0 +1,267 @@
+"""The runs of a store, looked at and changed from any process.
+
+What is asked of a run is written into its journal first. The engine that runs it is woken and carries it out; where
+none does, it is carried out here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tiphys.engine.base.options import RunOptions, RunResult
+from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
+from tiphys.engine.runtime.requests import ring, why_not
+from tiphys.engine.runtime.retry import prepare_resubmit, prepare_retry
+from tiphys.engine.runtime.run import Run
+from tiphys.engine.runtime.stored import Ownership, Record
+from tiphys.errors import RefusedError, StoreError
+from tiphys.runs.backend import Change, LogLine, Workflow, ended
+from tiphys.runs.local.logs import log_lines
+from tiphys.store import Store
+
+__all__ = ["LocalRuns"]
+
+_PERIOD = 0.05  # seconds between two looks at whether a journal has grown
+_PATIENCE = 30.0  # seconds in which an engine that lives is to answer
+_LINGERS = 15.0  # seconds that an engine may take between its workflow's end and its own
+_KILLED = "its engine was killed: go on with `tiphys retry`, or end it with `tiphys stop`"
+
+
+class LocalRuns:
+    """The verbs of :class:`tiphys.runs.Backend` on the runs of a store.
+
+    Parameters
+    ----------
+    options:
+        The store, and how what is retried or resubmitted runs; what it does not set is as in the first run.
+    """
+
+    def __init__(self, options: RunOptions | None = None) -> None:
+        self.options = options or RunOptions()
+        self.store = Store(self.options.store)
+        self.result: RunResult | None = None  # of the last run that ended in this process
+
+    @property
+    def url(self) -> str:
+        return f"store {self.store.root}"
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def get(self, namespace: str, name: str) -> Workflow:
+        with Record(self.store, name) as record:
+            return _seen(record)
+
+    def list(self, namespace: str, *, labels: str = "", limit: int = 0) -> Sequence[Workflow]:
+        found = []
+        for name in reversed(self.store.runs()):
+            try:
+                workflow = self.get(namespace, name)
+            except (RefusedError, StoreError):
+                continue  # it is of another version, or being made at this moment
+            if _labelled(workflow, labels):
+                found.append(workflow)
+            if limit and len(found) == limit:
+                break
+        return found
+
+    def watch(self, namespace: str, name: str, version: str, silence: float) -> Iterator[Change]:
+        """Each new state after ``version``, until the run's end or until nothing happened for ``silence`` seconds.
+
+        Raises RefusedError TIP217 when its engine is killed.
+        """
+        with Record(self.store, name) as record:
+            until = time.monotonic() + silence
+            mark = -1
+            while time.monotonic() < until:
+                now = record.journal.version()
+                if now != mark:
+                    mark = now
+                    workflow = _seen(record)
+                    if workflow["metadata"]["resourceVersion"] != version:
+                        version = workflow["metadata"]["resourceVersion"]
+                        until = time.monotonic() + silence
+                        if ended(workflow):
+                            _gone(record, _LINGERS)
+                        yield Change("MODIFIED", workflow)
+                    if ended(workflow):
+                        return
+                elif not record.live:
+                    workflow = _seen(record)
+                    if ended(workflow):
+                        yield Change("MODIFIED", workflow)
+                        return
+                    raise RefusedError(
+                        "TIP217",
+                        f"the run {name!r} does not go on",
+                        cause="its engine was killed",
+                        fix=f"go on with `tiphys retry {name}`, or end it with `tiphys stop {name}`",
+                    )
+                time.sleep(_PERIOD)
+
+    def logs(
+        self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
+    ) -> Iterator[LogLine]:
+        with Record(self.store, name) as record:
+            yield from log_lines(record, follow=follow, pod=pod, tail=tail)
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    def stop(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow:
+        now = time.time()
+        if nodes:
+            return self._ask("stop a node of", name, NodeSet(now, nodes, "Failed", message))
+        return self._ask("stop", name, Shutdown(now, "Stop"))
+
+    def terminate(self, namespace: str, name: str) -> Workflow:
+        return self._ask("terminate", name, Shutdown(time.time(), "Terminate"))
+
+    def suspend(self, namespace: str, name: str) -> Workflow:
+        return self._ask("suspend", name, Suspend(time.time()))
+
+    def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow:
+        return self._ask("resume", name, Resume(time.time(), nodes))
+
+    def supply(self, name: str, nodes: str, outputs: Mapping[str, str]) -> Workflow:
+        """Give output parameters to suspend nodes that wait: ``argo node set``."""
+        return self._ask("set a node of", name, NodeSet(time.time(), nodes, output_parameters=dict(outputs)))
+
+    def retry(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        parameters: Mapping[str, str],
+        restart_successful: bool,
+        nodes: str,
+    ) -> Workflow:
+        """Run again what failed, in this process, to the end."""
+        run = prepare_retry(
+            name,
+            options=self.options,
+            parameters=parameters,
+            restart_successful=restart_successful,
+            selector=nodes,
+        )
+        return self._execute(run)
+
+    def resubmit(
+        self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool
+    ) -> Workflow:
+        """Run a copy, in this process, to the end."""
+        run = prepare_resubmit(name, options=self.options, parameters=parameters, memoized=memoized)
+        return self._execute(run)
+
+    def delete(self, namespace: str, name: str) -> None:
+        with Record(self.store, name) as record, Ownership(record.folder, name):
+            shutil.rmtree(record.folder)
+
+    def create(self, namespace: str, workflow: Workflow) -> Workflow:
+        raise RefusedError(
+            "TIP227", "a workflow is not submitted to a store", fix="run it: tiphys run FILE --detach"
+        )
+
+    def limits(self, namespace: str, config_map: str, keys: Sequence[str]) -> dict[str, str]:
+        return {}
+
+    def set_limits(self, namespace: str, config_map: str, values: Mapping[str, str]) -> None:
+        """Limits come with the file that is run."""
+
+    def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
+        return ()  # they ended with the engine
+
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    def _execute(self, run: Run) -> Workflow:
+        result = run.execute()
+        self.result = result
+        return result.workflow
+
+    def _ask(self, what: str, name: str, event: Event) -> Workflow:
+        with Record(self.store, name) as record:
+            if record.state == "ended":
+                raise _refused(what, name, f"it has ended as {record.workflow()['status']['phase']}")
+            number = record.journal.request(event)
+            ring(record.folder)
+            began = time.monotonic()
+            answer = record.journal.answered(number)
+            while answer is None:
+                if not record.live:
+                    answer = self._unattended(record, number, event)
+                    break
+                if time.monotonic() - began > _PATIENCE:
+                    raise RefusedError(
+                        "TIP219",
+                        f"the engine of {name!r} has not answered",
+                        cause=f"it is busy since {_PATIENCE:g} s; what was asked is written down",
+                        fix="wait: it is carried out when the engine comes to it, or by who goes on with the run",
+                    )
+                time.sleep(_PERIOD / 5)
+                ring(record.folder)
+                answer = record.journal.answered(number)
+            if answer:
+                raise _refused(what, name, answer)
+            return _seen(record)
+
+    def _unattended(self, record: Record, number: int, event: Event) -> str:
+        """No engine lives: carry out here what was asked; what must run for it (exit handlers, say) runs here, too."""
+        answer = record.journal.answered(number)
+        if answer is not None:
+            return answer
+        problem = why_not(record.machine(), event)
+        if record.state == "ended":
+            problem = f"it has ended as {record.workflow()['status']['phase']}"
+        if not problem and isinstance(event, Shutdown | Resume):
+            self._execute(Run.load(record.name, options=self.options))
+            return record.journal.answered(number) or ""
+        with record.own():
+            if not problem:
+                record.journal.append(replace(event, now=time.time()))
+            record.journal.answer(number, problem)
+            record.journal.commit()
+        return problem
+
+
+def _refused(what: str, name: str, why: str) -> RefusedError:
+    why, _, fix = why.partition("\n")
+    if why.startswith("it has ended"):
+        fix = f"`tiphys retry {name}` or `tiphys resubmit {name}` run it again"
+    return RefusedError("TIP216", f"cannot {what} {name}: {why}", fix=fix or f"look at `tiphys get {name}`")
+
+
+def _seen(record: Record) -> Workflow:
+    workflow = record.workflow()
+    retries = record.facts.get("retries", 0)
+    if record.journal.facts().get("retries", 0) != retries:
+        record.forget()
+        workflow = record.workflow()
+    workflow["metadata"]["resourceVersion"] = f"{record.facts.get('retries', 0)}.{record.seen}"
+    status = workflow["status"]
+    if not ended(workflow) and not record.live and not status.get("message"):
+        status["message"] = _KILLED
+    return workflow
+
+
+def _gone(record: Record, patience: float) -> None:
+    """Wait until the engine of a workflow that has ended is gone, too: then it can be retried."""
+    until = time.monotonic() + patience
+    while record.live and time.monotonic() < until:
+        time.sleep(_PERIOD)
+
+
+def _labelled(workflow: Mapping[str, Any], selector: str) -> bool:
+    labels = (workflow.get("metadata") or {}).get("labels") or {}
+    for part in filter(None, (piece.strip() for piece in selector.split(","))):
+        name, equals, value = part.partition("=")
+        if name.endswith("!"):
+            if labels.get(name[:-1]) == value:
+                return False
+        elif (equals and labels.get(name) != value.lstrip("=")) or name not in labels:
+            return False
+    return True

@@ -1,0 +1,73 @@
+"""The logs of a run: what its steps, training workers and servers wrote into the files below ``logs/``."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from tiphys.engine.runtime.stored import Record
+from tiphys.runs.backend import LogLine
+
+__all__ = ["log_lines"]
+
+_PERIOD = 0.1
+
+
+class _File:
+    """One log, read on from where it was left."""
+
+    def __init__(self, path: Path, record: Record) -> None:
+        self.path = path
+        self.pod = path.name.removesuffix(".log")
+        self.source = _source(record, self.pod)
+        self._position = 0
+        self._rest = b""
+
+    def lines(self, *, last: bool) -> Iterator[str]:
+        """Whole lines that are new; with ``last`` also one without its end."""
+        with self.path.open("rb") as stream:
+            stream.seek(self._position)
+            while data := stream.read(1 << 16):
+                self._position += len(data)
+                *whole, self._rest = (self._rest + data).split(b"\n")
+                for line in whole:
+                    yield line.decode(errors="replace").rstrip("\r")
+        if last and self._rest:
+            yield self._rest.decode(errors="replace")
+            self._rest = b""
+
+
+def _source(record: Record, pod: str) -> str:
+    """A name for people: the path of the step below the workflow's name."""
+    node = record.machine().nodes.get(pod)
+    if node is None or node["name"] == record.name:
+        return pod.removeprefix(f"{record.name}-")
+    return (
+        str(node["name"]).removeprefix(record.name).removeprefix(".").removesuffix("(0)").removesuffix(".run")
+    )
+
+
+def log_lines(record: Record, *, follow: bool, pod: str = "", tail: int = 0) -> Iterator[LogLine]:
+    """The lines of all logs, or of those of the step or pod called ``pod``; ``follow`` goes on until the engine ends.
+
+    ``tail``: only the last so many lines of each log that is there already.
+    """
+    files: dict[Path, _File] = {}
+    first = True
+    while True:
+        live = follow and record.live  # asked before the last look: nothing is missed
+        for path in sorted((record.folder / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime):
+            file = files.get(path)
+            if file is None:
+                file = files[path] = _File(path, record)
+            if pod and pod not in (file.pod, file.source):
+                continue
+            lines = file.lines(last=not live)
+            for text in deque(lines, tail) if tail and first else lines:
+                yield LogLine(file.pod, "main", file.source, text)
+        first = False
+        if not live:
+            return
+        time.sleep(_PERIOD)

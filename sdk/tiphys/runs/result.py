@@ -1,0 +1,176 @@
+"""How a workflow stands and how it ended, and its nodes as a tree to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tiphys.runs.backend import Workflow
+
+__all__ = ["NodeFailure", "Result", "Row", "rows"]
+
+_GROUPS = {"DAG", "Steps", "StepGroup", "TaskGroup", "Retry"}
+_HIDDEN = {"StepGroup", "TaskGroup"}
+
+
+@dataclass(frozen=True)
+class NodeFailure:
+    """A node that failed by itself: ``name`` is its path below the workflow."""
+
+    name: str
+    phase: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A workflow's state. ``phase`` is Argo's: Pending, Running, Succeeded, Failed or Error ("Pending" also
+    before the controller has seen it)."""
+
+    name: str
+    namespace: str
+    phase: str
+    message: str = ""
+    progress: str = ""
+    started: datetime | None = None
+    finished: datetime | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    failures: tuple[NodeFailure, ...] = ()
+    workflow: Workflow = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def ended(self) -> bool:
+        return self.finished is not None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.ended and self.phase == "Succeeded"
+
+    @property
+    def stopped(self) -> bool:
+        """True when somebody stopped or terminated it."""
+        return bool(self.workflow.get("spec", {}).get("shutdown"))
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """What nodes wait for: locks, room in the quota, a pod that cannot start. ``PATH: message``."""
+        nodes = (self.workflow.get("status") or {}).get("nodes") or {}
+        root = self.name + "."
+        return tuple(
+            f"{str(node['name']).removeprefix(root)}: {node['message']}"
+            for node in nodes.values()
+            if node.get("phase") == "Pending" and node.get("message") and not self.ended
+        )
+
+    @property
+    def seconds(self) -> float:
+        """From start to end, or until now."""
+        if self.started is None:
+            return 0.0
+        return ((self.finished or datetime.now(UTC)) - self.started).total_seconds()
+
+    @classmethod
+    def of(cls, workflow: Workflow) -> Result:
+        metadata, status = workflow["metadata"], workflow.get("status") or {}
+        outputs = (status.get("outputs") or {}).get("parameters") or []
+        failures = []
+        for node in (status.get("nodes") or {}).values():
+            bad = node.get("phase") in ("Failed", "Error")
+            if bad and (node.get("type") not in _GROUPS or not node.get("children")):
+                path = str(node["name"]).removeprefix(metadata["name"] + ".")
+                failures.append(NodeFailure(path, node["phase"], node.get("message", "")))
+        return cls(
+            name=metadata["name"],
+            namespace=metadata.get("namespace", ""),
+            phase=status.get("phase") or "Pending",
+            message=status.get("message", ""),
+            progress=status.get("progress", ""),
+            started=_time(status.get("startedAt")),
+            finished=_time(status.get("finishedAt")),
+            outputs={item["name"]: str(item.get("value", "")) for item in outputs},
+            failures=tuple(failures),
+            workflow=workflow,
+        )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the tree: ``guide`` holds the branches drawn before the name."""
+
+    guide: str
+    name: str
+    phase: str
+    kind: str
+    template: str
+    message: str
+    started: datetime | None
+    finished: datetime | None
+    hit: bool
+    progress: str
+
+
+def rows(workflow: Workflow) -> list[Row]:
+    """The nodes as `argo get` shows them: what lies inside a group is indented below it, in order of start.
+
+    Step groups and task groups, which only hold others together, are left out, and so is the attempt of a step that
+    was tried once; exit handlers come last.
+    """
+    name = workflow["metadata"]["name"]
+    nodes: dict[str, dict[str, Any]] = (workflow.get("status") or {}).get("nodes") or {}
+    inside: dict[str, list[str]] = {}
+    retries = {
+        identity: node.get("children") or [] for identity, node in nodes.items() if node["type"] == "Retry"
+    }
+    attempts = {child: identity for identity, children in retries.items() for child in children}
+    single = {children[0]: identity for identity, children in retries.items() if len(children) == 1}
+    messages = {
+        identity: str(nodes[child].get("message", "")) for child, identity in single.items() if child in nodes
+    }
+    tops = []
+    for identity, node in nodes.items():
+        if node["type"] in _HIDDEN or identity in single:
+            continue
+        holder = attempts.get(identity) or node.get("boundaryID")
+        # Argo gives a hook's node the boundary of what it hooks to, an exit handler none
+        if holder and holder in nodes and holder != identity:
+            inside.setdefault(holder, []).append(identity)
+        else:
+            tops.append(identity)
+
+    def order(identity: str) -> tuple[str, str]:
+        return str(nodes[identity].get("startedAt") or "~"), str(nodes[identity]["name"])
+
+    result: list[Row] = []
+
+    def add(identity: str, guide: str, below: str) -> None:
+        node = nodes[identity]
+        result.append(
+            Row(
+                guide=guide,
+                name=str(node.get("displayName") or node["name"]),
+                phase=str(node.get("phase", "")),
+                kind=str(node["type"]),
+                template=str(
+                    node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""
+                ),
+                message=str(node.get("message", "")) or messages.get(identity, ""),
+                started=_time(node.get("startedAt")),
+                finished=_time(node.get("finishedAt")),
+                hit=bool((node.get("memoizationStatus") or {}).get("hit")),
+                progress=str(node.get("progress", "")),
+            )
+        )
+        children = sorted(inside.get(identity, ()), key=order)
+        for index, child in enumerate(children):
+            last = index == len(children) - 1
+            add(child, below + ("└─" if last else "├─"), below + ("  " if last else "│ "))
+
+    for identity in sorted(tops, key=lambda item: (item != name, order(item))):
+        add(identity, "", "")
+    return result

@@ -1,0 +1,124 @@
+"""The front door: from anything that stands for a workflow to a run.
+
+What runs, is drawn or linted is always the YAML: a pipeline is compiled to text and the text is read back.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tiphys.compiler.source import Source, load_source
+from tiphys.errors import RefusedError
+from tiphys.runs.admission import admit
+
+if TYPE_CHECKING:
+    from tiphys.engine import RunOptions, RunResult
+
+__all__ = ["next_runs", "run", "run_source"]
+
+
+def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> RunResult:
+    """Run ``x`` on this machine and wait for its end.
+
+    Parameters
+    ----------
+    x:
+        A Pipeline, any Hera workflow object, a mapping, ``path.py``, ``module:object`` or a path to YAML.
+    options:
+        The store, the runner, images, an observer: see :class:`tiphys.engine.RunOptions`.
+    parameters:
+        The workflow's parameters; underscores stand for dashes (``batch_size=64``).
+
+    Returns
+    -------
+    RunResult
+        ``phase``, ``succeeded`` and ``workflow``, the Workflow object with ``status`` as Argo writes it.
+
+    Raises
+    ------
+    DefinitionError, RefusedError
+        Before anything runs.
+
+    Example
+    -------
+    >>> result = tiphys.run("pipelines/fashion_mnist.py", epochs=12)  # doctest: +SKIP
+    """
+    texts = {name: _parameter(value) for name, value in parameters.items()}
+    return run_source(load_source(x, _named_as_declared(x, texts)), options)
+
+
+def run_source(source: Source, options: RunOptions | None = None) -> RunResult:
+    """Run what :func:`load_source` returned; a CronWorkflow once, as the run that is due now. See :func:`run`."""
+    from tiphys.engine import RunOptions
+    from tiphys.engine import run as execute
+
+    chosen = options or RunOptions()
+    if source.workflow["kind"] == "CronWorkflow":
+        source = _once(source)
+    invalid = admit(source, chosen.observer)
+    if source.project is not None and not chosen.project:
+        chosen = replace(chosen, project=source.project)
+    return execute(
+        source.workflow,
+        parameters=source.parameters,
+        options=chosen,
+        context=source.context,
+        invalid=invalid,
+    )
+
+
+def _once(source: Source) -> Source:
+    from tiphys.argo.cron import child_workflow
+
+    return replace(source, workflow=child_workflow(source.workflow, time.time()))
+
+
+def next_runs(source: Source, count: int = 5) -> list[datetime]:
+    """Return when the CronWorkflow in ``source`` is due next.
+
+    Raises
+    ------
+    RefusedError
+        TIP265: a schedule cannot be read; TIP299: the workflow it would make is invalid.
+    """
+    from tiphys.argo.cron import next_times
+
+    invalid = admit(_once(source))
+    if invalid:
+        raise RefusedError(
+            "TIP299",
+            f"each run of this CronWorkflow would fail: invalid spec: {invalid}",
+            where=source.document.file if source.document else "",
+            fix="`tiphys lint` tells the line",
+        )
+    moments = itertools.islice(next_times(source.workflow, time.time()), count)
+    return [datetime.fromtimestamp(moment, UTC) for moment in moments]
+
+
+def _named_as_declared(x: Any, given: dict[str, str]) -> dict[str, str]:
+    """``batch_size`` becomes ``batch-size`` where only that is declared."""
+    if not any("_" in name for name in given):
+        return given
+    workflow = load_source(x).workflow
+    arguments = (workflow.get("spec") or {}).get("arguments") or {}
+    declared = {str(item.get("name")) for item in arguments.get("parameters") or []}
+
+    def name_of(name: str) -> str:
+        dashed = name.replace("_", "-")
+        return dashed if name not in declared and dashed in declared else name
+
+    return {name_of(name): value for name, value in given.items()}
+
+
+def _parameter(value: object) -> str:
+    """A parameter as Argo's text: true/false, numbers and strings as they are, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or value is None or not isinstance(value, int | float):
+        return json.dumps(value)
+    return str(value)
