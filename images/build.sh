@@ -13,7 +13,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
-version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/sdk/tiphys/__init__.py")
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/sdk/tiphys/_version.py")
 step=tiphys/step:$version serving='' cluster='' context='' fresh=()
 while [ $# -gt 0 ]; do
   case $1 in

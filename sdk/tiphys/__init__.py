@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tiphys._version import __version__
+
 if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.compiler import to_yaml as to_yaml
     from tiphys.dsl import Cache as Cache
@@ -47,8 +49,6 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.reference import Reference as Reference
     from tiphys.runs import Client as Client
     from tiphys.runs.start import run as run
-
-__version__ = "0.1.0"
 
 # name -> module that defines it; imported on first use
 _PUBLIC = {

@@ -345,7 +345,7 @@ def test_duplicates_are_refused(locks: Locks) -> None:
 
 def test_locks_of_a_dead_process_are_free(tmp_path: Path) -> None:
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom tiphys.store import Locks\n"
+        "import os, sys\nfrom pathlib import Path\nfrom tiphys.queue import Locks\n"
         "locks = Locks(Path(sys.argv[1]))\n"
         "locks.acquire('dead/a', ['argo/Mutex/m'], workflow='dead', limits={})\n"
         "locks.acquire('dead/b', ['argo/Mutex/m'], workflow='dead', limits={})\n"

@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from tiphys import __version__
+from tiphys._version import __version__
 from tiphys.errors import TiphysError
 
 __all__ = ["main", "parser"]

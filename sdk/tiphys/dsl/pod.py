@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tiphys import __version__
+from tiphys._version import __version__
 from tiphys.dsl.line import Site, caller
 from tiphys.dsl.names import check_label, check_name
 from tiphys.errors import DefinitionError

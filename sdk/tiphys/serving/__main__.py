@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from tiphys import __version__
+from tiphys._version import __version__
 from tiphys.errors import ServingError
 from tiphys.serving import flags
 from tiphys.serving.server import AsyncModelServer

@@ -7,7 +7,6 @@ semaphores and mutexes that all engines using this store share.
 
 from __future__ import annotations
 
-from tiphys.queue.locks import Granted, Locks, Outcome, Refused, Waiting
 from tiphys.store.artifacts import Artifacts, Stored
 from tiphys.store.bucket import Bucket
 from tiphys.store.configmaps import CACHE_LABEL, ConfigMaps
@@ -19,13 +18,8 @@ __all__ = [
     "Artifacts",
     "Bucket",
     "ConfigMaps",
-    "Granted",
-    "Locks",
-    "Outcome",
-    "Refused",
     "Store",
     "Stored",
-    "Waiting",
     "write_atomic",
     "write_json",
 ]

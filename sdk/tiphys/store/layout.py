@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 
 from tiphys.errors import StoreError
-from tiphys.queue.locks import Locks
 from tiphys.store.artifacts import Artifacts
 from tiphys.store.bucket import Bucket
 from tiphys.store.configmaps import ConfigMaps
@@ -80,10 +79,10 @@ class Store:
         """The keys of artifacts; ``artifacts.collect(bucket.digests())`` deletes what no key names."""
         return Bucket(self.artifacts.folder / "keys")
 
-    @cached_property
-    def locks(self) -> Locks:
-        """The semaphores and mutexes shared by every engine on this store."""
-        return Locks(self._folder() / "locks.db")
+    @property
+    def locks(self) -> Path:
+        """The file of the lock table that all engines on this store share (:class:`tiphys.queue.Locks`)."""
+        return self._folder() / "locks.db"
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:

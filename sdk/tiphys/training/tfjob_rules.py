@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tiphys.engine.objects.api import ApiError
+from tiphys.argo.answers import ApiError
 
 __all__ = ["TYPES", "validate_tfjob"]
 

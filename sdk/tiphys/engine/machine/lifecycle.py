@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.argo.locks import LockError, lock_names
-from tiphys.engine.machine.bodies.call import Run
+from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import evaluate_hook
 from tiphys.engine.machine.bodies.pod import PodBody
 from tiphys.engine.machine.library import Context
@@ -44,8 +44,8 @@ class Lifecycle:
         self.finished_at: float | None = None
         self.holds_locks = False
         self.waiting_for_locks = False
-        self.root: Run | None = None
-        self.exit: Run | None = None
+        self.root: Call | None = None
+        self.exit: Call | None = None
         self.hooks: dict[str, Mapping[str, Json]] = {
             name: hook for name, hook in (state.spec.get("hooks") or {}).items() if name != "exit"
         }
@@ -112,7 +112,7 @@ class Lifecycle:
                 state.deadline_passed = True
         entry = str(state.spec.get("entrypoint") or "")
         holder = {"template": entry}
-        self.root = Run(
+        self.root = Call(
             state, state.name, holder, state.spec.get("arguments") or {}, self.context, self,
             local={"steps.name": ""}, key="entry",
         )  # fmt: skip
@@ -139,7 +139,7 @@ class Lifecycle:
 
     # -- as the owner of runs --------------------------------------------------------------------------------
 
-    def node_created(self, run: Run, node: Node) -> None:
+    def node_created(self, run: Call, node: Node) -> None:
         """Attach hooks to the entry node."""
         if run.key == "hook":
             self.hook_nodes.append(node["id"])
@@ -148,10 +148,10 @@ class Lifecycle:
             for identity in self.hook_nodes:
                 self.state.nodes.add_child(root, identity)
 
-    def run_changed(self, run: Run) -> None:
+    def run_changed(self, run: Call) -> None:
         """Nothing depends on it here."""
 
-    def run_done(self, run: Run) -> None:
+    def run_done(self, run: Call) -> None:
         """The entry node, a hook or the exit handler ended."""
         node = run.node
         assert node is not None
@@ -163,7 +163,7 @@ class Lifecycle:
         else:
             self._exit_done(node["phase"], node.get("message", ""))
 
-    def run_error(self, run: Run, message: str) -> None:
+    def run_error(self, run: Call, message: str) -> None:
         """A template could not be executed at all."""
         if run.key == "entry":
             self._give_up(f"error in entry template execution: {message}")
@@ -173,7 +173,7 @@ class Lifecycle:
         else:
             self._exit_done("Error", f"error in exit template execution : {message}")
 
-    def run_timeout(self, run: Run) -> None:
+    def run_timeout(self, run: Call) -> None:
         """The entry or exit pod timed out before it ran."""
         self.run_done(run)
 
@@ -201,7 +201,7 @@ class Lifecycle:
             del self.hooks[name]
             self.pending_hooks += 1
             holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
-            run = Run(
+            run = Call(
                 state, node_name, holder, self._arguments(hook), self.context, self, flag={"hooked": True},
                 on_exit=True, local={"steps.name": ""}, key="hook",
             )  # fmt: skip
@@ -283,7 +283,7 @@ class Lifecycle:
         state.globals.tick()
         holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
         arguments = self._arguments(hook) or state.spec.get("arguments") or {}
-        self.exit = Run(
+        self.exit = Call(
             state,
             f"{state.name}.onExit",
             holder,

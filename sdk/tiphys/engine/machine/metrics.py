@@ -18,7 +18,7 @@ from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import Layers, TagError, substitute
 
 if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.call import Run
+    from tiphys.engine.machine.bodies.call import Call
     from tiphys.engine.machine.state import State
 
 Json = Any
@@ -34,7 +34,7 @@ class Metrics:
         self.errors: list[str] = []
         self._state = state
 
-    def take_run(self, run: Run, *, made: bool = False) -> None:
+    def take_run(self, run: Call, *, made: bool = False) -> None:
         """Take what the template of a run declares, at its end, or when its node is ``made``."""
         if declared := run.template.get("metrics"):
             retries = None if run.retrying is None or made else len(run.retrying.attempts) - 1

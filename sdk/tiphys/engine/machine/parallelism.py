@@ -10,7 +10,7 @@ from tiphys.engine.machine.nodes import Limits
 
 if TYPE_CHECKING:
     from tiphys.engine.machine.bodies.body import Body
-    from tiphys.engine.machine.bodies.call import Run
+    from tiphys.engine.machine.bodies.call import Call
     from tiphys.engine.machine.state import State
 
 Json = Any
@@ -28,7 +28,7 @@ class _Boundary:
         self.limit = limit
         self.fail_fast = fail_fast
         self.limits = limits
-        self.waiting: deque[Run] = deque()
+        self.waiting: deque[Call] = deque()
         self.closed = False
 
 
@@ -53,7 +53,7 @@ class Gate:
             body, int(limit) if limit is not None else None, fail_fast, limits
         )
 
-    def admit(self, run: Run) -> bool:
+    def admit(self, run: Call) -> bool:
         """Return whether ``run`` may create its node now; if not, it is called again (or never)."""
         if self.limit is not None and self.state.nodes.active_pods >= self.limit:
             self.waiting.append(run.enter)
@@ -71,7 +71,7 @@ class Gate:
             return False
         return True
 
-    def admit_attempt(self, run: Run, again: Callable[[], None]) -> bool:
+    def admit_attempt(self, run: Call, again: Callable[[], None]) -> bool:
         """Return whether an attempt may start; if not, ``again`` is called when there is room (or never)."""
         if run.boundary is not None and self.failed_fast(run.boundary["id"]):
             return False

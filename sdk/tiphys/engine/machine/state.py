@@ -18,7 +18,7 @@ from tiphys.expr.tags import Layers
 
 if TYPE_CHECKING:
     from tiphys.engine.machine.bodies.boundary import Boundary
-    from tiphys.engine.machine.bodies.call import Run
+    from tiphys.engine.machine.bodies.call import Call
     from tiphys.engine.machine.bodies.pod import PodBody
     from tiphys.engine.machine.bodies.retry import Retrying
     from tiphys.engine.machine.bodies.suspend import SuspendBody
@@ -65,11 +65,11 @@ class State:
             self.gate.limit = int(spec["parallelism"])
         self.pods: dict[str, PodBody] = {}
         self.suspends: dict[str, SuspendBody] = {}
-        self.awaiting_locks: dict[str, Run] = {}
-        self.awaiting_cache: dict[str, Run] = {}
-        self.awaiting_store: dict[str, Run] = {}
+        self.awaiting_locks: dict[str, Call] = {}
+        self.awaiting_cache: dict[str, Call] = {}
+        self.awaiting_store: dict[str, Call] = {}
         self.daemons: dict[str, list[PodBody]] = {}
-        self.held_back: list[Run] = []
+        self.held_back: list[Call] = []
         self.backing_off: dict[Retrying, None] = {}
         self.walk = 0
         self.must_walk = False
@@ -180,7 +180,7 @@ class State:
 
     # -- questions -------------------------------------------------------------------------------------------
 
-    def stops_new(self, run: Run) -> bool:
+    def stops_new(self, run: Call) -> bool:
         """Return whether nothing may start now: the run is ended or kept for later accordingly."""
         if run.on_exit and self.shutdown != "Terminate":
             return False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tiphys.engine.objects.api import Api, ApiError
+from tiphys.argo.answers import ApiError
+from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.controllers import Resources
 from tiphys.engine.objects.kinds import KINDS, check_manifest, find_kind
 from tiphys.engine.objects.node import ResourcePod

@@ -12,27 +12,16 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tiphys.argo.answers import ApiError
 from tiphys.engine.objects.kinds import Kind, find_kind
 from tiphys.expr.selectors import matches_labels
 from tiphys.store.configmaps import timestamp
 
-__all__ = ["Api", "ApiError"]
+__all__ = ["Api"]
 
 Json = Any
 Change = Callable[[str, dict[str, Json]], None]
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of Kubernetes' generated names
-
-
-class ApiError(Exception):
-    """What the API server answers, in kubectl's words: ``Error from server (REASON): …``."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"Error from server ({self.reason}): {self.message}"
 
 
 class Api:

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
+from tiphys.argo.answers import ApiError
 from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way
 from tiphys.engine.machine.protocol import PodFinished, StartPod
-from tiphys.engine.objects.api import ApiError
 from tiphys.engine.objects.controllers import Resources
 from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath

@@ -15,6 +15,7 @@ from tiphys.engine.pods.memory import MemoryWatch
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.spawner import Spawner
+from tiphys.queue import Locks
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -82,11 +83,21 @@ class Host:
     folders: Folders
     addresses: set[str] = field(default_factory=set)
     memory: MemoryWatch = field(init=False)
+    _locks: list[Locks] = field(
+        default_factory=list
+    )  # one, once it is used; shared with the runs that this one makes
 
     def __post_init__(self) -> None:
         self.memory = MemoryWatch(self.loop)
         if self.runner.last:
             self.spawner.at_end(self.runner.last)
+
+    @property
+    def locks(self) -> Locks:
+        """The lock table that all engines on this store share."""
+        if not self._locks:
+            self._locks.append(Locks(self.store.locks))
+        return self._locks[0]
 
     def log_path(self, name: str) -> Path:
         """The log file of a node or replica."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.machine.protocol import AcquireLocks, Event, LocksGranted, LocksRefused, LocksWaiting
 from tiphys.engine.pods.host import Host
-from tiphys.store import Granted, Outcome, Waiting
+from tiphys.queue import Granted, Outcome, Waiting
 
 __all__ = ["Synchronizer"]
 
@@ -46,7 +46,7 @@ class Synchronizer:
     def release(self, node_id: str) -> None:
         """Give a node's locks back and let the next ones have them."""
         self._waiting.pop(node_id, None)
-        if self._host.store.locks.release(self._holder(node_id)):
+        if self._host.locks.release(self._holder(node_id)):
             self._host.loop.call_soon(self._again)
 
     def reacquire(self, command: AcquireLocks) -> bool:
@@ -58,7 +58,7 @@ class Synchronizer:
         if self._timer is not None:
             self._timer.cancel()
         if self._used and not shared:
-            self._host.store.locks.close()
+            self._host.locks.close()
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -91,7 +91,7 @@ class Synchronizer:
 
     def _attempt(self, command: AcquireLocks) -> Outcome:
         limits = {name: self._limit(name) or 0 for name in command.locks if "/ConfigMap/" in name}
-        return self._host.store.locks.acquire(
+        return self._host.locks.acquire(
             self._holder(command.node_id),
             command.locks,
             workflow=f"{self._host.namespace}/{self._host.workflow}",

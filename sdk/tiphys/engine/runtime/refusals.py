@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from tiphys.argo.answers import ApiError
 from tiphys.engine.fields import uses
-from tiphys.engine.objects.api import ApiError
 from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
 from tiphys.engine.pods.volumes import check_volume
 from tiphys.engine.runners.images import Images

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.engine.machine.nodes import Node
 
 if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.call import Run
+    from tiphys.engine.machine.bodies.call import Call
 
 Json = Any
 
@@ -22,7 +22,7 @@ class Body:
     memoized = True
 
     def __init__(
-        self, run: Run, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
+        self, run: Call, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
     ) -> None:
         self.run = run
         self.name = name
@@ -53,7 +53,7 @@ class Body:
 
 
 def make_body(
-    run: Run, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
+    run: Call, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
 ) -> Body:
     """Return the body for the run's template."""
     from tiphys.engine.machine.bodies.dag import DagBody

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.machine.arguments import without_absent
 from tiphys.engine.machine.bodies.body import Body
-from tiphys.engine.machine.bodies.call import Run
+from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.bodies.loops import is_loop
 from tiphys.engine.machine.bodies.pod import result_users
@@ -69,32 +69,32 @@ class Boundary(Body):
     def end_stuck(self) -> None:
         """End a stuck body by what its children ended in."""
 
-    def daemon_failed(self, run: Run) -> None:
+    def daemon_failed(self, run: Call) -> None:
         """A daemon ended badly while what needs it may still run."""
 
     # -- as the owner of runs; see :class:`tiphys.engine.machine.bodies.call.Owner` ---
 
-    def node_created(self, run: Run, node: Node) -> None:
+    def node_created(self, run: Call, node: Node) -> None:
         """The node of a child exists now."""
         raise NotImplementedError
 
-    def run_changed(self, run: Run) -> None:
+    def run_changed(self, run: Call) -> None:
         """A child's node changed its phase but has not ended."""
         raise NotImplementedError
 
-    def run_done(self, run: Run) -> None:
+    def run_done(self, run: Call) -> None:
         """A child's node is fulfilled."""
         raise NotImplementedError
 
-    def run_error(self, run: Run, message: str) -> None:
+    def run_error(self, run: Call, message: str) -> None:
         """A child's template could not be executed."""
         raise NotImplementedError
 
-    def run_timeout(self, run: Run) -> None:
+    def run_timeout(self, run: Call) -> None:
         """A child timed out before it ran."""
         raise NotImplementedError
 
-    def hook_error(self, run: Run | GroupRun, message: str, *, at_exit: bool) -> None:
+    def hook_error(self, run: Call | GroupRun, message: str, *, at_exit: bool) -> None:
         """A hook of a child could not be evaluated or executed; ``at_exit``: its exit handler."""
         raise NotImplementedError
 
@@ -190,14 +190,14 @@ class Boundary(Body):
 
     # -- children --------------------------------------------------------------------------------------------
 
-    def child_run(self, name: str, step: Mapping[str, Json], key: Any) -> Run:
+    def child_run(self, name: str, step: Mapping[str, Json], key: Any) -> Call:
         """Return the run of a resolved step."""
         step_name = (
             name[len(self.node["name"]) :].partition("].")[2]
             if self.prefix == "steps"
             else name[len(self.node["name"]) + 1 :]
         )
-        return Run(
+        return Call(
             self.state,
             name,
             step,

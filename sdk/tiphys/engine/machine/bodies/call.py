@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Json = Any
 
-__all__ = ["Owner", "Run"]
+__all__ = ["Call", "Owner"]
 
 _DISPLAY_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]")
 _DEEPEST = 100
@@ -33,23 +33,23 @@ _POD_KINDS = frozenset(["container", "containerSet", "script", "resource", "data
 class Owner(Protocol):
     """What started a run: a step group, a task, a hook, the workflow."""
 
-    def node_created(self, run: Run, node: Node) -> None:
+    def node_created(self, run: Call, node: Node) -> None:
         """The run's node exists now."""
 
-    def run_changed(self, run: Run) -> None:
+    def run_changed(self, run: Call) -> None:
         """The run's node changed its phase but has not ended."""
 
-    def run_done(self, run: Run) -> None:
+    def run_done(self, run: Call) -> None:
         """The run's node is fulfilled."""
 
-    def run_error(self, run: Run, message: str) -> None:
+    def run_error(self, run: Call, message: str) -> None:
         """The template could not be executed at all; the node, if any, is in Error."""
 
-    def run_timeout(self, run: Run) -> None:
+    def run_timeout(self, run: Call) -> None:
         """The template's ``timeout`` passed before its pod ran; the node is Failed."""
 
 
-class Run:
+class Call:
     """See the module; ``key`` is the owner's own handle for it."""
 
     __slots__ = (

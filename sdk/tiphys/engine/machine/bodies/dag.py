@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.engine.machine.bodies.boundary import Boundary
-from tiphys.engine.machine.bodies.call import Run
+from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.dag_loops import Loops
 from tiphys.engine.machine.bodies.dag_phase import dag_phase
 from tiphys.engine.machine.bodies.dag_plan import DagPlan
@@ -205,7 +205,7 @@ class DagBody(Boundary):
         begun.pending += 1
         self.state.defer(self.start_run, begun, run)
 
-    def start_run(self, begun: Task, run: Run) -> None:
+    def start_run(self, begun: Task, run: Call) -> None:
         if self.ended:
             return
         if not begun.stopped:
@@ -245,14 +245,14 @@ class DagBody(Boundary):
 
     # -- runs ------------------------------------------------------------------------------------------------
 
-    def node_created(self, run: Run, node: Node) -> None:
+    def node_created(self, run: Call, node: Node) -> None:
         """Attach a task to what it depends on."""
         begun, group = run.key
         begun.made = self.state.walk
         self._add(begun, node, group)
         self.run_changed(run)
 
-    def run_changed(self, run: Run) -> None:
+    def run_changed(self, run: Call) -> None:
         """Let lifecycle hooks look."""
         begun, group = run.key
         if not begun.task.get("hooks") or run.node is None:
@@ -265,11 +265,11 @@ class DagBody(Boundary):
         else:
             self._hooks(run).look()
 
-    def _look(self, run: Run) -> None:
+    def _look(self, run: Call) -> None:
         if not self.ended and run.node is not None and not fulfilled(run.node):
             self._hooks(run).look()
 
-    def _hooks(self, run: Run) -> ChildHooks:
+    def _hooks(self, run: Call) -> ChildHooks:
         found = self.hooks.get(run.name)
         if found is None:
             begun = run.key[0]
@@ -278,7 +278,7 @@ class DagBody(Boundary):
             )
         return found
 
-    def run_done(self, run: Run) -> None:
+    def run_done(self, run: Call) -> None:
         """A task's node ended; its hooks come first."""
         begun, group = run.key
         task = begun.task
@@ -300,10 +300,10 @@ class DagBody(Boundary):
         begun = self.begun.get(name)
         return begun is not None and begun.done
 
-    def run_settled(self, run: Run) -> None:
+    def run_settled(self, run: Call) -> None:
         self.one_less(run.key[0])
 
-    def run_error(self, run: Run, message: str) -> None:
+    def run_error(self, run: Call, message: str) -> None:
         """The task's template could not be executed."""
         assert run.node is not None
         self.state.nodes.mark(run.node, "Error", f"task '{run.name}' errored: {message}")
@@ -319,11 +319,11 @@ class DagBody(Boundary):
             return
         self.one_less(run.key[0])
 
-    def run_timeout(self, run: Run) -> None:
+    def run_timeout(self, run: Call) -> None:
         """The task timed out before it ran."""
         self.one_less(run.key[0])
 
-    def hook_error(self, run: Run | GroupRun, message: str, *, at_exit: bool) -> None:
+    def hook_error(self, run: Call | GroupRun, message: str, *, at_exit: bool) -> None:
         """A hook could not be executed: the task is in Error."""
         assert run.node is not None
         if not failed_or_error(run.node):

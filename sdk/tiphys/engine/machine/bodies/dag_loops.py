@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tiphys.engine.machine.bodies.call import Run
+from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.dag_task import Task
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 
@@ -45,7 +45,7 @@ class Loops:
         else:
             self.dag.one_less(begun)
 
-    def item_hooks(self, run: Run) -> ChildHooks:
+    def item_hooks(self, run: Call) -> ChildHooks:
         begun = run.key[0]
         hooks = begun.task.get("hooks") or {}
         step = {
@@ -55,7 +55,7 @@ class Loops:
         scope = self.dag.scope_for(begun.name)
         return ChildHooks(self.dag, run, step, scope, f"tasks.{begun.name}", self._item_done)
 
-    def _item_done(self, run: Run) -> None:
+    def _item_done(self, run: Call) -> None:
         self.dag.active -= 1
         if not self.dag.active:
             self.dag.state.later(self.dag.assess)

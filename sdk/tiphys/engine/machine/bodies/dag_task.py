@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tiphys.engine.machine.bodies.call import Run
+from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.nodes import Node
 
 Json = Any
@@ -41,11 +41,11 @@ class Task:
         self.node: Node | None = None
         self.children: list[Node] | None = None
         self.order: dict[str, int] = {}  # of a loop: the index of each child by its node's name
-        self.runs: list[Run] = []
+        self.runs: list[Call] = []
         self.pending = 0
         self.done = False
         self.stopped = False  # an item could not be executed: those after it wait for the next walk
-        self.held: list[Run] = []
+        self.held: list[Call] = []
 
 
 def task_results(begun: Task | None) -> dict[str, bool]:

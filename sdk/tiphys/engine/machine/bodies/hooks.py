@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.machine.arguments import without_absent
-from tiphys.engine.machine.bodies.call import Run
+from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.scope import BoundaryScope, ScopeError, node_values, resolve_artifact
 from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
@@ -108,7 +108,7 @@ class ChildHooks:
     def __init__(
         self,
         owner: Boundary,
-        run: Run | GroupRun,
+        run: Call | GroupRun,
         step: Mapping[str, Json],
         scope: BoundaryScope,
         prefix: str,
@@ -193,7 +193,7 @@ class ChildHooks:
                 self._error(str(error))
                 return
         holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
-        run = Run(
+        run = Call(
             self.run.state,
             name,
             holder,
@@ -215,21 +215,21 @@ class ChildHooks:
 
     # -- as the owner of hook runs ---------------------------------------------------------------------------
 
-    def node_created(self, run: Run, node: Node) -> None:
+    def node_created(self, run: Call, node: Node) -> None:
         """Attach the hook to the hooked node."""
         assert self.run.node is not None
         if node["type"] != "Skipped" or run.name == f"{self.run.name}.onExit":
             self.run.state.nodes.add_child(self.run.node, node["id"])
 
-    def run_changed(self, run: Run) -> None:
+    def run_changed(self, run: Call) -> None:
         """Hooks have no hooks."""
 
-    def run_done(self, run: Run) -> None:
+    def run_done(self, run: Call) -> None:
         """One hook less to wait for."""
         self.pending -= 1
         self._settle()
 
-    def run_error(self, run: Run, message: str) -> None:
+    def run_error(self, run: Call, message: str) -> None:
         """The hook's template could not be executed: a DAG goes on, a step group does not."""
         self.pending -= 1
         if self.owner.hooks_must_run:
@@ -237,7 +237,7 @@ class ChildHooks:
             self._error(message, at_exit=at_exit)
         self._settle()
 
-    def run_timeout(self, run: Run) -> None:
+    def run_timeout(self, run: Call) -> None:
         """The hook timed out before it ran."""
         self.run_done(run)
 

@@ -15,7 +15,7 @@ from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
 from tiphys.expr.tags import Layers, environment
 
 if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.call import Run
+    from tiphys.engine.machine.bodies.call import Call
 
 Json = Any
 
@@ -32,7 +32,7 @@ class Retrying:
 
     __slots__ = ("attempts", "body", "first_started", "run", "stopping", "strategy")
 
-    def __init__(self, run: Run, strategy: Mapping[str, Json]) -> None:
+    def __init__(self, run: Call, strategy: Mapping[str, Json]) -> None:
         self.run = run
         self.strategy = strategy
         self.attempts: list[Node] = []

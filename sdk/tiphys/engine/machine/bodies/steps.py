@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.engine.machine.bodies.boundary import Boundary
-from tiphys.engine.machine.bodies.call import Run
+from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.bodies.loops import LoopError, expand, is_loop
 from tiphys.engine.machine.nodes import Node, failed_or_error
@@ -35,7 +35,7 @@ class _Child:
         self.own = own  # the step's name, with the item's part in a loop
         self.step = step
         self.node: Node | None = None
-        self.run: Run | None = None
+        self.run: Call | None = None
 
 
 class StepsBody(Boundary):
@@ -65,8 +65,8 @@ class StepsBody(Boundary):
         self.index = -1
         self.ended = False
         self.launching = False
-        self.early: list[Run] = []
-        self.to_look: dict[Run, None] = {}
+        self.early: list[Call] = []
+        self.to_look: dict[Call, None] = {}
         self.values: dict[str, dict[str, Json]] = {}
         self.scope = BoundaryScope(
             "steps", self.state.base, self.template, self.values.get, lambda: list(self.values)
@@ -228,13 +228,13 @@ class StepsBody(Boundary):
 
     # -- children --------------------------------------------------------------------------------------------
 
-    def node_created(self, run: Run, node: Node) -> None:
+    def node_created(self, run: Call, node: Node) -> None:
         """Attach a step to its group."""
         run.key.node = node
         self.state.nodes.add_child(self.group, node["id"])
         self.run_changed(run)
 
-    def run_changed(self, run: Run) -> None:
+    def run_changed(self, run: Call) -> None:
         """Let lifecycle hooks look, once all steps of the group have been started."""
         if not run.key.step.get("hooks") or run.node is None:
             return
@@ -243,7 +243,7 @@ class StepsBody(Boundary):
         else:
             self._hooks(run).look()
 
-    def _hooks(self, run: Run) -> ChildHooks:
+    def _hooks(self, run: Call) -> ChildHooks:
         found = self.hooks.get(run.name)
         if found is None:
             found = self.hooks[run.name] = ChildHooks(
@@ -251,7 +251,7 @@ class StepsBody(Boundary):
             )
         return found
 
-    def run_done(self, run: Run) -> None:
+    def run_done(self, run: Call) -> None:
         """A step ended; its hooks come first."""
         if self.ended:
             return
@@ -264,22 +264,22 @@ class StepsBody(Boundary):
         else:
             self._child_done(run)
 
-    def _child_done(self, run: Run) -> None:
+    def _child_done(self, run: Call) -> None:
         self._one_less()
 
-    def run_error(self, run: Run, message: str) -> None:
+    def run_error(self, run: Call, message: str) -> None:
         """A step's template could not be executed: the whole group is in Error."""
         if run.node is not None:
             self.state.nodes.add_child(self.group, run.node["id"])
         if not self.ended and self.group["phase"] == "Running":
             self._end_group("Error", f"step group deemed errored due to child {run.name} error: {message}")
 
-    def run_timeout(self, run: Run) -> None:
+    def run_timeout(self, run: Call) -> None:
         """A step timed out before it ran: the group ends at once."""
         if not self.ended and self.group["phase"] == "Running":
             self._end_group("Failed", "timeout")
 
-    def hook_error(self, run: Run | GroupRun, message: str, *, at_exit: bool) -> None:
+    def hook_error(self, run: Call | GroupRun, message: str, *, at_exit: bool) -> None:
         """A hook could not be executed; where it is an exit handler the controller gives up on the workflow."""
         if self.ended or self.group["phase"] != "Running":
             return
@@ -343,7 +343,7 @@ class StepsBody(Boundary):
                 values.update(self.skipped_outputs(prefix, child.step))
             self.values[name] = values
 
-    def daemon_failed(self, run: Run) -> None:
+    def daemon_failed(self, run: Call) -> None:
         """The group that had succeeded has failed after all, and the Steps at once; what runs is left as it is."""
         group = self.state.nodes.by_name(run.name[: run.name.index("]", len(self.name)) + 1])
         if self.ended or group is None or run.node is None:
