@@ -17,17 +17,8 @@ from pathlib import Path
 import pytest
 
 from tiphys.errors import StoreError
-from tiphys.store import (
-    Artifacts,
-    ConfigMaps,
-    Granted,
-    Locks,
-    Refused,
-    Store,
-    Waiting,
-    write_atomic,
-    write_json,
-)
+from tiphys.queue import Granted, Locks, Refused, Waiting
+from tiphys.store import Artifacts, ConfigMaps, Store, write_atomic, write_json
 from tiphys.store.artifacts import Packing
 
 
