@@ -1,4 +1,4 @@
-"""expr-lang's plain builtin functions, and the ones Argo adds (``asInt``, ``asFloat``, ``toJson``, ``jsonpath``).
+"""expr-lang's plain builtin functions, and the ones Argo adds (``asInt``, ``asFloat``, ``toJson``; ``jsonpath`` is beside them in tags.py).
 
 Two differ under Argo: ``string`` writes composed values as JSON-like Go text, and times come from the scope.
 """
@@ -25,7 +25,7 @@ from tiphys.expr.operators import equal
 
 Value = Any
 
-__all__ = ["FUNCTIONS", "NAMES", "type_name"]
+__all__ = ["ARGO", "FUNCTIONS", "NAMES", "from_json", "type_name"]
 
 
 def type_name(value: Value) -> str:
@@ -69,19 +69,14 @@ def _to_json_indented(value: Value) -> str:
     return gojson.marshal_indent(value)
 
 
-def _from_json(value: Value) -> Value:
+def from_json(value: Value) -> Value:
+    """``fromJSON``. Raises ExprError with Go's words."""
     if not isinstance(value, str):
         raise ExprError(f"interface conversion: interface {{}} is {type_name(value)}, not string")
     problem = syntax_error(value)
     if problem:
         raise ExprError(problem)
     return gojson.unmarshal(value, floats=True)
-
-
-def _jsonpath(text: Value, path: Value) -> Value:
-    from tiphys.expr.jsonpath import query
-
-    return query(_from_json(text), path)
 
 
 def _length(value: Value) -> int:
@@ -228,7 +223,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "replace": _replace, "repeat": _repeat, "join": _join, "indexOf": lambda s, p: s.find(p),
     "lastIndexOf": lambda s, p: s.rfind(p), "hasPrefix": lambda s, p: s.startswith(p),
     "hasSuffix": lambda s, p: s.endswith(p), "max": _extreme(lambda a, b: a > b), "min": _extreme(lambda a, b: a < b),
-    "mean": _mean, "median": _median, "toJSON": _to_json_indented, "fromJSON": _from_json,
+    "mean": _mean, "median": _median, "toJSON": _to_json_indented, "fromJSON": from_json,
     "toBase64": lambda s: base64.b64encode(s.encode()).decode(),
     "fromBase64": _from_base64,
     "duration": lambda s: timedelta(seconds=parse_go(s)), "date": _date, "now": _now,
@@ -243,6 +238,6 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "bitshr": lambda a, b: a >> b, "bitushr": lambda a, b: (a % 2**64) >> b,
 }  # fmt: skip
 ARGO: dict[str, Callable[..., Value]] = {
-    "asInt": _int, "asFloat": _float, "string": v, "toJson": _to_json, "jsonpath": _jsonpath,
+    "asInt": _int, "asFloat": _float, "string": v, "toJson": _to_json,
 }  # fmt: skip
 NAMES = frozenset(FUNCTIONS) | frozenset(CLOSURES)

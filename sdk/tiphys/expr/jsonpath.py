@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from tiphys.expr.evaluate import evaluate
 from tiphys.expr.lexer import ExprError
 
 Json = Any
@@ -162,8 +163,6 @@ _OPERAND = re.compile(r"[@$](?:\.[\w-]+|\[[^\]]*\])*")
 
 
 def _holds(source: str, item: Json, root: Json) -> bool:
-    from tiphys.expr.evaluate import evaluate
-
     values: dict[str, Any] = {}
 
     def operand(match: re.Match[str]) -> str:

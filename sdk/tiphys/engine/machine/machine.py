@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.bodies.kinds import make_body
 from tiphys.engine.machine.copies import plain_copy
 from tiphys.engine.machine.counters import Registry
 from tiphys.engine.machine.library import Context, Library, TemplateError
@@ -100,6 +101,7 @@ class Machine:
             library=library,
             context=context,
             now=now,
+            make_body=make_body,
         )
         values: list[dict[str, Json]] = []
         try:

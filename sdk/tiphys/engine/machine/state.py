@@ -17,6 +17,7 @@ from tiphys.expr.gotime import rfc3339
 from tiphys.expr.tags import Layers
 
 if TYPE_CHECKING:
+    from tiphys.engine.machine.bodies.body import MakeBody
     from tiphys.engine.machine.bodies.boundary import Boundary
     from tiphys.engine.machine.bodies.call import Call
     from tiphys.engine.machine.bodies.pod import PodBody
@@ -44,8 +45,10 @@ class State:
         library: Library,
         context: Sequence[Mapping[str, Json]],
         now: float,
+        make_body: MakeBody,
     ) -> None:
         self.name = name
+        self.make_body = make_body
         self.namespace = namespace
         self.uid = uid
         self.spec = spec

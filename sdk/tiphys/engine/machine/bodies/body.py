@@ -1,9 +1,9 @@
-"""The kinds of template bodies, and which template has which."""
+"""What all bodies of templates have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tiphys.engine.machine.nodes import Node
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Json = Any
 
-__all__ = ["Body", "make_body"]
+__all__ = ["Body", "MakeBody"]
 
 
 class Body:
@@ -52,15 +52,10 @@ class Body:
         """The node is fulfilled: forget what was kept to route events."""
 
 
-def make_body(
-    run: Call, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
-) -> Body:
-    """Return the body for the run's template."""
-    from tiphys.engine.machine.bodies.dag import DagBody
-    from tiphys.engine.machine.bodies.pod import PodBody
-    from tiphys.engine.machine.bodies.steps import StepsBody
-    from tiphys.engine.machine.bodies.suspend import SuspendBody
+class MakeBody(Protocol):
+    """Makes the body of a call; see :func:`tiphys.engine.machine.bodies.kinds.make_body`."""
 
-    kinds: dict[str, type[Body]] = {"steps": StepsBody, "dag": DagBody, "suspend": SuspendBody}
-    assert run.compiled is not None
-    return kinds.get(run.compiled.kind, PodBody)(run, name, template, node, attempt)
+    def __call__(
+        self, run: Call, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
+    ) -> Body:
+        """The body for the call's template, not yet started."""

@@ -10,7 +10,7 @@ from tiphys.argo.locks import LockError, lock_names
 from tiphys.argo.names import node_id, pod_name
 from tiphys.engine.machine.arguments import ArgumentError, process_arguments
 from tiphys.engine.machine.bodies import memo
-from tiphys.engine.machine.bodies.body import Body, make_body
+from tiphys.engine.machine.bodies.body import Body
 from tiphys.engine.machine.bodies.retry import Retrying
 from tiphys.engine.machine.library import NODE_TYPES, Compiled, Context, TemplateError
 from tiphys.engine.machine.nodes import Node
@@ -224,7 +224,7 @@ class Call:
             self.retrying = Retrying(self, strategy)
             self.retrying.start()
             return
-        self.body = make_body(self, self.name, self.template, self.node)
+        self.body = self.state.make_body(self, self.name, self.template, self.node)
         self.body.start()
 
     def _retry_strategy(self, template: Mapping[str, Json]) -> Mapping[str, Json] | None:

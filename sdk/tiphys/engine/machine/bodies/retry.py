@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.names import pod_name
-from tiphys.engine.machine.bodies.body import Body, make_body
+from tiphys.engine.machine.bodies.body import Body
 from tiphys.engine.machine.library import Compiled
 from tiphys.engine.machine.nodes import Node, fulfilled
 from tiphys.expr.durations import parse_named, round_to_text
@@ -81,7 +81,7 @@ class Retrying:
             run.template.get("inputs") or {},
             Layers(local, state.globals.moving, state.globals.values),
         )
-        body = make_body(run, name, template, None, number)
+        body = run.state.make_body(run, name, template, None, number)
         run.attempt_inputs = template.get("inputs")
         self.body = body
         body.start()
