@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tiphys.compiler.emit import emit_all
-from tiphys.errors import DefinitionError
+from tiphys.compiler.load import load
+from tiphys.compiler.objects import objects_of
 
 __all__ = ["documents", "to_yaml"]
 
@@ -42,33 +42,11 @@ def _collector_paused() -> Iterator[None]:
 
 def documents(x: Any) -> list[dict[str, Any]]:
     """The Argo and Kubernetes objects of ``x`` as mappings, in the order of the YAML."""
-    if isinstance(x, Mapping):
-        return [dict(x)]
     if isinstance(x, (str, Path)):
         return _from_path(Path(x))
     if isinstance(x, (list, tuple)):
         return [document for item in x for document in documents(item)]
-    pipeline = sys.modules.get("tiphys.dsl.pipeline")
-    if pipeline is not None and isinstance(x, pipeline.Pipeline):
-        body = x.to_dict()
-        return [*_config_maps(x.semaphores()), body]
-    if hasattr(x, "_build_template") and not hasattr(x, "to_dict"):
-        raise _not_a_workflow(x)
-    if hasattr(x, "to_dict"):
-        semaphores = [s for t in getattr(x, "templates", None) or [] for s in _semaphores(t)]
-        return [*_config_maps(semaphores), x.to_dict()]
-    if hasattr(x, "model_dump"):
-        return [x.model_dump(exclude_none=True, by_alias=True)]
-    raise _not_a_workflow(x)
-
-
-def _not_a_workflow(x: Any) -> DefinitionError:
-    return DefinitionError(
-        "TIP120",
-        f"a {type(x).__name__} is not a workflow",
-        cause="only a whole workflow can be compiled, linted or run",
-        fix="give a Pipeline, a Hera Workflow, WorkflowTemplate or CronWorkflow, a mapping, or a path",
-    )
+    return objects_of(x)
 
 
 def _from_path(path: Path) -> list[dict[str, Any]]:
@@ -76,38 +54,4 @@ def _from_path(path: Path) -> list[dict[str, Any]]:
         from tiphys.argo.reader import read_file
 
         return [document.data for document in read_file(path) if document.data is not None]
-    from tiphys.compiler.load import load
-
     return documents(load(str(path), {}))
-
-
-def _semaphores(template: Any) -> Iterable[Any]:
-    found = getattr(template, "semaphores", None)
-    return found() if callable(found) else ()
-
-
-def _config_maps(semaphores: Iterable[Any]) -> list[dict[str, Any]]:
-    """One ConfigMap for each name, with the limits. Raises DefinitionError (TIP116) for two limits of one
-    lock."""
-    maps: dict[str, dict[str, Any]] = {}
-    for semaphore in semaphores:
-        limits = maps.setdefault(semaphore.config_map, {})
-        other = limits.get(semaphore.name)
-        if other is not None and other.limit != semaphore.limit:
-            raise DefinitionError(
-                "TIP116",
-                f"the semaphore {semaphore.name!r} has two limits: {other.limit} and {semaphore.limit}",
-                where=str(semaphore.site),
-                cause=f"the other one is at {other.site}",
-                fix="use one Semaphore (or Gang) object, or give them different names",
-            )
-        limits[semaphore.name] = semaphore
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": name},
-            "data": {key: str(limit.limit) for key, limit in sorted(limits.items())},
-        }
-        for name, limits in sorted(maps.items())
-    ]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from tiphys.compiler.objects import objects_of
 from tiphys.errors import DefinitionError, TiphysError, did_you_mean
 
 __all__ = ["load", "settings_of", "split_parameters"]
@@ -244,9 +245,7 @@ def _runtime_names(built: Any) -> list[str] | None:
     declared = getattr(built, "declared", None)
     if declared is not None:
         return [d.name for d in declared]
-    from tiphys.compiler.compile import documents
-
-    spec = documents(built)[-1].get("spec") or {}
+    spec = objects_of(built)[-1].get("spec") or {}
     if "workflowTemplateRef" in spec:
         return None
     return [p["name"] for p in (spec.get("arguments") or {}).get("parameters") or []]

@@ -1,4 +1,4 @@
-"""expr-lang's plain builtin functions, and the ones Argo adds (``asInt``, ``asFloat``, ``toJson``; ``jsonpath`` is beside them in tags.py).
+"""expr-lang's plain builtin functions, and those that Argo adds (all but ``jsonpath``, which tags.py has).
 
 Two differ under Argo: ``string`` writes composed values as JSON-like Go text, and times come from the scope.
 """
