@@ -1,3 +1,5 @@
+"""``python -m tiphys``: the command line."""
+
 import sys
 
 from tiphys.cli import main

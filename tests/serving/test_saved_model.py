@@ -15,9 +15,9 @@ import pytest
 
 from tiphys.errors import ServingError
 from tiphys.serving import ModelServer, ServerConfig, ServingClient
+from tiphys.serving.loading import load
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import ModelConfig
-from tiphys.serving.model.saved_model import load
 
 pytestmark = pytest.mark.train
 

@@ -11,8 +11,8 @@ import pytest
 
 from tiphys.net import protobuf as wire
 from tiphys.serving.model import Code, ModelError, Signature, Tensor, TensorInfo
-from tiphys.serving.model.warmup import recorded, warm_up
 from tiphys.serving.rpc import messages
+from tiphys.serving.warmup import recorded, warm_up
 
 
 class Recorder:

@@ -1,1 +1,1 @@
-"""Argo's expression languages: template tags, expr-lang, govaluate, selectors."""
+"""Argo's expression languages: template tags, expr-lang, govaluate, durations and times."""

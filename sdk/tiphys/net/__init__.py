@@ -1,4 +1,4 @@
-"""HTTP/1.1 over asyncio, shared by the model server and the load balancer.
+"""HTTP/1.1 over asyncio, and the bytes of protobuf: knows no model and no workflow.
 
 Parsing is llhttp's (Node.js's parser, through ``httptools``): strict about what request smuggling lives on
 (two lengths, length and chunks, bare line feeds). What is here is only what a parser does not do: limits,

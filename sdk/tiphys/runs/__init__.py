@@ -1,4 +1,4 @@
-"""The same verbs as for a local run, against real Argo: submit, list, get, watch, logs, stop, retry and more.
+"""The verbs on runs, wherever they are: one Client over the runs of this machine and those of a cluster.
 
 >>> from tiphys import Client
 >>> with Client() as client:                                     # doctest: +SKIP

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from tiphys.errors import did_you_mean
 from tiphys.net import Limits
 from tiphys.serving import textproto
+from tiphys.serving.loading import load as load_saved_model
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import ModelConfig
-from tiphys.serving.model.saved_model import load as load_saved_model
 from tiphys.serving.model.servable import Loader
 from tiphys.serving.server import ServerConfig
 

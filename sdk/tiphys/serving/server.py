@@ -14,9 +14,9 @@ from tiphys.errors import ServingError
 from tiphys.net import HttpServer, Limits
 from tiphys.net.server import cannot_listen
 from tiphys.serving.balancer.facade import LoopThread
+from tiphys.serving.loading import load as load_saved_model
 from tiphys.serving.model.batching import BatchParameters
 from tiphys.serving.model.manager import Manager, ModelConfig
-from tiphys.serving.model.saved_model import load as load_saved_model
 from tiphys.serving.model.servable import Code, Loader, ModelError
 from tiphys.serving.rest.api import RestApi
 from tiphys.serving.rpc.service import GrpcApi, GrpcServer, installed

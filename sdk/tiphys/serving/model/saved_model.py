@@ -1,4 +1,4 @@
-"""SavedModels: loaded, warmed up and run by TensorFlow."""
+"""SavedModels, run by TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 
 from tiphys.net.protobuf import WireError
 from tiphys.serving.model.meta_graph import signatures
-from tiphys.serving.model.servable import Code, ModelError, Servable, Signature, Tensor
-from tiphys.serving.model.tf_library import Session, available
-from tiphys.serving.model.warmup import warm_up
+from tiphys.serving.model.servable import Code, ModelError, Signature, Tensor
+from tiphys.serving.model.tf_library import Session
 
-__all__ = ["SavedModelServable", "load"]
+__all__ = ["SavedModelServable"]
 
 
 class SavedModelServable:
@@ -38,25 +37,3 @@ class SavedModelServable:
 
     def close(self) -> None:
         self._session.close()
-
-
-def load(path: Path) -> Servable:
-    """A Loader: the SavedModel in a folder, warmed up."""
-    if not (path / "saved_model.pb").exists() and not (path / "saved_model.pbtxt").exists():
-        raise ModelError(
-            Code.NOT_FOUND,
-            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}",
-        )
-    servable: Servable
-    if available():
-        servable = SavedModelServable(path)
-    else:
-        from tiphys.serving.model.session import SessionServable
-
-        servable = SessionServable(path)
-    try:
-        warm_up(servable, path)
-    except BaseException:
-        servable.close()
-        raise
-    return servable

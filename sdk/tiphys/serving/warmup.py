@@ -22,6 +22,7 @@ from tiphys.serving.model.servable import (
     Tensor,
     TensorInfo,
 )
+from tiphys.serving.rpc.messages import PredictRequest
 
 __all__ = ["recorded", "warm_up"]
 
@@ -55,8 +56,6 @@ def recorded(file: Path) -> Iterator[tuple[str, dict[str, Tensor]]]:
 
     Raises ModelError INVALID_ARGUMENT when the file is not what it should be.
     """
-    from tiphys.serving.rpc.messages import PredictRequest
-
     data = memoryview(file.read_bytes())
     at = count = 0
     while at < len(data):
