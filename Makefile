@@ -21,6 +21,7 @@ check: $(STAMP)dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_house.py
 
 bench: $(STAMP)dev
 	for table in benchmarks/*.py; do $(BIN)/python $$table || exit 1; done

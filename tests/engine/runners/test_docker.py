@@ -278,7 +278,7 @@ def test_no_container_outlives_a_killed_engine(tmp_path: Path, real: str) -> Non
     number = str(os.getpid())
     engine = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(source), str(tmp_path), number],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )
     wait_until(lambda: bool(containers(real, f"killed-{number}")))
     engine.send_signal(signal.SIGKILL)

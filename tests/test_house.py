@@ -1,0 +1,72 @@
+"""The house stays as docs/architecture.md draws it: floors, names, sizes, and a test for each module."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HOUSE = ROOT / "sdk" / "tiphys"
+MODULES = sorted(HOUSE.rglob("*.py"))
+LONGEST = 500
+LISTS = Path(__file__).with_name("house")
+
+
+def listed(name: str) -> set[str]:
+    """The lines of a list that may only shrink."""
+    lines = (LISTS / name).read_text(encoding="utf-8").splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+@pytest.mark.parametrize("config", ["pyproject.toml", "scripts/circles.toml"])
+def test_the_floors_hold_and_there_are_no_circles(config: str) -> None:
+    lint_imports = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [str(lint_imports), "--config", config, "--no-cache"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+def test_the_drawing_is_the_code() -> None:
+    """`python scripts/architecture.py` draws it anew: each room's row is its docstring."""
+    drawing = runpy.run_path(str(ROOT / "scripts" / "architecture.py"))
+    assert (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8") == drawing["page"]()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_a_module_is_about_one_thing_and_says_which(module: Path) -> None:
+    text = module.read_text(encoding="utf-8")
+    assert text.count("\n") <= LONGEST
+    assert ast.get_docstring(ast.parse(text))
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    places = defaultdict(set)
+    for module in MODULES:
+        for node in ast.parse(module.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].add(module)
+    assert {name for name, found in places.items() if len(found) > 1} == listed("names_taken_twice.txt")
+
+
+def test_each_module_has_a_test_of_its_name() -> None:
+    """``sdk/tiphys/argo/cron.py`` is tested by ``tests/argo/test_cron.py``, or by ``tests/argo/cron/test_*.py``."""
+    without = set()
+    for module in MODULES:
+        name = module.relative_to(HOUSE)
+        if module.name.startswith("__"):
+            continue
+        folder = ROOT / "tests" / name.parent
+        stem = name.stem.lstrip("_")
+        if not (folder / f"test_{stem}.py").exists() and not list(folder.glob(f"{stem}/test_*.py")):
+            without.add(name.as_posix())
+    new, gone = without - listed("without_a_test.txt"), listed("without_a_test.txt") - without
+    assert not new, "give these a test of their name"
+    assert not gone, "take these off tests/house/without_a_test.txt: they have one, or are gone"
