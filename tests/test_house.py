@@ -70,3 +70,13 @@ def test_each_module_has_a_test_of_its_name() -> None:
     new, gone = without - listed("without_a_test.txt"), listed("without_a_test.txt") - without
     assert not new, "give these a test of their name"
     assert not gone, "take these off tests/house/without_a_test.txt: they have one, or are gone"
+
+
+def test_types_of_argos_objects_are_the_schemas() -> None:
+    """`python scripts/argo_types.py` writes them anew."""
+    script = runpy.run_path(str(ROOT / "scripts" / "argo_types.py"))
+    formatted = subprocess.run(
+        [str(Path(sys.executable).with_name("ruff")), "format", "--stdin-filename", "sdk/types.py", "-"],
+        cwd=ROOT, input=script["text"](), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert (HOUSE / "argo" / "types.py").read_text(encoding="utf-8") == formatted

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tiphys.argo.types import Node
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
 from tiphys.argo.verbs.problem import ImpossibleError
 from tiphys.argo.verbs.waiting import matches
@@ -14,7 +15,6 @@ from tiphys.argo.verbs.waiting import matches
 __all__ = ["retried"]
 
 Workflow = dict[str, Any]
-Node = dict[str, Any]
 _GROUPS = frozenset(["DAG", "Steps", "StepGroup", "TaskGroup"])
 _EXECUTES = frozenset(["Container", "Pod", "HTTP", "Plugin"])
 _BAD = frozenset(["Failed", "Error"])
@@ -97,8 +97,8 @@ def _reset(node: Node, now: str) -> None:
     if node.get("phase") != "Skipped":
         node["phase"] = "Running"
     node["startedAt"] = now
-    for key in ("finishedAt", "message"):
-        node.pop(key, None)
+    node.pop("finishedAt", None)
+    node.pop("message", None)
     if node["type"] in _GROUPS:
         node.pop("outputs", None)
 

@@ -85,11 +85,11 @@ class Globals:
                 value = any_string(item["value"])
                 self.values[f"workflow.outputs.parameters.{item['globalName']}"] = value
                 self._put("parameters", {"name": item["globalName"], "value": value})
-        for item in outputs.get("artifacts") or ():
-            if item.get("globalName"):
-                artifact = {key: part for key, part in item.items() if key not in ("globalName", "path")}
-                artifact["name"] = item["globalName"]
-                self.values[f"workflow.outputs.artifacts.{item['globalName']}"] = artifact
+        for made in outputs.get("artifacts") or ():
+            if made.get("globalName"):
+                artifact = {key: part for key, part in made.items() if key not in ("globalName", "path")}
+                artifact["name"] = made["globalName"]
+                self.values[f"workflow.outputs.artifacts.{made['globalName']}"] = artifact
                 self._put("artifacts", artifact)
 
     def adopt(self, outputs: Mapping[str, Json]) -> None:

@@ -127,9 +127,10 @@ class Metrics:
             if item.get("value") is not None:
                 found[f"inputs.parameters.{item['name']}"] = any_string(item["value"])
         outputs = node.get("outputs") or {}
-        for key, name in (("exitCode", "exitCode"), ("result", "outputs.result")):
-            if outputs.get(key) is not None:
-                found[name] = str(outputs[key])
+        if outputs.get("exitCode") is not None:
+            found["exitCode"] = outputs["exitCode"]
+        if outputs.get("result") is not None:
+            found["outputs.result"] = outputs["result"]
         for item in outputs.get("parameters") or ():
             if item.get("value") is not None:
                 found[f"outputs.parameters.{item['name']}"] = any_string(item["value"])

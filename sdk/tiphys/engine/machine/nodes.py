@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from tiphys.argo.names import node_id
+from tiphys.argo.types import Node
 from tiphys.engine.machine.progress import progress_of, sum_progress
 from tiphys.expr.gotime import rfc3339
 
 Json = Any
-Node = dict[str, Json]
 
 __all__ = ["ACTIVE", "FULFILLED", "Node", "NodeStore", "failed_or_error", "fulfilled"]
 
@@ -86,7 +86,7 @@ class NodeStore:
         What ended there is not done again (:meth:`kept`); what is open is gone through again in place.
         """
         for identity, earlier in nodes.items():
-            node = self.by_id[identity] = dict(earlier)
+            node = self.by_id[identity] = earlier.copy()
             node.setdefault("finishedAt", None)
             self._edges[identity] = set(node.get("children") or ())
             self.started[identity] = _seconds(node.get("startedAt"), self.now)
@@ -120,10 +120,10 @@ class NodeStore:
         *,
         phase: str,
         scope: str,
-        holder: Node | None = None,
+        holder: Mapping[str, Json] | None = None,
         boundary: str = "",
         message: str = "",
-        flag: Node | None = None,
+        flag: Mapping[str, bool] | None = None,
         display: str = "",
         inputs: Json = None,
     ) -> Node:
@@ -153,7 +153,7 @@ class NodeStore:
         node["startedAt"] = stamp
         node["finishedAt"] = None
         if flag:
-            node["nodeFlag"] = flag
+            node["nodeFlag"] = dict(flag)
         if inputs:
             node["inputs"] = inputs
         if kind in _EXECUTES:

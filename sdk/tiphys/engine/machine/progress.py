@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Container, Mapping
 from typing import Any
 
+from tiphys.argo.types import Node
+
 Json = Any
-Node = dict[str, Json]
 
 __all__ = ["progress_of", "sum_progress"]
 

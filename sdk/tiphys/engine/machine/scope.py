@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
+from tiphys.argo.types import Artifact, Outputs, Parameter
 from tiphys.engine.machine.arguments import any_string, has_location
 from tiphys.engine.machine.nodes import Node
 from tiphys.expr import gojson
@@ -134,8 +135,8 @@ def node_values(prefix: str, node: Node) -> Flat:
         for item in outputs.get("parameters") or ():
             if item.get("value") is not None:
                 values[f"{prefix}.outputs.parameters.{item['name']}"] = any_string(item["value"])
-        for item in outputs.get("artifacts") or ():
-            values[f"{prefix}.outputs.artifacts.{item['name']}"] = item
+        for artifact in outputs.get("artifacts") or ():
+            values[f"{prefix}.outputs.artifacts.{artifact['name']}"] = artifact
     return values
 
 
@@ -273,7 +274,7 @@ def append_key(artifact: dict[str, Json], sub_path: str) -> dict[str, Json]:
     return copy
 
 
-def template_outputs(template: Mapping[str, Json], scope: BoundaryScope) -> dict[str, Json] | None:
+def template_outputs(template: Mapping[str, Json], scope: BoundaryScope) -> Outputs | None:
     """Return the outputs of a Steps or DAG template.
 
     Raises
@@ -282,8 +283,8 @@ def template_outputs(template: Mapping[str, Json], scope: BoundaryScope) -> dict
         One cannot be resolved.
     """
     declared = template.get("outputs") or {}
-    outputs: dict[str, Json] = {}
-    parameters = []
+    outputs: Outputs = {}
+    parameters: list[Parameter] = []
     for item in declared.get("parameters") or ():
         source = item.get("valueFrom")
         if source is None:
@@ -297,12 +298,12 @@ def template_outputs(template: Mapping[str, Json], scope: BoundaryScope) -> dict
                     f'output parameter "{item["name"]}": {error}' if absent else str(error)
                 ) from None
             value = any_string(source["default"])
-        result = {key: part for key, part in item.items() if key != "valueFrom"}
+        result: Parameter = {key: part for key, part in item.items() if key != "valueFrom"}  # type: ignore[assignment]
         result["value"] = value
         parameters.append(result)
     if parameters:
         outputs["parameters"] = parameters
-    artifacts = []
+    artifacts: list[Artifact] = []
     for item in declared.get("artifacts") or ():
         try:
             resolved = resolve_artifact(item, scope)
@@ -314,7 +315,7 @@ def template_outputs(template: Mapping[str, Json], scope: BoundaryScope) -> dict
             resolved = {"name": item["name"], **resolved}
             if item.get("globalName"):
                 resolved["globalName"] = item["globalName"]
-            artifacts.append(resolved)
+            artifacts.append(cast("Artifact", resolved))
     if artifacts:
         outputs["artifacts"] = artifacts
     return outputs or None

@@ -68,7 +68,7 @@ class Call:
         owner: Owner,
         *,
         boundary: Node | None = None,
-        flag: Node | None = None,
+        flag: Mapping[str, bool] | None = None,
         on_exit: bool = False,
         local: Mapping[str, str] | None = None,
         key: Any = None,
@@ -251,7 +251,7 @@ class Call:
         *,
         phase: str,
         message: str = "",
-        flag: Node | None = None,
+        flag: Mapping[str, bool] | None = None,
         inputs: bool = True,
     ) -> Node:
         """Create the run's node, or that of an attempt."""

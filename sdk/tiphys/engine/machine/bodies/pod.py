@@ -6,9 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.names import invalid_pod_name, pod_name
+from tiphys.argo.types import Outputs
 from tiphys.engine.machine.bodies.body import Body
 from tiphys.engine.machine.bodies.containers import create_containers, finish_containers, run_containers
 from tiphys.engine.machine.library import NODE_TYPES
@@ -212,7 +213,7 @@ class PodBody(Body):
         state.pods.pop(self.node["id"], None)
         node = self.node
         if event.outputs:
-            node["outputs"] = dict(event.outputs)
+            node["outputs"] = cast("Outputs", dict(event.outputs))
         phase: str = event.phase
         if self.template.get("containerSet"):
             finish_containers(self, phase, event.containers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tiphys.argo.types import Parameter
 from tiphys.engine.machine.arguments import any_string
 from tiphys.engine.machine.bodies.body import Body
 from tiphys.expr.durations import parse_named
@@ -23,9 +24,9 @@ class SuspendBody(Body):
     def start(self) -> None:
         state = self.run.state
         self.begin("Suspend", "Running")
-        outputs = (self.template.get("outputs") or {}).get("parameters")
+        outputs: list[Parameter] = (self.template.get("outputs") or {}).get("parameters") or []
         if outputs:
-            self.node["outputs"] = {"parameters": [dict(item) for item in outputs]}
+            self.node["outputs"] = {"parameters": [item.copy() for item in outputs]}
         duration = (self.template.get("suspend") or {}).get("duration")
         state.suspends[self.node["id"]] = self
         if duration:
