@@ -138,10 +138,20 @@ def test_an_alias_bomb_is_refused() -> None:
     assert caught.value.code == "TIP204"
 
 
-@pytest.mark.parametrize("opening", ["[", '{"a":', "- "])
-def test_depth_is_bounded(opening: str) -> None:
+@pytest.mark.parametrize("depth", [201, 999, 1000, 1001, 5000])
+@pytest.mark.parametrize("opening", ["[", "{a: ", '{"a":', "{? ", "- "])
+def test_depth_is_bounded(opening: str, depth: int) -> None:
+    """By our limit, and by libyaml's own, whichever is met first."""
     with pytest.raises(RefusedError) as caught:
-        read_text("v:\n " + opening * 5000 + "\n")
+        read_text("v:\n " + opening * depth + "\n")
+    assert caught.value.code == "TIP204"
+    assert "nested deeper than 200 levels" in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [1100, 1900])
+def test_a_depth_that_libyaml_refuses_is_told_as_its_limit(depth: int) -> None:
+    with pytest.raises(RefusedError, match="nested deeper than 1000 levels") as caught:
+        read_text("\n".join(" " * level + "a:" for level in range(depth)), limits=Limits(depth=2000))
     assert caught.value.code == "TIP204"
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+import tiphys
 from tests.engine.harness import (
     IMAGE,
     Recorder,
@@ -25,6 +27,7 @@ from tests.engine.harness import (
 )
 from tiphys.engine import Notice, Run, RunOptions
 from tiphys.engine.runners.sandbox import SandboxRunner
+from tiphys.errors import RefusedError
 
 why_not = SandboxRunner().check()
 pytestmark = pytest.mark.skipif(bool(why_not), reason=f"no sandbox on this machine: {why_not}")
@@ -78,8 +81,68 @@ def test_nothing_on_the_host_is_changed(tmp_path: Path) -> None:
 def test_steps_do_not_see_each_others_tmp_or_the_hosts(tmp_path: Path) -> None:
     steps = {"name": "main", "steps": [[{"name": "a", "template": "a"}], [{"name": "b", "template": "b"}]]}
     flow = workflow(steps, shell("a", "ls -A /tmp; echo x > /tmp/mine"), shell("b", "ls -A /tmp"))
-    result = execute(tmp_path, flow, runner="sandbox")
-    assert log(result, "a") + log(result, "b") == ""
+    with tempfile.NamedTemporaryFile(dir="/tmp"):
+        result = execute(tmp_path, flow, runner="sandbox")
+    # a Python or a project that itself lies below /tmp is there, or nothing could run
+    needed = {sys.prefix, sys.base_prefix, os.getcwd(), str(Path(tiphys.__file__).parents[1])}
+    way = {Path(each).parts[2] for each in needed if each.startswith("/tmp/")}
+    assert set((log(result, "a") + log(result, "b")).split()) <= way
+
+
+def forbidden(folder: Path, mode: int) -> Path:
+    """A folder that this user may not read."""
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    return folder
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o100, 0o400])
+@pytest.mark.parametrize("runner", ["sandbox", "process"])
+def test_a_folder_in_path_may_be_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner: str, mode: int
+) -> None:
+    """As root's folders are in the PATH of a user who came by ``su``."""
+    folder = forbidden(tmp_path / "bin", mode)
+    monkeypatch.setenv("PATH", f"{folder}:{folder}/below:{os.environ['PATH']}")
+    found = execute(tmp_path, workflow(shell("main", "echo ran")), runner=runner)
+    assert log(found, found.name) == "ran\n"
+    flow = workflow({"name": "main", "container": {"image": IMAGE, "command": ["nosuch"]}})
+    missing = execute(tmp_path, flow, runner=runner)
+    assert "executable file not found in $PATH" in node(missing, missing.name)["message"]
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o100, 0o400])
+@pytest.mark.parametrize("workdir", ["/", "/opt/closed/work"])
+def test_an_image_may_have_folders_that_this_user_may_not_read(
+    tmp_path: Path, mode: int, workdir: str
+) -> None:
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("busybox is not installed")
+    root = tmp_path / "image"
+    (root / "bin").mkdir(parents=True)
+    shutil.copy(busybox, root / "bin/busybox")
+    (root / "bin/sh").symlink_to("busybox")
+    forbidden(root / "opt/closed", 0o755)
+    shutil.copy(busybox, root / "opt/closed/sh")
+    (root / "opt/closed").chmod(mode)
+    container = {"image": "own:1", "command": ["sh", "-c", "pwd"], "workingDir": workdir}
+    flow = workflow({"name": "main", "container": container})
+    result = execute(tmp_path, flow, runner="sandbox", images={"own:*": str(root)})
+    assert log(result, result.name).strip() == workdir
+    # what may be gone through, though not listed, is there
+    container |= {"command": ["/opt/closed/sh", "-c", "pwd"], "workingDir": "/"}
+    result = execute(tmp_path, flow, runner="sandbox", images={"own:*": str(root)})
+    assert result.succeeded is (mode == 0o100), node(result, result.name)["message"]
+
+
+def test_an_image_may_not_be_mapped_to_a_folder_that_this_user_may_not_read(tmp_path: Path) -> None:
+    folder = forbidden(tmp_path / "closed", 0o000)
+    with pytest.raises(RefusedError) as caught:
+        execute(tmp_path, workflow(shell("main", "true")), images={"own:*": f"{folder}/image"})
+    assert caught.value.code == "TIP221"
 
 
 def test_volumes_are_shared(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,9 @@ from tiphys.argo.reader.scalars import Scalar, Unrepresentable, key_text, resolv
 
 __all__ = ["Limits", "TooMuch", "compose"]
 
-_MERGE_TAG = "tag:yaml.org,2002:merge"
+# libyaml 0.2.6 has a limit of its own, and says so in words only
+_LIBYAML_DEPTH = 1000
+_TOO_DEEP = re.compile(r"nesting (depth|level)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,16 @@ class _Composer:
         self.stack: list[_Frame] = []
 
     def run(self) -> tuple[Any, Node | None]:
+        try:
+            return self._compose()
+        except yaml.MarkedYAMLError as error:
+            if not _TOO_DEEP.search(error.problem or ""):
+                raise
+            # its scanner is ahead of the events that are counted below, so it comes first where a text nests at once
+            depth = min(self.limits.depth, _LIBYAML_DEPTH)
+            raise TooMuch(f"nested deeper than {depth} levels", error.problem_mark) from error
+
+    def _compose(self) -> tuple[Any, Node | None]:
         next_event = self.next_event
         stack = self.stack
         root: tuple[Any, Node | None] = (None, None)

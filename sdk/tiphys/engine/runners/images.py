@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ class Images:
         for pattern, target in patterns.items():
             if target in ("host", "project", "serving"):
                 self._patterns[pattern] = (target, None)
-            elif Path(target).is_dir():
+            elif os.path.isdir(target):  # also no where this user may not look
                 self._patterns[pattern] = ("root", Path(target).absolute())
             else:
                 raise RefusedError(

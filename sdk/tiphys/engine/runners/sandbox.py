@@ -88,7 +88,7 @@ class _View:
             ]
         }
         self._binds: list[str] = []
-        self._seen: dict[str, Path] = {}
+        self._unlisted: list[str] = []  # folders of the host whose entries this user may not list
 
     def options(self) -> list[str]:
         container = self.container
@@ -127,7 +127,7 @@ class _View:
                 candidate if candidate.startswith("/") else os.path.join(self.container.workdir, candidate)
             )
             for place in self._places(absolute):
-                if place.is_file() and os.access(place, os.X_OK):
+                if os.path.isfile(place) and os.access(place, os.X_OK):
                     return candidate
         return None
 
@@ -155,7 +155,7 @@ class _View:
                 done = done[:-1]
                 continue
             candidate = self.base.joinpath(*done, part)
-            if candidate.is_symlink() and (done or part in _LINKS):
+            if os.path.islink(candidate) and (done or part in _LINKS):
                 target = os.readlink(candidate)
                 left = [each for each in target.split("/") if each and each != "."] + left
                 if target.startswith("/"):
@@ -174,24 +174,30 @@ class _View:
                 self._link(Path(entry.path), f"/{name}")
                 continue
             self._add(Path(entry.path), f"/{name}")
-        if self.base == Path("/") and not Path("/argosay").exists():
+        if self.base == Path("/") and not os.path.exists("/argosay"):
             self._binds += ["--ro-bind", str(STANDINS / "argosay"), "/argosay"]
 
     def _add(self, source: Path, target: str) -> None:
-        """Bind one entry read-only; where something private lies below, bind its entries one by one instead."""
+        """Bind one entry read-only; where something private lies below, bind its entries one by one instead.
+
+        What this user may not look at is not there for the step, either.
+        """
         below = any(path.startswith(target + "/") or path == target for path in self._private)
-        if source.is_symlink():
+        if os.path.islink(source):
             self._link(source, target)
             return
-        if not source.is_dir():
-            if source.is_file() and os.access(source, os.R_OK):
+        if not os.path.isdir(source):
+            if os.path.isfile(source) and os.access(source, os.R_OK):
                 self._binds += ["--ro-bind", str(source), target]
             return
         if any(mount.path == target for mount in self.container.mounts):
             return
         if not below:
-            if os.access(source, os.R_OK | os.X_OK):
+            if os.access(source, os.X_OK):  # enough to reach what lies below, which may be this Python
                 self._binds += ["--ro-bind", str(source), target]
+            return
+        if not os.access(source, os.R_OK | os.X_OK):
+            self._unlisted.append(target)
             return
         for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
             self._add(Path(entry.path), f"{target}/{entry.name}")
@@ -204,7 +210,7 @@ class _View:
             *filter(None, self.container.base_env.get("PYTHONPATH", "").split(os.pathsep)),
         }
         wanted.add(str(Path(__file__).resolve().parents[3]))
-        hidden = [f"/{name}/" for name in _OWN]
+        hidden = [*(f"/{name}/" for name in _OWN), *(f"{folder}/" for folder in self._unlisted)]
         return sorted(path for path in wanted if path.startswith(tuple(hidden)))
 
     def _link(self, source: Path, target: str) -> None:
