@@ -2,7 +2,9 @@
 
     python docs/argo_ui.py http://localhost:2746 NAMESPACE NAME docs/argo-ui.png
 
-Needs `chromium` (Debian: apt-get install chromium) and nothing else: the browser is driven over a pipe.
+Needs `chromium` (Debian: apt-get install chromium) and nothing else: the browser is driven over a pipe. The Argo
+Server must have its UI in it, as the released images have; a server built from the Go module alone, as that of the
+throw-away cluster, has none, so no test takes this picture. docs/argo-ui.png is of Argo 4.1.2.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -56,12 +57,21 @@ def workflow(*nodes: Json, phase: str = "Failed", **spec: Any) -> Json:
 
 
 class Api:
-    """The Kubernetes API with one workflow and its pods."""
+    """The Kubernetes API with one workflow and its pods. The controller takes up what was written after ``deaf``
+    nudges, and writes back what it made of it at a look."""
 
-    def __init__(self, stored: Json, pods: dict[str, str] | None = None) -> None:
+    def __init__(self, stored: Json, pods: dict[str, str] | None = None, *, deaf: int = 0) -> None:
         self.workflow = stored
         self.pods = pods or {}  # name -> node ID
         self.created: list[Json] = []
+        self.deaf = deaf
+        self.nudges: list[Json] = []
+        self.waited = 0.0
+
+    def wait(self, seconds: float) -> None:
+        self.waited += seconds
+        if len(self.nudges) >= self.deaf:
+            self.workflow["status"]["message"] = "taken up"
 
     def __call__(self, request: Request) -> Response:
         if "/pods" in request.path:
@@ -74,16 +84,20 @@ class Api:
             ]
             return Response.of({"items": items})
         if request.method == "PUT":
-            self.workflow = request.body
+            self.workflow = copy.deepcopy(request.body)
+        if request.method == "PATCH":
+            self.nudges.append(request.body["metadata"]["annotations"])
         if request.method == "POST":
             self.created.append(request.body)
             return Response.of({**request.body, "metadata": {**request.body["metadata"], "name": "ru-2"}})
-        return Response.of(self.workflow)
+        return Response.of(copy.deepcopy(self.workflow))
 
     def client(self) -> Client:
         from tiphys.runs import Kubernetes
 
-        return Client(backend=Kubernetes(FakeTransport(self), clock=lambda: NOW), namespace="team")
+        return Client(
+            backend=Kubernetes(FakeTransport(self), clock=lambda: NOW, pause=self.wait), namespace="team"
+        )
 
     @property
     def phases(self) -> dict[str, str]:
@@ -116,6 +130,63 @@ def test_retry_runs_again_what_failed_and_keeps_what_succeeded() -> None:
     assert labels["workflows.argoproj.io/phase"] == "Running"
     assert "workflows.argoproj.io/completed" not in labels
     assert api.workflow["spec"]["arguments"]["parameters"] == [{"name": "epochs", "value": "5"}]
+
+
+@pytest.mark.parametrize("deaf", [0, 1, 3])
+def test_a_retried_workflow_that_the_controller_forgets_is_nudged(deaf: int) -> None:
+    """Argo 4.0.5 forgets one that is retried within a second of its end, until the object changes."""
+    api = Api(workflow(*DAG), deaf=deaf)
+    found = api.client().retry("run")
+    assert found.message == "taken up"
+    assert len(api.nudges) == deaf
+    texts = [text for nudge in api.nudges for text in nudge.values()]
+    assert len(set(texts)) == deaf  # the same text again would be no change
+    assert api.waited < 10
+
+
+def test_nobody_waits_for_long_for_a_controller_that_is_away() -> None:
+    api = Api(workflow(*DAG), deaf=1000)
+    found = api.client().retry("run")
+    assert (found.phase, api.phases) == ("Running", {"run": "Running", "a": "Succeeded"})
+    assert len(api.nudges) == 3 and api.waited < 10
+
+
+def test_labels_that_others_set_are_no_sign_of_the_controller() -> None:
+    class Archived(Api):
+        def wait(self, seconds: float) -> None:
+            super().wait(seconds)
+            labels = self.workflow["metadata"]["labels"]
+            labels["workflows.argoproj.io/workflow-archiving-status"] = "Archived"
+
+    api = Archived(workflow(*DAG), deaf=1)
+    assert api.client().retry("run").message == "taken up"
+    assert len(api.nudges) == 1
+
+
+def test_a_nudge_that_is_refused_does_not_undo_the_retry() -> None:
+    class Strict(Api):
+        def __call__(self, request: Request) -> Response:
+            if request.method == "PATCH":
+                return Response.of({"message": "workflows is forbidden", "code": 403}, 403)
+            return super().__call__(request)
+
+    api = Strict(workflow(*DAG), deaf=1)
+    assert api.client().retry("run").phase == "Running"
+    assert api.phases == {"run": "Running", "a": "Succeeded"}
+
+
+def test_whoever_resumes_sees_to_it_too_where_a_node_has_to_go_on() -> None:
+    tree = (node("run", "DAG", "Running"), node("approve", "Suspend", "Running", "run"))
+    api = Api(workflow(*tree, phase="Running"), deaf=1)
+    api.client().resume("run")
+    assert len(api.nudges) == 1
+    api = Api(workflow(*tree, phase="Running"), deaf=1)
+    api.client().stop("run", nodes="displayName=approve")
+    assert len(api.nudges) == 1
+    api = Api(workflow(tree[0], phase="Running", suspend=True), deaf=1)
+    api.client().resume("run")
+    assert "suspend" not in api.workflow["spec"]
+    assert not api.nudges and not api.waited  # the controller may have nothing to write
 
 
 def test_retry_counts_attempts_from_the_start() -> None:

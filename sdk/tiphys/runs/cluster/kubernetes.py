@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from tiphys.runs.cluster.errors import not_found
 from tiphys.runs.cluster.packing import packed, unpacked
 from tiphys.runs.cluster.podlogs import PodLogs
 from tiphys.runs.cluster.transport import Request, Transport
+from tiphys.runs.nudge import see_to_it
 
 __all__ = ["Kubernetes"]
 
@@ -47,9 +49,16 @@ def _possible() -> Iterator[None]:
 class Kubernetes(Caller):
     """The Kubernetes API behind ``transport``."""
 
-    def __init__(self, transport: Transport, *, clock: Callable[[], str] = _now) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        clock: Callable[[], str] = _now,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         super().__init__(transport)
         self._clock = clock
+        self._pause = pause
 
     @staticmethod
     def _path(namespace: str, name: str = "") -> str:
@@ -187,17 +196,31 @@ class Kubernetes(Caller):
     def _rewrite(
         self, what: str, namespace: str, name: str, change: Callable[[Workflow], Workflow]
     ) -> Workflow:
-        """Read, change and write back; once more when the controller was faster."""
+        """Read, change and write back; once more when the controller was faster. A status that was changed is one that
+        the controller has to go on from: that it does is seen to."""
         for attempt in range(5):
             current = self._named(what, "GET", namespace, name)
             small = bool((current.get("status") or {}).get("compressedNodes"))
             with _possible():
                 changed = change(unpacked(current))
+            body = packed(changed) if small else changed
             try:
-                return self._named(what, "PUT", namespace, name, body=packed(changed) if small else changed)
+                written = self._named(what, "PUT", namespace, name, body=body)
             except ClusterError as error:
                 if error.code != "TIP606" or attempt == 4:
                     raise
+                continue
+            if body.get("status") == current.get("status"):
+                return unpacked(written)
+            return unpacked(
+                see_to_it(
+                    written,
+                    lambda: self._named(what, "GET", namespace, name),
+                    lambda patch: self._patch(what, namespace, name, patch),
+                    self._clock,
+                    self._pause,
+                )
+            )
         raise AssertionError("unreachable")
 
     def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow:
