@@ -1,30 +1,44 @@
-# make demo   set up and run the Fashion-MNIST pipeline on this machine
-# make test   set up and run every check and test
+# make demo            set up and run the Fashion-MNIST pipeline on this machine
+# make test            set up and run every check and test
+# make test LOCKED=1   the same with the versions of requirements-dev.lock, those that the project was last tested with
+# make lock            write requirements-dev.lock anew, with the newest versions that pyproject.toml allows
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-
+LOCK := requirements-dev.lock
 
-.PHONY: demo test check cluster-test bench clean
+# Installed with the lock file or without it: each way has stamps of its own.
+KIND := $(if $(LOCKED),-locked)
+INSTALL = $(BIN)/python -m pip install --quiet --retries 5 $(if $(LOCKED),--constraint $(LOCK)) --editable
 
-demo: $(STAMP)train
+.PHONY: demo test check cluster-test bench lock clean
+
+demo: $(STAMP)train$(KIND)
 	$(BIN)/tiphys run pipelines/fashion_mnist.py $(ARGS)
 
 test: check
 	$(BIN)/python -m pytest -m 'not cluster' $(ARGS)
 
 # needs root and the throw-away cluster: see docs/cluster.md
-cluster-test: $(STAMP)dev
+cluster-test: $(STAMP)dev$(KIND)
 	$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
 
-check: $(STAMP)dev
+check: $(STAMP)dev$(KIND)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_house.py
 
-bench: $(STAMP)dev
+bench: $(STAMP)dev$(KIND)
 	for table in benchmarks/*.py; do $(BIN)/python $$table || exit 1; done
+
+# Without hashes and the address of an index: it names versions, for every platform, and an index is the user's choice.
+lock: | $(STAMP)venv
+	$(BIN)/python -m pip install --quiet --retries 5 uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --no-annotate --no-emit-index-url --python-version 3.11 \
+	  --extra train --extra serve --extra cluster --group dev --custom-compile-command 'make lock' pyproject.toml \
+	  --output-file $(LOCK)
 
 # A stamp is older than pyproject.toml when the dependencies may have changed. pip is given several tries: an
 # interrupted installation is simply taken up again by the next make.
@@ -32,14 +46,14 @@ $(STAMP)venv:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(STAMP)train: pyproject.toml | $(STAMP)venv
+$(STAMP)train$(KIND): pyproject.toml $(if $(LOCKED),$(LOCK)) | $(STAMP)venv
 	@echo 'Installing TensorFlow and the rest into $(VENV): once, some minutes.'
-	$(BIN)/python -m pip install --quiet --retries 5 --editable '.[train]'
+	$(INSTALL) '.[train]'
 	touch $@
 
-$(STAMP)dev: pyproject.toml | $(STAMP)train
+$(STAMP)dev$(KIND): pyproject.toml $(if $(LOCKED),$(LOCK)) | $(STAMP)train$(KIND)
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'], sep='\\n')" > $(STAMP)group
-	$(BIN)/python -m pip install --quiet --retries 5 --editable '.[train,serve,cluster]' --requirement $(STAMP)group
+	$(INSTALL) '.[train,serve,cluster]' --requirement $(STAMP)group
 	touch $@
 
 clean:
