@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.tools import find_program
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,19 +33,8 @@ def lint_cases() -> list[dict[str, Any]]:
 
 @functools.cache
 def argo_binary() -> str:
-    """The ``argo`` program: from the PATH, or the one beside Argo's cases; or a skip."""
-    found = shutil.which("argo")
-    folder = shared()
-    if not found and folder is not None and (folder / "cluster" / "cluster").exists():
-        run = subprocess.run(
-            [str(folder / "cluster" / "cluster"), "bin"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        place = Path(run.stdout.strip() or "/nonexistent") / "argo"
-        found = str(place) if place.exists() else None
+    """The ``argo`` program, or a skip."""
+    found = find_program("argo")
     if not found:
         pytest.skip("the argo program is not here")
     return found
