@@ -20,6 +20,7 @@ from tests.conformance.reasons import OWN_RUN, REASONS, SEEDS
 from tests.conformance.replaying import replay
 from tests.conformance.running import run_case
 from tests.conformance.table import page
+from tests.conformance.versions import VERSIONS
 from tiphys.errors import TiphysError
 
 
@@ -91,7 +92,8 @@ def main() -> int:
                 say("    ", line[:300])
     say(f"{sum(1 for lines in found.values() if not lines)} of {len(found)} agree")
     if options.write:
-        Path(options.write).write_text(page(records(), results, _differential(), REASONS, OWN_RUN, SEEDS))
+        text = page(records(), results, _differential(), REASONS, OWN_RUN, SEEDS, VERSIONS)
+        Path(options.write).write_text(text)
     return 0
 
 

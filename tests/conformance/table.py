@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Json = Any
@@ -17,6 +17,7 @@ def page(
     reasons: Mapping[str, str],
     own_reasons: Mapping[str, str],
     seeds: Mapping[int, str],
+    versions: Sequence[tuple[str, str, str, str]],
 ) -> str:
     """Return the page."""
     run, replayed = results.get("run") or {}, results.get("replay") or {}
@@ -67,6 +68,16 @@ def page(
             lines.append(f"| `{name}` | own | {_cell(found[0])} | {_cell(own_reasons.get(name, ''))} |")
     for seed, why in sorted(seeds.items()):
         lines.append(f"| {seed} | random | | {_cell(why)} |")
+    lines += [
+        "",
+        "## Argo 4.0 and 4.1",
+        "",
+        "Everything above is 4.1.2. The tests' throw-away cluster is 4.0.5; `tiphys lint --argo 4.0` speaks of it.",
+        "",
+        "| what | 4.0.5 | 4.1.2 | seen by |",
+        "|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in versions),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiphys.lint import ARGO_VERSIONS, NEWEST, Argo
+
 HEAD = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: demo-}\n"
 
 
 @dataclass(frozen=True)
 class Example:
-    """One pair; a text without ``kind:`` at its beginning gets the head of a Workflow."""
+    """One pair; a text without ``kind:`` at its beginning gets the head of a Workflow.
+
+    ``argo``: the version that finds it, where not every one does: ``@ L116 4.0``.
+    """
 
     code: str
     wrong: str
     right: str
+    argo: Argo = NEWEST
 
 
 def whole(text: str) -> str:
@@ -28,10 +34,12 @@ def examples() -> list[Example]:
     for path in sorted(Path(__file__).parent.glob("examples_*.txt")):
         parts = path.read_text(encoding="utf-8").split("\n@ ")[1:]
         for wrong, right in zip(parts[::2], parts[1::2], strict=True):
-            code, _, text = wrong.partition("\n")
+            head, _, text = wrong.partition("\n")
+            code, _, version = head.partition(" ")
+            argo = next((each for each in ARGO_VERSIONS if each == version), NEWEST)
             mark, _, better = right.partition("\n")
             assert mark == "right", f"{path.name}: {code} is followed by {mark!r}"
-            found.append(Example(code, text + "\n", better + "\n"))
+            found.append(Example(code, text + "\n", better + "\n", argo))
     return sorted(found, key=lambda item: item.code)
 
 

@@ -14,7 +14,7 @@ ALL = [*examples(), *large_examples()]
 def test_the_wrong_example_gives_exactly_its_code(example: Example) -> None:
     found = {
         item.code
-        for item in lint(whole(example.wrong))
+        for item in lint(whole(example.wrong), argo=example.argo)
         if item.severity != "info" or item.code == example.code
     }
     assert found == {example.code}
@@ -23,7 +23,9 @@ def test_the_wrong_example_gives_exactly_its_code(example: Example) -> None:
 @pytest.mark.parametrize("example", ALL, ids=lambda item: item.code)
 def test_the_right_example_is_clean(example: Example) -> None:
     found = [
-        item for item in lint(whole(example.right)) if item.severity != "info" or item.code == example.code
+        item
+        for item in lint(whole(example.right), argo=example.argo)
+        if item.severity != "info" or item.code == example.code
     ]
     assert [str(item) for item in found] == []
 
@@ -34,7 +36,7 @@ def test_every_rule_has_an_example() -> None:
 
 def test_findings_tell_everything() -> None:
     for example in ALL:
-        for finding in lint(whole(example.wrong), file="wf.yaml"):
+        for finding in lint(whole(example.wrong), file="wf.yaml", argo=example.argo):
             entry = catalogue[finding.code]
             assert finding.severity in ("error", "warning", "info")
             assert finding.message

@@ -36,6 +36,12 @@ def register(subparsers: Any) -> None:
         choices=("error", "warning", "info"),
         help="the least that is shown and counts (default: warning; the formats for machines hold infos too)",
     )
+    parser.add_argument(
+        "--argo",
+        choices=("4.0", "4.1"),
+        default="4.1",
+        help="the version of Argo that it is for (default: the newest)",
+    )
     add_parameters(parser)
     parser.set_defaults(handler=handle)
 
@@ -51,6 +57,7 @@ def handle(options: argparse.Namespace) -> int:
         select=options.select,
         ignore=options.ignore,
         severity=options.severity,
+        argo=options.argo,
         color=Style(sys.stdout).on,
     )
 

@@ -13,9 +13,13 @@ from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, lint_documents
 from tiphys.lint.registry import Rule, catalogue
 from tiphys.lint.verdict import Verdict, judge
+from tiphys.lint.versions import ARGO_VERSIONS, NEWEST, Argo
 
 __all__ = [
+    "ARGO_VERSIONS",
     "FORMATS",
+    "NEWEST",
+    "Argo",
     "Finding",
     "Rule",
     "Severity",
@@ -29,26 +33,27 @@ __all__ = [
 ]
 
 
-def lint(source: Any, *, file: str = "") -> list[Finding]:
+def lint(source: Any, *, file: str = "", argo: Argo = NEWEST) -> list[Finding]:
     """Lint a path, a folder, YAML text, a mapping, a Hera workflow, or several of them together.
 
-    Templates given in one file resolve references in another. Returns every finding, in the order of the
+    ``argo`` is the version of Argo that it is written for, ``"4.0"`` or ``"4.1"``. Templates given in one file resolve
+    references in another. Returns every finding, in the order of the
     text; nothing raises for what is wrong *inside* a document.
 
     Raises
     ------
     RefusedError
         TIP201 or TIP202 when a file cannot be read at all, TIP204 when it is too large, TIP214 when
-        ``source`` is nothing that can be linted.
+        ``source`` is nothing that can be linted, TIP215 for a version of Argo that the linter does not know.
     """
-    return lint_documents(documents_of(source, file))
+    return lint_documents(documents_of(source, file), argo=argo)
 
 
 class _Callable(types.ModuleType):
     """The package is also the function: ``tiphys.lint(x)`` is ``tiphys.lint.lint(x)``."""
 
-    def __call__(self, source: Any, *, file: str = "") -> list[Finding]:
-        return lint(source, file=file)
+    def __call__(self, source: Any, *, file: str = "", argo: Argo = NEWEST) -> list[Finding]:
+        return lint(source, file=file, argo=argo)
 
 
 sys.modules[__name__].__class__ = _Callable

@@ -13,6 +13,7 @@ from tiphys.lint.finding import Severity
 from tiphys.lint.fixing import fix as fix_text
 from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, files_below, lint_documents
+from tiphys.lint.versions import NEWEST, Argo
 
 __all__ = ["cli_main"]
 
@@ -28,6 +29,7 @@ def cli_main(
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
     severity: Severity | None = None,
+    argo: Argo = NEWEST,
     color: bool = False,
     out: TextIO | None = None,
     err: TextIO | None = None,
@@ -37,7 +39,7 @@ def cli_main(
     ``sources`` are paths of files and folders, or objects (mappings, Hera workflows, ``(label, object)``).
     ``select`` and ``ignore`` are codes or their beginnings (``L3``). ``severity`` is the least that is shown
     and counted. By default errors and warnings count, and infos are shown only in the formats for machines.
-    ``fix`` repairs files in place first.
+    ``fix`` repairs files in place first. ``argo`` is the version of Argo that they are written for.
 
     Exit code: 0 clean, 1 findings that count, 2 something could not be read (also when there were findings).
     """
@@ -59,7 +61,7 @@ def cli_main(
             err.write(f"{error}\n")
     findings = [
         finding
-        for finding in lint_documents(documents)
+        for finding in lint_documents(documents, argo=argo)
         if _RANK[finding.severity] <= _RANK[severity or "info"] and _wanted(finding.code, select, ignore)
     ]
     counted = [item for item in findings if _RANK[item.severity] <= _RANK[severity or "warning"]]

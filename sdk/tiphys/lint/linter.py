@@ -17,6 +17,7 @@ from tiphys.lint.model import ARGO_KINDS, Project, Workflow, load
 from tiphys.lint.near import near_misses, phrase
 from tiphys.lint.registry import Issue, Rule, catalogue
 from tiphys.lint.suppress import Comment, comments, silenced
+from tiphys.lint.versions import NEWEST, Argo
 
 __all__ = ["argo_findings", "documents_of", "files_below", "lint_documents"]
 
@@ -35,11 +36,14 @@ _FIRST_INLINE_ONLY = frozenset(
 )
 
 
-def lint_documents(documents: list[Document]) -> list[Finding]:
-    """Return all findings in documents that may refer to each other, in the order of the text."""
+def lint_documents(documents: list[Document], *, argo: Argo = NEWEST) -> list[Finding]:
+    """Return all findings in documents that may refer to each other, in the order of the text.
+
+    ``argo``: the version that they are written for.
+    """
     with _no_collection():
         silent = _comments(documents)
-        found = _lint(load(documents), list(catalogue.values()))
+        found = _lint(load(documents, argo), list(catalogue.values()))
         return [item for item in found if not silenced(item, silent.get(item.file, []))]
 
 

@@ -10,6 +10,7 @@ from tiphys.argo.reader import Document, Path
 from tiphys.argo.schema import table
 from tiphys.lint.decode import Misfit, decode
 from tiphys.lint.tags import mark_tags
+from tiphys.lint.versions import NEWEST, Argo, known
 
 __all__ = ["ARGO_KINDS", "Call", "ConfigMap", "Project", "Template", "Workflow", "load"]
 
@@ -248,6 +249,7 @@ class Project:
 
     documents: list[Document]
     workflows: list[Workflow]
+    argo: Argo = NEWEST
     shared: dict[tuple[str, str, str], Workflow] = field(default_factory=dict)
     _maps: list[ConfigMap] | None = field(init=False, default=None)
 
@@ -275,7 +277,7 @@ class Project:
         return self._maps
 
 
-def load(documents: list[Document]) -> Project:
+def load(documents: list[Document], argo: Argo = NEWEST) -> Project:
     """Decode the Argo objects of the documents."""
     workflows: list[Workflow] = []
     roots = table().roots
@@ -286,4 +288,4 @@ def load(documents: list[Document]) -> Project:
             data, misfits = decode(document.data, roots[document.kind])
             number = numbers[document.file]
             workflows.append(Workflow(document, document.kind, data, misfits, number))
-    return Project(documents, workflows)
+    return Project(documents, workflows, known(argo))

@@ -21,6 +21,7 @@ from tiphys.lint.rules import (
     reading,
     resources,
     tfjobs,
+    versions,
     workflow,
 )
 
@@ -43,5 +44,6 @@ __all__ = [
     "reading",
     "resources",
     "tfjobs",
+    "versions",
     "workflow",
 ]

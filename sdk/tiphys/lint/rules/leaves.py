@@ -139,11 +139,12 @@ def container_set(template: Template) -> Iterator[Issue]:
     "container-name",
     "error",
     what="A sidecar or container with a name that Argo uses itself, or an init container without a name.",
-    why="`wait`, `supervisor` and `artifact-plugin-*` are Argo's own containers in the pod.",
+    why="`wait`, `supervisor` and `artifact-plugin-*` are Argo's own containers in the pod (told since Argo 4.1).",
     source=_VALIDATE,
     scope="template",
 )
 def container_name(template: Template) -> Iterator[Issue]:
+    own = template.workflow.project.argo != "4.0"  # which lets them collide in the pod
     groups = [("sidecars", (*template.path, "sidecars"), template.data.get("sidecars") or [])]
     if template.type == "ContainerSet":
         items = template.data["containerSet"].get("containers") or []
@@ -151,7 +152,7 @@ def container_name(template: Template) -> Iterator[Issue]:
     for label, path, items in groups:
         for index, item in enumerate(items):
             name = item.get("name", "")
-            if name in ("wait", "supervisor") or name.startswith("artifact-plugin-"):
+            if own and (name in ("wait", "supervisor") or name.startswith("artifact-plugin-")):
                 words = f'{template.label}.{label}: "{name}" is a reserved Argo container name'
                 yield Issue((*path, index, "name"), words, fix="choose another name")
     for index, item in enumerate(template.data.get("initContainers") or []):
