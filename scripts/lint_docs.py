@@ -30,6 +30,8 @@ A comment `# tiphys: ignore[CODE] reason` silences a finding on its line (or, al
 `# tiphys: ignore-file[CODE] reason` in the whole document. Rules *fixed by `--fix`* repair what has one right
 answer and keep comments and layout.
 
+The rules are those of Argo 4.1; `--argo 4.0` (`tiphys.lint(x, argo="4.0")`) asks for a cluster that is not there yet.
+
 The head of the examples (`apiVersion: argoproj.io/v1alpha1`, `kind: Workflow`, `metadata: {generateName:
 demo-}`) is left out where it is the same.
 """
