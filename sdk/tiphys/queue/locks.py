@@ -73,6 +73,7 @@ class Locks:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._guard = threading.Lock()
+        self._holders: set[str] = set()
         self._pid = os.getpid()
         self._start = process_start(self._pid)
         with clear(path):
@@ -88,10 +89,14 @@ class Locks:
                 ) from error
 
     def close(self) -> None:
-        """Give back everything this process holds or waits for, and close the table."""
+        """Give back everything that was taken or waited for through this object, and close the table.
+
+        Other runs of this process have objects of their own.
+        """
         with self._transaction() as db:
             for table in ("holders", "waiters"):
-                db.execute(f"DELETE FROM {table} WHERE pid=? AND start=?", (self._pid, self._start))
+                for holder in self._holders:
+                    db.execute(f"DELETE FROM {table} WHERE holder=?", (holder,))
         self._db.close()
 
     def acquire(
@@ -110,6 +115,7 @@ class Locks:
         """
         if len(set(locks)) != len(locks):
             return Refused("duplicate synchronization lock")
+        self._holders.add(holder)
         with self._transaction() as db:
             for lock in locks:
                 db.execute(
@@ -131,6 +137,7 @@ class Locks:
 
     def release(self, holder: str) -> bool:
         """Give back all locks of ``holder`` and leave all queues; whether it held any."""
+        self._holders.discard(holder)
         with self._transaction() as db:
             db.execute("DELETE FROM waiters WHERE holder=?", (holder,))
             return db.execute("DELETE FROM holders WHERE holder=?", (holder,)).rowcount > 0

@@ -18,6 +18,7 @@ from tiphys.store.files import clear
 
 __all__ = ["Store"]
 
+_BEGAN = "began"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
@@ -46,12 +47,18 @@ class Store:
         return self._folder("runs", name)
 
     def runs(self) -> list[str]:
-        """The names of all runs, oldest first."""
+        """The names of all runs, oldest first, by the time at which each was made."""
         folder = self.root / "runs"
         if not folder.is_dir():
             return []
         found = [path for path in folder.iterdir() if path.is_dir()]
-        return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime, path.name))]
+        return [path.name for path in sorted(found, key=lambda path: (_beginning(path), path.name))]
+
+    def note_beginning(self, name: str, moment: float) -> None:
+        """Note when a run was made, for the order of :meth:`runs`: looking at a run changes its folder's own time."""
+        path = self.run(name) / _BEGAN
+        with clear(path):
+            path.write_text(f"{moment!r}\n")
 
     def held(self, name: str) -> bool:
         """Whether a process goes on with a run: it holds a lock on its folder, which ends with the process."""
@@ -125,3 +132,10 @@ class Store:
             with clear(folder, "make"):
                 folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _beginning(folder: Path) -> float:
+    try:
+        return float((folder / _BEGAN).read_bytes())
+    except (OSError, ValueError):
+        return folder.stat().st_mtime  # it is being made at this moment

@@ -34,6 +34,7 @@ class Api:
         self._versions = itertools.count(1)
         self._watchers: list[Change] = []
         self._letters = random.Random()
+        self.admit: Callable[[dict[str, Json]], None] = lambda item: None  # before a new object is stored
 
     def watch(self, watcher: Change) -> None:
         """Call ``watcher(change, object)`` for each ``added``, ``spec``, ``status`` and ``deleted``."""
@@ -59,7 +60,7 @@ class Api:
         ]
 
     def create(self, manifest: Mapping[str, Json]) -> dict[str, Json]:
-        """Add an object. Raises ApiError AlreadyExists."""
+        """Add an object. Raises ApiError AlreadyExists, and what :attr:`admit` raises."""
         item = copy.deepcopy(dict(manifest))
         kind = find_kind(str(item["kind"]))
         assert kind is not None
@@ -78,6 +79,7 @@ class Api:
             resourceVersion=str(next(self._versions)),
             generation=1,
         )
+        self.admit(item)
         self._objects[kind.kind, name] = item
         self._tell("added", item)
         return item

@@ -10,7 +10,7 @@ from tiphys.engine.objects.deployment import Deployment, Endpoint
 from tiphys.engine.objects.pod import PodObject
 from tiphys.engine.objects.service import Balancers, Service
 from tiphys.engine.objects.tfjob import TFJob
-from tiphys.engine.objects.workflow import WorkflowObject
+from tiphys.engine.objects.workflow import StartChild, WorkflowObject
 from tiphys.engine.pods.host import Host
 
 __all__ = ["Resources"]
@@ -20,10 +20,15 @@ Record = Callable[[str, str, Mapping[str, Json] | None], None]
 
 
 class Resources:
-    """The small cluster inside a run. ``record(kind, name, object or None)`` keeps objects for a resume."""
+    """The small cluster inside a run.
 
-    def __init__(self, host: Host, record: Record | None = None) -> None:
+    ``start_child`` makes the run of a Workflow object; ``record(kind, name, object or None)`` keeps objects for a
+    resume.
+    """
+
+    def __init__(self, host: Host, start_child: StartChild, record: Record | None = None) -> None:
         self.host = host
+        self._start_child = start_child
         self.api = Api(host.namespace, host.loop.now)
         self.balancers = Balancers(host)
         self._record = record
@@ -32,8 +37,10 @@ class Resources:
         self._services: dict[str, Service] = {}
         self._pods: dict[str, PodObject] = {}
         self._workflows: dict[str, WorkflowObject] = {}
+        self._leaving: dict[str, WorkflowObject] = {}  # deleted, and their pods not gone yet
         self._waiters: list[Callable[[], None]] = []
         self._poked = False
+        self.api.admit = self._admit
         self.api.watch(self._watch)
 
     def know(self, name: str, uid: str, workflow: Mapping[str, Json]) -> None:
@@ -122,10 +129,14 @@ class Resources:
             "control": str(self.balancers.control),
         }
 
+    def cut_off(self) -> list[str]:
+        """The names of the workflows that were made and have not ended."""
+        return [name for name, child in self._workflows.items() if child.running]
+
     def kill(self) -> None:
         """SIGKILL every process behind the objects."""
         self.balancers.stopped = True
-        for child in self._workflows.values():
+        for child in [*self._workflows.values(), *self._leaving.values()]:
             child.close()
         for group in (self._jobs, self._deployments, self._pods):
             for each in group.values():
@@ -144,7 +155,7 @@ class Resources:
         elif kind in ("Pod", "Job"):
             self._pod(change, name, item)
         elif kind == "Workflow":
-            self._workflow(change, name, item)
+            self._workflow(change, name)
         elif kind in ("ConfigMap", "Secret") and change != "deleted":
             self.host.objects.add(item)
         elif kind == "PersistentVolumeClaim" and change == "added":
@@ -186,12 +197,29 @@ class Resources:
         elif change == "deleted" and key in self._pods:
             self._pods.pop(key).delete()
 
-    def _workflow(self, change: str, name: str, item: dict[str, Json]) -> None:
-        if change == "added":
-            child = self._workflows[name] = WorkflowObject(self.host, self, item, self._poke)
+    def _admit(self, item: dict[str, Json]) -> None:
+        if item["kind"] == "Workflow":
+            name = str(item["metadata"]["name"])
+            child = WorkflowObject(self.host, self, item, self._poke, self._start_child)
+            if name not in self._leaving:
+                child.claim()
+            self._workflows[name] = child
+
+    def _workflow(self, change: str, name: str) -> None:
+        child = self._workflows.get(name)
+        if child is None:
+            return
+        if change == "added" and name not in self._leaving:
             child.start()
-        elif change == "deleted" and name in self._workflows:
-            self._workflows.pop(name).delete()
+        elif change == "deleted":
+            self._leaving[name] = self._workflows.pop(name)
+            child.delete(lambda: self._left(name))
+
+    def _left(self, name: str) -> None:
+        """A workflow that was deleted is gone: one that was made in its name meanwhile may begin."""
+        self._leaving.pop(name, None)
+        if name in self._workflows:
+            self.host.loop.call_soon(self._workflows[name].start)
 
     def _endpoints(self) -> list[Endpoint]:
         return [endpoint for each in self._deployments.values() for endpoint in each.endpoints]

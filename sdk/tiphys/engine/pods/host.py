@@ -57,6 +57,10 @@ class Objects:
         plain = {key: str(value).encode() for key, value in (item.get("stringData") or {}).items()}
         return data | plain
 
+    def all(self) -> Iterable[Mapping[str, Json]]:
+        """Every object as it is now, those that are neither ConfigMap nor Secret included."""
+        return self._found.values()
+
     def raw(self, kind: str, name: str) -> Mapping[str, Json] | None:
         return self._found.get((kind, name))
 
@@ -98,6 +102,11 @@ class Host:
         if not self._locks:
             self._locks.append(Locks(self.store.locks))
         return self._locks[0]
+
+    def close(self) -> None:
+        """Close the lock table, giving back what was taken through it."""
+        if self._locks:
+            self._locks.pop().close()
 
     def log_path(self, name: str) -> Path:
         """The log file of a node or replica."""

@@ -53,7 +53,7 @@ class Pod(Protocol):
 
 
 class Driver:
-    """One run in progress. :meth:`begin`, then :meth:`step` until :attr:`finished`."""
+    """One run in progress: :meth:`emit` its first event, then :meth:`step` until :attr:`finished`."""
 
     def __init__(self, host: Host, machine: Machine, journal: Journal, resources: Resources) -> None:
         self.host = host
@@ -144,10 +144,9 @@ class Driver:
         """How many pods run or are being ended."""
         return len(self._pods)
 
-    def close(self, *, shared: bool = False) -> None:
-        """Give back locks (``shared``: another driver of this process still uses the table). The pods' processes
-        end with the spawner."""
-        self._sync.close(shared=shared)
+    def close(self) -> None:
+        """Give back locks. The pods' processes end with the spawner."""
+        self._sync.close()
         for timer in self._deadlines.values():
             timer.cancel()
         if self._progress_timer is not None:
@@ -187,13 +186,12 @@ class Driver:
                 self._progress_timer = self.host.loop.call_later(_PROGRESS_PERIOD, self._read_progress)
 
     def _pod_finished(self, event: PodFinished) -> None:
-        pod = self._pods.pop(event.node_id, None)
+        self._pods.pop(event.node_id, None)
         self._slots_used.discard(event.node_id)
         self._progress.pop(event.node_id, None)
         timer = self._deadlines.pop(event.node_id, None)
         if timer is not None:
             timer.cancel()
-        del pod
         self.emit(event)
         if self._queue:
             self.host.loop.call_soon(self._admit)

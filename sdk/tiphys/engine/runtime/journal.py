@@ -26,7 +26,6 @@ from tiphys.store.files import clear
 __all__ = ["Journal", "decode", "encode"]
 
 Json = Any
-VERSION = 1
 GONE = "the run was retried meanwhile"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;

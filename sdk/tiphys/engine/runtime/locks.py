@@ -30,11 +30,10 @@ class Synchronizer:
         self._emit = emit
         self._waiting: dict[str, _Wait] = {}
         self._timer: Timer | None = None
-        self._used = False
+        self._holders: set[str] = set()
 
     def acquire(self, command: AcquireLocks) -> None:
         """Take all locks or wait; refuses a semaphore whose limit is not known."""
-        self._used = True
         problem = self._problem(command.locks)
         now = self._host.loop.now()
         if problem:
@@ -46,19 +45,23 @@ class Synchronizer:
     def release(self, node_id: str) -> None:
         """Give a node's locks back and let the next ones have them."""
         self._waiting.pop(node_id, None)
-        if self._host.locks.release(self._holder(node_id)):
+        holder = self._holder(node_id)
+        self._holders.discard(holder)
+        if self._host.locks.release(holder):
             self._host.loop.call_soon(self._again)
 
     def reacquire(self, command: AcquireLocks) -> bool:
         """Take back what a killed engine held, without an event; False when somebody else has it now."""
-        self._used = True
         return isinstance(self._attempt(command), Granted)
 
-    def close(self, *, shared: bool = False) -> None:
+    def close(self) -> None:
+        """Give back what this run holds or waits for; others of this process go on with theirs."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._used and not shared:
-            self._host.locks.close()
+        self._waiting.clear()
+        for holder in self._holders:
+            self._host.locks.release(holder)
+        self._holders.clear()
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -91,8 +94,10 @@ class Synchronizer:
 
     def _attempt(self, command: AcquireLocks) -> Outcome:
         limits = {name: self._limit(name) or 0 for name in command.locks if "/ConfigMap/" in name}
+        holder = self._holder(command.node_id)
+        self._holders.add(holder)
         return self._host.locks.acquire(
-            self._holder(command.node_id),
+            holder,
             command.locks,
             workflow=f"{self._host.namespace}/{self._host.workflow}",
             limits=limits,

@@ -11,14 +11,16 @@ import contextlib
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tiphys.argo import parameters as declared
 from tiphys.argo import verbs as surgery
 from tiphys.argo.names import node_id
 from tiphys.engine.base.options import RunOptions
+from tiphys.engine.runtime.facts import remembered
 from tiphys.engine.runtime.run import Run, new_name
-from tiphys.engine.runtime.stored import Record, recalled, remembered
+from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError
 from tiphys.store import Store
 
@@ -71,18 +73,18 @@ def prepare_retry(
                     restart_successful=restart_successful,
                     selector=selector,
                 )
-            facts = {
-                **facts,
-                "workflow": {**facts["workflow"], "spec": after["spec"]},
-                "parameters": {**facts["parameters"], **(parameters or {})},
-                "earlier": after["status"],
-                "begun": now,
-                "retries": int(facts.get("retries", 0)) + 1,
-                "options": remembered(recalled(options, facts)),
-            }
+            facts = replace(
+                facts,
+                workflow={**facts.workflow, "spec": after["spec"]},
+                parameters={**facts.parameters, **(parameters or {})},
+                earlier=after["status"],
+                begun=now,
+                retries=facts.retries + 1,
+                options=remembered(facts.recalled(options)),
+            )
             # in this order: killed in between, the journal still tells the old end
             (record.folder / "workflow.json").unlink(missing_ok=True)
-            record.journal.restart(facts)
+            record.journal.restart(facts.to_json())
         except BaseException:
             ownership.close()
             raise
@@ -117,16 +119,18 @@ def prepare_resubmit(
         with _possible():
             kept = surgery.memoized(before, fresh[1:], _stamp(now), node_id)
         earlier = kept["status"]
-    new = {
-        **{key: value for key, value in facts.items() if key not in ("begun", "retries")},
-        "workflow": {**facts["workflow"], "metadata": made["metadata"], "spec": made["spec"]},
-        "name": fresh,
-        "uid": str(uuid.uuid4()),
-        "parameters": {**facts["parameters"], **(parameters or {})},
-        "earlier": earlier,
-        "options": remembered(recalled(options, facts)),
-        "now": now,
-    }
+    new = replace(
+        facts,
+        workflow={**facts.workflow, "metadata": made["metadata"], "spec": made["spec"]},
+        name=fresh,
+        uid=str(uuid.uuid4()),
+        parameters={**facts.parameters, **(parameters or {})},
+        earlier=earlier,
+        options=remembered(facts.recalled(options)),
+        now=now,
+        begun=None,
+        retries=0,
+    )
     return Run.of(new, options, resumed=False)
 
 

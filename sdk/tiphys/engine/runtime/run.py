@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import random
-import shutil
 import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
@@ -19,8 +16,7 @@ from tiphys.argo.verbs import given_parameters
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.base.observations import Notice, Observation, RunFinished, RunStarted
 from tiphys.engine.base.options import RunOptions, RunResult
-from tiphys.engine.machine import Machine
-from tiphys.engine.machine.protocol import Begin, Event, NodeSet, Resume, Shutdown, Suspend
+from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
 from tiphys.engine.objects import Resources
 from tiphys.engine.pods.environment import base_environment, project_environment
 from tiphys.engine.pods.host import Host, Objects
@@ -28,17 +24,16 @@ from tiphys.engine.runners.choose import choose_runner
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.spawner import Spawner
-from tiphys.engine.runtime.cleanup import clean_up
+from tiphys.engine.runtime.child import start_child
 from tiphys.engine.runtime.driver import Driver
+from tiphys.engine.runtime.execution import Execution
+from tiphys.engine.runtime.facts import RunFacts, remembered
 from tiphys.engine.runtime.follow import LogFollower
-from tiphys.engine.runtime.journal import VERSION, Journal
 from tiphys.engine.runtime.kept_servers import record_kept
-from tiphys.engine.runtime.refusals import check, unaliased
-from tiphys.engine.runtime.requests import Bell, ring, unanswered
-from tiphys.engine.runtime.resume import replay
-from tiphys.engine.runtime.stored import Ownership, Record, machine_of, recalled, remembered
+from tiphys.engine.runtime.refusals import unaliased
+from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.errors import RefusedError
-from tiphys.store import Store, write_json
+from tiphys.store import Store
 
 __all__ = ["Run", "new_name", "resume", "run"]
 
@@ -102,19 +97,17 @@ class Run:
     ) -> None:
         self.options = options or RunOptions()
         self.store = Store(self.options.store)
-        now = time.time()
-        self._facts: dict[str, Json] = {
-            "version": VERSION,
-            "workflow": given_parameters(workflow, parameters or {}),
-            "name": self.options.name or new_name(workflow),
-            "namespace": self.options.namespace,
-            "uid": str(uuid.uuid4()),
-            "parameters": dict(parameters or {}),
-            "context": [dict(item) for item in context],
-            "invalid": invalid,
-            "options": remembered(self.options),
-            "now": now,
-        }
+        self._facts = RunFacts(
+            workflow=given_parameters(workflow, parameters or {}),
+            name=self.options.name or new_name(workflow),
+            namespace=self.options.namespace,
+            uid=str(uuid.uuid4()),
+            parameters=dict(parameters or {}),
+            context=[dict(item) for item in context],
+            invalid=invalid,
+            options=remembered(self.options),
+            now=time.time(),
+        )
         self._ownership: Ownership | None = None
         self._resumed = False
         self._loop: Loop | None = None
@@ -139,22 +132,22 @@ class Run:
     @classmethod
     def of(
         cls,
-        facts: Mapping[str, Json],
+        facts: RunFacts,
         options: RunOptions,
         ownership: Ownership | None = None,
         *,
         resumed: bool = True,
     ) -> Run:
         """A run with these facts. ``resumed``: they are in its journal already; ``ownership``: its folder is held."""
-        self = cls(facts["workflow"], options=recalled(options, facts))
-        self._facts = dict(facts)
+        self = cls(facts.workflow, options=facts.recalled(options))
+        self._facts = facts
         self._resumed = resumed
         self._ownership = ownership
         return self
 
     @property
     def name(self) -> str:
-        return str(self._facts["name"])
+        return self._facts.name
 
     # -- from other threads -------------------------------------------------------------------------------------
 
@@ -190,21 +183,14 @@ class Run:
         options, facts = self.options, self._facts
         runner, weaker = choose_runner(options)
         images = Images(options.images, everything=runner.name == "docker")
-        check(facts["workflow"], images, facts["context"])
-        machine = machine_of(facts)
-        spec = facts["workflow"].get("spec") or {}
-        if spec.get("workflowTemplateRef"):
-            spec = machine.workflow()["status"].get("storedWorkflowTemplateSpec") or spec
-        folder = self._folder()
-        with self._ownership or Ownership(folder, self.name), contextlib.ExitStack() as stack:
+        execution = Execution(facts, self.store, images, ownership=self._ownership, resumed=self._resumed)
+        folder, machine = execution.folder, execution.machine
+        with execution, contextlib.ExitStack() as stack:
             stack.enter_context(self.store.in_use())
-            _make_room(folder)
             loop = Loop()
             stack.callback(loop.close)
             spawner = Spawner(loop)
             stack.callback(spawner.close)
-            journal = Journal(folder / "journal.db")
-            stack.callback(journal.close)
             follower = LogFollower(loop, folder / "logs", self._tell) if options.follow_logs else None
             host = Host(
                 loop=loop,
@@ -214,84 +200,53 @@ class Run:
                 options=options,
                 images=images,
                 runner=runner,
-                objects=Objects(facts["context"]),
+                objects=Objects(facts.context),
                 workflow=self.name,
-                namespace=facts["namespace"],
-                uid=facts["uid"],
-                spec=spec,
+                namespace=facts.namespace,
+                uid=facts.uid,
+                spec=execution.spec,
                 tell=follower.hear if follower is not None else self._tell,
                 base_env=base_environment(),
                 project_env=project_environment(str(options.project)),
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
             )
-            resources = Resources(host, journal.put_object)
+            stack.callback(host.close)
+            resources = Resources(host, start_child, execution.journal.put_object)
+            stack.callback(execution.halt)
             stack.callback(resources.kill)
-            resources.know(self.name, facts["uid"], facts["workflow"])
-            driver = Driver(host, machine, journal, resources)
-            stack.callback(driver.close)
-            if not self._resumed:
-                journal.write_facts(facts)
+            resources.know(self.name, facts.uid, facts.workflow)
             self._tell(RunStarted(time.time(), self.name, str(folder), self._resumed))
             if weaker:
                 self._tell(Notice(time.time(), weaker, "TIP222"))
-            if aliases := unaliased(spec, runner.name):
+            if aliases := unaliased(execution.spec, runner.name):
                 self._tell(Notice(time.time(), aliases, "TIP273"))
-            if self._resumed:
-                replay(driver, machine, journal, resources, float(facts.get("begun") or facts["now"]))
-            else:
-                driver.emit(Begin(facts["now"]))
+            execution.begin(host, resources)
+            driver = execution.driver
             self._open(loop, driver.emit)
-            bell = Bell(loop, folder, lambda: unanswered(journal, machine, self._from_outside(driver.emit)))
-            stack.callback(bell.close)
-            ring(folder)  # what was asked while nobody listened
             with self._signals(loop, driver):
                 while driver.finished is None and not machine.done:
                     driver.step()
             self._close()
-            driver.metrics.write()
             if follower is not None:
                 follower.close()
-            return self._finish(folder, machine, resources, spec)
+            return self._finish(execution, resources)
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _finish(
-        self, folder: Path, machine: Machine, resources: Resources, spec: Mapping[str, Json]
-    ) -> RunResult:
-        workflow = machine.workflow()
+    def _finish(self, execution: Execution, resources: Resources) -> RunResult:
         services: list[dict[str, Json]] = []
         if self.options.keep_serving:
             kept = resources.release()
             if kept:
                 record_kept(self.store, self.name, kept)
                 services = kept["services"]
-        write_json(folder / "workflow.json", workflow)
+        for child in resources.cut_off():
+            text = f"the workflow {child} still ran and ends with this run: go on with `tiphys retry {child}`"
+            self._tell(Notice(time.time(), text))
+        workflow = execution.finish()
         status = workflow.get("status") or {}
-        clean_up(self.store, workflow, spec)
         self._tell(RunFinished(time.time(), str(status.get("phase", "")), str(status.get("message", ""))))
-        return RunResult(self.name, workflow, folder, services, self._interrupts > 0)
-
-    def _folder(self) -> Path:
-        folder = self.store.run(self.name)
-        if not self._resumed and (folder / "journal.db").exists():
-            # an earlier run of this very name (a fixed metadata.name): kept under a number
-            with Ownership(folder, self.name):
-                number = 1
-                while (folder.parent / f"{self.name}.{number}").exists():
-                    number += 1
-                folder.rename(folder.parent / f"{self.name}.{number}")
-            folder = self.store.run(self.name)
-        return folder
-
-    def _from_outside(self, emit: Callable[[Event], None]) -> Callable[[Event], None]:
-        """Another process asked for it: now, and a person who watches here is told."""
-
-        def asked(event: Event) -> None:
-            now = time.time()
-            self._tell(Notice(now, f"asked from outside: {type(event).__name__.lower()}"))
-            emit(replace(event, now=now))
-
-        return asked
+        return RunResult(self.name, workflow, execution.folder, services, self._interrupts > 0)
 
     def _tell(self, observation: Observation) -> None:
         if self.options.observer is not None:
@@ -350,13 +305,6 @@ class Run:
             driver.emit(Shutdown(now, "Terminate"))
             driver.grace = 0.0
             driver.kill_all()
-
-
-def _make_room(folder: Path) -> None:
-    (folder / "logs").mkdir(exist_ok=True)
-    # what a killed engine left there is of no use: those nodes start again
-    shutil.rmtree(folder / "nodes", ignore_errors=True)
-    (folder / "nodes").mkdir()
 
 
 def new_name(workflow: Mapping[str, Json]) -> str:

@@ -5,90 +5,64 @@ Everything is rebuilt from the journal, so it is there while the engine runs, af
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from tiphys.engine.base.options import RunOptions
 from tiphys.engine.machine import Machine
-from tiphys.engine.runtime.journal import VERSION, Journal
+from tiphys.engine.runtime.facts import RunFacts
+from tiphys.engine.runtime.journal import Journal
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.store import Store
 
-__all__ = ["Ownership", "Record", "machine_of", "recalled", "remembered"]
+__all__ = ["Ownership", "Record"]
 
 Json = Any
 _GLANCE = 0.2  # seconds: who only looks whether a run goes on (Store.held) has the lock for a moment
-_REMEMBERED = ("runner", "images", "project", "env", "keep_serving", "keep_folders", "max_pods", "grace")
-
-
-def machine_of(facts: Mapping[str, Json]) -> Machine:
-    """The machine of a run as it was before its first event."""
-    return Machine(
-        facts["workflow"],
-        name=facts["name"],
-        namespace=facts["namespace"],
-        uid=facts["uid"],
-        parameters=facts["parameters"],
-        context=facts["context"],
-        now=facts["now"],
-        invalid=facts.get("invalid", ""),
-        earlier=facts.get("earlier"),
-    )
-
-
-def remembered(options: RunOptions) -> dict[str, Json]:
-    """What of the options belongs to the run, so that it goes on in the same way."""
-    found = {name: getattr(options, name) for name in _REMEMBERED}
-    return {
-        **found,
-        "images": dict(options.images),
-        "env": dict(options.env),
-        "project": str(options.project),
-    }
-
-
-def recalled(options: RunOptions, facts: Mapping[str, Json]) -> RunOptions:
-    """The options with those of the run where nothing else is given."""
-    known: dict[str, Json] = facts.get("options") or {}
-    default = RunOptions()
-    changes: dict[str, Json] = {
-        name: value
-        for name, value in known.items()
-        if name in _REMEMBERED and getattr(options, name) == getattr(default, name)
-    }
-    changes["images"] = {**(known.get("images") or {}), **options.images}
-    return replace(options, name=facts["name"], namespace=facts["namespace"], **changes)
 
 
 class Ownership:
-    """A run's folder, held by the one process that may write its events; the lock ends with the process.
+    """A run's folder, held by the one engine that may write its events; the lock ends with the process.
 
     Raises
     ------
     RefusedError
-        TIP210: another process holds it.
+        TIP210: another engine holds it.
+    FileNotFoundError
+        The run was deleted meanwhile.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._descriptor = -1
         until = time.monotonic() + _GLANCE
-        while not self._taken():
-            if time.monotonic() > until:
-                self.close()
-                raise RefusedError(
-                    "TIP210",
-                    f"the run {name!r} goes on in another process",
-                    where=str(folder),
-                    fix="wait for it, stop it, or give this run another name",
-                )
-            time.sleep(_GLANCE / 20)
+        while not self._there(folder):
+            self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            while not self._taken():
+                if time.monotonic() > until:
+                    self.close()
+                    raise RefusedError(
+                        "TIP210",
+                        f"the run {name!r} goes on in another process",
+                        where=str(folder),
+                        fix="wait for it, stop it, or give this run another name",
+                    )
+                time.sleep(_GLANCE / 20)
+
+    def _there(self, folder: Path) -> bool:
+        """Whether the folder that is held is the one of that name: it may have been renamed or deleted meanwhile."""
+        if self._descriptor < 0:
+            return False
+        held = os.fstat(self._descriptor)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(held, os.stat(folder)):
+                return True
+        self.close()
+        return False
 
     def _taken(self) -> bool:
         try:
@@ -136,10 +110,11 @@ class Record:
             )
         self.folder = store.run(name)
         self.journal = Journal(self.folder / "journal.db")
-        self.facts = self.journal.facts()
-        if self.facts and self.facts.get("version") != VERSION:
+        try:
+            self.facts = RunFacts.from_json(self.journal.facts())
+        except RefusedError:
             self.journal.close()
-            raise RefusedError("TIP213", f"the journal of {name!r} is of another version of tiphys")
+            raise
         self._machine: Machine | None = None
         self._seen = 0
 
@@ -155,9 +130,9 @@ class Record:
     ) -> None:
         self.close()
 
-    def begun(self) -> dict[str, Json]:
+    def begun(self) -> RunFacts:
         """The facts of the run. Raises RefusedError TIP226 when it was killed before they were written."""
-        if not self.facts:
+        if self.facts is None:
             raise RefusedError(
                 "TIP226", f"the run {self.name!r} was killed before it began", fix="run the workflow again"
             )
@@ -171,7 +146,7 @@ class Record:
         RefusedError
             TIP210: another process holds it; TIP216: a later run has taken its name (a workflow with a fixed name).
         """
-        name = self.begun()["name"]
+        name = self.begun().name
         if name != self.name:
             raise RefusedError(
                 "TIP216",
@@ -196,7 +171,7 @@ class Record:
     def machine(self) -> Machine:
         """The machine with all events so far; asked again, it takes in what has come since."""
         if self._machine is None:
-            self._machine = machine_of(self.begun())
+            self._machine = self.begun().machine()
         for number, event in self.journal.events_after(self._seen):
             self._seen = number
             self._machine.handle(event)
@@ -207,10 +182,18 @@ class Record:
         """The number of the last event that :meth:`machine` took in, or, of a run that ended, of the last there is."""
         return self._seen or self.journal.last()
 
-    def forget(self) -> None:
-        """Read everything anew: the run was retried."""
-        self.facts = self.journal.facts()
-        self._machine, self._seen = None, 0
+    @property
+    def retries(self) -> int:
+        """How often the run was retried, when its facts were read."""
+        return self.facts.retries if self.facts is not None else 0
+
+    def refresh(self) -> bool:
+        """Read everything anew if the run was retried since; whether it was."""
+        facts = RunFacts.from_json(self.journal.facts())
+        if (facts.retries if facts is not None else 0) == self.retries:
+            return False
+        self.facts, self._machine, self._seen = facts, None, 0
+        return True
 
     def workflow(self) -> dict[str, Json]:
         """The Workflow object as it stands. Of a run that ended: what was written at its end."""

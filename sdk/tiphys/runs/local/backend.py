@@ -237,11 +237,9 @@ def _refused(what: str, name: str, why: str) -> RefusedError:
 
 def _seen(record: Record) -> Workflow:
     workflow = record.workflow()
-    retries = record.facts.get("retries", 0)
-    if record.journal.facts().get("retries", 0) != retries:
-        record.forget()
+    if record.refresh():
         workflow = record.workflow()
-    workflow["metadata"]["resourceVersion"] = f"{record.facts.get('retries', 0)}.{record.seen}"
+    workflow["metadata"]["resourceVersion"] = f"{record.retries}.{record.seen}"
     status = workflow["status"]
     if not ended(workflow) and not record.live and not status.get("message"):
         status["message"] = _KILLED

@@ -56,6 +56,6 @@ def detach(arguments: Sequence[str], name: str, store: Path | str) -> None:
 def _begun(store: Store, name: str) -> bool:
     try:
         with Record(store, name) as record:
-            return bool(record.facts)
+            return record.facts is not None
     except (RefusedError, StoreError):
         return False

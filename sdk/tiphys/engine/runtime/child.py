@@ -1,0 +1,133 @@
+"""Runs made by a resource template (``action: create`` of a Workflow): started as any other.
+
+Such a Workflow is a run of the store in its own right: ``tiphys get``, ``logs``, ``list``, ``retry`` take it. What
+holds for its name:
+
+* within the run that makes it, the objects are those of one small cluster: a second ``create`` of the name is refused
+  with the API server's ``AlreadyExists``, also when the first has ended;
+* a run of that name that another engine goes on with exists as well: ``AlreadyExists``, and the step fails in kubectl's
+  words, as on a cluster;
+* one that has ended, or whose engine was killed, is an earlier run: it is kept under a number, as when ``tiphys run``
+  takes a name again.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tiphys.engine.machine.protocol import Shutdown
+from tiphys.engine.objects import Resources
+from tiphys.engine.objects.api import ApiError
+from tiphys.engine.objects.kinds import find_kind
+from tiphys.engine.pods.host import Host
+from tiphys.engine.runners.folders import Folders
+from tiphys.engine.runtime.execution import Execution
+from tiphys.engine.runtime.facts import RunFacts, remembered
+from tiphys.errors import RefusedError
+
+__all__ = ["start_child"]
+
+Json = Any
+
+
+def start_child(item: Mapping[str, Json], parent: Host, resources: Resources) -> _Child:
+    """The run of a Workflow object, made and not begun.
+
+    Raises
+    ------
+    ApiError
+        AlreadyExists: another engine has a run of this name; BadRequest: the manifest cannot be decoded.
+    RefusedError
+        What cannot run on this machine.
+    """
+    workflow = copy.deepcopy({key: value for key, value in item.items() if key != "status"})
+    name, context = str(item["metadata"]["name"]), [*parent.objects.all()]
+    facts = RunFacts(
+        workflow=workflow,
+        name=name,
+        namespace=parent.namespace,
+        uid=str(item["metadata"]["uid"]),
+        now=parent.loop.now(),
+        context=context,
+        invalid=_judged(workflow, context),
+        options=remembered(parent.options),
+    )
+    try:
+        execution = Execution(facts, parent.store, parent.images)
+    except RefusedError as error:
+        if error.code != "TIP210":
+            raise
+        kind = find_kind("Workflow")
+        assert kind is not None
+        raise ApiError("AlreadyExists", f'{kind.resource} "{name}" already exists') from error
+    return _Child(execution, parent, resources)
+
+
+def _judged(workflow: Mapping[str, Json], context: Sequence[Mapping[str, Json]]) -> str:
+    """What validation says of it: the judge of every run. Raises ApiError."""
+    from tiphys.argo.reader import read_text
+    from tiphys.lint import judge
+
+    # JSON is YAML; the templates and ConfigMaps that it may refer to are documents beside it
+    texts = [json.dumps(each, ensure_ascii=True) for each in (workflow, *context)]
+    documents = [item for item in read_text("\n---\n".join(texts)) if isinstance(item.data, dict)]
+    verdict = judge(documents, documents[0])
+    own = [item for item in verdict.undecodable if item.document == documents[0].index]
+    if own:
+        raise ApiError("BadRequest", f'Workflow in version "v1alpha1" cannot be handled: {own[0].message}')
+    return verdict.invalid
+
+
+class _Child:
+    """A run in the loop of its parent, with the parent's objects and lock table."""
+
+    def __init__(self, execution: Execution, parent: Host, resources: Resources) -> None:
+        self._execution = execution
+        self._resources = resources
+        self._begun = False
+        self._closed = False
+        folder = execution.folder
+        self._host = replace(
+            parent,
+            folder=folder,
+            workflow=execution.facts.name,
+            uid=execution.facts.uid,
+            spec=execution.spec,
+            folders=Folders(folder / "nodes", reuse=not parent.options.keep_folders),
+        )
+
+    @property
+    def done(self) -> bool:
+        return self._begun and (self._execution.driver.finished is not None or self._execution.machine.done)
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        self._begun = True
+        self._execution.begin(self._host, self._resources, wake)
+
+    def turn(self) -> None:
+        if self._begun:
+            self._execution.driver.drain()
+
+    def status(self) -> Mapping[str, Json]:
+        found: Mapping[str, Json] = self._execution.machine.workflow()["status"]
+        return found
+
+    def terminate(self) -> None:
+        if self._begun and not self.done:
+            self._execution.driver.emit(Shutdown(self._host.loop.now(), "Terminate"))
+            self._execution.driver.kill_all()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self.done:
+                self._execution.finish()
+        finally:
+            self._execution.halt()
+            self._execution.close()

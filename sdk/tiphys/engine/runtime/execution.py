@@ -1,0 +1,173 @@
+"""One way to start a run: what :class:`tiphys.engine.runtime.run.Run` and Workflows made by a resource template both pass.
+
+A run's folder belongs to one run, and to one engine at a time:
+
+* what cannot run here is refused before anything is written;
+* the folder is locked (``flock``, which ends with the process); a second engine is refused with TIP210;
+* an earlier run of the same name, ended or killed, is kept under ``NAME.1``, ``NAME.2``, …;
+* the facts are in the journal before the first event, ``workflow.json`` is written at the end.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tiphys.engine.base.observations import Notice
+from tiphys.engine.machine.protocol import Begin, Event
+from tiphys.engine.objects import Resources
+from tiphys.engine.pods.host import Host
+from tiphys.engine.runners.images import Images
+from tiphys.engine.runtime.cleanup import clean_up
+from tiphys.engine.runtime.driver import Driver
+from tiphys.engine.runtime.facts import RunFacts
+from tiphys.engine.runtime.journal import Journal
+from tiphys.engine.runtime.refusals import check
+from tiphys.engine.runtime.requests import Bell, ring, unanswered
+from tiphys.engine.runtime.resume import replay
+from tiphys.engine.runtime.stored import Ownership
+from tiphys.store import Store, write_json
+
+__all__ = ["Execution"]
+
+Json = Any
+
+
+class Execution:
+    """A run under way: made, its folder is held and its facts are written; then :meth:`begin`, at its end
+    :meth:`finish`, and :meth:`close` in any case.
+
+    Parameters
+    ----------
+    ownership:
+        Of the run's folder, when it is held already.
+    resumed:
+        The facts are in the journal already, and perhaps events: the run goes on from them.
+
+    Raises
+    ------
+    RefusedError
+        What cannot run here (before anything is written); TIP210: another engine has the run.
+    """
+
+    def __init__(
+        self,
+        facts: RunFacts,
+        store: Store,
+        images: Images,
+        *,
+        ownership: Ownership | None = None,
+        resumed: bool = False,
+    ) -> None:
+        check(facts.workflow, images, facts.context)
+        self.facts = facts
+        self.store = store
+        self.resumed = resumed
+        self.machine = facts.machine()
+        self.spec: Mapping[str, Json] = facts.workflow.get("spec") or {}
+        if self.spec.get("workflowTemplateRef"):
+            stored = self.machine.workflow()["status"].get("storedWorkflowTemplateSpec")
+            self.spec = stored or self.spec
+        self._ownership = ownership or _claim(store, facts.name)
+        self.folder = store.run(facts.name)
+        try:
+            _make_room(self.folder)
+            self.journal = Journal(self.folder / "journal.db")
+            if not resumed:
+                store.note_beginning(facts.name, facts.now)
+                self.journal.write_facts(facts.to_json())
+        except BaseException:
+            self._ownership.close()
+            raise
+        self._driver: Driver | None = None
+        self._bell: Bell | None = None
+
+    @property
+    def driver(self) -> Driver:
+        """Of a run that has begun."""
+        assert self._driver is not None
+        return self._driver
+
+    def begin(self, host: Host, resources: Resources, wake: Callable[[], None] | None = None) -> None:
+        """Set off, or go on from what the journal tells; from now on, other processes are heard.
+
+        ``wake``: told that there is something to :meth:`Driver.drain`, where nobody calls :meth:`Driver.step`.
+        """
+        driver = self._driver = Driver(host, self.machine, self.journal, resources)
+        driver.wake = wake
+        if self.resumed:
+            replay(driver, self.machine, self.journal, resources, self.facts.started)
+        else:
+            driver.emit(Begin(self.facts.now))
+        self._bell = Bell(host.loop, self.folder, lambda: self._heard(host, wake))
+        ring(self.folder)  # what was asked while nobody listened
+
+    def finish(self) -> dict[str, Json]:
+        """Write the end of the run, and remove what Argo removes then; the Workflow object with its status."""
+        workflow = self.machine.workflow()
+        self.driver.metrics.write()
+        write_json(self.folder / "workflow.json", workflow)
+        clean_up(self.store, workflow, self.spec)
+        return workflow
+
+    def halt(self) -> None:
+        """Listen to nobody any more, and give back locks."""
+        if self._bell is not None:
+            self._bell.close()
+        if self._driver is not None:
+            self._driver.close()
+        self._bell = None
+
+    def close(self) -> None:
+        """Let go of the run's folder."""
+        self.journal.close()
+        self._ownership.close()
+
+    def __enter__(self) -> Execution:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _heard(self, host: Host, wake: Callable[[], None] | None) -> None:
+        """Another process asked for something: now, and a person who watches here is told."""
+
+        def asked(event: Event) -> None:
+            now = time.time()
+            host.tell(Notice(now, f"asked from outside: {type(event).__name__.lower()}"))
+            self.driver.emit(replace(event, now=now))
+
+        unanswered(self.journal, self.machine, asked)
+        if wake is not None:
+            wake()  # an answer may wait for the next commit
+
+
+def _claim(store: Store, name: str) -> Ownership:
+    """Hold the folder of a new run; an earlier run of this very name is kept under a number. Raises RefusedError."""
+    while True:
+        folder = store.run(name)
+        try:
+            ownership = Ownership(folder, name)
+        except FileNotFoundError:
+            continue  # just now renamed or deleted by somebody else
+        if not (folder / "journal.db").exists():
+            return ownership
+        with ownership:
+            number = 1
+            while (folder.parent / f"{name}.{number}").exists():
+                number += 1
+            folder.rename(folder.parent / f"{name}.{number}")
+
+
+def _make_room(folder: Path) -> None:
+    (folder / "logs").mkdir(exist_ok=True)
+    # what a killed engine left there is of no use: those nodes start again
+    shutil.rmtree(folder / "nodes", ignore_errors=True)
+    (folder / "nodes").mkdir()
