@@ -390,3 +390,34 @@ def test_those_who_look_are_not_in_the_way_of_a_retry(tmp_path: Path) -> None:
         looking.set()
         thread.join()
     assert noted(tmp_path).count("b") == 21
+
+
+def test_runs_come_in_the_order_in_which_they_were_made_however_often_one_looks(tmp_path: Path) -> None:
+    flow, store = workflow(shell("main", "true")), tmp_path / "store"
+    for name in ("a", "b"):
+        Run(flow, options=options(tmp_path, name=name)).execute()
+    client = Client(store=store)
+    for name in ("b", "a", "a"):
+        client.get(name)
+        assert Store(store).runs() == ["a", "b"]
+        assert [each.name for each in client.list(limit=1)] == ["b"]
+    Run(flow, options=options(tmp_path, name="a")).execute()
+    assert [(each.name, each.record) for each in client.list()] == [("a", "a"), ("b", "b"), ("a", "a.1")]
+    assert client.get("a.1").phase == "Succeeded" and client.get("@latest").record == "a"
+
+
+def test_every_list_says_the_same_of_a_killed_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    process = run_elsewhere(tmp_path, long(tmp_path))
+    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    store = str(tmp_path / "store")
+    told = []
+    for words in (["runs"], ["list"], ["runs", "--json"], ["list", "--json"]):
+        assert main([*words, "--store", store]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] and told[2] == told[3]
+    assert "Running" in told[0] and "its engine was killed" in told[0]
+    assert main(["runs", "r", "--store", store]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [shown] == json.loads(told[2])

@@ -9,8 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from tiphys.argo.nodes import is_step, label, state
 from tiphys.cli._common import Style, seconds
-from tiphys.cli._nodes import label, leaf, moment, state
+from tiphys.cli._nodes import moment
 from tiphys.engine.base.observations import (
     CacheChecked,
     LogLine,
@@ -68,7 +69,7 @@ class LineProgress:
         if isinstance(seen, RunStarted):
             self.workflow, self.begin = seen.name, seen.at
             return f"{style.bold(seen.name)} {'continues' if seen.resumed else 'starts'}"
-        if isinstance(seen, NodeChanged) and leaf(seen.node):
+        if isinstance(seen, NodeChanged) and is_step(seen.node):
             return self._node(seen)
         if isinstance(seen, CacheChecked) and seen.why:
             return style.yellow(f"cache {seen.cache}: not used: {seen.why}")
@@ -139,7 +140,7 @@ class TableProgress:
         with self._lock:
             if isinstance(seen, RunStarted):
                 self.workflow, self.begin = seen.name, seen.at
-            elif isinstance(seen, NodeChanged) and leaf(seen.node):
+            elif isinstance(seen, NodeChanged) and is_step(seen.node):
                 self.nodes[str(seen.node["id"])] = dict(seen.node)
                 self._widest = max(self._widest, len(label(seen.node, self.workflow)))
             elif isinstance(seen, LogLine) and seen.text.strip() and not _GLOG.match(seen.text):

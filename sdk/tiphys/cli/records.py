@@ -58,7 +58,10 @@ def register(subparsers: Any) -> None:
     add.set_defaults(handler=cache_collect)
 
     add = subparsers.add_parser(
-        "runs", parents=[common], help="list runs", epilog="example: tiphys runs --json"
+        "runs",
+        parents=[common],
+        help="list runs: the same as `tiphys list --local`",
+        epilog="example: tiphys runs --json",
     )
     add.add_argument("name", nargs="?", help="print the Workflow object of this run")
     add.add_argument(
@@ -223,35 +226,19 @@ def _tell_removed(options: argparse.Namespace, gone: list[tuple[str, str]]) -> i
 
 
 def list_runs(options: argparse.Namespace) -> int:
-    from tiphys.cli._nodes import moment
+    """``tiphys list --store``, and with a name ``tiphys get --json --store``."""
+    from tiphys.cli.runs import show_list
     from tiphys.engine.runtime.metrics_file import run_metrics
-    from tiphys.records.history import run_record, runs
+    from tiphys.runs import Client
 
-    store = _store(options)
     if options.metrics:
-        sys.stdout.write(run_metrics(store, options.metrics))
+        sys.stdout.write(run_metrics(_store(options), options.metrics))
         return 0
-    if options.name:
-        print_json(run_record(store, options.name))
-        return 0
-    found = runs(store)
-    if options.json:
-        print_json([dataclasses.asdict(run) for run in found])
-        return 0
-    rows = [
-        (
-            run.name,
-            run.phase,
-            run.started,
-            seconds(moment(run.finished) - moment(run.started)) if run.finished else "",
-            f"{run.steps} steps, {run.hits} hits",
-            run.message[:60],
-        )
-        for run in found
-    ]
-    header = ("NAME", "PHASE", "STARTED", "TIME", "STEPS", "MESSAGE")
-    sys.stdout.write((table(header, rows) if rows else "no runs") + "\n")
-    return 0
+    with Client(store=options.store) as client:
+        if options.name:
+            print_json(client.get(options.name).workflow)
+            return 0
+        return show_list(client.list(), as_json=options.json)
 
 
 def list_models(options: argparse.Namespace) -> int:

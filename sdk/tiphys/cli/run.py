@@ -83,7 +83,7 @@ def handle(options: argparse.Namespace) -> int:
         raise RefusedError(
             "TIP297",
             "give either a workflow or --resume NAME",
-            fix="for example: tiphys run pipeline.py, or tiphys run --resume NAME (`tiphys runs` lists them)",
+            fix="for example: tiphys run pipeline.py, or tiphys run --resume NAME (`tiphys list --local` lists them)",
         )
     source = None
     if options.workflow:

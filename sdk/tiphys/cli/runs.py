@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import Style, add_parameters, assignments, parameters_of, print_json, seconds, table
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tiphys.engine import RunOptions, RunResult
     from tiphys.runs import Client, Result
 
-__all__ = ["register"]
+__all__ = ["register", "show_list"]
 
 _CLUSTER = (
     "The cluster is the Argo Server of --server or ARGO_SERVER, else the Kubernetes API of the kubeconfig."
@@ -217,15 +217,19 @@ def _submit(client: Client, options: argparse.Namespace) -> int:
 
 
 def _list(client: Client, options: argparse.Namespace) -> int:
+    return show_list(client.list(labels=options.selector, phases=options.phase), as_json=options.json)
+
+
+def show_list(found: Sequence[Result], *, as_json: bool) -> int:
+    """Print workflows, the newest first."""
     from tiphys.cli._tree import age
 
-    found = client.list(labels=options.selector, phases=options.phase)
-    if options.json:
+    if as_json:
         print_json([item.workflow for item in found])
         return 0
     lines = [
         (
-            item.name,
+            item.record,
             item.phase,
             age(item.started),
             seconds(item.seconds) if item.started else "",

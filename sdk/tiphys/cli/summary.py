@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tiphys.argo.nodes import FAILED, is_step, label, state
 from tiphys.cli._common import Style, seconds, table
-from tiphys.cli._nodes import label, leaf, moment, state
+from tiphys.cli._nodes import moment
 from tiphys.cli.times import Times
 
 __all__ = ["failures", "summary"]
@@ -23,10 +24,8 @@ def summary(workflow: Mapping[str, Any], times: Times, style: Style) -> str:
     """
     name = workflow["metadata"]["name"]
     status = workflow.get("status") or {}
-    nodes = [node for node in (status.get("nodes") or {}).values() if leaf(node)]
-    shown = [
-        node for node in nodes if node.get("type") != "Skipped" or node.get("phase") in ("Failed", "Error")
-    ]
+    nodes = [node for node in (status.get("nodes") or {}).values() if is_step(node)]
+    shown = [node for node in nodes if node.get("type") != "Skipped" or node.get("phase") in FAILED]
     seen = {node_id: position for position, node_id in enumerate(times.nodes)}
     shown.sort(
         key=lambda node: (seen.get(node["id"], len(seen)), moment(node.get("startedAt")), node["name"])
@@ -65,7 +64,7 @@ def failures(workflow: Mapping[str, Any], folder: Path, style: Style, *, lines: 
     status = workflow.get("status") or {}
     nodes = status.get("nodes") or {}
     parts = []
-    failed = [node for node in nodes.values() if leaf(node) and node.get("phase") in ("Failed", "Error")]
+    failed = [node for node in nodes.values() if is_step(node) and node.get("phase") in FAILED]
     for node in failed[:5]:
         message = node.get("message") or node.get("phase")
         attempts = [nodes[child] for child in node.get("children") or () if child in nodes]

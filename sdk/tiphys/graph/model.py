@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiphys.argo.nodes import GOOD
 from tiphys.dsl.cached_retry import joined
 from tiphys.errors import RefusedError, did_you_mean
 
@@ -302,7 +303,7 @@ def _dependencies(task: Mapping[str, Any]) -> list[tuple[str, str]]:
     labelled = []
     for name, found in results.items():
         plain = set(found) <= {"", "Succeeded"}
-        ended = {"Succeeded", "Skipped", "Omitted"} <= set(found)
+        ended = set(found) >= GOOD
         label = "" if plain else "if any" if ended else " or ".join(r.lower() for r in found if r)
         labelled.append((name, label))
     return labelled

@@ -1,4 +1,4 @@
-"""What the store remembers: runs, models, and which data and steps a thing came from."""
+"""What the store remembers: models, and which data and steps a thing came from."""
 
 from __future__ import annotations
 
@@ -8,26 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tiphys.argo.nodes import is_hit, is_step, label
 from tiphys.errors import StoreError, did_you_mean
 from tiphys.reference import MANIFEST, Reference, file_digest, verify
 from tiphys.store.layout import Store
 
-__all__ = ["Link", "Model", "Run", "lineage", "models", "run_record", "runs"]
+__all__ = ["Link", "Model", "lineage", "models"]
 
 Json = Any
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run: ``phase`` is Argo's, times are RFC 3339 in UTC."""
-
-    name: str
-    phase: str
-    started: str
-    finished: str
-    steps: int
-    hits: int
-    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,44 +38,6 @@ class Link:
     step: str = ""
     hit: bool = False
     sources: tuple[Link, ...] = field(default=())
-
-
-def runs(store: Store) -> list[Run]:
-    """All runs, oldest first; one that goes on, or was cut off, has no ``finished``."""
-    found = []
-    for name in store.runs():
-        workflow = _read(store.root / "runs" / name / "workflow.json")
-        if workflow is None:
-            found.append(Run(name, "Running" if store.held(name) else "Interrupted", "", "", 0, 0))
-            continue
-        status = workflow.get("status") or {}
-        leaves = [node for node in (status.get("nodes") or {}).values() if _step(node)]
-        hits = sum(1 for node in leaves if (node.get("memoizationStatus") or {}).get("hit"))
-        found.append(
-            Run(
-                name,
-                str(status.get("phase") or "Unknown"),
-                str(status.get("startedAt") or ""),
-                str(status.get("finishedAt") or ""),
-                len(leaves),
-                hits,
-                str(status.get("message") or ""),
-            )
-        )
-    return found
-
-
-def run_record(store: Store, name: str) -> dict[str, Json]:
-    """The Workflow object of a run. Raises StoreError TIP430."""
-    names = store.runs()
-    workflow = _read(store.root / "runs" / name / "workflow.json") if name in names else None
-    if workflow is None:
-        raise StoreError(
-            "TIP430",
-            f"there is no record of a run {name!r}." + did_you_mean(name, names),
-            fix="`tiphys runs` lists them",
-        )
-    return workflow
 
 
 def models(store: Store) -> list[Model]:
@@ -114,10 +64,17 @@ def models(store: Store) -> list[Model]:
 
 
 def lineage(store: Store, target: str) -> Link:
-    """Where ``target`` (a URI, a digest, or the name of a run) came from. Raises StoreError TIP431."""
+    """Where ``target`` (a URI, a digest, or the name of a run) came from. Raises StoreError TIP430, TIP431."""
     producers = dict(_producers(store))
     if target in store.runs():
-        workflow = run_record(store, target)
+        workflow = _read(store.root / "runs" / target / "workflow.json")
+        if workflow is None:
+            raise StoreError(
+                "TIP430",
+                f"the run {target!r} has not ended",
+                where=str(store.run(target)),
+                fix=f"ask again when it has: tiphys wait {target} --store {store.root}",
+            )
         inside = {uri: link for uri, link in producers.items() if link.run == target}
         consumed = {source.uri for link in inside.values() for source in link.sources}
         ends = [_expand(uri, producers, frozenset()) for uri in inside if uri not in consumed]
@@ -127,7 +84,7 @@ def lineage(store: Store, target: str) -> Link:
         raise StoreError(
             "TIP431",
             f"no run of this store produced {target!r}." + did_you_mean(target, producers),
-            fix="give a pvc:// URI, a digest, or the name of a run (`tiphys runs`)",
+            fix="give a pvc:// URI, a digest, or the name of a run (`tiphys list --local`)",
         )
     return _expand(uri, producers, frozenset())
 
@@ -146,24 +103,17 @@ def _producers(store: Store) -> Iterator[tuple[str, Link]]:
     for name in store.runs():
         workflow = _read(store.root / "runs" / name / "workflow.json") or {}
         for node in ((workflow.get("status") or {}).get("nodes") or {}).values():
-            if not _step(node) or node.get("phase") != "Succeeded":
+            if not is_step(node) or node.get("phase") != "Succeeded":
                 continue
-            hit = bool((node.get("memoizationStatus") or {}).get("hit"))
+            hit = is_hit(node)
             sources = tuple(Link(item.uri, item.digest) for item in _references(node.get("inputs")))
-            step = str(node.get("name", "")).removeprefix(name).lstrip(".").removesuffix(".run")
+            step = label(node, workflow["metadata"]["name"])
             for made in _references(node.get("outputs")):
                 known = best.get(made.uri)
                 if made.uri not in {source.uri for source in sources} and (known is None or known.hit):
                     digest = made.digest or (known.digest if known else "")
                     best[made.uri] = Link(made.uri, digest, name, step, hit, sources)
     yield from best.items()
-
-
-def _step(node: Mapping[str, Json]) -> bool:
-    """A pod, the retry node above its attempts (which carries their outputs), or what came from a cache."""
-    if (node.get("nodeFlag") or {}).get("retried"):
-        return False
-    return node.get("type") in ("Pod", "Retry") or bool((node.get("memoizationStatus") or {}).get("hit"))
 
 
 def _references(part: object) -> list[Reference]:

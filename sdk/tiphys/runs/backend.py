@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Backend", "Change", "LogLine", "Workflow", "ended"]
+__all__ = ["KEPT_AS", "Backend", "Change", "LogLine", "Workflow", "ended"]
+
+KEPT_AS = "tiphys.dev/kept-as"
+"""The annotation of an earlier run on this machine whose name a later one took: what the verbs take for its name."""
 
 Workflow = dict[str, Any]
 """A Workflow object as JSON: metadata, spec, status."""

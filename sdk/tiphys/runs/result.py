@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tiphys.runs.backend import Workflow
+from tiphys.argo.nodes import BUNDLES, FAILED, HOLDERS, is_hit
+from tiphys.runs.backend import KEPT_AS, Workflow
 
 __all__ = ["NodeFailure", "Result", "Row", "rows"]
-
-_GROUPS = {"DAG", "Steps", "StepGroup", "TaskGroup", "Retry"}
-_HIDDEN = {"StepGroup", "TaskGroup"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,12 @@ class Result:
     outputs: Mapping[str, str] = field(default_factory=dict)
     failures: tuple[NodeFailure, ...] = ()
     workflow: Workflow = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def record(self) -> str:
+        """What the verbs take for its name: of an earlier run whose name a later one took, ``NAME.1``."""
+        kept = (self.workflow.get("metadata") or {}).get("annotations") or {}
+        return str(kept.get(KEPT_AS) or self.name)
 
     @property
     def ended(self) -> bool:
@@ -77,8 +81,8 @@ class Result:
         outputs = (status.get("outputs") or {}).get("parameters") or []
         failures = []
         for node in (status.get("nodes") or {}).values():
-            bad = node.get("phase") in ("Failed", "Error")
-            if bad and (node.get("type") not in _GROUPS or not node.get("children")):
+            bad = node.get("phase") in FAILED
+            if bad and (node.get("type") not in HOLDERS or not node.get("children")):
                 path = str(node["name"]).removeprefix(metadata["name"] + ".")
                 failures.append(NodeFailure(path, node["phase"], node.get("message", "")))
         return cls(
@@ -134,7 +138,7 @@ def rows(workflow: Workflow) -> list[Row]:
     }
     tops = []
     for identity, node in nodes.items():
-        if node["type"] in _HIDDEN or identity in single:
+        if node["type"] in BUNDLES or identity in single:
             continue
         holder = attempts.get(identity) or node.get("boundaryID")
         # Argo gives a hook's node the boundary of what it hooks to, an exit handler none
@@ -162,7 +166,7 @@ def rows(workflow: Workflow) -> list[Row]:
                 message=str(node.get("message", "")) or messages.get(identity, ""),
                 started=_time(node.get("startedAt")),
                 finished=_time(node.get("finishedAt")),
-                hit=bool((node.get("memoizationStatus") or {}).get("hit")),
+                hit=is_hit(node),
                 progress=str(node.get("progress", "")),
             )
         )

@@ -6,14 +6,13 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tiphys.argo.nodes import GOOD, GROUPS
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
 from tiphys.argo.verbs.problem import ImpossibleError
 
 __all__ = ["memoized", "resubmitted"]
 
 Workflow = dict[str, Any]
-_GROUPS = frozenset(["DAG", "Steps", "StepGroup", "TaskGroup"])
-_GOOD = frozenset(["Succeeded", "Skipped", "Omitted"])
 
 
 def resubmitted(workflow: Workflow, *, parameters: Mapping[str, str] | None = None) -> Workflow:
@@ -101,14 +100,14 @@ def memoized(
         for key in ("children", "outboundNodes"):
             if node.get(key):
                 moved[key] = [identities[child] for child in node[key] if child in kept]
-        if node["type"] == "Pod" and node.get("phase") in _GOOD:
+        if node["type"] == "Pod" and node.get("phase") in GOOD:
             moved |= {"type": "Skipped", "phase": "Skipped", "message": f"original pod: {identity}"}
             moved |= {"startedAt": now, "finishedAt": now}
-        elif node["name"] == old and node["type"] not in _GROUPS:
+        elif node["name"] == old and node["type"] not in GROUPS:
             moved |= {"phase": "Pending", "startedAt": now}
             for key in ("finishedAt", "message", "outputs", "progress"):
                 moved.pop(key, None)
-        elif node["type"] in _GROUPS:
+        elif node["type"] in GROUPS:
             moved |= {"phase": "Running", "startedAt": now}
             for key in ("finishedAt", "message", "outputs"):
                 moved.pop(key, None)
@@ -124,10 +123,10 @@ def _kept(nodes: Mapping[str, Mapping[str, Any]], identity: str, workflow: str) 
     kind = node["type"]
     if str(node["name"]).startswith(f"{workflow}.onExit"):
         return False
-    if kind in _GROUPS or (node["name"] == workflow and kind == "Pod"):
+    if kind in GROUPS or (node["name"] == workflow and kind == "Pod"):
         return True
     if kind in ("Pod", "Retry", "Container"):
-        return node.get("phase") in _GOOD
+        return node.get("phase") in GOOD
     return kind == "Skipped" and _fruitful(nodes, identity)
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tiphys.argo.nodes import BUNDLES, EXECUTES, FAILED, GROUPS
 from tiphys.argo.types import Node
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
 from tiphys.argo.verbs.problem import ImpossibleError
@@ -15,9 +16,6 @@ from tiphys.argo.verbs.waiting import matches
 __all__ = ["retried"]
 
 Workflow = dict[str, Any]
-_GROUPS = frozenset(["DAG", "Steps", "StepGroup", "TaskGroup"])
-_EXECUTES = frozenset(["Container", "Pod", "HTTP", "Plugin"])
-_BAD = frozenset(["Failed", "Error"])
 
 
 def retried(
@@ -50,7 +48,7 @@ def retried(
     """
     name = workflow["metadata"]["name"]
     phase = (workflow.get("status") or {}).get("phase", "")
-    if phase not in _BAD and not (phase == "Succeeded" and restart_successful and selector):
+    if phase not in FAILED and not (phase == "Succeeded" and restart_successful and selector):
         raise ImpossibleError(
             f"{name} cannot be retried: it is {phase or 'not started'}",
             cause="a retry continues a run that ended as Failed or Error",
@@ -74,7 +72,7 @@ def retried(
             tree.open(identity, reset, gone)
     if parameters:
         for identity in reset - gone:
-            if nodes[identity]["type"] in ("TaskGroup", "StepGroup"):
+            if nodes[identity]["type"] in BUNDLES:
                 gone |= tree.below([identity])
     for identity in reset - gone:
         _reset(nodes[identity], now)
@@ -99,7 +97,7 @@ def _reset(node: Node, now: str) -> None:
     node["startedAt"] = now
     node.pop("finishedAt", None)
     node.pop("message", None)
-    if node["type"] in _GROUPS:
+    if node["type"] in GROUPS:
         node.pop("outputs", None)
 
 
@@ -158,7 +156,7 @@ class _Tree:
         """Whether a node ran and failed, and nothing after it succeeded (what is chosen does not count). Of an attempt,
         what follows its Retry node is looked at."""
         node = self.nodes[identity]
-        if node.get("phase") not in _BAD or node["type"] not in _EXECUTES:
+        if node.get("phase") not in FAILED or node["type"] not in EXECUTES:
             return False
         if (node.get("nodeFlag") or {}).get("retried"):
             above = self.parent.get(identity, "")
@@ -175,11 +173,11 @@ class _Tree:
         current: str | None = identity
         while current is not None:
             node = self.nodes[current]
-            if node["type"] in _GROUPS:
+            if node["type"] in GROUPS:
                 reset.add(current)
                 current = self._open_boundaries(current, reset)
                 continue
-            if node["type"] == "Retry" and node.get("phase") in _BAD:
+            if node["type"] == "Retry" and node.get("phase") in FAILED:
                 reset.add(current)
             elif node["type"] == "Container":
                 while self.nodes[current]["type"] != "Pod" and current in self.parent:
@@ -195,7 +193,7 @@ class _Tree:
                 reset.add(above)
                 current = above
                 above = self.parent.get(current)
-            if above is not None and self.nodes[above]["type"] in ("StepGroup", "TaskGroup"):
+            if above is not None and self.nodes[above]["type"] in BUNDLES:
                 reset.add(above)
             boundary = self.nodes[current].get("boundaryID")
             if not boundary:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.argo.locks import LockError, lock_names
+from tiphys.argo.nodes import FAILED
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import evaluate_hook
 from tiphys.engine.machine.bodies.pod import PodBody
@@ -245,7 +246,7 @@ class Lifecycle:
             return
         state = self.state
         self.entry_phase = _WORKFLOW_PHASE[phase]
-        if phase in ("Failed", "Error") and state.shutdown:
+        if phase in FAILED and state.shutdown:
             message = f"Stopped with strategy '{state.shutdown}'"
         self.entry_message = message
         values = state.globals.moving
@@ -298,7 +299,7 @@ class Lifecycle:
         state.defer(self.exit.start)
 
     def _exit_done(self, phase: str, message: str) -> None:
-        if phase in ("Failed", "Error") and self.entry_phase == "Succeeded":
+        if phase in FAILED and self.entry_phase == "Succeeded":
             self._finish(_WORKFLOW_PHASE[phase], message)
         else:
             self._finish(self.entry_phase, self.entry_message)

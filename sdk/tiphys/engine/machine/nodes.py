@@ -7,30 +7,25 @@ from datetime import datetime
 from typing import Any
 
 from tiphys.argo.names import node_id
+from tiphys.argo.nodes import ACTIVE, COUNTED, ENDED, FAILED, GOOD, WORK, is_hit
 from tiphys.argo.types import Node
 from tiphys.engine.machine.progress import progress_of, sum_progress
 from tiphys.expr.gotime import rfc3339
 
 Json = Any
 
-__all__ = ["ACTIVE", "FULFILLED", "Node", "NodeStore", "failed_or_error", "fulfilled"]
-
-FULFILLED = frozenset(["Succeeded", "Failed", "Error", "Skipped", "Omitted"])
-ACTIVE = frozenset(["Pending", "Running"])
-_COUNTED = frozenset(["Pod", "Steps", "DAG"])
-_EXECUTES = frozenset(["Pod", "HTTP", "Plugin", "Container", "Suspend"])
-_DONE = frozenset(["Succeeded", "Skipped", "Omitted"])
+__all__ = ["Node", "NodeStore", "failed_or_error", "fulfilled"]
 
 
 def fulfilled(node: Node) -> bool:
     """Return whether the node ended, or is a daemon that is up."""
     phase = node["phase"]
-    return phase in FULFILLED or (bool(node.get("daemoned")) and phase != "Pending")
+    return phase in ENDED or (bool(node.get("daemoned")) and phase != "Pending")
 
 
 def failed_or_error(node: Node) -> bool:
     """Return whether the node Failed or is in Error."""
-    return node["phase"] in ("Failed", "Error")
+    return node["phase"] in FAILED
 
 
 class Limits:
@@ -90,12 +85,12 @@ class NodeStore:
             node.setdefault("finishedAt", None)
             self._edges[identity] = set(node.get("children") or ())
             self.started[identity] = _seconds(node.get("startedAt"), self.now)
-            if node["phase"] not in FULFILLED:
+            if node["phase"] not in ENDED:
                 self._open.add(identity)
                 continue
             self._kept.add(identity)
             self.finished[identity] = _seconds(node.get("finishedAt"), self.now)
-            if node["type"] in _EXECUTES:
+            if node["type"] in WORK:
                 done, total = progress_of(node)
                 self.done += done
                 self.total += total
@@ -156,19 +151,19 @@ class NodeStore:
             node["nodeFlag"] = dict(flag)
         if inputs:
             node["inputs"] = inputs
-        if kind in _EXECUTES:
+        if kind in WORK:
             node["progress"] = "0/1"
             self.total += 1
         self.by_id[identity] = node
         self.started[identity] = self.now
-        if phase in FULFILLED:
+        if phase in ENDED:
             node["finishedAt"] = stamp
             self.finished[identity] = self.now
-            if kind in _EXECUTES and phase in _DONE:
+            if kind in WORK and phase in GOOD:
                 node["progress"] = "1/1"
                 self.done += 1
             self._count_failure(node)
-        elif kind in _COUNTED:
+        elif kind in COUNTED:
             self._count(node, 1)
         self.changed[identity] = None
         return node
@@ -178,13 +173,13 @@ class NodeStore:
         node = self.by_id[identity]
         node["phase"] = "Running"
         self.started[identity] = self.now
-        if node["type"] in _EXECUTES:
+        if node["type"] in WORK:
             node["startedAt"] = self.stamp()
             node["progress"] = "0/1"
             self.total += 1
         if inputs:
             node["inputs"] = inputs
-        if node["type"] in _COUNTED:
+        if node["type"] in COUNTED:
             self._count(node, 1)
         self.mark(node, phase, message)
         self.changed[identity] = None
@@ -204,12 +199,12 @@ class NodeStore:
                 node.pop("message", None)
         if phase != old:
             node["phase"] = phase
-            if node["type"] in _COUNTED and (old in ACTIVE) != (phase in ACTIVE):
+            if node["type"] in COUNTED and (old in ACTIVE) != (phase in ACTIVE):
                 self._count(node, 1 if phase in ACTIVE else -1)
-            if phase in FULFILLED:
+            if phase in ENDED:
                 node["finishedAt"] = self.stamp()
                 self.finished[node["id"]] = self.now
-                if node["type"] in _EXECUTES and phase in _DONE:
+                if node["type"] in WORK and phase in GOOD:
                     done, total = progress_of(node)
                     node["progress"] = f"{total}/{total}"
                     self.done += total - done
@@ -240,7 +235,7 @@ class NodeStore:
 
     def _count_failure(self, node: Node) -> None:
         limits = self.limits.get(node.get("boundaryID", ""))
-        if limits is not None and node["phase"] in ("Failed", "Error"):
+        if limits is not None and node["phase"] in FAILED:
             limits.failed += 1
             limits.failed_pods += node["type"] == "Pod"
             self.dirty_limits[node["boundaryID"]] = None
@@ -289,7 +284,7 @@ class NodeStore:
         if kind == "Retry":
             last: list[str] = children[-1:]
             return last
-        if (node.get("memoizationStatus") or {}).get("hit"):
+        if is_hit(node):
             return [identity]
         return [leaf for child in node.get("outboundNodes", []) for leaf in self.outbound(child)]
 
@@ -318,7 +313,7 @@ class NodeStore:
 
     def sum_progress(self) -> None:
         """Write the progress of nodes that do not execute themselves: the sum over what they lead to."""
-        sum_progress(self.by_id, _EXECUTES)
+        sum_progress(self.by_id, WORK)
 
 
 def _seconds(text: str | None, now: float) -> float:

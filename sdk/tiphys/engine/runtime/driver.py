@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from tiphys.argo.nodes import ENDED, is_hit
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import NodeChanged
 from tiphys.engine.machine import Machine
@@ -252,15 +253,11 @@ class Driver:
             self.host.tell(NodeChanged(now, change, dict(node)))  # type: ignore[arg-type]
 
 
-_ENDED = {"Succeeded", "Failed", "Error", "Skipped", "Omitted"}
-
-
 def _change(before: str, phase: str, node: Mapping[str, Json]) -> str:
-    if phase in _ENDED:
-        if before in _ENDED:
+    if phase in ENDED:
+        if before in ENDED:
             return "progress"
-        memo = node.get("memoizationStatus") or {}
-        return "hit" if memo.get("hit") and phase == "Succeeded" else "finished"
+        return "hit" if is_hit(node) and phase == "Succeeded" else "finished"
     if phase == "Running" and before != "Running":
         return "started"
     if (node.get("synchronizationStatus") or {}).get("waiting") or node.get("message"):

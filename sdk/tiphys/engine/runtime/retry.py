@@ -17,6 +17,7 @@ from typing import Any
 from tiphys.argo import parameters as declared
 from tiphys.argo import verbs as surgery
 from tiphys.argo.names import node_id
+from tiphys.argo.nodes import ACTIVE, COMPLETED, HOLDERS
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runtime.facts import remembered
 from tiphys.engine.runtime.run import Run, new_name
@@ -27,7 +28,6 @@ from tiphys.store import Store
 __all__ = ["prepare_resubmit", "prepare_retry"]
 
 Json = Any
-_GROUPS = frozenset(["DAG", "Steps", "StepGroup", "TaskGroup", "Retry"])
 
 
 def prepare_retry(
@@ -61,7 +61,7 @@ def prepare_retry(
         try:
             facts = record.begun()
             before = record.workflow()
-            if (before.get("status") or {}).get("phase") not in ("Succeeded", "Failed", "Error"):
+            if (before.get("status") or {}).get("phase") not in COMPLETED:
                 before = _cut_off(before)
             declared.check(before, parameters or {}, complete=False)
             now = time.time()
@@ -137,15 +137,15 @@ def prepare_resubmit(
 def _cut_off(workflow: dict[str, Json]) -> dict[str, Json]:
     """The workflow of a killed engine without what was under way; groups that were open stay open."""
     nodes: dict[str, dict[str, Json]] = workflow["status"].get("nodes") or {}
-    open_ = {identity for identity, node in nodes.items() if node["phase"] in ("Pending", "Running")}
-    gone = {identity for identity in open_ if nodes[identity]["type"] not in _GROUPS}
+    open_ = {identity for identity, node in nodes.items() if node["phase"] in ACTIVE}
+    gone = {identity for identity in open_ if nodes[identity]["type"] not in HOLDERS}
     for identity in gone:
         del nodes[identity]
     for node in nodes.values():
         left = [child for child in node.get("children") or () if child not in gone]
         if len(left) < len(node.get("children") or ()):
             node["children"] = left
-            if node["type"] in _GROUPS:  # a daemon ran in a group that had ended
+            if node["type"] in HOLDERS:  # a daemon ran in a group that had ended
                 node.update(phase="Running", finishedAt=None)
     workflow["status"]["phase"] = "Error"
     return workflow

@@ -19,7 +19,7 @@ from tiphys.engine.runtime.retry import prepare_resubmit, prepare_retry
 from tiphys.engine.runtime.run import Run
 from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.errors import RefusedError, StoreError
-from tiphys.runs.backend import Change, LogLine, Workflow, ended
+from tiphys.runs.backend import KEPT_AS, Change, LogLine, Workflow, ended
 from tiphys.runs.local.logs import log_lines
 from tiphys.store import Store
 
@@ -240,6 +240,9 @@ def _seen(record: Record) -> Workflow:
     if record.refresh():
         workflow = record.workflow()
     workflow["metadata"]["resourceVersion"] = f"{record.retries}.{record.seen}"
+    if record.begun().name != record.name:
+        annotations = workflow["metadata"].get("annotations") or {}
+        workflow["metadata"]["annotations"] = {**annotations, KEPT_AS: record.name}
     status = workflow["status"]
     if not ended(workflow) and not record.live and not status.get("message"):
         status["message"] = _KILLED

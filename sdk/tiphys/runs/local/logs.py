@@ -41,12 +41,10 @@ class _File:
 
 def _source(record: Record, pod: str) -> str:
     """A name for people: the path of the step below the workflow's name."""
-    node = record.machine().nodes.get(pod)
-    if node is None or node["name"] == record.name:
-        return pod.removeprefix(f"{record.name}-")
-    return (
-        str(node["name"]).removeprefix(record.name).removeprefix(".").removesuffix("(0)").removesuffix(".run")
-    )
+    node, name = record.machine().nodes.get(pod), record.begun().name
+    if node is None or node["name"] == name:
+        return pod.removeprefix(f"{name}-")
+    return str(node["name"]).removeprefix(name).removeprefix(".").removesuffix("(0)").removesuffix(".run")
 
 
 def log_lines(record: Record, *, follow: bool, pod: str = "", tail: int = 0) -> Iterator[LogLine]:

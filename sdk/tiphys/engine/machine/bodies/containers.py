@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.nodes import COMPLETED
+
 if TYPE_CHECKING:
     from tiphys.engine.machine.bodies.pod import PodBody
 
@@ -54,7 +56,7 @@ def finish_containers(body: PodBody, phase: str, found: Mapping[str, Json]) -> N
     nodes = body.run.state.nodes
     for item in (body.template.get("containerSet") or {}).get("containers") or ():
         node = nodes.by_name(_name(body, item["name"]))
-        if node is None or node["phase"] in ("Succeeded", "Failed", "Error"):
+        if node is None or node["phase"] in COMPLETED:
             continue
         told = found.get(item["name"]) or {}
         nodes.mark(node, told.get("phase") or phase, told.get("message") or "")

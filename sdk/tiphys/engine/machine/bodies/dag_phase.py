@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from tiphys.argo.nodes import COMPLETED, FAILED
 from tiphys.engine.machine.bodies.dag_plan import DagPlan
 from tiphys.engine.machine.bodies.steps import continues_on
 from tiphys.engine.machine.nodes import Node, NodeStore, fulfilled
@@ -13,8 +14,6 @@ from tiphys.engine.machine.nodes import Node, NodeStore, fulfilled
 Json = Any
 
 __all__ = ["dag_phase"]
-
-_COMPLETED = frozenset(["Succeeded", "Failed", "Error"])
 
 
 def dag_phase(plan: DagPlan, dag: Mapping[str, Json], name: str, boundary: Node, nodes: NodeStore) -> str:
@@ -29,11 +28,11 @@ def dag_phase(plan: DagPlan, dag: Mapping[str, Json], name: str, boundary: Node,
             continue
         if not fulfilled(node):
             return "Running"
-        if node["phase"] in _COMPLETED:
+        if node["phase"] in COMPLETED:
             branch = node["phase"]
         elif node.get("daemoned"):
             branch = "Succeeded"
-        if identity in phases and phases[identity] not in ("Failed", "Error"):
+        if identity in phases and phases[identity] not in FAILED:
             phases[identity] = branch
         children = node.get("children", ())
         if node["type"] == "Retry":

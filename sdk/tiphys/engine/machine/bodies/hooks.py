@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.nodes import COMPLETED
 from tiphys.engine.machine.arguments import without_absent
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.nodes import Node
@@ -252,7 +253,7 @@ class ChildHooks:
         node = self.run.node
         assert node is not None
         state = self.run.state
-        completed = node["phase"] in ("Succeeded", "Failed", "Error")
+        completed = node["phase"] in COMPLETED
         if self.exit is not None and completed and state.shutdown != "Terminate":
             execute = True
             if self.exit.get("expression"):

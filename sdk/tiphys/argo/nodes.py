@@ -1,0 +1,82 @@
+"""The nodes of ``status.nodes``: their types, their phases, and which of them are steps to a person.
+
+Source: argo-workflows v4.1.2, pkg/apis/workflow/v1alpha1/workflow_types.go (NodeType, NodePhase),
+workflow/util/util.go (retry), workflow/progress (what counts as work).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "ACTIVE",
+    "BUNDLES",
+    "COMPLETED",
+    "COUNTED",
+    "ENDED",
+    "EXECUTES",
+    "FAILED",
+    "GOOD",
+    "GROUPS",
+    "HOLDERS",
+    "WORK",
+    "is_hit",
+    "is_step",
+    "label",
+    "state",
+]
+
+Node = Mapping[str, Any]
+
+# -- phases ---------------------------------------------------------------------------------------------------------
+
+ACTIVE = frozenset(["Pending", "Running"])
+FAILED = frozenset(["Failed", "Error"])
+COMPLETED = FAILED | {"Succeeded"}
+"""Of a node that was executed, and of a workflow."""
+GOOD = frozenset(["Succeeded", "Skipped", "Omitted"])
+ENDED = COMPLETED | GOOD
+"""Every phase that a node does not leave."""
+
+# -- types ----------------------------------------------------------------------------------------------------------
+
+BUNDLES = frozenset(["StepGroup", "TaskGroup"])
+"""Made by no template: they only hold others together, and no tree shows them."""
+GROUPS = BUNDLES | {"DAG", "Steps"}
+HOLDERS = GROUPS | {"Retry"}
+"""Everything whose own work is that of other nodes."""
+EXECUTES = frozenset(["Pod", "Container", "HTTP", "Plugin"])
+WORK = EXECUTES | {"Suspend"}
+"""What has a progress of its own."""
+COUNTED = frozenset(["Pod", "Steps", "DAG"])
+"""What a template's ``parallelism`` counts."""
+_STEPS = frozenset(["Pod", "HTTP", "Plugin", "Suspend", "Skipped", "Retry"])
+
+
+def is_hit(node: Node) -> bool:
+    """Whether the node was taken from a memoization cache."""
+    return bool((node.get("memoizationStatus") or {}).get("hit"))
+
+
+def is_step(node: Node) -> bool:
+    """Whether the node is a step to a person; wherever steps are counted, these are.
+
+    That is one that does work itself, the retry node above its attempts, or whatever was taken from the cache.
+    """
+    if (node.get("nodeFlag") or {}).get("retried"):
+        return False
+    return node.get("type") in _STEPS or is_hit(node)
+
+
+def state(node: Node) -> str:
+    """The phase in a word; ``hit`` for a step taken from the cache."""
+    return "hit" if is_hit(node) else str(node.get("phase", ""))
+
+
+def label(node: Node, workflow: str) -> str:
+    """The node's name without the workflow's: ``cnn.train``.
+
+    A cached step that may be tried again is compiled to a DAG with one task ``run``: to a person they are one.
+    """
+    return str(node.get("name", "")).removeprefix(workflow).lstrip(".").removesuffix(".run") or workflow
