@@ -90,20 +90,12 @@ def _store(options: argparse.Namespace) -> Any:
 
 def _entries(store: Any) -> list[dict[str, Any]]:
     """Every cache entry with the reason why it would not be used."""
-    import json
+    from tiphys.reuse.judge import entries
 
-    from tiphys.reference import Reference, verify
-
-    found = []
-    volumes = store.volumes()
-    for name in store.configmaps.names():
-        for key, text in sorted(((store.configmaps.get(name) or {}).get("data") or {}).items()):
-            entry = json.loads(text)
-            parameters = (entry.get("outputs") or {}).get("parameters") or []
-            references = [Reference.maybe(str(item.get("value", ""))) for item in parameters]
-            problem = next((why for ref in references if ref and (why := verify(ref, volumes))), "")
-            found.append({"cache": name, "key": key, "problem": problem, **entry})
-    return found
+    return [
+        {"cache": each.cache, "key": each.key, "problem": each.problem, **each.entry}
+        for each in entries(store)
+    ]
 
 
 def _matching(options: argparse.Namespace, store: Any) -> list[dict[str, Any]]:
@@ -127,8 +119,8 @@ def cache_list(options: argparse.Namespace) -> int:
         (
             entry["cache"],
             entry["key"],
-            seconds(now - moment(entry["creationTimestamp"])),
-            seconds(now - moment(entry["lastHitTimestamp"])),
+            seconds(now - moment(entry["creationTimestamp"])) if "creationTimestamp" in entry else "",
+            seconds(now - moment(entry["lastHitTimestamp"])) if "lastHitTimestamp" in entry else "",
             entry["problem"] or "ok",
         )
         for entry in entries
@@ -152,8 +144,8 @@ def cache_explain(options: argparse.Namespace) -> int:
         lines = [
             style.bold(entry["key"]) + f"  ({entry['cache']})",
             f"  state      {verdict}",
-            f"  made by    {entry['nodeID']} at {entry['creationTimestamp']}",
-            f"  last used  {entry['lastHitTimestamp']}",
+            f"  made by    {entry.get('nodeID', '?')} at {entry.get('creationTimestamp', '?')}",
+            f"  last used  {entry.get('lastHitTimestamp', '?')}",
         ]
         for item in (entry.get("outputs") or {}).get("parameters") or []:
             lines.append(f"  output     {item['name']} = {str(item.get('value', ''))[:200]}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tiphys.argo.artifacts import location_of
 from tiphys.engine.machine.library import Compiled
 from tiphys.expr import gojson
 from tiphys.expr.gofmt import float_v
@@ -167,12 +168,9 @@ def _no_config_map(reference: Mapping[str, Json]) -> str:
     )
 
 
-_LOCATIONS = ("s3", "git", "http", "artifactory", "hdfs", "raw", "oss", "gcs", "azure", "plugin")
-
-
 def has_location(artifact: Mapping[str, Json]) -> bool:
     """Return whether the artifact says where its content is."""
-    return any(artifact.get(kind) is not None for kind in _LOCATIONS)
+    return location_of(artifact) is not None
 
 
 def _artifact(declared: Mapping[str, Json], given: Mapping[str, Json] | None) -> dict[str, Json]:

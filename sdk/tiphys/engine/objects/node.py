@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 
 from tiphys.argo.answers import ApiError
+from tiphys.argo.artifacts import key_of
 from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way
 from tiphys.engine.machine.protocol import PodFinished, StartPod
 from tiphys.engine.objects.controllers import Resources
 from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
 from tiphys.engine.objects.kinds import Kind, check_manifest, find_kind, split_kinds
-from tiphys.engine.pods.artifacts import key_of
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import TiphysError

@@ -11,33 +11,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tiphys.argo.artifacts import key_of, location_of
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.locations import REMOTE, LocationError, clone, download, fetch_object, upload
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import StoreError
 
-__all__ = ["LOCATIONS", "key_of", "load_artifact", "location_of", "save_artifact"]
+__all__ = ["load_artifact", "save_artifact"]
 
 Json = Any
-LOCATIONS = ("s3", "gcs", "oss", "azure", "hdfs", "artifactory", "raw", "http", "git", "plugin")
-
-
-def location_of(artifact: Mapping[str, Json]) -> tuple[str, Mapping[str, Json]] | None:
-    """The kind of place an artifact names, with its settings."""
-    for kind in LOCATIONS:
-        if artifact.get(kind) is not None:
-            return kind, artifact[kind]
-    return None
-
-
-def key_of(artifact: Mapping[str, Json]) -> str:
-    """The key (or path) of an artifact in its store; empty when it has none."""
-    found = location_of(artifact)
-    if found is None:
-        return ""
-    kind, settings = found
-    field = {"hdfs": "path", "artifactory": "url", "azure": "blob"}.get(kind, "key")
-    return str(settings.get(field) or "")
 
 
 def save_artifact(host: Host, artifact: Mapping[str, Json], source: Path, *, pod: str) -> dict[str, Json]:

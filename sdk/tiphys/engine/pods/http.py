@@ -8,8 +8,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.artifacts import key_of
 from tiphys.engine.machine.protocol import PodFinished, StartPod
-from tiphys.engine.pods.artifacts import key_of
 from tiphys.engine.pods.host import Host
 from tiphys.expr.evaluate import evaluate
 

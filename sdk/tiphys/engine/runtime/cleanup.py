@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from tiphys.engine.pods.artifacts import key_of
+from tiphys.argo.artifacts import key_of
 from tiphys.store import Store
 
 __all__ = ["clean_up"]

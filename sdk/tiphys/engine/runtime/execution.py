@@ -1,4 +1,4 @@
-"""One way to start a run: what :class:`tiphys.engine.runtime.run.Run` and Workflows made by a resource template both pass.
+"""One way to start a run: what a :class:`~tiphys.engine.runtime.run.Run` and Workflows made by a step both pass.
 
 A run's folder belongs to one run, and to one engine at a time:
 

@@ -1,82 +1,24 @@
 """Memoization: the driver's side of ``LookupCache`` and ``StoreCache``. A hit must be seen to be true.
 
-An entry is given to the core only when every reference among its outputs verifies (the folder is there and has
-the recorded digest) and every artifact is in the store with its digest; otherwise it is a miss, and the observer
+An entry is given to the core only when :mod:`tiphys.reuse.judge` trusts it; otherwise it is a miss, and the observer
 hears why.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.engine.base.observations import CacheChecked
 from tiphys.engine.machine.protocol import CacheAnswer, CacheStored, Event, LookupCache, StoreCache
-from tiphys.engine.pods.artifacts import key_of, location_of
 from tiphys.engine.pods.host import Host
 from tiphys.errors import StoreError
-from tiphys.reference import Reference, verify
+from tiphys.reuse.judge import problem_of
 from tiphys.store import CACHE_LABEL
 
-__all__ = ["Memoizer", "distrust", "references"]
+__all__ = ["Memoizer"]
 
 Json = Any
-
-
-def references(value: Json) -> Iterator[Reference]:
-    """Every reference in an output's value: the JSON form at any depth, or a bare ``pvc://`` / ``file://`` text."""
-    if isinstance(value, str):
-        found = Reference.maybe(value)
-        if found is not None:
-            yield found
-        elif value[:1] in ("{", "["):
-            try:
-                inner = json.loads(value)
-            except ValueError:
-                return
-            yield from references(inner)
-    elif isinstance(value, Mapping):
-        uri = value.get("uri")
-        if isinstance(uri, str) and uri.startswith(("pvc://", "file://")):
-            digest = value.get("digest")
-            yield Reference(uri, digest if isinstance(digest, str) else "")
-        for key, inner in value.items():
-            if key != "uri":
-                yield from references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from references(inner)
-
-
-def distrust(host: Host, entry: Mapping[str, Json]) -> str:
-    """Why a cache entry's outputs cannot be trusted, or an empty string."""
-    outputs = entry.get("outputs") or {}
-    volumes = host.store.volumes()
-    values = [item.get("value") for item in outputs.get("parameters") or []]
-    seen = set()
-    for value in [*values, outputs.get("result")]:
-        for reference in references(value):
-            if reference not in seen:
-                seen.add(reference)
-                problem = verify(reference, volumes)
-                if problem:
-                    return problem
-    bucket = host.store.bucket
-    for artifact in outputs.get("artifacts") or []:
-        found = location_of(artifact)
-        if found is None or found[0] in ("raw", "http", "git"):
-            continue
-        key = key_of(artifact)
-        digest = bucket.digest(key)
-        if not digest:
-            if any(bucket.keys(key.rstrip("/") + "/")):
-                continue
-            return f"artifact {artifact.get('name')} ({key}) is gone"
-        problem = host.store.artifacts.verify(digest)
-        if problem:
-            return f"artifact {artifact.get('name')}: {problem}"
-    return ""
 
 
 class Memoizer:
@@ -103,7 +45,7 @@ class Memoizer:
         def done(problem: str) -> None:
             self._answer(command, None if problem else found, problem)
 
-        loop.in_thread(lambda: distrust(host, found), done, lambda error: done(str(error)))
+        loop.in_thread(lambda: problem_of(found, host.store), done, lambda error: done(str(error)))
 
     def store(self, command: StoreCache) -> None:
         """Write an entry."""

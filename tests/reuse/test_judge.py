@@ -1,0 +1,120 @@
+"""Which earlier result may be taken: the engine and the commands that list caches ask one judge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.harness import Recorder, execute, shell, workflow
+from tiphys.cli import main
+from tiphys.engine import CacheChecked
+from tiphys.reference import Reference, seal
+from tiphys.reuse.judge import entries
+from tiphys.store import Store
+
+Json = Any
+
+
+def memoized(tmp_path: Path) -> Json:
+    """A memoized step with an artifact, and a reference below a JSON value."""
+    folder = tmp_path / "sealed"
+    folder.mkdir(exist_ok=True)
+    (folder / "data").write_text("data")
+    value = json.dumps({"models": [{"uri": folder.as_uri(), "digest": seal(folder)}]})
+    make = shell("main", "mkdir -p /tmp/out; echo made > /tmp/out/a; printf '%s' \"$VALUE\" > /tmp/out/v")
+    make["container"]["env"] = [{"name": "VALUE", "value": value}]
+    make["memoize"] = {"key": "the-key", "cache": {"configMap": {"name": "cache"}}}
+    make["outputs"] = {
+        "artifacts": [{"name": "a", "path": "/tmp/out/a"}],
+        "parameters": [{"name": "v", "valueFrom": {"path": "/tmp/out/v"}}],
+    }
+    return workflow(make)
+
+
+def entry(store: Store) -> Json:
+    return json.loads((store.configmaps.get("cache") or {})["data"]["the-key"])
+
+
+def without_artifact(store: Store, tmp_path: Path) -> None:
+    (artifact,) = entry(store)["outputs"]["artifacts"]
+    store.bucket.delete(artifact["s3"]["key"])
+
+
+def artifact_file_gone(store: Store, tmp_path: Path) -> None:
+    for path in store.artifacts.folder.glob("sha256/*/*"):
+        path.unlink()
+
+
+def other_artifact_bytes(store: Store, tmp_path: Path) -> None:
+    for path in store.artifacts.folder.glob("sha256/*/*"):
+        path.chmod(0o644)
+        path.write_bytes(b"other")
+
+
+def reference_inside_json_changed(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "sealed/data").write_text("else")
+
+
+def no_label(store: Store, tmp_path: Path) -> None:
+    def edit(current: Json) -> Json:
+        current["metadata"]["labels"] = {}
+        return current
+
+    store.configmaps.change("cache", edit)
+
+
+def no_json(store: Store, tmp_path: Path) -> None:
+    def edit(current: Json) -> Json:
+        current["data"]["the-key"] = "{"
+        return current
+
+    store.configmaps.change("cache", edit)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        without_artifact,
+        artifact_file_gone,
+        other_artifact_bytes,
+        reference_inside_json_changed,
+        no_label,
+        no_json,
+    ],
+)
+def test_who_lists_the_caches_says_what_the_engine_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[Store, Path], None]
+) -> None:
+    flow, store, words = memoized(tmp_path), Store(tmp_path / "store"), ["--store", str(tmp_path / "store")]
+    assert execute(tmp_path, flow).succeeded
+    (good,) = entries(store)
+    assert (good.cache, good.key, good.problem) == ("cache", "the-key", "")
+    assert main(["cache", "explain", "the-key", *words]) == 0
+    assert "good" in capsys.readouterr().out
+    spoil(store, tmp_path)
+    (bad,) = entries(store)
+    assert bad.problem
+    assert main(["cache", "ls", *words]) == 0
+    assert bad.problem[:40] in capsys.readouterr().out
+    assert main(["cache", "ls", "--json", *words]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["problem"] == bad.problem
+    assert main(["cache", "explain", "the-key", *words]) == 0
+    assert f"would not be used: {bad.problem}" in capsys.readouterr().out
+    seen = Recorder()
+    result = execute(tmp_path, flow, observer=seen)
+    if spoil in (no_label, no_json):  # Argo ends the node in Error
+        assert result.phase == "Error" and bad.problem in json.dumps(result.workflow, ensure_ascii=False)
+    else:
+        (checked,) = seen.of(CacheChecked)
+        assert (checked.hit, checked.why) == (False, bad.problem)
+
+
+def test_references_are_found_at_any_depth(tmp_path: Path) -> None:
+    from tiphys.reuse.judge import references
+
+    text = json.dumps({"a": [{"uri": "pvc://c/x", "digest": "sha256:1"}, "file:///y"]})
+    assert list(references(text)) == [Reference("pvc://c/x", "sha256:1"), Reference("file:///y", "")]
