@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tiphys.argo.answers import ApiError
 from tiphys.engine.base.loop import Timer
-from tiphys.engine.objects.api import ApiError
 from tiphys.engine.pods.host import Host
 from tiphys.errors import TiphysError
 

@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tiphys.argo.answers import ApiError
 from tiphys.engine.machine.protocol import Shutdown
 from tiphys.engine.objects import Resources
-from tiphys.engine.objects.api import ApiError
 from tiphys.engine.objects.kinds import find_kind
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.folders import Folders
