@@ -215,6 +215,31 @@ def test_a_killed_run_can_be_changed(verb: str, tmp_path: Path) -> None:
         assert noted(tmp_path) == ("ableave" if verb == "stop" else "ab")
 
 
+def test_runs_are_found_by_any_label_selector(tmp_path: Path) -> None:
+    for name, app in (("first", "a"), ("second", "c")):
+        text = workflow(shell("main", "true"))
+        text["metadata"]["labels"] = {"app": app}
+        Run(text, options=options(tmp_path, name=name)).execute()
+    client = Client(backend=LocalRuns(options(tmp_path)), namespace="argo")
+    found = {
+        selector: [item.name for item in client.list(labels=selector)]
+        for selector in ("app in (a,b)", "app notin (a)", "!app", "app==c,app!=a", "app")
+    }
+    assert found == {
+        "app in (a,b)": ["first"],
+        "app notin (a)": ["second"],
+        "!app": [],
+        "app==c,app!=a": ["second"],
+        "app": ["second", "first"],
+    }
+    with pytest.raises(RefusedError, match="found 'c', expected: ',' or 'end of string'") as raised:
+        client.list(labels="app=a c")
+    assert raised.value.code == "TIP266"
+    with pytest.raises(RefusedError) as raised:
+        client.resume("first", nodes="garbage")
+    assert raised.value.code == "TIP266"
+
+
 def test_what_is_asked_of_a_killed_run_is_not_lost(tmp_path: Path) -> None:
     """Written down, and then the asking process is killed, too: who goes on with the run carries it out, once."""
     process = run_elsewhere(tmp_path, long(tmp_path))

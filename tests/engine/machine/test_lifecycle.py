@@ -86,6 +86,38 @@ templates:
     assert [type(command) for command in commands] == [p.StartPod]
 
 
+@pytest.mark.parametrize(
+    ("selector", "goes_on"),
+    [
+        ("displayName!=other", ["approve"]),
+        ("phase==Running,templateName=gate", ["approve", "other"]),
+        ("templateRef.name=x", []),
+        ("type=Suspend", []),  # what Argo does not know is empty
+        ("type!=Suspend", ["approve", "other"]),
+        ("inputs.parameters.who.value=me", ["other"]),
+        ("", ["approve", "other"]),
+    ],
+)
+def test_a_selector_names_the_gates_that_open(selector: str, goes_on: list[str]) -> None:
+    made = machine(
+        """
+entrypoint: main
+templates:
+- name: main
+  steps:
+  - - {name: approve, template: gate}
+    - {name: other, template: gate, arguments: {parameters: [{name: who, value: me}]}}
+- name: gate
+  inputs: {parameters: [{name: who, value: you}]}
+  suspend: {}
+"""
+    )
+    made.handle(p.Begin(NOW))
+    made.handle(p.Resume(NOW, selector))
+    found = phases(made)
+    assert [name for name in ("approve", "other") if found[f"wf[0].{name}"] == "Succeeded"] == goes_on
+
+
 def test_suspending_the_workflow_lets_nothing_new_start() -> None:
     made = machine(
         """

@@ -8,13 +8,12 @@ from tiphys.argo.verbs.arguments import given_parameters
 from tiphys.argo.verbs.problem import ImpossibleError
 from tiphys.argo.verbs.resubmit import memoized, resubmitted
 from tiphys.argo.verbs.retry import retried
-from tiphys.argo.verbs.waiting import declined, matches, resumed
+from tiphys.argo.verbs.waiting import declined, resumed
 
 __all__ = [
     "ImpossibleError",
     "declined",
     "given_parameters",
-    "matches",
     "memoized",
     "resubmitted",
     "resumed",

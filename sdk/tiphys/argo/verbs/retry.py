@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiphys.argo.nodes import BUNDLES, EXECUTES, FAILED, GROUPS
+from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.argo.types import Node
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
 from tiphys.argo.verbs.problem import ImpossibleError
-from tiphys.argo.verbs.waiting import matches
 
 __all__ = ["retried"]
 
@@ -43,9 +43,12 @@ def retried(
 
     Raises
     ------
+    SelectorError
+        TIP266: ``selector`` is no field selector.
     ImpossibleError
         The workflow has not ended, or it succeeded and nothing is selected.
     """
+    wanted = parse_fields(selector)
     name = workflow["metadata"]["name"]
     phase = (workflow.get("status") or {}).get("phase", "")
     if phase not in FAILED and not (phase == "Succeeded" and restart_successful and selector):
@@ -60,7 +63,7 @@ def retried(
     nodes: dict[str, Node] = result["status"].get("nodes") or {}
     tree = _Tree(nodes, name)
     chosen = (
-        {identity for identity, node in nodes.items() if matches(selector, node)}
+        {identity for identity, node in nodes.items() if matches_node(wanted, node)}
         if restart_successful and selector
         else set()
     )

@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import copy
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
+from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.argo.verbs.problem import ImpossibleError
 
-__all__ = ["declined", "matches", "resumed"]
+__all__ = ["declined", "resumed"]
 
 Workflow = dict[str, Any]
 
 
-def matches(selector: str, node: Mapping[str, Any]) -> bool:
-    """A node field selector of Argo: ``displayName=a,phase!=Failed``; an empty one matches all.
-
-    Raises
-    ------
-    ImpossibleError
-        It is not one.
-    """
-    for part in filter(None, (piece.strip() for piece in selector.split(","))):
-        found = re.fullmatch(r"([\w.\-]+)\s*(==|!=|=)\s*(.*)", part)
-        if not found:
-            raise ImpossibleError(
-                f"{part!r} is not a node field selector", fix="write for example displayName=approve"
-            )
-        key, operator, value = found.groups()
-        actual: Any
-        if key.startswith("inputs.parameters.") and key.endswith(".value"):
-            wanted = key.removeprefix("inputs.parameters.").removesuffix(".value")
-            inputs = (node.get("inputs") or {}).get("parameters") or []
-            actual = next((item.get("value") for item in inputs if item.get("name") == wanted), "")
-        else:
-            actual = node.get(key, "")
-        if (str(actual) == value) == (operator == "!="):
-            return False
-    return True
-
-
 def _waiting(nodes: Iterable[dict[str, Any]], selector: str) -> list[dict[str, Any]]:
+    wanted = parse_fields(selector)
     return [
         node
         for node in nodes
-        if node.get("type") == "Suspend" and node.get("phase") == "Running" and matches(selector, node)
+        if node.get("type") == "Suspend" and node.get("phase") == "Running" and matches_node(wanted, node)
     ]
 
 
@@ -55,6 +29,8 @@ def resumed(workflow: Workflow, now: str, selector: str = "") -> Workflow:
 
     Raises
     ------
+    SelectorError
+        TIP266: it is no field selector.
     ImpossibleError
         No node matches the selector, or one lacks an output that has no default.
     """
@@ -85,6 +61,8 @@ def declined(workflow: Workflow, now: str, selector: str, message: str = "") -> 
 
     Raises
     ------
+    SelectorError
+        TIP266: it is no field selector.
     ImpossibleError
         No node matches the selector.
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 from tiphys.argo.locks import LockError, lock_names
 from tiphys.argo.nodes import FAILED
+from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import evaluate_hook
 from tiphys.engine.machine.bodies.pod import PodBody
@@ -387,32 +388,12 @@ class Lifecycle:
         """``argo suspend``."""
         self.state.suspended = True
 
-    def resume(self, selector: Mapping[str, str] | None) -> None:
+    def resume(self, selector: str) -> None:
         """``argo resume``: without a selector everything goes on."""
-        state = self.state
+        state, wanted = self.state, parse_fields(selector)
         if not selector:
             state.suspended = False
             self._release_held()
         for wait in list(state.suspends.values()):
-            if wait.node["phase"] == "Running" and matches(wait.node, selector):
+            if wait.node["phase"] == "Running" and matches_node(wanted, wait.node):
                 wait.resume()
-
-
-def matches(node: Node, selector: Mapping[str, str] | None) -> bool:
-    """Return whether a node meets ``field=value`` requirements (``argo --node-field-selector``)."""
-    for field, wanted in (selector or {}).items():
-        if field.startswith("inputs.parameters."):
-            name = field.split(".")[2]
-            have = next(
-                (
-                    str(item.get("value"))
-                    for item in (node.get("inputs") or {}).get("parameters") or ()
-                    if item["name"] == name
-                ),
-                None,
-            )
-        else:
-            have = str(node.get(field)) if node.get(field) is not None else None
-        if have != wanted:
-            return False
-    return True

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.engine.machine import protocol as p
 from tiphys.engine.machine.bodies.kinds import make_body
 from tiphys.engine.machine.copies import plain_copy
 from tiphys.engine.machine.counters import Registry
 from tiphys.engine.machine.library import Context, Library, TemplateError
-from tiphys.engine.machine.lifecycle import Lifecycle, matches
+from tiphys.engine.machine.lifecycle import Lifecycle
 from tiphys.engine.machine.metadata import apply_metadata
 from tiphys.engine.machine.state import State
 from tiphys.engine.machine.submit import (
@@ -265,12 +266,12 @@ class Machine:
         self._life.suspend()
 
     def _resume(self, event: p.Resume) -> None:
-        self._life.resume(_selector(event.selector))
+        self._life.resume(event.selector)
 
     def _node_set(self, event: p.NodeSet) -> None:
-        selector = _selector(event.selector)
+        wanted = parse_fields(event.selector)
         for wait in list(self._state.suspends.values()):
-            if wait.node["phase"] == "Running" and matches(wait.node, selector):
+            if wait.node["phase"] == "Running" and matches_node(wanted, wait.node):
                 wait.set(event.phase, event.message, event.output_parameters)
 
     # -- the result ------------------------------------------------------------------------------------------
@@ -331,8 +332,3 @@ _HANDLERS: dict[type[p.Event], Callable[[Machine, Any], None]] = {
     p.LocksRefused: Machine._locks_refused, p.TimerFired: Machine._timer_fired, p.Shutdown: Machine._shutdown,
     p.Suspend: Machine._suspend, p.Resume: Machine._resume, p.NodeSet: Machine._node_set,
 }  # fmt: skip
-
-
-def _selector(text: str) -> dict[str, str]:
-    pairs = (part.partition("=") for part in text.split(",") if part)
-    return {name.strip(): value.lstrip("=").strip() for name, _, value in pairs}

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.argo.answers import ApiError
+from tiphys.argo.selectors import parse_labels
 from tiphys.engine.objects.kinds import Kind, find_kind
-from tiphys.expr.selectors import matches_labels
 from tiphys.store.configmaps import timestamp
 
 __all__ = ["Api"]
@@ -51,12 +51,13 @@ class Api:
         return found
 
     def find(self, kind: str, selector: str = "") -> list[dict[str, Json]]:
-        """All objects of a kind whose labels match, by name."""
+        """All objects of a kind whose labels match, by name. Raises RefusedError TIP266."""
+        wanted = parse_labels(selector)
         return [
             item
             for (each, _), item in sorted(self._objects.items())
             if each == kind
-            and (not selector or matches_labels(selector, item["metadata"].get("labels") or {}))
+            and all(term.matches((item["metadata"].get("labels") or {}).get) for term in wanted)
         ]
 
     def create(self, manifest: Mapping[str, Json]) -> dict[str, Json]:

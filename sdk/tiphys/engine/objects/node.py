@@ -13,6 +13,7 @@ import yaml
 from tiphys.argo.answers import ApiError
 from tiphys.argo.artifacts import key_of
 from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way
+from tiphys.argo.selectors import Requirement, SelectorError, parse_labels
 from tiphys.engine.machine.protocol import PodFinished, StartPod
 from tiphys.engine.objects.controllers import Resources
 from tiphys.engine.objects.jq import JqError, jq
@@ -21,7 +22,7 @@ from tiphys.engine.objects.kinds import Kind, check_manifest, find_kind, split_k
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import TiphysError
-from tiphys.expr.selectors import Requirement, SelectorError, gjson, parse_selector
+from tiphys.expr.gjson import gjson
 from tiphys.training.tfjob_rules import validate_tfjob
 
 __all__ = ["ResourcePod"]
@@ -58,7 +59,7 @@ class ResourcePod:
         self._running("127.0.0.1")
         try:
             self._act()
-        except (ApiError, PatchError, SelectorError, yaml.YAMLError, JsonPathError, StartProblem) as error:
+        except (ApiError, PatchError, yaml.YAMLError, JsonPathError, StartProblem) as error:
             text = str(getattr(error, "message", "") and error) or str(error)
             # kubectl was tried again and again, as far as it is worth it
             tried = text.startswith(("Error from server", "error: "))
@@ -77,8 +78,8 @@ class ResourcePod:
 
     def _act(self) -> None:
         action = str(self._spec.get("action") or "")
-        self._success = parse_selector(str(self._spec.get("successCondition") or ""))
-        self._failure = parse_selector(str(self._spec.get("failureCondition") or ""))
+        self._success = self._condition("success")
+        self._failure = self._condition("fail", "failure")
         flags = [str(flag) for flag in self._spec.get("flags") or []]
         manifest = self._manifest()
         if action == "delete":
@@ -96,6 +97,13 @@ class ResourcePod:
             raise ApiError("BadRequest", f"unknown action {action!r}")
         self._item = item
         self.resources.settled(item, self._settled)
+
+    def _condition(self, word: str, name: str = "") -> list[Requirement]:
+        text = str(self._spec.get(f"{name or word}Condition") or "")
+        try:
+            return parse_labels(text)
+        except SelectorError as error:
+            raise StartProblem(f"{word} condition '{text}' failed to parse: {error.message}") from error
 
     def _manifest(self) -> dict[str, Json] | None:
         text = str(self._spec.get("manifest") or "")

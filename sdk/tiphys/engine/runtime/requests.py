@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tiphys.argo.verbs import ImpossibleError, matches
+from tiphys.argo.selectors import SelectorError, matches_node, parse_fields
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.machine import Machine
 from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
@@ -76,13 +76,14 @@ def why_not(machine: Machine, event: Event) -> str:
         return ""
     selector = event.selector if isinstance(event, (Resume, NodeSet)) else ""
     try:
-        waiting = [
-            node
-            for node in machine.nodes.values()
-            if node["type"] == "Suspend" and node["phase"] == "Running" and matches(selector, node)
-        ]
-    except ImpossibleError as error:
+        wanted = parse_fields(selector)
+    except SelectorError as error:  # written down by an older version
         return error.message
+    waiting = [
+        node
+        for node in machine.nodes.values()
+        if node["type"] == "Suspend" and node["phase"] == "Running" and matches_node(wanted, node)
+    ]
     if selector and not waiting:
         return f"no suspended node matches {selector!r}"
     if isinstance(event, NodeSet) and event.output_parameters:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Literal
 
+from tiphys.argo.selectors import parse_fields
 from tiphys.argo.verbs import given_parameters
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.base.observations import Notice, Observation, RunFinished, RunStarted
@@ -160,13 +161,15 @@ class Run:
         self._send(lambda: Suspend(time.time()))
 
     def resume_nodes(self, selector: str = "") -> None:
-        """``argo resume``."""
+        """``argo resume``. Raises RefusedError TIP266 for what is no field selector."""
+        parse_fields(selector)
         self._send(lambda: Resume(time.time(), selector))
 
     def node_set(
         self, selector: str, *, phase: str = "", message: str = "", outputs: Mapping[str, str] | None = None
     ) -> None:
-        """``argo node set``."""
+        """``argo node set``. Raises RefusedError TIP266 for what is no field selector."""
+        parse_fields(selector)
         self._send(lambda: NodeSet(time.time(), selector, phase, message, dict(outputs or {})))
 
     # -- the run ------------------------------------------------------------------------------------------------

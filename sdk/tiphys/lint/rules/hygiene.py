@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiphys.argo.reader import Path
+from tiphys.argo.selectors import label_key_problem, label_value_problem
 from tiphys.lint.decode import any_string
 from tiphys.lint.finding import Severity
 from tiphys.lint.manifests import resource_objects
@@ -22,8 +23,6 @@ _SECRET = re.compile(
 )
 _VALUES = ("inputs.parameters.", "steps.", "tasks.", "item", "workflow.parameters.")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
-_LABEL_KEY = re.compile(r"([a-z0-9][-a-z0-9.]*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?\Z")
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
 _NOT_TEXT = (int, float, bool, dict, list)
 
 
@@ -210,7 +209,7 @@ def object_identity(workflow: Workflow) -> Iterator[Issue]:
         words = f"{key} {meta[key]!r} is no Kubernetes name"
         yield Issue(("metadata", key), words, fix="use lower case letters, digits and -")
     for label, value in (meta.get("labels") or {}).items():
-        if not _LABEL_KEY.match(label) or not _LABEL_VALUE.match(value):
+        if label_key_problem(label) or label_value_problem(value):
             words = f"the label {label}: {value!r} is not legal"
             yield Issue(
                 ("metadata", "labels", label), words, fix="letters, digits, -, _ and . only, at most 63"

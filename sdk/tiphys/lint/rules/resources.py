@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tiphys.lint import selectors
+from tiphys.lint import conditions
 from tiphys.lint.manifests import Manifest
 from tiphys.lint.model import Template
 from tiphys.lint.registry import Issue, rule
@@ -48,7 +48,7 @@ def resource_without_condition(manifest: Manifest) -> Iterator[Issue]:
 def condition_syntax(template: Template) -> Iterator[Issue]:
     data = template.data.get("resource") or {}
     for key in ("successCondition", "failureCondition"):
-        reason = selectors.fault(data[key]) if data.get(key) else ""
+        reason = conditions.fault(data[key]) if data.get(key) else ""
         if reason:
             words = f"{template.label}.resource.{key} {data[key]!r}: {reason}"
             yield Issue((*template.path, "resource", key), words)
@@ -91,11 +91,12 @@ def condition_never_holds(manifest: Manifest) -> Iterator[Issue]:
     for key in ("successCondition", "failureCondition"):
         path = (*manifest.template.path, "resource", key)
         text = data.get(key) or ""
-        if not text or selectors.fault(text):
+        if not text or conditions.fault(text):
             continue
-        for where, operator, value in selectors.requirements(text):
+        for each in conditions.requirements(text):
+            where, value = each.key, each.values[0] if len(each.values) == 1 else ""
             if manifest.reference:
-                part, known = selectors.unknown_part(where, manifest.reference)
+                part, known = conditions.unknown_part(where, manifest.reference)
                 if part:
                     label = f"{manifest.template.label}.resource.{key}"
                     words = f"{label}: {manifest.kind} has no {part!r} in {where}"
@@ -103,8 +104,8 @@ def condition_never_holds(manifest: Manifest) -> Iterator[Issue]:
             most = _replicas(manifest, where)
             if most is None or not value.isdigit() or "{{" in text or key == "failureCondition":
                 continue
-            least = int(value) + (operator == ">")
-            if operator in ("==", ">") and least > most:
+            least = int(value) + (each.operator == "gt")
+            if each.operator in ("=", "==", "gt") and least > most:
                 words = f"{manifest.template.label}.resource.{key}: {where} never exceeds {most}"
                 yield Issue(path, words, fix=f"write {where} == {most}")
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tiphys.lint import selectors
+from tiphys.lint import conditions
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.manifests import Manifest
 from tiphys.lint.model import Template
@@ -14,6 +14,7 @@ from tiphys.lint.registry import Issue, rule
 
 _OPERATOR = "training operator 1.9.4; seen on the real cluster"
 _RESTARTING = ("ExitCode", "OnFailure", "Always")
+_SIGNS = {"=": "==", "==": "==", "!=": "!=", "gt": ">"}
 
 
 def _replicas(manifest: Manifest) -> dict[str, dict[str, Any]]:
@@ -73,13 +74,16 @@ def tfjob_success_policy(manifest: Manifest) -> Iterator[Issue]:
 )
 def condition_aborts_restart(manifest: Manifest) -> Iterator[Issue]:
     text = manifest.template.data["resource"].get("failureCondition") or ""
-    if not text or selectors.fault(text):
+    if not text or conditions.fault(text):
         return
-    for where, operator, value in selectors.requirements(text):
-        match = re.fullmatch(r"status\.replicaStatuses\.(\w+)\.failed", where)
+    for each in conditions.requirements(text):
+        match = re.fullmatch(r"status\.replicaStatuses\.(\w+)\.failed", each.key)
         policy = (_replicas(manifest).get(match[1]) or {}).get("restartPolicy") if match else None
-        if match and policy in _RESTARTING and (operator, value) in ((">", "0"), ("==", "1"), ("!=", "0")):
-            words = f"{manifest.label}: {where} {operator} {value} aborts a job that {policy} restarts"
+        sign = _SIGNS.get(each.operator, "")
+        if match and policy in _RESTARTING and (sign, *each.values) in ((">", "0"), ("==", "1"), ("!=", "0")):
+            words = (
+                f"{manifest.label}: {each.key} {sign} {each.values[0]} aborts a job that {policy} restarts"
+            )
             fix = "status.conditions.1.type == Failed,status.conditions.2.type == Failed"
             path = (*manifest.template.path, "resource", "failureCondition")
             yield Issue(path, words, fix=f"write failureCondition: {fix} (any of them)")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from tiphys.argo.selectors import label_key_problem, label_value_problem
 from tiphys.lint.model import Workflow
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.rules.leaves import pod_resources
@@ -12,8 +12,6 @@ from tiphys.lint.rules.leaves import pod_resources
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
 _STRATEGIES = ("OnPodCompletion", "OnPodSuccess", "OnWorkflowCompletion", "OnWorkflowSuccess")
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
-_LABEL = re.compile(r"(?:[a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?\Z")
-_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
 
 
 @rule(
@@ -34,7 +32,7 @@ def pod_gc(workflow: Workflow) -> Iterator[Issue]:
         yield Issue((*path, "strategy"), words, near=_STRATEGIES)
     selector, path = data.get("labelSelector") or {}, (*path, "labelSelector")
     for key, value in (selector.get("matchLabels") or {}).items():
-        if not _LABEL.match(key) or not _VALUE.match(value):
+        if label_key_problem(key) or label_value_problem(value):
             words = f"podGC.labelSelector invalid: label {key!r}: {value!r}"
             yield Issue((*path, "matchLabels", key), words, key=True)
     for index, item in enumerate(selector.get("matchExpressions") or []):
@@ -46,7 +44,7 @@ def pod_gc(workflow: Workflow) -> Iterator[Issue]:
         elif (operator in ("In", "NotIn")) != bool(values):
             words = f"podGC.labelSelector invalid: values of {operator} "
             yield Issue(place, words + ("are missing" if not values else "are not allowed"))
-        elif not _LABEL.match(item.get("key", "")) or not all(_VALUE.match(value) for value in values):
+        elif label_key_problem(item.get("key", "")) or any(map(label_value_problem, values)):
             yield Issue(place, f"podGC.labelSelector invalid: label {item.get('key', '')!r}")
 
 

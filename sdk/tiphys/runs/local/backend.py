@@ -10,8 +10,8 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
+from tiphys.argo.selectors import parse_fields, parse_labels
 from tiphys.engine.base.options import RunOptions, RunResult
 from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
 from tiphys.engine.runtime.requests import ring, why_not
@@ -59,13 +59,13 @@ class LocalRuns:
             return _seen(record)
 
     def list(self, namespace: str, *, labels: str = "", limit: int = 0) -> Sequence[Workflow]:
-        found = []
+        found, wanted = [], parse_labels(labels)
         for name in reversed(self.store.runs()):
             try:
                 workflow = self.get(namespace, name)
             except (RefusedError, StoreError):
                 continue  # it is of another version, or being made at this moment
-            if _labelled(workflow, labels):
+            if all(each.matches((workflow["metadata"].get("labels") or {}).get) for each in wanted):
                 found.append(workflow)
             if limit and len(found) == limit:
                 break
@@ -184,6 +184,8 @@ class LocalRuns:
         return result.workflow
 
     def _ask(self, what: str, name: str, event: Event) -> Workflow:
+        if isinstance(event, Resume | NodeSet):
+            parse_fields(event.selector)  # refused before it is written down
         with Record(self.store, name) as record:
             if record.state == "ended":
                 raise _refused(what, name, f"it has ended as {record.workflow()['status']['phase']}")
@@ -254,15 +256,3 @@ def _gone(record: Record, patience: float) -> None:
     until = time.monotonic() + patience
     while record.live and time.monotonic() < until:
         time.sleep(_PERIOD)
-
-
-def _labelled(workflow: Mapping[str, Any], selector: str) -> bool:
-    labels = (workflow.get("metadata") or {}).get("labels") or {}
-    for part in filter(None, (piece.strip() for piece in selector.split(","))):
-        name, equals, value = part.partition("=")
-        if name.endswith("!"):
-            if labels.get(name[:-1]) == value:
-                return False
-        elif (equals and labels.get(name) != value.lstrip("=")) or name not in labels:
-            return False
-    return True

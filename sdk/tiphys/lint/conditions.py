@@ -6,32 +6,28 @@ import re
 from typing import Any
 
 from tiphys.argo.schema import table
-from tiphys.expr.selectors import SelectorError, parse_selector, refusal
+from tiphys.argo.selectors import Requirement, SelectorError, parse_labels
 
-__all__ = ["Requirement", "fault", "requirements", "unknown_part"]
+__all__ = ["fault", "requirements", "unknown_part"]
 
 _TAG = re.compile(r"\{\{[^}]*\}\}")
-
-Requirement = tuple[str, str, str]  # path, operator, value
 
 
 def requirements(text: str) -> list[Requirement]:
     """The requirements of a legal condition, by their paths; none of what cannot be read."""
     try:
-        found = parse_selector(_TAG.sub("1", text))
+        return parse_labels(_TAG.sub("1", text))
     except SelectorError:
         return []
-    spelled = {"=": "==", "gt": ">", "lt": "<"}
-    return [(each.key, spelled.get(each.operator, each.operator), ",".join(each.values)) for each in found]
 
 
 def fault(text: str) -> str:
     """Say what is wrong with a condition; empty when it can be read."""
     try:
-        found = parse_selector(_TAG.sub("1", text))
-    except SelectorError:
-        return f"{text.strip()!r} is no label selector (`path == value`, `path in (a,b)`, `path > 1`)"
-    return next((reason for each in found if (reason := refusal(each))), "")
+        parse_labels(_TAG.sub("1", text))
+    except SelectorError as error:
+        return error.message
+    return ""
 
 
 def unknown_part(path: str, reference: str) -> tuple[str, tuple[str, ...]]:
