@@ -529,6 +529,11 @@ def test_a_template_and_a_schedule_of_a_pipeline(tmp_path: Path) -> None:
     assert cron["spec"]["schedules"] == ["0 3 * * *"] and cron["spec"]["workflowSpec"] == template["spec"]
     for document in (template, cron):
         assert argo_lint(tiphys.to_yaml(document), tmp_path) == ""
-    for wrong in ((), ("often",), ("0 3 * *",)):
+    for wrong in ((), ("often",), ("0 3 * *",), ("61 3 * * *",)):
         with pytest.raises(tiphys.DefinitionError):
             p.as_cron(*wrong)
+    with pytest.raises(tiphys.DefinitionError, match="Europe/Rome"):
+        p.as_cron("0 3 * * *", timezone="Europe/Roma")
+    with pytest.raises(tiphys.DefinitionError):
+        p.as_cron("TZ=Asia/Tokyo 0 3 * * *", timezone="Europe/Rome")  # the controller could not read it
+    assert p.as_cron("@every 1h", "0 9 * * mon-fri")["spec"]["schedules"] == ["@every 1h", "0 9 * * mon-fri"]

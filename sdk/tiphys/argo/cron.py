@@ -1,21 +1,27 @@
-"""CronWorkflows: when they run, and the Workflow each run is (robfig/cron's standard five fields)."""
+"""CronWorkflows: what a schedule is, when it comes, and the Workflow each time makes.
+
+The grammar is robfig/cron v3's standard one, as Argo uses it: Argo's validation reads each schedule by itself, its
+controller reads it with ``spec.timezone`` in front, so a zone in both is a schedule that never comes.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tiphys.errors import RefusedError
-from tiphys.expr.durations import parse_go
+from tiphys.expr.durations import parse_nanoseconds
 from tiphys.expr.gotime import rfc3339
 
-Json = Any
+__all__ = ["after", "child_workflow", "never", "next_times", "problem", "zone_problem", "zones"]
 
-__all__ = ["Schedule", "child_workflow", "next_times", "parse_schedule"]
+Json = Any
 
 _DESCRIPTORS = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
@@ -30,148 +36,188 @@ _FIELDS: tuple[tuple[str, int, int, Mapping[str, int]], ...] = (
     ("minute", 0, 59, {}), ("hour", 0, 23, {}), ("day of month", 1, 31, {}), ("month", 1, 12, _MONTHS),
     ("day of week", 0, 6, _DAYS),
 )  # fmt: skip
+_LONGEST_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_NUMBER = re.compile(r"[+-]?[0-9]+")
+_BLANK = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # what Go takes for one
+_WORD = re.compile(f"[^{_BLANK}]+")
 _YEARS = 5
+_EVERY = "@every "
+_ZONED = re.compile(r"(?:CRON_)?TZ=")
+
+
+class _BadError(ValueError):
+    """The text is no schedule."""
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """A parsed schedule: the allowed values of each field, or a fixed period."""
+class _Schedule:
+    """A schedule that was read: the allowed values of each field, or a period in seconds."""
 
-    minutes: frozenset[int]
-    hours: frozenset[int]
-    days: frozenset[int]
-    months: frozenset[int]
-    weekdays: frozenset[int]
-    any_day: bool  # either day field is a star: both must hold, otherwise one is enough
-    zone: tzinfo
-    every: float = 0.0
+    zone: tzinfo = UTC
+    every: int = 0
+    minutes: frozenset[int] = frozenset()
+    hours: frozenset[int] = frozenset()
+    days: frozenset[int] = frozenset()
+    months: frozenset[int] = frozenset()
+    weekdays: frozenset[int] = frozenset()
+    both: bool = False  # one of the day fields is a star: both must hold, otherwise one is enough
 
-    def after(self, moment: float) -> float | None:
-        """Return the first time after ``moment`` (seconds since the epoch), None if there is none in five years."""
+    def day(self, local: datetime) -> bool:
+        of_month, of_week = local.day in self.days, (local.weekday() + 1) % 7 in self.weekdays
+        return (of_month and of_week) if self.both else (of_month or of_week)
+
+    @property
+    def never(self) -> bool:
+        """No time of the calendar is one of these."""
         if self.every:
-            return float(int(moment + self.every))
-        local = datetime.fromtimestamp(int(moment), self.zone).replace(second=0, tzinfo=None) + timedelta(
-            minutes=1
-        )
-        limit = local.year + _YEARS
-        while local.year <= limit:
-            if local.month not in self.months:
-                local = (local.replace(day=1, hour=0, minute=0) + timedelta(days=32)).replace(day=1)
-            elif not self._day(local):
-                local = local.replace(hour=0, minute=0) + timedelta(days=1)
-            elif local.hour not in self.hours:
-                local = local.replace(minute=0) + timedelta(hours=1)
-            elif local.minute not in self.minutes:
-                local += timedelta(minutes=1)
-            else:
-                found = local.replace(tzinfo=self.zone)
-                # an hour that the clock skips does not exist
-                if found.astimezone(UTC).astimezone(self.zone).replace(tzinfo=None) == local:
-                    return found.timestamp()
-                local += timedelta(minutes=1)
+            return False
+        if not (self.minutes and self.hours and self.months):
+            return True
+        dates = any(day <= _LONGEST_MONTH[month - 1] for month in self.months for day in self.days)
+        return not (dates and self.weekdays if self.both else dates or self.weekdays)
+
+    def after(self, moment: float) -> int | None:
+        """The first time after ``moment``, in robfig's order of steps: it decides what a changed clock does."""
+        if self.every:
+            return math.floor(moment) + self.every
+        if self.never:
+            return None
+        step = _Step(self, math.floor(moment) + 1)
+        last = step.local.year + _YEARS
+        while step.local.year <= last:
+            if step.month() and step.day() and step.hour() and step.minute() and step.second():
+                return step.time
         return None
 
-    def _day(self, local: datetime) -> bool:
-        of_month, of_week = local.day in self.days, (local.weekday() + 1) % 7 in self.weekdays
-        return (of_month and of_week) if self.any_day else (of_month or of_week)
+
+class _Step:
+    """The search for a time: each step goes on until its field fits, and is False when the next larger unit began."""
+
+    def __init__(self, schedule: _Schedule, time: int) -> None:
+        self.schedule = schedule
+        self.time = time
+        self.whole = False  # the smaller units begin at zero: something was stepped over
+
+    @property
+    def local(self) -> datetime:
+        return datetime.fromtimestamp(self.time, self.schedule.zone).replace(tzinfo=None)
+
+    def month(self) -> bool:
+        while self.local.month not in self.schedule.months:
+            self.begin(day=1, hour=0, minute=0, second=0)
+            first = (self.local.replace(day=1) + timedelta(days=32)).replace(day=1)
+            self.set(first + timedelta(days=self.local.day - 1))
+            if self.local.month == 1:
+                return False
+        return True
+
+    def day(self) -> bool:
+        while not self.schedule.day(self.local):
+            self.begin(hour=0, minute=0, second=0)
+            self.set(self.local + timedelta(days=1))
+            if hour := self.local.hour:  # midnight is not there on a day when the clock changes
+                self.time += (24 - hour if hour > 12 else -hour) * 3600
+            if self.local.day == 1:
+                return False
+        return True
+
+    def hour(self) -> bool:
+        while self.local.hour not in self.schedule.hours:
+            self.begin(minute=0, second=0)
+            self.time += 3600
+            if self.local.hour == 0:
+                return False
+        return True
+
+    def minute(self) -> bool:
+        while self.local.minute not in self.schedule.minutes:
+            if not self.whole:
+                self.time -= self.time % 60
+                self.whole = True
+            self.time += 60
+            if self.local.minute == 0:
+                return False
+        return True
+
+    def second(self) -> bool:
+        if second := self.local.second:
+            self.time += 60 - second
+            self.whole = True
+            return False  # a new minute
+        return True
+
+    def begin(self, **smaller: int) -> None:
+        if not self.whole:
+            self.set(self.local.replace(**smaller))
+            self.whole = True
+
+    def set(self, local: datetime) -> None:
+        """Take the moment that Go's time.Date takes, for a local time that is there twice or not at all, too."""
+        time = int(local.replace(tzinfo=UTC).timestamp())
+        offset = self.offset(time)
+        self.time = time - (self.offset(time - offset) if offset else 0)
+
+    def offset(self, time: int) -> int:
+        offset = datetime.fromtimestamp(time, self.schedule.zone).utcoffset()
+        return int(offset.total_seconds()) if offset else 0
 
 
-def _refused(text: str, why: str) -> RefusedError:
-    return RefusedError(
-        "TIP265",
-        f"the schedule {text!r} cannot be read: {why}",
-        where="spec.schedules",
-        fix="write five fields (minute hour day month weekday), or @hourly, @daily, @every 1h30m",
-    )
+def problem(schedule: str, timezone: str = "") -> str:
+    """Say what is wrong with a schedule; empty when it is one.
+
+    Without ``timezone`` this is what Argo's validation says, with it (``spec.timezone``) what its controller says.
+    """
+    try:
+        _read(schedule, timezone)
+    except _BadError as error:
+        return str(error)
+    return ""
 
 
-def parse_schedule(text: str, zone: str = "") -> Schedule:
-    """Read a schedule; ``CRON_TZ=Zone`` in front of it wins over ``zone``.
+def never(schedule: str) -> bool:
+    """Whether a schedule is one that never comes: ``0 0 30 2 *``."""
+    return not problem(schedule) and _read(schedule, "").never
+
+
+def after(schedule: str, timezone: str, moment: float) -> float | None:
+    """The first time after ``moment`` (seconds since the epoch) in a zone; None if there is none in five years.
 
     Raises
     ------
     RefusedError
-        TIP265: not a schedule, or no such time zone.
+        TIP265: it is no schedule, or the zone does not exist.
     """
-    body = text.strip()
-    for prefix in ("TZ=", "CRON_TZ="):
-        if body.startswith(prefix):
-            zone, _, body = body[len(prefix) :].partition(" ")
-            body = body.strip()
     try:
-        place: tzinfo = ZoneInfo(zone) if zone and zone != "UTC" else UTC
-    except (ZoneInfoNotFoundError, ValueError):
-        raise _refused(text, f"unknown time zone {zone}") from None
-    if body.startswith("@every "):
-        try:
-            seconds = max(float(int(parse_go(body[len("@every ") :]))), 1.0)
-        except ValueError as error:
-            raise _refused(text, str(error)) from None
-        empty: frozenset[int] = frozenset()
-        return Schedule(empty, empty, empty, empty, empty, True, place, seconds)
-    fields = _DESCRIPTORS.get(body, body).split()
-    if len(fields) != len(_FIELDS):
-        raise _refused(text, f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]")
-    values = [_field(text, field, *rule) for field, rule in zip(fields, _FIELDS, strict=True)]
-    stars = [field.split("/")[0] in ("*", "?") for field in (fields[2], fields[4])]
-    return Schedule(values[0], values[1], values[2], values[3], values[4], any(stars), place)
+        found = _read(schedule, timezone).after(moment)
+    except _BadError as error:
+        raise RefusedError(
+            "TIP265",
+            f"the schedule {schedule!r} cannot be read: {error}",
+            where="spec.schedules",
+            fix="write five fields (minute hour day month weekday), or @hourly, @daily, @every 1h30m",
+        ) from None
+    return None if found is None else float(found)
 
 
-def _field(text: str, field: str, name: str, low: int, high: int, names: Mapping[str, int]) -> frozenset[int]:
-    def number(word: str) -> int:
-        if word.lower() in names:
-            return names[word.lower()]
-        if not word.isdigit():
-            raise _refused(text, f"failed to parse int from {word} in the {name}")
-        value = int(word)
-        if not low <= value <= high:
-            raise _refused(text, f"{value} is outside {low}-{high} in the {name}")
-        return value
+def next_times(cron: Mapping[str, Json], moment: float) -> Iterator[float]:
+    """The times a CronWorkflow is due after ``moment``, all its schedules together, without end.
 
-    found: set[int] = set()
-    for part in field.split(","):
-        span, slash, step_text = part.partition("/")
-        step = int(step_text) if step_text.isdigit() and int(step_text) > 0 else 0
-        if slash and not step:
-            raise _refused(text, f"bad step in {part}")
-        first, dash, last = span.partition("-")
-        if span in ("*", "?"):
-            start, end = low, high
-        else:
-            start = number(first)
-            end = number(last) if dash else high if slash else start
-        if start > end:
-            raise _refused(text, f"beginning of range ({start}) beyond end of range ({end}): {part}")
-        found.update(range(start, end + 1, step or 1))
-    return frozenset(found)
-
-
-def _schedules(spec: Mapping[str, Json]) -> list[Schedule]:
-    texts = spec.get("schedules") or ([spec["schedule"]] if spec.get("schedule") else [])
-    if not texts:
+    Raises
+    ------
+    RefusedError
+        TIP265: a schedule cannot be read, or there is none.
+    """
+    spec = cron.get("spec") or {}
+    schedules = [str(text) for text in spec.get("schedules") or []]
+    if not schedules:
         raise RefusedError(
             "TIP265",
             "the CronWorkflow has no schedule",
             where="spec.schedules",
             fix='give one: schedules: ["0 2 * * *"]',
         )
-    return [parse_schedule(str(text), str(spec.get("timezone") or "")) for text in texts]
-
-
-def next_times(cron: Mapping[str, Json], after: float) -> Iterator[float]:
-    """Return the times a CronWorkflow is due after ``after``, all its schedules together, without end.
-
-    Raises
-    ------
-    RefusedError
-        TIP265: a schedule cannot be read.
-    """
-    schedules = _schedules(cron.get("spec") or {})
-    moment = after
-    while True:
-        due = [time for schedule in schedules if (time := schedule.after(moment)) is not None]
-        if not due:
-            return
+    zone = str(spec.get("timezone") or "")
+    while due := [time for text in schedules if (time := after(text, zone, moment)) is not None]:
         moment = min(due)
         yield moment
 
@@ -195,3 +241,125 @@ def child_workflow(cron: Mapping[str, Json], at: float) -> dict[str, Json]:
         "metadata": made,
         "spec": deepcopy(spec.get("workflowSpec") or {}),
     }
+
+
+# -- time zones ------------------------------------------------------------------------------------------------------
+
+
+def zones() -> tuple[str, ...]:
+    """The names of all time zones; none where this machine has no data base of them."""
+    import zoneinfo  # slow to import, and rarely needed
+
+    return tuple(sorted(zoneinfo.available_timezones()))
+
+
+def zone_problem(name: str) -> str:
+    """Say why a text is no time zone (``time.LoadLocation``); empty when it is one, or nobody can know here."""
+    try:
+        _zone(name)
+    except _BadError as error:
+        return str(error) if zones() else ""
+    return ""
+
+
+def _zone(name: str) -> tzinfo:
+    if name in ("", "UTC", "Local"):
+        return UTC  # the controller's own zone is UTC
+    import zoneinfo
+
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise _BadError(f"unknown time zone {name}") from None
+
+
+# -- the grammar -----------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _read(schedule: str, timezone: str) -> _Schedule:
+    text = f"CRON_TZ={timezone} {schedule}" if timezone else schedule
+    if not text:
+        raise _BadError("it is empty")
+    zone: tzinfo = UTC
+    if prefix := _ZONED.match(text):
+        name, blank, text = text[prefix.end() :].partition(" ")
+        if not blank:
+            raise _BadError("nothing follows the time zone")  # Go panics
+        text = text.strip(" \t\n\v\f\r\x85\xa0")
+        zone = _zone(name)
+    if text.startswith("@"):
+        if text.startswith(_EVERY):
+            return _Schedule(every=_period(text[len(_EVERY) :]))
+        if text not in _DESCRIPTORS:
+            raise _BadError(f"unrecognized descriptor: {text}")
+        text = _DESCRIPTORS[text]
+    words = _WORD.findall(text)
+    if len(words) != len(_FIELDS):
+        raise _BadError(f"expected exactly 5 fields, found {len(words)}")
+    read = [_field(word, *rule) for word, rule in zip(words, _FIELDS, strict=True)]
+    values = [found for found, _ in read]
+    return _Schedule(zone, 0, *values, both=read[2][1] or read[4][1])
+
+
+def _period(text: str) -> int:
+    try:
+        return max(parse_nanoseconds(text) // 10**9, 1)
+    except ValueError as error:
+        raise _BadError(str(error)) from None
+
+
+def _field(
+    word: str, name: str, low: int, high: int, names: Mapping[str, int]
+) -> tuple[frozenset[int], bool]:
+    """The values of a field, and whether one of its parts is a whole star."""
+    found: set[int] = set()
+    star = False
+    for part in filter(None, word.split(",")):
+        try:
+            values, whole = _part(part, low, high, names)
+        except _BadError as error:
+            raise _BadError(f"{name}: {error}") from None
+        found.update(values)
+        star = star or whole
+    return frozenset(found), star
+
+
+def _part(part: str, low: int, high: int, names: Mapping[str, int]) -> tuple[range, bool]:
+    """``*``, ``5``, ``1-5``, each with ``/step``; what follows the hyphen of a star is not even read."""
+    span, *steps = part.split("/")
+    first, *ends = span.split("-")
+    star = first in ("*", "?")
+    if star:
+        start, end = low, high
+    else:
+        start = end = _number(first, names)
+        if len(ends) > 1:
+            raise _BadError(f"too many hyphens: {part}")
+        if ends:
+            end = _number(ends[0], names)
+    if len(steps) > 1:
+        raise _BadError(f"too many slashes: {part}")
+    step = _number(steps[0], {}) if steps else 1
+    if steps and not ends:
+        end = high
+    if start < low:
+        raise _BadError(f"beginning of range ({start}) below minimum ({low}): {part}")
+    if end > high:
+        raise _BadError(f"end of range ({end}) above maximum ({high}): {part}")
+    if start > end:
+        raise _BadError(f"beginning of range ({start}) beyond end of range ({end}): {part}")
+    if step == 0:
+        raise _BadError(f"step of range should be a positive number: {part}")
+    return range(start, end + 1, step), star and step == 1
+
+
+def _number(text: str, names: Mapping[str, int]) -> int:
+    if text.lower() in names:
+        return names[text.lower()]
+    number = int(text) if _NUMBER.fullmatch(text) else None
+    if number is None or abs(number) >= 2**63:
+        raise _BadError(f"failed to parse int from {text}")
+    if number < 0:
+        raise _BadError(f"negative number ({number}) not allowed: {text}")
+    return number

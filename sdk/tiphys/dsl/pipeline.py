@@ -211,14 +211,31 @@ class Pipeline(Workflow):
         return {**body, "kind": "WorkflowTemplate", "metadata": metadata}
 
     def as_cron(self, *schedules: str, timezone: str = "", name: str = "") -> dict[str, Any]:
-        """A ``CronWorkflow`` that starts this pipeline at ``schedules`` (five fields each, or ``@daily``)."""
+        """A ``CronWorkflow`` that starts this pipeline at ``schedules``: five fields each, ``@daily``, ``@every 1h``.
+
+        Raises
+        ------
+        DefinitionError
+            TIP109: no schedule, not a schedule, or not a time zone.
+        """
+        from tiphys.argo import cron
+
         site = caller()
+        if wrong := cron.zone_problem(timezone):
+            raise DefinitionError(
+                "TIP109",
+                f"{timezone!r} is not a time zone{did_you_mean(timezone, cron.zones())}",
+                where=str(site),
+                cause=wrong,
+                fix='give a name of the IANA data base, for example "Europe/Berlin"',
+            )
         for schedule in schedules or ("",):
-            if not re.fullmatch(r"@(yearly|monthly|weekly|daily|hourly)|\S+( \S+){4}", schedule):
+            if wrong := cron.problem(schedule) or cron.problem(schedule, timezone):
                 raise DefinitionError(
                     "TIP109",
                     f"{schedule!r} is not a schedule",
                     where=str(site),
+                    cause=wrong,
                     fix='give five fields, for example "0 3 * * *", or "@daily"',
                 )
         template = self.as_template(name)

@@ -31,7 +31,8 @@ _UNITS = {
     "m": 60 * 10**9,
     "h": 3600 * 10**9,
 }
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_LARGEST = 2**63  # nanoseconds that Go can count: 292 years
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 _HUMAN_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _HUMAN_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(weeks?|w|days?|d|h|m|s)(?![a-z])\s*", re.ASCII)
@@ -77,6 +78,8 @@ def parse_nanoseconds(text: str) -> int:
         if fraction:
             total += int(fraction) * _UNITS[unit] // 10 ** len(fraction)
         position = match.end()
+    if total >= _LARGEST + (sign < 0):
+        raise ValueError(f'time: invalid duration "{text}"')
     return sign * total
 
 

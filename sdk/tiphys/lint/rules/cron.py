@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tiphys.lint.cronspec import fault
+from tiphys.argo import cron
 from tiphys.lint.model import Workflow
 from tiphys.lint.registry import Issue, rule
 
@@ -34,7 +34,7 @@ def cron_schedule(workflow: Workflow) -> Iterator[Issue]:
         words = "cron workflow must have at least one schedule"
         yield Issue(("spec", "schedules"), words, fix='add schedules: ["0 3 * * *"]')
     for index, schedule in enumerate(schedules):
-        reason = fault(schedule)
+        reason = cron.problem(schedule)
         if reason:
             words = f"cron schedule {schedule} is malformed: {reason}"
             yield Issue(("spec", "schedules", index), words)
@@ -51,15 +51,8 @@ def cron_schedule(workflow: Workflow) -> Iterator[Issue]:
 )
 def cron_timezone(workflow: Workflow) -> Iterator[Issue]:
     name = _cron(workflow).get("timezone", "")
-    if name and name not in ("UTC", "Local"):
-        import zoneinfo  # slow to import, and rarely needed
-
-        try:
-            zoneinfo.ZoneInfo(name)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            known = zoneinfo.available_timezones()
-            if known:  # else this machine has no data base of time zones
-                yield Issue(("spec", "timezone"), f"invalid timezone {name!r}", near=tuple(sorted(known)))
+    if cron.zone_problem(name):
+        yield Issue(("spec", "timezone"), f"invalid timezone {name!r}", near=cron.zones())
 
 
 @rule(
@@ -80,3 +73,29 @@ def cron_policy(workflow: Workflow) -> Iterator[Issue]:
         yield Issue(("spec", "concurrencyPolicy"), words, near=_POLICIES)
     if data.get("startingDeadlineSeconds", 0) < 0:
         yield Issue(("spec", "startingDeadlineSeconds"), "startingDeadlineSeconds must be positive")
+
+
+@rule(
+    "L365",
+    "cron-never-runs",
+    "warning",
+    what="A schedule that never comes: a day that its month does not have, or a second time zone.",
+    why="Argo accepts it. A zone in the schedule beside spec.timezone is one that its controller cannot read.",
+    source="robfig/cron v3, spec.go; argo-workflows v4.1.2, cron_workflow_types.go (GetSchedulesWithTimezone)",
+    needs="CronWorkflow",
+)
+def cron_never_runs(workflow: Workflow) -> Iterator[Issue]:
+    data = _cron(workflow)
+    name = data.get("timezone", "")
+    for index, schedule in enumerate(data.get("schedules") or []):
+        path = ("spec", "schedules", index)
+        if cron.never(schedule):
+            yield Issue(path, f"cron schedule {schedule!r} never comes", fix="no year has such a day")
+        elif (
+            name
+            and not cron.problem(schedule)
+            and not cron.zone_problem(name)
+            and cron.problem(schedule, name)
+        ):
+            words = f"cron schedule {schedule!r} has a time zone beside spec.timezone: it never comes"
+            yield Issue(path, words, fix="name the zone once, in spec.timezone")
