@@ -224,7 +224,7 @@ class Pipeline(Workflow):
         if wrong := cron.zone_problem(timezone):
             raise DefinitionError(
                 "TIP109",
-                f"{timezone!r} is not a time zone{did_you_mean(timezone, cron.zones())}",
+                f"{timezone!r} is not a time zone.{did_you_mean(timezone, cron.zones())}",
                 where=str(site),
                 cause=wrong,
                 fix='give a name of the IANA data base, for example "Europe/Berlin"',
