@@ -35,7 +35,6 @@ OWN_RUN: dict[str, str] = {
 """Own cases whose run on this machine differs."""
 
 SEEDS: dict[int, str] = {
-    12: "a tag inside a value is expanded once more on each of the controller's reconciles",
     394: "whether the controller comes back to a loop that ended in the walk it began in depends on its other work",
     431: "whether the controller comes back to a task in error depends on its other work",
     20080: "validation of a global output that only a later task exports",

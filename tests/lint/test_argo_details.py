@@ -91,6 +91,21 @@ DETAILS = [
      '{action: create, manifest: "a: {{foo}}"}}]}'),
     ("a merge that repeats a key", True,
      "\n  <<: &x {entrypoint: m}\n  entrypoint: m\n  templates: [{name: m, suspend: {}}]"),
+    ("all inputs of a script that has none", False,
+     f"{{entrypoint: m, templates: [{{name: m, script: {{{IMAGE}, source: 'echo {{{{inputs.parameters}}}}'}}}}]}}"),
+    ("all inputs of a DAG that has none", False,
+     f"{{entrypoint: m, templates: [{{name: m, dag: {{tasks: [{{name: a, template: leaf, arguments: {{parameters: "
+     f"[{{name: x, value: '{{{{inputs.parameters}}}}'}}]}}}}]}}}}, {LEAF}]}}"),
+    ("all artifacts at once", True,
+     f"{{entrypoint: m, templates: [{{name: m, script: {{{IMAGE}, source: 'echo {{{{inputs.artifacts}}}}'}}}}]}}"),
+    ("an unknown name two values away", True,
+     "{entrypoint: m, arguments: {parameters: [{name: a, value: '{{workflow.parameters.b}}'}, {name: b, value: "
+     f"'{{{{workflow.parameters.none}}}}'}}]}}, templates: [{{name: m, container: {{{IMAGE}, args: "
+     "['{{workflow.parameters.a}}']}}]}"),
+    ("an unknown name three values away", False,
+     "{entrypoint: m, arguments: {parameters: [{name: a, value: '{{workflow.parameters.b}}'}, {name: b, value: "
+     "'{{workflow.parameters.c}}'}, {name: c, value: '{{workflow.parameters.none}}'}]}, templates: [{name: m, "
+     f"container: {{{IMAGE}, args: ['{{{{workflow.parameters.a}}}}']}}}}]}}"),
 ]  # fmt: skip
 
 

@@ -112,8 +112,7 @@ def global_names(workflow: Workflow, arguments: list[dict[str, Any]], shared: Wo
 def own_names(template: Template) -> set[str]:
     """What a template brings itself: its inputs, the paths of its outputs, its pod and its retries."""
     names = {f"inputs.parameters.{item.get('name', '')}" for item in template.inputs("parameters")}
-    if names:
-        names.add("inputs.parameters")
+    names.add("inputs.parameters")  # of a template that has none, too: it is null
     for item in template.inputs("artifacts"):
         names.add(f"inputs.artifacts.{item.get('name', '')}")
         if template.leaf:

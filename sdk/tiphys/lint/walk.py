@@ -354,14 +354,14 @@ class Walk:
                 reference.scope = scope
                 self.references.append(reference)
 
-    def known(self, name: str, scope: Scope, values: Values) -> bool:
+    def known(self, name: str, scope: Scope, values: Values, passes: int = 2) -> bool:
+        """Whether a tag resolves: values are put in place twice before Argo looks at what is left."""
         if not (scope.knows(name) or self.globals.knows(name)):
             return False
         value = values.get(name)
-        if value and "{{" in value:  # the value is put in place before the check
+        if passes and value and "{{" in value:
             return all(
-                inner == name or scope.knows(inner) or self.globals.knows(inner)
-                for inner in simple_tags(value)
+                inner == name or self.known(inner, scope, values, passes - 1) for inner in simple_tags(value)
             )
         return True
 

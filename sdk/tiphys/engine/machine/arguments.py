@@ -9,7 +9,7 @@ from tiphys.argo.artifacts import location_of
 from tiphys.engine.machine.library import Compiled
 from tiphys.expr import gojson
 from tiphys.expr.gofmt import float_v
-from tiphys.expr.tags import Layers, Variables, compile_plan, substitute
+from tiphys.expr.tags import Chain, Layers, Variables, compile_plan, substitute
 
 Json = Any
 Template = dict[str, Json]
@@ -18,9 +18,11 @@ __all__ = [
     "ABSENT",
     "ArgumentError",
     "any_string",
+    "input_parameters",
     "input_values",
     "looked_up",
     "process_arguments",
+    "substitute_pod",
     "substitute_template",
 ]
 
@@ -206,13 +208,13 @@ def _as_go_has_them(parameters: Sequence[Mapping[str, Json]]) -> list[dict[str, 
 
 def input_values(template: Mapping[str, Json]) -> dict[str, str]:
     """Return the ``inputs.*`` and ``outputs.*`` variables that a template's own text may use."""
-    values: dict[str, str] = {}
+    values = input_parameters(template)
     inputs = template.get("inputs") or {}
     parameters = inputs.get("parameters") or ()
-    for item in parameters:
-        if item.get("value") is not None:
-            values[f"inputs.parameters.{item['name']}"] = item["value"]
-    values["inputs.parameters"] = gojson.marshal(_as_go_has_them(parameters), sort=False)
+    # a list that is not there is null in Go's JSON
+    values["inputs.parameters"] = (
+        gojson.marshal(_as_go_has_them(parameters), sort=False) if parameters else "null"
+    )
     for item in inputs.get("artifacts") or ():
         if item.get("path"):
             values[f"inputs.artifacts.{item['name']}.path"] = item["path"]
@@ -230,7 +232,7 @@ def input_values(template: Mapping[str, Json]) -> dict[str, str]:
 def substitute_template(
     compiled: Compiled, inputs: dict[str, Json], variables: Variables, *, body: Variables | None = None
 ) -> Template:
-    """Replace globals and locals first, then what the inputs say, in one walk over the strings that hold tags."""
+    """Replace globals and locals first, then those again and what the inputs say: a value may hold a tag itself."""
     template = dict(compiled.template)
     plan = compile_plan(inputs) if inputs else None
     if plan is not None:
@@ -246,15 +248,40 @@ def substitute_template(
         outputs = outputs_plan.render(outputs, lambda value: substitute(value, variables))
     own = Layers(input_values({"inputs": inputs, "outputs": outputs}))
 
-    known = body or variables
+    def twice(known: Variables) -> Callable[[str], str]:
+        everything = Chain(own, known)
 
-    def replace(value: str) -> str:
-        first = substitute(value, known)
-        return substitute(first, own) if "{{" in first else first
+        def replace(value: str) -> str:
+            first = substitute(value, known)
+            return substitute(first, everything) if "{{" in first else first
+
+        return replace
 
     if plan is not None:
-        template["inputs"] = plan.render(inputs, lambda value: substitute(value, own))
+        everything = Chain(own, variables)
+        template["inputs"] = plan.render(inputs, lambda value: substitute(value, everything))
     if compiled.plan is None:
         return template
-    rendered: Template = compiled.plan.render(template, replace)
+    rendered: Template = compiled.plan.render(template, twice(body or variables))
     return rendered
+
+
+def substitute_pod(template: Template, variables: Variables) -> Template:
+    """Return what the pod gets: tags that values brought along are replaced once more, by globals and inputs.
+
+    Source: argo-workflows v4.1.2, workflow/controller/workflowpod.go (substitutePodParams).
+    """
+    plan = compile_plan(template)
+    if plan is None:
+        return template
+    rendered: Template = plan.render(template, lambda value: substitute(value, variables))
+    return rendered
+
+
+def input_parameters(template: Mapping[str, Json]) -> dict[str, str]:
+    """Return the input parameters by the names that tags have for them."""
+    return {
+        f"inputs.parameters.{item['name']}": item["value"]
+        for item in (template.get("inputs") or {}).get("parameters") or ()
+        if item.get("value") is not None
+    }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.engine.machine.arguments import any_string
 from tiphys.expr import gojson
 from tiphys.expr.gotime import STRFTIME_KEYS, rfc3339, strftime
+from tiphys.expr.tags import compile_plan, substitute
 
 if TYPE_CHECKING:
     from tiphys.engine.machine.nodes import Node
@@ -33,6 +34,7 @@ class Globals:
             "workflow.failures": "",
         }
         self.outputs: dict[str, list[dict[str, Json]]] = {}
+        self._parameters: list[dict[str, Json]] = []
         self._places: dict[tuple[str, str], int] = {}  # of an output among those of its kind
         self._fill(metadata)
 
@@ -68,12 +70,23 @@ class Globals:
 
     def set_parameters(self, parameters: list[dict[str, Json]]) -> None:
         """Offer the workflow's arguments."""
+        self._parameters = parameters
         text = gojson.marshal(parameters, sort=False)
         self.values["workflow.parameters"] = text
         self.values["workflow.parameters.json"] = text
         for item in parameters:
             if item.get("value") is not None:
                 self.values[f"workflow.parameters.{item['name']}"] = any_string(item["value"])
+
+    def expand(self) -> None:
+        """Fill the tags of the workflow's arguments once more, as each visit of the controller does.
+
+        It writes what it filled into the workflow, but not into one that comes from a WorkflowTemplate.
+        """
+        plan = compile_plan(self._parameters)
+        if plan is not None and not self.state.spec.get("workflowTemplateRef"):
+            self.set_parameters(plan.render(self._parameters, lambda text: substitute(text, self.state.base)))
+            self.changed()
 
     def export(self, node: Node) -> None:
         """Take over the outputs of a node that have a ``globalName``."""

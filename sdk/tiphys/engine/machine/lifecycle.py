@@ -116,6 +116,8 @@ class Lifecycle:
         holder = {"template": entry}
         self.root = Call(
             state, state.name, holder, state.spec.get("arguments") or {}, self.context, self,
+        self.root = Run(
+            state, state.name, holder, self._filled(state.spec.get("arguments")), self.context, self,
             local={"steps.name": ""}, key="entry",
         )  # fmt: skip
         self.look()
@@ -206,6 +208,9 @@ class Lifecycle:
             run = Call(
                 state, node_name, holder, self._arguments(hook), self.context, self, flag={"hooked": True},
                 on_exit=True, local={"steps.name": ""}, key="hook",
+            run = Run(
+                state, node_name, holder, self._filled(hook.get("arguments")), self.context, self,
+                flag={"hooked": True}, on_exit=True, local={"steps.name": ""}, key="hook",
             )  # fmt: skip
             state.defer(run.start)
 
@@ -231,14 +236,11 @@ class Lifecycle:
             state.nodes.mark(root, "Error", again)
         self._finish("Error", message)
 
-    def _arguments(self, hook: Mapping[str, Json]) -> dict[str, Json]:
-        arguments: dict[str, Json] = dict(hook.get("arguments") or {})
-        plan = compile_plan(arguments)
-        return (
-            arguments
-            if plan is None
-            else plan.render(arguments, lambda text: substitute(text, self.state.base))
-        )
+    def _filled(self, arguments: Mapping[str, Json] | None) -> dict[str, Json]:
+        """Return arguments with the global variables put in place once."""
+        given: dict[str, Json] = dict(arguments or {})
+        plan = compile_plan(given)
+        return given if plan is None else plan.render(given, lambda text: substitute(text, self.state.base))
 
     # -- the end ---------------------------------------------------------------------------------------------
 
@@ -286,6 +288,8 @@ class Lifecycle:
         holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
         arguments = self._arguments(hook) or state.spec.get("arguments") or {}
         self.exit = Call(
+        arguments = self._filled(hook.get("arguments") or state.spec.get("arguments"))
+        self.exit = Run(
             state,
             f"{state.name}.onExit",
             holder,

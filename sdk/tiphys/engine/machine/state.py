@@ -119,6 +119,8 @@ class State:
         """What was left for this walk is done first."""
         self.walk += 1
         self.must_walk = False
+        if self.walk > 1:
+            self.globals.expand()
         again, self.next_walk = self.next_walk, []
         for function in again:
             self.defer(function)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.names import invalid_pod_name, pod_name
 from tiphys.argo.types import Outputs
+from tiphys.engine.machine.arguments import input_parameters, substitute_pod
 from tiphys.engine.machine.bodies.body import Body
 from tiphys.engine.machine.bodies.containers import create_containers, finish_containers, run_containers
 from tiphys.engine.machine.library import NODE_TYPES
 from tiphys.engine.machine.protocol import PodFinished, StartPod, StopPod
 from tiphys.expr.durations import parse_loose, parse_named
-from tiphys.expr.tags import substitute
+from tiphys.expr.tags import Layers, substitute
 
 if TYPE_CHECKING:
     from tiphys.engine.machine.nodes import Node
@@ -86,7 +87,7 @@ class PodBody(Body):
             and (deadline is None or state.workflow_deadline < deadline)
         ):
             deadline, deadline_message = state.workflow_deadline, "Step exceeded its deadline"
-        template = self.template
+        template = self._for_pod(name)
         state.emit(
             StartPod(
                 node["id"],
@@ -99,20 +100,35 @@ class PodBody(Body):
                 deadline_message=deadline_message,
                 daemon=bool(template.get("daemon")),
                 retry_attempt=max(self.attempt, 0),
-                patches=self._patches(),
+                patches=self._patches(name),
             )
         )
+
+    def _globals_in_pod(self, name: str) -> Layers:
+        values = self.run.state.globals
+        return Layers({**values.moving, **input_parameters(self.template), "pod.name": name}, values.values)
+
+    def _for_pod(self, name: str) -> Mapping[str, Json]:
+        """The template as the pod of that name gets it; what is no pod of its own gets it as it is."""
+        assert self.run.compiled is not None
+        if NODE_TYPES[self.run.compiled.kind] != "Pod":
+            return self.template
+        return substitute_pod(self.template, self._globals_in_pod(name))
 
     def _volumes(self) -> tuple[Mapping[str, Json], ...]:
         return (*self.run.state.volumes, *(self.template.get("volumes") or ()))
 
-    def _patches(self) -> tuple[str, ...]:
-        """The texts of ``podSpecPatch``: the workflow's, with the global variables, before the template's."""
-        common, own = self.run.state.spec.get("podSpecPatch"), self.template.get("podSpecPatch")
-        if not common and not own:
-            return ()
-        found = [substitute(str(common), self.run.state.base)] if common else []
-        return (*found, str(own)) if own else tuple(found)
+    def _patches(self, name: str) -> tuple[str, ...]:
+        """The texts of ``podSpecPatch``, the workflow's before the template's, with the variables of the pod."""
+        known = self._globals_in_pod(name)
+        found: list[str] = []
+        for patch in (self.run.state.spec.get("podSpecPatch"), self.template.get("podSpecPatch")):
+            if patch:
+                text = str(patch)
+                for _ in range(3):  # twice as part of the template, once as part of the pod
+                    text = substitute(text, known)
+                found.append(text)
+        return tuple(found)
 
     def _captured(self) -> bool:
         run = self.run
