@@ -100,12 +100,36 @@ def test_what_argo_cannot_decode_is_refused_with_its_place(tmp_path: Path) -> No
     assert "TIP298" in done.stderr and "must be a list" in done.stderr and "fails.yaml:8:" in done.stderr
 
 
-def test_what_argo_overlooks_is_told_and_the_run_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (("command:", "comand: ['true'], command:"), "did you mean 'command'"),
+        # of Argo 3: it would run without the lock
+        (("- name: main", "- name: main\n    synchronization: {mutex: {name: m}}"), "synchronization.mutex"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused_unless_kubectl_is_meant(
+    tmp_path: Path, wrong: tuple[str, str], says: str
+) -> None:
     file = tmp_path / "fails.yaml"
-    file.write_text(FAILS.replace("command:", "comand: [true], command:").replace("exit 3", "exit 0"))
+    file.write_text(FAILS.replace("exit 3", "exit 0").replace(*wrong))
     done = tiphys("run", str(file), "--image", "alpine*=host", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "TIP288" in done.stderr and says in done.stderr and "fails.yaml:" in done.stderr
+    assert not (tmp_path / ".tiphys").exists()
+    done = tiphys("run", str(file), "--image", "alpine*=host", "--lenient", cwd=tmp_path)
     assert done.returncode == 0
-    assert "L110" in done.stderr and "did you mean 'command'" in done.stderr
+    assert says in done.stderr
+
+
+def test_what_argo_overlooks_and_changes_nothing_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "fails.yaml"
+    file.write_text(
+        FAILS.replace("{name: fails}", "{name: fails, label: {a: b}}").replace("exit 3", "exit 0")
+    )
+    done = tiphys("run", str(file), "--image", "alpine*=host", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "L110" in done.stderr and "metadata.label" in done.stderr
 
 
 def test_a_step_that_was_tried_again_shows_its_last_attempt(tmp_path: Path) -> None:

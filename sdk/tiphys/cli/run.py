@@ -61,6 +61,11 @@ def register(subparsers: Any) -> None:
         help="print the run's name and leave it to a process of its own: watch, logs and stop follow it",
     )
     parser.add_argument("--logs", action="store_true", help="show what the steps write")
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="drop fields that Argo does not have, as `kubectl apply` does, instead of refusing them",
+    )
     parser.add_argument("--now", action="store_true", help="run a CronWorkflow once, at once")
     parser.set_defaults(handler=handle)
 
@@ -96,6 +101,7 @@ def handle(options: argparse.Namespace) -> int:
         "images": _images(options.image),
         "name": options.name,
         "keep_serving": options.keep_serving,
+        "strict": not options.lenient,
     }
     if options.detach and source:
         return _detached(options, source.workflow)
@@ -118,7 +124,9 @@ def _detached(options: argparse.Namespace, workflow: dict[str, Any]) -> int:
         for value in values:
             words += [flag, value]
     words += [
-        f"--{flag.replace('_', '-')}" for flag in ("keep_serving", "logs", "now") if getattr(options, flag)
+        f"--{flag.replace('_', '-')}"
+        for flag in ("keep_serving", "lenient", "logs", "now")
+        if getattr(options, flag)
     ]
     detach(words, name, options.store)
     if options.json:

@@ -22,7 +22,8 @@ __all__ = ["Verdict", "judge"]
 
 # A reference to what was not given: the engine looks it up itself, in what it was given to run with.
 _LOOKED_UP = frozenset(("L212",))
-# Bare scalars where Argo has text, and unknown fields: the API server stores them and the controller goes on.
+# Keys set twice, unknown fields, bare scalars where Argo has text: applied with kubectl they are stored, what they say
+# is dropped (or read as text), and the controller goes on. `argo submit` refuses them.
 _STORED = frozenset(("L103", "L110", "L113"))
 _NAMES = ("L201", "L202", "L203")
 # Of one template, in the order in which Argo looks.
@@ -60,15 +61,20 @@ _ARGOS = (
 class Verdict:
     """What is wrong with a workflow.
 
-    ``undecodable``: findings for which it cannot be read at all. ``ignored``: what the controller overlooks although
-    it is not right, such as an unknown field. ``invalid``: the words after ``invalid spec:`` with which it would end,
-    empty when it is valid; ``reason`` is the finding that they come from.
+    ``undecodable``: findings for which it cannot be read at all. ``lost``: fields outside of the metadata that would
+    have no effect, misspelt or gone. ``ignored``: what the controller overlooks although it is not right; all of
+    ``lost``, and what changes nothing that runs. ``invalid``: the words after ``invalid spec:`` with which it would
+    end, empty when it is valid; ``reason`` is the finding that they come from.
     """
 
     undecodable: tuple[Finding, ...] = ()
     ignored: tuple[Finding, ...] = ()
     invalid: str = ""
     reason: Finding | None = None
+
+    @property
+    def lost(self) -> tuple[Finding, ...]:
+        return tuple(item for item in self.ignored if item.code == "L110" and item.steps[:1] != ("metadata",))
 
 
 def judge(documents: Sequence[Document], workflow: Document) -> Verdict:

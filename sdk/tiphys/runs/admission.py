@@ -1,8 +1,9 @@
 """What is looked at before a workflow runs here: its parameters, and what the controller would say of its spec.
 
-The API server and the controller each refuse something: what cannot be decoded never becomes a Workflow, and is
-refused here, too; what validation finds ends the workflow ``Failed`` with ``invalid spec: …``, and so it does here,
-with the line and the fix beside it. What the controller overlooks (an unknown field) is told, and the run goes on.
+``argo submit`` and the controller each refuse something: what cannot be decoded never becomes a Workflow, and is
+refused here, too, as is a field that would have no effect (misspelt, or one that Argo has no more); what validation
+finds ends the workflow ``Failed`` with ``invalid spec: …``, and so it does here, with the line and the fix beside it.
+What is overlooked and changes nothing that runs (a bare number as text, an unknown field of the metadata) is told.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["admit"]
 
 
-def admit(source: Source, observer: Observer | None = None) -> str:
+def admit(source: Source, observer: Observer | None = None, *, strict: bool = True) -> str:
     """Return what is invalid in the words of Argo's validation; an empty string for a valid workflow.
 
-    ``observer`` is told, as notices, what is overlooked and where the invalid part is.
+    ``observer`` is told, as notices, what is overlooked and where the invalid part is. ``strict``: as ``argo submit``
+    reads, which refuses what would have no effect; else as ``kubectl apply`` stores, which drops it.
 
     Raises
     ------
     RefusedError
         TIP280, TIP281, TIP282 for parameters (see :func:`tiphys.argo.parameters.check`); TIP298 when the document
         cannot be decoded as what it says it is.
+        TIP280, TIP281, TIP282 for parameters (see :func:`tiphys.argo.parameters.check`); TIP298 when the document cannot be
+        decoded as what it says it is, TIP288 for settings without effect.
     """
     if source.document is None:
         parameters.check(source.workflow, source.parameters)
@@ -47,6 +51,16 @@ def admit(source: Source, observer: Observer | None = None) -> str:
             where=_place(first),
             cause=first.cause + (f" ({len(more)} more: tiphys lint)" if more else ""),
             fix=first.fix,
+        )
+    if strict and verdict.lost:
+        first, *more = verdict.lost
+        raise RefusedError(
+            "TIP288",
+            f"this would have no effect: {first.message}",
+            where=_place(first),
+            cause=f"{first.cause} `argo submit` refuses it, too"
+            + (f" ({len(more)} more: tiphys lint)" if more else ""),
+            fix=first.fix or "remove it, or run with --lenient to drop it as `kubectl apply` does",
         )
     # YAML that nobody here wrote ends as Argo ends it without a value; a pipeline is refused before it runs.
     parameters.check(source.workflow, source.parameters, complete=source.project is not None)

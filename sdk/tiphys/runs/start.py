@@ -60,7 +60,7 @@ def run_source(source: Source, options: RunOptions | None = None) -> RunResult:
     chosen = options or RunOptions()
     if source.workflow["kind"] == "CronWorkflow":
         source = _once(source)
-    invalid = admit(source, chosen.observer)
+    invalid = admit(source, chosen.observer, strict=chosen.strict)
     if source.project is not None and not chosen.project:
         chosen = replace(chosen, project=source.project)
     return execute(

@@ -26,7 +26,8 @@ class RunOptions:
     ``images`` maps image patterns (shell globs) to ``host`` (this machine's programs) or to a folder that holds
     the image's unpacked root. ``project`` is put first on ``PYTHONPATH`` of steps that run in this Python
     environment. ``max_pods`` bounds the containers that run at once (daemons, training workers and servers do not
-    count). ``grace``: seconds between SIGTERM and SIGKILL when a run is interrupted.
+    count). ``grace``: seconds between SIGTERM and SIGKILL when a run is interrupted. ``strict``: refuse what would have
+    no effect, such as a misspelt field, as ``argo submit`` does; else drop it, as ``kubectl apply`` does.
     """
 
     store: Path | str = ".tiphys"
@@ -41,6 +42,7 @@ class RunOptions:
     max_pods: int = field(default_factory=_slots)
     grace: float = 10.0
     handle_signals: bool = True
+    strict: bool = True
     keep_folders: bool = False  # keep each step's private folder for inspection
     env: Mapping[str, str] = field(default_factory=dict)  # added to the environment of every step
 
