@@ -167,6 +167,8 @@ def _member(tree: Tree, names: Names) -> str:
     key = check(tree[2], names)
     if kind == _S and key:
         raise ExprError(f"type string[{key}] is undefined", tree[-1])
+    if kind in ("bool", *_NUMBERS) and key == _S and tree[2][0] == "const":
+        raise ExprError(f"type {kind} has no field {tree[2][1]}", tree[-1])
     return _UNKNOWN
 
 

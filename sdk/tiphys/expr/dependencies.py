@@ -10,10 +10,29 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["GROUP_RESULTS", "RESULTS", "Task", "dependencies", "syntax_error", "unknown_results"]
+__all__ = ["GROUP_RESULTS", "RESERVED", "RESULTS", "Task", "dependencies", "syntax_error", "unknown_results"]
 
 GROUP_RESULTS = ("AnySucceeded", "AllFailed")  # of loops
 RESULTS = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned", *GROUP_RESULTS)
+# Words of expr-lang: a task of that name cannot be depended on (each was tried in expr 1.17.8).
+RESERVED = frozenset(
+    [
+        "and",
+        "contains",
+        "else",
+        "endsWith",
+        "false",
+        "if",
+        "in",
+        "let",
+        "matches",
+        "nil",
+        "not",
+        "or",
+        "startsWith",
+        "true",
+    ]
+)
 _NAME = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*?\.[A-Z][a-zA-Z]+)|([a-zA-Z0-9][-a-zA-Z0-9]*)")
 _TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|[a-zA-Z0-9][-a-zA-Z0-9]*(?:\.[A-Za-z]+)?)")
 

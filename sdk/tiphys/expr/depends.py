@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tiphys.expr.dependencies import GROUP_RESULTS, RESULTS
-from tiphys.expr.evaluate import ExprError, compile_expression
+from tiphys.expr.dependencies import GROUP_RESULTS, RESERVED, RESULTS
+from tiphys.expr.evaluate import ExprError, Program, compile_expression, evaluate_bool
 
 __all__ = ["Depends", "parse_depends"]
 
@@ -33,10 +33,10 @@ class Depends:
     groups:
         The tasks of which ``AnySucceeded`` or ``AllFailed`` is asked.
     logic:
-        The expression that it means; empty for tasks that are only joined with ``&&``.
+        The expression that Argo makes of it.
     """
 
-    __slots__ = ("_program", "_wanted", "groups", "logic", "tasks")
+    __slots__ = ("_problem", "_program", "_wanted", "groups", "logic", "tasks")
 
     def __init__(
         self,
@@ -47,10 +47,16 @@ class Depends:
     ) -> None:
         self.tasks = tasks
         self.groups = groups
-        self.logic = logic if wanted is None else ""
+        self.logic = logic
         # tasks only joined with &&, as nearly always, need no program: each must have one of its results
         self._wanted = wanted
-        self._program = compile_expression(logic) if wanted is None else None
+        self._program: Program | None = None
+        self._problem = ""
+        if wanted is None:
+            try:
+                self._program = compile_expression(logic)
+            except ExprError as error:  # told when the task is looked at, not before
+                self._problem = str(error)
 
     def holds(self, results: Mapping[str, Mapping[str, bool]]) -> bool:
         """Evaluate over task -> result -> bool.
@@ -58,20 +64,22 @@ class Depends:
         Raises
         ------
         ExprError
-            The logic does not yield a boolean.
+            It is no expression, or does not yield a boolean; the words are Argo's.
         """
+        if self._problem:
+            raise ExprError(f"unable to evaluate expression '{self.logic}': {self._problem}")
         if self._program is None:
             return all(any(results[task][each] for each in any_of) for task, any_of in self._wanted or ())
         env: dict[str, Any] = {escape(task): values for task, values in results.items()}
-        value = self._program.run(env)
-        if not isinstance(value, bool):
-            raise ExprError(f"expected boolean result from {self.logic}")
-        return value
+        try:
+            return evaluate_bool(self._program, env)
+        except ExprError as error:
+            raise ExprError(f"unable to evaluate expression '{self.logic}': {error}") from None
 
 
 def escape(name: str) -> str:
-    """Return a task name as an identifier: dashes become underscores, and a leading digit is made legal."""
-    return "t_" + name.replace("-", "_d_")
+    """Return a task name as Argo puts it into an expression."""
+    return name.replace("-", "_")
 
 
 def parse_depends(text: str, continues_on: Callable[[str], tuple[bool, bool]]) -> Depends:
@@ -104,5 +112,5 @@ def parse_depends(text: str, continues_on: Callable[[str], tuple[bool, bool]]) -
         return "(" + " || ".join(f"{name}.{each}" for each in any_of) + ")"
 
     logic = _TASK.sub(expand, text)
-    plain = _ALL_OF.fullmatch(text) is not None
+    plain = _ALL_OF.fullmatch(text) is not None and not any(task in RESERVED for task in tasks)
     return Depends(tuple(tasks), frozenset(groups), logic, tuple(wanted) if plain else None)

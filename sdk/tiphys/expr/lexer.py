@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["ExprError", "Token", "tokenize"]
+__all__ = ["WORD_OPERATORS", "ExprError", "Token", "tokenize"]
 
 
 class ExprError(Exception):
@@ -26,7 +26,7 @@ class ExprError(Exception):
         return ExprError(f"{self} ({row}:{column + 1})\n | {line}\n | {'.' * column}^")
 
 
-_WORD_OPERATORS = frozenset(
+WORD_OPERATORS = frozenset(
     ["and", "or", "in", "not", "let", "matches", "contains", "startsWith", "endsWith", "if", "else"]
 )
 
@@ -45,7 +45,7 @@ class Token(NamedTuple):
         if self.kind == "op":
             word = "Bracket" if str(self.value) in "()[]{}" else "Operator"
         elif self.kind == "name":
-            word = "Operator" if self.value in _WORD_OPERATORS else "Identifier"
+            word = "Identifier"
         else:
             word = self.kind.capitalize()
         return f'{word}("{self.value}")'
@@ -122,6 +122,8 @@ def tokenize(source: str) -> list[Token]:
             tokens.append(Token("number", _number(text), position))
         elif kind == "string":
             tokens.append(Token("string", _text(text, position), position))
+        elif kind == "name" and text in WORD_OPERATORS:
+            tokens.append(Token("op", text, position))
         elif kind in ("name", "op"):
             tokens.append(Token(kind, text, position))
         position = match.end()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiphys.expr.lexer import ExprError, Token, tokenize
+from tiphys.expr.lexer import WORD_OPERATORS, ExprError, Token, tokenize
 
 Tree = tuple[Any, ...]
 
@@ -24,6 +24,7 @@ _BINARY: dict[str, tuple[int, bool]] = {
     "endsWith": (20, False), "..": (25, False), "+": (30, False), "-": (30, False),
     "*": (60, False), "/": (60, False), "%": (60, False), "**": (100, True), "^": (100, True), "??": (500, False),
 }  # fmt: skip
+_NEGATED = ("in", "matches", "contains", "startsWith", "endsWith")
 _UNARY = {"not": 50, "!": 50, "-": 90, "+": 90}
 CLOSURE_BUILTINS = frozenset(
     [
@@ -43,9 +44,6 @@ CLOSURE_BUILTINS = frozenset(
         "sortBy",
         "reduce",
     ]
-)
-_WORDS = frozenset(
-    ["in", "matches", "contains", "startsWith", "endsWith", "and", "or", "not", "let", "if", "else"]
 )
 
 
@@ -79,6 +77,12 @@ class _Parser:
         token = self.current
         return token.kind in ("op", "name") and token.value in values
 
+    def name(self) -> Token:
+        """Take an identifier."""
+        if self.current.kind != "name":
+            raise self.error(f"unexpected token {self.current}")
+        return self.take()
+
     def take(self) -> Token:
         token = self.current
         self.index += 1
@@ -111,7 +115,7 @@ class _Parser:
     def expression(self, precedence: int) -> Tree:
         if precedence == 0 and self.at("let"):
             position = self.take().position
-            name = str(self.take().value)
+            name = str(self.name().value)
             self.expect("=")
             value = self.expression(0)
             self.expect(";")
@@ -123,8 +127,10 @@ class _Parser:
         while True:
             negate = False
             mark = self.index
-            if self.at("not") and self.tokens[self.index + 1].value in _BINARY:
+            if self.at("not"):
                 self.take()
+                if not self.at(*_NEGATED):
+                    raise self.error(f"unexpected token {self.current}")
                 negate = True
             operator = self.current.value if self.current.kind in ("op", "name") else None
             if not isinstance(operator, str) or operator not in _BINARY or _BINARY[operator][0] < precedence:
@@ -172,18 +178,12 @@ class _Parser:
         return ("cond", test, yes, no, test[-1])
 
     def pipe(self, left: Tree) -> Tree:
-        token = self.take()
-        if token.kind != "name":
-            raise self.error("unexpected token after pipe")
+        token = self.name()
         return self.postfix(self.call(token, [left]))
 
     def primary(self) -> Tree:
         token = self.current
-        if (
-            token.kind in ("op", "name")
-            and token.value in _UNARY
-            and not (token.kind == "name" and self.tokens[self.index + 1].value in (".", "["))
-        ):
+        if token.kind == "op" and token.value in _UNARY:
             self.take()
             operand = self.expression(_UNARY[str(token.value)])
             tree: Tree = ("unary", "!" if token.value == "not" else token.value, operand, token.position)
@@ -194,10 +194,10 @@ class _Parser:
             return self.postfix(tree)
         if token.value == "#" and token.kind == "op":
             if not self.depth:
-                raise self.error("cannot use pointer accessor outside closure")
+                raise self.error(f"unexpected token {token}")
             self.take()
             name = ""
-            if self.current.kind == "name" and self.current.value not in _WORDS:
+            if self.current.kind == "name":
                 name = str(self.take().value)
             return self.postfix(("pointer", name, token.position))
         if token.value == "." and token.kind == "op" and self.depth:
@@ -210,7 +210,10 @@ class _Parser:
         return self.postfix(tree)
 
     def atom(self) -> Tree:
-        token = self.take()
+        token = self.current
+        if token.kind not in ("number", "string", "name") and token.value not in ("[", "{"):
+            raise self.error(f"unexpected token {token}")
+        self.take()
         if token.kind in ("number", "string"):
             return ("const", token.value, token.position)
         if token.kind == "name":
@@ -224,10 +227,7 @@ class _Parser:
             return ("name", name, token.position)
         if token.kind == "op" and token.value == "[":
             return ("array", self.items("]"), token.position)
-        if token.kind == "op" and token.value == "{":
-            return self.mapping(token.position)
-        self.index -= 1
-        raise self.error(f"unexpected token {token}")
+        return self.mapping(token.position)
 
     def items(self, end: str) -> list[Tree]:
         items: list[Tree] = []
@@ -251,7 +251,7 @@ class _Parser:
             else:
                 raise self.error(
                     "a map key must be a quoted string, a number, a identifier, "
-                    "or an expression enclosed in parentheses"
+                    f"or an expression enclosed in parentheses (unexpected token {token})"
                 )
             self.expect(":")
             pairs.append((key, self.expression(0)))
@@ -298,10 +298,7 @@ class _Parser:
                     tree = ("member", tree, self.expression(0), True, token_position)
                     self.expect("]")
                     continue
-                token = self.take()
-                if token.kind != "name":
-                    self.index -= 1
-                    raise self.error(f"unexpected token {token}")
+                token = self.take() if self.current.value in WORD_OPERATORS else self.name()
                 key = ("const", token.value, token.position)
                 tree = ("member", tree, key, optional, token.position)
                 if self.at("("):

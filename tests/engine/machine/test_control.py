@@ -252,9 +252,9 @@ templates:
 - name: main
   dag:
     tasks:
-    - {name: in, template: inner, arguments: {parameters: [{name: x, value: v}]}}
+    - {name: inside, template: inner, arguments: {parameters: [{name: x, value: v}]}}
     - name: after
-      depends: in
+      depends: inside
       template: say
       arguments: {parameters: [{name: x, value: "{{workflow.outputs.parameters.g}}"}]}
 - name: inner

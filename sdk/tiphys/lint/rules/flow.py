@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tiphys.expr.dependencies import dependencies, syntax_error
+from tiphys.expr.dependencies import RESERVED, dependencies, syntax_error
 from tiphys.expr.durations import is_loose
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import Call, Template, Workflow
@@ -38,6 +38,29 @@ def depends_grammar(workflow: Workflow) -> Iterator[Issue]:
         reason = syntax_error(text) if text and "{{" not in text else ""
         if reason:
             yield Issue((*call.path, "depends"), f"{call.label} depends {text!r}: {reason}")
+
+
+@rule(
+    "L365",
+    "task-named-like-a-word",
+    "error",
+    what="A task that others depend on and whose name is a word of Argo's expressions, such as `in` or `else`.",
+    why="`depends` becomes an expression: what depends on such a task ends in Error; `argo lint` does not see it.",
+    source="expr-lang v1.17.8, each word tried; argo-workflows v4.1.2, workflow/controller/dag.go",
+    needs="depend",
+)
+def task_named_like_a_word(workflow: Workflow) -> Iterator[Issue]:
+    for template in workflow.every_template():
+        calls = template.calls() if template.type == "DAG" else []
+        wanted = {name for call in calls for name in dependencies(call.data)}
+        for call in calls:
+            if call.name in RESERVED and call.name in wanted:
+                words = (
+                    f"{call.label}: {call.name!r} is a word of Argo's expressions, and a task depends on it"
+                )
+                yield Issue(
+                    (*call.path, "name"), words, fix=f"rename the task, for example to '{call.name}-task'"
+                )
 
 
 @rule(
