@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.engine.harness import IMAGE, dag, execute, log, node, out, python, shell, value, workflow
+from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.errors import RefusedError
 
 
@@ -97,6 +100,38 @@ def test_script_paths_are_the_steps_own(tmp_path: Path) -> None:
     result = execute(tmp_path, workflow(template))
     assert value(result, result.name, "x") == "{}"
     assert not Path("/tmp/result.json").exists()
+
+
+@pytest.mark.parametrize("runner", ["process", "sandbox"])
+@pytest.mark.parametrize(
+    ("script", "printed"),
+    [
+        ({"command": ["sh"], "args": ["-c", "echo $0 $#"], "source": "echo no"}, "{script} 0"),
+        ({"command": ["sh", "-u"], "args": [], "source": "echo yes $#"}, "yes 0"),
+        ({"command": ["echo"], "args": ["a", "b"], "source": ""}, "a b {script}"),
+        ({"args": ["echo"], "source": "x", "image": "argoproj/argosay:v2"}, "{script}"),
+    ],
+)
+def test_a_scripts_path_is_its_last_argument(
+    tmp_path: Path, runner: str, script: dict[str, Any], printed: str
+) -> None:
+    """The controller's executeScript: ``mainCtr.Args = append(mainCtr.Args, common.ExecutorScriptSourcePath)``."""
+    if runner == "sandbox" and SandboxRunner().check():
+        pytest.skip("no sandbox here")
+    flow = workflow({"name": "main", "script": {"image": IMAGE, **script}})
+    result = execute(tmp_path, flow, runner=runner, images={"argoproj/*": "host"})
+    shown = log(result, result.name).strip()
+    assert result.succeeded, result.message
+    if runner == "process":  # the step's own folder stands for /
+        shown = re.sub(r"\S*/argo/staging/script", "/argo/staging/script", shown)
+    assert shown == printed.format(script="/argo/staging/script")
+
+
+def test_a_patch_comes_after_the_scripts_path(tmp_path: Path) -> None:
+    template = {"name": "main", "script": {"image": IMAGE, "command": ["echo"], "source": "x"}}
+    template["podSpecPatch"] = '{"containers": [{"name": "main", "args": ["patched"]}]}'
+    result = execute(tmp_path, workflow(template))
+    assert log(result, result.name).strip() == "patched"
 
 
 def test_a_file_given_as_a_parameter_is_not_relocated(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Containers:
         self._attendants: dict[str, Attendant] = {}
         self._capture: Capture | None = None
         self._readiness: Readiness | None = None
-        self._text = json.dumps(template, separators=(",", ":"), ensure_ascii=False)
+        self._text = json.dumps(command.template, separators=(",", ":"), ensure_ascii=False)
         self._declared = declared_paths(template)
         self._daemon = ""  # the container whose readiness counts
         if command.daemon:

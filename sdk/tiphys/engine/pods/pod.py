@@ -18,7 +18,7 @@ from tiphys.engine.pods.containerset import Graph
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.pods.podspace import PodSpace, claim_address
-from tiphys.engine.pods.podspec import main_spec, patched, pod_metadata
+from tiphys.engine.pods.podspec import SCRIPT, main_spec, patched, pod_metadata
 from tiphys.engine.runners.base import StartProblem, exit_message, place_of
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import StoreError, TiphysError
@@ -26,7 +26,6 @@ from tiphys.errors import StoreError, TiphysError
 __all__ = ["StepPod"]
 
 Json = Any
-SCRIPT = "/argo/staging/script"
 
 
 class StepPod:
@@ -169,16 +168,15 @@ class StepPod:
             self._running(self.space.ip)
 
     def _start_main(self) -> None:
-        spec = dict(main_spec(self.template))
+        spec = main_spec(self.template)
         script = self.template.get("script")
         extra: list[Path] = []
-        if script is not None and script.get("source"):
+        if script is not None:
             place = self.space.folder / SCRIPT[1:]
             place.parent.mkdir(parents=True)
-            place.write_text(str(script["source"]))
+            place.write_text(str(script.get("source") or ""))
             place.chmod(0o755)
             extra.append(place)
-            spec["command"] = [*(spec.get("command") or []), SCRIPT]
         self._containers.start(
             spec, "main", self._ended_main, scripts=extra, capture=self.command.capture_result
         )

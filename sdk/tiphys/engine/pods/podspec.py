@@ -13,9 +13,10 @@ from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 
-__all__ = ["declared_paths", "main_spec", "patched", "pod_metadata"]
+__all__ = ["SCRIPT", "declared_paths", "main_spec", "patched", "pod_metadata"]
 
 Json = Any
+SCRIPT = "/argo/staging/script"  # where Argo's executor writes a script template's source
 _OWN = (
     "init",
     "wait",
@@ -66,11 +67,16 @@ def pod_metadata(host: Host, command: StartPod) -> dict[str, Json]:
 def patched(
     template: Mapping[str, Json], volumes: Sequence[Mapping[str, Json]], patches: Sequence[str]
 ) -> tuple[Mapping[str, Json], Sequence[Mapping[str, Json]], float | None]:
-    """The template, volumes and ``terminationGracePeriodSeconds`` after ``podSpecPatch``, the workflow's first.
+    """The pod's containers as a template, volumes and ``terminationGracePeriodSeconds`` after ``podSpecPatch``, the
+    workflow's first. A script's path is the last of its arguments before any patch (the controller's
+    ``executeScript``).
 
     Raises StartProblem with the controller's words for text that is no patch. What a pod has beside its containers
     and volumes places it on a node, and has no effect here.
     """
+    if (script := template.get("script")) is not None:
+        script = {**script, "args": [*(script.get("args") or []), SCRIPT]}
+        template = {**template, "script": script}
     if not patches:
         return template, volumes, None
     kind = next((key for key in ("container", "script", "containerSet") if template.get(key) is not None), "")
