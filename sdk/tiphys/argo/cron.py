@@ -148,7 +148,7 @@ class _Step:
 
     def begin(self, **smaller: int) -> None:
         if not self.whole:
-            self.set(self.local.replace(**smaller))
+            self.set(self.local.replace(**smaller))  # type: ignore[arg-type]  # only fields of time
             self.whole = True
 
     def set(self, local: datetime) -> None:
@@ -298,8 +298,8 @@ def _read(schedule: str, timezone: str) -> _Schedule:
     if len(words) != len(_FIELDS):
         raise _BadError(f"expected exactly 5 fields, found {len(words)}")
     read = [_field(word, *rule) for word, rule in zip(words, _FIELDS, strict=True)]
-    values = [found for found, _ in read]
-    return _Schedule(zone, 0, *values, both=read[2][1] or read[4][1])
+    minute, hour, day, month, weekday = (found for found, _ in read)
+    return _Schedule(zone, 0, minute, hour, day, month, weekday, both=read[2][1] or read[4][1])
 
 
 def _period(text: str) -> int:

@@ -32,9 +32,7 @@ def admit(source: Source, observer: Observer | None = None, *, strict: bool = Tr
     ------
     RefusedError
         TIP280, TIP281, TIP282 for parameters (see :func:`tiphys.argo.parameters.check`); TIP298 when the document
-        cannot be decoded as what it says it is.
-        TIP280, TIP281, TIP282 for parameters (see :func:`tiphys.argo.parameters.check`); TIP298 when the document cannot be
-        decoded as what it says it is, TIP288 for settings without effect.
+        cannot be decoded as what it says it is, TIP288 for settings without effect.
     """
     if source.document is None:
         parameters.check(source.workflow, source.parameters)

@@ -115,8 +115,6 @@ class Lifecycle:
         entry = str(state.spec.get("entrypoint") or "")
         holder = {"template": entry}
         self.root = Call(
-            state, state.name, holder, state.spec.get("arguments") or {}, self.context, self,
-        self.root = Run(
             state, state.name, holder, self._filled(state.spec.get("arguments")), self.context, self,
             local={"steps.name": ""}, key="entry",
         )  # fmt: skip
@@ -206,9 +204,6 @@ class Lifecycle:
             self.pending_hooks += 1
             holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
             run = Call(
-                state, node_name, holder, self._arguments(hook), self.context, self, flag={"hooked": True},
-                on_exit=True, local={"steps.name": ""}, key="hook",
-            run = Run(
                 state, node_name, holder, self._filled(hook.get("arguments")), self.context, self,
                 flag={"hooked": True}, on_exit=True, local={"steps.name": ""}, key="hook",
             )  # fmt: skip
@@ -286,10 +281,8 @@ class Lifecycle:
             return
         state.globals.tick()
         holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
-        arguments = self._arguments(hook) or state.spec.get("arguments") or {}
-        self.exit = Call(
         arguments = self._filled(hook.get("arguments") or state.spec.get("arguments"))
-        self.exit = Run(
+        self.exit = Call(
             state,
             f"{state.name}.onExit",
             holder,

@@ -41,7 +41,7 @@ def depends_grammar(workflow: Workflow) -> Iterator[Issue]:
 
 
 @rule(
-    "L365",
+    "L366",
     "task-named-like-a-word",
     "error",
     what="A task that others depend on and whose name is a word of Argo's expressions, such as `in` or `else`.",

@@ -113,7 +113,7 @@ class PodBody(Body):
         assert self.run.compiled is not None
         if NODE_TYPES[self.run.compiled.kind] != "Pod":
             return self.template
-        return substitute_pod(self.template, self._globals_in_pod(name))
+        return substitute_pod(dict(self.template), self._globals_in_pod(name))
 
     def _volumes(self) -> tuple[Mapping[str, Json], ...]:
         return (*self.run.state.volumes, *(self.template.get("volumes") or ()))
