@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from tests.engine.harness import Recorder, dag, execute, node, out, shell, value, workflow
 from tiphys.engine import CacheChecked, NodeChanged, RunOptions, RunResult, run
 from tiphys.reference import Reference, seal
+from tiphys.store import Granted, Locks
 
 CACHE = {"cache": {"configMap": {"name": "cache"}}}
 
@@ -175,3 +179,51 @@ def test_semaphore_without_its_configmap(tmp_path: Path) -> None:
         f"task '{result.name}.t' errored: failed to initialize semaphore argo/ConfigMap/nosuch/a with limit"
     )
     assert node(result, "t")["message"] == expected
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [({"activeDeadlineSeconds": 2}, "Step exceeded its deadline"), ({"timeout": "2s"}, "timeout")],
+)
+def test_who_waits_for_another_processs_lock_does_not_wait_beyond_the_limit(
+    tmp_path: Path, limits: dict[str, object], message: str
+) -> None:
+    mutex = {"synchronization": {"mutexes": [{"name": "shared"}]}}
+    holder = workflow(shell("main", "touch $HERE/held; exec sleep 600", **mutex))
+    holder["spec"]["templates"][0]["container"]["env"] = [{"name": "HERE", "value": str(tmp_path)}]
+    code = (
+        "import json, sys; from tiphys.engine import RunOptions, run; "
+        f"run(json.loads(sys.argv[1]), options=RunOptions(store={str(tmp_path / 'store')!r}, grace=0.1))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, json.dumps(holder)]) as process:
+        try:
+            while not (tmp_path / "held").exists():
+                time.sleep(0.02)
+            of_template = {key: value for key, value in limits.items() if key == "timeout"}
+            of_workflow = {key: value for key, value in limits.items() if key != "timeout"}
+            step = shell("inner", "true", **mutex, **of_template)
+            main = {"name": "main", "steps": [[{"name": "inner", "template": "inner"}]]}
+            began = time.monotonic()
+            result = execute(tmp_path, workflow(main, step, **of_workflow))
+            assert process.poll() is None and time.monotonic() - began < 15
+        finally:
+            process.kill()
+    assert (result.phase, node(result, "inner")["message"]) == ("Failed", message)
+
+
+def test_a_lock_that_one_waits_for_oneself_ends_at_the_deadline(tmp_path: Path) -> None:
+    mutex = {"synchronization": {"mutexes": [{"name": "m"}]}}
+    main = {"name": "main", "steps": [[{"name": "inner", "template": "inner"}]], **mutex}
+    result = execute(tmp_path, workflow(main, shell("inner", "true", **mutex), activeDeadlineSeconds=2))
+    assert (result.phase, node(result, "inner")["message"]) == ("Failed", "Step exceeded its deadline")
+
+
+def test_a_run_that_ends_leaves_the_locks_of_others_in_its_process_alone(tmp_path: Path) -> None:
+    locks = [Locks(tmp_path / "locks.db") for _ in range(2)]
+    for number, each in enumerate(locks):
+        assert isinstance(
+            each.acquire(f"h{number}", [f"l{number}"], workflow=f"w{number}", limits={}), Granted
+        )
+    locks[0].close()
+    assert (locks[1].holders("l0"), locks[1].holders("l1")) == ([], ["h1"])
+    locks[1].close()

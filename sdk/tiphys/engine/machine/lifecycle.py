@@ -15,7 +15,7 @@ from tiphys.engine.machine.bodies.pod import PodBody
 from tiphys.engine.machine.library import Context
 from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.protocol import AcquireLocks, ReleaseLocks, StopPod, WorkflowFinished
-from tiphys.engine.machine.state import State
+from tiphys.engine.machine.state import DEADLINE_PASSED, State
 from tiphys.expr import gojson
 from tiphys.expr.evaluate import ExprError
 from tiphys.expr.tags import TagError, compile_plan, substitute
@@ -116,6 +116,7 @@ class Lifecycle:
         holder = {"template": entry}
         self.root = Call(
             state, state.name, holder, self._filled(state.spec.get("arguments")), self.context, self,
+            state, state.name, holder, state.spec.get("arguments") or {}, self.context, self,
             local={"steps.name": ""}, key="entry",
         )  # fmt: skip
         self.look()
@@ -206,6 +207,8 @@ class Lifecycle:
             run = Call(
                 state, node_name, holder, self._filled(hook.get("arguments")), self.context, self,
                 flag={"hooked": True}, on_exit=True, local={"steps.name": ""}, key="hook",
+                state, node_name, holder, self._arguments(hook), self.context, self, flag={"hooked": True},
+                on_exit=True, local={"steps.name": ""}, key="hook",
             )  # fmt: skip
             state.defer(run.start)
 
@@ -282,6 +285,7 @@ class Lifecycle:
         state.globals.tick()
         holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
         arguments = self._filled(hook.get("arguments") or state.spec.get("arguments"))
+        arguments = self._arguments(hook) or state.spec.get("arguments") or {}
         self.exit = Call(
             state,
             f"{state.name}.onExit",
@@ -341,10 +345,11 @@ class Lifecycle:
             self._stop_pod(pod, f"workflow shutdown with strategy:  {strategy}")
         stopped = f"Stopped with strategy '{strategy}'"
         for wait in list(state.suspends.values()):
-            wait.stop("Failed", stopped)
+            if not wait.run.on_exit or strategy == "Terminate":
+                wait.stop("Failed", stopped)
         for run in [*state.awaiting_locks.values()]:
-            if run.node is not None and not run.done:
-                run.stop("Failed", stopped)
+            if not run.on_exit or strategy == "Terminate":
+                run.give_up_waiting(stopped)
         self._release_held()
         for retry in list(state.backing_off):
             retry.shut_down(stopped)
@@ -362,7 +367,7 @@ class Lifecycle:
         if self.done:
             return
         state.deadline_passed = True
-        message = "Step exceeded its deadline"
+        message = DEADLINE_PASSED
         for pod in list(state.pods.values()):
             if pod.run.on_exit:
                 continue
@@ -372,7 +377,11 @@ class Lifecycle:
                 pod.phase_after_stop, pod.message_after_stop = "Failed", message
                 pod.stop("", "")
         for wait in list(state.suspends.values()):
-            wait.stop("Failed", message)
+            if not wait.run.on_exit:
+                wait.stop("Failed", message)
+        for run in [*state.awaiting_locks.values()]:
+            if not run.on_exit:
+                run.give_up_waiting(message)
         for retry in list(state.backing_off):
             retry.shut_down(f"retry exceeded workflow deadline {state.deadline_text()}")
 

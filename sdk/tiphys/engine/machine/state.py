@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 Json = Any
 
-__all__ = ["State"]
+__all__ = ["DEADLINE_PASSED", "State"]
+
+DEADLINE_PASSED = "Step exceeded its deadline"
 
 _PARAMETER_LABEL = "workflows.argoproj.io/configmap-type"
 

@@ -15,6 +15,8 @@ from tiphys.engine.machine.bodies.retry import Retrying
 from tiphys.engine.machine.library import NODE_TYPES, Compiled, Context, TemplateError
 from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.protocol import AcquireLocks, ReleaseLocks
+from tiphys.engine.machine.state import DEADLINE_PASSED
+from tiphys.expr.durations import parse_loose
 from tiphys.expr.tags import Layers, TagError
 
 if TYPE_CHECKING:
@@ -166,9 +168,40 @@ class Call:
         nodes = self.state.nodes
         if self.node is None:
             self.node = self.create_node(self.name, self.node_type(), phase="Pending", message=message)
+            self._wait_no_longer_than(self.node)
         else:
             nodes.mark(self.node, "Pending", message)
         nodes.lock_wait(self.node, lock or message)
+        if self.state.deadline_passed and not self.on_exit:
+            self.give_up_waiting(DEADLINE_PASSED)
+
+    def _wait_no_longer_than(self, node: Node) -> None:
+        """``timeout`` and ``pendingTimeout`` count from the node's start, the wait for a lock included."""
+        limits = [
+            seconds for field in ("timeout", "pendingTimeout") if (seconds := self.seconds(field)) is not None
+        ]
+        if limits:
+            at = self.state.nodes.started[node["id"]] + min(limits)
+            self.state.timer(at, f"timeout/{node['id']}", self._waited_too_long)
+
+    def seconds(self, field: str) -> float | None:
+        """A duration of the template; None where there is none, or none that can be read."""
+        try:
+            return parse_loose(str(self.template.get(field) or ""))
+        except ValueError:
+            return None  # what is wrong with it is said where the body starts
+
+    def _waited_too_long(self) -> None:
+        if not self.done and self.id in self.state.awaiting_locks and self.node is not None:
+            self.state.nodes.mark(self.node, "Failed", "timeout")
+            self.done = True
+            self._release()
+            self.owner.run_timeout(self)
+
+    def give_up_waiting(self, message: str) -> None:
+        """The workflow ends, or its deadline passed, while the node waits for a lock."""
+        if self.node is not None and not self.done:
+            self.stop("Failed", message)
 
     def locks_granted(self) -> None:
         """Go on: the memo is looked up now, whatever it said before."""

@@ -17,6 +17,9 @@ from tiphys.engine.machine.library import NODE_TYPES
 from tiphys.engine.machine.protocol import PodFinished, StartPod, StopPod
 from tiphys.expr.durations import parse_loose, parse_named
 from tiphys.expr.tags import Layers, substitute
+from tiphys.engine.machine.state import DEADLINE_PASSED
+from tiphys.expr.durations import parse_named
+from tiphys.expr.tags import substitute
 
 if TYPE_CHECKING:
     from tiphys.engine.machine.nodes import Node
@@ -46,7 +49,7 @@ def _bare(name: str) -> str:
 class PodBody(Body):
     """One pod (or HTTP request): started, running, finished."""
 
-    __slots__ = ("message_after_stop", "pending_deadline", "phase_after_stop")
+    __slots__ = ("message_after_stop", "phase_after_stop")
 
     def start(self) -> None:
         state = self.run.state
@@ -71,7 +74,7 @@ class PodBody(Body):
         if self.run.compiled.kind == "containerSet":
             create_containers(self)
         deadline, deadline_message = self._deadline()
-        timeout = self._timeout()
+        timeout = self.run.seconds("timeout")
         if timeout is not None:
             at = state.nodes.started[node["id"]] + timeout
             if at <= state.now:
@@ -80,6 +83,13 @@ class PodBody(Body):
             if deadline is None or at < deadline:
                 deadline, deadline_message = at, DEADLINE
             state.timer(at, f"timeout/{node['id']}", self._timed_out)
+        pending = self.run.seconds("pendingTimeout")
+        if pending is not None:
+            at = state.nodes.started[node["id"]] + pending
+            if at <= state.now:
+                state.defer(self.run.time_out, self)
+                return
+            state.timer(at, f"pending/{node['id']}", self._timed_out)
         state.pods[node["id"]] = self
         if (
             state.workflow_deadline is not None
@@ -88,6 +98,8 @@ class PodBody(Body):
         ):
             deadline, deadline_message = state.workflow_deadline, "Step exceeded its deadline"
         template = self._for_pod(name)
+            deadline, deadline_message = state.workflow_deadline, DEADLINE_PASSED
+        template = self.template
         state.emit(
             StartPod(
                 node["id"],
@@ -163,15 +175,6 @@ class PodBody(Body):
     def _deadline(self) -> tuple[float | None, str]:
         value = self.template.get("activeDeadlineSeconds")
         return (None, "") if value is None else (self.run.state.now + int(value), DEADLINE)
-
-    def _timeout(self) -> float | None:
-        value = self.template.get("timeout")
-        if not value:
-            return None
-        try:
-            return parse_loose(str(value))
-        except ValueError:
-            return None
 
     def _timed_out(self) -> None:
         if self.node["phase"] == "Pending":
