@@ -106,6 +106,17 @@ func answer(q question) (result any, err error) {
 		}
 		out, err := patch.Apply(q.Original)
 		return json.RawMessage(out), err
+	case "apply": // kubectl apply: text is what was applied last
+		schema, err := strategicpatch.NewPatchMetaFromStruct(kinds[q.Kind])
+		if err != nil {
+			return nil, err
+		}
+		patch, err := strategicpatch.CreateThreeWayMergePatch([]byte(q.Text), q.Patch, q.Original, schema, true)
+		if err != nil {
+			return nil, err
+		}
+		out, err := strategicpatch.StrategicMergePatch(q.Original, patch, kinds[q.Kind])
+		return json.RawMessage(out), err
 	case "time":
 		var moment metav1.Time
 		if err := json.Unmarshal([]byte(q.Text), &moment); err != nil {

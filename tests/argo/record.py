@@ -17,6 +17,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+sys.path[:0] = [str(Path(__file__).parents[2])]
+
+from tests.argo.patches import patch_questions  # noqa: E402
+
+Json = Any
+
 HERE = Path(__file__).parent
 MODULES = """module judge
 
@@ -31,11 +37,9 @@ require (
 )
 """
 
-Json = Any
-
 # -- selectors -------------------------------------------------------------------------------------------------------
 
-LABELS = [
+LABELS: list[Json] = [
     {},
     {"app": "a"},
     {"app": "b", "tier": "3"},
@@ -43,7 +47,7 @@ LABELS = [
     {"example.com/app": "a", "in": "notin", "tier": "10"},
     {"notin": "in", "tier": "x"},
 ]
-NODES = [
+NODES: list[Json] = [
     {
         "id": "gate-1",
         "name": "gate.approve",
@@ -221,7 +225,7 @@ def by(make: Any, dice: random.Random, count: int) -> list[str]:
 
 # -- the judge -------------------------------------------------------------------------------------------------------
 
-TOPICS = {"cron": cron, "selectors": selectors}
+TOPICS = {"cron": cron, "patch": patch_questions, "selectors": selectors}
 
 
 def judged(questions: list[Json]) -> list[Json]:
@@ -241,6 +245,8 @@ def judged(questions: list[Json]) -> list[Json]:
 def line(asked: Json, answer: Json) -> str:
     """A question and its answer as they are kept: without what every question of its kind holds."""
     kept = {key: value for key, value in asked.items() if key not in ("labels", "nodes")}
+    if asked["ask"] == "json":
+        del kept["original"]
     if "refused" in answer:
         answer = {"refused": answer["refused"].partition("\n")[0][:100]}
     return json.dumps({**kept, **answer}, ensure_ascii=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -104,7 +104,7 @@ class _Step:
 
     def month(self) -> bool:
         while self.local.month not in self.schedule.months:
-            self.begin(day=1, hour=0, minute=0, second=0)
+            self.begin(lambda local: local.replace(day=1, hour=0, minute=0, second=0))
             first = (self.local.replace(day=1) + timedelta(days=32)).replace(day=1)
             self.set(first + timedelta(days=self.local.day - 1))
             if self.local.month == 1:
@@ -113,7 +113,7 @@ class _Step:
 
     def day(self) -> bool:
         while not self.schedule.day(self.local):
-            self.begin(hour=0, minute=0, second=0)
+            self.begin(lambda local: local.replace(hour=0, minute=0, second=0))
             self.set(self.local + timedelta(days=1))
             if hour := self.local.hour:  # midnight is not there on a day when the clock changes
                 self.time += (24 - hour if hour > 12 else -hour) * 3600
@@ -123,7 +123,7 @@ class _Step:
 
     def hour(self) -> bool:
         while self.local.hour not in self.schedule.hours:
-            self.begin(minute=0, second=0)
+            self.begin(lambda local: local.replace(minute=0, second=0))
             self.time += 3600
             if self.local.hour == 0:
                 return False
@@ -146,9 +146,10 @@ class _Step:
             return False  # a new minute
         return True
 
-    def begin(self, **smaller: int) -> None:
+    def begin(self, of: Callable[[datetime], datetime]) -> None:
         if not self.whole:
             self.set(self.local.replace(**smaller))  # type: ignore[arg-type]  # only fields of time
+            self.set(of(self.local))
             self.whole = True
 
     def set(self, local: datetime) -> None:
@@ -300,6 +301,8 @@ def _read(schedule: str, timezone: str) -> _Schedule:
     read = [_field(word, *rule) for word, rule in zip(words, _FIELDS, strict=True)]
     minute, hour, day, month, weekday = (found for found, _ in read)
     return _Schedule(zone, 0, minute, hour, day, month, weekday, both=read[2][1] or read[4][1])
+    minutes, hours, days, months, weekdays = (found for found, _ in read)
+    return _Schedule(zone, 0, minutes, hours, days, months, weekdays, both=read[2][1] or read[4][1])
 
 
 def _period(text: str) -> int:

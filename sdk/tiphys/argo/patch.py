@@ -1,122 +1,348 @@
-"""``kubectl patch``: strategic and JSON merge, and RFC 6902 lists."""
+"""``kubectl patch`` and ``kubectl apply``: strategic merge, JSON merge and JSON Patch of Kubernetes objects.
+
+Strategic merge (k8s.io/apimachinery, pkg/util/strategicpatch) merges the lists that have a key, by the tags of the Go
+types: the table ``patch_keys``. Argo merges ``templateDefaults``, stored workflow specs and ``podSpecPatch`` with it.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["LAST_APPLIED", "PatchError", "apply_patch", "merge", "three_way"]
+from tiphys.argo.jsonpatch import PatchError, json_patch, merge_patch
+from tiphys.argo.patch_keys import KINDS, TYPES
+
+__all__ = [
+    "LAST_APPLIED",
+    "POD_SPEC",
+    "TEMPLATE",
+    "WORKFLOW",
+    "WORKFLOW_SPEC",
+    "PatchError",
+    "apply_patch",
+    "strategic",
+    "three_way",
+    "type_of",
+    "without_nulls",
+]
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+POD_SPEC = "core/v1.PodSpec"
+TEMPLATE = "workflow/v1alpha1.Template"
+WORKFLOW = "workflow/v1alpha1.Workflow"
+WORKFLOW_SPEC = "workflow/v1alpha1.WorkflowSpec"
 
 Json = Any
-# the lists of strategic merge that are keyed; others are replaced
-_KEYED = {
-    "containers": "name",
-    "env": "name",
-    "initContainers": "name",
-    "ports": "containerPort",
-    "volumeMounts": "mountPath",
-    "volumes": "name",
-}
+Object = dict[str, Json]
+_DIRECTIVE = "$patch"
+_RETAIN = "$retainKeys"
+_DELETE = "$deleteFromPrimitiveList/"
+_ORDER = "$setElementOrder/"
+_PLAIN = ("", "", "")
 
 
-class PatchError(ValueError):
-    """The patch does not fit."""
+def type_of(item: Mapping[str, Json]) -> str:
+    """The Go type of an object of Kubernetes' own; empty for any other."""
+    return KINDS.get(f"{item.get('apiVersion')}/{item.get('kind')}", "")
 
 
-def apply_patch(item: Mapping[str, Json], patch: Json, strategy: str) -> dict[str, Json]:
-    """The object after a patch; the object itself is left alone. Raises PatchError."""
+def apply_patch(item: Mapping[str, Json], patch: Json, strategy: str) -> Object:
+    """The object after ``kubectl patch --type strategy``; the object itself is left alone. Raises PatchError."""
     if strategy == "json":
-        result = copy.deepcopy(dict(item))
-        if not isinstance(patch, list):
-            raise PatchError("a JSON patch must be a list of operations")
-        for operation in patch:
-            _operate(result, operation)
+        result = json_patch(dict(item), patch)
+        if not isinstance(result, dict):
+            raise PatchError("the patch leaves no object")
         return result
     if not isinstance(patch, Mapping):
         raise PatchError("the patch must be an object")
-    return dict(merge(dict(item), patch, strategic=strategy == "strategic"))
+    if strategy == "merge":
+        return merge_patch(item, patch)
+    if not type_of(item):
+        raise PatchError(
+            f"the body of the request was in an unknown format: {item.get('kind')} is no kind of Kubernetes' own, "
+            "patch it with mergeStrategy: merge or json"
+        )
+    return strategic(item, patch, type_of(item))
+
+
+def without_nulls(value: Json) -> Json:
+    """A copy without the nulls of objects, at any depth: for Argo, which decodes first, they are not there."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+# -- strategic merge -------------------------------------------------------------------------------------------------
+
+
+def strategic(original: Mapping[str, Json], patch: Mapping[str, Json], type_: str) -> Object:
+    """The object after a strategic merge; both are left alone.
+
+    Parameters
+    ----------
+    type_:
+        The Go type of the object: see :func:`type_of`, ``POD_SPEC``, ``TEMPLATE``.
+
+    Raises
+    ------
+    PatchError
+        An item of a keyed list has no key, or a directive is not one.
+    """
+    return _merge(copy.deepcopy(dict(original)), copy.deepcopy(dict(patch)), type_)
+
+
+def _field(type_: str, key: str) -> tuple[str, bool, str, str]:
+    """What a field holds, whether only the keys of its patch stay (retainKeys), its strategy and its list's key."""
+    target, strategies, merge_key = TYPES.get(type_, {}).get(key, _PLAIN)
+    names = strategies.split(",")
+    return (
+        target,
+        "retainKeys" in names,
+        next((name for name in names if name != "retainKeys"), ""),
+        merge_key,
+    )
+
+
+def _merge(original: Object, patch: Object, type_: str) -> Object:
+    if _DIRECTIVE in patch:
+        directive = patch.pop(_DIRECTIVE)
+        if directive not in ("replace", "delete"):
+            raise PatchError(f"unknown patch type found: {directive}")
+        return patch if directive == "replace" else {}
+    _retain(original, patch)
+    _ordered(original, patch, type_)
+    for key, value in patch.items():
+        name, is_deletion = key, key.startswith(_DELETE)
+        if is_deletion:
+            name = key.removeprefix(_DELETE)
+        if value is None:
+            original.pop(name, None)
+            continue
+        target, _, strategy, merge_key = _field(type_, name)
+        before = original.get(name)
+        if _kind(before) != _kind(value) or not isinstance(value, dict | list):
+            if not is_deletion:
+                _take(original, name, value)
+        elif strategy == "replace" or (isinstance(value, list) and strategy != "merge" and not is_deletion):
+            original[name] = value
+        elif isinstance(value, dict):
+            original[name] = _merge(original[name], value, target)
+        else:
+            original[name] = _merge_list(original[name], value, target, merge_key, is_deletion)
+    return original
+
+
+def _kind(value: Json) -> str:
+    """What Go's JSON makes of it: the types between which it sees a difference."""
+    if value is None or isinstance(value, bool | str | dict | list):
+        return type(value).__name__
+    return "number"
+
+
+def _take(original: Object, key: str, value: Json) -> None:
+    """Set what was not there or was of another type: nothing to merge, so directives and nulls mean nothing."""
+    kept = _undirected(without_nulls(value))
+    if kept is None:
+        original.pop(key, None)
+    else:
+        original[key] = kept
+
+
+def _undirected(value: Json) -> Json:
+    if isinstance(value, dict):
+        if _DIRECTIVE in value:
+            return None
+        items = {key: _undirected(item) for key, item in value.items()}
+        return {key: item for key, item in items.items() if item is not None}
+    if isinstance(value, list):
+        return [_undirected(item) for item in value if not (isinstance(item, dict) and _DIRECTIVE in item)]
+    return value
+
+
+def _retain(original: Object, patch: Object) -> None:
+    if _RETAIN not in patch:
+        return
+    kept = patch.pop(_RETAIN)
+    strange = {
+        key for key, value in patch.items() if value is not None and not key.startswith((_DELETE, _ORDER))
+    }
+    if not isinstance(kept, list) or not strange <= set(kept):
+        raise PatchError("invalid patch format of retainKeys")
+    for key in [key for key in original if key not in kept]:
+        del original[key]
+
+
+def _ordered(original: Object, patch: Object, type_: str) -> None:
+    """The lists whose order the patch gives (``$setElementOrder/ports``): they are merged here and leave the patch."""
+    for key in [key for key in patch if key.startswith(_ORDER)]:
+        order, name = patch.pop(key), key.removeprefix(_ORDER)
+        before: Json = original.get(name)
+        after: Json = patch.get(name)
+        target, _, strategy, merge_key = _field(type_, name)
+        if not isinstance(order, list) or any(
+            name in holder and not isinstance(holder[name], list) for holder in (original, patch)
+        ):
+            raise PatchError("invalid patch format of setElementOrder list")
+        _check_order(after or [], order, merge_key)
+        if name in patch and name in original:
+            merged = _merge_list(before, after, target, merge_key) if strategy == "merge" else after
+        elif name in patch:
+            merged = _undirected(after)
+        elif name in original:
+            merged = before
+        else:
+            continue
+        if not _element([*(before or []), *(after or [])]):
+            raise PatchError("no elements in any of the given slices")
+        original[name] = _arranged(merged, order, before or [], merge_key)
+        patch.pop(name, None)
+
+
+def _check_order(items: list[Json], order: list[Json], key: str) -> None:
+    """What the patch changes must be in its order, and in that order."""
+    if not order:
+        return
+    wanted = iter([_key_of(item, key) for item in order])
+    for item in items:
+        if isinstance(item, dict) and _DIRECTIVE in item:
+            continue
+        if _key_of(item, key) not in wanted:  # goes on where it stopped
+            raise PatchError("the order in the patch list does not match the setElementOrder list")
+
+
+def _merge_list(
+    original: list[Json], patch: list[Json], type_: str, key: str, is_deletion: bool = False
+) -> list[Json]:
+    kind = _element([*original, *patch])
+    if not kind:
+        return original
+    if kind != "dict":
+        if is_deletion:
+            return [item for item in original if item not in patch]
+        merged = list(dict.fromkeys([*original, *patch]))
+        return _arranged(merged, patch, original, key)
+    if not key:
+        raise PatchError("cannot merge lists without merge key")
+    original, patch = _directed(original, patch, key)
+    merged = list(original)
+    for item in patch:
+        same = _find(merged, key, _key_of(item, key))
+        if same < 0:
+            merged.append(item)
+        else:
+            merged[same] = _merge(merged[same], item, type_)
+    return _arranged(merged, patch, original, key)
+
+
+def _element(items: list[Json]) -> str:
+    """What the items of a list are, all the same; empty when there are none."""
+    kinds = {_kind(item) for item in items}
+    if len(kinds) > 1:
+        raise PatchError("list element types are not identical")
+    if kinds == {"list"}:
+        raise PatchError("lists of lists are not supported")
+    return kinds.pop() if kinds else ""
+
+
+def _directed(original: list[Json], patch: list[Json], key: str) -> tuple[list[Json], list[Json]]:
+    """Carry out the items of a patch that are directives."""
+    kept, replace = [], False
+    for item in patch:
+        match item.get(_DIRECTIVE):
+            case None if _DIRECTIVE not in item:
+                kept.append(item)
+            case "delete":
+                gone = _key_of(item, key)
+                original = [each for each in original if each.get(key) != gone]
+            case "replace":
+                replace = True
+            case other:
+                raise PatchError(f"unknown patch type found: {other}")
+    return (kept, []) if replace else (original, kept)
+
+
+def _arranged(merged: list[Json], order: list[Json], before: list[Json], key: str) -> list[Json]:
+    """The order of the patch; what it does not name keeps its place among what was there."""
+    wanted = [_key_of(item, key) for item in order]
+    server = [item.get(key) if key else item for item in before]
+
+    def place(places: list[Json]) -> Callable[[Json], int]:
+        return lambda item: places.index(_key_of(item, key))
+
+    named = sorted((item for item in merged if _key_of(item, key) in wanted), key=place(wanted))
+    left = [item for item in merged if _key_of(item, key) not in wanted]
+    result: list[Json] = []
+    while named and left:
+        mine, theirs = _key_of(named[0], key), _key_of(left[0], key)
+        first = mine in server and theirs in server and server.index(theirs) < server.index(mine)
+        result.append((left if first else named).pop(0))
+    return [*result, *named, *left]
+
+
+def _key_of(item: Json, key: str) -> Json:
+    if not key:
+        return item
+    if not isinstance(item, dict) or key not in item:
+        raise PatchError(f"an item does not contain the declared merge key: {key}")
+    return item[key]
+
+
+def _find(items: list[Json], key: str, value: Json) -> int:
+    return next((place for place, item in enumerate(items) if item.get(key) == value), -1)
+
+
+# -- kubectl apply ---------------------------------------------------------------------------------------------------
 
 
 def three_way(
-    current: Mapping[str, Json], last: Mapping[str, Json], wanted: Mapping[str, Json]
-) -> dict[str, Json]:
-    """``kubectl apply``: what was applied before and is gone now is removed, what others wrote stays."""
+    current: Mapping[str, Json], last: Mapping[str, Json], wanted: Mapping[str, Json], type_: str = ""
+) -> Object:
+    """``kubectl apply``: what was applied before and is gone now is removed, what others wrote stays.
+
+    ``type_`` is the Go type (:func:`type_of`): lists with a key are merged; without a type they are replaced.
+    """
     result = copy.deepcopy(dict(current))
     for key in last:
-        if key not in wanted:
+        if wanted.get(key) is None:
             result.pop(key, None)
     for key, value in wanted.items():
-        before = result.get(key)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            applied = last.get(key)
-            result[key] = three_way(before, applied if isinstance(applied, Mapping) else {}, value)
-        else:
-            result[key] = copy.deepcopy(value)
-    return result
-
-
-def merge(base: Mapping[str, Json], patch: Mapping[str, Json], *, strategic: bool) -> Mapping[str, Json]:
-    """RFC 7396, and for ``strategic`` the keyed lists of pod specs."""
-    result = copy.deepcopy(dict(base))
-    for key, value in patch.items():
         if value is None:
             result.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
-            result[key] = merge(result[key], value, strategic=strategic)
-        elif strategic and key in _KEYED and isinstance(value, list) and isinstance(result.get(key), list):
-            result[key] = _merge_list(result[key], value, _KEYED[key])
+            continue
+        target, retain, strategy, merge_key = _field(type_, key)
+        before: Json = result.get(key)
+        applied: Json = last.get(key)
+        if strategy == "replace" or _kind(before) != _kind(value):
+            result[key] = copy.deepcopy(value)
+        elif isinstance(value, Mapping):
+            kept = three_way(before, applied if isinstance(applied, Mapping) else {}, value, target)
+            result[key] = {
+                name: item for name, item in kept.items() if name in value or not (retain and value)
+            }
+        elif strategy == "merge":
+            applied = applied if isinstance(applied, list) else []
+            result[key] = _three_way_list(before, applied, value, target, merge_key, retain)
         else:
             result[key] = copy.deepcopy(value)
     return result
 
 
-def _merge_list(base: list[Json], patch: list[Json], by: str) -> list[Json]:
-    result = copy.deepcopy(base)
-    for item in patch:
-        same = next((place for place, each in enumerate(result) if each.get(by) == item.get(by)), None)
-        if same is None:
-            result.append(copy.deepcopy(item))
-        elif item.get("$patch") == "delete":
-            del result[same]
-        else:
-            result[same] = merge(result[same], item, strategic=True)
-    return result
-
-
-def _operate(root: Json, operation: Mapping[str, Json]) -> None:
-    parts = [
-        part.replace("~1", "/").replace("~0", "~") for part in str(operation.get("path", "")).split("/")[1:]
-    ]
-    verb = operation.get("op")
-    if not parts or verb not in ("add", "replace", "remove", "test"):
-        raise PatchError(f"unsupported JSON patch operation: {operation}")
-    target = root
-    try:
-        for part in parts[:-1]:
-            target = target[int(part)] if isinstance(target, list) else target[part]
-        last: Json = parts[-1]
-        if isinstance(target, list):
-            last = len(target) if last == "-" else int(last)
-            if verb == "add":
-                target.insert(last, copy.deepcopy(operation.get("value")))
-                return
-        if verb == "remove":
-            del target[last]
-        elif verb == "test":
-            if target[last] != operation.get("value"):
-                raise PatchError(f"testing value {operation.get('path')} failed")
-        else:
-            if verb == "replace" and not isinstance(target, list) and last not in target:
-                raise PatchError(
-                    f"replace operation does not apply: doc is missing key: {operation.get('path')}"
-                )
-            target[last] = copy.deepcopy(operation.get("value"))
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        if isinstance(error, PatchError):
-            raise
-        raise PatchError(
-            f"{verb} operation does not apply: doc is missing path: {operation.get('path')}"
-        ) from error
+def _three_way_list(
+    current: list[Json], last: list[Json], wanted: list[Json], type_: str, key: str, retain: bool
+) -> list[Json]:
+    keys = [_key_of(item, key) for item in wanted]
+    gone = [name for item in last if (name := _key_of(item, key)) not in keys]
+    merged = [item for item in current if _key_of(item, key) not in gone]
+    if not key:
+        merged = list(dict.fromkeys([*merged, *wanted]))
+        return _arranged(merged, wanted, current, key)
+    for item in wanted:
+        same = _find(merged, key, item[key])
+        if same < 0:
+            merged.append(copy.deepcopy(item))
+            continue
+        before = _find(last, key, item[key])
+        kept = three_way(merged[same], last[before] if before >= 0 else {}, item, type_)
+        merged[same] = {name: each for name, each in kept.items() if not retain or name in item}
+    return _arranged(merged, wanted, current, key)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tiphys.argo.patch import TEMPLATE, PatchError, strategic, without_nulls
 from tiphys.expr.tags import Plan, compile_plan
 
 Json = Any
 Template = dict[str, Json]
 
-__all__ = ["TYPES", "Compiled", "Context", "Library", "TemplateError", "merge", "template_type"]
+__all__ = ["TYPES", "Compiled", "Context", "Library", "TemplateError", "template_type"]
 
 TYPES = (
     "container",
@@ -40,28 +41,6 @@ def template_type(template: Mapping[str, Json]) -> str:
         if template.get(kind) is not None and (kind != "steps" or template[kind]):
             return kind
     return ""
-
-
-_MERGE_KEYS = ("name", "mountPath", "containerPort", "key", "ip")
-
-
-def merge(base: Json, patch: Json) -> Json:
-    """Return ``base`` with ``patch`` over it, as a strategic merge: maps by key, lists of named objects by name."""
-    if isinstance(base, dict) and isinstance(patch, dict):
-        result = dict(base)
-        for key, value in patch.items():
-            if value is None:
-                continue
-            result[key] = merge(base[key], value) if key in base and base[key] is not None else value
-        return result
-    if isinstance(base, list) and isinstance(patch, list) and patch and base:
-        for name in _MERGE_KEYS[:1]:
-            if all(isinstance(item, dict) and name in item for item in [*base, *patch]):
-                merged = {item[name]: item for item in patch}
-                for item in base:
-                    merged[item[name]] = merge(item, merged[item[name]]) if item[name] in merged else item
-                return list(merged.values())
-    return patch
 
 
 class Compiled:
@@ -170,7 +149,10 @@ class Library:
                 defaults = {
                     key: value for key, value in self.defaults.items() if key not in TYPES or key == kind
                 }
-                merged = merge(defaults, template)
+                try:
+                    merged = strategic(without_nulls(defaults), without_nulls(template), TEMPLATE)
+                except PatchError as error:
+                    raise TemplateError(str(error)) from error
             found = Compiled(merged)
             self._keep.append(template)
             self._compiled[id(template)] = found

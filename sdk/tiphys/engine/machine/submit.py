@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tiphys.argo.patch import WORKFLOW_SPEC, PatchError, strategic, without_nulls
 from tiphys.engine.machine.arguments import ArgumentError, any_string, looked_up
-from tiphys.engine.machine.library import Library, merge, template_type
+from tiphys.engine.machine.library import Library, TemplateError, template_type
 from tiphys.engine.machine.state import State
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.expr.tags import TagError, substitute
@@ -32,7 +33,7 @@ def effective_spec(
     Raises
     ------
     TemplateError
-        The WorkflowTemplate was not given.
+        The WorkflowTemplate was not given, or the two cannot be merged.
     """
     spec = dict(workflow.get("spec") or {})
     reference = spec.get("workflowTemplateRef")
@@ -45,7 +46,12 @@ def effective_spec(
         for key, value in spec.items()
         if key != "workflowTemplateRef" and value not in ("", None, [], {})  # unset, as Go's omitempty has it
     }
-    merged = merge(base, own)
+    try:
+        merged = strategic(without_nulls(base), without_nulls(own), WORKFLOW_SPEC)
+    except PatchError as error:
+        raise TemplateError(str(error)) from error
+    if base.get("hooks") and own.get("hooks"):
+        merged["hooks"] = {**base["hooks"], **own["hooks"]}  # Argo takes a hook whole
     merged["workflowTemplateRef"] = reference
     return merged, merged
 

@@ -12,7 +12,7 @@ import yaml
 
 from tiphys.argo.answers import ApiError
 from tiphys.argo.artifacts import key_of
-from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way
+from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way, type_of
 from tiphys.argo.selectors import Requirement, SelectorError, parse_labels
 from tiphys.engine.machine.protocol import PodFinished, StartPod
 from tiphys.engine.objects.controllers import Resources
@@ -152,7 +152,10 @@ class ResourcePod:
         if action == "apply":
             last = json.loads((current["metadata"].get("annotations") or {}).get(LAST_APPLIED) or "{}")
             manifest = three_way(
-                {key: value for key, value in current.items() if key != "status"}, last, manifest
+                {key: value for key, value in current.items() if key != "status"},
+                last,
+                manifest,
+                type_of(manifest),
             )
         api.replace(current, manifest)
         return current

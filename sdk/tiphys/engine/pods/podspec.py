@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tiphys.argo.patch import PatchError, apply_patch
+from tiphys.argo.patch import POD_SPEC, PatchError, strategic
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
@@ -95,7 +95,9 @@ def patched(
     for text in patches:
         try:
             patch = yaml.safe_load(text)
-            pod = apply_patch(pod, patch, "strategic")
+            if not isinstance(patch, dict):
+                raise PatchError("the patch must be an object")
+            pod = strategic(pod, patch, POD_SPEC)
         except (yaml.YAMLError, PatchError) as error:
             raise StartProblem("Error applying PodSpecPatch", phase="Error") from error
     by_name = {str(each.get("name")): each for each in pod.get("containers") or []}
