@@ -19,6 +19,7 @@ from tiphys.expr.closures import CLOSURES, compare
 from tiphys.expr.durations import parse_go
 from tiphys.expr.gofmt import v
 from tiphys.expr.gojson_scan import syntax_error
+from tiphys.expr.gotext import SPACES, atoi, find, from_bytes, lower, parse_float, to_bytes, upper
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.moment import PRESENT
 from tiphys.expr.operators import equal
@@ -43,21 +44,23 @@ def type_name(value: Value) -> str:
 
 def _int(value: Value) -> int:
     if isinstance(value, str):
-        try:
-            return int(value)
-        except ValueError:
-            raise ExprError(f"invalid operation: int({value})") from None
+        number = atoi(value)
+        if number is None:
+            raise ExprError(f"invalid operation: int({value})")
+        return number
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return int(value)
     raise ExprError(f"invalid operation: int({type_name(value)})")
 
 
 def _float(value: Value) -> float:
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            raise ExprError(f"invalid operation: float({value})") from None
+    if isinstance(value, str):
+        number = parse_float(value)
+        if number is None:
+            raise ExprError(f"invalid operation: float({value})")
+        return number
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
     raise ExprError(f"invalid operation: float({type_name(value)})")
 
 
@@ -153,7 +156,8 @@ def _end(which: str, index: int) -> Callable[[Value], Value]:
     def run(items: Value) -> Value:
         if not isinstance(items, (list, tuple, str)):
             raise ExprError(f"cannot get {which} element from {type_name(items)}")
-        return items[index] if items else None
+        found = to_bytes(items) if isinstance(items, str) else items
+        return found[index] if found else None
 
     return run
 
@@ -161,9 +165,17 @@ def _end(which: str, index: int) -> Callable[[Value], Value]:
 def _get(value: Value, key: Value) -> Value:
     if isinstance(value, Mapping):
         return value.get(key)
-    if isinstance(value, (list, tuple, str)) and isinstance(key, int):
+    if isinstance(value, str):
+        value = to_bytes(value)
+    if isinstance(value, (list, tuple, bytes)) and isinstance(key, int):
         return value[key] if -len(value) <= key < len(value) else None
     return None
+
+
+def _take(items: Value, count: int) -> Value:
+    if not isinstance(items, (list, tuple)):
+        raise ExprError(f"cannot take from {type_name(items)}")
+    return items[:count]
 
 
 def _sort(items: list[Value], order: str = "asc") -> list[Value]:
@@ -201,7 +213,7 @@ def _date(text: str, layout: str = "", zone: str = "") -> datetime:
 
 def _from_base64(text: str) -> str:
     try:
-        return base64.b64decode(text, validate=True).decode(errors="replace")
+        return from_bytes(base64.b64decode(text, validate=True))
     except ValueError:
         good = len(re.match(r"(?:[A-Za-z0-9+/]{4})*[A-Za-z0-9+/]*", text).group())  # type: ignore[union-attr]
         raise ExprError(f"illegal base64 data at input byte {good}") from None
@@ -212,23 +224,25 @@ def _now() -> datetime:
 
 
 def _trim(text: str, cutset: str | None = None) -> str:
-    return text.strip(cutset)
+    return text.strip(SPACES if cutset is None else cutset)
 
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "len": _length, "type": type_name, "abs": abs, "ceil": lambda x: float(math.ceil(x)),
     "floor": lambda x: float(math.floor(x)), "round": _round, "int": _int, "float": _float, "string": v,
     "trim": _trim, "trimPrefix": lambda s, p: s.removeprefix(p), "trimSuffix": lambda s, p: s.removesuffix(p),
-    "upper": lambda s: s.upper(), "lower": lambda s: s.lower(), "split": _split, "splitAfter": _split_after,
-    "replace": _replace, "repeat": _repeat, "join": _join, "indexOf": lambda s, p: s.find(p),
-    "lastIndexOf": lambda s, p: s.rfind(p), "hasPrefix": lambda s, p: s.startswith(p),
+    "upper": upper, "lower": lower, "split": _split, "splitAfter": _split_after,
+    "replace": _replace, "repeat": _repeat, "join": _join, "indexOf": find,
+    "lastIndexOf": lambda s, p: find(s, p, last=True), "hasPrefix": lambda s, p: s.startswith(p),
     "hasSuffix": lambda s, p: s.endswith(p), "max": _extreme(lambda a, b: a > b), "min": _extreme(lambda a, b: a < b),
     "mean": _mean, "median": _median, "toJSON": _to_json_indented, "fromJSON": from_json,
     "toBase64": lambda s: base64.b64encode(s.encode()).decode(),
+    "mean": _mean, "median": _median, "toJSON": _to_json_indented, "fromJSON": _from_json,
+    "toBase64": lambda s: base64.b64encode(to_bytes(s)).decode(),
     "fromBase64": _from_base64,
     "duration": lambda s: timedelta(seconds=parse_go(s)), "date": _date, "now": _now,
     "timezone": lambda s: ZoneInfo(s) if s != "UTC" else UTC,
-    "first": _end("first", 0), "last": _end("last", -1), "get": _get, "take": lambda xs, n: xs[:n],
+    "first": _end("first", 0), "last": _end("last", -1), "get": _get, "take": _take,
     "keys": lambda m: list(m),
     "values": lambda m: list(m.values()), "toPairs": lambda m: [[key, value] for key, value in m.items()],
     "fromPairs": lambda xs: gojson.AnyMap(xs, "interface {}"), "reverse": lambda xs: list(reversed(xs)),

@@ -16,6 +16,7 @@ from tiphys.expr.check import check
 from tiphys.expr.closures import CLOSURES
 from tiphys.expr.free_names import FreeNames
 from tiphys.expr.gofmt import v
+from tiphys.expr.gotext import cut, size, to_bytes, visible
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.moments import member
 from tiphys.expr.operators import BINARY, equal, truth
@@ -67,7 +68,8 @@ class Program:
         frame = dict(environment)
         frame["\0env"] = environment
         try:
-            return self._code(frame)
+            value = self._code(frame)
+            return visible(value) if isinstance(value, str) else value
         except ExprError as error:
             raise error.located(self.source) from None
         except _Nil:
@@ -228,9 +230,10 @@ def fetch(value: Value, key: Value) -> Value:
             raise ExprError("invalid operation: int(string)")
         if not isinstance(key, int) or isinstance(key, bool):
             raise ExprError(f"cannot fetch {key} from {library.type_name(value)}")
-        if not -len(value) <= key < len(value):
-            raise ExprError(f"index out of range: {key} (array length is {len(value)})")
-        return value[key]
+        items = to_bytes(value) if isinstance(value, str) else value
+        if not -len(items) <= key < len(items):
+            raise ExprError(f"index out of range: {key} (array length is {len(items)})")
+        return items[key]
     if isinstance(value, (datetime, timedelta)):
         method = member(value, key)
         if method is not None:
@@ -262,12 +265,14 @@ def _slice(tree: Tree) -> Code:
         value = target(frame)
         if not isinstance(value, (str, list, tuple)):
             raise ExprError(f"cannot slice {library.type_name(value)}")
-        size = len(value)
+        length = size(value) if isinstance(value, str) else len(value)
         low = start(frame) if start else 0
-        high = end(frame) if end else size
-        low = max(low + size, 0) if low < 0 else low
-        high = max(high + size, 0) if high < 0 else high
-        return value[min(low, size) : min(high, size)] if low <= high else value[:0]
+        high = end(frame) if end else length
+        low = min(max(low + length, 0) if low < 0 else low, length)
+        high = min(max(high + length, 0) if high < 0 else high, length)
+        if isinstance(value, str):
+            return cut(value, low, max(low, high))
+        return value[low : max(low, high)]
 
     return run
 

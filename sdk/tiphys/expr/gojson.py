@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from tiphys.expr import moments
+from tiphys.expr.gotext import visible
 
 Json = Any
 
@@ -38,7 +39,7 @@ def _escape(match: re.Match[str]) -> str:
 
 def text(value: str) -> str:
     """Return ``value`` as a JSON string, quotes included."""
-    return '"' + _ESCAPED.sub(_escape, value) + '"'
+    return '"' + _ESCAPED.sub(_escape, visible(value)) + '"'
 
 
 def float_text(value: float) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from tiphys.expr.gotext import joined
 from tiphys.expr.lexer import ExprError
 
 Value = Any
@@ -63,7 +64,7 @@ def _add(left: Value, right: Value) -> Value:
     if _numeric(left) and _numeric(right):
         return left + right
     if isinstance(left, str) and isinstance(right, str):
-        return left + right
+        return joined(left, right)
     if isinstance(left, (datetime, timedelta)) and isinstance(right, (datetime, timedelta)):
         return left + right  # type: ignore[operator]
     raise _wrong("+", left, right)
@@ -139,6 +140,8 @@ def _in(left: Value, right: Value) -> bool:
 _CLASSES = (
     ("alpha", "a-zA-Z"), ("digit", "0-9"), ("alnum", "a-zA-Z0-9"), ("space", r"\s"), ("upper", "A-Z"), ("lower", "a-z"),
 )  # fmt: skip
+_FOLDS = re.compile(r"\(\?[a-zA-Z]*i")
+_ASCII_ONLY = re.compile(r"\\[wdsb]", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1024)
@@ -149,7 +152,9 @@ def regex(pattern: str) -> re.Pattern[str]:
     for name, charset in _CLASSES:
         translated = translated.replace(f"[:{name}:]", charset)
     try:
-        return re.compile(translated, re.ASCII)
+        # (?i) folds all letters in RE2, while its classes are ASCII: Python has both or neither
+        folds = not pattern.isascii() and _FOLDS.search(pattern) and not _ASCII_ONLY.search(pattern)
+        return re.compile(translated, re.UNICODE if folds else re.ASCII)
     except re.error as error:
         raise ExprError(f"error parsing regexp: {_regex_problem(error, pattern)}") from error
 

@@ -12,17 +12,28 @@ import binascii
 import hashlib
 import math
 import re
-import textwrap
 import zlib
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from tiphys.expr.gofmt import v
+from tiphys.expr.gotext import (
+    SPACES,
+    atoi,
+    from_bytes,
+    matches,
+    parse_float,
+    quote,
+    split_regex,
+    sub_regex,
+    to_bytes,
+)
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.operators import regex
 from tiphys.expr.sprig_data import DATA, empty
 from tiphys.expr.sprig_random import RANDOM
+from tiphys.expr.sprig_text import TEXT
 
 Value = Any
 
@@ -34,7 +45,7 @@ def _int(value: Value) -> int:
         return int(value)
     if isinstance(value, (int, float)):
         return int(value)
-    if isinstance(value, str):
+    if isinstance(value, str) and value.isascii() and value == value.strip():
         try:
             return int(value, 0)
         except ValueError:
@@ -43,69 +54,21 @@ def _int(value: Value) -> int:
 
 
 def _float(value: Value) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return 0.0
+    if isinstance(value, str):
+        return parse_float(value) or 0.0
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
-def _trunc(count: int, text: str) -> str:
-    if count < 0 and len(text) + count > 0:
-        return text[len(text) + count :]
-    return text[:count] if count >= 0 else text
+def _octal(value: Value) -> int:
+    text = v(value)
+    return int(text, 8) if re.fullmatch(r"[+-]?[0-7]+", text, re.ASCII) else 0
 
 
-def _substr(start: int, end: int, text: str) -> str:
-    if start < 0:
-        return text[:end]
-    if end < 0 or end > len(text):
-        return text[start:]
-    return text[start:end]
-
-
-def _abbrev(width: int, text: str) -> str:
-    return text if width < 4 or len(text) <= width else text[: width - 3] + "..."
-
-
-def _abbrevboth(left: int, right: int, text: str) -> str:
-    if right < 4 or (left > 0 and right < 7):
-        return text
-    if len(text) <= right:
-        return text
-    if left <= 4:
-        return _abbrev(right, text)
-    if left + right - 3 >= len(text):
-        return "..." + text[len(text) - (right - 3) :]
-    return "..." + text[left : left + right - 6] + "..."
-
-
-def _title(text: str) -> str:
-    # Go's strings.Title: a letter after anything that is no letter, digit, underscore or quote
-    return re.sub(r"(^|[^\w'])(\w)", lambda m: m.group(1) + m.group(2).upper(), text)
-
-
-def _untitle(text: str) -> str:
-    return re.sub(r"(^|\s)(\w)", lambda m: m.group(1) + m.group(2).lower(), text)
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", text)
-
-
-_HUMP = re.compile(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])")
-
-
-def _snake(text: str) -> str:
-    humps = _HUMP.sub(lambda m: f"{m.group(1) or m.group(3)}_{m.group(2) or m.group(4)}", text)
-    return re.sub(r"[-\s]+", "_", humps).lower()
-
-
-def _camel(text: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[-_\s]+", text))
-
-
-def _swapcase(text: str) -> str:
-    return text.swapcase()
+def _split(separator: str, text: str, count: int = -1) -> list[str]:
+    if separator:
+        return text.split(separator, count - 1 if count > 0 else -1)
+    runes = list(text)
+    return runes if count < 0 or count >= len(runes) else [*runes[: count - 1], "".join(runes[count - 1 :])]
 
 
 def _indent(spaces: int, text: str) -> str:
@@ -113,12 +76,8 @@ def _indent(spaces: int, text: str) -> str:
     return pad + text.replace("\n", "\n" + pad)
 
 
-def _quoted(value: Value) -> str:
-    return '"' + v(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-
-
 def _quote(*values: Value) -> str:
-    return " ".join(_quoted(value) for value in values if value is not None)
+    return " ".join(quote(v(value)) for value in values if value is not None)
 
 
 def _squote(*values: Value) -> str:
@@ -127,7 +86,7 @@ def _squote(*values: Value) -> str:
 
 def _b64dec(text: str) -> str:
     try:
-        return base64.b64decode(text, validate=True).decode(errors="replace")
+        return from_bytes(base64.b64decode(text, validate=True))
     except binascii.Error:
         good = re.match(r"[A-Za-z0-9+/]*", text)
         return f"illegal base64 data at input byte {good.end() if good else 0}"
@@ -135,7 +94,7 @@ def _b64dec(text: str) -> str:
 
 def _b32dec(text: str) -> str:
     try:
-        return base64.b32decode(text).decode(errors="replace")
+        return from_bytes(base64.b32decode(text))
     except binascii.Error as error:
         return str(error)
 
@@ -201,14 +160,18 @@ def _semver_compare(constraint: str, version: str) -> bool:
 
 
 def _split_map(separator: str, text: str) -> dict[str, str]:
-    return {f"_{index}": part for index, part in enumerate(text.split(separator))}
+    return {f"_{index}": part for index, part in enumerate(_split(separator, text))}
 
 
 def _splitn(separator: str, count: int, text: str) -> dict[str, str]:
-    return {f"_{index}": part for index, part in enumerate(text.split(separator, count - 1))}
+    return {f"_{index}": part for index, part in enumerate(_split(separator, text, count))}
 
 
 def _url_parse(text: str) -> dict[str, str]:
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ExprError(
+            f"unable to parse url: parse {quote(text)}: net/url: invalid control character in URL"
+        )
     parts = urlsplit(text)
     user, at, host = parts.netloc.rpartition("@")
     return {
@@ -234,15 +197,9 @@ def _go_replacement(text: str) -> str:
     return re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", text.replace("\\", "\\\\"))
 
 
-def _regex_find_all(pattern: str, text: str, count: int) -> list[str]:
-    found = [match.group() for match in regex(pattern).finditer(text)]
-    return found if count < 0 else found[:count]
-
-
-def _regex_split(pattern: str, text: str, count: int) -> list[str]:
-    if count == 0:
-        return []
-    return regex(pattern).split(text, 0 if count < 0 else count - 1) if count != 1 else [text]
+def _regex_find_all(pattern: str, text: str, count: int) -> list[str] | None:
+    found = [match.group() for match in matches(regex(pattern), text)]
+    return (found if count < 0 else found[:count]) or None
 
 
 def _dir(path: str) -> str:
@@ -270,22 +227,12 @@ def _ints(function: Callable[..., int]) -> Callable[..., int]:
 
 
 SPRIG: dict[str, Callable[..., Value]] = {
-    "trunc": _trunc,
-    "trim": lambda s: s.strip(),
+    "trim": lambda s: s.strip(SPACES),
     "trimAll": lambda c, s: s.strip(c),
     "trimall": lambda c, s: s.strip(c),
     "trimPrefix": lambda p, s: s.removeprefix(p),
     "trimSuffix": lambda p, s: s.removesuffix(p),
-    "upper": lambda s: s.upper(),
-    "lower": lambda s: s.lower(),
-    "title": _title,
-    "untitle": _untitle,
     "repeat": lambda n, s: s * n,
-    "substr": _substr,
-    "nospace": lambda s: re.sub(r"\s", "", s),
-    "initials": lambda s: "".join(word[0] for word in s.split()),
-    "wrap": lambda n, s: "\n".join(textwrap.wrap(s, n, break_long_words=False)),
-    "wrapWith": lambda n, sep, s: sep.join(textwrap.wrap(s, n)),
     "contains": lambda p, s: p in s,
     "hasPrefix": lambda p, s: s.startswith(p),
     "hasSuffix": lambda p, s: s.endswith(p),
@@ -296,30 +243,24 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "nindent": lambda n, s: "\n" + _indent(n, s),
     "replace": lambda old, new, s: s.replace(old, new),
     "plural": lambda one, many, n: one if n == 1 else many,
-    "snakecase": _snake,
-    "camelcase": _camel,
-    "kebabcase": lambda s: _snake(s).replace("_", "-"),
-    "swapcase": _swapcase,
-    "abbrev": _abbrev,
-    "abbrevboth": _abbrevboth,
     "toString": v,
     "toStrings": lambda xs: [v(x) for x in xs],
-    "atoi": lambda s: _int(s),
+    "atoi": lambda s: atoi(s) or 0,
     "int": _int,
     "int64": _int,
     "float64": _float,
-    "toDecimal": lambda s: int(str(s), 8),
+    "toDecimal": _octal,
     "split": _split_map,
     "splitn": _splitn,
-    "splitList": lambda sep, s: s.split(sep),
+    "splitList": _split,
     "join": lambda sep, xs: sep.join(v(x) for x in xs),
-    "sha1sum": lambda s: hashlib.sha1(s.encode()).hexdigest(),
-    "sha256sum": lambda s: hashlib.sha256(s.encode()).hexdigest(),
-    "sha512sum": lambda s: hashlib.sha512(s.encode()).hexdigest(),
-    "adler32sum": lambda s: str(zlib.adler32(s.encode())),
-    "b64enc": lambda s: base64.b64encode(s.encode()).decode(),
+    "sha1sum": lambda s: hashlib.sha1(to_bytes(s)).hexdigest(),
+    "sha256sum": lambda s: hashlib.sha256(to_bytes(s)).hexdigest(),
+    "sha512sum": lambda s: hashlib.sha512(to_bytes(s)).hexdigest(),
+    "adler32sum": lambda s: str(zlib.adler32(to_bytes(s))),
+    "b64enc": lambda s: base64.b64encode(to_bytes(s)).decode(),
     "b64dec": _b64dec,
-    "b32enc": lambda s: base64.b32encode(s.encode()).decode(),
+    "b32enc": lambda s: base64.b32encode(to_bytes(s)).decode(),
     "b32dec": _b32dec,
     "add": lambda *xs: sum(_int(x) for x in xs),
     "add1": lambda x: _int(x) + 1,
@@ -358,9 +299,9 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "mustRegexMatch": lambda p, s: regex(p).search(s) is not None,
     "regexFind": lambda p, s: m.group() if (m := regex(p).search(s)) else "",
     "regexFindAll": _regex_find_all,
-    "regexReplaceAll": lambda p, s, r: regex(p).sub(_go_replacement(r), s),
-    "regexReplaceAllLiteral": lambda p, s, r: regex(p).sub(lambda _: r, s),
-    "regexSplit": _regex_split,
+    "regexReplaceAll": lambda p, s, r: sub_regex(regex(p), s, _go_replacement(r)),
+    "regexReplaceAllLiteral": lambda p, s, r: sub_regex(regex(p), s, r.replace("\\", r"\\")),
+    "regexSplit": lambda p, s, n: split_regex(regex(p), s, n),
     "regexQuoteMeta": lambda s: re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", s),
     "base": _base,
     "dir": _dir,
@@ -373,6 +314,7 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "osExt": _ext,
     "osIsAbs": lambda p: p.startswith("/"),
     "genPrivateKey": _gen_private_key,
+    **TEXT,
     **DATA,
     **RANDOM,
 }

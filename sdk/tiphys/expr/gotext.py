@@ -1,0 +1,203 @@
+"""Texts as Go has them: bytes that are read as UTF-8, cases and spaces rune by rune.
+
+A cut through a character leaves bytes that are no text. They are kept as lone surrogates (``surrogateescape``), so that
+pieces can be put together again, and become U+FFFD where Go writes JSON.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+__all__ = [
+    "SPACES",
+    "atoi",
+    "cut",
+    "find",
+    "from_bytes",
+    "is_space",
+    "is_upper",
+    "joined",
+    "lower",
+    "matches",
+    "parse_float",
+    "quote",
+    "size",
+    "split_regex",
+    "sub_regex",
+    "title_rune",
+    "to_bytes",
+    "upper",
+    "visible",
+]
+
+SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_BROKEN = re.compile("[\ud800-\udfff]")
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_FLOAT = re.compile(
+    r"[+-]?(?:inf(?:inity)?|(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*(?:_[0-9]+)*|\.[0-9]+(?:_[0-9]+)*)(?:e[+-]?[0-9]+)?)|nan",
+    re.ASCII | re.IGNORECASE,
+)
+_HEX_FLOAT = re.compile(r"[+-]?0x[0-9a-f]*\.?[0-9a-f]*p[+-]?[0-9]+", re.ASCII | re.IGNORECASE)
+_NAMED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v",
+          "\\": "\\\\", '"': '\\"'}  # fmt: skip
+_PRINTABLE = ("L", "M", "N", "P", "S")
+
+
+def to_bytes(text: str) -> bytes:
+    """Return the bytes of a text, broken ones included."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def from_bytes(data: bytes) -> str:
+    """Return bytes as a text; what is no UTF-8 is kept."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def visible(text: str) -> str:
+    """Return a text as Go's JSON shows it: bytes that are no UTF-8 are U+FFFD."""
+    if text.isascii() or not _BROKEN.search(text):
+        return text
+    return _BROKEN.sub("\ufffd", from_bytes(to_bytes(text)))
+
+
+def joined(left: str, right: str) -> str:
+    """Return two texts as one: broken bytes at the seam may make a character."""
+    text = left + right
+    return text if text.isascii() or not _BROKEN.search(text) else from_bytes(to_bytes(text))
+
+
+def size(text: str) -> int:
+    """Return the length in bytes."""
+    return len(text) if text.isascii() else len(to_bytes(text))
+
+
+def cut(text: str, start: int, end: int) -> str:
+    """Return the bytes from ``start`` to before ``end``, both within the text."""
+    return text[start:end] if text.isascii() else from_bytes(to_bytes(text)[start:end])
+
+
+def find(text: str, part: str, *, last: bool = False) -> int:
+    """Return the byte at which ``part`` begins, or -1."""
+    at = text.rfind(part) if last else text.find(part)
+    return at if at < 0 or text.isascii() else size(text[:at])
+
+
+def _upper(rune: str) -> str:
+    for cased in (rune.upper(), rune.title()):
+        if len(cased) == 1:
+            return cased
+    return rune
+
+
+def _lower(rune: str) -> str:
+    return "i" if rune == "\u0130" else rune.lower()
+
+
+def title_rune(rune: str) -> str:
+    """Return a rune in title case."""
+    cased = rune.title()
+    return cased if len(cased) == 1 else rune
+
+
+def upper(text: str) -> str:
+    """Return each rune in upper case: one for one."""
+    return text.upper() if text.isascii() else "".join(map(_upper, text))
+
+
+def lower(text: str) -> str:
+    """Return each rune in lower case: one for one."""
+    return text.lower() if text.isascii() else "".join(map(_lower, text))
+
+
+def is_space(rune: str) -> bool:
+    """Return Go's ``unicode.IsSpace``."""
+    return rune in SPACES
+
+
+def is_upper(rune: str) -> bool:
+    """Return Go's ``unicode.IsUpper``."""
+    return unicodedata.category(rune) == "Lu"
+
+
+def quote(text: str) -> str:
+    """Return ``%q`` of a text."""
+    return '"' + "".join(map(_quoted_rune, from_bytes(to_bytes(text)))) + '"'
+
+
+def _quoted_rune(rune: str) -> str:
+    if rune in _NAMED:
+        return _NAMED[rune]
+    code = ord(rune)
+    if rune == " " or unicodedata.category(rune)[0] in _PRINTABLE:
+        return rune
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return (
+        f"\\x{code:02x}"
+        if code < 0x20 or code == 0x7F
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
+
+
+def atoi(text: str) -> int | None:
+    """Return the whole number that ``strconv.Atoi`` reads, or None."""
+    if not _INTEGER.fullmatch(text):
+        return None
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else None
+
+
+def parse_float(text: str) -> float | None:
+    """Return the number that ``strconv.ParseFloat`` reads, or None."""
+    if _HEX_FLOAT.fullmatch(text):
+        return float.fromhex(text)
+    return float(text) if _FLOAT.fullmatch(text) else None
+
+
+def matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Yield all matches; unlike Python's, an empty one may not touch the end of the one before."""
+    at, previous = 0, -1
+    while at <= len(text):
+        match = pattern.search(text, at)
+        if match is None:
+            return
+        empty = match.end() == at
+        touches = empty and match.start() == previous
+        at = at + 1 if empty else match.end()
+        previous = match.end()
+        if not touches:
+            yield match
+
+
+def sub_regex(pattern: re.Pattern[str], text: str, replacement: str) -> str:
+    """Replace all matches; ``replacement`` is as :meth:`re.Match.expand` takes it."""
+    out: list[str] = []
+    end = 0
+    for match in matches(pattern, text):
+        out += [text[end : match.start()], match.expand(replacement)]
+        end = match.end()
+    return "".join((*out, text[end:]))
+
+
+def split_regex(pattern: re.Pattern[str], text: str, count: int) -> list[str] | None:
+    """Split at matches into at most ``count`` parts; negative: all."""
+    if count == 0:
+        return None
+    if pattern.pattern and not text:
+        return [""]
+    parts: list[str] = []
+    begin = end = 0
+    for number, match in enumerate(matches(pattern, text)):
+        if 0 < count <= number or (count > 0 and len(parts) == count - 1):
+            break
+        end = match.start()
+        if match.end() != 0:
+            parts.append(text[begin:end])
+        begin = match.end()
+    if end != len(text):
+        parts.append(text[begin:])
+    return parts
