@@ -148,7 +148,6 @@ class _Step:
 
     def begin(self, of: Callable[[datetime], datetime]) -> None:
         if not self.whole:
-            self.set(self.local.replace(**smaller))  # type: ignore[arg-type]  # only fields of time
             self.set(of(self.local))
             self.whole = True
 
@@ -299,8 +298,6 @@ def _read(schedule: str, timezone: str) -> _Schedule:
     if len(words) != len(_FIELDS):
         raise _BadError(f"expected exactly 5 fields, found {len(words)}")
     read = [_field(word, *rule) for word, rule in zip(words, _FIELDS, strict=True)]
-    minute, hour, day, month, weekday = (found for found, _ in read)
-    return _Schedule(zone, 0, minute, hour, day, month, weekday, both=read[2][1] or read[4][1])
     minutes, hours, days, months, weekdays = (found for found, _ in read)
     return _Schedule(zone, 0, minutes, hours, days, months, weekdays, both=read[2][1] or read[4][1])
 

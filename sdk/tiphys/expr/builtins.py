@@ -236,8 +236,6 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "lastIndexOf": lambda s, p: find(s, p, last=True), "hasPrefix": lambda s, p: s.startswith(p),
     "hasSuffix": lambda s, p: s.endswith(p), "max": _extreme(lambda a, b: a > b), "min": _extreme(lambda a, b: a < b),
     "mean": _mean, "median": _median, "toJSON": _to_json_indented, "fromJSON": from_json,
-    "toBase64": lambda s: base64.b64encode(s.encode()).decode(),
-    "mean": _mean, "median": _median, "toJSON": _to_json_indented, "fromJSON": _from_json,
     "toBase64": lambda s: base64.b64encode(to_bytes(s)).decode(),
     "fromBase64": _from_base64,
     "duration": lambda s: timedelta(seconds=parse_go(s)), "date": _date, "now": _now,

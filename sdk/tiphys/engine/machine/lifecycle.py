@@ -116,7 +116,6 @@ class Lifecycle:
         holder = {"template": entry}
         self.root = Call(
             state, state.name, holder, self._filled(state.spec.get("arguments")), self.context, self,
-            state, state.name, holder, state.spec.get("arguments") or {}, self.context, self,
             local={"steps.name": ""}, key="entry",
         )  # fmt: skip
         self.look()
@@ -207,8 +206,6 @@ class Lifecycle:
             run = Call(
                 state, node_name, holder, self._filled(hook.get("arguments")), self.context, self,
                 flag={"hooked": True}, on_exit=True, local={"steps.name": ""}, key="hook",
-                state, node_name, holder, self._arguments(hook), self.context, self, flag={"hooked": True},
-                on_exit=True, local={"steps.name": ""}, key="hook",
             )  # fmt: skip
             state.defer(run.start)
 
@@ -285,7 +282,6 @@ class Lifecycle:
         state.globals.tick()
         holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
         arguments = self._filled(hook.get("arguments") or state.spec.get("arguments"))
-        arguments = self._arguments(hook) or state.spec.get("arguments") or {}
         self.exit = Call(
             state,
             f"{state.name}.onExit",

@@ -55,12 +55,6 @@ class Body:
 class MakeBody(Protocol):
     """Makes the body of a call; see :func:`tiphys.engine.machine.bodies.kinds.make_body`."""
 
-
-def make_body(
-    run: Call, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
-) -> Body:
-    """Return the body for the run's template."""
-
     def __call__(
         self, run: Call, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
     ) -> Body:

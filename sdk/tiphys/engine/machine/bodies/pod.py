@@ -15,11 +15,9 @@ from tiphys.engine.machine.bodies.body import Body
 from tiphys.engine.machine.bodies.containers import create_containers, finish_containers, run_containers
 from tiphys.engine.machine.library import NODE_TYPES
 from tiphys.engine.machine.protocol import PodFinished, StartPod, StopPod
-from tiphys.expr.durations import parse_loose, parse_named
-from tiphys.expr.tags import Layers, substitute
 from tiphys.engine.machine.state import DEADLINE_PASSED
 from tiphys.expr.durations import parse_named
-from tiphys.expr.tags import substitute
+from tiphys.expr.tags import Layers, substitute
 
 if TYPE_CHECKING:
     from tiphys.engine.machine.nodes import Node
@@ -96,10 +94,8 @@ class PodBody(Body):
             and not self.run.on_exit
             and (deadline is None or state.workflow_deadline < deadline)
         ):
-            deadline, deadline_message = state.workflow_deadline, "Step exceeded its deadline"
-        template = self._for_pod(name)
             deadline, deadline_message = state.workflow_deadline, DEADLINE_PASSED
-        template = self.template
+        template = self._for_pod(name)
         state.emit(
             StartPod(
                 node["id"],
