@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tiphys.engine.machine.arguments import any_string
+from tiphys.engine.machine.nodes import Node
+from tiphys.engine.machine.parts import Shared
 from tiphys.expr import gojson
 from tiphys.expr.gotime import STRFTIME_KEYS, rfc3339, strftime
 from tiphys.expr.tags import compile_plan, substitute
-
-if TYPE_CHECKING:
-    from tiphys.engine.machine.nodes import Node
-    from tiphys.engine.machine.state import State
 
 Json = Any
 
@@ -25,7 +23,7 @@ class Globals:
     ``moving`` are those that change while the workflow runs: a Steps or DAG template reads them anew for every step.
     """
 
-    def __init__(self, state: State, metadata: Mapping[str, Json]) -> None:
+    def __init__(self, state: Shared, metadata: Mapping[str, Json]) -> None:
         self.state = state
         self.values: dict[str, Any] = {}
         self.moving: dict[str, str] = {

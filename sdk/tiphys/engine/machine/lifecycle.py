@@ -11,9 +11,9 @@ from tiphys.argo.nodes import FAILED
 from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import evaluate_hook
-from tiphys.engine.machine.bodies.pod import PodBody
 from tiphys.engine.machine.library import Context
 from tiphys.engine.machine.nodes import Node
+from tiphys.engine.machine.parts import APod
 from tiphys.engine.machine.protocol import AcquireLocks, ReleaseLocks, StopPod, WorkflowFinished
 from tiphys.engine.machine.state import DEADLINE_PASSED, State
 from tiphys.expr import gojson
@@ -350,7 +350,7 @@ class Lifecycle:
         for retry in list(state.backing_off):
             retry.shut_down(stopped)
 
-    def _stop_pod(self, pod: PodBody, message: str) -> None:
+    def _stop_pod(self, pod: APod, message: str) -> None:
         if pod.node["phase"] == "Pending":
             pod.stop("Failed", message)
             return

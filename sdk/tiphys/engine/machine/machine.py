@@ -8,6 +8,7 @@ from typing import Any
 from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.engine.machine import protocol as p
 from tiphys.engine.machine.bodies.kinds import make_body
+from tiphys.engine.machine.bodies.retry import Retrying
 from tiphys.engine.machine.copies import plain_copy
 from tiphys.engine.machine.counters import Registry
 from tiphys.engine.machine.library import Context, Library, TemplateError
@@ -103,6 +104,7 @@ class Machine:
             context=context,
             now=now,
             make_body=make_body,
+            make_retrying=Retrying,
         )
         values: list[dict[str, Json]] = []
         try:

@@ -9,32 +9,34 @@ Sources: Argo 4.1.2, workflow/controller (computeMetrics, prepareMetricScope) an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tiphys.engine.machine.arguments import any_string
 from tiphys.engine.machine.counters import MetricError, Registry
+from tiphys.engine.machine.globals import Globals
 from tiphys.engine.machine.nodes import Node
+from tiphys.engine.machine.parts import ACall, Shared
 from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import Layers, TagError, substitute
-
-if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.call import Call
-    from tiphys.engine.machine.state import State
 
 Json = Any
 
 __all__ = ["Metrics"]
 
 
+class _State(Shared, Protocol):
+    globals: Globals
+
+
 class Metrics:
     """The metrics of one workflow; ``errors`` become its condition MetricsError."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: _State) -> None:
         self.registry = Registry()
         self.errors: list[str] = []
         self._state = state
 
-    def take_run(self, run: Call, *, made: bool = False) -> None:
+    def take_run(self, run: ACall, *, made: bool = False) -> None:
         """Take what the template of a run declares, at its end, or when its node is ``made``."""
         if declared := run.template.get("metrics"):
             retries = None if run.retrying is None or made else len(run.retrying.attempts) - 1

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tiphys.engine.machine.nodes import Limits
-
-if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.body import Body
-    from tiphys.engine.machine.bodies.call import Call
-    from tiphys.engine.machine.state import State
+from tiphys.engine.machine.parts import ABody, ACall, Shared
 
 Json = Any
 
@@ -23,25 +19,25 @@ FAIL_FAST = "template has failed or errored children and failFast enabled"
 class _Boundary:
     __slots__ = ("body", "closed", "fail_fast", "limit", "limits", "waiting")
 
-    def __init__(self, body: Body, limit: int | None, fail_fast: bool, limits: Limits) -> None:
+    def __init__(self, body: ABody, limit: int | None, fail_fast: bool, limits: Limits) -> None:
         self.body = body
         self.limit = limit
         self.fail_fast = fail_fast
         self.limits = limits
-        self.waiting: deque[Call] = deque()
+        self.waiting: deque[ACall] = deque()
         self.closed = False
 
 
 class Gate:
     """Holds runs back until there is room; first come, first served."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Shared) -> None:
         self.state = state
         self.limit: int | None = None
         self.waiting: deque[Callable[[], None]] = deque()
         self._boundaries: dict[str, _Boundary] = {}
 
-    def watch(self, body: Body, template: Mapping[str, Json]) -> None:
+    def watch(self, body: ABody, template: Mapping[str, Json]) -> None:
         """Register a Steps or DAG body that has ``parallelism`` or ``failFast``."""
         limit = template.get("parallelism")
         fail_fast = bool(template.get("failFast"))
@@ -53,7 +49,7 @@ class Gate:
             body, int(limit) if limit is not None else None, fail_fast, limits
         )
 
-    def admit(self, run: Call) -> bool:
+    def admit(self, run: ACall) -> bool:
         """Return whether ``run`` may create its node now; if not, it is called again (or never)."""
         if self.limit is not None and self.state.nodes.active_pods >= self.limit:
             self.waiting.append(run.enter)
@@ -71,7 +67,7 @@ class Gate:
             return False
         return True
 
-    def admit_attempt(self, run: Call, again: Callable[[], None]) -> bool:
+    def admit_attempt(self, run: ACall, again: Callable[[], None]) -> bool:
         """Return whether an attempt may start; if not, ``again`` is called when there is room (or never)."""
         if run.boundary is not None and self.failed_fast(run.boundary["id"]):
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tiphys.engine.machine.arguments import ArgumentError
 from tiphys.engine.machine.globals import Globals
@@ -12,17 +12,10 @@ from tiphys.engine.machine.library import Library
 from tiphys.engine.machine.metrics import Metrics
 from tiphys.engine.machine.nodes import NodeStore
 from tiphys.engine.machine.parallelism import Gate
+from tiphys.engine.machine.parts import ABoundary, ACall, APod, ASuspend, MakeBody, MakeRetrying, Retries
 from tiphys.engine.machine.protocol import Command, SetTimer
 from tiphys.expr.gotime import rfc3339
 from tiphys.expr.tags import Layers
-
-if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.body import MakeBody
-    from tiphys.engine.machine.bodies.boundary import Boundary
-    from tiphys.engine.machine.bodies.call import Call
-    from tiphys.engine.machine.bodies.pod import PodBody
-    from tiphys.engine.machine.bodies.retry import Retrying
-    from tiphys.engine.machine.bodies.suspend import SuspendBody
 
 Json = Any
 
@@ -48,9 +41,11 @@ class State:
         context: Sequence[Mapping[str, Json]],
         now: float,
         make_body: MakeBody,
+        make_retrying: MakeRetrying,
     ) -> None:
         self.name = name
         self.make_body = make_body
+        self.make_retrying = make_retrying
         self.namespace = namespace
         self.uid = uid
         self.spec = spec
@@ -64,18 +59,18 @@ class State:
         self.volumes: tuple[Mapping[str, Json], ...] = ()
         self.workflow_deadline: float | None = None
         self.result_users: dict[str, frozenset[str]] = {}
-        self.boundaries: dict[str, Boundary] = {}
+        self.boundaries: dict[str, ABoundary] = {}
         self.gate = Gate(self)
         if spec.get("parallelism") is not None:
             self.gate.limit = int(spec["parallelism"])
-        self.pods: dict[str, PodBody] = {}
-        self.suspends: dict[str, SuspendBody] = {}
-        self.awaiting_locks: dict[str, Call] = {}
-        self.awaiting_cache: dict[str, Call] = {}
-        self.awaiting_store: dict[str, Call] = {}
-        self.daemons: dict[str, list[PodBody]] = {}
-        self.held_back: list[Call] = []
-        self.backing_off: dict[Retrying, None] = {}
+        self.pods: dict[str, APod] = {}
+        self.suspends: dict[str, ASuspend] = {}
+        self.awaiting_locks: dict[str, ACall] = {}
+        self.awaiting_cache: dict[str, ACall] = {}
+        self.awaiting_store: dict[str, ACall] = {}
+        self.daemons: dict[str, list[APod]] = {}
+        self.held_back: list[ACall] = []
+        self.backing_off: dict[Retries, None] = {}
         self.walk = 0
         self.must_walk = False
         self.next_walk: list[Callable[[], None]] = []
@@ -178,7 +173,7 @@ class State:
         self.commands.append(command)
 
     def timer(self, at: float, what: str, callback: Callable[[], None]) -> str:
-        """Call ``callback`` at ``at``; ``what`` makes the token readable."""
+        """ACall ``callback`` at ``at``; ``what`` makes the token readable."""
         self._timer_count += 1
         token = f"{what}#{self._timer_count}"
         self.timers[token] = callback
@@ -186,27 +181,6 @@ class State:
         return token
 
     # -- questions -------------------------------------------------------------------------------------------
-
-    def stops_new(self, run: Call) -> bool:
-        """Return whether nothing may start now: the run is ended or kept for later accordingly."""
-        if run.on_exit and self.shutdown != "Terminate":
-            return False
-        if self.shutdown:
-            message = f"workflow shutdown with strategy: {self.shutdown}"
-            if run.node is None and run.compiled is not None:
-                from tiphys.engine.machine.library import NODE_TYPES
-
-                if NODE_TYPES[run.compiled.kind] not in ("Pod", "HTTP"):
-                    return False
-                run.create_node(run.name, run.node_type(), phase="Failed", message=message)
-                run.finish()
-            return True
-        if self.deadline_passed:
-            return run.compiled is None or run.compiled.kind not in ("steps", "dag", "suspend")
-        if self.suspended:
-            self.held_back.append(run)
-            return True
-        return False
 
     def deadline_text(self) -> str:
         """Return the workflow's deadline as messages have it."""

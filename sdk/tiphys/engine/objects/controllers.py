@@ -10,13 +10,15 @@ from tiphys.engine.objects.deployment import Deployment, Endpoint
 from tiphys.engine.objects.pod import PodObject
 from tiphys.engine.objects.service import Balancers, Service
 from tiphys.engine.objects.tfjob import TFJob
-from tiphys.engine.objects.workflow import StartChild, WorkflowObject
+from tiphys.engine.objects.workflow import ChildRun, WorkflowObject
 from tiphys.engine.pods.host import Host
 
 __all__ = ["Resources"]
 
 Json = Any
 Record = Callable[[str, str, Mapping[str, Json] | None], None]
+# How a run starts is known above: see tiphys.engine.runtime.child.
+StartChild = Callable[[Mapping[str, Json], Host, "Resources"], ChildRun]
 
 
 class Resources:
@@ -200,7 +202,9 @@ class Resources:
     def _admit(self, item: dict[str, Json]) -> None:
         if item["kind"] == "Workflow":
             name = str(item["metadata"]["name"])
-            child = WorkflowObject(self.host, self, item, self._poke, self._start_child)
+            child = WorkflowObject(
+                self.host.loop, self.api, item, self._poke, lambda: self._start_child(item, self.host, self)
+            )
             if name not in self._leaving:
                 child.claim()
             self._workflows[name] = child

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from tiphys.argo.answers import ApiError
-from tiphys.engine.base.loop import Timer
-from tiphys.engine.pods.host import Host
+from tiphys.engine.base.loop import Loop, Timer
+from tiphys.engine.objects.api import Api
 from tiphys.errors import TiphysError
 
-if TYPE_CHECKING:
-    from tiphys.engine.objects.controllers import Resources
-
-__all__ = ["ChildRun", "StartChild", "WorkflowObject"]
+__all__ = ["ChildRun", "WorkflowObject"]
 
 Json = Any
 _PERIOD = (
@@ -43,25 +40,21 @@ class ChildRun(Protocol):
         """Let go of the run's folder; one that is done has its end written first."""
 
 
-# How a run starts is known above: see tiphys.engine.runtime.child.
-StartChild = Callable[[Mapping[str, Json], Host, "Resources"], ChildRun]
-
-
 class WorkflowObject:
     """The controller of one Workflow object: its own folder in the store, the resources of the run that made it."""
 
     def __init__(
         self,
-        host: Host,
-        resources: Resources,
+        loop: Loop,
+        api: Api,
         item: dict[str, Json],
         changed: Callable[[], None],
-        start: StartChild,
+        make: Callable[[], ChildRun],
     ) -> None:
         self.item = item
-        self._loop = host.loop
-        self._make: Callable[[], ChildRun] = lambda: start(item, host, resources)
-        self._api = resources.api
+        self._loop = loop
+        self._make = make
+        self._api = api
         self._changed = changed
         self._run: ChildRun | None = None
         self._deleted = False

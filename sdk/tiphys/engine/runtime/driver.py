@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from tiphys.argo.nodes import ENDED, is_hit
 from tiphys.engine.base.loop import Timer
@@ -29,28 +29,16 @@ from tiphys.engine.machine.protocol import (
 from tiphys.engine.objects import Resources
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runtime.journal import Journal
-from tiphys.engine.runtime.leaves import make_pod
+from tiphys.engine.runtime.leaves import Pod, make_pod
 from tiphys.engine.runtime.locks import Synchronizer
 from tiphys.engine.runtime.memoizer import Memoizer
 from tiphys.engine.runtime.metrics_file import MetricsFile
 
-__all__ = ["Driver", "Pod"]
+__all__ = ["Driver"]
 
 Json = Any
 _PROGRESS_PERIOD = 0.5
 _FLUSH_PERIOD = 0.5
-
-
-class Pod(Protocol):
-    """A started leaf template."""
-
-    failure: tuple[str, str] | None
-
-    def start(self) -> None: ...
-
-    def stop(self, grace: float) -> None: ...
-
-    def kill(self) -> None: ...
 
 
 class Driver:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tiphys.engine.machine.protocol import PodFinished, StartPod
 from tiphys.engine.objects import ResourcePod, Resources
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.pod import StepPod
 
-if TYPE_CHECKING:
-    from tiphys.engine.runtime.driver import Pod
-
-__all__ = ["make_pod"]
+__all__ = ["Pod", "make_pod"]
 
 Json = Any
+
+
+class Pod(Protocol):
+    """A started leaf template."""
+
+    failure: tuple[str, str] | None
+
+    def start(self) -> None: ...
+
+    def stop(self, grace: float) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 def make_pod(

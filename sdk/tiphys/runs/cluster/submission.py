@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,9 +88,8 @@ def _documents(source: Any) -> list[Mapping[str, Any]]:
         text = os.fspath(source)
         if "\n" in text or text.lstrip().startswith("{") or text.endswith((".yaml", ".yml", ".json")):
             return [copy.deepcopy(document.data) for document in read(text)]
-    import tiphys
+    from tiphys.compiler import to_yaml
 
-    to_yaml: Callable[[Any], str] = tiphys.to_yaml
     return [document.data for document in read(to_yaml(source))]
 
 

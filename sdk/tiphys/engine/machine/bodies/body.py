@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
+from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.nodes import Node
-
-if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.call import Call
 
 Json = Any
 
-__all__ = ["Body", "MakeBody"]
+__all__ = ["Body"]
 
 
 class Body:
@@ -50,12 +48,3 @@ class Body:
 
     def closed(self) -> None:
         """The node is fulfilled: forget what was kept to route events."""
-
-
-class MakeBody(Protocol):
-    """Makes the body of a call; see :func:`tiphys.engine.machine.bodies.kinds.make_body`."""
-
-    def __call__(
-        self, run: Call, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
-    ) -> Body:
-        """The body for the call's template, not yet started."""

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from tiphys.argo.locks import LockError, lock_names
 from tiphys.argo.names import node_id, pod_name
 from tiphys.engine.machine.arguments import ArgumentError, process_arguments
 from tiphys.engine.machine.bodies import memo
-from tiphys.engine.machine.bodies.body import Body
-from tiphys.engine.machine.bodies.retry import Retrying
 from tiphys.engine.machine.library import NODE_TYPES, Compiled, Context, TemplateError
 from tiphys.engine.machine.nodes import Node
+from tiphys.engine.machine.parts import ABody, Retries
 from tiphys.engine.machine.protocol import AcquireLocks, ReleaseLocks
-from tiphys.engine.machine.state import DEADLINE_PASSED
+from tiphys.engine.machine.state import DEADLINE_PASSED, State
 from tiphys.expr.durations import parse_loose
 from tiphys.expr.tags import Layers, TagError
-
-if TYPE_CHECKING:
-    from tiphys.engine.machine.state import State
 
 Json = Any
 
@@ -89,11 +85,11 @@ class Call:
         self.local: dict[str, str] = dict(local or {})
         self.key = key
         self.node: Node | None = None
-        self.body: Body | None = None
-        self.retrying: Retrying | None = None
+        self.body: ABody | None = None
+        self.retrying: Retries | None = None
         self.memo: memo.Memo | None = None
         self.holds_locks = False
-        self.waiting_for_store: tuple[Body, str, str] | None = None
+        self.waiting_for_store: tuple[ABody, str, str] | None = None
         self.done = False
         self.attempt_inputs: Mapping[str, Json] | None = None
         outer = state.boundaries.get(boundary["id"]) if boundary is not None else None
@@ -148,7 +144,7 @@ class Call:
         """Pass the parallelism gate, or wait there; called again when there may be room."""
         if self.done or not self.state.gate.admit(self):
             return
-        if self.state.stops_new(self):
+        if self._held_up():
             return
         synchronization = self.template.get("synchronization")
         if synchronization:
@@ -250,11 +246,31 @@ class Call:
         self.state.nodes.mark(self.node, "Succeeded", "")
         self.finish(cached=True)
 
+    def _held_up(self) -> bool:
+        """Whether nothing may start now: the call is ended, or kept for later, accordingly."""
+        state = self.state
+        if self.on_exit and state.shutdown != "Terminate":
+            return False
+        if state.shutdown:
+            message = f"workflow shutdown with strategy: {state.shutdown}"
+            if self.node is None and self.compiled is not None:
+                if NODE_TYPES[self.compiled.kind] not in ("Pod", "HTTP"):
+                    return False
+                self.create_node(self.name, self.node_type(), phase="Failed", message=message)
+                self.finish()
+            return True
+        if state.deadline_passed:
+            return self.compiled is None or self.compiled.kind not in ("steps", "dag", "suspend")
+        if state.suspended:
+            state.held_back.append(self)
+            return True
+        return False
+
     def execute(self) -> None:
         """Start the body, or the first attempt."""
         strategy = self._retry_strategy(self.template)
         if strategy is not None:
-            self.retrying = Retrying(self, strategy)
+            self.retrying = self.state.make_retrying(self, strategy)
             self.retrying.start()
             return
         self.body = self.state.make_body(self, self.name, self.template, self.node)
@@ -337,7 +353,7 @@ class Call:
         self._release()
         self.owner.run_error(self, message)
 
-    def fail_body(self, body: Body, message: str) -> None:
+    def fail_body(self, body: ABody, message: str) -> None:
         """A body could not begin: an error of the template, not of what it runs."""
         self.state.nodes.mark(body.node, "Error", message)
         body.closed()
@@ -348,7 +364,7 @@ class Call:
         self._release()
         self.owner.run_error(self, message)
 
-    def time_out(self, body: Body) -> None:
+    def time_out(self, body: ABody) -> None:
         """The template's ``timeout`` passed before the pod ran."""
         self.state.nodes.mark(body.node, "Failed", "timeout")
         body.closed()
@@ -359,7 +375,7 @@ class Call:
         self._release()
         self.owner.run_timeout(self)
 
-    def complete(self, body: Body, phase: str, message: str = "") -> None:
+    def complete(self, body: ABody, phase: str, message: str = "") -> None:
         """A body ended in ``phase``: keep it in the memo first, if that is asked for."""
         if phase == "Succeeded" and self.memo is not None and body.memoized:
             self.waiting_for_store = (body, phase, message)
@@ -378,7 +394,7 @@ class Call:
             phase, message = "Error", error
         self._completed(body, phase, message)
 
-    def _completed(self, body: Body, phase: str, message: str) -> None:
+    def _completed(self, body: ABody, phase: str, message: str) -> None:
         node = body.node
         self.state.nodes.mark(node, phase, message)
         if node["type"] in ("Pod", "HTTP") or (node["type"] == "Steps" and phase == "Succeeded"):
@@ -407,7 +423,7 @@ class Call:
         """The node is a daemon that is up: what waits for it goes on, its locks stay held."""
         self.owner.run_done(self)
 
-    def daemon_lost(self, body: Body, phase: str, message: str) -> None:
+    def daemon_lost(self, body: ABody, phase: str, message: str) -> None:
         """A daemon's pod ended before its boundary did."""
         nodes = self.state.nodes
         nodes.mark(body.node, phase, message)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tiphys.argo.nodes import COMPLETED
-
-if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.pod import PodBody
+from tiphys.engine.machine.bodies.body import Body
 
 Json = Any
 
 __all__ = ["create_containers", "finish_containers", "run_containers"]
 
 
-def _name(body: PodBody, container: str) -> str:
+def _name(body: Body, container: str) -> str:
     return f"{body.node['name']}.{container}"
 
 
-def create_containers(body: PodBody) -> None:
+def create_containers(body: Body) -> None:
     """Create a Pending node for each container, attached to those it depends on."""
     nodes, run = body.run.state.nodes, body.run
     containers = (body.template.get("containerSet") or {}).get("containers") or ()
@@ -42,7 +40,7 @@ def create_containers(body: PodBody) -> None:
                 nodes.add_child(parent, identity)
 
 
-def run_containers(body: PodBody) -> None:
+def run_containers(body: Body) -> None:
     """The pod runs: so do those of its containers that wait for nothing."""
     nodes = body.run.state.nodes
     for item in (body.template.get("containerSet") or {}).get("containers") or ():
@@ -51,7 +49,7 @@ def run_containers(body: PodBody) -> None:
             nodes.mark(node, "Running")
 
 
-def finish_containers(body: PodBody, phase: str, found: Mapping[str, Json]) -> None:
+def finish_containers(body: Body, phase: str, found: Mapping[str, Json]) -> None:
     """Take over how each container ended; what is not told of ends as the pod did."""
     nodes = body.run.state.nodes
     for item in (body.template.get("containerSet") or {}).get("containers") or ():

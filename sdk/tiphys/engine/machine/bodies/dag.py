@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tiphys.engine.machine.bodies.boundary import Boundary
 from tiphys.engine.machine.bodies.call import Call
-from tiphys.engine.machine.bodies.dag_loops import Loops
+from tiphys.engine.machine.bodies.dag_loops import LoopingBody, Loops
 from tiphys.engine.machine.bodies.dag_phase import dag_phase
 from tiphys.engine.machine.bodies.dag_plan import DagPlan
 from tiphys.engine.machine.bodies.dag_task import Task, task_results
@@ -24,10 +23,10 @@ Json = Any
 __all__ = ["DagBody"]
 
 
-class DagBody(Boundary):
+class DagBody(LoopingBody):
     """See the module."""
 
-    __slots__ = ("active", "begun", "ended", "loops", "pending", "plan", "values")
+    __slots__ = ("begun", "loops", "pending", "values")
     prefix = "tasks"
 
     def start(self) -> None:
@@ -44,7 +43,7 @@ class DagBody(Boundary):
             if dag is compiled.template.get("dag"):
                 if compiled.dag is None:
                     compiled.dag = DagPlan(dag)
-                self.plan: DagPlan = compiled.dag
+                self.plan = compiled.dag
             else:
                 self.plan = DagPlan(dag)
         except ExprError as error:

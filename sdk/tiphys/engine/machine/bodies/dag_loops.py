@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from tiphys.engine.machine.bodies.boundary import Boundary
 from tiphys.engine.machine.bodies.call import Call
+from tiphys.engine.machine.bodies.dag_plan import DagPlan
 from tiphys.engine.machine.bodies.dag_task import Task
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
+from tiphys.engine.machine.scope import BoundaryScope
 
-if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.dag import DagBody
+__all__ = ["LoopingBody", "Loops"]
 
-__all__ = ["Loops"]
+
+class LoopingBody(Boundary):
+    """What loops ask of the DAG body that they are in."""
+
+    __slots__ = ("active", "ended", "plan")
+    active: int
+    ended: bool
+    plan: DagPlan
+
+    def scope_for(self, name: str) -> BoundaryScope:
+        """What a task may refer to."""
+        raise NotImplementedError
+
+    def start_run(self, begun: Task, run: Call) -> None:
+        """Start one item."""
+        raise NotImplementedError
+
+    def one_less(self, begun: Task) -> None:
+        """One thing less to wait for at a task."""
+        raise NotImplementedError
+
+    def is_done(self, name: str) -> bool:
+        """Whether a task has ended."""
+        raise NotImplementedError
+
+    def assess(self) -> None:
+        """Look whether the DAG has ended."""
+        raise NotImplementedError
 
 
 class Loops:
@@ -19,7 +46,7 @@ class Loops:
 
     __slots__ = ("dag",)
 
-    def __init__(self, dag: DagBody) -> None:
+    def __init__(self, dag: LoopingBody) -> None:
         self.dag = dag
 
     def walk_again(self, begun: Task) -> None:

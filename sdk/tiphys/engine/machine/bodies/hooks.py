@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tiphys.argo.nodes import COMPLETED
 from tiphys.engine.machine.arguments import without_absent
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.scope import BoundaryScope, ScopeError, node_values, resolve_artifact
+from tiphys.engine.machine.state import State
 from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
 from tiphys.expr.tags import MISSING, TagError, compile_plan, environment, substitute
-
-if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.boundary import Boundary
-    from tiphys.engine.machine.state import State
 
 Json = Any
 
@@ -103,12 +100,31 @@ class GroupRun:
         self.key: Any = None
 
 
+class HookOwner(Protocol):
+    """The Steps or DAG whose children have hooks."""
+
+    @property
+    def run(self) -> Call:
+        """The call that it is the body of."""
+
+    @property
+    def node(self) -> Node:
+        """Its node."""
+
+    @property
+    def hooks_must_run(self) -> bool:
+        """Whether a hook that cannot be executed is an error of its child."""
+
+    def hook_error(self, run: Call | GroupRun, message: str, *, at_exit: bool) -> None:
+        """A hook could not be executed."""
+
+
 class ChildHooks:
     """The hooks of one step or task; ``then`` is called when the node and all triggered hooks are done."""
 
     def __init__(
         self,
-        owner: Boundary,
+        owner: HookOwner,
         run: Call | GroupRun,
         step: Mapping[str, Json],
         scope: BoundaryScope,

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tiphys.argo.names import pod_name
 from tiphys.engine.machine.bodies.body import Body
+from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.library import Compiled
 from tiphys.engine.machine.nodes import Node, fulfilled
 from tiphys.expr.durations import parse_named, round_to_text
 from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
 from tiphys.expr.tags import Layers, environment
-
-if TYPE_CHECKING:
-    from tiphys.engine.machine.bodies.call import Call
 
 Json = Any
 
