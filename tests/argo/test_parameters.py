@@ -122,3 +122,10 @@ def test_a_template_reference_may_declare_more() -> None:
 def test_somebody_elses_annotation_is_no_error() -> None:
     other = {"metadata": {"annotations": {ANNOTATION: "not json"}}, "spec": {}}
     check(other, {})
+
+
+@pytest.mark.parametrize("value", [True, "true"])
+def test_booleans_of_yaml_are_their_texts(value: object) -> None:
+    item = {"name": "keep", "value": value, "enum": [True, False]}
+    check(workflow({"keep": {"type": "boolean"}}, [item]), {})
+    check(workflow({}, [item]), {"keep": "false"})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tiphys
-from tiphys.compiler import load, split_parameters, to_yaml
+from tiphys.compiler import load, load_with, to_yaml
 from tiphys.errors import DefinitionError, RefusedError
 
 PIPELINE = """
@@ -63,10 +63,12 @@ def test_parameters_of_the_workflow_replace_their_values(path: str) -> None:
 
 
 def test_parameters_are_split_into_two_kinds(path: str) -> None:
-    assert split_parameters(path, {"workers": "3", "epochs": "9"}) == ({"workers": "3"}, {"epochs": "9"})
+    made, runtime = load_with(path, {"workers": "3", "epochs": "9"})
+    assert runtime == {"epochs": "9"}
+    assert to_yaml(made) == to_yaml(load(path, {"workers": "3"})) != to_yaml(load(path))
 
 
-@pytest.mark.parametrize("use", [lambda path, given: load(path, given), split_parameters])
+@pytest.mark.parametrize("use", [lambda path, given: load(path, given), load_with])
 def test_an_unknown_name_lists_both_kinds(path: str, use: object) -> None:
     with pytest.raises(DefinitionError) as caught:
         use(path, {"worker": "3"})  # type: ignore[operator]
@@ -218,6 +220,6 @@ def test_a_plain_hera_workflow_can_be_loaded(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert "kind: Workflow" in to_yaml(load(str(path)))
-    assert split_parameters(str(path), {"a": "2"}) == ({}, {"a": "2"})
+    assert load_with(str(path), {"a": "2"})[1] == {"a": "2"}
     with pytest.raises(DefinitionError):
-        split_parameters(str(path), {"b": "2"})
+        load_with(str(path), {"b": "2"})

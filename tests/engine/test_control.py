@@ -446,3 +446,49 @@ def test_every_list_says_the_same_of_a_killed_run(tmp_path: Path, capsys: pytest
     assert main(["runs", "r", "--store", store]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert [shown] == json.loads(told[2])
+
+
+def test_a_killed_run_is_resumed_by_an_engine_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = run_elsewhere(tmp_path, long(tmp_path))
+    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    store = str(tmp_path / "store")
+    words = ["run", "--resume", "r", "--detach", "--store", store]
+    assert main(words) == 2 and "TIP210" in capsys.readouterr().err  # it still goes on
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert main(words) == 0  # at once: the step waits for what is made below
+    assert capsys.readouterr().out == "r\n"
+    with Record(Store(store), "r") as record:
+        assert record.state == "running"
+    (tmp_path / "good").touch()
+    assert Client(store=store).wait("r", timeout=60).succeeded
+    assert noted(tmp_path) == "abbleave"
+    assert (tmp_path / "store/runs/r/engine.log").is_file()
+    assert main(words) == 2 and "TIP212" in capsys.readouterr().err
+
+
+def test_a_fixed_name_is_detached_when_its_own_run_has_begun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not when there is one of that name from before; and what that one said stays with it."""
+    file, store = tmp_path / "w.json", str(tmp_path / "store")
+    words = ["run", str(file), "--name", "r", "--detach", "--image", "tiphys/*=host", "--store", store]
+    spec = steps(tmp_path, shell("a", "echo a >> $HERE/log; until test -e $HERE/good; do sleep 0.05; done"))
+    (tmp_path / "good").touch()
+    file.write_text(json.dumps(spec))
+    assert main(words) == 0
+    first = Client(store=store).wait("r", timeout=60).workflow["metadata"]["uid"]
+    until(lambda: not Store(store).held("r"))
+    said = (tmp_path / "store/runs/r/engine.log").read_text()
+    (tmp_path / "good").unlink()
+    assert main(words) == 0
+    found = Client(store=store).get("r")
+    assert found.workflow["metadata"]["uid"] != first and not found.ended
+    assert (tmp_path / "store/runs/r.1/engine.log").read_text() == said and "r" in said
+    capsys.readouterr()
+    assert main(words) == 2 and "TIP210" in capsys.readouterr().err
+    (tmp_path / "good").touch()
+    assert Client(store=store).wait("r", timeout=60).succeeded
+    assert not [path for path in (tmp_path / "store/runs").iterdir() if path.is_file()]

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiphys.errors import RefusedError, did_you_mean
 
-__all__ = ["ANNOTATION", "check"]
+__all__ = ["ANNOTATION", "check", "declared", "named_as_declared", "not_one_of", "unknown"]
 
 ANNOTATION = "tiphys.dev/parameters"
 
@@ -29,18 +29,13 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complet
     Argo would not take as it is.
     """
     spec = workflow.get("spec") or {}
-    declared = {item["name"]: item for item in (spec.get("arguments") or {}).get("parameters") or []}
+    known = declared(workflow)
     open_ended = "workflowTemplateRef" in spec  # the template may declare more
     for name in parameters:
-        if name not in declared and not open_ended:
-            raise RefusedError(
-                "TIP280",
-                f"the workflow has no parameter {name!r}." + did_you_mean(name, declared),
-                cause="its parameters: " + (", ".join(sorted(declared)) or "none"),
-                fix="use one of these names",
-            )
+        if name not in known and not open_ended:
+            raise unknown(name, known)
     schemas = _schemas(workflow)
-    for name, item in declared.items():
+    for name, item in known.items():
         given = name in parameters
         value = parameters[name] if given else item.get("value", item.get("default"))
         if value is None:
@@ -54,16 +49,58 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complet
         schema = dict(schemas.get(name) or {})
         if item.get("enum"):
             schema.setdefault("enum", item["enum"])
-        problem = _problem(str(value), schema)
+        problem = _problem(_text(value), schema)
         if problem:
-            raise RefusedError(
-                "TIP281",
-                f"parameter {name}={_short(str(value))} is refused: it must be {problem}",
-                cause=str(item.get("description") or ""),
-                fix=f"give another value: -p {name}=…"
-                if given
-                else f"change its default, or give -p {name}=…",
-            )
+            raise _refused(item, _text(value), problem, given=given)
+
+
+def declared(workflow: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The workflow's parameters by name, in order."""
+    arguments = (workflow.get("spec") or {}).get("arguments") or {}
+    return {str(item.get("name")): item for item in arguments.get("parameters") or []}
+
+
+def named_as_declared(given: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
+    """``batch_size`` becomes ``batch-size`` where only that is declared."""
+    names = set(known)
+
+    def name_of(name: str) -> str:
+        dashed = name.replace("_", "-")
+        return dashed if name not in names and dashed in names else name
+
+    return {name_of(name): value for name, value in given.items()}
+
+
+def unknown(name: str, known: Iterable[str]) -> RefusedError:
+    """TIP280: the workflow (or the template that it is made from) has no such parameter."""
+    names = sorted(known)
+    return RefusedError(
+        "TIP280",
+        f"the workflow has no parameter {name!r}." + did_you_mean(name, names),
+        cause="its parameters: " + (", ".join(names) or "none"),
+        fix="use one of these names" if names else "give none",
+    )
+
+
+def not_one_of(item: Mapping[str, Any], value: str, *, given: bool) -> RefusedError | None:
+    """TIP281 for a value outside the ``enum`` of a parameter."""
+    problem = _problem(value, {"enum": item.get("enum") or ()})
+    return _refused(item, value, problem, given=given) if problem else None
+
+
+def _refused(item: Mapping[str, Any], value: str, problem: str, *, given: bool) -> RefusedError:
+    name = item.get("name")
+    return RefusedError(
+        "TIP281",
+        f"parameter {name}={_short(value)} is refused: it must be {problem}",
+        cause=str(item.get("description") or ""),
+        fix=f"give another value: -p {name}=…" if given else f"change its default, or give -p {name}=…",
+    )
+
+
+def _text(value: object) -> str:
+    """A scalar as Argo reads it where it has text."""
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def _taken_literally(name: str, value: str, *, typed: bool) -> None:
@@ -113,7 +150,7 @@ def _problem(text: str, schema: Mapping[str, Any]) -> str:
             return "a finite number" + _range(schema)
     elif kind == "boolean" and text not in ("true", "false"):
         return "true or false"
-    choices = [str(choice) for choice in schema.get("enum") or ()]
+    choices = [_text(choice) for choice in schema.get("enum") or ()]
     if choices and text not in choices:
         return "one of " + ", ".join(choices) + "." + did_you_mean(text, choices)
     if number is not None and not (

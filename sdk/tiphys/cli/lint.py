@@ -66,7 +66,8 @@ def _source(source: str, options: argparse.Namespace) -> Any:
     path = Path(source)
     if path.is_dir() or (path.suffix != ".py" and (path.exists() or ":" not in source)):
         return source
-    from tiphys.compiler import load, split_parameters
+    from tiphys.compiler import load_with
 
-    settings, _ = split_parameters(source, parameters_of(options))
-    return source, load(source, settings)  # the object itself: it knows its Python lines
+    return source, load_with(source, parameters_of(options))[
+        0
+    ]  # the object itself: it knows its Python lines

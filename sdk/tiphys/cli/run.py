@@ -103,8 +103,8 @@ def handle(options: argparse.Namespace) -> int:
         "keep_serving": options.keep_serving,
         "strict": not options.lenient,
     }
-    if options.detach and source:
-        return _detached(options, source.workflow)
+    if options.detach:
+        return _detached(options, source.workflow if source else None)
 
     def start(chosen: RunOptions) -> RunResult:
         return run_source(source, chosen) if source else resume(options.resume, options=chosen)
@@ -112,14 +112,18 @@ def handle(options: argparse.Namespace) -> int:
     return run_shown(start, settings, logs=options.logs, as_json=options.json)
 
 
-def _detached(options: argparse.Namespace, workflow: dict[str, Any]) -> int:
-    """Leave the run to an engine of its own, and say its name."""
+def _detached(options: argparse.Namespace, workflow: dict[str, Any] | None) -> int:
+    """Leave the run to an engine of its own, and say its name; without a workflow a run is resumed."""
     from tiphys.engine import new_name
     from tiphys.runs.local import detach
 
-    name = options.name or new_name(workflow)
-    words = ["run", options.workflow, "--name", name, "--store", str(Path(options.store).absolute())]
-    words += ["--runner", options.runner]
+    if workflow is None:
+        name = options.resume
+        words = ["run", "--resume", name]
+    else:
+        name = options.name or new_name(workflow)
+        words = ["run", options.workflow, "--name", name]
+    words += ["--store", str(Path(options.store).absolute()), "--runner", options.runner]
     for flag, values in (("-p", options.parameter), ("--image", options.image), ("--with", options.context)):
         for value in values:
             words += [flag, value]
@@ -128,7 +132,7 @@ def _detached(options: argparse.Namespace, workflow: dict[str, Any]) -> int:
         for flag in ("keep_serving", "lenient", "logs", "now")
         if getattr(options, flag)
     ]
-    detach(words, name, options.store)
+    detach(words, name, options.store, resumed=workflow is None)
     if options.json:
         from tiphys.runs import Client
 

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from tiphys.argo.parameters import named_as_declared
 from tiphys.compiler.objects import objects_of
 from tiphys.errors import DefinitionError, TiphysError, did_you_mean
 
-__all__ = ["load", "settings_of", "split_parameters"]
+__all__ = ["load", "load_with", "settings_of"]
 
 _BUILD = "build"
 _OBJECTS = ("pipeline", "workflow", "wf", "w")
@@ -66,21 +67,29 @@ def load(source: str, settings: Mapping[str, str] | None = None) -> Any:
     return _with_parameters(built, given, arguments, where)
 
 
-def split_parameters(source: str, parameters: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """``parameters`` as (compile-time settings, run-time parameters of the workflow).
+def load_with(
+    source: str, parameters: Mapping[str, str], *, python_names: bool = False
+) -> tuple[Any, dict[str, str]]:
+    """The pipeline, made once with those of ``parameters`` that are compile-time settings, and the rest of them: the
+    run-time parameters of the workflow.
 
-    Raises DefinitionError (TIP121) for a name that is neither, naming both kinds.
+    ``python_names``: ``batch_size`` stands for ``batch-size`` where only that is declared.
+
+    Raises DefinitionError (TIP121) for a name that is neither, naming both kinds, and what :func:`load` raises.
     """
     target, where = _target(source)
     arguments = settings_of(target) if callable(target) and not _is_workflow(target) else {}
     settings = {k: v for k, v in parameters.items() if k in arguments}
+    built = load(source, settings)
     runtime = {k: v for k, v in parameters.items() if k not in arguments}
-    if runtime:
-        known = _runtime_names(load(source, settings))
+    known = _runtime_names(built) if runtime else None
+    if known is not None:
+        if python_names:
+            runtime = named_as_declared(runtime, known)
         for name in runtime:
-            if known is not None and name not in known:
+            if name not in known:
                 raise _unknown(name, known, arguments, where)
-    return settings, runtime
+    return built, runtime
 
 
 def settings_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.parameters import declared, named_as_declared
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -38,13 +39,18 @@ class Source:
 
 
 def load_source(
-    x: Any, parameters: Mapping[str, str] | None = None, context: Iterable[str | os.PathLike[str]] = ()
+    x: Any,
+    parameters: Mapping[str, str] | None = None,
+    context: Iterable[str | os.PathLike[str]] = (),
+    *,
+    python_names: bool = False,
 ) -> Source:
     """Compile or read ``x``: a Pipeline, a Hera workflow, a mapping, ``path.py``, ``module:object`` or YAML.
 
-    ``context`` are files with further documents. Raises DefinitionError or RefusedError.
+    It is made once, whatever is given. ``context`` are files with further documents; ``python_names``: a parameter
+    ``batch_size`` stands for ``batch-size`` where only that is declared. Raises DefinitionError or RefusedError.
     """
-    text, runtime, project, name = _text(x, dict(parameters or {}))
+    text, runtime, project, name = _text(x, dict(parameters or {}), python_names)
     from tiphys.argo.reader import read, read_text
 
     documents = [item for item in read_text(text, file=name) if isinstance(item.data, dict)]
@@ -62,6 +68,8 @@ def load_source(
             fix=f"give a document of kind {', '.join(RUNNABLE[:-1])} or {RUNNABLE[-1]}",
         )
     first = found[0].data
+    if python_names:
+        runtime = named_as_declared(runtime, declared(first))
     if first["kind"] in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
         return Source(_of_template(first), objects, runtime, text, project, documents, found[0])
     rest = [item for item in objects if item is not first]
@@ -82,7 +90,9 @@ def _of_template(template: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _text(x: Any, parameters: dict[str, str]) -> tuple[str, dict[str, str], Path | None, str]:
+def _text(
+    x: Any, parameters: dict[str, str], python_names: bool
+) -> tuple[str, dict[str, str], Path | None, str]:
     """The YAML, the parameters that are left for run time, the project folder, and a name for messages."""
     if isinstance(x, os.PathLike):
         x = os.fspath(x)
@@ -92,12 +102,12 @@ def _text(x: Any, parameters: dict[str, str]) -> tuple[str, dict[str, str], Path
             from tiphys.argo.reader import text_of
 
             return text_of(x), parameters, None, x
-        from tiphys.compiler import load, split_parameters, to_yaml
+        from tiphys.compiler import load_with, to_yaml
 
-        settings, runtime = split_parameters(x, parameters)
+        made, runtime = load_with(x, parameters, python_names=python_names)
         file = Path(x.partition(":")[0])
         project = _project(file) if file.suffix == ".py" else None
-        return to_yaml(load(x, settings)), runtime, project, x
+        return to_yaml(made), runtime, project, x
     from tiphys.compiler import to_yaml
 
     return to_yaml(x), parameters, None, ""

@@ -49,13 +49,13 @@ def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> R
     >>> result = tiphys.run("pipelines/fashion_mnist.py", epochs=12)  # doctest: +SKIP
     """
     texts = {name: _parameter(value) for name, value in parameters.items()}
-    return run_source(load_source(x, _named_as_declared(x, texts)), options)
+    return run_source(load_source(x, texts, python_names=True), options)
 
 
 def run_source(source: Source, options: RunOptions | None = None) -> RunResult:
     """Run what :func:`load_source` returned; a CronWorkflow once, as the run that is due now. See :func:`run`."""
     from tiphys.engine import RunOptions
-    from tiphys.engine import run as execute
+    from tiphys.engine.runtime.run import Run
 
     chosen = options or RunOptions()
     if source.workflow["kind"] == "CronWorkflow":
@@ -63,13 +63,14 @@ def run_source(source: Source, options: RunOptions | None = None) -> RunResult:
     invalid = admit(source, chosen.observer, strict=chosen.strict)
     if source.project is not None and not chosen.project:
         chosen = replace(chosen, project=source.project)
-    return execute(
+    run = Run(
         source.workflow,
         parameters=source.parameters,
         options=chosen,
         context=source.context,
         invalid=invalid,
     )
+    return run.execute()
 
 
 def _once(source: Source) -> Source:
@@ -98,21 +99,6 @@ def next_runs(source: Source, count: int = 5) -> list[datetime]:
         )
     moments = itertools.islice(next_times(source.workflow, time.time()), count)
     return [datetime.fromtimestamp(moment, UTC) for moment in moments]
-
-
-def _named_as_declared(x: Any, given: dict[str, str]) -> dict[str, str]:
-    """``batch_size`` becomes ``batch-size`` where only that is declared."""
-    if not any("_" in name for name in given):
-        return given
-    workflow = load_source(x).workflow
-    arguments = (workflow.get("spec") or {}).get("arguments") or {}
-    declared = {str(item.get("name")) for item in arguments.get("parameters") or []}
-
-    def name_of(name: str) -> str:
-        dashed = name.replace("_", "-")
-        return dashed if name not in declared and dashed in declared else name
-
-    return {name_of(name): value for name, value in given.items()}
 
 
 def _parameter(value: object) -> str:

@@ -179,7 +179,7 @@ def test_a_parameter_without_a_value_ends_as_argo_says() -> None:
 def test_parameters_that_the_workflow_does_not_have_are_refused() -> None:
     with pytest.raises(RefusedError, match="Did you mean 'epochs'") as caught:
         machine(ONE + "arguments: {parameters: [{name: epochs, value: 3}]}\n", parameters={"epoch": "4"})
-    assert caught.value.code == "TIP260"
+    assert caught.value.code == "TIP280"
 
 
 def test_plugins_are_refused_before_anything_runs() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tiphys.argo.parameters import not_one_of, unknown
 from tiphys.argo.patch import WORKFLOW_SPEC, PatchError, strategic, without_nulls
 from tiphys.engine.machine.arguments import ArgumentError, any_string, looked_up
 from tiphys.engine.machine.library import Library, TemplateError, template_type
 from tiphys.engine.machine.state import State
-from tiphys.errors import RefusedError, did_you_mean
+from tiphys.errors import RefusedError
 from tiphys.expr.tags import TagError, substitute
 
 Json = Any
@@ -72,12 +73,7 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str
     names = [str(item.get("name")) for item in declared]
     for name in given:
         if name not in names:
-            raise RefusedError(
-                "TIP260",
-                f"the workflow has no parameter '{name}'.{did_you_mean(name, names)}",
-                where=f"-p {name}=…",
-                fix="it takes: " + ", ".join(names) if names else "it takes no parameters",
-            )
+            raise unknown(name, names)
     result = []
     for item in declared:
         name = str(item.get("name"))
@@ -95,14 +91,9 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str
             result.append(item)
             continue
         item["value"] = any_string(item["value"])
-        allowed = [any_string(value) for value in item.get("enum") or ()]
-        if allowed and item["value"] not in allowed:
-            raise RefusedError(
-                "TIP261",
-                f"parameter '{name}' cannot be '{item['value']}'.{did_you_mean(item['value'], allowed)}",
-                where=f"spec.arguments.parameters.{name}",
-                fix="use one of: " + ", ".join(allowed),
-            )
+        refused = not_one_of(item, item["value"], given=name in given)
+        if refused is not None:
+            raise refused
         result.append(item)
     return result
 

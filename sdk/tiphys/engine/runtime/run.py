@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Literal
 
+from tiphys.argo import parameters as declared
 from tiphys.argo.selectors import parse_fields
 from tiphys.argo.verbs import given_parameters
 from tiphys.engine.base.loop import Loop
@@ -33,7 +34,6 @@ from tiphys.engine.runtime.follow import LogFollower
 from tiphys.engine.runtime.kept_servers import record_kept
 from tiphys.engine.runtime.refusals import unaliased
 from tiphys.engine.runtime.stored import Ownership, Record
-from tiphys.errors import RefusedError
 from tiphys.store import Store
 
 __all__ = ["Run", "new_name", "resume", "run"]
@@ -68,11 +68,12 @@ def run(
     Raises
     ------
     RefusedError
-        Before anything runs: an image, volume, resource kind or feature that this machine cannot give, or a
-        parameter that the workflow does not have.
+        Before anything runs: an image, volume, resource kind or feature that this machine cannot give; TIP280, TIP281:
+        a parameter that the workflow does not have, or a value that it cannot have.
     StoreError
         The store cannot be written (TIP411: no space left). The run can be resumed.
     """
+    declared.check(workflow, parameters or {}, complete=False)
     return Run(workflow, parameters=parameters, options=options, context=context, invalid=invalid).execute()
 
 
@@ -85,7 +86,10 @@ def resume(name: str, *, options: RunOptions | None = None) -> RunResult:
 
 
 class Run:
-    """One run. :meth:`execute` blocks; the other methods may be called from other threads meanwhile."""
+    """One run. :meth:`execute` blocks; the other methods may be called from other threads meanwhile.
+
+    Parameters are checked by who makes it: :func:`run` and :func:`tiphys.run`.
+    """
 
     def __init__(
         self,
@@ -122,13 +126,7 @@ class Run:
         """A run of the store, to be resumed."""
         options = options or RunOptions()
         with Record(Store(options.store), name) as record:
-            if record.state == "ended":
-                raise RefusedError(
-                    "TIP212",
-                    f"the run {name!r} has ended",
-                    fix="retry it, or resubmit it: what is cached is used",
-                )
-            return cls.of(record.begun(), options, record.own())
+            return cls.of(record.begun(), options, record.take_up())
 
     @classmethod
     def of(

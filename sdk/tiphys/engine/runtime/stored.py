@@ -156,6 +156,17 @@ class Record:
             )
         return Ownership(self.folder, self.name)
 
+    def take_up(self) -> Ownership:
+        """Hold the run's folder to go on with it. Raises RefusedError TIP212 for one that has ended, and as
+        :meth:`own`."""
+        if self.state == "ended":
+            raise RefusedError(
+                "TIP212",
+                f"the run {self.name!r} has ended",
+                fix="retry it, or resubmit it: what is cached is used",
+            )
+        return self.own()
+
     @property
     def state(self) -> Literal["running", "killed", "ended"]:
         """``running``: its engine lives; ``killed``: it does not, and the run has not ended."""

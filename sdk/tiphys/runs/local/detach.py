@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,51 +12,71 @@ from pathlib import Path
 from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError, StoreError
 from tiphys.store import Store
+from tiphys.store.files import clear
 
 __all__ = ["detach"]
 
 _PERIOD = 0.02
 
 
-def detach(arguments: Sequence[str], name: str, store: Path | str) -> None:
-    """Start ``tiphys ARGUMENTS`` and return when the run called ``name`` has begun.
+def detach(arguments: Sequence[str], name: str, store: Path | str, *, resumed: bool = False) -> None:
+    """Start ``tiphys ARGUMENTS`` and return when the run called ``name`` has begun, or (``resumed``) goes on.
+
+    What it says is kept in the run's folder, in ``engine.log``.
 
     Raises
     ------
     RefusedError
-        TIP218: the process ended before its run began; with what it said.
+        TIP218: the process ended before its run began; with what it said. Of one that is to be resumed also what
+        :meth:`tiphys.engine.runtime.stored.Record.take_up` raises.
     """
     place = Store(store)
-    log = place.run(name) / "engine.log"
+    if resumed:
+        with Record(place, name) as record:
+            record.take_up().close()
+    before = _state(place, name)
+
+    def begun() -> bool:
+        return _state(place, name) != before or (resumed and place.held(name))
+
+    runs = place.root / "runs"
+    with clear(runs, "make"):
+        runs.mkdir(parents=True, exist_ok=True)
+        # not yet in the run's folder: an earlier run of the name may be in it
+        handle, text = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".log", dir=runs)
+    log = Path(text)
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         process = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "tiphys", *arguments],
             os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, null, 0), *((os.POSIX_SPAWN_DUP2, out, to) for to in (1, 2))],
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, null, 0),
+                *((os.POSIX_SPAWN_DUP2, handle, to) for to in (1, 2)),
+            ],
             setsid=True,
         )
+        while not begun():
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended and not begun():
+                said = log.read_text(errors="replace").strip().removeprefix("tiphys: ")
+                code = os.waitstatus_to_exitcode(status)
+                raise RefusedError("TIP218", f"the run {name!r} did not begin (exit code {code})", cause=said)
+            if ended:
+                break
+            time.sleep(_PERIOD)
+        log.replace(place.run(name) / "engine.log")
     finally:
         os.close(null)
-        os.close(out)
-    while not _begun(place, name):
-        ended, status = os.waitpid(process, os.WNOHANG)
-        if ended and not _begun(place, name):
-            said = log.read_text(errors="replace").strip().removeprefix("tiphys: ")
-            code = os.waitstatus_to_exitcode(status)
-            raise RefusedError(
-                "TIP218", f"the run {name!r} did not begin (exit code {code})", where=str(log), cause=said
-            )
-        if ended:
-            return
-        time.sleep(_PERIOD)
+        os.close(handle)
+        log.unlink(missing_ok=True)
 
 
-def _begun(store: Store, name: str) -> bool:
+def _state(store: Store, name: str) -> tuple[str, bool] | None:
+    """Which run has the name now, and whether it has ended; None for none that has begun."""
     try:
         with Record(store, name) as record:
-            return record.facts is not None
+            return record.begun().uid, (record.folder / "workflow.json").is_file()
     except (RefusedError, StoreError):
-        return False
+        return None
