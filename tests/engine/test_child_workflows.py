@@ -160,10 +160,13 @@ def test_within_one_run_a_name_is_taken_also_by_one_that_has_ended(tmp_path: Pat
 
 
 def test_a_child_that_was_deleted_while_it_ran_gives_its_name_back(tmp_path: Path) -> None:
-    long = making(child("echo one; exec sleep 600"), "long", successCondition="status.phase == Running")
+    script = "echo one; touch $HERE/one; exec sleep 600"
+    long = making(child(script, tmp_path), "long", successCondition="status.phase == Running")
+    seen = shell("seen", "until test -e $HERE/one; do sleep 0.05; done")
+    seen["container"]["env"] = [{"name": "HERE", "value": str(tmp_path)}]
     gone = making(child(""), "gone", "delete", successCondition="", failureCondition="")
     again = making(child("echo two"), "again")
-    flow = workflow(steps("long", "gone", "again"), long, gone, again)
+    flow = workflow(steps("long", "seen", "gone", "again"), long, seen, gone, again)
     result = start(tmp_path, flow, "parent")
     assert result.succeeded, result.workflow["status"]
     assert said(tmp_path, "child") == ["two"] and said(tmp_path, "child.1") == ["one"]

@@ -138,7 +138,6 @@ class Boundary(Body):
         plan = compile_plan(body)
         resolved: dict[str, Json] = dict(body)
         if plan is not None:
-            artifacts = (body.get("arguments") or {}).get("artifacts")
             strict = (self.prefix + ".",)
 
             def replace(text: str) -> str:
@@ -147,7 +146,6 @@ class Boundary(Body):
                 return substitute(text, scope, strict=strict)
 
             resolved = dict(plan.render(body, replace))
-            del artifacts
         items = kept.get("withItems")
         if items:
             items_plan = compile_plan(items)
