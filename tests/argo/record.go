@@ -126,7 +126,7 @@ func answer(q question) (result any, err error) {
 			return nil, nil
 		}
 		written, err := json.Marshal(moment)
-		return []any{moment.UnixNano(), json.RawMessage(written)}, err
+		return []any{moment.Unix(), json.RawMessage(written)}, err
 	}
 	panic(q.Ask)
 }

@@ -215,6 +215,44 @@ def cron(dice: random.Random) -> list[Json]:
     ]
 
 
+# -- times -----------------------------------------------------------------------------------------------------------
+
+
+def time(dice: random.Random) -> str:
+    """A time, or nearly."""
+
+    def number(low: int, high: int, width: int) -> str:
+        value = dice.randint(low, high) if dice.random() < 0.95 else dice.choice([low - 1, high + 1])
+        return str(value).zfill(width if dice.random() < 0.97 else width - 1)
+
+    day = "-".join([number(1001, 9998, 4), number(1, 12, 2), number(1, 28, 2)])
+    clock = ":".join([number(0, 23, 2), number(0, 59, 2), number(0, 59, 2)])
+    fraction = dice.choice([*["", ".5", ".999999999", ",25", ".000000001"] * 4, "."])
+    zones = [
+        *["Z", "Z", "+02:00", "-11:30", "+24:00", "-00:60"] * 4,
+        "+25:00",
+        "+00:61",
+        "z",
+        "",
+        "+0200",
+        "+02",
+    ]
+    zone = dice.choice(zones)
+    return (
+        dice.choice([day + "T" + clock] * 20 + [day + " " + clock, day + "t" + clock, day]) + fraction + zone
+    )
+
+
+def times(dice: random.Random) -> list[Json]:
+    named = [
+        "2024-02-29T00:00:00Z", "2023-02-29T00:00:00Z", "2024-04-31T00:00:00Z", "1969-12-31T23:59:59.75Z", "null",
+        "0001-01-01T00:00:00Z", "2024-01-01T1:00:00Z", "2024-01-01T24:00:00Z", "2016-12-31T23:59:60Z", "",
+        "2024-01-01T00:00:00Z ", " 2024-01-01T00:00:00Z", "2024-00-01T00:00:00Z", "2024-01-00T00:00:00Z",
+        "0999-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "2024-01-01T00:00:00.Z", "\u0662024-01-01T00:00:00Z",
+    ]  # fmt: skip
+    return [{"ask": "time", "text": json.dumps(text)} for text in [*named, *by(time, dice, 200)]]
+
+
 def by(make: Any, dice: random.Random, count: int) -> list[str]:
     """So many different texts."""
     found: dict[str, None] = {}
@@ -225,7 +263,7 @@ def by(make: Any, dice: random.Random, count: int) -> list[str]:
 
 # -- the judge -------------------------------------------------------------------------------------------------------
 
-TOPICS = {"cron": cron, "patch": patch_questions, "selectors": selectors}
+TOPICS = {"cron": cron, "patch": patch_questions, "selectors": selectors, "time": times}
 
 
 def judged(questions: list[Json]) -> list[Json]:

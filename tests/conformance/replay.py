@@ -179,7 +179,7 @@ class Replay:
             entry, problem = self._entry(command)
             self.push(now, p.CacheAnswer(now, command.node_id, entry, problem))
         elif isinstance(command, p.StoreCache):
-            from tiphys.expr.gotime import rfc3339
+            from tiphys.argo.time import rfc3339
 
             self.cache[(command.cache_name, command.key)] = {
                 "nodeID": command.node_id,

@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any
 
+from tiphys.argo.time import rfc3339
 from tiphys.errors import RefusedError
 from tiphys.expr.durations import parse_nanoseconds
-from tiphys.expr.gotime import rfc3339
 
 __all__ = ["after", "child_workflow", "never", "next_times", "problem", "zone_problem", "zones"]
 

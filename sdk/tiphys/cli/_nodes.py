@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import calendar
-import time
+from tiphys.argo.time import is_time, seconds
 
 __all__ = ["moment"]
 
 
 def moment(text: object) -> float:
-    """Seconds since the epoch of an RFC 3339 time in UTC, 0 when there is none."""
+    """Seconds since the epoch of an RFC 3339 time, 0 when there is none."""
     if not text:
         return 0.0
-    head, _, fraction = str(text).rstrip("Z").partition(".")
-    try:
-        whole = calendar.timegm(time.strptime(head, "%Y-%m-%dT%H:%M:%S"))
-    except ValueError:
-        return 0.0
-    return whole + (float(f"0.{fraction}") if fraction.isdigit() else 0.0)
+    return seconds(str(text)) if is_time(str(text)) else 0.0

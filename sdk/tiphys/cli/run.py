@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.time import rfc3339
 from tiphys.cli._common import add_parameters, parameters_of, print_json
 from tiphys.cli.execute import run_shown
 from tiphys.errors import RefusedError
@@ -152,7 +153,7 @@ def stop_serving(options: argparse.Namespace) -> int:
 
 def _schedule(moments: list[datetime], as_json: bool) -> int:
     """The next times of a CronWorkflow."""
-    texts = [moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in moments]
+    texts = [rfc3339(moment.timestamp()) for moment in moments]
     if as_json:
         print_json(texts)
     else:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from tiphys.expr.lexer import ExprError
 
-__all__ = ["STRFTIME_KEYS", "format_layout", "parse_layout", "rfc3339", "strftime"]
+__all__ = ["STRFTIME_KEYS", "format_layout", "parse_layout", "strftime"]
 
 _PIECES = re.compile(
     r"2006|January|Monday|Jan|Mon|MST|Z07:00|Z0700|-07:00|-0700|-07|[.,]0+|[.,]9+|01|02|03|04|05|06|15|PM|pm|_2|1|2|3|4|5"
@@ -86,11 +86,6 @@ def _parse(text: str, layout: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def rfc3339(seconds: float) -> str:
-    """Return a moment as Kubernetes writes it, in whole seconds."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def strftime(seconds: float, key: str) -> str:

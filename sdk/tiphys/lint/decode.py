@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tiphys.argo.reader import Path
 from tiphys.argo.schema import Table, table
+from tiphys.argo.time import is_time
 
 __all__ = ["Decoder", "Misfit", "any_string", "decode"]
 
@@ -34,7 +35,6 @@ _WORDS = {
     "#": "a mapping",
 }
 _QUANTITY = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?\Z")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ class Decoder:
         if kind == "q":
             return self.quantity(data)
         if kind == "t":
-            if sort is str and _TIME.match(data):
+            if sort is str and is_time(data):
                 return data
             return self.wrong(data, "t")
         return data

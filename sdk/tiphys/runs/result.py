@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tiphys.argo.nodes import BUNDLES, FAILED, HOLDERS, is_hit
+from tiphys.argo.time import moment
 from tiphys.runs.backend import KEPT_AS, Workflow
 
 __all__ = ["NodeFailure", "Result", "Row", "rows"]
@@ -100,7 +101,7 @@ class Result:
 
 
 def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    return moment(text) if text else None
 
 
 @dataclass(frozen=True)

@@ -13,25 +13,20 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tiphys.argo.time import rfc3339, seconds
 from tiphys.errors import StoreError
 from tiphys.expr.gojson_scan import syntax_error
 from tiphys.store.files import clear, write_atomic
 
-__all__ = ["CACHE_LABEL", "LIMIT", "ConfigMaps", "timestamp"]
+__all__ = ["CACHE_LABEL", "LIMIT", "ConfigMaps"]
 
 Json = Any
 CACHE_LABEL = "workflows.argoproj.io/configmap-type"
 LIMIT = 1 << 20  # Kubernetes: the data of one ConfigMap
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-
-
-def timestamp(now: float) -> str:
-    """RFC 3339 with whole seconds, as Kubernetes writes times."""
-    return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class ConfigMaps:
@@ -94,12 +89,12 @@ class ConfigMaps:
             return None
         entry = _entry(text, name, key)
         if hit:
-            entry["lastHitTimestamp"] = timestamp(now)
+            entry["lastHitTimestamp"] = rfc3339(now)
 
             def touch(current: dict[str, Json] | None) -> dict[str, Json] | None:
                 if current is not None and key in (current.get("data") or {}):
                     latest = _entry(current["data"][key], name, key)
-                    latest["lastHitTimestamp"] = timestamp(now)
+                    latest["lastHitTimestamp"] = rfc3339(now)
                     current["data"][key] = _dump(latest)
                 return current
 
@@ -122,7 +117,7 @@ class ConfigMaps:
             config = current or {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
-                "metadata": {"name": name, "namespace": namespace, "creationTimestamp": timestamp(now)},
+                "metadata": {"name": name, "namespace": namespace, "creationTimestamp": rfc3339(now)},
             }
             config.setdefault("metadata", {})["labels"] = {CACHE_LABEL: "Cache"}
             data = config["data"] = dict(config.get("data") or {})
@@ -130,8 +125,8 @@ class ConfigMaps:
                 {
                     "nodeID": node_id,
                     "outputs": outputs,
-                    "creationTimestamp": timestamp(now),
-                    "lastHitTimestamp": timestamp(now),
+                    "creationTimestamp": rfc3339(now),
+                    "lastHitTimestamp": rfc3339(now),
                 }
             )
             config["data"] = dict(sorted(data.items()))
@@ -169,9 +164,7 @@ class ConfigMaps:
             def sweep(current: dict[str, Json] | None, name: str = name) -> dict[str, Json] | None:
                 data = (current or {}).get("data") or {}
                 for key in list(data):
-                    last = datetime.fromisoformat(
-                        _entry(data[key], name, key)["lastHitTimestamp"]
-                    ).timestamp()
+                    last = seconds(_entry(data[key], name, key)["lastHitTimestamp"])
                     if now - last > not_hit_for:
                         del data[key]
                         deleted.append((name, key))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tiphys.argo.time import rfc3339
 from tiphys.engine.machine.arguments import any_string
 from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.parts import Shared
 from tiphys.expr import gojson
-from tiphys.expr.gotime import STRFTIME_KEYS, rfc3339, strftime
+from tiphys.expr.gotime import STRFTIME_KEYS, strftime
 from tiphys.expr.tags import compile_plan, substitute
 
 Json = Any

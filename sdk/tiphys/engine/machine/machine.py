@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiphys.argo.selectors import matches_node, parse_fields
+from tiphys.argo.time import rfc3339
 from tiphys.engine.machine import protocol as p
 from tiphys.engine.machine.bodies.kinds import make_body
 from tiphys.engine.machine.bodies.retry import Retrying
@@ -23,7 +24,6 @@ from tiphys.engine.machine.submit import (
     workflow_parameters,
 )
 from tiphys.engine.machine.validate import first_problem
-from tiphys.expr.gotime import rfc3339
 from tiphys.expr.moment import PRESENT
 
 Json = Any

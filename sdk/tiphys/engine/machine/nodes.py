@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from tiphys.argo.names import node_id
 from tiphys.argo.nodes import ACTIVE, COUNTED, ENDED, FAILED, GOOD, WORK, is_hit
+from tiphys.argo.time import rfc3339, seconds
 from tiphys.argo.types import Node
 from tiphys.engine.machine.progress import progress_of, sum_progress
-from tiphys.expr.gotime import rfc3339
 
 Json = Any
 
@@ -317,7 +316,7 @@ class NodeStore:
 
 
 def _seconds(text: str | None, now: float) -> float:
-    return datetime.fromisoformat(text).timestamp() if text else now
+    return seconds(text) if text else now
 
 
 def _display(name: str, boundary: Node | None) -> str:

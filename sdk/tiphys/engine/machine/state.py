@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tiphys.argo.time import rfc3339
 from tiphys.engine.machine.arguments import ArgumentError
 from tiphys.engine.machine.globals import Globals
 from tiphys.engine.machine.library import Library
@@ -14,7 +15,6 @@ from tiphys.engine.machine.nodes import NodeStore
 from tiphys.engine.machine.parallelism import Gate
 from tiphys.engine.machine.parts import ABoundary, ACall, APod, ASuspend, MakeBody, MakeRetrying, Retries
 from tiphys.engine.machine.protocol import Command, SetTimer
-from tiphys.expr.gotime import rfc3339
 from tiphys.expr.tags import Layers
 
 Json = Any

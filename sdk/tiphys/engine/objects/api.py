@@ -14,8 +14,8 @@ from typing import Any
 
 from tiphys.argo.answers import ApiError
 from tiphys.argo.selectors import parse_labels
+from tiphys.argo.time import rfc3339
 from tiphys.engine.objects.kinds import Kind, find_kind
-from tiphys.store.configmaps import timestamp
 
 __all__ = ["Api"]
 
@@ -76,7 +76,7 @@ class Api:
         metadata.update(
             namespace=self.namespace,
             uid=str(uuid.UUID(int=self._letters.getrandbits(128), version=4)),
-            creationTimestamp=timestamp(self._now()),
+            creationTimestamp=rfc3339(self._now()),
             resourceVersion=str(next(self._versions)),
             generation=1,
         )

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from tiphys.argo.time import rfc3339
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import ReplicaChanged
 from tiphys.engine.objects.api import Api
@@ -17,7 +18,6 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.podspace import claim_address
 from tiphys.engine.pods.readiness import Readiness
 from tiphys.engine.runners.base import StartProblem
-from tiphys.store.configmaps import timestamp
 
 __all__ = ["Deployment", "Endpoint"]
 
@@ -299,7 +299,7 @@ class Deployment:
     def _condition(
         self, kind: str, state: str, reason: str, message: str, before: Mapping[str, Json] | None
     ) -> dict[str, Json]:
-        now = timestamp(self.host.loop.now())
+        now = rfc3339(self.host.loop.now())
         same = before is not None and before["status"] == state and before["reason"] == reason
         if same and before is not None:
             return dict(before)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tiphys.argo.time import rfc3339
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.replica import Replica
 from tiphys.engine.pods.host import Host
-from tiphys.store.configmaps import timestamp
 
 __all__ = ["PodObject"]
 
@@ -45,7 +45,7 @@ class PodObject:
             restart=restart,
             ended=self._ended,
         )
-        now = timestamp(self.host.loop.now())
+        now = rfc3339(self.host.loop.now())
         self._write({"active": 1, "startTime": now} if self._job else {"phase": "Running", "startTime": now})
         self._replica.start()
 
@@ -68,7 +68,7 @@ class PodObject:
         status = dict(self.item.get("status") or {})
         status.pop("active", None)
         if code == 0:
-            done = {"succeeded": 1, "completionTime": timestamp(self.host.loop.now())}
+            done = {"succeeded": 1, "completionTime": rfc3339(self.host.loop.now())}
             self._write({**status, **done, "conditions": [{"type": "Complete", "status": "True"}]})
             return
         self._failures += 1

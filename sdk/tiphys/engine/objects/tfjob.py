@@ -10,12 +10,12 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tiphys.argo.time import rfc3339
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import ReplicaChanged
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.replica import Replica, describe_end
 from tiphys.engine.pods.host import Host
-from tiphys.store.configmaps import timestamp
 from tiphys.training.tf_config import free_ports, replica_counts, tf_config
 from tiphys.training.tfjob_rules import TYPES
 
@@ -57,7 +57,7 @@ class TFJob:
             self._write()
             return
         hosts = {key: f"localhost:{port}" for key, port in zip(keys, free_ports(len(keys)), strict=True)}
-        self._status["startTime"] = timestamp(self.host.loop.now())
+        self._status["startTime"] = rfc3339(self.host.loop.now())
         for kind, index in keys:
             text = tf_config(self._spec, hosts, kind, index)
             self._env[kind, index] = {} if text is None else {"TF_CONFIG": text}
@@ -256,7 +256,7 @@ class TFJob:
 
     def _finish(self, kind: str, message: str) -> None:
         self._condition(kind, f"TFJob{kind}", message)
-        self._status["completionTime"] = timestamp(self.host.loop.now())
+        self._status["completionTime"] = rfc3339(self.host.loop.now())
         self._done = True
         if self._timer is not None:
             self._timer.cancel()
@@ -282,7 +282,7 @@ class TFJob:
             return
         if any(each["type"] in ("Failed", "Succeeded") and each["status"] == "True" for each in conditions):
             return
-        now = timestamp(self.host.loop.now())
+        now = rfc3339(self.host.loop.now())
         kept = []
         for each in conditions:
             if {each["type"], kind} == {"Running", "Restarting"} or each["type"] == kind:

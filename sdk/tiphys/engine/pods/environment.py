@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tiphys.argo.time import ZERO, rfc3339
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
@@ -101,9 +101,7 @@ def argo_environment(host: Host, command: StartPod, name: str, text: str) -> dic
         "ARGO_WORKFLOW_NAME": host.workflow,
         "ARGO_WORKFLOW_UID": host.uid,
         "ARGO_INCLUDE_SCRIPT_OUTPUT": "true" if command.capture_result else "false",
-        "ARGO_DEADLINE": "0001-01-01T00:00:00Z"
-        if deadline is None
-        else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(deadline)),
+        "ARGO_DEADLINE": ZERO if deadline is None else rfc3339(deadline),
         "ARGO_PROGRESS_FILE": PROGRESS,
         "ARGO_PROGRESS_FILE_TICK_DURATION": "3s",
         "ARGO_PROGRESS_PATCH_TICK_DURATION": "1m0s",

@@ -18,6 +18,7 @@ from tiphys.argo import parameters as declared
 from tiphys.argo import verbs as surgery
 from tiphys.argo.names import node_id
 from tiphys.argo.nodes import ACTIVE, COMPLETED, HOLDERS
+from tiphys.argo.time import rfc3339
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runtime.facts import remembered
 from tiphys.engine.runtime.run import Run, new_name
@@ -68,7 +69,7 @@ def prepare_retry(
             with _possible():
                 after, _ = surgery.retried(
                     before,
-                    _stamp(now),
+                    rfc3339(now),
                     parameters=parameters,
                     restart_successful=restart_successful,
                     selector=selector,
@@ -117,7 +118,7 @@ def prepare_resubmit(
     if memoized:
         before["metadata"]["generateName"] = fresh[:1]
         with _possible():
-            kept = surgery.memoized(before, fresh[1:], _stamp(now), node_id)
+            kept = surgery.memoized(before, fresh[1:], rfc3339(now), node_id)
         earlier = kept["status"]
     new = replace(
         facts,
@@ -157,7 +158,3 @@ def _possible() -> Iterator[None]:
         yield
     except surgery.ImpossibleError as error:
         raise RefusedError("TIP216", error.message, cause=error.cause, fix=error.fix) from error
-
-
-def _stamp(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

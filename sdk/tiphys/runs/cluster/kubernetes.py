@@ -7,11 +7,11 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from tiphys.argo import verbs as surgery
+from tiphys.argo.time import rfc3339
 from tiphys.errors import ClusterError
 from tiphys.runs.backend import Change, LogLine, Workflow, ended
 from tiphys.runs.cluster.calls import Caller
@@ -35,7 +35,7 @@ _LEFTOVERS = (
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return rfc3339(time.time())
 
 
 @contextlib.contextmanager

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from tiphys.argo.time import seconds
 from tiphys.engine.machine.protocol import LookupCache, StoreCache
 from tiphys.expr.durations import parse_go
 
@@ -71,8 +71,7 @@ class Memo:
             return False
         if not self.max_age:
             return True
-        created = datetime.fromisoformat(str(entry.get("creationTimestamp")).replace("Z", "+00:00"))
-        return now - created.timestamp() <= age
+        return now - seconds(str(entry.get("creationTimestamp"))) <= age
 
     def status(self, *, hit: bool) -> dict[str, Json]:
         """Return the node's ``memoizationStatus``."""
