@@ -22,6 +22,7 @@ from tiphys.expr.gojson_scan import syntax_error
 from tiphys.expr.gotext import SPACES, atoi, find, from_bytes, lower, parse_float, to_bytes, upper
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.moment import PRESENT
+from tiphys.expr.moments import Named, go_type, nanoseconds
 from tiphys.expr.operators import equal
 
 Value = Any
@@ -38,7 +39,7 @@ def type_name(value: Value) -> str:
     if isinstance(value, Mapping):
         return "map"
     return {int: "int", float: "float", str: "string", list: "array", tuple: "array"}.get(
-        type(value), type(value).__name__
+        type(value), go_type(value) or type(value).__name__
     )
 
 
@@ -50,6 +51,10 @@ def _int(value: Value) -> int:
         return number
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return int(value)
+    if isinstance(value, Named):
+        return value.number
+    if isinstance(value, timedelta):
+        return nanoseconds(value)
     raise ExprError(f"invalid operation: int({type_name(value)})")
 
 

@@ -156,7 +156,21 @@ def _problem(
     return None
 
 
+_KEEPS_TIME = ("In", "UTC", "Local", "Add", "AddDate", "Round", "Truncate")
+
+
+def _is_time(tree: Tree) -> bool:
+    """Whether the compiler knows it for a time: one that expr-lang itself makes (sprig's values have no kind)."""
+    if tree[0] == "builtin":
+        return tree[1] in ("date", "now")
+    if tree[0] == "call" and tree[1][0] == "member":
+        return tree[1][2][1] in _KEEPS_TIME and _is_time(tree[1][1])
+    return False
+
+
 def _call(tree: Tree, names: Names) -> str:
+    if tree[1][0] == "member" and tree[1][2][1] in ("Date", "Clock") and _is_time(tree[1][1]):
+        raise ExprError(f"func {tree[1][2][1]} returns more then two values", tree[-1])
     _check_all(tree[2], names)
     check(tree[1], names)
     return _RESULTS.get(tree[1][1], _UNKNOWN) if tree[1][0] == "name" else _UNKNOWN

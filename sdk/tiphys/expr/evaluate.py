@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -234,10 +233,9 @@ def fetch(value: Value, key: Value) -> Value:
         if not -len(items) <= key < len(items):
             raise ExprError(f"index out of range: {key} (array length is {len(items)})")
         return items[key]
-    if isinstance(value, (datetime, timedelta)):
-        method = member(value, key)
-        if method is not None:
-            return method
+    method = member(value, key)
+    if method is not None:
+        return method
     raise ExprError(f"cannot fetch {key} from {library.type_name(value)}")
 
 

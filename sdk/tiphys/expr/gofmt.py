@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -60,6 +61,10 @@ def v(value: Json) -> str:
         return "[" + " ".join(v(item) for item in value) + "]"
     if isinstance(value, dict):
         return "map[" + " ".join(f"{key}:{v(value[key])}" for key in sorted(value)) + "]"
+    if isinstance(value, (datetime, timedelta, tzinfo)):
+        from tiphys.expr.moments import show
+
+        return show(value)
     return str(value)
 
 

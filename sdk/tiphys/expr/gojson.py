@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
 from tiphys.expr import moments
 from tiphys.expr.gotext import visible
+from tiphys.expr.semver import Version
 
 Json = Any
 
@@ -98,6 +99,12 @@ def marshal(value: Json, *, sort: bool = True) -> str:
         return text(moments.text(value))
     if isinstance(value, timedelta):
         return str(moments.nanoseconds(value))
+    if isinstance(value, moments.Named):
+        return str(value.number)
+    if isinstance(value, Version):
+        return text(str(value))
+    if isinstance(value, tzinfo):
+        return "{}"
     if callable(value):
         raise TypeError("json: unsupported type: func()")
     raise TypeError(f"json: unsupported type: {type(value).__name__}")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from tiphys.expr.lexer import ExprError
 
-__all__ = ["STRFTIME_KEYS", "format_layout", "parse_layout", "strftime"]
+__all__ = ["STRFTIME_KEYS", "format_layout", "parse_layout", "strftime", "zone_name"]
 
 _PIECES = re.compile(
     r"2006|January|Monday|Jan|Mon|MST|Z07:00|Z0700|-07:00|-0700|-07|[.,]0+|[.,]9+|01|02|03|04|05|06|15|PM|pm|_2|1|2|3|4|5"
@@ -30,6 +30,12 @@ def _zone(moment: datetime, colon: bool, z: bool) -> str:
     return f"{sign}{hours:02d}{':' if colon else ''}{rest:02d}"
 
 
+def zone_name(moment: datetime) -> str:
+    """Return the abbreviation of a time's zone; an offset by itself has none."""
+    name = moment.tzname() or "UTC"
+    return "" if name.startswith("UTC") and name != "UTC" else name
+
+
 def format_layout(moment: datetime, layout: str) -> str:
     """Return ``moment`` in a Go layout."""
 
@@ -44,7 +50,8 @@ def format_layout(moment: datetime, layout: str) -> str:
             "04": f"{moment.minute:02d}", "4": str(moment.minute),
             "05": f"{moment.second:02d}", "5": str(moment.second),
             "PM": "AM" if moment.hour < 12 else "PM", "pm": "am" if moment.hour < 12 else "pm",
-            "MST": moment.tzname() or "UTC", "Z07:00": _zone(moment, True, True), "Z0700": _zone(moment, False, True),
+            "MST": zone_name(moment) or _zone(moment, False, False),
+            "Z07:00": _zone(moment, True, True), "Z0700": _zone(moment, False, True),
             "-07:00": _zone(moment, True, False), "-0700": _zone(moment, False, False),
             "-07": _zone(moment, False, False)[:3],
         }.get(word)  # fmt: skip

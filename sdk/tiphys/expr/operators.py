@@ -79,6 +79,8 @@ def _subtract(left: Value, right: Value) -> Value:
 def _multiply(left: Value, right: Value) -> Value:
     if _numeric(left) and _numeric(right):
         return left * right
+    if (isinstance(left, timedelta) and _numeric(right)) or (_numeric(left) and isinstance(right, timedelta)):
+        return left * right
     raise _wrong("*", left, right)
 
 

@@ -307,9 +307,6 @@ class _Parser:
             elif operator == "[":
                 self.take()
                 tree = self.subscript(tree, token_position)
-            elif operator == "(" and tree[0] in ("member", "call"):
-                self.take()
-                tree = ("call", tree, self.items(")"), tree[-1])
             else:
                 break
         return ("chain", tree, tree[-1]) if chained else tree

@@ -31,13 +31,14 @@ from tiphys.expr.gotext import (
 )
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.operators import regex
+from tiphys.expr.semver import compare_constraint, parse_version
 from tiphys.expr.sprig_data import DATA, empty
 from tiphys.expr.sprig_random import RANDOM
 from tiphys.expr.sprig_text import TEXT
 
 Value = Any
 
-__all__ = ["SPRIG"]
+__all__ = ["LEFT_OUT", "SPRIG"]
 
 
 def _int(value: Value) -> int:
@@ -136,27 +137,6 @@ def _mod(left: Value, right: Value) -> int:
 
 def _product(*values: Value) -> int:
     return math.prod(_int(value) for value in values)
-
-
-def _semver_compare(constraint: str, version: str) -> bool:
-    def parse(text: str) -> tuple[int, int, int]:
-        found = re.match(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?", text.strip())
-        if not found:
-            raise ExprError("Invalid Semantic Version")
-        return (int(found.group(1)), int(found.group(2) or 0), int(found.group(3) or 0))
-
-    have = parse(version)
-    for part in re.split(r"[,\s]+(?=[<>=!~^v\d])", constraint.strip()):
-        found = re.match(r"(>=|<=|!=|=|>|<|~|\^)?\s*(.*)", part)
-        operator, want = (found.group(1) or "=", parse(found.group(2))) if found else ("=", have)
-        upper = (want[0], want[1] + 1, 0) if operator == "~" else (want[0] + 1, 0, 0)
-        passed = {
-            "=": have == want, "!=": have != want, ">": have > want, "<": have < want, ">=": have >= want,
-            "<=": have <= want, "~": want <= have < upper, "^": want <= have < upper,
-        }[operator]  # fmt: skip
-        if not passed:
-            return False
-    return True
 
 
 def _split_map(separator: str, text: str) -> dict[str, str]:
@@ -294,7 +274,8 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "hello": lambda: "Hello!",
     "urlParse": _url_parse,
     "urlJoin": _url_join,
-    "semverCompare": _semver_compare,
+    "semver": parse_version,
+    "semverCompare": compare_constraint,
     "regexMatch": lambda p, s: regex(p).search(s) is not None,
     "mustRegexMatch": lambda p, s: regex(p).search(s) is not None,
     "regexFind": lambda p, s: m.group() if (m := regex(p).search(s)) else "",
@@ -335,5 +316,16 @@ def _seq(values: list[int]) -> list[int]:
     return list(range(start, end + (1 if step > 0 else -1), step))
 
 
-for _name in ("regexFind", "regexFindAll", "regexReplaceAll", "regexReplaceAllLiteral", "regexSplit"):
+for _name in (
+    "append", "chunk", "compact", "deepCopy", "first", "has", "initial", "last", "merge", "mergeOverwrite", "prepend",
+    "regexFind", "regexFindAll", "regexReplaceAll", "regexReplaceAllLiteral", "regexSplit", "rest", "reverse", "slice",
+    "toPrettyJson", "toRawJson", "uniq", "without",
+):  # fmt: skip
     SPRIG["must" + _name[0].upper() + _name[1:]] = SPRIG[_name]
+SPRIG["must_date_modify"] = SPRIG["mustDateModify"]
+
+# Of sprig's, too, but not done here: what looks at the network, and what makes keys, certificates and passwords.
+LEFT_OUT = frozenset(
+    ["bcrypt", "buildCustomCert", "decryptAES", "derivePassword", "encryptAES", "genCA", "genCAWithKey",
+     "genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert", "genSignedCertWithKey", "getHostByName", "htpasswd"]
+)  # fmt: skip

@@ -226,6 +226,7 @@ DATA: dict[str, Callable[..., Value]] = {
     "kindIs": lambda kind, x: _kind(x) == kind,
     "typeOf": _type,
     "typeIs": lambda kind, x: _type(x) == kind,
+    "typeIsLike": lambda kind, x: _type(x) in (kind, f"*{kind}"),
     "deepEqual": equal,
     "toJson": gojson.marshal,
     "mustToJson": gojson.marshal,

@@ -8,11 +8,10 @@ to a plan that knows where tags are, so that rendering costs only what changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
-from tiphys.expr import gojson, moments
+from tiphys.expr import gojson
 from tiphys.expr.builtins import ARGO, from_json
 from tiphys.expr.evaluate import ExprError, Program, compile_expression
 from tiphys.expr.jsonpath import query
@@ -294,10 +293,9 @@ def _too_early(program: Program, env: Mapping[str, Any]) -> bool:
 
 
 def _marshal(result: Any) -> str:
-    if isinstance(result, datetime):
-        return moments.text(result)  # a JSON string without its quotes
     try:
-        return gojson.marshal(result)
+        text = gojson.marshal(result)
+        return str(gojson.unmarshal(text)) if text[0] == '"' else text  # a time or a version
     except (TypeError, ValueError) as error:
         raise TagError(f"failed to marshal evaluated expression: {error}") from None
 

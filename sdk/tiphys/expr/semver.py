@@ -1,0 +1,239 @@
+"""Semantic versions and their constraints, as sprig offers them (``sprig.semver``, ``sprig.semverCompare``).
+
+Source: github.com/Masterminds/semver v3.3.0, its README; held against answers of the library (tests/expr/methods.json).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from tiphys.expr.lexer import ExprError
+
+Value = Any
+
+__all__ = ["Version", "compare_constraint", "parse_version"]
+
+_IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+_VERSION = re.compile(
+    rf"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-({_IDENTIFIERS}))?(?:\+({_IDENTIFIERS}))?", re.ASCII
+)
+_OPERATORS = r"=>|=<|>=|<=|!=|~>|[=<>~^]"
+_PART = (
+    rf"v?([0-9]+|[xX*])(?:\.([0-9]+|[xX*]))?(?:\.([0-9]+|[xX*]))?(?:-({_IDENTIFIERS}))?(?:\+{_IDENTIFIERS})?"
+)
+_CONSTRAINT = re.compile(rf"({_OPERATORS})?\s*{_PART}", re.ASCII)
+_SEVERAL = re.compile(
+    rf"\s*(?:{_OPERATORS})?\s*{_PART}\s*(?:[,\s]\s*(?:{_OPERATORS})?\s*{_PART}\s*)*", re.ASCII
+)
+_RANGE = re.compile(rf"\s*({_PART})\s+-\s+({_PART})\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version; ``original`` is how it was written, empty for one that was made of another.
+
+    Go has the methods in ``_POINTER`` only for the first kind, which is a pointer there.
+    """
+
+    major: int
+    minor: int
+    patch: int
+    prerelease: str = ""
+    metadata: str = ""
+    original: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.major}.{self.minor}.{self.patch}"
+        return text + (self.prerelease and f"-{self.prerelease}") + (self.metadata and f"+{self.metadata}")
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """What versions are compared by: metadata counts for nothing, a prerelease comes before its release."""
+        parts = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in self.prerelease.split("."))
+        return (self.major, self.minor, self.patch, (1, ()) if not self.prerelease else (0, parts))
+
+    def compare(self, other: Version) -> int:
+        """Return -1, 0 or 1."""
+        return (self.order > other.order) - (self.order < other.order)
+
+    def changed(self, **parts: Any) -> Version:
+        """Return a version made of this one."""
+        return replace(self, original="", **parts)
+
+    def method(self, name: str) -> Callable[..., Value] | None:
+        """Return a method of Go's type of that name."""
+        found = None if name in _POINTER and not self.original else _METHODS.get(name)
+        return None if found is None else lambda *arguments: found(self, *arguments)
+
+
+def parse_version(text: str) -> Version:
+    """Read a version; a minor or patch that is missing is 0.
+
+    Raises
+    ------
+    ExprError
+        It is none.
+    """
+    match = _VERSION.fullmatch(text)
+    if match is None:
+        raise ExprError("Invalid Semantic Version")
+    numbers = [int(part or 0) for part in match.group(1, 2, 3)]
+    if max(numbers) >= 2**64:
+        raise ExprError("Error parsing version segment")
+    _no_leading_zero(match[4] or "")
+    major, minor, patch = numbers
+    return Version(major, minor, patch, match[4] or "", match[5] or "", text)
+
+
+def _no_leading_zero(prerelease: str) -> None:
+    if any(part.isdigit() and len(part) > 1 and part[0] == "0" for part in prerelease.split(".")):
+        raise ExprError("Version Segment starts with 0")
+
+
+def _identifiers(text: str) -> str:
+    if text and not re.fullmatch(_IDENTIFIERS, text):
+        raise ExprError("Invalid characters in version")
+    return text
+
+
+def _set_prerelease(version: Version, text: str) -> Version:
+    _no_leading_zero(_identifiers(text))
+    return version.changed(prerelease=text)
+
+
+def _set_metadata(version: Version, text: str) -> Version:
+    return version.changed(metadata=_identifiers(text))
+
+
+def _ordered(test: Callable[[int], bool]) -> Callable[[Version, Value], bool]:
+    def run(version: Version, other: Value) -> bool:
+        return test(version.compare(_version(other)))
+
+    return run
+
+
+def _version(value: Value) -> Version:
+    if not isinstance(value, Version) or not value.original:
+        raise ExprError(f"cannot use {type(value).__name__} as a version")
+    return value
+
+
+def _increased(version: Version) -> Version:
+    patch = version.patch if version.prerelease else version.patch + 1
+    return version.changed(patch=patch, **_RELEASE)
+
+
+_RELEASE = {"prerelease": "", "metadata": ""}
+_POINTER = ("Original", "Compare", "LessThan", "LessThanEqual", "GreaterThan", "GreaterThanEqual", "Equal")
+
+
+_METHODS: dict[str, Callable[..., Value]] = {
+    "Major": lambda v: v.major, "Minor": lambda v: v.minor, "Patch": lambda v: v.patch,
+    "Prerelease": lambda v: v.prerelease, "Metadata": lambda v: v.metadata, "Original": lambda v: v.original,
+    "String": str, "Value": str, "IncMajor": lambda v: v.changed(major=v.major + 1, minor=0, patch=0, **_RELEASE),
+    "IncMinor": lambda v: v.changed(minor=v.minor + 1, patch=0, **_RELEASE), "IncPatch": _increased,
+    "SetPrerelease": _set_prerelease, "SetMetadata": _set_metadata, "Compare": lambda v, o: v.compare(_version(o)),
+    "LessThan": _ordered(lambda c: c < 0), "LessThanEqual": _ordered(lambda c: c <= 0),
+    "GreaterThan": _ordered(lambda c: c > 0), "GreaterThanEqual": _ordered(lambda c: c >= 0),
+    "Equal": _ordered(lambda c: c == 0),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Constraint:
+    """One comparison; ``given`` is how many of its version's three numbers are written."""
+
+    operator: str
+    version: Version
+    given: int
+
+    def admits(self, version: Version) -> bool:
+        if version.prerelease and not self.version.prerelease:
+            return False
+        return _CHECKS[self.operator](self, version)
+
+
+def _not_equal(constraint: _Constraint, version: Version) -> bool:
+    if constraint.given == 3:
+        return version.compare(constraint.version) != 0
+    numbers, wanted = _numbers(version), _numbers(constraint.version)
+    return numbers[: constraint.given] != wanted[: constraint.given]
+
+
+def _greater(constraint: _Constraint, version: Version) -> bool:
+    if constraint.given == 3:
+        return version.compare(constraint.version) > 0
+    return _numbers(version)[: constraint.given] > _numbers(constraint.version)[: constraint.given]
+
+
+def _not_greater(constraint: _Constraint, version: Version) -> bool:
+    if constraint.given == 3:
+        return version.compare(constraint.version) <= 0
+    return _numbers(version)[: constraint.given] <= _numbers(constraint.version)[: constraint.given]
+
+
+def _equal(constraint: _Constraint, version: Version) -> bool:
+    return _tilde(constraint, version) if constraint.given < 3 else version.compare(constraint.version) == 0
+
+
+def _tilde(constraint: _Constraint, version: Version) -> bool:
+    if version.compare(constraint.version) < 0:
+        return False
+    same = min(constraint.given, 2)
+    return _numbers(version)[:same] == _numbers(constraint.version)[:same]
+
+
+def _caret(constraint: _Constraint, version: Version) -> bool:
+    if version.compare(constraint.version) < 0:
+        return False
+    wanted = _numbers(constraint.version)
+    first = next((at for at, number in enumerate(wanted[: constraint.given]) if number), constraint.given - 1)
+    return _numbers(version)[: first + 1] == wanted[: first + 1]
+
+
+def _numbers(version: Version) -> tuple[int, int, int]:
+    return (version.major, version.minor, version.patch)
+
+
+_CHECKS: dict[str, Callable[[_Constraint, Version], bool]] = {
+    "": _equal, "=": _equal, "!=": _not_equal, ">": _greater, "<": lambda c, v: v.compare(c.version) < 0,
+    ">=": lambda c, v: v.compare(c.version) >= 0, "=>": lambda c, v: v.compare(c.version) >= 0,
+    "<=": _not_greater, "=<": _not_greater, "~": _tilde, "~>": _tilde, "^": _caret,
+}  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _constraints(text: str) -> tuple[tuple[_Constraint, ...], ...]:
+    found = []
+    for several in text.split("||"):
+        ends = _RANGE.fullmatch(several)
+        if ends:
+            several = f">={ends[1]} <={ends[6]}"
+        if not _SEVERAL.fullmatch(several):
+            raise ExprError(f"improper constraint: {text}")
+        found.append(tuple(_constraint(match) for match in _CONSTRAINT.finditer(several)))
+    return tuple(found)
+
+
+def _constraint(match: re.Match[str]) -> _Constraint:
+    operator, *parts, prerelease = match.groups()
+    given = next((at for at, part in enumerate(parts) if part is None or part in "xX*"), 3)
+    major, minor, patch = [int(part) for part in parts[:given]] + [0] * (3 - given)
+    return _Constraint(operator or "", Version(major, minor, patch, prerelease or ""), given)
+
+
+def compare_constraint(constraint: str, version: str) -> bool:
+    """Return whether a version is one that a constraint admits.
+
+    Raises
+    ------
+    ExprError
+        One of them cannot be read.
+    """
+    several = _constraints(constraint)
+    have = parse_version(version)
+    return any(all(each.admits(have) for each in one) for one in several)
