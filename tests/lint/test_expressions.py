@@ -74,6 +74,101 @@ def test_functions_that_nobody_has() -> None:
     )
 
 
+def names(text: str, **template: Any) -> list[tuple[str, str]]:
+    """What L366 says of an argument: (message, fix)."""
+    workflow = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"generateName": "demo-"},
+        "spec": {
+            "entrypoint": "main",
+            "arguments": {"parameters": [{"name": "my-word", "value": "x"}, {"name": "word", "value": "x"}]},
+            "templates": [
+                {
+                    "name": "main",
+                    "inputs": {"parameters": [{"name": "city-name", "value": "oslo"}]},
+                    **echo(text),
+                    **template,
+                }
+            ],
+        },
+    }
+    return [(item.message, item.fix) for item in lint(workflow) if item.code == "L366"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "fix"),
+    [
+        ("{{=inputs.parameters.city-name}}", "inputs.parameters.city-name", "inputs.parameters['city-name']"),
+        (
+            "{{=f(inputs.parameters.city - name)}}",
+            "inputs.parameters.city-name",
+            "inputs.parameters['city-name']",
+        ),
+        ("{{=city-name}}", "city-name", "inputs.parameters['city-name']"),
+        (
+            "{{=workflow.parameters.my-word + 'x'}}",
+            "workflow.parameters.my-word",
+            "workflow.parameters['my-word']",
+        ),
+        ("{{=workflow.parameters.wrd}}", "workflow.parameters.wrd", "workflow.parameters.word"),
+        ("{{=workflow.nme}}", "workflow.nme", "workflow.name"),
+        ("{{=word}}", "word", ""),
+        ("{{=steps.a.outputs.result}}", "steps.a.outputs.result", ""),
+        ("{{=inputs.parameters.none == 'a' && true}}", "inputs.parameters.none", ""),
+    ],
+)
+def test_names_that_nothing_provides(text: str, name: str, fix: str) -> None:
+    ((message, told),) = names(text)
+    assert repr(name) in message and fix in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{=inputs.parameters['city-name']}}",
+        "{{=workflow.parameters.none ?? 'x'}}",
+        "{{=workflow.parameters?.none}}",
+        "{{=workflow.parameters.none != nil ? workflow.parameters.none : 'x'}}",
+        "{{=sprig.default('x', workflow.parameters.none)}}",
+        "{{=toJson(inputs.parameters)}}",
+        "{{=keys(workflow.parameters)}}",
+        "{{=map(['a'], # + workflow.name)}}",
+        "{{=let x = workflow.uid; x + x}}",
+        "{{=asInt(retries) + 1}}",
+        "{{=workflow.outputs.parameters.any}}",
+        "{{=workflow.creationTimestamp.Y + node.name + pod.name}}",
+        "{{=workflow.parameters.word[0:1]}}",
+        "{{= '{{inputs.parameters.city-name}}' }}",  # filled before it is read
+    ],
+)
+def test_names_that_may_be_there(text: str) -> None:
+    assert names(text) == []
+
+
+def test_names_of_tasks_with_hyphens() -> None:
+    leaf = {"name": "leaf", "inputs": {"parameters": [{"name": "x"}]}, **echo("hi")}
+    value = "{{=tasks.get-data.outputs.result}}{{=tasks['get-data'].outputs.result}}{{=item.k}}"
+    tasks = [
+        {"name": "get-data", "template": "leaf", "arguments": {"parameters": [{"name": "x", "value": "a"}]}},
+        {
+            "name": "b",
+            "template": "leaf",
+            "depends": "get-data",
+            "withItems": [{"k": 1}],
+            "arguments": {"parameters": [{"name": "x", "value": value}]},
+        },
+    ]
+    workflow = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"generateName": "demo-"},
+        "spec": {"entrypoint": "main", "templates": [{"name": "main", "dag": {"tasks": tasks}}, leaf]},
+    }
+    fixes = [item.fix for item in lint(workflow) if item.code == "L366"]
+    assert fixes == ["write tasks['get-data'].outputs.result"]
+
+
 def test_retries_and_hooks() -> None:
     retry = {"limit": 2, "expression": "asInt(lastRetry.exitCode > 1"}
     assert found({**echo("hi"), "retryStrategy": retry}) == [

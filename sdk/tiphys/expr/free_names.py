@@ -6,7 +6,7 @@ from typing import Any
 
 from tiphys.expr.parser import Tree
 
-__all__ = ["FreeNames"]
+__all__ = ["FreeNames", "certain_paths"]
 
 
 class FreeNames:
@@ -49,6 +49,58 @@ def _collect(tree: Any, free: FreeNames, bound: frozenset[str]) -> None:
         for part in tree[1:]:
             if isinstance(part, (tuple, list)):
                 _collect(part, free, bound)
+
+
+_TAKES_NIL = frozenset(["all", "any", "coalesce", "default", "empty", "ternary"])
+
+
+def certain_paths(tree: Tree) -> list[tuple[str, ...]]:
+    """Return the dotted names that must be there: not what is called, not what may be nil (``?.``, ``??``, ``!= nil``).
+
+    What an alternative needs (``a ? b : c``) is not among them either.
+    """
+    found: list[tuple[str, ...]] = []
+    _certain(tree, found, frozenset())
+    return found
+
+
+def _certain(tree: Any, found: list[tuple[str, ...]], bound: frozenset[str]) -> None:
+    if isinstance(tree, list):
+        for item in tree:
+            _certain(item, found, bound)
+        return
+    if not isinstance(tree, tuple) or not tree:
+        return
+    kind = tree[0]
+    if kind in ("name", "member"):
+        path = _path(tree)
+        if path:
+            if path[0] not in bound:
+                found.append(path)
+            return
+    if kind == "let":
+        _certain(tree[2], found, bound)
+        _certain(tree[3], found, bound | {tree[1]})
+    elif kind == "call":
+        callee = _path(tree[1])
+        if callee[:1] != ("sprig",) or callee[-1] not in _TAKES_NIL:
+            if tree[1][0] == "member":
+                _certain(tree[1][1], found, bound)
+            _certain(tree[2], found, bound)
+    elif kind == "cond":
+        _certain(tree[1], found, bound)
+    elif kind == "binary" and tree[1] in ("&&", "||", "in"):
+        _certain(tree[2], found, bound)
+    elif kind == "chain" or (kind == "binary" and (tree[1] == "??" or _nil(tree[2]) or _nil(tree[3]))):
+        return
+    elif kind != "const":
+        for part in tree[1:]:
+            if isinstance(part, (tuple, list)):
+                _certain(part, found, bound)
+
+
+def _nil(tree: Tree) -> bool:
+    return tree[:2] == ("const", None)
 
 
 def _path(tree: Tree) -> tuple[str, ...]:

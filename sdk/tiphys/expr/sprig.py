@@ -327,5 +327,6 @@ SPRIG["must_date_modify"] = SPRIG["mustDateModify"]
 # Of sprig's, too, but not done here: what looks at the network, and what makes keys, certificates and passwords.
 LEFT_OUT = frozenset(
     ["bcrypt", "buildCustomCert", "decryptAES", "derivePassword", "encryptAES", "genCA", "genCAWithKey",
-     "genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert", "genSignedCertWithKey", "getHostByName", "htpasswd"]
+     "genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert", "genSignedCertWithKey", "getHostByName",
+     "htpasswd"]
 )  # fmt: skip

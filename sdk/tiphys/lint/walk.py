@@ -8,7 +8,7 @@ Argo's: templates are checked once each, depth first.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tiphys.argo.reader import Document, Path
 from tiphys.lint import depends
@@ -17,7 +17,7 @@ from tiphys.lint.registry import Issue
 from tiphys.lint.scope import Scope, global_names, items, own_names, result_names
 from tiphys.lint.tags import simple_tags, strings, tags_in
 
-__all__ = ["Reference", "Walk", "has_location"]
+__all__ = ["Inside", "Reference", "Walk", "has_location"]
 
 Values = dict[str, str | None]  # name -> what it stands for here; None where only a run knows
 
@@ -40,14 +40,25 @@ class Reference:
         self.scope: Scope | None = None
 
 
+class Inside(NamedTuple):
+    """An expression in a tag: where, its text, and the names that can be used there."""
+
+    workflow: Workflow
+    path: Path
+    text: str
+    label: str
+    scope: Scope
+
+
 class Walk:
-    """The walk of one object; ``issues[topic]`` and ``references`` are what it found."""
+    """The walk of one object; ``issues[topic]``, ``references`` and ``expressions`` are what it found."""
 
     def __init__(self, workflow: Workflow, project: Project) -> None:
         self.workflow = workflow
         self.project = project
         self.issues: dict[str, list[Issue]] = {}
         self.references: list[Reference] = []
+        self.expressions: list[Inside] = []
         self.targets: dict[Path, Template] = {}  # path of a step or task -> the template it calls
         self.reached: set[int] = set()  # id() of templates that the entrypoint or exit handler reach
         self.done: set[tuple[str, str, str, str]] = set()
@@ -347,6 +358,9 @@ class Walk:
         for steps, text in strings(data):
             for tag in tags_in(text):
                 if tag.expression:
+                    if tag.closed and "{{" not in tag.text:  # else it is filled before it is read
+                        where = (*path, *steps)
+                        self.expressions.append(Inside(template.workflow, where, tag.text[1:], label, scope))
                     continue
                 reference = Reference(template, (*path, *steps), tag.name, tag.text, label)
                 reference.closed = tag.closed

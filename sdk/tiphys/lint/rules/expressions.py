@@ -5,14 +5,18 @@ The language is read by the same parser that runs it here (``tiphys.expr``), loa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from tiphys.argo.reader import Path
 from tiphys.errors import did_you_mean
+from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import Template, Workflow
 from tiphys.lint.registry import Issue, rule
+from tiphys.lint.scope import Scope
 from tiphys.lint.tags import strings, tags_in
+from tiphys.lint.walk import Inside
 
 _SOURCE = "expr-lang v1.17, argo-workflows v4.1.2, util/expr; seen on the real controller"
 
@@ -46,6 +50,106 @@ def expression_function(workflow: Workflow) -> Iterator[Issue]:
             continue
         for name, known in _unknown_functions(source):
             yield Issue(path, f"{label} calls {name}, which does not exist.{did_you_mean(name, known)}")
+
+
+@rule(
+    "L366",
+    "expression-name",
+    "warning",
+    what="An expression in a tag uses a name that nothing can provide there; often a name with a hyphen.",
+    why="The tag stays in the text as it is written, on a cluster and here; `argo lint` does not look inside.",
+    source="argo-workflows v4.1.2, util/template/expression_template.go",
+    needs="{{=",
+)
+def expression_name(workflow: Workflow) -> Iterator[Issue]:
+    walk = walk_of(workflow)
+    seen = set()
+    for inside in walk.expressions:
+        if (inside.path, inside.text) in seen or _problem(inside.text):
+            continue
+        seen.add((inside.path, inside.text))
+        label = f"{inside.label} {{{{={_short(inside.text)}}}}}".replace(": ", " ")
+        names = inside.scope.every() | walk.globals.every()
+        for name, fix in _lost_names(inside, names, walk.globals):
+            near = () if fix else tuple(names)
+            what = "takes {!r} for a subtraction" if fix else "uses {!r}, which nothing provides"
+            words = f"{label} {what.format(name)}"
+            yield Issue(inside.path, words, fix=fix, near=near, wrong=name, document=inside.workflow.document)
+
+
+# What is there in some places and at some times only: no name below these is judged.
+_AT_TIMES = frozenset(
+    [
+        "item",
+        "outputs",
+        "pod",
+        "node",
+        "retries",
+        "lastRetry",
+        "duration",
+        "status",
+        "exitCode",
+        "resourcesDuration",
+    ]
+)
+_WHOLE = ("inputs", "workflow", "steps", "tasks")
+_GROUPS = re.compile(
+    r"(inputs|workflow\.outputs)\.(parameters|artifacts)|workflow\.(parameters|labels|annotations|outputs)"
+    r"|(steps|tasks)\.[^.]+(\.outputs(\.(parameters|artifacts))?)?"
+)
+
+
+def _lost_names(inside: Inside, names: set[str], shared: Scope) -> Iterator[tuple[str, str]]:
+    from tiphys.expr.builtins import ARGO, NAMES
+    from tiphys.expr.free_names import certain_paths
+    from tiphys.expr.parser import parse
+
+    lost = []
+    for path in certain_paths(parse(inside.text, NAMES)):
+        name = ".".join(path)
+        known = path[0] in _AT_TIMES or path[0] in ARGO or path[0] == "sprig"
+        if not known and not _resolves(name, inside, names, shared):
+            lost.append(name)
+    pieces: set[str] = set()  # of names with hyphens, as the parser takes them
+    for name in sorted(names) if lost and "-" in inside.text else ():
+        written = next((part for part in (name, name.rpartition(".")[2]) if _spelled(part, inside.text)), "")
+        if written and written.split("-")[0] in lost:
+            pieces.update(written.split("-"))
+            yield written, f"write {_bracketed(name)}"
+    for name in lost:
+        if name not in pieces:
+            yield name, ""
+
+
+def _resolves(name: str, inside: Inside, names: set[str], shared: Scope) -> bool:
+    if name in _WHOLE or (_GROUPS.fullmatch(name) and any(known.startswith(f"{name}.") for known in names)):
+        return True
+    if name in ("inputs.parameters", "inputs.artifacts", "workflow.parameters", "workflow.outputs"):
+        return True
+    if name.partition(".")[0] not in _WHOLE:
+        return False
+    if name.startswith(("workflow.failures", "workflow.status", "workflow.outputs.")):
+        return True
+    if inside.scope.knows(name) or shared.knows(name):
+        return True
+    # a member of a value: what that is, only a run knows
+    return any(name.startswith(f"{known}.") for known in names if not _GROUPS.fullmatch(known))
+
+
+def _spelled(name: str, text: str) -> bool:
+    """Whether a name with hyphens is written out in an expression, perhaps with blanks around them."""
+    if "-" not in name:
+        return False
+    pattern = r"\s*-\s*".join(re.escape(part) for part in name.split("-"))
+    return re.search(rf"(?<![\w.]){pattern}(?![\w-])", text) is not None
+
+
+def _bracketed(name: str) -> str:
+    *outer, last = name.split(".")
+    text = outer[0] if outer else ""
+    for part in [*outer[1:], last]:
+        text += f".{part}" if part.isidentifier() else f"['{part}']"
+    return text
 
 
 def _expressions(workflow: Workflow) -> Iterator[tuple[Path, str, str]]:
@@ -110,13 +214,17 @@ def _problem(source: str) -> str:
 def _unknown_functions(source: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     from tiphys.expr.builtins import ARGO, NAMES
     from tiphys.expr.parser import parse
-    from tiphys.expr.sprig import SPRIG
+    from tiphys.expr.sprig import LEFT_OUT, SPRIG
 
     plain = (*NAMES, *ARGO)
     for callee in _callees(parse(source, NAMES)):
         if callee[0] == "name" and callee[1] not in plain:
             yield callee[1], plain
-        elif callee[0] == "member" and callee[1][:2] == ("name", "sprig") and callee[2][1] not in SPRIG:
+        elif (
+            callee[0] == "member"
+            and callee[1][:2] == ("name", "sprig")
+            and callee[2][1] not in {*SPRIG, *LEFT_OUT}
+        ):
             yield f"sprig.{callee[2][1]}", tuple(f"sprig.{name}" for name in SPRIG)
 
 
