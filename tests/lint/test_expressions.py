@@ -75,7 +75,7 @@ def test_functions_that_nobody_has() -> None:
 
 
 def names(text: str, **template: Any) -> list[tuple[str, str]]:
-    """What L366 says of an argument: (message, fix)."""
+    """What L367 says of an argument: (message, fix)."""
     workflow = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
@@ -93,7 +93,7 @@ def names(text: str, **template: Any) -> list[tuple[str, str]]:
             ],
         },
     }
-    return [(item.message, item.fix) for item in lint(workflow) if item.code == "L366"]
+    return [(item.message, item.fix) for item in lint(workflow) if item.code == "L367"]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_names_of_tasks_with_hyphens() -> None:
         "metadata": {"generateName": "demo-"},
         "spec": {"entrypoint": "main", "templates": [{"name": "main", "dag": {"tasks": tasks}}, leaf]},
     }
-    fixes = [item.fix for item in lint(workflow) if item.code == "L366"]
+    fixes = [item.fix for item in lint(workflow) if item.code == "L367"]
     assert fixes == ["write tasks['get-data'].outputs.result"]
 
 

@@ -53,7 +53,7 @@ def expression_function(workflow: Workflow) -> Iterator[Issue]:
 
 
 @rule(
-    "L366",
+    "L367",
     "expression-name",
     "warning",
     what="An expression in a tag uses a name that nothing can provide there; often a name with a hyphen.",
