@@ -64,3 +64,21 @@ def test_servers_and_workers_go_by_short_names() -> None:
 
 def test_logs_show_all_lines() -> None:
     assert len(shown((101.0, "reading"), (101.1, "1/2"), (101.2, "2/2"), logs=True)) == 6
+
+
+def test_a_steps_lines_begin_with_its_name_not_with_the_id_of_its_node() -> None:
+    stream = io.StringIO()
+    progress = LineProgress(stream, logs=True)
+    progress(RunStarted(100.0, "run", "/store/runs/run"))
+    progress(NodeChanged(100.0, "started", {**NODE, "id": "run-1833372814", "name": "run.cnn.train"}))
+    attempt = {**NODE, "id": "run-77", "name": "run.fit(0)", "nodeFlag": {"retried": True}}
+    progress(NodeChanged(100.0, "started", attempt))
+    for source in ("run-1833372814", "run-1833372814.sidecar", "run-77", "run-train-worker-0"):
+        progress(LogLine(101.0, source, "hello"))
+    lines = [line.split(None, 1)[1] for line in stream.getvalue().splitlines()[2:]]
+    assert lines == [
+        "cnn.train | hello",
+        "cnn.train.sidecar | hello",
+        "fit(0) | hello",
+        "train-worker-0 | hello",
+    ]

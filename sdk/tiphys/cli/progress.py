@@ -54,6 +54,7 @@ class LineProgress:
         self.workflow = ""
         self.begin = time.time()
         self._told: dict[str, float] = {}
+        self._labels: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def __call__(self, seen: Observation) -> None:
@@ -69,8 +70,9 @@ class LineProgress:
         if isinstance(seen, RunStarted):
             self.workflow, self.begin = seen.name, seen.at
             return f"{style.bold(seen.name)} {'continues' if seen.resumed else 'starts'}"
-        if isinstance(seen, NodeChanged) and is_step(seen.node):
-            return self._node(seen)
+        if isinstance(seen, NodeChanged):
+            self._labels[str(seen.node.get("id"))] = label(seen.node, self.workflow)
+            return self._node(seen) if is_step(seen.node) else ""
         if isinstance(seen, CacheChecked) and seen.why:
             return style.yellow(f"cache {seen.cache}: not used: {seen.why}")
         if isinstance(seen, ReplicaChanged) and seen.state != "succeeded":
@@ -78,10 +80,17 @@ class LineProgress:
             names = " ".join(dict.fromkeys(map(self._short, (seen.name, seen.replica))))
             return style.dim(f"{seen.kind} {names} {seen.state}{tail}")
         if isinstance(seen, LogLine) and (self.logs or self._news(seen)):
-            return f"{style.cyan(self._short(seen.source))} | {seen.text}"
+            return f"{style.cyan(self._writer(seen.source))} | {seen.text}"
         if isinstance(seen, Notice):
             return style.yellow(seen.text)
         return ""
+
+    def _writer(self, source: str) -> str:
+        """Who wrote a line: the step as the other lines call it, with the container where it is not the main one."""
+        node, _, container = source.rpartition(".")
+        if source in self._labels:
+            return self._labels[source]
+        return f"{self._labels[node]}.{container}" if node in self._labels else self._short(source)
 
     def _short(self, name: str) -> str:
         return name.removeprefix(self.workflow).lstrip(".-") or name

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import re
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.harness import IMAGE, dag, execute, log, node, out, python, shell, value, workflow
+from tests.engine.harness import IMAGE, Recorder, dag, execute, log, node, out, python, shell, value, workflow
+from tiphys.engine import Notice
 from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.errors import RefusedError
 
@@ -372,3 +375,83 @@ def test_deadline(tmp_path: Path) -> None:
         "Failed",
         "Pod was active on the node longer than the specified deadline",
     )
+
+
+def _wheel(folder: Path) -> Path:
+    """A package without dependencies that can be installed without a network."""
+    place = folder / "tiny_wheel-1.0-py3-none-any.whl"
+    files = {
+        "tiny_wheel.py": "WORD = 'installed'",
+        "tiny_wheel-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny-wheel\nVersion: 1.0\n",
+        "tiny_wheel-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\n"
+        "Tag: py3-none-any\n",
+        "tiny_wheel-1.0.dist-info/RECORD": "",
+    }
+    with zipfile.ZipFile(place, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return place
+
+
+@pytest.mark.parametrize("runner", ["process", "sandbox"])
+def test_what_a_step_installs_is_the_steps_own(tmp_path: Path, runner: str) -> None:
+    if runner == "sandbox" and SandboxRunner().check():
+        pytest.skip("no sandbox here")
+    wheel = base64.b64encode(_wheel(tmp_path).read_bytes()).decode()
+    name = "tiny_wheel-1.0-py3-none-any.whl"
+    install = (
+        f"echo {wheel} | base64 -d > /tmp/{name} && python -m pip install -q --no-index /tmp/{name} && "
+        "python -c 'import tiny_wheel; print(tiny_wheel.WORD)'"
+    )
+    result = execute(tmp_path, workflow(shell("main", install)), runner=runner)
+    assert "installed" in log(result, result.name), log(result, result.name)
+    assert importlib.util.find_spec("tiny_wheel") is None
+
+
+def test_folders_that_every_image_has_are_there_for_outputs(tmp_path: Path) -> None:
+    source = "import os\nos.mkdir('/mnt/tiphys-none')\nopen('/mnt/tiphys-none/x', 'w').write('1')"
+    template = python("main", source)
+    template["outputs"] = {"parameters": [{"name": "x", "valueFrom": {"path": "/mnt/tiphys-none/x"}}]}
+    result = execute(tmp_path, workflow(template))
+    assert value(result, result.name, "x") == "1"
+    assert not Path("/mnt/tiphys-none").exists()
+
+
+@pytest.mark.parametrize(
+    ("env", "folder"),
+    [([], "/tmp/hera-outputs"), ([{"name": "hera__outputs_directory", "value": "/w/out"}], "/w/out")],
+)
+def test_heras_runner_is_told_where_outputs_go(tmp_path: Path, env: list[Any], folder: str) -> None:
+    source = (
+        "import os, pathlib\n"
+        "place = pathlib.Path(os.environ['hera__outputs_directory']) / 'parameters'\n"
+        "place.mkdir(parents=True)\n(place / 'x').write_text('1')"
+    )
+    template = python("main", source)
+    template["script"]["env"] = env
+    template["outputs"] = {"parameters": [{"name": "x", "valueFrom": {"path": f"{folder}/parameters/x"}}]}
+    result = execute(tmp_path, workflow(template))
+    assert result.succeeded, result.message
+    assert value(result, result.name, "x") == "1"
+    assert not Path(folder).exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("open('/'.join(PARTS), 'w').write('1')", "is on this machine"),
+        ("pass", "computes"),
+        ("open('/'.join(PARTS) + '/y')", "did not find"),
+        ("import os; os.makedirs('/'.join(PARTS)); raise SystemExit(3)", ""),
+    ],
+)
+def test_a_computed_path_is_named_with_the_runner_that_can(tmp_path: Path, source: str, words: str) -> None:
+    path = str(tmp_path / "made")
+    template = python("main", f"PARTS = {path.split('/')!r}\n{source}")
+    template["outputs"] = {"parameters": [{"name": "x", "valueFrom": {"path": path}}]}
+    recorder = Recorder()
+    result = execute(tmp_path, workflow(template), observer=recorder)
+    assert not result.succeeded
+    told = [notice.text for notice in recorder.of(Notice) if notice.code == "TIP274"]
+    assert len(told) == bool(words)
+    assert all(words in text and path in text and "--runner sandbox" in text for text in told)

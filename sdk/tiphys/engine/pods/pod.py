@@ -20,6 +20,7 @@ from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.pods.podspace import PodSpace, claim_address
 from tiphys.engine.pods.podspec import SCRIPT, main_spec, patched, pod_metadata
 from tiphys.engine.runners.base import StartProblem, exit_message, place_of
+from tiphys.engine.runners.hints import missing_file
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import StoreError, TiphysError
 
@@ -253,6 +254,10 @@ class StepPod:
             if self._graph is None or "main" in self._graph.names:
                 outputs["exitCode"] = str(self._graph.codes.get("main", code) if self._graph else code)
             phase, message = self._verdict(problem)
+            if source is not None and (problem or code) and self.host.runner.name == "process":
+                hint = missing_file(source, self.template, failed=bool(code))
+                if hint:
+                    self.host.tell(Notice(time.time(), f"{self.command.node_name}: {hint}", "TIP274"))
             self._finish(phase, message, outputs or None)
 
         if archived or has_artifacts(self.template):

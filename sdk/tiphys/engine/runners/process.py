@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from tiphys.engine.runners.base import Container, StartProblem
 from tiphys.engine.runners.relocate import Relocation
 from tiphys.engine.runners.spawner import Launch
 
-__all__ = ["STANDINS", "ProcessRunner", "own_command"]
+__all__ = ["PACKAGES", "STANDINS", "ProcessRunner", "keep_packages", "own_command"]
 
 STANDINS = Path(__file__).with_name("standins")
+PACKAGES = "/tmp/.tiphys/packages"  # what a step installs
+_HERA = "/tmp/hera-outputs"  # hera.workflows.script.RunnerScriptConstructor.DEFAULT_HERA_OUTPUTS_DIRECTORY
 
 
 def own_command(command: Sequence[str]) -> list[str]:
@@ -55,10 +57,12 @@ class ProcessRunner:
         relocation = Relocation(container)
         for script in container.scripts:
             script.write_text(relocation.text(script.read_text()))
+        _make_folders(container)
         env = dict(container.base_env)
-        for name, value in container.env.items():
+        for name, value in [*_told(container), *container.env.items()]:
             env[name] = relocation.value(value)
         env["TMPDIR"] = relocation.place("/tmp")
+        keep_packages(env, relocation.place(PACKAGES))
         argv = relocation.texts(container.command)
         if not argv:
             raise StartProblem(
@@ -75,6 +79,31 @@ class ProcessRunner:
             workdir = container.on_host(container.workdir)
             workdir.mkdir(parents=True, exist_ok=True)
         return Launch(path, argv, env, str(workdir), str(container.log))
+
+
+def keep_packages(env: dict[str, str], place: str) -> None:
+    """Let ``pip install`` in a step write to a folder of the step, and Python find it there: the environment that
+    stands for the image is this machine's own."""
+    env.setdefault("PIP_TARGET", place)
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, (env.get("PYTHONPATH"), place)))
+    env["PATH"] = os.pathsep.join(filter(None, (env.get("PATH"), f"{place}/bin")))
+
+
+def _make_folders(container: Container) -> None:
+    """The nearest folder above each declared path that an image has, as this machine has it (``/mnt``, ``/opt``)."""
+    for path in container.declared:
+        above = PurePosixPath(os.path.normpath("/" + path.lstrip("/"))).parent
+        while not os.path.isdir(above):
+            above = above.parent
+        place = container.on_host(str(above))
+        if place.is_relative_to(container.root):
+            place.mkdir(parents=True, exist_ok=True)
+
+
+def _told(container: Container) -> Iterator[tuple[str, str]]:
+    """Paths that a well-known program computes itself, where a variable can tell it: those of Hera's runner."""
+    if any(path.startswith(_HERA + "/") for path in container.declared):
+        yield "hera__outputs_directory", _HERA
 
 
 def find_program(name: str, search: str, root: Path) -> str | None:

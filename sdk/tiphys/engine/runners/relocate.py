@@ -30,9 +30,9 @@ class Relocation:
         exact = {mount.path for mount in container.mounts if str(mount.source) != mount.path}
         for path in container.declared:
             exact.add(os.path.normpath(path))
-            parent = str(PurePosixPath(os.path.normpath(path)).parent)
-            if (parent != "/" and not os.path.isdir(parent)) or parent.startswith("/tmp/"):
-                exact.add(parent)
+            for parent in map(str, PurePosixPath(os.path.normpath(path)).parents):
+                if parent.startswith("/tmp/") or (parent != "/" and not os.path.isdir(parent)):
+                    exact.add(parent)
         self._pattern = _pattern(frozenset(path for path in exact if path.startswith("/") and path != "/"))
         self._root = "" if container.mounts else str(container.root)
 

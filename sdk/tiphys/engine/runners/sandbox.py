@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tiphys.engine.runners.base import Container, StartProblem
-from tiphys.engine.runners.process import STANDINS, not_found, own_command
+from tiphys.engine.runners.process import PACKAGES, STANDINS, keep_packages, not_found, own_command
 from tiphys.engine.runners.spawner import Launch
 
 __all__ = ["SandboxRunner"]
@@ -69,6 +69,8 @@ class SandboxRunner:
         command = [bwrap, *plan.options(), "--chdir", container.workdir or "/", "--", *argv]
         container.on_host(container.workdir).mkdir(parents=True, exist_ok=True)
         env["TMPDIR"] = "/tmp"
+        if image.kind != "root":  # there the environment is the image's own
+            keep_packages(env, PACKAGES)
         return Launch(bwrap, command, env, "/", str(container.log))
 
 
