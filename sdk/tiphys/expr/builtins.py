@@ -1,7 +1,4 @@
-"""expr-lang's plain builtin functions, and those that Argo adds (all but ``jsonpath``, which tags.py has).
-
-Two differ under Argo: ``string`` writes composed values as JSON-like Go text, and times come from the scope.
-"""
+"""expr-lang's plain builtin functions, those that every program of it has (Argo's own: argo_functions.py)."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from tiphys.expr.operators import equal
 
 Value = Any
 
-__all__ = ["ARGO", "FUNCTIONS", "NAMES", "from_json", "type_name"]
+__all__ = ["FUNCTIONS", "NAMES", "from_json", "to_float", "to_int", "type_name"]
 
 
 def type_name(value: Value) -> str:
@@ -43,7 +40,7 @@ def type_name(value: Value) -> str:
     )
 
 
-def _int(value: Value) -> int:
+def to_int(value: Value) -> int:
     if isinstance(value, str):
         number = atoi(value)
         if number is None:
@@ -58,7 +55,7 @@ def _int(value: Value) -> int:
     raise ExprError(f"invalid operation: int({type_name(value)})")
 
 
-def _float(value: Value) -> float:
+def to_float(value: Value) -> float:
     if isinstance(value, str):
         number = parse_float(value)
         if number is None:
@@ -67,10 +64,6 @@ def _float(value: Value) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     raise ExprError(f"invalid operation: float({type_name(value)})")
-
-
-def _to_json(value: Value) -> str:
-    return gojson.marshal(value)
 
 
 def _to_json_indented(value: Value) -> str:
@@ -234,7 +227,7 @@ def _trim(text: str, cutset: str | None = None) -> str:
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "len": _length, "type": type_name, "abs": abs, "ceil": lambda x: float(math.ceil(x)),
-    "floor": lambda x: float(math.floor(x)), "round": _round, "int": _int, "float": _float, "string": v,
+    "floor": lambda x: float(math.floor(x)), "round": _round, "int": to_int, "float": to_float, "string": v,
     "trim": _trim, "trimPrefix": lambda s, p: s.removeprefix(p), "trimSuffix": lambda s, p: s.removesuffix(p),
     "upper": upper, "lower": lower, "split": _split, "splitAfter": _split_after,
     "replace": _replace, "repeat": _repeat, "join": _join, "indexOf": find,
@@ -253,8 +246,5 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "bitand": lambda a, b: a & b, "bitor": lambda a, b: a | b, "bitxor": lambda a, b: a ^ b,
     "bitnand": lambda a, b: a & ~b, "bitnot": lambda a: ~a, "bitshl": lambda a, b: a << b,
     "bitshr": lambda a, b: a >> b, "bitushr": lambda a, b: (a % 2**64) >> b,
-}  # fmt: skip
-ARGO: dict[str, Callable[..., Value]] = {
-    "asInt": _int, "asFloat": _float, "string": v, "toJson": _to_json,
 }  # fmt: skip
 NAMES = frozenset(FUNCTIONS) | frozenset(CLOSURES)

@@ -12,9 +12,8 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from tiphys.expr import gojson
-from tiphys.expr.builtins import ARGO, from_json
+from tiphys.expr.argo_functions import ARGO
 from tiphys.expr.evaluate import ExprError, Program, compile_expression
-from tiphys.expr.jsonpath import query
 from tiphys.expr.sprig import SPRIG
 
 Json = Any
@@ -34,9 +33,6 @@ __all__ = [
     "keeps_tags",
     "substitute",
 ]
-
-
-_ARGO = {**ARGO, "jsonpath": lambda text, path: query(from_json(text), path)}
 
 
 class _Missing:
@@ -153,9 +149,9 @@ def environment(program: Program, variables: Variables) -> dict[str, Any]:
         value = variables.tree(root, members)
         if value is not MISSING:
             env[root] = value
-        elif root in _ARGO:
-            env[root] = _ARGO[root]
-    env["string"] = _ARGO["string"]
+        elif root in ARGO:
+            env[root] = ARGO[root]
+    env["string"] = ARGO["string"]
     return env
 
 

@@ -100,7 +100,8 @@ _GROUPS = re.compile(
 
 
 def _lost_names(inside: Inside, names: set[str], shared: Scope) -> Iterator[tuple[str, str]]:
-    from tiphys.expr.builtins import ARGO, NAMES
+    from tiphys.expr.argo_functions import ARGO
+    from tiphys.expr.builtins import NAMES
     from tiphys.expr.free_names import certain_paths
     from tiphys.expr.parser import parse
 
@@ -212,7 +213,8 @@ def _problem(source: str) -> str:
 
 
 def _unknown_functions(source: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    from tiphys.expr.builtins import ARGO, NAMES
+    from tiphys.expr.argo_functions import ARGO
+    from tiphys.expr.builtins import NAMES
     from tiphys.expr.parser import parse
     from tiphys.expr.sprig import LEFT_OUT, SPRIG
 
