@@ -494,3 +494,16 @@ def test_a_fixed_name_is_detached_when_its_own_run_has_begun(
         (tmp_path / "good").touch()
     assert Client(store=store).wait("r", timeout=60).succeeded
     assert not [path for path in (tmp_path / "store/runs").iterdir() if path.is_file()]
+
+
+def test_a_run_of_another_version_is_listed_as_it_ended(tmp_path: Path) -> None:
+    Run(workflow(shell("main", "true")), options=options(tmp_path)).execute()
+    journal = Journal(tmp_path / "store/runs/r/journal.db")
+    journal.write_facts({"version": 999})
+    journal.close()
+    client = Client(store=tmp_path / "store")
+    (found,) = client.list()
+    assert (found.name, found.phase) == ("r", "Succeeded")
+    with pytest.raises(RefusedError) as caught:
+        client.retry("r")
+    assert caught.value.code == "TIP213"

@@ -6,6 +6,7 @@ none does, it is carried out here.
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,7 +65,11 @@ class LocalRuns:
             try:
                 workflow = self.get(namespace, name)
             except (RefusedError, StoreError):
-                continue  # it is of another version, or being made at this moment
+                # of another version: what was written at its end can still be read; else it is being made just now
+                written = _written(self.store, name)
+                if written is None:
+                    continue
+                workflow = written
             if all(each.matches((workflow["metadata"].get("labels") or {}).get) for each in wanted):
                 found.append(workflow)
             if limit and len(found) == limit:
@@ -237,14 +242,29 @@ def _refused(what: str, name: str, why: str) -> RefusedError:
     return RefusedError("TIP216", f"cannot {what} {name}: {why}", fix=fix or f"look at `tiphys get {name}`")
 
 
+def _written(store: Store, name: str) -> Workflow | None:
+    """What a run wrote at its end, whatever wrote it."""
+    try:
+        found: Workflow = json.loads((store.run(name) / "workflow.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return _marked(found, name)
+
+
+def _marked(workflow: Workflow, name: str) -> Workflow:
+    """Told by which name the verbs take it, where a later run has taken its own."""
+    if workflow["metadata"]["name"] != name:
+        annotations = workflow["metadata"].get("annotations") or {}
+        workflow["metadata"]["annotations"] = {**annotations, KEPT_AS: name}
+    return workflow
+
+
 def _seen(record: Record) -> Workflow:
     workflow = record.workflow()
     if record.refresh():
         workflow = record.workflow()
     workflow["metadata"]["resourceVersion"] = f"{record.retries}.{record.seen}"
-    if record.begun().name != record.name:
-        annotations = workflow["metadata"].get("annotations") or {}
-        workflow["metadata"]["annotations"] = {**annotations, KEPT_AS: record.name}
+    _marked(workflow, record.name)
     status = workflow["status"]
     if not ended(workflow) and not record.live and not status.get("message"):
         status["message"] = _KILLED

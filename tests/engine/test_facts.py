@@ -1,0 +1,75 @@
+"""The facts of a run: written and read in one place, and of one version."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+import tiphys
+from tests.engine.harness import shell, workflow
+from tiphys.engine import RunOptions
+from tiphys.engine.runtime.facts import RunFacts, remembered
+from tiphys.engine.runtime.journal import Journal
+from tiphys.errors import RefusedError
+
+FACTS = RunFacts(
+    workflow=workflow(shell("main", "true")),
+    name="r",
+    namespace="argo",
+    uid="u",
+    now=12.5,
+    parameters={"a": "1"},
+    context=[{"kind": "ConfigMap", "metadata": {"name": "c"}}],
+    invalid="words",
+    options=remembered(RunOptions(images={"a*": "host"}, env={"X": "1"}, max_pods=3)),
+    earlier={"nodes": {}},
+    begun=13.5,
+    retries=2,
+)
+
+
+def test_facts_come_back_as_they_were(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    assert RunFacts.from_json(journal.facts()) is None
+    journal.write_facts(FACTS.to_json())
+    assert RunFacts.from_json(journal.facts()) == FACTS
+    journal.restart(RunFacts.from_json(journal.facts()).to_json())  # type: ignore[union-attr]
+    assert RunFacts.from_json(journal.facts()) == FACTS
+    journal.close()
+
+
+def test_facts_of_another_version_are_refused() -> None:
+    found = json.loads(json.dumps(FACTS.to_json()))
+    with pytest.raises(RefusedError, match="'r'") as caught:
+        RunFacts.from_json({**found, "version": 999})
+    assert caught.value.code == "TIP213"
+
+
+def test_how_a_run_runs_is_recalled_where_nothing_else_is_said() -> None:
+    options = FACTS.recalled(RunOptions(images={"b*": "host"}, grace=1.0))
+    assert (options.name, options.max_pods, options.grace, options.env) == ("r", 3, 1.0, {"X": "1"})
+    assert options.images == {"a*": "host", "b*": "host"}
+
+
+def test_what_stands_for_a_cluster_does_not_know_how_a_run_starts() -> None:
+    """engine/resources is below the run: it is given a way to start one (resources/workflow.py, StartChild)."""
+    above = {
+        "api",
+        "again",
+        "child",
+        "driver",
+        "execution",
+        "facts",
+        "journal",
+        "record",
+        "replay",
+        "requests",
+    }
+    folder = Path(tiphys.__file__).parent / "engine/resources"
+    for path in sorted(folder.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tiphys.engine."):
+                assert node.module.removeprefix("tiphys.engine.") not in above, f"{path.name}: {node.module}"
