@@ -13,8 +13,8 @@ import pytest
 
 from tests.engine.harness import Recorder, dag, execute, node, out, shell, value, workflow
 from tiphys.engine import CacheChecked, NodeChanged, RunOptions, RunResult, run
+from tiphys.queue import Granted, Locks
 from tiphys.reference import Reference, seal
-from tiphys.store import Granted, Locks
 
 CACHE = {"cache": {"configMap": {"name": "cache"}}}
 
