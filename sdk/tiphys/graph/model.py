@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tiphys.argo.nodes import GOOD
+from tiphys.argo.spec import Holder, step_groups, tasks
 from tiphys.dsl.cached_retry import joined
 from tiphys.errors import RefusedError, did_you_mean
 
@@ -128,15 +129,14 @@ class _Reader:
     def _group(self, template: Mapping[str, Any], path: tuple[str, ...]) -> Group | None:
         """What is inside a DAG or steps template."""
         if isinstance(template.get("dag"), Mapping):
-            return self._dag(template["dag"].get("tasks") or [], path)
+            return self._dag(tasks(template), path)
         if isinstance(template.get("steps"), list):
-            return self._steps(template["steps"], path)
+            return self._steps(step_groups(template), path)
         return None
 
-    def _dag(self, tasks: list[Any], path: tuple[str, ...]) -> Group:
+    def _dag(self, named: list[Holder], path: tuple[str, ...]) -> Group:
         group = Group()
         keys: dict[str, str] = {}
-        named = [t for t in tasks if isinstance(t, Mapping)]
         for task in named:
             item = self._item(str(task.get("name")), task, path)
             keys.setdefault(item.title, item.key)
@@ -148,24 +148,16 @@ class _Reader:
             self._hook(task, item, group)
         return group
 
-    def _steps(self, rows: list[Any], path: tuple[str, ...]) -> Group:
+    def _steps(self, rows: list[list[Holder]], path: tuple[str, ...]) -> Group:
         group = Group()
         previous: list[Item] = []
         for row in rows:
-            steps = (
-                row
-                if isinstance(row, list)
-                else (row.get("steps") or [row])
-                if isinstance(row, Mapping)
-                else []
-            )
             current = []
-            for step in steps:
-                if isinstance(step, Mapping):
-                    item = self._item(str(step.get("name")), step, path)
-                    current.append(item)
-                    group.items.append(item)
-                    self._hook(step, item, group)
+            for step in row:
+                item = self._item(str(step.get("name")), step, path)
+                current.append(item)
+                group.items.append(item)
+                self._hook(step, item, group)
             group.edges += [Edge(a.key, b.key) for a in previous for b in current]
             previous = current or previous
         return group

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiphys.argo import spec as argo_spec
 from tiphys.argo.reader import Document, Path
 from tiphys.argo.schema import table
 from tiphys.lint.decode import Misfit, decode
@@ -16,19 +17,6 @@ __all__ = ["ARGO_KINDS", "Call", "ConfigMap", "Project", "Template", "Workflow",
 
 ARGO_KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 
-# In the order in which Argo looks: the first that is present names the type.
-_TYPES = {
-    "container": "Container",
-    "containerSet": "ContainerSet",
-    "steps": "Steps",
-    "dag": "DAG",
-    "script": "Script",
-    "resource": "Resource",
-    "data": "Data",
-    "suspend": "Suspend",
-    "http": "HTTP",
-    "plugin": "Plugin",
-}
 _PODS = frozenset(("Container", "ContainerSet", "Script", "Resource", "Data"))
 
 
@@ -46,12 +34,12 @@ class Template:
 
     def __post_init__(self) -> None:
         self.name = self.data.get("name", "")
-        self.type = next((_TYPES[key] for key in _TYPES if key in self.data), "")
+        self.type = next((argo_spec.TYPES[key] for key in argo_spec.TYPES if key in self.data), "")
 
     @property
     def types(self) -> list[str]:
         """Every template type that is present; a right template has one."""
-        return [key for key in _TYPES if key in self.data]
+        return [key for key in argo_spec.TYPES if key in self.data]
 
     @property
     def leaf(self) -> bool:
@@ -73,35 +61,24 @@ class Template:
 
     def containers(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Every container of the pod with its path: main ones, sidecars, init containers."""
-        for key in ("container", "script"):
-            if key in self.data:
-                yield (*self.path, key), self.data[key]
-        for index, item in enumerate((self.data.get("containerSet") or {}).get("containers") or []):
-            yield (*self.path, "containerSet", "containers", index), item
-        for key in ("sidecars", "initContainers"):
-            for index, item in enumerate(self.data.get(key) or []):
-                yield (*self.path, key, index), item
+        for path, item in argo_spec.containers(self.data):
+            yield (*self.path, *path), item
 
     def has_result(self) -> bool:
         """Whether ``outputs.result`` and ``exitCode`` can be referred to."""
         if self.type == "ContainerSet":
-            containers = self.data["containerSet"].get("containers") or []
-            return any(item.get("name") == "main" for item in containers)
+            return any(item.get("name") == "main" for item in argo_spec.set_containers(self.data))
         return self.type in ("Container", "Script", "Data", "HTTP", "Plugin")
 
     def calls(self) -> list[Call]:
         """The steps or tasks of this template, in the order of the text."""
         if self._calls is not None:
             return self._calls
-        found: list[Call] = []
-        for group, steps in enumerate(self.data.get("steps") or []):
-            for index, step in enumerate(steps):
-                path = (*self.path, "steps", group, index)
-                found.append(Call(self, step, path, "steps", group))
-        for index, task in enumerate((self.data.get("dag") or {}).get("tasks") or []):
-            found.append(Call(self, task, (*self.path, "dag", "tasks", index), "tasks", 0))
-        self._calls = found
-        return found
+        self._calls = [
+            Call(self, each.holder, (*self.path, *each.path), each.family, each.group)
+            for each in argo_spec.calls(self.data)
+        ]
+        return self._calls
 
     @property
     def label(self) -> str:
@@ -204,21 +181,12 @@ class Workflow:
     def every_template(self) -> list[Template]:
         """The templates and those written inline in their steps and tasks."""
         if self._every is None:
-            self._every = []
-            for template in self.templates:
-                self._every.append(template)
-                self._every.extend(_inline(template, 0))
+            named = {template.path: template for template in self.templates}
+            self._every = [
+                named.get(path) or Template(self, data, path, inline=True)
+                for path, data in argo_spec.every_template(self.spec.get("templates"), self.at("templates"))
+            ]
         return self._every
-
-
-def _inline(template: Template, depth: int) -> Iterator[Template]:
-    if depth > 20:
-        return
-    for call in template.calls():
-        if "inline" in call.data:
-            inner = Template(template.workflow, call.data["inline"], (*call.path, "inline"), inline=True)
-            yield inner
-            yield from _inline(inner, depth + 1)
 
 
 @dataclass(eq=False, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from tiphys.argo.spec import set_containers
 from tiphys.errors import ClusterError
 from tiphys.runs.backend import Backend, LogLine, Workflow, ended
 
@@ -34,7 +35,7 @@ def containers_of(workflow: Workflow) -> list[str]:
     templates = workflow.get("spec", {}).get("templates") or []
     stored = (workflow.get("status", {}).get("storedWorkflowTemplateSpec") or {}).get("templates") or []
     for template in [*templates, *stored]:
-        for container in (template.get("containerSet") or {}).get("containers") or []:
+        for container in set_containers(template):
             names[str(container.get("name"))] = None
         text = (template.get("resource") or {}).get("manifest")
         if not text:

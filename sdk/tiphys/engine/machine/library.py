@@ -6,25 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tiphys.argo.patch import TEMPLATE, PatchError, strategic, without_nulls
+from tiphys.argo.spec import TYPES, template_type
 from tiphys.expr.tags import Plan, compile_plan
 
 Json = Any
 Template = dict[str, Json]
 
-__all__ = ["TYPES", "Compiled", "Context", "Library", "TemplateError", "template_type"]
+__all__ = ["Compiled", "Context", "Library", "TemplateError"]
 
-TYPES = (
-    "container",
-    "containerSet",
-    "script",
-    "resource",
-    "data",
-    "http",
-    "plugin",
-    "suspend",
-    "steps",
-    "dag",
-)
 NODE_TYPES = {
     "container": "Pod", "containerSet": "Pod", "script": "Pod", "resource": "Pod", "data": "Pod", "http": "HTTP",
     "plugin": "Plugin", "suspend": "Suspend", "steps": "Steps", "dag": "DAG",
@@ -33,14 +22,6 @@ NODE_TYPES = {
 
 class TemplateError(Exception):
     """A template cannot be found."""
-
-
-def template_type(template: Mapping[str, Json]) -> str:
-    """Return the kind of a template, or an empty string."""
-    for kind in TYPES:
-        if template.get(kind) is not None and (kind != "steps" or template[kind]):
-            return kind
-    return ""
 
 
 class Compiled:

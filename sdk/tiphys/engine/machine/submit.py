@@ -7,8 +7,9 @@ from typing import Any
 
 from tiphys.argo.parameters import not_one_of, unknown
 from tiphys.argo.patch import WORKFLOW_SPEC, PatchError, strategic, without_nulls
+from tiphys.argo.spec import every_template, template_type
 from tiphys.engine.machine.arguments import ArgumentError, any_string, looked_up
-from tiphys.engine.machine.library import Library, TemplateError, template_type
+from tiphys.engine.machine.library import Library, TemplateError
 from tiphys.engine.machine.state import State
 from tiphys.errors import RefusedError
 from tiphys.expr.tags import TagError, substitute
@@ -128,29 +129,13 @@ def refuse_unsupported(
         With the code of the feature.
     """
     for templates in contexts:
-        for template in templates:
-            _refuse_template(template)
-
-
-def _refuse_template(template: Mapping[str, Json]) -> None:
-    name = str(template.get("name") or "inline")
-    if template_type(template) == "plugin":
-        raise RefusedError(
-            "TIP231",
-            f"template '{name}' is a plugin",
-            where=f"spec.templates.{name}.plugin",
-            cause="executor plugins are services of the cluster",
-            fix="run it on a cluster, or write the step as a container",
-        )
-    for step in _steps(template):
-        inline = step.get("inline")
-        if isinstance(inline, Mapping):
-            _refuse_template(inline)
-
-
-def _steps(template: Mapping[str, Json]) -> list[Mapping[str, Json]]:
-    found: list[Mapping[str, Json]] = []
-    for group in template.get("steps") or ():
-        found.extend(group if isinstance(group, list) else [group])
-    found.extend((template.get("dag") or {}).get("tasks") or ())
-    return found
+        for _, template in every_template(list(templates)):
+            if template_type(template) == "plugin":
+                name = str(template.get("name") or "inline")
+                raise RefusedError(
+                    "TIP231",
+                    f"template '{name}' is a plugin",
+                    where=f"spec.templates.{name}.plugin",
+                    cause="executor plugins are services of the cluster",
+                    fix="run it on a cluster, or write the step as a container",
+                )

@@ -6,10 +6,11 @@ known kind, and gets the inputs it must have. The words are those of Argo's vali
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from tiphys.engine.machine.library import TYPES, Context, TemplateError
+from tiphys.argo.spec import TYPES, calls
+from tiphys.engine.machine.library import Context, TemplateError
 
 Json = Any
 
@@ -72,8 +73,8 @@ class _Walk:
         if leaf or key in self.seen or holder.get("inline") is not None:
             return
         self.seen.add(key)
-        for place, step in _calls(template):
-            self.call(step, step.get("arguments") or {}, inner, f"{here}.{place} ")
+        for call in calls(template):
+            self.call(call.holder, call.holder.get("arguments") or {}, inner, f"{here}.{call.label} ")
 
 
 def _not_found(holder: Mapping[str, Json], error: str) -> str:
@@ -81,11 +82,3 @@ def _not_found(holder: Mapping[str, Json], error: str) -> str:
     if reference:
         return f"template reference {reference.get('name')}.{reference.get('template')} not found"
     return f"template name '{holder.get('template')}' undefined" if holder.get("template") else error
-
-
-def _calls(template: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    for index, group in enumerate(template.get("steps") or ()):
-        for step in group if isinstance(group, list) else [group]:
-            yield f"steps[{index}].{step.get('name')}", step
-    for task in (template.get("dag") or {}).get("tasks") or ():
-        yield f"tasks.{task.get('name')}", task

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from tiphys.argo.patch import POD_SPEC, PatchError, strategic
+from tiphys.argo.spec import set_containers
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
@@ -28,7 +29,7 @@ def main_spec(template: Mapping[str, Json]) -> dict[str, Json]:
     found = template.get("container") or template.get("script")
     if found is not None:
         return dict(found)
-    containers = (template.get("containerSet") or {}).get("containers") or [{}]
+    containers = set_containers(template) or [{}]
     return dict(next((each for each in containers if each.get("name") == "main"), containers[0]))
 
 
@@ -84,7 +85,7 @@ def patched(
         return template, volumes, None
     sidecars = [dict(each) for each in template.get("sidecars") or []]
     if kind == "containerSet":
-        mains = [dict(each) for each in template[kind].get("containers") or []]
+        mains = [dict(each) for each in set_containers(template)]
     else:
         mains = [{**template[kind], "name": "main"}]
     pod: dict[str, Json] = {

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from tiphys.argo.answers import ApiError
+from tiphys.argo.spec import containers, every_template
 from tiphys.engine.fields import uses
 from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
 from tiphys.engine.pods.volumes import check_volume
@@ -100,9 +101,9 @@ def check_spec(spec: Mapping[str, Json], images: Images, where: str) -> None:
     defaults = spec.get("templateDefaults") or {}
     for volume in spec.get("volumes") or []:
         check_volume(volume, f"{where}.volumes")
-    for position, template in enumerate(spec.get("templates") or []):
-        for path, leaf in _leaves(template, f"{where}.templates[{position}]"):
-            _check_leaf(leaf, defaults, images, f"{path} ({leaf.get('name') or 'inline'})")
+    for path, template in every_template(spec.get("templates")):
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+        _check_leaf(template, defaults, images, f"{where}{place} ({template.get('name') or 'inline'})")
 
 
 def unaliased(spec: Mapping[str, Json], runner: str) -> str:
@@ -113,48 +114,18 @@ def unaliased(spec: Mapping[str, Json], runner: str) -> str:
     return "hostAliases are not known to steps that run as plain processes: use --runner sandbox or docker"
 
 
-def _leaves(template: Mapping[str, Json], where: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    """The template and its inline ones."""
-    yield where, template
-    for group in template.get("steps") or []:
-        steps = group.get("steps") if isinstance(group, Mapping) else group
-        for step in steps or []:
-            if isinstance(step, Mapping) and step.get("inline"):
-                yield from _leaves(step["inline"], f"{where}.steps.{step.get('name')}")
-    for task in (template.get("dag") or {}).get("tasks") or []:
-        if task.get("inline"):
-            yield from _leaves(task["inline"], f"{where}.tasks.{task.get('name')}")
-
-
 def _check_leaf(
     template: Mapping[str, Json], defaults: Mapping[str, Json], images: Images, where: str
 ) -> None:
-    if template.get("plugin") is not None:
-        raise RefusedError(
-            "TIP231",
-            "executor plugins cannot run on this machine",
-            where=where,
-            fix="run this workflow on a cluster that has the plugin",
-        )
     for volume in template.get("volumes") or []:
         check_volume(volume, where)
-    for container in containers_of(template):
+    for _, container in containers(template):
         image = str(container.get("image") or (defaults.get("container") or {}).get("image") or "")
         if image and "{{" not in image:
             images.resolve(image, where=where)
     resource = template.get("resource")
     if resource is not None:
         _check_resource(resource, images, where)
-
-
-def containers_of(template: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
-    """Every container that a leaf template starts."""
-    for key in ("container", "script"):
-        if template.get(key) is not None:
-            yield template[key]
-    yield from (template.get("containerSet") or {}).get("containers") or []
-    yield from template.get("initContainers") or []
-    yield from template.get("sidecars") or []
 
 
 def _check_resource(resource: Mapping[str, Json], images: Images, where: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.argo.nodes import COMPLETED
+from tiphys.argo.spec import set_containers
 from tiphys.engine.machine.bodies.body import Body
 
 Json = Any
@@ -20,7 +21,7 @@ def _name(body: Body, container: str) -> str:
 def create_containers(body: Body) -> None:
     """Create a Pending node for each container, attached to those it depends on."""
     nodes, run = body.run.state.nodes, body.run
-    containers = (body.template.get("containerSet") or {}).get("containers") or ()
+    containers = set_containers(body.template)
     for item in containers:
         nodes.create(
             _name(body, item["name"]),
@@ -43,7 +44,7 @@ def create_containers(body: Body) -> None:
 def run_containers(body: Body) -> None:
     """The pod runs: so do those of its containers that wait for nothing."""
     nodes = body.run.state.nodes
-    for item in (body.template.get("containerSet") or {}).get("containers") or ():
+    for item in set_containers(body.template):
         node = nodes.by_name(_name(body, item["name"]))
         if node is not None and node["phase"] == "Pending":
             nodes.mark(node, "Running")
@@ -52,7 +53,7 @@ def run_containers(body: Body) -> None:
 def finish_containers(body: Body, phase: str, found: Mapping[str, Json]) -> None:
     """Take over how each container ended; what is not told of ends as the pod did."""
     nodes = body.run.state.nodes
-    for item in (body.template.get("containerSet") or {}).get("containers") or ():
+    for item in set_containers(body.template):
         node = nodes.by_name(_name(body, item["name"]))
         if node is None or node["phase"] in COMPLETED:
             continue

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.names import invalid_pod_name, pod_name
+from tiphys.argo.spec import containers
 from tiphys.argo.types import Outputs
 from tiphys.engine.machine.arguments import input_parameters, substitute_pod
 from tiphys.engine.machine.bodies.body import Body
@@ -188,12 +189,8 @@ class PodBody(Body):
 
     def _check_volumes(self) -> str:
         known = {volume.get("name") for volume in self._volumes()}
-        template = self.template
-        containers = [template.get("container"), template.get("script")]
-        containers += (template.get("containerSet") or {}).get("containers") or []
-        containers += [*(template.get("initContainers") or ()), *(template.get("sidecars") or ())]
-        for container in containers:
-            for mount in (container or {}).get("volumeMounts") or ():
+        for _, container in containers(self.template):
+            for mount in container.get("volumeMounts") or ():
                 if mount.get("name") not in known:
                     return f"volume '{mount.get('name')}' not found in workflow spec"
         return ""

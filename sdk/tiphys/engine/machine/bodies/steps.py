@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tiphys.argo.spec import step_groups
 from tiphys.engine.machine.bodies.boundary import Boundary
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
@@ -59,9 +60,7 @@ class StepsBody(Boundary):
 
     def start(self) -> None:
         self.open("Steps")
-        self.groups: list[list[dict[str, Json]]] = [
-            group if isinstance(group, list) else [group] for group in self.template.get("steps") or []
-        ]
+        self.groups = step_groups(self.template)
         self.index = -1
         self.ended = False
         self.launching = False
