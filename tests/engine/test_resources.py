@@ -520,3 +520,37 @@ def test_workflow_of_workflows(tmp_path: Path) -> None:
     template["resource"]["manifest"] = text.replace("exit 2", "true").replace('"child"', '"other"')
     assert execute(tmp_path, workflow(template)).succeeded
     assert (tmp_path / "store/runs/other/logs/other.log").exists()
+
+
+@pytest.mark.parametrize("prefix", ["train-", "{{workflow.name}}-", "a" * 70])
+def test_a_tfjob_may_leave_its_name_to_the_api_server(tmp_path: Path, prefix: str) -> None:
+    job = tfjob("echo $HOSTNAME", replicas=1, runPolicy={"cleanPodPolicy": "All"})
+    job["metadata"] = {"generateName": prefix}
+    name = {"name": "name", "valueFrom": {"jsonPath": "{.metadata.name}"}}
+    made = creating(
+        job,
+        successCondition="status.replicaStatuses.Worker.succeeded == 1",
+        outputs={"parameters": [name]},
+    )
+    result = execute(tmp_path, workflow(made))
+    assert result.succeeded, result.message
+    given = value(result, result.name, "name")
+    start = prefix.replace("{{workflow.name}}", result.name)[:58]
+    assert given.startswith(start) and len(given) == len(start) + 5
+
+
+def test_a_generated_name_is_judged_as_any_other(tmp_path: Path) -> None:
+    job = tfjob("true")
+    job["metadata"] = {"generateName": "Train-"}
+    with pytest.raises(RefusedError, match="DNS-1035"):
+        execute(tmp_path, workflow(waiting(job)))
+
+
+def test_apply_wants_a_name(tmp_path: Path) -> None:
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "c-"}, "data": {}}
+    result = execute(tmp_path, workflow(creating(manifest, action="apply")))
+    assert node(result, result.name)["phase"] in ("Failed", "Error")
+    assert (
+        "from c-: cannot use generate name with apply"
+        in node(result, result.name)["message"] + result.message
+    )

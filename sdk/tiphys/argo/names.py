@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from random import Random
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
-__all__ = ["fnv32a", "invalid_pod_name", "node_id", "pod_name"]
+__all__ = ["fnv32a", "generated_name", "invalid_pod_name", "node_id", "pod_name"]
 
 _LONGEST_POD_NAME = 253
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so no words
+_RANDOM = 5
 _HASH_ROOM = 10
 
 
@@ -51,3 +54,13 @@ def invalid_pod_name(name: str, workflow: str) -> str:
         "of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character "
         f"(e.g. 'example.com', regex used for validation is '{_SUBDOMAIN.pattern}')"
     )
+
+
+def generated_name(prefix: str, letters: Random | None = None) -> str:
+    """Return the name that the API server makes of a ``generateName``: 63 characters at most, five of them random.
+
+    Without ``letters`` it is a name of that length, for those who only look at its form.
+    Source: k8s.io/apiserver, pkg/storage/names/generate.go.
+    """
+    made = "".join(letters.choices(_LETTERS, k=_RANDOM)) if letters is not None else "x" * _RANDOM
+    return prefix[: 63 - _RANDOM] + made

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.argo.answers import ApiError
+from tiphys.argo.names import generated_name
 
 __all__ = ["TYPES", "validate_tfjob"]
 
@@ -18,8 +19,14 @@ _FORBIDDEN = 'admission webhook "validator.tfjob.training-operator.kubeflow.org"
 
 
 def validate_tfjob(manifest: Mapping[str, Json]) -> None:
-    """What the operator's webhook checks (pkg/webhooks/tensorflow). Raises ApiError Forbidden."""
-    name = str((manifest.get("metadata") or {}).get("name") or "")
+    """What the operator's webhook checks (pkg/webhooks/tensorflow). Raises ApiError Forbidden.
+
+    Webhooks see the name that the API server has made of ``generateName``; here any will do that is as long.
+    """
+    metadata = manifest.get("metadata") or {}
+    name = str(metadata.get("name") or "")
+    if not name and metadata.get("generateName"):
+        name = generated_name(str(metadata["generateName"]))
     spec = manifest.get("spec") or {}
     problems = []
     if not _NAME.fullmatch(name) or len(name) > 63:

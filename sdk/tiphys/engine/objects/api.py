@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.argo.answers import ApiError
+from tiphys.argo.names import generated_name
 from tiphys.argo.selectors import parse_labels
 from tiphys.argo.time import rfc3339
 from tiphys.engine.objects.kinds import Kind, find_kind
@@ -21,7 +22,6 @@ __all__ = ["Api"]
 
 Json = Any
 Change = Callable[[str, dict[str, Json]], None]
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of Kubernetes' generated names
 
 
 class Api:
@@ -60,16 +60,25 @@ class Api:
             and all(term.matches((item["metadata"].get("labels") or {}).get) for term in wanted)
         ]
 
-    def create(self, manifest: Mapping[str, Json]) -> dict[str, Json]:
-        """Add an object. Raises ApiError AlreadyExists, and what :attr:`admit` raises."""
+    def named(self, manifest: Mapping[str, Json]) -> dict[str, Json]:
+        """The object with a name: admission looks at the one that is made of ``generateName``.
+
+        Raises ApiError Invalid when it has neither.
+        """
         item = copy.deepcopy(dict(manifest))
-        kind = find_kind(str(item["kind"]))
-        assert kind is not None
         metadata = item["metadata"] = dict(item.get("metadata") or {})
         if not metadata.get("name"):
             if not metadata.get("generateName"):
                 raise ApiError("Invalid", "resource name may not be empty")
-            metadata["name"] = str(metadata["generateName"]) + "".join(self._letters.choices(_LETTERS, k=5))
+            metadata["name"] = generated_name(str(metadata["generateName"]), self._letters)
+        return item
+
+    def create(self, manifest: Mapping[str, Json]) -> dict[str, Json]:
+        """Add an object. Raises ApiError AlreadyExists, and what :attr:`admit` raises."""
+        item = self.named(manifest)
+        kind = find_kind(str(item["kind"]))
+        assert kind is not None
+        metadata = item["metadata"]
         name = str(metadata["name"])
         if (kind.kind, name) in self._objects:
             raise ApiError("AlreadyExists", f'{kind.resource} "{name}" already exists')

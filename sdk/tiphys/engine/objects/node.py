@@ -133,8 +133,15 @@ class ResourcePod:
         raise ApiError("NotFound", f"artifact {name} {key_of({})}".strip())
 
     def _put(self, action: str, manifest: dict[str, Json]) -> dict[str, Json]:
-        kind = self._check(manifest)
         api = self.resources.api
+        metadata = manifest.get("metadata") or {}
+        if not metadata.get("name") and metadata.get("generateName"):
+            if action == "apply":
+                raise StartProblem(
+                    f"error: from {metadata['generateName']}: cannot use generate name with apply"
+                )
+            manifest = api.named(manifest)
+        kind = self._check(manifest)
         name = str((manifest.get("metadata") or {}).get("name") or "")
         current = api.get(kind.kind, name) if name else None
         if self._spec.get("setOwnerReference"):

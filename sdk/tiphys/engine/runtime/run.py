@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from tiphys.argo import parameters as declared
+from tiphys.argo.names import generated_name
 from tiphys.argo.selectors import parse_fields
 from tiphys.argo.verbs import given_parameters
 from tiphys.engine.base.loop import Loop
@@ -39,7 +40,6 @@ from tiphys.store import Store
 __all__ = ["Run", "new_name", "resume", "run"]
 
 Json = Any
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def run(
@@ -313,4 +313,4 @@ def new_name(workflow: Mapping[str, Json]) -> str:
     if metadata.get("name"):
         return str(metadata["name"])
     prefix = str(metadata.get("generateName") or "workflow-")
-    return prefix + "".join(random.choices(_LETTERS, k=5))
+    return generated_name(prefix, random.Random())
