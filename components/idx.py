@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from components.catalog import CLASSES, IMAGE_SIDE
+from components.signatures import describe
 from tiphys.errors import ComponentError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ __all__ = ["MAX_EXAMPLES", "read_header", "read_images", "read_labels", "read_pa
 
 MAX_EXAMPLES = 10_000_000
 _UNSIGNED_BYTE = 0x08
-_KINDS = {1: "labels", 3: "images"}
 
 
 def read_images(path: Path) -> NDArray[np.uint8]:
@@ -81,14 +81,11 @@ def read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8], 
 def read_header(stream: BinaryIO, path: Path, kind: str) -> tuple[int, ...]:
     """Read and check the header of an ``images`` or ``labels`` file; return the dimensions."""
     expected = 3 if kind == "images" else 1
-    zero, code, rank = struct.unpack(">HBB", _take(stream, 4, path, "its header"))
-    if zero != 0 or (code, rank) != (_UNSIGNED_BYTE, expected):
-        magic = (zero << 16) | (code << 8) | rank
-        wanted = (_UNSIGNED_BYTE << 8) | expected
-        found = f"magic number {magic} instead of {wanted}"
-        if zero == 0 and code == _UNSIGNED_BYTE and rank in _KINDS:
-            found += f": this is a file of {_KINDS[rank]}, expected {kind} (are two files swapped?)"
-        raise _invalid(path, found)
+    head = _take(stream, 4, path, "its header")
+    if head != bytes((0, 0, _UNSIGNED_BYTE, expected)):
+        cause, fix = describe(head + _more(stream), kind)
+        raise _invalid(path, cause, fix)
+    rank = expected
     dimensions = struct.unpack(f">{rank}I", _take(stream, 4 * rank, path, "its header"))
     if dimensions[0] > MAX_EXAMPLES:
         raise _invalid(path, f"its header claims {dimensions[0]} examples, more than {MAX_EXAMPLES}")
@@ -124,6 +121,14 @@ def _take(stream: BinaryIO, size: int, path: Path, what: str) -> bytes:
     return data
 
 
+def _more(stream: BinaryIO) -> bytes:
+    """As much as a file that is something else needs to be known by."""
+    try:
+        return stream.read(300)
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
 def _exactly(stream: BinaryIO, size: int, path: Path) -> bytes:
     data = _take(stream, size, path, "its data")
     try:
@@ -143,11 +148,11 @@ def _check_size(path: Path, expected: int) -> None:
         raise _invalid(path, f"it has {actual - expected} bytes more than its header announces")
 
 
-def _invalid(path: Path, cause: str) -> ComponentError:
+def _invalid(path: Path, cause: str, fix: str = "") -> ComponentError:
     return ComponentError(
         "TIP704",
         f"{path.name} is not a valid idx file",
         where=str(path),
         cause=cause,
-        fix="fetch the file again from its source; it is not the file it claims to be",
+        fix=fix or "fetch the file again from its source; it is not the file it claims to be",
     )

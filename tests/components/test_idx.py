@@ -51,6 +51,38 @@ BAD_IMAGES = {
 }
 
 
+OTHER_FILES = {
+    "zip": (b"PK\x03\x04" + bytes(60), "zip archive", "unpack"),
+    "npy": (b"\x93NUMPY\x01\x00v\x00{'descr'", "NumPy", "idx files"),
+    "gzip twice": (gzip.compress(gzip.compress(IMAGES)), "packed with gzip twice", "gunzip"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS", "git lfs pull"),
+    "page": (b"\n<!DOCTYPE HTML><html>", "web page", "login"),
+    "packed page": (gzip.compress(b"<html><body>"), "web page", "login"),
+    "xml": (b"<?xml version='1.0'?><Error/>", "web page", "login"),
+    "json": (b'{"message": "Not Found"}', "JSON", "login"),
+    "text": (b"not found\n", "text that begins with 'not found", "idx files"),
+    "int32": (struct.pack(">HBBIII", 0, 0x0C, 3, 2, 28, 28), "int32 values", "unsigned bytes"),
+    "float": (struct.pack(">HBBIII", 0, 0x0D, 3, 2, 28, 28), "float32 values", "unsigned bytes"),
+    "two dimensions": (struct.pack(">HBBII", 0, 8, 2, 2, 784), "2 dimensions, but images have 3", "28, 28"),
+    "four dimensions": (struct.pack(">HBBIIII", 0, 8, 4, 2, 28, 28, 1), "4 dimensions", "28, 28"),
+    "little-endian": (struct.pack("<IIII", 0x803, 2, 28, 28), "little-endian", "big-endian"),
+    "bzip2": (b"BZh91AY&SY", "bzip2", "unpack"),
+    "tar": (bytes(257) + b"ustar\x0000", "tar archive", "unpack"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n", "HDF5", "idx files"),
+    "png": (b"\x89PNG\r\n\x1a\n", "PNG", "idx files"),
+    "noise": (bytes([200, 1, 7, 250, 3]), "magic number", "fetch the file again"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_FILES)
+def test_says_what_the_file_is(tmp_path: Path, case: str) -> None:
+    data, what, fix = OTHER_FILES[case]
+    with pytest.raises(ComponentError) as caught:
+        read_images(write(tmp_path, data))
+    assert caught.value.code == "TIP704"
+    assert what in caught.value.cause and fix in caught.value.fix
+
+
 @pytest.mark.parametrize("case", BAD_IMAGES)
 def test_refuses_images(tmp_path: Path, case: str) -> None:
     data, reason = BAD_IMAGES[case]
