@@ -117,7 +117,7 @@ class PodBody(Body):
         values = self.run.state.globals
         return Layers({**values.moving, **input_parameters(self.template), "pod.name": name}, values.values)
 
-    def _for_pod(self, name: str) -> dict[str, Json]:
+    def _for_pod(self, name: str) -> Mapping[str, Json]:
         """The template as the pod of that name gets it; what is no pod of its own gets it as it is."""
         assert self.run.compiled is not None
         if NODE_TYPES[self.run.compiled.kind] != "Pod":
