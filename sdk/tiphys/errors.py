@@ -2,6 +2,7 @@
 
 TiphysError
 +-- DefinitionError     TIP1xx  the pipeline is written wrong (found before anything runs)
+|   +-- UnknownNameError        it asks for an attribute that is not there (also an AttributeError)
 +-- RefusedError        TIP2xx  the input or the feature is refused (exit code 2)
 +-- RunError            TIP3xx  something failed while running
 |   +-- UserCodeError   TIP35x  code of the user raised
@@ -25,6 +26,7 @@ __all__ = [
     "ServingError",
     "StoreError",
     "TiphysError",
+    "UnknownNameError",
     "UserCodeError",
     "did_you_mean",
 ]
@@ -82,6 +84,11 @@ class DefinitionError(TiphysError):
     """The pipeline is written wrong: found when it is built, compiled or linted."""
 
     exit_code = 2
+
+
+class UnknownNameError(DefinitionError, AttributeError):
+    """An attribute that an object of the pipeline does not have; an AttributeError, so that ``hasattr``, ``getattr``
+    with a default, mocks and notebooks get the answer they expect."""
 
 
 class RefusedError(TiphysError):

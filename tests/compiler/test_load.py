@@ -9,6 +9,7 @@ import pytest
 
 import tiphys
 from tiphys.compiler import load, load_with, to_yaml
+from tiphys.engine import RunOptions
 from tiphys.errors import DefinitionError, RefusedError
 
 PIPELINE = """
@@ -223,3 +224,150 @@ def test_a_plain_hera_workflow_can_be_loaded(tmp_path: Path) -> None:
     assert load_with(str(path), {"a": "2"})[1] == {"a": "2"}
     with pytest.raises(DefinitionError):
         load_with(str(path), {"b": "2"})
+
+
+RUNNER = """
+from hera.workflows import Steps, Workflow, script
+
+@script(constructor="runner", image="my/image:1")
+def check(auc: float):
+    raise SystemExit("the gate is closed")
+
+with Workflow(generate_name="gate-", entrypoint="m") as w:
+    with Steps(name="m"):
+        check(arguments={"auc": 0.1})
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "marks", "name"),
+    [
+        ("gate.py", [], "gate"),
+        ("gate-1.py", [], "gate-1"),
+        ("flows/gate.py", ["pyproject.toml"], "flows.gate"),
+        (
+            "flows/deep/gate.py",
+            ["pyproject.toml", "flows/__init__.py", "flows/deep/__init__.py"],
+            "flows.deep.gate",
+        ),
+        ("src/flows/gate.py", ["pyproject.toml", "src/flows/__init__.py"], "flows.gate"),
+        ("src/flows/gate.py", ["pyproject.toml"], "flows.gate"),
+        ("lib/flows/gate.py", ["pyproject.toml", "lib/flows/__init__.py"], "flows.gate"),
+    ],
+)
+def test_a_file_has_the_name_that_its_project_imports_it_by(
+    tmp_path: Path, place: str, marks: list[str], name: str
+) -> None:
+    """Hera's runner is told MODULE:FUNCTION; the pod imports it from the root of the project."""
+    for each in [place, *marks]:
+        (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / each).write_text(RUNNER if each == place else "", encoding="utf-8")
+    for _ in range(2):
+        text = to_yaml(load(str(tmp_path / place)))
+        assert f"{name}:check" in text
+
+
+def test_a_hera_runner_script_runs_here(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    file = tmp_path / "flows" / "gate.py"
+    file.parent.mkdir()
+    file.write_text(RUNNER, encoding="utf-8")
+    result = tiphys.run(str(file), options=RunOptions(store=tmp_path / "store", images={"my/*": "host"}))
+    assert result.phase == "Failed"
+    (log,) = (result.folder / "logs").glob("*.log")
+    assert log.read_text().strip() == "the gate is closed"
+
+
+def test_what_was_loaded_before_makes_no_difference(tmp_path: Path) -> None:
+    """A file that imports another pipeline's file references its functions, whether that was loaded or not."""
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "first_flow.py").write_text(PIPELINE, encoding="utf-8")
+    second = tmp_path / "second_flow.py"
+    second.write_text(
+        "from tiphys import Pipeline\nfrom first_flow import step\n"
+        "with Pipeline('second') as pipeline:\n    step(text='x')\n",
+        encoding="utf-8",
+    )
+    first = to_yaml(load(str(tmp_path / "first_flow.py")))
+    text = to_yaml(load(str(second)))
+    assert "first_flow:step" in text and "source:" not in text
+    assert to_yaml(load(str(tmp_path / "first_flow.py"))) == first
+    assert to_yaml(load(str(second))) == text
+
+
+def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "__init__.py").touch()
+    (tmp_path / "steps" / "words.py").write_text("WORD = 'hello'\n")
+    file = tmp_path / "steps" / "flow.py"
+    file.write_text("from .words import WORD\n" + PIPELINE.replace('"loaded"', "WORD"), encoding="utf-8")
+    assert "name: hello" in to_yaml(load(str(file))) or "hello-" in to_yaml(load(str(file)))
+
+
+BUILDS = {
+    "template": ("", 'build = Container(name="build", image="alpine:3.20", command=["echo", "hi"])'),
+    "script": ("@script(image='python:3.11')\ndef build():\n    print(1)\n", "build()"),
+    "runner": (
+        "@script(constructor='runner', image='a:1')\ndef build(n: int):\n    print(n)\n",
+        "build(arguments={'n': 1})",
+    ),
+    "class": (
+        "class build:\n    def __init__(self, x): ...\n",
+        'Container(name="build", image="a:1", command=["b"])',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BUILDS)
+def test_only_a_plain_function_called_build_builds(tmp_path: Path, case: str) -> None:
+    before, inside = BUILDS[case]
+    file = tmp_path / "ci.py"
+    file.write_text(
+        "from hera.workflows import Container, Steps, Workflow, script\n"
+        + before
+        + "with Workflow(generate_name='ci-', entrypoint='m') as w:\n    "
+        + (inside if "Container" in inside else f"with Steps(name='m'):\n        {inside}")
+        + "\n",
+        encoding="utf-8",
+    )
+    assert load(str(file)).generate_name == "ci-"
+
+
+def test_a_component_called_build_is_no_build_function(tmp_path: Path) -> None:
+    file = tmp_path / "ci.py"
+    text = PIPELINE.partition("def build")[0].replace("def step", "def build")
+    file.write_text(text + "with Pipeline('ci') as p:\n    task = build(text='x')\n", encoding="utf-8")
+    assert load(str(file)).name or True
+    with pytest.raises(DefinitionError) as caught:
+        load(f"{file}:build")
+    assert caught.value.code == "TIP120" and "Component" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("Workflow(generate_name='x-', entrypoint='m', nonsense=1)", "nonsense"),
+        ("json.loads('{')", "JSONDecodeError"),
+        ("Container(name='c', nonsense=7)", "nonsense"),
+    ],
+)
+def test_an_error_of_the_file_points_at_the_users_line(tmp_path: Path, line: str, words: str) -> None:
+    file = tmp_path / "broken_flow.py"
+    file.write_text(
+        f"import json\nfrom hera.workflows import Container, Workflow\n\n{line}\n", encoding="utf-8"
+    )
+    with pytest.raises(DefinitionError) as caught:
+        load(str(file))
+    assert caught.value.code == "TIP120" and words in caught.value.message
+    assert caught.value.where.endswith("broken_flow.py:4")
+
+
+def test_an_annotation_of_build_that_does_not_exist(tmp_path: Path) -> None:
+    file = tmp_path / "annotated.py"
+    file.write_text(PIPELINE.replace("fast: bool", "fast: Nothing"), encoding="utf-8")
+    file.write_text("from __future__ import annotations\n" + file.read_text())
+    with pytest.raises(DefinitionError) as caught:
+        load(str(file))
+    assert caught.value.code == "TIP120" and "Nothing" in caught.value.message
+    assert "annotated.py:" in caught.value.where

@@ -16,11 +16,14 @@ from typing import Any, Literal, get_args, get_origin
 
 from tiphys.argo.parameters import named_as_declared
 from tiphys.compiler.objects import objects_of
+from tiphys.dsl.line import Site, is_users
 from tiphys.errors import DefinitionError, TiphysError, did_you_mean
+from tiphys.project import import_folders, module_name, project_of
 
 __all__ = ["load", "load_with", "settings_of"]
 
 _BUILD = "build"
+_FLAG = "__tiphys_pipeline__"
 _OBJECTS = ("pipeline", "workflow", "wf", "w")
 
 
@@ -37,9 +40,9 @@ def load(source: str, settings: Mapping[str, str] | None = None) -> Any:
     """
     target, where = _target(source)
     given = dict(settings or {})
-    if not callable(target) or _is_workflow(target):
+    if not _is_builder(target):
         return _with_parameters(target, given, {}, where)
-    arguments = settings_of(target)
+    arguments = _arguments(target, source)
     chosen = {k: given.pop(k) for k in list(given) if k in arguments}
     values = {k: _convert(k, text, arguments[k], where) for k, text in chosen.items()}
     needed = [k for k, p in arguments.items() if p.default is p.empty and k not in values]
@@ -62,7 +65,7 @@ def load(source: str, settings: Mapping[str, str] | None = None) -> Any:
             "TIP120",
             f"{where}: {target.__name__}() returned {type(built).__name__}",
             where=where,
-            fix="return the Pipeline",
+            fix=f"return the Pipeline, or name the object that is one: {source.partition(':')[0]}:NAME",
         )
     return _with_parameters(built, given, arguments, where)
 
@@ -78,7 +81,7 @@ def load_with(
     Raises DefinitionError (TIP121) for a name that is neither, naming both kinds, and what :func:`load` raises.
     """
     target, where = _target(source)
-    arguments = settings_of(target) if callable(target) and not _is_workflow(target) else {}
+    arguments = _arguments(target, source) if _is_builder(target) else {}
     settings = {k: v for k, v in parameters.items() if k in arguments}
     built = load(source, settings)
     runtime = {k: v for k, v in parameters.items() if k not in arguments}
@@ -121,8 +124,15 @@ def _target(source: str) -> tuple[Any, str]:
                     fix="name a Pipeline or a function that returns one",
                 )
             target = getattr(target, part)
+        if not (_is_builder(target) or _is_workflow(target) or isinstance(target, Mapping)):
+            raise DefinitionError(
+                "TIP120",
+                f"{source} is a {type(target).__name__}, not a workflow",
+                where=source,
+                fix="name a Pipeline or a function that returns one",
+            )
         return target, source
-    if callable(getattr(module, _BUILD, None)):
+    if _is_builder(getattr(module, _BUILD, None)):
         return getattr(module, _BUILD), module_text
     for candidate in _OBJECTS:
         if _is_workflow(getattr(module, candidate, None)):
@@ -138,6 +148,24 @@ def _target(source: str) -> tuple[Any, str]:
         if not found
         else f"say which: {module_text}:{next(iter(found))}",
     )
+
+
+def _is_builder(x: Any) -> bool:
+    """Whether ``x`` is a function that makes the pipeline: a plain one, no template, script or class that is called
+    like it. Hera's decorators hide a function in one of their own."""
+    return inspect.isfunction(x) and not str(x.__globals__.get("__name__")).startswith("hera.")
+
+
+def _arguments(function: Callable[..., Any], source: str) -> dict[str, inspect.Parameter]:
+    """:func:`settings_of`, where an annotation of the user's may not be a name that exists."""
+    try:
+        return settings_of(function)
+    except TiphysError:
+        raise
+    except Exception as error:  # annotations are the user's code
+        raise _broken(
+            source, error, Site(function.__code__.co_filename, function.__code__.co_firstlineno)
+        ) from error
 
 
 def _is_workflow(x: Any) -> bool:
@@ -158,17 +186,19 @@ def _from_file(text: str) -> types.ModuleType:
         )
     path = path.resolve()
     key = (str(path), path.stat().st_mtime_ns)
+    _leave()
     if key in _loaded:
-        return _loaded[key]
-    for folder in (str(path.parent), *_project(path)):
+        return _enter(_loaded[key])
+    for folder in (str(path.parent), *map(str, import_folders(project_of(path)))):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    name = "tiphys_pipeline_" + re.sub(r"\W", "_", path.stem)
+    name = module_name(path) or "tiphys_pipeline_" + re.sub(r"\W", "_", path.stem)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise DefinitionError("TIP120", f"{text} is not a Python file", where=text, fix="give a .py file")
     module = importlib.util.module_from_spec(spec)
-    module.__dict__["__tiphys_pipeline__"] = True  # its functions are embedded, not referenced
+    module.__dict__[_FLAG] = True  # its functions are embedded, not referenced
+    before = sys.modules.get(name)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
@@ -176,16 +206,28 @@ def _from_file(text: str) -> types.ModuleType:
         raise
     except Exception as error:  # the user's code may raise anything
         raise _broken(text, error) from error
-    _loaded[key] = module
+    else:
+        _loaded[key] = module
+    finally:
+        if before is not None:  # what imported it before keeps what it has
+            sys.modules[name] = before
+        elif key not in _loaded:
+            sys.modules.pop(name, None)
     return module
 
 
-def _project(path: Path) -> list[str]:
-    """The project's folder, so that its own packages can be imported."""
-    for folder in path.parents:
-        if any((folder / mark).exists() for mark in ("pyproject.toml", ".git", "setup.py")):
-            return [str(folder)]
-    return []
+def _enter(module: types.ModuleType) -> types.ModuleType:
+    """Let a file that was loaded before be found by its name again."""
+    sys.modules.setdefault(module.__name__, module)
+    return module
+
+
+def _leave() -> None:
+    """A file that was loaded as a pipeline is not what another one gets when it imports it by name: there its functions
+    are referenced, and what was loaded first must make no difference."""
+    for module in _loaded.values():
+        if sys.modules.get(module.__name__) is module:
+            del sys.modules[module.__name__]
 
 
 def _from_module(name: str) -> types.ModuleType:
@@ -208,18 +250,15 @@ def _from_module(name: str) -> types.ModuleType:
         raise _broken(name, error) from error
 
 
-def _broken(source: str, error: Exception) -> DefinitionError:
-    """The user's file raised: say where."""
+def _broken(source: str, error: Exception, site: Site | None = None) -> DefinitionError:
+    """The user's file raised: say where in the user's own code, not where in a library that it called."""
     where = source
     if isinstance(error, SyntaxError):
-        where = f"{error.filename}:{error.lineno}"
+        where = str(Site(str(error.filename), error.lineno or 0))
     else:
-        frames = [
-            f for f in traceback.extract_tb(error.__traceback__) if f"{'tiphys'}/compiler/" not in f.filename
-        ]
-        own = [f for f in frames if "importlib" not in f.filename]
-        if own:
-            where = f"{own[-1].filename}:{own[-1].lineno}"
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [Site(f.filename, f.lineno or 0) for f in frames if is_users(f.filename)]
+        where = str(own[-1] if own else site or source)
     return DefinitionError(
         "TIP120",
         f"{source} could not be loaded: {type(error).__name__}: {error}",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.parameters import declared, named_as_declared
 from tiphys.errors import RefusedError
+from tiphys.project import project_of
 
 if TYPE_CHECKING:
     from tiphys.argo.reader import Document
@@ -106,17 +107,8 @@ def _text(
 
         made, runtime = load_with(x, parameters, python_names=python_names)
         file = Path(x.partition(":")[0])
-        project = _project(file) if file.suffix == ".py" else None
+        project = project_of(file) if file.suffix == ".py" else None
         return to_yaml(made), runtime, project, x
     from tiphys.compiler import to_yaml
 
     return to_yaml(x), parameters, None, ""
-
-
-def _project(file: Path) -> Path:
-    """The nearest folder upwards that looks like a project's root, else the file's own folder."""
-    folder = file.resolve().parent
-    for candidate in (folder, *folder.parents):
-        if (candidate / "pyproject.toml").is_file() or (candidate / ".git").exists():
-            return candidate
-    return folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -66,9 +65,19 @@ class Component(Template):
     Called inside a pipeline it makes a task; called anywhere else it simply runs the function.
     """
 
+    option_names = frozenset(f.name for f in dataclasses.fields(Options))
+
     def __init__(self, function: Callable[..., Any], options: Options) -> None:
         self.function = function
         self.options = options
+        if isinstance(function, Template) or hasattr(function, "wrapped_function"):
+            raise DefinitionError(
+                "TIP110",
+                f"{getattr(function, '__name__', function)!s} is a template already",
+                where=str(caller()),
+                cause="it was made by @component or by Hera's @script",
+                fix="decorate the plain function, once; component.using(…) changes the options of a component",
+            )
         code = getattr(function, "__code__", None)
         if code is None:
             raise DefinitionError(
@@ -104,7 +113,7 @@ class Component(Template):
 
     def using(self, **changes: Any) -> Component:
         """A copy with other options, for example ``ingest.using(image="my/step:2", cache=None)``."""
-        known = {f.name for f in dataclasses.fields(Options)}
+        known = self.option_names
         for name in changes:
             if name not in known:
                 raise DefinitionError(
@@ -122,11 +131,9 @@ class Component(Template):
         """Whether the function's source travels in the workflow (else the image has its module)."""
         if self.options.embed is not None:
             return self.options.embed
-        module = self.function.__module__
-        loaded = sys.modules.get(module)
         return (
-            module == "__main__"
-            or getattr(loaded, "__tiphys_pipeline__", False)
+            self.function.__module__ == "__main__"
+            or bool(self.function.__globals__.get("__tiphys_pipeline__"))
             or (bool(defaults.home) and Path(defaults.home) == Path(self.site.file))
             or "<locals>" in self.function.__qualname__
         )

@@ -18,6 +18,7 @@ from tiphys.dsl.dags import Dag
 from tiphys.dsl.line import Site
 from tiphys.dsl.locks import Semaphore
 from tiphys.dsl.pod import Defaults
+from tiphys.dsl.task import no_output
 from tiphys.dsl.template import Argument, Template, bind
 from tiphys.dsl.values import Output, Value
 from tiphys.errors import DefinitionError
@@ -50,10 +51,17 @@ class _Outputs:
         self._template, self._node = template, node
 
     def __getattr__(self, name: str) -> Output:
+        if name in ("_template", "_node"):
+            raise AttributeError(name)
         for field in self._template.outputs:
             if name in (field.python, field.name):
                 return Output(self._node, field.name, field.type)
-        raise AttributeError(name)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise no_output(self._template, name)
+
+    def __getitem__(self, name: str) -> Output:
+        return self.__getattr__(str(name))
 
 
 @dataclass(kw_only=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Site", "caller"]
+__all__ = ["Site", "caller", "is_users"]
 
 _OURS = str(Path(__file__).resolve().parent.parent) + os.sep
 _SKIP = (f"{os.sep}hera{os.sep}workflows{os.sep}", f"{os.sep}contextlib.py", "<frozen", "<string>")
+_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_STANDARD = sysconfig.get_path("stdlib") + os.sep
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +44,10 @@ def caller() -> Site:
             break
         frame = frame.f_back
     return Site("", 0)
+
+
+def is_users(file: str) -> bool:
+    """Whether a file is the user's own, and neither ours nor of an installed package or the standard library."""
+    return not (
+        file.startswith((_OURS, _STANDARD, "<")) or any(part in file for part in (*_PACKAGES, *_SKIP))
+    )

@@ -10,16 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tiphys.dsl.habits import of_task
 from tiphys.dsl.line import Site, caller
 from tiphys.dsl.names import check_name
+from tiphys.dsl.pending import Pending
 from tiphys.dsl.values import Condition, Expression, Item, Output, Value, as_condition
-from tiphys.errors import DefinitionError, did_you_mean
+from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from tiphys.dsl.graphs import Graph
     from tiphys.dsl.template import Argument, Template
 
-__all__ = ["After", "Exit", "Node", "Result", "Task"]
+__all__ = ["After", "Exit", "Node", "Result", "Task", "no_output"]
 
 Result = Literal["succeeded", "failed", "errored", "skipped", "omitted", "any_succeeded", "all_failed"]
 RESULTS: Mapping[str, str] = {
@@ -79,14 +81,13 @@ class Node:
             if name in (field.python, field.name):
                 kind = field.type if self.looped() is None else list[field.type]  # type: ignore[name-defined]
                 return Output(self, field.name, kind)
-        names = [field.python for field in self.template.outputs]
-        raise DefinitionError(
-            "TIP106",
-            f"{self.template.name} has no output {name!r}.{did_you_mean(name, names)}",
-            where=str(caller()),
-            cause=f"outputs are: {', '.join(names) or 'none'}",
-            fix="add a field to the dataclass that the function returns" if names else "return a value",
-        )
+        raise no_output(self.template, name)
+
+    def tag(self) -> str:
+        """How text spells the node: its only output, or the whole node, which nothing accepts."""
+        if len(self.template.outputs) == 1:
+            return self.output(self.template.outputs[0].python).tag()
+        return "{{" + f"{self.scope}.{self.task_name}.outputs" + "}}"
 
     def only_output(self, site: Site) -> Output:
         """The single output, when the task itself is passed as an argument."""
@@ -133,19 +134,44 @@ class Node:
                     yield leaf, False
 
 
+def no_output(template: Template, name: str) -> UnknownNameError:
+    """What to say when ``name`` is looked for in a task of ``template`` (TIP106)."""
+    names = [field.python for field in template.outputs]
+    word = of_task(name)
+    return UnknownNameError(
+        "TIP106",
+        f"{template.name} has no output {name!r}.{'' if word else did_you_mean(name, names)}",
+        where=str(caller()),
+        cause=f"outputs are: {', '.join(names) or 'none'}",
+        fix=word or ("add a field to the dataclass that the function returns" if names else "return a value"),
+    )
+
+
 class Outputs:
-    """The outputs of a task by name: ``task.outputs.accuracy``."""
+    """The outputs of a task by name: ``task.outputs.accuracy``, ``task.outputs["accuracy"]``."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
     def __getattr__(self, name: str) -> Output:
-        if name.startswith("__"):
+        if name == "_node" or name.startswith("__"):
             raise AttributeError(name)
         return self._node.output(name)
 
+    def __getitem__(self, name: str) -> Output:
+        return self._node.output(str(name))
 
-class Task:
+    def __iter__(self) -> Iterator[Output]:
+        return iter([self._node.output(field.python) for field in self._node.template.outputs])
+
+    def __str__(self) -> str:
+        return self._node.tag()
+
+    def __repr__(self) -> str:
+        return f"<Outputs of {self._node.task_name}>"
+
+
+class Task(Pending):
     """One use of a template. Its outputs are attributes: ``task.accuracy``.
 
     Passing an output to another task makes that task wait for this one; nothing is looked up by name. An
@@ -161,9 +187,49 @@ class Task:
         return Outputs(self._node)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name == "_node" or name.startswith("__"):
             raise AttributeError(name)
         return self._node.output(name)
+
+    def _single(self) -> Output:
+        """The only output, where the task stands for it."""
+        return self._node.only_output(caller())
+
+    def __bool__(self) -> bool:
+        """As any object: ``if previous: task.after(previous)`` asks whether there is one."""
+        return True
+
+    def __lt__(self, other: object) -> Condition:
+        return self._single() < other
+
+    def __le__(self, other: object) -> Condition:
+        return self._single() <= other
+
+    def __gt__(self, other: object) -> Condition:
+        return self._single() > other
+
+    def __ge__(self, other: object) -> Condition:
+        return self._single() >= other
+
+    def __invert__(self) -> Condition:
+        return ~self._single()
+
+    def __and__(self, other: object) -> Condition:
+        return self._single() & other
+
+    def __or__(self, other: object) -> Condition:
+        return self._single() | other
+
+    def __getitem__(self, name: object) -> Any:
+        if isinstance(name, str):
+            return self._node.output(name)
+        self._refuse(f"Python cannot look up task[{name!r}]", "name the output: task.accuracy")
+
+    def __iter__(self) -> Iterator[Any]:
+        self._refuse(
+            f"the task {self._node.template.name} cannot be taken apart",
+            "name each output: task.accuracy; for a loop over a list use for_each(task.items)",
+        )
 
     def named(self, name: str) -> Task:
         """Give the task its own name in the graph."""
@@ -200,7 +266,7 @@ class Task:
             self._node.orders.append(After(task._node, results, site))
         return self
 
-    def when(self, condition: Condition | Value) -> Task:
+    def when(self, condition: Condition | Value | Task) -> Task:
         """Run only if ``condition`` holds, otherwise be skipped; several conditions must all hold."""
         new = as_condition(condition)
         old = self._node.condition
@@ -214,6 +280,13 @@ class Task:
         site = caller()
         self._node.exit = Exit(template, bind(template, (), arguments, site), site)
         return self
+
+    def _shown(self) -> str:
+        return f"the task {self._node.template.name}"
+
+    def __str__(self) -> str:
+        """A tag, so that text which a task was put into is refused (TIP119) wherever text is given."""
+        return self._node.tag()
 
     def __repr__(self) -> str:
         return f"<Task {self._node.task_name}>"

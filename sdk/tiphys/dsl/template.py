@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from tiphys.dsl.composed import Raw
+from tiphys.dsl.habits import of_call
 from tiphys.dsl.line import Site, caller
 from tiphys.dsl.literals import literal, text_of
 from tiphys.dsl.locks import Lock, Semaphore
@@ -46,6 +47,9 @@ class Template:
         self.outputs = tuple(outputs)
         self.locks = list(locks)
 
+    option_names: frozenset[str] = frozenset()
+    """What ``using`` of this kind of template takes."""
+
     def body(self, defaults: Defaults) -> dict[str, Any]:
         """The Argo template as a mapping."""
         raise NotImplementedError
@@ -83,6 +87,10 @@ class Template:
             body.pop("retryStrategy", None)
         return Model.model_validate(body)
 
+    def __str__(self) -> str:
+        """A tag, so that text which a template was put into is refused (TIP119)."""
+        return "{{" + self.name + "}}"
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
@@ -116,7 +124,8 @@ def bind(
                 f"{template.name} has no input {name!r}.{did_you_mean(name, fields)}",
                 where=str(site),
                 cause=f"inputs are: {', '.join(fields) or 'none'}",
-                fix="correct the name, or add the input to the function",
+                fix=of_call(name, template.option_names)
+                or "correct the name, or add the input to the function",
             )
     missing = [name for name, field in fields.items() if field.required and name not in given]
     if missing:

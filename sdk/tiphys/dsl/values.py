@@ -12,10 +12,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tiphys.dsl.line import caller
 from tiphys.dsl.literals import access, literal, text_of
+from tiphys.dsl.pending import Pending
 from tiphys.errors import DefinitionError
 
 __all__ = [
@@ -50,7 +51,7 @@ def only_tasks() -> Iterator[None]:
         _only_tasks.reset(token)
 
 
-class Value:
+class Value(Pending):
     """A value that is known only while the workflow runs."""
 
     type: Any = str
@@ -80,6 +81,9 @@ class Value:
     def describe(self) -> str:
         parts = self.path()
         return ".".join(parts) if parts else self.expr()
+
+    def _shown(self) -> str:
+        return self.describe()
 
     def __str__(self) -> str:
         return self.tag()
@@ -182,6 +186,9 @@ class Condition:
     def __invert__(self) -> Condition:
         return Condition(lambda: f"!({self.expr()})", self._values)
 
+    def __str__(self) -> str:
+        return self.tag()
+
     def __repr__(self) -> str:
         return f"<Condition {self.expr()}>"
 
@@ -213,6 +220,8 @@ def _number(value: object) -> int | float:
 
 
 def _compare(left: Value, operator: str, right: object) -> Condition:
+    if isinstance(right, Single):
+        right = right._single()
     if not isinstance(right, (Value, str, int, float, bool)):
         raise DefinitionError(
             "TIP105",
@@ -242,15 +251,20 @@ def _compare(left: Value, operator: str, right: object) -> Condition:
 
 
 def as_condition(value: object) -> Condition:
-    """A condition from a condition or from a bool value."""
+    """A condition from a condition, from a bool value, or from a task whose only output is one."""
     if isinstance(value, Condition):
         return value
+    if isinstance(value, Single):
+        value = value._single()
     if isinstance(value, Value) and value.type is bool:
         return _compare(value, "==", True)
     raise DefinitionError(
         "TIP114",
         f"{value!r} is not a condition",
         where=str(caller()),
+        cause="Python has compared while the pipeline is being built: a task, for example, instead of its output"
+        if isinstance(value, bool)
+        else "",
         fix='compare it: value == "text", value >= 0.9; a bool parameter or output works as it is',
     )
 
@@ -283,6 +297,13 @@ class Input(Value):
 
     def path(self) -> tuple[str, ...]:
         return ("inputs", "parameters", self.name)
+
+
+@runtime_checkable
+class Single(Protocol):
+    """A task, which stands for its only output."""
+
+    def _single(self) -> Value: ...
 
 
 class Named(Protocol):

@@ -15,6 +15,7 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.process import STANDINS
 from tiphys.engine.runners.quantity import resource_field
+from tiphys.project import import_folders
 
 __all__ = [
     "PROGRESS",
@@ -39,8 +40,9 @@ _ARG_LIMIT = 100_000  # a single environment value must stay below the kernel's 
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
 
 
-def base_environment() -> dict[str, str]:
-    """What stands for the environment of an image: the programs and settings of this machine."""
+def base_environment(project: str = "") -> dict[str, str]:
+    """What stands for the environment of an image: the programs and settings of this machine, and the modules of the
+    ``project`` that the workflow was written in (its image has them: a step may run one by name)."""
     env = {name: os.environ[name] for name in _PASSED if name in os.environ}
     env.update({name: value for name, value in os.environ.items() if name.startswith("LC_")})
     search = [
@@ -49,13 +51,15 @@ def base_environment() -> dict[str, str]:
         str(STANDINS),
     ]
     env["PATH"] = os.pathsep.join(dict.fromkeys(filter(None, search)))
+    if project:
+        env["PYTHONPATH"] = os.pathsep.join(map(str, import_folders(Path(project))))
     return env
 
 
 def project_environment(project: str) -> dict[str, str]:
     """The environment of the project's own images: components/ and the user's modules can be imported."""
-    env = base_environment()
-    path = [project or os.getcwd(), os.environ.get("PYTHONPATH", "")]
+    env = base_environment(project or os.getcwd())
+    path = [env["PYTHONPATH"], os.environ.get("PYTHONPATH", "")]
     env["PYTHONPATH"] = os.pathsep.join(filter(None, path))
     env["PYTHONUNBUFFERED"] = "1"
     return env

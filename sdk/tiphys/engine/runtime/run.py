@@ -207,7 +207,7 @@ class Run:
                 uid=facts.uid,
                 spec=execution.spec,
                 tell=follower.hear if follower is not None else self._tell,
-                base_env=base_environment(),
+                base_env=base_environment(str(options.project)),
                 project_env=project_environment(str(options.project)),
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
             )

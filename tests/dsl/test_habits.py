@@ -1,0 +1,171 @@
+"""Habits of other SDKs, and of Python, that meet a pipeline: each gets a code, the line and our word for it."""
+
+from __future__ import annotations
+
+import copy
+import linecache
+from collections.abc import Callable
+from dataclasses import dataclass
+from unittest import mock
+
+import pytest
+
+import tiphys
+from tiphys import Pipeline, component, for_each
+from tiphys.errors import DefinitionError
+
+
+@dataclass
+class Scores:
+    accuracy: float
+    label: str
+
+
+@component
+def train(rate: float = 0.1) -> float:
+    return rate
+
+
+@component
+def judge(model: str) -> Scores:
+    return Scores(1.0, model)
+
+
+@component
+def names() -> list[str]:
+    return ["a"]
+
+
+@component
+def gate(score: float) -> bool:
+    return score > 0.9
+
+
+@component
+def say(text: str) -> None:
+    """Nothing is read of it."""
+
+
+CASES: dict[str, tuple[Callable[[], object], str, str]] = {
+    # KFP, Flyte, Hera, Airflow on what a call returns
+    "gpu": (lambda: train().set_gpu_limit(1), "TIP106", "Resources("),
+    "retry": (lambda: train().set_retry(3), "TIP106", "Retry("),
+    "caching": (lambda: train().set_caching_options(False), "TIP106", "cache="),
+    "display name": (lambda: train().set_display_name("x"), "TIP106", ".named("),
+    "overrides": (lambda: train().with_overrides(cpu="1"), "TIP106", ".using("),
+    "output": (lambda: judge(model="m").output, "TIP106", "task.accuracy"),
+    "downstream": (lambda: train().set_downstream(train()), "TIP106", ".after("),
+    "on failure": (lambda: train().on_failure(train()), "TIP106", "on=("),
+    "unknown output": (lambda: judge(model="m").outputs["acuracy"], "TIP106", "dataclass"),
+    "subscript": (lambda: judge(model="m")["acuracy"], "TIP106", "dataclass"),
+    "index": (lambda: judge(model="m")[0], "TIP114", "task.accuracy"),
+    # Hera in a call
+    "name=": (lambda: train(name="x"), "TIP103", ".named("),
+    "arguments=": (lambda: train(arguments={"rate": 1}), "TIP103", "by its name"),
+    "with_items=": (lambda: train(with_items=[1]), "TIP103", "for_each("),
+    "when=": (lambda: train(when="x"), "TIP103", ".when("),
+    "depends=": (lambda: train(depends="x"), "TIP103", ".after("),
+    "image=": (lambda: train(image="x"), "TIP103", ".using(image="),
+    "retries=": (lambda: train(retries=2), "TIP103", "Retry("),
+    # Python's operators
+    ">>": (lambda: train() >> train(), "TIP105", ".after("),
+    "<<": (lambda: train() << train(), "TIP105", ".after("),
+    "list >>": (lambda: [train()] >> train(), "TIP105", ".after("),
+    "output >>": (lambda: train().result >> train(), "TIP105", ".after("),
+    "first": (lambda: names().result[0], "TIP114", "for_each("),
+    "slice": (lambda: names().result[1:], "TIP114", "for_each("),
+    "plus": (lambda: train().result + 1, "TIP114", "component"),
+    "plus right": (lambda: 1 + train().result, "TIP114", "component"),
+    "text plus": (lambda: "a" + judge(model="m").label, "TIP114", "compose("),
+    "task times": (lambda: train() * 2, "TIP114", "component"),
+    "minus": (lambda: -train().result, "TIP114", "component"),
+    "len": (lambda: len(names().result), "TIP114", "component"),
+    "int": (lambda: int(train().result), "TIP114", "component"),
+    "float of a task": (lambda: float(train()), "TIP114", "component"),
+    "range": (lambda: range(train().result), "TIP114", "component"),
+    "unpack": (lambda: [*judge(model="m")], "TIP114", "task.accuracy"),
+    "compared task": (lambda: train().when(train() == 1.0), "TIP114", "compare"),
+    # text
+    "f-string of a task": (lambda: say(text=f"accuracy: {train()}"), "TIP119", "compose("),
+    "f-string of two outputs": (lambda: say(text=f"{judge(model='m')}"), "TIP119", "compose("),
+    "f-string of outputs": (lambda: say(text=f"{train().outputs}"), "TIP119", "compose("),
+    "f-string of a condition": (lambda: say(text=f"{train().result > 1}"), "TIP119", "compose("),
+    "f-string of a component": (lambda: say(text=f"{train}"), "TIP119", "compose("),
+    "format": (lambda: say(text="{}".format(train())), "TIP119", "compose("),  # noqa: UP032
+    "percent": (lambda: say(text="%s" % train()), "TIP119", "compose("),  # noqa: UP031
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_habit_gets_a_code_and_our_word(case: str) -> None:
+    act, code, word = CASES[case]
+    with Pipeline("habits"), pytest.raises(DefinitionError) as caught:
+        act()
+    error = caught.value
+    assert error.code == code, error
+    assert word in error.fix, error
+    place, _, line = error.where.rpartition(":")
+    assert place.endswith("test_habits.py") and f'"{case}"' in linecache.getline(__file__, int(line))
+
+
+def test_a_component_of_a_template() -> None:
+    from hera.workflows import script
+
+    @script(image="python:3.11")
+    def hera_made(a: int) -> None:
+        """Nothing is read of it."""
+
+    for made in (hera_made, train):
+        with pytest.raises(DefinitionError) as caught:
+            component(made)
+        assert caught.value.code == "TIP110" and "test_habits.py" in caught.value.where
+
+
+def test_a_task_answers_what_python_asks_of_any_object() -> None:
+    with Pipeline("asked") as p:
+        task = train()
+        for asked in (task, task.outputs):
+            assert not hasattr(asked, "to_dict") and not hasattr(asked, "_repr_html_")
+            assert getattr(asked, "templates", None) is None
+            assert "train" in repr(asked)
+            mock.create_autospec(asked)
+        copy.copy(task)
+        assert task and task in [task] and task != train()
+        with pytest.raises(AttributeError):
+            task.nothing  # noqa: B018
+    assert p.to_dict()
+
+
+def test_outputs_by_name_as_in_a_mapping() -> None:
+    with Pipeline("mapping") as p:
+        first = judge(model="m")
+        say(text=first.outputs["label"])
+        say(text=first["label"])
+    tasks = p.to_dict()["spec"]["templates"][0]["dag"]["tasks"]
+    assert [t["depends"] for t in tasks[1:]] == ["judge", "judge"]
+
+
+def test_a_task_stands_for_its_only_output_in_a_condition() -> None:
+    def whens(p: Pipeline) -> list[str]:
+        return [t["when"] for t in p.to_dict()["spec"]["templates"][0]["dag"]["tasks"] if "when" in t]
+
+    def build(by_task: bool) -> Pipeline:
+        with Pipeline("conditions") as p:
+            score = train()
+            value = score if by_task else score.result
+            passed = gate(score=0.5)
+            ok = passed if by_task else passed.result
+            say(text="a").when(ok)
+            say(text="b").when(~ok)
+            say(text="c").when((value >= 0.9) & ok)
+            say(text="d").when(train().result < value)
+        return p
+
+    assert whens(build(True)) == whens(build(False))
+    assert len(whens(build(True))) == 4
+
+
+def test_loops_still_take_tasks() -> None:
+    with Pipeline("loops") as p:
+        say(text=for_each(names()))
+    assert "withParam" in tiphys.to_yaml(p)
