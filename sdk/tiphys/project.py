@@ -35,16 +35,12 @@ def import_folders(project: Path) -> Iterator[Path]:
 def module_name(file: Path) -> str:
     """The name under which the project imports ``file``, or nothing when it has none that can be used.
 
-    The outermost package decides where there is one, else the project's root does (``pipelines/train.py`` is
-    ``pipelines.train``). A name of the standard library, or one that stands for another file already, is none.
+    The project's root decides (``pipelines/train.py`` is ``pipelines.train``), or its ``src``. A name of the standard
+    library, or one that stands for another file already, is none.
     """
     file = file.resolve()
-    base = file.parent
-    while (base / "__init__.py").exists() and base.parent != base:
-        base = base.parent
-    if base == file.parent:
-        folders = [folder for folder in import_folders(project_of(file)) if file.is_relative_to(folder)]
-        base = max(folders, key=lambda folder: len(folder.parts), default=base)
+    folders = [folder for folder in import_folders(project_of(file)) if file.is_relative_to(folder)]
+    base = max(folders, key=lambda folder: len(folder.parts))
     parts = list(file.relative_to(base).with_suffix("").parts)
     if parts[-1] == "__init__":
         parts.pop()

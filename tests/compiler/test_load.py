@@ -252,7 +252,7 @@ with Workflow(generate_name="gate-", entrypoint="m") as w:
         ),
         ("src/flows/gate.py", ["pyproject.toml", "src/flows/__init__.py"], "flows.gate"),
         ("src/flows/gate.py", ["pyproject.toml"], "flows.gate"),
-        ("lib/flows/gate.py", ["pyproject.toml", "lib/flows/__init__.py"], "flows.gate"),
+        ("lib/flows/gate.py", ["pyproject.toml", "lib/flows/__init__.py"], "lib.flows.gate"),
     ],
 )
 def test_a_file_has_the_name_that_its_project_imports_it_by(

@@ -7,7 +7,6 @@ import importlib.util
 import inspect
 import re
 import sys
-import traceback
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from tiphys.argo.parameters import named_as_declared
 from tiphys.compiler.objects import objects_of
-from tiphys.dsl.line import Site, is_users
+from tiphys.dsl.line import Site, raised_at
 from tiphys.errors import DefinitionError, TiphysError, did_you_mean
 from tiphys.project import import_folders, module_name, project_of
 
@@ -256,9 +255,7 @@ def _broken(source: str, error: Exception, site: Site | None = None) -> Definiti
     if isinstance(error, SyntaxError):
         where = str(Site(str(error.filename), error.lineno or 0))
     else:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [Site(f.filename, f.lineno or 0) for f in frames if is_users(f.filename)]
-        where = str(own[-1] if own else site or source)
+        where = str(raised_at(error.__traceback__)) or str(site or "") or source
     return DefinitionError(
         "TIP120",
         f"{source} could not be loaded: {type(error).__name__}: {error}",

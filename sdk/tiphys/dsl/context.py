@@ -15,7 +15,7 @@ from tiphys.dsl.template import Template, bind
 from tiphys.dsl.values import Item, Value
 from tiphys.errors import DefinitionError
 
-__all__ = ["Scope", "for_each", "invoke"]
+__all__ = ["Scope", "for_each", "innermost", "invoke"]
 
 
 class Scope:
@@ -45,6 +45,11 @@ class Scope:
 def _pieces() -> list[Any]:
     module = sys.modules.get("hera.workflows._context")
     return (module._context.pieces or []) if module else []
+
+
+def innermost() -> Any:
+    """What is being written: a pipeline, a graph, or one of Hera's contexts."""
+    return next(reversed(_pieces()), None)
 
 
 def invoke(template: Template, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:

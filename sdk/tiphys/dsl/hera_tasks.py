@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hera.workflows import DAG, Parameter, Step, Steps, Workflow
+from hera.workflows import DAG, ExistingVolume, Parameter, Step, Steps, Workflow
 from hera.workflows import Task as HeraTask
 from hera.workflows.models import Template as Model
 from hera.workflows.steps import Parallel
@@ -19,7 +19,7 @@ from tiphys.dsl.line import Site
 from tiphys.dsl.locks import Semaphore
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import no_output
-from tiphys.dsl.template import Argument, Template, bind
+from tiphys.dsl.template import Argument, Template, bind, volumes_for
 from tiphys.dsl.values import Output, Value
 from tiphys.errors import DefinitionError
 
@@ -66,9 +66,20 @@ class _Outputs:
 
 @dataclass(kw_only=True)
 class TiphysTask(HeraTask):
-    """A Hera Task made by calling a Tiphys template; ``task.outputs.x`` is a value object."""
+    """A Hera Task made by calling a Tiphys template; ``task.outputs.x`` is a value object.
+
+    That it waits for the tasks whose outputs it takes is written when it is built, beside what the author has ordered
+    with ``>>``: to say the same twice is no error.
+    """
 
     outputs: Any = None
+    producers: Any = None
+
+    def _build_dag_task(self) -> Any:
+        for other in self.producers() if self.producers is not None else ():
+            if other.name not in self._get_dependency_tasks():
+                other.next(self)
+        return super()._build_dag_task()
 
 
 @dataclass(kw_only=True)
@@ -103,7 +114,7 @@ def hera_task(
     options = {k: v for k, v in given.items() if k in _OPTIONS and k not in inputs}
     literals = {k: _hera_value(v, site) for k, v in given.items() if k not in options}
     arguments = bind(template, args, literals, site)
-    arguments.update(template.extra_arguments(arguments, Defaults()))
+    arguments.update(template.extra_arguments(arguments, _defaults(template)))
     _register(template, workflow, site)
     name = options.pop("name", template.name)
     task = kind(
@@ -116,7 +127,7 @@ def hera_task(
         **options,
     )
     if scope == "tasks" and "depends" not in options and "dependencies" not in options:
-        _depend(task, arguments, context)
+        task.producers = lambda: _producers(task, arguments, context)
     return task
 
 
@@ -151,6 +162,7 @@ def _register(template: Template, workflow: Any, site: Site) -> None:
         other = next((t for t in templates if getattr(t, "name", None) == part.name), None)
         if other is None:
             templates.append(part)
+            _bring_volumes(part.body, workflow)
         elif not (isinstance(other, _Part) and other.body == part.body):
             raise DefinitionError(
                 "TIP117",
@@ -159,6 +171,24 @@ def _register(template: Template, workflow: Any, site: Site) -> None:
                 cause="Hera would silently use the first one for both",
                 fix="give one of them another name",
             )
+
+
+def _bring_volumes(body: Mapping[str, Any], workflow: Any) -> None:
+    """The claims that the template mounts, where the workflow does not have them."""
+    container = body.get("script") or body.get("container") or {}
+    for mount in container.get("volumeMounts") or []:
+        volumes = workflow.volumes or []
+        volumes = list(volumes) if isinstance(volumes, (list, tuple)) else [volumes]
+        if all(getattr(volume, "name", None) != mount["name"] for volume in volumes):
+            claim = ExistingVolume(
+                name=mount["name"], claim_name=mount["name"], mount_path=mount["mountPath"]
+            )
+            workflow.volumes = [*volumes, claim]
+
+
+def _defaults(template: Template) -> Defaults:
+    """What a template takes where no Pipeline gives it anything: the claim only if it takes or makes a Reference."""
+    return Defaults(home=template.site.file, volumes=volumes_for([template]))
 
 
 @dataclass
@@ -178,7 +208,7 @@ class _Part:
 
 def _parts(template: Template) -> Iterator[_Part]:
     """The template as Hera's workflow needs it; a nested graph brings the templates it uses."""
-    defaults = Defaults(home=template.site.file)
+    defaults = _defaults(template)
     for body in split(template.body(defaults)):
         yield _Part(body["name"], body, template)
     if isinstance(template, Dag):
@@ -186,8 +216,8 @@ def _parts(template: Template) -> Iterator[_Part]:
             yield from _parts(used)
 
 
-def _depend(task: Any, arguments: Mapping[str, Argument], dag: Any) -> None:
-    """Order after the tasks whose outputs are used."""
+def _producers(task: Any, arguments: Mapping[str, Argument], dag: Any) -> Iterator[Any]:
+    """The tasks of the DAG whose outputs are used."""
     by_name = {t.name: t for t in dag.tasks}
     for value in arguments.values():
         names = (
@@ -197,5 +227,5 @@ def _depend(task: Any, arguments: Mapping[str, Argument], dag: Any) -> None:
         )
         for name in names:
             other = by_name.get(name)
-            if other is not None and other is not task and name not in task._get_dependency_tasks():
-                other.next(task)
+            if other is not None and other is not task:
+                yield other

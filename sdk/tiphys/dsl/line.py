@@ -7,8 +7,9 @@ import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
-__all__ = ["Site", "caller", "is_users"]
+__all__ = ["Site", "called_as_task", "caller", "is_users", "raised_at"]
 
 _OURS = str(Path(__file__).resolve().parent.parent) + os.sep
 _SKIP = (f"{os.sep}hera{os.sep}workflows{os.sep}", f"{os.sep}contextlib.py", "<frozen", "<string>")
@@ -44,6 +45,31 @@ def caller() -> Site:
             break
         frame = frame.f_back
     return Site("", 0)
+
+
+def called_as_task() -> bool:
+    """Whether one of Hera's templates is being called, not made."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_back is not None:
+        if (
+            frame.f_code.co_name == "__call__"
+            and frame.f_globals.get("__name__") == "hera.workflows._meta_mixins"
+        ):
+            return True
+        if is_users(frame.f_code.co_filename):
+            return False
+        frame = frame.f_back
+    return False
+
+
+def raised_at(trace: TracebackType | None) -> Site:
+    """The last line of the user's own code in a traceback."""
+    found = Site("", 0)
+    while trace is not None:
+        if is_users(trace.tb_frame.f_code.co_filename):
+            found = Site(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        trace = trace.tb_next
+    return found
 
 
 def is_users(file: str) -> bool:

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from hera.workflows import Workflow
+from hera.workflows import Script, Workflow
+from hera.workflows.exceptions import InvalidTemplateCall
 from hera.workflows.models import Workflow as WorkflowModel
 
 from tiphys.argo.parameters import ANNOTATION, check
 from tiphys.dsl.cached_retry import split
-from tiphys.dsl.context import Scope
+from tiphys.dsl.context import Scope, innermost
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.graphs import Graph
-from tiphys.dsl.line import Site, caller
+from tiphys.dsl.line import Site, called_as_task, caller, raised_at
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
 from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Scheduling, Volume
-from tiphys.dsl.template import Template
+from tiphys.dsl.template import Template, volumes_for
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import Parameter
-from tiphys.errors import DefinitionError, did_you_mean
-from tiphys.reference import Reference
+from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 
 __all__ = ["Pipeline"]
 
 _MAIN = "main"
+_OWN = ("site", "pipeline_name", "graph", "exit_graph", "entrypoint", "locks", "declared")
 _GENERATED = 6  # Argo appends a dash and five characters
 
 
@@ -89,6 +91,42 @@ class Pipeline(Workflow):
             **({"workflows.argoproj.io/description": shown} if shown else {}),
             **(annotations or {}),
         } or None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name.startswith("_") or name in _known_attributes(type(self))):
+            known = sorted(each for each in _known_attributes(type(self)) if not each.startswith("_"))
+            raise UnknownNameError(
+                "TIP103",
+                f"a {type(self).__name__} has no field {name!r}.{did_you_mean(name, known)}",
+                where=str(caller()),
+                cause="it would have no effect",
+                fix="use the name of a field of Hera's Workflow, for example active_deadline_seconds",
+            )
+        super().__setattr__(name, value)
+
+    def _add_sub(self, node: Any) -> None:
+        """Take one of Hera's own templates; the call of a script would make one that no task runs."""
+        if isinstance(node, Script) and innermost() is self and called_as_task():
+            raise _no_task(str(node.name), str(caller()))
+        super()._add_sub(node)
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        super().__exit__(kind, error, trace)
+        if isinstance(error, InvalidTemplateCall):
+            name = re.search(r"'([^']*)'", str(error))
+            raise _no_task(name[1] if name else "", str(raised_at(trace))) from error
+
+    @classmethod
+    def _not_read(cls, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise DefinitionError(
+            "TIP120",
+            f"a {cls.__name__} is written in Python, and not read from YAML",
+            where=str(caller()),
+            fix="give the file as it is to tiphys.run, tiphys.lint or tiphys submit; or read it with Hera's "
+            "Workflow.from_yaml",
+        )
+
+    from_yaml = from_file = from_dict = _not_read
 
     def param(
         self,
@@ -186,8 +224,7 @@ class Pipeline(Workflow):
         """What templates take from the pipeline."""
         volumes = self._volumes
         if volumes is None:
-            fields = (f for t in self._used() for f in (*t.inputs, *t.outputs))
-            volumes = (Volume("tiphys"),) if any(f.type is Reference for f in fields) else ()
+            volumes = volumes_for(self._used())
         return dataclasses.replace(self._defaults, volumes=volumes)
 
     def sites(self) -> dict[str, str]:
@@ -244,6 +281,10 @@ class Pipeline(Workflow):
         if timezone:
             spec["timezone"] = timezone
         metadata = {**template["metadata"], "name": label}
+        # Argo gives a run what workflowMetadata says, nothing of the CronWorkflow's own metadata
+        given = {key: dict(metadata[key]) for key in ("labels", "annotations") if metadata.get(key)}
+        if given:
+            spec["workflowMetadata"] = given
         return {
             **template,
             "kind": "CronWorkflow",
@@ -300,11 +341,11 @@ class Pipeline(Workflow):
     def to_dict(self) -> dict[str, Any]:
         """The Argo Workflow as a mapping (without a detour through models for what Tiphys makes itself)."""
         templates = self._compiled_templates()
-        annotations = dict(self.annotations or {})
-        if self.declared:
-            annotations[ANNOTATION] = schema_text(self.declared)
         base = self._hera_fields()
         metadata = base.setdefault("metadata", {})
+        annotations = dict(metadata.get("annotations") or {})
+        if self.declared:
+            annotations[ANNOTATION] = schema_text(self.declared)
         if annotations:
             metadata["annotations"] = annotations
         spec: dict[str, Any] = {"entrypoint": self.entrypoint}
@@ -346,6 +387,23 @@ class Pipeline(Workflow):
         from tiphys.compiler import to_yaml
 
         return to_yaml(self)
+
+
+@functools.cache
+def _known_attributes(kind: type) -> frozenset[str]:
+    """What can be set: the fields of Hera and of this class, and what a subclass declares."""
+    own = {name for base in kind.__mro__ for name in getattr(base, "__annotations__", {})}
+    return frozenset({*own, *(f.name for f in dataclasses.fields(kind)), *_OWN})
+
+
+def _no_task(name: str, where: str) -> DefinitionError:
+    return DefinitionError(
+        "TIP113",
+        f"the Hera template {name!r} is called in a Pipeline",
+        where=where,
+        cause="it would be a template that no task runs: only what Tiphys makes are tasks of a Pipeline",
+        fix="make it a component (@component above the plain function), or call it in a DAG of Hera's Workflow",
+    )
 
 
 def _links(links: Mapping[str, str], site: Site) -> Iterator[str]:

@@ -12,6 +12,7 @@ from tiphys._version import __version__
 from tiphys.dsl.line import Site, caller
 from tiphys.dsl.names import check_label, check_name
 from tiphys.errors import DefinitionError
+from tiphys.quantity import quantity
 
 __all__ = [
     "CONTAINER_SECURITY",
@@ -56,17 +57,23 @@ _EXECUTOR_SECURITY = {
     "runAsUser": POD_SECURITY["runAsUser"],
     "seccompProfile": POD_SECURITY["seccompProfile"],
 }
-_QUANTITY = re.compile(r"\d+(\.\d+)?(m|[KMGTPE]i?|k)?\Z")
+_QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|Ki|[MGTPE]i?)?\Z")
+
+
+_CPU_LIMIT, _MEMORY_LIMIT = "2", "2Gi"
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Requests and limits of a container, as Kubernetes quantities (``"500m"``, ``"1Gi"``)."""
+    """Requests and limits of a container, as Kubernetes quantities (``"500m"``, ``"1Gi"``).
+
+    A limit that is not given is 2 CPUs and 2Gi, or the request where that is more.
+    """
 
     cpu: str = "100m"
     memory: str = "256Mi"
-    cpu_limit: str = "2"
-    memory_limit: str = "2Gi"
+    cpu_limit: str = ""
+    memory_limit: str = ""
     gpu: int = 0
     gpu_resource: str = "nvidia.com/gpu"
     site: Site = field(default_factory=caller, compare=False, repr=False)
@@ -74,6 +81,8 @@ class Resources:
     def __post_init__(self) -> None:
         for name in ("cpu", "memory", "cpu_limit", "memory_limit"):
             value = getattr(self, name)
+            if value == "" and name.endswith("_limit"):
+                continue
             if not isinstance(value, str) or not _QUANTITY.match(value):
                 raise DefinitionError(
                     "TIP109",
@@ -81,13 +90,26 @@ class Resources:
                     where=str(self.site),
                     fix='write a string such as "500m", "2", "512Mi" or "1Gi"',
                 )
+        for name in ("cpu", "memory"):
+            request, limit = getattr(self, name), getattr(self, f"{name}_limit")
+            if limit and quantity(request) > quantity(limit):
+                raise DefinitionError(
+                    "TIP109",
+                    f"{name}={request!r} is more than {name}_limit={limit!r}",
+                    where=str(self.site),
+                    cause="Kubernetes refuses a request above its limit",
+                    fix=f"leave {name}_limit out: it is then the request",
+                )
         if isinstance(self.gpu, bool) or not isinstance(self.gpu, int) or self.gpu < 0:
             raise DefinitionError(
                 "TIP109", f"gpu={self.gpu!r}", where=str(self.site), fix="give 0 or a whole number of GPUs"
             )
 
     def mapping(self) -> dict[str, Any]:
-        limits = {"cpu": self.cpu_limit, "memory": self.memory_limit}
+        limits = {
+            "cpu": self.cpu_limit or max(_CPU_LIMIT, self.cpu, key=quantity),
+            "memory": self.memory_limit or max(_MEMORY_LIMIT, self.memory, key=quantity),
+        }
         if self.gpu:
             limits[self.gpu_resource] = str(self.gpu)
         return {"requests": {"cpu": self.cpu, "memory": self.memory}, "limits": limits}

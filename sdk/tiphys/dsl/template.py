@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from tiphys.dsl.composed import Raw
@@ -12,15 +12,16 @@ from tiphys.dsl.line import Site, caller
 from tiphys.dsl.literals import literal, text_of
 from tiphys.dsl.locks import Lock, Semaphore
 from tiphys.dsl.names import check_name
-from tiphys.dsl.pod import Defaults
+from tiphys.dsl.pod import Defaults, Volume
 from tiphys.dsl.types import MISSING, Field, check_argument, encode, type_name, unwrap
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError, did_you_mean
+from tiphys.reference import Reference
 
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Template", "bind"]
+__all__ = ["Template", "bind", "volumes_for"]
 
 Argument = Value | str
 
@@ -80,7 +81,7 @@ class Template:
         """The Hera model of this template (Hera's protocol ``Templatable``)."""
         from hera.workflows.models import Template as Model
 
-        body = self.body(Defaults(home=self.site.file))
+        body = self.body(Defaults(home=self.site.file, volumes=volumes_for([self])))
         if (
             "memoize" in body
         ):  # not both on one template (see tiphys.dsl.cached_retry), and here there is only one
@@ -93,6 +94,12 @@ class Template:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+
+def volumes_for(templates: Iterable[Template]) -> tuple[Volume, ...]:
+    """The volumes that templates need when nothing else is said: the claim if one takes or makes a Reference."""
+    fields = (field for template in templates for field in (*template.inputs, *template.outputs))
+    return (Volume("tiphys"),) if any(field.type is Reference for field in fields) else ()
 
 
 def bind(

@@ -144,6 +144,7 @@ def signature_of(function: Callable[..., Any], site: Site) -> Signature:
                 cause="values arrive as text and are decoded by the annotation",
                 fix=f"write {parameter.name}: str, or int, float, bool, Literal, list, dict, a dataclass",
             )
+        _refuse_hera(kind, f"the input {parameter.name!r} of {name}", site)
         if not _supported(kind):
             raise DefinitionError(
                 "TIP110",
@@ -167,6 +168,7 @@ def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
             cause="outputs are typed by the return annotation",
             fix="write -> None, -> int, or -> a dataclass with a field for each output",
         )
+    _refuse_hera(result, f"the output of {name}", site)
     result = unwrap(result)
     if result in (None, type(None)):
         return ()
@@ -177,6 +179,8 @@ def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
             if dataclasses.is_dataclass(result)
             else list(result._fields)
         )
+        for each in names:
+            _refuse_hera(hints.get(each, Any), f"the output {each!r} of {name}", site)
         fields = tuple(Field(n, kebab(n), unwrap(hints.get(n, Any))) for n in names)
     else:
         fields = (Field("result", "result", result),)
@@ -190,6 +194,24 @@ def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
                 fix="return str, int, float, bool, list, dict, a dataclass or Reference",
             )
     return fields
+
+
+def _refuse_hera(kind: Any, what: str, site: Site) -> None:
+    """What Hera's ``Parameter`` or ``Artifact`` says inside an annotation would be lost here."""
+    if get_origin(kind) is not typing.Annotated:
+        for inner in get_args(kind):
+            _refuse_hera(inner, what, site)
+        return
+    for said in kind.__metadata__:
+        if type(said).__module__.startswith("hera."):
+            raise DefinitionError(
+                "TIP110",
+                f"{what} is annotated with Hera's {type(said).__name__}",
+                where=str(site),
+                cause="a component names its inputs and outputs itself and has no artifacts: it would have no effect",
+                fix="leave it out; name outputs by the fields of a dataclass, and pass files as a Reference"
+                ", or use Hera's @script in a DAG of Hera's Workflow",
+            )
 
 
 def fits(actual: Any, expected: Any) -> bool:

@@ -8,24 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiphys.engine.runners.base import StartProblem
+from tiphys.quantity import quantity
 
 __all__ = ["memory_limit", "quantity", "resource_field"]
 
 Json = Any
-_UNITS = {
-    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
-    "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
-    "m": 1e-3, "u": 1e-6, "n": 1e-9,
-}  # fmt: skip
-
-
-def quantity(text: Json) -> float:
-    """A Kubernetes quantity as a number: ``20Mi``, ``1.5G``, ``500m``, ``2e3``. Raises ValueError."""
-    word = str(text).strip()
-    for unit, factor in _UNITS.items():
-        if word.endswith(unit):
-            return float(word[: -len(unit)]) * factor
-    return float(word)
 
 
 def memory_limit(spec: Mapping[str, Json]) -> int:
