@@ -12,9 +12,9 @@ import pytest
 
 from tests.dsl import library
 from tiphys import Cache, Pipeline, Reference, TFJob, component
+from tiphys.compiler.line import Site
 from tiphys.dsl.closure import code_digest, module_digest
 from tiphys.dsl.durations import go_duration
-from tiphys.dsl.line import Site
 
 HERE = Site(__file__, 1)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from tiphys.argo.parameters import named_as_declared
+from tiphys.compiler.line import Site, raised_at
 from tiphys.compiler.objects import objects_of
-from tiphys.dsl.line import Site, raised_at
+from tiphys.compiler.project import import_folders, module_name, project_of
 from tiphys.errors import DefinitionError, TiphysError, did_you_mean
-from tiphys.project import import_folders, module_name, project_of
 
 __all__ = ["load", "load_with", "settings_of"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.parameters import declared, named_as_declared
+from tiphys.compiler.project import project_of
 from tiphys.errors import RefusedError
-from tiphys.project import project_of
 
 if TYPE_CHECKING:
     from tiphys.argo.reader import Document

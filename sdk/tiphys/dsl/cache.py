@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.durations import go_duration
-from tiphys.dsl.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.types import Field
 from tiphys.errors import DefinitionError, did_you_mean

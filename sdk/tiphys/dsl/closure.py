@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiphys.dsl.line import Site
+from tiphys.compiler.line import Site
 from tiphys.dsl.names_used import FunctionNode, scan
 from tiphys.errors import DefinitionError, did_you_mean
 

@@ -10,11 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, overload
 
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, key_expression
 from tiphys.dsl.closure import check_names, code_digest, function_node, module_of
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.embed import script_source
-from tiphys.dsl.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch

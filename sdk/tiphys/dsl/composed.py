@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tiphys.dsl.line import caller
+from tiphys.compiler.line import caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any, overload
 
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.context import Scope
 from tiphys.dsl.graphs import Graph
-from tiphys.dsl.line import Site, caller
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import Task
 from tiphys.dsl.template import Template, input_parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tiphys.dsl.line import Site
+from tiphys.compiler.line import Site
 from tiphys.errors import DefinitionError
 from tiphys.expr.durations import format_short, parse_human
 

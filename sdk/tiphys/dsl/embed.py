@@ -12,8 +12,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
+from tiphys.compiler.line import Site
 from tiphys.dsl.closure import Module, check_names, function_node, module_of, reached, used_names
-from tiphys.dsl.line import Site
 from tiphys.dsl.names_used import FunctionNode
 from tiphys.dsl.types import Field, Signature, is_record, unwrap
 from tiphys.errors import DefinitionError

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.compiler import documents
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cached_retry import joined, split
 from tiphys.dsl.components import OUTPUTS
 from tiphys.dsl.embed import protected, script_source
-from tiphys.dsl.line import Site, caller
 from tiphys.dsl.pod import STEP_IMAGE
 from tiphys.dsl.types import kebab, signature_of
 from tiphys.errors import DefinitionError, did_you_mean

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tiphys.dsl.line import Site
+from tiphys.compiler.line import Site
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import RESULTS, Node
 from tiphys.dsl.values import Input, Item, Output, Parameter, Value

@@ -12,10 +12,10 @@ from hera.workflows import Task as HeraTask
 from hera.workflows.models import Template as Model
 from hera.workflows.steps import Parallel
 
+from tiphys.compiler.line import Site
 from tiphys.dsl.cached_retry import split
 from tiphys.dsl.composed import Raw
 from tiphys.dsl.dags import Dag
-from tiphys.dsl.line import Site
 from tiphys.dsl.locks import Semaphore
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import no_output

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tiphys.dsl.line import Site, caller
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.names import check_name
 from tiphys.errors import DefinitionError
 

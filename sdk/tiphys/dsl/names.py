@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tiphys.dsl.line import Site
+from tiphys.compiler.line import Site
 from tiphys.errors import DefinitionError
 
 __all__ = ["check_claim_path", "check_label", "check_name", "suggest"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiphys.dsl.line import Site
+from tiphys.compiler.line import Site
 from tiphys.dsl.literals import text_of
 from tiphys.dsl.names import check_parameter
 from tiphys.dsl.types import MISSING

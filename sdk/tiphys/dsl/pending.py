@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from tiphys.dsl.line import caller
+from tiphys.compiler.line import caller
 from tiphys.errors import DefinitionError
 
 __all__ = ["Pending"]

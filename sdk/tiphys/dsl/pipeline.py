@@ -13,11 +13,11 @@ from hera.workflows.exceptions import InvalidTemplateCall
 from hera.workflows.models import Workflow as WorkflowModel
 
 from tiphys.argo.parameters import ANNOTATION, check
+from tiphys.compiler.line import Site, called_as_task, caller, raised_at
 from tiphys.dsl.cached_retry import split
 from tiphys.dsl.context import Scope, innermost
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.graphs import Graph
-from tiphys.dsl.line import Site, called_as_task, caller, raised_at
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
@@ -93,8 +93,9 @@ class Pipeline(Workflow):
         } or None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name.startswith("_") or name in _known_attributes(type(self))):
-            known = sorted(each for each in _known_attributes(type(self)) if not each.startswith("_"))
+        own: type[Any] = type(self)
+        if not (name.startswith("_") or name in _known_attributes(own)):
+            known = sorted(each for each in _known_attributes(own) if not each.startswith("_"))
             raise UnknownNameError(
                 "TIP103",
                 f"a {type(self).__name__} has no field {name!r}.{did_you_mean(name, known)}",

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tiphys._version import __version__
-from tiphys.dsl.line import Site, caller
+from tiphys.argo.quantity import quantity
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.names import check_label, check_name
 from tiphys.errors import DefinitionError
-from tiphys.quantity import quantity
 
 __all__ = [
     "CONTAINER_SECURITY",

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tiphys.dsl.line import caller
+from tiphys.compiler.line import caller
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import Defaults, executor_patch
 from tiphys.dsl.retry import Retry

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.durations import go_duration
-from tiphys.dsl.line import Site, caller
 from tiphys.errors import DefinitionError
 
 __all__ = ["Retry"]

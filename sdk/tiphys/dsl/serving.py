@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tiphys.dsl.line import Site, caller
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources

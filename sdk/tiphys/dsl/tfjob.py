@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, key_expression
 from tiphys.dsl.closure import module_digest
 from tiphys.dsl.components import env_name, memoize
 from tiphys.dsl.durations import whole_seconds
-from tiphys.dsl.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path

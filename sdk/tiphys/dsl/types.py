@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from tiphys.dsl.line import Site
+from tiphys.compiler.line import Site
 from tiphys.dsl.literals import text_of
 from tiphys.dsl.values import Parameter, Value
 from tiphys.errors import DefinitionError

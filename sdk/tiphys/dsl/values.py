@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Protocol, runtime_checkable
 
-from tiphys.dsl.line import caller
+from tiphys.compiler.line import caller
 from tiphys.dsl.literals import access, literal, text_of
 from tiphys.dsl.pending import Pending
 from tiphys.errors import DefinitionError

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tiphys.argo.time import ZERO, rfc3339
+from tiphys.compiler.project import import_folders
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.process import STANDINS
 from tiphys.engine.runners.quantity import resource_field
-from tiphys.project import import_folders
 
 __all__ = [
     "PROGRESS",

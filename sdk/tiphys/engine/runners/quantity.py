@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from tiphys.argo.quantity import quantity
 from tiphys.engine.runners.base import StartProblem
-from tiphys.quantity import quantity
 
 __all__ = ["memory_limit", "quantity", "resource_field"]
 
