@@ -15,7 +15,7 @@ import pytest
 
 from tests.engine.harness import IMAGE, shell, workflow
 from tiphys.cli import main
-from tiphys.engine import RunOptions, RunResult, run
+from tiphys.engine import RunOptions, RunResult, resume, run
 from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.stored import Record
 from tiphys.runs import Client
@@ -257,3 +257,44 @@ def test_a_child_gives_back_its_locks(tmp_path: Path) -> None:
         shell("main", "true"), synchronization={"mutexes": [{"name": "m"}]}, activeDeadlineSeconds=30
     )
     assert start(tmp_path, after, "after").succeeded
+
+
+def test_what_a_childs_step_makes_logs_for_the_child(tmp_path: Path) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p"},
+        "spec": {
+            "restartPolicy": "Never",
+            "containers": [{"name": "c", "image": IMAGE, "command": ["sh", "-c", "echo from the pod"]}],
+        },
+    }
+    manifest = child("")
+    manifest["spec"]["templates"] = [making(pod, "main")]
+    assert start(tmp_path, workflow(making(manifest)), "parent").succeeded
+    assert "from the pod" in said(tmp_path, "child") and "from the pod" not in said(tmp_path, "parent")
+
+
+def test_a_parent_that_was_killed_makes_its_child_anew(tmp_path: Path) -> None:
+    script = "echo x >> $HERE/log; until test -e $HERE/go; do sleep 0.05; done"
+    process = elsewhere(tmp_path, workflow(making(child(script, tmp_path))), "parent")
+    until((tmp_path / "log").exists)
+    process.kill()
+    process.wait()
+    (tmp_path / "go").touch()
+    assert resume("parent", options=options(tmp_path)).succeeded
+    found = {state.record: state for state in Client(store=tmp_path / "store").list()}
+    assert {name: state.phase for name, state in found.items()} == {
+        "parent": "Succeeded",
+        "child": "Succeeded",
+        "child.1": "Running",
+    }
+    assert "a later run has its name" in found["child.1"].message
+    assert kinds(tmp_path, "child").count("Begin") == kinds(tmp_path, "child.1").count("Begin") == 1
+
+
+def test_a_child_that_succeeded_is_made_to_run_again(tmp_path: Path) -> None:
+    assert start(tmp_path, workflow(making(child("echo x"))), "parent").succeeded
+    words = ["--store", str(tmp_path / "store")]
+    assert main(["retry", "child", "--restart-successful", "--node", "displayName=child", *words]) == 0
+    assert said(tmp_path, "child").count("x") == 2

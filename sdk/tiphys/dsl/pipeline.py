@@ -93,7 +93,7 @@ class Pipeline(Workflow):
         } or None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        own: type[Any] = type(self)
+        own: Any = type(self)
         if not (name.startswith("_") or name in _known_attributes(own)):
             known = sorted(each for each in _known_attributes(own) if not each.startswith("_"))
             raise UnknownNameError(

@@ -30,6 +30,9 @@ class Resources:
 
     def __init__(self, host: Host, start_child: StartChild, record: Record | None = None) -> None:
         self.host = host
+        self._maker = (
+            host  # whose step makes something just now: that of a child workflow logs into its own folder
+        )
         self._start_child = start_child
         self.api = Api(host.namespace, host.loop.now)
         self.balancers = Balancers(host)
@@ -49,6 +52,15 @@ class Resources:
         """The running workflow itself is an object, too: a step may get or patch it."""
         metadata = {**(workflow.get("metadata") or {}), "name": name, "uid": uid}
         self.api.restore({**workflow, "kind": "Workflow", "metadata": metadata})
+
+    def create(self, manifest: Mapping[str, Json], host: Host) -> dict[str, Json]:
+        """Add an object that a step of the run behind ``host`` makes. Raises ApiError, and RefusedError for a Workflow
+        that cannot run here."""
+        before, self._maker = self._maker, host
+        try:
+            return self.api.create(manifest)
+        finally:
+            self._maker = before
 
     def on_change(self, check: Callable[[], None]) -> Callable[[], None]:
         """Call ``check`` soon after anything changed; returns what takes it back."""
@@ -169,14 +181,14 @@ class Resources:
 
     def _tfjob(self, change: str, name: str, item: dict[str, Json]) -> None:
         if change == "added":
-            job = self._jobs[name] = TFJob(self.host, self.api, item, self._poke)
+            job = self._jobs[name] = TFJob(self._maker, self.api, item, self._poke)
             self.host.loop.call_soon(job.start)
         elif change == "deleted" and name in self._jobs:
             self._jobs.pop(name).delete()
 
     def _deployment(self, change: str, name: str, item: dict[str, Json]) -> None:
         if change == "added":
-            self._deployments[name] = Deployment(self.host, self.api, item, self._pods_changed, self._drain)
+            self._deployments[name] = Deployment(self._maker, self.api, item, self._pods_changed, self._drain)
         if change in ("added", "spec"):
             # at once: a step that waits must not take the status of the spec before for an answer
             self._deployments[name].apply()
@@ -185,7 +197,7 @@ class Resources:
 
     def _service(self, change: str, name: str, item: dict[str, Json]) -> None:
         if change == "added":
-            self._services[name] = Service(self.host, self.api, item, self.balancers, self._endpoints)
+            self._services[name] = Service(self._maker, self.api, item, self.balancers, self._endpoints)
         if change in ("added", "spec"):
             self._services[name].sync()
         elif change == "deleted" and name in self._services:
@@ -194,7 +206,7 @@ class Resources:
     def _pod(self, change: str, name: str, item: dict[str, Json]) -> None:
         key = f"{item['kind']}/{name}"
         if change == "added":
-            pod = self._pods[key] = PodObject(self.host, self.api, item, self._poke)
+            pod = self._pods[key] = PodObject(self._maker, self.api, item, self._poke)
             self.host.loop.call_soon(pod.start)
         elif change == "deleted" and key in self._pods:
             self._pods.pop(key).delete()
@@ -202,8 +214,9 @@ class Resources:
     def _admit(self, item: dict[str, Json]) -> None:
         if item["kind"] == "Workflow":
             name = str(item["metadata"]["name"])
+            maker = self._maker
             child = WorkflowObject(
-                self.host.loop, self.api, item, self._poke, lambda: self._start_child(item, self.host, self)
+                maker.loop, self.api, item, self._poke, lambda: self._start_child(item, maker, self)
             )
             if name not in self._leaving:
                 child.claim()

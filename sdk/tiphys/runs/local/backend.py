@@ -31,6 +31,8 @@ _PATIENCE = 30.0  # seconds in which an engine that lives is to answer
 _LINGERS = 15.0  # seconds that an engine may take between its workflow's end and its own
 _KILLED = "its engine was killed: go on with `tiphys retry`, or end it with `tiphys stop`"
 
+_KILLED_BEFORE = "its engine was killed, and a later run has its name: `tiphys resubmit` runs it again"
+
 
 class LocalRuns:
     """The verbs of :class:`tiphys.runs.Backend` on the runs of a store.
@@ -267,7 +269,7 @@ def _seen(record: Record) -> Workflow:
     _marked(workflow, record.name)
     status = workflow["status"]
     if not ended(workflow) and not record.live and not status.get("message"):
-        status["message"] = _KILLED
+        status["message"] = _KILLED if record.begun().name == record.name else _KILLED_BEFORE
     return workflow
 
 
