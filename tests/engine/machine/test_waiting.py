@@ -6,9 +6,11 @@ checkTemplateTimeouts).
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
-from tests.engine.machine.driving import NOW, machine, named
+from tests.engine.machine.driving import NOW, drive, machine, named
 from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
 
@@ -125,3 +127,18 @@ def test_a_wait_that_begins_after_the_deadline_is_over_at_once() -> None:
     made.handle(p.LocksWaiting(NOW + 6, ask.node_id, TEXT, LOCK))
     assert made.nodes[ask.node_id]["message"] == "Step exceeded its deadline"
     assert made.done and made.phase == "Failed"
+
+
+def test_the_timers_of_what_has_ended_keep_nothing_waiting() -> None:
+    """A recursion that Argo does not follow any deeper ends here at once, not when its steps' timeouts are over."""
+    made = drive("""
+entrypoint: main
+templates:
+- name: main
+  steps: [[{name: a, template: leaf}], [{name: again, template: main}]]
+- name: leaf
+  timeout: 10h
+  container: {image: i, args: [x]}
+""")
+    took = datetime.fromisoformat(made.workflow()["status"]["finishedAt"]).timestamp() - NOW
+    assert made.phase == "Failed" and took < 3600

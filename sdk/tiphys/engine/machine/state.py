@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tiphys.argo.nodes import ENDED
 from tiphys.argo.time import rfc3339
 from tiphys.engine.machine.arguments import ArgumentError
 from tiphys.engine.machine.globals import Globals
@@ -129,8 +130,8 @@ class State:
     def unpark(self) -> bool:
         """When nothing from outside is awaited, do what was parked; return whether there was anything."""
         idle = not (
-            self.pods or self.suspends or self.timers or self.awaiting_locks or self.awaiting_cache
-            or self.awaiting_store or self.held_back
+            self.pods or self.suspends or self.awaiting_locks or self.awaiting_cache
+            or self.awaiting_store or self.held_back or self._timers_left()
         )  # fmt: skip
         if not idle:
             return False
@@ -144,6 +145,15 @@ class State:
         for function, arguments in parked:
             self.defer(function, *arguments)
         return True
+
+    def _timers_left(self) -> bool:
+        """Whether a timer may still change something: those of nodes that have ended do not, and are forgotten."""
+        for token in list(self.timers):
+            _, of_node, rest = token.partition("/")
+            node = self.nodes.by_id.get(rest.rpartition("#")[0]) if of_node else None
+            if node is not None and node["phase"] in ENDED:
+                del self.timers[token]
+        return bool(self.timers)
 
     def work(self) -> None:
         """Do all deferred work."""
