@@ -34,6 +34,10 @@ TYPES = {
 }
 
 
+INVALID = "The request is invalid: the server rejected our request due to an error in our request"
+BAD = "Error from server (BadRequest): "
+
+
 def ours(asked: Json) -> Json:
     given = asked.get("original", DOCUMENT)
     original, patch = copy.deepcopy(given), copy.deepcopy(asked["patch"])
@@ -79,8 +83,6 @@ def test_ports_of_a_service_are_keyed_by_port() -> None:
 def test_what_is_not_kubernetes_own_has_no_strategic_merge() -> None:
     job = {"apiVersion": "kubeflow.org/v1", "kind": "TFJob", "spec": {"a": 1}}
     assert type_of(job) == ""
-    with pytest.raises(PatchError, match="unknown format"):
-        apply_patch(job, {"spec": {"a": 2}}, "strategic")
     assert apply_patch(job, {"spec": {"a": 2}}, "merge")["spec"] == {"a": 2}
     assert three_way(job, {"spec": {"b": [1]}}, {"spec": {"a": [1]}})["spec"] == {"a": [1]}
 
@@ -126,6 +128,59 @@ def test_nulls_in_what_is_applied_remove() -> None:
     current, last = service({"port": 1}, {"port": 2}), service({"port": 2}, {"port": 3})
     found = three_way(current, last, {**service({"port": 4}), "metadata": None}, type_of(current))
     assert found == {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 4}, {"port": 1}]}}
+
+
+@pytest.mark.parametrize(
+    ("patch", "strategy", "words"),
+    [  # what kubectl 1.33 printed; what is in parentheses at the end is added
+        (
+            [{"op": "test", "path": "/metadata/name", "value": "t"}],
+            "json",
+            INVALID + " (testing value /metadata/name failed)",
+        ),
+        (
+            {"op": "remove"},
+            "json",
+            BAD
+            + "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
+        ),
+        (
+            {"spec": {"ports": [{"name": "rest"}]}},
+            "strategic",
+            "Error from server: map: map[name:rest] does not contain declared merge key: port",
+        ),
+        (
+            [1],
+            "strategic",
+            BAD + "json: cannot unmarshal array into Go value of type map[string]interface {}",
+        ),
+        (
+            [1],
+            "merge",
+            BAD
+            + "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}",
+        ),
+        (
+            {"$patch": "else"},
+            "strategic",
+            "Error from server: unknown patch type: else in map: map[$patch:else]",
+        ),
+    ],
+)
+def test_refusals_are_in_kubectls_words(patch: Json, strategy: str, words: str) -> None:
+    with pytest.raises(PatchError) as raised:
+        apply_patch(service({"port": 8500}), patch, strategy)
+    assert str(raised.value) == words
+
+
+def test_what_is_not_kubernetes_own_is_refused_in_kubectls_words() -> None:
+    with pytest.raises(PatchError) as raised:
+        apply_patch({"apiVersion": "kubeflow.org/v1", "kind": "TFJob"}, {"spec": {"a": 1}}, "strategic")
+    assert str(raised.value) == (
+        "error: application/strategic-merge-patch+json is not supported by kubeflow.org/v1, Kind=TFJob: the body of "
+        "the request was in an unknown format - accepted media types include: application/json-patch+json, "
+        "application/merge-patch+json, application/apply-patch+yaml"
+    )
 
 
 def test_lists_of_lists_have_no_merge() -> None:

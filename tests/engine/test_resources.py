@@ -554,3 +554,30 @@ def test_apply_wants_a_name(tmp_path: Path) -> None:
         "from c-: cannot use generate name with apply"
         in node(result, result.name)["message"] + result.message
     )
+
+
+def test_a_patch_and_an_apply_keep_the_ports_that_they_do_not_name(tmp_path: Path) -> None:
+    head = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
+
+    def step(name: str, action: str, *ports: int, **more: object) -> dict[str, object]:
+        manifest = {**head, "spec": {"ports": [{"name": f"p{port}", "port": port} for port in ports]}}
+        outputs = {
+            "parameters": [{"name": "ports", "valueFrom": {"jsonPath": "{.spec.ports[*].port}"}}],
+        }
+        return {**creating(manifest, action=action, outputs=outputs, **more), "name": name}
+
+    steps = (
+        step("applied", "apply", 8500, 8600),
+        step("patched", "patch", 8501, mergeStrategy="strategic"),
+        step("applied-again", "apply", 8500),
+        step("merged", "patch", 1, mergeStrategy="merge"),
+    )
+    main = {"name": "main", "steps": [[{"name": item["name"], "template": item["name"]}] for item in steps]}
+    result = execute(tmp_path, workflow(main, *steps))
+    assert result.succeeded, result.message
+    assert [value(result, str(item["name"]), "ports") for item in steps] == [
+        "8500 8600",
+        "8501 8500 8600",  # as on a real server: what a patch names stands first
+        "8501 8500",
+        "1",
+    ]

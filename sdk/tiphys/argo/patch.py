@@ -12,6 +12,7 @@ from typing import Any
 
 from tiphys.argo.jsonpatch import PatchError, json_patch, merge_patch
 from tiphys.argo.patch_keys import KINDS, TYPES
+from tiphys.expr.gofmt import v
 
 __all__ = [
     "LAST_APPLIED",
@@ -48,22 +49,51 @@ def type_of(item: Mapping[str, Json]) -> str:
 
 
 def apply_patch(item: Mapping[str, Json], patch: Json, strategy: str) -> Object:
-    """The object after ``kubectl patch --type strategy``; the object itself is left alone. Raises PatchError."""
+    """The object after ``kubectl patch --type strategy``; the object itself is left alone.
+
+    Raises
+    ------
+    PatchError
+        The server does not take it, in kubectl's words (seen: kubectl 1.33).
+    """
     if strategy == "json":
-        result = json_patch(dict(item), patch)
+        if not isinstance(patch, list):
+            raise _undecoded("error decoding patch: ", patch, "[]handlers.jsonPatchOp")
+        result = _asked(_INVALID, lambda: json_patch(dict(item), patch))
         if not isinstance(result, dict):
-            raise PatchError("the patch leaves no object")
+            raise PatchError("The request is invalid: patch: Invalid value: couldn't get version/kind")
         return result
+    if strategy == "strategic" and not type_of(item):
+        raise PatchError(
+            "error: application/strategic-merge-patch+json is not supported by "
+            f"{item.get('apiVersion')}, Kind={item.get('kind')}: the body of the request was in an unknown format - "
+            "accepted media types include: application/json-patch+json, application/merge-patch+json, "
+            "application/apply-patch+yaml"
+        )
     if not isinstance(patch, Mapping):
-        raise PatchError("the patch must be an object")
+        before = "error decoding patch: " if strategy == "merge" else ""
+        raise _undecoded(before, patch, "map[string]interface {}")
     if strategy == "merge":
         return merge_patch(item, patch)
-    if not type_of(item):
-        raise PatchError(
-            f"the body of the request was in an unknown format: {item.get('kind')} is no kind of Kubernetes' own, "
-            "patch it with mergeStrategy: merge or json"
-        )
-    return strategic(item, patch, type_of(item))
+    return _asked("Error from server: {}", lambda: strategic(item, patch, type_of(item)))
+
+
+_INVALID = "The request is invalid: the server rejected our request due to an error in our request ({})"
+_GO_KINDS = {"NoneType": "null", "bool": "bool", "str": "string", "list": "array", "dict": "object"}
+
+
+def _asked(words: str, patch: Callable[[], Object]) -> Object:
+    try:
+        return patch()
+    except PatchError as error:
+        raise PatchError(words.format(error)) from error
+
+
+def _undecoded(before: str, patch: Json, wanted: str) -> PatchError:
+    kind = _GO_KINDS.get(_kind(patch), "number")
+    return PatchError(
+        f"Error from server (BadRequest): {before}json: cannot unmarshal {kind} into Go value of type {wanted}"
+    )
 
 
 def without_nulls(value: Json) -> Json:
@@ -108,7 +138,9 @@ def _merge(original: Object, patch: Object, type_: str) -> Object:
     if _DIRECTIVE in patch:
         directive = patch.pop(_DIRECTIVE)
         if directive not in ("replace", "delete"):
-            raise PatchError(f"unknown patch type found: {directive}")
+            raise PatchError(
+                f"unknown patch type: {v(directive)} in map: {v({_DIRECTIVE: directive, **patch})}"
+            )
         return patch if directive == "replace" else {}
     _retain(original, patch)
     _ordered(original, patch, type_)
@@ -258,7 +290,7 @@ def _directed(original: list[Json], patch: list[Json], key: str) -> tuple[list[J
             case "replace":
                 replace = True
             case other:
-                raise PatchError(f"unknown patch type found: {other}")
+                raise PatchError(f"unknown patch type: {v(other)} in map: {v(item)}")
     return (kept, []) if replace else (original, kept)
 
 
@@ -284,7 +316,7 @@ def _key_of(item: Json, key: str) -> Json:
     if not key:
         return item
     if not isinstance(item, dict) or key not in item:
-        raise PatchError(f"an item does not contain the declared merge key: {key}")
+        raise PatchError(f"map: {v(item)} does not contain declared merge key: {key}")
     return item[key]
 
 

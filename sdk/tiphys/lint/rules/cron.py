@@ -80,7 +80,7 @@ def cron_policy(workflow: Workflow) -> Iterator[Issue]:
     "cron-never-runs",
     "warning",
     what="A schedule that never comes: a day that its month does not have, or a second time zone.",
-    why="Argo accepts it. A zone in the schedule beside spec.timezone is one that its controller cannot read.",
+    why="Argo accepts it and starts no run: there is no such day, or its controller cannot read two time zones.",
     source="robfig/cron v3, spec.go; argo-workflows v4.1.2, cron_workflow_types.go (GetSchedulesWithTimezone)",
     needs="CronWorkflow",
 )
@@ -90,7 +90,9 @@ def cron_never_runs(workflow: Workflow) -> Iterator[Issue]:
     for index, schedule in enumerate(data.get("schedules") or []):
         path = ("spec", "schedules", index)
         if cron.never(schedule):
-            yield Issue(path, f"cron schedule {schedule!r} never comes", fix="no year has such a day")
+            yield Issue(
+                path, f"cron schedule {schedule!r} never comes", fix="give a day that one of its months has"
+            )
         elif (
             name
             and not cron.problem(schedule)
