@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -96,19 +97,18 @@ def phases(found: Json) -> dict[str, str]:
     }
 
 
-def engine(tmp_path: Path, what: str) -> subprocess.Popen[bytes]:
+def engine(tmp_path: Path, what: str, stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """A Python process that does something with the store's run ``r``."""
     code = f"""
 import json, sys
 from tiphys.engine import RunOptions
 from tiphys.engine.runtime import retry as again
 from tiphys.engine.runtime.run import Run
+from tiphys.errors import RefusedError
 options = RunOptions(store={str(tmp_path / "store")!r}, images={{"tiphys/*": "host"}}, name="r")
 {what}
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=stdout, stderr=subprocess.DEVNULL)
     _STARTED.append(process)
     return process
 
@@ -507,3 +507,28 @@ def test_a_run_of_another_version_is_listed_as_it_ended(tmp_path: Path) -> None:
     with pytest.raises(RefusedError) as caught:
         client.retry("r")
     assert caught.value.code == "TIP213"
+
+
+def test_many_engines_that_want_one_name_at_once_each_have_a_run_of_their_own(tmp_path: Path) -> None:
+    """Two renamed the folder of the same earlier run, and one of them the folder that the other ran in."""
+    (tmp_path / "w.json").write_text(json.dumps(steps(tmp_path, shell("a", "echo a >> $HERE/log"))))
+    code = f"""
+        import time
+        time.sleep(max(0, {time.time() + 3} - time.time()))
+        for _ in range(4):
+            try:
+                Run(json.load(open({str(tmp_path / "w.json")!r})), options=options).execute()
+                print("ran", flush=True)
+            except RefusedError as error:
+                assert error.code == "TIP210", error
+    """
+    processes = [engine(tmp_path, textwrap.dedent(code), stdout=subprocess.PIPE) for _ in range(4)]
+    ran = "".join(process.communicate(timeout=120)[0].decode() for process in processes).count("ran")
+    assert [process.returncode for process in processes] == [0] * 4
+    names = Store(tmp_path / "store").runs()
+    assert len(names) == ran == len(noted(tmp_path)) >= 4
+    for name in names:
+        journal = Journal(tmp_path / "store/runs" / name / "journal.db")
+        begun = [event for event in journal.events() if type(event).__name__ == "Begin"]
+        journal.close()
+        assert len(begun) == 1 and Client(store=tmp_path / "store").get(name).succeeded
