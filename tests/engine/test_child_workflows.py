@@ -75,6 +75,11 @@ def elsewhere(tmp_path: Path, flow: Json, name: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
 
 
+def elsewhere_resumed(tmp_path: Path) -> subprocess.Popen[bytes]:
+    words = ["run", "--resume", "parent", "--store", str(tmp_path / "store"), "--image", "tiphys/*=host"]
+    return subprocess.Popen([sys.executable, "-m", "tiphys", *words])
+
+
 def until(true: Callable[[], bool], patience: float = 60) -> None:
     end = time.monotonic() + patience
     while not true():
@@ -275,14 +280,59 @@ def test_what_a_childs_step_makes_logs_for_the_child(tmp_path: Path) -> None:
     assert "from the pod" in said(tmp_path, "child") and "from the pod" not in said(tmp_path, "parent")
 
 
-def test_a_parent_that_was_killed_makes_its_child_anew(tmp_path: Path) -> None:
-    script = "echo x >> $HERE/log; until test -e $HERE/go; do sleep 0.05; done"
-    process = elsewhere(tmp_path, workflow(making(child(script, tmp_path))), "parent")
-    until((tmp_path / "log").exists)
+def killed_while(tmp_path: Path, flow: Json, seen: Callable[[], bool]) -> None:
+    process = elsewhere(tmp_path, flow, "parent")
+    until(seen)
     process.kill()
     process.wait()
+
+
+def two_steps(tmp_path: Path, **metadata: Json) -> Json:
+    manifest = child("", tmp_path, **metadata)
+    manifest["spec"]["templates"] = [
+        steps("a", "b"),
+        shell("a", "echo a >> $HERE/log"),
+        shell("b", "echo b >> $HERE/log; until test -e $HERE/go; do sleep 0.05; done"),
+    ]
+    for template in manifest["spec"]["templates"][1:]:
+        template["container"]["env"] = [{"name": "HERE", "value": str(tmp_path)}]
+    return manifest
+
+
+@pytest.mark.parametrize("metadata", [{"name": "child"}, {"generateName": "child-"}], ids=["fixed", "made"])
+def test_a_child_goes_on_with_its_resumed_parent(tmp_path: Path, metadata: Json) -> None:
+    log = tmp_path / "log"
+    flow = workflow(making(two_steps(tmp_path, **metadata)))
+    killed_while(tmp_path, flow, lambda: log.exists() and log.read_text().split() == ["a", "b"])
     (tmp_path / "go").touch()
     assert resume("parent", options=options(tmp_path)).succeeded
+    assert log.read_text().split() == ["a", "b", "b"]  # what had ended stays, what ran runs again
+    names = [state.record for state in Client(store=tmp_path / "store").list()]
+    assert len(names) == 2 and "parent" in names
+    (name,) = {*names} - {"parent"}
+    assert Client(store=tmp_path / "store").get(name).succeeded and kinds(tmp_path, name).count("Begin") == 1
+
+
+def test_a_child_that_had_ended_is_not_run_again_for_its_resumed_parent(tmp_path: Path) -> None:
+    """Its step was still to be told."""
+    make = making(child("echo x >> $HERE/log", tmp_path), successCondition="status.phase == Nothing")
+    killed_while(tmp_path, workflow(make), (tmp_path / "store/runs/child/workflow.json").exists)
+    process = elsewhere_resumed(tmp_path)
+    until(lambda: Store(tmp_path / "store").held("parent"))
+    time.sleep(1)
+    Client(store=tmp_path / "store").terminate("parent")
+    process.wait(60)
+    assert (tmp_path / "log").read_text().split() == ["x"]
+    assert Client(store=tmp_path / "store").get("child").succeeded
+
+
+def test_a_retried_parent_makes_its_child_anew(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    flow = workflow(making(two_steps(tmp_path)))
+    killed_while(tmp_path, flow, lambda: log.exists() and log.read_text().split() == ["a", "b"])
+    (tmp_path / "go").touch()
+    assert Client(store=tmp_path / "store").retry("parent").succeeded
+    assert log.read_text().split() == ["a", "b", "a", "b"]
     found = {state.record: state for state in Client(store=tmp_path / "store").list()}
     assert {name: state.phase for name, state in found.items()} == {
         "parent": "Succeeded",
@@ -290,7 +340,6 @@ def test_a_parent_that_was_killed_makes_its_child_anew(tmp_path: Path) -> None:
         "child.1": "Running",
     }
     assert "a later run has its name" in found["child.1"].message
-    assert kinds(tmp_path, "child").count("Begin") == kinds(tmp_path, "child.1").count("Begin") == 1
 
 
 def test_a_child_that_succeeded_is_made_to_run_again(tmp_path: Path) -> None:

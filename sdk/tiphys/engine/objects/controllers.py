@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.deployment import Deployment, Endpoint
 from tiphys.engine.objects.pod import PodObject
 from tiphys.engine.objects.service import Balancers, Service
 from tiphys.engine.objects.tfjob import TFJob
-from tiphys.engine.objects.workflow import ChildRun, WorkflowObject
+from tiphys.engine.objects.workflow import MAKER, ChildRun, WorkflowObject
 from tiphys.engine.pods.host import Host
 
 __all__ = ["Resources"]
 
 Json = Any
 Record = Callable[[str, str, Mapping[str, Json] | None], None]
-# How a run starts is known above: see tiphys.engine.runtime.child.
-StartChild = Callable[[Mapping[str, Json], Host, "Resources"], ChildRun]
+
+
+class StartChild(Protocol):
+    """How a run starts is known above: :func:`tiphys.engine.runtime.child.start_child`."""
+
+    def __call__(
+        self, item: Mapping[str, Json], parent: Host, resources: Resources, *, again: bool = False
+    ) -> ChildRun | None:
+        """The run of a Workflow object. ``again``: the one that it stood for before the engine was killed, None when
+        there is none."""
 
 
 class Resources:
@@ -42,6 +50,9 @@ class Resources:
         self._services: dict[str, Service] = {}
         self._pods: dict[str, PodObject] = {}
         self._workflows: dict[str, WorkflowObject] = {}
+        self._earlier: dict[
+            str, dict[str, Json]
+        ] = {}  # after a resume: workflows by the node that had made them
         self._leaving: dict[str, WorkflowObject] = {}  # deleted, and their pods not gone yet
         self._waiters: list[Callable[[], None]] = []
         self._poked = False
@@ -53,14 +64,34 @@ class Resources:
         metadata = {**(workflow.get("metadata") or {}), "name": name, "uid": uid}
         self.api.restore({**workflow, "kind": "Workflow", "metadata": metadata})
 
-    def create(self, manifest: Mapping[str, Json], host: Host) -> dict[str, Json]:
-        """Add an object that a step of the run behind ``host`` makes. Raises ApiError, and RefusedError for a Workflow
-        that cannot run here."""
+    def create(self, manifest: Mapping[str, Json], host: Host, node_id: str) -> dict[str, Json]:
+        """Add an object that a step of the run behind ``host`` makes; the workflow that the step had made before the
+        engine was killed goes on instead.
+
+        Raises ApiError, and RefusedError for a Workflow that cannot run here.
+        """
         before, self._maker = self._maker, host
         try:
-            return self.api.create(manifest)
+            item = self._gone_on(node_id) or self.api.create(manifest)
         finally:
             self._maker = before
+        if item["kind"] == "Workflow" and self._record is not None:
+            name = str(item["metadata"]["name"])
+            self._record(MAKER, name, {"kind": MAKER, "metadata": {"name": name}, "node": node_id})
+        return item
+
+    def _gone_on(self, node_id: str) -> dict[str, Json] | None:
+        item = self._earlier.pop(node_id, None)
+        if item is None:
+            return None
+        name = str(item["metadata"]["name"])
+        child = self._child(item, again=True)
+        if self.api.get("Workflow", name) is not None or not child.claim():
+            return None
+        self.api.restore(item)
+        self._workflows[name] = child
+        self.host.loop.call_soon(child.start)
+        return item
 
     def on_change(self, check: Callable[[], None]) -> Callable[[], None]:
         """Call ``check`` soon after anything changed; returns what takes it back."""
@@ -91,8 +122,13 @@ class Resources:
 
     def restore(self, objects: list[dict[str, Json]]) -> None:
         """After a resume: bring back what served, and drop jobs whose processes are gone."""
+        makers = {item["metadata"]["name"]: item["node"] for item in objects if item["kind"] == MAKER}
+        objects = [item for item in objects if item["kind"] != MAKER]
         for item in objects:
             kind = item["kind"]
+            if kind == "Workflow" and (node_id := makers.get(item["metadata"]["name"])):
+                self._earlier[node_id] = item  # its node has its result, or asks for it once more
+                continue
             if kind in ("TFJob", "Pod", "Job", "Workflow"):
                 # its node either has its result or runs again and makes it anew
                 if self._record is not None:
@@ -211,13 +247,16 @@ class Resources:
         elif change == "deleted" and key in self._pods:
             self._pods.pop(key).delete()
 
+    def _child(self, item: dict[str, Json], *, again: bool = False) -> WorkflowObject:
+        maker = self._maker
+        return WorkflowObject(
+            maker.loop, self.api, item, self._poke, lambda: self._start_child(item, maker, self, again=again)
+        )
+
     def _admit(self, item: dict[str, Json]) -> None:
         if item["kind"] == "Workflow":
             name = str(item["metadata"]["name"])
-            maker = self._maker
-            child = WorkflowObject(
-                maker.loop, self.api, item, self._poke, lambda: self._start_child(item, maker, self)
-            )
+            child = self._child(item)
             if name not in self._leaving:
                 child.claim()
             self._workflows[name] = child

@@ -153,7 +153,7 @@ class ResourcePod:
             annotations = manifest.setdefault("metadata", {}).setdefault("annotations", None) or {}
             manifest["metadata"]["annotations"] = {**annotations, LAST_APPLIED: text + "\n"}
         if action == "create" or (action == "apply" and current is None):
-            return self.resources.create(manifest, self.host)
+            return self.resources.create(manifest, self.host, self.command.node_id)
         if current is None:
             raise ApiError("NotFound", f'{kind.resource} "{name}" not found')
         if action == "apply":

@@ -10,7 +10,9 @@ from tiphys.engine.base.loop import Loop, Timer
 from tiphys.engine.objects.api import Api
 from tiphys.errors import TiphysError
 
-__all__ = ["ChildRun", "WorkflowObject"]
+__all__ = ["MAKER", "ChildRun", "WorkflowObject"]
+
+MAKER = "tiphys.dev/maker"  # the kind under which a journal keeps which node made a workflow
 
 Json = Any
 _PERIOD = (
@@ -49,7 +51,7 @@ class WorkflowObject:
         api: Api,
         item: dict[str, Json],
         changed: Callable[[], None],
-        make: Callable[[], ChildRun],
+        make: Callable[[], ChildRun | None],
     ) -> None:
         self.item = item
         self._loop = loop
@@ -63,10 +65,13 @@ class WorkflowObject:
         self._reported = 0.0
         self._timer: Timer | None = None
 
-    def claim(self) -> None:
-        """Hold what belongs to it. Raises ApiError AlreadyExists when a run of this name goes on elsewhere, and
-        RefusedError for what cannot run here."""
+    def claim(self) -> bool:
+        """Hold what belongs to it; False when it is to go on and there is nothing to go on from.
+
+        Raises ApiError AlreadyExists when a run of this name goes on elsewhere, and RefusedError for what cannot run
+        here."""
         self._run = self._make()
+        return self._run is not None
 
     def start(self) -> None:
         """Begin it."""
@@ -81,6 +86,7 @@ class WorkflowObject:
                 return
         assert self._run is not None
         self._run.begin(self._wake)
+        self._wake()
 
     def delete(self, gone: Callable[[], None]) -> None:
         """The object is gone: so are its pods. ``gone`` is called when they are."""

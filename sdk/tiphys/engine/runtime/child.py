@@ -9,6 +9,8 @@ holds for its name:
   words, as on a cluster;
 * one that has ended, or whose engine was killed, is an earlier run: it is kept under a number, as when ``tiphys run``
   takes a name again.
+
+When the parent's engine was killed and the parent is resumed, the child goes on, too; a retry makes it anew.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from tiphys.argo.answers import ApiError
 from tiphys.engine.machine.protocol import Shutdown
 from tiphys.engine.objects import Resources
 from tiphys.engine.objects.kinds import find_kind
+from tiphys.engine.objects.workflow import ChildRun
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runtime.execution import Execution
 from tiphys.engine.runtime.facts import RunFacts, remembered
+from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError
 
 __all__ = ["start_child"]
@@ -34,8 +38,13 @@ __all__ = ["start_child"]
 Json = Any
 
 
-def start_child(item: Mapping[str, Json], parent: Host, resources: Resources) -> _Child:
+def start_child(
+    item: Mapping[str, Json], parent: Host, resources: Resources, *, again: bool = False
+) -> ChildRun | None:
     """The run of a Workflow object, made and not begun.
+
+    ``again``: the run that the object stood for before the engine was killed, to go on from its own journal as a
+    workflow on a cluster does when the controller comes back; None when there is none any more.
 
     Raises
     ------
@@ -44,6 +53,8 @@ def start_child(item: Mapping[str, Json], parent: Host, resources: Resources) ->
     RefusedError
         What cannot run on this machine.
     """
+    if again:
+        return _found(item, parent, resources)
     workflow = copy.deepcopy({key: value for key, value in item.items() if key != "status"})
     name, context = str(item["metadata"]["name"]), [*parent.objects.all()]
     facts = RunFacts(
@@ -59,12 +70,38 @@ def start_child(item: Mapping[str, Json], parent: Host, resources: Resources) ->
     try:
         execution = Execution(facts, parent.store, parent.images)
     except RefusedError as error:
-        if error.code != "TIP210":
-            raise
-        kind = find_kind("Workflow")
-        assert kind is not None
-        raise ApiError("AlreadyExists", f'{kind.resource} "{name}" already exists') from error
+        raise _taken(name, error) from error
     return _Child(execution, parent, resources)
+
+
+def _found(item: Mapping[str, Json], parent: Host, resources: Resources) -> ChildRun | None:
+    name = str(item["metadata"]["name"])
+    try:
+        with Record(parent.store, name) as record:
+            facts = record.begun()
+            if facts.uid != item["metadata"]["uid"]:
+                return None
+            if record.state == "ended":
+                return _Ended(record.workflow()["status"])
+            ownership = record.own()
+    except RefusedError as error:
+        if error.code in ("TIP211", "TIP226"):
+            return None
+        raise _taken(name, error) from error
+    try:
+        execution = Execution(facts, parent.store, parent.images, ownership=ownership, resumed=True)
+    except BaseException:
+        ownership.close()
+        raise
+    return _Child(execution, parent, resources)
+
+
+def _taken(name: str, error: RefusedError) -> Exception:
+    """What the API server says when another engine has the run."""
+    kind = find_kind("Workflow")
+    if error.code != "TIP210" or kind is None:
+        return error
+    return ApiError("AlreadyExists", f'{kind.resource} "{name}" already exists')
 
 
 def _judged(workflow: Mapping[str, Json], context: Sequence[Mapping[str, Json]]) -> str:
@@ -131,3 +168,27 @@ class _Child:
         finally:
             self._execution.halt()
             self._execution.close()
+
+
+class _Ended:
+    """A run that ended before its parent's engine was killed."""
+
+    done = True
+
+    def __init__(self, status: Mapping[str, Json]) -> None:
+        self._status = status
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        """It has begun."""
+
+    def turn(self) -> None:
+        """Nothing happens any more."""
+
+    def status(self) -> Mapping[str, Json]:
+        return self._status
+
+    def terminate(self) -> None:
+        """It has ended."""
+
+    def close(self) -> None:
+        """Nothing is held."""

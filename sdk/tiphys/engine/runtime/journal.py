@@ -20,6 +20,7 @@ from typing import Any
 
 from tiphys.engine.machine import protocol
 from tiphys.engine.machine.protocol import Event
+from tiphys.engine.objects.workflow import MAKER
 from tiphys.errors import StoreError
 from tiphys.store.files import clear
 
@@ -92,11 +93,13 @@ class Journal:
             }
 
     def restart(self, facts: Mapping[str, Json]) -> None:
-        """Begin the run anew with other facts, all at once: its events go, its resource objects stay."""
+        """Begin the run anew with other facts, all at once: its events go, its resource objects stay, but for the
+        workflows that it made: what runs again makes them anew."""
         with self._named():
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM events")
             self._db.execute("DELETE FROM facts")
+            self._db.execute("DELETE FROM objects WHERE kind IN ('Workflow', ?)", (MAKER,))
             self._db.execute("UPDATE requests SET answer=? WHERE answer IS NULL", (GONE,))
             for name, value in facts.items():
                 self._db.execute("INSERT INTO facts VALUES(?,?)", (name, json.dumps(value)))
