@@ -32,12 +32,24 @@ VERSIONS: tuple[tuple[str, str, str, str], ...] = (
         "a key of `podMetadata` that the template's own `metadata` has, too",
         "the workflow's wins",
         "the template's wins",
-        "read in workflow/templateresolution/context.go",
+        "a pod of 4.0.5; workflow/templateresolution/context.go of both",
+    ),
+    (
+        "an output of a step that was skipped or omitted, where nothing stands in for it",
+        "a tag waits for ever, an expression fails",
+        "a default, `nil` in expressions, else an Error",
+        "Argo's upgrading guide (changed in 4.0.7)",
+    ),
+    (
+        "an output's `valueFrom.expression` that gives `nil`",
+        "the text `<nil>`",
+        "its default, else an Error",
+        "Argo's upgrading guide (changed in 4.0.7)",
     ),
     (
         "a workflow that is retried within a second of its end",
         "may stay Running until the object changes",
         "goes on",
-        "the cluster tests; `tiphys retry` with a kubeconfig sees to it",
+        "the cluster tests; controller.go of both. `tiphys retry` with a kubeconfig sees to it",
     ),
 )
