@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -60,6 +61,36 @@ def task_named_like_a_word(workflow: Workflow) -> Iterator[Issue]:
                 )
                 yield Issue(
                     (*call.path, "name"), words, fix=f"rename the task, for example to '{call.name}-task'"
+                )
+
+
+@rule(
+    "L367",
+    "item-with-escapes",
+    "warning",
+    what="`{{item.KEY}}` of a text that JSON has to escape: with a quote, a backslash, a tab or a line break.",
+    why="Members of an item are passed on as JSON spells them: a line break arrives as backslash and n.",
+    source="argo-workflows v4.1.2, pkg/apis/workflow/v1alpha1/item.go; seen on the real controller",
+    needs="item.",
+)
+def item_with_escapes(workflow: Workflow) -> Iterator[Issue]:
+    for call in _calls(workflow):
+        escaped = {
+            f"item.{key}": value
+            for item in call.data.get("withItems") or ()
+            if isinstance(item, dict)
+            for key, value in item.items()
+            if isinstance(value, str) and json.dumps(value, ensure_ascii=False)[1:-1] != value
+        }
+        body = {key: value for key, value in call.data.items() if key != "withItems"} if escaped else {}
+        for path, text in strings(body):
+            for name in sorted({tag.name for tag in tags_in(text)} & escaped.keys()):
+                shown = json.dumps(escaped[name], ensure_ascii=False)[1:-1]
+                words = f"{call.label}: {{{{{name}}}}} is passed on as {shown[:60]!r}"
+                yield Issue(
+                    (*call.path, *path),
+                    words,
+                    fix="decode it in the step, or loop over plain texts: {{item}}",
                 )
 
 
