@@ -17,6 +17,7 @@ from tiphys.lint.registry import Issue, rule
 from tiphys.lint.spelling import runs_out, step_json, template_json
 from tiphys.lint.tags import simple_tags, strings, tags_in
 
+_HERAS = "json.loads(r'''{{inputs.parameters."  # of Hera's inline scripts, whose text no author writes
 _SHELLS = re.compile(r"(?:^|/)(?:ba|da|a|z|k)?sh$")
 _SECRET = re.compile(
     r"(?:^|[-_.])(password|passwd|secret|token|api[-_]?key|access[-_]?key|credentials?)$", re.I
@@ -167,6 +168,8 @@ def spliced_value(template: Template) -> Iterator[Issue]:
             shown = ", ".join("{{" + name + "}}" for name in dict.fromkeys(names))
             words = f"{template.label}: {shown} is spliced into the program text"
             fix = "pass it by env (`env: [{name: X, value: '{{...}}'}]`) and use \"$X\""
+            if _HERAS in text:
+                fix = 'let Hera pass it as data: @script(constructor="runner"), or a component of Tiphys: @component'
             yield Issue(path, words, fix=fix)
 
 
