@@ -46,6 +46,10 @@ def say(text: str) -> None:
     """Nothing is read of it."""
 
 
+def named(a: int) -> None:
+    """A function that is no component yet."""
+
+
 CASES: dict[str, tuple[Callable[[], object], str, str]] = {
     # KFP, Flyte, Hera, Airflow on what a call returns
     "gpu": (lambda: train().set_gpu_limit(1), "TIP106", "Resources("),
@@ -85,6 +89,10 @@ CASES: dict[str, tuple[Callable[[], object], str, str]] = {
     "range": (lambda: range(train().result), "TIP114", "component"),
     "unpack": (lambda: [*judge(model="m")], "TIP114", "task.accuracy"),
     "compared task": (lambda: train().when(train() == 1.0), "TIP114", "compare"),
+    "method": (lambda: judge(model="m").label.upper(), "TIP114", "component"),
+    "step for each item": (lambda: gate(score=train(rate=for_each([0.1, 0.2]))), "TIP105", "@dag"),
+    "secret": (lambda: component(env={"T": {"secretKeyRef": {}}})(named), "TIP105", "Secret"),
+    "number in env": (lambda: component(env={"T": 1})(named), "TIP105", '"1"'),
     # text
     "f-string of a task": (lambda: say(text=f"accuracy: {train()}"), "TIP119", "compose("),
     "f-string of two outputs": (lambda: say(text=f"{judge(model='m')}"), "TIP119", "compose("),
@@ -134,6 +142,14 @@ def test_a_task_answers_what_python_asks_of_any_object() -> None:
         with pytest.raises(AttributeError):
             task.nothing  # noqa: B018
     assert p.to_dict()
+
+
+def test_a_value_answers_what_python_asks_of_any_object() -> None:
+    with Pipeline("asked"):
+        value = train().result
+        assert not hasattr(value, "to_dict") and getattr(value, "_repr_html_", None) is None
+        mock.create_autospec(value)
+        assert copy.copy(value).describe() == copy.deepcopy(value).describe() == value.describe()
 
 
 def test_outputs_by_name_as_in_a_mapping() -> None:

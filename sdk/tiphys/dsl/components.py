@@ -220,6 +220,19 @@ def memoize(key: str, cache: Cache, template: str) -> dict[str, Any]:
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Mappings and lists as the frozen forms of :class:`Options`."""
     result = dict(given)
+    env = result.get("env")
+    for name, value in env.items() if isinstance(env, Mapping) else ():
+        if not isinstance(value, str):
+            raise DefinitionError(
+                "TIP105",
+                f"env: {name} is {type(value).__name__}, not text",
+                where=str(caller()),
+                cause="env adds constants to the environment of a step",
+                fix=f'write "{value}"'
+                if isinstance(value, (bool, int, float))
+                else "pass a value as an input; for a "
+                "Secret use a template of Hera in a DAG of Hera's Workflow",
+            )
     if "locks" in result:
         result["locks"] = tuple(result["locks"])
     for name in ("env", "exports"):

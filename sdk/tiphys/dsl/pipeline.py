@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -93,12 +92,11 @@ class Pipeline(Workflow):
         } or None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        own: Any = type(self)
-        if not (name.startswith("_") or name in _known_attributes(own)):
-            known = sorted(each for each in _known_attributes(own) if not each.startswith("_"))
+        known = _known_attributes(type(self))
+        if not (name.startswith("_") or name in known):
             raise UnknownNameError(
                 "TIP103",
-                f"a {type(self).__name__} has no field {name!r}.{did_you_mean(name, known)}",
+                f"a {type(self).__name__} has no field {name!r}.{did_you_mean(name, sorted(known))}",
                 where=str(caller()),
                 cause="it would have no effect",
                 fix="use the name of a field of Hera's Workflow, for example active_deadline_seconds",
@@ -390,11 +388,15 @@ class Pipeline(Workflow):
         return to_yaml(self)
 
 
-@functools.cache
-def _known_attributes(kind: type) -> frozenset[str]:
+_known: dict[Any, frozenset[str]] = {}
+
+
+def _known_attributes(kind: type[Pipeline]) -> frozenset[str]:
     """What can be set: the fields of Hera and of this class, and what a subclass declares."""
-    own = {name for base in kind.__mro__ for name in getattr(base, "__annotations__", {})}
-    return frozenset({*own, *(f.name for f in dataclasses.fields(kind)), *_OWN})
+    if kind not in _known:
+        own = {name for base in kind.__mro__ for name in getattr(base, "__annotations__", {})}
+        _known[kind] = frozenset({*own, *(f.name for f in dataclasses.fields(kind)), *_OWN})
+    return _known[kind]
 
 
 def _no_task(name: str, where: str) -> DefinitionError:

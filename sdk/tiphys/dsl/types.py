@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from tiphys.compiler.line import Site
 from tiphys.dsl.literals import text_of
-from tiphys.dsl.values import Parameter, Value
+from tiphys.dsl.values import Output, Parameter, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
 
@@ -359,5 +359,20 @@ def check_argument(field: Field, value: Value, owner: str, site: Site) -> None:
             f"{owner} takes {field.python}: {type_name(field.type)}, but {value.describe()} is "
             f"{type_name(value.type)}",
             where=str(site),
-            fix=f"pass a value of type {type_name(field.type)}, or change one of the two annotations",
+            fix=_LOOPED
+            if looped_over(value) and any(fits(each, field.type) for each in get_args(value.type))
+            else f"pass a value of type {type_name(field.type)}, or change one of the two annotations",
         )
+
+
+_LOOPED = (
+    "it is a list, with one element for each item of the loop: to go on with each item, put both steps in a @dag "
+    "function and loop over that; to take them all, annotate the input as a list"
+)
+
+
+def looped_over(value: Value) -> bool:
+    """Whether a value is the output of a task that runs once for each item."""
+    task = value.task if isinstance(value, Output) else None
+    looped = getattr(task, "looped", None)
+    return looped is not None and looped() is not None

@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from tiphys.compiler.line import caller
 from tiphys.dsl.literals import access, literal, text_of
 from tiphys.dsl.pending import Pending
-from tiphys.errors import DefinitionError
+from tiphys.errors import DefinitionError, UnknownNameError
 
 __all__ = [
     "Condition",
@@ -84,6 +84,17 @@ class Value(Pending):
 
     def _shown(self) -> str:
         return self.describe()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise UnknownNameError(
+            "TIP114",
+            f"{self.describe()} has no {name!r} while the pipeline is being built",
+            where=str(caller()),
+            cause=f"it is a placeholder for a {getattr(self.type, '__name__', self.type)}, not the value itself",
+            fix="do it in a component, whose inputs are plain Python values",
+        )
 
     def __str__(self) -> str:
         return self.tag()

@@ -104,6 +104,20 @@ def test_a_script_and_its_exit_code(tmp_path: Path, fake: Path) -> None:
     assert not result.succeeded
 
 
+def test_a_scripts_path_comes_after_its_arguments(tmp_path: Path, fake: Path) -> None:
+    script = {"image": "busybox", "command": ["sh"], "args": ["-c", "echo $0"], "source": "x"}
+    execute(tmp_path, workflow({"name": "main", "script": script}), runner="docker")
+    (run,) = calls(fake, "run")
+    assert run[-6:] == ["--entrypoint", "sh", "busybox", "-c", "echo $0", "/argo/staging/script"]
+
+
+def test_a_script_for_an_image_with_its_own_entrypoint(tmp_path: Path, fake: Path) -> None:
+    script = {"image": "some/image:1", "args": ["-v"], "source": "x"}
+    execute(tmp_path, workflow({"name": "main", "script": script}), runner="docker")
+    (run,) = calls(fake, "run")
+    assert run[-3:] == ["some/image:1", "-v", "/argo/staging/script"] and "--entrypoint" not in run
+
+
 LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
 
 
