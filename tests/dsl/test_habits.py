@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 import tiphys
-from tiphys import Pipeline, component, for_each
+from tiphys import Pipeline, collect, component, compose, for_each
 from tiphys.errors import DefinitionError
 
 
@@ -44,6 +44,11 @@ def gate(score: float) -> bool:
 @component
 def say(text: str) -> None:
     """Nothing is read of it."""
+
+
+@component
+def count(rates: list[float]) -> int:
+    return len(rates)
 
 
 def named(a: int) -> None:
@@ -93,7 +98,15 @@ CASES: dict[str, tuple[Callable[[], object], str, str]] = {
     "step for each item": (lambda: gate(score=train(rate=for_each([0.1, 0.2]))), "TIP105", "@dag"),
     "secret": (lambda: component(env={"T": {"secretKeyRef": {}}})(named), "TIP105", "Secret"),
     "number in env": (lambda: component(env={"T": 1})(named), "TIP105", '"1"'),
+    "is in tasks": (lambda: train().result.is_in(train()), "TIP105", "=="),
+    # what would be set and have no effect
+    "set on a task": (lambda: setattr(train(), "retries", 3), "TIP103", "Retry("),
+    "name of a task": (lambda: setattr(train(), "name", "x"), "TIP103", ".named("),
+    "output of a task": (lambda: setattr(train(), "result", 1), "TIP103", "using("),
+    "set on a component": (lambda: setattr(train, "image", "x"), "TIP103", ".using(image="),
+    "misspelt on a component": (lambda: setattr(train, "imgae", "x"), "TIP103", "made"),
     # text
+    "f-string in compose": (lambda: compose(f"{train()} {{x}}", x=train()), "TIP119", "compose("),
     "f-string of a task": (lambda: say(text=f"accuracy: {train()}"), "TIP119", "compose("),
     "f-string of two outputs": (lambda: say(text=f"{judge(model='m')}"), "TIP119", "compose("),
     "f-string of outputs": (lambda: say(text=f"{train().outputs}"), "TIP119", "compose("),
@@ -179,6 +192,18 @@ def test_a_task_stands_for_its_only_output_in_a_condition() -> None:
 
     assert whens(build(True)) == whens(build(False))
     assert len(whens(build(True))) == 4
+
+
+def test_a_task_stands_for_its_only_output_in_text_and_lists() -> None:
+    def build(by_task: bool) -> dict[str, object]:
+        with Pipeline("values") as p:
+            task = train()
+            value = task if by_task else task.result
+            say(text=compose("rate {x}, {n}", x=value, n=3))
+            count(rates=collect(value, value))
+        return p.to_dict()
+
+    assert build(True) == build(False)
 
 
 def test_loops_still_take_tasks() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Annotated, Any, NamedTuple
 
 import pytest
 from hera.shared import global_config
-from hera.workflows import DAG, Artifact, Container, ExistingVolume, Parameter, Steps, Workflow, script
+from hera.workflows import DAG, Artifact, Container, ExistingVolume, Parameter, Step, Steps, Workflow, script
+from hera.workflows import Task as HeraTask
 
 import tiphys
 from tiphys import Pipeline, Reference, Resources, component, dag
@@ -107,6 +109,8 @@ def test_an_order_may_be_said_beside_the_argument(case: str) -> None:
         lambda: publish(name="publish", arguments={"a": "1"}),
         lambda: publish(),
         lambda: Container(name="c", image="alpine:3", command=["true"])(name="x"),
+        lambda: HeraTask(name="x", template="measure"),
+        lambda: Step(name="x", template="measure"),
     ],
 )
 def test_a_call_that_would_make_no_task_is_refused(call: Callable[[], object]) -> None:
@@ -115,6 +119,23 @@ def test_a_call_that_would_make_no_task_is_refused(call: Callable[[], object]) -
         call()
     assert caught.value.code == "TIP113" and "component" in caught.value.fix
     assert "test_with_hera.py" in caught.value.where
+
+
+def test_a_call_in_an_exit_handler_or_a_dag_is_refused_as_well() -> None:
+    with pytest.raises(DefinitionError) as caught, Pipeline("exit") as pipeline, pipeline.exit_handler():
+        publish()
+    assert caught.value.code == "TIP113" and "publish" in caught.value.message
+
+    @dag
+    def inner(a: int) -> None:
+        measure(text="a")
+        publish()
+
+    with Pipeline("inner") as pipeline:
+        inner(a=1)
+    with pytest.raises(DefinitionError) as caught:
+        tiphys.to_yaml(pipeline)
+    assert caught.value.code == "TIP113" and "test_with_hera.py" in caught.value.where
 
 
 def test_heras_templates_can_still_be_made_in_a_pipeline() -> None:
@@ -151,11 +172,15 @@ def _pair() -> Pair:
     return Pair(1)
 
 
+def _class() -> Annotated[str, Artifact]:
+    return ""
+
+
 def _input(a: Annotated[int, Parameter(description="x")]) -> None:
     """Its description would be lost."""
 
 
-@pytest.mark.parametrize("function", [_artifact, _parameter, _field, _pair, _input])
+@pytest.mark.parametrize("function", [_artifact, _parameter, _field, _pair, _class, _input])
 def test_annotations_of_hera_are_refused_not_ignored(function: Callable[..., Any]) -> None:
     for make in (component, dag):
         with pytest.raises(DefinitionError) as caught:
@@ -191,6 +216,16 @@ def test_what_a_hook_sets_is_kept(hooks: None) -> None:
     assert metadata["annotations"]["team"] == "vision"
     assert metadata["annotations"]["workflows.argoproj.io/title"] == "Hooked"
     assert len(metadata["annotations"]) == 3  # and the schema of the parameters
+
+
+def test_class_defaults_of_hera_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(global_config, "_defaults", copy.deepcopy(global_config._defaults))
+    global_config.set_class_defaults(Pipeline, annotations={"team": "vision"}, labels={"a": "b"})
+    with Pipeline("defaults", title="T") as pipeline:
+        measure(text="a")
+    metadata = pipeline.to_dict()["metadata"]
+    assert metadata["annotations"] == {"team": "vision", "workflows.argoproj.io/title": "T"}
+    assert metadata["labels"] == {"a": "b"}
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def load(source: str, settings: Mapping[str, str] | None = None) -> Any:
             f"{where} needs the setting {needed[0]!r}",
             where=where,
             cause=f"{target.__name__}() has no default for it",
-            fix=f"give it: -p {needed[0]}=VALUE",
+            fix=f"give it: -p {needed[0]}=VALUE{_or_object(target, source)}",
         )
     try:
         built = target(**values)
@@ -165,6 +165,12 @@ def _arguments(function: Callable[..., Any], source: str) -> dict[str, inspect.P
         raise _broken(
             source, error, Site(function.__code__.co_filename, function.__code__.co_firstlineno)
         ) from error
+
+
+def _or_object(function: Any, source: str) -> str:
+    """Another way out, where the function's file holds a workflow as well."""
+    names = [name for name, value in function.__globals__.items() if _is_workflow(value)]
+    return f"; or name the workflow: {source.partition(':')[0]}:{names[0]}" if names else ""
 
 
 def _is_workflow(x: Any) -> bool:

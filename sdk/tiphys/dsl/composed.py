@@ -7,10 +7,18 @@ from typing import Any
 
 from tiphys.compiler.line import caller
 from tiphys.dsl.literals import literal
-from tiphys.dsl.values import Expression, Value
+from tiphys.dsl.values import Expression, Single, Value
 from tiphys.errors import DefinitionError
 
 __all__ = ["Raw", "collect", "compose", "raw"]
+
+
+_TAG = re.compile(r"\{\{=|\{\{(tasks|inputs|workflow|item)\b")
+
+
+def _value(value: Any) -> Any:
+    """A value; a task stands for its only output."""
+    return value._single() if isinstance(value, Single) else value
 
 
 class Raw(str):
@@ -26,6 +34,7 @@ def raw(text: str) -> Raw:
 
 def collect(*values: Value, kind: Any = None) -> Expression:
     """A JSON list of ``values``, for an input of type ``list[…]``."""
+    values = tuple(_value(value) for value in values)
     element: Any = kind or (values[0].type if values else str)
     return Expression(
         lambda: "toJson([" + ", ".join(v.expr() for v in values) + "])", tuple(values), list[element]
@@ -35,6 +44,14 @@ def collect(*values: Value, kind: Any = None) -> Expression:
 def compose(template: str, **values: Value) -> Expression:
     """``template`` with ``{name}`` replaced by values, as one tracked value: ``compose("runs/{run}",
     run=…)``."""
+    if _TAG.search(template):
+        raise DefinitionError(
+            "TIP119",
+            f"compose: the text {template!r} holds a task or a value",
+            where=str(caller()),
+            cause="an f-string has put its tag there; it would stay as it is",
+            fix="compose('…{x}…', x=value)",
+        )
     parts: list[object] = []
     position = 0
     for match in re.finditer(r"\{(\w+)\}", template):
@@ -47,7 +64,7 @@ def compose(template: str, **values: Value) -> Expression:
             )
         if match.start() > position:
             parts.append(template[position : match.start()])
-        parts.append(values[match[1]])
+        parts.append(_value(values[match[1]]))
         position = match.end()
     if position < len(template):
         parts.append(template[position:])

@@ -10,12 +10,13 @@ from typing import Any, get_args, get_origin
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.graphs import Graph
+from tiphys.dsl.line import Site, caller, raised_at
 from tiphys.dsl.task import Node, Task
 from tiphys.dsl.template import Template, bind
 from tiphys.dsl.values import Item, Value
 from tiphys.errors import DefinitionError
 
-__all__ = ["Scope", "for_each", "innermost", "invoke"]
+__all__ = ["Scope", "for_each", "innermost", "invoke", "no_task", "refuse_hera"]
 
 
 class Scope:
@@ -36,15 +37,34 @@ class Scope:
         _context.enter(self)
         return self.graph
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         from hera.workflows._context import _context
 
         _context.exit()
+        refuse_hera(error, trace)
 
 
 def _pieces() -> list[Any]:
     module = sys.modules.get("hera.workflows._context")
     return (module._context.pieces or []) if module else []
+
+
+def refuse_hera(error: Any, trace: Any) -> None:
+    """Say with a code what Hera has refused because the innermost context is ours (TIP113)."""
+    if type(error).__name__ in ("InvalidTemplateCall", "InvalidType"):
+        name = re.search(r"'([^']*)'", str(error))
+        raise no_task(name[1] if name else "", raised_at(trace)) from error
+
+
+def no_task(name: str, site: Site) -> DefinitionError:
+    """What to say when something of Hera's is called or made where it would be no task."""
+    return DefinitionError(
+        "TIP113",
+        f"{f'the Hera template {name!r}' if name else 'a task of Hera'} is called in a Pipeline",
+        where=str(site),
+        cause="no task would run it: only what Tiphys makes are tasks of a Pipeline",
+        fix="make it a component (@component above the plain function), or call it in a DAG of Hera's Workflow",
+    )
 
 
 def innermost() -> Any:

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from hera.workflows import Script, Workflow
-from hera.workflows.exceptions import InvalidTemplateCall
 from hera.workflows.models import Workflow as WorkflowModel
 
 from tiphys.argo.parameters import ANNOTATION, check
-from tiphys.compiler.line import Site, called_as_task, caller, raised_at
+from tiphys.compiler.line import Site, called_as_task, caller
 from tiphys.dsl.cached_retry import split
-from tiphys.dsl.context import Scope, innermost
+from tiphys.dsl.context import Scope, innermost, no_task, refuse_hera
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.graphs import Graph
+from tiphys.dsl.line import Site, called_as_task, caller
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
@@ -86,6 +86,7 @@ class Pipeline(Workflow):
             self.labels = dict(labels)
         shown = "\n\n".join([*([description] if description else []), *_links(links or {}, site)])
         self.annotations = {
+            **(self.annotations or {}),  # class defaults of Hera's global_config
             **({"workflows.argoproj.io/title": _one_line(title)} if title else {}),
             **({"workflows.argoproj.io/description": shown} if shown else {}),
             **(annotations or {}),
@@ -106,14 +107,12 @@ class Pipeline(Workflow):
     def _add_sub(self, node: Any) -> None:
         """Take one of Hera's own templates; the call of a script would make one that no task runs."""
         if isinstance(node, Script) and innermost() is self and called_as_task():
-            raise _no_task(str(node.name), str(caller()))
+            raise no_task(str(node.name), caller())
         super()._add_sub(node)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         super().__exit__(kind, error, trace)
-        if isinstance(error, InvalidTemplateCall):
-            name = re.search(r"'([^']*)'", str(error))
-            raise _no_task(name[1] if name else "", str(raised_at(trace))) from error
+        refuse_hera(error, trace)
 
     @classmethod
     def _not_read(cls, *_args: Any, **_kwargs: Any) -> NoReturn:
@@ -397,16 +396,6 @@ def _known_attributes(kind: type[Pipeline]) -> frozenset[str]:
         own = {name for base in kind.__mro__ for name in getattr(base, "__annotations__", {})}
         _known[kind] = frozenset({*own, *(f.name for f in dataclasses.fields(kind)), *_OWN})
     return _known[kind]
-
-
-def _no_task(name: str, where: str) -> DefinitionError:
-    return DefinitionError(
-        "TIP113",
-        f"the Hera template {name!r} is called in a Pipeline",
-        where=where,
-        cause="it would be a template that no task runs: only what Tiphys makes are tasks of a Pipeline",
-        fix="make it a component (@component above the plain function), or call it in a DAG of Hera's Workflow",
-    )
 
 
 def _links(links: Mapping[str, str], site: Site) -> Iterator[str]:

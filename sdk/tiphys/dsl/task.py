@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.habits import of_task
+from tiphys.dsl.habits import of_call, of_task
+from tiphys.dsl.line import Site, caller
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.values import Condition, Expression, Item, Output, Value, as_condition
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["After", "Exit", "Node", "Result", "Task", "no_output"]
 
 Result = Literal["succeeded", "failed", "errored", "skipped", "omitted", "any_succeeded", "all_failed"]
+_METHODS = "use named(), after(), when() or on_exit(); or change the component: train.using(…)(…)"
 RESULTS: Mapping[str, str] = {
     "succeeded": "Succeeded",
     "failed": "Failed",
@@ -190,6 +192,17 @@ class Task(Pending):
         if name == "_node" or name.startswith("__"):
             raise AttributeError(name)
         return self._node.output(name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "_node":
+            raise UnknownNameError(
+                "TIP103",
+                f"a task has no field {name!r} that could be set",
+                where=str(caller()),
+                cause="it would have no effect",
+                fix=of_task(name) or of_call(name) or _METHODS,
+            )
+        super().__setattr__(name, value)
 
     def _single(self) -> Output:
         """The only output, where the task stands for it."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.composed import Raw
 from tiphys.dsl.habits import of_call
+from tiphys.dsl.line import Site, caller, is_users
 from tiphys.dsl.literals import literal, text_of
 from tiphys.dsl.locks import Lock, Semaphore
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import Defaults, Volume
 from tiphys.dsl.types import MISSING, Field, check_argument, encode, type_name, unwrap
 from tiphys.dsl.values import Expression, Value
-from tiphys.errors import DefinitionError, did_you_mean
+from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 from tiphys.reference import Reference
 
 if TYPE_CHECKING:
@@ -47,6 +49,18 @@ class Template:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.locks = list(locks)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        ours = type(self).__module__.startswith("tiphys.")
+        if ours and not name.startswith("_") and is_users(sys._getframe(1).f_code.co_filename):
+            raise UnknownNameError(
+                "TIP103",
+                f"the field {name!r} of {self.name} cannot be set",
+                where=str(caller()),
+                cause="it would have no effect, or one that depends on the order of the lines",
+                fix=of_call(name, self.option_names) or "give it where the template is made",
+            )
+        super().__setattr__(name, value)
 
     option_names: frozenset[str] = frozenset()
     """What ``using`` of this kind of template takes."""

@@ -203,10 +203,10 @@ def _refuse_hera(kind: Any, what: str, site: Site) -> None:
             _refuse_hera(inner, what, site)
         return
     for said in kind.__metadata__:
-        if type(said).__module__.startswith("hera."):
+        if str(getattr(said, "__module__", "")).startswith("hera."):
             raise DefinitionError(
                 "TIP110",
-                f"{what} is annotated with Hera's {type(said).__name__}",
+                f"{what} is annotated with Hera's {getattr(said, '__name__', type(said).__name__)}",
                 where=str(site),
                 cause="a component names its inputs and outputs itself and has no artifacts: it would have no effect",
                 fix="leave it out; name outputs by the fields of a dataclass, and pass files as a Reference"

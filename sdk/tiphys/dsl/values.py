@@ -133,6 +133,14 @@ class Value(Pending):
 
     def is_in(self, *choices: object) -> Condition:
         """True when the value is one of ``choices``."""
+        for choice in choices:
+            if not isinstance(choice, (str, int, float, bool)):
+                raise DefinitionError(
+                    "TIP105",
+                    f"is_in() takes strings, numbers and bools, not {choice!r}",
+                    where=str(caller()),
+                    fix="combine comparisons instead: (a == b) | (a == c)",
+                )
         listed = literal([text_of(c) for c in choices])
         return Condition(lambda: f"{self.expr()} in {listed}", (self,))
 
