@@ -10,6 +10,7 @@ import pytest
 import tiphys
 from tiphys.compiler import load, load_with, to_yaml
 from tiphys.engine import RunOptions
+from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.errors import DefinitionError, RefusedError
 
 PIPELINE = """
@@ -276,6 +277,38 @@ def test_a_hera_runner_script_runs_here(tmp_path: Path) -> None:
     assert result.phase == "Failed"
     (log,) = (result.folder / "logs").glob("*.log")
     assert log.read_text().strip() == "the gate is closed"
+
+
+ARTIFACTS = """
+from typing import Annotated
+from hera.workflows import Artifact, ArtifactLoader, Steps, Workflow, script
+
+@script(constructor="runner", image="my/image:1")
+def write(n: int) -> Annotated[dict, Artifact(name="made")]:
+    return {"n": n}
+
+@script(constructor="runner", image="my/image:1")
+def read(given: Annotated[dict, Artifact(name="given", loader=ArtifactLoader.json)], more: int):
+    print("n is", given["n"] + more)
+
+with Workflow(generate_name="pass-", entrypoint="m") as w:
+    with Steps(name="m") as s:
+        first = write(arguments={"n": 3})
+        read(arguments=[first.get_artifact("made").with_name("given"), {"more": 4}])
+"""
+
+
+def test_heras_artifacts_are_passed_on(tmp_path: Path) -> None:
+    if SandboxRunner().check():
+        pytest.skip("no sandbox here")
+    (tmp_path / "pyproject.toml").touch()
+    file = tmp_path / "artifacts_flow.py"
+    file.write_text(ARTIFACTS, encoding="utf-8")
+    result = tiphys.run(str(file), options=RunOptions(store=tmp_path / "store", images={"my/*": "host"}))
+    logs = [log.read_text() for log in (result.folder / "logs").glob("*.log")]
+    assert result.succeeded, (result.message, logs)
+    assert "n is 7" in "".join(logs)
+    assert not Path("/tmp/hera-outputs").exists() and not Path("/tmp/hera-inputs").exists()
 
 
 def test_what_was_loaded_before_makes_no_difference(tmp_path: Path) -> None:

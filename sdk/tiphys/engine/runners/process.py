@@ -1,7 +1,8 @@
 """The process runner: a container's program as a plain process of this machine.
 
 What is weaker than a pod: paths are rewritten in texts (a path that a program computes is not seen), ``/`` is the
-host's, and steps see the host's files, network and processes.
+host's, and steps see the host's files, network and processes. A step of Hera's runner, which computes the paths of its
+artifacts, runs as with the sandbox runner where that can be had.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = ["PACKAGES", "STANDINS", "ProcessRunner", "keep_packages", "own_comman
 
 STANDINS = Path(__file__).with_name("standins")
 PACKAGES = "/tmp/.tiphys/packages"  # what a step installs
+_HERAS_RUNNER = "hera.workflows.runner"
 _HERA = "/tmp/hera-outputs"  # hera.workflows.script.RunnerScriptConstructor.DEFAULT_HERA_OUTPUTS_DIRECTORY
 
 
@@ -54,6 +56,11 @@ class ProcessRunner:
 
     def launch(self, container: Container) -> Launch:
         """What to start. Raises StartProblem with Argo's text when the program is not there."""
+        if _computes_paths(container):
+            from tiphys.engine.runners.sandbox import SandboxRunner
+
+            if not SandboxRunner().check():
+                return SandboxRunner().launch(container)
         relocation = Relocation(container)
         for script in container.scripts:
             script.write_text(relocation.text(script.read_text()))
@@ -98,6 +105,12 @@ def _make_folders(container: Container) -> None:
         place = container.on_host(str(above))
         if place.is_relative_to(container.root):
             place.mkdir(parents=True, exist_ok=True)
+
+
+def _computes_paths(container: Container) -> bool:
+    """Whether a well-known program makes paths of inputs or outputs itself, where no text can be replaced: such a step
+    gets a file system of its own where that is to be had."""
+    return _HERAS_RUNNER in container.command and bool(container.declared)
 
 
 def _told(container: Container) -> Iterator[tuple[str, str]]:
