@@ -8,9 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, get_args, get_origin
 
-from tiphys.compiler.line import Site, caller
+from tiphys.compiler.line import Site, caller, raised_at
 from tiphys.dsl.graphs import Graph
-from tiphys.dsl.line import Site, caller, raised_at
 from tiphys.dsl.task import Node, Task
 from tiphys.dsl.template import Template, bind
 from tiphys.dsl.values import Item, Value

@@ -16,7 +16,6 @@ from tiphys.dsl.cached_retry import split
 from tiphys.dsl.context import Scope, innermost, no_task, refuse_hera
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.graphs import Graph
-from tiphys.dsl.line import Site, called_as_task, caller
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text

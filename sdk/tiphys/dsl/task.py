@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.habits import of_call, of_task
-from tiphys.dsl.line import Site, caller
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.values import Condition, Expression, Item, Output, Value, as_condition

@@ -7,10 +7,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from tiphys.compiler.line import Site, caller
+from tiphys.compiler.line import Site, caller, is_users
 from tiphys.dsl.composed import Raw
 from tiphys.dsl.habits import of_call
-from tiphys.dsl.line import Site, caller, is_users
 from tiphys.dsl.literals import literal, text_of
 from tiphys.dsl.locks import Lock, Semaphore
 from tiphys.dsl.names import check_name

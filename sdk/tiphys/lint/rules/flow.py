@@ -65,7 +65,7 @@ def task_named_like_a_word(workflow: Workflow) -> Iterator[Issue]:
 
 
 @rule(
-    "L367",
+    "L368",
     "item-with-escapes",
     "warning",
     what="`{{item.KEY}}` of a text that JSON has to escape: with a quote, a backslash, a tab or a line break.",

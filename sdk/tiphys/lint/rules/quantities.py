@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tiphys.argo.quantity import quantity
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import Template
 from tiphys.lint.registry import Issue, rule
-from tiphys.quantity import quantity
 
 __all__: list[str] = []
 
