@@ -20,7 +20,7 @@ from tiphys.expr.gotext import SPACES, atoi, find, from_bytes, lower, parse_floa
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.moment import PRESENT
 from tiphys.expr.moments import Named, go_type, nanoseconds
-from tiphys.expr.operators import equal
+from tiphys.expr.operators import equal, map_key
 
 Value = Any
 
@@ -88,9 +88,11 @@ def _length(value: Value) -> int:
 
 def _extreme(pick: Callable[[Value, Value], bool]) -> Callable[..., Value]:
     def run(*values: Value) -> Value:
-        flat = [item for value in values for item in (value if isinstance(value, (list, tuple)) else [value])]
-        if not flat:
+        if not values:
             raise ExprError("not enough arguments to call min/max")
+        flat = _flatten(list(values))
+        if not flat:
+            return None
         best = flat[0]
         for item in flat[1:]:
             if pick(item, best):
@@ -101,7 +103,7 @@ def _extreme(pick: Callable[[Value, Value], bool]) -> Callable[..., Value]:
 
 
 def _flat_numbers(values: tuple[Value, ...]) -> list[float]:
-    return [item for value in values for item in (value if isinstance(value, (list, tuple)) else [value])]
+    return _flatten(list(values))
 
 
 def _mean(*values: Value) -> Value:
@@ -137,13 +139,18 @@ def _replace(text: str, old: str, new: str, count: int = -1) -> str:
     return text.replace(old, new, count)
 
 
-def _repeat(text: str, count: int) -> str:
+def _repeat(text: str, count: int | float) -> str:
+    count = int(count)
+    if count < 0:
+        raise ExprError(f"invalid argument for repeat (expected positive integer, got {count})")
     if len(text) * count > 1_000_000:
         raise ExprError("memory budget exceeded")
     return text * count
 
 
-def _join(items: list[Value], separator: str = "") -> str:
+def _join(items: Value, separator: str = "") -> str:
+    if not isinstance(items, (list, tuple)):
+        raise ExprError(f"invalid argument for join (type {type_name(items)})")
     for item in items:
         if not isinstance(item, str):
             raise ExprError(f"interface conversion: interface {{}} is {type_name(item)}, not string")
@@ -154,49 +161,62 @@ def _end(which: str, index: int) -> Callable[[Value], Value]:
     def run(items: Value) -> Value:
         if not isinstance(items, (list, tuple, str)):
             raise ExprError(f"cannot get {which} element from {type_name(items)}")
-        found = to_bytes(items) if isinstance(items, str) else items
-        return found[index] if found else None
+        return _get(items, index)
 
     return run
 
 
 def _get(value: Value, key: Value) -> Value:
     if isinstance(value, Mapping):
-        return value.get(key)
+        return value.get(map_key(value, key))
     if isinstance(value, str):
         value = to_bytes(value)
-    if isinstance(value, (list, tuple, bytes)) and isinstance(key, int):
-        return value[key] if -len(value) <= key < len(value) else None
-    return None
+    if not isinstance(value, (list, tuple, bytes)):
+        return None
+    if not isinstance(key, int) or isinstance(key, bool):
+        raise ExprError(f"non-integer slice index {type_name(key)}")
+    return value[key] if -len(value) <= key < len(value) else None
 
 
 def _take(items: Value, count: int) -> Value:
     if not isinstance(items, (list, tuple)):
         raise ExprError(f"cannot take from {type_name(items)}")
+    if count < 0:
+        raise ExprError("reflect.Value.Slice: slice index out of bounds")
     return items[:count]
 
 
-def _sort(items: list[Value], order: str = "asc") -> list[Value]:
+def _sort(items: Value, order: str = "asc") -> list[Value] | None:
+    if not isinstance(items, (list, tuple)):
+        return None
+    if order not in ("asc", "desc"):
+        raise ExprError(f"invalid order {order}, expected asc or desc")
     return sorted(items, key=cmp_to_key(compare), reverse=order == "desc")
 
 
-def _flatten(items: list[Value]) -> list[Value]:
+def _array(what: str, items: Value) -> list[Value]:
+    if not isinstance(items, (list, tuple)):
+        raise ExprError(f"cannot {what} {type_name(items)}")
+    return list(items)
+
+
+def _flatten(items: Value) -> list[Value]:
     flat: list[Value] = []
-    for item in items:
+    for item in _array("flatten", items):
         flat.extend(_flatten(item) if isinstance(item, list) else [item])
     return flat
 
 
-def _uniq(items: list[Value]) -> list[Value]:
+def _uniq(items: Value) -> list[Value]:
     seen: list[Value] = []
-    for item in items:
+    for item in _array("uniq", items):
         if not any(equal(item, other) for other in seen):
             seen.append(item)
     return seen
 
 
 def _round(value: Value) -> float:
-    return float(math.floor(abs(value) + 0.5)) * (1 if value >= 0 else -1)
+    return math.copysign(math.floor(abs(value) + 0.5), value)
 
 
 def _date(text: str, layout: str = "", zone: str = "") -> datetime:
@@ -225,10 +245,25 @@ def _trim(text: str, cutset: str | None = None) -> str:
     return text.strip(SPACES if cutset is None else cutset)
 
 
+def _members(what: str, of: Callable[[Mapping[Value, Value]], list[Value]]) -> Callable[[Value], list[Value]]:
+    def run(value: Value) -> list[Value]:
+        if not isinstance(value, Mapping):
+            raise ExprError(f"cannot get {what} from {type_name(value)}")
+        return of(value)
+
+    return run
+
+
+def _concat(*lists: Value) -> list[Value]:
+    if not lists:
+        raise ExprError("invalid number of arguments (expected at least 1, got 0)")
+    return [item for part in lists for item in _array("concat", part)]
+
+
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "len": _length, "type": type_name, "abs": abs, "ceil": lambda x: float(math.ceil(x)),
     "floor": lambda x: float(math.floor(x)), "round": _round, "int": to_int, "float": to_float, "string": v,
-    "trim": _trim, "trimPrefix": lambda s, p: s.removeprefix(p), "trimSuffix": lambda s, p: s.removesuffix(p),
+    "trim": _trim, "trimPrefix": lambda s, p=" ": s.removeprefix(p), "trimSuffix": lambda s, p=" ": s.removesuffix(p),
     "upper": upper, "lower": lower, "split": _split, "splitAfter": _split_after,
     "replace": _replace, "repeat": _repeat, "join": _join, "indexOf": find,
     "lastIndexOf": lambda s, p: find(s, p, last=True), "hasPrefix": lambda s, p: s.startswith(p),
@@ -239,10 +274,10 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "duration": lambda s: timedelta(seconds=parse_go(s)), "date": _date, "now": _now,
     "timezone": lambda s: ZoneInfo(s) if s != "UTC" else UTC,
     "first": _end("first", 0), "last": _end("last", -1), "get": _get, "take": _take,
-    "keys": lambda m: list(m),
-    "values": lambda m: list(m.values()), "toPairs": lambda m: [[key, value] for key, value in m.items()],
-    "fromPairs": lambda xs: gojson.AnyMap(xs, "interface {}"), "reverse": lambda xs: list(reversed(xs)),
-    "sort": _sort, "concat": lambda *xs: [item for part in xs for item in part], "flatten": _flatten, "uniq": _uniq,
+    "keys": _members("keys", list), "values": _members("values", lambda m: list(m.values())),
+    "toPairs": _members("pairs", lambda m: [[key, value] for key, value in m.items()]),
+    "fromPairs": lambda xs: gojson.AnyMap(xs, "interface {}"), "reverse": lambda xs: _array("reverse", xs)[::-1],
+    "sort": _sort, "concat": _concat, "flatten": _flatten, "uniq": _uniq,
     "bitand": lambda a, b: a & b, "bitor": lambda a, b: a | b, "bitxor": lambda a, b: a ^ b,
     "bitnand": lambda a, b: a & ~b, "bitnot": lambda a: ~a, "bitshl": lambda a, b: a << b,
     "bitshr": lambda a, b: a >> b, "bitushr": lambda a, b: (a % 2**64) >> b,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cmp_to_key
 from typing import Any
 
 from tiphys.expr.gojson import AnyMap
+from tiphys.expr.gotext import to_bytes
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.operators import truth
 
@@ -19,8 +20,8 @@ __all__ = ["CLOSURES", "compare"]
 def _items(value: Value, name: str) -> list[Value]:
     if isinstance(value, (list, tuple)):
         return list(value)
-    if isinstance(value, Mapping):
-        return list(value.values())
+    if isinstance(value, str):
+        return list(to_bytes(value))
     raise ExprError(f"builtin {name} takes only array (got {type(value).__name__})")
 
 
@@ -33,6 +34,8 @@ def _test(predicate: Predicate | None) -> Predicate:
 def compare(left: Value, right: Value) -> int:
     """Order two values of one kind."""
     try:
+        if isinstance(left, bool) or isinstance(right, bool):
+            raise TypeError
         return -1 if left < right else 1 if left > right else 0
     except TypeError:
         names = {str: "string", int: "int", float: "float64", bool: "bool"}

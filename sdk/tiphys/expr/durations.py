@@ -32,7 +32,7 @@ _UNITS = {
     "h": 3600 * 10**9,
 }
 _LARGEST = 2**63  # nanoseconds that Go can count: 292 years
-_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([^0-9.]*)")
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 _HUMAN_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _HUMAN_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(weeks?|w|days?|d|h|m|s)(?![a-z])\s*", re.ASCII)
@@ -65,14 +65,12 @@ def parse_nanoseconds(text: str) -> int:
     while position < len(body):
         match = _PART.match(body, position)
         if match is None:
-            rest = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([^\d.]*)").match(body, position)
-            if rest is None:
-                raise ValueError(f'time: invalid duration "{text}"')
-            unit = rest.group(2)
-            if not unit:
-                raise ValueError(f'time: missing unit in duration "{text}"')
-            raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
+            raise ValueError(f'time: invalid duration "{text}"')
         number, unit = match.groups()
+        if not unit:
+            raise ValueError(f'time: missing unit in duration "{text}"')
+        if unit not in _UNITS:
+            raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
         whole, _, fraction = number.partition(".")
         total += int(whole or "0") * _UNITS[unit]
         if fraction:

@@ -18,7 +18,7 @@ from tiphys.expr.gofmt import v
 from tiphys.expr.gotext import cut, size, to_bytes, visible
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.moments import member
-from tiphys.expr.operators import BINARY, equal, truth
+from tiphys.expr.operators import BINARY, equal, map_key, truth
 from tiphys.expr.parser import Tree, parse
 
 Value = Any
@@ -219,11 +219,11 @@ def _name(tree: Tree) -> Code:
 def fetch(value: Value, key: Value) -> Value:
     """Return ``value[key]`` as expr-lang does: nil for a missing map key, negative indexes count from the end."""
     if isinstance(value, Mapping):
-        return value.get(key)
+        return value.get(map_key(value, key))
     if value is None:
         raise ExprError(f"cannot fetch {key} from <nil>")
     if isinstance(value, (list, tuple, str)):
-        if isinstance(key, float) and key.is_integer():
+        if isinstance(key, float):
             key = int(key)
         if isinstance(value, str) and isinstance(key, str):
             raise ExprError("invalid operation: int(string)")
@@ -264,8 +264,8 @@ def _slice(tree: Tree) -> Code:
         if not isinstance(value, (str, list, tuple)):
             raise ExprError(f"cannot slice {library.type_name(value)}")
         length = size(value) if isinstance(value, str) else len(value)
-        low = start(frame) if start else 0
-        high = end(frame) if end else length
+        low = int(start(frame)) if start else 0
+        high = int(end(frame)) if end else length
         low = min(max(low + length, 0) if low < 0 else low, length)
         high = min(max(high + length, 0) if high < 0 else high, length)
         if isinstance(value, str):
@@ -359,9 +359,9 @@ def _unary(tree: Tree) -> Code:
 def _binary(tree: Tree) -> Code:
     operator, left, right = tree[1], _compile(tree[2]), _compile(tree[3])
     if operator == "&&":
-        return lambda frame: truth(left(frame)) and truth(right(frame))
+        return lambda frame: right(frame) if truth(left(frame)) else False  # Go looks at the left one only
     if operator == "||":
-        return lambda frame: truth(left(frame)) or truth(right(frame))
+        return lambda frame: True if truth(left(frame)) else right(frame)
     if operator == "??":
 
         def coalesce(frame: Frame) -> Value:

@@ -13,36 +13,24 @@ __all__ = ["float_v", "sprintf", "v"]
 
 
 def float_v(value: float) -> str:
-    """Return a float64 as ``%v`` writes it (``%g`` with the shortest precision, exponent from 1e21 on)."""
+    """Return a float64 as ``%v`` writes it: ``strconv.FormatFloat(value, 'g', -1, 64)``, an exponent from 1e6 on."""
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "+Inf" if value > 0 else "-Inf"
+    sign, figures, exponent = Decimal(repr(value)).as_tuple()
+    digits = "".join(map(str, figures))
+    power = len(digits) + int(exponent) - 1
+    digits, minus = digits.rstrip("0") or "0", "-" if sign else ""
     if value == 0:
-        return "0"
-    digits, _, exponent_text = f"{value!r}".partition("e")
-    exponent = int(exponent_text) if exponent_text else None
-    if exponent is None:
-        whole = len(digits.lstrip("-").partition(".")[0])
-        decimal = whole - 1 if abs(value) >= 1 else _leading(value)
-    else:
-        decimal = exponent
-    if decimal < -4 or decimal >= 21:
-        mantissa, _, power = f"{value:.17e}".partition("e")
-        for precision in range(17):
-            if float(f"{value:.{precision}e}") == value:
-                mantissa, _, power = f"{value:.{precision}e}".partition("e")
-                break
-        return f"{mantissa}e{power[0]}{abs(int(power)):02d}"
-    if value == int(value):
-        return str(int(value)) if abs(value) < 2**53 else str(int(Decimal(repr(value))))
-    if "e" in repr(value):
-        return f"{value:.20f}".rstrip("0")
-    return repr(value)
-
-
-def _leading(value: float) -> int:
-    return int(f"{value:e}".partition("e")[2])
+        return f"{minus}0"
+    if not -4 <= power < 6:
+        rest = f".{digits[1:]}" if len(digits) > 1 else ""
+        return f"{minus}{digits[0]}{rest}e{'-' if power < 0 else '+'}{abs(power):02d}"
+    if power < 0:
+        return f"{minus}0.{'0' * (-power - 1)}{digits}"
+    whole, rest = digits[: power + 1].ljust(power + 1, "0"), digits[power + 1 :]
+    return minus + whole + (f".{rest}" if rest else "")
 
 
 def v(value: Json) -> str:
@@ -68,7 +56,7 @@ def v(value: Json) -> str:
     return str(value)
 
 
-_VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
+_VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%]|$)")
 
 
 def sprintf(template: str, *values: Json) -> str:
@@ -80,6 +68,8 @@ def sprintf(template: str, *values: Json) -> str:
         flags, width, precision, letter = match.groups()
         if letter == "%":
             return "%"
+        if not letter:
+            return "%!(NOVERB)"
         if used >= len(values):
             return f"%!{letter}(MISSING)"
         value = values[used]
@@ -103,9 +93,12 @@ def _one(flags: str, width: str, precision: str | None, letter: str, value: Json
     spec = f"%{flags}{width}" + (f".{precision}" if precision is not None else "")
     integer = isinstance(value, int) and not isinstance(value, bool)
     if letter == "v":
-        plain = flags.replace("0", "") if isinstance(value, str) else flags
-        shown: str = f"%{plain}{width}s" % v(value)
-        return shown
+        if integer:
+            return _one(flags, width, precision, "d", value)
+        shown: str = f"%{flags.replace('0', '')}{width}s" % v(value)
+        return (
+            shown.replace(" ", "0") if "0" in flags and "-" not in flags and isinstance(value, str) else shown
+        )
     if integer and letter in "dxXo":
         return str((spec + letter) % value)
     if integer and letter in "bcqU":
@@ -126,6 +119,9 @@ def _one(flags: str, width: str, precision: str | None, letter: str, value: Json
         from tiphys.expr.gojson import text
 
         return text(value)
+    if isinstance(value, str) and letter in "xX":
+        written = value.encode().hex()
+        return written.upper() if letter == "X" else written
     if isinstance(value, bool) and letter == "t":
         return (f"%{flags}{width}s") % v(value)
     return f"%!{letter}({_type(value)}={v(value)})"

@@ -107,12 +107,12 @@ class _Scanner:
             if letter != "\\":
                 continue
             escape = self.text[self.at]
-            if self.at < self.size and escape not in 'bfnrt\\/"u':
+            if escape not in 'bfnrt\\/"u':
                 raise self.fail("in string escape code")
             self.at += 1
             if escape == "u":
                 for _ in range(4):
-                    if self.at < self.size and self.text[self.at] not in "0123456789abcdefABCDEF":
+                    if self.text[self.at] not in "0123456789abcdefABCDEF":
                         raise self.fail("in \\u hexadecimal character escape")
                     self.at += 1
         self.at = self.size

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 __all__ = [
     "SPACES",
@@ -173,12 +173,12 @@ def matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
             yield match
 
 
-def sub_regex(pattern: re.Pattern[str], text: str, replacement: str) -> str:
-    """Replace all matches; ``replacement`` is as :meth:`re.Match.expand` takes it."""
+def sub_regex(pattern: re.Pattern[str], text: str, replacement: Callable[[re.Match[str]], str]) -> str:
+    """Replace all matches by what ``replacement`` makes of each."""
     out: list[str] = []
     end = 0
     for match in matches(pattern, text):
-        out += [text[end : match.start()], match.expand(replacement)]
+        out += [text[end : match.start()], replacement(match)]
         end = match.end()
     return "".join((*out, text[end:]))
 

@@ -10,7 +10,7 @@ from tiphys.expr.lexer import ExprError
 __all__ = ["STRFTIME_KEYS", "format_layout", "parse_layout", "strftime", "zone_name"]
 
 _PIECES = re.compile(
-    r"2006|January|Monday|Jan|Mon|MST|Z07:00|Z0700|-07:00|-0700|-07|[.,]0+|[.,]9+|01|02|03|04|05|06|15|PM|pm|_2|1|2|3|4|5"
+    r"002|__2|2006|January|Monday|Jan|Mon|MST|Z07:00|Z0700|-07:00|-0700|-07|[.,]0+|[.,]9+|01|02|03|04|05|06|15|PM|pm|_2|1|2|3|4|5"
 )
 STRFTIME_KEYS = "BbmAadHIMSYypZzL"
 _LAYOUTS = (
@@ -46,7 +46,8 @@ def format_layout(moment: datetime, layout: str) -> str:
             "2006": f"{moment.year:04d}", "06": f"{moment.year % 100:02d}", "January": moment.strftime("%B"),
             "Jan": moment.strftime("%b"), "Monday": moment.strftime("%A"), "Mon": moment.strftime("%a"),
             "01": f"{moment.month:02d}", "1": str(moment.month), "02": f"{moment.day:02d}", "2": str(moment.day),
-            "_2": f"{moment.day:2d}", "15": f"{moment.hour:02d}", "03": f"{hour12:02d}", "3": str(hour12),
+            "_2": f"{moment.day:2d}", "002": f"{moment:%j}", "__2": f"{int(f'{moment:%j}'):3d}",
+            "15": f"{moment.hour:02d}", "03": f"{hour12:02d}", "3": str(hour12),
             "04": f"{moment.minute:02d}", "4": str(moment.minute),
             "05": f"{moment.second:02d}", "5": str(moment.second),
             "PM": "AM" if moment.hour < 12 else "PM", "pm": "am" if moment.hour < 12 else "pm",
@@ -83,13 +84,18 @@ def parse_layout(text: str, layout: str = "") -> datetime:
 def _parse(text: str, layout: str) -> datetime | None:
     codes = {
         "2006": "%Y", "06": "%y", "January": "%B", "Jan": "%b", "Monday": "%A", "Mon": "%a", "01": "%m", "1": "%m",
-        "02": "%d", "2": "%d", "_2": "%d", "15": "%H", "03": "%I", "3": "%I", "04": "%M", "4": "%M", "05": "%S",
+        "02": "%d", "2": "%d", "_2": "%d", "002": "%j", "__2": "%j",
+        "15": "%H", "03": "%I", "3": "%I", "04": "%M", "4": "%M", "05": "%S",
         "5": "%S", "PM": "%p", "pm": "%p", "MST": "%Z", "Z07:00": "%z", "Z0700": "%z", "-07:00": "%z", "-0700": "%z",
     }  # fmt: skip
     pattern = _PIECES.sub(lambda m: codes.get(m.group(), ".%f"), layout.replace("%", "%%"))
-    trimmed = re.sub(r"(:\d\d)\.\d+", r"\1", text) if "%f" not in pattern else text
+    trimmed, fraction = text, timedelta()
+    if "%f" not in pattern and "%S" in pattern and (found := re.search(r"(?<=:\d\d)[.,](\d+)", text)):
+        # Go reads a fraction after the seconds that the layout does not name
+        trimmed = text[: found.start()] + text[found.end() :]
+        fraction = timedelta(microseconds=int(found[1][:6].ljust(6, "0")))
     try:
-        moment = datetime.strptime(trimmed, pattern)
+        moment = datetime.strptime(trimmed, pattern) + fraction
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -18,7 +18,7 @@ __all__ = ["WhenError", "evaluate_when", "govaluate"]
 
 _HINT = '(hint: try wrapping the affected expression in quotes ("))'
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<number>0x[0-9a-fA-F]+|[\d.]+)
+    r"""\s*(?:(?P<number>0x[0-9a-fA-F]*|[\d.]+)
         |(?P<string>["'](?:\\.|[^"'\\])*["'])
         |(?P<bracket>\[(?:\\.|[^\]\\])*\])
         |(?P<word>[^\W\d_](?:\w|\.(?=\w)|\\.)*)
@@ -62,6 +62,8 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
             rest = text[position:].strip()
             if rest[:1] in "\"'":
                 raise _Bad("Unclosed string literal")
+            if rest[:1] == "[":
+                raise _Bad("Unclosed parameter bracket")
             raise _Bad(f"Invalid token: '{rest[:1]}'")
         kind = match.lastgroup or ""
         body = match.group(kind)
@@ -69,6 +71,8 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
             try:
                 tokens.append(("value", float(int(body, 16)) if body.startswith("0x") else float(body)))
             except ValueError:
+                if body.startswith("0x"):
+                    raise _Bad(f"Unable to parse hex value '{body[2:]}' to uint64\n") from None
                 raise _Bad(f"Unable to parse numeric value '{body}' to float64\n") from None
         elif kind == "string":
             tokens.append(("value", _literal(re.sub(r"\\(.)", r"\1", body[1:-1]))))
@@ -124,6 +128,7 @@ _KINDS = {
     ")": "CLAUSE_CLOSE",
     ",": "SEPARATOR",
     "!": "PREFIX",
+    "~": "PREFIX",
     "?": "TERNARY",
     ":": "TERNARY",
     "??": "TERNARY",
@@ -148,7 +153,7 @@ def _kind(token: tuple[str, Value] | None) -> str:
 def _check(tokens: list[tuple[str, Value]]) -> None:
     """Refuse the sequences that govaluate's state machine refuses."""
     previous: tuple[str, Value] | None = None
-    depth = 0
+    depth, unary = 0, False
     for token in tokens:
         kind, value = token
         depth += (value == "(") - (value == ")") if kind == "op" else 0
@@ -158,19 +163,24 @@ def _check(tokens: list[tuple[str, Value]]) -> None:
             raise _Bad(f"Undefined function {previous[1]}")
         if (starts or (kind == "op" and value == "!")) and operand_before:
             name = {"NUMERIC": f"{v(value)}", "BOOLEAN": v(value)}.get(_kind(token), str(value))
-            raise _Bad(
-                f"Cannot transition token types from {_kind(previous)} [{_show(previous)}] to {_kind(token)} [{name}]"
-            )
+            raise _Bad(_transition(previous, _kind(token), name))
+        prefix = previous is not None and (_kind(previous) == "PREFIX" or (previous[1] == "-" and unary))
+        if prefix and _kind(token) == "STRING":
+            raise _Bad(_transition(previous, "STRING", str(value), unary=True))
         binary = kind == "op" and value not in ("(", ")", "!", "-", "~", ",")
         if binary and not operand_before:
-            raise _Bad(
-                f"Cannot transition token types from {_kind(previous)} [{_show(previous)}] to {_kind(token)} [{value}]"
-            )
+            raise _Bad(_transition(previous, _kind(token), str(value)))
+        unary = kind == "op" and value == "-" and not operand_before
         previous = token
     if depth:
         raise _Bad("Unbalanced parenthesis")
     if previous is None or (previous[0] == "op" and previous[1] != ")"):
         raise _Bad("Unexpected end of expression")
+
+
+def _transition(previous: tuple[str, Value] | None, kind: str, name: str, *, unary: bool = False) -> str:
+    before = "PREFIX" if unary else _kind(previous)
+    return f"Cannot transition token types from {before} [{_show(previous)}] to {kind} [{name}]"
 
 
 def _show(token: tuple[str, Value] | None) -> str:
@@ -283,7 +293,7 @@ def _apply(operator: str, left: Value, right: Value) -> Value:
         for value in (left, right):
             if not isinstance(value, str):
                 raise _Bad(
-                    f"Value '{v(value)}' cannot be used with the comparator '{operator}', it is not a string"
+                    f"Value '{v(value)}' cannot be used with the comparator '{operator}', it is not a number"
                 )
         found = regex(right).search(left) is not None
         return found if operator == "=~" else not found
@@ -356,6 +366,12 @@ def evaluate_when(text: str) -> bool:
     except _Bad as error:
         hint = f" {_HINT}" if "Invalid token" in str(error) else ""
         raise WhenError(f"Invalid 'when' expression '{text}': {error}{hint}") from None
+    try:
+        _check(
+            [("value", str(value)) if isinstance(value, _Word) else (kind, value) for kind, value in tokens]
+        )
+    except _Bad as error:  # words are texts from here on
+        raise WhenError(f"Failed to parse 'when' expression '{text}': {error}") from None
     try:
         result = _Evaluator(tokens).whole()
     except _Bad as error:

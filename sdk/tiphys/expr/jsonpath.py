@@ -12,6 +12,7 @@ from typing import Any
 
 from tiphys.expr.evaluate import evaluate
 from tiphys.expr.lexer import ExprError
+from tiphys.expr.operators import go_kind
 
 Json = Any
 Step = tuple[str, Any]
@@ -30,28 +31,48 @@ def query(document: Json, path: str) -> Json:
     ExprError
         The path is malformed, or a definite path leads nowhere.
     """
-    steps = _parse(path)
-    found = [document]
-    definite = True
-    for kind, argument in steps:
-        definite = definite and kind in ("name", "index")
-        found = [item for value in found for item in _apply(kind, argument, value, document)]
-    if definite:
+    return _select(_parse(path), document, document)
+
+
+def _select(steps: tuple[Step, ...], value: Json, root: Json) -> Json:
+    """What the steps lead to from ``value``. A step to many values gives a list with what the rest makes of each, or
+    leaves it out; of ``..`` lists give their elements."""
+    if not steps:
+        return value
+    (kind, argument), rest = steps[0], steps[1:]
+    if kind == "script":
+        key = _value(argument, value, root)
+        kind, argument = ("name" if isinstance(key, str) else "index"), key
+    if kind in ("name", "index"):
+        found = _apply(kind, argument, value, root)
         if not found:
-            missing = next((argument for kind, argument in reversed(steps) if kind == "name"), path)
-            raise ExprError(f"key: invalid token key '{missing}' not found")
-        return found[0]
-    if any(kind == "descend" for kind, _ in steps):
-        # lists that are found anywhere in a document give their elements
-        return [part for item in found for part in (item if isinstance(item, list) else [item])]
-    return found
+            raise ExprError(f"key: invalid token key '{argument}' not found")
+        return _select(rest, found[0], root)
+    if kind != "descend" and not isinstance(value, (dict, list)):
+        raise ExprError(f"{kind}: invalid token target. expected [array map slice] got [{go_kind(value)}]")
+    items: list[Json] = []
+    for each in _apply(kind, argument, value, root):
+        try:
+            item = _select(rest, each, root)
+        except ExprError:
+            continue
+        if kind == "descend" and isinstance(item, list):
+            items.extend(item)
+        else:
+            items.append(item)
+    return items
 
 
 @lru_cache(maxsize=1024)
 def _parse(path: str) -> tuple[Step, ...]:
     steps: list[Step] = []
-    text = path.strip()
-    position = 1 if text.startswith("$") else 0
+    text = path
+    if text[:1] != "$" or text[1:2] not in ("", ".", "["):
+        at = 1 if text.startswith("$") else 0
+        raise ExprError(
+            f"invalid JSONPath selector '{text}' unexpected token '{text[at : at + 1]}' at index {at}"
+        )
+    position = 1
     while position < len(text):
         if text.startswith("..", position):
             steps.append(("descend", None))
@@ -101,6 +122,8 @@ def _closing(text: str, start: int) -> int:
 def _bracket(body: str, path: str) -> Step:
     if body == "*":
         return ("all", None)
+    if body.startswith("(") and body.endswith(")"):
+        return ("script", body[1:-1])
     if body.startswith("?"):
         return ("filter", body[1:].strip().removeprefix("(").removesuffix(")"))
     parts = [part.strip() for part in re.split(r",(?=(?:[^'\"]|'[^']*'|\"[^\"]*\")*$)", body)]
@@ -112,7 +135,10 @@ def _bracket(body: str, path: str) -> Step:
         elif re.fullmatch(r"-?\d+", part):
             keys.append(int(part))
         elif re.fullmatch(r"-?\d*:-?\d*(:-?\d*)?", part):
-            return ("slice", tuple(int(item) if item else None for item in part.split(":")))
+            bounds = tuple(int(item) if item else None for item in part.split(":"))
+            if bounds[2:] == (0,):
+                raise ExprError("range: invalid token out of range")
+            return ("slice", bounds)
         else:
             raise ExprError(f"invalid JSONPath expression '{path}'")
     if len(keys) == 1:
@@ -122,9 +148,11 @@ def _bracket(body: str, path: str) -> Step:
 
 def _apply(kind: str, argument: Any, value: Json, root: Json) -> list[Json]:
     if kind == "name":
-        return [value[argument]] if isinstance(value, dict) and argument in value else []
+        if isinstance(value, dict) and argument in value:
+            return [value[argument]]
+        return [len(value)] if argument == "length" and isinstance(value, (dict, list, str)) else []
     if kind == "index":
-        if isinstance(value, (list, str)) and -len(value) <= argument < len(value):
+        if isinstance(value, list) and isinstance(argument, int) and -len(value) <= argument < len(value):
             return [value[argument]]
         return []
     if kind == "all":
@@ -162,7 +190,7 @@ def _descendants(value: Json) -> list[Json]:
 _OPERAND = re.compile(r"[@$](?:\.[\w-]+|\[[^\]]*\])*")
 
 
-def _holds(source: str, item: Json, root: Json) -> bool:
+def _value(source: str, item: Json, root: Json) -> Json:
     values: dict[str, Any] = {}
 
     def operand(match: re.Match[str]) -> str:
@@ -175,8 +203,12 @@ def _holds(source: str, item: Json, root: Json) -> bool:
         return name
 
     source = re.sub(r"=~", " matches ", _OPERAND.sub(operand, source))
+    return evaluate(source, values)
+
+
+def _holds(source: str, item: Json, root: Json) -> bool:
     try:
-        result = evaluate(source, values)
+        result = _value(source, item, root)
     except ExprError:
         return False
     return result if isinstance(result, bool) else result is not None

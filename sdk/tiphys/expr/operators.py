@@ -14,7 +14,7 @@ from tiphys.expr.lexer import ExprError
 
 Value = Any
 
-__all__ = ["BINARY", "equal", "go_kind", "regex", "truth"]
+__all__ = ["BINARY", "equal", "go_kind", "map_key", "regex", "truth"]
 
 _LIMIT = 1_000_000
 
@@ -58,6 +58,13 @@ def equal(left: Value, right: Value) -> bool:
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         return len(left) == len(right) and all(equal(a, b) for a, b in zip(left, right, strict=True))
     return bool(left == right)
+
+
+def map_key(mapping: Mapping[Value, Value], key: Value) -> Value:
+    """Return ``key`` when it can be one: the keys of Go's maps have a type, all but those of fromPairs a text."""
+    if isinstance(key, str) or type(mapping).__name__ == "AnyMap":
+        return key
+    raise ExprError(f"reflect.Value.MapIndex: value of type {go_kind(key)} is not assignable to type string")
 
 
 def _add(left: Value, right: Value) -> Value:
@@ -111,8 +118,9 @@ def _power(left: Value, right: Value) -> Value:
 
 
 def _range(left: Value, right: Value) -> Value:
-    if not (isinstance(left, int) and isinstance(right, int)):
+    if not (_numeric(left) and _numeric(right)):
         raise _wrong("..", left, right)
+    left, right = int(left), int(right)
     if right - left + 1 > _LIMIT:
         raise ExprError("memory budget exceeded")
     return list(range(left, right + 1))
@@ -133,7 +141,7 @@ def _in(left: Value, right: Value) -> bool:
     if right is None:
         return False
     if isinstance(right, Mapping):
-        return left in right
+        return map_key(right, left) in right
     if isinstance(right, (list, tuple)):
         return any(equal(left, item) for item in right)
     raise ExprError(f'operator "in" not defined on {go_kind(right)}')

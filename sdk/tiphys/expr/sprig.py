@@ -1,7 +1,7 @@
-"""The sprig functions that Argo offers in expressions as ``sprig.<name>`` (text, numbers, encodings).
+"""The sprig functions that Argo offers in expressions as ``sprig.<name>`` (text, encodings, patterns, addresses).
 
-Lists, dictionaries and dates are in :mod:`tiphys.expr.sprig_data`. What draws random
-values is in :mod:`tiphys.expr.sprig_random`. Functions that read the environment or the network, and those
+Lists, dictionaries and dates are in :mod:`tiphys.expr.sprig_data`, numbers in :mod:`tiphys.expr.sprig_numbers`. What
+draws random values is in :mod:`tiphys.expr.sprig_random`. Functions that read the environment or the network, and those
 that make keys and certificates, are left out.
 """
 
@@ -10,20 +10,17 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import math
 import re
 import zlib
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlunsplit
 
 from tiphys.expr.gofmt import v
 from tiphys.expr.gotext import (
     SPACES,
-    atoi,
     from_bytes,
     matches,
-    parse_float,
     quote,
     split_regex,
     sub_regex,
@@ -32,37 +29,14 @@ from tiphys.expr.gotext import (
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.operators import regex
 from tiphys.expr.semver import compare_constraint, parse_version
-from tiphys.expr.sprig_data import DATA, empty
+from tiphys.expr.sprig_data import DATA, empty, texts
+from tiphys.expr.sprig_numbers import NUMBERS
 from tiphys.expr.sprig_random import RANDOM
 from tiphys.expr.sprig_text import TEXT
 
 Value = Any
 
 __all__ = ["LEFT_OUT", "SPRIG"]
-
-
-def _int(value: Value) -> int:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, (int, float)):
-        return int(value)
-    if isinstance(value, str) and value.isascii() and value == value.strip():
-        try:
-            return int(value, 0)
-        except ValueError:
-            return 0
-    return 0
-
-
-def _float(value: Value) -> float:
-    if isinstance(value, str):
-        return parse_float(value) or 0.0
-    return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def _octal(value: Value) -> int:
-    text = v(value)
-    return int(text, 8) if re.fullmatch(r"[+-]?[0-7]+", text, re.ASCII) else 0
 
 
 def _split(separator: str, text: str, count: int = -1) -> list[str]:
@@ -90,21 +64,19 @@ def _b64dec(text: str) -> str:
         return from_bytes(base64.b64decode(text, validate=True))
     except binascii.Error:
         good = re.match(r"[A-Za-z0-9+/]*", text)
-        return f"illegal base64 data at input byte {good.end() if good else 0}"
+        end = good.end() if good else 0  # what is only cut off is told of its last group of four
+        return f"illegal base64 data at input byte {end - end % 4 if end == len(text) else end}"
 
 
 def _b32dec(text: str) -> str:
     try:
         return from_bytes(base64.b32decode(text))
-    except binascii.Error as error:
-        return str(error)
-
-
-def _round(value: Value, places: int, round_on: float = 0.5) -> float:
-    power = 10.0**places
-    digit = power * _float(value)
-    fraction = math.modf(digit)[0]
-    return (math.ceil(digit) if fraction >= round_on else math.floor(digit)) / power
+    except binascii.Error:
+        good = re.match(r"(?:[A-Z2-7]{8})*", text)
+        rest = text[good.end() :] if good else text
+        wrong = re.match(r"[A-Z2-7]*", rest)
+        end = len(text) - len(rest) + (wrong.end() if wrong and wrong.end() < len(rest) else 0)
+        return f"illegal base32 data at input byte {end}"
 
 
 def _ternary(yes: Value, no: Value, test: bool) -> Value:
@@ -123,22 +95,6 @@ def _fail(message: str) -> Value:
     raise ExprError(message)
 
 
-def _divide(left: Value, right: Value) -> int:
-    if _int(right) == 0:
-        raise ExprError("runtime error: integer divide by zero")
-    return int(_int(left) / _int(right)) if abs(_int(left)) < 2**52 else _int(left) // _int(right)
-
-
-def _mod(left: Value, right: Value) -> int:
-    if _int(right) == 0:
-        raise ExprError("runtime error: integer divide by zero")
-    return int(math.fmod(_int(left), _int(right)))
-
-
-def _product(*values: Value) -> int:
-    return math.prod(_int(value) for value in values)
-
-
 def _split_map(separator: str, text: str) -> dict[str, str]:
     return {f"_{index}": part for index, part in enumerate(_split(separator, text))}
 
@@ -152,12 +108,41 @@ def _url_parse(text: str) -> dict[str, str]:
         raise ExprError(
             f"unable to parse url: parse {quote(text)}: net/url: invalid control character in URL"
         )
-    parts = urlsplit(text)
-    user, at, host = parts.netloc.rpartition("@")
+    scheme, colon, rest = text.partition(":")
+    if not re.fullmatch(r"[A-Za-z][-+.A-Za-z0-9]*", scheme):
+        if colon and not re.search(r"[/?#]", scheme):
+            what = (
+                "missing protocol scheme" if not scheme else "first path segment in URL cannot contain colon"
+            )
+            raise _bad_url(text, what)
+        colon = ""
+    before, _, fragment = (rest if colon else text).partition("#")
+    before, _, query = before.partition("?")
+    opaque = before if colon and before and not before.startswith("/") else ""
+    host = path = ""
+    if before.startswith("//"):
+        host, slash, path = before[2:].partition("/")
+        path = slash + path
+    elif not opaque:
+        path = before
+    user, at, host = host.rpartition("@")
+    for part in (host, path, fragment):
+        if escape := re.search(r"%(?![0-9a-fA-F]{2}).{0,2}", part):
+            raise _bad_url(text, f"invalid URL escape {quote(escape.group())}")
+    if wrong := re.search(r"[ <>\"]", host):
+        raise _bad_url(text, f"invalid character {quote(wrong.group())} in host name")
+    name, port = re.fullmatch(r"(\[.*\]|[^:]*)(.*)", host, re.DOTALL).groups()  # type: ignore[union-attr]
+    if not re.fullmatch(r"(:\d*)?", port, re.ASCII):
+        raise _bad_url(text, f"invalid port {quote(port)} after host")
     return {
-        "scheme": parts.scheme, "host": host, "hostname": host.partition(":")[0], "path": parts.path,
-        "query": parts.query, "opaque": "", "fragment": parts.fragment, "userinfo": user if at else "",
+        "scheme": scheme.lower() if colon else "", "host": host, "hostname": name.strip("[]"),
+        "path": unquote(path), "query": query, "opaque": opaque, "fragment": unquote(fragment),
+        "userinfo": user if at else "",
     }  # fmt: skip
+
+
+def _bad_url(text: str, what: str) -> ExprError:
+    return ExprError(f"unable to parse url: parse {quote(text)}: {what}")
 
 
 def _url_join(parts: dict[str, str]) -> str:
@@ -173,8 +158,25 @@ def _gen_private_key(kind: str) -> str:
     return f"Unknown type {kind}"
 
 
-def _go_replacement(text: str) -> str:
-    return re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", text.replace("\\", "\\\\"))
+_REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))", re.ASCII)
+
+
+def _expand(replacement: str) -> Callable[[re.Match[str]], str]:
+    """What a match is replaced by: ``$name`` and ``${name}`` are groups, one that does not exist is empty."""
+
+    def one(match: re.Match[str]) -> str:
+        groups = {str(index): text for index, text in enumerate((match.group(), *match.groups()))}
+        found = groups | match.groupdict()
+        return _REFERENCE.sub(lambda at: at[1] or found.get(at[2] or at[3]) or "", replacement)
+
+    return one
+
+
+def _regex_match(pattern: str, text: str) -> bool:
+    try:
+        return regex(pattern).search(text) is not None
+    except ExprError:  # mustRegexMatch tells it
+        return False
 
 
 def _regex_find_all(pattern: str, text: str, count: int) -> list[str] | None:
@@ -183,8 +185,8 @@ def _regex_find_all(pattern: str, text: str, count: int) -> list[str] | None:
 
 
 def _dir(path: str) -> str:
-    head = path.rpartition("/")[0]
-    return head or ("/" if path.startswith("/") else ".")
+    head, slash, _ = path.rpartition("/")
+    return _clean(head + slash)
 
 
 def _base(path: str) -> str:
@@ -194,16 +196,13 @@ def _base(path: str) -> str:
 def _clean(path: str) -> str:
     import posixpath
 
-    return posixpath.normpath(path) if path else "."
+    cleaned = posixpath.normpath(path) if path else "."
+    return cleaned[1:] if cleaned.startswith("//") else cleaned
 
 
 def _ext(path: str) -> str:
     name = path.rpartition("/")[2]
     return name[name.rfind(".") :] if "." in name else ""
-
-
-def _ints(function: Callable[..., int]) -> Callable[..., int]:
-    return lambda *values: function(_int(value) for value in values)
 
 
 SPRIG: dict[str, Callable[..., Value]] = {
@@ -224,16 +223,11 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "replace": lambda old, new, s: s.replace(old, new),
     "plural": lambda one, many, n: one if n == 1 else many,
     "toString": v,
-    "toStrings": lambda xs: [v(x) for x in xs],
-    "atoi": lambda s: atoi(s) or 0,
-    "int": _int,
-    "int64": _int,
-    "float64": _float,
-    "toDecimal": _octal,
+    "toStrings": texts,
     "split": _split_map,
     "splitn": _splitn,
     "splitList": _split,
-    "join": lambda sep, xs: sep.join(v(x) for x in xs),
+    "join": lambda sep, xs: sep.join(texts(xs)),
     "sha1sum": lambda s: hashlib.sha1(to_bytes(s)).hexdigest(),
     "sha256sum": lambda s: hashlib.sha256(to_bytes(s)).hexdigest(),
     "sha512sum": lambda s: hashlib.sha512(to_bytes(s)).hexdigest(),
@@ -242,28 +236,6 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "b64dec": _b64dec,
     "b32enc": lambda s: base64.b32encode(to_bytes(s)).decode(),
     "b32dec": _b32dec,
-    "add": lambda *xs: sum(_int(x) for x in xs),
-    "add1": lambda x: _int(x) + 1,
-    "sub": lambda a, b: _int(a) - _int(b),
-    "mul": _product,
-    "div": _divide,
-    "mod": _mod,
-    "max": _ints(max),
-    "min": _ints(min),
-    "biggest": _ints(max),
-    "addf": lambda *xs: sum(_float(x) for x in xs),
-    "add1f": lambda x: _float(x) + 1.0,
-    "subf": lambda a, *xs: _float(a) - sum(_float(x) for x in xs),
-    "mulf": lambda *xs: math.prod(_float(x) for x in xs),
-    "divf": lambda a, *xs: _float(a) / math.prod(_float(x) for x in xs),
-    "maxf": lambda *xs: max(_float(x) for x in xs),
-    "minf": lambda *xs: min(_float(x) for x in xs),
-    "ceil": lambda x: float(math.ceil(_float(x))),
-    "floor": lambda x: float(math.floor(_float(x))),
-    "round": _round,
-    "until": lambda n: list(range(0, n, 1 if n >= 0 else -1)),
-    "untilStep": lambda a, b, step: list(range(a, b, step)) if step else [],
-    "seq": lambda *xs: " ".join(str(i) for i in _seq([_int(x) for x in xs])),
     "default": _default,
     "empty": empty,
     "coalesce": _coalesce,
@@ -276,12 +248,12 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "urlJoin": _url_join,
     "semver": parse_version,
     "semverCompare": compare_constraint,
-    "regexMatch": lambda p, s: regex(p).search(s) is not None,
+    "regexMatch": _regex_match,
     "mustRegexMatch": lambda p, s: regex(p).search(s) is not None,
     "regexFind": lambda p, s: m.group() if (m := regex(p).search(s)) else "",
     "regexFindAll": _regex_find_all,
-    "regexReplaceAll": lambda p, s, r: sub_regex(regex(p), s, _go_replacement(r)),
-    "regexReplaceAllLiteral": lambda p, s, r: sub_regex(regex(p), s, r.replace("\\", r"\\")),
+    "regexReplaceAll": lambda p, s, r: sub_regex(regex(p), s, _expand(r)),
+    "regexReplaceAllLiteral": lambda p, s, r: sub_regex(regex(p), s, lambda _: r),
     "regexSplit": lambda p, s, n: split_regex(regex(p), s, n),
     "regexQuoteMeta": lambda s: re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", s),
     "base": _base,
@@ -296,30 +268,16 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "osIsAbs": lambda p: p.startswith("/"),
     "genPrivateKey": _gen_private_key,
     **TEXT,
+    **NUMBERS,
     **DATA,
     **RANDOM,
 }
 
 
-def _seq(values: list[int]) -> list[int]:
-    if not values:
-        return []
-    if len(values) == 1:
-        step = 1 if values[0] >= 1 else -1
-        return list(range(1, values[0] + step, step))
-    if len(values) == 2:
-        step = 1 if values[1] >= values[0] else -1
-        return list(range(values[0], values[1] + step, step))
-    start, step, end = values
-    if step == 0 or (end - start) * step < 0:
-        return []
-    return list(range(start, end + (1 if step > 0 else -1), step))
-
-
 for _name in (
     "append", "chunk", "compact", "deepCopy", "first", "has", "initial", "last", "merge", "mergeOverwrite", "prepend",
-    "regexFind", "regexFindAll", "regexReplaceAll", "regexReplaceAllLiteral", "regexSplit", "rest", "reverse", "slice",
-    "toPrettyJson", "toRawJson", "uniq", "without",
+    "push", "regexFind", "regexFindAll", "regexReplaceAll", "regexReplaceAllLiteral", "regexSplit", "rest", "reverse",
+    "slice", "toPrettyJson", "toRawJson", "uniq", "without",
 ):  # fmt: skip
     SPRIG["must" + _name[0].upper() + _name[1:]] = SPRIG[_name]
 SPRIG["must_date_modify"] = SPRIG["mustDateModify"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from tiphys.expr import gojson
@@ -13,16 +13,37 @@ from tiphys.expr.gofmt import v
 from tiphys.expr.gojson_scan import syntax_error
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.moment import PRESENT
-from tiphys.expr.operators import equal
 
 Value = Any
 
-__all__ = ["DATA", "empty"]
+__all__ = ["DATA", "empty", "texts"]
 
 
 def empty(value: Value) -> bool:
     """Return whether ``value`` is its kind's zero value."""
     return value is None or value is False or value == 0 or (hasattr(value, "__len__") and len(value) == 0)
+
+
+def texts(items: Value) -> list[str]:
+    """A list as texts, without nils; anything else is a list of itself, and nil an empty one."""
+    if items is None:
+        return []
+    return [v(item) for item in items if item is not None] if isinstance(items, (list, tuple)) else [v(items)]
+
+
+def _listed(what: str, value: Value) -> list[Value]:
+    if not isinstance(value, (list, tuple)):
+        raise ExprError(f"Cannot find {what} on type {_kind(value)}")
+    return list(value)
+
+
+def _same(left: Value, right: Value) -> bool:
+    """Go's reflect.DeepEqual: an int is no float."""
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return type(left) is type(right) and bool(left == right)
 
 
 def _kind(value: Value) -> str:
@@ -79,9 +100,15 @@ def _merge_overwrite(target: dict[str, Value], *others: Mapping[str, Value]) -> 
 
 
 def _dig(*arguments: Value) -> Value:
+    if len(arguments) < 3:
+        raise ExprError("dig needs at least three arguments")
     *path, fallback, tree = arguments
     for key in path:
-        if not isinstance(tree, Mapping) or key not in tree:
+        if not isinstance(tree, Mapping):
+            raise ExprError(
+                f"interface conversion: interface {{}} is {_type(tree)}, not map[string]interface {{}}"
+            )
+        if key not in tree:
             return fallback
         tree = tree[key]
     return tree
@@ -90,25 +117,33 @@ def _dig(*arguments: Value) -> Value:
 def _uniq(items: list[Value]) -> list[Value]:
     result: list[Value] = []
     for item in items:
-        if not any(equal(item, other) for other in result):
+        if not any(_same(item, other) for other in result):
             result.append(item)
     return result
 
 
-def _slice(items: list[Value], *bounds: int) -> list[Value]:
-    return items[bounds[0] if bounds else 0 : bounds[1] if len(bounds) > 1 else len(items)]
+def _slice(items: Value, *bounds: int) -> list[Value] | None:
+    listed = _listed("slice", items)
+    if not listed:
+        return None
+    begin, end, *_ = (*bounds, *(0, len(listed))[len(bounds) :])
+    if not 0 <= begin <= end <= len(listed):
+        raise ExprError("reflect.Value.Slice: slice index out of bounds")
+    return listed[begin:end]
 
 
-def _chunk(size: int, items: list[Value]) -> list[list[Value]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def _chunk(size: int, items: Value) -> list[list[Value]]:
+    if not isinstance(items, (list, tuple)):
+        raise ExprError(f"Cannot chunk type {_kind(items)}")
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
 
-def _has(needle: Value, items: list[Value]) -> bool:
-    return any(equal(needle, item) for item in items or [])
+def _has(needle: Value, items: Value) -> bool:
+    return items is not None and any(_same(needle, item) for item in _listed("has", items))
 
 
 def _sort_alpha(items: Value) -> list[str]:
-    return sorted(v(item) for item in items) if isinstance(items, list) else [v(items)]
+    return sorted(texts(items))
 
 
 def _moment(value: Value) -> datetime:
@@ -125,7 +160,11 @@ def _date(layout: str, value: Value, zone: str = "UTC") -> str:
 
     from tiphys.expr.gotime import format_layout
 
-    return format_layout(_moment(value).astimezone(ZoneInfo(zone)), layout)
+    try:
+        where: tzinfo = ZoneInfo(zone)
+    except (KeyError, ValueError):  # sprig takes what it does not know for UTC
+        where = UTC
+    return format_layout(_moment(value).astimezone(where), layout)
 
 
 def _must_to_date(layout: str, text: str) -> datetime:
@@ -141,7 +180,14 @@ def _to_date(layout: str, text: str) -> datetime:
         return datetime(1, 1, 1, tzinfo=UTC)
 
 
-def _date_modify(change: str, moment: Value) -> datetime:
+def _date_modify(change: str, moment: Value) -> Value:
+    try:
+        return _must_date_modify(change, moment)
+    except ValueError:
+        return moment
+
+
+def _must_date_modify(change: str, moment: Value) -> datetime:
     from datetime import timedelta
 
     return _moment(moment) + timedelta(seconds=parse_go(change))
@@ -192,17 +238,17 @@ def _pretty(value: Value) -> str:
 DATA: dict[str, Callable[..., Value]] = {
     "list": lambda *xs: list(xs),
     "tuple": lambda *xs: list(xs),
-    "first": lambda xs: xs[0] if xs else None,
-    "last": lambda xs: xs[-1] if xs else None,
-    "rest": lambda xs: xs[1:],
-    "initial": lambda xs: xs[:-1],
+    "first": lambda xs: next(iter(_listed("first", xs)), None),
+    "last": lambda xs: next(reversed(_listed("last", xs)), None),
+    "rest": lambda xs: _listed("rest", xs)[1:] if xs else None,
+    "initial": lambda xs: _listed("initial", xs)[:-1] if xs else None,
     "append": lambda xs, x: [*xs, x],
     "push": lambda xs, x: [*xs, x],
     "prepend": lambda xs, x: [x, *xs],
-    "concat": lambda *lists: [x for xs in lists for x in xs],
-    "reverse": lambda xs: list(reversed(xs)),
+    "concat": lambda *lists: [x for xs in lists for x in _listed("concat", xs)] if lists else None,
+    "reverse": lambda xs: _listed("reverse", xs)[::-1],
     "uniq": _uniq,
-    "without": lambda xs, *omit: [x for x in xs if not any(equal(x, o) for o in omit)],
+    "without": lambda xs, *omit: [x for x in xs if not any(_same(x, o) for o in omit)],
     "has": _has,
     "compact": lambda xs: [x for x in xs if not empty(x)],
     "slice": _slice,
@@ -227,7 +273,7 @@ DATA: dict[str, Callable[..., Value]] = {
     "typeOf": _type,
     "typeIs": lambda kind, x: _type(x) == kind,
     "typeIsLike": lambda kind, x: _type(x) in (kind, f"*{kind}"),
-    "deepEqual": equal,
+    "deepEqual": _same,
     "toJson": gojson.marshal,
     "mustToJson": gojson.marshal,
     "toRawJson": _raw_json,
@@ -241,7 +287,7 @@ DATA: dict[str, Callable[..., Value]] = {
     "mustToDate": _must_to_date,
     "date_in_zone": lambda layout, value, zone: _date(layout, value, zone),
     "dateModify": _date_modify,
-    "mustDateModify": _date_modify,
+    "mustDateModify": _must_date_modify,
     "date_modify": _date_modify,
     "htmlDateInZone": lambda value, zone: _date("2006-01-02", value, zone),
     "ago": lambda value: format_go(int(PRESENT.get() - _moment(value).timestamp())),

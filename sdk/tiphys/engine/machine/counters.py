@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from tiphys.expr.gofmt import float_v
+
 __all__ = ["MetricError", "Registry", "parse_float"]
 
 Json = Any
@@ -112,13 +114,13 @@ class Registry:
             for labels, series in sorted(metric.series.items()):
                 if metric.kind != "histogram":
                     value = series.live() if series.live is not None else series.value
-                    lines.append(f"{full}{_labels(labels)} {_number(value)}")
+                    lines.append(f"{full}{_labels(labels)} {float_v(value)}")
                     continue
                 reached = 0
                 for bound, count in zip((*metric.buckets, math.inf), series.counts, strict=True):
                     reached += count
-                    lines.append(f"{full}_bucket{_labels((*labels, ('le', _number(bound))))} {reached}")
-                lines.append(f"{full}_sum{_labels(labels)} {_number(series.value)}")
+                    lines.append(f"{full}_bucket{_labels((*labels, ('le', float_v(bound))))} {reached}")
+                lines.append(f"{full}_sum{_labels(labels)} {float_v(series.value)}")
                 lines.append(f"{full}_count{_labels(labels)} {series.total}")
         return "".join(f"{line}\n" for line in lines)
 
@@ -144,7 +146,7 @@ class Registry:
 def _bounds(values: Sequence[Json]) -> tuple[float, ...]:
     bounds = tuple(float(value) if not isinstance(value, str) else 0.0 for value in values)
     if any(after <= before for before, after in pairwise(bounds)):
-        shown = " ".join(_number(bound) for bound in bounds)
+        shown = " ".join(float_v(bound) for bound in bounds)
         raise MetricError(f"aggregation: explicit bucket histogram: non-monotonic boundaries: [{shown}]")
     return bounds
 
@@ -156,36 +158,6 @@ def _count(metric: _Metric, series: _Series, value: float) -> None:
     series.counts[place] += 1
     series.total += 1
     series.value += value
-
-
-def _number(value: float) -> str:
-    """As Go writes it: ``strconv.FormatFloat(value, 'g', -1, 64)``."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if value == 0:
-        return "0"
-    digits, _, exponent = f"{value!r}".lower().partition("e")
-    sign = "-" if digits.startswith("-") else ""
-    whole, _, rest = digits.lstrip("-").partition(".")
-    rest = "" if rest == "0" and not exponent else rest
-    power = int(exponent or 0) + len(whole) - 1
-    plain = (whole + rest).lstrip("0")
-    power -= len(whole + rest) - len(plain)
-    plain = plain.rstrip("0") or "0"
-    if power < -4 or power >= 6:
-        mantissa = plain[0] + (f".{plain[1:]}" if len(plain) > 1 else "")
-        return f"{sign}{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
-    return f"{sign}{_positional(plain, power)}"
-
-
-def _positional(plain: str, power: int) -> str:
-    if power < 0:
-        return "0." + "0" * (-power - 1) + plain
-    if len(plain) <= power + 1:
-        return plain + "0" * (power + 1 - len(plain))
-    return f"{plain[: power + 1]}.{plain[power + 1 :]}"
 
 
 def _labels(labels: Labels) -> str:
