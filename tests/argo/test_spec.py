@@ -11,6 +11,7 @@ from tiphys.argo.spec import (
     calls,
     containers,
     every_template,
+    holders,
     set_containers,
     step_groups,
     tasks,
@@ -103,6 +104,21 @@ def test_a_template_within_itself_comes_to_an_end() -> None:
     endless: Json = {"dag": {"tasks": [{"name": "t"}]}}
     endless["dag"]["tasks"][0]["inline"] = endless
     assert 20 < len(list(every_template([endless]))) < 200
+
+
+def test_everything_that_names_a_template() -> None:
+    hook = {"templateRef": {"name": "w", "template": "e"}}
+    step = {"name": "a", "template": "b", "onExit": "c", "hooks": {"exit": {"template": "d"}, "odd": None}}
+    spec = {
+        "entrypoint": "main",
+        "onExit": "bye",
+        "hooks": {"running": hook},
+        "templates": [{"name": "main", "steps": [[step]]}, {"container": {"templateRef": {"name": "no"}}}],
+    }
+    assert [each.get("template") or each["templateRef"]["template"] for each in holders(spec)] == [
+        "main", "bye", "e", "b", "c", "d",
+    ]  # fmt: skip
+    assert not list(holders({"entrypoint": "", "hooks": [hook]}))
 
 
 def test_the_type_of_a_template() -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "calls",
     "containers",
     "every_template",
+    "holders",
     "set_containers",
     "step_groups",
     "tasks",
@@ -138,6 +139,25 @@ def _with_inline(template: dict[str, Json], path: Path, depth: int) -> Iterator[
         inline = call.holder.get("inline")
         if isinstance(inline, dict):
             yield from _with_inline(inline, (*path, *call.path, "inline"), depth + 1)
+
+
+def holders(spec: Mapping[str, Json]) -> Iterator[Holder]:
+    """Everything that names a template (``template``, ``templateRef`` or ``inline``): entrypoint, exit handlers and
+    hooks of the workflow; steps, tasks and theirs."""
+    if spec.get("entrypoint"):
+        yield {"template": spec["entrypoint"]}
+    yield from _handlers(spec)
+    for _, template in every_template(spec.get("templates")):
+        for call in calls(template):
+            yield call.holder
+            yield from _handlers(call.holder)
+
+
+def _handlers(holder: Mapping[str, Json]) -> Iterator[Holder]:
+    if holder.get("onExit"):
+        yield {"template": holder["onExit"]}
+    hooks = holder.get("hooks")
+    yield from (hook for hook in hooks.values() if isinstance(hook, dict)) if isinstance(hooks, dict) else ()
 
 
 def _items(found: Json) -> list[tuple[int, dict[str, Json]]]:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tiphys.argo.answers import ApiError
-from tiphys.argo.spec import containers, every_template
+from tiphys.argo.spec import containers, every_template, holders
 from tiphys.engine.fields import uses
 from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
 from tiphys.engine.pods.volumes import check_volume
@@ -70,30 +70,20 @@ def _referenced(
         part = found if not template else {"templates": chosen}
         yield f"{kind} {name}: spec", part
         look += _references(part)
-        # a template of a WorkflowTemplate calls its neighbours by name
-        for each in _mappings(part, "template"):
-            if isinstance(each.get("template"), str) and template:
-                look.append((kind, name, each["template"]))
+        if template:  # a template of a WorkflowTemplate calls its neighbours by name
+            look += [
+                (kind, name, str(each["template"]))
+                for each in holders(part)
+                if each.get("template") and not each.get("templateRef")
+            ]
 
 
-def _references(value: Json) -> Iterator[tuple[str, str, str]]:
-    for key in ("workflowTemplateRef", "templateRef"):
-        for each in _mappings(value, key):
-            if isinstance(reference := each[key], Mapping):
-                kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
-                yield kind, str(reference.get("name")), str(reference.get("template") or "")
-
-
-def _mappings(value: Json, key: str) -> Iterator[Mapping[str, Json]]:
-    """Every mapping inside that has ``key``."""
-    if isinstance(value, Mapping):
-        if key in value:
-            yield value
-        for inner in value.values():
-            yield from _mappings(inner, key)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _mappings(inner, key)
+def _references(spec: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
+    found = [spec.get("workflowTemplateRef"), *(each.get("templateRef") for each in holders(spec))]
+    for reference in found:
+        if isinstance(reference, Mapping):
+            kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
+            yield kind, str(reference.get("name")), str(reference.get("template") or "")
 
 
 def check_spec(spec: Mapping[str, Json], images: Images, where: str) -> None:
