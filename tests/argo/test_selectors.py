@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +50,36 @@ def test_as_kubernetes_answers(kind: str) -> None:
     assert not different
 
 
+def test_what_is_unexpected_is_told_in_gos_words() -> None:
+    told = {}
+    for item in RECORDED:
+        if item["ask"] == "labels" and re.search("(^|requirement: )found", item.get("refused", "")):
+            with pytest.raises(SelectorError) as raised:
+                parse_labels(item["text"])
+            told[item["refused"]] = raised.value.message
+    assert len(told) > 10
+    assert list(told) == list(told.values())
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a b", "found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+        ("a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
         ("=a", "found '=', expected: !, identifier, or 'end of string'"),
         ("a=b c", "found 'c', expected: ',' or 'end of string'"),
         ("a=b,=", "found '=', expected: identifier after ','"),
-        ("!", "found '', expected: identifier"),
-        ("a==!", "found '!', expected: identifier"),
-        ("a in b", "found 'b', expected: '('"),
-        ("a in (=)", "found '=', expected: ',', ')' or identifier"),
-        ("a in (b", "found '', expected: ',' or ')'"),
-        ("a in (b,=", "found '=', expected: ',', or identifier"),
-        ("a in (b,,)", "found ')', expected: ',', or identifier"),
-        ("a>b", "> compares whole numbers, not 'b'"),
-        ("a<99999999999999999999", "< compares whole numbers, not '99999999999999999999'"),
+        ("!", "unable to parse requirement: found '', expected: identifier"),
+        ("a==!", "unable to parse requirement: found '!', expected: identifier"),
+        ("a in b", "unable to parse requirement: found 'b', expected: '('"),
+        ("a in (=)", "unable to parse requirement: found '=', expected: ',', ')' or identifier"),
+        ("a in (b", "unable to parse requirement: found '', expected: ',' or ')'"),
+        ("a in (b,=", "unable to parse requirement: found '=', expected: ',', or identifier"),
+        ("a in (b,,)", "unable to parse requirement: found ')', expected: ',', or identifier"),
+        ("a>b", "unable to parse requirement: > compares whole numbers, not 'b'"),
+        (
+            "a<99999999999999999999",
+            "unable to parse requirement: < compares whole numbers, not '99999999999999999999'",
+        ),
     ],
 )
 def test_what_is_no_label_selector(text: str, message: str) -> None:

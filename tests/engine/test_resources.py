@@ -581,3 +581,35 @@ def test_a_patch_and_an_apply_keep_the_ports_that_they_do_not_name(tmp_path: Pat
         "8501 8500",
         "1",
     ]
+
+
+def test_a_condition_that_cannot_be_read_fails_the_step_when_the_object_is_there(tmp_path: Path) -> None:
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": "v"}}
+    bad = {**creating(config, successCondition="data.k b"), "name": "bad"}
+    flags = {"name": "look", "resource": {"action": "get", "flags": ["configmap", "c"]}}
+    first = {"name": "bad", "template": "bad", "continueOn": {"failed": True}}
+    main = {"name": "main", "steps": [[first], [{"name": "look", "template": "look"}]]}
+    result = execute(tmp_path, workflow(main, bad, flags))
+    assert node(result, "look")["phase"] == "Succeeded"
+    # recorded from the real controller
+    assert node(result, "bad")["message"] == (
+        "main: Error (exit code 64): success condition 'data.k b' failed to parse: "
+        "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"
+    )
+
+
+def test_a_patch_that_the_server_refuses(tmp_path: Path) -> None:
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": "v"}}
+    made = {**creating(config), "name": "made"}
+    test = json.dumps([{"op": "test", "path": "/data/k", "value": "x"}])
+    patch = {"action": "patch", "mergeStrategy": "json", "flags": ["cm", "c"], "manifest": test}
+    main = {
+        "name": "main",
+        "steps": [[{"name": "made", "template": "made"}], [{"name": "p", "template": "p"}]],
+    }
+    result = execute(tmp_path, workflow(main, made, {"name": "p", "resource": patch}))
+    # recorded from the real controller
+    assert node(result, "p")["message"] == (
+        "main: Error (exit code 64): no more retries The request is invalid: the server rejected our request due to "
+        "an error in our request"
+    )

@@ -78,7 +78,7 @@ def apply_patch(item: Mapping[str, Json], patch: Json, strategy: str) -> Object:
     return _asked("Error from server: {}", lambda: strategic(item, patch, type_of(item)))
 
 
-_INVALID = "The request is invalid: the server rejected our request due to an error in our request ({})"
+_INVALID = "The request is invalid: the server rejected our request due to an error in our request"
 _GO_KINDS = {"NoneType": "null", "bool": "bool", "str": "string", "list": "array", "dict": "object"}
 
 

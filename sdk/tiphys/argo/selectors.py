@@ -161,7 +161,11 @@ class _Labels:
         if not self.begins():
             raise self.unexpected(self.ahead(), "!, identifier, or 'end of string'")
         while True:
-            yield self.requirement()
+            try:
+                found = self.requirement()
+            except SelectorError as error:
+                raise self.error(f"unable to parse requirement: {error.message}") from None
+            yield found
             token = self.next()
             if token == _END:
                 return

@@ -62,7 +62,7 @@ class ResourcePod:
         except (ApiError, PatchError, yaml.YAMLError, JsonPathError, StartProblem) as error:
             text = str(getattr(error, "message", "") and error) or str(error)
             # kubectl was tried again and again, as far as it is worth it
-            tried = text.startswith(("Error from server", "error: "))
+            tried = text.startswith(("Error from server", "error: ", "The request is invalid: "))
             self._fail(f"no more retries {text}" if tried else text)
         except TiphysError as error:
             self._fail(error.message)
@@ -78,8 +78,6 @@ class ResourcePod:
 
     def _act(self) -> None:
         action = str(self._spec.get("action") or "")
-        self._success = self._condition("success")
-        self._failure = self._condition("fail", "failure")
         flags = [str(flag) for flag in self._spec.get("flags") or []]
         manifest = self._manifest()
         if action == "delete":
@@ -98,8 +96,8 @@ class ResourcePod:
         self._item = item
         self.resources.settled(item, self._settled)
 
-    def _condition(self, word: str, name: str = "") -> list[Requirement]:
-        text = str(self._spec.get(f"{name or word}Condition") or "")
+    def _condition(self, word: str, field: str) -> list[Requirement]:
+        text = str(self._spec.get(field) or "")
         try:
             return parse_labels(text)
         except SelectorError as error:
@@ -201,7 +199,7 @@ class ResourcePod:
 
     def _delete(self, manifest: Mapping[str, Json] | None, flags: list[str]) -> None:
         api = self.resources.api
-        if self._success or self._failure:
+        if self._spec.get("successCondition") or self._spec.get("failureCondition"):
             raise ApiError("BadRequest", "conditions are not allowed with delete")
         if manifest is not None:
             kind = check_manifest(manifest, f"resource of {self.command.node_name}")
@@ -225,6 +223,12 @@ class ResourcePod:
             return
         if problem := self.resources.problem(self._item):
             self._fail(problem)
+            return
+        try:  # Argo reads the conditions when the object is there
+            self._success = self._condition("success", "successCondition")
+            self._failure = self._condition("fail", "failureCondition")
+        except StartProblem as error:
+            self._fail(error.message)
             return
         if not self._success and not self._failure:
             self._succeed()
