@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.tools import argo_lint
 from tiphys.argo import cron
 from tiphys.argo.cron import after, child_workflow, never, next_times, problem, zone_problem
 from tiphys.errors import RefusedError
@@ -45,6 +47,27 @@ def test_as_robfig_answers() -> None:
         if ours(item) != expected:
             different.append((item, ours(item)))
     assert not different
+
+
+def test_as_argo_lint_answers(tmp_path: Path) -> None:
+    """The same texts through the real program, all in one file."""
+    texts = [
+        text for text in dict.fromkeys(item["text"] for item in RECORDED) if text != "TZ=UTC"
+    ]  # it panics
+    spec = {"entrypoint": "main", "templates": [{"name": "main", "suspend": {}}]}
+    documents = [
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "CronWorkflow",
+            "metadata": {"name": f"c-{number}", "namespace": "argo"},
+            "spec": {"schedules": [text], "workflowSpec": spec},
+        }
+        for number, text in enumerate(texts)
+    ]
+    said = argo_lint("\n---\n".join(json.dumps(document) for document in documents), tmp_path)
+    refused = {int(number) for number in re.findall(r'in "c-(\d+)" \(CronWorkflow\): cron schedule', said)}
+    assert len(texts) > 300 and len(refused) > 60
+    assert {number for number, text in enumerate(texts) if problem(text)} == refused
 
 
 def test_what_never_comes_is_known_without_a_search() -> None:
