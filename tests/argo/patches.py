@@ -225,7 +225,30 @@ def _merge(dice: random.Random) -> Json:
     return {"ask": "merge", "original": item(), "patch": item()}
 
 
+def _named() -> list[Json]:
+    """What chance does not find."""
+    ports = {"spec": {"ports": [{"port": 1}, {"port": 2}]}}
+    order = "$setElementOrder/ports"
+    pairs: list[tuple[Json, Json]] = [
+        (ports, {"spec": {order: [{"port": 2}, {"port": 1}]}}),
+        (ports, {"spec": {order: []}}),
+        (ports, {"spec": {order: [], "ports": [{"port": 3}]}}),
+        ({"spec": {}}, {"spec": {order: [{"port": 1}]}}),
+        ({"spec": {}}, {"spec": {order: [{"port": 1}], "ports": [{"port": 1}]}}),
+        ({"spec": {"ports": []}}, {"spec": {order: [{"port": 1}], "ports": []}}),
+        ({"metadata": {}}, {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}),
+        ({"metadata": {"finalizers": "a"}}, {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}),
+        (
+            {"metadata": {"finalizers": ["a", "b"]}},
+            {"metadata": {"$deleteFromPrimitiveList/finalizers": None}},
+        ),
+        ({"metadata": None}, {"metadata": {"name": "x"}}),
+        (ports, {"spec": None}),
+    ]
+    return [{"ask": "strategic", "kind": "Service", "original": one, "patch": two} for one, two in pairs]
+
+
 def patch_questions(dice: random.Random) -> list[Json]:
     """Some hundreds."""
     counts = ((_strategic, 220), (_apply, 110), (_json, 220), (_merge, 80))
-    return [make(dice) for make, count in counts for _ in range(count)]
+    return [*_named(), *(make(dice) for make, count in counts for _ in range(count))]

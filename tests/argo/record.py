@@ -205,14 +205,25 @@ def schedule(dice: random.Random) -> str:
 
 
 def cron(dice: random.Random) -> list[Json]:
-    return [
-        {"ask": "schedule", "text": text, "zone": dice.choice(ZONES), "after": dice.sample(MOMENTS, 3)}
-        for text in [*NAMED, *by(schedule, dice, 260)]
-    ] + [
-        {"ask": "schedule", "text": text, "zone": zone, "after": MOMENTS}
-        for zone in ZONES[3:9]
-        for text in ("30 2 * * *", "0 0 * * 0", "15,45 0-3 * * *", "0 0 1 * *", "*/20 * 31,10,4 3,11 *")
-    ]
+    return (
+        [
+            {"ask": "schedule", "text": text, "zone": dice.choice(ZONES), "after": dice.sample(MOMENTS, 3)}
+            for text in [*NAMED, *by(schedule, dice, 260)]
+        ]
+        + [
+            {
+                "ask": "schedule",
+                "text": "0 0 29 2 *",
+                "zone": "",
+                "after": [3982100000],
+            },  # 2100 is no leap year
+        ]
+        + [
+            {"ask": "schedule", "text": text, "zone": zone, "after": MOMENTS}
+            for zone in ZONES[3:9]
+            for text in ("30 2 * * *", "0 0 * * 0", "15,45 0-3 * * *", "0 0 1 * *", "*/20 * 31,10,4 3,11 *")
+        ]
+    )
 
 
 # -- times -----------------------------------------------------------------------------------------------------------

@@ -303,13 +303,27 @@ def _arranged(merged: list[Json], order: list[Json], before: list[Json], key: st
         return lambda item: places.index(_key_of(item, key))
 
     named = sorted((item for item in merged if _key_of(item, key) in wanted), key=place(wanted))
-    left = [item for item in merged if _key_of(item, key) not in wanted]
+    left: list[Json] = []
+    for item in merged:
+        if _key_of(item, key) not in wanted:
+            left.insert(_after(left, item, server, key), item)
     result: list[Json] = []
     while named and left:
         mine, theirs = _key_of(named[0], key), _key_of(left[0], key)
         first = mine in server and theirs in server and server.index(theirs) < server.index(mine)
         result.append((left if first else named).pop(0))
     return [*result, *named, *left]
+
+
+def _after(left: list[Json], item: Json, server: list[Json], key: str) -> int:
+    """The place of an item in the server's order, as Go's sort finds it when one of them is new."""
+    mine, place = _key_of(item, key), len(left)
+    while place:
+        theirs = _key_of(left[place - 1], key)
+        if mine in server and theirs in server and server.index(mine) >= server.index(theirs):
+            break
+        place -= 1
+    return place
 
 
 def _key_of(item: Json, key: str) -> Json:

@@ -14,7 +14,7 @@ from tiphys.compiler.project import import_folders
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
-from tiphys.engine.runners.process import STANDINS
+from tiphys.engine.runners.programs import STANDINS
 from tiphys.engine.runners.quantity import resource_field
 
 __all__ = [

@@ -8,31 +8,19 @@ artifacts, runs as with the sandbox runner where that can be had.
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from tiphys.engine.runners.base import Container, StartProblem
+from tiphys.engine.runners.programs import PACKAGES, find_program, keep_packages, not_found, own_command
 from tiphys.engine.runners.relocate import Relocation
+from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.engine.runners.spawner import Launch
 
-__all__ = ["PACKAGES", "STANDINS", "ProcessRunner", "keep_packages", "own_command"]
+__all__ = ["ProcessRunner"]
 
-STANDINS = Path(__file__).with_name("standins")
-PACKAGES = "/tmp/.tiphys/packages"  # what a step installs
 _HERAS_RUNNER = "hera.workflows.runner"
 _HERA = "/tmp/hera-outputs"  # hera.workflows.script.RunnerScriptConstructor.DEFAULT_HERA_OUTPUTS_DIRECTORY
-
-
-def own_command(command: Sequence[str]) -> list[str]:
-    """Commands that mean a part of this environment: python, and the model server."""
-    name = command[0]
-    if name in ("python", "python3", "/usr/bin/python3", "/usr/local/bin/python", "/usr/local/bin/python3"):
-        return [sys.executable, *command[1:]]
-    if name in ("tensorflow_model_server", "/usr/bin/tensorflow_model_server"):
-        return [sys.executable, "-m", "tiphys.serving", *command[1:]]
-    return list(command)
 
 
 class ProcessRunner:
@@ -56,11 +44,8 @@ class ProcessRunner:
 
     def launch(self, container: Container) -> Launch:
         """What to start. Raises StartProblem with Argo's text when the program is not there."""
-        if _computes_paths(container):
-            from tiphys.engine.runners.sandbox import SandboxRunner
-
-            if not SandboxRunner().check():
-                return SandboxRunner().launch(container)
+        if _computes_paths(container) and not SandboxRunner().check():
+            return SandboxRunner().launch(container)
         relocation = Relocation(container)
         for script in container.scripts:
             script.write_text(relocation.text(script.read_text()))
@@ -88,14 +73,6 @@ class ProcessRunner:
         return Launch(path, argv, env, str(workdir), str(container.log))
 
 
-def keep_packages(env: dict[str, str], place: str) -> None:
-    """Let ``pip install`` in a step write to a folder of the step, and Python find it there: the environment that
-    stands for the image is this machine's own."""
-    env.setdefault("PIP_TARGET", place)
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, (env.get("PYTHONPATH"), place)))
-    env["PATH"] = os.pathsep.join(filter(None, (env.get("PATH"), f"{place}/bin")))
-
-
 def _make_folders(container: Container) -> None:
     """The nearest folder above each declared path that an image has, as this machine has it (``/mnt``, ``/opt``)."""
     for path in container.declared:
@@ -117,24 +94,3 @@ def _told(container: Container) -> Iterator[tuple[str, str]]:
     """Paths that a well-known program computes itself, where a variable can tell it: those of Hera's runner."""
     if any(path.startswith(_HERA + "/") for path in container.declared):
         yield "hera__outputs_directory", _HERA
-
-
-def find_program(name: str, search: str, root: Path) -> str | None:
-    """The file of a program: as given, in the step's folder, on PATH, or one of the stand-ins."""
-    if "/" in name:
-        if _runs(name):
-            return name
-        others = (str(root / name.lstrip("/")), str(STANDINS / os.path.basename(name)))
-        return next((path for path in others if _runs(path)), None)
-    return shutil.which(name, path=search)
-
-
-def _runs(path: str) -> bool:
-    return os.path.isfile(path) and os.access(path, os.X_OK)
-
-
-def not_found(container: str, name: str) -> StartProblem:
-    """Argo's words for a program that is not there (the executor ends with code 64)."""
-    why = f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
-    text = f'failed to find name in PATH: exec: "{name}": {why}'
-    return StartProblem(f"{container}: Error (exit code 64): {text}", code=64)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tiphys.engine.runners.base import Container, StartProblem
-from tiphys.engine.runners.process import PACKAGES, STANDINS, keep_packages, not_found, own_command
+from tiphys.engine.runners.programs import PACKAGES, STANDINS, keep_packages, not_found, own_command
 from tiphys.engine.runners.spawner import Launch
 
 __all__ = ["SandboxRunner"]
