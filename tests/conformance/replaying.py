@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.conformance.cases import load, scripts
 from tests.conformance.replay import NAME, Replay
-from tiphys.argo import verbs as surgery
+from tiphys.argo import verbs
 from tiphys.argo.names import node_id
 from tiphys.argo.reader import read_text
 from tiphys.engine.machine import Machine
@@ -235,8 +235,8 @@ def _made_again(before: dict[str, Json], words: list[str]) -> dict[str, Json]:
     if words[0] == "retry":
         values = dict(itertools.pairwise(words))
         restart, selector = "--restart-successful" in words, values.get("--node-field-selector", "")
-        return surgery.retried(before, stamp, restart_successful=restart, selector=selector)[0]
+        return verbs.retried(before, stamp, restart_successful=restart, selector=selector)[0]
     before["metadata"]["generateName"] = NAME[:1]
     if "--memoized" in words:
-        return surgery.memoized(before, NAME[1:], stamp, node_id)
-    return surgery.resubmitted(before)
+        return verbs.memoized(before, NAME[1:], stamp, node_id)
+    return verbs.resubmitted(before)

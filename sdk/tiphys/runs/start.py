@@ -1,4 +1,4 @@
-"""The front door: from anything that stands for a workflow to a run.
+"""From anything that stands for a workflow to a run on this machine.
 
 What runs, is drawn or linted is always the YAML: a pipeline is compiled to text and the text is read back.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.compiler.source import Source, load_source
 from tiphys.errors import RefusedError
-from tiphys.runs.admission import admit
+from tiphys.runs.checks import check_source
 
 if TYPE_CHECKING:
     from tiphys.engine import RunOptions, RunResult
@@ -60,7 +60,7 @@ def run_source(source: Source, options: RunOptions | None = None) -> RunResult:
     chosen = options or RunOptions()
     if source.workflow["kind"] == "CronWorkflow":
         source = _once(source)
-    invalid = admit(source, chosen.observer, strict=chosen.strict)
+    invalid = check_source(source, chosen.observer, strict=chosen.strict)
     if source.project is not None and not chosen.project:
         chosen = replace(chosen, project=source.project)
     run = Run(
@@ -89,7 +89,7 @@ def next_runs(source: Source, count: int = 5) -> list[datetime]:
     """
     from tiphys.argo.cron import next_times
 
-    invalid = admit(_once(source))
+    invalid = check_source(_once(source))
     if invalid:
         raise RefusedError(
             "TIP299",

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from tiphys.argo import parameters as declared
-from tiphys.argo import verbs as surgery
+from tiphys.argo import verbs
 from tiphys.argo.names import node_id
 from tiphys.argo.nodes import ACTIVE, COMPLETED, HOLDERS
 from tiphys.argo.time import rfc3339
@@ -67,7 +67,7 @@ def prepare_retry(
             declared.check(before, parameters or {}, complete=False)
             now = time.time()
             with _possible():
-                after, _ = surgery.retried(
+                after, _ = verbs.retried(
                     before,
                     rfc3339(now),
                     parameters=parameters,
@@ -112,13 +112,13 @@ def prepare_resubmit(
             before = _cut_off(before)
     declared.check(before, parameters or {}, complete=False)
     now = time.time()
-    made = surgery.resubmitted(before, parameters=parameters)
+    made = verbs.resubmitted(before, parameters=parameters)
     fresh = options.name or new_name(made)
     earlier = None
     if memoized:
         before["metadata"]["generateName"] = fresh[:1]
         with _possible():
-            kept = surgery.memoized(before, fresh[1:], rfc3339(now), node_id)
+            kept = verbs.memoized(before, fresh[1:], rfc3339(now), node_id)
         earlier = kept["status"]
     new = replace(
         facts,
@@ -156,5 +156,5 @@ def _cut_off(workflow: dict[str, Json]) -> dict[str, Json]:
 def _possible() -> Iterator[None]:
     try:
         yield
-    except surgery.ImpossibleError as error:
+    except verbs.ImpossibleError as error:
         raise RefusedError("TIP216", error.message, cause=error.cause, fix=error.fix) from error

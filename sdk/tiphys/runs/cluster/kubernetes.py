@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from tiphys.argo import verbs as surgery
+from tiphys.argo import verbs
 from tiphys.argo.time import rfc3339
 from tiphys.errors import ClusterError
 from tiphys.runs.backend import Change, LogLine, Workflow, ended
@@ -42,7 +42,7 @@ def _now() -> str:
 def _possible() -> Iterator[None]:
     try:
         yield
-    except surgery.ImpossibleError as error:
+    except verbs.ImpossibleError as error:
         raise ClusterError("TIP612", error.message, cause=error.cause, fix=error.fix) from error
 
 
@@ -180,7 +180,7 @@ class Kubernetes(Caller):
         if nodes:
             now = self._clock()
             return self._rewrite(
-                "stop", namespace, name, lambda old: surgery.declined(old, now, nodes, message)
+                "stop", namespace, name, lambda old: verbs.declined(old, now, nodes, message)
             )
         self._running("stop", namespace, name)
         return self._patch("stop", namespace, name, {"spec": {"shutdown": "Stop"}})
@@ -225,7 +225,7 @@ class Kubernetes(Caller):
 
     def resume(self, namespace: str, name: str, *, nodes: str = "") -> Workflow:
         return self._rewrite(
-            "resume", namespace, name, lambda workflow: surgery.resumed(workflow, self._clock(), nodes)
+            "resume", namespace, name, lambda workflow: verbs.resumed(workflow, self._clock(), nodes)
         )
 
     def retry(
@@ -241,7 +241,7 @@ class Kubernetes(Caller):
 
         def change(workflow: Workflow) -> Workflow:
             nonlocal doomed
-            result, doomed = surgery.retried(
+            result, doomed = verbs.retried(
                 workflow,
                 self._clock(),
                 parameters=parameters,
@@ -271,9 +271,9 @@ class Kubernetes(Caller):
 
             suffix = "".join(secrets.choice(_LETTERS) for _ in range(5))
             with _possible():
-                made = surgery.memoized(old, suffix, self._clock(), node_id, parameters=parameters)
+                made = verbs.memoized(old, suffix, self._clock(), node_id, parameters=parameters)
             return self.create(namespace, made)
-        return self.create(namespace, surgery.resubmitted(old, parameters=parameters))
+        return self.create(namespace, verbs.resubmitted(old, parameters=parameters))
 
     def delete(self, namespace: str, name: str) -> None:
         self._named("delete", "DELETE", namespace, name, query={"propagationPolicy": "Background"})

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from tiphys.engine.base.observations import Observer
     from tiphys.lint import Finding
 
-__all__ = ["admit"]
+__all__ = ["check_source"]
 
 
-def admit(source: Source, observer: Observer | None = None, *, strict: bool = True) -> str:
+def check_source(source: Source, observer: Observer | None = None, *, strict: bool = True) -> str:
     """Return what is invalid in the words of Argo's validation; an empty string for a valid workflow.
 
     ``observer`` is told, as notices, what is overlooked and where the invalid part is. ``strict``: as ``argo submit``
