@@ -1,4 +1,4 @@
-"""The package's front door: every public name exists, and importing it stays cheap."""
+"""The package's public names: every one exists, and importing them stays cheap."""
 
 from __future__ import annotations
 
