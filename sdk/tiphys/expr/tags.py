@@ -65,12 +65,16 @@ class Variables(Protocol):
 
 
 class Layers:
-    """Flat maps of dotted names, the first that knows a name wins."""
+    """Flat maps of dotted names, the first that knows a name wins.
 
-    __slots__ = ("_trees", "maps")
+    ``early``: this text is read again when its steps are; until then the workflow's outputs are left alone.
+    """
 
-    def __init__(self, *maps: Mapping[str, Any]) -> None:
+    __slots__ = ("_trees", "early", "maps")
+
+    def __init__(self, *maps: Mapping[str, Any], early: bool = False) -> None:
         self.maps = maps
+        self.early = early
         self._trees: dict[str, Any] = {}
 
     def refresh(self) -> None:
@@ -112,11 +116,12 @@ class Layers:
 class Chain:
     """Two scopes; the first that knows a name wins."""
 
-    __slots__ = ("first", "second")
+    __slots__ = ("early", "first", "second")
 
     def __init__(self, first: Variables, second: Variables) -> None:
         self.first = first
         self.second = second
+        self.early: bool = getattr(second, "early", False)
 
     def find(self, name: str) -> Any:
         value = self.first.find(name)
@@ -251,7 +256,10 @@ def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) 
         raise TagError(f"failed to evaluate expression: {error}") from None
     env = environment(program, variables)
     try:
-        result = None if _too_early(program, env) else program.run(env)
+        waits = getattr(variables, "early", False) and any(
+            path[:2] == ("workflow", "outputs") for path in program.paths
+        )
+        result = None if waits or _too_early(program, env) else program.run(env)
         if result is not None:
             return result if isinstance(result, str) else _marshal(result)
         problem = f'failed to evaluate expression "{source}"'

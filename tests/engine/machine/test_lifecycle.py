@@ -260,3 +260,45 @@ def test_an_artifact_plugin_is_an_error() -> None:
         + "  outputs: {artifacts: [{name: a, path: /a, plugin: {name: mine, configuration: x}}]}\n"
     )
     assert (made.phase, named(made, "wf")["message"]) == ("Error", "artifact driver mine not found")
+
+
+HOOK = """
+entrypoint: main
+hooks:
+  exit:
+    template: say
+    arguments: {parameters: [{name: x, value: "{{=workflow.status == 'Succeeded' ? 'good' : 'bad'}}"}]}
+templates:
+- name: main
+  steps:
+  - - name: one
+      template: make
+      hooks:
+        exit:
+          template: say
+          arguments:
+            parameters:
+            - name: x
+              value: "{{=steps.one.status == 'Failed' ? 'no' : 'ok'}} {{=workflow.outputs?.parameters?.g ?? 'none'}}"
+- name: make
+  outputs: {parameters: [{name: o, valueFrom: {path: /tmp/o}, globalName: g}]}
+  container: {image: i, args: [hi]}
+- name: say
+  inputs: {parameters: [{name: x}]}
+  container: {image: i, args: ["{{inputs.parameters.x}}"]}
+"""
+
+
+def test_arguments_of_exit_hooks_that_are_expressions() -> None:
+    """Seen on the real controller: the workflow's hook need not get its inputs from spec.arguments."""
+    made = drive(HOOK)
+    assert made.phase == "Succeeded", made.message
+    assert parameter(named(made, "wf.onExit"), "inputs", "x") == "good"
+    assert parameter(named(made, "wf[0].one.onExit"), "inputs", "x") == "ok hi"
+
+
+def test_on_exit_comes_before_the_exit_hook() -> None:
+    made = drive(
+        HOOK.replace("templates:\n", "onExit: bye\ntemplates:\n- {name: bye, container: {image: i}}\n", 1)
+    )
+    assert named(made, "wf.onExit")["templateName"] == "bye"

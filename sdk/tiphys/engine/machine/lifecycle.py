@@ -274,7 +274,7 @@ class Lifecycle:
             return
         state, spec = self.state, self.state.spec
         hook = (spec.get("hooks") or {}).get("exit")  # its expression, if any, is not asked for at this level
-        if hook is None and spec.get("onExit"):
+        if spec.get("onExit"):
             hook = {"template": spec["onExit"]}
         if hook is None or state.shutdown == "Terminate":
             self._finish(self.entry_phase, self.entry_message)

@@ -22,20 +22,13 @@ class _Problem(Exception):
 
 
 def first_problem(spec: Mapping[str, Json], context: Context) -> str:
-    """Return the first thing wrong, or an empty string."""
+    """Return the first thing wrong, or an empty string. Hooks, the exit hook among them, are not looked at."""
     arguments = spec.get("arguments") or {}
-    exit_hook = (spec.get("hooks") or {}).get("exit") or {}
     try:
         walk = _Walk()
         walk.call({"template": spec.get("entrypoint") or ""}, arguments, context, "")
-        if exit_hook.get("templateRef") is None and (exit_hook.get("template") or spec.get("onExit")):
-            walk.call(
-                {"template": exit_hook.get("template") or spec.get("onExit")},
-                arguments,
-                context,
-                "",
-                leaf=True,
-            )
+        if spec.get("onExit"):
+            walk.call({"template": spec["onExit"]}, arguments, context, "", leaf=True)
     except _Problem as problem:
         return str(problem)
     return ""

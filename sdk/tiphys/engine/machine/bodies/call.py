@@ -123,7 +123,9 @@ class Call:
                 self.arguments,
                 known,
                 state.config_map_value,
-                body=Layers(self.local, values) if self.compiled.kind in ("steps", "dag") else known,
+                body=Layers(self.local, values, early=True)
+                if self.compiled.kind in ("steps", "dag")
+                else known,
             )
         except (TemplateError, ArgumentError, TagError) as error:
             self.fail(str(error))
