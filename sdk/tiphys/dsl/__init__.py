@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.composed import collect as collect
     from tiphys.dsl.composed import compose as compose
     from tiphys.dsl.composed import raw as raw
+    from tiphys.dsl.context import CallableTemplate as CallableTemplate
     from tiphys.dsl.context import for_each as for_each
     from tiphys.dsl.dags import Dag as Dag
     from tiphys.dsl.dags import dag as dag
@@ -29,7 +30,6 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.retry import Retry as Retry
     from tiphys.dsl.serving import Serving as Serving
     from tiphys.dsl.task import Task as Task
-    from tiphys.dsl.template import Template as Template
     from tiphys.dsl.tfjob import TFJob as TFJob
     from tiphys.dsl.values import Condition as Condition
     from tiphys.dsl.values import Value as Value
@@ -53,7 +53,7 @@ _PUBLIC = {
     "Serving": "serving",
     "TFJob": "tfjob",
     "Task": "task",
-    "Template": "template",
+    "CallableTemplate": "context",
     "Value": "values",
     "Volume": "pod",
     "collect": "composed",

@@ -13,6 +13,7 @@ from typing import Any, overload
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, key_expression
 from tiphys.dsl.closure import check_names, code_digest, function_node, module_of
+from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.embed import script_source
 from tiphys.dsl.literals import literal
@@ -59,7 +60,7 @@ class Options:
     exports: tuple[tuple[str, str], ...] = ()
 
 
-class Component(Template):
+class Component(CallableTemplate):
     """A function as a template. Make one with :func:`component`.
 
     Called inside a pipeline it makes a task; called anywhere else it simply runs the function.

@@ -15,7 +15,7 @@ from tiphys.dsl.template import Template, bind
 from tiphys.dsl.values import Item, Value
 from tiphys.errors import DefinitionError
 
-__all__ = ["Scope", "for_each", "innermost", "invoke", "no_task", "refuse_hera"]
+__all__ = ["CallableTemplate", "Scope", "for_each", "innermost", "invoke", "no_task", "refuse_hera"]
 
 
 class Scope:
@@ -83,6 +83,14 @@ def invoke(template: Template, args: tuple[Any, ...], arguments: dict[str, Any],
     from tiphys.dsl.hera_tasks import hera_task
 
     return hera_task(template, args, arguments, pieces, site)
+
+
+class CallableTemplate(Template):
+    """A template that is called where its task is wanted."""
+
+    def __call__(self, *args: Any, **arguments: Any) -> Any:
+        """A task inside a pipeline or one of Hera's DAGs or Steps; what the template stands for in ordinary Python."""
+        return invoke(self, args, arguments, caller())
 
 
 def for_each(items: Sequence[Any] | Value) -> Item:

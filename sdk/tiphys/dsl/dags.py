@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, overload
 
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.context import Scope
+from tiphys.dsl.context import CallableTemplate, Scope
 from tiphys.dsl.graphs import Graph
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import Task
@@ -19,7 +19,7 @@ from tiphys.errors import DefinitionError
 __all__ = ["Dag", "dag"]
 
 
-class Dag(Template):
+class Dag(CallableTemplate):
     """A template that is a graph of tasks. Make one with :func:`dag`."""
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
@@ -40,6 +40,10 @@ class Dag(Template):
             with Scope(self._graph):
                 self._returned = self._outputs(self.function(**values))
         return self._graph
+
+    def inner_templates(self) -> Iterable[Template]:
+        """The templates of the graph's tasks."""
+        return self.inner.templates()
 
     def _outputs(self, result: Any) -> dict[str, Value]:
         """What the body returned, by output."""

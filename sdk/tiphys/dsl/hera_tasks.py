@@ -15,7 +15,6 @@ from hera.workflows.steps import Parallel
 from tiphys.compiler.line import Site
 from tiphys.dsl.cached_retry import split
 from tiphys.dsl.composed import Raw
-from tiphys.dsl.dags import Dag
 from tiphys.dsl.locks import Semaphore
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import no_output
@@ -211,9 +210,8 @@ def _parts(template: Template) -> Iterator[_Part]:
     defaults = _defaults(template)
     for body in split(template.body(defaults)):
         yield _Part(body["name"], body, template)
-    if isinstance(template, Dag):
-        for used in template.inner.templates():
-            yield from _parts(used)
+    for used in template.inner_templates():
+        yield from _parts(used)
 
 
 def _producers(task: Any, arguments: Mapping[str, Argument], dag: Any) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from tiphys.compiler.line import caller
+from tiphys.compiler.line import Site, caller
 from tiphys.errors import DefinitionError
 
 __all__ = ["Pending"]
@@ -14,6 +14,10 @@ class Pending:
     """The base of values and tasks."""
 
     def _shown(self) -> str:
+        raise NotImplementedError
+
+    def _as_value(self, site: Site) -> Any:
+        """What it is as an argument: a value itself, a task its only output. Raises DefinitionError (TIP106)."""
         raise NotImplementedError
 
     def _refuse(self, what: str, fix: str = "") -> NoReturn:

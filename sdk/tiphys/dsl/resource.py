@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from tiphys.compiler.line import caller
+from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import Defaults, executor_patch
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.template import Template, input_parameters
+from tiphys.dsl.template import input_parameters
 from tiphys.dsl.types import MISSING, Field, kebab
 from tiphys.dsl.values import Input, Value
 from tiphys.errors import DefinitionError, did_you_mean
@@ -44,7 +45,7 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, cls=_Encoder, indent=2, ensure_ascii=False)
 
 
-class Resource(Template):
+class Resource(CallableTemplate):
     """A Kubernetes object as a step.
 
     ``manifest`` is a mapping; where an input belongs put ``Resource.input("name")``, or make text with it

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.habits import of_call, of_task
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
+from tiphys.dsl.template import Argument, Template, bind
 from tiphys.dsl.values import Condition, Expression, Item, Output, Value, as_condition
 from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
-
-if TYPE_CHECKING:
-    from tiphys.dsl.graphs import Graph
-    from tiphys.dsl.template import Argument, Template
 
 __all__ = ["After", "Exit", "Node", "Result", "Task", "no_output"]
 
@@ -55,12 +52,29 @@ class Exit:
     site: Site
 
 
+class TaskGraph(Protocol):
+    """The graph as its tasks know it; see :class:`tiphys.dsl.graphs.Graph`."""
+
+    name: str
+
+    def add(self, task: Node) -> None:
+        """Take a new task."""
+
+    def name_of(self, task: Node) -> str:
+        """The final name of a task."""
+
+    def rename(self, task: Node, name: str, site: Site) -> None:
+        """Give a task a name of its own."""
+
+
 class Node:
     """What is known about one use of a template."""
 
     scope = "tasks"
 
-    def __init__(self, template: Template, arguments: dict[str, Argument], graph: Graph, site: Site) -> None:
+    def __init__(
+        self, template: Template, arguments: dict[str, Argument], graph: TaskGraph, site: Site
+    ) -> None:
         self.template = template
         self.arguments = arguments
         self.graph = graph
@@ -287,11 +301,12 @@ class Task(Pending):
 
     def on_exit(self, template: Template, **arguments: Any) -> Task:
         """Run ``template`` when this task has ended in any way; arguments may use this task's outputs."""
-        from tiphys.dsl.template import bind
-
         site = caller()
         self._node.exit = Exit(template, bind(template, (), arguments, site), site)
         return self
+
+    def _as_value(self, site: Site) -> Output:
+        return self._node.only_output(site)
 
     def _shown(self) -> str:
         return f"the task {self._node.template.name}"

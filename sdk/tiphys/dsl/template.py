@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from tiphys.compiler.line import Site, caller, is_users
 from tiphys.dsl.composed import Raw
@@ -13,14 +13,12 @@ from tiphys.dsl.habits import of_call
 from tiphys.dsl.literals import literal, text_of
 from tiphys.dsl.locks import Lock, Semaphore
 from tiphys.dsl.names import check_name
+from tiphys.dsl.pending import Pending
 from tiphys.dsl.pod import Defaults, Volume
 from tiphys.dsl.types import MISSING, Field, check_argument, encode, type_name, unwrap
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 from tiphys.reference import Reference
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Template", "bind", "volumes_for"]
 
@@ -28,7 +26,7 @@ Argument = Value | str
 
 
 class Template:
-    """The base of everything that a task can run. Call it inside a pipeline to make a task.
+    """The base of everything that a task can run.
 
     It also has what Hera asks of a template (``name`` and ``_build_template``), so it can stand in
     ``Workflow.templates`` and be called inside a plain Hera ``DAG`` or ``Steps``.
@@ -76,10 +74,9 @@ class Template:
         """Semaphores whose limits must exist in a ConfigMap before the run."""
         return [lock for lock in self.locks if isinstance(lock, Semaphore)]
 
-    def __call__(self, *args: Any, **arguments: Any) -> Any:
-        from tiphys.dsl.context import invoke
-
-        return invoke(self, args, arguments, caller())
+    def inner_templates(self) -> Iterable[Template]:
+        """The templates that this one uses, if it is a graph."""
+        return ()
 
     def outside(self, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
         """What a call outside any pipeline does."""
@@ -160,11 +157,9 @@ def bind(
 
 def argument(template: Template, field: Field, value: Any, site: Site) -> Argument:
     """One argument: a value object that fits, or the text of a literal."""
-    from tiphys.dsl.task import Task
-
-    if isinstance(value, Task):
-        value = value._node.only_output(site)
-    if isinstance(value, (list, tuple)) and any(isinstance(v, (Value, Task)) for v in value):
+    if isinstance(value, Pending):
+        value = value._as_value(site)
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Pending) for v in value):
         value = _list_of(template, field, value, site)
     if isinstance(value, Value):
         check_argument(field, value, template.name, site)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Protocol, runtime_checkable
 
-from tiphys.compiler.line import caller
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.literals import access, literal, text_of
 from tiphys.dsl.pending import Pending
 from tiphys.errors import DefinitionError, UnknownNameError
@@ -81,6 +81,9 @@ class Value(Pending):
     def describe(self) -> str:
         parts = self.path()
         return ".".join(parts) if parts else self.expr()
+
+    def _as_value(self, site: Site) -> Value:
+        return self
 
     def _shown(self) -> str:
         return self.describe()
