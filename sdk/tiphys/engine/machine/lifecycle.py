@@ -57,6 +57,7 @@ class Lifecycle:
         self.entry_message = ""
         self.done = False
         self.failure: tuple[str, str] | None = None
+        self.obstacle = ""  # to be told when it starts
         state.give_up = self._give_up
 
     # -- begin -----------------------------------------------------------------------------------------------
@@ -106,6 +107,9 @@ class Lifecycle:
         self.phase, self.message = "Running", ""
         state.suspended = bool(state.spec.get("suspend"))
         self.started_at = state.started = state.now
+        if self.obstacle:
+            self._finish("Error", self.obstacle)
+            return
         deadline = state.spec.get("activeDeadlineSeconds")
         if deadline is not None:
             state.workflow_deadline = state.now + int(deadline)

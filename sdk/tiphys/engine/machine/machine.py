@@ -8,6 +8,7 @@ from typing import Any
 from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.argo.time import rfc3339
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.before import first_obstacle
 from tiphys.engine.machine.bodies.kinds import make_body
 from tiphys.engine.machine.bodies.retry import Retrying
 from tiphys.engine.machine.copies import plain_copy
@@ -144,6 +145,7 @@ class Machine:
         )
         self._life = Lifecycle(state, local)
         self._life.failure = failure
+        self._life.obstacle = first_obstacle(spec, name, context)
         self.nodes = state.nodes.by_id
         self.changed: dict[str, None] = {}
 

@@ -206,8 +206,13 @@ class PodSpace:
         folder = self._beside("etc")
         folder.mkdir(exist_ok=True)
         lines = [
+            "# Kubernetes-managed hosts file.",
             "127.0.0.1\tlocalhost",
             "::1\tlocalhost ip6-localhost ip6-loopback",
+            "fe00::0\tip6-localnet",
+            "fe00::0\tip6-mcastprefix",
+            "fe00::1\tip6-allnodes",
+            "fe00::2\tip6-allrouters",
             f"{self.ip}\t{self.hostname}",
         ]
         lines += ["", "# Entries added by HostAliases."]
