@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -336,6 +338,14 @@ def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
     file = tmp_path / "steps" / "flow.py"
     file.write_text("from .words import WORD\n" + PIPELINE.replace('"loaded"', "WORD"), encoding="utf-8")
     assert "name: hello" in to_yaml(load(str(file))) or "hello-" in to_yaml(load(str(file)))
+
+
+def test_a_neighbour_may_be_called_as_a_standard_module(tmp_path: Path) -> None:
+    (tmp_path / "http.py").write_text("raise RuntimeError('not this one')\n", encoding="utf-8")
+    (tmp_path / "near.py").write_text(RUNNER, encoding="utf-8")
+    code = f"from tiphys.compiler import load; print(load({str(tmp_path / 'near.py')!r}).generate_name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "gate-", done.stderr
 
 
 BUILDS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+import os
 import re
 import sys
 import zipfile
@@ -377,6 +378,30 @@ def test_deadline(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("open(chr(47) + 'tiphys-computed', 'w').write('1')", "/tiphys-computed"),
+        ("import os; os.chdir(chr(47)); open('tiphys-computed', 'w').write('1')", "/tiphys-computed"),
+        ("import tempfile; open(tempfile.gettempdir() + '/x', 'w').write('1')", "/tmp/x"),
+        ("import os; p = '/mnt' + '/tiphys-none'; os.mkdir(p); open(p + '/x', 'w').write('1')", "/mnt/tiphys-none/x"),
+        ("import os; os.symlink('/etc/hostname', chr(47) + 'tiphys-link'); "
+         "open(chr(47) + 'tiphys-computed', 'w').write('1')", "/tiphys-computed"),
+    ],
+)  # fmt: skip
+def test_a_step_that_computes_the_path_of_an_output_touches_nothing_else(
+    tmp_path: Path, source: str, path: str
+) -> None:
+    if SandboxRunner().check():
+        pytest.skip("no sandbox here")
+    template = python("main", source)
+    template["outputs"] = {"parameters": [{"name": "x", "valueFrom": {"path": path}}]}
+    result = execute(tmp_path, workflow(template))
+    assert result.succeeded, log(result, result.name)
+    assert value(result, result.name, "x") == "1"
+    assert not Path(path).exists() and not os.path.lexists("/tiphys-link")
+
+
 def _wheel(folder: Path) -> Path:
     """A package without dependencies that can be installed without a network."""
     place = folder / "tiny_wheel-1.0-py3-none-any.whl"
@@ -445,7 +470,10 @@ def test_heras_runner_is_told_where_outputs_go(tmp_path: Path, env: list[Any], f
         ("import os; os.makedirs('/'.join(PARTS)); raise SystemExit(3)", ""),
     ],
 )
-def test_a_computed_path_is_named_with_the_runner_that_can(tmp_path: Path, source: str, words: str) -> None:
+def test_a_computed_path_is_named_with_the_runner_that_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, words: str
+) -> None:
+    monkeypatch.setattr(SandboxRunner, "check", lambda self: "not here")
     path = str(tmp_path / "made")
     template = python("main", f"PARTS = {path.split('/')!r}\n{source}")
     template["outputs"] = {"parameters": [{"name": "x", "valueFrom": {"path": path}}]}

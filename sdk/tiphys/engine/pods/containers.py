@@ -14,7 +14,7 @@ from tiphys.engine.pods.capture import Capture
 from tiphys.engine.pods.environment import PROGRESS, argo_environment
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.podspace import PodSpace
-from tiphys.engine.pods.podspec import declared_paths, main_spec
+from tiphys.engine.pods.podspec import declared_paths, main_spec, required_outputs
 from tiphys.engine.pods.readiness import Readiness
 from tiphys.engine.runners.base import Container
 from tiphys.engine.runners.spawner import Process
@@ -88,6 +88,7 @@ class Containers:
         container.scripts = tuple(scripts)
         if name == "main":
             self.main = container
+            container.outputs = required_outputs(self._template)
         launch = self._host.runner.launch(container)
         if capture:
             self._capture = Capture(self._host.loop, container.log)

@@ -111,15 +111,19 @@ def _place(host: Host, container: Container, path: str) -> Path | None:
     """Where an output is, or None. A link that the step made must not lead to what the step could not see; a plain
     process sees this machine's files anyway. The output itself stays a link: it is packed as one."""
     path = os.path.normpath(path)
-    if host.runner.name == "process":
+    if not _confined(host, container):
         place = container.on_host(path)
         return place if place.exists() else None
     folder = container.found(os.path.dirname(path)) if container.found(path) is not None else None
     return None if folder is None else folder / os.path.basename(path)
 
 
+def _confined(host: Host, container: Container) -> bool:
+    return container.confined or host.runner.name != "process"
+
+
 def _read(host: Host, container: Container, path: str) -> str:
-    confined = host.runner.name != "process"
+    confined = _confined(host, container)
     place = container.found(path) if confined else container.on_host(os.path.normpath(path))
     try:
         if place is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 
-__all__ = ["SCRIPT", "declared_paths", "main_spec", "patched", "pod_metadata"]
+__all__ = ["SCRIPT", "declared_paths", "main_spec", "patched", "pod_metadata", "required_outputs"]
 
 Json = Any
 SCRIPT = "/argo/staging/script"  # where Argo's executor writes a script template's source
@@ -44,6 +45,17 @@ def declared_paths(template: Mapping[str, Json]) -> list[str]:
             if path:
                 paths.append(path)
     return [str(path) for path in paths]
+
+
+def required_outputs(template: Mapping[str, Json]) -> list[str]:
+    """The paths of outputs that must be there when the step ends."""
+    outputs = template.get("outputs") or {}
+    paths = [item.get("path") for item in outputs.get("artifacts") or [] if not item.get("optional")]
+    for item in outputs.get("parameters") or []:
+        source = item.get("valueFrom") or {}
+        if source.get("default") is None:
+            paths.append(source.get("path"))
+    return [os.path.normpath(str(path)) for path in paths if path]
 
 
 def pod_metadata(host: Host, command: StartPod) -> dict[str, Json]:

@@ -59,6 +59,8 @@ class Container:
     own_entrypoint: bool = (
         False  # the container gave no command: ``command`` holds what its image does not know
     )
+    confined: bool = False  # it was started in a file system of its own
+    outputs: Sequence[str] = ()  # paths that must be there when it ends
     scripts: Sequence[Path] = field(default_factory=tuple)  # files on this machine whose text may name paths
 
     def beside(self, command: Sequence[str]) -> Container:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tiphys.engine.runners.base import Container
 
 __all__ = ["missing_file"]
 
-Json = Any
 _TAIL = 8192  # bytes of a log that are looked at
 _MISSING = re.compile(
     r"No such file or directory: '(/[^']+)'|(?:^|[\s:'])(/[^\s:']+)'?: No such file or directory"
@@ -23,9 +20,9 @@ _WHY = (
 )
 
 
-def missing_file(container: Container, template: Mapping[str, Json], *, failed: bool) -> str:
+def missing_file(container: Container, *, failed: bool) -> str:
     """A sentence about an output that is not there, or a file that a failed step did not find; else nothing."""
-    for path in () if failed else _outputs(template):
+    for path in () if failed else container.outputs:
         place = container.on_host(path)
         if place.exists():
             continue
@@ -35,16 +32,6 @@ def missing_file(container: Container, template: Mapping[str, Json], *, failed: 
     if failed and (path := _in_log(container)):
         return f"the step did not find {path}: {_WHY}"
     return ""
-
-
-def _outputs(template: Mapping[str, Json]) -> list[str]:
-    outputs = template.get("outputs") or {}
-    paths = [item.get("path") for item in outputs.get("artifacts") or [] if not item.get("optional")]
-    for item in outputs.get("parameters") or []:
-        source = item.get("valueFrom") or {}
-        if source.get("default") is None:
-            paths.append(source.get("path"))
-    return [os.path.normpath(str(path)) for path in paths if path]
 
 
 def _in_log(container: Container) -> str:

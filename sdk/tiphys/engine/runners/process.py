@@ -1,8 +1,8 @@
 """The process runner: a container's program as a plain process of this machine.
 
-What is weaker than a pod: paths are rewritten in texts (a path that a program computes is not seen), ``/`` is the
-host's, and steps see the host's files, network and processes. A step of Hera's runner, which computes the paths of its
-artifacts, runs as with the sandbox runner where that can be had.
+What is weaker than a pod: paths are rewritten in texts, ``/`` is the host's, and steps see the host's files,
+network and processes. A step that must make a file whose path no text of it names runs as with the sandbox runner,
+where that can be had: its code computes the path.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ class ProcessRunner:
 
     def launch(self, container: Container) -> Launch:
         """What to start. Raises StartProblem with Argo's text when the program is not there."""
-        if _computes_paths(container) and not SandboxRunner().check():
-            return SandboxRunner().launch(container)
         relocation = Relocation(container)
+        if _computes_paths(container, relocation) and not SandboxRunner().check():
+            container.confined = True
+            return SandboxRunner().launch(container)
         for script in container.scripts:
             script.write_text(relocation.text(script.read_text()))
         _make_folders(container)
@@ -84,10 +85,24 @@ def _make_folders(container: Container) -> None:
             place.mkdir(parents=True, exist_ok=True)
 
 
-def _computes_paths(container: Container) -> bool:
-    """Whether a well-known program makes paths of inputs or outputs itself, where no text can be replaced: such a step
-    gets a file system of its own where that is to be had."""
-    return _HERAS_RUNNER in container.command and bool(container.declared)
+def _computes_paths(container: Container, relocation: Relocation) -> bool:
+    """Whether the program makes paths itself, where no text can be replaced: an output that must be there and that no
+    text names, or the inputs of Hera's runner. Such a step gets a file system of its own where that is to be had."""
+    if container.declared and _HERAS_RUNNER in container.command:
+        return True
+    if not container.outputs:
+        return False
+    texts = [
+        *container.command,
+        *(value for name, value in container.env.items() if not name.startswith("ARGO_")),
+        *(script.read_text() for script in container.scripts),
+    ]
+    inside = container.workdir.rstrip("/") + "/"
+    return any(
+        not any(relocation.names(path, text) for text in texts)
+        and (inside == "/" or not path.startswith(inside))
+        for path in container.outputs
+    )
 
 
 def _told(container: Container) -> Iterator[tuple[str, str]]:

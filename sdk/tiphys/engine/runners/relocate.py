@@ -42,6 +42,12 @@ class Relocation:
             return text
         return self._pattern.sub(lambda match: self.place(match[1]), text)
 
+    def names(self, path: str, text: str) -> bool:
+        """Whether ``text`` has the path, or a folder above it: then it can be replaced there."""
+        return any(
+            path == match[1] or path.startswith(match[1] + "/") for match in self._pattern.finditer(text)
+        )
+
     def value(self, text: str) -> str:
         """An environment value: like :meth:`text`, but a file below ``/tmp`` that is there on this machine is
         meant as it is (a person gave its path as a parameter)."""
