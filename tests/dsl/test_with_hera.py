@@ -258,14 +258,16 @@ def test_a_subclass_may_declare_attributes_of_its_own() -> None:
     assert Mine("mine").owner == "me"
 
 
-def test_runs_of_a_cron_workflow_have_title_and_labels() -> None:
-    """Argo copies nothing of the CronWorkflow's metadata but what workflowMetadata says."""
+def test_runs_of_a_schedule_or_a_template_have_title_and_labels() -> None:
+    """Argo copies nothing of the metadata of what a run comes from but what workflowMetadata says."""
     with Pipeline("nightly", title="Nightly", labels={"team": "vision"}) as pipeline:
         measure(text="a")
     cron = pipeline.as_cron("0 3 * * *")
-    assert cron["spec"]["workflowMetadata"]["labels"] == {"team": "vision"}
-    assert cron["spec"]["workflowMetadata"]["annotations"]["workflows.argoproj.io/title"] == "Nightly"
-    assert not [found for found in tiphys.lint(cron) if found.severity == "error"]
+    assert "workflowMetadata" not in cron["spec"]["workflowSpec"]
+    for made in (cron, pipeline.as_template()):
+        assert made["spec"]["workflowMetadata"]["labels"] == {"team": "vision"}
+        assert made["spec"]["workflowMetadata"]["annotations"]["workflows.argoproj.io/title"] == "Nightly"
+        assert not [found for found in tiphys.lint(made) if found.severity == "error"]
 
 
 @pytest.mark.parametrize("name", ["from_yaml", "from_dict", "from_file"])

@@ -15,6 +15,7 @@ from tiphys.compiler.line import Site, called_as_task, caller
 from tiphys.dsl.cached_retry import split
 from tiphys.dsl.context import Scope, innermost, no_task, refuse_hera
 from tiphys.dsl.dags import Dag
+from tiphys.dsl.fields import check_field
 from tiphys.dsl.graphs import Graph
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
@@ -23,7 +24,7 @@ from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, 
 from tiphys.dsl.template import Template, volumes_for
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import Parameter
-from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
+from tiphys.errors import DefinitionError, did_you_mean
 
 __all__ = ["Pipeline"]
 
@@ -92,15 +93,7 @@ class Pipeline(Workflow):
         } or None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        known = _known_attributes(type(self))
-        if not (name.startswith("_") or name in known):
-            raise UnknownNameError(
-                "TIP103",
-                f"a {type(self).__name__} has no field {name!r}.{did_you_mean(name, sorted(known))}",
-                where=str(caller()),
-                cause="it would have no effect",
-                fix="use the name of a field of Hera's Workflow, for example active_deadline_seconds",
-            )
+        check_field(type(self), name, _OWN)
         super().__setattr__(name, value)
 
     def _add_sub(self, node: Any) -> None:
@@ -242,7 +235,8 @@ class Pipeline(Workflow):
         body = self.to_dict()
         metadata = {k: v for k, v in body["metadata"].items() if k != "generateName"}
         metadata["name"] = check_name(name or self.pipeline_name, "a WorkflowTemplate", self.site)
-        return {**body, "kind": "WorkflowTemplate", "metadata": metadata}
+        spec = {**body["spec"], **_for_runs(metadata)}
+        return {**body, "kind": "WorkflowTemplate", "metadata": metadata, "spec": spec}
 
     def as_cron(self, *schedules: str, timezone: str = "", name: str = "") -> dict[str, Any]:
         """A ``CronWorkflow`` that starts this pipeline at ``schedules``: five fields each, ``@daily``, ``@every 1h``.
@@ -278,15 +272,13 @@ class Pipeline(Workflow):
         if timezone:
             spec["timezone"] = timezone
         metadata = {**template["metadata"], "name": label}
-        # Argo gives a run what workflowMetadata says, nothing of the CronWorkflow's own metadata
-        given = {key: dict(metadata[key]) for key in ("labels", "annotations") if metadata.get(key)}
-        if given:
-            spec["workflowMetadata"] = given
+        workflow = {key: value for key, value in template["spec"].items() if key != "workflowMetadata"}
+        spec.update(_for_runs(metadata))
         return {
             **template,
             "kind": "CronWorkflow",
             "metadata": metadata,
-            "spec": {**spec, "workflowSpec": template["spec"]},
+            "spec": {**spec, "workflowSpec": workflow},
         }
 
     def semaphores(self) -> list[Semaphore]:
@@ -386,15 +378,11 @@ class Pipeline(Workflow):
         return to_yaml(self)
 
 
-_known: dict[Any, frozenset[str]] = {}
-
-
-def _known_attributes(kind: type[Pipeline]) -> frozenset[str]:
-    """What can be set: the fields of Hera and of this class, and what a subclass declares."""
-    if kind not in _known:
-        own = {name for base in kind.__mro__ for name in getattr(base, "__annotations__", {})}
-        _known[kind] = frozenset({*own, *(f.name for f in dataclasses.fields(kind)), *_OWN})
-    return _known[kind]
+def _for_runs(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Labels and annotations for the runs: Argo gives them what workflowMetadata says, nothing of the metadata of the
+    object that they come from."""
+    given = {key: dict(metadata[key]) for key in ("labels", "annotations") if metadata.get(key)}
+    return {"workflowMetadata": given} if given else {}
 
 
 def _links(links: Mapping[str, str], site: Site) -> Iterator[str]:
