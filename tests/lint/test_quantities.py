@@ -74,3 +74,16 @@ def test_heras_inline_scripts_are_told_what_they_can_do() -> None:
                       "spec": {"entrypoint": "main", "templates": [template]}})  # fmt: skip
         (item,) = [item for item in found if item.code == "L355"]
         assert words in item.fix
+
+
+def test_the_arguments_of_a_script_are_program_text_too() -> None:
+    script = {
+        "image": IMAGE,
+        "command": ["sh"],
+        "args": ["-c", "echo {{inputs.parameters.a}}"],
+        "source": "x",
+    }
+    template = {"name": "main", "inputs": {"parameters": [{"name": "a", "value": "1"}]}, "script": script}
+    found = lint({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "x"},
+                  "spec": {"entrypoint": "main", "templates": [template]}})  # fmt: skip
+    assert [item.path for item in found if item.code == "L355"] == ["spec.templates[0].script.args[1]"]

@@ -14,8 +14,8 @@ _known: dict[Any, frozenset[str]] = {}
 
 
 def check_field(kind: Any, name: str, own: tuple[str, ...]) -> None:
-    """Refuse to set ``name`` (TIP103) unless it is private, a field of Hera's workflow, one of ``own``, or declared by a
-    subclass."""
+    """Refuse to set ``name`` (TIP103) unless it is private, a field of Hera's workflow, one of ``own``, or declared
+    by a subclass."""
     if kind not in _known:
         declared = {each for base in kind.__mro__ for each in getattr(base, "__annotations__", {})}
         _known[kind] = frozenset({*declared, *(field.name for field in dataclasses.fields(kind)), *own})

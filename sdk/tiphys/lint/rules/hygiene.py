@@ -265,7 +265,7 @@ def _programs(template: Template) -> Iterator[tuple[Path, str]]:
     for path, container in template.containers():
         words = [("command", index, word) for index, word in enumerate(container.get("command") or [])]
         words += [("args", index, word) for index, word in enumerate(container.get("args") or [])]
-        if not words or path[-1] == "script":
+        if not words:
             continue
         shell = _SHELLS.search(words[0][2]) is not None or words[0][2].startswith(("python", "node"))
         for at, (key, index, word) in enumerate(words[1:], 1):
