@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from tiphys.dsl.line import caller
+from tiphys.compiler.line import caller
 from tiphys.errors import UnknownNameError, did_you_mean
 
 __all__ = ["check_field"]
