@@ -12,7 +12,7 @@ import pytest
 from tiphys import run
 from tiphys.argo.reader import scan_text
 from tiphys.engine import RunOptions
-from tiphys.lint import judge
+from tiphys.lint import Verdict, judge
 
 CASES = json.loads((Path(__file__).parent / "fixtures" / "invalid.json").read_text())
 GIVEN_AT_RUN_TIME = {"workflow-parameter"}  # lint cannot know what the run will be given
@@ -76,3 +76,38 @@ def calls_made(tasks: int) -> int:
 def test_the_work_grows_with_the_tasks_not_with_their_square() -> None:
     calls_made(2)  # what is loaded once
     assert calls_made(800) < 5 * calls_made(200)
+
+
+def _verdict(text: str) -> Verdict:
+    documents = list(scan_text(text, file="case.yaml"))
+    return judge(documents, documents[0])
+
+
+@pytest.mark.parametrize(
+    ("place", "lost", "told"),
+    [
+        ("spec: {synchronization: {mutex: {name: m}}, ", ["L110"], ["L110"]),  # of Argo 3
+        ("spec: {synchronization: {semaphore: {configMapKeyRef: {name: m, key: k}}}, ", ["L110"], ["L110"]),
+        ("metadata: {name: x, label: {a: b}}\nspec: {", [], ["L110"]),
+        ("spec: {serviceAccountName: 12, ", [], ["L113"]),
+        ("spec: {", [], []),
+    ],
+)
+def test_what_would_have_no_effect(place: str, lost: list[str], told: list[str]) -> None:
+    head = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\n"
+    if not place.startswith("metadata"):
+        head += "metadata: {name: x}\n"
+    leaf = "entrypoint: m, templates: [{name: m, container: {image: 'alpine:3.23'}}]}\n"
+    verdict = _verdict(head + place + leaf)
+    assert [item.code for item in verdict.lost] == lost
+    assert [item.code for item in verdict.ignored] == told
+
+
+def test_what_argo_drops_in_silence_is_told() -> None:
+    text = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: x}\nspec: {entrypoint: m, templates: "
+        "[{name: m, steps: [[{name: a, inline: {synchronization: {mutex: {name: m}}, container: "
+        "{image: 'alpine:3.23'}}}]]}]}\n"
+    )
+    verdict = _verdict(text)
+    assert (verdict.lost, [item.code for item in verdict.ignored], verdict.invalid) == ((), ["L111"], "")

@@ -31,6 +31,7 @@ _READING = {
 
 
 # Argo tells inline templates apart by their (empty) name: these are checked in the first one only.
+_DROPPED = "L111"  # by Argo, without a word
 _FIRST_INLINE_ONLY = frozenset(
     ("L260", "L261", "L262", "L271", "L272", "L273", "L275", "L276", "L278", "L280")
 )
@@ -48,11 +49,14 @@ def lint_documents(documents: list[Document], *, argo: Argo = NEWEST) -> list[Fi
 
 
 def argo_findings(documents: list[Document]) -> tuple[Project, list[Finding]]:
-    """Return the documents as rules see them, and what `argo lint` would reject, whatever comments ask to ignore."""
+    """Return the documents as rules see them, and what `argo lint` would reject or drops in silence (L111), whatever
+    comments ask to ignore."""
     with _no_collection():
         project = load(documents)
-        found = _lint(project, [entry for entry in catalogue.values() if entry.argo])
-        return project, [item for item in found if item.argo]
+        found = _lint(
+            project, [entry for entry in catalogue.values() if entry.argo or entry.code == _DROPPED]
+        )
+        return project, [item for item in found if item.argo or item.code == _DROPPED]
 
 
 def _lint(project: Project, chosen: list[Rule]) -> list[Finding]:

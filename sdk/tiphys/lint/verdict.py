@@ -23,8 +23,9 @@ __all__ = ["Verdict", "judge"]
 # A reference to what was not given: the engine looks it up itself, in what it was given to run with.
 _LOOKED_UP = frozenset(("L212",))
 # Keys set twice, unknown fields, bare scalars where Argo has text: applied with kubectl they are stored, what they say
-# is dropped (or read as text), and the controller goes on. `argo submit` refuses them.
-_STORED = frozenset(("L103", "L110", "L113"))
+# is dropped (or read as text), and the controller goes on. `argo submit` refuses them, but for L111: those are dropped
+# in silence.
+_STORED = frozenset(("L103", "L110", "L111", "L113"))
 _NAMES = ("L201", "L202", "L203")
 # Of one template, in the order in which Argo looks.
 _ORDER = {

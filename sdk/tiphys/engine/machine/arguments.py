@@ -266,7 +266,7 @@ def substitute_template(
     return rendered
 
 
-def substitute_pod(template: Mapping[str, Json], variables: Variables) -> Mapping[str, Json]:
+def substitute_pod(template: Mapping[str, Json], variables: Callable[[], Variables]) -> Mapping[str, Json]:
     """Return what the pod gets: tags that values brought along are replaced once more, by globals and inputs.
 
     Source: argo-workflows v4.1.2, workflow/controller/workflowpod.go (substitutePodParams).
@@ -274,7 +274,8 @@ def substitute_pod(template: Mapping[str, Json], variables: Variables) -> Mappin
     plan = compile_plan(template)
     if plan is None:
         return template
-    rendered: Template = plan.render(dict(template), lambda value: substitute(value, variables))
+    known = variables()
+    rendered: Template = plan.render(dict(template), lambda value: substitute(value, known))
     return rendered
 
 

@@ -10,8 +10,8 @@ from tiphys.engine.machine.arguments import any_string
 from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.parts import Shared
 from tiphys.expr import gojson
-from tiphys.expr.gotime import STRFTIME_KEYS, strftime
-from tiphys.expr.tags import compile_plan, substitute
+from tiphys.expr.gotime import STRFTIME_KEYS, rfc3339, strftime
+from tiphys.expr.tags import Plan, compile_plan, substitute
 
 Json = Any
 
@@ -34,6 +34,7 @@ class Globals:
         }
         self.outputs: dict[str, list[dict[str, Json]]] = {}
         self._parameters: list[dict[str, Json]] = []
+        self._plan: Plan | None = None  # where they hold tags
         self._places: dict[tuple[str, str], int] = {}  # of an output among those of its kind
         self._fill(metadata)
 
@@ -69,7 +70,7 @@ class Globals:
 
     def set_parameters(self, parameters: list[dict[str, Json]]) -> None:
         """Offer the workflow's arguments."""
-        self._parameters = parameters
+        self._parameters, self._plan = parameters, compile_plan(parameters)
         text = gojson.marshal(parameters, sort=False)
         self.values["workflow.parameters"] = text
         self.values["workflow.parameters.json"] = text
@@ -82,10 +83,11 @@ class Globals:
 
         It writes what it filled into the workflow, but not into one that comes from a WorkflowTemplate.
         """
-        plan = compile_plan(self._parameters)
-        if plan is not None and not self.state.spec.get("workflowTemplateRef"):
-            self.set_parameters(plan.render(self._parameters, lambda text: substitute(text, self.state.base)))
-            self.changed()
+        if self._plan is None or self.state.spec.get("workflowTemplateRef"):
+            return
+        known = self.state.base
+        self.set_parameters(self._plan.render(self._parameters, lambda text: substitute(text, known)))
+        self.changed()
 
     def export(self, node: Node) -> None:
         """Take over the outputs of a node that have a ``globalName``."""

@@ -122,22 +122,20 @@ class PodBody(Body):
         assert self.run.compiled is not None
         if NODE_TYPES[self.run.compiled.kind] != "Pod":
             return self.template
-        return substitute_pod(dict(self.template), self._globals_in_pod(name))
+        return substitute_pod(dict(self.template), lambda: self._globals_in_pod(name))
 
     def _volumes(self) -> tuple[Mapping[str, Json], ...]:
         return (*self.run.state.volumes, *(self.template.get("volumes") or ()))
 
     def _patches(self, name: str) -> tuple[str, ...]:
         """The texts of ``podSpecPatch``, the workflow's before the template's, with the variables of the pod."""
-        known = self._globals_in_pod(name)
-        found: list[str] = []
-        for patch in (self.run.state.spec.get("podSpecPatch"), self.template.get("podSpecPatch")):
-            if patch:
-                text = str(patch)
-                for _ in range(3):  # twice as part of the template, once as part of the pod
-                    text = substitute(text, known)
-                found.append(text)
-        return tuple(found)
+        patches = [self.run.state.spec.get("podSpecPatch"), self.template.get("podSpecPatch")]
+        texts = [str(patch) for patch in patches if patch]
+        if texts:
+            known = self._globals_in_pod(name)
+            for _ in range(3):  # twice as part of the template, once as part of the pod
+                texts = [substitute(text, known) for text in texts]
+        return tuple(texts)
 
     def _captured(self) -> bool:
         run = self.run
