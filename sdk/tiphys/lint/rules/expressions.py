@@ -69,9 +69,8 @@ def expression_name(workflow: Workflow) -> Iterator[Issue]:
             continue
         seen.add((inside.path, inside.text))
         label = f"{inside.label} {{{{={_short(inside.text)}}}}}".replace(": ", " ")
-        names = inside.scope.every() | walk.globals.every()
-        for name, fix in _lost_names(inside, names, walk.globals):
-            near = () if fix else tuple(names)
+        for name, fix in _lost_names(inside, walk.globals):
+            near = () if fix else tuple(inside.scope.every() | walk.globals.every())
             what = "takes {!r} for a subtraction" if fix else "uses {!r}, which nothing provides"
             words = f"{label} {what.format(name)}"
             yield Issue(inside.path, words, fix=fix, near=near, wrong=name, document=inside.workflow.document)
@@ -99,17 +98,21 @@ _GROUPS = re.compile(
 )
 
 
-def _lost_names(inside: Inside, names: set[str], shared: Scope) -> Iterator[tuple[str, str]]:
+def _lost_names(inside: Inside, shared: Scope) -> Iterator[tuple[str, str]]:
     from tiphys.expr.argo_functions import ARGO
     from tiphys.expr.builtins import NAMES
     from tiphys.expr.free_names import certain_paths
     from tiphys.expr.parser import parse
 
     lost = []
+    names: set[str] = set()  # there may be many: gathered when a name is not found at once
     for path in certain_paths(parse(inside.text, NAMES)):
         name = ".".join(path)
         known = path[0] in _AT_TIMES or path[0] in ARGO or path[0] == "sprig"
-        if not known and not _resolves(name, inside, names, shared):
+        if known or (name.partition(".")[0] in _WHOLE and (inside.scope.knows(name) or shared.knows(name))):
+            continue
+        names = names or inside.scope.every() | shared.every()
+        if not _resolves(name, names):
             lost.append(name)
     pieces: set[str] = set()  # of names with hyphens, as the parser takes them
     for name in sorted(names) if lost and "-" in inside.text else ():
@@ -122,17 +125,14 @@ def _lost_names(inside: Inside, names: set[str], shared: Scope) -> Iterator[tupl
             yield name, ""
 
 
-def _resolves(name: str, inside: Inside, names: set[str], shared: Scope) -> bool:
-    if name in _WHOLE or (_GROUPS.fullmatch(name) and any(known.startswith(f"{name}.") for known in names)):
+def _resolves(name: str, names: set[str]) -> bool:
+    """Whether something that is no variable itself is there: a group of variables, or a member of a value."""
+    if name in _WHOLE or name in ("inputs.parameters", "inputs.artifacts", "workflow.parameters"):
         return True
-    if name in ("inputs.parameters", "inputs.artifacts", "workflow.parameters", "workflow.outputs"):
+    if name.startswith(("workflow.failures", "workflow.status", "workflow.outputs")):
         return True
-    if name.partition(".")[0] not in _WHOLE:
-        return False
-    if name.startswith(("workflow.failures", "workflow.status", "workflow.outputs.")):
-        return True
-    if inside.scope.knows(name) or shared.knows(name):
-        return True
+    if _GROUPS.fullmatch(name):
+        return any(known.startswith(f"{name}.") for known in names)
     # a member of a value: what that is, only a run knows
     return any(name.startswith(f"{known}.") for known in names if not _GROUPS.fullmatch(known))
 
