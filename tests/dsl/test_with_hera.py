@@ -100,6 +100,24 @@ def test_an_order_may_be_said_beside_the_argument(case: str) -> None:
         assert [task["depends"] for task in tasks if "depends" in task] == ORDERS[case][1]
 
 
+@component
+def items() -> list[int]:
+    return [1, 2]
+
+
+def test_heras_options_take_values_and_conditions(tmp_path: Path) -> None:
+    with Workflow(generate_name="options-", entrypoint="main") as workflow, DAG(name="main"):
+        made = items()
+        double(name="each", number="{{item}}", with_param=made.outputs.result)
+        size = measure(text="abc")
+        double(name="if-long", number=1, when=size.outputs.result > 2)
+        double(name="if-short", number=1, when=size.outputs.result < 2)
+    assert not [found for found in tiphys.lint(workflow) if found.severity == "error"]
+    result = run(tmp_path, workflow)
+    phases = {n["displayName"]: n["phase"] for n in result.workflow["status"]["nodes"].values()}
+    assert phases["if-long"] == phases["each(1:2)"] == "Succeeded" and phases["if-short"] == "Skipped"
+
+
 # -- F7 --------------------------------------------------------------------------------------------------------
 
 

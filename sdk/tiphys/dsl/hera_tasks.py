@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from tiphys.dsl.locks import Semaphore
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import no_output
 from tiphys.dsl.template import Argument, Template, bind, volumes_for
-from tiphys.dsl.values import Output, Value
+from tiphys.dsl.values import Condition, Output, Value
 from tiphys.errors import DefinitionError
 
 __all__ = ["TiphysStep", "TiphysTask", "hera_task"]
@@ -112,6 +112,8 @@ def hera_task(
     inputs = {field.python for field in template.inputs}
     options = {k: v for k, v in given.items() if k in _OPTIONS and k not in inputs}
     literals = {k: _hera_value(v, site) for k, v in given.items() if k not in options}
+    used = [value for value in options.values() if isinstance(value, (Value, Condition))]
+    options = {k: v.tag() if isinstance(v, (Value, Condition)) else v for k, v in options.items()}
     arguments = bind(template, args, literals, site)
     arguments.update(template.extra_arguments(arguments, _defaults(template)))
     _register(template, workflow, site)
@@ -126,7 +128,7 @@ def hera_task(
         **options,
     )
     if scope == "tasks" and "depends" not in options and "dependencies" not in options:
-        task.producers = lambda: _producers(task, arguments, context)
+        task.producers = lambda: _producers(task, [*arguments.values(), *used], context)
     return task
 
 
@@ -214,13 +216,13 @@ def _parts(template: Template) -> Iterator[_Part]:
         yield from _parts(used)
 
 
-def _producers(task: Any, arguments: Mapping[str, Argument], dag: Any) -> Iterator[Any]:
+def _producers(task: Any, used: Iterable[Argument | Condition], dag: Any) -> Iterator[Any]:
     """The tasks of the DAG whose outputs are used."""
     by_name = {t.name: t for t in dag.tasks}
-    for value in arguments.values():
+    for value in used:
         names = (
             [leaf.task.task_name for leaf in value.leaves() if isinstance(leaf, Output)]
-            if isinstance(value, Value)
+            if isinstance(value, (Value, Condition))
             else re.findall(r"\{\{tasks\.([\w-]+)\.", str(value))
         )
         for name in names:

@@ -402,6 +402,26 @@ def test_a_step_that_computes_the_path_of_an_output_touches_nothing_else(
     assert not Path(path).exists() and not os.path.lexists("/tiphys-link")
 
 
+@pytest.mark.parametrize("path", ["/tmp/tiphys-computed/x", "/tiphys-computed"])
+def test_a_probe_sees_the_files_of_its_container(tmp_path: Path, path: str) -> None:
+    """Whether that is a plain process or, as the second, one that computes its output's path."""
+    source = (
+        "import os, time\nplace = os.environ['WHERE'].replace(';', chr(47))\n"
+        "os.makedirs(os.path.dirname(place), exist_ok=True)\nopen(place, 'w').write('1')\n"
+        "end = time.time() + 20\n"
+        "while not os.path.exists('/tmp/probed') and time.time() < end: time.sleep(0.02)\n"
+        "assert os.path.exists('/tmp/probed')"
+    )
+    template = python("main", source)
+    where = path if path.startswith("/tmp") else path.replace("/", ";")
+    template["script"]["env"] = [{"name": "WHERE", "value": where}]
+    probe = {"exec": {"command": ["sh", "-c", f"test -f {path} && touch /tmp/probed"]}, "periodSeconds": 1}
+    template["script"]["livenessProbe"] = {**probe, "failureThreshold": 100}
+    template["outputs"] = {"parameters": [{"name": "x", "valueFrom": {"path": path}}]}
+    result = execute(tmp_path, workflow(template))
+    assert result.succeeded, log(result, result.name)
+
+
 def _wheel(folder: Path) -> Path:
     """A package without dependencies that can be installed without a network."""
     place = folder / "tiny_wheel-1.0-py3-none-any.whl"

@@ -65,7 +65,9 @@ class Container:
 
     def beside(self, command: Sequence[str]) -> Container:
         """A second container with the same files and environment, for a command whose output nobody reads."""
-        return replace(self, command=command, scripts=(), log=Path(os.devnull), own_entrypoint=False)
+        return replace(
+            self, command=command, scripts=(), outputs=(), log=Path(os.devnull), own_entrypoint=False
+        )
 
     def on_host(self, path: str) -> Path:
         """Where an absolute (or, from ``/``, relative) path of the container is on this machine."""

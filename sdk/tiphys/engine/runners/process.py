@@ -40,6 +40,10 @@ class ProcessRunner:
 
     def execute(self, container: Container, command: Sequence[str]) -> Launch:
         """What to start for a command beside a container that runs, in the same files."""
+        if container.confined:
+            from tiphys.engine.runners.sandbox import SandboxRunner
+
+            return SandboxRunner().execute(container, command)
         return self.launch(container.beside(command))
 
     def launch(self, container: Container) -> Launch:
