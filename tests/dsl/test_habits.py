@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 import tiphys
-from tiphys import Pipeline, collect, component, compose, for_each
+from tiphys import Mutex, Pipeline, collect, component, compose, for_each
 from tiphys.errors import DefinitionError
 
 
@@ -99,6 +99,16 @@ CASES: dict[str, tuple[Callable[[], object], str, str]] = {
     "secret": (lambda: component(env={"T": {"secretKeyRef": {}}})(named), "TIP105", "Secret"),
     "number in env": (lambda: component(env={"T": 1})(named), "TIP105", '"1"'),
     "is in tasks": (lambda: train().result.is_in(train()), "TIP105", "=="),
+    "called again": (lambda: train()(), "TIP114", "call the component"),
+    "on exit of text": (lambda: train().on_exit("x"), "TIP105", "on_exit("),  # type: ignore[arg-type]
+    "on exit of a task": (lambda: train().on_exit(train()), "TIP105", "on_exit("),  # type: ignore[arg-type]
+    "collect of numbers": (lambda: collect(1, 2), "TIP105", "as it is"),  # type: ignore[arg-type]
+    # options of another SDK's kind
+    "cache=True": (lambda: component(cache=True)(named), "TIP105", "by_content"),  # type: ignore[call-overload]
+    "retry=3": (lambda: component(retry=3)(named), "TIP105", "Retry("),  # type: ignore[call-overload]
+    "resources={}": (lambda: component(resources={"cpu": "1"})(named), "TIP105", "Resources("),  # type: ignore[call-overload]
+    "using retry": (lambda: train.using(retry=3), "TIP105", "Retry("),
+    "one lock": (lambda: component(locks=Mutex("m"))(named), "TIP105", "locks=["),  # type: ignore[call-overload]
     # what would be set and have no effect
     "set on a task": (lambda: setattr(train(), "retries", 3), "TIP103", "Retry("),
     "name of a task": (lambda: setattr(train(), "name", "x"), "TIP103", ".named("),

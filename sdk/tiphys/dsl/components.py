@@ -218,9 +218,31 @@ def memoize(key: str, cache: Cache, template: str) -> dict[str, Any]:
     }
 
 
+_KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "cache": (Cache, "write cache=Cache.by_content(), or leave it out"),
+    "resources": (Resources, 'write resources=Resources(cpu="1", memory="1Gi")'),
+    "retry": (Retry, "write retry=Retry(…)"),
+    "locks": ((list, tuple), "write a list: locks=[…]"),
+    "env": ((Mapping, list, tuple), 'write env={"NAME": "text"}'),
+    "exports": ((Mapping, list, tuple), 'write exports={"output": "name"}'),
+    "name": (str, "give text"),
+    "image": (str, "give text"),
+    "title": (str, "give text"),
+}
+
+
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Mappings and lists as the frozen forms of :class:`Options`."""
     result = dict(given)
+    for name, (kinds, fix) in _KINDS.items():
+        value = result.get(name)
+        if value is not None and not isinstance(value, kinds):
+            raise DefinitionError(
+                "TIP105",
+                f"the option {name}= of a component is {type(value).__name__}",
+                where=str(caller()),
+                fix=fix,
+            )
     env = result.get("env")
     for name, value in env.items() if isinstance(env, Mapping) else ():
         if not isinstance(value, str):
@@ -303,15 +325,21 @@ def component(
     Raises DefinitionError: TIP101 name, TIP110 annotation, TIP111 a name that would not exist in the pod.
     """
     options = Options(
-        name=name,
-        image=image,
-        cache=cache,
-        resources=resources or _SMALL,
-        retry=retry,
         timeout=timeout,
         embed=embed,
-        title=title,
-        **_options({"locks": locks, "env": env or {}, "exports": exports or {}}),
+        **_options(
+            {
+                "name": name,
+                "image": image,
+                "cache": cache,
+                "resources": resources or _SMALL,
+                "retry": retry,
+                "title": title,
+                "locks": locks,
+                "env": env or {},
+                "exports": exports or {},
+            }
+        ),
     )
     if function is None:
         return lambda f: Component(f, options)

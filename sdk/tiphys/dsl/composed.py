@@ -35,6 +35,14 @@ def raw(text: str) -> Raw:
 def collect(*values: Value, kind: Any = None) -> Expression:
     """A JSON list of ``values``, for an input of type ``list[…]``."""
     values = tuple(_value(value) for value in values)
+    for value in values:
+        if not isinstance(value, Value):
+            raise DefinitionError(
+                "TIP105",
+                f"collect() takes outputs and parameters, not {value!r}",
+                where=str(caller()),
+                fix="a list of both can be passed as it is: train(rates=[0.1, other.result])",
+            )
     element: Any = kind or (values[0].type if values else str)
     return Expression(
         lambda: "toJson([" + ", ".join(v.expr() for v in values) + "])", tuple(values), list[element]

@@ -69,3 +69,6 @@ class Pending:
             f"Python cannot look up {self._shown()}[{key!r}]",
             "take the element in a component, or run a task for each: for_each(value)",
         )
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        self._refuse(f"{self._shown()} cannot be called", "call the component: its result is the task")

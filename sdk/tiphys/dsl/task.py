@@ -302,6 +302,13 @@ class Task(Pending):
     def on_exit(self, template: Template, **arguments: Any) -> Task:
         """Run ``template`` when this task has ended in any way; arguments may use this task's outputs."""
         site = caller()
+        if not callable(getattr(template, "body", None)):
+            raise DefinitionError(
+                "TIP105",
+                f"on_exit() takes a component, not {template!r}",
+                where=str(site),
+                fix="write the component's name without calling it: task.on_exit(clean_up, text=…)",
+            )
         self._node.exit = Exit(template, bind(template, (), arguments, site), site)
         return self
 
