@@ -1,5 +1,6 @@
 # make demo            set up and run the Fashion-MNIST pipeline on this machine
 # make test            set up and run every check and test
+# make coverage        how much of the pure rooms their own tests run; red below tests/house/coverage_floors.txt
 # make test LOCKED=1   the same with the versions of requirements-dev.lock, those that the project was last tested with
 # make lock            write requirements-dev.lock anew, with the newest versions that pyproject.toml allows
 PYTHON ?= python3
@@ -12,7 +13,7 @@ LOCK := requirements-dev.lock
 KIND := $(if $(LOCKED),-locked)
 INSTALL = $(BIN)/python -m pip install --quiet --retries 5 $(if $(LOCKED),--constraint $(LOCK)) --editable
 
-.PHONY: demo test check cluster-test bench lock clean
+.PHONY: demo test check coverage cluster-test bench lock clean
 
 demo: $(STAMP)train$(KIND)
 	$(BIN)/tiphys run pipelines/fashion_mnist.py $(ARGS)
@@ -29,6 +30,12 @@ check: $(STAMP)dev$(KIND)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_house.py
+
+# The tests of the pure rooms, and the recorded cases that the machine is driven through without a process.
+coverage: $(STAMP)dev$(KIND)
+	$(BIN)/python -m pytest -q --cov --cov-report= tests/argo tests/expr tests/lint tests/engine/machine \
+	  tests/conformance/test_own.py $(ARGS)
+	$(BIN)/python scripts/coverage.py
 
 bench: $(STAMP)dev$(KIND)
 	for table in benchmarks/*.py; do $(BIN)/python $$table || exit 1; done

@@ -10,7 +10,6 @@ import pytest
 from tests.engine.harness import execute, python, shell, workflow
 from tiphys.cli import main
 from tiphys.engine import RunResult
-from tiphys.engine.machine.counters import Registry
 
 Json = Any
 
@@ -183,117 +182,7 @@ def test_template_defaults_and_exit_handlers(tmp_path: Path) -> None:
     assert samples(result) == ['all{s="Succeeded"} 2']
 
 
-@pytest.mark.parametrize(
-    ("items", "message", "left"),
-    [
-        (
-            [metric("counter", "bad", "abc"), metric("counter", "bad_after", "1")],
-            "could not construct metric 'bad': strconv.ParseFloat: parsing \"abc\": invalid syntax",
-            ["bad 0", "bad_after 1"],
-        ),
-        (
-            [metric("counter", "un", "{{outputs.parameters.zz}}"), metric("counter", "un_after", "1")],
-            "unable to substitute parameters for metric 'un': failed to resolve {{outputs.parameters.zz}}",
-            ["un_after 1"],
-        ),
-        (
-            [metric("counter", "when", "1", when="{{status}} ==")],
-            "unable to compute 'when' clause for metric 'WF': Invalid 'when' expression 'Succeeded ==': "
-            "Unexpected end of expression",
-            [],
-        ),
-        (
-            [metric("counter", "when", "1", when="maybe")],
-            "unable to compute 'when' clause for metric 'WF': Expected boolean evaluation for 'maybe'. Got maybe",
-            [],
-        ),
-        ([{"name": "none", "help": "h"}], "could not construct metric 'none': invalid metric spec", []),
-        (
-            [{"name": "two", "help": "h", "counter": {"value": "1"}, "gauge": {"value": "1"}}],
-            "",
-            ["two 1"],
-        ),
-        ([metric("gauge", "op", "1", operation="Mul")], "", ["op 1"]),
-        (
-            [
-                metric("counter", "clash", "1"),
-                metric("gauge", "clash", "2"),
-                metric("counter", "clash", "1", labels=label(a="b")),
-                metric("counter", "clash", "1", help="other"),
-            ],
-            "could not construct metric 'clash': found existing counter for custom metric clash of type Gauge, "
-            "could not construct metric 'clash': help for metric clash is already set to h, it cannot be changed",
-            ["clash 1", 'clash{a="b"} 1'],
-        ),
-        ([metric("counter", "dup", "1", labels=[*label(a="x"), *label(a="y")])], "", ['dup{a="y"} 1']),
-        (
-            [metric("gauge", "rt", "1", realtime=True)],
-            "real time metrics can only be used with metric variables, "
-            "real time metrics can only be used with metric variables",
-            [],
-        ),
-        (
-            [metric("gauge", "rt", "{{nosuch}}", realtime=True)],
-            "unable to substitute parameters for metric 'rt': failed to resolve {{nosuch}}, "
-            "unable to substitute parameters for metric 'rt': failed to resolve {{nosuch}}",
-            [],
-        ),
-        (
-            [metric("histogram", "h", "0.3", buckets=[5, 1, "0.5"])],
-            "could not construct metric 'h': aggregation: explicit bucket histogram: non-monotonic boundaries: [5 1 0]",
-            [],
-        ),
-        (
-            [metric("gauge", "space", " 1"), metric("gauge", "hex", "0x10")],
-            "could not construct metric 'space': strconv.ParseFloat: parsing \" 1\": invalid syntax, "
-            "could not construct metric 'hex': strconv.ParseFloat: parsing \"0x10\": invalid syntax",
-            ["hex 0", "space 0"],
-        ),
-        (
-            [
-                metric("gauge", "v1", "12345678901234567890"),
-                metric("gauge", "v2", "0.0000001"),
-                metric("gauge", "v3", "NaN"),
-                metric("gauge", "v4", "1_000"),
-                metric("gauge", "v5", "Inf"),
-                metric("gauge", "v6", "1e3"),
-                metric("counter", "v7", "-1"),
-                metric("gauge", "v8", "10.026932"),
-            ],
-            "",
-            ["v1 1.2345678901234567e+19", "v2 1e-07", "v3 NaN", "v4 1000", "v5 +Inf", "v6 1000",
-             "v7 -1", "v8 10.026932"],
-        ),
-        (
-            [metric("counter", "q", "1", labels=label(e='a\\b "q" \n z'))],
-            "",
-            ['q{e="a\\\\b \\"q\\" \\n z"} 1'],
-        ),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_is_a_condition(
-    tmp_path: Path, items: list[dict[str, Json]], message: str, left: list[str]
-) -> None:
-    result = run_one(tmp_path, *items)
-    assert result.succeeded
-    assert errors(result).replace(result.name, "WF") == message
-    assert samples(result) == left
-
-
 def test_the_command_line_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = run_one(tmp_path, metric("counter", "seen", "1"))
     assert main(["runs", "--store", str(tmp_path / "store"), "--metrics", result.name]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "argo_workflows_seen 1"
-
-
-def test_default_buckets_and_the_whole_text() -> None:
-    registry = Registry()
-    registry.observe(metric("histogram", "h0", "0.3", help='a\\b "q" \n z'))
-    lines = registry.text().splitlines()
-    assert lines[:4] == [
-        '# HELP argo_workflows_h0 a\\\\b "q" \\n z',
-        "# TYPE argo_workflows_h0 histogram",
-        'argo_workflows_h0_bucket{le="0"} 0',
-        'argo_workflows_h0_bucket{le="5"} 1',
-    ]
-    assert len(lines) == 2 + 16 + 2
