@@ -35,7 +35,7 @@ check: $(STAMP)dev$(KIND)
 coverage: $(STAMP)dev$(KIND)
 	$(BIN)/python -m pytest -q --cov --cov-report= tests/argo tests/expr tests/lint tests/engine/machine \
 	  tests/conformance/test_own.py $(ARGS)
-	$(BIN)/python scripts/coverage.py
+	$(BIN)/python scripts/coverage_floors.py
 
 bench: $(STAMP)dev$(KIND)
 	for table in benchmarks/*.py; do $(BIN)/python $$table || exit 1; done

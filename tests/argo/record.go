@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -56,6 +57,9 @@ func answer(q question) (result any, err error) {
 			found = append(found, selector.Matches(labels.Set(each)))
 		}
 		return found, nil
+	case "quantity":
+		found, err := resource.ParseQuantity(q.Text)
+		return found.AsApproximateFloat64(), err
 	case "fields":
 		selector, err := fields.ParseSelector(q.Text)
 		if err != nil {

@@ -274,7 +274,74 @@ def by(make: Any, dice: random.Random, count: int) -> list[str]:
 
 # -- the judge -------------------------------------------------------------------------------------------------------
 
-TOPICS = {"cron": cron, "patch": patch_questions, "selectors": selectors, "time": times}
+
+def quantities(dice: random.Random) -> list[Json]:
+    """Amounts of memory and CPU, or nearly."""
+    units = [
+        "",
+        "",
+        "Ki",
+        "Mi",
+        "Gi",
+        "Ti",
+        "Pi",
+        "Ei",
+        "k",
+        "M",
+        "G",
+        "T",
+        "P",
+        "E",
+        "m",
+        "u",
+        "n",
+        "K",
+        "e3",
+        "E2",
+    ]
+    numbers = [
+        "1",
+        "20",
+        "1.5",
+        "0",
+        "100",
+        ".5",
+        "2.",
+        "-3",
+        "+4",
+        "0.25",
+        "x",
+        "",
+        "1 ",
+        "1e3",
+        "128974848",
+        "1_0",
+    ]
+    named = [
+        "129e6",
+        "123Mi",
+        "128974848000m",
+        "inf",
+        "nan",
+        "1e",
+        "0x10",
+        "1Kib",
+        "1 Mi",
+        "Mi",
+        "1e3k",
+        "1mi",
+    ]
+    texts = dict.fromkeys([*named, *(dice.choice(numbers) + dice.choice(units) for _ in range(120))])
+    return [{"ask": "quantity", "text": text} for text in texts]
+
+
+TOPICS = {
+    "cron": cron,
+    "patch": patch_questions,
+    "quantity": quantities,
+    "selectors": selectors,
+    "time": times,
+}
 
 
 def judged(questions: list[Json]) -> list[Json]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tiphys.engine.machine.progress import sum_progress
@@ -29,6 +29,7 @@ def graphs(draw: st.DrawFn) -> Nodes:
     return dict(draw(st.permutations(list(nodes.items()))))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine, with every line counted
 @given(graphs())
 def test_each_executing_node_counts_once(nodes: Nodes) -> None:
     def reached(identity: str) -> set[str]:

@@ -1,7 +1,7 @@
 """How much of the pure rooms is run by their own tests, with branches; red when a room is below its floor.
 
     make coverage                        # runs the tests, then this
-    python scripts/coverage.py --write   # raises the floors to what was measured
+    python scripts/coverage_floors.py --write   # raises the floors to what was measured
 
 Floors are in tests/house/coverage_floors.txt: 95 for a room that has reached it, what it has for one that has not yet.
 """
@@ -24,9 +24,7 @@ ENOUGH = 95.0
 def floors() -> dict[str, float]:
     """The floors by room."""
     lines = FLOORS.read_text(encoding="utf-8").splitlines()
-    return {
-        room: float(floor) for room, floor in (line.split() for line in lines if line and line[0] != "#")
-    }
+    return {room: float(floor) for room, floor in (line.split() for line in lines if line and line[0] != "#")}
 
 
 def measured(room: str) -> float:

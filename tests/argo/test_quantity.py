@@ -1,0 +1,37 @@
+"""Kubernetes' quantities: what its own resource.ParseQuantity reads (quantity.json, see record.py)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiphys.argo.quantity import quantity
+
+CASES = json.loads(Path(__file__).with_name("quantity.json").read_text(encoding="utf-8"))
+OTHERWISE = {
+    **dict.fromkeys(
+        ("Mi", "E", "M", "k", "Ti", "Ki", "Gi"), "a unit alone is 0 to Kubernetes; nobody means that"
+    ),
+    "128974848Pi": "more than an int64 holds: Kubernetes takes the largest that does",
+    ".5n": "Kubernetes rounds up to whole billionths",
+}
+READ = [case for case in CASES if "is" in case and case["text"] not in OTHERWISE]
+REFUSED = [case["text"] for case in CASES if "refused" in case]
+
+
+@pytest.mark.parametrize("case", READ, ids=lambda case: case["text"])
+def test_is_what_kubernetes_reads(case: dict[str, Any]) -> None:
+    assert quantity(case["text"]) == pytest.approx(case["is"], rel=1e-9)
+
+
+@pytest.mark.parametrize("text", [*REFUSED, "", "ten"])
+def test_what_kubernetes_refuses(text: str) -> None:
+    with pytest.raises(ValueError):
+        quantity(text)
+
+
+def test_numbers_of_yaml_are_read_too() -> None:
+    assert (quantity(2), quantity(0.5)) == (2.0, 0.5)
