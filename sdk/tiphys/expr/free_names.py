@@ -30,11 +30,11 @@ def _collect(tree: Any, free: FreeNames, bound: frozenset[str]) -> None:
         return
     kind = tree[0]
     if kind in ("name", "member"):
-        path = _path(tree)
+        path = _path(tuple(tree))
         if path and path[0] not in bound:
             name = path[0]
             free.paths.append(path)
-            free.places.setdefault(name, _start(tree))
+            free.places.setdefault(name, _start(tuple(tree)))
             if len(path) == 1:
                 free.roots[name] = None
             else:
@@ -73,7 +73,7 @@ def _certain(tree: Any, found: list[tuple[str, ...]], bound: frozenset[str]) -> 
         return
     kind = tree[0]
     if kind in ("name", "member"):
-        path = _path(tree)
+        path = _path(tuple(tree))
         if path:
             if path[0] not in bound:
                 found.append(path)

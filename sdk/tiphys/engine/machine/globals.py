@@ -10,6 +10,7 @@ from tiphys.engine.machine.arguments import any_string
 from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.parts import Shared
 from tiphys.expr import gojson
+from tiphys.expr.gotime import STRFTIME_KEYS, strftime
 from tiphys.expr.tags import Plan, compile_plan, substitute
 
 Json = Any
