@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiphys.argo.reader import Limits, read, read_file, read_text, scan_text
+from tiphys.argo.reader import ReaderLimits, read, read_file, read_text, scan_text
 from tiphys.errors import RefusedError
 
 
@@ -151,7 +151,7 @@ def test_depth_is_bounded(opening: str, depth: int) -> None:
 @pytest.mark.parametrize("depth", [1100, 1900])
 def test_a_depth_that_libyaml_refuses_is_told_as_its_limit(depth: int) -> None:
     with pytest.raises(RefusedError, match="nested deeper than 1000 levels") as caught:
-        read_text("\n".join(" " * level + "a:" for level in range(depth)), limits=Limits(depth=2000))
+        read_text("\n".join(" " * level + "a:" for level in range(depth)), limits=ReaderLimits(depth=2000))
     assert caught.value.code == "TIP204"
 
 
@@ -159,7 +159,7 @@ def test_size_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "big.yaml"
     path.write_text("a: " + "x" * 200 + "\n")
     with pytest.raises(RefusedError) as caught:
-        read_file(path, limits=Limits(bytes=100))
+        read_file(path, limits=ReaderLimits(bytes=100))
     assert caught.value.code == "TIP204"
 
 

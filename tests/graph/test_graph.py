@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiphys.errors import RefusedError
-from tiphys.graph import Group, Item, plan, render
+from tiphys.graph import Group, PlannedItem, plan, render
 from tiphys.graph.layout import Drawing, layered
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,7 @@ def edges(group: Group) -> set[tuple[str, str, str]]:
     return {(names[e.source], names[e.target], e.label) for e in group.edges}
 
 
-def find(group: Group, title: str) -> Item:
+def find(group: Group, title: str) -> PlannedItem:
     return next(item for item in group.items if item.title == title)
 
 

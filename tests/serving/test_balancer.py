@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiphys.errors import ServingError
-from tiphys.net import HttpServer, Request, Response, error_response
+from tiphys.net import HttpRequest, HttpResponse, HttpServer, error_response
 from tiphys.serving import Balancer
 from tiphys.serving.balancer import LeastRequest, RoundRobin, Settings
 from tiphys.serving.balancer.facade import LoopThread
@@ -31,20 +31,20 @@ class Replica:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.requests: list[Request] = []
-        self.answer: Callable[[Request], Response | Awaitable[Response]] = self.say_name
+        self.requests: list[HttpRequest] = []
+        self.answer: Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]] = self.say_name
         self._thread = LoopThread(name)
         self._server = HttpServer(self._handle, "127.0.0.1", 0)
         self._thread.run(self._server.start())
         self.address = f"127.0.0.1:{self._server.port}"
         self.alive = True
 
-    def _handle(self, request: Request) -> Response | Awaitable[Response]:
+    def _handle(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
         self.requests.append(request)
         return self.answer(request)
 
-    def say_name(self, request: Request) -> Response:
-        return Response(200, json.dumps({"predictions": [self.name]}).encode())
+    def say_name(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, json.dumps({"predictions": [self.name]}).encode())
 
     def die(self) -> None:
         """Close the port and cut all connections, as the kernel does for a killed process."""
@@ -121,7 +121,7 @@ def test_the_request_arrives_as_it_was_sent(replica: Any, balancer: Any, ask: As
 def test_the_answer_arrives_as_it_was_given(replica: Any, balancer: Any, ask: Ask) -> None:
     a = replica("a")
     body = bytes(range(256)) * 5000
-    a.answer = lambda request: Response(404, body, "a/b", ((b"X-One", b"1"), (b"X-Two", b"2")))
+    a.answer = lambda request: HttpResponse(404, body, "a/b", ((b"X-One", b"1"), (b"X-Two", b"2")))
     answer = ask(balancer(a).url, "GET", "/x")
     assert (answer.status, answer.body, answer.headers["Content-Type"]) == (404, body, "a/b")
     assert (answer.headers["X-One"], answer.headers["X-Two"]) == ("1", "2")
@@ -280,7 +280,7 @@ def test_all_replicas_down(replica: Any, balancer: Any, ask: Ask) -> None:
 def test_no_answer_in_time_is_a_504(replica: Any, balancer: Any, ask: Ask) -> None:
     a = replica("a")
 
-    async def hang(request: Request) -> Response:
+    async def hang(request: HttpRequest) -> HttpResponse:
         await asyncio.sleep(60)
         return error_response(500, "never")
 
@@ -317,7 +317,7 @@ def test_health_checks_find_what_is_ill_and_what_is_well_again(
     a, b = replica("a"), replica("b")
     ill = threading.Event()
 
-    def answer(request: Request) -> Response:
+    def answer(request: HttpRequest) -> HttpResponse:
         if request.path == "/health" and ill.is_set():
             return error_response(404, "not loaded")
         return a.say_name(request)
@@ -368,7 +368,7 @@ def test_replacing_all_endpoints_drains_a_running_request(replica: Any, balancer
     a, b = replica("a"), replica("b")
     entered, release = threading.Event(), threading.Event()
 
-    async def slow(request: Request) -> Response:
+    async def slow(request: HttpRequest) -> HttpResponse:
         entered.set()
         await asyncio.to_thread(release.wait, 20)
         return a.say_name(request)
@@ -413,7 +413,7 @@ def test_stop_lets_running_requests_end(replica: Any, load: Any) -> None:
     a = replica("a")
     entered, release = threading.Event(), threading.Event()
 
-    async def slow(request: Request) -> Response:
+    async def slow(request: HttpRequest) -> HttpResponse:
         entered.set()
         await asyncio.to_thread(release.wait, 20)
         return a.say_name(request)
@@ -479,7 +479,7 @@ def test_least_request_never_takes_the_busiest_of_distinct_loads(loads: list[int
 def test_least_request_sends_little_to_a_slow_replica(replica: Any, balancer: Any, load: Any) -> None:
     slow, quick = replica("slow"), replica("quick")
 
-    async def answer(request: Request) -> Response:
+    async def answer(request: HttpRequest) -> HttpResponse:
         await asyncio.sleep(0.05)
         return slow.say_name(request)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tiphys.net import HttpServer, Request, Response
+from tiphys.net import HttpRequest, HttpResponse, HttpServer
 from tiphys.serving import Balancer
 from tiphys.serving.balancer.facade import LoopThread
 
@@ -36,8 +36,8 @@ class Fleet:
     def up(self, index: int) -> None:
         if self._servers[index] is None:
 
-            def answer(request: Request) -> Response:
-                return Response(200, json.dumps(index).encode())
+            def answer(request: HttpRequest) -> HttpResponse:
+                return HttpResponse(200, json.dumps(index).encode())
 
             server = HttpServer(answer, "127.0.0.1", self.ports[index])
             self._thread.run(server.start())

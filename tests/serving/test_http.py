@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tiphys.errors import ServingError
-from tiphys.net import HttpServer, Limits, Request, Response
+from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer
 from tiphys.serving.balancer.facade import LoopThread
 
 
 class Echo:
     """A server that says what it got."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: HttpLimits | None = None) -> None:
         self.errors: list[BaseException] = []
         self.entered = threading.Event()
         self.release: Any = None
@@ -28,20 +28,22 @@ class Echo:
         self.server = HttpServer(self.answer, "127.0.0.1", 0, limits=limits, on_error=self.errors.append)
         self.thread.run(self.server.start())
 
-    def answer(self, request: Request) -> Any:
+    def answer(self, request: HttpRequest) -> Any:
         if request.path == "/wait":
             return self.wait()
         if request.path == "/bug":
             raise RuntimeError("a bug")
-        return Response(200, f"{request.method} {request.target} {len(request.body)}".encode(), "text/plain")
+        return HttpResponse(
+            200, f"{request.method} {request.target} {len(request.body)}".encode(), "text/plain"
+        )
 
-    async def wait(self) -> Response:
+    async def wait(self) -> HttpResponse:
         import asyncio
 
         self.release = asyncio.Event()
         self.entered.set()
         await self.release.wait()
-        return Response(200, b"waited", "text/plain")
+        return HttpResponse(200, b"waited", "text/plain")
 
     def let_go(self) -> None:
         self.thread.loop.call_soon_threadsafe(self.release.set)
@@ -71,7 +73,7 @@ def read_all(client: socket.socket) -> bytes:
 def make() -> Iterator[Callable[..., Echo]]:
     servers: list[Echo] = []
 
-    def start(limits: Limits | None = None) -> Echo:
+    def start(limits: HttpLimits | None = None) -> Echo:
         servers.append(Echo(limits))
         return servers[-1]
 
@@ -212,7 +214,7 @@ def test_any_bytes_leave_the_server_alive(echo: Echo, data: bytes) -> None:
 
 
 def test_headers_that_are_too_large(make: Callable[..., Echo]) -> None:
-    echo = make(Limits(header_bytes=1000))
+    echo = make(HttpLimits(header_bytes=1000))
     whole = b"GET / HTTP/1.1\r\nA: " + b"x" * 2000 + b"\r\n\r\n"
     assert status(echo.send(whole)) == 431
     assert status(echo.send(b"GET / HTTP/1.1\r\nA: " + b"x" * 2000)) == 431  # never ends
@@ -220,7 +222,7 @@ def test_headers_that_are_too_large(make: Callable[..., Echo]) -> None:
 
 
 def test_bodies_that_are_too_large(make: Callable[..., Echo]) -> None:
-    echo = make(Limits(body_bytes=10))
+    echo = make(HttpLimits(body_bytes=10))
     assert status(echo.send(b"POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n")) == 413
     chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nabcdefgh\r\n8\r\nabcdefgh\r\n"
     assert status(echo.send(chunked)) == 413
@@ -229,7 +231,7 @@ def test_bodies_that_are_too_large(make: Callable[..., Echo]) -> None:
 
 
 def test_bodies_that_are_too_large_together(make: Callable[..., Echo]) -> None:
-    echo = make(Limits(buffered_bytes=1000))
+    echo = make(HttpLimits(buffered_bytes=1000))
     head = b"POST / HTTP/1.1\r\nContent-Length: 800\r\n" + CLOSE + b"\r\n"
     for _ in range(5):  # what was answered is free again
         assert echo.send(head + b"x" * 800).endswith(b"POST / 800")
@@ -257,18 +259,18 @@ def test_a_body_larger_than_one_read_is_not_taken_for_headers(echo: Echo) -> Non
     ],
 )
 def test_what_comes_too_slowly_is_cut_off(make: Callable[..., Echo], start: bytes) -> None:
-    echo = make(Limits(header_timeout=0.05, body_grace=0.05, body_rate=1e9, idle_timeout=0.05))
+    echo = make(HttpLimits(header_timeout=0.05, body_grace=0.05, body_rate=1e9, idle_timeout=0.05))
     answer = echo.send(start)
     assert answer == b"" if not start else status(answer) == 408
 
 
 def test_idle_connections_are_closed(make: Callable[..., Echo]) -> None:
-    echo = make(Limits(idle_timeout=0.05))
+    echo = make(HttpLimits(idle_timeout=0.05))
     assert echo.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"GET / 0")
 
 
 def test_too_many_connections(make: Callable[..., Echo]) -> None:
-    echo = make(Limits(connections=1))
+    echo = make(HttpLimits(connections=1))
     with closing(echo.connect()) as first:
         first.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert first.recv(65536)

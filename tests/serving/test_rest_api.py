@@ -171,9 +171,9 @@ def test_gzip_requests(url: str, ask: Ask) -> None:
 
 
 def test_a_gzip_bomb_is_refused(model_server: Start, ask: Ask) -> None:
-    from tiphys.net import Limits
+    from tiphys.net import HttpLimits
 
-    url = model_server(limits=Limits(body_bytes=100_000)).url
+    url = model_server(limits=HttpLimits(body_bytes=100_000)).url
     body = gzip.compress(b" " * 10_000_000)
     answer = ask(url, "POST", "/v1/models/m:predict", body, {"Content-Encoding": "gzip"})
     assert (answer.status, answer.error) == (400, "Request body is larger than 100000 bytes.")

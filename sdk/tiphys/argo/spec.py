@@ -11,9 +11,9 @@ from typing import Any
 
 __all__ = [
     "TYPES",
-    "Call",
     "Holder",
     "Path",
+    "SpecCall",
     "Template",
     "calls",
     "containers",
@@ -47,7 +47,7 @@ _DEEPEST = 100  # inline templates in inline templates: more are no workflow
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SpecCall:
     """A step or a task. ``path`` leads to it from its template; ``family`` is how its outputs are referred to."""
 
     holder: Holder
@@ -96,13 +96,13 @@ def _tasks(template: Template) -> list[tuple[int, Holder]]:
     return _items(dag.get("tasks")) if isinstance(dag, dict) else []
 
 
-def calls(template: Template) -> Iterator[Call]:
+def calls(template: Template) -> Iterator[SpecCall]:
     """The steps and tasks of a template, in the order of the text."""
     for group, steps in enumerate(_groups(template)):
         for path, step in steps:
-            yield Call(step, "steps", path, group)
+            yield SpecCall(step, "steps", path, group)
     for place, task in _tasks(template):
-        yield Call(task, "tasks", ("dag", "tasks", place))
+        yield SpecCall(task, "tasks", ("dag", "tasks", place))
 
 
 def set_containers(template: Template) -> list[dict[str, Json]]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.serving import Serving as Serving
     from tiphys.dsl.task import Task as Task
     from tiphys.dsl.tfjob import TFJob as TFJob
-    from tiphys.dsl.values import Condition as Condition
+    from tiphys.dsl.values import ConditionValue as ConditionValue
     from tiphys.dsl.values import Value as Value
     from tiphys.dsl.values import workflow_name as workflow_name
     from tiphys.dsl.values import workflow_status as workflow_status

@@ -20,8 +20,8 @@ from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.template import Template, input_parameters
-from tiphys.dsl.types import Field, Signature, kebab, signature_of
+from tiphys.dsl.template import StepTemplate, input_parameters
+from tiphys.dsl.types import Field, FunctionSignature, kebab, signature_of
 from tiphys.dsl.values import Input
 from tiphys.errors import DefinitionError
 
@@ -44,7 +44,7 @@ _SMALL = Resources(cpu="100m", memory="256Mi")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Options:
+class ComponentOptions:
     """How a component runs."""
 
     name: str = ""
@@ -66,12 +66,12 @@ class Component(CallableTemplate):
     Called inside a pipeline it makes a task; called anywhere else it simply runs the function.
     """
 
-    option_names = frozenset(f.name for f in dataclasses.fields(Options))
+    option_names = frozenset(f.name for f in dataclasses.fields(ComponentOptions))
 
-    def __init__(self, function: Callable[..., Any], options: Options) -> None:
+    def __init__(self, function: Callable[..., Any], options: ComponentOptions) -> None:
         self.function = function
         self.options = options
-        if isinstance(function, Template) or hasattr(function, "wrapped_function"):
+        if isinstance(function, StepTemplate) or hasattr(function, "wrapped_function"):
             raise DefinitionError(
                 "TIP110",
                 f"{getattr(function, '__name__', function)!s} is a template already",
@@ -89,7 +89,7 @@ class Component(CallableTemplate):
                 fix="wrap it in a def",
             )
         site = Site(code.co_filename, code.co_firstlineno)
-        self.signature: Signature = signature_of(function, site)
+        self.signature: FunctionSignature = signature_of(function, site)
         super().__init__(
             options.name or kebab(function.__name__),
             self.signature.inputs,
@@ -232,7 +232,7 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 
 
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings and lists as the frozen forms of :class:`Options`."""
+    """Mappings and lists as the frozen forms of :class:`ComponentOptions`."""
     result = dict(given)
     for name, (kinds, fix) in _KINDS.items():
         value = result.get(name)
@@ -324,7 +324,7 @@ def component(
 
     Raises DefinitionError: TIP101 name, TIP110 annotation, TIP111 a name that would not exist in the pod.
     """
-    options = Options(
+    options = ComponentOptions(
         timeout=timeout,
         embed=embed,
         **_options(

@@ -10,15 +10,15 @@ from typing import Any, get_args, get_origin
 
 from tiphys.compiler.line import Site, caller, raised_at
 from tiphys.dsl.graphs import Graph
-from tiphys.dsl.task import Node, Task
-from tiphys.dsl.template import Template, bind
-from tiphys.dsl.values import Item, Value
+from tiphys.dsl.task import Task, TaskNode
+from tiphys.dsl.template import StepTemplate, bind
+from tiphys.dsl.values import LoopItem, Value
 from tiphys.errors import DefinitionError
 
-__all__ = ["CallableTemplate", "Scope", "for_each", "innermost", "invoke", "no_task", "refuse_hera"]
+__all__ = ["CallableTemplate", "GraphScope", "for_each", "innermost", "invoke", "no_task", "refuse_hera"]
 
 
-class Scope:
+class GraphScope:
     """A graph that is being written, on Hera's stack of contexts (so that Hera's own objects see their
     workflow)."""
 
@@ -71,7 +71,7 @@ def innermost() -> Any:
     return next(reversed(_pieces()), None)
 
 
-def invoke(template: Template, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
+def invoke(template: StepTemplate, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
     """Make a task where the call stands, or call the function in ordinary Python."""
     pieces = _pieces()
     if not pieces:
@@ -79,13 +79,13 @@ def invoke(template: Template, args: tuple[Any, ...], arguments: dict[str, Any],
     innermost = pieces[-1]
     graph = getattr(innermost, "graph", None)
     if isinstance(graph, Graph):
-        return Task(Node(template, bind(template, args, arguments, site), graph, site))
+        return Task(TaskNode(template, bind(template, args, arguments, site), graph, site))
     from tiphys.dsl.hera_tasks import hera_task
 
     return hera_task(template, args, arguments, pieces, site)
 
 
-class CallableTemplate(Template):
+class CallableTemplate(StepTemplate):
     """A template that is called where its task is wanted."""
 
     def __call__(self, *args: Any, **arguments: Any) -> Any:
@@ -93,7 +93,7 @@ class CallableTemplate(Template):
         return invoke(self, args, arguments, caller())
 
 
-def for_each(items: Sequence[Any] | Value) -> Item:
+def for_each(items: Sequence[Any] | Value) -> LoopItem:
     """An item that stands for each of ``items``: a task that takes it runs once for each, in parallel.
 
     ``items`` is a list, or an output or parameter of type ``list[…]``. The outputs of such a task are lists.
@@ -110,7 +110,7 @@ def for_each(items: Sequence[Any] | Value) -> Item:
                 fix="annotate the output as list[…]",
             )
         inner = get_args(items.type)
-        return Item(items, inner[0] if inner else Any)
+        return LoopItem(items, inner[0] if inner else Any)
     if isinstance(items, (str, bytes)) or not isinstance(items, Sequence):
         raise DefinitionError(
             "TIP118",
@@ -130,7 +130,7 @@ def for_each(items: Sequence[Any] | Value) -> Item:
                 fix="pass such values; for outputs of other tasks, use one output of type list[…]",
             )
     kinds = {type(value) for value in values}
-    return Item(values, kinds.pop() if len(kinds) == 1 else Any)
+    return LoopItem(values, kinds.pop() if len(kinds) == 1 else Any)
 
 
 def _plain(value: Any) -> bool:

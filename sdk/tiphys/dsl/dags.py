@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, overload
 
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.context import CallableTemplate, Scope
+from tiphys.dsl.context import CallableTemplate, GraphScope
 from tiphys.dsl.graphs import Graph
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import Task
-from tiphys.dsl.template import Template, input_parameters
+from tiphys.dsl.template import StepTemplate, input_parameters
 from tiphys.dsl.types import Field, fits, kebab, signature_of, type_name
-from tiphys.dsl.values import Input, Output, Parameter, Value, only_tasks
+from tiphys.dsl.values import Input, Output, ParameterValue, Value, only_tasks
 from tiphys.errors import DefinitionError
 
 __all__ = ["Dag", "dag"]
@@ -29,7 +29,7 @@ class Dag(CallableTemplate):
         self.function = function
         self._graph: Graph | None = None
         self._returned: dict[str, Value] = {}
-        self.parameters: Iterable[Parameter] = ()
+        self.parameters: Iterable[ParameterValue] = ()
 
     @property
     def inner(self) -> Graph:
@@ -37,11 +37,11 @@ class Dag(CallableTemplate):
         if self._graph is None:
             self._graph = Graph(self.name, self.site)
             values = {f.python: Input(f.name, f.type, self._graph) for f in self.inputs}
-            with Scope(self._graph):
+            with GraphScope(self._graph):
                 self._returned = self._outputs(self.function(**values))
         return self._graph
 
-    def inner_templates(self) -> Iterable[Template]:
+    def inner_templates(self) -> Iterable[StepTemplate]:
         """The templates of the graph's tasks."""
         return self.inner.templates()
 

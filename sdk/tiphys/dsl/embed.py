@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 from tiphys.compiler.line import Site
 from tiphys.dsl.closure import Module, check_names, function_node, module_of, reached, used_names
 from tiphys.dsl.names_used import FunctionNode
-from tiphys.dsl.types import Field, Signature, is_record, unwrap
+from tiphys.dsl.types import Field, FunctionSignature, is_record, unwrap
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
 
@@ -24,7 +24,7 @@ __all__ = ["protected", "script_source"]
 
 def script_source(
     function: Callable[..., Any],
-    signature: Signature,
+    signature: FunctionSignature,
     site: Site,
     *,
     rename: Mapping[str, str] | None = None,
@@ -155,7 +155,9 @@ def _convert(kind: Any, value: str, imports: _Imports, site: Site) -> str:
     return value
 
 
-def _footer(name: str, inputs: list[str], signature: Signature, rename: Mapping[str, str]) -> Iterator[str]:
+def _footer(
+    name: str, inputs: list[str], signature: FunctionSignature, rename: Mapping[str, str]
+) -> Iterator[str]:
     if inputs:
         yield "inputs = {"
         yield from inputs

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.compiler.line import Site
 from tiphys.dsl.pod import Defaults
-from tiphys.dsl.task import RESULTS, Node
-from tiphys.dsl.values import Input, Item, Output, Parameter, Value
+from tiphys.dsl.task import RESULTS, TaskNode
+from tiphys.dsl.values import Input, LoopItem, Output, ParameterValue, Value
 from tiphys.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from tiphys.dsl.template import Template
+    from tiphys.dsl.template import StepTemplate
 
 __all__ = ["Graph"]
 
@@ -25,18 +25,18 @@ class Graph:
     def __init__(self, name: str, site: Site) -> None:
         self.name = name
         self.site = site
-        self.tasks: list[Node] = []
-        self._names: dict[Node, str] = {}
-        self._taken: dict[str, Node] = {}
+        self.tasks: list[TaskNode] = []
+        self._names: dict[TaskNode, str] = {}
+        self._taken: dict[str, TaskNode] = {}
 
-    def add(self, task: Node) -> None:
+    def add(self, task: TaskNode) -> None:
         """Take a new task. Raises DefinitionError (TIP102) for a name that is taken."""
         self.tasks.append(task)
         if task.explicit_name:
             self._claim(task, task.explicit_name, task.site)
         self._names.clear()
 
-    def rename(self, task: Node, name: str, site: Site) -> None:
+    def rename(self, task: TaskNode, name: str, site: Site) -> None:
         """Give ``task`` a name of its own."""
         if task.explicit_name:
             self._taken.pop(task.explicit_name, None)
@@ -44,7 +44,7 @@ class Graph:
         task.explicit_name = name
         self._names.clear()
 
-    def _claim(self, task: Node, name: str, site: Site) -> None:
+    def _claim(self, task: TaskNode, name: str, site: Site) -> None:
         other = self._taken.get(name)
         if other is not None and other is not task:
             raise DefinitionError(
@@ -56,7 +56,7 @@ class Graph:
             )
         self._taken[name] = task
 
-    def name_of(self, task: Node) -> str:
+    def name_of(self, task: TaskNode) -> str:
         """The final name of ``task``: its own, or its template's with a number when that is taken."""
         if not self._names:
             used = set(self._taken)
@@ -75,14 +75,14 @@ class Graph:
                 self._names[each] = name
         return self._names[task]
 
-    def templates(self) -> Iterable[Template]:
+    def templates(self) -> Iterable[StepTemplate]:
         """The templates in use, in order of first use."""
         for task in self.tasks:
             yield task.template
             if task.exit is not None:
                 yield task.exit.template
 
-    def dag(self, parameters: Iterable[Parameter], defaults: Defaults) -> dict[str, Any]:
+    def dag(self, parameters: Iterable[ParameterValue], defaults: Defaults) -> dict[str, Any]:
         """Argo's ``dag``. ``parameters`` are those of the pipeline, to tell them from another pipeline's."""
         known = {id(p) for p in parameters}
         edges = {task: self._edges(task, known) for task in self.tasks}
@@ -90,14 +90,14 @@ class Graph:
         depends = self._depends(edges, order)
         return {"tasks": [self._task(task, depends[task], defaults) for task in self.tasks]}
 
-    def _edges(self, task: Node, known: set[int]) -> dict[Node, Any]:
+    def _edges(self, task: TaskNode, known: set[int]) -> dict[TaskNode, Any]:
         """What ``task`` waits for, and why."""
-        edges: dict[Node, Any] = {}
+        edges: dict[TaskNode, Any] = {}
         for leaf, optional in task.uses():
             self._check_owner(task, leaf, known)
             if isinstance(leaf, Output):
                 other = leaf.task
-                assert isinstance(other, Node)
+                assert isinstance(other, TaskNode)
                 if edges.get(other) != _SUCCESS:
                     loop = other.looped()
                     listed = loop is not None and isinstance(loop.source, Value)  # an empty list is skipped
@@ -116,15 +116,15 @@ class Graph:
                 edges.setdefault(after.node, _ORDER)
         return edges
 
-    def _check_owner(self, task: Node, leaf: Value, known: set[int]) -> None:
+    def _check_owner(self, task: TaskNode, leaf: Value, known: set[int]) -> None:
         problem = ""
-        if isinstance(leaf, Output) and isinstance(leaf.task, Node) and leaf.task.graph is not self:
+        if isinstance(leaf, Output) and isinstance(leaf.task, TaskNode) and leaf.task.graph is not self:
             problem = f"the graph {leaf.task.graph.name!r}"
-        elif isinstance(leaf, Output) and not isinstance(leaf.task, Node):
+        elif isinstance(leaf, Output) and not isinstance(leaf.task, TaskNode):
             problem = "a Hera DAG"
         elif isinstance(leaf, Input) and leaf.owner is not self:
             problem = "another template"
-        elif isinstance(leaf, Parameter) and id(leaf) not in known:
+        elif isinstance(leaf, ParameterValue) and id(leaf) not in known:
             problem = "another pipeline"
         if problem:
             raise DefinitionError(
@@ -135,10 +135,10 @@ class Graph:
                 fix="pass the value as an argument, or return it from the @dag function",
             )
 
-    def _sorted(self, edges: dict[Node, dict[Node, Any]]) -> list[Node]:
+    def _sorted(self, edges: dict[TaskNode, dict[TaskNode, Any]]) -> list[TaskNode]:
         """Topological order. Raises DefinitionError (TIP107) that names the cycle."""
-        state: dict[Node, int] = {}
-        order: list[Node] = []
+        state: dict[TaskNode, int] = {}
+        order: list[TaskNode] = []
         for root in self.tasks:
             if root in state:
                 continue
@@ -167,11 +167,13 @@ class Graph:
                     )
         return order
 
-    def _depends(self, edges: dict[Node, dict[Node, Any]], order: list[Node]) -> dict[Node, str]:
+    def _depends(
+        self, edges: dict[TaskNode, dict[TaskNode, Any]], order: list[TaskNode]
+    ) -> dict[TaskNode, str]:
         """``depends`` for each task, without what another dependency implies."""
         bit = {task: 1 << index for index, task in enumerate(order)}
-        implied: dict[Node, int] = {}
-        result: dict[Node, str] = {}
+        implied: dict[TaskNode, int] = {}
+        result: dict[TaskNode, str] = {}
         for task in order:
             through = 0
             mine = 0
@@ -188,17 +190,17 @@ class Graph:
             result[task] = " && ".join(parts)
         return result
 
-    def _sure(self, other: Node, kind: Any) -> bool:
+    def _sure(self, other: TaskNode, kind: Any) -> bool:
         """Whether the edge means that ``other`` has succeeded."""
         if kind == _SUCCESS or kind == ("Succeeded",):
             return True
         return kind == _ORDER and not self._may_skip(other)
 
     @staticmethod
-    def _may_skip(task: Node) -> bool:
+    def _may_skip(task: TaskNode) -> bool:
         return task.condition is not None or task.looped() is not None
 
-    def _clause(self, other: Node, kind: Any) -> str:
+    def _clause(self, other: TaskNode, kind: Any) -> str:
         name = other.task_name
         if isinstance(kind, tuple):
             text = " || ".join(f"{name}.{result}" for result in kind)
@@ -207,7 +209,7 @@ class Graph:
             return f"({name}.Succeeded || {name}.Skipped || {name}.Omitted)"
         return f"{name}.Succeeded" if kind == _SUCCESS and self._may_skip(other) else name
 
-    def _task(self, task: Node, depends: str, defaults: Defaults) -> dict[str, Any]:
+    def _task(self, task: TaskNode, depends: str, defaults: Defaults) -> dict[str, Any]:
         body: dict[str, Any] = {"name": task.task_name, "template": task.template.name}
         arguments = {**task.arguments, **task.template.extra_arguments(task.arguments, defaults)}
         if arguments:
@@ -233,11 +235,11 @@ class Graph:
         return body
 
     @staticmethod
-    def _loop(task: Node, item: Item) -> dict[str, Any]:
+    def _loop(task: TaskNode, item: LoopItem) -> dict[str, Any]:
         root = getattr(item, "item", item)
         for value in task.values():
             for leaf in value.leaves():
-                if isinstance(leaf, Item) and getattr(leaf, "item", leaf) is not root:
+                if isinstance(leaf, LoopItem) and getattr(leaf, "item", leaf) is not root:
                     raise DefinitionError(
                         "TIP118",
                         f"{task.task_name} uses the items of two loops",
@@ -254,7 +256,7 @@ class Graph:
 def _text(value: Value | str) -> str:
     """An argument as Argo reads it. What a loop makes is a list, also when nothing ran."""
     if isinstance(value, Output):
-        loop = value.task.looped() if isinstance(value.task, Node) else None
+        loop = value.task.looped() if isinstance(value.task, TaskNode) else None
         if loop is not None and isinstance(loop.source, Value):
             return "{{=" + f"{value.expr()} ?? '[]'" + "}}"
     return value.tag() if isinstance(value, Value) else value

@@ -18,8 +18,8 @@ from tiphys.dsl.composed import Raw
 from tiphys.dsl.locks import Semaphore
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import no_output
-from tiphys.dsl.template import Argument, Template, bind, volumes_for
-from tiphys.dsl.values import Condition, Output, Value
+from tiphys.dsl.template import Argument, StepTemplate, bind, volumes_for
+from tiphys.dsl.values import ConditionValue, Output, Value
 from tiphys.errors import DefinitionError
 
 __all__ = ["TiphysStep", "TiphysTask", "hera_task"]
@@ -46,7 +46,7 @@ class _Node:
 
 
 class _Outputs:
-    def __init__(self, template: Template, node: _Node) -> None:
+    def __init__(self, template: StepTemplate, node: _Node) -> None:
         self._template, self._node = template, node
 
     def __getattr__(self, name: str) -> Output:
@@ -93,7 +93,7 @@ _STEP: Any = TiphysStep
 
 
 def hera_task(
-    template: Template, args: tuple[Any, ...], given: Mapping[str, Any], pieces: list[Any], site: Site
+    template: StepTemplate, args: tuple[Any, ...], given: Mapping[str, Any], pieces: list[Any], site: Site
 ) -> Any:
     """A Hera Task or Step for ``template`` in the innermost Hera context."""
     context, workflow = pieces[-1], pieces[0]
@@ -112,8 +112,8 @@ def hera_task(
     inputs = {field.python for field in template.inputs}
     options = {k: v for k, v in given.items() if k in _OPTIONS and k not in inputs}
     literals = {k: _hera_value(v, site) for k, v in given.items() if k not in options}
-    used = [value for value in options.values() if isinstance(value, (Value, Condition))]
-    options = {k: v.tag() if isinstance(v, (Value, Condition)) else v for k, v in options.items()}
+    used = [value for value in options.values() if isinstance(value, (Value, ConditionValue))]
+    options = {k: v.tag() if isinstance(v, (Value, ConditionValue)) else v for k, v in options.items()}
     arguments = bind(template, args, literals, site)
     arguments.update(template.extra_arguments(arguments, _defaults(template)))
     _register(template, workflow, site)
@@ -148,7 +148,7 @@ def _hera_value(value: Any, site: Site) -> Any:
     return value
 
 
-def _register(template: Template, workflow: Any, site: Site) -> None:
+def _register(template: StepTemplate, workflow: Any, site: Site) -> None:
     """Add the template to the Hera workflow once; another one of that name is refused, not merged
     (TIP117)."""
     if not isinstance(workflow, Workflow):
@@ -187,7 +187,7 @@ def _bring_volumes(body: Mapping[str, Any], workflow: Any) -> None:
             workflow.volumes = [*volumes, claim]
 
 
-def _defaults(template: Template) -> Defaults:
+def _defaults(template: StepTemplate) -> Defaults:
     """What a template takes where no Pipeline gives it anything: the claim only if it takes or makes a Reference."""
     return Defaults(home=template.site.file, volumes=volumes_for([template]))
 
@@ -198,7 +198,7 @@ class _Part:
 
     name: str | None
     body: dict[str, Any]
-    template: Template
+    template: StepTemplate
 
     def _build_template(self) -> Any:
         return Model.model_validate(self.body)
@@ -207,7 +207,7 @@ class _Part:
         return self.template.semaphores()
 
 
-def _parts(template: Template) -> Iterator[_Part]:
+def _parts(template: StepTemplate) -> Iterator[_Part]:
     """The template as Hera's workflow needs it; a nested graph brings the templates it uses."""
     defaults = _defaults(template)
     for body in split(template.body(defaults)):
@@ -216,13 +216,13 @@ def _parts(template: Template) -> Iterator[_Part]:
         yield from _parts(used)
 
 
-def _producers(task: Any, used: Iterable[Argument | Condition], dag: Any) -> Iterator[Any]:
+def _producers(task: Any, used: Iterable[Argument | ConditionValue], dag: Any) -> Iterator[Any]:
     """The tasks of the DAG whose outputs are used."""
     by_name = {t.name: t for t in dag.tasks}
     for value in used:
         names = (
             [leaf.task.task_name for leaf in value.leaves() if isinstance(leaf, Output)]
-            if isinstance(value, (Value, Condition))
+            if isinstance(value, (Value, ConditionValue))
             else re.findall(r"\{\{tasks\.([\w-]+)\.", str(value))
         )
         for name in names:

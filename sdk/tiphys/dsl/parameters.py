@@ -16,7 +16,7 @@ from tiphys.compiler.line import Site
 from tiphys.dsl.literals import text_of
 from tiphys.dsl.names import check_parameter
 from tiphys.dsl.types import MISSING
-from tiphys.dsl.values import Parameter
+from tiphys.dsl.values import ParameterValue
 from tiphys.errors import DefinitionError
 
 __all__ = ["Declared", "declare", "schema_text"]
@@ -28,7 +28,7 @@ _KINDS: Mapping[Any, str] = {str: "string", int: "integer", float: "number", boo
 class Declared:
     """A parameter with what is known about its values."""
 
-    value: Parameter
+    value: ParameterValue
     default: Any
     minimum: float | None
     maximum: float | None
@@ -102,7 +102,7 @@ def declare(
             fix="leave minimum and maximum out",
         )
     declared = Declared(
-        Parameter(name, kind, tuple(choices)), default, minimum, maximum, pattern, description
+        ParameterValue(name, kind, tuple(choices)), default, minimum, maximum, pattern, description
     )
     for value in [*choices, *([] if default is MISSING else [default])]:
         problem = _problem(declared, value)

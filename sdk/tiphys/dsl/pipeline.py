@@ -13,7 +13,7 @@ from hera.workflows.models import Workflow as WorkflowModel
 from tiphys.argo.parameters import ANNOTATION, check
 from tiphys.compiler.line import Site, called_as_task, caller
 from tiphys.dsl.cached_retry import split
-from tiphys.dsl.context import Scope, innermost, no_task, refuse_hera
+from tiphys.dsl.context import GraphScope, innermost, no_task, refuse_hera
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.fields import check_field
 from tiphys.dsl.graphs import Graph
@@ -21,9 +21,9 @@ from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
 from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Scheduling, Volume
-from tiphys.dsl.template import Template, volumes_for
+from tiphys.dsl.template import StepTemplate, volumes_for
 from tiphys.dsl.types import MISSING
-from tiphys.dsl.values import Parameter
+from tiphys.dsl.values import ParameterValue
 from tiphys.errors import DefinitionError, did_you_mean
 
 __all__ = ["Pipeline"]
@@ -129,7 +129,7 @@ class Pipeline(Workflow):
         maximum: float | None = None,
         pattern: str = "",
         description: str = "",
-    ) -> Parameter:
+    ) -> ParameterValue:
         """Declare a parameter of the workflow, given at run time (``-p name=value``).
 
         The type is that of ``default`` unless said. Without a default a value is required. Raises
@@ -166,7 +166,7 @@ class Pipeline(Workflow):
             fix=f"parameters: {', '.join(names)}",
         )
 
-    def exit_handler(self, name: str = "cleanup") -> Scope:
+    def exit_handler(self, name: str = "cleanup") -> GraphScope:
         """``with pipeline.exit_handler():`` tasks that run when the main graph has ended in any way.
 
         ``tiphys.workflow_status`` says how. It runs after ``argo stop`` too, but not after ``argo
@@ -183,14 +183,14 @@ class Pipeline(Workflow):
                 fix="put all tasks in one `with pipeline.exit_handler():` block",
             )
         self.exit_graph = Graph(name, site)
-        return Scope(self.exit_graph)
+        return GraphScope(self.exit_graph)
 
-    def _used(self) -> Iterator[Template]:
+    def _used(self) -> Iterator[StepTemplate]:
         """Templates of all graphs, in order of first use, nested graphs included."""
         graphs = [self.graph, *([self.exit_graph] if self.exit_graph else [])]
         seen: set[int] = set()
 
-        def walk(graph: Graph) -> Iterator[Template]:
+        def walk(graph: Graph) -> Iterator[StepTemplate]:
             for template in graph.templates():
                 if id(template) in seen:
                     continue
@@ -205,7 +205,7 @@ class Pipeline(Workflow):
             yield from walk(graph)
 
     @property
-    def parameters(self) -> list[Parameter]:
+    def parameters(self) -> list[ParameterValue]:
         """The declared parameters."""
         return [declared.value for declared in self.declared]
 

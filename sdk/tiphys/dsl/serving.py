@@ -18,7 +18,7 @@ from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.task import Task
-from tiphys.dsl.values import Condition, Expression, Input, Value
+from tiphys.dsl.values import ConditionValue, Expression, Input, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
 
@@ -218,7 +218,7 @@ class Serving:
         name: Value | str,
         model: Value | str | Task,
         *,
-        when: Condition | Value | None = None,
+        when: ConditionValue | Value | None = None,
     ) -> Task:
         """Deploy ``model`` under ``name`` and point the slot's Service at it; the task's output is ``url``.
 

@@ -1,7 +1,7 @@
 """A task: one use of a template inside a graph, with its arguments, order, condition and loop.
 
 :class:`Task` is what a call returns; it has few names of its own, so that outputs can be its attributes. What
-is known about it is kept in a :class:`Node`.
+is known about it is kept in a :class:`TaskNode`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from tiphys.compiler.line import Site, caller
 from tiphys.dsl.habits import of_call, of_task
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
-from tiphys.dsl.template import Argument, Template, bind
-from tiphys.dsl.values import Condition, Expression, Item, Output, Value, as_condition
+from tiphys.dsl.template import Argument, StepTemplate, bind
+from tiphys.dsl.values import ConditionValue, Expression, LoopItem, Output, Value, as_condition
 from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 
-__all__ = ["After", "Exit", "Node", "Result", "Task", "no_output"]
+__all__ = ["After", "Exit", "Result", "Task", "TaskNode", "no_output"]
 
 Result = Literal["succeeded", "failed", "errored", "skipped", "omitted", "any_succeeded", "all_failed"]
 _METHODS = "use named(), after(), when() or on_exit(); or change the component: train.using(…)(…)"
@@ -38,7 +38,7 @@ class After:
     """An order that no value says: the node and the results that let the next one start (empty: Argo's
     default)."""
 
-    node: Node
+    node: TaskNode
     results: tuple[str, ...]
     site: Site
 
@@ -47,7 +47,7 @@ class After:
 class Exit:
     """A template that runs when a task has ended in any way."""
 
-    template: Template
+    template: StepTemplate
     arguments: Mapping[str, Argument]
     site: Site
 
@@ -57,23 +57,23 @@ class TaskGraph(Protocol):
 
     name: str
 
-    def add(self, task: Node) -> None:
+    def add(self, task: TaskNode) -> None:
         """Take a new task."""
 
-    def name_of(self, task: Node) -> str:
+    def name_of(self, task: TaskNode) -> str:
         """The final name of a task."""
 
-    def rename(self, task: Node, name: str, site: Site) -> None:
+    def rename(self, task: TaskNode, name: str, site: Site) -> None:
         """Give a task a name of its own."""
 
 
-class Node:
+class TaskNode:
     """What is known about one use of a template."""
 
     scope = "tasks"
 
     def __init__(
-        self, template: Template, arguments: dict[str, Argument], graph: TaskGraph, site: Site
+        self, template: StepTemplate, arguments: dict[str, Argument], graph: TaskGraph, site: Site
     ) -> None:
         self.template = template
         self.arguments = arguments
@@ -81,7 +81,7 @@ class Node:
         self.site = site
         self.explicit_name = ""
         self.orders: list[After] = []
-        self.condition: Condition | None = None
+        self.condition: ConditionValue | None = None
         self.exit: Exit | None = None
         graph.add(self)
 
@@ -119,16 +119,16 @@ class Node:
             else "use .after(task) for order without data",
         )
 
-    def looped(self) -> Item | None:
+    def looped(self) -> LoopItem | None:
         """The loop item among the arguments, if any."""
         for value in self.arguments.values():
             if isinstance(value, Value):
                 for leaf in value.leaves():
-                    if isinstance(leaf, Item):
+                    if isinstance(leaf, LoopItem):
                         return leaf
         return None
 
-    def values(self) -> Iterator[Value | Condition]:
+    def values(self) -> Iterator[Value | ConditionValue]:
         """Everything whose leaves this task depends on."""
         for value in self.arguments.values():
             if isinstance(value, Value):
@@ -149,7 +149,7 @@ class Node:
                     yield leaf, False
 
 
-def no_output(template: Template, name: str) -> UnknownNameError:
+def no_output(template: StepTemplate, name: str) -> UnknownNameError:
     """What to say when ``name`` is looked for in a task of ``template`` (TIP106)."""
     names = [field.python for field in template.outputs]
     word = of_task(name)
@@ -162,10 +162,10 @@ def no_output(template: Template, name: str) -> UnknownNameError:
     )
 
 
-class Outputs:
+class TaskOutputs:
     """The outputs of a task by name: ``task.outputs.accuracy``, ``task.outputs["accuracy"]``."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: TaskNode) -> None:
         self._node = node
 
     def __getattr__(self, name: str) -> Output:
@@ -193,13 +193,13 @@ class Task(Pending):
     output that is called like a method of this class is found in ``task.outputs``.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: TaskNode) -> None:
         self._node = node
 
     @property
-    def outputs(self) -> Outputs:
+    def outputs(self) -> TaskOutputs:
         """All outputs, by attribute."""
-        return Outputs(self._node)
+        return TaskOutputs(self._node)
 
     def __getattr__(self, name: str) -> Any:
         if name == "_node" or name.startswith("__"):
@@ -225,25 +225,25 @@ class Task(Pending):
         """As any object: ``if previous: task.after(previous)`` asks whether there is one."""
         return True
 
-    def __lt__(self, other: object) -> Condition:
+    def __lt__(self, other: object) -> ConditionValue:
         return self._single() < other
 
-    def __le__(self, other: object) -> Condition:
+    def __le__(self, other: object) -> ConditionValue:
         return self._single() <= other
 
-    def __gt__(self, other: object) -> Condition:
+    def __gt__(self, other: object) -> ConditionValue:
         return self._single() > other
 
-    def __ge__(self, other: object) -> Condition:
+    def __ge__(self, other: object) -> ConditionValue:
         return self._single() >= other
 
-    def __invert__(self) -> Condition:
+    def __invert__(self) -> ConditionValue:
         return ~self._single()
 
-    def __and__(self, other: object) -> Condition:
+    def __and__(self, other: object) -> ConditionValue:
         return self._single() & other
 
-    def __or__(self, other: object) -> Condition:
+    def __or__(self, other: object) -> ConditionValue:
         return self._single() | other
 
     def __getitem__(self, name: object) -> Any:
@@ -292,14 +292,14 @@ class Task(Pending):
             self._node.orders.append(After(task._node, results, site))
         return self
 
-    def when(self, condition: Condition | Value | Task) -> Task:
+    def when(self, condition: ConditionValue | Value | Task) -> Task:
         """Run only if ``condition`` holds, otherwise be skipped; several conditions must all hold."""
         new = as_condition(condition)
         old = self._node.condition
         self._node.condition = new if old is None else old & new
         return self
 
-    def on_exit(self, template: Template, **arguments: Any) -> Task:
+    def on_exit(self, template: StepTemplate, **arguments: Any) -> Task:
         """Run ``template`` when this task has ended in any way; arguments may use this task's outputs."""
         site = caller()
         if not callable(getattr(template, "body", None)):

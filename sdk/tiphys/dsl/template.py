@@ -20,12 +20,12 @@ from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 from tiphys.reference import Reference
 
-__all__ = ["Template", "bind", "volumes_for"]
+__all__ = ["StepTemplate", "bind", "volumes_for"]
 
 Argument = Value | str
 
 
-class Template:
+class StepTemplate:
     """The base of everything that a task can run.
 
     It also has what Hera asks of a template (``name`` and ``_build_template``), so it can stand in
@@ -74,7 +74,7 @@ class Template:
         """Semaphores whose limits must exist in a ConfigMap before the run."""
         return [lock for lock in self.locks if isinstance(lock, Semaphore)]
 
-    def inner_templates(self) -> Iterable[Template]:
+    def inner_templates(self) -> Iterable[StepTemplate]:
         """The templates that this one uses, if it is a graph."""
         return ()
 
@@ -106,14 +106,14 @@ class Template:
         return f"<{type(self).__name__} {self.name}>"
 
 
-def volumes_for(templates: Iterable[Template]) -> tuple[Volume, ...]:
+def volumes_for(templates: Iterable[StepTemplate]) -> tuple[Volume, ...]:
     """The volumes that templates need when nothing else is said: the claim if one takes or makes a Reference."""
     fields = (field for template in templates for field in (*template.inputs, *template.outputs))
     return (Volume("tiphys"),) if any(field.type is Reference for field in fields) else ()
 
 
 def bind(
-    template: Template, args: tuple[Any, ...], given: Mapping[str, Any], site: Site
+    template: StepTemplate, args: tuple[Any, ...], given: Mapping[str, Any], site: Site
 ) -> dict[str, Argument]:
     """Check a call against the template's inputs and return its arguments by workflow name.
 
@@ -155,7 +155,7 @@ def bind(
     return {fields[name].name: argument(template, fields[name], value, site) for name, value in given.items()}
 
 
-def argument(template: Template, field: Field, value: Any, site: Site) -> Argument:
+def argument(template: StepTemplate, field: Field, value: Any, site: Site) -> Argument:
     """One argument: a value object that fits, or the text of a literal."""
     if isinstance(value, Pending):
         value = value._as_value(site)
@@ -192,7 +192,7 @@ def guard(text: str, what: str, site: Site) -> str:
     return text
 
 
-def _list_of(template: Template, field: Field, items: Sequence[Any], site: Site) -> Expression:
+def _list_of(template: StepTemplate, field: Field, items: Sequence[Any], site: Site) -> Expression:
     """A JSON list that mixes literals and value objects."""
 
     inner = (get_args(field.type) or (Any,))[0] if get_origin(unwrap(field.type)) in (list, tuple) else Any

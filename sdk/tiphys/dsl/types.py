@@ -15,14 +15,14 @@ from typing import Any, Literal, get_args, get_origin
 
 from tiphys.compiler.line import Site
 from tiphys.dsl.literals import text_of
-from tiphys.dsl.values import Output, Parameter, Value
+from tiphys.dsl.values import Output, ParameterValue, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
 
 __all__ = [
     "MISSING",
     "Field",
-    "Signature",
+    "FunctionSignature",
     "encode",
     "fits",
     "is_record",
@@ -62,7 +62,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class FunctionSignature:
     """The inputs and outputs of a function."""
 
     inputs: tuple[Field, ...]
@@ -106,7 +106,7 @@ def _supported(kind: Any) -> bool:
     return origin is Literal or origin in (list, dict, tuple)
 
 
-def signature_of(function: Callable[..., Any], site: Site) -> Signature:
+def signature_of(function: Callable[..., Any], site: Site) -> FunctionSignature:
     """The inputs and outputs that ``function`` declares. Raises DefinitionError (TIP110)."""
     name = getattr(function, "__qualname__", repr(function))
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
@@ -155,7 +155,7 @@ def signature_of(function: Callable[..., Any], site: Site) -> Signature:
             )
         default = MISSING if parameter.default is parameter.empty else parameter.default
         inputs.append(Field(parameter.name, kebab(parameter.name), unwrap(kind), default))
-    return Signature(tuple(inputs), outputs_of(hints.get("return", MISSING), name, site))
+    return FunctionSignature(tuple(inputs), outputs_of(hints.get("return", MISSING), name, site))
 
 
 def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
@@ -341,7 +341,7 @@ def _record_conforms(value: dict[str, Any], kind: Any) -> bool:
 
 def check_argument(field: Field, value: Value, owner: str, site: Site) -> None:
     """Refuse a value object whose type does not fit an input (TIP105)."""
-    if isinstance(value, Parameter) and value.choices:
+    if isinstance(value, ParameterValue) and value.choices:
         allowed = get_args(field.type) if get_origin(field.type) is Literal else ()
         extra = [c for c in value.choices if allowed and c not in allowed]
         if not extra and allowed:

@@ -2,7 +2,7 @@
 
 A value knows its Python type, the object that makes it (by identity, so a renamed task keeps its consumers)
 and how Argo spells it, both as a simple tag (``{{tasks.a.outputs.parameters.x}}``) and inside an expression
-tag (``tasks.a.outputs.parameters.x``). Comparing values gives a :class:`Condition`.
+tag (``tasks.a.outputs.parameters.x``). Comparing values gives a :class:`ConditionValue`.
 
 In Argo every value is text; numbers are compared through ``asFloat``, booleans with ``'true'``.
 """
@@ -20,12 +20,12 @@ from tiphys.dsl.pending import Pending
 from tiphys.errors import DefinitionError, UnknownNameError
 
 __all__ = [
-    "Condition",
+    "ConditionValue",
     "Expression",
     "Input",
-    "Item",
+    "LoopItem",
     "Output",
-    "Parameter",
+    "ParameterValue",
     "Value",
     "WorkflowValue",
     "as_condition",
@@ -107,34 +107,34 @@ class Value(Pending):
 
     __hash__ = object.__hash__
 
-    def __eq__(self, other: object) -> Condition:  # type: ignore[override]
+    def __eq__(self, other: object) -> ConditionValue:  # type: ignore[override]
         return _compare(self, "==", other)
 
-    def __ne__(self, other: object) -> Condition:  # type: ignore[override]
+    def __ne__(self, other: object) -> ConditionValue:  # type: ignore[override]
         return _compare(self, "!=", other)
 
-    def __lt__(self, other: object) -> Condition:
+    def __lt__(self, other: object) -> ConditionValue:
         return _compare(self, "<", other)
 
-    def __le__(self, other: object) -> Condition:
+    def __le__(self, other: object) -> ConditionValue:
         return _compare(self, "<=", other)
 
-    def __gt__(self, other: object) -> Condition:
+    def __gt__(self, other: object) -> ConditionValue:
         return _compare(self, ">", other)
 
-    def __ge__(self, other: object) -> Condition:
+    def __ge__(self, other: object) -> ConditionValue:
         return _compare(self, ">=", other)
 
-    def __invert__(self) -> Condition:
+    def __invert__(self) -> ConditionValue:
         return ~as_condition(self)
 
-    def __and__(self, other: object) -> Condition:
+    def __and__(self, other: object) -> ConditionValue:
         return as_condition(self) & as_condition(other)
 
-    def __or__(self, other: object) -> Condition:
+    def __or__(self, other: object) -> ConditionValue:
         return as_condition(self) | as_condition(other)
 
-    def is_in(self, *choices: object) -> Condition:
+    def is_in(self, *choices: object) -> ConditionValue:
         """True when the value is one of ``choices``."""
         for choice in choices:
             if not isinstance(choice, (str, int, float, bool)):
@@ -145,7 +145,7 @@ class Value(Pending):
                     fix="combine comparisons instead: (a == b) | (a == c)",
                 )
         listed = literal([text_of(c) for c in choices])
-        return Condition(lambda: f"{self.expr()} in {listed}", (self,))
+        return ConditionValue(lambda: f"{self.expr()} in {listed}", (self,))
 
     def __bool__(self) -> bool:
         raise DefinitionError(
@@ -165,7 +165,7 @@ class Value(Pending):
         )
 
 
-class Condition:
+class ConditionValue:
     """Something true or false while the workflow runs. Combine with ``&``, ``|``, ``~``.
 
     ``render`` is called when names are final, since a task may be renamed after it was compared.
@@ -191,22 +191,22 @@ class Condition:
     def _side(self, operator: str) -> str:
         return f"({self.expr()})" if self._operator not in ("", operator) else self.expr()
 
-    def _join(self, operator: str, other: object) -> Condition:
+    def _join(self, operator: str, other: object) -> ConditionValue:
         right = as_condition(other)
-        return Condition(
+        return ConditionValue(
             lambda: f"{self._side(operator)} {operator} {right._side(operator)}",
             (*self._values, *right._values),
             operator,
         )
 
-    def __and__(self, other: object) -> Condition:
+    def __and__(self, other: object) -> ConditionValue:
         return self._join("&&", other)
 
-    def __or__(self, other: object) -> Condition:
+    def __or__(self, other: object) -> ConditionValue:
         return self._join("||", other)
 
-    def __invert__(self) -> Condition:
-        return Condition(lambda: f"!({self.expr()})", self._values)
+    def __invert__(self) -> ConditionValue:
+        return ConditionValue(lambda: f"!({self.expr()})", self._values)
 
     def __str__(self) -> str:
         return self.tag()
@@ -241,7 +241,7 @@ def _number(value: object) -> int | float:
     )
 
 
-def _compare(left: Value, operator: str, right: object) -> Condition:
+def _compare(left: Value, operator: str, right: object) -> ConditionValue:
     if isinstance(right, Single):
         right = right._single()
     if not isinstance(right, (Value, str, int, float, bool)):
@@ -269,12 +269,12 @@ def _compare(left: Value, operator: str, right: object) -> Condition:
         return literal(value) if numeric else literal(text_of(value))
 
     values = tuple(v for v in (left, right) if isinstance(v, Value))
-    return Condition(lambda: f"{side(left)} {operator} {side(right)}", values)
+    return ConditionValue(lambda: f"{side(left)} {operator} {side(right)}", values)
 
 
-def as_condition(value: object) -> Condition:
+def as_condition(value: object) -> ConditionValue:
     """A condition from a condition, from a bool value, or from a task whose only output is one."""
-    if isinstance(value, Condition):
+    if isinstance(value, ConditionValue):
         return value
     if isinstance(value, Single):
         value = value._single()
@@ -291,7 +291,7 @@ def as_condition(value: object) -> Condition:
     )
 
 
-class Parameter(Value):
+class ParameterValue(Value):
     """A parameter of the workflow."""
 
     def __init__(self, name: str, kind: Any = str, choices: tuple[Any, ...] = ()) -> None:
@@ -328,7 +328,7 @@ class Single(Protocol):
     def _single(self) -> Value: ...
 
 
-class Named(Protocol):
+class NamedValue(Protocol):
     """A task: what an output belongs to."""
 
     @property
@@ -341,7 +341,7 @@ class Named(Protocol):
 class Output(Value):
     """An output parameter of a task."""
 
-    def __init__(self, task: Named, name: str, kind: Any = str) -> None:
+    def __init__(self, task: NamedValue, name: str, kind: Any = str) -> None:
         self.task, self.name, self.type = task, name, kind
 
     def path(self) -> tuple[str, ...]:
@@ -352,7 +352,7 @@ class Output(Value):
         return Expression(lambda: f"({self.expr()} ?? {literal(default)})", (self,), self.type, optional=True)
 
 
-class Item(Value):
+class LoopItem(Value):
     """One element of a loop; made by ``for_each``."""
 
     def __init__(self, source: object, kind: Any = str, field: str = "") -> None:
@@ -361,13 +361,13 @@ class Item(Value):
     def path(self) -> tuple[str, ...]:
         return ("item", self.field) if self.field else ("item",)
 
-    def __getitem__(self, field: str) -> Item:
+    def __getitem__(self, field: str) -> LoopItem:
         """A field of an item that is an object."""
         return _ItemField(self, field)
 
 
-class _ItemField(Item):
-    def __init__(self, item: Item, field: str) -> None:
+class _ItemField(LoopItem):
+    def __init__(self, item: LoopItem, field: str) -> None:
         super().__init__(item.source, Any, field)
         self.item = item
 

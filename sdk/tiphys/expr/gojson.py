@@ -14,7 +14,7 @@ from typing import Any
 
 from tiphys.expr import moments
 from tiphys.expr.gotext import visible
-from tiphys.expr.semver import Version
+from tiphys.expr.semver import SemverVersion
 
 Json = Any
 
@@ -101,7 +101,7 @@ def marshal(value: Json, *, sort: bool = True) -> str:
         return str(moments.nanoseconds(value))
     if isinstance(value, moments.Named):
         return str(value.number)
-    if isinstance(value, Version):
+    if isinstance(value, SemverVersion):
         return text(str(value))
     if isinstance(value, tzinfo):
         return "{}"

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from tiphys.expr.durations import format_go
 from tiphys.expr.gotime import format_layout, zone_name
-from tiphys.expr.semver import Version
+from tiphys.expr.semver import SemverVersion
 
 Value = Any
 
@@ -55,7 +55,7 @@ _GO_TYPES: tuple[tuple[type, str], ...] = (
     (datetime, "time.Time"),
     (timedelta, "time.Duration"),
     (tzinfo, "time.Location"),
-    (Version, "github.com/Masterminds/semver/v3.Version"),
+    (SemverVersion, "github.com/Masterminds/semver/v3.Version"),
 )
 
 
@@ -167,7 +167,7 @@ def member(value: Value, name: Value) -> Callable[..., Value] | None:
     if isinstance(value, timedelta):
         of_span = _DURATION.get(name)
         return of_span(value) if of_span else None
-    if isinstance(value, Version):
+    if isinstance(value, SemverVersion):
         return value.method(name)
     if isinstance(value, Named) and name == "String":
         return lambda: str(value)

@@ -15,7 +15,7 @@ from tiphys.expr.lexer import ExprError
 
 Value = Any
 
-__all__ = ["Version", "compare_constraint", "parse_version"]
+__all__ = ["SemverVersion", "compare_constraint", "parse_version"]
 
 _IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
 _VERSION = re.compile(
@@ -33,7 +33,7 @@ _RANGE = re.compile(rf"\s*({_PART})\s+-\s+({_PART})\s*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class SemverVersion:
     """A version; ``original`` is how it was written, empty for one that was made of another.
 
     Go has the methods in ``_POINTER`` only for the first kind, which is a pointer there.
@@ -56,11 +56,11 @@ class Version:
         parts = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in self.prerelease.split("."))
         return (self.major, self.minor, self.patch, (1, ()) if not self.prerelease else (0, parts))
 
-    def compare(self, other: Version) -> int:
+    def compare(self, other: SemverVersion) -> int:
         """Return -1, 0 or 1."""
         return (self.order > other.order) - (self.order < other.order)
 
-    def changed(self, **parts: Any) -> Version:
+    def changed(self, **parts: Any) -> SemverVersion:
         """Return a version made of this one."""
         return replace(self, original="", **parts)
 
@@ -70,7 +70,7 @@ class Version:
         return None if found is None else lambda *arguments: found(self, *arguments)
 
 
-def parse_version(text: str) -> Version:
+def parse_version(text: str) -> SemverVersion:
     """Read a version; a minor or patch that is missing is 0.
 
     Raises
@@ -86,7 +86,7 @@ def parse_version(text: str) -> Version:
         raise ExprError("Error parsing version segment")
     _no_leading_zero(match[4] or "")
     major, minor, patch = numbers
-    return Version(major, minor, patch, match[4] or "", match[5] or "", text)
+    return SemverVersion(major, minor, patch, match[4] or "", match[5] or "", text)
 
 
 def _no_leading_zero(prerelease: str) -> None:
@@ -100,29 +100,29 @@ def _identifiers(text: str) -> str:
     return text
 
 
-def _set_prerelease(version: Version, text: str) -> Version:
+def _set_prerelease(version: SemverVersion, text: str) -> SemverVersion:
     _no_leading_zero(_identifiers(text))
     return version.changed(prerelease=text)
 
 
-def _set_metadata(version: Version, text: str) -> Version:
+def _set_metadata(version: SemverVersion, text: str) -> SemverVersion:
     return version.changed(metadata=_identifiers(text))
 
 
-def _ordered(test: Callable[[int], bool]) -> Callable[[Version, Value], bool]:
-    def run(version: Version, other: Value) -> bool:
+def _ordered(test: Callable[[int], bool]) -> Callable[[SemverVersion, Value], bool]:
+    def run(version: SemverVersion, other: Value) -> bool:
         return test(version.compare(_version(other)))
 
     return run
 
 
-def _version(value: Value) -> Version:
-    if not isinstance(value, Version) or not value.original:
+def _version(value: Value) -> SemverVersion:
+    if not isinstance(value, SemverVersion) or not value.original:
         raise ExprError(f"cannot use {type(value).__name__} as a version")
     return value
 
 
-def _increased(version: Version) -> Version:
+def _increased(version: SemverVersion) -> SemverVersion:
     patch = version.patch if version.prerelease else version.patch + 1
     return version.changed(patch=patch, **_RELEASE)
 
@@ -148,46 +148,46 @@ class _Constraint:
     """One comparison; ``given`` is how many of its version's three numbers are written."""
 
     operator: str
-    version: Version
+    version: SemverVersion
     given: int
 
-    def admits(self, version: Version) -> bool:
+    def admits(self, version: SemverVersion) -> bool:
         if version.prerelease and not self.version.prerelease:
             return False
         return _CHECKS[self.operator](self, version)
 
 
-def _not_equal(constraint: _Constraint, version: Version) -> bool:
+def _not_equal(constraint: _Constraint, version: SemverVersion) -> bool:
     if constraint.given == 3:
         return version.compare(constraint.version) != 0
     numbers, wanted = _numbers(version), _numbers(constraint.version)
     return numbers[: constraint.given] != wanted[: constraint.given]
 
 
-def _greater(constraint: _Constraint, version: Version) -> bool:
+def _greater(constraint: _Constraint, version: SemverVersion) -> bool:
     if constraint.given == 3:
         return version.compare(constraint.version) > 0
     return _numbers(version)[: constraint.given] > _numbers(constraint.version)[: constraint.given]
 
 
-def _not_greater(constraint: _Constraint, version: Version) -> bool:
+def _not_greater(constraint: _Constraint, version: SemverVersion) -> bool:
     if constraint.given == 3:
         return version.compare(constraint.version) <= 0
     return _numbers(version)[: constraint.given] <= _numbers(constraint.version)[: constraint.given]
 
 
-def _equal(constraint: _Constraint, version: Version) -> bool:
+def _equal(constraint: _Constraint, version: SemverVersion) -> bool:
     return _tilde(constraint, version) if constraint.given < 3 else version.compare(constraint.version) == 0
 
 
-def _tilde(constraint: _Constraint, version: Version) -> bool:
+def _tilde(constraint: _Constraint, version: SemverVersion) -> bool:
     if version.compare(constraint.version) < 0:
         return False
     same = min(constraint.given, 2)
     return _numbers(version)[:same] == _numbers(constraint.version)[:same]
 
 
-def _caret(constraint: _Constraint, version: Version) -> bool:
+def _caret(constraint: _Constraint, version: SemverVersion) -> bool:
     if version.compare(constraint.version) < 0:
         return False
     wanted = _numbers(constraint.version)
@@ -195,11 +195,11 @@ def _caret(constraint: _Constraint, version: Version) -> bool:
     return _numbers(version)[: first + 1] == wanted[: first + 1]
 
 
-def _numbers(version: Version) -> tuple[int, int, int]:
+def _numbers(version: SemverVersion) -> tuple[int, int, int]:
     return (version.major, version.minor, version.patch)
 
 
-_CHECKS: dict[str, Callable[[_Constraint, Version], bool]] = {
+_CHECKS: dict[str, Callable[[_Constraint, SemverVersion], bool]] = {
     "": _equal, "=": _equal, "!=": _not_equal, ">": _greater, "<": lambda c, v: v.compare(c.version) < 0,
     ">=": lambda c, v: v.compare(c.version) >= 0, "=>": lambda c, v: v.compare(c.version) >= 0,
     "<=": _not_greater, "=<": _not_greater, "~": _tilde, "~>": _tilde, "^": _caret,
@@ -223,7 +223,7 @@ def _constraint(match: re.Match[str]) -> _Constraint:
     operator, *parts, prerelease = match.groups()
     given = next((at for at, part in enumerate(parts) if part is None or part in "xX*"), 3)
     major, minor, patch = [int(part) for part in parts[:given]] + [0] * (3 - given)
-    return _Constraint(operator or "", Version(major, minor, patch, prerelease or ""), given)
+    return _Constraint(operator or "", SemverVersion(major, minor, patch, prerelease or ""), given)
 
 
 def compare_constraint(constraint: str, version: str) -> bool:

@@ -7,10 +7,10 @@ from typing import Any, Literal
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.graph.html import html
 from tiphys.graph.mermaid import mermaid
-from tiphys.graph.model import Badge, Edge, Group, Item, Plan, plan
+from tiphys.graph.model import Badge, Edge, Group, PlannedGraph, PlannedItem, plan
 from tiphys.graph.svg import svg
 
-__all__ = ["Badge", "Edge", "Group", "Item", "Plan", "plan", "render"]
+__all__ = ["Badge", "Edge", "Group", "PlannedGraph", "PlannedItem", "plan", "render"]
 
 _FORMATS = {"mermaid": mermaid, "svg": svg, "html": html}
 _KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")

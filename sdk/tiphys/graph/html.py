@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tiphys.graph.model import Group, Plan
+from tiphys.graph.model import Group, PlannedGraph
 from tiphys.graph.svg import KINDS, svg
 from tiphys.graph.text import escape
 
@@ -21,7 +21,7 @@ th{font-weight:600}tr+tr td{border-top:1px solid #8884}code{font-size:.9em;overf
 """
 
 
-def html(plan: Plan) -> str:
+def html(plan: PlannedGraph) -> str:
     """The page; it loads nothing from elsewhere and runs no script."""
     title = escape(plan.title)
     parts = [

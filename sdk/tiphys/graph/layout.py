@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
-__all__ = ["Drawing", "Place", "layered"]
+__all__ = ["Drawing", "Placement", "layered"]
 
 GAP_X, GAP_Y = 26.0, 42.0
 SWEEPS = 8
@@ -19,7 +19,7 @@ MAX_PASSAGES = 4000
 
 
 @dataclass(slots=True)
-class Place:
+class Placement:
     """A box: its size, and where its upper left corner is."""
 
     width: float
@@ -32,7 +32,7 @@ class Place:
 class Drawing:
     """Boxes by key, edges as lists of points, and the size of the whole."""
 
-    places: dict[str, Place]
+    places: dict[str, Placement]
     lines: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
     width: float = 0.0
     height: float = 0.0
@@ -41,7 +41,7 @@ class Drawing:
 def layered(sizes: dict[str, tuple[float, float]], edges: list[tuple[str, str]]) -> Drawing:
     """Place boxes of the given sizes; ``edges`` are (from, to). Edges that close a cycle are drawn as they
     are."""
-    places = {key: Place(*size) for key, size in sizes.items()}
+    places = {key: Placement(*size) for key, size in sizes.items()}
     if not places:
         return Drawing({})
     forward = [e for e in _acyclic(list(sizes), edges) if e[0] in places and e[1] in places]
@@ -114,7 +114,7 @@ Neighbours = dict[str, list[str]]
 
 
 def _with_passages(
-    places: dict[str, Place], layer: dict[str, int], edges: list[tuple[str, str]]
+    places: dict[str, Placement], layer: dict[str, int], edges: list[tuple[str, str]]
 ) -> tuple[list[list[str]], Neighbours, Neighbours, dict[tuple[str, str], list[str]]]:
     """Layers with empty places where long edges pass, neighbours above and below, and the chain of each
     edge."""
@@ -132,7 +132,7 @@ def _with_passages(
         chain = [source]
         for depth in range(layer[source] + 1, layer[target]):
             passage = f"{source}>{target}@{depth}"
-            places[passage] = Place(8.0, 0.0)
+            places[passage] = Placement(8.0, 0.0)
             layers[depth].append(passage)
             up[passage], down[passage] = [], []
             chain.append(passage)
@@ -165,7 +165,7 @@ def _reduce_crossings(layers: list[list[str]], up: Neighbours, down: Neighbours)
             row.sort(key=mean)
 
 
-def _assign_y(layers: list[list[str]], places: dict[str, Place]) -> None:
+def _assign_y(layers: list[list[str]], places: dict[str, Placement]) -> None:
     y = 0.0
     for row in layers:
         height = max((places[key].height for key in row), default=0.0)
@@ -177,7 +177,9 @@ def _assign_y(layers: list[list[str]], places: dict[str, Place]) -> None:
         y += height + GAP_Y
 
 
-def _assign_x(layers: list[list[str]], places: dict[str, Place], up: Neighbours, down: Neighbours) -> None:
+def _assign_x(
+    layers: list[list[str]], places: dict[str, Placement], up: Neighbours, down: Neighbours
+) -> None:
     centre: dict[str, float] = {}
     for row in layers:
         x = 0.0
@@ -202,7 +204,7 @@ def _assign_x(layers: list[list[str]], places: dict[str, Place], up: Neighbours,
 
 
 def _keep_apart(
-    row: list[str], wished: dict[str, float], places: dict[str, Place], centre: dict[str, float]
+    row: list[str], wished: dict[str, float], places: dict[str, Placement], centre: dict[str, float]
 ) -> None:
     """Positions in a row, nearest to what is wished without touching: blocks that collide merge at their
     mean."""
@@ -230,7 +232,7 @@ def _keep_apart(
             centre[key] = position
 
 
-def _points(places: dict[str, Place], chain: list[str]) -> list[tuple[float, float]]:
+def _points(places: dict[str, Placement], chain: list[str]) -> list[tuple[float, float]]:
     first, last = places[chain[0]], places[chain[-1]]
     points = [(first.x + first.width / 2, first.y + first.height)]
     for key in chain[1:-1]:

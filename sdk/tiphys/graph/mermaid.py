@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tiphys.graph.model import Group, Item, Plan
+from tiphys.graph.model import Group, PlannedGraph, PlannedItem
 from tiphys.graph.svg import KINDS
 
 __all__ = ["mermaid"]
 
 
-def mermaid(plan: Plan) -> str:
+def mermaid(plan: PlannedGraph) -> str:
     """A ``flowchart TD``; labels are quoted and escaped, so any name is safe."""
     lines = ["flowchart TD"]
     lines += _group(plan.main, "    ")
@@ -26,7 +26,7 @@ def mermaid(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _items(group: Group | None) -> Iterator[Item]:
+def _items(group: Group | None) -> Iterator[PlannedItem]:
     for item in group.items if group else []:
         yield item
         yield from _items(item.inner)
@@ -47,7 +47,7 @@ def _group(group: Group, indent: str) -> Iterator[str]:
             yield f"{indent}{edge.source} --> {edge.target}"
 
 
-def _text(item: Item) -> str:
+def _text(item: PlannedItem) -> str:
     parts = [f"<b>{_label(item.title)}</b>"]
     if item.subtitle:
         parts.append(_label(item.subtitle))

@@ -14,7 +14,7 @@ from tiphys.argo.spec import Holder, step_groups, tasks
 from tiphys.dsl.cached_retry import joined
 from tiphys.errors import RefusedError, did_you_mean
 
-__all__ = ["Badge", "Edge", "Group", "Item", "Plan", "plan"]
+__all__ = ["Badge", "Edge", "Group", "PlannedGraph", "PlannedItem", "plan"]
 
 MAX_ITEMS = 3000
 """Nested templates are not opened beyond this many items."""
@@ -29,7 +29,7 @@ class Badge:
 
 
 @dataclass(slots=True)
-class Item:
+class PlannedItem:
     """One task or step; ``inner`` is the graph inside it."""
 
     key: str
@@ -54,12 +54,12 @@ class Edge:
 class Group:
     """Items and edges of one DAG or steps template."""
 
-    items: list[Item] = field(default_factory=list)
+    items: list[PlannedItem] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Plan:
+class PlannedGraph:
     """The whole picture."""
 
     title: str
@@ -69,7 +69,7 @@ class Plan:
     exit: Group | None = None
 
 
-def plan(workflow: Mapping[str, Any]) -> Plan:
+def plan(workflow: Mapping[str, Any]) -> PlannedGraph:
     """Read a Workflow, WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow. Raises RefusedError
     (TIP250)."""
     spec = workflow.get("spec") or {}
@@ -93,11 +93,11 @@ def plan(workflow: Mapping[str, Any]) -> Plan:
                 where="spec.entrypoint",
                 fix="give a workflow with spec.entrypoint",
             )
-        main = Group([Item("n0", str(reference.get("name")), "reference", "workflow template")])
+        main = Group([PlannedItem("n0", str(reference.get("name")), "reference", "workflow template")])
     else:
         main = reader.whole(str(entrypoint))
     handler = spec.get("onExit") or ((spec.get("hooks") or {}).get("exit") or {}).get("template")
-    return Plan(
+    return PlannedGraph(
         str(annotations.get("workflows.argoproj.io/title") or name),
         str(annotations.get("workflows.argoproj.io/description") or ""),
         parameters,
@@ -150,7 +150,7 @@ class _Reader:
 
     def _steps(self, rows: list[list[Holder]], path: tuple[str, ...]) -> Group:
         group = Group()
-        previous: list[Item] = []
+        previous: list[PlannedItem] = []
         for row in rows:
             current = []
             for step in row:
@@ -162,7 +162,7 @@ class _Reader:
             previous = current or previous
         return group
 
-    def _hook(self, task: Mapping[str, Any], item: Item, group: Group) -> None:
+    def _hook(self, task: Mapping[str, Any], item: PlannedItem, group: Group) -> None:
         """The exit handler of one task."""
         exit_hook = (task.get("hooks") or {}).get("exit") or {}
         template = exit_hook.get("template") or task.get("onExit")
@@ -171,18 +171,20 @@ class _Reader:
             group.items.append(extra)
             group.edges.append(Edge(item.key, extra.key, "on exit"))
 
-    def _item(self, title: str, task: Mapping[str, Any], path: tuple[str, ...]) -> Item:
+    def _item(self, title: str, task: Mapping[str, Any], path: tuple[str, ...]) -> PlannedItem:
         key = f"n{self.count}"
         self.count += 1
         reference = task.get("templateRef")
         name = str(task.get("template") or "")
         template = task.get("inline") or self.templates.get(name)
         if isinstance(reference, Mapping):
-            item = Item(key, title, "reference", f"{reference.get('name')}/{reference.get('template')}")
+            item = PlannedItem(
+                key, title, "reference", f"{reference.get('name')}/{reference.get('template')}"
+            )
         elif not isinstance(template, Mapping):
-            item = Item(key, title, "reference", name or "unknown template")
+            item = PlannedItem(key, title, "reference", name or "unknown template")
         else:
-            item = Item(key, title, *_kind(template))
+            item = PlannedItem(key, title, *_kind(template))
             if name and name != title and item.kind != "graph":
                 item.subtitle = f"{name} · {item.subtitle}" if item.subtitle else name
             item.badges += _template_badges(template)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tiphys.graph.layout import Drawing, layered
-from tiphys.graph.model import Group, Item, Plan
+from tiphys.graph.model import Group, PlannedGraph, PlannedItem
 from tiphys.graph.text import escape, shorten, width_of, wrap
 
 __all__ = ["KINDS", "svg"]
@@ -34,7 +34,7 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 
 class _Box:
     """An item with its size, and the drawing of what is inside it."""
 
-    item: Item
+    item: PlannedItem
     lines: list[str]
     width: float
     height: float
@@ -50,7 +50,7 @@ class _Picture:
     group: Group
 
 
-def svg(plan: Plan) -> str:
+def svg(plan: PlannedGraph) -> str:
     """The SVG document."""
     pictures = [("", _lay_out(plan.main))]
     if plan.exit is not None:
@@ -108,7 +108,7 @@ def _lay_out(group: Group) -> _Picture:
     return _Picture(boxes, drawing, group)
 
 
-def _box(item: Item) -> _Box:
+def _box(item: PlannedItem) -> _Box:
     marks = _marks(item)
     badges = sum(width_of(kind, 10) + 18 for kind in marks)
     lines = _lines(item)
@@ -128,7 +128,7 @@ def _box(item: Item) -> _Box:
     return _Box(item, lines, width, height)
 
 
-def _lines(item: Item) -> list[str]:
+def _lines(item: PlannedItem) -> list[str]:
     """What stands under the title: the kind, and the condition or the list in words."""
     lines = [shorten(item.subtitle, MAX_WIDTH - 24, SMALL)] if item.subtitle else []
     for badge in item.badges:
@@ -176,7 +176,7 @@ def _draw_box(box: _Box, x: float, y: float, body: list[str]) -> None:
         _draw(box.inner, inner_left, y + used, body)
 
 
-def _marks(item: Item) -> list[str]:
+def _marks(item: PlannedItem) -> list[str]:
     """Kinds of badges that are drawn; a condition and a loop stand there in words instead."""
     return list(dict.fromkeys(b.kind for b in item.badges if b.kind not in ("when", "loop")))
 
@@ -217,19 +217,19 @@ def _text(x: float, y: float, text: str, css: str) -> str:
     return f'<text class="{css}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
 
 
-def _walk(group: Group | None) -> list[Item]:
-    items: list[Item] = []
+def _walk(group: Group | None) -> list[PlannedItem]:
+    items: list[PlannedItem] = []
     for item in group.items if group else []:
         items += [item, *_walk(item.inner)]
     return items
 
 
-def _kinds_in(plan: Plan) -> list[str]:
+def _kinds_in(plan: PlannedGraph) -> list[str]:
     found = {item.kind for item in [*_walk(plan.main), *_walk(plan.exit)] if item.inner is None}
     return [kind for kind in KINDS if kind in found]
 
 
-def _badges_in(plan: Plan) -> list[str]:
+def _badges_in(plan: PlannedGraph) -> list[str]:
     found = {kind for item in [*_walk(plan.main), *_walk(plan.exit)] for kind in _marks(item)}
     return [kind for kind in _BADGES if kind in found]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tiphys.lint.model import Workflow
+from tiphys.lint.model import WorkflowView
 from tiphys.lint.walk import Walk
 
 __all__ = ["walk_of"]
 
 
-def walk_of(workflow: Workflow) -> Walk:
+def walk_of(workflow: WorkflowView) -> Walk:
     """The walk through the workflow, made on first use."""
     found = workflow.cache.get("walk")
     if not isinstance(found, Walk):

@@ -13,7 +13,7 @@ from tiphys.errors import RefusedError
 from tiphys.lint import rules as _rules  # noqa: F401  registers them
 from tiphys.lint.finding import Finding, dotted
 from tiphys.lint.manifests import resource_objects
-from tiphys.lint.model import ARGO_KINDS, Project, Workflow, load
+from tiphys.lint.model import ARGO_KINDS, Project, WorkflowView, load
 from tiphys.lint.near import near_misses, phrase
 from tiphys.lint.registry import Issue, Rule, catalogue
 from tiphys.lint.suppress import Comment, comments, silenced
@@ -129,7 +129,7 @@ def _all(project: Project, chosen: list[Rule]) -> Iterator[Finding]:
             yield _finding(entry, issue, None)
 
 
-def _finding(entry: Rule, issue: Issue, workflow: Workflow | None, quiet: bool = False) -> Finding:
+def _finding(entry: Rule, issue: Issue, workflow: WorkflowView | None, quiet: bool = False) -> Finding:
     document: Document = issue.document or workflow.document  # type: ignore[union-attr]
     line, column = issue.at or document.position(issue.path, key=issue.key)
     severity = issue.severity or ("warning" if quiet and entry.severity == "error" else entry.severity)

@@ -9,7 +9,7 @@ from typing import Any
 from tiphys.argo.reader import Document, Path, Problem, ScalarNode, scan_text
 from tiphys.argo.schema import table
 from tiphys.lint.decode import Misfit, decode
-from tiphys.lint.model import Template
+from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue
 
 __all__ = ["Manifest", "resource_objects"]
@@ -21,7 +21,7 @@ _TAG = re.compile(r"\{\{[^{}\n]*\}\}")
 class Manifest:
     """One object of a manifest. Tags are filled with words of the same length, so that places stay right."""
 
-    def __init__(self, template: Template, document: Document, text: str) -> None:
+    def __init__(self, template: TemplateView, document: Document, text: str) -> None:
         self.template = template
         self.document = document
         self.problems: list[Problem] = document.problems
@@ -110,7 +110,7 @@ def _containers(data: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield from _containers(value, (*path, index))
 
 
-def resource_objects(template: Template) -> list[Manifest]:
+def resource_objects(template: TemplateView) -> list[Manifest]:
     """The objects in the manifest of a resource template; empty where it is decided at run time."""
     cached = template.workflow.cache.setdefault("manifests", {})
     if template.path not in cached:
@@ -120,7 +120,7 @@ def resource_objects(template: Template) -> list[Manifest]:
     return found
 
 
-def _read(template: Template, text: str) -> list[Manifest]:
+def _read(template: TemplateView, text: str) -> list[Manifest]:
     if not text.strip() or _TAG.fullmatch(text.strip()) or _EXPRESSION.fullmatch(text.strip()):
         return []
     names = {f"inputs.parameters.{item.get('name', '')}" for item in template.inputs("parameters")}

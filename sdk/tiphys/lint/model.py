@@ -13,7 +13,7 @@ from tiphys.lint.decode import Misfit, decode
 from tiphys.lint.tags import mark_tags
 from tiphys.lint.versions import NEWEST, Argo, known
 
-__all__ = ["ARGO_KINDS", "Call", "ConfigMap", "Project", "Template", "Workflow", "load"]
+__all__ = ["ARGO_KINDS", "CallView", "ConfigMap", "Project", "TemplateView", "WorkflowView", "load"]
 
 ARGO_KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 
@@ -21,16 +21,16 @@ _PODS = frozenset(("Container", "ContainerSet", "Script", "Resource", "Data"))
 
 
 @dataclass(eq=False, slots=True)
-class Template:
+class TemplateView:
     """One template: ``data`` is decoded, ``path`` leads to it from the top of its object."""
 
-    workflow: Workflow
+    workflow: WorkflowView
     data: dict[str, Any]
     path: Path
     inline: bool = False
     name: str = field(init=False)
     type: str = field(init=False)
-    _calls: list[Call] | None = field(init=False, default=None)
+    _calls: list[CallView] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.name = self.data.get("name", "")
@@ -70,12 +70,12 @@ class Template:
             return any(item.get("name") == "main" for item in argo_spec.set_containers(self.data))
         return self.type in ("Container", "Script", "Data", "HTTP", "Plugin")
 
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[CallView]:
         """The steps or tasks of this template, in the order of the text."""
         if self._calls is not None:
             return self._calls
         self._calls = [
-            Call(self, each.holder, (*self.path, *each.path), each.family, each.group)
+            CallView(self, each.holder, (*self.path, *each.path), each.family, each.group)
             for each in argo_spec.calls(self.data)
         ]
         return self._calls
@@ -87,10 +87,10 @@ class Template:
 
 
 @dataclass(eq=False, slots=True)
-class Call:
+class CallView:
     """A step or a task: a call of a template."""
 
-    caller: Template
+    caller: TemplateView
     data: dict[str, Any]
     path: Path
     family: str  # "steps" or "tasks": how its outputs are referred to
@@ -125,7 +125,7 @@ class Call:
 
 
 @dataclass(eq=False, slots=True)
-class Workflow:
+class WorkflowView:
     """An object of one of Argo's four kinds."""
 
     document: Document
@@ -136,9 +136,9 @@ class Workflow:
     metadata: dict[str, Any] = field(init=False)
     spec: dict[str, Any] = field(init=False)
     spec_path: Path = field(init=False)
-    templates: list[Template] = field(init=False)
+    templates: list[TemplateView] = field(init=False)
     project: Project = field(init=False)
-    _every: list[Template] | None = field(init=False, default=None)
+    _every: list[TemplateView] | None = field(init=False, default=None)
     cache: dict[str, Any] = field(default_factory=dict)  # what analyses computed once
 
     def __post_init__(self) -> None:
@@ -150,7 +150,7 @@ class Workflow:
             spec = spec.get("workflowSpec") or {}
         self.spec = spec
         self.templates = [
-            Template(self, data, (*self.spec_path, "templates", index))
+            TemplateView(self, data, (*self.spec_path, "templates", index))
             for index, data in enumerate(spec.get("templates") or [])
         ]
 
@@ -170,7 +170,7 @@ class Workflow:
         """A WorkflowTemplate or ClusterWorkflowTemplate."""
         return self.kind in ("WorkflowTemplate", "ClusterWorkflowTemplate")
 
-    def template(self, name: str) -> Template | None:
+    def template(self, name: str) -> TemplateView | None:
         """The first template of that name."""
         return next((item for item in self.templates if item.name == name), None)
 
@@ -178,12 +178,12 @@ class Workflow:
         """A path below the workflow's spec."""
         return (*self.spec_path, *steps)
 
-    def every_template(self) -> list[Template]:
+    def every_template(self) -> list[TemplateView]:
         """The templates and those written inline in their steps and tasks."""
         if self._every is None:
             named = {template.path: template for template in self.templates}
             self._every = [
-                named.get(path) or Template(self, data, path, inline=True)
+                named.get(path) or TemplateView(self, data, path, inline=True)
                 for path, data in argo_spec.every_template(self.spec.get("templates"), self.at("templates"))
             ]
         return self._every
@@ -216,9 +216,9 @@ class Project:
     """All that was given to one call of the linter."""
 
     documents: list[Document]
-    workflows: list[Workflow]
+    workflows: list[WorkflowView]
     argo: Argo = NEWEST
-    shared: dict[tuple[str, str, str], Workflow] = field(default_factory=dict)
+    shared: dict[tuple[str, str, str], WorkflowView] = field(default_factory=dict)
     _maps: list[ConfigMap] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -229,7 +229,7 @@ class Project:
             elif item.kind == "ClusterWorkflowTemplate":
                 self.shared.setdefault((item.kind, "", item.name), item)
 
-    def find(self, name: str, namespace: str, cluster: bool) -> Workflow | None:
+    def find(self, name: str, namespace: str, cluster: bool) -> WorkflowView | None:
         """The WorkflowTemplate (exact namespace, as offline lint) or ClusterWorkflowTemplate of that name."""
         if cluster:
             return self.shared.get(("ClusterWorkflowTemplate", "", name))
@@ -247,7 +247,7 @@ class Project:
 
 def load(documents: list[Document], argo: Argo = NEWEST) -> Project:
     """Decode the Argo objects of the documents."""
-    workflows: list[Workflow] = []
+    workflows: list[WorkflowView] = []
     roots = table().roots
     numbers: dict[str, int] = {}
     for document in documents:
@@ -255,5 +255,5 @@ def load(documents: list[Document], argo: Argo = NEWEST) -> Project:
         if document.kind in ARGO_KINDS and isinstance(document.data, dict):
             data, misfits = decode(document.data, roots[document.kind])
             number = numbers[document.file]
-            workflows.append(Workflow(document, document.kind, data, misfits, number))
+            workflows.append(WorkflowView(document, document.kind, data, misfits, number))
     return Project(documents, workflows, known(argo))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tiphys.lint.model import Call, Template, Workflow
+from tiphys.lint.model import CallView, TemplateView, WorkflowView
 from tiphys.lint.tags import PREFIXES, is_tag, mark_tags
 
 __all__ = ["Scope", "global_names", "items", "own_names", "result_names"]
@@ -77,7 +77,9 @@ class Scope:
         return self.wild | (self.outer._wild() if self.outer is not None else set())
 
 
-def global_names(workflow: Workflow, arguments: list[dict[str, Any]], shared: Workflow | None) -> set[str]:
+def global_names(
+    workflow: WorkflowView, arguments: list[dict[str, Any]], shared: WorkflowView | None
+) -> set[str]:
     """The names that every template of the workflow can use."""
     names = {
         "workflow.name",
@@ -109,7 +111,7 @@ def global_names(workflow: Workflow, arguments: list[dict[str, Any]], shared: Wo
     return names
 
 
-def own_names(template: Template) -> set[str]:
+def own_names(template: TemplateView) -> set[str]:
     """What a template brings itself: its inputs, the paths of its outputs, its pod and its retries."""
     names = {f"inputs.parameters.{item.get('name', '')}" for item in template.inputs("parameters")}
     names.add("inputs.parameters")  # of a template that has none, too: it is null
@@ -124,7 +126,7 @@ def own_names(template: Template) -> set[str]:
     return names
 
 
-def items(call: Call, scope: Scope, param: str) -> None:
+def items(call: CallView, scope: Scope, param: str) -> None:
     """Add what a loop's ``item.KEY`` can be (the bare ``item`` is never checked); ``param`` is withParam, filled."""
     if call.data.get("withItems"):
         for item in call.data["withItems"]:
@@ -137,7 +139,13 @@ def items(call: Call, scope: Scope, param: str) -> None:
 
 
 def result_names(
-    template: Template | None, call: Call, shared: Scope, local: Scope, *, aggregate: bool, ancestor: bool
+    template: TemplateView | None,
+    call: CallView,
+    shared: Scope,
+    local: Scope,
+    *,
+    aggregate: bool,
+    ancestor: bool,
 ) -> set[str]:
     """What a step or task offers to others; names exported to the workflow go to ``shared`` as well.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from tiphys.argo.reader import Document
 from tiphys.lint.finding import Finding
 from tiphys.lint.linter import argo_findings
-from tiphys.lint.model import Workflow
+from tiphys.lint.model import WorkflowView
 
 __all__ = ["Verdict", "judge"]
 
@@ -95,7 +95,7 @@ def judge(documents: Sequence[Document], workflow: Document) -> Verdict:
 class _Ways:
     """For each template its turn, and the calls through which Argo first comes to it (``templates.main.tasks.a ``)."""
 
-    def __init__(self, workflow: Workflow) -> None:
+    def __init__(self, workflow: WorkflowView) -> None:
         templates = {item.name: item for item in workflow.templates}
         self._names = {item.path: item.name for item in workflow.templates}
         self._ways: dict[str, tuple[int, str]] = {}

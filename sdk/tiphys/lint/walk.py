@@ -12,22 +12,22 @@ from typing import Any, NamedTuple
 
 from tiphys.argo.reader import Document, Path
 from tiphys.lint import depends
-from tiphys.lint.model import Call, Project, Template, Workflow
+from tiphys.lint.model import CallView, Project, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue
 from tiphys.lint.scope import Scope, global_names, items, own_names, result_names
 from tiphys.lint.tags import simple_tags, strings, tags_in
 
-__all__ = ["Inside", "Reference", "Walk", "has_location"]
+__all__ = ["Inside", "TagReference", "Walk", "has_location"]
 
 Values = dict[str, str | None]  # name -> what it stands for here; None where only a run knows
 
 
-class Reference:
+class TagReference:
     """A tag that was looked up: where, what, and whether it resolves."""
 
     __slots__ = ("closed", "document", "known", "label", "name", "path", "quiet", "scope", "template", "text")
 
-    def __init__(self, template: Template, path: Path, name: str, text: str, label: str) -> None:
+    def __init__(self, template: TemplateView, path: Path, name: str, text: str, label: str) -> None:
         self.template = template
         self.path = path
         self.name = name
@@ -43,7 +43,7 @@ class Reference:
 class Inside(NamedTuple):
     """An expression in a tag: where, its text, and the names that can be used there."""
 
-    workflow: Workflow
+    workflow: WorkflowView
     path: Path
     text: str
     label: str
@@ -53,22 +53,22 @@ class Inside(NamedTuple):
 class Walk:
     """The walk of one object; ``issues[topic]``, ``references`` and ``expressions`` are what it found."""
 
-    def __init__(self, workflow: Workflow, project: Project) -> None:
+    def __init__(self, workflow: WorkflowView, project: Project) -> None:
         self.workflow = workflow
         self.project = project
         self.issues: dict[str, list[Issue]] = {}
-        self.references: list[Reference] = []
+        self.references: list[TagReference] = []
         self.expressions: list[Inside] = []
-        self.targets: dict[Path, Template] = {}  # path of a step or task -> the template it calls
+        self.targets: dict[Path, TemplateView] = {}  # path of a step or task -> the template it calls
         self.reached: set[int] = set()  # id() of templates that the entrypoint or exit handler reach
         self.done: set[tuple[str, str, str, str]] = set()
-        self.shared: Workflow | None = None
+        self.shared: WorkflowView | None = None
         self.globals = Scope()
         self.values: Values = {}
         self.final = False
         self.run()
 
-    def note(self, topic: str, owner: Workflow, path: Path, message: str, **more: Any) -> None:
+    def note(self, topic: str, owner: WorkflowView, path: Path, message: str, **more: Any) -> None:
         document = None if owner is self.workflow else owner.document
         issue = Issue(path, message, document=document, **more)
         known = self.issues.setdefault(topic, [])
@@ -115,7 +115,7 @@ class Walk:
         for template in home.templates:
             self.visit(template, None)
 
-    def enter(self, home: Workflow, name: str, path: Path, given: dict[str, Any] | None) -> None:
+    def enter(self, home: WorkflowView, name: str, path: Path, given: dict[str, Any] | None) -> None:
         template = home.template(name)
         if template is None:
             near = tuple(item.name for item in home.templates if item.name)
@@ -123,10 +123,10 @@ class Walk:
             return
         self.visit(template, given, path)
 
-    def find(self, name: str, cluster: bool) -> Workflow | None:
+    def find(self, name: str, cluster: bool) -> WorkflowView | None:
         return self.project.find(name, self.workflow.namespace, cluster)
 
-    def missing_shared(self, owner: Workflow, path: Path, reference: dict[str, Any], label: str) -> None:
+    def missing_shared(self, owner: WorkflowView, path: Path, reference: dict[str, Any], label: str) -> None:
         kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
         words = "cluster workflow template" if reference.get("clusterScope") else "workflow template"
         name, space = reference.get("name", ""), self.workflow.namespace
@@ -144,7 +144,7 @@ class Walk:
 
     # one template
 
-    def visit(self, template: Template, given: dict[str, Any] | None, path: Path = ()) -> None:
+    def visit(self, template: TemplateView, given: dict[str, Any] | None, path: Path = ()) -> None:
         """Check a template; ``given`` are its arguments, None where only their existence is assumed."""
         if not template.type:
             return  # told by the rule on template types
@@ -163,7 +163,7 @@ class Walk:
         if given is None:
             self.soften(template, self.references[first:])
 
-    def check(self, template: Template, values: Values, quiet: bool = False) -> None:
+    def check(self, template: TemplateView, values: Values, quiet: bool = False) -> None:
         scope = Scope(self.globals.names | own_names(template), set(self.globals.wild))
         if template.leaf:
             for item in template.outputs("artifacts"):
@@ -184,7 +184,7 @@ class Walk:
         for reference in self.references[first:]:
             reference.quiet = reference.quiet or quiet
 
-    def soften(self, template: Template, references: list[Reference]) -> None:
+    def soften(self, template: TemplateView, references: list[TagReference]) -> None:
         """An assumed argument replaces an input artifact whole, its location with the tags in it too."""
         start = (*template.path, "inputs", "artifacts")
         for reference in references:
@@ -193,7 +193,12 @@ class Walk:
                 reference.quiet = True
 
     def supply(
-        self, template: Template, given: dict[str, Any] | None, owner: Workflow, path: Path, label: str
+        self,
+        template: TemplateView,
+        given: dict[str, Any] | None,
+        owner: WorkflowView,
+        path: Path,
+        label: str,
     ) -> Values:
         """Note inputs that get no value; return what the names of the template stand for."""
         values: Values = dict(self.values)
@@ -227,7 +232,7 @@ class Walk:
         return values
 
     def lack(
-        self, owner: Workflow, path: Path, message: str, name: str, kind: str, passed: list[Any]
+        self, owner: WorkflowView, path: Path, message: str, name: str, kind: str, passed: list[Any]
     ) -> None:
         place = "spec.arguments" if path[-1] in ("entrypoint", "onExit") else "the arguments"
         fix = f"add {name!r} to {place} ({kind}), or give the input a default"
@@ -235,7 +240,7 @@ class Walk:
 
     # steps and tasks
 
-    def steps(self, template: Template, scope: Scope, values: Values) -> None:
+    def steps(self, template: TemplateView, scope: Scope, values: Values) -> None:
         for call in template.calls():
             scope.names.add(f"steps.{call.key}.status")
             items(call, scope, _filled(call.data.get("withParam", ""), values, self.globals))
@@ -250,13 +255,13 @@ class Walk:
             )
             self.pass_arguments(call, target)
 
-    def dag(self, template: Template, scope: Scope, values: Values) -> None:
+    def dag(self, template: TemplateView, scope: Scope, values: Values) -> None:
         calls = template.calls()
         tasks = [call.data for call in calls]
         calls = [calls[at] for at in depends.order(tasks)]
         edges = depends.graph(tasks)
         by_name = {call.name: call for call in calls}
-        targets: dict[str, Template | None] = {}
+        targets: dict[str, TemplateView | None] = {}
         for call in calls:
             targets[call.name] = target = self.target(call, values)
             scope.names |= result_names(
@@ -282,25 +287,25 @@ class Walk:
             self.call_references(call, own, call.label, values)
             self.pass_arguments(call, targets[call.name])
 
-    def call_references(self, call: Call, scope: Scope, label: str, values: Values) -> None:
+    def call_references(self, call: CallView, scope: Scope, label: str, values: Values) -> None:
         if "inline" in call.data:
             scope = scope.within()
             inputs = ((call.data["inline"].get("inputs") or {}).get("parameters")) or []
             scope.names.update(f"inputs.parameters.{item.get('name', '')}" for item in inputs)
         self.refer(call.caller, call.data, call.path, scope, label, values)
 
-    def pass_arguments(self, call: Call, target: Template | None) -> None:
+    def pass_arguments(self, call: CallView, target: TemplateView | None) -> None:
         if target is not None and target.type:
             given = call.data.get("arguments") or {}
             self.supply(target, given, call.caller.workflow, call.path, f"{call.label} ")
 
-    def target(self, call: Call, values: Values) -> Template | None:
+    def target(self, call: CallView, values: Values) -> TemplateView | None:
         """The template that a step or task calls, visited; notes why there is none."""
         owner, data = call.caller.workflow, call.data
         name = _filled(data.get("template", ""), values, self.globals)
         reference = data.get("templateRef")
         if "inline" in data:
-            inline = Template(owner, data["inline"], (*call.path, "inline"), inline=True)
+            inline = TemplateView(owner, data["inline"], (*call.path, "inline"), inline=True)
             self.targets[call.path] = inline
             self.visit(inline, None)
             return inline
@@ -321,7 +326,9 @@ class Walk:
             self.visit(found, None)
         return found
 
-    def referenced(self, call: Call, reference: dict[str, Any], name: str, values: Values) -> Template | None:
+    def referenced(
+        self, call: CallView, reference: dict[str, Any], name: str, values: Values
+    ) -> TemplateView | None:
         owner, path = call.caller.workflow, (*call.path, "templateRef")
         if name:
             words = f"{call.label} has both template and templateRef"
@@ -352,7 +359,7 @@ class Walk:
     # references
 
     def refer(
-        self, template: Template, data: Any, path: Path, scope: Scope, label: str, values: Values
+        self, template: TemplateView, data: Any, path: Path, scope: Scope, label: str, values: Values
     ) -> None:
         """Look up every simple tag below ``data``."""
         for steps, text in strings(data):
@@ -362,7 +369,7 @@ class Walk:
                         where = (*path, *steps)
                         self.expressions.append(Inside(template.workflow, where, tag.text[1:], label, scope))
                     continue
-                reference = Reference(template, (*path, *steps), tag.name, tag.text, label)
+                reference = TagReference(template, (*path, *steps), tag.name, tag.text, label)
                 reference.closed = tag.closed
                 reference.known = self.known(tag.name, scope, values)
                 reference.scope = scope

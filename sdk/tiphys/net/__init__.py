@@ -7,7 +7,7 @@ timeouts, keep-alive, draining.
 
 from __future__ import annotations
 
-from tiphys.net.message import Request, Response, error_response
-from tiphys.net.server import HttpServer, Limits
+from tiphys.net.message import HttpRequest, HttpResponse, error_response
+from tiphys.net.server import HttpLimits, HttpServer
 
-__all__ = ["HttpServer", "Limits", "Request", "Response", "error_response"]
+__all__ = ["HttpLimits", "HttpRequest", "HttpResponse", "HttpServer", "error_response"]

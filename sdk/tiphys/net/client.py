@@ -8,7 +8,7 @@ from typing import Any
 
 import httptools
 
-from tiphys.net.message import Response
+from tiphys.net.message import HttpResponse
 
 __all__ = ["ConnectError", "ExchangeError", "Pool"]
 
@@ -59,7 +59,7 @@ class _Exchange(asyncio.Protocol):
         self._max_bytes = max_bytes
         self._transport: Any = None
         self._parser: Any = None
-        self._waiter: asyncio.Future[Response] | None = None
+        self._waiter: asyncio.Future[HttpResponse] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._size = 0
@@ -80,7 +80,7 @@ class _Exchange(asyncio.Protocol):
             self._complete()
         return False
 
-    def send(self, data: bytes, *, head_only: bool) -> asyncio.Future[Response]:
+    def send(self, data: bytes, *, head_only: bool) -> asyncio.Future[HttpResponse]:
         """Send a request's bytes; the future gives its answer."""
         self._parser = httptools.HttpResponseParser(self)
         self._waiter = self._loop.create_future()
@@ -152,7 +152,7 @@ class _Exchange(asyncio.Protocol):
                 headers.append((name, value))
         headers = [(name, value) for name, value in headers if name not in drop]
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        waiter.set_result(Response(self._parser.get_status_code(), body, content_type, headers))
+        waiter.set_result(HttpResponse(self._parser.get_status_code(), body, content_type, headers))
 
     def _fail(self, error: ExchangeError) -> None:
         waiter, self._waiter = self._waiter, None
@@ -184,7 +184,7 @@ class Pool:
 
     async def exchange(
         self, data: bytes, *, timeout: float, head_only: bool = False, fresh: bool = False
-    ) -> Response:
+    ) -> HttpResponse:
         """Send one request and wait for its whole answer.
 
         Raises ConnectError when nothing was sent, ExchangeError otherwise.
@@ -242,6 +242,6 @@ class Pool:
         return connection
 
 
-def _expire(waiter: asyncio.Future[Response], timeout: float) -> None:
+def _expire(waiter: asyncio.Future[HttpResponse], timeout: float) -> None:
     if not waiter.done():
         waiter.set_exception(ExchangeError(f"no answer within {timeout:g} s", timeout=True))

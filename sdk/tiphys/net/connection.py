@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import httptools
 
-from tiphys.net.message import Request, Response, encode_head, error_response
+from tiphys.net.message import HttpRequest, HttpResponse, encode_head, error_response
 
-__all__ = ["Connection", "Limits"]
+__all__ = ["Connection", "HttpLimits"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HttpLimits:
     """What one client may ask of the server. Sizes in bytes, times in seconds."""
 
     header_bytes: int = 32 * 1024
@@ -36,11 +36,11 @@ class Limits:
     """How long a client may leave an answer unread."""
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """What a connection needs of its server."""
 
-    handler: Callable[[Request], Response | Awaitable[Response]]
-    limits: Limits
+    handler: Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]
+    limits: HttpLimits
     on_error: Callable[[BaseException], None] | None
     draining: bool
     retiring: bool
@@ -82,11 +82,11 @@ class Connection(asyncio.Protocol):
         "deadline",
     )
 
-    def __init__(self, server: Owner, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: ConnectionOwner, loop: asyncio.AbstractEventLoop) -> None:
         self._server = server
         self._loop = loop
         self._parser: Any = httptools.HttpRequestParser(self)
-        self._queue: deque[tuple[Request, bool, bool]] = deque()
+        self._queue: deque[tuple[HttpRequest, bool, bool]] = deque()
         self._transport: Any = None
         self._task: asyncio.Task[None] | None = None
         self._busy = self._close_after = self._paused = self._refused = False
@@ -209,7 +209,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body = []
-        request = Request(
+        request = HttpRequest(
             self._parser.get_method().decode("latin-1"),
             self._url.decode("latin-1"),
             self._headers,
@@ -229,7 +229,7 @@ class Connection(asyncio.Protocol):
             self._start(item)
 
     # ---- requests
-    def _start(self, item: tuple[Request, bool, bool]) -> None:
+    def _start(self, item: tuple[HttpRequest, bool, bool]) -> None:
         request, keep_alive, http10 = item
         self._busy = True
         self.deadline = inf
@@ -237,13 +237,13 @@ class Connection(asyncio.Protocol):
             result = self._server.handler(request)
         except Exception as error:  # noqa: BLE001 - a bug in the handler must not take the server down
             result = self._failed(error)
-        if isinstance(result, Response):
+        if isinstance(result, HttpResponse):
             self._reply(result, request, keep_alive, http10)
         else:
             self._task = self._loop.create_task(self._wait(result, request, keep_alive, http10))
 
     async def _wait(
-        self, result: Awaitable[Response], request: Request, keep_alive: bool, http10: bool
+        self, result: Awaitable[HttpResponse], request: HttpRequest, keep_alive: bool, http10: bool
     ) -> None:
         try:
             response = await result
@@ -254,12 +254,12 @@ class Connection(asyncio.Protocol):
         self._task = None
         self._reply(response, request, keep_alive, http10)
 
-    def _failed(self, error: Exception) -> Response:
+    def _failed(self, error: Exception) -> HttpResponse:
         if self._server.on_error is not None:
             self._server.on_error(error)
         return error_response(500, f"Internal error: {type(error).__name__}")
 
-    def _reply(self, response: Response, request: Request, keep_alive: bool, http10: bool) -> None:
+    def _reply(self, response: HttpResponse, request: HttpRequest, keep_alive: bool, http10: bool) -> None:
         transport = self._transport
         if transport.is_closing():
             return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 
-__all__ = ["Headers", "Request", "Response", "encode_head", "error_body", "error_response"]
+__all__ = ["Headers", "HttpRequest", "HttpResponse", "encode_head", "error_body", "error_response"]
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -17,7 +17,7 @@ JSON = "application/json"
 
 
 @dataclass(slots=True)
-class Request:
+class HttpRequest:
     """A whole request; header names are lower case, ``target`` is as it was sent."""
 
     method: str
@@ -40,7 +40,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Response:
+class HttpResponse:
     """A whole response. ``headers`` come after Content-Type and before Content-Length."""
 
     status: int
@@ -55,8 +55,8 @@ def error_body(message: str) -> bytes:
     return b'{\n    "error": ' + json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n}"
 
 
-def error_response(status: int, message: str, *, close: bool = False) -> Response:
-    return Response(status, error_body(message), close=close)
+def error_response(status: int, message: str, *, close: bool = False) -> HttpResponse:
+    return HttpResponse(status, error_body(message), close=close)
 
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
@@ -72,7 +72,9 @@ def _http_date() -> bytes:
     return _date[1]
 
 
-def encode_head(response: Response, *, keep_alive: bool, http10: bool, length: int | None = None) -> bytes:
+def encode_head(
+    response: HttpResponse, *, keep_alive: bool, http10: bool, length: int | None = None
+) -> bytes:
     """The status line and headers, ready to be sent."""
     status = response.status
     parts = [b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, "Unknown").encode())]

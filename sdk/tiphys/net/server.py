@@ -7,12 +7,12 @@ import os
 from collections.abc import Awaitable, Callable
 
 from tiphys.errors import ServingError
-from tiphys.net.connection import Connection, Limits
-from tiphys.net.message import Request, Response
+from tiphys.net.connection import Connection, HttpLimits
+from tiphys.net.message import HttpRequest, HttpResponse
 
-__all__ = ["Handler", "HttpServer", "Limits", "cannot_listen"]
+__all__ = ["Handler", "HttpLimits", "HttpServer", "cannot_listen"]
 
-Handler = Callable[[Request], "Response | Awaitable[Response]"]
+Handler = Callable[[HttpRequest], "HttpResponse | Awaitable[HttpResponse]"]
 
 
 def cannot_listen(host: str, port: int, error: Exception) -> ServingError:
@@ -29,7 +29,7 @@ def cannot_listen(host: str, port: int, error: Exception) -> ServingError:
 class HttpServer:
     """Serves ``handler`` on one address.
 
-    The handler returns a :class:`Response` or an awaitable of one. Whatever it raises becomes a 500 and is
+    The handler returns a :class:`HttpResponse` or an awaitable of one. Whatever it raises becomes a 500 and is
     given to ``on_error``.
     """
 
@@ -39,13 +39,13 @@ class HttpServer:
         host: str,
         port: int,
         *,
-        limits: Limits | None = None,
+        limits: HttpLimits | None = None,
         on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
         self.handler = handler
         self.host = host
         self.port = port
-        self.limits = limits or Limits()
+        self.limits = limits or HttpLimits()
         self.on_error = on_error
         self.draining = False
         self.retiring = False

@@ -12,7 +12,7 @@ Two ways lead to a cluster: the Argo Server's REST API, and the Kubernetes API o
 
 from __future__ import annotations
 
-from tiphys.runs.backend import Backend, Change, LogLine, Workflow
+from tiphys.runs.backend import Backend, Change, Workflow, WorkflowLogLine
 from tiphys.runs.client import Client, Submitted
 from tiphys.runs.cluster.errors import WaitTimeout
 from tiphys.runs.cluster.kubernetes import Kubernetes
@@ -29,7 +29,6 @@ __all__ = [
     "FakeTransport",
     "HttpTransport",
     "Kubernetes",
-    "LogLine",
     "NodeFailure",
     "Request",
     "Response",
@@ -41,6 +40,7 @@ __all__ = [
     "Transport",
     "WaitTimeout",
     "Workflow",
+    "WorkflowLogLine",
     "prepare",
     "rows",
 ]

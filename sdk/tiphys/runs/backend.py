@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["KEPT_AS", "Backend", "Change", "LogLine", "Workflow", "ended"]
+__all__ = ["KEPT_AS", "Backend", "Change", "Workflow", "WorkflowLogLine", "ended"]
 
 KEPT_AS = "tiphys.dev/kept-as"
 """The annotation of an earlier run on this machine whose name a later one took: what the verbs take for its name."""
@@ -29,7 +29,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class LogLine:
+class WorkflowLogLine:
     """One line of a pod's log. ``source`` is a short name for people: a step's path, or ``job/worker-0``."""
 
     pod: str
@@ -56,7 +56,7 @@ class Backend(Protocol):
 
     def logs(
         self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
-    ) -> Iterator[LogLine]: ...
+    ) -> Iterator[WorkflowLogLine]: ...
 
     def stop(self, namespace: str, name: str, *, nodes: str = "", message: str = "") -> Workflow: ...
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Backend, LogLine, Workflow, ended
+from tiphys.runs.backend import Backend, Workflow, WorkflowLogLine, ended
 from tiphys.runs.cluster.config import kubernetes_transport, server_settings
 from tiphys.runs.cluster.errors import WaitTimeout
 from tiphys.runs.cluster.kubernetes import Kubernetes
@@ -235,7 +235,7 @@ class Client:
 
     def logs(
         self, name: str, *, follow: bool = False, pod: str = "", container: str = "", tail: int = 0
-    ) -> Iterator[LogLine]:
+    ) -> Iterator[WorkflowLogLine]:
         """The log lines of all pods of a workflow: its steps, the workers of its TFJobs, its model servers.
 
         ``follow`` goes on until the workflow's end. Lines that Argo's executor writes about itself are left

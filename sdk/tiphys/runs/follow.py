@@ -13,7 +13,7 @@ import yaml
 
 from tiphys.argo.spec import set_containers
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Backend, LogLine, Workflow, ended
+from tiphys.runs.backend import Backend, Workflow, WorkflowLogLine, ended
 
 __all__ = ["Merger", "Patience", "Stamps", "containers_of", "is_executor", "source_names", "until_end"]
 
@@ -112,14 +112,14 @@ class Merger:
     """
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[LogLine | BaseException | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[WorkflowLogLine | BaseException | None] = queue.SimpleQueue()
         self._running = 0
         self._quiet: float | None = None
         self._endless = 0
         self._lock = threading.Lock()
         self.closed = threading.Event()
 
-    def start(self, source: Callable[[], Iterable[LogLine]], *, background: bool = False) -> None:
+    def start(self, source: Callable[[], Iterable[WorkflowLogLine]], *, background: bool = False) -> None:
         """Run a source. One in the ``background`` brings others about: the iterator does not wait for its end."""
         if not background:
             with self._lock:
@@ -134,7 +134,7 @@ class Merger:
             self._running += 1
         self._queue.put(None)  # wakes the reader
 
-    def _run(self, source: Callable[[], Iterable[LogLine]], background: bool) -> None:
+    def _run(self, source: Callable[[], Iterable[WorkflowLogLine]], background: bool) -> None:
         try:
             lines = source()
             for line in lines:
@@ -149,7 +149,7 @@ class Merger:
             if not background:
                 self._queue.put(None)
 
-    def __iter__(self) -> Iterator[LogLine]:
+    def __iter__(self) -> Iterator[WorkflowLogLine]:
         try:
             while self._running:
                 waits = None if self._running > self._endless else self._quiet

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tiphys.errors import did_you_mean
-from tiphys.net import Limits
+from tiphys.net import HttpLimits
 from tiphys.serving import textproto
 from tiphys.serving.loading import load as load_saved_model
 from tiphys.serving.model.batching import BatchParameters
@@ -128,7 +128,7 @@ def _parser() -> _Parser:
     own.add_argument(
         "--tiphys_loader", default="", metavar="MODULE:FUNCTION", help="loads a version's folder"
     )
-    own.add_argument("--tiphys_max_body_bytes", type=int, default=Limits().body_bytes)
+    own.add_argument("--tiphys_max_body_bytes", type=int, default=HttpLimits().body_bytes)
     own.add_argument("--tiphys_exit_with_stdin", action="store_true", help="end when stdin is closed")
     # in a pod: the cluster's proxies go on sending requests for a moment after a pod was told to end (a local
     # replica, which has TIPHYS_POD_IP, is drained first, wherever this machine may run)
@@ -184,7 +184,7 @@ def parse(arguments: Sequence[str]) -> Options | None:
         drain_seconds=options.tiphys_drain_seconds,
         reload=reload,
         reload_seconds=options.model_config_file_poll_wait_seconds,
-        limits=Limits(body_bytes=options.tiphys_max_body_bytes),
+        limits=HttpLimits(body_bytes=options.tiphys_max_body_bytes),
         metrics_path=monitoring or "/monitoring/prometheus/metrics",
         loader=_loader(options.tiphys_loader) if options.tiphys_loader else load_saved_model,
     )

@@ -20,7 +20,7 @@ from tiphys.errors import ServingError
 from tiphys.serving.balancer import Balancer
 from tiphys.serving.client import ServingClient
 
-__all__ = ["Serving", "serve", "serve_forever"]
+__all__ = ["LocalServing", "serve", "serve_forever"]
 
 Report = Callable[[str], None]
 
@@ -50,7 +50,7 @@ class _Replica:
         return "\n".join(lines[-8:])
 
 
-class Serving:
+class LocalServing:
     """Running replicas and their balancer. Made by :func:`serve`; stop it, or use it in a ``with``."""
 
     def __init__(
@@ -84,7 +84,7 @@ class Serving:
     def stats(self) -> dict[str, Any]:
         return self._balancer.stats()
 
-    def begin(self, timeout: float) -> Serving:
+    def begin(self, timeout: float) -> LocalServing:
         """Wait until all replicas answer. Raises ServingError TIP518 when one ends or takes too long."""
         deadline = time.monotonic() + timeout
         for replica in self._replicas:
@@ -108,7 +108,7 @@ class Serving:
                 _end(replica)
             self._replicas = []
 
-    def __enter__(self) -> Serving:
+    def __enter__(self) -> LocalServing:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -202,7 +202,7 @@ def serve(
     timeout: float = 120.0,
     report: Report = lambda text: None,
     stop: threading.Event | None = None,
-) -> Serving:
+) -> LocalServing:
     """Serve a model from ``replicas`` processes behind one address. Returns when all of them answer.
 
     ``model_base_path`` holds one folder for each version, named by numbers. ``flags`` are further flags of
@@ -221,7 +221,7 @@ def serve(
     balancer = Balancer(host, port, policy=policy, health_path=f"/v1/models/{name}").start()
     report(f"starting {replicas} replica{'s' if replicas > 1 else ''} of {name}")
     command = [sys.executable, "-m", "tiphys.serving", f"--model_name={name}", f"--model_base_path={base}"]
-    serving = Serving(
+    serving = LocalServing(
         balancer, [*command, "--port=0", *flags], name, replicas, report, stop or threading.Event()
     )
     try:

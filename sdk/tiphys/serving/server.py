@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from tiphys.errors import ServingError
-from tiphys.net import HttpServer, Limits
+from tiphys.net import HttpLimits, HttpServer
 from tiphys.net.server import cannot_listen
 from tiphys.serving.balancer.facade import LoopThread
 from tiphys.serving.loading import load as load_saved_model
@@ -47,7 +47,7 @@ class ServerConfig:
     reload: Callable[[], list[ModelConfig]] | None = None
     """Reads the models anew every ``reload_seconds``; what it raises is logged and changes nothing."""
     reload_seconds: float = 0.0
-    limits: Limits = field(default_factory=Limits)
+    limits: HttpLimits = field(default_factory=HttpLimits)
 
 
 class AsyncModelServer:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.expr.answers import agreed, shown
-from tiphys.engine.machine.counters import MetricError, Registry, parse_float
+from tiphys.engine.machine.counters import Counters, MetricError, parse_float
 
 Json = Any
 
@@ -17,7 +17,7 @@ def metric(kind: str, name: str, value: str, **more: Json) -> dict[str, Json]:
     return {"name": name, "help": more.pop("help", "h"), kind: {"value": value, **extra}, **more}
 
 
-def lines(registry: Registry) -> list[str]:
+def lines(registry: Counters) -> list[str]:
     return registry.text().splitlines()
 
 
@@ -32,13 +32,13 @@ def test_numbers_are_read_and_written_as_by_go(case: Json) -> None:
             parse_float(case["text"])
         assert str(caught.value) == case["error"]
         return
-    registry = Registry()
+    registry = Counters()
     registry.observe(metric("gauge", "g", case["text"]))
     assert lines(registry)[2:] == [f"argo_workflows_g {case['value'][2]}"]
 
 
 def test_default_buckets_and_the_whole_text() -> None:
-    registry = Registry()
+    registry = Counters()
     registry.observe(metric("histogram", "h0", "0.3", help='a\\b "q" \n z'))
     text = lines(registry)
     assert text[:4] == [
@@ -51,7 +51,7 @@ def test_default_buckets_and_the_whole_text() -> None:
 
 
 def test_what_was_asked_for_is_marked_and_an_empty_registry_is_false() -> None:
-    registry = Registry()
+    registry = Counters()
     assert not registry and not registry.changed and registry.text() == ""
     registry.observe(metric("counter", "c", "1"))
     assert registry and registry.changed
@@ -59,7 +59,7 @@ def test_what_was_asked_for_is_marked_and_an_empty_registry_is_false() -> None:
 
 def test_a_value_lies_in_every_bucket_that_is_not_below_it() -> None:
     # Prometheus: a bucket counts what is less than or equal to its bound
-    registry = Registry()
+    registry = Counters()
     for value in ("1", "2", "2.5", "99"):
         registry.observe(metric("histogram", "h", value, buckets=[1, 2, 3]))
     assert [line.partition("h_")[2] for line in lines(registry)[2:]] == [
@@ -73,6 +73,6 @@ def test_a_value_lies_in_every_bucket_that_is_not_below_it() -> None:
 
 
 def test_a_realtime_gauge_is_asked_each_time() -> None:
-    registry, seconds = Registry(), iter([1.5, 2.5])
+    registry, seconds = Counters(), iter([1.5, 2.5])
     registry.observe(metric("gauge", "g", "{{duration}}"), lambda: next(seconds))
     assert [lines(registry)[2], lines(registry)[2]] == ["argo_workflows_g 1.5", "argo_workflows_g 2.5"]

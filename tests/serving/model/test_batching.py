@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tiphys.serving.model import Code, ModelError, Signature, Tensor
-from tiphys.serving.model.batching import BatchParameters, Runner
+from tiphys.serving.model.batching import BatchParameters, BatchRunner
 
 
 class Held:
@@ -47,10 +47,10 @@ def floats(*values: float, shape: tuple[int, ...] | None = None) -> dict[str, Te
     return {"x": Tensor("DT_FLOAT", shape or (len(values),), list(values))}
 
 
-def run(scenario: Callable[[Runner], Any], servable: Held, **parameters: Any) -> Any:
+def run(scenario: Callable[[BatchRunner], Any], servable: Held, **parameters: Any) -> Any:
     async def main() -> Any:
         with ThreadPoolExecutor(4) as executor:
-            runner = Runner(
+            runner = BatchRunner(
                 servable, executor, BatchParameters(**{"enabled": True, "num_batch_threads": 1, **parameters})
             )
             try:
@@ -70,7 +70,7 @@ async def entered(servable: Held) -> None:
 def test_requests_that_wait_are_merged_and_split_again() -> None:
     servable = Held()
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         first = asyncio.create_task(runner.run("s", floats(1)))
         await entered(servable)
         others = [asyncio.create_task(runner.run("s", floats(*v))) for v in ([2, 3], [4], [5, 6])]
@@ -88,7 +88,7 @@ def test_requests_that_wait_are_merged_and_split_again() -> None:
 def test_without_batching_each_goes_by_itself() -> None:
     servable = Held(held=False)
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         await asyncio.gather(*(runner.run("s", floats(v)) for v in (1, 2, 3)))
 
     run(scenario, servable, enabled=False)
@@ -98,7 +98,7 @@ def test_without_batching_each_goes_by_itself() -> None:
 def test_what_differs_in_shape_or_signature_is_not_merged() -> None:
     servable = Held()
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         tasks = [asyncio.create_task(runner.run("s", floats(0)))]
         await entered(servable)
         wide = floats(1, 2, shape=(1, 2))
@@ -115,7 +115,7 @@ def test_what_differs_in_shape_or_signature_is_not_merged() -> None:
 def test_batches_are_not_larger_than_allowed_and_large_requests_go_alone() -> None:
     servable = Held()
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         tasks = [asyncio.create_task(runner.run("s", floats(0)))]
         await entered(servable)
         for values in ([1, 2], [3, 4], [5, 6, 7, 8, 9], [10]):
@@ -132,7 +132,7 @@ def test_batches_are_not_larger_than_allowed_and_large_requests_go_alone() -> No
 def test_allowed_batch_sizes_pad_with_the_first_row() -> None:
     servable = Held(held=False)
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         result = await runner.run("s", floats(7, 8, 9))
         assert (result["y"].shape, result["y"].values) == ((3,), [14, 16, 18])
 
@@ -143,7 +143,7 @@ def test_allowed_batch_sizes_pad_with_the_first_row() -> None:
 def test_one_bad_request_does_not_fail_the_others() -> None:
     servable = Held()
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         first = asyncio.create_task(runner.run("s", floats(0)))
         await entered(servable)
         good = asyncio.create_task(runner.run("s", floats(1)))
@@ -161,7 +161,7 @@ def test_one_bad_request_does_not_fail_the_others() -> None:
 def test_an_output_that_is_not_batched_still_answers_each() -> None:
     servable = Held()
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         tasks = [asyncio.create_task(runner.run("flat", floats(0)))]
         await entered(servable)
         tasks += [asyncio.create_task(runner.run("flat", floats(v, v))) for v in (1, 2)]
@@ -176,7 +176,7 @@ def test_an_output_that_is_not_batched_still_answers_each() -> None:
 def test_a_full_queue_turns_requests_away(enabled: bool) -> None:
     servable = Held()
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         tasks = [asyncio.create_task(runner.run("s", floats(0)))]
         await entered(servable)
         tasks += [asyncio.create_task(runner.run("s", floats(v))) for v in (1, 2)]
@@ -197,7 +197,7 @@ def test_a_full_queue_turns_requests_away(enabled: bool) -> None:
 def test_a_request_that_gave_up_is_not_run() -> None:
     servable = Held()
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         first = asyncio.create_task(runner.run("s", floats(0)))
         await entered(servable)
         with pytest.raises(ModelError) as caught:
@@ -214,7 +214,7 @@ def test_a_request_that_gave_up_is_not_run() -> None:
 def test_a_batch_waits_for_more_until_its_time_is_up() -> None:
     servable = Held(held=False)
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         first = asyncio.create_task(runner.run("s", floats(1)))
         await asyncio.sleep(0)
         await asyncio.gather(first, runner.run("s", floats(2)))
@@ -226,7 +226,7 @@ def test_a_batch_waits_for_more_until_its_time_is_up() -> None:
 def test_a_full_batch_does_not_wait() -> None:
     servable = Held(held=False)
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         await asyncio.gather(*(runner.run("s", floats(v)) for v in (1, 2)))
 
     run(scenario, servable, batch_timeout_micros=3_600_000_000, max_batch_size=2)
@@ -236,7 +236,7 @@ def test_a_full_batch_does_not_wait() -> None:
 def test_closing_gives_an_answer_to_all() -> None:
     servable = Held()
 
-    async def scenario(runner: Runner) -> None:
+    async def scenario(runner: BatchRunner) -> None:
         tasks = [asyncio.create_task(runner.run("s", floats(v))) for v in (0, 1)]
         await entered(servable)
         await runner.close()

@@ -8,17 +8,17 @@
 
 from __future__ import annotations
 
-from tiphys.argo.reader.compose import Limits
+from tiphys.argo.reader.compose import ReaderLimits
 from tiphys.argo.reader.document import Document, MappingNode, Node, Path, Problem, ScalarNode, SequenceNode
 from tiphys.argo.reader.source import read, read_file, read_text, scan_text, text_of
 
 __all__ = [
     "Document",
-    "Limits",
     "MappingNode",
     "Node",
     "Path",
     "Problem",
+    "ReaderLimits",
     "ScalarNode",
     "SequenceNode",
     "read",

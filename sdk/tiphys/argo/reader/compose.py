@@ -13,7 +13,7 @@ from yaml._yaml import CParser
 from tiphys.argo.reader.document import MappingNode, Node, Path, Problem, ScalarNode, SequenceNode
 from tiphys.argo.reader.scalars import Scalar, Unrepresentable, key_text, resolve_plain, resolve_tagged
 
-__all__ = ["Limits", "TooMuch", "compose"]
+__all__ = ["ReaderLimits", "TooMuch", "compose"]
 
 # libyaml 0.2.6 has a limit of its own, and says so in words only
 _LIBYAML_DEPTH = 1000
@@ -21,7 +21,7 @@ _TOO_DEEP = re.compile(r"nesting (depth|level)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ReaderLimits:
     """What a text may cost: its size in bytes, how deep it nests, how many nodes it expands to."""
 
     bytes: int = 16 * 1024 * 1024
@@ -61,7 +61,7 @@ class _Frame:
         self.merges: list[tuple[Node, Any]] | None = None
 
 
-def compose(text: str, limits: Limits, problems: list[Problem]) -> tuple[Any, Node | None]:
+def compose(text: str, limits: ReaderLimits, problems: list[Problem]) -> tuple[Any, Node | None]:
     """Return (data, node) of the first document in ``text``; what a strict reader refuses joins ``problems``.
 
     Raises ``yaml.YAMLError`` for text that is not YAML and :class:`TooMuch` past a limit. The marks of the
@@ -75,7 +75,7 @@ def compose(text: str, limits: Limits, problems: list[Problem]) -> tuple[Any, No
 
 
 class _Composer:
-    def __init__(self, parser: Any, limits: Limits, problems: list[Problem]) -> None:
+    def __init__(self, parser: Any, limits: ReaderLimits, problems: list[Problem]) -> None:
         self.next_event = parser.get_event
         self.limits = limits
         self.problems = problems

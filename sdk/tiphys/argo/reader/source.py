@@ -10,16 +10,18 @@ from typing import Any
 
 import yaml
 
-from tiphys.argo.reader.compose import Limits, TooMuch, compose
+from tiphys.argo.reader.compose import ReaderLimits, TooMuch, compose
 from tiphys.argo.reader.document import Document, Problem
 from tiphys.errors import RefusedError
 
 __all__ = ["read", "read_file", "read_text", "scan_text", "text_of"]
 
-_DEFAULT = Limits()
+_DEFAULT = ReaderLimits()
 
 
-def read(source: str | os.PathLike[str], *, file: str = "", limits: Limits = _DEFAULT) -> list[Document]:
+def read(
+    source: str | os.PathLike[str], *, file: str = "", limits: ReaderLimits = _DEFAULT
+) -> list[Document]:
     """Read YAML or JSON from a path, or from a text (a ``str`` with a line break or that starts with ``{``).
 
     Returns the documents in order, empty ones left out. Each document's ``data`` holds what Argo's own
@@ -36,12 +38,12 @@ def read(source: str | os.PathLike[str], *, file: str = "", limits: Limits = _DE
     return read_file(source, limits=limits)
 
 
-def read_file(path: str | os.PathLike[str], *, limits: Limits = _DEFAULT) -> list[Document]:
+def read_file(path: str | os.PathLike[str], *, limits: ReaderLimits = _DEFAULT) -> list[Document]:
     """Read the documents of one file. See :func:`read`."""
     return read_text(text_of(path, limits), file=os.fspath(path), limits=limits)
 
 
-def read_text(text: str, *, file: str = "", limits: Limits = _DEFAULT) -> list[Document]:
+def read_text(text: str, *, file: str = "", limits: ReaderLimits = _DEFAULT) -> list[Document]:
     """Read the documents of a text; ``file`` is what errors and documents name. See :func:`read`."""
     documents = []
     for document in scan_text(text, file=file, limits=limits):
@@ -56,7 +58,7 @@ def read_text(text: str, *, file: str = "", limits: Limits = _DEFAULT) -> list[D
     return documents
 
 
-def text_of(path: str | os.PathLike[str], limits: Limits = _DEFAULT) -> str:
+def text_of(path: str | os.PathLike[str], limits: ReaderLimits = _DEFAULT) -> str:
     """Return the text of a file, refused when it is too large or not UTF-8."""
     name = os.fspath(path)
     try:
@@ -80,7 +82,7 @@ def text_of(path: str | os.PathLike[str], limits: Limits = _DEFAULT) -> str:
         ) from error
 
 
-def scan_text(text: str, *, file: str = "", limits: Limits = _DEFAULT) -> Iterator[Document]:
+def scan_text(text: str, *, file: str = "", limits: ReaderLimits = _DEFAULT) -> Iterator[Document]:
     """Yield the documents of a text without stopping at what is wrong: that is in ``Document.problems``.
 
     Only a text over the size limit raises. A document that cannot be parsed at all has ``data`` None.
@@ -104,7 +106,7 @@ def scan_text(text: str, *, file: str = "", limits: Limits = _DEFAULT) -> Iterat
         offset += len(part) + 4
 
 
-def _document(text: str, file: str, index: int, line_offset: int, limits: Limits) -> Document:
+def _document(text: str, file: str, index: int, line_offset: int, limits: ReaderLimits) -> Document:
     problems: list[Problem] = []
     data: Any = None
     node = None
@@ -127,7 +129,7 @@ def _document(text: str, file: str, index: int, line_offset: int, limits: Limits
     return Document(data, node, file=file, index=index, line_offset=line_offset, text=text, problems=problems)
 
 
-def _json_document(text: str, file: str, limits: Limits) -> Document | None:
+def _json_document(text: str, file: str, limits: ReaderLimits) -> Document | None:
     """The document of a JSON text; None where it is no JSON (a YAML flow mapping, perhaps)."""
     try:
         data = json.loads(text)
@@ -152,7 +154,7 @@ def _syntax_fix(text: str, line: int) -> str:
     return "check the indentation and the quotes around this line"
 
 
-def _too_large(name: str, limits: Limits) -> RefusedError:
+def _too_large(name: str, limits: ReaderLimits) -> RefusedError:
     return RefusedError(
         "TIP204",
         f"{name} is larger than {limits.bytes} bytes",

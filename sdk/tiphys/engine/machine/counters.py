@@ -15,7 +15,7 @@ from typing import Any
 
 from tiphys.expr.gofmt import float_v
 
-__all__ = ["MetricError", "Registry", "parse_float"]
+__all__ = ["Counters", "MetricError", "parse_float"]
 
 Json = Any
 Labels = tuple[tuple[str, str], ...]
@@ -69,7 +69,7 @@ class _Metric:
     series: dict[Labels, _Series] = field(default_factory=dict)
 
 
-class Registry:
+class Counters:
     """The metrics of one workflow."""
 
     def __init__(self) -> None:

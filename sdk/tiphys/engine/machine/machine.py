@@ -12,7 +12,7 @@ from tiphys.engine.machine.before import first_obstacle
 from tiphys.engine.machine.bodies.kinds import make_body
 from tiphys.engine.machine.bodies.retry import Retrying
 from tiphys.engine.machine.copies import plain_copy
-from tiphys.engine.machine.counters import Registry
+from tiphys.engine.machine.counters import Counters
 from tiphys.engine.machine.library import Context, Library, TemplateError
 from tiphys.engine.machine.lifecycle import Lifecycle
 from tiphys.engine.machine.metadata import apply_metadata
@@ -170,7 +170,7 @@ class Machine:
         return self._state.nodes.done, self._state.nodes.total
 
     @property
-    def metrics(self) -> Registry:
+    def metrics(self) -> Counters:
         """What the workflow's metrics have come to."""
         return self._state.metrics.registry
 

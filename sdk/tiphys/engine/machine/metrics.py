@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tiphys.engine.machine.arguments import any_string
-from tiphys.engine.machine.counters import MetricError, Registry
+from tiphys.engine.machine.counters import Counters, MetricError
 from tiphys.engine.machine.globals import Globals
 from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.parts import ACall, Shared
@@ -32,7 +32,7 @@ class Metrics:
     """The metrics of one workflow; ``errors`` become its condition MetricsError."""
 
     def __init__(self, state: _State) -> None:
-        self.registry = Registry()
+        self.registry = Counters()
         self.errors: list[str] = []
         self._state = state
 

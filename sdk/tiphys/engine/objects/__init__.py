@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiphys.argo.answers import ApiError
 from tiphys.engine.objects.api import Api
-from tiphys.engine.objects.controllers import Resources
+from tiphys.engine.objects.controllers import Controllers
 from tiphys.engine.objects.kinds import KINDS, check_manifest, find_kind
 from tiphys.engine.objects.node import ResourcePod
 from tiphys.training.tf_config import tf_config
@@ -14,8 +14,8 @@ __all__ = [
     "KINDS",
     "Api",
     "ApiError",
+    "Controllers",
     "ResourcePod",
-    "Resources",
     "check_manifest",
     "find_kind",
     "tf_config",

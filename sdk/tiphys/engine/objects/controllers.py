@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tiphys.engine.objects.api import Api
-from tiphys.engine.objects.deployment import Deployment, Endpoint
+from tiphys.engine.objects.deployment import Deployment, PodEndpoint
 from tiphys.engine.objects.pod import PodObject
 from tiphys.engine.objects.service import Balancers, Service
-from tiphys.engine.objects.tfjob import TFJob
+from tiphys.engine.objects.tfjob import TFJobController
 from tiphys.engine.objects.workflow import MAKER, ChildRun, WorkflowObject
 from tiphys.engine.pods.host import Host
 
-__all__ = ["Resources"]
+__all__ = ["Controllers"]
 
 Json = Any
 Record = Callable[[str, str, Mapping[str, Json] | None], None]
@@ -23,13 +23,13 @@ class StartChild(Protocol):
     """How a run starts is known above: :func:`tiphys.engine.runtime.child.start_child`."""
 
     def __call__(
-        self, item: Mapping[str, Json], parent: Host, resources: Resources, *, again: bool = False
+        self, item: Mapping[str, Json], parent: Host, resources: Controllers, *, again: bool = False
     ) -> ChildRun | None:
         """The run of a Workflow object. ``again``: the one that it stood for before the engine was killed, None when
         there is none."""
 
 
-class Resources:
+class Controllers:
     """The small cluster inside a run.
 
     ``start_child`` makes the run of a Workflow object; ``record(kind, name, object or None)`` keeps objects for a
@@ -45,7 +45,7 @@ class Resources:
         self.api = Api(host.namespace, host.loop.now)
         self.balancers = Balancers(host)
         self._record = record
-        self._jobs: dict[str, TFJob] = {}
+        self._jobs: dict[str, TFJobController] = {}
         self._deployments: dict[str, Deployment] = {}
         self._services: dict[str, Service] = {}
         self._pods: dict[str, PodObject] = {}
@@ -217,7 +217,7 @@ class Resources:
 
     def _tfjob(self, change: str, name: str, item: dict[str, Json]) -> None:
         if change == "added":
-            job = self._jobs[name] = TFJob(self._maker, self.api, item, self._poke)
+            job = self._jobs[name] = TFJobController(self._maker, self.api, item, self._poke)
             self.host.loop.call_soon(job.start)
         elif change == "deleted" and name in self._jobs:
             self._jobs.pop(name).delete()
@@ -277,7 +277,7 @@ class Resources:
         if name in self._workflows:
             self.host.loop.call_soon(self._workflows[name].start)
 
-    def _endpoints(self) -> list[Endpoint]:
+    def _endpoints(self) -> list[PodEndpoint]:
         return [endpoint for each in self._deployments.values() for endpoint in each.endpoints]
 
     def _pods_changed(self) -> None:
@@ -285,7 +285,7 @@ class Resources:
             service.sync()
         self._poke()
 
-    def _drain(self, endpoint: Endpoint, then: Callable[[], None]) -> None:
+    def _drain(self, endpoint: PodEndpoint, then: Callable[[], None]) -> None:
         """Take a replica out of every balancer, then go on."""
         for service in self._services.values():
             service.sync()

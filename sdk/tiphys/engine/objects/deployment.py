@@ -19,13 +19,13 @@ from tiphys.engine.pods.podspace import claim_address
 from tiphys.engine.pods.readiness import Readiness
 from tiphys.engine.runners.base import StartProblem
 
-__all__ = ["Deployment", "Endpoint"]
+__all__ = ["Deployment", "PodEndpoint"]
 
 Json = Any
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
-class Endpoint:
+class PodEndpoint:
     """One replica of a deployment, with its readiness."""
 
     def __init__(
@@ -110,14 +110,14 @@ class Deployment:
         api: Api,
         item: dict[str, Json],
         changed: Callable[[], None],
-        drained: Callable[[Endpoint, Callable[[], None]], None],
+        drained: Callable[[PodEndpoint, Callable[[], None]], None],
     ) -> None:
         self.host = host
         self.api = api
         self.item = item
         self._changed = changed
         self._drained = drained
-        self._endpoints: list[Endpoint] = []
+        self._endpoints: list[PodEndpoint] = []
         self._deleted = False
         self._revision = ""
         self._deadline: Timer | None = None
@@ -125,7 +125,7 @@ class Deployment:
         self._letters = random.Random()
 
     @property
-    def endpoints(self) -> Iterable[Endpoint]:
+    def endpoints(self) -> Iterable[PodEndpoint]:
         return list(self._endpoints)
 
     @property
@@ -226,13 +226,13 @@ class Deployment:
         except StartProblem as problem:
             self.tell(name, "failed", problem.message)
             return False
-        endpoint = Endpoint(self, self._revision, name, ip, template)
+        endpoint = PodEndpoint(self, self._revision, name, ip, template)
         self._endpoints.append(endpoint)
         self.tell(name, "started", ip)
         endpoint.start()
         return True
 
-    def _retire(self, endpoint: Endpoint) -> None:
+    def _retire(self, endpoint: PodEndpoint) -> None:
         if endpoint.leaving:
             return
         endpoint.leaving = True

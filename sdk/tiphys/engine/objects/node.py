@@ -15,7 +15,7 @@ from tiphys.argo.artifacts import key_of
 from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way, type_of
 from tiphys.argo.selectors import Requirement, SelectorError, parse_labels
 from tiphys.engine.machine.protocol import PodFinished, StartPod
-from tiphys.engine.objects.controllers import Resources
+from tiphys.engine.objects.controllers import Controllers
 from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
 from tiphys.engine.objects.kinds import Kind, check_manifest, find_kind, split_kinds
@@ -36,7 +36,7 @@ class ResourcePod:
     def __init__(
         self,
         host: Host,
-        resources: Resources,
+        resources: Controllers,
         command: StartPod,
         running: Callable[[str], None],
         done: Callable[[PodFinished], None],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.objects.api import Api
-from tiphys.engine.objects.deployment import Endpoint
+from tiphys.engine.objects.deployment import PodEndpoint
 from tiphys.engine.pods.environment import base_environment
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.podspace import claim_address
@@ -119,7 +119,7 @@ class Service:
         api: Api,
         item: dict[str, Json],
         balancers: Balancers,
-        pods: Callable[[], Iterable[Endpoint]],
+        pods: Callable[[], Iterable[PodEndpoint]],
     ) -> None:
         self.host = host
         self.api = api
@@ -186,7 +186,7 @@ class Service:
     def _key(self, number: int) -> str:
         return f"{self._name}:{number}"
 
-    def _selects(self, pod: Endpoint) -> bool:
+    def _selects(self, pod: PodEndpoint) -> bool:
         selector = self.item["spec"].get("selector") or {}
         return bool(selector) and all(pod.labels.get(key) == str(value) for key, value in selector.items())
 

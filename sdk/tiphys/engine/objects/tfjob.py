@@ -19,12 +19,12 @@ from tiphys.engine.pods.host import Host
 from tiphys.training.tf_config import free_ports, replica_counts, tf_config
 from tiphys.training.tfjob_rules import TYPES
 
-__all__ = ["TFJob"]
+__all__ = ["TFJobController"]
 
 Json = Any
 
 
-class TFJob:
+class TFJobController:
     """The controller of one TFJob object."""
 
     def __init__(self, host: Host, api: Api, item: dict[str, Json], changed: Callable[[], None]) -> None:

@@ -9,13 +9,13 @@ from tiphys.engine.base.loop import Loop
 from tiphys.engine.runners.base import StartProblem, exit_message
 from tiphys.expr.durations import parse_loose
 
-__all__ = ["Graph"]
+__all__ = ["ContainerGraph"]
 
 Json = Any
 Launch = Callable[[Mapping[str, Json], Callable[[int], None]], None]
 
 
-class Graph:
+class ContainerGraph:
     """Starts each container when all its dependencies have ended with 0; ``done`` is called when all have ended.
 
     ``retryStrategy.retries: N`` means N runs in all (the executor's off-by-one; 0 runs nothing and succeeds). A

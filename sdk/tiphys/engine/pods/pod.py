@@ -14,7 +14,7 @@ from tiphys.engine.machine.protocol import PodFinished, StartPod
 from tiphys.engine.pods.artifacts import load_artifact
 from tiphys.engine.pods.attendant import GRACE
 from tiphys.engine.pods.containers import Containers
-from tiphys.engine.pods.containerset import Graph
+from tiphys.engine.pods.containerset import ContainerGraph
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.pods.podspace import PodSpace, claim_address
@@ -59,7 +59,7 @@ class StepPod:
         self._finished = False
         self._kill_timer: Timer | None = None
         self._pending_inits: list[Mapping[str, Json]] = []
-        self._graph: Graph | None = None
+        self._graph: ContainerGraph | None = None
         self._closing = False
         self.failure: tuple[str, str] | None = None  # (phase, message) that overrides the exit codes
         ip = claim_address(host, "127.22") if command.daemon else "127.0.0.1"
@@ -197,7 +197,7 @@ class StepPod:
             capture = self.command.capture_result and name == "main"
             self._containers.start(spec, name, over, capture=capture)
 
-        self._graph = Graph(self.host.loop, container_set, launch, self._ended_set)
+        self._graph = ContainerGraph(self.host.loop, container_set, launch, self._ended_set)
         self._graph.start()
 
     # -- while it runs ------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from typing import Any
 
 from tiphys.argo.answers import ApiError
 from tiphys.engine.machine.protocol import Shutdown
-from tiphys.engine.objects import Resources
+from tiphys.engine.objects import Controllers
 from tiphys.engine.objects.kinds import find_kind
 from tiphys.engine.objects.workflow import ChildRun
 from tiphys.engine.pods.host import Host
@@ -39,7 +39,7 @@ Json = Any
 
 
 def start_child(
-    item: Mapping[str, Json], parent: Host, resources: Resources, *, again: bool = False
+    item: Mapping[str, Json], parent: Host, resources: Controllers, *, again: bool = False
 ) -> ChildRun | None:
     """The run of a Workflow object, made and not begun.
 
@@ -74,7 +74,7 @@ def start_child(
     return _Child(execution, parent, resources)
 
 
-def _found(item: Mapping[str, Json], parent: Host, resources: Resources) -> ChildRun | None:
+def _found(item: Mapping[str, Json], parent: Host, resources: Controllers) -> ChildRun | None:
     name = str(item["metadata"]["name"])
     try:
         with Record(parent.store, name) as record:
@@ -122,7 +122,7 @@ def _judged(workflow: Mapping[str, Json], context: Sequence[Mapping[str, Json]])
 class _Child:
     """A run in the loop of its parent, with the parent's objects and lock table."""
 
-    def __init__(self, execution: Execution, parent: Host, resources: Resources) -> None:
+    def __init__(self, execution: Execution, parent: Host, resources: Controllers) -> None:
         self._execution = execution
         self._resources = resources
         self._begun = False

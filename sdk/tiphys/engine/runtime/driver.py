@@ -26,7 +26,7 @@ from tiphys.engine.machine.protocol import (
     TimerFired,
     WorkflowFinished,
 )
-from tiphys.engine.objects import Resources
+from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.leaves import Pod, make_pod
@@ -44,7 +44,7 @@ _FLUSH_PERIOD = 0.5
 class Driver:
     """One run in progress: :meth:`emit` its first event, then :meth:`step` until :attr:`finished`."""
 
-    def __init__(self, host: Host, machine: Machine, journal: Journal, resources: Resources) -> None:
+    def __init__(self, host: Host, machine: Machine, journal: Journal, resources: Controllers) -> None:
         self.host = host
         self.machine = machine
         self.journal = journal

@@ -20,7 +20,7 @@ from typing import Any
 
 from tiphys.engine.base.observations import Notice
 from tiphys.engine.machine.protocol import Begin, Event
-from tiphys.engine.objects import Resources
+from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runtime.cleanup import clean_up
@@ -93,7 +93,7 @@ class Execution:
         assert self._driver is not None
         return self._driver
 
-    def begin(self, host: Host, resources: Resources, wake: Callable[[], None] | None = None) -> None:
+    def begin(self, host: Host, resources: Controllers, wake: Callable[[], None] | None = None) -> None:
         """Set off, or go on from what the journal tells; from now on, other processes are heard.
 
         ``wake``: told that there is something to :meth:`Driver.drain`, where nobody calls :meth:`Driver.step`.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tiphys.engine.machine.protocol import PodFinished, StartPod
-from tiphys.engine.objects import ResourcePod, Resources
+from tiphys.engine.objects import Controllers, ResourcePod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.pod import StepPod
 
@@ -29,7 +29,7 @@ class Pod(Protocol):
 
 def make_pod(
     host: Host,
-    resources: Resources,
+    resources: Controllers,
     command: StartPod,
     running: Callable[[str], None],
     done: Callable[[PodFinished], None],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tiphys.engine.base.loop import Loop, Timer
-from tiphys.engine.machine.counters import Registry
+from tiphys.engine.machine.counters import Counters
 from tiphys.errors import RefusedError
 from tiphys.store import Store, write_atomic
 
@@ -18,7 +18,7 @@ _PERIOD = 1.0  # seconds; realtime gauges are as fresh as the last change
 class MetricsFile:
     """Writes the registry whenever it has changed, at most once a second, and at the end."""
 
-    def __init__(self, loop: Loop, folder: Path, registry: Registry) -> None:
+    def __init__(self, loop: Loop, folder: Path, registry: Counters) -> None:
         self._loop = loop
         self._path = folder / _FILE
         self._registry = registry

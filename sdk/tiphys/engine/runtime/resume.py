@@ -23,7 +23,7 @@ from tiphys.engine.machine.protocol import (
     TimerFired,
     WorkflowFinished,
 )
-from tiphys.engine.objects import Resources
+from tiphys.engine.objects import Controllers
 from tiphys.engine.runtime.driver import Driver
 from tiphys.engine.runtime.journal import Journal
 
@@ -87,7 +87,9 @@ class Outstanding:
         return list(self._open.values())
 
 
-def replay(driver: Driver, machine: Machine, journal: Journal, resources: Resources, created: float) -> None:
+def replay(
+    driver: Driver, machine: Machine, journal: Journal, resources: Controllers, created: float
+) -> None:
     """Bring the machine to where it was, then do again what was under way."""
     outstanding = Outstanding()
     begun = False

@@ -20,7 +20,7 @@ from tiphys.engine.base.loop import Loop
 from tiphys.engine.base.observations import Notice, Observation, RunFinished, RunStarted
 from tiphys.engine.base.options import RunOptions, RunResult
 from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
-from tiphys.engine.objects import Resources
+from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.environment import base_environment, project_environment
 from tiphys.engine.pods.host import Host, Objects
 from tiphys.engine.runners.choose import choose_runner
@@ -212,7 +212,7 @@ class Run:
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
             )
             stack.callback(host.close)
-            resources = Resources(host, start_child, execution.journal.put_object)
+            resources = Controllers(host, start_child, execution.journal.put_object)
             stack.callback(execution.halt)
             stack.callback(resources.kill)
             resources.know(self.name, facts.uid, facts.workflow)
@@ -234,7 +234,7 @@ class Run:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _finish(self, execution: Execution, resources: Resources) -> RunResult:
+    def _finish(self, execution: Execution, resources: Controllers) -> RunResult:
         services: list[dict[str, Json]] = []
         if self.options.keep_serving:
             kept = resources.release()

@@ -7,7 +7,7 @@ from typing import Any
 
 from tiphys.argo.reader import Path
 from tiphys.lint.analysis import walk_of
-from tiphys.lint.model import Workflow
+from tiphys.lint.model import WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.walk import has_location
 
@@ -17,7 +17,7 @@ _FORBIDDEN = ("path", "jsonPath", "parameter", "expression")
 Listing = tuple[str, Path, dict[str, Any], bool]
 
 
-def _arguments(workflow: Workflow) -> Iterator[Listing]:
+def _arguments(workflow: WorkflowView) -> Iterator[Listing]:
     """Every set of arguments: (how Argo names it, its path, the data, whether values may be left out)."""
     given = dict(workflow.spec.get("arguments") or {})
     yield "spec.arguments", workflow.at("arguments"), given, workflow.kind != "CronWorkflow"
@@ -35,7 +35,7 @@ def _arguments(workflow: Workflow) -> Iterator[Listing]:
     why="The template cannot start. An argument with only a name even wipes the default of the input.",
     source="argo-workflows v4.1.2, workflow/common/util.go (ProcessArgs)",
 )
-def input_not_supplied(workflow: Workflow) -> Iterator[Issue]:
+def input_not_supplied(workflow: WorkflowView) -> Iterator[Issue]:
     yield from walk_of(workflow).of("supply")
 
 
@@ -47,7 +47,7 @@ def input_not_supplied(workflow: Workflow) -> Iterator[Issue]:
     why="There is nothing to pass.",
     source=_SOURCE,
 )
-def argument_without_value(workflow: Workflow) -> Iterator[Issue]:
+def argument_without_value(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, data, empty in _arguments(workflow):
         for index, item in enumerate(data.get("parameters") or []):
             if not empty and "value" not in item and "valueFrom" not in item:
@@ -65,7 +65,7 @@ def argument_without_value(workflow: Workflow) -> Iterator[Issue]:
     source=_SOURCE,
     needs="valueFrom",
 )
-def argument_value_from(workflow: Workflow) -> Iterator[Issue]:
+def argument_value_from(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, data, _ in _arguments(workflow):
         for index, item in enumerate(data.get("parameters") or []):
             source = item.get("valueFrom")
@@ -89,7 +89,7 @@ def argument_value_from(workflow: Workflow) -> Iterator[Issue]:
     source=_SOURCE,
     needs="enum",
 )
-def enum_value(workflow: Workflow) -> Iterator[Issue]:
+def enum_value(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, data, empty in _arguments(workflow):
         for index, item in enumerate(data.get("parameters") or []):
             choices = item.get("enum")
@@ -115,7 +115,7 @@ def enum_value(workflow: Workflow) -> Iterator[Issue]:
     source=_SOURCE,
     needs="artifacts",
 )
-def artifact_argument(workflow: Workflow) -> Iterator[Issue]:
+def artifact_argument(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, data, _ in _arguments(workflow):
         for index, item in enumerate(data.get("artifacts") or []):
             place, name = (*path, "artifacts", index), item.get("name", "")
@@ -136,5 +136,5 @@ def artifact_argument(workflow: Workflow) -> Iterator[Issue]:
     source="argo-workflows v4.1.2, workflow/validate/validate.go",
     needs="timeout",
 )
-def timeout_argument(workflow: Workflow) -> Iterator[Issue]:
+def timeout_argument(workflow: WorkflowView) -> Iterator[Issue]:
     yield from walk_of(workflow).of("timeout")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiphys.argo.reader import Path
-from tiphys.lint.model import Template
+from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
 
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
@@ -25,7 +25,7 @@ _DOTS_AT_END = re.compile(r"/..\Z")
     scope="template",
     needs="artifacts",
 )
-def artifact_path(template: Template) -> Iterator[Issue]:
+def artifact_path(template: TemplateView) -> Iterator[Issue]:
     if not template.leaf:
         return
     for label, path, item in _artifacts(template):
@@ -48,7 +48,7 @@ def artifact_path(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="artifacts",
 )
-def path_outside_leaf(template: Template) -> Iterator[Issue]:
+def path_outside_leaf(template: TemplateView) -> Iterator[Issue]:
     if template.leaf or not template.type:
         return
     for label, path, item in _artifacts(template):
@@ -67,7 +67,7 @@ def path_outside_leaf(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="artifacts",
 )
-def from_in_inputs(template: Template) -> Iterator[Issue]:
+def from_in_inputs(template: TemplateView) -> Iterator[Issue]:
     for index, item in enumerate(template.inputs("artifacts")):
         if item.get("from"):
             words = f"{template.label}.inputs.artifacts.{item.get('name', '')}.from not valid in inputs"
@@ -85,7 +85,7 @@ def from_in_inputs(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="artifact",
 )
-def artifact_location(template: Template) -> Iterator[Issue]:
+def artifact_location(template: TemplateView) -> Iterator[Issue]:
     places: list[tuple[str, Path, dict[str, Any]]] = []
     for index, item in enumerate(template.inputs("artifacts")):
         path = (*template.path, "inputs", "artifacts", index)
@@ -106,7 +106,7 @@ def artifact_location(template: Template) -> Iterator[Issue]:
                 yield Issue((*path, "hdfs", "path"), f"{label}.hdfs.path must be a absolute file path")
 
 
-def _artifacts(template: Template) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+def _artifacts(template: TemplateView) -> Iterator[tuple[str, Path, dict[str, Any]]]:
     for way in ("inputs", "outputs"):
         for index, item in enumerate((template.data.get(way) or {}).get("artifacts") or []):
             label = f"{template.label}.{way}.artifacts.{item.get('name', '')}"

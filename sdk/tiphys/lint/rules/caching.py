@@ -9,7 +9,7 @@ from typing import Any
 
 from tiphys.expr.dependencies import dependencies
 from tiphys.expr.durations import in_hours, is_go
-from tiphys.lint.model import Project, Template, Workflow
+from tiphys.lint.model import Project, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import expressions, simple_tags
 
@@ -20,7 +20,7 @@ _COMPUTED = re.compile(r"\{\{\s*inputs\.parameters\.[-\w]*(?:key|digest|hash|fin
 _LABEL = "workflows.argoproj.io/configmap-type"
 
 
-def _memo(template: Template) -> dict[str, Any]:
+def _memo(template: TemplateView) -> dict[str, Any]:
     return template.data.get("memoize") or {}
 
 
@@ -35,7 +35,7 @@ def _memo(template: Template) -> dict[str, Any]:
     fixable=True,
     needs="memoize",
 )
-def memo_key_characters(template: Template) -> Iterator[Issue]:
+def memo_key_characters(template: TemplateView) -> Iterator[Issue]:
     key = _memo(template).get("key", "")
     fixed = _TAG.sub("x", key)
     bad = sorted(set(re.sub(r"[-a-zA-Z0-9]", "", fixed)))
@@ -57,7 +57,7 @@ def memo_key_characters(template: Template) -> Iterator[Issue]:
     fixable=True,
     needs="memoize",
 )
-def memo_key_constant(template: Template) -> Iterator[Issue]:
+def memo_key_constant(template: TemplateView) -> Iterator[Issue]:
     key = _memo(template).get("key", "")
     if key and "{{" not in key and (template.inputs("parameters") or template.type == "Container"):
         words = f"{template.label}.memoize.key {key!r} is the same for all inputs and versions of the step"
@@ -77,7 +77,7 @@ def memo_key_constant(template: Template) -> Iterator[Issue]:
     fixable=True,
     needs="maxAge",
 )
-def memo_max_age(template: Template) -> Iterator[Issue]:
+def memo_max_age(template: TemplateView) -> Iterator[Issue]:
     age = _memo(template).get("maxAge", "")
     if age and "{{" not in age and not is_go(age):
         better = in_hours(age)
@@ -96,7 +96,7 @@ def memo_max_age(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="memoize",
 )
-def memo_without_cache(template: Template) -> Iterator[Issue]:
+def memo_without_cache(template: TemplateView) -> Iterator[Issue]:
     if "memoize" in template.data:
         name = ((_memo(template).get("cache") or {}).get("configMap") or {}).get("name", "")
         if not name:
@@ -147,8 +147,8 @@ def cache_map_too_large(project: Project) -> Iterator[Issue]:
     source=_CACHE,
     needs="memoize",
 )
-def cache_shared(workflow: Workflow) -> Iterator[Issue]:
-    seen: dict[tuple[str, str], Template] = {}
+def cache_shared(workflow: WorkflowView) -> Iterator[Issue]:
+    seen: dict[tuple[str, str], TemplateView] = {}
     for template, name in _caches(workflow):
         key = _TAG.sub("*", _memo(template).get("key", ""))
         other = seen.setdefault((name, key), template)
@@ -170,7 +170,7 @@ def cache_shared(workflow: Workflow) -> Iterator[Issue]:
     scope="template",
     needs="memoize",
 )
-def memo_without_outputs(template: Template) -> Iterator[Issue]:
+def memo_without_outputs(template: TemplateView) -> Iterator[Issue]:
     if "memoize" not in template.data or template.type not in ("Container", "Script", "ContainerSet"):
         return
     if not template.outputs("parameters") and not template.outputs("artifacts"):
@@ -192,7 +192,7 @@ def memo_without_outputs(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="memoize",
 )
-def memo_key_incomplete(template: Template) -> Iterator[Issue]:
+def memo_key_incomplete(template: TemplateView) -> Iterator[Issue]:
     key = _memo(template).get("key", "")
     if "{{" not in key or _COMPUTED.match(key):
         return
@@ -235,7 +235,7 @@ def memo_key_incomplete(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="memoize",
 )
-def cached_artifact(template: Template) -> Iterator[Issue]:
+def cached_artifact(template: TemplateView) -> Iterator[Issue]:
     if "memoize" in template.data and template.outputs("artifacts"):
         words = f"{template.label} is memoized; a hit does not check that its artifacts still exist"
         yield Issue((*template.path, "memoize"), words, fix="keep artifacts longer than maxAge", key=True)
@@ -251,7 +251,7 @@ def cached_artifact(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="memoize",
 )
-def memo_without_mutex(template: Template) -> Iterator[Issue]:
+def memo_without_mutex(template: TemplateView) -> Iterator[Issue]:
     locks = (template.data.get("synchronization") or {}).get("mutexes")
     if "memoize" in template.data and not locks:
         words = f"{template.label} is memoized without a mutex: equal steps at the same time run each"
@@ -269,7 +269,7 @@ def memo_without_mutex(template: Template) -> Iterator[Issue]:
     source="seen on the real controller (4.1.2): all nodes Succeeded, the DAG around them Running",
     needs="memoize",
 )
-def memo_and_retry(workflow: Workflow) -> Iterator[Issue]:
+def memo_and_retry(workflow: WorkflowView) -> Iterator[Issue]:
     shared = (workflow.spec.get("templateDefaults") or {}).get("retryStrategy")
     both = {
         template.name: template
@@ -293,7 +293,7 @@ def memo_and_retry(workflow: Workflow) -> Iterator[Issue]:
             yield Issue((*callee.path, "memoize"), words, fix=fix, key=True)
 
 
-def _caches(workflow: Workflow) -> Iterator[tuple[Template, str]]:
+def _caches(workflow: WorkflowView) -> Iterator[tuple[TemplateView, str]]:
     for template in workflow.every_template():
         name = ((_memo(template).get("cache") or {}).get("configMap") or {}).get("name", "")
         if name:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tiphys.expr.dependencies import RESULTS, dependencies, unknown_results
 from tiphys.lint import depends
 from tiphys.lint.analysis import walk_of
-from tiphys.lint.model import Template, Workflow
+from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import is_tag
 
@@ -24,7 +24,7 @@ _ANCESTRY = "argo-workflows v4.1.2, workflow/common/ancestry.go"
     source=f"{_VALIDATE} (resolveAllVariables)",
     fixable=True,
 )
-def unresolved_variable(workflow: Workflow) -> Iterator[Issue]:
+def unresolved_variable(workflow: WorkflowView) -> Iterator[Issue]:
     walk = walk_of(workflow)
     for reference in walk.references:
         if reference.known:
@@ -52,7 +52,7 @@ def unresolved_variable(workflow: Workflow) -> Iterator[Issue]:
     why="It has nothing to run.",
     source=_VALIDATE,
 )
-def no_template_named(workflow: Workflow) -> Iterator[Issue]:
+def no_template_named(workflow: WorkflowView) -> Iterator[Issue]:
     yield from walk_of(workflow).of("no-template")
 
 
@@ -64,7 +64,7 @@ def no_template_named(workflow: Workflow) -> Iterator[Issue]:
     why="It must be clear which template is meant: `templateRef: {name, template}` or `template`.",
     source=_VALIDATE,
 )
-def template_reference(workflow: Workflow) -> Iterator[Issue]:
+def template_reference(workflow: WorkflowView) -> Iterator[Issue]:
     yield from walk_of(workflow).of("both-templates")
 
 
@@ -77,7 +77,7 @@ def template_reference(workflow: Workflow) -> Iterator[Issue]:
     source=_VALIDATE,
     needs="with",
 )
-def loop_kinds(workflow: Workflow) -> Iterator[Issue]:
+def loop_kinds(workflow: WorkflowView) -> Iterator[Issue]:
     for template in workflow.every_template():
         for call in template.calls():
             present = [name for name in ("withItems", "withParam") if call.data.get(name)]
@@ -102,7 +102,7 @@ def loop_kinds(workflow: Workflow) -> Iterator[Issue]:
     why="Argo refuses it.",
     source=_VALIDATE,
 )
-def dag_without_tasks(workflow: Workflow) -> Iterator[Issue]:
+def dag_without_tasks(workflow: WorkflowView) -> Iterator[Issue]:
     for template in _dags(workflow):
         if not template.data["dag"].get("tasks"):
             yield Issue((*template.path, "dag"), f"{template.label} must have at least one task")
@@ -117,7 +117,7 @@ def dag_without_tasks(workflow: Workflow) -> Iterator[Issue]:
     source=_VALIDATE,
     needs="depend",
 )
-def dag_cycle(workflow: Workflow) -> Iterator[Issue]:
+def dag_cycle(workflow: WorkflowView) -> Iterator[Issue]:
     for template in _dags(workflow):
         tasks = template.data["dag"].get("tasks") or []
         circle = depends.cycle(tasks)
@@ -140,7 +140,7 @@ def dag_cycle(workflow: Workflow) -> Iterator[Issue]:
     fixable=True,
     needs="depend",
 )
-def dependency_undefined(workflow: Workflow) -> Iterator[Issue]:
+def dependency_undefined(workflow: WorkflowView) -> Iterator[Issue]:
     for template in _dags(workflow):
         names = tuple(call.name for call in template.calls())
         known = set(names)
@@ -166,7 +166,7 @@ def dependency_undefined(workflow: Workflow) -> Iterator[Issue]:
     fixable=True,
     needs="depends",
 )
-def depends_result(workflow: Workflow) -> Iterator[Issue]:
+def depends_result(workflow: WorkflowView) -> Iterator[Issue]:
     for template in _dags(workflow):
         tasks = {call.name: call.data for call in template.calls()}
         for call in template.calls():
@@ -193,7 +193,7 @@ def depends_result(workflow: Workflow) -> Iterator[Issue]:
     source=_VALIDATE,
     needs="depends",
 )
-def depends_mixed(workflow: Workflow) -> Iterator[Issue]:
+def depends_mixed(workflow: WorkflowView) -> Iterator[Issue]:
     for template in _dags(workflow):
         calls = template.calls()
         if not any(call.data.get("depends") for call in calls):
@@ -219,7 +219,7 @@ def depends_mixed(workflow: Workflow) -> Iterator[Issue]:
     why="The expression behind `depends` would read it as a number.",
     source=_VALIDATE,
 )
-def task_begins_with_digit(workflow: Workflow) -> Iterator[Issue]:
+def task_begins_with_digit(workflow: WorkflowView) -> Iterator[Issue]:
     for template in _dags(workflow):
         calls = template.calls()
         using = any(call.data.get("depends") for call in calls)
@@ -239,7 +239,7 @@ def task_begins_with_digit(workflow: Workflow) -> Iterator[Issue]:
     fixable=True,
     needs="target",
 )
-def target_undefined(workflow: Workflow) -> Iterator[Issue]:
+def target_undefined(workflow: WorkflowView) -> Iterator[Issue]:
     for template in _dags(workflow):
         target = template.data["dag"].get("target") or ""
         names = tuple(call.name for call in template.calls())
@@ -258,7 +258,7 @@ def target_undefined(workflow: Workflow) -> Iterator[Issue]:
     source=f"{_VALIDATE} (validateDAGTaskArgumentDependency)",
     needs="{{tasks.",
 )
-def missing_dependency(workflow: Workflow) -> Iterator[Issue]:
+def missing_dependency(workflow: WorkflowView) -> Iterator[Issue]:
     for template in _dags(workflow):
         edges = depends.graph(template.data["dag"].get("tasks") or [])
         for call in template.calls():
@@ -281,7 +281,7 @@ def missing_dependency(workflow: Workflow) -> Iterator[Issue]:
                         )
 
 
-def _dags(workflow: Workflow) -> Iterator[Template]:
+def _dags(workflow: WorkflowView) -> Iterator[TemplateView]:
     return (template for template in workflow.every_template() if template.type == "DAG")
 
 

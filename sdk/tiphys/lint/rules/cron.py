@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiphys.argo import cron
-from tiphys.lint.model import Workflow
+from tiphys.lint.model import WorkflowView
 from tiphys.lint.registry import Issue, rule
 
 _SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (CronWorkflow)"
 _POLICIES = ("Allow", "Forbid", "Replace")
 
 
-def _cron(workflow: Workflow) -> dict[str, Any]:
+def _cron(workflow: WorkflowView) -> dict[str, Any]:
     return (workflow.data.get("spec") or {}) if workflow.kind == "CronWorkflow" else {}
 
 
@@ -26,7 +26,7 @@ def _cron(workflow: Workflow) -> dict[str, Any]:
     source=_SOURCE,
     needs="CronWorkflow",
 )
-def cron_schedule(workflow: Workflow) -> Iterator[Issue]:
+def cron_schedule(workflow: WorkflowView) -> Iterator[Issue]:
     if workflow.kind != "CronWorkflow":
         return
     schedules = _cron(workflow).get("schedules") or []
@@ -49,7 +49,7 @@ def cron_schedule(workflow: Workflow) -> Iterator[Issue]:
     source=_SOURCE,
     needs="timezone",
 )
-def cron_timezone(workflow: Workflow) -> Iterator[Issue]:
+def cron_timezone(workflow: WorkflowView) -> Iterator[Issue]:
     name = _cron(workflow).get("timezone", "")
     if cron.zone_problem(name):
         yield Issue(("spec", "timezone"), f"invalid timezone {name!r}", near=cron.zones())
@@ -65,7 +65,7 @@ def cron_timezone(workflow: Workflow) -> Iterator[Issue]:
     fixable=True,
     needs="CronWorkflow",
 )
-def cron_policy(workflow: Workflow) -> Iterator[Issue]:
+def cron_policy(workflow: WorkflowView) -> Iterator[Issue]:
     data = _cron(workflow)
     policy = data.get("concurrencyPolicy", "")
     if policy and policy not in _POLICIES:
@@ -84,7 +84,7 @@ def cron_policy(workflow: Workflow) -> Iterator[Issue]:
     source="robfig/cron v3, spec.go; argo-workflows v4.1.2, cron_workflow_types.go (GetSchedulesWithTimezone)",
     needs="CronWorkflow",
 )
-def cron_never_runs(workflow: Workflow) -> Iterator[Issue]:
+def cron_never_runs(workflow: WorkflowView) -> Iterator[Issue]:
     data = _cron(workflow)
     name = data.get("timezone", "")
     for index, schedule in enumerate(data.get("schedules") or []):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tiphys.lint.decode import Misfit
-from tiphys.lint.model import Workflow
+from tiphys.lint.model import WorkflowView
 from tiphys.lint.registry import Issue, rule
 
 _DECODING = "argo-workflows v4.1.2, workflow/common/parse.go (sigs.k8s.io/json UnmarshalStrict)"
 
 
-def _misfits(workflow: Workflow, kind: str, lax: bool = False) -> Iterator[Misfit]:
+def _misfits(workflow: WorkflowView, kind: str, lax: bool = False) -> Iterator[Misfit]:
     return (item for item in workflow.misfits if item.kind == kind and item.lax == lax)
 
 
@@ -24,7 +24,7 @@ def _misfits(workflow: Workflow, kind: str, lax: bool = False) -> Iterator[Misfi
     source=_DECODING,
     fixable=True,
 )
-def unknown_field(workflow: Workflow) -> Iterator[Issue]:
+def unknown_field(workflow: WorkflowView) -> Iterator[Issue]:
     for item in _misfits(workflow, "unknown"):
         yield Issue(item.path, f'unknown field "{_dotted(item)}"', near=item.known, key=True)
 
@@ -38,7 +38,7 @@ def unknown_field(workflow: Workflow) -> Iterator[Issue]:
     source="argo-workflows v4.1.2, ParallelSteps.UnmarshalJSON",
     fixable=True,
 )
-def dropped_field(workflow: Workflow) -> Iterator[Issue]:
+def dropped_field(workflow: WorkflowView) -> Iterator[Issue]:
     for item in _misfits(workflow, "unknown", lax=True):
         words = f'unknown field "{_dotted(item)}": Argo drops it in silence'
         yield Issue(item.path, words, near=item.known, key=True)
@@ -52,7 +52,7 @@ def dropped_field(workflow: Workflow) -> Iterator[Issue]:
     why="The object cannot be decoded; `argo lint` then stops for all files of the call.",
     source=_DECODING,
 )
-def wrong_type(workflow: Workflow) -> Iterator[Issue]:
+def wrong_type(workflow: WorkflowView) -> Iterator[Issue]:
     for item in _misfits(workflow, "type"):
         yield Issue(item.path, f"{_place(item)}: {item.message}", fix=_hint(item))
 
@@ -66,7 +66,7 @@ def wrong_type(workflow: Workflow) -> Iterator[Issue]:
     source="sigs.k8s.io/yaml (YAML 1.1: y, n, on, off are booleans; 012, 1e3 are numbers)",
     fixable=True,
 )
-def unquoted_string(workflow: Workflow) -> Iterator[Issue]:
+def unquoted_string(workflow: WorkflowView) -> Iterator[Issue]:
     for item in _misfits(workflow, "bare"):
         yield Issue(item.path, f"{_place(item)}: {item.message}", fix="put the value in quotes")
 
@@ -79,7 +79,7 @@ def unquoted_string(workflow: Workflow) -> Iterator[Issue]:
     why="The type's own decoder refuses it.",
     source=_DECODING,
 )
-def bad_value(workflow: Workflow) -> Iterator[Issue]:
+def bad_value(workflow: WorkflowView) -> Iterator[Issue]:
     for kind in ("range", "shape"):
         for item in _misfits(workflow, kind):
             yield Issue(item.path, f"{_place(item)}: {item.message}")
@@ -94,7 +94,7 @@ def bad_value(workflow: Workflow) -> Iterator[Issue]:
     source="argo-workflows v4.1.2, Plugin.UnmarshalJSON",
     needs="plugin",
 )
-def plugin_keys(workflow: Workflow) -> Iterator[Issue]:
+def plugin_keys(workflow: WorkflowView) -> Iterator[Issue]:
     for template in workflow.every_template():
         plugin = template.data.get("plugin")
         if isinstance(plugin, dict) and len(plugin) != 1:

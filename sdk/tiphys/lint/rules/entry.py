@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tiphys.lint.analysis import walk_of
-from tiphys.lint.model import Project, Workflow
+from tiphys.lint.model import Project, WorkflowView
 from tiphys.lint.registry import Issue, rule
 
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
@@ -19,7 +19,7 @@ _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
     why="Nothing says which template to run first.",
     source=_VALIDATE,
 )
-def entrypoint_missing(workflow: Workflow) -> Iterator[Issue]:
+def entrypoint_missing(workflow: WorkflowView) -> Iterator[Issue]:
     for issue in walk_of(workflow).of("entrypoint"):
         names = [template.name for template in workflow.templates if template.name]
         fix = f"add `entrypoint: {names[-1]}`" if len(names) == 1 else "name the first template in entrypoint"
@@ -35,7 +35,7 @@ def entrypoint_missing(workflow: Workflow) -> Iterator[Issue]:
     source=_VALIDATE,
     fixable=True,
 )
-def template_undefined(workflow: Workflow) -> Iterator[Issue]:
+def template_undefined(workflow: WorkflowView) -> Iterator[Issue]:
     yield from walk_of(workflow).of("template")
 
 
@@ -47,7 +47,7 @@ def template_undefined(workflow: Workflow) -> Iterator[Issue]:
     why="Offline, references resolve among the given files, in exactly the same namespace.",
     source="argo-workflows v4.1.2, cmd/argo/lint (offline getters)",
 )
-def shared_template_not_found(workflow: Workflow) -> Iterator[Issue]:
+def shared_template_not_found(workflow: WorkflowView) -> Iterator[Issue]:
     yield from walk_of(workflow).of("shared")
 
 
@@ -60,7 +60,7 @@ def shared_template_not_found(workflow: Workflow) -> Iterator[Issue]:
     source=_VALIDATE,
     needs="workflowTemplateRef",
 )
-def templates_beside_reference(workflow: Workflow) -> Iterator[Issue]:
+def templates_beside_reference(workflow: WorkflowView) -> Iterator[Issue]:
     if workflow.spec.get("workflowTemplateRef") is not None and workflow.spec.get("templates"):
         words = "Templates is invalid field in spec if workflow referred WorkflowTemplate reference"
         yield Issue(workflow.at("templates"), words, fix="remove templates, or the reference", key=True)
@@ -75,7 +75,7 @@ def templates_beside_reference(workflow: Workflow) -> Iterator[Issue]:
     source=_VALIDATE,
     needs="hooks",
 )
-def hook_without_expression(workflow: Workflow) -> Iterator[Issue]:
+def hook_without_expression(workflow: WorkflowView) -> Iterator[Issue]:
     hooks = workflow.spec.get("hooks") or {}
     places = [("hooks", workflow.at("hooks"), hooks)]
     for template in workflow.every_template():

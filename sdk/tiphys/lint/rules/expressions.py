@@ -12,7 +12,7 @@ from typing import Any
 from tiphys.argo.reader import Path
 from tiphys.errors import did_you_mean
 from tiphys.lint.analysis import walk_of
-from tiphys.lint.model import Template, Workflow
+from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.scope import Scope
 from tiphys.lint.tags import strings, tags_in
@@ -29,7 +29,7 @@ _SOURCE = "expr-lang v1.17, argo-workflows v4.1.2, util/expr; seen on the real c
     why="The node ends in Error when it is reached; `argo lint` does not look inside expressions.",
     source=_SOURCE,
 )
-def expression_syntax(workflow: Workflow) -> Iterator[Issue]:
+def expression_syntax(workflow: WorkflowView) -> Iterator[Issue]:
     for path, label, source in _expressions(workflow):
         problem = _problem(source)
         if problem:
@@ -44,7 +44,7 @@ def expression_syntax(workflow: Workflow) -> Iterator[Issue]:
     why="Argo knows expr-lang's functions, its own (asInt, asFloat, jsonpath, toJson) and `sprig.…`.",
     source=_SOURCE,
 )
-def expression_function(workflow: Workflow) -> Iterator[Issue]:
+def expression_function(workflow: WorkflowView) -> Iterator[Issue]:
     for path, label, source in _expressions(workflow):
         if "(" not in source or _problem(source):
             continue
@@ -61,7 +61,7 @@ def expression_function(workflow: Workflow) -> Iterator[Issue]:
     source="argo-workflows v4.1.2, util/template/expression_template.go",
     needs="{{=",
 )
-def expression_name(workflow: Workflow) -> Iterator[Issue]:
+def expression_name(workflow: WorkflowView) -> Iterator[Issue]:
     walk = walk_of(workflow)
     seen = set()
     for inside in walk.expressions:
@@ -153,7 +153,7 @@ def _bracketed(name: str) -> str:
     return text
 
 
-def _expressions(workflow: Workflow) -> Iterator[tuple[Path, str, str]]:
+def _expressions(workflow: WorkflowView) -> Iterator[tuple[Path, str, str]]:
     """Every expression without tags inside: its place, how to call it, its text."""
     spec = {key: value for key, value in workflow.spec.items() if key != "templates"}
     yield from _tagged(workflow.spec_path, spec, workflow.name)
@@ -162,7 +162,7 @@ def _expressions(workflow: Workflow) -> Iterator[tuple[Path, str, str]]:
         yield from _of_template(template)
 
 
-def _of_template(template: Template) -> Iterator[tuple[Path, str, str]]:
+def _of_template(template: TemplateView) -> Iterator[tuple[Path, str, str]]:
     if not template.inline:  # those are part of the template that holds them
         yield from _tagged(template.path, template.data, template.label)
     retry = (template.data.get("retryStrategy") or {}).get("expression") or ""

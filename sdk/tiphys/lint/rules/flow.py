@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tiphys.expr.dependencies import RESERVED, dependencies, syntax_error
 from tiphys.expr.durations import is_loose
 from tiphys.lint.analysis import walk_of
-from tiphys.lint.model import Call, Template, Workflow
+from tiphys.lint.model import CallView, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import strings, tags_in
 
@@ -19,7 +19,7 @@ _RESULT = re.compile(r"\{\{=?\s*(?:steps|tasks)\.([-\w]+)\.outputs\.result")
 _OUTPUT = re.compile(r"^\{\{\s*(steps|tasks)\.([-\w]+)\.outputs\.parameters\.([-\w]+)\s*\}\}$")
 
 
-def _calls(workflow: Workflow) -> Iterator[Call]:
+def _calls(workflow: WorkflowView) -> Iterator[CallView]:
     for template in workflow.every_template():
         yield from template.calls()
 
@@ -33,7 +33,7 @@ def _calls(workflow: Workflow) -> Iterator[Call]:
     source=_SEEN,
     needs="depends",
 )
-def depends_grammar(workflow: Workflow) -> Iterator[Issue]:
+def depends_grammar(workflow: WorkflowView) -> Iterator[Issue]:
     for call in _calls(workflow):
         text = call.data.get("depends") or ""
         reason = syntax_error(text) if text and "{{" not in text else ""
@@ -50,7 +50,7 @@ def depends_grammar(workflow: Workflow) -> Iterator[Issue]:
     source="expr-lang v1.17.8, each word tried; argo-workflows v4.1.2, workflow/controller/dag.go",
     needs="depend",
 )
-def task_named_like_a_word(workflow: Workflow) -> Iterator[Issue]:
+def task_named_like_a_word(workflow: WorkflowView) -> Iterator[Issue]:
     for template in workflow.every_template():
         calls = template.calls() if template.type == "DAG" else []
         wanted = {name for call in calls for name in dependencies(call.data)}
@@ -73,7 +73,7 @@ def task_named_like_a_word(workflow: Workflow) -> Iterator[Issue]:
     source="argo-workflows v4.1.2, pkg/apis/workflow/v1alpha1/item.go; seen on the real controller",
     needs="item.",
 )
-def item_with_escapes(workflow: Workflow) -> Iterator[Issue]:
+def item_with_escapes(workflow: WorkflowView) -> Iterator[Issue]:
     for call in _calls(workflow):
         escaped = {
             f"item.{key}": value
@@ -103,7 +103,7 @@ def item_with_escapes(workflow: Workflow) -> Iterator[Issue]:
     source=_SEEN,
     fixable=True,
 )
-def hook_template_undefined(workflow: Workflow) -> Iterator[Issue]:
+def hook_template_undefined(workflow: WorkflowView) -> Iterator[Issue]:
     names = tuple(template.name for template in workflow.templates)
     places = [("hooks", workflow.at("hooks"), workflow.spec.get("hooks") or {})]
     for call in _calls(workflow):
@@ -131,7 +131,7 @@ def hook_template_undefined(workflow: Workflow) -> Iterator[Issue]:
     source=_SEEN,
     needs="withSequence",
 )
-def sequence_without_end(workflow: Workflow) -> Iterator[Issue]:
+def sequence_without_end(workflow: WorkflowView) -> Iterator[Issue]:
     for call in _calls(workflow):
         sequence = call.data.get("withSequence")
         if sequence is not None and "count" not in sequence and "end" not in sequence:
@@ -147,7 +147,7 @@ def sequence_without_end(workflow: Workflow) -> Iterator[Issue]:
     source=_SEEN,
     needs="steps.",
 )
-def same_group_output(workflow: Workflow) -> Iterator[Issue]:
+def same_group_output(workflow: WorkflowView) -> Iterator[Issue]:
     for template in workflow.every_template():
         groups: dict[int, set[str]] = {}
         for call in template.calls():
@@ -175,7 +175,7 @@ def same_group_output(workflow: Workflow) -> Iterator[Issue]:
     source="argo-workflows v4.1.2, workflow/controller/scope.go (absent optional outputs)",
     needs="when",
 )
-def skipped_output(workflow: Workflow) -> Iterator[Issue]:
+def skipped_output(workflow: WorkflowView) -> Iterator[Issue]:
     walk = walk_of(workflow)
     for template in workflow.every_template():
         calls = {call.name: call for call in template.calls()}
@@ -205,7 +205,7 @@ def skipped_output(workflow: Workflow) -> Iterator[Issue]:
     source=_SEEN,
     needs="outputs.result",
 )
-def looped_result(workflow: Workflow) -> Iterator[Issue]:
+def looped_result(workflow: WorkflowView) -> Iterator[Issue]:
     walk = walk_of(workflow)
     for template in workflow.every_template():
         calls = {call.name: call for call in template.calls()}
@@ -235,7 +235,7 @@ def looped_result(workflow: Workflow) -> Iterator[Issue]:
     fixable=True,
     needs="when",
 )
-def when_syntax(workflow: Workflow) -> Iterator[Issue]:
+def when_syntax(workflow: WorkflowView) -> Iterator[Issue]:
     for call in _calls(workflow):
         text = call.data.get("when") or ""
         plain = re.sub(r"'[^']*'|\"[^\"]*\"|\{\{.*?\}\}", "x", text)
@@ -253,7 +253,7 @@ def when_syntax(workflow: Workflow) -> Iterator[Issue]:
     source=_SEEN,
     scope="template",
 )
-def duration_syntax(template: Template) -> Iterator[Issue]:
+def duration_syntax(template: TemplateView) -> Iterator[Issue]:
     suspend = template.data.get("suspend") or {}
     backoff = (template.data.get("retryStrategy") or {}).get("backoff") or {}
     places = [
@@ -278,7 +278,7 @@ def duration_syntax(template: Template) -> Iterator[Issue]:
     fixable=True,
     needs="volumeMounts",
 )
-def volume_undefined(workflow: Workflow) -> Iterator[Issue]:
+def volume_undefined(workflow: WorkflowView) -> Iterator[Issue]:
     if workflow.reusable or workflow.spec.get("workflowTemplateRef"):
         return  # the workflow that uses it may bring the volume
     shared = [item.get("name", "") for item in workflow.spec.get("volumes") or []]
@@ -309,7 +309,7 @@ def volume_undefined(workflow: Workflow) -> Iterator[Issue]:
     source="argo-workflows v4.1.2, workflow/controller/dag.go",
     needs="||",
 )
-def or_waits_for_both(workflow: Workflow) -> Iterator[Issue]:
+def or_waits_for_both(workflow: WorkflowView) -> Iterator[Issue]:
     for call in _calls(workflow):
         names = dependencies(call.data)
         if "||" in (call.data.get("depends") or "") and len(names) > 1:
@@ -327,34 +327,34 @@ def or_waits_for_both(workflow: Workflow) -> Iterator[Issue]:
     scope="template",
     needs="failFast",
 )
-def dag_fail_fast(template: Template) -> Iterator[Issue]:
+def dag_fail_fast(template: TemplateView) -> Iterator[Issue]:
     if (template.data.get("dag") or {}).get("failFast") is True:
         words = f"{template.label}: failFast does not stop tasks that are running or ready"
         yield Issue((*template.path, "dag", "failFast"), words, fix="remove it", key=True)
 
 
-def _runs_after_skip(call: Call, name: str) -> bool:
+def _runs_after_skip(call: CallView, name: str) -> bool:
     """Whether the task starts although ``name`` was skipped."""
     text = call.data.get("depends") or " && ".join(call.data.get("dependencies") or [])
     results = re.findall(rf"(?<![-\w]){re.escape(name)}(?:\.(\w+))?(?![-\w])", text)
     return any(result in ("", "Skipped") for result in results)
 
 
-def _has_default(maker: Template, name: str) -> bool:
+def _has_default(maker: TemplateView, name: str) -> bool:
     for item in maker.outputs("parameters"):
         if item.get("name") == name:
             return "default" in (item.get("valueFrom") or {}) or "value" in item
     return True
 
 
-def _input_default(target: Template | None, argument: dict[str, object]) -> bool:
+def _input_default(target: TemplateView | None, argument: dict[str, object]) -> bool:
     if target is None:
         return True
     inputs = {item.get("name"): item for item in target.inputs("parameters")}
     return "default" in (inputs.get(argument.get("name")) or {})
 
 
-def _prints_text(maker: Template) -> bool:
+def _prints_text(maker: TemplateView) -> bool:
     """Whether a shell template plainly echoes a word that is no JSON."""
     container = maker.data.get("script") or maker.data.get("container") or {}
     words = [container.get("source", ""), *(container.get("args") or [])]

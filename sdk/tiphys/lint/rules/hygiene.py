@@ -12,7 +12,7 @@ from tiphys.argo.selectors import label_key_problem, label_value_problem
 from tiphys.lint.decode import any_string
 from tiphys.lint.finding import Severity
 from tiphys.lint.manifests import resource_objects
-from tiphys.lint.model import Template, Workflow
+from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.spelling import runs_out, step_json, template_json
 from tiphys.lint.tags import simple_tags, strings, tags_in
@@ -38,7 +38,7 @@ _NOT_TEXT = (int, float, bool, dict, list)
     fixable=True,
     needs="parameters",
 )
-def bare_parameter(workflow: Workflow) -> Iterator[Issue]:
+def bare_parameter(workflow: WorkflowView) -> Iterator[Issue]:
     data = workflow.document.data
     for step in workflow.spec_path:
         data = data.get(step) if isinstance(data, dict) else None
@@ -60,7 +60,7 @@ def bare_parameter(workflow: Workflow) -> Iterator[Issue]:
     scope="template",
     needs="{{",
 )
-def tag_not_closed(template: Template) -> Iterator[Issue]:
+def tag_not_closed(template: TemplateView) -> Iterator[Issue]:
     data = {key: value for key, value in template.data.items() if key not in ("steps", "dag")}
     parts = [(template.path, data, "")] + [(call.path, call.data, "step") for call in template.calls()]
     for path, part, kind in parts:
@@ -83,7 +83,7 @@ def tag_not_closed(template: Template) -> Iterator[Issue]:
     source="Kubernetes documentation, images",
     scope="template",
 )
-def image_tag(template: Template) -> Iterator[Issue]:
+def image_tag(template: TemplateView) -> Iterator[Issue]:
     for path, container in template.containers():
         image = container.get("image", "")
         if _unpinned(image):
@@ -108,7 +108,7 @@ def image_tag(template: Template) -> Iterator[Issue]:
     source="Kubernetes documentation, managing resources for containers",
     scope="template",
 )
-def no_resources(template: Template) -> Iterator[Issue]:
+def no_resources(template: TemplateView) -> Iterator[Issue]:
     defaults = template.workflow.spec.get("templateDefaults") or {}
     if template.data.get("podSpecPatch") or template.workflow.spec.get("podSpecPatch"):
         return
@@ -132,7 +132,7 @@ def no_resources(template: Template) -> Iterator[Issue]:
     why="It can be read in the workflow, in its archive and in the logs.",
     source="Kubernetes documentation, secrets",
 )
-def secret_in_plain(workflow: Workflow) -> Iterator[Issue]:
+def secret_in_plain(workflow: WorkflowView) -> Iterator[Issue]:
     fix = "use a Secret: env valueFrom.secretKeyRef"
     for index, item in enumerate((workflow.spec.get("arguments") or {}).get("parameters") or []):
         if _secret(item.get("name", ""), item.get("value", "")):
@@ -161,7 +161,7 @@ def secret_in_plain(workflow: Workflow) -> Iterator[Issue]:
     scope="template",
     needs="{{",
 )
-def spliced_value(template: Template) -> Iterator[Issue]:
+def spliced_value(template: TemplateView) -> Iterator[Issue]:
     for path, text in _programs(template):
         names = [name for name in simple_tags(text) if name.startswith(_VALUES)]
         if names:
@@ -181,7 +181,7 @@ def spliced_value(template: Template) -> Iterator[Issue]:
     why="Kubernetes stores objects up to about 1.5 MB, and the status grows with every node.",
     source="etcd request limit",
 )
-def workflow_too_large(workflow: Workflow) -> Iterator[Issue]:
+def workflow_too_large(workflow: WorkflowView) -> Iterator[Issue]:
     if len(workflow.document.text) < 500_000 and workflow.document.node is not None:
         return
     size = len(json.dumps(workflow.document.data, separators=(",", ":")).encode())
@@ -198,7 +198,7 @@ def workflow_too_large(workflow: Workflow) -> Iterator[Issue]:
     why="`argo lint` looks at the kind only. Names are lower case letters, digits, `-` and `.`.",
     source="Kubernetes documentation, object names and IDs; labels and selectors",
 )
-def object_identity(workflow: Workflow) -> Iterator[Issue]:
+def object_identity(workflow: WorkflowView) -> Iterator[Issue]:
     api = workflow.data.get("apiVersion", "")
     if api != "argoproj.io/v1alpha1":
         words = f"the apiVersion of a {workflow.kind} is argoproj.io/v1alpha1, not {api!r}"
@@ -257,7 +257,7 @@ def _secret(name: str, value: str) -> bool:
     return bool(value) and "{{" not in value and _SECRET.search(name) is not None and len(value) > 2
 
 
-def _programs(template: Template) -> Iterator[tuple[Path, str]]:
+def _programs(template: TemplateView) -> Iterator[tuple[Path, str]]:
     """Texts that an interpreter runs: a script's source, the argument after `sh -c`."""
     script = template.data.get("script")
     if script and script.get("source"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiphys.lint.manifests import resource_objects
-from tiphys.lint.model import Template
+from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.rules.names import FIELD_WORDS
 
@@ -28,7 +28,7 @@ _VARIABLE = re.compile(r"\{\{.*\}\}", re.DOTALL)
     source=_VALIDATE,
     scope="template",
 )
-def template_type(template: Template) -> Iterator[Issue]:
+def template_type(template: TemplateView) -> Iterator[Issue]:
     types = template.types
     if not types:
         yield Issue(
@@ -53,7 +53,7 @@ def template_type(template: Template) -> Iterator[Issue]:
     source=_VALIDATE,
     scope="template",
 )
-def image_empty(template: Template) -> Iterator[Issue]:
+def image_empty(template: TemplateView) -> Iterator[Issue]:
     defaults = template.workflow.spec.get("templateDefaults") or {}
     for kind in ("container", "script"):
         if template.type.lower() == kind and not template.data[kind].get("image"):
@@ -74,7 +74,7 @@ def image_empty(template: Template) -> Iterator[Issue]:
     source=_VALIDATE,
     scope="template",
 )
-def mount_collision(template: Template) -> Iterator[Issue]:
+def mount_collision(template: TemplateView) -> Iterator[Issue]:
     if template.type != "Container":
         return
     taken: dict[str, str] = {}
@@ -104,7 +104,7 @@ def mount_collision(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="containerSet",
 )
-def container_set(template: Template) -> Iterator[Issue]:
+def container_set(template: TemplateView) -> Iterator[Issue]:
     if template.type != "ContainerSet":
         return
     path = (*template.path, "containerSet", "containers")
@@ -143,7 +143,7 @@ def container_set(template: Template) -> Iterator[Issue]:
     source=_VALIDATE,
     scope="template",
 )
-def container_name(template: Template) -> Iterator[Issue]:
+def container_name(template: TemplateView) -> Iterator[Issue]:
     own = template.workflow.project.argo != "4.0"  # which lets them collide in the pod
     groups = [("sidecars", (*template.path, "sidecars"), template.data.get("sidecars") or [])]
     if template.type == "ContainerSet":
@@ -172,7 +172,7 @@ def container_name(template: Template) -> Iterator[Issue]:
     fixable=True,
     needs="resource",
 )
-def resource_action(template: Template) -> Iterator[Issue]:
+def resource_action(template: TemplateView) -> Iterator[Issue]:
     if template.type != "Resource":
         return
     data, path, label = template.data["resource"], (*template.path, "resource"), template.label
@@ -206,7 +206,7 @@ def resource_action(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="resource",
 )
-def manifest_not_yaml(template: Template) -> Iterator[Issue]:
+def manifest_not_yaml(template: TemplateView) -> Iterator[Issue]:
     if template.type != "Resource" or template.data["resource"].get("action") in ("delete", "get"):
         return
     for part in resource_objects(template)[:1]:
@@ -227,7 +227,7 @@ def manifest_not_yaml(template: Template) -> Iterator[Issue]:
     source=_VALIDATE,
     scope="template",
 )
-def leaf_only_fields(template: Template) -> Iterator[Issue]:
+def leaf_only_fields(template: TemplateView) -> Iterator[Issue]:
     data, label = template.data, template.label
     parts = template.type in ("Steps", "DAG")
     if parts and "activeDeadlineSeconds" in data:
@@ -251,7 +251,7 @@ def leaf_only_fields(template: Template) -> Iterator[Issue]:
     scope="template",
     fixable=True,
 )
-def deadline_value(template: Template) -> Iterator[Issue]:
+def deadline_value(template: TemplateView) -> Iterator[Issue]:
     data, label = template.data, template.label
     deadline = data.get("activeDeadlineSeconds")
     if deadline is not None and template.type not in ("Steps", "DAG", ""):
@@ -277,7 +277,7 @@ def deadline_value(template: Template) -> Iterator[Issue]:
     fixable=True,
     needs="retryPolicy",
 )
-def retry_policy(template: Template) -> Iterator[Issue]:
+def retry_policy(template: TemplateView) -> Iterator[Issue]:
     policy = (template.data.get("retryStrategy") or {}).get("retryPolicy", "")
     if policy not in _POLICIES:
         path = (*template.path, "retryStrategy", "retryPolicy")
@@ -295,7 +295,7 @@ def retry_policy(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="metrics",
 )
-def metric(template: Template) -> Iterator[Issue]:
+def metric(template: TemplateView) -> Iterator[Issue]:
     for index, item in enumerate((template.data.get("metrics") or {}).get("prometheus") or []):
         path = (*template.path, "metrics", "prometheus", index)
         yield from _metric(template.label, path, item)
@@ -311,7 +311,7 @@ def metric(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="esource",
 )
-def pod_only_fields(template: Template) -> Iterator[Issue]:
+def pod_only_fields(template: TemplateView) -> Iterator[Issue]:
     for key in ("podResources", "resourceClaims"):
         if key in template.data and template.type and not template.pod:
             words = f"{template.label}.{key} is not supported for {template.type} templates, which do not create a pod"

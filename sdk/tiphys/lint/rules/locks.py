@@ -7,14 +7,14 @@ from typing import Any
 
 from tiphys.argo.reader import Path
 from tiphys.lint.analysis import walk_of
-from tiphys.lint.model import Project, Template, Workflow
+from tiphys.lint.model import Project, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 
 _SYNC = "argo-workflows v4.1.2, workflow/sync; seen on the real controller"
 Lock = tuple[str, Path]  # its name, where it is asked for
 
 
-def _holders(workflow: Workflow) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+def _holders(workflow: WorkflowView) -> Iterator[tuple[str, Path, dict[str, Any]]]:
     """Everything that takes locks: how it is called, the path of its synchronization, the data."""
     if "synchronization" in workflow.spec:
         yield "spec", workflow.at("synchronization"), workflow.spec["synchronization"]
@@ -47,7 +47,7 @@ def _locks(path: Path, data: dict[str, Any], namespace: str) -> list[Lock]:
     source=_SYNC,
     needs="synchronization",
 )
-def lock_incomplete(workflow: Workflow) -> Iterator[Issue]:
+def lock_incomplete(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, data in _holders(workflow):
         for index, item in enumerate(data.get("semaphores") or []):
             given = [key for key in ("configMapKeyRef", "database") if key in item]
@@ -69,7 +69,7 @@ def lock_incomplete(workflow: Workflow) -> Iterator[Issue]:
     source=_SYNC,
     needs="synchronization",
 )
-def lock_twice(workflow: Workflow) -> Iterator[Issue]:
+def lock_twice(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, data in _holders(workflow):
         seen: set[str] = set()
         for name, place in _locks(path, data, workflow.namespace):
@@ -87,7 +87,7 @@ def lock_twice(workflow: Workflow) -> Iterator[Issue]:
     source=_SYNC,
     needs="semaphores",
 )
-def semaphore_key_missing(workflow: Workflow) -> Iterator[Issue]:
+def semaphore_key_missing(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, item, name, key in _semaphores(workflow):
         data = _config_map(workflow, name, item.get("namespace", workflow.namespace))
         if data is None:
@@ -107,7 +107,7 @@ def semaphore_key_missing(workflow: Workflow) -> Iterator[Issue]:
     source=_SYNC,
     needs="semaphores",
 )
-def semaphore_limit(workflow: Workflow) -> Iterator[Issue]:
+def semaphore_limit(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, item, name, key in _semaphores(workflow):
         data = _config_map(workflow, name, item.get("namespace", workflow.namespace))
         value = (data or {}).get(key)
@@ -165,14 +165,16 @@ def lock_order(project: Project) -> Iterator[Issue]:
             first.setdefault((outer, inner), label)
 
 
-def _nested(workflow: Workflow) -> Iterator[tuple[str, str, Path, str]]:
+def _nested(workflow: WorkflowView) -> Iterator[tuple[str, str, Path, str]]:
     """(a lock that is held, one asked for meanwhile, where, by whom) along every way from the entrypoint."""
     walk = walk_of(workflow)
     top = workflow.spec.get("synchronization")
     held = _locks(workflow.at("synchronization"), top, workflow.namespace) if top else []
     start = workflow.template(workflow.spec.get("entrypoint", ""))
     roots = [start] if start else list(workflow.templates)
-    stack: list[tuple[Template, list[Lock], frozenset[Path]]] = [(item, held, frozenset()) for item in roots]
+    stack: list[tuple[TemplateView, list[Lock], frozenset[Path]]] = [
+        (item, held, frozenset()) for item in roots
+    ]
     visits = 0
     while stack and visits < 5000:
         visits += 1
@@ -190,7 +192,7 @@ def _nested(workflow: Workflow) -> Iterator[tuple[str, str, Path, str]]:
                 stack.append((target, outer + own, seen | {template.path}))
 
 
-def _semaphores(workflow: Workflow) -> Iterator[tuple[str, Path, dict[str, Any], str, str]]:
+def _semaphores(workflow: WorkflowView) -> Iterator[tuple[str, Path, dict[str, Any], str, str]]:
     for label, path, data in _holders(workflow):
         for index, item in enumerate(data.get("semaphores") or []):
             reference = item.get("configMapKeyRef") or {}
@@ -199,7 +201,7 @@ def _semaphores(workflow: Workflow) -> Iterator[tuple[str, Path, dict[str, Any],
                 yield label, (*path, "semaphores", index, "configMapKeyRef"), item, name, key
 
 
-def _config_map(workflow: Workflow, name: str, namespace: str) -> dict[str, str] | None:
+def _config_map(workflow: WorkflowView, name: str, namespace: str) -> dict[str, str] | None:
     for item in workflow.project.config_maps():
         if item.name == name and (not item.namespace or not namespace or item.namespace == namespace):
             bare = {step.path[1]: "" for step in item.misfits if step.path[:1] == ("data",) and step.path[1:]}

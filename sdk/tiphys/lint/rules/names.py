@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tiphys.argo.reader import Path
-from tiphys.lint.model import Template, Workflow
+from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import mark_tags
 
@@ -26,7 +26,7 @@ _SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (validateWorkflo
 Listing = tuple[str, Path, list[dict[str, Any]], re.Pattern[str]]
 
 
-def _listings(workflow: Workflow) -> list[Listing]:
+def _listings(workflow: WorkflowView) -> list[Listing]:
     """Every list of named things: (how Argo names it, its path, the things, what a name may be)."""
     found: list[Listing] | None = workflow.cache.get("names")
     if found is None:
@@ -34,7 +34,7 @@ def _listings(workflow: Workflow) -> list[Listing]:
     return found
 
 
-def _every_listing(workflow: Workflow) -> Iterator[Listing]:
+def _every_listing(workflow: WorkflowView) -> Iterator[Listing]:
     spec = workflow.spec
     yield "spec.templates", workflow.at("templates"), spec.get("templates") or [], _FIELD
     arguments = spec.get("arguments") or {}
@@ -45,7 +45,7 @@ def _every_listing(workflow: Workflow) -> Iterator[Listing]:
         yield from _of_template(template)
 
 
-def _of_template(template: Template) -> Iterator[Listing]:
+def _of_template(template: TemplateView) -> Iterator[Listing]:
     for way in ("inputs", "outputs"):
         for kind in ("parameters", "artifacts"):
             things = (template.data.get(way) or {}).get(kind) or []
@@ -59,7 +59,7 @@ def _of_template(template: Template) -> Iterator[Listing]:
             yield f"{call.label}.arguments.{kind}", path, call.arguments(kind), _PARAMETER
 
 
-def _steps(workflow: Workflow) -> Iterator[tuple[str, Path, list[tuple[Path, str]]]]:
+def _steps(workflow: WorkflowView) -> Iterator[tuple[str, Path, list[tuple[Path, str]]]]:
     """Steps are numbered by group and unique in the whole template."""
     for template in workflow.every_template():
         if template.type == "Steps":
@@ -75,7 +75,7 @@ def _steps(workflow: Workflow) -> Iterator[tuple[str, Path, list[tuple[Path, str
     why="Everything in a workflow is referred to by name.",
     source=_SOURCE,
 )
-def name_missing(workflow: Workflow) -> Iterator[Issue]:
+def name_missing(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, things, _ in _listings(workflow):
         for index, thing in enumerate(things):
             if not thing.get("name"):
@@ -95,7 +95,7 @@ def name_missing(workflow: Workflow) -> Iterator[Issue]:
     "Parameters and artifacts: also `_`.",
     source=_SOURCE,
 )
-def name_illegal(workflow: Workflow) -> Iterator[Issue]:
+def name_illegal(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, things, legal in _listings(workflow):
         for index, thing in enumerate(things):
             name = thing.get("name")
@@ -119,7 +119,7 @@ def name_illegal(workflow: Workflow) -> Iterator[Issue]:
     why="Only one of them could be meant.",
     source=_SOURCE,
 )
-def name_twice(workflow: Workflow) -> Iterator[Issue]:
+def name_twice(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, things, _ in _listings(workflow):
         seen: set[str] = set()
         for index, thing in enumerate(things):
@@ -145,7 +145,7 @@ def name_twice(workflow: Workflow) -> Iterator[Issue]:
     why="The name becomes a label; a CronWorkflow adds the time to it.",
     source="argo-workflows v4.1.2, workflow/validate/validate.go (maxCharsInObjectName)",
 )
-def name_too_long(workflow: Workflow) -> Iterator[Issue]:
+def name_too_long(workflow: WorkflowView) -> Iterator[Issue]:
     name = workflow.metadata.get("name", "")
     limit = 52 if workflow.kind == "CronWorkflow" else 63
     words = {
@@ -167,7 +167,7 @@ def name_too_long(workflow: Workflow) -> Iterator[Issue]:
     why="The pod's name holds the template's, and the API server refuses capital letters: the step is in Error.",
     source="argo-workflows v4.1.2, GeneratePodName; k8s.io/apimachinery, IsDNS1123Subdomain; run in a cluster",
 )
-def pod_name_illegal(workflow: Workflow) -> Iterator[Issue]:
+def pod_name_illegal(workflow: WorkflowView) -> Iterator[Issue]:
     called = {
         str(item.get("template") or "")
         for template in workflow.every_template()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tiphys.lint.model import Template
+from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import is_tag
 
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[-a-zA-Z0-9_]+\Z")
     scope="template",
     needs="outputs",
 )
-def output_source(template: Template) -> Iterator[Issue]:
+def output_source(template: TemplateView) -> Iterator[Issue]:
     for index, item in enumerate(template.outputs("parameters")):
         label = f"{template.label}.outputs.parameters.{item.get('name', '')}"
         path = (*template.path, "outputs", "parameters", index)
@@ -60,7 +60,7 @@ def output_source(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="outputs",
 )
-def output_kind(template: Template) -> Iterator[Issue]:
+def output_kind(template: TemplateView) -> Iterator[Issue]:
     wanted = {
         "Container": ("path",),
         "ContainerSet": ("path",),
@@ -93,7 +93,7 @@ def output_kind(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="globalName",
 )
-def global_name(template: Template) -> Iterator[Issue]:
+def global_name(template: TemplateView) -> Iterator[Issue]:
     for kind in ("parameters", "artifacts"):
         for index, item in enumerate(template.outputs(kind)):
             name = item.get("globalName", "")
@@ -104,7 +104,7 @@ def global_name(template: Template) -> Iterator[Issue]:
                 yield Issue(path, words, fix=f"call it {re.sub(r'[^-a-zA-Z0-9_]+', '-', name).strip('-')!r}")
 
 
-def _fix(template: Template) -> str:
+def _fix(template: TemplateView) -> str:
     if template.type in ("Container", "ContainerSet", "Script"):
         return "write valueFrom: {path: /tmp/NAME} and let the step write that file"
     if template.type == "Resource":

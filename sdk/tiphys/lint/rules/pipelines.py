@@ -12,7 +12,7 @@ from tiphys.argo.reader import Path
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.depends import ancestors, graph
 from tiphys.lint.manifests import Manifest, resource_objects
-from tiphys.lint.model import Template, Workflow
+from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 
 _SCALING = re.compile(r"/=?\s*255(?:\.0?)?\b|Rescaling\(\s*1(?:\.0?)?\s*/\s*255")
@@ -30,7 +30,7 @@ _CATEGORY = "the nine defects of a widely copied example workflow"
     source=_CATEGORY,
     needs="outputs",
 )
-def unused_output(workflow: Workflow) -> Iterator[Issue]:
+def unused_output(workflow: WorkflowView) -> Iterator[Issue]:
     if workflow.reusable or workflow.spec.get("workflowTemplateRef"):
         return
     text = _spec_text(workflow)
@@ -62,7 +62,7 @@ def unused_output(workflow: Workflow) -> Iterator[Issue]:
     source=_CATEGORY,
     needs="parameters",
 )
-def unused_parameter(workflow: Workflow) -> Iterator[Issue]:
+def unused_parameter(workflow: WorkflowView) -> Iterator[Issue]:
     for template in workflow.every_template():
         if template.type in ("Suspend", "Plugin", "") or not template.inputs("parameters"):
             continue
@@ -98,8 +98,8 @@ def unused_parameter(workflow: Workflow) -> Iterator[Issue]:
     source=_CATEGORY,
     fixable=True,
 )
-def sibling_argument(workflow: Workflow) -> Iterator[Issue]:
-    groups: dict[str, list[tuple[str, Template]]] = {}
+def sibling_argument(workflow: WorkflowView) -> Iterator[Issue]:
+    groups: dict[str, list[tuple[str, TemplateView]]] = {}
     for template in workflow.templates:
         words = template.name.split("-")
         for cut in range(1, len(words)):
@@ -128,7 +128,7 @@ def sibling_argument(workflow: Workflow) -> Iterator[Issue]:
     source=_CATEGORY,
     needs="255",
 )
-def preprocessing_twice(workflow: Workflow) -> Iterator[Issue]:
+def preprocessing_twice(workflow: WorkflowView) -> Iterator[Issue]:
     served = any(
         _serves(manifest) for template in workflow.templates for manifest in resource_objects(template)
     )
@@ -158,7 +158,7 @@ def preprocessing_twice(workflow: Workflow) -> Iterator[Issue]:
     source=_CATEGORY,
     needs="script",
 )
-def hard_coded_versions(workflow: Workflow) -> Iterator[Issue]:
+def hard_coded_versions(workflow: WorkflowView) -> Iterator[Issue]:
     for template in workflow.templates:
         source = (template.data.get("script") or {}).get("source", "")
         places = sorted(set(_VERSION.findall(source)))
@@ -200,7 +200,7 @@ def serving_single(manifest: Manifest) -> Iterator[Issue]:
     source=_CATEGORY,
     needs="volumeMounts",
 )
-def parallel_writes(workflow: Workflow) -> Iterator[Issue]:
+def parallel_writes(workflow: WorkflowView) -> Iterator[Issue]:
     walk = walk_of(workflow)
     for template in workflow.templates:
         calls = template.calls()
@@ -231,7 +231,7 @@ def parallel_writes(workflow: Workflow) -> Iterator[Issue]:
     source="argo-workflows documentation, artifacts",
     needs="artifacts",
 )
-def output_key_twice(workflow: Workflow) -> Iterator[Issue]:
+def output_key_twice(workflow: WorkflowView) -> Iterator[Issue]:
     seen: dict[tuple[str, str, str], str] = {}
     for template in workflow.every_template():
         for index, item in enumerate(template.outputs("artifacts")):
@@ -259,7 +259,7 @@ def output_key_twice(workflow: Workflow) -> Iterator[Issue]:
     scope="template",
     needs="MultiWorker",
 )
-def keras_multi_worker(template: Template) -> Iterator[Issue]:
+def keras_multi_worker(template: TemplateView) -> Iterator[Issue]:
     source = (template.data.get("script") or {}).get("source", "")
     if "MultiWorkerMirroredStrategy" in source and ".fit(" in source:
         whole = json.dumps(template.data)
@@ -269,7 +269,7 @@ def keras_multi_worker(template: Template) -> Iterator[Issue]:
             yield Issue((*template.path, "script", "source"), words, fix=fix)
 
 
-def _spec_text(workflow: Workflow) -> str:
+def _spec_text(workflow: WorkflowView) -> str:
     if "spec text" not in workflow.cache:
         workflow.cache["spec text"] = json.dumps(workflow.spec)
     return str(workflow.cache["spec text"])
@@ -282,7 +282,7 @@ def _mentions(text: str, family: str, name: str) -> bool:
     )
 
 
-def _literals(template: Template) -> Iterator[tuple[Callable[[str, str], Issue], str]]:
+def _literals(template: TemplateView) -> Iterator[tuple[Callable[[str, str], Issue], str]]:
     """The literal words that a template passes, with what makes an issue at each; manifests included."""
     for path, container in template.containers():
         for key in ("command", "args"):
@@ -306,11 +306,11 @@ def _manifest_issue(manifest: Manifest, path: Path, message: str, fix: str) -> I
     return manifest.issue(path, message, fix=fix)
 
 
-def _passes(template: Template, name: str) -> bool:
+def _passes(template: TemplateView, name: str) -> bool:
     return any(text.replace("_", "-").lower() == name.lower() for _, text in _literals(template))
 
 
-def _written(template: Template | None) -> list[str]:
+def _written(template: TemplateView | None) -> list[str]:
     """Literal paths on shared volumes that follow an option such as --checkpoint-dir."""
     if template is None:
         return []

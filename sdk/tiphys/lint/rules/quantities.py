@@ -7,7 +7,7 @@ from typing import Any
 
 from tiphys.argo.quantity import quantity
 from tiphys.lint.manifests import resource_objects
-from tiphys.lint.model import Template
+from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
 
 __all__: list[str] = []
@@ -24,7 +24,7 @@ __all__: list[str] = []
     scope="template",
     needs="requests",
 )
-def request_above_limit(template: Template) -> Iterator[Issue]:
+def request_above_limit(template: TemplateView) -> Iterator[Issue]:
     for path, container in template.containers():
         for name, words, fix in _faults(container):
             yield Issue((*path, "resources", "requests", name), f"{template.label}: {words}", fix=fix)

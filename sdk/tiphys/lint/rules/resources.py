@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tiphys.lint import conditions
 from tiphys.lint.manifests import Manifest
-from tiphys.lint.model import Template
+from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
 
 _SEEN = "seen on the real 4.1.2 controller"
@@ -45,7 +45,7 @@ def resource_without_condition(manifest: Manifest) -> Iterator[Issue]:
     scope="template",
     needs="Condition",
 )
-def condition_syntax(template: Template) -> Iterator[Issue]:
+def condition_syntax(template: TemplateView) -> Iterator[Issue]:
     data = template.data.get("resource") or {}
     for key in ("successCondition", "failureCondition"):
         reason = conditions.fault(data[key]) if data.get(key) else ""
@@ -64,7 +64,7 @@ def condition_syntax(template: Template) -> Iterator[Issue]:
     scope="template",
     needs="delete",
 )
-def delete_with_condition(template: Template) -> Iterator[Issue]:
+def delete_with_condition(template: TemplateView) -> Iterator[Issue]:
     data = template.data.get("resource") or {}
     if data.get("action") != "delete":
         return
@@ -218,7 +218,7 @@ def fixed_name(manifest: Manifest) -> Iterator[Issue]:
     scope="template",
     needs="retryStrategy",
 )
-def retry_creates_again(template: Template) -> Iterator[Issue]:
+def retry_creates_again(template: TemplateView) -> Iterator[Issue]:
     strategy = template.data.get("retryStrategy") or template.workflow.spec.get("retryStrategy")
     if strategy is None:
         return

@@ -9,7 +9,7 @@ from typing import Any
 from tiphys.lint import conditions
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.manifests import Manifest
-from tiphys.lint.model import Template
+from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
 
 _OPERATOR = "training operator 1.9.4; seen on the real cluster"
@@ -216,7 +216,7 @@ def job_without_restart(manifest: Manifest) -> Iterator[Issue]:
             yield manifest.issue(("spec", "tfReplicaSpecs", name), words, fix=fix, key=True)
 
 
-def _admitted(template: Template, depth: int) -> bool:
+def _admitted(template: TemplateView, depth: int) -> bool:
     """Whether the template takes a semaphore, or everything that calls it does."""
     if (template.data.get("synchronization") or {}).get("semaphores"):
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tiphys.lint.model import Template, Workflow
+from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import simple_tags
 from tiphys.lint.versions import newer_fields
@@ -20,7 +20,7 @@ _WHY = "Asked with `--argo 4.0`, for clusters that are not at 4.1 yet."
     why=_WHY + " Strict decoding refuses the object; without it the setting has no effect.",
     source="argo-workflows v4.0.5, api/jsonschema/schema.json",
 )
-def newer_field(workflow: Workflow) -> Iterator[Issue]:
+def newer_field(workflow: WorkflowView) -> Iterator[Issue]:
     if workflow.project.argo != "4.0":
         return
     for path in newer_fields(workflow.data, workflow.kind):
@@ -39,7 +39,7 @@ def newer_field(workflow: Workflow) -> Iterator[Issue]:
     scope="template",
     needs="steps",
 )
-def step_name_filled_in(template: Template) -> Iterator[Issue]:
+def step_name_filled_in(template: TemplateView) -> Iterator[Issue]:
     workflow = template.workflow
     if workflow.project.argo != "4.0" or template.type != "Steps":
         return
@@ -50,7 +50,7 @@ def step_name_filled_in(template: Template) -> Iterator[Issue]:
             yield Issue((*call.path, "name"), words, fix="give the step a name without a tag")
 
 
-def _literal(tag: str, template: Template) -> bool:
+def _literal(tag: str, template: TemplateView) -> bool:
     """Whether 4.0 has a value to put there: from the arguments of the workflow itself."""
     workflow = template.workflow
     given = {

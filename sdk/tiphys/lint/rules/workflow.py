@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tiphys.argo.selectors import label_key_problem, label_value_problem
-from tiphys.lint.model import Workflow
+from tiphys.lint.model import WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.rules.leaves import pod_resources
 
@@ -24,7 +24,7 @@ _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
     fixable=True,
     needs="podGC",
 )
-def pod_gc(workflow: Workflow) -> Iterator[Issue]:
+def pod_gc(workflow: WorkflowView) -> Iterator[Issue]:
     data, path = workflow.spec.get("podGC") or {}, workflow.at("podGC")
     strategy = data.get("strategy", "")
     if strategy and strategy not in _STRATEGIES:
@@ -57,7 +57,7 @@ def pod_gc(workflow: Workflow) -> Iterator[Issue]:
     source=_VALIDATE,
     needs="executorPlugins",
 )
-def executor_plugins(workflow: Workflow) -> Iterator[Issue]:
+def executor_plugins(workflow: WorkflowView) -> Iterator[Issue]:
     for index, item in enumerate(workflow.spec.get("executorPlugins") or []):
         if not (item.get("metadata") or {}).get("name"):
             words = "spec.executorPlugins: executor plugin metadata name is mandatory"
@@ -84,5 +84,5 @@ def executor_plugins(workflow: Workflow) -> Iterator[Issue]:
     source=_VALIDATE,
     needs="podResources",
 )
-def workflow_pod_resources(workflow: Workflow) -> Iterator[Issue]:
+def workflow_pod_resources(workflow: WorkflowView) -> Iterator[Issue]:
     yield from pod_resources("spec.podResources", workflow.at("podResources"), workflow.spec)

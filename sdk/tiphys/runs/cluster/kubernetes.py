@@ -13,7 +13,7 @@ from urllib.parse import quote
 from tiphys.argo import verbs
 from tiphys.argo.time import rfc3339
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Change, LogLine, Workflow, ended
+from tiphys.runs.backend import Change, Workflow, WorkflowLogLine, ended
 from tiphys.runs.cluster.calls import Caller
 from tiphys.runs.cluster.errors import not_found
 from tiphys.runs.cluster.packing import packed, unpacked
@@ -133,7 +133,7 @@ class Kubernetes(Caller):
 
     def logs(
         self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
-    ) -> Iterator[LogLine]:
+    ) -> Iterator[WorkflowLogLine]:
         return PodLogs(self, namespace, name, pod=pod, container=container, tail=tail).lines(follow)
 
     def pods(self, namespace: str, name: str) -> tuple[Sequence[dict[str, Any]], str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Backend, LogLine, ended
+from tiphys.runs.backend import Backend, WorkflowLogLine, ended
 from tiphys.runs.follow import Merger, Patience, Stamps, is_executor, source_names, until_end
 
 __all__ = ["PodLogs"]
@@ -50,7 +50,7 @@ class PodLogs:
         self._lock = threading.Lock()
         self._merger = Merger()
 
-    def lines(self, follow: bool) -> Iterator[LogLine]:
+    def lines(self, follow: bool) -> Iterator[WorkflowLogLine]:
         """Without ``follow`` pod by pod; else as they come, until the workflow's end."""
         if not follow or self._ended:
             for item in self._api.pods(self._namespace, self._name)[0]:
@@ -90,7 +90,7 @@ class PodLogs:
 
     # -- what happens ----------------------------------------------------------------------------------------
 
-    def _until_the_end(self) -> Iterator[LogLine]:
+    def _until_the_end(self) -> Iterator[WorkflowLogLine]:
         """What came last, and the word that nothing comes any more."""
         until_end(self._api, self._namespace, self._name, self._merger.closed)
         endless = len(self._running())
@@ -103,7 +103,7 @@ class PodLogs:
         for pod, of in last:
             yield from self._once(pod, of, Stamps())
 
-    def _pods_to_come(self) -> Iterator[LogLine]:
+    def _pods_to_come(self) -> Iterator[WorkflowLogLine]:
         """Begin a log for each pod that runs. A list first, and again whenever the events are lost."""
         closed = self._merger.closed
         patience = Patience(closed)
@@ -125,7 +125,7 @@ class PodLogs:
 
     # -- one log ---------------------------------------------------------------------------------------------
 
-    def _read(self, pod: str, of: str, stamps: Stamps, *, follow: bool) -> Iterator[LogLine]:
+    def _read(self, pod: str, of: str, stamps: Stamps, *, follow: bool) -> Iterator[WorkflowLogLine]:
         query = {"container": of, "follow": str(follow).lower(), "timestamps": "true"}
         if stamps.last:
             query["sinceTime"] = stamps.last
@@ -135,12 +135,12 @@ class PodLogs:
         for line in self._api.pod_log(self._namespace, pod, query, follow=follow):
             text = stamps.text(line)
             if text is not None and not is_executor(text):
-                yield LogLine(pod, of, self._source(pod), text)
+                yield WorkflowLogLine(pod, of, self._source(pod), text)
 
-    def _once(self, pod: str, of: str, stamps: Stamps) -> Iterator[LogLine]:
+    def _once(self, pod: str, of: str, stamps: Stamps) -> Iterator[WorkflowLogLine]:
         yield from self._read(pod, of, stamps, follow=False)
 
-    def _followed(self, pod: str, uid: str, of: str, identity: str) -> Iterator[LogLine]:
+    def _followed(self, pod: str, uid: str, of: str, identity: str) -> Iterator[WorkflowLogLine]:
         """A log to its end, through connections that break: what was missed is read again from where it stood."""
         stamps = Stamps()
         patience = Patience(self._merger.closed)

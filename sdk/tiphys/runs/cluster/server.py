@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Change, LogLine, Workflow, ended
+from tiphys.runs.backend import Change, Workflow, WorkflowLogLine, ended
 from tiphys.runs.cluster.calls import Caller
 from tiphys.runs.cluster.errors import from_answer, not_found
 from tiphys.runs.cluster.transport import Request
@@ -105,7 +105,7 @@ class ArgoServer(Caller):
 
     def logs(
         self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
-    ) -> Iterator[LogLine]:
+    ) -> Iterator[WorkflowLogLine]:
         workflow = self.get(namespace, name)
         names = source_names(workflow)
         follow = follow and not ended(workflow)
@@ -113,7 +113,7 @@ class ArgoServer(Caller):
         wanted = [container] if container else containers_of(workflow)
         path = f"/api/v1/workflows/{quote(namespace)}/{quote(name)}/log"
 
-        def read(of: str, stamps: dict[str, Stamps]) -> Iterator[LogLine]:
+        def read(of: str, stamps: dict[str, Stamps]) -> Iterator[WorkflowLogLine]:
             query = {"logOptions.container": of, "logOptions.follow": str(follow).lower()}
             query["logOptions.timestamps"] = "true"
             if tail and not stamps:
@@ -128,12 +128,12 @@ class ArgoServer(Caller):
                     at = entry.get("podName", "")
                     text = stamps.setdefault(at, Stamps()).text(entry.get("content", "")) if at else None
                     if text is not None and not is_executor(text):
-                        yield LogLine(at, of, names(at), text)
+                        yield WorkflowLogLine(at, of, names(at), text)
 
         merger = Merger()
         over = threading.Event()
 
-        def followed(of: str) -> Iterator[LogLine]:
+        def followed(of: str) -> Iterator[WorkflowLogLine]:
             """Through connections that break, to the workflow's end: what was missed is read again."""
             stamps: dict[str, Stamps] = {}
             patience = Patience(merger.closed)
@@ -148,7 +148,7 @@ class ArgoServer(Caller):
                     patience.failed(error)
                 merger.closed.wait(0.5)
 
-        def until_the_end() -> Iterator[LogLine]:
+        def until_the_end() -> Iterator[WorkflowLogLine]:
             until_end(self, namespace, name, merger.closed)
             over.set()
             merger.finish(_QUIET, len(wanted))

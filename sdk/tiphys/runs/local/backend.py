@@ -20,7 +20,7 @@ from tiphys.engine.runtime.retry import prepare_resubmit, prepare_retry
 from tiphys.engine.runtime.run import Run
 from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.errors import RefusedError, StoreError
-from tiphys.runs.backend import KEPT_AS, Change, LogLine, Workflow, ended
+from tiphys.runs.backend import KEPT_AS, Change, Workflow, WorkflowLogLine, ended
 from tiphys.runs.local.logs import log_lines
 from tiphys.store import Store
 
@@ -114,7 +114,7 @@ class LocalRuns:
 
     def logs(
         self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
-    ) -> Iterator[LogLine]:
+    ) -> Iterator[WorkflowLogLine]:
         with Record(self.store, name) as record:
             yield from log_lines(record, follow=follow, pod=pod, tail=tail)
 

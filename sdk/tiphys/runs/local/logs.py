@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tiphys.engine.runtime.stored import Record
-from tiphys.runs.backend import LogLine
+from tiphys.runs.backend import WorkflowLogLine
 
 __all__ = ["log_lines"]
 
@@ -47,7 +47,7 @@ def _source(record: Record, pod: str) -> str:
     return str(node["name"]).removeprefix(name).removeprefix(".").removesuffix("(0)").removesuffix(".run")
 
 
-def log_lines(record: Record, *, follow: bool, pod: str = "", tail: int = 0) -> Iterator[LogLine]:
+def log_lines(record: Record, *, follow: bool, pod: str = "", tail: int = 0) -> Iterator[WorkflowLogLine]:
     """The lines of all logs, or of those of the step or pod called ``pod``; ``follow`` goes on until the engine ends.
 
     ``tail``: only the last so many lines of each log that is there already.
@@ -64,7 +64,7 @@ def log_lines(record: Record, *, follow: bool, pod: str = "", tail: int = 0) -> 
                 continue
             lines = file.lines(last=not live)
             for text in deque(lines, tail) if tail and first else lines:
-                yield LogLine(file.pod, "main", file.source, text)
+                yield WorkflowLogLine(file.pod, "main", file.source, text)
         first = False
         if not live:
             return

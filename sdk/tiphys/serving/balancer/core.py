@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tiphys.net import HttpServer, Limits, Request, Response, error_response
+from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer, error_response
 from tiphys.net.client import ConnectError, ExchangeError
-from tiphys.serving.balancer.endpoint import Endpoint, State
+from tiphys.serving.balancer.endpoint import Endpoint, EndpointState
 from tiphys.serving.balancer.policy import Policy, make_policy
 
 __all__ = ["AsyncBalancer", "Settings"]
@@ -42,7 +42,7 @@ class Settings:
     """A request is tried on at most this many replicas."""
     health_interval: float = 2.0
     health_timeout: float = 2.0
-    limits: Limits = field(default_factory=Limits)
+    limits: HttpLimits = field(default_factory=HttpLimits)
 
 
 class AsyncBalancer:
@@ -146,21 +146,21 @@ class AsyncBalancer:
     # ---- requests
     def _pick(self, tried: set[Endpoint], now: float) -> Endpoint | None:
         pool = [e for e in self._endpoints.values() if e not in tried]
-        healthy = [e for e in pool if e.state(now) is State.HEALTHY]
+        healthy = [e for e in pool if e.state(now) is EndpointState.HEALTHY]
         # all of them look bad: better to try one than to be sure to fail
         candidates = healthy or pool
         if not candidates:
             return None
         return candidates[self.policy.choose(candidates)]
 
-    async def _handle(self, request: Request) -> Response:
+    async def _handle(self, request: HttpRequest) -> HttpResponse:
         self.requests += 1
         response = await self._forward(request)
         if response.status >= 500:
             self.errors += 1
         return response
 
-    async def _forward(self, request: Request) -> Response:
+    async def _forward(self, request: HttpRequest) -> HttpResponse:
         loop = asyncio.get_running_loop()
         may_repeat = request.method in _SAFE_METHODS or request.path.lower().endswith(_SAFE_CALLS)
         head_only = request.method == "HEAD"
@@ -219,7 +219,7 @@ class AsyncBalancer:
                 endpoint.pool.prune(loop.time())
                 quiet = endpoint.answers == seen.get(endpoint.address, 0)
                 seen[endpoint.address] = endpoint.answers
-                if quiet or endpoint.state(loop.time()) is not State.HEALTHY:
+                if quiet or endpoint.state(loop.time()) is not EndpointState.HEALTHY:
                     due.append(endpoint)
             results = await asyncio.gather(
                 *(e.check(self.health_path, self.settings.health_timeout) for e in due)
@@ -228,7 +228,7 @@ class AsyncBalancer:
                 endpoint.checked(ok)
 
 
-def _encode(request: Request) -> bytes:
+def _encode(request: HttpRequest) -> bytes:
     """The request as it is sent to a replica."""
     drop = _DROP
     connection = request.header(b"connection")

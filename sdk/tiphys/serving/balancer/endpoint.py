@@ -7,12 +7,12 @@ from enum import StrEnum
 
 from tiphys.errors import ServingError
 from tiphys.net.client import Pool
-from tiphys.net.message import Response
+from tiphys.net.message import HttpResponse
 
-__all__ = ["Endpoint", "State", "parse_address"]
+__all__ = ["Endpoint", "EndpointState", "parse_address"]
 
 
-class State(StrEnum):
+class EndpointState(StrEnum):
     HEALTHY = "healthy"
     EJECTED = "ejected"  # requests failed there; tried again after a while
     UNHEALTHY = "unhealthy"  # its health check fails
@@ -57,16 +57,16 @@ class Endpoint:
         self._ejected_until = 0.0
         self._unreachable = False
 
-    def state(self, now: float) -> State:
+    def state(self, now: float) -> EndpointState:
         if self.draining:
-            return State.DRAINING
+            return EndpointState.DRAINING
         if self.check_failures >= 2:
-            return State.UNHEALTHY
-        return State.EJECTED if now < self._ejected_until else State.HEALTHY
+            return EndpointState.UNHEALTHY
+        return EndpointState.EJECTED if now < self._ejected_until else EndpointState.HEALTHY
 
     async def exchange(
         self, data: bytes, *, timeout: float, head_only: bool = False, fresh: bool = False
-    ) -> Response:
+    ) -> HttpResponse:
         self.active += 1
         self.requests += 1
         try:

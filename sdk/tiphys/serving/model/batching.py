@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from tiphys.serving.model.servable import Code, ModelError, Servable, Tensor, Values
 
-__all__ = ["BatchParameters", "Runner"]
+__all__ = ["BatchParameters", "BatchRunner"]
 
 Outputs = dict[str, Tensor]
 _Key = tuple[object, ...]
@@ -51,7 +51,7 @@ class _Task:
     since: float
 
 
-class Runner:
+class BatchRunner:
     """The queue of one loaded version. Lives on one event loop; ``executor`` gives the threads."""
 
     def __init__(self, servable: Servable, executor: Executor, parameters: BatchParameters) -> None:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tiphys.serving.model.batching import BatchParameters, Runner
+from tiphys.serving.model.batching import BatchParameters, BatchRunner
 from tiphys.serving.model.servable import Code, Loader, ModelError, Servable
 
 __all__ = ["Manager", "ModelConfig", "Version"]
@@ -44,7 +44,7 @@ class Version:
     path: Path
     state: str = "START"
     error: ModelError | None = None
-    runner: Runner | None = None
+    runner: BatchRunner | None = None
     users: int = 0
     attempts: int = 0
     retry_at: float = 0.0
@@ -171,7 +171,7 @@ class Manager:
         return model.labels[label]
 
     @contextlib.contextmanager
-    def use(self, name: str, number: int | None = None) -> Iterator[tuple[Version, Runner]]:
+    def use(self, name: str, number: int | None = None) -> Iterator[tuple[Version, BatchRunner]]:
         """A version that will not be unloaded meanwhile: the newest available, or this one.
 
         Raises ModelError NOT_FOUND.
@@ -299,7 +299,7 @@ class Manager:
             version.retry_at = loop.time() + self.retry_seconds
             log.error("model %s version %d: not loaded: %s", version.model, version.number, version.error)
         else:
-            version.runner = Runner(servable, self._executor, self.batching)
+            version.runner = BatchRunner(servable, self._executor, self.batching)
             version.state, version.error = "AVAILABLE", None
             took = loop.time() - started
             log.info("model %s version %d: available after %.2f s", version.model, version.number, took)

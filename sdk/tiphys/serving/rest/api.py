@@ -12,11 +12,11 @@ from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from tiphys.net import Request, Response, error_response
+from tiphys.net import HttpRequest, HttpResponse, error_response
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature
 from tiphys.serving.rest import examples, metadata, read, write
-from tiphys.serving.rest.metrics import Metrics
+from tiphys.serving.rest.metrics import ServerMetrics
 
 __all__ = ["RestApi"]
 
@@ -54,7 +54,7 @@ class RestApi:
     ) -> None:
         self.manager = manager
         self.timeout = timeout
-        self.metrics = Metrics()
+        self.metrics = ServerMetrics()
         self.metrics_path = metrics_path
         self.max_body_bytes = max_body_bytes
         self._cors = (
@@ -67,24 +67,24 @@ class RestApi:
             else ()
         )
 
-    def __call__(self, request: Request) -> Response | Awaitable[Response]:
+    def __call__(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
         path = request.path
         if path == self.metrics_path:
-            return Response(200, self.metrics.page(self.manager), "text/plain")
+            return HttpResponse(200, self.metrics.page(self.manager), "text/plain")
         if path[:4].lower() != "/v1/":
-            return Response(404, _NOT_FOUND, "text/html")
+            return HttpResponse(404, _NOT_FOUND, "text/html")
         if request.method == "OPTIONS" and self._cors:
-            return Response(200, b"", headers=self._cors)
+            return HttpResponse(200, b"", headers=self._cors)
         if request.method == "POST":
             return self._call(request, path)
         try:
             if request.method == "GET" and (match := _ABOUT.fullmatch(path)):
-                return Response(200, self._about(match), headers=self._cors)
+                return HttpResponse(200, self._about(match), headers=self._cors)
             raise ModelError(Code.INVALID_ARGUMENT, f"Malformed request: {request.method} {path}")
         except ModelError as error:
             return self._error(error)
 
-    def _error(self, error: ModelError) -> Response:
+    def _error(self, error: ModelError) -> HttpResponse:
         response = error_response(error.code.http, error.message)
         response.headers = self._cors
         return response
@@ -112,7 +112,7 @@ class RestApi:
         return name, None
 
     # ---- predict, classify, regress
-    async def _call(self, request: Request, path: str) -> Response:
+    async def _call(self, request: HttpRequest, path: str) -> HttpResponse:
         started = time.perf_counter()
         name, api = "", "Predict"
         try:
@@ -132,7 +132,7 @@ class RestApi:
                 self.metrics.request(name, api, error.code.name, time.perf_counter() - started)
             return self._error(error)
         self.metrics.request(name, api, "OK", time.perf_counter() - started)
-        return Response(200, answer, headers=self._cors)
+        return HttpResponse(200, answer, headers=self._cors)
 
     async def _predict(self, match: re.Match[str], body: bytes) -> bytes:
         document = await _off_loop(read.parse, body, size=len(body))
@@ -162,7 +162,7 @@ class RestApi:
             outputs = await runner.run(key, {plan.input: batch}, self.timeout)
         return plan.answer(outputs, batch.shape[0])
 
-    def _body(self, request: Request) -> bytes:
+    def _body(self, request: HttpRequest) -> bytes:
         encoding = request.header(b"content-encoding")
         if encoding is None or encoding.lower() != b"gzip":
             return request.body

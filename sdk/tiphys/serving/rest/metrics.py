@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tiphys.serving.model.manager import Manager
 
-__all__ = ["Metrics"]
+__all__ = ["ServerMetrics"]
 
 # microseconds: 10 * 1.8^i, as in tensorflow_serving/servables/tensorflow/util.cc
 _BOUNDS = [10 * 1.8**i for i in range(33)]
@@ -32,7 +32,7 @@ class _Histogram:
         return [*lines, f"{name}_sum{{{labels}}} {self.sum:.0f}", f"{name}_count{{{labels}}} {total}"]
 
 
-class Metrics:
+class ServerMetrics:
     """What happened since the start."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from tiphys.net.protobuf import messages as wire_messages
 from tiphys.serving.model.manager import Manager
 from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature
 from tiphys.serving.rest.examples import Classify, Regress
-from tiphys.serving.rest.metrics import Metrics
+from tiphys.serving.rest.metrics import ServerMetrics
 from tiphys.serving.rpc import messages
 
 __all__ = ["GrpcApi", "GrpcServer", "installed"]
@@ -28,7 +28,7 @@ Handler = Callable[[bytes, float | None], Awaitable[bytes]]
 class GrpcApi:
     """The calls, as functions from bytes to bytes. Raise ModelError."""
 
-    def __init__(self, manager: Manager, metrics: Metrics) -> None:
+    def __init__(self, manager: Manager, metrics: ServerMetrics) -> None:
         self.manager = manager
         self.metrics = metrics
 

@@ -9,7 +9,7 @@ from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.dag_loops import LoopingBody, Loops
 from tiphys.engine.machine.bodies.dag_phase import dag_phase
 from tiphys.engine.machine.bodies.dag_plan import DagPlan
-from tiphys.engine.machine.bodies.dag_task import Task, task_results
+from tiphys.engine.machine.bodies.dag_task import DagTask, task_results
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.bodies.loops import LoopError, expand, is_loop
 from tiphys.engine.machine.nodes import Node, failed_or_error, fulfilled
@@ -34,7 +34,7 @@ class DagBody(LoopingBody):
         self.ended = False
         self.active = 0
         self.loops = Loops(self)
-        self.begun: dict[str, Task] = {}
+        self.begun: dict[str, DagTask] = {}
         self.values: dict[str, dict[str, Json] | None] = {}
         compiled = self.run.compiled
         assert compiled is not None
@@ -98,7 +98,7 @@ class DagBody(LoopingBody):
         if self.ended or name in self.begun or self.state.shutdown == "Terminate":
             return
         task = self.plan.tasks[name]
-        begun = self.begun[name] = Task(name, task, self.state.walk)
+        begun = self.begun[name] = DagTask(name, task, self.state.walk)
         self.active += 1
         begun.pending = 1
         node_name = f"{self.name}.{name}"
@@ -163,7 +163,7 @@ class DagBody(LoopingBody):
             self._begin(begun, f"{self.name}.{item['name']}", item, group)
         self.one_less(begun)
 
-    def _keep(self, begun: Task, node: Node) -> None:
+    def _keep(self, begun: DagTask, node: Node) -> None:
         """The task ended in an earlier run."""
         if node["type"] == "TaskGroup":
             begun.node = node
@@ -178,13 +178,13 @@ class DagBody(LoopingBody):
         self._begin(begun, node["name"], begun.task, None)
         self.one_less(begun)
 
-    def _not_ready(self, begun: Task, name: str, message: str) -> None:
+    def _not_ready(self, begun: DagTask, name: str, message: str) -> None:
         """What Argo would wait for will never come."""
         if not self.ended:
             self.active += 1
             self._skipped(begun, name, "Error", message)
 
-    def _begin(self, begun: Task, name: str, task: Mapping[str, Json], group: Node | None) -> None:
+    def _begin(self, begun: DagTask, name: str, task: Mapping[str, Json], group: Node | None) -> None:
         kept = self.state.nodes.kept(name)
         if kept is not None and kept["type"] == "Skipped":
             self._add(begun, kept, group)
@@ -204,7 +204,7 @@ class DagBody(LoopingBody):
         begun.pending += 1
         self.state.defer(self.start_run, begun, run)
 
-    def start_run(self, begun: Task, run: Call) -> None:
+    def start_run(self, begun: DagTask, run: Call) -> None:
         if self.ended:
             return
         if not begun.stopped:
@@ -212,7 +212,7 @@ class DagBody(LoopingBody):
             return
         begun.held.append(run)
 
-    def _add(self, begun: Task, node: Node, group: Node | None) -> None:
+    def _add(self, begun: DagTask, node: Node, group: Node | None) -> None:
         if group is None:
             begun.node = node
             self._connect(begun, node)
@@ -221,7 +221,7 @@ class DagBody(LoopingBody):
             begun.children.append(node)
             self.state.nodes.add_child(group, node["id"])
 
-    def _skipped(self, begun: Task, name: str, phase: str, message: str, *, look: bool = True) -> None:
+    def _skipped(self, begun: DagTask, name: str, phase: str, message: str, *, look: bool = True) -> None:
         begun.node = self.skip(name, begun.task, phase, message)
         self._connect(begun, begun.node)
         if phase == "Error" and ("exit" in (begun.task.get("hooks") or {}) or begun.task.get("onExit")):
@@ -230,7 +230,7 @@ class DagBody(LoopingBody):
             self.loops.group_hooks(begun).look()
         self.one_less(begun)
 
-    def _connect(self, begun: Task, node: Node) -> None:
+    def _connect(self, begun: DagTask, node: Node) -> None:
         nodes = self.state.nodes
         needs = self.plan.needs[begun.name]
         if not needs:
@@ -329,7 +329,7 @@ class DagBody(LoopingBody):
             self.state.nodes.mark(run.node, "Error", message)
         self.one_less(run.key[0])
 
-    def one_less(self, begun: Task) -> None:
+    def one_less(self, begun: DagTask) -> None:
         begun.pending -= 1
         if begun.pending or begun.done:
             return
@@ -360,7 +360,7 @@ class DagBody(LoopingBody):
         if not self.active:
             self.state.later(self.assess)
 
-    def _in_order(self, begun: Task) -> list[Node]:
+    def _in_order(self, begun: DagTask) -> list[Node]:
         """Return the loop's children in the order of its items."""
         assert begun.children is not None
         begun.children.sort(key=lambda node: begun.order.get(node["name"], 0))

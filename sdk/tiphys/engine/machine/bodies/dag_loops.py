@@ -5,7 +5,7 @@ from __future__ import annotations
 from tiphys.engine.machine.bodies.boundary import Boundary
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.dag_plan import DagPlan
-from tiphys.engine.machine.bodies.dag_task import Task
+from tiphys.engine.machine.bodies.dag_task import DagTask
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.scope import BoundaryScope
 
@@ -24,11 +24,11 @@ class LoopingBody(Boundary):
         """What a task may refer to."""
         raise NotImplementedError
 
-    def start_run(self, begun: Task, run: Call) -> None:
+    def start_run(self, begun: DagTask, run: Call) -> None:
         """Start one item."""
         raise NotImplementedError
 
-    def one_less(self, begun: Task) -> None:
+    def one_less(self, begun: DagTask) -> None:
         """One thing less to wait for at a task."""
         raise NotImplementedError
 
@@ -49,7 +49,7 @@ class Loops:
     def __init__(self, dag: LoopingBody) -> None:
         self.dag = dag
 
-    def walk_again(self, begun: Task) -> None:
+    def walk_again(self, begun: DagTask) -> None:
         """The walk after an item's error: start the items held back, unless all before them have ended."""
         held, begun.held = begun.held, []
         begun.stopped = False
@@ -62,7 +62,7 @@ class Loops:
         begun.pending = 1
         self.dag.one_less(begun)
 
-    def released(self, begun: Task) -> None:
+    def released(self, begun: DagTask) -> None:
         if self.dag.ended:
             return
         self.dag.active += 1
@@ -87,7 +87,7 @@ class Loops:
         if not self.dag.active:
             self.dag.state.later(self.dag.assess)
 
-    def group_hooks(self, begun: Task) -> ChildHooks:
+    def group_hooks(self, begun: DagTask) -> ChildHooks:
         """Return the hooks of a loop as a whole: its TaskGroup has its own."""
         found = self.dag.hooks.get(begun.name)
         if found is None:
@@ -106,7 +106,7 @@ class Loops:
             )
         return found
 
-    def late_hooks(self, begun: Task) -> None:
+    def late_hooks(self, begun: DagTask) -> None:
         waited_for = any(not self.dag.is_done(name) for name in self.dag.plan.wanted_by[begun.name])
         if self.dag.ended or not (waited_for or begun.name in self.dag.plan.targets):
             return

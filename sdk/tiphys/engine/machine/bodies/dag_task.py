@@ -10,10 +10,10 @@ from tiphys.engine.machine.nodes import Node
 
 Json = Any
 
-__all__ = ["Task", "task_results"]
+__all__ = ["DagTask", "task_results"]
 
 
-class Task:
+class DagTask:
     """A task that has begun: its node (a TaskGroup for loops) and its children that have not ended."""
 
     __slots__ = (
@@ -48,7 +48,7 @@ class Task:
         self.held: list[Call] = []
 
 
-def task_results(begun: Task | None) -> dict[str, bool]:
+def task_results(begun: DagTask | None) -> dict[str, bool]:
     """Return what ``depends`` may ask of a task."""
     node = begun.node if begun is not None else None
     phase = node["phase"] if node is not None else ""
