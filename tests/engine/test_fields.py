@@ -58,8 +58,8 @@ def test_each_refusal_and_each_field_without_effect_has_a_reason() -> None:
             assert entry.kind == "done" or entry.note, f"{each.path}.{name}"
 
 
-MUTEX = {"synchronization": {"mutexes": [{"name": "m", "database": True}]}}
 MAIN = shell("main", "true")
+BLOCK = {**MAIN["container"], "volumeDevices": [{"name": "d", "devicePath": "/dev/x"}]}
 
 
 def with_container(**more: Json) -> dict[str, Json]:
@@ -69,13 +69,6 @@ def with_container(**more: Json) -> dict[str, Json]:
 @pytest.mark.parametrize(
     ("flow", "code", "path"),
     [
-        (workflow(MAIN, **MUTEX), "TIP271", "spec.synchronization.mutexes[0].database"),
-        (workflow({**MAIN, **MUTEX}), "TIP271", "spec.templates[0].synchronization.mutexes[0].database"),
-        (
-            workflow(MAIN, synchronization={"semaphores": [{"database": {"key": "k"}}]}),
-            "TIP271",
-            "spec.synchronization.semaphores[0].database",
-        ),
         (
             with_container(livenessProbe={"grpc": {"port": 1}}),
             "TIP272",
@@ -101,10 +94,10 @@ def with_container(**more: Json) -> dict[str, Json]:
         ),
         (
             workflow(
-                {"name": "main", "steps": [[{"name": "a", "inline": {**MAIN, **MUTEX}}]]},
+                {"name": "main", "steps": [[{"name": "a", "inline": {"name": "", "container": BLOCK}}]]},
             ),
-            "TIP271",
-            "spec.templates[0].steps[0][0].inline.synchronization.mutexes[0].database",
+            "TIP272",
+            "spec.templates[0].steps[0][0].inline.container.volumeDevices",
         ),
     ],
 )
@@ -125,8 +118,8 @@ def test_templates_kept_elsewhere_are_looked_at_where_they_are_used(tmp_path: Pa
         "metadata": {"name": "kept"},
         "spec": {
             "templates": [
-                {"name": "calls", "steps": [[{"name": "a", "template": "locked"}]]},
-                {**shell("locked", "true"), **MUTEX},
+                {"name": "calls", "steps": [[{"name": "a", "template": "blocked"}]]},
+                {"name": "blocked", "container": BLOCK},
                 shell("free", "true"),
             ]
         },
@@ -136,7 +129,7 @@ def test_templates_kept_elsewhere_are_looked_at_where_they_are_used(tmp_path: Pa
         reference = {"name": "kept", "template": template, "clusterScope": kind.startswith("Cluster")}
         return workflow({"name": "main", "steps": [[{"name": "s", "templateRef": reference}]]})
 
-    with pytest.raises(RefusedError, match="mutexes"):
+    with pytest.raises(RefusedError, match="volumeDevices"):
         execute(tmp_path, flow("calls"), context=[kept])
     assert execute(tmp_path, flow("free"), context=[kept]).succeeded
 

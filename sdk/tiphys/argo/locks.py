@@ -3,37 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 Json = Any
 
-__all__ = ["LockError", "lock_names"]
+__all__ = ["LockError", "LockNames", "lock_names"]
 
 
 class LockError(Exception):
     """``synchronization`` cannot be used; the text is Argo's."""
 
 
-def lock_names(synchronization: Mapping[str, Json], namespace: str) -> tuple[str, ...]:
-    """Return the locks, semaphores first: ``ns/ConfigMap/<cm>/<key>``, ``ns/Mutex/<name>``.
+class LockNames(NamedTuple):
+    """What a ``synchronization`` asks for: all locks in order, and which of them have a limit of their own."""
+
+    locks: tuple[str, ...]
+    semaphores: tuple[str, ...]
+
+
+def lock_names(synchronization: Mapping[str, Json], namespace: str) -> LockNames:
+    """Return the locks, semaphores first: ``ns/ConfigMap/<cm>/<key>``, ``ns/Mutex/<name>``, ``ns/Database/<key>``.
 
     Raises
     ------
     LockError
         The same lock twice.
     """
-    names: list[str] = []
+    semaphores: list[str] = []
     for item in synchronization.get("semaphores") or ():
         where = item.get("namespace") or namespace
         if item.get("configMapKeyRef"):
             reference = item["configMapKeyRef"]
-            names.append(f"{where}/ConfigMap/{reference.get('name')}/{reference.get('key')}")
+            semaphores.append(f"{where}/ConfigMap/{reference.get('name')}/{reference.get('key')}")
         elif item.get("database"):
-            names.append(f"{where}/Database/{item['database'].get('key')}")
+            semaphores.append(f"{where}/Database/{item['database'].get('key')}")
+    mutexes: list[str] = []
     for item in synchronization.get("mutexes") or ():
         where = item.get("namespace") or namespace
-        names.append(f"{where}/{'Database' if item.get('database') else 'Mutex'}/{item.get('name')}")
-    for name in names:
-        if names.count(name) > 1:
+        mutexes.append(f"{where}/{'Database' if item.get('database') else 'Mutex'}/{item.get('name')}")
+    for key in ("semaphores", "mutexes"):
+        items = [_given(item) for item in synchronization.get(key) or ()]
+        if any(items.count(item) > 1 for item in items):
             raise LockError("requested configuration is invalid: duplicate synchronization item found")
-    return tuple(names)
+    # items that differ may still name one lock (with its namespace and without): who holds it has both
+    return LockNames(tuple(dict.fromkeys(semaphores + mutexes)), tuple(semaphores))
+
+
+def _given(item: Json) -> Json:
+    """An item without what is as good as left out."""
+    if not isinstance(item, Mapping):
+        return item
+    return {key: _given(value) for key, value in item.items() if value not in (None, "", False)}

@@ -4,6 +4,9 @@ The rules are Argo's (workflow/sync): a holder takes all its locks or none; the 
 priority (higher first), then creation time, then arrival; only the front of the queue may take a free permit,
 where "front" is compared by workflow, so any node of the front workflow may.
 
+Locks in Argo's database are the same here: the table is shared by all engines anyway. The limits of their semaphores
+stand in ``sync_limit``, a table with the name and the columns of Argo's.
+
 Locks are rows in SQLite that name the engine's process by PID and start time: those of a dead engine are void.
 """
 
@@ -28,6 +31,7 @@ CREATE TABLE IF NOT EXISTS holders(
 CREATE TABLE IF NOT EXISTS waiters(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, lock TEXT, holder TEXT, workflow TEXT, priority INTEGER, created REAL,
   pid INTEGER, start TEXT, UNIQUE(lock, holder));
+CREATE TABLE IF NOT EXISTS sync_limit(name TEXT PRIMARY KEY, sizelimit INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -124,7 +128,7 @@ class Locks:
                     (lock, holder, workflow, priority, created, self._pid, self._start, lock, holder),
                 )
             for lock in locks:
-                waiting = self._blocked(db, lock, holder, workflow, limits.get(lock, 1))
+                waiting = self._blocked(db, lock, holder, workflow, limits.get(lock))
                 if waiting is not None:
                     return waiting
             for lock in locks:
@@ -144,18 +148,51 @@ class Locks:
 
     def holders(self, lock: str) -> list[str]:
         """Who holds ``lock`` now."""
+        return self._who("holders", lock)
+
+    def waiters(self, lock: str) -> list[str]:
+        """Who waits for ``lock`` now."""
+        return self._who("waiters", lock)
+
+    def names(self) -> list[str]:
+        """The locks that somebody holds or waits for, and the database semaphores that have a limit."""
         with self._transaction() as db:
-            self._bury(db, lock)
-            return [
-                row[0]
-                for row in db.execute("SELECT holder FROM holders WHERE lock=? ORDER BY holder", (lock,))
-            ]
+            rows = db.execute("SELECT lock FROM holders UNION SELECT lock FROM waiters").fetchall()
+        used = {str(row[0]) for row in rows}
+        used = {name for name in used if self.holders(name) or self.waiters(name)}
+        return sorted(used | {"/Database/".join(key.split("/", 1)) for key in self.limits()})
+
+    def limit(self, key: str) -> int | None:
+        """The limit of the database semaphore ``key`` (``namespace/name``); None without one."""
+        with self._transaction() as db:
+            row = db.execute("SELECT sizelimit FROM sync_limit WHERE name=?", (key,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def set_limit(self, key: str, limit: int | None) -> None:
+        """Give the database semaphore ``key`` a limit, or take it away (None)."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM sync_limit WHERE name=?", (key,))
+            if limit is not None:
+                db.execute("INSERT INTO sync_limit VALUES(?,?)", (key, limit))
+
+    def limits(self) -> dict[str, int]:
+        """The limits of all database semaphores."""
+        with self._transaction() as db:
+            return dict(db.execute("SELECT name, sizelimit FROM sync_limit ORDER BY name").fetchall())
 
     # -- inside -----------------------------------------------------------------------------------------------
 
+    def _who(self, table: str, lock: str) -> list[str]:
+        with self._transaction() as db:
+            self._bury(db, lock)
+            rows = db.execute(f"SELECT holder FROM {table} WHERE lock=? ORDER BY holder", (lock,)).fetchall()
+        return [str(row[0]) for row in rows]
+
     def _blocked(
-        self, db: sqlite3.Connection, lock: str, holder: str, workflow: str, limit: int
+        self, db: sqlite3.Connection, lock: str, holder: str, workflow: str, given: int | None
     ) -> Waiting | None:
+        limit = 1 if given is None else given
+
         def state() -> tuple[bool, int, str]:
             rows = db.execute("SELECT holder FROM holders WHERE lock=?", (lock,)).fetchall()
             front = db.execute(
@@ -171,7 +208,13 @@ class Locks:
             self._bury(db, lock)
             mine, free, front = state()
             if free <= 0 or front != workflow:
-                text = f"Waiting for {lock} lock. Lock status: {max(free, 0)}/{limit}"
+                namespace, kind, name = (*lock.split("/", 2), "", "")[:3]
+                if kind != "Database":
+                    text = f"Waiting for {lock} lock. Lock status: {max(free, 0)}/{limit}"
+                    return Waiting(lock, text)
+                # of these Argo tells the row of its table, and how many hold it, not how many are free
+                row = f"{'mtx' if given is None else 'sem'}/{namespace}/{name}"
+                text = f"Waiting for {lock} lock ({row}). Lock status: {limit - free}/{limit}"
                 return Waiting(lock, text)
         return None
 

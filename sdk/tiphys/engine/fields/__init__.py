@@ -20,7 +20,7 @@ __all__ = ["Entry", "Kind", "Type", "Use", "page", "types", "unclassified", "use
 Json = Any
 Kind = Literal["done", "none", "refused"]
 # the words of the table's "refused" lines
-CODES = {"volume": "TIP223", "plugin": "TIP231", "database": "TIP271", "kubelet": "TIP272"}
+CODES = {"volume": "TIP223", "plugin": "TIP231", "kubelet": "TIP272"}
 _STRUCT = re.compile(r"#\d+")
 
 

@@ -81,9 +81,11 @@ class Lifecycle:
             except (LockError, TagError) as error:
                 self._finish("Failed", f"Failed to acquire the synchronization lock. {error}")
                 return
-            if names:
+            if names.locks:
                 self.waiting_for_locks = True
-                self.state.emit(AcquireLocks("", names, self.state.priority, self.state.created))
+                self.state.emit(
+                    AcquireLocks("", names.locks, self.state.priority, self.state.created, names.semaphores)
+                )
                 return
         self._start()
 

@@ -234,13 +234,15 @@ class StoreCache(Command):
 class AcquireLocks(Command):
     """Take all locks or none.
 
-    ``locks``: names as Argo writes them, ``ns/ConfigMap/<cm>/<key>`` or ``ns/Mutex/<name>``.
+    ``locks``: names as Argo writes them, ``ns/ConfigMap/<cm>/<key>``, ``ns/Mutex/<name>`` or ``ns/Database/<key>``;
+    ``semaphores``: those that have a limit of their own, the others admit one.
     """
 
     node_id: str
     locks: tuple[str, ...]
     priority: int = 0
     created: float = 0.0
+    semaphores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,11 @@ class Synchronizer:
         self._waiting: dict[str, _Wait] = {}
         self._timer: Timer | None = None
         self._holders: set[str] = set()
+        self._known: dict[str, int] = {}  # the last limit seen of each semaphore
 
     def acquire(self, command: AcquireLocks) -> None:
         """Take all locks or wait; refuses a semaphore whose limit is not known."""
-        problem = self._problem(command.locks)
+        problem = self._problem(command)
         now = self._host.loop.now()
         if problem:
             self._emit(LocksRefused(now, command.node_id, problem))
@@ -93,7 +94,7 @@ class Synchronizer:
         self._again()
 
     def _attempt(self, command: AcquireLocks) -> Outcome:
-        limits = {name: self._limit(name) or 0 for name in command.locks if "/ConfigMap/" in name}
+        limits = {name: self._limit(name) for name in command.semaphores}
         holder = self._holder(command.node_id)
         self._holders.add(holder)
         return self._host.locks.acquire(
@@ -109,16 +110,23 @@ class Synchronizer:
         workflow = f"{self._host.namespace}/{self._host.workflow}"
         return f"{workflow}/{node_id}" if node_id else workflow
 
-    def _problem(self, locks: tuple[str, ...]) -> str:
-        for name in locks:
-            if "/Database/" in name or ("/ConfigMap/" in name and not self._limit(name)):
+    def _problem(self, command: AcquireLocks) -> str:
+        for name in command.semaphores:
+            if not self._limit(name):
                 return f"failed to initialize semaphore {name} with limit"
         return ""
 
-    def _limit(self, name: str) -> int | None:
-        configmap, key = name.split("/")[2:4]
-        data = self._host.objects.configmap(configmap) or {}
-        try:
-            return int(data.get(key, b"").decode())
-        except ValueError:
-            return None
+    def _limit(self, name: str) -> int:
+        """The limit of a semaphore now; when it is gone, the last one that this run knew, as in the controller."""
+        namespace, kind, *rest = name.split("/", 3)
+        if kind == "Database":
+            limit = self._host.locks.limit("/".join((namespace, *rest)))
+        else:
+            data = self._host.objects.configmap(rest[0]) or {}
+            try:
+                limit = int(data.get(rest[-1], b"").decode())
+            except ValueError:
+                limit = None
+        if limit is not None:
+            self._known[name] = limit
+        return self._known.get(name, 0)

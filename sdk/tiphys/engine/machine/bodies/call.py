@@ -155,9 +155,13 @@ class Call:
             except LockError as error:
                 self.fail(str(error))
                 return
-            if names:
+            if names.locks:
                 self.state.awaiting_locks[self.id] = self
-                self.state.emit(AcquireLocks(self.id, names, self.state.priority, self.state.created))
+                self.state.emit(
+                    AcquireLocks(
+                        self.id, names.locks, self.state.priority, self.state.created, names.semaphores
+                    )
+                )
                 return
         self.look_up()
 
