@@ -1,4 +1,4 @@
-"""``tiphys locks``: semaphores and mutexes of the local store, and the limits of those in Argo's database."""
+"""``tiphys queue``: semaphores and mutexes of the local store, and the limits of those in Argo's database."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def register(subparsers: Any) -> None:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
     verbs = subparsers.add_parser(
-        "locks",
+        "queue",
         help="list locks, and give limits to database semaphores",
         description="The semaphores and mutexes that all engines on the local store share.",
-        epilog="example: tiphys locks ls",
+        epilog="example: tiphys queue ls",
     ).add_subparsers(dest="verb", metavar="VERB", required=True)
     add = verbs.add_parser(
-        "ls", parents=[common], help="who holds what", epilog="example: tiphys locks ls --json"
+        "ls", parents=[common], help="who holds what", epilog="example: tiphys queue ls --json"
     )
     add.add_argument("--json", action="store_true", help="print JSON")
     add.set_defaults(handler=list_locks)
     add = verbs.add_parser(
-        "limit",
+        "set",
         parents=[common],
         help="how many may hold a database semaphore",
         description="What `argo sync create KEY --type database --limit N` does on a cluster.",
-        epilog="example: tiphys locks limit argo/gang 2",
+        epilog="example: tiphys queue set argo/gang 2",
     )
     add.add_argument("key", metavar="NAMESPACE/KEY", help="the semaphore")
     add.add_argument("limit", metavar="N", help="a whole number from 1; 0 takes the limit away")
@@ -82,7 +82,7 @@ def set_limit(options: argparse.Namespace) -> int:
         raise RefusedError(
             "TIP294",
             f"{options.key!r} names no database semaphore",
-            fix="write NAMESPACE/KEY, as in `tiphys locks limit argo/gang 2`",
+            fix="write NAMESPACE/KEY, as in `tiphys queue set argo/gang 2`",
         )
     if not (options.limit.isascii() and options.limit.isdigit()):
         raise RefusedError(

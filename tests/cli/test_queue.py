@@ -1,4 +1,4 @@
-"""``tiphys locks``."""
+"""``tiphys queue``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tiphys.cli import main
 
 def test_limits_are_listed_and_taken_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = ["--store", str(tmp_path / "store")]
-    main(["locks", "limit", "argo/gang", "3", *store])
-    main(["locks", "limit", "argo/gang", "2", *store])
+    main(["queue", "set", "argo/gang", "3", *store])
+    main(["queue", "set", "argo/gang", "2", *store])
     capsys.readouterr()
-    assert main(["locks", "ls", "--json", *store]) == 0
+    assert main(["queue", "ls", "--json", *store]) == 0
     assert json.loads(capsys.readouterr().out) == [
         {"name": "argo/Database/gang", "limit": 2, "holders": [], "waiting": []}
     ]
-    assert main(["locks", "limit", "argo/gang", "0", *store]) == 0
-    assert main(["locks", "ls", *store]) == 0
+    assert main(["queue", "set", "argo/gang", "0", *store]) == 0
+    assert main(["queue", "ls", *store]) == 0
     assert capsys.readouterr().out == "no locks\n"
-    assert main(["locks", "limit", "gang", "1", *store]) == 2
-    assert main(["locks", "limit", "argo/gang", "many", *store]) == 2
+    assert main(["queue", "set", "gang", "1", *store]) == 2
+    assert main(["queue", "set", "argo/gang", "many", *store]) == 2
