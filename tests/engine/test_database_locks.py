@@ -45,7 +45,7 @@ def crowd(tmp_path: Path, synchronization: dict[str, Json]) -> dict[str, Json]:
 def test_as_many_as_the_table_says_are_inside(
     tmp_path: Path, lock: dict[str, Json], most: int, words: str
 ) -> None:
-    assert main(["locks", "limit", "argo/gang", "2", "--store", str(tmp_path / "store")]) == 0
+    assert main(["queue", "set", "argo/gang", "2", "--store", str(tmp_path / "store")]) == 0
     recorder = Recorder()
     assert execute(tmp_path, crowd(tmp_path, lock), observer=recorder).succeeded
     assert max(int(line) for line in (tmp_path / "seen").read_text().split()) == most
