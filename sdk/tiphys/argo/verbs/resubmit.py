@@ -58,8 +58,9 @@ def memoized(
     """The new workflow with what had succeeded in the old one: `argo resubmit --memoized`.
 
     A pod that succeeded is a Skipped node whose message names the old one; what failed, was skipped with nothing after
-    it or waited for a person is done again, and groups are gone through again. Argo 4.1.2 writes the same nodes, but
-    keeps those that are done again as Pending, some of which it then waits for without end.
+    it or waited for a person is done again, and groups are gone through again. Pods that failed are Pending, and done
+    again in place, which keeps their ``templateScope``. Argo 4.1.2 writes the same nodes, but keeps all that is done
+    again as Pending, some of which it then waits for without end: items of loops, attempts, suspended steps.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def memoized(
         if node["type"] == "Pod" and node.get("phase") in GOOD:
             moved |= {"type": "Skipped", "phase": "Skipped", "message": f"original pod: {identity}"}
             moved |= {"startedAt": now, "finishedAt": now}
-        elif node["name"] == old and node["type"] not in GROUPS:
+        elif node["type"] not in GROUPS and (node["name"] == old or _again(before, identity)):
             moved |= {"phase": "Pending", "startedAt": now}
             for key in ("finishedAt", "message", "outputs", "progress"):
                 moved.pop(key, None)
@@ -123,11 +124,25 @@ def _kept(nodes: Mapping[str, Mapping[str, Any]], identity: str, workflow: str) 
     kind = node["type"]
     if str(node["name"]).startswith(f"{workflow}.onExit"):
         return False
+    if _again(nodes, identity):
+        return True
     if kind in GROUPS or (node["name"] == workflow and kind == "Pod"):
         return True
     if kind in ("Pod", "Retry", "Container"):
         return node.get("phase") in GOOD
     return kind == "Skipped" and _fruitful(nodes, identity)
+
+
+def _again(nodes: Mapping[str, Mapping[str, Any]], identity: str) -> bool:
+    """Whether a node is a pod that failed, and is done again in place: it keeps the scope of its first template. The
+    attempts of a retry are made anew."""
+    node = nodes[identity]
+    if node["type"] != "Pod" or node.get("phase") not in ("Failed", "Error"):
+        return False
+    return not any(
+        other["type"] in ("Retry", "TaskGroup") and identity in (other.get("children") or ())
+        for other in nodes.values()
+    )
 
 
 def _fruitful(nodes: Mapping[str, Mapping[str, Any]], identity: str) -> bool:
