@@ -33,10 +33,19 @@ from tiphys.argo.locks import LockError, lock_names
     ],
 )
 def test_names(synchronization: Any, names: tuple[str, ...]) -> None:
-    assert lock_names(synchronization, "argo") == names
+    found = lock_names(synchronization, "argo")
+    assert found.locks == names
+    assert found.semaphores == names[: len(found.semaphores)]
+    assert len(found.semaphores) == len([each for each in synchronization.get("semaphores", ()) if each])
 
 
 def test_the_same_lock_twice_is_refused_in_argos_words() -> None:
     with pytest.raises(LockError) as caught:
-        lock_names({"mutexes": [{"name": "m"}, {"name": "m", "namespace": "argo"}]}, "argo")
+        lock_names({"mutexes": [{"name": "m"}, {"name": "m", "database": False}]}, "argo")
     assert str(caught.value) == "requested configuration is invalid: duplicate synchronization item found"
+
+
+def test_one_lock_named_in_two_ways_is_taken_once() -> None:
+    """Argo looks for equal items, not for equal names (workflow/sync, the hash of an item)."""
+    found = lock_names({"mutexes": [{"name": "m"}, {"name": "m", "namespace": "argo"}]}, "argo")
+    assert found.locks == ("argo/Mutex/m",)
