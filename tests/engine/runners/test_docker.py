@@ -22,6 +22,7 @@ from tests.engine.harness import execute, log, node, out, value, wait_until, wor
 from tiphys.engine.runners.docker import DockerRunner
 
 Json = Any
+_CATATONIT = Path("/usr/libexec/podman/catatonit")
 FAKE = f"""#!{sys.executable}
 import json, os, subprocess, sys
 words = sys.argv[1:]
@@ -257,6 +258,12 @@ def test_a_script_result(tmp_path: Path, real: str) -> None:
 def test_how_containers_end(
     tmp_path: Path, real: str, script: str, more: dict[str, Json], message: str
 ) -> None:
+    if (
+        "143" in message
+        and Path(real).name == "podman"
+        and not (shutil.which("catatonit") or _CATATONIT.exists())
+    ):
+        pytest.skip("podman has no init here (catatonit): the first process of a container hears no SIGTERM")
     result = execute(tmp_path, workflow({"name": "main", "container": box(script, **more)}), runner="docker")
     assert node(result, result.name)["message"] == message
 
