@@ -48,8 +48,11 @@ class StepPod:
         self._grace: float | None = None
         volumes: Sequence[Mapping[str, Json]] = command.volumes
         self.template = command.template
+        if common := host.spec.get("hostAliases"):  # a pod has the workflow's, then the template's
+            own = self.template.get("hostAliases") or []
+            self.template = {**self.template, "hostAliases": [*common, *own]}
         try:
-            self.template, volumes, self._grace = patched(command.template, volumes, command.patches)
+            self.template, volumes, self._grace = patched(self.template, volumes, command.patches)
         except StartProblem as problem:
             self._problem = problem
         self._running = running
@@ -72,7 +75,7 @@ class StepPod:
             ip=ip,
             hostname=command.pod_name[:63].rstrip("-."),
             security=self.template.get("securityContext") or host.spec.get("securityContext"),
-            aliases=[*(host.spec.get("hostAliases") or []), *(self.template.get("hostAliases") or [])],
+            aliases=self.template.get("hostAliases") or (),
         )
         self._containers = Containers(
             host, self.space, command, self.template, grace=self._grace, ready=self._ready

@@ -17,6 +17,7 @@ from typing import Any
 
 from tiphys.engine.pods.environment import container_environment, expand, pod_fields
 from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.hosts import hosts_file
 from tiphys.engine.pods.volumes import Volume, make_volume
 from tiphys.engine.runners.base import Container, Mount, StartProblem
 from tiphys.engine.runners.images import Image
@@ -189,8 +190,10 @@ class PodSpace:
                     source.mkdir(parents=True, exist_ok=True)
             path = posixpath.normpath("/" + str(item["mountPath"]).lstrip("/"))
             mounts.append(Mount(path, source, read_only or bool(item.get("readOnly"))))
-        if self._aliases:
-            mounts.append(Mount("/etc/hosts", self._hosts(), True))
+        # every pod has one; a plain process sees this machine's, and one of its own only where that would miss names
+        wanted = bool(self._aliases) or self.host.runner.name != "process"
+        if wanted and not any(mount.path == "/etc/hosts" for mount in mounts):
+            mounts.append(Mount("/etc/hosts", self._hosts()))
         return mounts
 
     def _expand_path(self, expression: str, spec: Mapping[str, Json]) -> str:
@@ -202,23 +205,8 @@ class PodSpace:
         return part
 
     def _hosts(self) -> Path:
-        """``/etc/hosts`` with the pod's host aliases, laid out as the kubelet does."""
         folder = self._beside("etc")
         folder.mkdir(exist_ok=True)
-        lines = [
-            "# Kubernetes-managed hosts file.",
-            "127.0.0.1\tlocalhost",
-            "::1\tlocalhost ip6-localhost ip6-loopback",
-            "fe00::0\tip6-localnet",
-            "fe00::0\tip6-mcastprefix",
-            "fe00::1\tip6-allnodes",
-            "fe00::2\tip6-allrouters",
-            f"{self.ip}\t{self.hostname}",
-        ]
-        lines += ["", "# Entries added by HostAliases."]
-        for alias in self._aliases:
-            names = "\t".join(str(name) for name in alias.get("hostnames") or [])
-            lines.append(f"{alias.get('ip')}\t{names}")
         place = folder / "hosts"
-        place.write_text("\n".join(lines) + "\n")
+        place.write_text(hosts_file(self.ip, self.hostname, self._aliases))
         return place

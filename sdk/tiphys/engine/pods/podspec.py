@@ -84,8 +84,8 @@ def patched(
     workflow's first. A script's path is the last of its arguments before any patch (the controller's
     ``executeScript``).
 
-    Raises StartProblem with the controller's words for text that is no patch. What a pod has beside its containers
-    and volumes places it on a node, and has no effect here.
+    Raises StartProblem with the controller's words for text that is no patch. What a pod has beside its containers,
+    volumes and host aliases (in the template those of the whole pod) places it on a node, and has no effect here.
     """
     if (script := template.get("script")) is not None:
         script = {**script, "args": [*(script.get("args") or []), SCRIPT]}
@@ -104,6 +104,7 @@ def patched(
         "containers": [*mains, *sidecars],
         "initContainers": [dict(each) for each in template.get("initContainers") or []],
         "volumes": [dict(each) for each in volumes],
+        "hostAliases": [dict(each) for each in template.get("hostAliases") or []],
     }
     for text in patches:
         try:
@@ -124,5 +125,6 @@ def patched(
     result["initContainers"] = [
         each for each in pod.get("initContainers") or [] if each.get("name") not in _OWN
     ]
+    result["hostAliases"] = pod.get("hostAliases") or []
     grace = pod.get("terminationGracePeriodSeconds")
     return json.loads(json.dumps(result)), pod.get("volumes") or [], None if grace is None else float(grace)

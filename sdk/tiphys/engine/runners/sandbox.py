@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tiphys.engine.runners.base import Container, StartProblem
+from tiphys.engine.runners.base import Container, Mount, StartProblem
 from tiphys.engine.runners.programs import PACKAGES, STANDINS, keep_packages, not_found, own_command
 from tiphys.engine.runners.spawner import Launch
 
@@ -84,13 +84,17 @@ class _View:
         self._private = {
             self._canonical(path)
             for path in [
-                *(mount.path for mount in container.mounts),
+                *(mount.path for mount in container.mounts if not self._covers(mount)),
                 *(os.path.dirname(os.path.normpath("/" + path.lstrip("/"))) for path in container.declared),
                 container.workdir or "/",
             ]
         }
         self._binds: list[str] = []
         self._unlisted: list[str] = []  # folders of the host whose entries this user may not list
+
+    def _covers(self, mount: Mount) -> bool:
+        """Whether a file is laid over one of the image: nothing has to be made for it."""
+        return mount.source.is_file() and (self.base / self._canonical(mount.path)[1:]).is_file()
 
     def options(self) -> list[str]:
         container = self.container
