@@ -22,11 +22,11 @@ class FreeNames:
 
 
 def _collect(tree: Any, free: FreeNames, bound: frozenset[str]) -> None:
-    if not isinstance(tree, (tuple, list)) or not tree:
-        return
-    if not isinstance(tree[0], str):  # a list of trees, or a key with its value
+    if isinstance(tree, list) or _pair(tree):
         for item in tree:
             _collect(item, free, bound)
+        return
+    if not isinstance(tree, tuple) or not tree:
         return
     kind = tree[0]
     if kind in ("name", "member"):
@@ -65,11 +65,11 @@ def certain_paths(tree: Tree) -> list[tuple[str, ...]]:
 
 
 def _certain(tree: Any, found: list[tuple[str, ...]], bound: frozenset[str]) -> None:
-    if not isinstance(tree, (tuple, list)) or not tree:
-        return
-    if not isinstance(tree[0], str):  # a list of trees, or a key with its value
+    if isinstance(tree, list) or _pair(tree):
         for item in tree:
             _certain(item, found, bound)
+        return
+    if not isinstance(tree, tuple) or not tree:
         return
     kind = tree[0]
     if kind in ("name", "member"):
@@ -97,6 +97,11 @@ def _certain(tree: Any, found: list[tuple[str, ...]], bound: frozenset[str]) -> 
         for part in tree[1:]:
             if isinstance(part, (tuple, list)):
                 _certain(part, found, bound)
+
+
+def _pair(tree: Any) -> bool:
+    """Whether it is a key of a map with its value, both trees."""
+    return isinstance(tree, tuple) and bool(tree) and isinstance(tree[0], tuple)
 
 
 def _nil(tree: Tree) -> bool:

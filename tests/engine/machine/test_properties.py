@@ -74,6 +74,8 @@ def test_the_outcome_does_not_depend_on_the_order_in_which_pods_end(seed: int, o
     assert first.done
     # whether a task that could not even begin gets its exit handler depends on when the controller looks again
     assume(not any(node["type"] == "Skipped" and node["phase"] == "Error" for node in first.nodes.values()))
+    # a step that could not be executed ends its group at once (steps.go), and what runs beside it is left Running
+    assume(not any(node["phase"] == "Running" for made in (first, second) for node in made.nodes.values()))
     assert _outcome(first) == _outcome(second)
 
 
