@@ -37,7 +37,8 @@ def detach(arguments: Sequence[str], name: str, store: Path | str, *, resumed: b
     before = _state(place, name)
 
     def begun() -> bool:
-        return _state(place, name) != before or (resumed and place.held(name))
+        now = _state(place, name)  # None while an earlier run of the name makes room
+        return (now is not None and now != before) or (resumed and place.held(name))
 
     runs = place.root / "runs"
     with clear(runs, "make"):
