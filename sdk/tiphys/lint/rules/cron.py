@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tiphys.argo import cron
 from tiphys.lint.model import WorkflowView
 from tiphys.lint.registry import Issue, rule
 
@@ -27,6 +26,8 @@ def _cron(workflow: WorkflowView) -> dict[str, Any]:
     needs="CronWorkflow",
 )
 def cron_schedule(workflow: WorkflowView) -> Iterator[Issue]:
+    from tiphys.argo import cron  # slow to import, and rarely needed
+
     if workflow.kind != "CronWorkflow":
         return
     schedules = _cron(workflow).get("schedules") or []
@@ -50,6 +51,8 @@ def cron_schedule(workflow: WorkflowView) -> Iterator[Issue]:
     needs="timezone",
 )
 def cron_timezone(workflow: WorkflowView) -> Iterator[Issue]:
+    from tiphys.argo import cron  # slow to import, and rarely needed
+
     name = _cron(workflow).get("timezone", "")
     if cron.zone_problem(name):
         yield Issue(("spec", "timezone"), f"invalid timezone {name!r}", near=cron.zones())
@@ -85,6 +88,8 @@ def cron_policy(workflow: WorkflowView) -> Iterator[Issue]:
     needs="CronWorkflow",
 )
 def cron_never_runs(workflow: WorkflowView) -> Iterator[Issue]:
+    from tiphys.argo import cron  # slow to import, and rarely needed
+
     data = _cron(workflow)
     name = data.get("timezone", "")
     for index, schedule in enumerate(data.get("schedules") or []):
