@@ -103,10 +103,12 @@ def _all(project: Project, chosen: list[Rule]) -> Iterator[Finding]:
     all_rules: dict[str, list[Rule]] = {}
     for entry in chosen:
         all_rules.setdefault(entry.scope, []).append(entry)
+    words = {entry.needs for entry in chosen}  # several rules need the same one
     for workflow in project.workflows:
         text = workflow.document.text
+        there = {word for word in words if word in text} if text else words
         by_scope = {
-            scope: [entry for entry in entries if not entry.needs or not text or entry.needs in text]
+            scope: [entry for entry in entries if entry.needs in there]
             for scope, entries in all_rules.items()
         }
         for entry in by_scope.get("workflow", ()):
