@@ -33,12 +33,15 @@ sandboxed = pytest.mark.skipif(not shutil.which("bwrap"), reason="needs bubblewr
 
 
 @pytest.mark.parametrize("runner", ["process", pytest.param("sandbox", marks=sandboxed)])
-@pytest.mark.parametrize("path", ["../../../etc/hostname", "/tmp/../../../../etc/hostname", "/etc/hostname"])
+@pytest.mark.parametrize("path", ["../../../{secret}", "/tmp/../../../../{secret}", "{secret}"])
 def test_an_output_path_stays_in_the_step(tmp_path: Path, runner: str, path: str) -> None:
-    outputs = {"parameters": [{"name": "x", "valueFrom": {"path": path, "default": "none"}}]}
+    # what is the image's may be an output: tests/engine/pods/test_outputs.py
+    secret = tmp_path / "secret"
+    secret.write_text("not yours")
+    where = {"path": path.format(secret=secret), "default": "none"}
+    outputs = {"parameters": [{"name": "x", "valueFrom": where}]}
     result = execute(tmp_path, workflow(shell("main", "true", outputs=outputs)), runner=runner)
-    # the sandbox leaves an empty file where it mounts one of the image
-    assert value(result, result.name, "x") in ("none", "")
+    assert value(result, result.name, "x") == "none"
 
 
 @sandboxed

@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import lzma
 import os
+import posixpath
 import secrets
 import shutil
 import stat
@@ -20,7 +21,7 @@ import tarfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal
@@ -28,7 +29,7 @@ from typing import IO, Any, Literal
 from tiphys.errors import StoreError
 from tiphys.store.files import clear, sync_folder
 
-__all__ = ["Artifacts", "Packing", "Stored"]
+__all__ = ["Artifacts", "Packing", "Stored", "members"]
 
 Packing = Literal["tar", "zip", "none"]
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -60,9 +61,18 @@ class Artifacts:
             raise StoreError("TIP441", f"{digest!r} is not a digest", fix="sha256: and 64 hex digits")
         return self.folder / "sha256" / value[:2] / value[2:]
 
-    def put(self, source: Path, packing: Packing = "tar", *, level: int = 6) -> Stored:
+    def put(
+        self,
+        source: Path,
+        packing: Packing = "tar",
+        *,
+        level: int = 6,
+        name: str = "",
+        laid: Mapping[str, Path] | None = None,
+    ) -> Stored:
         """Store a file or folder. ``none`` keeps a file's bytes as they are (a folder is packed by tar all the same,
-        uncompressed). Raises StoreError."""
+        uncompressed). ``name``: what it is called in an archive, if not as it is; ``laid``: what lies elsewhere and
+        belongs at these paths below it. Raises StoreError."""
         incoming = self.folder / "incoming"
         with clear(incoming):
             incoming.mkdir(parents=True, exist_ok=True)
@@ -70,9 +80,9 @@ class Artifacts:
             try:
                 with temporary.open("wb") as stream:
                     if packing == "zip":
-                        _pack_zip(source, stream)
+                        _pack_zip(members(source, name, laid), stream)
                     elif packing == "tar" or source.is_dir():
-                        _pack_tar(source, stream, level if packing == "tar" else 0)
+                        _pack_tar(members(source, name, laid), stream, level if packing == "tar" else 0)
                     else:
                         with source.open("rb") as plain:
                             shutil.copyfileobj(plain, stream, 1 << 20)
@@ -287,25 +297,38 @@ def _archive_kind(path: Path) -> Packing:
     return "zip" if magic in (b"PK\x03\x04", b"PK\x05\x06") and zipfile.is_zipfile(path) else "none"
 
 
-def _members(source: Path) -> list[tuple[Path, str]]:
-    """Everything to pack with its name in the archive, sorted; the top is the source's own name."""
-    found = [(source, source.name)]
-    if source.is_dir() and not source.is_symlink():
-        for base, folders, files in os.walk(source):
-            folders.sort()
-            here = Path(base)
-            for name in [*folders, *files]:
-                path = here / name
-                found.append((path, f"{source.name}/{path.relative_to(source).as_posix()}"))
+def members(source: Path, name: str = "", laid: Mapping[str, Path] | None = None) -> list[tuple[Path, str]]:
+    """Everything to pack with its name in the archive, sorted; the top is ``name``, or the source's own.
+
+    ``laid``: path below the top -> what is there instead. It is never reached through a link.
+    """
+    top = name or source.name
+    laid = laid or {}
+    beside: dict[str, list[str]] = {}
+    for each in laid:
+        beside.setdefault(posixpath.dirname(each), []).append(posixpath.basename(each))
+    found: list[tuple[Path, str]] = []
+    left = [(source, "")]
+    while left:
+        path, inside = left.pop()
+        found.append((path, f"{top}/{inside}" if inside else top))
+        if path.is_symlink() or not path.is_dir():
+            continue
+        names = set(beside.get(inside, ()))
+        with contextlib.suppress(OSError):
+            names.update(os.listdir(path))
+        for each in names:
+            below = f"{inside}/{each}" if inside else each
+            left.append((laid.get(below, path / each), below))
     return sorted(found, key=lambda pair: pair[1])
 
 
-def _pack_tar(source: Path, stream: IO[bytes], level: int) -> None:
+def _pack_tar(members: Iterable[tuple[Path, str]], stream: IO[bytes], level: int) -> None:
     with contextlib.ExitStack() as stack:
         zipped: Any = gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=stream, mtime=0)
         stack.enter_context(contextlib.closing(zipped))
         archive = stack.enter_context(tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT))
-        for path, name in _members(source):
+        for path, name in members:
             info = archive.gettarinfo(path, name)
             if info is None or not (info.isreg() or info.isdir() or info.issym() or info.islnk()):
                 continue  # sockets and pipes
@@ -323,9 +346,9 @@ def _pack_tar(source: Path, stream: IO[bytes], level: int) -> None:
                 archive.addfile(info)
 
 
-def _pack_zip(source: Path, stream: IO[bytes]) -> None:
+def _pack_zip(members: Iterable[tuple[Path, str]], stream: IO[bytes]) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
-        for path, name in _members(source):
+        for path, name in members:
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 continue
             info = zipfile.ZipInfo(name + "/" if path.is_dir() else name, _EPOCH)

@@ -16,33 +16,51 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.locations import REMOTE, LocationError, clone, download, fetch_object, upload
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import StoreError
+from tiphys.store.artifacts import Packing, Stored, members
 
 __all__ = ["load_artifact", "save_artifact"]
 
 Json = Any
 
 
-def save_artifact(host: Host, artifact: Mapping[str, Json], source: Path, *, pod: str) -> dict[str, Json]:
-    """Store an output artifact; returns it as it is written on the node. Raises StoreError, or LocationError with
-    what the executor's wait container says."""
+def save_artifact(
+    host: Host,
+    artifact: Mapping[str, Json],
+    source: Path,
+    *,
+    pod: str,
+    laid: Mapping[str, Path] | None = None,
+) -> dict[str, Json]:
+    """Store an output artifact; returns it as it is written on the node. ``laid``: what is mounted below it. Raises
+    StoreError, or LocationError with what the executor's wait container says."""
     if artifact.get("raw") is not None or artifact.get("git") is not None:
         raise LocationError("key unsupported: cannot get key for artifact location, because it is invalid")
     archive = artifact.get("archive") or {}
     name = str(artifact["name"])
     path = str(artifact.get("path") or "")
+    packing: Packing
     if "none" in archive:
         packing, default = "none", PurePosixPath(path).name
     elif "zip" in archive:
         packing, default = "zip", f"{name}.zip"
     else:
         packing, default = "tar", f"{name}.tgz"
+    called = PurePosixPath(os.path.normpath(path)).name
     level = (archive.get("tar") or {}).get("compressionLevel")
     result = {key: value for key, value in artifact.items() if key not in ("from", "fromExpression")}
     if packing == "none":
-        _check_links(source)
+        if source.is_symlink():
+            _check_links(source, {})
+            source = Path(os.path.realpath(source))
+        _check_links(source, laid or {})
     key = key_of(artifact)
+
+    def put() -> Stored:
+        wanted = 6 if level is None else int(level)
+        return host.store.artifacts.put(source, packing, level=wanted, name=called, laid=laid)
+
     if artifact.get("http") is not None:
-        stored = host.store.artifacts.put(source, packing, level=6 if level is None else int(level))  # type: ignore[arg-type]
+        stored = put()
         upload(host, artifact["http"], host.store.artifacts.path(stored.digest))
         return result
     if not key:
@@ -51,27 +69,31 @@ def save_artifact(host: Host, artifact: Mapping[str, Json], source: Path, *, pod
     bucket = host.store.bucket
     if packing == "none" and source.is_dir():
         # an object store has no folders: one object a file
-        for file in sorted(each for each in source.rglob("*") if each.is_file()):
-            stored = host.store.artifacts.put(file, "none")
-            bucket.put(f"{key.rstrip('/')}/{file.relative_to(source).as_posix()}", stored.digest, stored.size)
+        for file, inside in members(source, ".", laid):
+            if file.is_file():
+                stored = host.store.artifacts.put(file, "none")
+                bucket.put(f"{key.rstrip('/')}/{inside[2:]}", stored.digest, stored.size)
         return result
-    stored = host.store.artifacts.put(source, packing, level=6 if level is None else int(level))  # type: ignore[arg-type]
+    stored = put()
     bucket.put(key, stored.digest, stored.size)
     return result
 
 
-def _check_links(source: Path) -> None:
+def _check_links(source: Path, laid: Mapping[str, Path]) -> None:
     """What is not packed must not lead out of itself: object stores have no links, and what one points to is not
     the step's. Raises LocationError in the executor's words."""
-    root = source if source.is_dir() and not source.is_symlink() else source.parent
-    inside = source.rglob("*") if source.is_dir() and not source.is_symlink() else [source]
-    for path in inside:
+    folder = source.is_dir() and not source.is_symlink()
+    own = [Path(os.path.realpath(each)) for each in ([source, *laid.values()] if folder else [source.parent])]
+    for path, name in members(source, "." if folder else "", laid):
         if not path.is_symlink():
             continue
         link = os.readlink(path)
-        place = os.path.normpath(os.path.join(os.path.relpath(path.parent, root), link))
-        if os.path.isabs(link) or place == ".." or place.startswith("../"):
-            raise LocationError(f"illegal symlink target: {path.relative_to(root)} -> {link}")
+        inside = name[2:] if folder else name
+        place = os.path.normpath(os.path.join(os.path.dirname(inside), link))
+        out = os.path.isabs(link) or place == ".." or place.startswith("../")
+        # what is mounted lies elsewhere here: a link out of it would be followed to what is no part of this
+        if out or not any(Path(os.path.realpath(path)).is_relative_to(each) for each in own):
+            raise LocationError(f"illegal symlink target: {inside} -> {link}")
 
 
 def load_artifact(host: Host, artifact: Mapping[str, Json], target: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +78,16 @@ def collect(
         if not path or container is None:
             artifacts.append(dict(artifact))
             continue
-        source_path = _place(host, container, str(path))
-        if source_path is None:
+        source = _place(host, container, str(path), plain="none" in (artifact.get("archive") or {}))
+        if source is None:
             if not artifact.get("optional"):
                 errors.append(
                     f"open /var/run/argo/outputs/artifacts{_clean(str(path))}.tgz: no such file or directory"
                 )
             continue
         try:
-            artifacts.append(save_artifact(host, artifact, source_path, pod=pod))
+            laid = container.below(_clean(str(path)))
+            artifacts.append(save_artifact(host, artifact, source, pod=pod, laid=laid))
         except LocationError as error:
             errors.append(str(error))
     if logs is not None and logs.is_file():
@@ -107,15 +108,44 @@ def trim_result(data: bytes) -> str:
     return text[:-1] if text.endswith("\n") else text
 
 
-def _place(host: Host, container: Container, path: str) -> Path | None:
-    """Where an output is, or None. A link that the step made must not lead to what the step could not see; a plain
-    process sees this machine's files anyway. The output itself stays a link: it is packed as one."""
-    path = os.path.normpath(path)
-    if not _confined(host, container):
+def _place(host: Host, container: Container, path: str, *, plain: bool) -> Path | None:
+    """Where an output is, or None. Of a link to a file the file is kept, and of one to a folder the link, as by the
+    executor; a volume's link that is not packed stays one, too."""
+    path = _clean(path)
+    target = _seen(host, container, path)
+    if target is None or not target.exists():
+        return None
+    volume = any(f"{path}/".startswith(f"{mount.path.rstrip('/')}/") for mount in container.mounts)
+    if target.is_file() and not (plain and volume):
+        return Path(os.path.realpath(target))
+    # a folder, or the link to it
+    return (
+        container.found(path, follow=False) if target != Path(path) and _confined(host, container) else target
+    )
+
+
+def _seen(host: Host, container: Container, path: str) -> Path | None:
+    """What the step saw at a path: what is its own, made or mounted, else what its runner shows it of the image, never
+    the empty folder in which that is mounted. A link that the step made must not lead to what the step could not see;
+    a plain process sees this machine's files anyway."""
+    place: Path | None
+    if _confined(host, container):
+        place = container.found(path)
+    else:
         place = container.on_host(path)
-        return place if place.exists() else None
-    folder = container.found(os.path.dirname(path)) if container.found(path) is not None else None
-    return None if folder is None else folder / os.path.basename(path)
+        place = place if place.exists() else None
+    if path not in container.shown:
+        return place
+    # a folder that was made for what is declared below it is not the step's
+    above = any(_clean(each).startswith(f"{path}/") for each in [*container.declared, container.workdir])
+    if place is None or (above and not any(each.is_symlink() or not each.is_dir() for each in _all(place))):
+        return Path(path)
+    return place
+
+
+def _all(place: Path) -> Iterator[Path]:
+    yield place
+    yield from place.rglob("*")
 
 
 def _confined(host: Host, container: Container) -> bool:
@@ -123,8 +153,7 @@ def _confined(host: Host, container: Container) -> bool:
 
 
 def _read(host: Host, container: Container, path: str) -> str:
-    confined = _confined(host, container)
-    place = container.found(path) if confined else container.on_host(os.path.normpath(path))
+    place = _seen(host, container, _clean(path))
     try:
         if place is None:
             raise FileNotFoundError(path)

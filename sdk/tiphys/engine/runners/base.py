@@ -14,6 +14,7 @@ from tiphys.engine.runners.spawner import Launch
 __all__ = ["Container", "Mount", "Runner", "StartProblem", "exit_message", "place_of"]
 
 Json = Any
+_KERNEL = ("dev", "proc", "sys")  # not files, and not kept when the processes are gone
 
 
 class StartProblem(Exception):
@@ -62,6 +63,8 @@ class Container:
     confined: bool = False  # it was started in a file system of its own
     outputs: Sequence[str] = ()  # paths that must be there when it ends
     scripts: Sequence[Path] = field(default_factory=tuple)  # files on this machine whose text may name paths
+    view: Sequence[Mount] = ()  # all that its runner laid over the root: the mounts, and the image's files
+    shown: Sequence[str] = ()  # declared paths that a plain process finds on this machine, as if in its image
 
     def beside(self, command: Sequence[str]) -> Container:
         """A second container with the same files and environment, for a command whose output nobody reads."""
@@ -73,23 +76,38 @@ class Container:
         """Where an absolute (or, from ``/``, relative) path of the container is on this machine."""
         return place_of(path, self.root, self.mounts)
 
-    def found(self, path: str) -> Path | None:
+    def seen(self, path: str) -> Path:
+        """Like :meth:`on_host`, also for what its runner shows it of the image. Only to be read."""
+        return place_of(path, self.root, self.view or self.mounts)
+
+    def below(self, path: str) -> dict[str, Path]:
+        """What is mounted below a path: the rest of the path -> where it is on this machine."""
+        top = "/" + path.strip("/") + "/" if path.strip("/") else "/"
+        return {
+            mount.path[len(top) :]: mount.source
+            for mount in reversed(self.view or self.mounts)
+            if mount.path.startswith(top) and mount.path != top
+        }
+
+    def found(self, path: str, *, follow: bool = True) -> Path | None:
         """Where a path of the container is on this machine, its links followed as the container sees them, never
-        those of the host; None when nothing is there (or only something of the image)."""
+        those of the host; None when nothing is there, or only what the kernel makes. Without ``follow`` the
+        last of the path may be a link itself."""
         done: list[str] = []
         left = [part for part in os.path.normpath("/" + path.lstrip("/")).split("/") if part]
         for _ in range(256):
             if not left:
-                place = self.on_host("/" + "/".join(done))
-                return place if os.path.lexists(place) else None
+                place = self.seen("/" + "/".join(done))
+                kernel = self.view and done[:1] and done[0] in _KERNEL and place.is_relative_to(self.root)
+                return place if os.path.lexists(place) and not kernel else None
             part = left.pop(0)
             if part in ("", "."):
                 continue
             if part == "..":
                 done = done[:-1]
                 continue
-            place = self.on_host("/" + "/".join([*done, part]))
-            if not place.is_symlink():
+            place = self.seen("/" + "/".join([*done, part]))
+            if not place.is_symlink() or not (left or follow):
                 done.append(part)
                 continue
             target = os.readlink(place)

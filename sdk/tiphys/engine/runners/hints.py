@@ -24,7 +24,7 @@ def missing_file(container: Container, *, failed: bool) -> str:
     """A sentence about an output that is not there, or a file that a failed step did not find; else nothing."""
     for path in () if failed else container.outputs:
         place = container.on_host(path)
-        if place.exists():
+        if place.exists() or path in container.shown:
             continue
         found = Path(path)
         there = f"{path} is on this machine, not where the step's own files are" if found.exists() else ""

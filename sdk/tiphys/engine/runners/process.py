@@ -21,6 +21,7 @@ __all__ = ["ProcessRunner"]
 
 _HERAS_RUNNER = "hera.workflows.runner"
 _HERA = "/tmp/hera-outputs"  # hera.workflows.script.RunnerScriptConstructor.DEFAULT_HERA_OUTPUTS_DIRECTORY
+_SYSTEM = tuple(f"/{each}/" for each in ("etc", "usr", "var", "opt", "bin", "sbin", "lib", "lib32", "lib64"))
 
 
 class ProcessRunner:
@@ -52,6 +53,11 @@ class ProcessRunner:
         if _computes_paths(container, relocation) and not SandboxRunner().check():
             container.confined = True
             return SandboxRunner().launch(container)
+        container.shown = [
+            path
+            for path in map(_normal, container.declared)
+            if container.on_host(path).is_relative_to(container.root) and _of_image(path)
+        ]
         for script in container.scripts:
             script.write_text(relocation.text(script.read_text()))
         _make_folders(container)
@@ -78,10 +84,22 @@ class ProcessRunner:
         return Launch(path, argv, env, str(workdir), str(container.log))
 
 
+def _normal(path: str) -> str:
+    return os.path.normpath("/" + path.lstrip("/"))
+
+
+def _of_image(path: str) -> bool:
+    """Whether an image has this file or folder too: one of the system's, which was there before the step. What
+    anyone may write to is the step's own or nobody's."""
+    above = os.path.realpath(os.path.dirname(path))
+    real = os.path.join(above, os.path.basename(path))
+    return f"{real}/".startswith(_SYSTEM) and not f"{real}/".startswith("/var/tmp/") and os.path.exists(real)
+
+
 def _make_folders(container: Container) -> None:
     """The nearest folder above each declared path that an image has, as this machine has it (``/mnt``, ``/opt``)."""
     for path in container.declared:
-        above = PurePosixPath(os.path.normpath("/" + path.lstrip("/"))).parent
+        above = PurePosixPath(_normal(path)).parent
         while not os.path.isdir(above):
             above = above.parent
         place = container.on_host(str(above))

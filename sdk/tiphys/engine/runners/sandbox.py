@@ -66,7 +66,9 @@ class SandboxRunner:
         if path is None:
             raise not_found(container.name, argv[0])
         bwrap = shutil.which("bwrap") or "bwrap"
-        command = [bwrap, *plan.options(), "--chdir", container.workdir or "/", "--", *argv]
+        options = plan.options()
+        container.view = plan.view()
+        command = [bwrap, *options, "--chdir", container.workdir or "/", "--", *argv]
         container.on_host(container.workdir).mkdir(parents=True, exist_ok=True)
         env["TMPDIR"] = "/tmp"
         if image.kind != "root":  # there the environment is the image's own
@@ -122,6 +124,17 @@ class _View:
             target = self._canonical(mount.path)
             options += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), target]
         return options
+
+    def view(self) -> list[Mount]:
+        """The same for who looks for outputs (after :meth:`options`); not the folders of this Python, which are not
+        the image's. Mounts come first: they hide what is bound there."""
+        mounts = [
+            Mount(self._canonical(each.path), each.source, each.read_only) for each in self.container.mounts
+        ]
+        hidden = tuple(f"{each.path.rstrip('/')}/" for each in mounts)
+        binds = zip(self._binds[1::3], self._binds[2::3], strict=True)
+        image = [Mount(target, Path(source), read_only=True) for source, target in binds]
+        return [*mounts, *(each for each in image if not f"{each.path}/".startswith(hidden))]
 
     def program(self, name: str, search: str) -> str | None:
         """The path in the container of a program, or None."""
