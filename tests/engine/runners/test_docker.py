@@ -232,6 +232,32 @@ def test_artifacts_parameters_volumes_and_a_sidecar(tmp_path: Path, real: str) -
     assert log(result, "use") == "data confside 5 1000\n"
 
 
+@pytest.mark.parametrize("paths", [["/etc", "/etc/passwd"], ["/etc/passwd", "/etc"]])
+def test_an_output_above_another_one(tmp_path: Path, fake: Path, paths: list[str]) -> None:
+    artifacts = [{"name": f"a{number}", "path": path, "optional": True} for number, path in enumerate(paths)]
+    flow = workflow({"name": "main", "container": box("true"), "outputs": {"artifacts": artifacts}})
+    assert execute(tmp_path, flow, runner="docker").succeeded
+    (run,) = calls(fake, "run")
+    assert not any(word.endswith((":/etc", ":/etc/passwd")) for word in run)
+    copied = {words[1].partition(":")[2] for words in calls(fake, "cp")}
+    assert copied == {"/etc/.", "/etc/passwd"}
+
+
+@pytest.mark.parametrize("paths", [["/etc", "/etc/passwd", "/etc/d/x"], ["/etc/d/x", "/etc/passwd", "/etc"]])
+def test_folders_of_the_image_within_each_other(tmp_path: Path, real: str, paths: list[str]) -> None:
+    script = "mkdir -p /etc/d; echo 1 > /etc/d/x; echo root:x:0:0 > /etc/passwd"
+    artifacts = [{"name": path.strip("/").replace("/", "-"), "path": path} for path in paths]
+    flow = workflow({"name": "main", "container": box(script), "outputs": {"artifacts": artifacts}})
+    result = execute(tmp_path, flow, runner="docker")
+    assert result.succeeded, result.message
+    found = {}
+    for path in (tmp_path / "store/artifacts/sha256").glob("??/*"):
+        with tarfile.open(path) as archive:
+            found.update({each.name: each.size for each in archive if each.isreg()})
+    assert (found["etc/passwd"], found["etc/d/x"], found["passwd"], found["x"]) == (11, 2, 11, 2)
+    assert not any(each.startswith(("etc/etc", "etc/d/d")) for each in found)
+
+
 def test_a_script_result(tmp_path: Path, real: str) -> None:
     script = {"name": "s", "script": {"image": "busybox", "command": ["sh"], "source": "echo $((6 * 7))"}}
     user = {

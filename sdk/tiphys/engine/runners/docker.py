@@ -34,7 +34,9 @@ if [ -n "$ended" ]; then # a client that is told to end before its container has
 fi
 i=0
 while [ $i -lt $count ]; do
-  eval "\\"$program\\" cp \\"$name:\\$from_$i\\" \\"\\$to_$i\\"" >/dev/null 2>&1
+  eval "from=\\$from_$i to=\\$to_$i"
+  if [ -d "$to" ]; then from=$from/.; fi # made for what lies below it: cp would go into it
+  "$program" cp "$name:$from" "$to" >/dev/null 2>&1
   i=$((i+1))
 done
 "$program" rm -f "$name" >/dev/null 2>&1
@@ -162,6 +164,7 @@ def _files(container: Container) -> tuple[list[str], list[tuple[str, str]]]:
             folder.chmod(0o1777)  # the image's user may be any
     covered = ["/tmp", *(mount.path for mount in container.mounts)]
     outputs = []
+    folders = []
     for path in dict.fromkeys(os.path.normpath("/" + each.lstrip("/")) for each in container.declared):
         if any(path == each or path.startswith(each.rstrip("/") + "/") for each in covered):
             continue
@@ -169,8 +172,10 @@ def _files(container: Container) -> tuple[list[str], list[tuple[str, str]]]:
         if here.exists():
             volumes.append(f"{here}:{path}")
         else:
-            here.parent.mkdir(parents=True, exist_ok=True)
+            folders.append(here.parent)
             outputs.append((path, str(here)))
+    for folder in folders:  # not before: an output above another one is no input
+        folder.mkdir(parents=True, exist_ok=True)
     return volumes, outputs
 
 
