@@ -29,13 +29,21 @@ from typing import IO, Any, Literal
 from tiphys.errors import StoreError
 from tiphys.store.files import clear, sync_folder
 
-__all__ = ["Artifacts", "Packing", "Stored", "members"]
+__all__ = ["Artifacts", "Packing", "Stored", "Unreadable", "members"]
 
 Packing = Literal["tar", "zip", "none"]
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MAX_FILES = 1_000_000
 _MAX_BYTES = 1 << 40
 _ABANDONED = 86400.0  # seconds after which a file that is being stored is nobody's
+
+
+class Unreadable(Exception):
+    """What is to be packed may not be read by this user; ``name`` is what it would be called in the archive."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class Artifacts:
     ) -> Stored:
         """Store a file or folder. ``none`` keeps a file's bytes as they are (a folder is packed by tar all the same,
         uncompressed). ``name``: what it is called in an archive, if not as it is; ``laid``: what lies elsewhere and
-        belongs at these paths below it. Raises StoreError."""
+        belongs at these paths below it. Raises StoreError or Unreadable."""
         incoming = self.folder / "incoming"
         with clear(incoming):
             incoming.mkdir(parents=True, exist_ok=True)
@@ -84,7 +92,7 @@ class Artifacts:
                     elif packing == "tar" or source.is_dir():
                         _pack_tar(members(source, name, laid), stream, level if packing == "tar" else 0)
                     else:
-                        with source.open("rb") as plain:
+                        with _open(source, name or source.name) as plain:
                             shutil.copyfileobj(plain, stream, 1 << 20)
                     stream.flush()
                     os.fsync(stream.fileno())
@@ -315,12 +323,23 @@ def members(source: Path, name: str = "", laid: Mapping[str, Path] | None = None
         if path.is_symlink() or not path.is_dir():
             continue
         names = set(beside.get(inside, ()))
-        with contextlib.suppress(OSError):
+        try:
             names.update(os.listdir(path))
+        except PermissionError as error:
+            raise Unreadable(found[-1][1]) from error
+        except OSError:
+            pass
         for each in names:
             below = f"{inside}/{each}" if inside else each
             left.append((laid.get(below, path / each), below))
     return sorted(found, key=lambda pair: pair[1])
+
+
+def _open(path: Path, name: str) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except PermissionError as error:
+        raise Unreadable(name) from error
 
 
 def _pack_tar(members: Iterable[tuple[Path, str]], stream: IO[bytes], level: int) -> None:
@@ -340,7 +359,7 @@ def _pack_tar(members: Iterable[tuple[Path, str]], stream: IO[bytes], level: int
                 info.linkname = ""
                 info.size = path.stat().st_size
             if info.isreg():
-                with path.open("rb") as content:
+                with _open(path, name) as content:
                     archive.addfile(info, content)
             else:
                 archive.addfile(info)
@@ -357,7 +376,7 @@ def _pack_zip(members: Iterable[tuple[Path, str]], stream: IO[bytes]) -> None:
             if path.is_dir():
                 archive.writestr(info, b"")
             else:
-                with path.open("rb") as content, archive.open(info, "w", force_zip64=True) as packed:
+                with _open(path, name) as content, archive.open(info, "w", force_zip64=True) as packed:
                     shutil.copyfileobj(content, packed, 1 << 20)
 
 

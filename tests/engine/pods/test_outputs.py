@@ -126,6 +126,28 @@ def test_of_a_link_to_a_file_the_file_is_packed(tmp_path: Path, runner: str) -> 
 
 
 @every
+def test_what_may_not_be_read_in_the_executors_words(
+    tmp_path: Path, runner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recorded from the real controller for /var and /var/cache/debconf/passwords.dat. Root may read everything: here
+    one file refuses it."""
+    real = Path.open
+
+    def refuse(self: Path, *args: Any, **more: Any) -> Any:
+        if str(self) == "/etc/passwd":
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, *args, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    result = keep(tmp_path, runner, "true", "/etc")
+    assert (result.phase, result.message) == (
+        "Failed",
+        "main: Error (exit code 64): failed to tarball the output /etc to /var/run/argo/outputs/artifacts/etc.tgz: "
+        "open /etc/passwd: permission denied",
+    )
+
+
+@every
 def test_what_is_not_there_is_the_usual_error(tmp_path: Path, runner: str) -> None:
     result = keep(tmp_path, runner, "true", "/usr/lib/tiphys-none")
     assert result.message == (

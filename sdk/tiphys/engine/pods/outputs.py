@@ -12,8 +12,9 @@ from tiphys.engine.machine.arguments import any_string
 from tiphys.engine.pods.artifacts import save_artifact
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.locations import LocationError
-from tiphys.engine.runners.base import Container
+from tiphys.engine.runners.base import Container, StartProblem
 from tiphys.errors import StoreError
+from tiphys.store.artifacts import Unreadable
 
 __all__ = ["RESULT_LIMIT", "archives_logs", "collect", "has_artifacts", "trim_result"]
 
@@ -49,7 +50,7 @@ def collect(
     """The node's outputs and, when something is missing, the message of the failed wait container.
 
     ``logs``: the log to keep as the artifact ``main-logs`` (``archiveLogs``). Parameters that were found are
-    returned even then. Raises StoreError when the store cannot be written.
+    returned even then. Raises StoreError when the store cannot be written, StartProblem when a file may not be read.
     """
     declared = template.get("outputs") or {}
     outputs: dict[str, Json] = {}
@@ -90,6 +91,8 @@ def collect(
             artifacts.append(save_artifact(host, artifact, source, pod=pod, laid=laid))
         except LocationError as error:
             errors.append(str(error))
+        except Unreadable as error:
+            raise _unpacked(container.name, _clean(str(path)), error.name) from error
     if logs is not None and logs.is_file():
         key = f"{host.workflow}/{pod}/main.log"
         stored = host.store.artifacts.put(logs, "none")
@@ -100,6 +103,14 @@ def collect(
     if errors:
         problem = problem or "".join(f"{error}; " for error in errors)
     return outputs, problem
+
+
+def _unpacked(name: str, path: str, file: str) -> StartProblem:
+    """It is the main container's own process that packs, and ends so."""
+    place = f"/var/run/argo/outputs/artifacts{path}.tgz"
+    why = f"open {os.path.join(os.path.dirname(path), file)}: permission denied"
+    text = f"{name}: Error (exit code 64): failed to tarball the output {path} to {place}: {why}"
+    return StartProblem(text, code=64)
 
 
 def trim_result(data: bytes) -> str:
