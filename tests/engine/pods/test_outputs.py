@@ -165,6 +165,16 @@ def test_what_the_step_wrote_comes_first(tmp_path: Path, runner: str) -> None:
 
 
 @sandboxed
+def test_a_step_that_names_its_output_still_reads_what_the_image_has_there(tmp_path: Path) -> None:
+    """A plain process gets a file system of its own for it."""
+    script = "cat /etc/passwd > /etc/tiphys-none "
+    result = keep(tmp_path, "process", script, "/etc", "/etc/passwd", "/etc/tiphys-none")
+    assert result.succeeded, log(result, result.name)
+    assert packed(tmp_path)["etc/passwd"].size == Path("/etc/passwd").stat().st_size
+    assert not os.path.exists("/etc/tiphys-none")
+
+
+@sandboxed
 def test_a_folder_of_the_image_with_what_the_step_made_in_it(tmp_path: Path) -> None:
     script = "echo mine > /etc/tiphys-none; mkdir /etc/tiphys-box; ln -s /root /etc/tiphys-box/x"
     result = keep(tmp_path, "sandbox", script, "/etc", "/etc/tiphys-none")

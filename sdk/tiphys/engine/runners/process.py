@@ -109,11 +109,14 @@ def _make_folders(container: Container) -> None:
 
 def _computes_paths(container: Container, relocation: Relocation) -> bool:
     """Whether the program makes paths itself, where no text can be replaced: an output that must be there and that no
-    text names, or the inputs of Hera's runner. Such a step gets a file system of its own where that is to be had."""
+    text names or that the image has, or the inputs of Hera's runner. Such a step gets a file system of its own where
+    that is to be had."""
     if container.declared and _HERAS_RUNNER in container.command:
         return True
     if not container.outputs:
         return False
+    if any(map(_of_image, container.outputs)):  # what is moved would hide what the image has there
+        return True
     texts = [
         *container.command,
         *(value for name, value in container.env.items() if not name.startswith("ARGO_")),
