@@ -43,7 +43,7 @@ def run_core(seed: int) -> dict[str, Json]:
     """Return the workflow of ``seed`` as the core ends it."""
     context = [LIBRARY] if seed >= RICH else []
     workflow = workflow_of(seed)
-    invalid = found_invalid(workflow, context) if seed >= RICH else ""
+    invalid = found_invalid(workflow, context)
     machine = Machine(workflow, name=NAME, uid="UID", context=context, now=1_000_000_000.0, invalid=invalid)
 
     def pod(command: p.StartPod) -> tuple[float, p.PodFinished]:

@@ -202,7 +202,7 @@ def replay(record: Mapping[str, Json]) -> tuple[Machine, Replay]:
             for key, value in (item.get("data") or {}).items():
                 if str(value).isdigit():
                     limits[f"argo/ConfigMap/{item['metadata']['name']}/{key}"] = int(value)
-    invalid = found_invalid(workflow, context) if "own_actions" in record else ""
+    invalid = found_invalid(workflow, context)
     name, now = first_name(record), 1_000_000_000.0
     machine = Machine(workflow, name=name, uid="UID", context=context, now=now, invalid=invalid)
     driver = Replay(machine, _pods(record), limits=limits, actions=actions(record), caches=context)

@@ -57,7 +57,7 @@ def run_case(record: Mapping[str, Json], *, runner: str = "sandbox", limit: floa
             observer=seen,
         )
         try:
-            invalid = found_invalid(workflow, context) if "own_actions" in record else ""
+            invalid = found_invalid(workflow, context)
             began = time.monotonic()
             run = Run(workflow, options=options, context=context, invalid=invalid)
             if actions(record) and actions(record)[0][0] is begun:

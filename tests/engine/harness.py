@@ -74,13 +74,14 @@ def execute(
     context: Sequence[Mapping[str, Json]] = (),
     parameters: Mapping[str, str] | None = None,
     observer: Callable[[Observation], None] | None = None,
+    invalid: str | None = None,
     **options: Json,
 ) -> RunResult:
-    """Run in a store below ``tmp_path``."""
+    """Run in a store below ``tmp_path``. ``invalid=""``: without asking the judge, for what no API server takes."""
     chosen = RunOptions(
         store=tmp_path / "store", observer=observer, grace=options.pop("grace", 5.0), **options
     )
-    return run(flow, parameters=parameters, context=context, options=chosen)
+    return run(flow, parameters=parameters, context=context, options=chosen, invalid=invalid)
 
 
 def node(result: RunResult, display_name: str) -> dict[str, Json]:

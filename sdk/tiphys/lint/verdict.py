@@ -10,18 +10,19 @@ Source: argo-workflows v4.1.2, workflow/validate/validate.go (ValidateWorkflow),
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tiphys.argo.reader import Document
 from tiphys.lint.finding import Finding
 from tiphys.lint.linter import argo_findings
-from tiphys.lint.model import WorkflowView
+from tiphys.lint.model import Project, WorkflowView
 
 __all__ = ["Verdict", "judge"]
 
-# A reference to what was not given: the engine looks it up itself, in what it was given to run with.
-_LOOKED_UP = frozenset(("L212",))
+_SHARED = "L212"  # a reference to what was not given
+_TWICE = "L215"  # two objects of one name: the API server's business
 # Keys set twice, unknown fields, bare scalars where Argo has text: applied with kubectl they are stored, what they say
 # is dropped (or read as text), and the controller goes on. `argo submit` refuses them, but for L111: those are dropped
 # in silence.
@@ -81,21 +82,66 @@ class Verdict:
 def judge(documents: Sequence[Document], workflow: Document) -> Verdict:
     """Judge ``workflow``, one of ``documents``, which may refer to each other."""
     project, findings = argo_findings(list(documents))
-    own = [item for item in findings if item.file == workflow.file and item.document == workflow.index]
     broken = tuple(item for item in findings if item.code < "L2" and item.code not in _STORED)
     ignored = tuple(item for item in findings if item.code in _STORED)
-    problems = [item for item in own if item.code > "L2" and item.code not in _LOOKED_UP]
-    if not problems or broken:
+    view = next((item for item in project.workflows if item.document is workflow), None)
+    if broken or view is None:
         return Verdict(broken, ignored)
-    ways = _Ways(next(item for item in project.workflows if item.document is workflow))
-    first = min(problems, key=ways.rank)
-    return Verdict(broken, ignored, ways.words(first), first)
+    for each in (view, _made_from(view, project)):
+        problems = [] if each is None else _problems(each, findings, project)
+        if each is not None and problems:
+            ways = _Ways(each)
+            first = min(problems, key=ways.rank)
+            return Verdict(broken, ignored, ways.words(first), first)
+    return Verdict(broken, ignored)
+
+
+def _problems(workflow: WorkflowView, findings: Sequence[Finding], project: Project) -> list[Finding]:
+    """What validation finds in one object."""
+    place = (workflow.document.file, workflow.document.index)
+    return [
+        item
+        for item in findings
+        if (item.file, item.document) == place
+        and item.code > "L2"
+        and not (item.code == _SHARED and _found(item, workflow, project))
+        and item.code != _TWICE
+    ]
+
+
+def _made_from(workflow: WorkflowView, project: Project) -> WorkflowView | None:
+    """The template that a workflow takes its whole specification from, if it was given."""
+    reference = workflow.spec.get("workflowTemplateRef") or {}
+    kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
+    found = (
+        item for key, item in project.shared.items() if (key[0], key[2]) == (kind, reference.get("name"))
+    )
+    return next(found, None)
+
+
+def _found(item: Finding, workflow: WorkflowView, project: Project) -> bool:
+    """Whether a reference is none of validation's business: the whole workflow's, whose absence is an Error of its own;
+    or one to what was given in another namespace, for a run has only one."""
+    if "workflowTemplateRef" in item.steps:
+        return True
+    reference = _reference(item, workflow)
+    kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
+    return any((key[0], key[2]) == (kind, reference.get("name")) for key in project.shared)
+
+
+def _reference(item: Finding, workflow: WorkflowView) -> Mapping[str, Any]:
+    """The ``templateRef`` that a finding is in."""
+    value: Any = workflow.document.data
+    for step in item.steps[:-1]:
+        value = value[step]
+    return value if isinstance(value, Mapping) else {}
 
 
 class _Ways:
     """For each template its turn, and the calls through which Argo first comes to it (``templates.main.tasks.a ``)."""
 
     def __init__(self, workflow: WorkflowView) -> None:
+        self._workflow = workflow
         templates = {item.name: item for item in workflow.templates}
         self._names = {item.path: item.name for item in workflow.templates}
         self._ways: dict[str, tuple[int, str]] = {}
@@ -122,6 +168,10 @@ class _Ways:
     def words(self, item: Finding) -> str:
         """What Argo says."""
         words = item.message
+        if item.code == _SHARED:
+            reference = _reference(item, self._workflow)
+            label = words.partition("couldn't find")[0]
+            words = f"{label}template reference {reference.get('name')}.{reference.get('template')} not found"
         for ours, argos in _ARGOS:
             words = ours.sub(argos, words)
         name = self._template(item)

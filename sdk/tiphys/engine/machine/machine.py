@@ -24,7 +24,6 @@ from tiphys.engine.machine.submit import (
     refuse_unsupported,
     workflow_parameters,
 )
-from tiphys.engine.machine.validate import first_problem
 from tiphys.expr.moment import PRESENT
 
 Json = Any
@@ -126,11 +125,6 @@ class Machine:
             failure = ("Error", problem)
         label = "local/" if spec.get("workflowTemplateRef") else f"local/{name}"
         local = Context(library, label, spec.get("templates") or [])
-        if failure is None:
-            problem = first_problem(spec, local)
-            if problem:
-                failure = ("Failed", f"invalid spec: {problem}")
-            library.stored.clear()  # only what is executed is stored
         if earlier:
             state.nodes.adopt(earlier.get("nodes") or {})
             state.globals.adopt(earlier.get("outputs") or {})

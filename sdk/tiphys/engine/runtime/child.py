@@ -16,8 +16,7 @@ When the parent's engine was killed and the parent is resumed, the child goes on
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +29,7 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runtime.execution import Execution
 from tiphys.engine.runtime.facts import RunFacts, remembered
+from tiphys.engine.runtime.judged import judged
 from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError
 
@@ -57,6 +57,11 @@ def start_child(
         return _found(item, parent, resources)
     workflow = copy.deepcopy({key: value for key, value in item.items() if key != "status"})
     name, context = str(item["metadata"]["name"]), [*parent.objects.all()]
+    try:
+        invalid = judged(workflow, context)
+    except RefusedError as error:
+        words = error.message.partition(": ")[2]
+        raise ApiError("BadRequest", f'Workflow in version "v1alpha1" cannot be handled: {words}') from error
     facts = RunFacts(
         workflow=workflow,
         name=name,
@@ -64,7 +69,7 @@ def start_child(
         uid=str(item["metadata"]["uid"]),
         now=parent.loop.now(),
         context=context,
-        invalid=_judged(workflow, context),
+        invalid=invalid,
         options=remembered(parent.options),
     )
     try:
@@ -102,21 +107,6 @@ def _taken(name: str, error: RefusedError) -> Exception:
     if error.code != "TIP210" or kind is None:
         return error
     return ApiError("AlreadyExists", f'{kind.resource} "{name}" already exists')
-
-
-def _judged(workflow: Mapping[str, Json], context: Sequence[Mapping[str, Json]]) -> str:
-    """What validation says of it: the judge of every run. Raises ApiError."""
-    from tiphys.argo.reader import read_text
-    from tiphys.lint import judge
-
-    # JSON is YAML; the templates and ConfigMaps that it may refer to are documents beside it
-    texts = [json.dumps(each, ensure_ascii=True) for each in (workflow, *context)]
-    documents = [item for item in read_text("\n---\n".join(texts)) if isinstance(item.data, dict)]
-    verdict = judge(documents, documents[0])
-    own = [item for item in verdict.undecodable if item.document == documents[0].index]
-    if own:
-        raise ApiError("BadRequest", f'Workflow in version "v1alpha1" cannot be handled: {own[0].message}')
-    return verdict.invalid
 
 
 class _Child:

@@ -32,6 +32,7 @@ from tiphys.engine.runtime.driver import Driver
 from tiphys.engine.runtime.execution import Execution
 from tiphys.engine.runtime.facts import RunFacts, remembered
 from tiphys.engine.runtime.follow import LogFollower
+from tiphys.engine.runtime.judged import judged
 from tiphys.engine.runtime.kept_servers import record_kept
 from tiphys.engine.runtime.refusals import unaliased
 from tiphys.engine.runtime.stored import Ownership, Record
@@ -48,7 +49,7 @@ def run(
     parameters: Mapping[str, str] | None = None,
     options: RunOptions | None = None,
     context: Sequence[Mapping[str, Json]] = (),
-    invalid: str = "",
+    invalid: str | None = None,
 ) -> RunResult:
     """Run a Workflow object here and wait for its end.
 
@@ -63,7 +64,8 @@ def run(
     context:
         Objects given with it: ConfigMaps, Secrets, WorkflowTemplates.
     invalid:
-        What validation found wrong, if anything: the workflow then ends Failed with ``invalid spec: …``.
+        What validation found wrong, if anything: the workflow then ends Failed with ``invalid spec: …``. None: it is
+        asked here (:func:`tiphys.engine.runtime.judged.judged`).
 
     Raises
     ------
@@ -98,7 +100,7 @@ class Run:
         parameters: Mapping[str, str] | None = None,
         options: RunOptions | None = None,
         context: Sequence[Mapping[str, Json]] = (),
-        invalid: str = "",
+        invalid: str | None = None,
     ) -> None:
         self.options = options or RunOptions()
         self.store = Store(self.options.store)
@@ -109,7 +111,7 @@ class Run:
             uid=str(uuid.uuid4()),
             parameters=dict(parameters or {}),
             context=[dict(item) for item in context],
-            invalid=invalid,
+            invalid=judged(workflow, context) if invalid is None else invalid,
             options=remembered(self.options),
             now=time.time(),
         )
@@ -138,7 +140,7 @@ class Run:
         resumed: bool = True,
     ) -> Run:
         """A run with these facts. ``resumed``: they are in its journal already; ``ownership``: its folder is held."""
-        self = cls(facts.workflow, options=facts.recalled(options))
+        self = cls(facts.workflow, options=facts.recalled(options), invalid=facts.invalid)
         self._facts = facts
         self._resumed = resumed
         self._ownership = ownership
