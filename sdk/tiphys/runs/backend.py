@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
+
+from tiphys.argo.types import Workflow
 
 __all__ = ["KEPT_AS", "Backend", "Change", "Workflow", "WorkflowLogLine", "ended"]
 
 KEPT_AS = "tiphys.dev/kept-as"
 """The annotation of an earlier run on this machine whose name a later one took: what the verbs take for its name."""
 
-Workflow = dict[str, Any]
+
 """A Workflow object as JSON: metadata, spec, status."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from tiphys.argo.nodes import BUNDLES, FAILED, HOLDERS, is_hit
 from tiphys.argo.time import moment
@@ -37,7 +36,7 @@ class Result:
     finished: datetime | None = None
     outputs: Mapping[str, str] = field(default_factory=dict)
     failures: tuple[NodeFailure, ...] = ()
-    workflow: Workflow = field(default_factory=dict, repr=False, compare=False)
+    workflow: Workflow = field(default_factory=Workflow, repr=False, compare=False)
 
     @property
     def record(self) -> str:
@@ -127,7 +126,7 @@ def rows(workflow: Workflow) -> list[Row]:
     was tried once; exit handlers come last.
     """
     name = workflow["metadata"]["name"]
-    nodes: dict[str, dict[str, Any]] = (workflow.get("status") or {}).get("nodes") or {}
+    nodes = (workflow.get("status") or {}).get("nodes") or {}
     inside: dict[str, list[str]] = {}
     retries = {
         identity: node.get("children") or [] for identity, node in nodes.items() if node["type"] == "Retry"

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.argo.nodes import GOOD, GROUPS
+from tiphys.argo.types import Node, Workflow
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
 from tiphys.argo.verbs.problem import ImpossibleError
 
 __all__ = ["memoized", "resubmitted"]
-
-Workflow = dict[str, Any]
 
 
 def resubmitted(workflow: Workflow, *, parameters: Mapping[str, str] | None = None) -> Workflow:
@@ -88,30 +87,28 @@ def memoized(
     def renamed(name: str) -> str:
         return new + name.removeprefix(old)
 
-    before: dict[str, dict[str, Any]] = status.get("nodes") or {}
+    before = status.get("nodes") or {}
     kept = {identity for identity in before if _kept(before, identity, old)}
     identities = {identity: node_id(new, renamed(before[identity]["name"])) for identity in kept}
-    after = {}
+    after: dict[str, Node] = {}
     for identity, node in before.items():
         if identity not in kept:
             continue
-        moved = {**node, "id": identities[identity], "name": renamed(node["name"])}
+        moved: Node = {**node, "id": identities[identity], "name": renamed(node["name"])}
         if node.get("boundaryID"):
             moved["boundaryID"] = identities.get(node["boundaryID"], new)
-        for key in ("children", "outboundNodes"):
-            if node.get(key):
-                moved[key] = [identities[child] for child in node[key] if child in kept]
+        if node.get("children"):
+            moved["children"] = [identities[child] for child in node["children"] if child in kept]
+        if node.get("outboundNodes"):
+            moved["outboundNodes"] = [identities[child] for child in node["outboundNodes"] if child in kept]
         if node["type"] == "Pod" and node.get("phase") in GOOD:
             moved |= {"type": "Skipped", "phase": "Skipped", "message": f"original pod: {identity}"}
             moved |= {"startedAt": now, "finishedAt": now}
         elif node["type"] not in GROUPS and (node["name"] == old or _again(before, identity)):
-            moved |= {"phase": "Pending", "startedAt": now}
-            for key in ("finishedAt", "message", "outputs", "progress"):
-                moved.pop(key, None)
+            _open(moved, "Pending", now)
+            moved.pop("progress", None)
         elif node["type"] in GROUPS:
-            moved |= {"phase": "Running", "startedAt": now}
-            for key in ("finishedAt", "message", "outputs"):
-                moved.pop(key, None)
+            _open(moved, "Running", now)
         after[moved["id"]] = moved
     result["status"] = {"nodes": after, "conditions": [{"type": "Completed", "status": "False"}]}
     if status.get("storedTemplates"):
@@ -158,3 +155,10 @@ def _fruitful(nodes: Mapping[str, Mapping[str, Any]], identity: str) -> bool:
             return True
         waiting += nodes[child].get("children") or ()
     return False
+
+
+def _open(node: Node, phase: str, now: str) -> None:
+    node["phase"], node["startedAt"] = phase, now
+    node.pop("finishedAt", None)
+    node.pop("message", None)
+    node.pop("outputs", None)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from tiphys.argo.nodes import BUNDLES, EXECUTES, FAILED, GROUPS
 from tiphys.argo.selectors import matches_node, parse_fields
-from tiphys.argo.types import Node
+from tiphys.argo.types import Node, Workflow
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
 from tiphys.argo.verbs.problem import ImpossibleError
 
 __all__ = ["retried"]
-
-Workflow = dict[str, Any]
 
 
 def retried(
@@ -110,9 +107,11 @@ def _begin_again(workflow: Workflow, now: str, parameters: Mapping[str, str]) ->
     labels.pop(LABELS + "completed", None)
     labels.pop(LABELS + "workflow-archiving-status", None)
     labels[LABELS + "phase"] = "Running"
-    status.update(phase="Running", startedAt=now, conditions=[{"type": "Completed", "status": "False"}])
-    for key in ("finishedAt", "message", "persistentVolumeClaims"):
-        status.pop(key, None)
+    status["phase"], status["startedAt"] = "Running", now
+    status["conditions"] = [{"type": "Completed", "status": "False"}]
+    status.pop("finishedAt", None)
+    status.pop("message", None)
+    status.pop("persistentVolumeClaims", None)
     as_before(workflow)
     override(workflow, parameters)
     stored = status.get("storedWorkflowTemplateSpec")

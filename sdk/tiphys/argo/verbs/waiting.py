@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
 
 from tiphys.argo.selectors import matches_node, parse_fields
+from tiphys.argo.types import Node, Workflow
 from tiphys.argo.verbs.problem import ImpossibleError
 
 __all__ = ["declined", "resumed"]
 
-Workflow = dict[str, Any]
 
-
-def _waiting(nodes: Iterable[dict[str, Any]], selector: str) -> list[dict[str, Any]]:
+def _waiting(nodes: Iterable[Node], selector: str) -> list[Node]:
     wanted = parse_fields(selector)
     return [
         node
@@ -39,7 +37,7 @@ def resumed(workflow: Workflow, now: str, selector: str = "") -> Workflow:
         result["spec"].pop("suspend", None)
     nodes = _waiting((result.get("status", {}).get("nodes") or {}).values(), selector)
     for node in nodes:
-        node.update(phase="Succeeded", finishedAt=now)
+        node["phase"], node["finishedAt"] = "Succeeded", now
         for parameter in (node.get("outputs") or {}).get("parameters") or []:
             source = parameter.pop("valueFrom", None) or {}
             if "value" in parameter:
@@ -75,7 +73,7 @@ def declined(workflow: Workflow, now: str, selector: str, message: str = "") -> 
             fix="look at `tiphys get`",
         )
     for node in chosen:
-        node.update(phase="Failed", finishedAt=now)
+        node["phase"], node["finishedAt"] = "Failed", now
         if message:
             node["message"] = message
     return result

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tiphys.argo.types import Workflow
 from tiphys.engine.base.observations import Observer
 
 __all__ = ["RunOptions", "RunResult"]
@@ -52,7 +53,7 @@ class RunResult:
     """The end of a run: ``workflow`` is the Workflow object with ``status`` as Argo writes it."""
 
     name: str
-    workflow: dict[str, Json]
+    workflow: Workflow
     folder: Path
     services: Sequence[Mapping[str, Json]] = ()  # left running: {name, url}
     interrupted: bool = False  # by Ctrl-C or SIGTERM

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from tiphys.argo.artifacts import location_of
+from tiphys.argo.types import Arguments, Artifact, Parameter, Template
 from tiphys.engine.machine.library import Compiled
 from tiphys.expr import gojson
 from tiphys.expr.gofmt import float_v
 from tiphys.expr.tags import Chain, Layers, Variables, compile_plan, substitute
 
 Json = Any
-Template = dict[str, Json]
+
 
 __all__ = [
     "ABSENT",
@@ -63,16 +64,18 @@ def process_arguments(
     """
     template = compiled.template
     inputs = template.get("inputs") or {}
-    decided: dict[str, Json] = {}
+    decided: Arguments = {}
     if inputs.get("parameters"):
         given = {item.get("name"): item for item in arguments.get("parameters") or ()}
         decided["parameters"] = [
-            _parameter(item, given.get(item.get("name")), variables, config_map_value)
+            cast("Parameter", _parameter(item, given.get(item.get("name")), variables, config_map_value))
             for item in inputs["parameters"]
         ]
     if inputs.get("artifacts"):
         given = {item.get("name"): item for item in arguments.get("artifacts") or ()}
-        decided["artifacts"] = [_artifact(item, given.get(item.get("name"))) for item in inputs["artifacts"]]
+        decided["artifacts"] = [
+            cast("Artifact", _artifact(item, given.get(item.get("name")))) for item in inputs["artifacts"]
+        ]
     return substitute_template(compiled, decided, variables, body=body)
 
 
@@ -230,10 +233,10 @@ def input_values(template: Mapping[str, Json]) -> dict[str, str]:
 
 
 def substitute_template(
-    compiled: Compiled, inputs: dict[str, Json], variables: Variables, *, body: Variables | None = None
+    compiled: Compiled, inputs: Arguments, variables: Variables, *, body: Variables | None = None
 ) -> Template:
     """Replace globals and locals first, then those again and what the inputs say: a value may hold a tag itself."""
-    template = dict(compiled.template)
+    template = compiled.template.copy()
     plan = compile_plan(inputs) if inputs else None
     if plan is not None:
         inputs = plan.render(inputs, lambda value: substitute(value, variables))

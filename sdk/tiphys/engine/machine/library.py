@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from tiphys.argo.patch import TEMPLATE, PatchError, strategic, without_nulls
 from tiphys.argo.spec import TYPES, template_type
+from tiphys.argo.types import Template
 from tiphys.expr.tags import Plan, compile_plan
 
 Json = Any
-Template = dict[str, Json]
+
 
 __all__ = ["Compiled", "Context", "Library", "TemplateError"]
 
@@ -131,7 +132,9 @@ class Library:
                     key: value for key, value in self.defaults.items() if key not in TYPES or key == kind
                 }
                 try:
-                    merged = strategic(without_nulls(defaults), without_nulls(template), TEMPLATE)
+                    merged = cast(
+                        "Template", strategic(without_nulls(defaults), without_nulls(template), TEMPLATE)
+                    )
                 except PatchError as error:
                     raise TemplateError(str(error)) from error
             found = Compiled(merged)

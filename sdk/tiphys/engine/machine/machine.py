@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.argo.time import rfc3339
+from tiphys.argo.types import Workflow, WorkflowStatus
 from tiphys.engine.machine import protocol as p
 from tiphys.engine.machine.before import first_obstacle
 from tiphys.engine.machine.bodies.kinds import make_body
@@ -274,7 +275,7 @@ class Machine:
 
     # -- the result ------------------------------------------------------------------------------------------
 
-    def workflow(self) -> dict[str, Json]:
+    def workflow(self) -> Workflow:
         """Return the Workflow object with ``status`` as Argo writes it (a copy)."""
         state, life = self._state, self._life
         state.nodes.sum_progress()
@@ -319,7 +320,7 @@ class Machine:
             "kind": "Workflow",
             "metadata": metadata,
             "spec": spec,
-            "status": status,
+            "status": cast("WorkflowStatus", status),
         }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from tiphys.argo.types import Template
 from tiphys.engine.machine.nodes import Node, NodeStore
 from tiphys.engine.machine.protocol import PodFinished
 from tiphys.expr.tags import Layers
@@ -106,7 +107,7 @@ class ACall(Protocol):
         """The node of the Steps or DAG that it is in."""
 
     @property
-    def template(self) -> dict[str, Json]:
+    def template(self) -> Template:
         """The template with its inputs."""
 
     @property

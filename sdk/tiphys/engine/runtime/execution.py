@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tiphys.argo.types import Workflow
 from tiphys.engine.base.observations import Notice
 from tiphys.engine.machine.protocol import Begin, Event
 from tiphys.engine.objects import Controllers
@@ -107,7 +108,7 @@ class Execution:
         self._bell = Bell(host.loop, self.folder, lambda: self._heard(host, wake))
         ring(self.folder)  # what was asked while nobody listened
 
-    def finish(self) -> dict[str, Json]:
+    def finish(self) -> Workflow:
         """Write the end of the run, and remove what Argo removes then; the Workflow object with its status."""
         workflow = self.machine.workflow()
         self.driver.metrics.write()

@@ -19,6 +19,7 @@ from tiphys.argo import verbs
 from tiphys.argo.names import node_id
 from tiphys.argo.nodes import ACTIVE, COMPLETED, HOLDERS
 from tiphys.argo.time import rfc3339
+from tiphys.argo.types import Workflow
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runtime.facts import remembered
 from tiphys.engine.runtime.run import Run, new_name
@@ -135,9 +136,9 @@ def prepare_resubmit(
     return Run.of(new, options, resumed=False)
 
 
-def _cut_off(workflow: dict[str, Json]) -> dict[str, Json]:
+def _cut_off(workflow: Workflow) -> Workflow:
     """The workflow of a killed engine without what was under way; groups that were open stay open."""
-    nodes: dict[str, dict[str, Json]] = workflow["status"].get("nodes") or {}
+    nodes = workflow["status"].get("nodes") or {}
     open_ = {identity for identity, node in nodes.items() if node["phase"] in ACTIVE}
     gone = {identity for identity in open_ if nodes[identity]["type"] not in HOLDERS}
     for identity in gone:
@@ -147,7 +148,7 @@ def _cut_off(workflow: dict[str, Json]) -> dict[str, Json]:
         if len(left) < len(node.get("children") or ()):
             node["children"] = left
             if node["type"] in HOLDERS:  # a daemon ran in a group that had ended
-                node.update(phase="Running", finishedAt=None)
+                node["phase"], node["finishedAt"] = "Running", None
     workflow["status"]["phase"] = "Error"
     return workflow
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from tiphys.argo.types import Workflow
 from tiphys.engine.machine import Machine
 from tiphys.engine.runtime.facts import RunFacts
 from tiphys.engine.runtime.journal import Journal
@@ -206,10 +207,10 @@ class Record:
         self.facts, self._machine, self._seen = facts, None, 0
         return True
 
-    def workflow(self) -> dict[str, Json]:
+    def workflow(self) -> Workflow:
         """The Workflow object as it stands. Of a run that ended: what was written at its end."""
         try:
-            found: dict[str, Json] = json.loads((self.folder / "workflow.json").read_bytes())
+            found: Workflow = json.loads((self.folder / "workflow.json").read_bytes())
         except (OSError, ValueError):
             return self.machine().workflow()
         return found

@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from tiphys.argo import verbs
@@ -100,11 +100,12 @@ class Kubernetes(Caller):
         if limit:
             query["limit"] = str(limit)
         items = self.json("list", Request("GET", self._path(namespace), query)).get("items") or []
-        return [{"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", **item} for item in items]
+        whole = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow"}
+        return [cast("Workflow", {**whole, **item}) for item in items]
 
     def watch(self, namespace: str, name: str, version: str, silence: float) -> Iterator[Change]:
         for kind, item in self._events(self._path(namespace), f"metadata.name={name}", "", version, silence):
-            yield Change(kind, unpacked(item))
+            yield Change(kind, unpacked(cast("Workflow", item)))
 
     def _events(
         self, path: str, fields: str, labels: str, version: str, silence: float

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from typing import cast
 
+from tiphys.argo.types import WorkflowStatus
 from tiphys.errors import ClusterError
 from tiphys.runs.backend import Workflow
 
@@ -27,17 +29,13 @@ def unpacked(workflow: Workflow) -> Workflow:
     if not status.get("compressedNodes"):
         return workflow
     nodes = json.loads(gzip.decompress(base64.b64decode(status["compressedNodes"])))
-    return {
-        **workflow,
-        "status": {**{k: v for k, v in status.items() if k != "compressedNodes"}, "nodes": nodes},
-    }
+    kept = {k: v for k, v in status.items() if k != "compressedNodes"}
+    return {**workflow, "status": cast("WorkflowStatus", {**kept, "nodes": nodes})}
 
 
 def packed(workflow: Workflow) -> Workflow:
     """The inverse of :func:`unpacked`, for writing back."""
     status = workflow["status"]
     text = base64.b64encode(gzip.compress(json.dumps(status.get("nodes") or {}).encode())).decode()
-    return {
-        **workflow,
-        "status": {**{k: v for k, v in status.items() if k != "nodes"}, "compressedNodes": text},
-    }
+    kept = {k: v for k, v in status.items() if k != "nodes"}
+    return {**workflow, "status": cast("WorkflowStatus", {**kept, "compressedNodes": text})}

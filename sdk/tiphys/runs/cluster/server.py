@@ -6,7 +6,7 @@ import functools
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from tiphys.errors import ClusterError
@@ -243,7 +243,7 @@ def _given(**fields: Any) -> dict[str, Any]:
 
 def _workflow(value: Any) -> Workflow:
     """The object with its kind, which the server leaves out."""
-    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", **value}
+    return cast("Workflow", {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", **value})
 
 
 def _messages(lines: Iterator[str] | Any) -> Iterator[dict[str, Any]]:

@@ -7,9 +7,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from tiphys.argo.parameters import check
+from tiphys.argo.types import ObjectMeta
 from tiphys.errors import ClusterError, RefusedError
 from tiphys.runs.backend import Workflow
 
@@ -94,7 +95,8 @@ def _documents(source: Any) -> list[Mapping[str, Any]]:
 
 
 def _split(documents: Sequence[Mapping[str, Any]]) -> tuple[Workflow, dict[str, dict[str, str]]]:
-    workflows, limits = [], {}
+    workflows: list[Workflow] = []
+    limits: dict[str, dict[str, str]] = {}
     for document in documents:
         if not isinstance(document, Mapping):
             raise ClusterError("TIP610", "a document is not an object", fix="give the YAML of a Workflow")
@@ -104,7 +106,7 @@ def _split(documents: Sequence[Mapping[str, Any]]) -> tuple[Workflow, dict[str, 
                 str(key): str(value) for key, value in (document.get("data") or {}).items()
             }
         elif kind == "Workflow":
-            workflows.append(dict(document))
+            workflows.append(cast("Workflow", dict(document)))
         elif kind in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
             workflows.append(_from_template(document))
         elif kind == "CronWorkflow":
@@ -144,7 +146,7 @@ def _from_cron(document: Mapping[str, Any]) -> Workflow:
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
-        "metadata": {**metadata, "generateName": f"{document['metadata']['name']}-"},
+        "metadata": {**cast("ObjectMeta", metadata), "generateName": f"{document['metadata']['name']}-"},
         "spec": copy.deepcopy(spec["workflowSpec"]),
     }
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from tiphys.argo.locks import LockError, lock_names
 from tiphys.argo.names import node_id, pod_name
+from tiphys.argo.types import Template
 from tiphys.engine.machine.arguments import ArgumentError, process_arguments
 from tiphys.engine.machine.bodies import memo
 from tiphys.engine.machine.library import NODE_TYPES, Compiled, Context, TemplateError
@@ -94,7 +95,7 @@ class Call:
         self.attempt_inputs: Mapping[str, Json] | None = None
         outer = state.boundaries.get(boundary["id"]) if boundary is not None else None
         self.depth: int = outer.run.depth + 1 if outer is not None else 1
-        self.template: dict[str, Json] = {}
+        self.template: Template = {}
         self.compiled: Compiled | None = None
 
     # -- the way to the body ---------------------------------------------------------------------------------

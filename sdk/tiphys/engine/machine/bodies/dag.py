@@ -38,7 +38,7 @@ class DagBody(LoopingBody):
         self.values: dict[str, dict[str, Json] | None] = {}
         compiled = self.run.compiled
         assert compiled is not None
-        dag: dict[str, Json] = self.template.get("dag") or {}
+        dag: Mapping[str, Json] = self.template.get("dag") or {}
         try:
             if dag is compiled.template.get("dag"):
                 if compiled.dag is None:
