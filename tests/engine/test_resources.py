@@ -570,7 +570,7 @@ def test_a_patch_and_an_apply_keep_the_ports_that_they_do_not_name(tmp_path: Pat
         step("applied", "apply", 8500, 8600),
         step("patched", "patch", 8501, mergeStrategy="strategic"),
         step("applied-again", "apply", 8500),
-        step("merged", "patch", 1, mergeStrategy="merge"),
+        step("merged", "patch", 8700, mergeStrategy="merge"),
     )
     main = {"name": "main", "steps": [[{"name": item["name"], "template": item["name"]}] for item in steps]}
     result = execute(tmp_path, workflow(main, *steps))
@@ -579,7 +579,7 @@ def test_a_patch_and_an_apply_keep_the_ports_that_they_do_not_name(tmp_path: Pat
         "8500 8600",
         "8501 8500 8600",  # as on a real server: what a patch names stands first
         "8501 8500",
-        "1",
+        "8700",
     ]
 
 

@@ -18,6 +18,20 @@ why_not = SandboxRunner().check()
 sandboxed = pytest.mark.skipif(bool(why_not), reason=f"no sandbox on this machine: {why_not}")
 PLACE = Path("/usr/lib/apt")
 folder = pytest.mark.skipif(not PLACE.is_dir(), reason=f"{PLACE} is not here")
+
+
+def _open_to_all(place: Path) -> bool:
+    """Whether a folder is one that any user may read whole, with a file in it."""
+    if place.is_symlink() or not place.is_dir() or place.stat().st_mode & 0o005 != 0o005:
+        return False
+    inside = [path for path in place.iterdir() if not path.is_symlink()]
+    return all(
+        _open_to_all(path) if path.is_dir() else path.stat().st_mode & 0o004 for path in inside
+    ) and any(path.is_file() for path in inside)
+
+
+ETC = next(place for place in sorted(Path("/etc").iterdir()) if _open_to_all(place))
+FILE = next(path for path in sorted(ETC.iterdir()) if path.is_file() and not path.is_symlink())
 every = pytest.mark.parametrize("runner", ["process", pytest.param("sandbox", marks=sandboxed)])
 
 
@@ -75,11 +89,12 @@ def test_a_system_folder(tmp_path: Path, runner: str) -> None:
 
 @every
 def test_folders_within_each_other(tmp_path: Path, runner: str) -> None:
-    result = keep(tmp_path, runner, "true", "/etc", "/etc/passwd", "/etc/default")
+    inner = next(path for path in sorted(PLACE.rglob("*")) if path.is_file() and not path.is_symlink())
+    result = keep(tmp_path, runner, "true", str(PLACE), str(inner), str(inner.parent))
     assert result.succeeded, result.message
-    assert there(Path("/etc")) - set(packed(tmp_path)) == set()
-    assert packed(tmp_path)["etc/passwd"].size == Path("/etc/passwd").stat().st_size
-    assert set(packed(tmp_path, "a2")) == there(Path("/etc/default"))
+    assert there(PLACE) - set(packed(tmp_path)) == set()
+    assert packed(tmp_path)[str(inner.relative_to(PLACE.parent))].size == inner.stat().st_size
+    assert set(packed(tmp_path, "a2")) == there(inner.parent)
 
 
 @every
@@ -134,16 +149,16 @@ def test_what_may_not_be_read_in_the_executors_words(
     real = Path.open
 
     def refuse(self: Path, *args: Any, **more: Any) -> Any:
-        if str(self) == "/etc/passwd":
+        if str(self) == str(FILE):
             raise PermissionError(13, "Permission denied", str(self))
         return real(self, *args, **more)
 
     monkeypatch.setattr(Path, "open", refuse)
-    result = keep(tmp_path, runner, "true", "/etc")
+    result = keep(tmp_path, runner, "true", str(ETC))
     assert (result.phase, result.message) == (
         "Failed",
-        "main: Error (exit code 64): failed to tarball the output /etc to /var/run/argo/outputs/artifacts/etc.tgz: "
-        "open /etc/passwd: permission denied",
+        f"main: Error (exit code 64): failed to tarball the output {ETC} to "
+        f"/var/run/argo/outputs/artifacts{ETC}.tgz: open {FILE}: permission denied",
     )
 
 
@@ -167,21 +182,22 @@ def test_what_the_step_wrote_comes_first(tmp_path: Path, runner: str) -> None:
 @sandboxed
 def test_a_step_that_names_its_output_still_reads_what_the_image_has_there(tmp_path: Path) -> None:
     """A plain process gets a file system of its own for it."""
-    script = "cat /etc/passwd > /etc/tiphys-none "
-    result = keep(tmp_path, "process", script, "/etc", "/etc/passwd", "/etc/tiphys-none")
+    script = f"cat /etc/passwd > {ETC}/tiphys-none "
+    result = keep(tmp_path, "process", script, str(ETC), "/etc/passwd", f"{ETC}/tiphys-none")
     assert result.succeeded, log(result, result.name)
-    assert packed(tmp_path)["etc/passwd"].size == Path("/etc/passwd").stat().st_size
-    assert not os.path.exists("/etc/tiphys-none")
+    assert packed(tmp_path)[f"{ETC.name}/tiphys-none"].size == Path("/etc/passwd").stat().st_size
+    assert not (ETC / "tiphys-none").exists()
 
 
 @sandboxed
 def test_a_folder_of_the_image_with_what_the_step_made_in_it(tmp_path: Path) -> None:
-    script = "echo mine > /etc/tiphys-none; mkdir /etc/tiphys-box; ln -s /root /etc/tiphys-box/x"
-    result = keep(tmp_path, "sandbox", script, "/etc", "/etc/tiphys-none")
+    script = f"cd {ETC}; echo mine > tiphys-none; mkdir tiphys-box; ln -s /root tiphys-box/x"
+    result = keep(tmp_path, "sandbox", script, str(ETC), f"{ETC}/tiphys-none")
     assert result.succeeded, log(result, result.name)
     found = packed(tmp_path)
-    assert set(found) - there(Path("/etc")) == {"etc/tiphys-none", "etc/tiphys-box", "etc/tiphys-box/x"}
-    assert found["etc/tiphys-box/x"].issym()
+    new = {f"{ETC.name}/{each}" for each in ("tiphys-none", "tiphys-box", "tiphys-box/x")}
+    assert set(found) - there(ETC) == new
+    assert found[f"{ETC.name}/tiphys-box/x"].issym()
 
 
 @sandboxed

@@ -284,6 +284,10 @@ def test_a_script_result(tmp_path: Path, real: str) -> None:
 def test_how_containers_end(
     tmp_path: Path, real: str, script: str, more: dict[str, Json], message: str
 ) -> None:
+    if os.geteuid() != 0 and more:
+        pytest.skip(
+            "podman of a plain user has no cgroups here: no limits, and no other process in a container"
+        )
     if (
         "143" in message
         and Path(real).name == "podman"

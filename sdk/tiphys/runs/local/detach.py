@@ -38,7 +38,9 @@ def detach(arguments: Sequence[str], name: str, store: Path | str, *, resumed: b
 
     def begun() -> bool:
         now = _state(place, name)  # None while an earlier run of the name makes room
-        return (now is not None and now != before) or (resumed and place.held(name))
+        if resumed:
+            return place.held(name) or (now is not None and now != before)
+        return now is not None and (before is None or now[0] != before[0])
 
     runs = place.root / "runs"
     with clear(runs, "make"):
