@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"sigs.k8s.io/yaml"
 )
 
 var kinds = map[string]any{
@@ -121,6 +122,10 @@ func answer(q question) (result any, err error) {
 		}
 		out, err := strategicpatch.StrategicMergePatch(q.Original, patch, kinds[q.Kind])
 		return json.RawMessage(out), err
+	case "any_string":
+		var found v1alpha1.AnyString
+		err := yaml.Unmarshal([]byte(q.Text), &found)
+		return found.String(), err
 	case "time":
 		var moment metav1.Time
 		if err := json.Unmarshal([]byte(q.Text), &moment); err != nil {

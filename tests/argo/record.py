@@ -1,6 +1,6 @@
 """Ask Kubernetes, robfig/cron and Argo themselves, and write what they answer to ``*.json`` beside this file.
 
-    python tests/argo/record.py [selectors cron patch time]
+    python tests/argo/record.py [any_string cron patch quantity selectors time]
 
 Needs Go; the modules come from the module registry, the first build takes minutes. The tests replay the answers.
 """
@@ -34,6 +34,7 @@ require (
 	gopkg.in/evanphx/json-patch.v4 v4.12.0
 	k8s.io/api v0.33.1
 	k8s.io/apimachinery v0.33.1
+	sigs.k8s.io/yaml v1.4.0
 )
 """
 
@@ -335,7 +336,20 @@ def quantities(dice: random.Random) -> list[Json]:
     return [{"ask": "quantity", "text": text} for text in texts]
 
 
+def any_strings(dice: random.Random) -> list[Json]:
+    """What YAML may hold in place of a text."""
+    named = [
+        "true", "off", "text", "'7'", "0", "1", "-1", "1.0", "-0.0", "010", "0x10", "1e3", "1.0e+3", "1e-7", "0.00001",
+        "123456789.125", "0.1234567890123456789", "1e15", "1e20", "1e21", "-1.5e300", "5e-324", "1e-400", "[1, 2]",
+        "9007199254740991", "9007199254740993", "12345678901234567890", "-9223372036854775809", "18446744073709551616",
+        "1.7976931348623157e308", "{a: 1}", "[]",
+    ]  # fmt: skip
+    texts = [str(dice.choice([1, -1]) * dice.random() * 10.0 ** dice.randint(-25, 25)) for _ in range(60)]
+    return [{"ask": "any_string", "text": text} for text in dict.fromkeys([*named, *texts])]
+
+
 TOPICS = {
+    "any_string": any_strings,
     "cron": cron,
     "patch": patch_questions,
     "quantity": quantities,

@@ -6,15 +6,16 @@ rules can trust the types of what remains.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tiphys.argo.any_string import any_string
+from tiphys.argo.quantity import quantity
 from tiphys.argo.reader import Path
 from tiphys.argo.schema import Table, table
 from tiphys.argo.time import is_time
 
-__all__ = ["Decoder", "Misfit", "any_string", "decode"]
+__all__ = ["Decoder", "Misfit", "decode"]
 
 # unknown: no such field. type: wrong type. bare: a bare number or boolean where Go has a string.
 # range: does not fit the Go type. shape: the type's own decoder refuses it.
@@ -34,7 +35,6 @@ _WORDS = {
     "m": "a mapping",
     "#": "a mapping",
 }
-_QUANTITY = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,6 @@ class Misfit:
     message: str
     known: tuple[str, ...] = ()  # the fields that exist, for near misses
     lax: bool = False  # Argo drops it without a word: inside a step
-
-
-def any_string(value: Any) -> str:
-    """The text that Argo's AnyString makes of a YAML value."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return f"{value:.15f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:.0f}"
-    return str(value)
 
 
 def decode(data: Any, reference: str, *, required: bool = False) -> tuple[Any, list[Misfit]]:
@@ -174,8 +161,8 @@ class Decoder:
     def scalar(self, data: Any, kind: str) -> Any:
         if kind == "*":
             return data
-        if kind == "v":  # AnyString makes empty text of a list or a mapping
-            return "" if isinstance(data, dict | list) else any_string(data)
+        if kind == "v":
+            return any_string(data)
         sort = type(data)
         if kind == "s":
             if sort is str:
@@ -211,10 +198,12 @@ class Decoder:
         if type(data) in (int, float):
             return any_string(data)
         if type(data) is str:
-            if _QUANTITY.match(data):
-                return data
-            self.note("shape", f"{self.name()}: {data!r} is not a quantity such as 500m or 2Gi")
-            return None
+            try:
+                quantity(data)
+            except ValueError:
+                self.note("shape", f"{self.name()}: {data!r} is not a quantity such as 500m or 2Gi")
+                return None
+            return data
         return self.wrong(data, "q")
 
     def wrong(self, data: Any, kind: str) -> None:

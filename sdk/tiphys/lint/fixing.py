@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tiphys.argo.any_string import any_string
 from tiphys.argo.reader import Document, MappingNode, ScalarNode, scan_text
 from tiphys.expr.durations import in_hours
-from tiphys.lint.decode import any_string
 from tiphys.lint.finding import Finding
 from tiphys.lint.linter import lint_documents
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from tiphys.argo.any_string import any_string
 from tiphys.argo.artifacts import location_of
 from tiphys.argo.types import Arguments, Artifact, Parameter, Template
 from tiphys.engine.machine.library import Compiled
 from tiphys.expr import gojson
-from tiphys.expr.gofmt import float_v
 from tiphys.expr.tags import Chain, Layers, Variables, compile_plan, substitute
 
 Json = Any
@@ -18,7 +18,6 @@ Json = Any
 __all__ = [
     "ABSENT",
     "ArgumentError",
-    "any_string",
     "input_parameters",
     "input_values",
     "looked_up",
@@ -32,19 +31,6 @@ ABSENT = "__argo-internal.absent-optional-output__"
 
 class ArgumentError(Exception):
     """An input has no value, or cannot be computed; the text is Argo's."""
-
-
-def any_string(value: Json) -> str:
-    """Return an ``AnyString``: numbers and booleans as the text that YAML meant."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return gojson.float_text(value) if value.is_integer() and abs(value) < 1e21 else float_v(value)
-    return gojson.marshal(value)
 
 
 def process_arguments(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tiphys.argo.any_string import any_string
 from tiphys.argo.time import rfc3339
-from tiphys.engine.machine.arguments import any_string
 from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.parts import Shared
 from tiphys.expr import gojson

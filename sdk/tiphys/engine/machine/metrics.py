@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from tiphys.engine.machine.arguments import any_string
+from tiphys.argo.any_string import any_string
 from tiphys.engine.machine.counters import Counters, MetricError
 from tiphys.engine.machine.globals import Globals
 from tiphys.engine.machine.nodes import Node

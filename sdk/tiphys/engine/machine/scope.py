@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
+from tiphys.argo.any_string import any_string
 from tiphys.argo.types import Artifact, Outputs, Parameter
-from tiphys.engine.machine.arguments import any_string, has_location
+from tiphys.engine.machine.arguments import has_location
 from tiphys.engine.machine.nodes import Node
 from tiphys.expr import gojson
 from tiphys.expr.evaluate import ExprError, compile_expression

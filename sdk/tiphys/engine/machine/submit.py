@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tiphys.argo.any_string import any_string
 from tiphys.argo.parameters import not_one_of, unknown
 from tiphys.argo.patch import WORKFLOW_SPEC, PatchError, strategic, without_nulls
 from tiphys.argo.spec import every_template, template_type
-from tiphys.engine.machine.arguments import ArgumentError, any_string, looked_up
+from tiphys.engine.machine.arguments import ArgumentError, looked_up
 from tiphys.engine.machine.library import Library, TemplateError
 from tiphys.engine.machine.state import State
 from tiphys.errors import RefusedError

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiphys.engine.machine.arguments import any_string
+from tiphys.argo.any_string import any_string
 from tiphys.engine.pods.artifacts import save_artifact
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.locations import LocationError

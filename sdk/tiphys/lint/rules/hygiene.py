@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tiphys.argo.any_string import any_string
 from tiphys.argo.reader import Path
 from tiphys.argo.selectors import label_key_problem, label_value_problem
-from tiphys.lint.decode import any_string
 from tiphys.lint.finding import Severity
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import TemplateView, WorkflowView
@@ -32,8 +32,8 @@ _NOT_TEXT = (int, float, bool, dict, list)
     "bare-parameter",
     "warning",
     what="A bare number, boolean, list or mapping as the value of a parameter.",
-    why="`argo submit` makes text of it; applied with kubectl it crashes the whole 4.1.2 controller, "
-    "again at each restart until the workflow is deleted.",
+    why="`argo submit` makes text of it, an empty one of a list or a mapping; applied with kubectl it crashes "
+    "the whole 4.1.2 controller, again at each restart until the workflow is deleted.",
     source="seen on the real 4.1.2 controller (cannot convert int64 to string)",
     fixable=True,
     needs="parameters",
@@ -43,7 +43,7 @@ def bare_parameter(workflow: WorkflowView) -> Iterator[Issue]:
     for step in workflow.spec_path:
         data = data.get(step) if isinstance(data, dict) else None
     for path, value in _bare_values(data, workflow.spec_path):
-        words = f"{path[-1]!r} is a bare {type(value).__name__}: {any_string(value)}"
+        words = f"{path[-1]!r} is a bare {type(value).__name__}: {any_string(value) or value}"
         yield Issue(
             path, words.replace("int:", "number:").replace("bool:", "boolean:"), fix="put it in quotes"
         )

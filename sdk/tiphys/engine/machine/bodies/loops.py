@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tiphys.engine.machine.arguments import any_string
+from tiphys.argo.any_string import any_string
 from tiphys.expr import gojson
 from tiphys.expr.gofmt import sprintf
 from tiphys.expr.gojson_scan import RawText, compact, elements, members, squeezed, syntax_error
@@ -152,7 +152,8 @@ def _bare(raw: RawText) -> str:
 def _spelled(item: Json) -> str:
     """Return the JSON that the API server keeps of an item: numbers as Go writes them, nothing escaped needlessly."""
     if isinstance(item, (int, float)) and not isinstance(item, bool):
-        return any_string(item if -(2**63) <= item < 2**63 else float(item))
+        kept = isinstance(item, int) and -(2**63) <= item < 2**63
+        return str(item) if kept else gojson.float_text(float(item))
     if isinstance(item, dict):
         return "{" + ",".join(f"{_spelled(name)}:{_spelled(value)}" for name, value in item.items()) + "}"
     if isinstance(item, list):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tiphys.argo.any_string import any_string
 from tiphys.argo.types import Parameter
-from tiphys.engine.machine.arguments import any_string
 from tiphys.engine.machine.bodies.body import Body
 from tiphys.expr.durations import parse_named
 
