@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from tiphys.argo.nodes import is_step, label, state
 from tiphys.cli._common import Style, seconds
-from tiphys.cli._nodes import moment
+from tiphys.cli.times import elapsed
 from tiphys.engine.base.observations import (
     CacheChecked,
     LogLine,
@@ -185,7 +185,7 @@ class TableProgress:
                 view.add_row(
                     f"[{colour}]{_SYMBOLS.get(str(node.get('phase')), '·')}[/]",
                     _plain(label(node, self.workflow)),
-                    seconds(_elapsed(node, now)) if phase != "hit" else "hit",
+                    seconds(elapsed(node, now)) if phase != "hit" else "hit",
                     _plain(self._remark(node)),
                 )
         title = f"[bold]{_plain(self.workflow)}[/]  {_clock(now - self.begin)}"
@@ -225,11 +225,6 @@ def _most_interesting(nodes: list[dict[str, Any]], room: int) -> list[dict[str, 
     rest = [node for node in nodes if node.get("phase") not in ("Running", "Pending", "Failed", "Error")]
     left = room - len(active[:room])
     return rest[len(rest) - left :] + active[:room]
-
-
-def _elapsed(node: Mapping[str, Any], now: float) -> float:
-    start = moment(node.get("startedAt"))
-    return max(0.0, (moment(node.get("finishedAt")) or now) - start) if start else 0.0
 
 
 def _clock(value: float) -> str:

@@ -108,7 +108,7 @@ def _matching(options: argparse.Namespace, store: Any) -> list[dict[str, Any]]:
 
 
 def cache_list(options: argparse.Namespace) -> int:
-    from tiphys.cli._nodes import moment
+    from tiphys.cli.times import since_epoch
 
     entries = _entries(_store(options))
     if options.json:
@@ -119,8 +119,8 @@ def cache_list(options: argparse.Namespace) -> int:
         (
             entry["cache"],
             entry["key"],
-            seconds(now - moment(entry["creationTimestamp"])) if "creationTimestamp" in entry else "",
-            seconds(now - moment(entry["lastHitTimestamp"])) if "lastHitTimestamp" in entry else "",
+            seconds(now - since_epoch(entry["creationTimestamp"])) if "creationTimestamp" in entry else "",
+            seconds(now - since_epoch(entry["lastHitTimestamp"])) if "lastHitTimestamp" in entry else "",
             entry["problem"] or "ok",
         )
         for entry in entries

@@ -8,8 +8,7 @@ from typing import Any
 
 from tiphys.argo.nodes import FAILED, is_step, label, state
 from tiphys.cli._common import Style, seconds, table
-from tiphys.cli._nodes import moment
-from tiphys.cli.times import Times
+from tiphys.cli.times import Times, elapsed, since_epoch
 
 __all__ = ["failures", "summary"]
 
@@ -28,7 +27,7 @@ def summary(workflow: Mapping[str, Any], times: Times, style: Style) -> str:
     shown = [node for node in nodes if node.get("type") != "Skipped" or node.get("phase") in FAILED]
     seen = {node_id: position for position, node_id in enumerate(times.nodes)}
     shown.sort(
-        key=lambda node: (seen.get(node["id"], len(seen)), moment(node.get("startedAt")), node["name"])
+        key=lambda node: (seen.get(node["id"], len(seen)), since_epoch(node.get("startedAt")), node["name"])
     )
     if len(shown) > 60:
         shown = [node for node in shown if node.get("phase") != "Succeeded"][:40] + shown[-20:]
@@ -36,7 +35,7 @@ def summary(workflow: Mapping[str, Any], times: Times, style: Style) -> str:
         (
             label(node, name),
             "hit" if state(node) == "hit" else "run" if node.get("phase") == "Succeeded" else state(node),
-            "" if state(node) == "hit" else seconds(times.nodes.get(node["id"]) or _span(node)),
+            "" if state(node) == "hit" else seconds(times.nodes.get(node["id"]) or elapsed(node)),
         )
         for node in shown
     ]
@@ -46,7 +45,7 @@ def summary(workflow: Mapping[str, Any], times: Times, style: Style) -> str:
     hits = sum(1 for node in nodes if state(node) == "hit")
     total = times.total
     if total is None:
-        total = max(0.0, moment(status.get("finishedAt")) - moment(status.get("startedAt")))
+        total = elapsed(status)
     steps = f"{len(nodes)} step{'' if len(nodes) == 1 else 's'}"
     parts.append(f"{style.bold(name)} {colour(phase)} in {seconds(total)}, {steps}, {hits} from the cache")
     for parameter in (status.get("outputs") or {}).get("parameters") or []:
@@ -88,8 +87,3 @@ def _tail(logs: Path, node: Mapping[str, Any], lines: int) -> str:
         text = path.read_bytes()[-20000:].decode("utf-8", "replace").splitlines()
         found.extend(f"    {line}" for line in text[-lines:])
     return "\n".join(found)
-
-
-def _span(node: Mapping[str, Any]) -> float:
-    start = moment(node.get("startedAt"))
-    return max(0.0, moment(node.get("finishedAt")) - start) if start else 0.0

@@ -1,16 +1,18 @@
-"""How long things took, more finely than the whole seconds of Argo's status."""
+"""When things happened and how long they took: as an observer saw it, and in the whole seconds of Argo's status."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from tiphys.argo.time import is_time, seconds
 from tiphys.engine.base.observations import NodeChanged, Observation, RunFinished, RunStarted
 
-__all__ = ["Times"]
+__all__ = ["Times", "elapsed", "since_epoch"]
 
 
 class Times:
-    """An observer that measures a run and passes what it sees on.
+    """An observer that measures a run, more finely than its status, and passes what it sees on.
 
     ``nodes``: seconds by node id, in the order in which the nodes were first seen; ``total``: seconds from the
     start (of this process's part, of a run that is resumed) to the end, ``None`` before.
@@ -36,3 +38,16 @@ class Times:
         elif isinstance(seen, RunFinished):
             self.total = seen.at - self._begin
         self._following(seen)
+
+
+def since_epoch(text: object) -> float:
+    """Seconds since the epoch of an RFC 3339 time, 0 when there is none."""
+    if not text:
+        return 0.0
+    return seconds(str(text)) if is_time(str(text)) else 0.0
+
+
+def elapsed(status: Mapping[str, Any], now: float = 0.0) -> float:
+    """The seconds that a node or a workflow took, until ``now`` if it has not ended; 0 when it has not begun."""
+    start = since_epoch(status.get("startedAt"))
+    return max(0.0, (since_epoch(status.get("finishedAt")) or now) - start) if start else 0.0

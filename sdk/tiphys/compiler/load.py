@@ -195,9 +195,8 @@ def _from_file(text: str) -> types.ModuleType:
     if key in _loaded:
         return _enter(_loaded[key])
     if any(neighbour.stem in sys.stdlib_module_names for neighbour in path.parent.glob("*.py")):
-        importlib.import_module(
-            "hera.workflows"
-        )  # before a neighbour called http.py hides the standard one from it
+        # before a neighbour called http.py hides the standard one from it
+        importlib.import_module("hera.workflows")
     for folder in (str(path.parent), *map(str, import_folders(project_of(path)))):
         if folder not in sys.path:
             sys.path.insert(0, folder)

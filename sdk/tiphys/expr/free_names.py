@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tiphys.expr.parser import Tree
@@ -22,33 +23,20 @@ class FreeNames:
 
 
 def _collect(tree: Any, free: FreeNames, bound: frozenset[str]) -> None:
-    if isinstance(tree, list) or _pair(tree):
-        for item in tree:
-            _collect(item, free, bound)
+    path = _named(tree)
+    if path and path[0] not in bound:
+        name = path[0]
+        free.paths.append(path)
+        free.places.setdefault(name, _start(tree))
+        if len(path) == 1:
+            free.roots[name] = None
+        else:
+            known = free.roots.setdefault(name, set())
+            if known is not None:
+                known.add(path[1])
         return
-    if not isinstance(tree, tuple) or not tree:
-        return
-    kind = tree[0]
-    if kind in ("name", "member"):
-        path = _path(tuple(tree))
-        if path and path[0] not in bound:
-            name = path[0]
-            free.paths.append(path)
-            free.places.setdefault(name, _start(tuple(tree)))
-            if len(path) == 1:
-                free.roots[name] = None
-            else:
-                known = free.roots.setdefault(name, set())
-                if known is not None:
-                    known.add(path[1])
-            return
-    if kind == "let":
-        _collect(tree[2], free, bound)
-        _collect(tree[3], free, bound | {tree[1]})
-    elif kind != "const":
-        for part in tree[1:]:
-            if isinstance(part, (tuple, list)):
-                _collect(part, free, bound)
+    for part, names in _parts(tree, bound):
+        _collect(part, free, names)
 
 
 _TAKES_NIL = frozenset(["all", "any", "coalesce", "default", "empty", "ternary"])
@@ -65,23 +53,13 @@ def certain_paths(tree: Tree) -> list[tuple[str, ...]]:
 
 
 def _certain(tree: Any, found: list[tuple[str, ...]], bound: frozenset[str]) -> None:
-    if isinstance(tree, list) or _pair(tree):
-        for item in tree:
-            _certain(item, found, bound)
+    path = _named(tree)
+    if path:
+        if path[0] not in bound:
+            found.append(path)
         return
-    if not isinstance(tree, tuple) or not tree:
-        return
-    kind = tree[0]
-    if kind in ("name", "member"):
-        path = _path(tuple(tree))
-        if path:
-            if path[0] not in bound:
-                found.append(path)
-            return
-    if kind == "let":
-        _certain(tree[2], found, bound)
-        _certain(tree[3], found, bound | {tree[1]})
-    elif kind == "call":
+    kind = tree[0] if isinstance(tree, tuple) and tree else None
+    if kind == "call":
         callee = _path(tree[1])
         if callee[:1] != ("sprig",) or callee[-1] not in _TAKES_NIL:
             if tree[1][0] == "member":
@@ -93,10 +71,25 @@ def _certain(tree: Any, found: list[tuple[str, ...]], bound: frozenset[str]) -> 
         _certain(tree[2], found, bound)
     elif kind == "chain" or (kind == "binary" and (tree[1] == "??" or _nil(tree[2]) or _nil(tree[3]))):
         return
-    elif kind != "const":
-        for part in tree[1:]:
-            if isinstance(part, (tuple, list)):
-                _certain(part, found, bound)
+    else:
+        for part, names in _parts(tree, bound):
+            _certain(part, found, names)
+
+
+def _named(tree: Any) -> tuple[str, ...]:
+    """The dotted name that a tree is; empty for anything else."""
+    return _path(tree) if isinstance(tree, tuple) and tree else ()
+
+
+def _parts(tree: Any, bound: frozenset[str]) -> Iterator[tuple[Any, frozenset[str]]]:
+    """The trees below a tree, each with the names that ``let`` binds there."""
+    if isinstance(tree, list) or _pair(tree):
+        yield from ((item, bound) for item in tree)
+    elif isinstance(tree, tuple) and tree and tree[0] == "let":
+        yield tree[2], bound
+        yield tree[3], bound | {tree[1]}
+    elif isinstance(tree, tuple) and tree and tree[0] != "const":
+        yield from ((part, bound) for part in tree[1:] if isinstance(part, (tuple, list)))
 
 
 def _pair(tree: Any) -> bool:

@@ -38,9 +38,8 @@ class Controllers:
 
     def __init__(self, host: Host, start_child: StartChild, record: Record | None = None) -> None:
         self.host = host
-        self._maker = (
-            host  # whose step makes something just now: that of a child workflow logs into its own folder
-        )
+        # whose step makes something just now: that of a child workflow logs into its own folder
+        self._maker = host
         self._start_child = start_child
         self.api = Api(host.namespace, host.loop.now)
         self.balancers = Balancers(host)
@@ -50,9 +49,8 @@ class Controllers:
         self._services: dict[str, Service] = {}
         self._pods: dict[str, PodObject] = {}
         self._workflows: dict[str, WorkflowObject] = {}
-        self._earlier: dict[
-            str, dict[str, Json]
-        ] = {}  # after a resume: workflows by the node that had made them
+        # after a resume: workflows by the node that had made them
+        self._earlier: dict[str, dict[str, Json]] = {}
         self._leaving: dict[str, WorkflowObject] = {}  # deleted, and their pods not gone yet
         self._waiters: list[Callable[[], None]] = []
         self._poked = False

@@ -15,9 +15,8 @@ __all__ = ["MAKER", "ChildRun", "WorkflowObject"]
 MAKER = "tiphys.dev/maker"  # the kind under which a journal keeps which node made a workflow
 
 Json = Any
-_PERIOD = (
-    0.2  # a status holds every node: while the workflow runs it is written this often, not for each event
-)
+# seconds: a status holds every node, so that while the workflow runs it is written this often, not for each event
+_PERIOD = 0.2
 
 
 class ChildRun(Protocol):

@@ -89,7 +89,7 @@ class Host:
     memory: MemoryWatch = field(init=False)
     _locks: list[Locks] = field(
         default_factory=list
-    )  # one, once it is used; shared with the runs that this one makes
+    )  # one at most; the runs that this one makes share the list
 
     def __post_init__(self) -> None:
         self.memory = MemoryWatch(self.loop)

@@ -64,6 +64,5 @@ def _literal(tag: str, template: TemplateView) -> bool:
             return False  # the arguments of a call are not looked at
         own = next((item for item in template.inputs("parameters") if item.get("name") == name), {})
         return "value" in given.get(name, {}) or "value" in own or "default" in own
-    return not tag.startswith(
-        ("workflow.", "inputs.")
-    )  # another is refused by both versions, or is free text
+    # another is refused by both versions, or is free text
+    return not tag.startswith(("workflow.", "inputs."))

@@ -126,12 +126,7 @@ class StepsBody(Boundary):
                 self.children.append(child)
                 if single is None:
                     self.loops.setdefault(str(step["name"]), []).append(child)
-        try:
-            self._offer()
-        except ScopeError as error:
-            self._error(str(error))
-            return
-        self._next_group()
+        self._close_group()
 
     def _launch_group(self, group: list[dict[str, Json]]) -> None:
         prepared: list[tuple[_Child, str | None, Mapping[str, Json]]] = []
@@ -305,6 +300,10 @@ class StepsBody(Boundary):
                 self._end_group("Failed", f"child '{node['id']}' failed")
                 return
         self.state.nodes.mark(self.group, "Succeeded")
+        self._close_group()
+
+    def _close_group(self) -> None:
+        """What the group gave is there for those after it."""
         try:
             self._offer()
         except ScopeError as error:
