@@ -38,18 +38,12 @@ def check_source(source: Source, observer: Observer | None = None, *, strict: bo
         parameters.check(source.workflow, source.parameters)
         return ""
     from tiphys.engine.base.observations import Notice
+    from tiphys.engine.runtime.judged import unreadable
     from tiphys.lint import judge
 
     verdict = judge(source.documents, source.document)
     if verdict.undecodable:
-        first, *more = verdict.undecodable
-        raise RefusedError(
-            "TIP298",
-            f"this cannot be read as a {source.document.kind}: {first.message}",
-            where=_place(first),
-            cause=first.cause + (f" ({len(more)} more: tiphys lint)" if more else ""),
-            fix=first.fix,
-        )
+        raise unreadable(source.document.kind, verdict.undecodable, _place(verdict.undecodable[0]))
     if strict and verdict.lost:
         first, *more = verdict.lost
         raise RefusedError(

@@ -21,7 +21,7 @@ from tiphys.errors import StoreError
 from tiphys.expr.gojson_scan import syntax_error
 from tiphys.store.files import clear, write_atomic
 
-__all__ = ["CACHE_LABEL", "LIMIT", "ConfigMaps"]
+__all__ = ["CACHE_LABEL", "LIMIT", "ConfigMaps", "check_cache_label"]
 
 Json = Any
 CACHE_LABEL = "workflows.argoproj.io/configmap-type"
@@ -83,7 +83,7 @@ class ConfigMaps:
         found = self.get(name)
         if found is None:
             return None
-        _check_label(found, name)
+        check_cache_label(found, name)
         text = (found.get("data") or {}).get(key)
         if text is None:
             return None
@@ -197,7 +197,8 @@ class ConfigMaps:
             os.close(descriptor)
 
 
-def _check_label(config: Mapping[str, Json], name: str) -> None:
+def check_cache_label(config: Mapping[str, Json], name: str) -> None:
+    """Raise StoreError TIP423, in Argo's words, unless a ConfigMap is labelled as a cache."""
     labels = (config.get("metadata") or {}).get("labels") or {}
     if labels.get(CACHE_LABEL) != "Cache":
         label = f"{CACHE_LABEL}=Cache" if CACHE_LABEL in labels else CACHE_LABEL

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.errors import RefusedError
 
-__all__ = ["judged"]
+if TYPE_CHECKING:
+    from tiphys.lint import Finding
+
+__all__ = ["judged", "unreadable"]
 
 Json = Any
 
@@ -32,10 +35,17 @@ def judged(workflow: Mapping[str, Json], context: Sequence[Mapping[str, Json]]) 
     verdict = judge(documents, documents[0])
     own = [item for item in verdict.undecodable if item.document == documents[0].index]
     if own:
-        raise RefusedError(
-            "TIP298",
-            f"this cannot be read as a {documents[0].kind}: {own[0].message}",
-            cause=own[0].cause,
-            fix=own[0].fix,
-        )
+        raise unreadable(documents[0].kind, own)
     return verdict.invalid
+
+
+def unreadable(kind: str, findings: Sequence[Finding], where: str = "") -> RefusedError:
+    """The refusal (TIP298) of a document for findings by which it cannot be read at all."""
+    first, *more = findings
+    return RefusedError(
+        "TIP298",
+        f"this cannot be read as a {kind}: {first.message}",
+        where=where,
+        cause=first.cause + (f" ({len(more)} more: tiphys lint)" if more else ""),
+        fix=first.fix,
+    )

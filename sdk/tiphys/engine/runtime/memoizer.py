@@ -14,7 +14,7 @@ from tiphys.engine.machine.protocol import CacheAnswer, CacheStored, Event, Look
 from tiphys.engine.pods.host import Host
 from tiphys.errors import StoreError
 from tiphys.reuse.judge import problem_of
-from tiphys.store import CACHE_LABEL
+from tiphys.store.configmaps import check_cache_label
 
 __all__ = ["Memoizer"]
 
@@ -79,12 +79,5 @@ class Memoizer:
         """A ConfigMap that was given with the workflow is the cache's first state."""
         given = self._host.objects.raw("ConfigMap", name)
         if given is not None and self._host.store.configmaps.get(name) is None:
-            labels = (given.get("metadata") or {}).get("labels") or {}
-            if labels.get(CACHE_LABEL) != "Cache":
-                label = f"{CACHE_LABEL}=Cache" if CACHE_LABEL in labels else CACHE_LABEL
-                raise StoreError(
-                    "TIP423",
-                    f"memoization configmap doesn't have {label} label, refusing to use it",
-                    where=f"ConfigMap {name}",
-                )
+            check_cache_label(given, name)
             self._host.store.configmaps.change(name, lambda current: current or dict(given))
