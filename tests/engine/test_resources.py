@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.engine.harness import IMAGE, Recorder, dag, execute, log, marked, node, value, wait_until, workflow
+from tiphys.argo.answers import ApiError
 from tiphys.engine import ReplicaChanged, Run, RunOptions, resume, stop_serving
-from tiphys.engine.objects import ApiError, tf_config, validate_tfjob
 from tiphys.engine.runtime.retry import prepare_retry
 from tiphys.errors import RefusedError
+from tiphys.training.tf_config import tf_config
+from tiphys.training.tfjob_rules import validate_tfjob
 
 FAILED = ",".join(f"status.conditions.{index}.type == Failed" for index in (1, 2, 3))
 
@@ -108,6 +110,19 @@ def test_annotation_as_output(tmp_path: Path) -> None:
     outputs = {"parameters": [{"name": "model", "valueFrom": {"jsonPath": path}}]}
     result = execute(tmp_path, workflow({**waiting(tfjob("true")), "outputs": outputs}))
     assert value(result, result.name, "model") == "pvc://x/y"
+
+
+def test_a_default_is_the_text_that_argo_reads(tmp_path: Path) -> None:
+    # AnyString, see tests/argo/any_string.json
+    defaults = {"yes": True, "small": 1e-7, "text": "True"}
+    parameters = [
+        {"name": name, "valueFrom": {"jsonPath": "{.none}", "default": default}}
+        for name, default in defaults.items()
+    ]
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map"}}
+    result = execute(tmp_path, workflow(creating(manifest, outputs={"parameters": parameters})))
+    found = {name: value(result, result.name, name) for name in defaults}
+    assert found == {"yes": "true", "small": "0.0000001", "text": "True"}
 
 
 def test_exit_code_1_fails_at_once_and_the_log_tells_why(tmp_path: Path) -> None:

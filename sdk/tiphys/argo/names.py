@@ -11,7 +11,7 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 __all__ = ["fnv32a", "generated_name", "invalid_pod_name", "node_id", "pod_name"]
 
 _LONGEST_POD_NAME = 253
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so no words
+LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so no words
 _RANDOM = 5
 _HASH_ROOM = 10
 
@@ -62,5 +62,5 @@ def generated_name(prefix: str, letters: Random | None = None) -> str:
     Without ``letters`` it is a name of that length, for those who only look at its form.
     Source: k8s.io/apiserver, pkg/storage/names/generate.go.
     """
-    made = "".join(letters.choices(_LETTERS, k=_RANDOM)) if letters is not None else "x" * _RANDOM
+    made = "".join(letters.choices(LETTERS, k=_RANDOM)) if letters is not None else "x" * _RANDOM
     return prefix[: 63 - _RANDOM] + made

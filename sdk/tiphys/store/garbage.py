@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiphys.argo.names import LETTERS
 from tiphys.reference import MANIFEST
 from tiphys.store.artifacts import Stored
 from tiphys.store.layout import Store
@@ -30,7 +31,7 @@ _NEW = 3600.0  # seconds in which an artifact or a folder may still be on its wa
 _DEPTH = 4
 _MENTION = re.compile(r"pvc://[^\s\"'\\<>{},]+")
 # NAME-CLAIM, NAME as Kubernetes makes it of generateName
-_OWN_CLAIM = re.compile(r".+-[bcdfghjklmnpqrstvwxz2456789]{5}-.+")
+_OWN_CLAIM = re.compile(rf".+-[{LETTERS}]{{5}}-.+")
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,21 @@ def test_an_image_with_its_own_entrypoint_gets_only_the_arguments(tmp_path: Path
     assert "--entrypoint" not in run
 
 
+@pytest.mark.parametrize("runner", ["process", "docker"])
+def test_what_needs_no_container_is_a_plain_process_with_a_plain_processs_outputs(
+    tmp_path: Path, fake: Path, runner: str
+) -> None:
+    script = "echo hi > /var/tmp/$ARGO_NODE_ID; ln -s /var/tmp/$ARGO_NODE_ID /tmp/out"
+    outputs = {"parameters": [{"name": "x", "valueFrom": {"path": "/tmp/out"}}]}
+    spec = {"image": "debian:12", "command": ["sh", "-c", script]}
+    flow = workflow({"name": "main", "container": spec, "outputs": outputs})
+    result = execute(tmp_path, flow, runner=runner, images={"debian*": "host"})
+    Path("/var/tmp", result.name).unlink(missing_ok=True)
+    assert result.succeeded, result.message
+    assert value(result, result.name, "x") == "hi"
+    assert not fake.exists() or not calls(fake, "run")
+
+
 def test_a_script_and_its_exit_code(tmp_path: Path, fake: Path) -> None:
     template = {"name": "main", "script": {"image": "busybox", "command": ["sh"], "source": "exit 3"}}
     result = execute(tmp_path, workflow(template), runner="docker")

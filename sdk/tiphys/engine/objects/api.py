@@ -16,7 +16,7 @@ from tiphys.argo.answers import ApiError
 from tiphys.argo.names import generated_name
 from tiphys.argo.selectors import parse_labels
 from tiphys.argo.time import rfc3339
-from tiphys.engine.objects.kinds import Kind, find_kind
+from tiphys.engine.objects.kinds import Kind, already_exists, find_kind
 
 __all__ = ["Api"]
 
@@ -81,7 +81,7 @@ class Api:
         metadata = item["metadata"]
         name = str(metadata["name"])
         if (kind.kind, name) in self._objects:
-            raise ApiError("AlreadyExists", f'{kind.resource} "{name}" already exists')
+            raise already_exists(item)
         metadata.update(
             namespace=self.namespace,
             uid=str(uuid.UUID(int=self._letters.getrandbits(128), version=4)),

@@ -36,7 +36,7 @@ class Controllers:
     resume.
     """
 
-    def __init__(self, host: Host, start_child: StartChild, record: Record | None = None) -> None:
+    def __init__(self, host: Host, start_child: StartChild, record: Record) -> None:
         self.host = host
         # whose step makes something just now: that of a child workflow logs into its own folder
         self._maker = host
@@ -73,7 +73,7 @@ class Controllers:
             item = self._gone_on(node_id) or self.api.create(manifest)
         finally:
             self._maker = before
-        if item["kind"] == "Workflow" and self._record is not None:
+        if item["kind"] == "Workflow":
             name = str(item["metadata"]["name"])
             self._record(MAKER, name, {"kind": MAKER, "metadata": {"name": name}, "node": node_id})
         return item
@@ -129,8 +129,7 @@ class Controllers:
                 continue
             if kind in ("TFJob", "Pod", "Job", "Workflow"):
                 # its node either has its result or runs again and makes it anew
-                if self._record is not None:
-                    self._record(kind, item["metadata"]["name"], None)
+                self._record(kind, item["metadata"]["name"], None)
                 continue
             if kind == "Deployment":
                 item.pop("status", None)
@@ -209,7 +208,7 @@ class Controllers:
         elif kind == "PersistentVolumeClaim" and change == "added":
             self.host.store.volume(name)
             item["status"] = {"phase": "Bound"}
-        if self._record is not None and change != "status":
+        if change != "status":
             self._record(kind, name, None if change == "deleted" else item)
         self._poke()
 

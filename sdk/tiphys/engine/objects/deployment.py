@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from tiphys.argo.names import generated_name
 from tiphys.argo.time import rfc3339
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import ReplicaChanged
@@ -22,7 +23,6 @@ from tiphys.engine.runners.base import StartProblem
 __all__ = ["Deployment", "PodEndpoint"]
 
 Json = Any
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 class PodEndpoint:
@@ -219,8 +219,7 @@ class Deployment:
             for container in template["spec"]["containers"]
             for port in container.get("ports") or []
         ]
-        suffix = "".join(self._letters.choices(_LETTERS, k=5))
-        name = f"{self.item['metadata']['name']}-{self._revision}-{suffix}"
+        name = generated_name(f"{self.item['metadata']['name']}-{self._revision}-", self._letters)
         try:
             ip = claim_address(self.host, "127.22", ports)
         except StartProblem as problem:

@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
+from tiphys.argo.answers import ApiError
 from tiphys.errors import RefusedError, did_you_mean
 
-__all__ = ["KINDS", "Kind", "check_manifest", "find_kind", "split_kinds"]
+__all__ = ["KINDS", "Kind", "already_exists", "check_manifest", "find_kind", "split_kinds"]
 
 Json = Any
 
@@ -71,6 +72,13 @@ def split_kinds(words: str) -> list[Kind]:
             raise _refuse(word, "")
         found.append(kind)
     return found
+
+
+def already_exists(item: Mapping[str, Json]) -> ApiError:
+    """What the API server says to a second object of this kind and name."""
+    kind = find_kind(str(item["kind"]))
+    assert kind is not None
+    return ApiError("AlreadyExists", f'{kind.resource} "{item["metadata"]["name"]}" already exists')
 
 
 def check_manifest(manifest: Mapping[str, Json], where: str) -> Kind:

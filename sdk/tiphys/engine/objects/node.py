@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from tiphys.argo.answers import ApiError
-from tiphys.argo.artifacts import key_of
+from tiphys.argo.any_string import any_string
 from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way, type_of
 from tiphys.argo.selectors import Requirement, SelectorError, parse_labels
 from tiphys.engine.machine.protocol import PodFinished, StartPod
@@ -128,7 +128,7 @@ class ResourcePod:
                     return (folder / "manifest").read_text()
                 finally:
                     self.host.folders.give_back(folder)
-        raise ApiError("NotFound", f"artifact {name} {key_of({})}".strip())
+        raise ApiError("NotFound", f"artifact {name}")
 
     def _put(self, action: str, manifest: dict[str, Json]) -> dict[str, Json]:
         api = self.resources.api
@@ -280,7 +280,7 @@ class ResourcePod:
             return jq(self._item, str(source["jqFilter"]))
         except (JsonPathError, JqError):
             if source.get("default") is not None:
-                return str(source["default"])
+                return any_string(source["default"])
             raise
 
     # -- the end ------------------------------------------------------------------------------------------------

@@ -75,6 +75,7 @@ class WorkflowObject:
     def start(self) -> None:
         """Begin it."""
         if self._deleted:
+            self.close()  # it may hold its folder already
             return
         if self._run is None:  # its name was still taken by one that was deleted
             try:
@@ -89,10 +90,11 @@ class WorkflowObject:
 
     def delete(self, gone: Callable[[], None]) -> None:
         """The object is gone: so are its pods. ``gone`` is called when they are."""
-        self._deleted, self._gone = True, gone
+        self._deleted = True
         if self._run is None:
             gone()
         else:
+            self._gone = gone
             self._run.terminate()
             self._wake()
 

@@ -10,7 +10,7 @@ from tiphys.engine.base.loop import Timer
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.probes import Prober, ask_with
 from tiphys.engine.runners.base import Container, StartProblem
-from tiphys.engine.runners.quantity import memory_limit
+from tiphys.engine.runners.resources import memory_limit
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import TiphysError
 

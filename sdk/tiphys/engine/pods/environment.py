@@ -15,7 +15,7 @@ from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.programs import STANDINS
-from tiphys.engine.runners.quantity import resource_field
+from tiphys.engine.runners.resources import resource_field
 
 __all__ = [
     "PROGRESS",

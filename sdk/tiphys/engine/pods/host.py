@@ -15,7 +15,6 @@ from tiphys.engine.pods.memory import MemoryWatch
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.spawner import Spawner
-from tiphys.queue import Locks
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -30,9 +29,8 @@ class Objects:
     """The ConfigMaps and Secrets that the run can see: those given with the workflow, and those it made."""
 
     def __init__(self, context: Iterable[Mapping[str, Json]]) -> None:
-        self.context = [*context]
         self._found: dict[tuple[str, str], Mapping[str, Json]] = {}
-        for each in self.context:
+        for each in context:
             self.add(each)
 
     def add(self, item: Mapping[str, Json]) -> None:
@@ -87,26 +85,11 @@ class Host:
     folders: Folders
     addresses: set[str] = field(default_factory=set)
     memory: MemoryWatch = field(init=False)
-    _locks: list[Locks] = field(
-        default_factory=list
-    )  # one at most; the runs that this one makes share the list
 
     def __post_init__(self) -> None:
         self.memory = MemoryWatch(self.loop)
         if self.runner.last:
             self.spawner.at_end(self.runner.last)
-
-    @property
-    def locks(self) -> Locks:
-        """The lock table that all engines on this store share."""
-        if not self._locks:
-            self._locks.append(Locks(self.store.locks))
-        return self._locks[0]
-
-    def close(self) -> None:
-        """Close the lock table, giving back what was taken through it."""
-        if self._locks:
-            self._locks.pop().close()
 
     def log_path(self, name: str) -> Path:
         """The log file of a node or replica."""

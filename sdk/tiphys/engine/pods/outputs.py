@@ -12,7 +12,7 @@ from tiphys.argo.any_string import any_string
 from tiphys.engine.pods.artifacts import save_artifact
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.locations import LocationError
-from tiphys.engine.runners.base import Container, StartProblem
+from tiphys.engine.runners.base import Container, StartProblem, absolute
 from tiphys.errors import StoreError
 from tiphys.store.artifacts import Unreadable
 
@@ -62,7 +62,7 @@ def collect(
             source = item.get("valueFrom") or {}
             if source.get("path") and container is not None:
                 try:
-                    item["value"] = _read(host, container, str(source["path"]))
+                    item["value"] = _read(container, str(source["path"]))
                 except Missing as error:
                     if source.get("default") is not None:
                         item["value"] = any_string(source["default"])
@@ -79,20 +79,20 @@ def collect(
         if not path or container is None:
             artifacts.append(dict(artifact))
             continue
-        source = _place(host, container, str(path), plain="none" in (artifact.get("archive") or {}))
+        source = _place(container, str(path), plain="none" in (artifact.get("archive") or {}))
         if source is None:
             if not artifact.get("optional"):
                 errors.append(
-                    f"open /var/run/argo/outputs/artifacts{_clean(str(path))}.tgz: no such file or directory"
+                    f"open /var/run/argo/outputs/artifacts{absolute(str(path))}.tgz: no such file or directory"
                 )
             continue
         try:
-            laid = container.below(_clean(str(path)))
+            laid = container.below(absolute(str(path)))
             artifacts.append(save_artifact(host, artifact, source, pod=pod, laid=laid))
         except LocationError as error:
             errors.append(str(error))
         except Unreadable as error:
-            raise _unpacked(container.name, _clean(str(path)), error.name) from error
+            raise _unpacked(container.name, absolute(str(path)), error.name) from error
     if logs is not None and logs.is_file():
         key = f"{host.workflow}/{pod}/main.log"
         stored = host.store.artifacts.put(logs, "none")
@@ -119,28 +119,26 @@ def trim_result(data: bytes) -> str:
     return text[:-1] if text.endswith("\n") else text
 
 
-def _place(host: Host, container: Container, path: str, *, plain: bool) -> Path | None:
+def _place(container: Container, path: str, *, plain: bool) -> Path | None:
     """Where an output is, or None. Of a link to a file the file is kept, and of one to a folder the link, as by the
     executor; a volume's link that is not packed stays one, too."""
-    path = _clean(path)
-    target = _seen(host, container, path)
+    path = absolute(path)
+    target = _seen(container, path)
     if target is None or not target.exists():
         return None
     volume = any(f"{path}/".startswith(f"{mount.path.rstrip('/')}/") for mount in container.mounts)
     if target.is_file() and not (plain and volume):
         return Path(os.path.realpath(target))
     # a folder, or the link to it
-    return (
-        container.found(path, follow=False) if target != Path(path) and _confined(host, container) else target
-    )
+    return container.found(path, follow=False) if target != Path(path) and container.confined else target
 
 
-def _seen(host: Host, container: Container, path: str) -> Path | None:
+def _seen(container: Container, path: str) -> Path | None:
     """What the step saw at a path: what is its own, made or mounted, else what its runner shows it of the image, never
     the empty folder in which that is mounted. A link that the step made must not lead to what the step could not see;
     a plain process sees this machine's files anyway."""
     place: Path | None
-    if _confined(host, container):
+    if container.confined:
         place = container.found(path)
     else:
         place = container.on_host(path)
@@ -148,7 +146,7 @@ def _seen(host: Host, container: Container, path: str) -> Path | None:
     if path not in container.shown:
         return place
     # a folder that was made for what is declared below it is not the step's
-    above = any(_clean(each).startswith(f"{path}/") for each in [*container.declared, container.workdir])
+    above = any(absolute(each).startswith(f"{path}/") for each in [*container.declared, container.workdir])
     if place is None or (above and not any(each.is_symlink() or not each.is_dir() for each in _all(place))):
         return Path(path)
     return place
@@ -159,28 +157,20 @@ def _all(place: Path) -> Iterator[Path]:
     yield from place.rglob("*")
 
 
-def _confined(host: Host, container: Container) -> bool:
-    return container.confined or host.runner.name != "process"
-
-
-def _read(host: Host, container: Container, path: str) -> str:
-    place = _seen(host, container, _clean(path))
+def _read(container: Container, path: str) -> str:
+    place = _seen(container, absolute(path))
     try:
         if place is None:
             raise FileNotFoundError(path)
         with place.open("rb") as stream:
             text = stream.read().decode(errors="replace")
     except (FileNotFoundError, NotADirectoryError) as error:
-        shown = f"/var/run/argo/outputs/parameters{_clean(path)}"
+        shown = f"/var/run/argo/outputs/parameters{absolute(path)}"
         raise Missing(f"open {shown}: no such file or directory") from error
     except IsADirectoryError as error:
-        raise Missing(f"read /var/run/argo/outputs/parameters{_clean(path)}: is a directory") from error
+        raise Missing(f"read /var/run/argo/outputs/parameters{absolute(path)}: is a directory") from error
     except OSError as error:
         raise StoreError(
             "TIP446", f"output {path} cannot be read: {error.strerror}", where=str(place)
         ) from error
     return text[:-1] if text.endswith("\n") else text
-
-
-def _clean(path: str) -> str:
-    return os.path.normpath("/" + path.lstrip("/"))

@@ -257,8 +257,7 @@ class StepPod:
             if self._graph is None or "main" in self._graph.names:
                 outputs["exitCode"] = str(self._graph.codes.get("main", code) if self._graph else code)
             phase, message = self._verdict(problem)
-            plain = self.host.runner.name == "process" and source is not None and not source.confined
-            if plain and source is not None and (problem or code):
+            if source is not None and not source.confined and (problem or code):
                 hint = missing_file(source, failed=bool(code))
                 if hint:
                     self.host.tell(Notice(time.time(), f"{self.command.node_name}: {hint}", "TIP274"))

@@ -19,7 +19,7 @@ from tiphys.engine.pods.environment import container_environment, expand, pod_fi
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.hosts import hosts_file
 from tiphys.engine.pods.volumes import Volume, make_volume
-from tiphys.engine.runners.base import Container, Mount, StartProblem
+from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.images import Image
 
 __all__ = ["PodSpace", "claim_address"]
@@ -188,7 +188,7 @@ class PodSpace:
                 source = source / part
                 if not source.exists():
                     source.mkdir(parents=True, exist_ok=True)
-            path = posixpath.normpath("/" + str(item["mountPath"]).lstrip("/"))
+            path = absolute(str(item["mountPath"]))
             mounts.append(Mount(path, source, read_only or bool(item.get("readOnly"))))
         # every pod has one; a plain process sees this machine's, and one of its own only where that would miss names
         wanted = bool(self._aliases) or self.host.runner.name != "process"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from tiphys.argo.patch import POD_SPEC, PatchError, strategic
 from tiphys.argo.spec import set_containers
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
-from tiphys.engine.runners.base import StartProblem
+from tiphys.engine.runners.base import StartProblem, absolute
 
 __all__ = ["SCRIPT", "declared_paths", "main_spec", "patched", "pod_metadata", "required_outputs"]
 
@@ -55,7 +54,7 @@ def required_outputs(template: Mapping[str, Json]) -> list[str]:
         source = item.get("valueFrom") or {}
         if source.get("default") is None:
             paths.append(source.get("path"))
-    return [os.path.normpath(str(path)) for path in paths if path]
+    return [absolute(str(path)) for path in paths if path]
 
 
 def pod_metadata(host: Host, command: StartPod) -> dict[str, Json]:

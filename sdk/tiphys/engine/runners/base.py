@@ -94,7 +94,7 @@ class Container:
         those of the host; None when nothing is there, or only what the kernel makes. Without ``follow`` the
         last of the path may be a link itself."""
         done: list[str] = []
-        left = [part for part in os.path.normpath("/" + path.lstrip("/")).split("/") if part]
+        left = [part for part in absolute(path).split("/") if part]
         for _ in range(256):
             if not left:
                 place = self.seen("/" + "/".join(done))
@@ -115,6 +115,11 @@ class Container:
             if target.startswith("/"):
                 done = []
         return None
+
+
+def absolute(path: str) -> str:
+    """A path of a container in its normal form; a relative one is taken from ``/``."""
+    return os.path.normpath("/" + path.lstrip("/"))
 
 
 def place_of(path: str, root: Path, mounts: Sequence[Mount]) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runners.base import Runner
 from tiphys.engine.runners.process import ProcessRunner
+from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.errors import RefusedError
 
 __all__ = ["choose_runner"]
@@ -18,8 +19,6 @@ def choose_runner(options: RunOptions) -> tuple[Runner, str]:
     if options.runner == "process":
         return ProcessRunner(), ""
     if options.runner == "sandbox":
-        from tiphys.engine.runners.sandbox import SandboxRunner
-
         sandbox = SandboxRunner()
         problem = sandbox.check()
         if not problem:

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tiphys.engine.runners.base import Container
+from tiphys.argo.quantity import quantity
+from tiphys.engine.runners.base import Container, absolute
 from tiphys.engine.runners.process import ProcessRunner
-from tiphys.engine.runners.quantity import memory_limit, quantity
+from tiphys.engine.runners.resources import memory_limit
 from tiphys.engine.runners.spawner import Launch
 
 __all__ = ["DockerRunner"]
@@ -88,6 +89,7 @@ class DockerRunner:
         """What to start."""
         if container.image.kind in ("project", "serving", "host"):
             return ProcessRunner().launch(container)  # the project's own images need no container
+        container.confined = True
         name = f"tiphys-{container.env.get('ARGO_NODE_ID', container.hostname)}-{container.name}"[:110]
         name = self._names[container.root, container.name] = f"{name}-{secrets.token_hex(3)}"
         run = [
@@ -165,7 +167,7 @@ def _files(container: Container) -> tuple[list[str], list[tuple[str, str]]]:
     covered = ["/tmp", *(mount.path for mount in container.mounts)]
     outputs = []
     folders = []
-    for path in dict.fromkeys(os.path.normpath("/" + each.lstrip("/")) for each in container.declared):
+    for path in dict.fromkeys(absolute(each) for each in container.declared):
         if any(path == each or path.startswith(each.rstrip("/") + "/") for each in covered):
             continue
         here = container.on_host(path)

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from tiphys.engine.runners.base import Container
+from tiphys.engine.runners.base import Container, absolute
 
 __all__ = ["missing_file"]
 
@@ -42,7 +42,7 @@ def _in_log(container: Container) -> str:
             text = stream.read().decode(errors="replace")
     except OSError:
         return ""
-    own = [os.path.normpath(path) for path in container.declared]
+    own = [absolute(path) for path in container.declared]
     own += [os.path.dirname(path) for path in own if os.path.dirname(path) not in ("/", "/tmp")]
     own += [mount.path for mount in container.mounts]
     for match in _MISSING.finditer(text):

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-from tiphys.engine.runners.base import Container, StartProblem
+from tiphys.engine.runners.base import Container, StartProblem, absolute
 from tiphys.engine.runners.programs import PACKAGES, find_program, keep_packages, not_found, own_command
 from tiphys.engine.runners.relocate import Relocation
 from tiphys.engine.runners.sandbox import SandboxRunner
@@ -42,8 +42,6 @@ class ProcessRunner:
     def execute(self, container: Container, command: Sequence[str]) -> Launch:
         """What to start for a command beside a container that runs, in the same files."""
         if container.confined:
-            from tiphys.engine.runners.sandbox import SandboxRunner
-
             return SandboxRunner().execute(container, command)
         return self.launch(container.beside(command))
 
@@ -51,11 +49,10 @@ class ProcessRunner:
         """What to start. Raises StartProblem with Argo's text when the program is not there."""
         relocation = Relocation(container)
         if _computes_paths(container, relocation) and not SandboxRunner().check():
-            container.confined = True
             return SandboxRunner().launch(container)
         container.shown = [
             path
-            for path in map(_normal, container.declared)
+            for path in map(absolute, container.declared)
             if container.on_host(path).is_relative_to(container.root) and _of_image(path)
         ]
         for script in container.scripts:
@@ -84,10 +81,6 @@ class ProcessRunner:
         return Launch(path, argv, env, str(workdir), str(container.log))
 
 
-def _normal(path: str) -> str:
-    return os.path.normpath("/" + path.lstrip("/"))
-
-
 def _of_image(path: str) -> bool:
     """Whether an image has this file or folder too: one of the system's, which was there before the step. What
     anyone may write to is the step's own or nobody's."""
@@ -99,7 +92,7 @@ def _of_image(path: str) -> bool:
 def _make_folders(container: Container) -> None:
     """The nearest folder above each declared path that an image has, as this machine has it (``/mnt``, ``/opt``)."""
     for path in container.declared:
-        above = PurePosixPath(_normal(path)).parent
+        above = PurePosixPath(absolute(path)).parent
         while not os.path.isdir(above):
             above = above.parent
         place = container.on_host(str(above))

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tiphys.engine.runners.base import Container, Mount, StartProblem
+from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.programs import PACKAGES, STANDINS, keep_packages, not_found, own_command
 from tiphys.engine.runners.spawner import Launch
 
@@ -68,6 +68,7 @@ class SandboxRunner:
         bwrap = shutil.which("bwrap") or "bwrap"
         options = plan.options()
         container.view = plan.view()
+        container.confined = True
         command = [bwrap, *options, "--chdir", container.workdir or "/", "--", *argv]
         container.on_host(container.workdir).mkdir(parents=True, exist_ok=True)
         env["TMPDIR"] = "/tmp"
@@ -87,11 +88,11 @@ class _View:
             self._canonical(path)
             for path in [
                 *(mount.path for mount in container.mounts if not self._covers(mount)),
-                *(os.path.dirname(os.path.normpath("/" + path.lstrip("/"))) for path in container.declared),
+                *(os.path.dirname(absolute(path)) for path in container.declared),
                 container.workdir or "/",
             ]
         }
-        self._binds: list[str] = []
+        self._binds: list[tuple[str, str]] = []  # of files and folders of the image, read-only
         self._unlisted: list[str] = []  # folders of the host whose entries this user may not list
 
     def _covers(self, mount: Mount) -> bool:
@@ -115,7 +116,8 @@ class _View:
         ):  # every image has them; /var/run may be a link to run
             (container.root / name).mkdir(exist_ok=True)
         self._top()
-        options += self._binds
+        for source, target in self._binds:
+            options += ["--ro-bind", source, target]
         options += ["--bind", str(container.root / "tmp"), "/tmp", "--proc", "/proc", "--dev", "/dev"]
         if self.base == Path("/"):
             for path in self._needed():
@@ -132,8 +134,7 @@ class _View:
             Mount(self._canonical(each.path), each.source, each.read_only) for each in self.container.mounts
         ]
         hidden = tuple(f"{each.path.rstrip('/')}/" for each in mounts)
-        binds = zip(self._binds[1::3], self._binds[2::3], strict=True)
-        image = [Mount(target, Path(source), read_only=True) for source, target in binds]
+        image = [Mount(target, Path(source), read_only=True) for source, target in self._binds]
         return [*mounts, *(each for each in image if not f"{each.path}/".startswith(hidden))]
 
     def program(self, name: str, search: str) -> str | None:
@@ -165,7 +166,7 @@ class _View:
     def _canonical(self, path: str) -> str:
         """The container's path with the image's links resolved (bubblewrap would follow them on the host)."""
         done: list[str] = []
-        left = [part for part in os.path.normpath("/" + path.lstrip("/")).split("/") if part]
+        left = [part for part in absolute(path).split("/") if part]
         for _ in range(200):
             if not left:
                 break
@@ -194,7 +195,7 @@ class _View:
                 continue
             self._add(Path(entry.path), f"/{name}")
         if self.base == Path("/") and not os.path.exists("/argosay"):
-            self._binds += ["--ro-bind", str(STANDINS / "argosay"), "/argosay"]
+            self._binds.append((str(STANDINS / "argosay"), "/argosay"))
 
     def _add(self, source: Path, target: str) -> None:
         """Bind one entry read-only; where something private lies below, bind its entries one by one instead.
@@ -207,13 +208,13 @@ class _View:
             return
         if not os.path.isdir(source):
             if os.path.isfile(source) and os.access(source, os.R_OK):
-                self._binds += ["--ro-bind", str(source), target]
+                self._binds.append((str(source), target))
             return
         if any(mount.path == target for mount in self.container.mounts):
             return
         if not below:
             if os.access(source, os.X_OK):  # enough to reach what lies below, which may be this Python
-                self._binds += ["--ro-bind", str(source), target]
+                self._binds.append((str(source), target))
             return
         if not os.access(source, os.R_OK | os.X_OK):
             self._unlisted.append(target)

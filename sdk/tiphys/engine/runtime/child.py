@@ -23,7 +23,7 @@ from typing import Any
 from tiphys.argo.answers import ApiError
 from tiphys.engine.machine.protocol import Shutdown
 from tiphys.engine.objects import Controllers
-from tiphys.engine.objects.kinds import find_kind
+from tiphys.engine.objects.kinds import already_exists
 from tiphys.engine.objects.workflow import ChildRun
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.folders import Folders
@@ -75,7 +75,9 @@ def start_child(
     try:
         execution = Execution(facts, parent.store, parent.images)
     except RefusedError as error:
-        raise _taken(name, error) from error
+        if error.code == "TIP210":
+            raise already_exists(item) from error
+        raise
     return _Child(execution, parent, resources)
 
 
@@ -92,7 +94,9 @@ def _found(item: Mapping[str, Json], parent: Host, resources: Controllers) -> Ch
     except RefusedError as error:
         if error.code in ("TIP211", "TIP226"):
             return None
-        raise _taken(name, error) from error
+        if error.code == "TIP210":
+            raise already_exists(item) from error
+        raise
     try:
         execution = Execution(facts, parent.store, parent.images, ownership=ownership, resumed=True)
     except BaseException:
@@ -101,21 +105,12 @@ def _found(item: Mapping[str, Json], parent: Host, resources: Controllers) -> Ch
     return _Child(execution, parent, resources)
 
 
-def _taken(name: str, error: RefusedError) -> Exception:
-    """What the API server says when another engine has the run."""
-    kind = find_kind("Workflow")
-    if error.code != "TIP210" or kind is None:
-        return error
-    return ApiError("AlreadyExists", f'{kind.resource} "{name}" already exists')
-
-
 class _Child:
     """A run in the loop of its parent, with the parent's objects and lock table."""
 
     def __init__(self, execution: Execution, parent: Host, resources: Controllers) -> None:
         self._execution = execution
         self._resources = resources
-        self._begun = False
         self._closed = False
         folder = execution.folder
         self._host = replace(
@@ -129,14 +124,13 @@ class _Child:
 
     @property
     def done(self) -> bool:
-        return self._begun and (self._execution.driver.finished is not None or self._execution.machine.done)
+        return self._execution.done
 
     def begin(self, wake: Callable[[], None]) -> None:
-        self._begun = True
         self._execution.begin(self._host, self._resources, wake)
 
     def turn(self) -> None:
-        if self._begun:
+        if self._execution.begun:
             self._execution.driver.drain()
 
     def status(self) -> Mapping[str, Json]:
@@ -144,7 +138,7 @@ class _Child:
         return found
 
     def terminate(self) -> None:
-        if self._begun and not self.done:
+        if self._execution.begun and not self.done:
             self._execution.driver.emit(Shutdown(self._host.loop.now(), "Terminate"))
             self._execution.driver.kill_all()
 

@@ -94,6 +94,15 @@ class Execution:
         assert self._driver is not None
         return self._driver
 
+    @property
+    def begun(self) -> bool:
+        return self._driver is not None
+
+    @property
+    def done(self) -> bool:
+        """Whether it has begun and ended."""
+        return self._driver is not None and (self._driver.finished is not None or self.machine.done)
+
     def begin(self, host: Host, resources: Controllers, wake: Callable[[], None] | None = None) -> None:
         """Set off, or go on from what the journal tells; from now on, other processes are heard.
 

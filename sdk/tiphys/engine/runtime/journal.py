@@ -92,6 +92,12 @@ class Journal:
                 name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM facts")
             }
 
+    def fact(self, name: str) -> Json:
+        """One of the facts, or None."""
+        with self._named():
+            row = self._db.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone()
+        return json.loads(row[0]) if row is not None else None
+
     def restart(self, facts: Mapping[str, Json]) -> None:
         """Begin the run anew with other facts, all at once: its events go, its resource objects stay, but for the
         workflows that it made: what runs again makes them anew."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.machine.protocol import AcquireLocks, Event, LocksGranted, LocksRefused, LocksWaiting
 from tiphys.engine.pods.host import Host
-from tiphys.queue import Granted, Outcome, Waiting
+from tiphys.queue import Granted, Locks, Outcome, Waiting
 
 __all__ = ["Synchronizer"]
 
@@ -30,50 +30,56 @@ class Synchronizer:
         self._emit = emit
         self._waiting: dict[str, _Wait] = {}
         self._timer: Timer | None = None
-        self._holders: set[str] = set()
+        self._opened: Locks | None = None
         self._known: dict[str, int] = {}  # the last limit seen of each semaphore
 
     def acquire(self, command: AcquireLocks) -> None:
         """Take all locks or wait; refuses a semaphore whose limit is not known."""
-        problem = self._problem(command)
-        now = self._host.loop.now()
-        if problem:
-            self._emit(LocksRefused(now, command.node_id, problem))
-            return
+        limits = self._limits(command)
+        for name, limit in limits.items():
+            if not limit:
+                problem = f"failed to initialize semaphore {name} with limit"
+                self._emit(LocksRefused(self._host.loop.now(), command.node_id, problem))
+                return
         self._waiting[command.node_id] = _Wait(command)
-        self._try(command.node_id)
+        self._try(command.node_id, limits)
 
     def release(self, node_id: str) -> None:
         """Give a node's locks back and let the next ones have them."""
         self._waiting.pop(node_id, None)
-        holder = self._holder(node_id)
-        self._holders.discard(holder)
-        if self._host.locks.release(holder):
+        if self._table.release(self._holder(node_id)):
             self._host.loop.call_soon(self._again)
 
     def reacquire(self, command: AcquireLocks) -> bool:
         """Take back what a killed engine held, without an event; False when somebody else has it now."""
-        return isinstance(self._attempt(command), Granted)
+        return isinstance(self._attempt(command, self._limits(command)), Granted)
 
     def close(self) -> None:
         """Give back what this run holds or waits for; others of this process go on with theirs."""
         if self._timer is not None:
             self._timer.cancel()
         self._waiting.clear()
-        for holder in self._holders:
-            self._host.locks.release(holder)
-        self._holders.clear()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     # -- inside -----------------------------------------------------------------------------------------------
+
+    @property
+    def _table(self) -> Locks:
+        """The lock table that all engines on this store share; opened by the first who needs it."""
+        if self._opened is None:
+            self._opened = Locks(self._host.store.locks)
+        return self._opened
 
     def _again(self) -> None:
         for node_id in list(self._waiting):
             if node_id in self._waiting:
-                self._try(node_id)
+                self._try(node_id, self._limits(self._waiting[node_id].command))
 
-    def _try(self, node_id: str) -> None:
+    def _try(self, node_id: str, limits: Mapping[str, int]) -> None:
         wait = self._waiting[node_id]
-        outcome = self._attempt(wait.command)
+        outcome = self._attempt(wait.command, limits)
         now = self._host.loop.now()
         if isinstance(outcome, Granted):
             del self._waiting[node_id]
@@ -93,12 +99,9 @@ class Synchronizer:
         self._timer = None
         self._again()
 
-    def _attempt(self, command: AcquireLocks) -> Outcome:
-        limits = {name: self._limit(name) for name in command.semaphores}
-        holder = self._holder(command.node_id)
-        self._holders.add(holder)
-        return self._host.locks.acquire(
-            holder,
+    def _attempt(self, command: AcquireLocks, limits: Mapping[str, int]) -> Outcome:
+        return self._table.acquire(
+            self._holder(command.node_id),
             command.locks,
             workflow=f"{self._host.namespace}/{self._host.workflow}",
             limits=limits,
@@ -110,17 +113,14 @@ class Synchronizer:
         workflow = f"{self._host.namespace}/{self._host.workflow}"
         return f"{workflow}/{node_id}" if node_id else workflow
 
-    def _problem(self, command: AcquireLocks) -> str:
-        for name in command.semaphores:
-            if not self._limit(name):
-                return f"failed to initialize semaphore {name} with limit"
-        return ""
+    def _limits(self, command: AcquireLocks) -> dict[str, int]:
+        return {name: self._limit(name) for name in command.semaphores}
 
     def _limit(self, name: str) -> int:
         """The limit of a semaphore now; when it is gone, the last one that this run knew, as in the controller."""
         namespace, kind, *rest = name.split("/", 3)
         if kind == "Database":
-            limit = self._host.locks.limit("/".join((namespace, *rest)))
+            limit = self._table.limit("/".join((namespace, *rest)))
         else:
             data = self._host.objects.configmap(rest[0]) or {}
             try:

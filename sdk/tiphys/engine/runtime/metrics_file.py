@@ -31,7 +31,9 @@ class MetricsFile:
 
     def write(self) -> None:
         """Write now, if there is anything. Raises StoreError."""
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._registry:
             self._registry.changed = False
             write_atomic(self._path, self._registry.text().encode())

@@ -187,7 +187,7 @@ class Run:
         runner, weaker = choose_runner(options)
         images = Images(options.images, everything=runner.name == "docker")
         execution = Execution(facts, self.store, images, ownership=self._ownership, resumed=self._resumed)
-        folder, machine = execution.folder, execution.machine
+        folder = execution.folder
         with execution, contextlib.ExitStack() as stack:
             stack.enter_context(self.store.in_use())
             loop = Loop()
@@ -213,7 +213,6 @@ class Run:
                 project_env=project_environment(str(options.project)),
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
             )
-            stack.callback(host.close)
             resources = Controllers(host, start_child, execution.journal.put_object)
             stack.callback(execution.halt)
             stack.callback(resources.kill)
@@ -227,7 +226,7 @@ class Run:
             driver = execution.driver
             self._open(loop, driver.emit)
             with self._signals(loop, driver):
-                while driver.finished is None and not machine.done:
+                while not execution.done:
                     driver.step()
             self._close()
             if follower is not None:

@@ -201,10 +201,10 @@ class Record:
 
     def refresh(self) -> bool:
         """Read everything anew if the run was retried since; whether it was."""
-        facts = RunFacts.from_json(self.journal.facts())
-        if (facts.retries if facts is not None else 0) == self.retries:
+        if (self.journal.fact("retries") or 0) == self.retries:
             return False
-        self.facts, self._machine, self._seen = facts, None, 0
+        self.facts = RunFacts.from_json(self.journal.facts())
+        self._machine, self._seen = None, 0
         return True
 
     def workflow(self) -> Workflow:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from random import SystemRandom
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -23,7 +23,6 @@ from tiphys.runs.nudge import see_to_it
 
 __all__ = ["Kubernetes"]
 
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of which Kubernetes makes names: no word comes out
 _WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
 _MERGE_PATCH = "application/merge-patch+json"
 _OWN_LABEL = "tiphys.dev/workflow"
@@ -268,9 +267,9 @@ class Kubernetes(Caller):
     ) -> Workflow:
         old = self.get(namespace, name)
         if memoized:
-            from tiphys.argo.names import node_id
+            from tiphys.argo.names import generated_name, node_id
 
-            suffix = "".join(secrets.choice(_LETTERS) for _ in range(5))
+            suffix = generated_name("", SystemRandom())
             with _possible():
                 made = verbs.memoized(old, suffix, self._clock(), node_id, parameters=parameters)
             return self.create(namespace, made)

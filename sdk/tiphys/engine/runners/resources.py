@@ -1,4 +1,4 @@
-"""Kubernetes quantities, and what ``resources`` of a container say."""
+"""What ``resources`` of a container say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from tiphys.argo.quantity import quantity
 from tiphys.engine.runners.base import StartProblem
 
-__all__ = ["memory_limit", "quantity", "resource_field"]
+__all__ = ["memory_limit", "resource_field"]
 
 Json = Any
 
