@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tiphys.compiler.line import Site
+from tiphys.dsl.effects import Effect, effects_of
 from tiphys.dsl.names_used import FunctionNode, scan
 from tiphys.errors import DefinitionError, did_you_mean
 
@@ -37,11 +38,20 @@ class Module:
     tree: ast.Module
     bindings: dict[str, tuple[int, ...]]
     has_star: bool
+    effects: tuple[Effect, ...]
 
     def segment(self, node: ast.stmt) -> str:
         """The source of a statement with its decorators, without trailing blanks."""
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-        return "\n".join(line.rstrip() for line in self.lines[first - 1 : node.end_lineno])
+        lines = [line.rstrip() for line in self.lines[first - 1 : node.end_lineno]]
+        last, begin = lines[-1].encode(), lines[0].encode()[: node.col_offset]
+        if (
+            last[node.end_col_offset :].lstrip().startswith(b";")
+        ):  # ``a = 1; a += 1``: each statement by itself
+            lines[-1] = last[: node.end_col_offset].decode()
+        if first == node.lineno and begin.rstrip().endswith(b";"):
+            lines[0] = lines[0].encode()[node.col_offset :].decode()
+        return "\n".join(lines)
 
 
 def module_of(name: str, path: str, site: Site) -> Module:
@@ -71,7 +81,13 @@ def _parse(name: str, path: str, _mtime: int, _size: int) -> Module:
                 has_star = True
             bindings.setdefault(bound, []).append(index)
     return Module(
-        name, path, tuple(text.splitlines()), tree, {k: tuple(v) for k, v in bindings.items()}, has_star
+        name,
+        path,
+        tuple(text.splitlines()),
+        tree,
+        {k: tuple(v) for k, v in bindings.items()},
+        has_star,
+        effects_of(tree),
     )
 
 
@@ -120,25 +136,58 @@ def check_names(module: Module, node: FunctionNode, site: Site) -> None:
 
 
 def reached(module: Module, names: Iterable[str]) -> list[ast.stmt]:
-    """The top-level statements that ``names`` need, in file order."""
+    """The top-level statements that ``names`` need, in file order: those that bind them, and those that change them.
+
+    Raises DefinitionError (TIP124) for one that changes them and cannot travel, or hides what it does.
+    """
     found: set[int] = set()
     queue = list(names)
     seen: set[str] = set()
     while queue:
-        name = queue.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for index in module.bindings.get(name, ()):
-            if index not in found:
-                found.add(index)
-                queue.extend(_needs(module.tree.body[index]))
+        while queue:
+            name = queue.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            for index in module.bindings.get(name, ()):
+                if index not in found:
+                    found.add(index)
+                    queue.extend(_needs(module.tree.body[index]))
+        for effect in module.effects:
+            if effect.unfollowed or not effect.touches.isdisjoint(seen):
+                _refuse_effect(module, effect)
+                if effect.index not in found:
+                    found.add(effect.index)
+                    queue.extend(_needs(module.tree.body[effect.index]))
     return [module.tree.body[index] for index in sorted(found)]
+
+
+def _refuse_effect(module: Module, effect: Effect) -> None:
+    where = f"{module.path}:{effect.line}"
+    if effect.unfollowed:
+        raise DefinitionError(
+            "TIP124",
+            f"{effect.unfollowed} at the top level hides which names this file binds or changes",
+            where=where,
+            cause="the statements that a step needs are found by the names in them",
+            fix='write the names out, or move the statement under `if __name__ == "__main__":`',
+        )
+    if effect.authoring:
+        changed = ", ".join(sorted(effect.touches & module.bindings.keys())) or "a name"
+        raise DefinitionError(
+            "TIP124",
+            f"this statement changes {changed}, which a step uses, and builds the pipeline, too",
+            where=where,
+            cause="what builds the pipeline stays here, so the step would run without the change",
+            fix=f"change {changed} in a statement of its own, outside of what builds the pipeline",
+        )
 
 
 def _needs(statement: ast.stmt) -> Iterator[str]:
     """The names a top-level statement needs, decorators included: they travel with it."""
-    yield from scan(statement).loads
+    names = scan(statement)
+    yield from names.loads
+    yield from names.both
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
         for decorator in statement.decorator_list:
             yield from scan(decorator).loads

@@ -17,6 +17,8 @@ _FIELDS: dict[type, tuple[str, ...]] = {ast.Constant: (), ast.Pass: ()}
 class Names:
     """``loads``: names used and not bound inside -> first line; ``stores``: names bound; the imports inside.
 
+    ``both``: names that a block uses and binds, in whatever order; ``declared``: those under ``global``.
+
     Annotations are not evaluated in embedded code and do not count. A function's own decorators do not count
     when the function itself is scanned: they belong to the compiler, not to the step.
     """
@@ -26,6 +28,7 @@ class Names:
     imports: list[ast.Import | ast.ImportFrom] = field(default_factory=list)
     declared: set[str] = field(default_factory=set)
     walrus: set[str] = field(default_factory=set)
+    both: set[str] = field(default_factory=set)
 
 
 def scan(node: ast.AST) -> Names:
@@ -49,7 +52,8 @@ def scan(node: ast.AST) -> Names:
 def _subtract(names: Names) -> None:
     """A module-level block may use what it binds itself."""
     for name in names.stores:
-        names.loads.pop(name, None)
+        if names.loads.pop(name, None) is not None:
+            names.both.add(name)
 
 
 def _visit(node: ast.AST, names: Names) -> None:
@@ -141,6 +145,13 @@ def _comprehension(node: Any, names: Names) -> None:
     _merge(inner, names)
 
 
+def _augmented(node: Any, names: Names) -> None:
+    if isinstance(node.target, ast.Name):
+        names.loads.setdefault(node.target.id, node.lineno)
+    _visit(node.target, names)
+    _visit(node.value, names)
+
+
 def _walrus(node: Any, names: Names) -> None:
     names.stores.add(node.target.id)
     names.walrus.add(node.target.id)
@@ -188,6 +199,7 @@ _SPECIAL: dict[type, Any] = {
     ast.DictComp: _comprehension,
     ast.GeneratorExp: _comprehension,
     ast.NamedExpr: _walrus,
+    ast.AugAssign: _augmented,
     ast.Import: _import,
     ast.ImportFrom: _import,
     ast.ExceptHandler: _handler,
