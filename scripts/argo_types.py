@@ -1,4 +1,4 @@
-"""Write sdk/tiphys/argo/types.py from the schema's table: Argo's central objects as TypedDicts.
+"""Write sdk/tiphys/argo/types.py and pod_types.py from the schema's table: Argo's objects as TypedDicts.
 
     python scripts/argo_types.py
 
@@ -12,30 +12,93 @@ from pathlib import Path
 
 from tiphys.argo.schema import table
 
-OUT = Path(__file__).resolve().parent.parent / "sdk" / "tiphys" / "argo" / "types.py"
-# the name, and the fields that lead to it from a Workflow
-NAMED = {
+ARGO = Path(__file__).resolve().parent.parent / "sdk" / "tiphys" / "argo"
+# the name, and the fields that lead to it from a Workflow, or from the kind that is named first
+CENTRAL = {
     "Workflow": "",
-    "ObjectMeta": "metadata",
+    "CronWorkflow": "CronWorkflow",
+    "CronWorkflowSpec": "CronWorkflow spec",
+    "StopStrategy": "CronWorkflow spec stopStrategy",
     "WorkflowSpec": "spec",
     "Arguments": "spec arguments",
     "Parameter": "spec arguments parameters",
     "ValueFrom": "spec arguments parameters valueFrom",
     "Artifact": "spec arguments artifacts",
     "Hook": "spec hooks",
+    "RepositoryRef": "spec artifactRepositoryRef",
+    "WorkflowTemplateRef": "spec workflowTemplateRef",
+    "WorkflowMetadata": "spec workflowMetadata",
+    "LabelSource": "spec workflowMetadata labelsFrom",
     "Synchronization": "spec synchronization",
+    "MutexLock": "spec synchronization mutexes",
+    "SemaphoreLock": "spec synchronization semaphores",
+    "DatabaseKey": "spec synchronization semaphores database",
     "RetryStrategy": "spec retryStrategy",
+    "Backoff": "spec retryStrategy backoff",
     "Template": "spec templates",
-    "Metadata": "spec templates metadata",
     "Memoize": "spec templates memoize",
+    "MemoizeCache": "spec templates memoize cache",
+    "ResourceTemplate": "spec templates resource",
+    "ManifestFrom": "spec templates resource manifestFrom",
+    "DataTemplate": "spec templates data",
+    "DataSource": "spec templates data source",
+    "Transformation": "spec templates data transformation",
+    "SuspendTemplate": "spec templates suspend",
     "DAGTemplate": "spec templates dag",
+    "WorkflowStep": "spec templates steps",
     "DAGTask": "spec templates dag tasks",
     "TemplateRef": "spec templates dag tasks templateRef",
-    "WorkflowStep": "spec templates steps",
+    "ContinueOn": "spec templates dag tasks continueOn",
+    "LoopSequence": "spec templates dag tasks withSequence",
     "Outputs": "spec templates outputs",
     "WorkflowStatus": "status",
     "Node": "status nodes",
+    "NodeFlag": "status nodes nodeFlag",
+    "MemoizationStatus": "status nodes memoizationStatus",
+    "LockStatus": "status nodes synchronizationStatus",
     "Condition": "status conditions",
+}
+# what those are made of and that knows none of them
+PARTS = {
+    "ObjectMeta": "metadata",
+    "KeySelector": "spec arguments parameters valueFrom configMapKeyRef",
+    "Archive": "spec arguments artifacts archive",
+    "ArtifactGC": "spec arguments artifacts artifactGC",
+    "S3Location": "spec arguments artifacts s3",
+    "GCSLocation": "spec arguments artifacts gcs",
+    "OSSLocation": "spec arguments artifacts oss",
+    "AzureLocation": "spec arguments artifacts azure",
+    "HDFSLocation": "spec arguments artifacts hdfs",
+    "ArtifactoryLocation": "spec arguments artifacts artifactory",
+    "HTTPLocation": "spec arguments artifacts http",
+    "GitLocation": "spec arguments artifacts git",
+    "RawLocation": "spec arguments artifacts raw",
+    "PluginLocation": "spec arguments artifacts plugin",
+    "VolumeClaim": "spec volumeClaimTemplates",
+    "VolumeClaimSpec": "spec volumeClaimTemplates spec",
+    "VolumeResources": "spec volumeClaimTemplates spec resources",
+    "VolumeSpec": "spec volumes",
+    "Metadata": "spec templates metadata",
+    "NamedMap": "spec templates memoize cache configMap",
+    "ContainerSpec": "spec templates container",
+    "EnvVar": "spec templates container env",
+    "EnvSource": "spec templates container env valueFrom",
+    "EnvFrom": "spec templates container envFrom",
+    "VolumeMount": "spec templates container volumeMounts",
+    "Probe": "spec templates container readinessProbe",
+    "ResourceRequirements": "spec templates container resources",
+    "ScriptSpec": "spec templates script",
+    "ContainerSet": "spec templates containerSet",
+    "SetContainer": "spec templates containerSet containers",
+    "SideContainer": "spec templates sidecars",
+    "HTTPTemplate": "spec templates http",
+    "HTTPHeader": "spec templates http headers",
+    "MetricsSpec": "spec metrics",
+    "MetricSpec": "spec metrics prometheus",
+    "GaugeSpec": "spec metrics prometheus gauge",
+    "HistogramSpec": "spec metrics prometheus histogram",
+    "CounterSpec": "spec metrics prometheus counter",
+    "MetricLabel": "spec metrics prometheus labels",
 }
 _PLAIN = {
     "s": "str",
@@ -44,30 +107,46 @@ _PLAIN = {
     "l": "int",
     "t": "str | None",
     "x": "int | str",
+    "n": "float",
+    "q": "str | int | float",
     "v": "str",
-    "*": "Any",
+    "*": "Json",
 }
-_HEAD = '''"""Argo's central objects as types: written by scripts/argo_types.py from Argo 4.1.2's schema, not by hand.
+_MANY = 10  # so many fields are worth a base class
+_HEAD = '''"""{title}: written by scripts/argo_types.py from Argo 4.1.2's schema, not by hand.
 
 Every field may be absent: that is how Argo's own Go types are written (``omitempty``). ``JsonObject`` stands for a part
-that no code here looks into by name.
+that no code here looks into by name. Only type checkers read this: import it under ``TYPE_CHECKING``.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 '''
+_GIVEN = '''
+
+class GivenObject(TypedDict, total=False):
+    """An object that is given with a workflow: ConfigMap, Secret, (Cluster)WorkflowTemplate."""
+
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    data: dict[str, str]
+    stringData: dict[str, str]
+    spec: WorkflowSpec
+'''
+_FROM = '_From = TypedDict("_From", {"from": str}, total=False)  # a word of Python\n'
 
 
-def _references(schema: object) -> dict[str, str]:
-    found = {}
-    for name, way in NAMED.items():
-        reference = table().roots["Workflow"]
-        for step in way.split():
-            reference = re.sub(r"^[am]+", "", table().fields(reference)[step])
-        found.setdefault(reference, name)
-    return found
+def _reference(way: str) -> str:
+    first, *rest = way.split() or ["Workflow"]
+    if first not in table().roots:
+        first, rest = "Workflow", [first, *rest]
+    reference = table().roots[first]
+    for step in rest:
+        reference = re.sub(r"^[am]+", "", table().fields(reference)[step])
+    return reference
 
 
 def _type(code: str, names: dict[str, str]) -> str:
@@ -79,27 +158,56 @@ def _type(code: str, names: dict[str, str]) -> str:
         return f"list[{_type(code[1:], names)}]"
     if code[0] == "m":
         return f"dict[str, {_type(code[1:], names)}]"
-    return "Any"
+    raise ValueError(f"no type for {code!r}")
 
 
-def text() -> str:
-    """The module."""
-    names = _references(table())
-    parts = [_HEAD]
-    parts.append(
-        "__all__ = [\n"
-        + "".join(f'    "{name}",\n' for name in sorted({*names.values(), "JsonObject"}))
-        + "]\n\n"
-    )
-    parts.append("JsonObject = dict[str, Any]\n")
-    parts.append('_From = TypedDict("_From", {"from": str}, total=False)  # a word of Python\n')
-    for reference, name in names.items():
-        fields = table().fields(reference)
-        base = "_From" if "from" in fields else "TypedDict"
-        body = [f"    {field}: {_type(code, names)}\n" for field, code in fields.items() if field != "from"]
-        parts.append(f"\n\nclass {name}({base}, total=False):\n{''.join(body)}")
-    return "".join(parts)
+def _class(name: str, reference: str, names: dict[str, str], before: dict[str, str]) -> str:
+    """One class; it is derived from an earlier one of many fields that it has all of."""
+    fields = table().fields(reference)
+    base, inherited = "TypedDict", {"from"} if "from" in fields else set()
+    if inherited:
+        base = "_From"
+    for other, theirs in before.items():
+        if len(theirs) >= _MANY and theirs.items() <= fields.items():
+            base, inherited = other, set(theirs)
+    body = [
+        f"    {field}: {_type(code, names)}\n" for field, code in fields.items() if field not in inherited
+    ]
+    return f"\n\nclass {name}({base}, total=False):\n{''.join(body)}"
+
+
+def _module(title: str, wanted: dict[str, str], names: dict[str, str]) -> str:
+    before: dict[str, dict[str, str]] = {}
+    classes = []
+    for name, way in wanted.items():
+        reference = _reference(way)
+        classes.append(_class(name, reference, names, before))
+        before[name] = table().fields(reference)
+    text = "".join(classes)
+    if wanted is CENTRAL:
+        text += _GIVEN
+    parts = [_HEAD.format(title=title)]
+    if wanted is CENTRAL:
+        used = sorted(name for name in PARTS if re.search(rf"\b{name}\b", text))
+        parts.append(f"from tiphys.argo.pod_types import {', '.join(used)}\n")
+    used = [name for name in ("Json", "JsonObject") if re.search(rf"\b{name}\b", text)]
+    parts.append(f"from tiphys.jsontypes import {', '.join(used)}\n")
+    if "(_From," in text:
+        parts.append("\n" + _FROM)
+    return "".join(parts) + text
+
+
+def texts() -> dict[str, str]:
+    """The modules, by file name."""
+    names: dict[str, str] = {}
+    for name, way in {**CENTRAL, **PARTS}.items():
+        names.setdefault(_reference(way), name)
+    return {
+        "types.py": _module("Argo's central objects as types", CENTRAL, names),
+        "pod_types.py": _module("What Argo's objects are made of, as types", PARTS, names),
+    }
 
 
 if __name__ == "__main__":
-    OUT.write_text(text(), encoding="utf-8")
+    for file, text in texts().items():
+        (ARGO / file).write_text(text, encoding="utf-8")

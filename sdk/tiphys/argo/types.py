@@ -1,39 +1,42 @@
 """Argo's central objects as types: written by scripts/argo_types.py from Argo 4.1.2's schema, not by hand.
 
 Every field may be absent: that is how Argo's own Go types are written (``omitempty``). ``JsonObject`` stands for a part
-that no code here looks into by name.
+that no code here looks into by name. Only type checkers read this: import it under ``TYPE_CHECKING``.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
-__all__ = [
-    "Arguments",
-    "Artifact",
-    "Condition",
-    "DAGTask",
-    "DAGTemplate",
-    "Hook",
-    "JsonObject",
-    "Memoize",
-    "Metadata",
-    "Node",
-    "ObjectMeta",
-    "Outputs",
-    "Parameter",
-    "RetryStrategy",
-    "Synchronization",
-    "Template",
-    "TemplateRef",
-    "ValueFrom",
-    "Workflow",
-    "WorkflowSpec",
-    "WorkflowStatus",
-    "WorkflowStep",
-]
+from tiphys.argo.pod_types import (
+    Archive,
+    ArtifactGC,
+    ArtifactoryLocation,
+    AzureLocation,
+    ContainerSet,
+    ContainerSpec,
+    GCSLocation,
+    GitLocation,
+    HDFSLocation,
+    HTTPLocation,
+    HTTPTemplate,
+    KeySelector,
+    Metadata,
+    MetricsSpec,
+    NamedMap,
+    ObjectMeta,
+    OSSLocation,
+    PluginLocation,
+    RawLocation,
+    ResourceRequirements,
+    S3Location,
+    ScriptSpec,
+    SideContainer,
+    VolumeClaim,
+    VolumeSpec,
+)
+from tiphys.jsontypes import Json, JsonObject
 
-JsonObject = dict[str, Any]
 _From = TypedDict("_From", {"from": str}, total=False)  # a word of Python
 
 
@@ -45,22 +48,30 @@ class Workflow(TypedDict, total=False):
     status: WorkflowStatus
 
 
-class ObjectMeta(TypedDict, total=False):
-    annotations: dict[str, str]
-    creationTimestamp: str | None
-    deletionGracePeriodSeconds: int
-    deletionTimestamp: str | None
-    finalizers: list[str]
-    generateName: str
-    generation: int
-    labels: dict[str, str]
-    managedFields: list[JsonObject]
-    name: str
-    namespace: str
-    ownerReferences: list[JsonObject]
-    resourceVersion: str
-    selfLink: str
-    uid: str
+class CronWorkflow(TypedDict, total=False):
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    spec: CronWorkflowSpec
+    status: JsonObject
+
+
+class CronWorkflowSpec(TypedDict, total=False):
+    concurrencyPolicy: str
+    failedJobsHistoryLimit: int
+    schedules: list[str]
+    startingDeadlineSeconds: int
+    stopStrategy: StopStrategy
+    successfulJobsHistoryLimit: int
+    suspend: bool
+    timezone: str
+    when: str
+    workflowMetadata: ObjectMeta
+    workflowSpec: WorkflowSpec
+
+
+class StopStrategy(TypedDict, total=False):
+    expression: str
 
 
 class WorkflowSpec(TypedDict, total=False):
@@ -69,7 +80,7 @@ class WorkflowSpec(TypedDict, total=False):
     archiveLogs: bool
     arguments: Arguments
     artifactGC: JsonObject
-    artifactRepositoryRef: JsonObject
+    artifactRepositoryRef: RepositoryRef
     automountServiceAccountToken: bool
     dnsConfig: JsonObject
     dnsPolicy: str
@@ -79,8 +90,8 @@ class WorkflowSpec(TypedDict, total=False):
     hooks: dict[str, Hook]
     hostAliases: list[JsonObject]
     hostNetwork: bool
-    imagePullSecrets: list[JsonObject]
-    metrics: JsonObject
+    imagePullSecrets: list[NamedMap]
+    metrics: MetricsSpec
     nodeSelector: dict[str, str]
     onExit: str
     parallelism: int
@@ -88,7 +99,7 @@ class WorkflowSpec(TypedDict, total=False):
     podGC: JsonObject
     podMetadata: Metadata
     podPriorityClassName: str
-    podResources: JsonObject
+    podResources: ResourceRequirements
     podSpecPatch: str
     priority: int
     resourceClaims: list[JsonObject]
@@ -104,10 +115,10 @@ class WorkflowSpec(TypedDict, total=False):
     tolerations: list[JsonObject]
     ttlStrategy: JsonObject
     volumeClaimGC: JsonObject
-    volumeClaimTemplates: list[JsonObject]
-    volumes: list[JsonObject]
-    workflowMetadata: JsonObject
-    workflowTemplateRef: JsonObject
+    volumeClaimTemplates: list[VolumeClaim]
+    volumes: list[VolumeSpec]
+    workflowMetadata: WorkflowMetadata
+    workflowTemplateRef: WorkflowTemplateRef
 
 
 class Arguments(TypedDict, total=False):
@@ -126,7 +137,7 @@ class Parameter(TypedDict, total=False):
 
 
 class ValueFrom(TypedDict, total=False):
-    configMapKeyRef: JsonObject
+    configMapKeyRef: KeySelector
     default: str
     event: str
     expression: str
@@ -138,27 +149,27 @@ class ValueFrom(TypedDict, total=False):
 
 
 class Artifact(_From, total=False):
-    archive: JsonObject
+    archive: Archive
     archiveLogs: bool
-    artifactGC: JsonObject
-    artifactory: JsonObject
-    azure: JsonObject
+    artifactGC: ArtifactGC
+    artifactory: ArtifactoryLocation
+    azure: AzureLocation
     deleted: bool
     fromExpression: str
-    gcs: JsonObject
-    git: JsonObject
+    gcs: GCSLocation
+    git: GitLocation
     globalName: str
-    hdfs: JsonObject
-    http: JsonObject
+    hdfs: HDFSLocation
+    http: HTTPLocation
     mode: int
     name: str
     optional: bool
-    oss: JsonObject
+    oss: OSSLocation
     path: str
-    plugin: JsonObject
-    raw: JsonObject
+    plugin: PluginLocation
+    raw: RawLocation
     recurseMode: bool
-    s3: JsonObject
+    s3: S3Location
     subPath: str
 
 
@@ -169,17 +180,60 @@ class Hook(TypedDict, total=False):
     templateRef: TemplateRef
 
 
+class RepositoryRef(TypedDict, total=False):
+    configMap: str
+    key: str
+
+
+class WorkflowTemplateRef(TypedDict, total=False):
+    clusterScope: bool
+    name: str
+
+
+class WorkflowMetadata(TypedDict, total=False):
+    annotations: dict[str, str]
+    labels: dict[str, str]
+    labelsFrom: dict[str, StopStrategy]
+
+
+class LabelSource(TypedDict, total=False):
+    expression: str
+
+
 class Synchronization(TypedDict, total=False):
-    mutexes: list[JsonObject]
-    semaphores: list[JsonObject]
+    mutexes: list[MutexLock]
+    semaphores: list[SemaphoreLock]
+
+
+class MutexLock(TypedDict, total=False):
+    database: bool
+    name: str
+    namespace: str
+
+
+class SemaphoreLock(TypedDict, total=False):
+    configMapKeyRef: KeySelector
+    database: DatabaseKey
+    namespace: str
+
+
+class DatabaseKey(TypedDict, total=False):
+    key: str
 
 
 class RetryStrategy(TypedDict, total=False):
     affinity: JsonObject
-    backoff: JsonObject
+    backoff: Backoff
     expression: str
     limit: int | str
     retryPolicy: str
+
+
+class Backoff(TypedDict, total=False):
+    cap: str
+    duration: str
+    factor: int | str
+    maxDuration: str
 
 
 class Template(TypedDict, total=False):
@@ -188,54 +242,85 @@ class Template(TypedDict, total=False):
     annotations: dict[str, str]
     archiveLocation: JsonObject
     automountServiceAccountToken: bool
-    container: JsonObject
-    containerSet: JsonObject
+    container: ContainerSpec
+    containerSet: ContainerSet
     daemon: bool
     dag: DAGTemplate
-    data: JsonObject
+    data: DataTemplate
     executor: JsonObject
     failFast: bool
     hostAliases: list[JsonObject]
-    http: JsonObject
-    initContainers: list[JsonObject]
+    http: HTTPTemplate
+    initContainers: list[SideContainer]
     inputs: Arguments
     memoize: Memoize
     metadata: Metadata
-    metrics: JsonObject
+    metrics: MetricsSpec
     name: str
     nodeSelector: dict[str, str]
     outputs: Outputs
     parallelism: int
     pendingTimeout: str
-    plugin: Any
-    podResources: JsonObject
+    plugin: Json
+    podResources: ResourceRequirements
     podSpecPatch: str
     priorityClassName: str
-    resource: JsonObject
+    resource: ResourceTemplate
     resourceClaims: list[JsonObject]
     retryStrategy: RetryStrategy
     schedulerName: str
-    script: JsonObject
+    script: ScriptSpec
     securityContext: JsonObject
     serviceAccountName: str
-    sidecars: list[JsonObject]
+    sidecars: list[SideContainer]
     steps: list[list[WorkflowStep]]
-    suspend: JsonObject
+    suspend: SuspendTemplate
     synchronization: Synchronization
     timeout: str
     tolerations: list[JsonObject]
-    volumes: list[JsonObject]
-
-
-class Metadata(TypedDict, total=False):
-    annotations: dict[str, str]
-    labels: dict[str, str]
+    volumes: list[VolumeSpec]
 
 
 class Memoize(TypedDict, total=False):
-    cache: JsonObject
+    cache: MemoizeCache
     key: str
     maxAge: str
+
+
+class MemoizeCache(TypedDict, total=False):
+    configMap: NamedMap
+
+
+class ResourceTemplate(TypedDict, total=False):
+    action: str
+    failureCondition: str
+    flags: list[str]
+    manifest: str
+    manifestFrom: ManifestFrom
+    mergeStrategy: str
+    setOwnerReference: bool
+    successCondition: str
+
+
+class ManifestFrom(TypedDict, total=False):
+    artifact: Artifact
+
+
+class DataTemplate(TypedDict, total=False):
+    source: DataSource
+    transformation: list[Transformation]
+
+
+class DataSource(TypedDict, total=False):
+    artifactPaths: Artifact
+
+
+class Transformation(TypedDict, total=False):
+    expression: str
+
+
+class SuspendTemplate(TypedDict, total=False):
+    duration: str
 
 
 class DAGTemplate(TypedDict, total=False):
@@ -244,11 +329,9 @@ class DAGTemplate(TypedDict, total=False):
     tasks: list[DAGTask]
 
 
-class DAGTask(TypedDict, total=False):
+class WorkflowStep(TypedDict, total=False):
     arguments: Arguments
-    continueOn: JsonObject
-    dependencies: list[str]
-    depends: str
+    continueOn: ContinueOn
     hooks: dict[str, Hook]
     inline: Template
     name: str
@@ -256,9 +339,14 @@ class DAGTask(TypedDict, total=False):
     template: str
     templateRef: TemplateRef
     when: str
-    withItems: list[Any]
+    withItems: list[Json]
     withParam: str
-    withSequence: JsonObject
+    withSequence: LoopSequence
+
+
+class DAGTask(WorkflowStep, total=False):
+    dependencies: list[str]
+    depends: str
 
 
 class TemplateRef(TypedDict, total=False):
@@ -267,19 +355,16 @@ class TemplateRef(TypedDict, total=False):
     template: str
 
 
-class WorkflowStep(TypedDict, total=False):
-    arguments: Arguments
-    continueOn: JsonObject
-    hooks: dict[str, Hook]
-    inline: Template
-    name: str
-    onExit: str
-    template: str
-    templateRef: TemplateRef
-    when: str
-    withItems: list[Any]
-    withParam: str
-    withSequence: JsonObject
+class ContinueOn(TypedDict, total=False):
+    error: bool
+    failed: bool
+
+
+class LoopSequence(TypedDict, total=False):
+    count: int | str
+    end: int | str
+    format: str
+    start: int | str
 
 
 class Outputs(TypedDict, total=False):
@@ -300,7 +385,7 @@ class WorkflowStatus(TypedDict, total=False):
     nodes: dict[str, Node]
     offloadNodeStatusVersion: str
     outputs: Outputs
-    persistentVolumeClaims: list[JsonObject]
+    persistentVolumeClaims: list[VolumeSpec]
     phase: str
     progress: str
     resourcesDuration: dict[str, int]
@@ -322,10 +407,10 @@ class Node(TypedDict, total=False):
     hostNodeName: str
     id: str
     inputs: Arguments
-    memoizationStatus: JsonObject
+    memoizationStatus: MemoizationStatus
     message: str
     name: str
-    nodeFlag: JsonObject
+    nodeFlag: NodeFlag
     outboundNodes: list[str]
     outputs: Outputs
     phase: str
@@ -334,7 +419,7 @@ class Node(TypedDict, total=False):
     resourcesDuration: dict[str, int]
     restartingPodUID: str
     startedAt: str | None
-    synchronizationStatus: JsonObject
+    synchronizationStatus: LockStatus
     taskResultSynced: bool
     templateName: str
     templateRef: TemplateRef
@@ -342,7 +427,33 @@ class Node(TypedDict, total=False):
     type: str
 
 
+class NodeFlag(TypedDict, total=False):
+    hooked: bool
+    retried: bool
+
+
+class MemoizationStatus(TypedDict, total=False):
+    cacheName: str
+    hit: bool
+    key: str
+
+
+class LockStatus(TypedDict, total=False):
+    waiting: str
+
+
 class Condition(TypedDict, total=False):
     message: str
     status: str
     type: str
+
+
+class GivenObject(TypedDict, total=False):
+    """An object that is given with a workflow: ConfigMap, Secret, (Cluster)WorkflowTemplate."""
+
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    data: dict[str, str]
+    stringData: dict[str, str]
+    spec: WorkflowSpec

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 __all__ = ["gjson"]
 
-Json = Any
 
-
-def gjson(value: Json, path: str) -> str | None:
+def gjson(value: object, path: str) -> str | None:
     """What the path leads to, as text (``gjson.Result.String``); None when it leads nowhere."""
     parts = [part.replace("\0", ".") for part in path.replace("\\.", "\0").split(".")]
     for part in parts:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any
-
-Json = Any
 
 __all__ = ["float_v", "sprintf", "v"]
 
@@ -33,7 +30,7 @@ def float_v(value: float) -> str:
     return minus + whole + (f".{rest}" if rest else "")
 
 
-def v(value: Json) -> str:
+def v(value: object) -> str:
     """Return ``fmt.Sprintf("%v", value)`` for decoded JSON."""
     if isinstance(value, str):
         return value
@@ -59,7 +56,7 @@ def v(value: Json) -> str:
 _VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d+))?([a-zA-Z%]|$)")
 
 
-def sprintf(template: str, *values: Json) -> str:
+def sprintf(template: str, *values: object) -> str:
     """Return ``fmt.Sprintf(template, values...)`` for integers, floats and strings."""
     used = 0
 
@@ -83,30 +80,30 @@ def sprintf(template: str, *values: Json) -> str:
     return result
 
 
-def _type(value: Json) -> str:
+def _type(value: object) -> str:
     if isinstance(value, bool):
         return "bool"
     return {int: "int", float: "float64", str: "string"}.get(type(value), type(value).__name__)
 
 
-def _one(flags: str, width: str, precision: str | None, letter: str, value: Json) -> str:
+def _one(flags: str, width: str, precision: str | None, letter: str, value: object) -> str:
     spec = f"%{flags}{width}" + (f".{precision}" if precision is not None else "")
-    integer = isinstance(value, int) and not isinstance(value, bool)
+    integer = value if isinstance(value, int) and not isinstance(value, bool) else None
     if letter == "v":
-        if integer:
+        if integer is not None:
             return _one(flags, width, precision, "d", value)
         shown: str = f"%{flags.replace('0', '')}{width}s" % v(value)
         return (
             shown.replace(" ", "0") if "0" in flags and "-" not in flags and isinstance(value, str) else shown
         )
-    if integer and letter in "dxXo":
-        return str((spec + letter) % value)
-    if integer and letter in "bcqU":
+    if integer is not None and letter in "dxXo":
+        return str((spec + letter) % integer)
+    if integer is not None and letter in "bcqU":
         body = {
-            "b": lambda: f"{value:b}",
-            "c": lambda: chr(value),
-            "q": lambda: f"'{chr(value)}'",
-            "U": lambda: f"U+{value:04X}",
+            "b": lambda: f"{integer:b}",
+            "c": lambda: chr(integer),
+            "q": lambda: f"'{chr(integer)}'",
+            "U": lambda: f"U+{integer:04X}",
         }[letter]()
         if "0" in flags and letter == "b" and width:
             return body.zfill(int(width))

@@ -10,13 +10,15 @@ import json
 import re
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.expr import moments
 from tiphys.expr.gotext import visible
 from tiphys.expr.semver import SemverVersion
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json
+
 
 __all__ = ["AnyMap", "float_text", "marshal", "marshal_indent", "unmarshal"]
 
@@ -68,7 +70,7 @@ def float_text(value: float) -> str:
     return shortest
 
 
-def marshal(value: Json, *, sort: bool = True) -> str:
+def marshal(value: object, *, sort: bool = True) -> str:
     """Return ``value`` as compact JSON; ``sort=False`` keeps the order of keys, as a Go struct does.
 
     Raises
@@ -110,7 +112,7 @@ def marshal(value: Json, *, sort: bool = True) -> str:
     raise TypeError(f"json: unsupported type: {type(value).__name__}")
 
 
-def marshal_indent(value: Json) -> str:
+def marshal_indent(value: object) -> str:
     """Return ``value`` as JSON over several lines, two blanks a level."""
     return _indented(marshal(value), "  ")
 
@@ -132,4 +134,5 @@ def _indented(compact: str, step: str) -> str:
 
 def unmarshal(source: str, *, floats: bool = False) -> Json:
     """Parse JSON; with ``floats`` every number is a float64, as when Go decodes into ``interface{}``."""
-    return json.loads(source, parse_int=float) if floats else json.loads(source)
+    value: Json = json.loads(source, parse_int=float) if floats else json.loads(source)
+    return value

@@ -8,9 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
-
-Json = Any
 
 __all__ = ["RawText", "compact", "elements", "members", "squeezed", "syntax_error"]
 

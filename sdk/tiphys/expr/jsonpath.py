@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from tiphys.expr.evaluate import evaluate
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.operators import go_kind
 
-Json = Any
-Step = tuple[str, Any]
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json
+
+Argument: TypeAlias = "Json | slice | tuple[str | int, ...]"
+Step: TypeAlias = "tuple[str, Argument]"
 
 __all__ = ["query"]
 
@@ -41,7 +44,7 @@ def _select(steps: tuple[Step, ...], value: Json, root: Json) -> Json:
         return value
     (kind, argument), rest = steps[0], steps[1:]
     if kind == "script":
-        key = _value(argument, value, root)
+        key = _value(str(argument), value, root)
         kind, argument = ("name" if isinstance(key, str) else "index"), key
     if kind in ("name", "index"):
         found = _apply(kind, argument, value, root)
@@ -127,7 +130,7 @@ def _bracket(body: str, path: str) -> Step:
     if body.startswith("?"):
         return ("filter", body[1:].strip().removeprefix("(").removesuffix(")"))
     parts = [part.strip() for part in re.split(r",(?=(?:[^'\"]|'[^']*'|\"[^\"]*\")*$)", body)]
-    keys: list[Any] = []
+    keys: list[str | int] = []
     for part in parts:
         string = _STRING.fullmatch(part)
         if string:
@@ -138,7 +141,7 @@ def _bracket(body: str, path: str) -> Step:
             bounds = tuple(int(item) if item else None for item in part.split(":"))
             if bounds[2:] == (0,):
                 raise ExprError("range: invalid token out of range")
-            return ("slice", bounds)
+            return ("slice", slice(*bounds))
         else:
             raise ExprError(f"invalid JSONPath expression '{path}'")
     if len(keys) == 1:
@@ -146,9 +149,9 @@ def _bracket(body: str, path: str) -> Step:
     return ("union", tuple(keys))
 
 
-def _apply(kind: str, argument: Any, value: Json, root: Json) -> list[Json]:
+def _apply(kind: str, argument: Argument, value: Json, root: Json) -> list[Json]:
     if kind == "name":
-        if isinstance(value, dict) and argument in value:
+        if isinstance(value, dict) and isinstance(argument, str) and argument in value:
             return [value[argument]]
         return [len(value)] if argument == "length" and isinstance(value, (dict, list, str)) else []
     if kind == "index":
@@ -159,9 +162,9 @@ def _apply(kind: str, argument: Any, value: Json, root: Json) -> list[Json]:
         if isinstance(value, dict):
             return [value[key] for key in sorted(value)]
         return list(value) if isinstance(value, list) else []
-    if kind == "slice":
-        return value[slice(*argument)] if isinstance(value, list) else []
-    if kind == "union":
+    if isinstance(argument, slice):
+        return value[argument] if isinstance(value, list) else []
+    if isinstance(argument, tuple):
         return [
             item
             for key in argument
@@ -170,7 +173,7 @@ def _apply(kind: str, argument: Any, value: Json, root: Json) -> list[Json]:
     if kind == "descend":
         return _descendants(value)
     items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-    return [item for item in items if _holds(argument, item, root)]
+    return [item for item in items if _holds(str(argument), item, root)]
 
 
 def _descendants(value: Json) -> list[Json]:
@@ -191,7 +194,7 @@ _OPERAND = re.compile(r"[@$](?:\.[\w-]+|\[[^\]]*\])*")
 
 
 def _value(source: str, item: Json, root: Json) -> Json:
-    values: dict[str, Any] = {}
+    values: dict[str, Json] = {}
 
     def operand(match: re.Match[str]) -> str:
         name = f"operand{len(values)}"
@@ -203,7 +206,8 @@ def _value(source: str, item: Json, root: Json) -> Json:
         return name
 
     source = re.sub(r"=~", " matches ", _OPERAND.sub(operand, source))
-    return evaluate(source, values)
+    found: Json = evaluate(source, values)
+    return found
 
 
 def _holds(source: str, item: Json, root: Json) -> bool:

@@ -7,17 +7,17 @@ to a plan that knows where tags are, so that rendering costs only what changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol, TypeVar, cast
 
 from tiphys.expr import gojson
 from tiphys.expr.argo_functions import ARGO
 from tiphys.expr.evaluate import ExprError, Program, compile_expression
 from tiphys.expr.sprig import SPRIG
 
-Json = Any
 Render = Callable[[str], str]
+T = TypeVar("T")
 
 __all__ = [
     "MISSING",
@@ -40,7 +40,7 @@ class _Missing:
         return "MISSING"
 
 
-MISSING: Any = _Missing()
+MISSING = _Missing()
 
 
 class TagError(Exception):
@@ -54,10 +54,10 @@ class NotReadyError(TagError):
 class Variables(Protocol):
     """A scope: names to values (a string, or None for the output of a skipped node without default)."""
 
-    def find(self, name: str) -> Any:
+    def find(self, name: str) -> object:
         """Return the value of a dotted name, or ``MISSING``."""
 
-    def tree(self, root: str, members: set[str] | None) -> Any:
+    def tree(self, root: str, members: set[str] | None) -> object:
         """Return what ``root`` is in an expression (nested mappings), or ``MISSING``.
 
         ``members`` limits what is needed of it.
@@ -72,20 +72,20 @@ class Layers:
 
     __slots__ = ("_trees", "early", "maps")
 
-    def __init__(self, *maps: Mapping[str, Any], early: bool = False) -> None:
+    def __init__(self, *maps: Mapping[str, object], early: bool = False) -> None:
         self.maps = maps
         self.early = early
-        self._trees: dict[str, Any] = {}
+        self._trees: dict[str, object] = {}
 
     def refresh(self) -> None:
         """Forget nested forms: the maps changed."""
         self._trees.clear()
 
-    def find(self, name: str) -> Any:
+    def find(self, name: str) -> object:
         value = self.raw(name)
         return MISSING if isinstance(value, dict) else value
 
-    def raw(self, name: str) -> Any:
+    def raw(self, name: str) -> object:
         """Return a value that may also be an artifact."""
         for layer in self.maps:
             value = layer.get(name, MISSING)
@@ -93,14 +93,14 @@ class Layers:
                 return value
         return MISSING
 
-    def tree(self, root: str, members: set[str] | None) -> Any:
+    def tree(self, root: str, members: set[str] | None) -> object:
         if root not in self._trees:
             self._trees[root] = self._expand(root)
         return self._trees[root]
 
-    def _expand(self, root: str) -> Any:
+    def _expand(self, root: str) -> object:
         prefix = root + "."
-        result: Any = MISSING
+        result: object = MISSING
         for layer in reversed(self.maps):
             for name, value in layer.items():
                 if name == root:
@@ -123,16 +123,16 @@ class Chain:
         self.second = second
         self.early: bool = getattr(second, "early", False)
 
-    def find(self, name: str) -> Any:
+    def find(self, name: str) -> object:
         value = self.first.find(name)
         return self.second.find(name) if value is MISSING else value
 
-    def tree(self, root: str, members: set[str] | None) -> Any:
+    def tree(self, root: str, members: set[str] | None) -> object:
         value = self.first.tree(root, members)
         return self.second.tree(root, members) if value is MISSING else value
 
 
-def insert(tree: dict[str, Any], path: list[str], value: Any) -> None:
+def insert(tree: dict[str, object], path: list[str], value: object) -> None:
     """Put ``value`` at ``path``; a name that also has members below it gives way to them."""
     for part in path[:-1]:
         inner = tree.get(part)
@@ -144,9 +144,9 @@ def insert(tree: dict[str, Any], path: list[str], value: Any) -> None:
         tree[last] = value
 
 
-def environment(program: Program, variables: Variables) -> dict[str, Any]:
+def environment(program: Program, variables: Variables) -> dict[str, object]:
     """Return the values that ``program`` needs: Argo's functions and the roots it names."""
-    env: dict[str, Any] = {}
+    env: dict[str, object] = {}
     for root, members in program.roots.items():
         if root == "sprig":
             env[root] = SPRIG
@@ -283,7 +283,7 @@ def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) 
     raise TagError(problem)
 
 
-def _too_early(program: Program, env: Mapping[str, Any]) -> bool:
+def _too_early(program: Program, env: Mapping[str, object]) -> bool:
     """Return whether the status or the failures are asked for before they are there: they must not become nil.
 
     A template is read without them; its steps, tasks and exit handlers are read with them.
@@ -296,7 +296,7 @@ def _too_early(program: Program, env: Mapping[str, Any]) -> bool:
     return ("workflow", "status") in program.paths and "status" not in known
 
 
-def _marshal(result: Any) -> str:
+def _marshal(result: object) -> str:
     try:
         text = gojson.marshal(result)
         return str(gojson.unmarshal(text)) if text[0] == '"' else text  # a time or a version
@@ -304,8 +304,8 @@ def _marshal(result: Any) -> str:
         raise TagError(f"failed to marshal evaluated expression: {error}") from None
 
 
-def _holds(env: Mapping[str, Any], path: list[str]) -> bool:
-    value: Any = env
+def _holds(env: Mapping[str, object], path: list[str]) -> bool:
+    value: object = env
     for part in path:
         if not isinstance(value, Mapping) or part not in value:
             return False
@@ -316,36 +316,48 @@ def _holds(env: Mapping[str, Any], path: list[str]) -> bool:
 class Plan:
     """Where the tags of an object are. ``render`` copies only what holds one."""
 
-    __slots__ = ("_children", "_keys", "kind")
+    __slots__ = ("_items", "_keys", "_members")
 
-    def __init__(self, kind: str, children: list[tuple[Any, Plan]], keys: bool = False) -> None:
-        self.kind = kind
-        self._children = children
+    def __init__(
+        self,
+        members: Sequence[tuple[str, Plan]] = (),
+        items: Sequence[tuple[int, Plan]] = (),
+        keys: bool = False,
+    ) -> None:
+        self._members = members
+        self._items = items
         self._keys = keys
 
-    def render(self, value: Json, replace: Render) -> Json:
+    def render(self, value: T, replace: Render) -> T:
         """Return ``value`` with ``replace`` applied to each string that holds a tag."""
-        if self.kind == "text":
+        return cast("T", self._render(value, replace))  # text stays text, and a map or list what it is
+
+    def _render(self, value: object, replace: Render) -> object:
+        if isinstance(value, str):
             return replace(value)
-        copy: Any = dict(value) if self.kind == "map" else list(value)
-        for key, plan in self._children:
-            copy[key] = plan.render(value[key], replace)
-        if self._keys:
-            copy = {replace(key): item for key, item in copy.items()}
-        return copy
+        if isinstance(value, dict):
+            copy = dict(value)
+            for key, plan in self._members:
+                copy[key] = plan._render(value[key], replace)
+            return {replace(key): item for key, item in copy.items()} if self._keys else copy
+        assert isinstance(value, (list, tuple))
+        items = list(value)
+        for place, plan in self._items:
+            items[place] = plan._render(value[place], replace)
+        return items
 
 
-def compile_plan(value: Json) -> Plan | None:
+def compile_plan(value: object) -> Plan | None:
     """Return where the tags of ``value`` are, or None if it holds none."""
     if isinstance(value, str):
-        return Plan("text", []) if "{{" in value else None
+        return Plan() if "{{" in value else None
     if isinstance(value, dict):
-        children = [(key, plan) for key, item in value.items() if (plan := compile_plan(item)) is not None]
+        members = [(key, plan) for key, item in value.items() if (plan := compile_plan(item)) is not None]
         keys = any(isinstance(key, str) and "{{" in key for key in value)
-        return Plan("map", children, keys) if children or keys else None
+        return Plan(members, keys=keys) if members or keys else None
     if isinstance(value, (list, tuple)):
-        found = [
-            (index, plan) for index, item in enumerate(value) if (plan := compile_plan(item)) is not None
+        items = [
+            (place, plan) for place, item in enumerate(value) if (plan := compile_plan(item)) is not None
         ]
-        return Plan("list", list(found)) if found else None
+        return Plan(items=items) if items else None
     return None

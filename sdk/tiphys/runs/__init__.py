@@ -12,7 +12,7 @@ Two ways lead to a cluster: the Argo Server's REST API, and the Kubernetes API o
 
 from __future__ import annotations
 
-from tiphys.runs.backend import Backend, Change, Workflow, WorkflowLogLine
+from tiphys.runs.backend import Backend, Change, WorkflowLogLine
 from tiphys.runs.client import Client, Submitted
 from tiphys.runs.cluster.errors import WaitTimeout
 from tiphys.runs.cluster.kubernetes import Kubernetes
@@ -39,7 +39,6 @@ __all__ = [
     "Submitted",
     "Transport",
     "WaitTimeout",
-    "Workflow",
     "WorkflowLogLine",
     "prepare",
     "rows",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tiphys.argo.types import Workflow
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
-__all__ = ["KEPT_AS", "Backend", "Change", "Workflow", "WorkflowLogLine", "ended"]
+
+__all__ = ["KEPT_AS", "Backend", "Change", "WorkflowLogLine", "ended"]
 
 KEPT_AS = "tiphys.dev/kept-as"
 """The annotation of an earlier run on this machine whose name a later one took: what the verbs take for its name."""

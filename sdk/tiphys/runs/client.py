@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Backend, Workflow, WorkflowLogLine, ended
+from tiphys.runs.backend import Backend, WorkflowLogLine, ended
 from tiphys.runs.cluster.config import kubernetes_transport, server_settings
 from tiphys.runs.cluster.errors import WaitTimeout
 from tiphys.runs.cluster.kubernetes import Kubernetes
@@ -19,6 +19,9 @@ from tiphys.runs.cluster.server import ArgoServer
 from tiphys.runs.cluster.submission import Submission, prepare
 from tiphys.runs.cluster.transport import Transport
 from tiphys.runs.result import Result
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["Client", "Submitted"]
 

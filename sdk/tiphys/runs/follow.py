@@ -7,13 +7,16 @@ import queue
 import re
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tiphys.argo.spec import set_containers
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Backend, Workflow, WorkflowLogLine, ended
+from tiphys.runs.backend import Backend, WorkflowLogLine, ended
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["Merger", "Patience", "Stamps", "containers_of", "is_executor", "source_names", "until_end"]
 

@@ -8,10 +8,12 @@ changes. Any change will do, so an annotation does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Workflow
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["ANNOTATION", "see_to_it"]
 

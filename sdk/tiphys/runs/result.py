@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import BUNDLES, FAILED, HOLDERS, is_hit
 from tiphys.argo.time import moment
-from tiphys.runs.backend import KEPT_AS, Workflow
+from tiphys.runs.backend import KEPT_AS
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["NodeFailure", "Result", "Row", "rows"]
 
@@ -20,6 +24,10 @@ class NodeFailure:
     name: str
     phase: str
     message: str
+
+
+def _unseen() -> Workflow:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Result:
     finished: datetime | None = None
     outputs: Mapping[str, str] = field(default_factory=dict)
     failures: tuple[NodeFailure, ...] = ()
-    workflow: Workflow = field(default_factory=Workflow, repr=False, compare=False)
+    workflow: Workflow = field(default_factory=_unseen, repr=False, compare=False)
 
     @property
     def record(self) -> str:

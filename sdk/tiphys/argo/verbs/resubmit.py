@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.nodes import GOOD, GROUPS
-from tiphys.argo.types import Node, Workflow
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
 from tiphys.argo.verbs.problem import ImpossibleError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, Workflow
+
 
 __all__ = ["memoized", "resubmitted"]
 

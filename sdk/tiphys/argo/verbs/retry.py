@@ -5,12 +5,16 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import BUNDLES, EXECUTES, FAILED, GROUPS
 from tiphys.argo.selectors import matches_node, parse_fields
-from tiphys.argo.types import Node, Workflow
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
 from tiphys.argo.verbs.problem import ImpossibleError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, Workflow
+
 
 __all__ = ["retried"]
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tiphys.argo.selectors import matches_node, parse_fields
-from tiphys.argo.types import Node, Workflow
 from tiphys.argo.verbs.problem import ImpossibleError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, Workflow
+
 
 __all__ = ["declined", "resumed"]
 

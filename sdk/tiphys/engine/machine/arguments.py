@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.artifacts import location_of
-from tiphys.argo.types import Arguments, Artifact, Parameter, Template
 from tiphys.engine.machine.library import Compiled
 from tiphys.expr import gojson
 from tiphys.expr.tags import Chain, Layers, Variables, compile_plan, substitute
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Arguments, Artifact, Parameter, Template
 
 Json = Any
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.time import rfc3339
-from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.parts import Shared
 from tiphys.expr import gojson
 from tiphys.expr.gotime import STRFTIME_KEYS, strftime
 from tiphys.expr.tags import Plan, compile_plan, substitute
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
 
 Json = Any
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.patch import TEMPLATE, PatchError, strategic, without_nulls
 from tiphys.argo.spec import TYPES, template_type
-from tiphys.argo.types import Template
 from tiphys.expr.tags import Plan, compile_plan
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Template
 
 Json = Any
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.locks import LockError, lock_names
 from tiphys.argo.nodes import FAILED
@@ -12,13 +12,15 @@ from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import evaluate_hook
 from tiphys.engine.machine.library import Context
-from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.parts import APod
 from tiphys.engine.machine.protocol import AcquireLocks, ReleaseLocks, StopPod, WorkflowFinished
 from tiphys.engine.machine.state import DEADLINE_PASSED, State
 from tiphys.expr import gojson
 from tiphys.expr.evaluate import ExprError
 from tiphys.expr.tags import TagError, compile_plan, substitute
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
 
 Json = Any
 

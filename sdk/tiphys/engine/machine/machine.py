@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.argo.time import rfc3339
-from tiphys.argo.types import Workflow, WorkflowStatus
 from tiphys.engine.machine import protocol as p
 from tiphys.engine.machine.before import first_obstacle
 from tiphys.engine.machine.bodies.kinds import make_body
@@ -26,6 +25,9 @@ from tiphys.engine.machine.submit import (
     workflow_parameters,
 )
 from tiphys.expr.moment import PRESENT
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow, WorkflowStatus
 
 Json = Any
 

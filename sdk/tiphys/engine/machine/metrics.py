@@ -9,15 +9,17 @@ Sources: Argo 4.1.2, workflow/controller (computeMetrics, prepareMetricScope) an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tiphys.argo.any_string import any_string
 from tiphys.engine.machine.counters import Counters, MetricError
 from tiphys.engine.machine.globals import Globals
-from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.parts import ACall, Shared
 from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import Layers, TagError, substitute
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
 
 Json = Any
 

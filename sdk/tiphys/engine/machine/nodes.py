@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.names import node_id
 from tiphys.argo.nodes import ACTIVE, COUNTED, ENDED, FAILED, GOOD, WORK, is_hit
 from tiphys.argo.time import rfc3339, seconds
-from tiphys.argo.types import Node
 from tiphys.engine.machine.progress import progress_of, sum_progress
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, NodeFlag
+
 
 Json = Any
 
-__all__ = ["Node", "NodeStore", "failed_or_error", "fulfilled"]
+__all__ = ["NodeStore", "failed_or_error", "fulfilled"]
 
 
 def fulfilled(node: Node) -> bool:
@@ -117,7 +120,7 @@ class NodeStore:
         holder: Mapping[str, Json] | None = None,
         boundary: str = "",
         message: str = "",
-        flag: Mapping[str, bool] | None = None,
+        flag: NodeFlag | None = None,
         display: str = "",
         inputs: Json = None,
     ) -> Node:
@@ -147,7 +150,7 @@ class NodeStore:
         node["startedAt"] = stamp
         node["finishedAt"] = None
         if flag:
-            node["nodeFlag"] = dict(flag)
+            node["nodeFlag"] = flag.copy()
         if inputs:
             node["inputs"] = inputs
         if kind in WORK:

@@ -6,12 +6,14 @@ Bodies know calls, calls know the state, and nobody knows upward; what comes fro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tiphys.argo.types import Template
-from tiphys.engine.machine.nodes import Node, NodeStore
+from tiphys.engine.machine.nodes import NodeStore
 from tiphys.engine.machine.protocol import PodFinished
 from tiphys.expr.tags import Layers
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, Template
 
 __all__ = ["ABody", "ABoundary", "ACall", "APod", "ASuspend", "MakeBody", "MakeRetrying", "Retries", "Shared"]
 

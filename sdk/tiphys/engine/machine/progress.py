@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiphys.argo.types import Node
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
+
 
 Json = Any
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.any_string import any_string
-from tiphys.argo.types import Artifact, Outputs, Parameter
 from tiphys.engine.machine.arguments import has_location
-from tiphys.engine.machine.nodes import Node
 from tiphys.expr import gojson
 from tiphys.expr.evaluate import ExprError, compile_expression
 from tiphys.expr.gojson_scan import compact, syntax_error
 from tiphys.expr.tags import MISSING, Layers, TagError, environment, insert, substitute
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Artifact, Node, Outputs, Parameter
 
 Json = Any
 Flat = dict[str, Any]

@@ -16,9 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiphys.argo.types import Workflow
 from tiphys.engine.base.observations import Notice
 from tiphys.engine.machine.protocol import Begin, Event
 from tiphys.engine.objects import Controllers
@@ -33,6 +32,9 @@ from tiphys.engine.runtime.requests import Bell, ring, unanswered
 from tiphys.engine.runtime.resume import replay
 from tiphys.engine.runtime.stored import Ownership
 from tiphys.store import Store, write_json
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["Execution"]
 

@@ -12,20 +12,22 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo import parameters as declared
 from tiphys.argo import verbs
 from tiphys.argo.names import node_id
 from tiphys.argo.nodes import ACTIVE, COMPLETED, HOLDERS
 from tiphys.argo.time import rfc3339
-from tiphys.argo.types import Workflow
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runtime.facts import remembered
 from tiphys.engine.runtime.run import Run, new_name
 from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError
 from tiphys.store import Store
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["prepare_resubmit", "prepare_retry"]
 

@@ -12,14 +12,16 @@ import os
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tiphys.argo.types import Workflow
 from tiphys.engine.machine import Machine
 from tiphys.engine.runtime.facts import RunFacts
 from tiphys.engine.runtime.journal import Journal
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.store import Store
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["Ownership", "Record"]
 

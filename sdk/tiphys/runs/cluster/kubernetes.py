@@ -7,19 +7,22 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import SystemRandom
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from tiphys.argo import verbs
 from tiphys.argo.time import rfc3339
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Change, Workflow, WorkflowLogLine, ended
+from tiphys.runs.backend import Change, WorkflowLogLine, ended
 from tiphys.runs.cluster.calls import Caller
 from tiphys.runs.cluster.errors import not_found
 from tiphys.runs.cluster.packing import packed, unpacked
 from tiphys.runs.cluster.podlogs import PodLogs
 from tiphys.runs.cluster.transport import Request, Transport
 from tiphys.runs.nudge import see_to_it
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["Kubernetes"]
 

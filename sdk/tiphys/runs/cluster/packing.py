@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from tiphys.argo.types import WorkflowStatus
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Workflow
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow, WorkflowStatus
+
 
 __all__ = ["packed", "unpacked"]
 

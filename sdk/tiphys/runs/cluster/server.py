@@ -6,11 +6,11 @@ import functools
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from tiphys.errors import ClusterError
-from tiphys.runs.backend import Change, Workflow, WorkflowLogLine, ended
+from tiphys.runs.backend import Change, WorkflowLogLine, ended
 from tiphys.runs.cluster.calls import Caller
 from tiphys.runs.cluster.errors import from_answer, not_found
 from tiphys.runs.cluster.transport import Request
@@ -23,6 +23,9 @@ from tiphys.runs.follow import (
     source_names,
     until_end,
 )
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["ArgoServer"]
 

@@ -7,12 +7,15 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.parameters import check
-from tiphys.argo.types import ObjectMeta
 from tiphys.errors import ClusterError, RefusedError
-from tiphys.runs.backend import Workflow
+
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ObjectMeta
+    from tiphys.argo.types import Workflow
+
 
 __all__ = ["Submission", "prepare"]
 

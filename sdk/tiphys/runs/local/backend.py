@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tiphys.argo.selectors import parse_fields, parse_labels
 from tiphys.engine.base.options import RunOptions, RunResult
@@ -20,9 +21,12 @@ from tiphys.engine.runtime.retry import prepare_resubmit, prepare_retry
 from tiphys.engine.runtime.run import Run
 from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.errors import RefusedError, StoreError
-from tiphys.runs.backend import KEPT_AS, Change, Workflow, WorkflowLogLine, ended
+from tiphys.runs.backend import KEPT_AS, Change, WorkflowLogLine, ended
 from tiphys.runs.local.logs import log_lines
 from tiphys.store import Store
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["LocalRuns"]
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.machine.bodies.call import Call
-from tiphys.engine.machine.nodes import Node
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, NodeFlag
+
 
 Json = Any
 
@@ -31,7 +34,7 @@ class Body:
     def begin(self, kind: str, phase: str) -> None:
         """Create the node, or take over one that waited for a lock."""
         if self.node is None:
-            flag = {"retried": True} if self.attempt >= 0 else None
+            flag: NodeFlag | None = {"retried": True} if self.attempt >= 0 else None
             if flag and self.run.flag and self.run.flag.get("hooked"):
                 flag["hooked"] = True
             self.node = self.run.create_node(self.name, kind, phase=phase, flag=flag)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.machine.arguments import without_absent
 from tiphys.engine.machine.bodies.body import Body
@@ -11,11 +11,14 @@ from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.bodies.loops import is_loop
 from tiphys.engine.machine.bodies.pod import result_users
-from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.scope import BoundaryScope, ScopeError, resolve_artifact, skipped_values
 from tiphys.engine.machine.state import State
 from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import compile_plan, keeps_tags, substitute
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
+
 
 Json = Any
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tiphys.argo.locks import LockError, lock_names
 from tiphys.argo.names import node_id, pod_name
-from tiphys.argo.types import Template
 from tiphys.engine.machine.arguments import ArgumentError, process_arguments
 from tiphys.engine.machine.bodies import memo
 from tiphys.engine.machine.library import NODE_TYPES, Compiled, Context, TemplateError
-from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.parts import ABody, Retries
 from tiphys.engine.machine.protocol import AcquireLocks, ReleaseLocks
 from tiphys.engine.machine.state import DEADLINE_PASSED, State
 from tiphys.expr.durations import parse_loose
 from tiphys.expr.tags import Layers, TagError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, NodeFlag, Template
+
 
 Json = Any
 
@@ -67,7 +69,7 @@ class Call:
         owner: Owner,
         *,
         boundary: Node | None = None,
-        flag: Mapping[str, bool] | None = None,
+        flag: NodeFlag | None = None,
         on_exit: bool = False,
         local: Mapping[str, str] | None = None,
         key: Any = None,
@@ -307,7 +309,7 @@ class Call:
         *,
         phase: str,
         message: str = "",
-        flag: Mapping[str, bool] | None = None,
+        flag: NodeFlag | None = None,
         inputs: bool = True,
     ) -> Node:
         """Create the run's node, or that of an attempt."""
@@ -319,7 +321,7 @@ class Call:
             holder=dict(self.holder),
             boundary=self.boundary["id"] if self.boundary else "",
             message=message,
-            flag=flag if flag is not None else (dict(self.flag) if self.flag else None),
+            flag=flag if flag is not None else self.flag,
             inputs=(self.attempt_inputs or self.template.get("inputs")) if inputs else None,
             display=self._display_name(name),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.dag_loops import LoopingBody, Loops
@@ -12,11 +12,15 @@ from tiphys.engine.machine.bodies.dag_plan import DagPlan
 from tiphys.engine.machine.bodies.dag_task import DagTask, task_results
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.bodies.loops import LoopError, expand, is_loop
-from tiphys.engine.machine.nodes import Node, failed_or_error, fulfilled
+from tiphys.engine.machine.nodes import failed_or_error, fulfilled
 from tiphys.engine.machine.scope import BoundaryScope, ScopeError, aggregate, node_values, template_outputs
 from tiphys.expr.evaluate import ExprError
 from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import NotReadyError, TagError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
+
 
 Json = Any
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.nodes import COMPLETED, FAILED
 from tiphys.engine.machine.bodies.dag_plan import DagPlan
 from tiphys.engine.machine.bodies.steps import continues_on
-from tiphys.engine.machine.nodes import Node, NodeStore, fulfilled
+from tiphys.engine.machine.nodes import NodeStore, fulfilled
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
+
 
 Json = Any
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tiphys.argo.nodes import COMPLETED
 from tiphys.engine.machine.arguments import without_absent
 from tiphys.engine.machine.bodies.call import Call
-from tiphys.engine.machine.nodes import Node
 from tiphys.engine.machine.scope import BoundaryScope, ScopeError, node_values, resolve_artifact
 from tiphys.engine.machine.state import State
 from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
 from tiphys.expr.tags import MISSING, TagError, compile_plan, environment, substitute
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
+
 
 Json = Any
 

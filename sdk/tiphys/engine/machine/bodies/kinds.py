@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.machine.bodies.body import Body
 from tiphys.engine.machine.bodies.call import Call
@@ -11,7 +11,10 @@ from tiphys.engine.machine.bodies.dag import DagBody
 from tiphys.engine.machine.bodies.pod import PodBody
 from tiphys.engine.machine.bodies.steps import StepsBody
 from tiphys.engine.machine.bodies.suspend import SuspendBody
-from tiphys.engine.machine.nodes import Node
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
+
 
 __all__ = ["make_body"]
 

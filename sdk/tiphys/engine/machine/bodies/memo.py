@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.time import seconds
 from tiphys.engine.machine.protocol import LookupCache, StoreCache
 from tiphys.expr.durations import parse_go
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import MemoizationStatus
 
 Json = Any
 
@@ -73,6 +76,6 @@ class Memo:
             return True
         return now - seconds(str(entry.get("creationTimestamp"))) <= age
 
-    def status(self, *, hit: bool) -> dict[str, Json]:
+    def status(self, *, hit: bool) -> MemoizationStatus:
         """Return the node's ``memoizationStatus``."""
         return {"hit": hit, "key": self.key, "cacheName": self.cache}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.names import invalid_pod_name, pod_name
 from tiphys.argo.spec import containers
-from tiphys.argo.types import Outputs
 from tiphys.engine.machine.arguments import input_parameters, substitute_pod
 from tiphys.engine.machine.bodies.body import Body
 from tiphys.engine.machine.bodies.containers import create_containers, finish_containers, run_containers
@@ -21,7 +20,8 @@ from tiphys.expr.durations import parse_named
 from tiphys.expr.tags import Layers, substitute
 
 if TYPE_CHECKING:
-    from tiphys.engine.machine.nodes import Node
+    from tiphys.argo.types import Node, Outputs
+
 
 Json = Any
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.names import pod_name
 from tiphys.engine.machine.bodies.body import Body
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.library import Compiled
-from tiphys.engine.machine.nodes import Node, fulfilled
+from tiphys.engine.machine.nodes import fulfilled
 from tiphys.expr.durations import parse_named, round_to_text
 from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
 from tiphys.expr.tags import Layers, environment
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, NodeFlag
+
 
 Json = Any
 
@@ -42,7 +46,7 @@ class Retrying:
         """Create the Retry node and the first attempt."""
         run = self.run
         if run.node is None:
-            flag = {**run.flag, "retried": True} if run.flag else None
+            flag: NodeFlag | None = {**run.flag, "retried": True} if run.flag else None
             run.create_node(run.name, "Retry", phase="Running", flag=flag)
         else:
             run.state.nodes.mark(run.node, "Running", "")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.spec import step_groups
 from tiphys.engine.machine.bodies.boundary import Boundary
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.bodies.loops import LoopError, expand, is_loop
-from tiphys.engine.machine.nodes import Node, failed_or_error
+from tiphys.engine.machine.nodes import failed_or_error
 from tiphys.engine.machine.scope import BoundaryScope, ScopeError, aggregate, node_values, template_outputs
 from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import NotReadyError, TagError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
+
 
 Json = Any
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.any_string import any_string
-from tiphys.argo.types import Parameter
 from tiphys.engine.machine.bodies.body import Body
 from tiphys.expr.durations import parse_named
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Parameter
+
 
 Json = Any
 
