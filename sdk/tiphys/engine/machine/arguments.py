@@ -266,7 +266,7 @@ def substitute_pod(template: Mapping[str, Json], variables: Callable[[], Variabl
     if plan is None:
         return template
     known = variables()
-    rendered: Template = plan.render(dict(template), lambda value: substitute(value, known))
+    rendered: Mapping[str, Json] = plan.render(dict(template), lambda value: substitute(value, known))
     return rendered
 
 
