@@ -13,7 +13,7 @@ import pytest
 from tests.dsl import library
 from tiphys import Cache, Pipeline, Reference, TFJob, component
 from tiphys.compiler.line import Site
-from tiphys.dsl.closure import code_digest, module_digest
+from tiphys.dsl.digest import code_digest, module_digest
 from tiphys.dsl.durations import go_duration
 
 HERE = Site(__file__, 1)
@@ -67,7 +67,7 @@ def test_options_of_the_cache() -> None:
     assert "limit" not in key(Cache.by_content(ignore="limit"))
     assert key(Cache.by_content(single_flight=False)) == plain
     by_age = key(Cache.by_age("1h"))
-    assert "['ingest', (inputs" in by_age and "image:1" not in by_age
+    assert "['p/ingest', (inputs" in by_age and "image:1" not in by_age
 
 
 def test_without_an_age_results_are_kept_for_ever() -> None:

@@ -8,18 +8,18 @@ what it points to still exists (the local engine does).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.durations import go_duration
-from tiphys.dsl.literals import literal
+from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.types import Field
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import Reference
 
-__all__ = ["Cache", "content_of", "key_expression"]
+__all__ = ["Cache", "content_of", "environment_parts", "key_expression"]
 
 KEY_DIGITS = 32
 
@@ -62,8 +62,9 @@ class Cache:
         version: str = "",
         ignore: Iterable[str] = (),
     ) -> Cache:
-        """Reuse the last result for the same inputs while it is younger than ``max_age``, whatever the code
-        is."""
+        """Reuse the pipeline's last result for the same inputs while it is younger than ``max_age``, whatever the
+        code is. A step of the same name in another pipeline has results of its own.
+        """
         return cls._make(max_age, False, single_flight, version, ignore)
 
     @classmethod
@@ -93,9 +94,9 @@ class Cache:
                 )
         return [f for f in known if f.python not in self.ignore]
 
-    def salt(self, template: str, code: str) -> str:
-        """What is hashed besides the inputs: the code's digest, or the template's name for ``by_age``."""
-        return (code if self.code else template) + (f"@{self.version}" if self.version else "")
+    def salt(self, step: str, code: str) -> str:
+        """What is hashed besides the inputs: the code's digest, or ``PIPELINE/TEMPLATE`` for ``by_age``."""
+        return (code if self.code else step) + (f"@{self.version}" if self.version else "")
 
 
 def content_of(field: Field, expression: str) -> str:
@@ -103,6 +104,12 @@ def content_of(field: Field, expression: str) -> str:
     if field.type is Reference:
         return f"({expression} startsWith '{{' ? fromJSON({expression}).digest : {expression})"
     return expression
+
+
+def environment_parts(env: Mapping[str, str], *, keep: str = "") -> list[str]:
+    """How the environment that the author gives counts in a key: by name and value; nothing when there is none."""
+    pairs = [f"{literal(name)}, {expression_of_text(env[name], keep=keep)}" for name in sorted(env)]
+    return ["['env', " + ", ".join(pairs) + "]"] if pairs else []
 
 
 def key_expression(prefix: str, salt: str, parts: Iterable[str]) -> str:

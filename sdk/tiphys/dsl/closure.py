@@ -1,4 +1,4 @@
-"""The code that a function reaches: to embed it in a script, and to hash it for a cache key.
+"""The code that a function reaches in its file: to embed it in a script, and to hash it for a cache key.
 
 Everything is read from source, without importing anything that is not imported already. A module's top-level
 statements are indexed by the names they bind; from a function the names it uses are followed through that
@@ -10,9 +10,6 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
-import hashlib
-import importlib.util
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +20,7 @@ from tiphys.dsl.effects import Effect, effects_of
 from tiphys.dsl.names_used import FunctionNode, scan
 from tiphys.errors import DefinitionError, did_you_mean
 
-__all__ = ["Module", "check_names", "code_digest", "function_node", "module_digest", "module_of", "reached"]
+__all__ = ["Module", "check_names", "function_node", "inside_strings", "module_of", "reached"]
 
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__annotations__"}
 
@@ -39,11 +36,13 @@ class Module:
     bindings: dict[str, tuple[int, ...]]
     has_star: bool
     effects: tuple[Effect, ...]
+    strings: frozenset[int]
+    """The lines whose end is inside a string: nothing of them may be cut."""
 
     def segment(self, node: ast.stmt) -> str:
         """The source of a statement with its decorators, without trailing blanks."""
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-        lines = [line.rstrip() for line in self.lines[first - 1 : node.end_lineno]]
+        lines = self.lines_of(first, node.end_lineno or first)
         last, begin = lines[-1].encode(), lines[0].encode()[: node.col_offset]
         if (
             last[node.end_col_offset :].lstrip().startswith(b";")
@@ -52,6 +51,20 @@ class Module:
         if first == node.lineno and begin.rstrip().endswith(b";"):
             lines[0] = lines[0].encode()[node.col_offset :].decode()
         return "\n".join(lines)
+
+    def lines_of(self, first: int, last: int) -> list[str]:
+        """The lines from ``first`` to ``last``, counted from 1, without trailing blanks outside of strings."""
+        numbered = enumerate(self.lines[first - 1 : last], first)
+        return [line if number in self.strings else line.rstrip() for number, line in numbered]
+
+
+def inside_strings(tree: ast.AST) -> frozenset[int]:
+    """The numbers of the lines, from 1, whose end is inside a string of several lines."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno != node.lineno:
+            found.update(range(node.lineno, node.end_lineno or node.lineno))
+    return frozenset(found)
 
 
 def module_of(name: str, path: str, site: Site) -> Module:
@@ -83,11 +96,12 @@ def _parse(name: str, path: str, _mtime: int, _size: int) -> Module:
     return Module(
         name,
         path,
-        tuple(text.splitlines()),
+        tuple(text.split("\n")),
         tree,
         {k: tuple(v) for k, v in bindings.items()},
         has_star,
         effects_of(tree),
+        inside_strings(tree),
     )
 
 
@@ -149,7 +163,8 @@ def reached(module: Module, names: Iterable[str]) -> list[ast.stmt]:
             if name in seen:
                 continue
             seen.add(name)
-            for index in module.bindings.get(name, ()):
+            stars = () if name in _BUILTINS else module.bindings.get("*", ())
+            for index in module.bindings.get(name, stars):
                 if index not in found:
                     found.add(index)
                     queue.extend(_needs(module.tree.body[index]))
@@ -191,94 +206,3 @@ def _needs(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
         for decorator in statement.decorator_list:
             yield from scan(decorator).loads
-
-
-def code_digest(function: Callable[..., Any], site: Site) -> str:
-    """16 hex digits over the source that ``function`` reaches in its own package.
-
-    Libraries do not count: the image names them. Comments inside reached functions do count.
-    """
-    module = module_of(function.__module__, function.__code__.co_filename, site)
-    node = function_node(module, function, site)
-    collected: dict[tuple[str, str], str] = {(module.name, function.__qualname__): module.segment(node)}
-    _collect(module, used_names(node), _imports(node), collected)
-    return _hash(collected)
-
-
-def module_digest(name: str, path: str, site: Site) -> str:
-    """16 hex digits over a whole module and what it reaches in its own package (for ``python -m NAME``)."""
-    module = module_of(name, path, site)
-    collected: dict[tuple[str, str], str] = {(module.name, ""): "\n".join(x.rstrip() for x in module.lines)}
-    _collect(module, (), [i for s in module.tree.body for i in _imports(s)], collected)
-    return _hash(collected)
-
-
-def _hash(collected: dict[tuple[str, str], str]) -> str:
-    digest = hashlib.sha256()
-    for (_, _), text in sorted(collected.items()):
-        digest.update(text.encode() + b"\0")
-    return digest.hexdigest()[:16]
-
-
-def _imports(node: ast.AST) -> list[ast.Import | ast.ImportFrom]:
-    return scan(node).imports
-
-
-def _collect(
-    module: Module,
-    names: Iterable[str],
-    imports: list[ast.Import | ast.ImportFrom],
-    collected: dict[tuple[str, str], str],
-) -> None:
-    statements = reached(module, names)
-    for statement in statements:
-        key = (module.name, f"{statement.lineno:06d}")
-        if key not in collected:
-            collected[key] = module.segment(statement)
-            imports = [*imports, *_imports(statement)]
-    for statement in imports:
-        for target, wanted in _targets(module, statement):
-            found = _own_module(module, target)
-            if found is None or (found.name, f"import {wanted}") in collected:
-                continue
-            collected[(found.name, f"import {wanted}")] = ""
-            if wanted is None or found.has_star:
-                collected[(found.name, "")] = "\n".join(x.rstrip() for x in found.lines)
-                _collect(found, (), [i for s in found.tree.body for i in _imports(s)], collected)
-            else:
-                _collect(found, [wanted], [], collected)
-
-
-def _targets(module: Module, statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str | None]]:
-    """(module, name or None for the whole module) of an import."""
-    if isinstance(statement, ast.Import):
-        for alias in statement.names:
-            yield alias.name, None
-        return
-    base = statement.module or ""
-    if statement.level:
-        package = module.name.split(".")[: -statement.level] if module.name else []
-        base = ".".join([*package, *([base] if base else [])])
-    for alias in statement.names:
-        if _own_module(module, f"{base}.{alias.name}"):
-            yield f"{base}.{alias.name}", None
-        else:
-            yield base, alias.name
-
-
-def _own_module(module: Module, name: str) -> Module | None:
-    """The module ``name`` when it belongs to the same top-level package as ``module``, else None."""
-    package = module.name.split(".")[0]
-    if name.split(".")[0] != package or name == module.name or "." not in module.name:
-        return None
-    loaded = sys.modules.get(name)
-    path = getattr(loaded, "__file__", None)
-    if path is None:
-        try:
-            spec = importlib.util.find_spec(name)
-        except (ImportError, ValueError):
-            return None
-        path = spec.origin if spec else None
-    if not path or not path.endswith(".py"):
-        return None
-    return module_of(name, path, Site(path, 1))

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, overload
 
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.cache import Cache, content_of, key_expression
-from tiphys.dsl.closure import check_names, code_digest, function_node, module_of
+from tiphys.dsl.cache import Cache, content_of, environment_parts, key_expression
+from tiphys.dsl.closure import check_names, function_node, module_of
 from tiphys.dsl.context import CallableTemplate
+from tiphys.dsl.digest import code_digest
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.embed import script_source
 from tiphys.dsl.literals import literal
@@ -201,8 +202,11 @@ class Component(CallableTemplate):
 
     def _key(self, cache: Cache, image: str, defaults: Defaults) -> str:
         parts = [content_of(f, Input(f.name).expr()) for f in cache.keyed(self.inputs, self.name)]
+        parts += environment_parts(dict(self.options.env))
         code = f"{self.digest(defaults)}:{image}"
-        return key_expression(literal(f"{self.name}-"), cache.salt(self.name, code), parts)
+        return key_expression(
+            literal(f"{self.name}-"), cache.salt(f"{defaults.scope}/{self.name}", code), parts
+        )
 
     def _reference(self) -> str:
         name = self.function.__qualname__

@@ -95,8 +95,10 @@ def _grouped(module: Module, statements: list[ast.stmt]) -> Iterator[str]:
 
 def _function(module: Module, node: FunctionNode) -> str:
     """The function without its decorators, at the left margin."""
-    lines = [line.rstrip() for line in module.lines[node.lineno - 1 : node.end_lineno]]
+    lines = module.lines_of(node.lineno, node.end_lineno or node.lineno)
     indent = len(lines[0]) - len(lines[0].lstrip())
+    if indent and not module.strings.isdisjoint(range(node.lineno, node.end_lineno or node.lineno)):
+        return "\n".join(["if True:", *lines])  # moved to the margin, its strings would be others
     return "\n".join(line[indent:] if line[:indent].isspace() or not indent else line for line in lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["access", "literal", "text_of"]
+__all__ = ["access", "expression_of_text", "literal", "text_of"]
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "{": "\\u007b", "}": "\\u007d"}
@@ -36,3 +36,23 @@ def access(parts: tuple[str, ...]) -> str:
     for part in parts[1:]:
         text += f".{part}" if _WORD.match(part) else f"[{literal(part)}]"
     return text
+
+
+def expression_of_text(text: str, *, keep: str = "") -> str:
+    """Text that may hold Argo tags as an expression; tags that begin with ``keep`` stay as they are written."""
+    parts: list[str] = []
+    position = 0
+    for match in re.finditer(r"\{\{(=?)(.*?)\}\}", text):
+        if keep and match[2].lstrip().startswith(keep):
+            continue
+        if match.start() > position:
+            parts.append(literal(text[position : match.start()]))
+        if match[1]:
+            parts.append(f"({match[2]})")
+        else:
+            first, *rest = match[2].strip().split(".")
+            parts.append(first + "".join(f"[{literal(p)}]" if "-" in p else f".{p}" for p in rest))
+        position = match.end()
+    if position < len(text) or not parts:
+        parts.append(literal(text[position:]))
+    return " + ".join(parts)

@@ -77,7 +77,7 @@ class Pipeline(Workflow):
         self.entrypoint = entrypoint
         self.locks = tuple(locks)
         self._volumes = None if volumes is None else tuple(volumes)
-        self._defaults = Defaults(image or STEP_IMAGE, (), scheduling or Scheduling(), site.file)
+        self._defaults = Defaults(image or STEP_IMAGE, (), scheduling or Scheduling(), site.file, name)
         self.declared: list[Declared] = []
         self._needs_account = service_account is None
         if service_account:

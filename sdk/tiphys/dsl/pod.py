@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tiphys._version import __version__
@@ -218,6 +219,12 @@ class Defaults:
     scheduling: Scheduling = Scheduling()
     home: str = ""
     """The file that builds the pipeline: its functions are embedded, others are referenced."""
+    pipeline: str = ""
+
+    @property
+    def scope(self) -> str:
+        """Whose results are reused by age: the pipeline's; without one (a Hera workflow), those of its file."""
+        return self.pipeline or Path(self.home).stem
 
     def volumes_env(self) -> list[dict[str, str]]:
         """Where ``pvc://`` URIs are found inside the step."""

@@ -10,17 +10,16 @@ workers that are being restarted, so failure is read from the job's conditions, 
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.cache import Cache, content_of, key_expression
-from tiphys.dsl.closure import module_digest
+from tiphys.dsl.cache import Cache, content_of, environment_parts, key_expression
 from tiphys.dsl.components import env_name, memoize
+from tiphys.dsl.digest import module_digest
 from tiphys.dsl.durations import whole_seconds
-from tiphys.dsl.literals import literal
+from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources, Scheduling
@@ -175,15 +174,17 @@ class TFJob(Resource):
                 return literal(default_text(field) or "")
             if isinstance(value, Value):
                 return value.expr()
-            return _expression(value)
+            return expression_of_text(value)
 
         def render() -> str:
             parts = [content_of(f, expression_of(f)) for f in keyed]
+            # what an env value says of the job's own inputs is among the parts already
+            parts += environment_parts(self.env, keep="inputs.")
             by_name = {f.python: f for f in self.arguments}
             instance = by_name.get(self.instance)
             prefix = literal(f"{self.name}-") if instance is None else f"{expression_of(instance)} + '-'"
             code = f"{self.digest}:{self.image or defaults.image}:{self.workers}"
-            salt = self.cache.salt(self.name, code) if self.cache else code
+            salt = self.cache.salt(f"{defaults.scope}/{self.name}", code) if self.cache else code
             return key_expression(prefix, salt, parts)
 
         values = tuple(v for v in arguments.values() if isinstance(v, Value))
@@ -258,7 +259,7 @@ class TFJob(Resource):
 
     def body(self, defaults: Defaults) -> dict[str, Any]:
         template = super().body(defaults)
-        template["inputs"]["parameters"].append({"name": _KEY})
+        template.setdefault("inputs", {}).setdefault("parameters", []).append({"name": _KEY})
         if self.cache is not None:
             memo = memoize(Input(_KEY).tag(), self.cache, self.name)
             items = list(template.items())
@@ -283,24 +284,6 @@ def _success(workers: int, policy: str) -> list[str]:
     if policy == "AllWorkers":
         return [f"status.replicaStatuses.Worker.succeeded == {workers}"]
     return ["status.replicaStatuses.Worker.succeeded > 0"]
-
-
-def _expression(text: str) -> str:
-    """A plain argument (which may hold Argo tags, inside a Hera DAG) as an expression."""
-    parts: list[str] = []
-    position = 0
-    for match in re.finditer(r"\{\{(=?)(.*?)\}\}", text):
-        if match.start() > position:
-            parts.append(literal(text[position : match.start()]))
-        if match[1]:
-            parts.append(f"({match[2]})")
-        else:
-            first, *rest = match[2].strip().split(".")
-            parts.append(first + "".join(f"[{literal(p)}]" if "-" in p else f".{p}" for p in rest))
-        position = match.end()
-    if position < len(text) or not parts:
-        parts.append(literal(text[position:]))
-    return " + ".join(parts)
 
 
 def _module(function: Callable[..., Any], site: Site) -> tuple[str, str]:

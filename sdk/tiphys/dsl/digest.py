@@ -1,0 +1,205 @@
+"""The digest of the code that a step depends on, for cache keys.
+
+What counts is the code that the function reaches: in its own file and in every module of the author's own that it
+imports, at any depth, beside the file or in a package. Comments, docstrings and blank lines do not count, and
+neither does what is installed: the image names that.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import io
+import os
+import sys
+import tokenize
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tiphys.compiler.line import Site
+from tiphys.dsl.closure import Module, function_node, inside_strings, module_of, reached, used_names
+from tiphys.dsl.names_used import FunctionNode, scan
+
+__all__ = ["code_digest", "module_digest"]
+
+_Import = ast.Import | ast.ImportFrom
+_INSTALLED = ("site-packages", "dist-packages")
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def code_digest(function: Callable[..., Any], site: Site) -> str:
+    """16 hex digits over the code that ``function`` reaches in its file and in modules that are not installed.
+
+    Raises DefinitionError: TIP112 (no source), TIP124 (what it depends on cannot be followed).
+    """
+    module = module_of(function.__module__, function.__code__.co_filename, site)
+    node = function_node(module, function, site)
+    collected = _Collected()
+    collected.add(module.name, function.__qualname__, _code(module, node, _authors_words(module)))
+    collected.names(module, used_names(node), scan(node).imports)
+    return collected.digest()
+
+
+def module_digest(name: str, path: str, site: Site) -> str:
+    """16 hex digits over a whole module and what it imports that is not installed (for ``python -m NAME``)."""
+    collected = _Collected()
+    collected.whole(module_of(name, path, site))
+    return collected.digest()
+
+
+class _Collected:
+    """Pieces of code by module and place."""
+
+    def __init__(self) -> None:
+        self._texts: dict[tuple[str, str], str] = {}
+
+    def digest(self) -> str:
+        digest = hashlib.sha256()
+        for _, text in sorted(self._texts.items()):
+            digest.update(text.encode() + b"\0")
+        return digest.hexdigest()[:16]
+
+    def add(self, module: str, place: str, text: str) -> bool:
+        """False when it was there already."""
+        if (module, place) in self._texts:
+            return False
+        self._texts[module, place] = text
+        return True
+
+    def whole(self, module: Module) -> None:
+        if self.add(module.name, "", _bare(module.lines, _reads_docs(module))):
+            self._follow(module, [i for s in module.tree.body for i in scan(s).imports])
+
+    def names(self, module: Module, names: Iterable[str], imports: Iterable[_Import] = ()) -> None:
+        """What ``names`` of ``module`` need, and what ``imports`` bring."""
+        imports = list(imports)
+        for statement in reached(module, names):
+            if self.add(
+                module.name, f"{statement.lineno:06d}:{statement.col_offset}", _code(module, statement)
+            ):
+                imports += scan(statement).imports
+        self._follow(module, imports)
+
+    def _follow(self, module: Module, imports: Iterable[_Import]) -> None:
+        for statement in imports:
+            for target, wanted in _targets(module, statement):
+                found = own_module(target, module.name)
+                if found is None:
+                    continue
+                self._parents(found)
+                if wanted is None:
+                    self.whole(found)
+                elif self.add(found.name, f"import {wanted}", ""):
+                    self.names(found, [wanted])
+
+    def _parents(self, module: Module) -> None:
+        """The packages around a module are executed before it: what they change counts."""
+        package = module.name
+        while "." in package:
+            package = package.rpartition(".")[0]
+            found = own_module(package, module.name)
+            if found is not None and found.effects:
+                self.whole(found)
+
+
+def _targets(module: Module, statement: _Import) -> Iterator[tuple[str, str | None]]:
+    """(module, name or None for the whole module) of an import."""
+    if isinstance(statement, ast.Import):
+        for alias in statement.names:
+            yield alias.name, None
+        return
+    base = statement.module or ""
+    if statement.level:
+        parts = module.name.split(".")
+        up = statement.level - (os.path.basename(module.path) == "__init__.py")  # a package is its own parent
+        package = parts[: len(parts) - up] if module.name else []
+        base = ".".join([*package, *([base] if base else [])])
+    for alias in statement.names:
+        if alias.name == "*":
+            yield base, None
+        elif own_module(f"{base}.{alias.name}", module.name):
+            yield f"{base}.{alias.name}", None
+        else:
+            yield base, alias.name
+
+
+def own_module(name: str, importer: str = "") -> Module | None:
+    """The module ``name`` when its source is the author's own: neither Python's, nor installed, nor tiphys."""
+    top = name.partition(".")[0]
+    if not top or name == importer or top == "tiphys" or top in sys.stdlib_module_names:
+        return None
+    path = getattr(sys.modules.get(name), "__file__", None)
+    if path is None:
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError, AttributeError):
+            return None
+        path = spec.origin if spec else None
+    if not path or not path.endswith(".py") or any(f"{os.sep}{part}{os.sep}" in path for part in _INSTALLED):
+        return None
+    return module_of(name, path, Site(path, 1))
+
+
+def _authors_words(module: Module) -> set[str]:
+    """The names that a file has from tiphys: decorators made of them say how a step runs, not what it does."""
+    found = set()
+    for statement in module.tree.body:
+        for each in scan(statement).imports:
+            names = [a.name for a in each.names] if isinstance(each, ast.Import) else [each.module or ""]
+            if any(n.partition(".")[0] == "tiphys" for n in names):
+                found |= {a.asname or a.name.partition(".")[0] for a in each.names}
+    return found
+
+
+def _reads_docs(module: Module) -> bool:
+    return any("__doc__" in line for line in module.lines)
+
+
+def _code(module: Module, node: ast.stmt | FunctionNode, without: Iterable[str] = ()) -> str:
+    """The code of a statement; decorators that use a name in ``without`` are left out."""
+    documented = _reads_docs(module)
+    decorators = getattr(node, "decorator_list", [])
+    if not decorators or not without:
+        return _bare(tuple(module.segment(node).split("\n")), documented)
+    kept = [d for d in decorators if scan(d).loads.keys().isdisjoint(without)]
+    body = _bare(module.lines[node.lineno - 1 : node.end_lineno], documented)
+    return "\n".join(["@" + ast.unparse(d) for d in kept] + [body])
+
+
+@functools.lru_cache(maxsize=4096)
+def _bare(lines: tuple[str, ...], documented: bool) -> str:
+    """Source without comments, docstrings, blank lines and trailing blanks; what stands in a string stays.
+
+    ``documented`` keeps docstrings: the code looks at them.
+    """
+    indented = bool(lines) and lines[0][:1].isspace()
+    text = "\n".join((*(("if 1:",) if indented else ()), *lines))
+    rows = [row.encode() for row in text.split("\n")]
+    cuts: list[tuple[int, int, int, int]] = []
+    for token in tokenize.generate_tokens(io.StringIO(text + "\n").readline):
+        if token.type == tokenize.COMMENT:
+            row = token.start[0] - 1
+            cuts.append((row, len(token.line[: token.start[1]].encode()), row, len(rows[row])))
+    tree = ast.parse(text)
+    kept = {row - 1 for row in inside_strings(tree)}
+    for node in ast.walk(tree):
+        docs = None if documented else _docstring(node)
+        if docs is not None:
+            end_line, end_column = docs.end_lineno or docs.lineno, docs.end_col_offset or 0
+            cuts.append((docs.lineno - 1, docs.col_offset, end_line - 1, end_column))
+            kept.difference_update(range(docs.lineno - 1, end_line))
+    for top, left, bottom, right in sorted(cuts, reverse=True):
+        rest = rows[bottom][right:]
+        rows[top : bottom + 1] = [rows[top][:left] + rest, *([b""] * (bottom - top))]
+    found = ((row if n in kept else row.rstrip(), n in kept) for n, row in enumerate(rows))
+    return "\n".join(row.decode() for row, keep in found if row or keep)
+
+
+def _docstring(node: ast.AST) -> ast.Expr | None:
+    if isinstance(node, _DOCUMENTED) and node.body:
+        match node.body[0]:
+            case ast.Expr(value=ast.Constant(value=str())) as first:
+                return first
+    return None
