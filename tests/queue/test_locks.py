@@ -1,0 +1,41 @@
+"""The lock table as several engines meet it. The rules of locks themselves: tests/store/test_store.py."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ENGINES = """
+import multiprocessing, sys
+from pathlib import Path
+from tiphys.queue.locks import Locks
+
+def engine(folder, together, failures):
+    for turn in range(100):
+        together.wait()
+        try:
+            locks = Locks(folder / f"{turn}.db")
+            locks.acquire("holder", ["argo/Mutex/one"], workflow="w", limits={})
+            locks.close()
+        except Exception as error:
+            failures.put(f"{turn}: {error}")
+
+processes = multiprocessing.get_context("fork")
+together, failures = processes.Barrier(6), processes.SimpleQueue()
+all = [processes.Process(target=engine, args=(Path(sys.argv[1]), together, failures)) for _ in range(6)]
+for each in all:
+    each.start()
+for each in all:
+    each.join()
+while not failures.empty():
+    print(failures.get())
+"""
+
+
+def test_engines_that_begin_at_once_share_a_table_that_is_new(tmp_path: Path) -> None:
+    """SQLite tells all but one of them "locked" at once, whatever patience it was given."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENGINES, str(tmp_path)], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
