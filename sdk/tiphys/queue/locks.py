@@ -86,7 +86,9 @@ class Locks:
         self._start = process_start(self._pid)
         with clear(path):
             try:
-                self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+                self._db = sqlite3.connect(
+                    path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                )
                 self._prepare()
             except sqlite3.Error as error:
                 raise StoreError(
