@@ -118,6 +118,9 @@ _CHANGES = (
     "SMALL += 1",
     "size_{n} = len(NUMBERS)",
     "(seen_{n} := NUMBERS).append({v})",
+    "held_{n} = [mine_{n} := PLACES]; mine_{n}['h{n}'] = {v}",
+    "[place.update(u{n}={v}) for place in PLACES.values() if isinstance(place, dict)]",
+    "shown_{n} = [place.setdefault('v{n}', {v}) for place in (PLACES['first'], PLACES['second'])]",
 )
 _BLOCKS = (
     "for i_{n} in range(2):\n{body}",
@@ -129,6 +132,7 @@ _BLOCKS = (
     "with opened(NUMBERS) as inside_{n}:\n{body}\n    inside_{n}.append({v})",
     "with contextlib.suppress(Exception):\n{body}",
     "while len(NUMBERS) < 3:\n    NUMBERS.append({v})",
+    "match PLACES:\n    case {'second': got_{n}}:\n        got_{n}['m{n}'] = {v}",
     "match SMALL:\n    case 3:\n        NUMBERS.append('three')\n    case _:\n        NUMBERS.append('other')",
 )
 _DEFINITIONS = (

@@ -107,6 +107,11 @@ WRITTEN = {
     "try": "K = {}\ntry:\n    K['a'] = 1 / 0\nexcept ZeroDivisionError:\n    K['a'] = 'caught'\nelse:\n    K['b'] = 1",
     "an alias": "K = {}\nJ = K\nJ['a'] = 1",
     "an alias of an alias's part": "K = {'in': {}}\nJ = K['in']\nL = [J]\nL[0]['a'] = 1",
+    "blanks at the end of a line in a string": "K = '''a \nb'''",
+    "an alias in an expression": "K = {}\nsize = len(J := K)\nJ['a'] = 1",
+    "the variable of a comprehension": "K = [[], [1]]\nlast = [part.pop() for part in K if part]",
+    "the variable of a comprehension, for its effect": "K = [[], [1]]\n[part.append(2) for part in K]",
+    "what a pattern captures": "K = {'in': {}}\nmatch K:\n    case {'in': inner}:\n        inner['a'] = 1",
     "a function that changes": "K = {}\n\ndef setup():\n    K['a'] = 1\n\nsetup()",
     "a function two calls away": (
         "K = {}\n\ndef inner(x):\n    x['a'] = 1\n\ndef outer():\n    inner(K)\n\nvalue = outer()"

@@ -266,3 +266,16 @@ def test_what_is_no_function_is_refused() -> None:
     with pytest.raises(DefinitionError) as caught:
         make(functools.partial(shutil_like, 1))
     assert caught.value.code == "TIP110"
+
+
+def test_strings_of_several_lines_stay_as_they_are(tmp_path: Path) -> None:
+    """A function that is not at the margin is moved there, its strings are not."""
+
+    @component
+    def told() -> str:
+        text = """one
+        two
+    three"""
+        return repr(text)
+
+    assert run(source_of(told), tmp_path)["result"] == told.function()

@@ -34,8 +34,11 @@ class Module:
     lines: tuple[str, ...]
     tree: ast.Module
     bindings: dict[str, tuple[int, ...]]
-    has_star: bool
     effects: tuple[Effect, ...]
+    authoring: frozenset[str]
+    """The names that are for authors: what is made with them builds pipelines."""
+    reads_docs: bool
+    """Whether the code looks at docstrings."""
     strings: frozenset[int]
     """The lines whose end is inside a string: nothing of them may be cut."""
 
@@ -44,9 +47,8 @@ class Module:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         lines = self.lines_of(first, node.end_lineno or first)
         last, begin = lines[-1].encode(), lines[0].encode()[: node.col_offset]
-        if (
-            last[node.end_col_offset :].lstrip().startswith(b";")
-        ):  # ``a = 1; a += 1``: each statement by itself
+        # ``a = 1; a += 1``: each statement by itself
+        if last[node.end_col_offset :].lstrip().startswith(b";"):
             lines[-1] = last[: node.end_col_offset].decode()
         if first == node.lineno and begin.rstrip().endswith(b";"):
             lines[0] = lines[0].encode()[node.col_offset :].decode()
@@ -87,20 +89,19 @@ def _parse(name: str, path: str, _mtime: int, _size: int) -> Module:
     text = Path(path).read_text(encoding="utf-8")
     tree = ast.parse(text, path)
     bindings: dict[str, list[int]] = {}
-    has_star = False
     for index, statement in enumerate(tree.body):
         for bound in _bound(statement):
-            if bound == "*":
-                has_star = True
             bindings.setdefault(bound, []).append(index)
+    effects, authoring = effects_of(tree)
     return Module(
         name,
         path,
         tuple(text.split("\n")),
         tree,
         {k: tuple(v) for k, v in bindings.items()},
-        has_star,
-        effects_of(tree),
+        effects,
+        authoring,
+        "__doc__" in text,
         inside_strings(tree),
     )
 
@@ -135,7 +136,7 @@ def used_names(node: ast.AST) -> dict[str, int]:
 
 def check_names(module: Module, node: FunctionNode, site: Site) -> None:
     """Refuse a name that the file never binds (TIP111): it would be a NameError in the pod."""
-    if module.has_star:
+    if "*" in module.bindings:
         return
     for name, line in used_names(node).items():
         if name not in module.bindings and name not in _BUILTINS:

@@ -20,7 +20,7 @@ from typing import Any
 
 from tiphys.compiler.line import Site
 from tiphys.dsl.closure import Module, function_node, inside_strings, module_of, reached, used_names
-from tiphys.dsl.names_used import FunctionNode, scan
+from tiphys.dsl.names_used import scan
 
 __all__ = ["code_digest", "module_digest"]
 
@@ -37,7 +37,7 @@ def code_digest(function: Callable[..., Any], site: Site) -> str:
     module = module_of(function.__module__, function.__code__.co_filename, site)
     node = function_node(module, function, site)
     collected = _Collected()
-    collected.add(module.name, function.__qualname__, _code(module, node, _authors_words(module)))
+    collected.add(module.name, function.__qualname__, _code(module, node, module.authoring))
     collected.names(module, used_names(node), scan(node).imports)
     return collected.digest()
 
@@ -69,7 +69,7 @@ class _Collected:
         return True
 
     def whole(self, module: Module) -> None:
-        if self.add(module.name, "", _bare(module.lines, _reads_docs(module))):
+        if self.add(module.name, "", _bare(module.lines, module.reads_docs)):
             self._follow(module, [i for s in module.tree.body for i in scan(s).imports])
 
     def names(self, module: Module, names: Iterable[str], imports: Iterable[_Import] = ()) -> None:
@@ -84,10 +84,7 @@ class _Collected:
 
     def _follow(self, module: Module, imports: Iterable[_Import]) -> None:
         for statement in imports:
-            for target, wanted in _targets(module, statement):
-                found = own_module(target, module.name)
-                if found is None:
-                    continue
+            for found, wanted in _targets(module, statement):
                 self._parents(found)
                 if wanted is None:
                     self.whole(found)
@@ -104,25 +101,25 @@ class _Collected:
                 self.whole(found)
 
 
-def _targets(module: Module, statement: _Import) -> Iterator[tuple[str, str | None]]:
-    """(module, name or None for the whole module) of an import."""
+def _targets(module: Module, statement: _Import) -> Iterator[tuple[Module, str | None]]:
+    """The author's own modules that an import brings, each with the name that is wanted of it; None for all of it."""
     if isinstance(statement, ast.Import):
-        for alias in statement.names:
-            yield alias.name, None
-        return
-    base = statement.module or ""
-    if statement.level:
-        parts = module.name.split(".")
-        up = statement.level - (os.path.basename(module.path) == "__init__.py")  # a package is its own parent
-        package = parts[: len(parts) - up] if module.name else []
-        base = ".".join([*package, *([base] if base else [])])
-    for alias in statement.names:
-        if alias.name == "*":
-            yield base, None
-        elif own_module(f"{base}.{alias.name}", module.name):
-            yield f"{base}.{alias.name}", None
-        else:
-            yield base, alias.name
+        wanted: list[tuple[str, str | None]] = [(alias.name, None) for alias in statement.names]
+    else:
+        base = statement.module or ""
+        if statement.level:
+            parts = module.name.split(".")
+            up = statement.level - (
+                os.path.basename(module.path) == "__init__.py"
+            )  # a package is its own parent
+            package = parts[: len(parts) - up] if module.name else []
+            base = ".".join([*package, *([base] if base else [])])
+        wanted = [(base, None if alias.name == "*" else alias.name) for alias in statement.names]
+    for base, name in wanted:
+        if name is not None and (submodule := own_module(f"{base}.{name}", module.name)):
+            yield submodule, None
+        elif found := own_module(base, module.name):
+            yield found, name
 
 
 def own_module(name: str, importer: str = "") -> Module | None:
@@ -142,30 +139,18 @@ def own_module(name: str, importer: str = "") -> Module | None:
     return module_of(name, path, Site(path, 1))
 
 
-def _authors_words(module: Module) -> set[str]:
-    """The names that a file has from tiphys: decorators made of them say how a step runs, not what it does."""
-    found = set()
-    for statement in module.tree.body:
-        for each in scan(statement).imports:
-            names = [a.name for a in each.names] if isinstance(each, ast.Import) else [each.module or ""]
-            if any(n.partition(".")[0] == "tiphys" for n in names):
-                found |= {a.asname or a.name.partition(".")[0] for a in each.names}
-    return found
-
-
-def _reads_docs(module: Module) -> bool:
-    return any("__doc__" in line for line in module.lines)
-
-
-def _code(module: Module, node: ast.stmt | FunctionNode, without: Iterable[str] = ()) -> str:
+def _code(module: Module, node: ast.stmt, without: frozenset[str] = frozenset()) -> str:
     """The code of a statement; decorators that use a name in ``without`` are left out."""
-    documented = _reads_docs(module)
     decorators = getattr(node, "decorator_list", [])
     if not decorators or not without:
-        return _bare(tuple(module.segment(node).split("\n")), documented)
-    kept = [d for d in decorators if scan(d).loads.keys().isdisjoint(without)]
-    body = _bare(module.lines[node.lineno - 1 : node.end_lineno], documented)
-    return "\n".join(["@" + ast.unparse(d) for d in kept] + [body])
+        return _bare(tuple(module.segment(node).split("\n")), module.reads_docs)
+    source = "\n".join(module.lines)
+    kept = [ast.get_source_segment(source, d) or "" for d in decorators if without.isdisjoint(scan(d).loads)]
+    pieces = [
+        *((text, "@") for text in kept),
+        ("\n".join(module.lines[node.lineno - 1 : node.end_lineno]), ""),
+    ]
+    return "\n".join(mark + _bare(tuple(text.split("\n")), module.reads_docs) for text, mark in pieces)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,8 +26,9 @@ from tiphys.dsl.statements import (
     calls,
     expressions,
     flat,
+    handed_on,
+    inner_bindings,
     inside,
-    roots,
     targets,
     walk,
 )
@@ -75,9 +77,10 @@ class Effect:
     unfollowed: str = ""
 
 
-def effects_of(tree: ast.Module) -> tuple[Effect, ...]:
-    """The effects of a module, in file order."""
-    return tuple(_File(tree).effects())
+def effects_of(tree: ast.Module) -> tuple[tuple[Effect, ...], frozenset[str]]:
+    """The effects of a module, in file order, and the names in it that are for authors: they build pipelines."""
+    file = _File(tree)
+    return tuple(file.effects()), frozenset(file.authoring)
 
 
 class _File:
@@ -86,10 +89,9 @@ class _File:
         self._functions: dict[str, list[FunctionNode]] = {}
         self._classes: dict[str, ast.ClassDef] = {}
         self._imported: set[str] = set()
-        self._values: dict[
-            str, list[ast.expr | None]
-        ] = {}  # None: bound in a way that tells nothing of the value
-        self._authoring: set[str] = set()
+        # None: bound in a way that tells nothing of the value
+        self._values: dict[str, list[ast.expr | None]] = {}
+        self.authoring: set[str] = set()
         self._changers: dict[str, bool] = {}
         for statement in tree.body:
             self._index(statement)
@@ -116,13 +118,19 @@ class _File:
                     whole = isinstance(target, ast.Name)
                     self._values.setdefault(name, []).append(statement.value if whole else None)
         elif isinstance(statement, BLOCKS):
-            for name in scan(statement).stores:
-                self._values.setdefault(name, []).append(None)
+            self._index_names(scan(statement).stores)
             for inner in inside(statement):
                 self._index(inner)
         else:
-            for name in scan(statement).stores:
-                self._values.setdefault(name, []).append(None)
+            self._index_names(scan(statement).stores)
+        if not isinstance(statement, DEFINITIONS):
+            for expression in expressions(statement):
+                for names, _ in inner_bindings(expression):
+                    self._index_names(names)
+
+    def _index_names(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._values.setdefault(name, []).append(None)
 
     def _import(self, statement: ast.Import | ast.ImportFrom) -> None:
         module = getattr(statement, "module", None) or ""
@@ -134,7 +142,7 @@ class _File:
             else:
                 parts = [] if statement.level else [*module.split("."), alias.name]
             if parts and _is_authoring(parts):
-                self._authoring.add(name)
+                self.authoring.add(name)
 
     def _immutable(self) -> frozenset[str]:
         """The names whose every value is a number, a text or a tuple of such."""
@@ -159,47 +167,25 @@ class _File:
     def _spread_authoring(self) -> None:
         """Components, pipelines and tasks: what is made with the authors' words is for authors, too."""
         while True:
-            before = len(self._authoring)
+            before = len(self.authoring)
             for statement in self._tree.body:
                 if isinstance(statement, DEFINITIONS):
-                    words = {n for d in statement.decorator_list for n in scan(d).loads}
-                    if words & self._authoring or (
-                        not isinstance(statement, ast.ClassDef) and self._builds(statement)
-                    ):
-                        self._authoring.add(statement.name)
-                elif not isinstance(statement, (ast.Import, ast.ImportFrom)):
-                    names = scan(statement)
-                    if self._authoring & names.loads.keys() and not isinstance(statement, ast.If):
-                        self._authoring |= {n for n in names.stores if n not in self._constants}
-            if len(self._authoring) == before:
+                    body = {} if isinstance(statement, ast.ClassDef) else scan(statement).loads
+                    if self._is_building(statement) or not self.authoring.isdisjoint(body):
+                        self.authoring.add(statement.name)
+                elif self._is_building(statement) and not isinstance(statement, ast.If):
+                    self.authoring |= scan(statement).stores - self._constants
+            if len(self.authoring) == before:
                 return
-
-    def _builds(self, function: FunctionNode) -> bool:
-        """A plain function whose body builds a pipeline."""
-        return bool(self._authoring & scan(function).loads.keys())
 
     def _aliases(self) -> dict[str, set[str]]:
         """Name -> the names whose objects it may hold, or be held by."""
         related: dict[str, set[str]] = {}
-        for name, values in self._values.items():
-            for value in values:
-                if value is not None:
-                    related.setdefault(name, set()).update(self._held(value))
-        for statement in self._tree.body:
-            for inner in walk([statement]):
-                if isinstance(inner, (ast.For, ast.AsyncFor)):
-                    pairs: list[tuple[ast.expr, ast.expr]] = [(inner.target, inner.iter)]
-                elif isinstance(inner, (ast.With, ast.AsyncWith)):
-                    pairs = [(i.optional_vars, i.context_expr) for i in inner.items if i.optional_vars]
-                elif isinstance(inner, ast.Assign):
-                    pairs = [(target, inner.value) for target in inner.targets]
-                elif isinstance(inner, (ast.AnnAssign, ast.AugAssign)) and inner.value is not None:
-                    pairs = [(inner.target, inner.value)]
-                else:
-                    continue
-                for target, value in pairs:
-                    for name in roots(target):
-                        related.setdefault(name, set()).update(self._held(value))
+        for statement in walk(self._tree.body):
+            for names, value in handed_on(statement):
+                held = self._held(value)
+                for name in names:
+                    related.setdefault(name, set()).update(held)
         return related
 
     def _held(self, value: ast.expr) -> set[str]:
@@ -230,36 +216,32 @@ class _File:
     # -- what a statement changes -----------------------------------------------------------------------------
 
     def effects(self) -> Iterator[Effect]:
+        """What each statement changes; of one that builds the pipeline, what its other parts change on the way."""
         for index, statement in enumerate(self._tree.body):
+            building = self._is_building(statement)
+            if building and not isinstance(statement, BLOCKS):
+                if stored := self._stored(statement):
+                    yield Effect(index, statement.lineno, self._closure(stored), authoring=True)
+                continue
             touched: set[str] = set()
-            building: set[str] = set()  # touched by a part that also builds the pipeline
             line, word = 0, ""
-            whole_builds = self._is_building(statement)
             for part in walk([statement]):
-                found = self._touched(part)
-                if found:
+                if self._is_building(part):
+                    continue
+                found, hidden = self._touched(part), _unfollowed(part)
+                if found or hidden:
                     line = line or part.lineno
-                    (building if self._is_building(part) else touched).update(found)
-                if not word and not self._is_building(part):
-                    word = _unfollowed(part)
-                    line = line or (part.lineno if word else 0)
-            if whole_builds and isinstance(statement, BLOCKS):
-                # a block that builds the pipeline, and changes something on the way
-                if touched or word:
-                    yield Effect(index, line, self._closure(touched), authoring=True, unfollowed=word)
-            elif whole_builds:
-                direct = self._stored(statement)
-                if direct:
-                    yield Effect(index, statement.lineno, self._closure(direct), authoring=True)
-            elif touched or word:
-                yield Effect(index, line, self._closure(touched), unfollowed=word)
+                    touched |= found
+                    word = word or hidden
+            if line:
+                yield Effect(index, line, self._closure(touched), authoring=building, unfollowed=word)
 
     def _is_building(self, statement: ast.stmt) -> bool:
         if isinstance(statement, DEFINITIONS):
-            return any(self._authoring & scan(d).loads.keys() for d in statement.decorator_list)
+            return any(self.authoring & scan(d).loads.keys() for d in statement.decorator_list)
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             return False
-        return bool(self._authoring & scan(statement).loads.keys())
+        return bool(self.authoring & scan(statement).loads.keys())
 
     def _closure(self, names: Iterable[str]) -> frozenset[str]:
         """With the names that may hold the same objects."""
@@ -305,26 +287,21 @@ class _File:
     def _defined(self, statement: FunctionNode | ast.ClassDef) -> set[str]:
         found: set[str] = set()
         for decorator in statement.decorator_list:
-            for name in scan(decorator).loads:
-                if name in self._functions or name in self._classes:
-                    found |= {name, *self._reach([name])}
-                elif name not in _HARMLESS:
-                    found.add(name)
-            base = self._base(decorator.func if isinstance(decorator, ast.Call) else decorator)
-            found |= base
+            loads = scan(decorator).loads
+            found |= loads.keys() | self._reach(loads)
         if isinstance(statement, ast.ClassDef):
             for base_node in statement.bases:
                 for name in scan(base_node).loads:
                     if name in self._classes and self._knows_children(name):
-                        found |= {name, *self._reach([name])}
+                        found |= self._reach([name])
             for inner in walk(statement.body):
                 if not isinstance(inner, DEFINITIONS):
                     found |= self._touched(inner)
-            found -= {statement.name}
-        return found - {n for n in found if self._is_plain_import(n) and n not in self._imported}
+            found.discard(statement.name)
+        return {name for name in found if self._is_bound(name)}
 
-    def _is_plain_import(self, name: str) -> bool:
-        return name not in self._values and name not in self._functions and name not in self._classes
+    def _is_bound(self, name: str) -> bool:
+        return any(name in names for names in (self._values, self._functions, self._classes, self._imported))
 
     def _knows_children(self, name: str) -> bool:
         """Whether a class of the file is told of its subclasses, or asked for them."""
@@ -341,6 +318,10 @@ class _File:
             ):
                 return True
             queue.extend(n for b in node.bases for n in scan(b).loads)
+        return self._asks_children
+
+    @functools.cached_property
+    def _asks_children(self) -> bool:
         return any(isinstance(n, ast.Attribute) and n.attr == "__subclasses__" for n in ast.walk(self._tree))
 
     def _called(self, call: ast.Call, *, discarded: bool) -> set[str]:

@@ -50,8 +50,7 @@ def expression_of_text(text: str, *, keep: str = "") -> str:
         if match[1]:
             parts.append(f"({match[2]})")
         else:
-            first, *rest = match[2].strip().split(".")
-            parts.append(first + "".join(f"[{literal(p)}]" if "-" in p else f".{p}" for p in rest))
+            parts.append(access(tuple(match[2].strip().split("."))))
         position = match.end()
     if position < len(text) or not parts:
         parts.append(literal(text[position:]))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from typing import TypeGuard
+
+from tiphys.dsl.names_used import scan
 
 __all__ = [
     "BLOCKS",
@@ -12,9 +15,9 @@ __all__ = [
     "calls",
     "expressions",
     "flat",
+    "handed_on",
+    "inner_bindings",
     "inside",
-    "is_main",
-    "roots",
     "targets",
     "walk",
 ]
@@ -23,7 +26,7 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
 
 
-def is_main(statement: ast.stmt) -> bool:
+def _is_main(statement: ast.stmt) -> TypeGuard[ast.If]:
     """``if __name__ == "__main__":``"""
     if not isinstance(statement, ast.If) or not isinstance(statement.test, ast.Compare):
         return False
@@ -35,8 +38,8 @@ def is_main(statement: ast.stmt) -> bool:
 
 def inside(statement: ast.stmt) -> Iterator[ast.stmt]:
     """The statements directly inside a block."""
-    if is_main(statement):
-        yield from statement.orelse  # type: ignore[attr-defined]
+    if _is_main(statement):
+        yield from statement.orelse
         return
     for name in ("body", "orelse", "finalbody"):
         yield from getattr(statement, name, ())
@@ -56,7 +59,7 @@ def walk(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 def expressions(statement: ast.stmt) -> Iterator[ast.expr]:
     """The expressions of a statement itself, not those of the statements inside."""
-    if is_main(statement):
+    if _is_main(statement):
         return
     for _, value in ast.iter_fields(statement):
         for item in value if isinstance(value, list) else [value]:
@@ -79,15 +82,15 @@ def calls(expression: ast.expr) -> Iterator[ast.Call]:
 
 
 def targets(statement: ast.stmt) -> Iterator[ast.expr]:
-    if isinstance(statement, (ast.Assign, ast.Delete)):
+    """What a statement assigns to or deletes, as it is written: a tuple is one."""
+    if isinstance(statement, ast.Delete):
         yield from statement.targets
-    elif isinstance(statement, (ast.AnnAssign, ast.AugAssign, ast.For, ast.AsyncFor)):
-        yield statement.target
-    elif isinstance(statement, (ast.With, ast.AsyncWith)):
-        yield from (item.optional_vars for item in statement.items if item.optional_vars)
+    else:
+        yield from (target for target, _ in _assigned(statement))
 
 
 def flat(target: ast.expr) -> Iterator[ast.expr]:
+    """The single targets in one: names, attributes and items."""
     if isinstance(target, (ast.Tuple, ast.List)):
         for item in target.elts:
             yield from flat(item)
@@ -98,10 +101,45 @@ def flat(target: ast.expr) -> Iterator[ast.expr]:
 
 
 def bound(target: ast.expr) -> Iterator[str]:
+    """The names that assigning to a target binds."""
     return (part.id for part in flat(target) if isinstance(part, ast.Name))
 
 
-def roots(target: ast.expr) -> Iterator[str]:
+def handed_on(statement: ast.stmt) -> Iterator[tuple[Iterable[str], ast.expr]]:
+    """(names, value): what a statement, its blocks left out, lets these names hold or puts into what they hold."""
+    for target, value in _assigned(statement):
+        if value is not None:
+            yield _roots(target), value
+    if isinstance(statement, ast.Match):
+        for case in statement.cases:
+            yield scan(case.pattern).stores, statement.subject
+    if not isinstance(statement, DEFINITIONS):
+        for expression in expressions(statement):
+            yield from inner_bindings(expression)
+
+
+def inner_bindings(expression: ast.expr) -> Iterator[tuple[Iterable[str], ast.expr]]:
+    """(names, value) of what an expression itself binds: by ``:=``, and for the items of a comprehension."""
+    for node in ast.walk(expression):
+        if isinstance(node, ast.NamedExpr):
+            yield bound(node.target), node.value
+        elif isinstance(node, ast.comprehension):
+            yield bound(node.target), node.iter
+
+
+def _assigned(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr | None]]:
+    """(target, value) of assignments, loops and ``with``."""
+    if isinstance(statement, ast.Assign):
+        yield from ((target, statement.value) for target in statement.targets)
+    elif isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
+        yield statement.target, statement.value
+    elif isinstance(statement, (ast.For, ast.AsyncFor)):
+        yield statement.target, statement.iter
+    elif isinstance(statement, (ast.With, ast.AsyncWith)):
+        yield from ((item.optional_vars, item.context_expr) for item in statement.items if item.optional_vars)
+
+
+def _roots(target: ast.expr) -> Iterator[str]:
     for part in flat(target):
         node = part
         while isinstance(node, (ast.Attribute, ast.Subscript)):
