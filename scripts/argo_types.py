@@ -124,7 +124,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 '''
-_GIVEN = '''
+_OTHERS = '''
 
 class GivenObject(TypedDict, total=False):
     """An object that is given with a workflow: ConfigMap, Secret, (Cluster)WorkflowTemplate."""
@@ -135,6 +135,15 @@ class GivenObject(TypedDict, total=False):
     data: dict[str, str]
     stringData: dict[str, str]
     spec: WorkflowSpec
+
+
+class CacheEntry(TypedDict, total=False):
+    """What a ConfigMap of memoization holds under a key, as JSON text."""
+
+    nodeID: str
+    outputs: Outputs | None
+    creationTimestamp: str
+    lastHitTimestamp: str
 '''
 _FROM = '_From = TypedDict("_From", {"from": str}, total=False)  # a word of Python\n'
 
@@ -185,7 +194,7 @@ def _module(title: str, wanted: dict[str, str], names: dict[str, str]) -> str:
         before[name] = table().fields(reference)
     text = "".join(classes)
     if wanted is CENTRAL:
-        text += _GIVEN
+        text += _OTHERS
     parts = [_HEAD.format(title=title)]
     if wanted is CENTRAL:
         used = sorted(name for name in PARTS if re.search(rf"\b{name}\b", text))

@@ -457,3 +457,12 @@ class GivenObject(TypedDict, total=False):
     data: dict[str, str]
     stringData: dict[str, str]
     spec: WorkflowSpec
+
+
+class CacheEntry(TypedDict, total=False):
+    """What a ConfigMap of memoization holds under a key, as JSON text."""
+
+    nodeID: str
+    outputs: Outputs | None
+    creationTimestamp: str
+    lastHitTimestamp: str

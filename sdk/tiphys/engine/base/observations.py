@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
 
 __all__ = [
     "CacheChecked",
@@ -17,8 +20,6 @@ __all__ = [
     "RunFinished",
     "RunStarted",
 ]
-
-Json = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class NodeChanged(Observation):
     """
 
     change: Literal["created", "started", "waiting", "hit", "progress", "finished"]
-    node: Mapping[str, Json]
+    node: Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import copy
 import json
 import shlex
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -24,6 +24,9 @@ from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import TiphysError
 from tiphys.expr.gjson import gjson
 from tiphys.training.tfjob_rules import validate_tfjob
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import ValueFrom
 
 __all__ = ["ResourcePod"]
 
@@ -260,8 +263,8 @@ class ResourcePod:
         parameters = []
         try:
             for parameter in declared.get("parameters") or []:
-                item = copy.deepcopy(dict(parameter))
-                source = item.get("valueFrom") or {}
+                item = copy.deepcopy(parameter)
+                source: ValueFrom = item.get("valueFrom") or {}
                 if source.get("jsonPath") or source.get("jqFilter"):
                     item["value"] = self._read(source)
                 parameters.append(item)
@@ -273,7 +276,7 @@ class ResourcePod:
             outputs["parameters"] = parameters
         self._end("Succeeded", "", outputs)
 
-    def _read(self, source: Mapping[str, Json]) -> str:
+    def _read(self, source: ValueFrom) -> str:
         try:
             if source.get("jsonPath"):
                 return jsonpath(self._item, str(source["jsonPath"]))

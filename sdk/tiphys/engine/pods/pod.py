@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import Notice
@@ -23,6 +23,9 @@ from tiphys.engine.runners.base import StartProblem, exit_message, place_of
 from tiphys.engine.runners.hints import missing_file
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import StoreError, TiphysError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Outputs, Template
 
 __all__ = ["StepPod"]
 
@@ -52,7 +55,8 @@ class StepPod:
             own = self.template.get("hostAliases") or []
             self.template = {**self.template, "hostAliases": [*common, *own]}
         try:
-            self.template, volumes, self._grace = patched(self.template, volumes, command.patches)
+            template, volumes, self._grace = patched(self.template, volumes, command.patches)
+            self.template = cast("Template", template)
         except StartProblem as problem:
             self._problem = problem
         self._running = running
@@ -341,7 +345,7 @@ class StepPod:
                 self.command.node_id,
                 phase,  # type: ignore[arg-type]
                 message,
-                outputs,
+                cast("Outputs | None", outputs),
                 containers,
                 created,
             )

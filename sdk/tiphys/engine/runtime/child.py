@@ -18,7 +18,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.answers import ApiError
 from tiphys.engine.machine.protocol import Shutdown
@@ -32,6 +32,9 @@ from tiphys.engine.runtime.facts import RunFacts, remembered
 from tiphys.engine.runtime.judged import judged
 from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import GivenObject, Workflow
 
 __all__ = ["start_child"]
 
@@ -63,12 +66,12 @@ def start_child(
         words = error.message.partition(": ")[2]
         raise ApiError("BadRequest", f'Workflow in version "v1alpha1" cannot be handled: {words}') from error
     facts = RunFacts(
-        workflow=workflow,
+        workflow=cast("Workflow", workflow),
         name=name,
         namespace=parent.namespace,
         uid=str(item["metadata"]["uid"]),
         now=parent.loop.now(),
-        context=context,
+        context=cast("list[GivenObject]", context),
         invalid=invalid,
         options=remembered(parent.options),
     )

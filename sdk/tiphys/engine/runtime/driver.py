@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.nodes import ENDED, is_hit
 from tiphys.engine.base.loop import Timer
@@ -33,6 +33,9 @@ from tiphys.engine.runtime.leaves import Pod, make_pod
 from tiphys.engine.runtime.locks import Synchronizer
 from tiphys.engine.runtime.memoizer import Memoizer
 from tiphys.engine.runtime.metrics_file import MetricsFile
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
 
 __all__ = ["Driver"]
 
@@ -241,7 +244,7 @@ class Driver:
             self.host.tell(NodeChanged(now, change, dict(node)))  # type: ignore[arg-type]
 
 
-def _change(before: str, phase: str, node: Mapping[str, Json]) -> str:
+def _change(before: str, phase: str, node: Node) -> str:
     if phase in ENDED:
         if before in ENDED:
             return "progress"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.machine import Machine
 from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import GivenObject, Workflow, WorkflowStatus
 
 __all__ = ["RunFacts", "remembered"]
 
@@ -27,16 +30,16 @@ class RunFacts:
     is the status that it goes on from, ``begun`` when the retry began, ``retries`` how many there were.
     """
 
-    workflow: Mapping[str, Json]
+    workflow: Workflow
     name: str
     namespace: str
     uid: str
     now: float
     parameters: Mapping[str, str] = field(default_factory=dict)
-    context: Sequence[Mapping[str, Json]] = ()
+    context: Sequence[GivenObject] = ()
     invalid: str = ""
     options: Mapping[str, Json] = field(default_factory=dict)
-    earlier: Mapping[str, Json] | None = None
+    earlier: WorkflowStatus | None = None
     begun: float | None = None
     retries: int = 0
 

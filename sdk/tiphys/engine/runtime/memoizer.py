@@ -6,8 +6,8 @@ hears why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.engine.base.observations import CacheChecked
 from tiphys.engine.machine.protocol import CacheAnswer, CacheStored, Event, LookupCache, StoreCache
@@ -15,6 +15,10 @@ from tiphys.engine.pods.host import Host
 from tiphys.errors import StoreError
 from tiphys.reuse.judge import problem_of
 from tiphys.store.configmaps import check_cache_label
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import CacheEntry, GivenObject
+
 
 __all__ = ["Memoizer"]
 
@@ -69,7 +73,7 @@ class Memoizer:
                 )
         self._emit(CacheStored(now, command.node_id, error))
 
-    def _answer(self, command: LookupCache, entry: Mapping[str, Json] | None, why: str) -> None:
+    def _answer(self, command: LookupCache, entry: CacheEntry | None, why: str) -> None:
         now = self._host.loop.now()
         hit = entry is not None
         self._host.tell(CacheChecked(now, command.node_id, command.cache_name, command.key, hit, why))
@@ -77,7 +81,7 @@ class Memoizer:
 
     def _seed(self, name: str) -> None:
         """A ConfigMap that was given with the workflow is the cache's first state."""
-        given = self._host.objects.raw("ConfigMap", name)
+        given = cast("GivenObject | None", self._host.objects.raw("ConfigMap", name))
         if given is not None and self._host.store.configmaps.get(name) is None:
             check_cache_label(given, name)
-            self._host.store.configmaps.change(name, lambda current: current or dict(given))
+            self._host.store.configmaps.change(name, lambda current: current or given.copy())

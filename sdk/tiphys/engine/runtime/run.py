@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tiphys.argo import parameters as declared
 from tiphys.argo.names import generated_name
@@ -37,6 +37,9 @@ from tiphys.engine.runtime.kept_servers import record_kept
 from tiphys.engine.runtime.refusals import unaliased
 from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.store import Store
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import GivenObject, Workflow
 
 __all__ = ["Run", "new_name", "resume", "run"]
 
@@ -105,12 +108,12 @@ class Run:
         self.options = options or RunOptions()
         self.store = Store(self.options.store)
         self._facts = RunFacts(
-            workflow=given_parameters(workflow, parameters or {}),
+            workflow=given_parameters(cast("Workflow", workflow), parameters or {}),
             name=self.options.name or new_name(workflow),
             namespace=self.options.namespace,
             uid=str(uuid.uuid4()),
             parameters=dict(parameters or {}),
-            context=[dict(item) for item in context],
+            context=[cast("GivenObject", dict(item)) for item in context],
             invalid=judged(workflow, context) if invalid is None else invalid,
             options=remembered(self.options),
             now=time.time(),
