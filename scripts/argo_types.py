@@ -1,4 +1,4 @@
-"""Write sdk/tiphys/argo/types.py and pod_types.py from the schema's table: Argo's objects as TypedDicts.
+"""Write types.py, pod_types.py and manifest_types.py of sdk/tiphys/argo from the schema's table: objects as TypedDicts.
 
     python scripts/argo_types.py
 
@@ -99,6 +99,25 @@ PARTS = {
     "HistogramSpec": "spec metrics prometheus histogram",
     "CounterSpec": "spec metrics prometheus counter",
     "MetricLabel": "spec metrics prometheus labels",
+    "LabelSelector": "apps/v1/Deployment spec selector",
+}
+# the objects of resource templates that have a stand-in here
+MANIFESTS = {
+    "PodManifest": "/v1/Pod",
+    "PodTemplate": "apps/v1/Deployment spec template",
+    "PodSpec": "/v1/Pod spec",
+    "TFJobManifest": "kubeflow.org/v1/TFJob",
+    "TFJobSpec": "kubeflow.org/v1/TFJob spec",
+    "TFReplica": "kubeflow.org/v1/TFJob spec tfReplicaSpecs",
+    "TFReplicaTemplate": "kubeflow.org/v1/TFJob spec tfReplicaSpecs template",
+    "TFTemplateMeta": "kubeflow.org/v1/TFJob spec tfReplicaSpecs template metadata",
+    "TFPodSpec": "kubeflow.org/v1/TFJob spec tfReplicaSpecs template spec",
+    "RunPolicy": "kubeflow.org/v1/TFJob spec runPolicy",
+    "DeploymentManifest": "apps/v1/Deployment",
+    "DeploymentSpec": "apps/v1/Deployment spec",
+    "ServiceManifest": "/v1/Service",
+    "ServiceSpec": "/v1/Service spec",
+    "ServicePort": "/v1/Service spec ports",
 }
 _PLAIN = {
     "s": "str",
@@ -150,9 +169,10 @@ _FROM = '_From = TypedDict("_From", {"from": str}, total=False)  # a word of Pyt
 
 def _reference(way: str) -> str:
     first, *rest = way.split() or ["Workflow"]
-    if first not in table().roots:
+    known = {**table().objects, **table().roots}
+    if first not in known:
         first, rest = "Workflow", [first, *rest]
-    reference = table().roots[first]
+    reference = known[first]
     for step in rest:
         reference = re.sub(r"^[am]+", "", table().fields(reference)[step])
     return reference
@@ -196,7 +216,7 @@ def _module(title: str, wanted: dict[str, str], names: dict[str, str]) -> str:
     if wanted is CENTRAL:
         text += _OTHERS
     parts = [_HEAD.format(title=title)]
-    if wanted is CENTRAL:
+    if wanted is not PARTS:
         used = sorted(name for name in PARTS if re.search(rf"\b{name}\b", text))
         parts.append(f"from tiphys.argo.pod_types import {', '.join(used)}\n")
     used = [name for name in ("Json", "JsonObject") if re.search(rf"\b{name}\b", text)]
@@ -209,10 +229,11 @@ def _module(title: str, wanted: dict[str, str], names: dict[str, str]) -> str:
 def texts() -> dict[str, str]:
     """The modules, by file name."""
     names: dict[str, str] = {}
-    for name, way in {**CENTRAL, **PARTS}.items():
+    for name, way in {**CENTRAL, **PARTS, **MANIFESTS}.items():
         names.setdefault(_reference(way), name)
     return {
         "types.py": _module("Argo's central objects as types", CENTRAL, names),
+        "manifest_types.py": _module("Objects that have a stand-in here, as types", MANIFESTS, names),
         "pod_types.py": _module("What Argo's objects are made of, as types", PARTS, names),
     }
 

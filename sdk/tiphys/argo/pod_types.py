@@ -156,7 +156,7 @@ class VolumeClaimSpec(TypedDict, total=False):
     dataSource: JsonObject
     dataSourceRef: JsonObject
     resources: VolumeResources
-    selector: JsonObject
+    selector: LabelSelector
     storageClassName: str
     volumeAttributesClassName: str
     volumeMode: str
@@ -355,3 +355,8 @@ class CounterSpec(TypedDict, total=False):
 class MetricLabel(TypedDict, total=False):
     key: str
     value: str
+
+
+class LabelSelector(TypedDict, total=False):
+    matchExpressions: list[JsonObject]
+    matchLabels: dict[str, str]

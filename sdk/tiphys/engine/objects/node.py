@@ -6,7 +6,7 @@ import copy
 import json
 import shlex
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -26,7 +26,9 @@ from tiphys.expr.gjson import gjson
 from tiphys.training.tfjob_rules import validate_tfjob
 
 if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import TFJobManifest
     from tiphys.argo.types import ValueFrom
+
 
 __all__ = ["ResourcePod"]
 
@@ -176,7 +178,7 @@ class ResourcePod:
             )
         kind = check_manifest(manifest, f"resource of {self.command.node_name}")
         if kind.kind == "TFJob":
-            validate_tfjob(manifest)
+            validate_tfjob(cast("TFJobManifest", manifest))
         return kind
 
     def _patch(self, manifest: dict[str, Json] | None, flags: list[str]) -> dict[str, Json]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.time import rfc3339
 from tiphys.engine.base.loop import Timer
@@ -18,6 +18,9 @@ from tiphys.engine.objects.replica import Replica, describe_end
 from tiphys.engine.pods.host import Host
 from tiphys.training.tf_config import free_ports, replica_counts, tf_config
 from tiphys.training.tfjob_rules import TYPES
+
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import TFJobSpec
 
 __all__ = ["TFJobController"]
 
@@ -32,7 +35,7 @@ class TFJobController:
         self.api = api
         self.item = item
         self._changed = changed
-        self._spec: dict[str, Json] = item["spec"]
+        self._spec: TFJobSpec = item["spec"]
         self._name = str(item["metadata"]["name"])
         self._counts = replica_counts(self._spec)
         self._replicas: dict[tuple[str, int], Replica | None] = {}

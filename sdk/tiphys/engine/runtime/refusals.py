@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -15,6 +15,9 @@ from tiphys.engine.pods.volumes import check_volume
 from tiphys.engine.runners.images import Images
 from tiphys.errors import RefusedError
 from tiphys.training.tfjob_rules import validate_tfjob
+
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import TFJobManifest
 
 __all__ = ["check", "check_spec", "unaliased"]
 
@@ -145,7 +148,7 @@ def _check_resource(resource: Mapping[str, Json], images: Images, where: str) ->
         and "{{" not in text
     ):
         try:
-            validate_tfjob(manifest)
+            validate_tfjob(cast("TFJobManifest", manifest))
         except ApiError as error:
             raise RefusedError("TIP232", f"the TFJob would be refused: {error}", where=where) from error
 

@@ -41,6 +41,7 @@ from tiphys.store import Store
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, Workflow
 
+
 __all__ = ["Run", "new_name", "resume", "run"]
 
 Json = Any
@@ -78,7 +79,7 @@ def run(
     StoreError
         The store cannot be written (TIP411: no space left). The run can be resumed.
     """
-    declared.check(workflow, parameters or {}, complete=False)
+    declared.check(cast("Workflow", workflow), parameters or {}, complete=False)
     return Run(workflow, parameters=parameters, options=options, context=context, invalid=invalid).execute()
 
 

@@ -1,0 +1,216 @@
+"""Objects that have a stand-in here, as types: written by scripts/argo_types.py from Argo 4.1.2's schema, not by hand.
+
+Every field may be absent: that is how Argo's own Go types are written (``omitempty``). ``JsonObject`` stands for a part
+that no code here looks into by name. Only type checkers read this: import it under ``TYPE_CHECKING``.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from tiphys.argo.pod_types import ContainerSpec, LabelSelector, NamedMap, ObjectMeta, ResourceRequirements
+from tiphys.jsontypes import JsonObject
+
+
+class PodManifest(TypedDict, total=False):
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    spec: PodSpec
+    status: JsonObject
+
+
+class PodTemplate(TypedDict, total=False):
+    metadata: ObjectMeta
+    spec: PodSpec
+
+
+class PodSpec(TypedDict, total=False):
+    activeDeadlineSeconds: int
+    affinity: JsonObject
+    automountServiceAccountToken: bool
+    containers: list[JsonObject]
+    dnsConfig: JsonObject
+    dnsPolicy: str
+    enableServiceLinks: bool
+    ephemeralContainers: list[JsonObject]
+    hostAliases: list[JsonObject]
+    hostIPC: bool
+    hostNetwork: bool
+    hostPID: bool
+    hostUsers: bool
+    hostname: str
+    imagePullSecrets: list[NamedMap]
+    initContainers: list[JsonObject]
+    nodeName: str
+    nodeSelector: dict[str, str]
+    os: JsonObject
+    overhead: dict[str, str | int | float]
+    preemptionPolicy: str
+    priority: int
+    priorityClassName: str
+    readinessGates: list[JsonObject]
+    resourceClaims: list[JsonObject]
+    resources: ResourceRequirements
+    restartPolicy: str
+    runtimeClassName: str
+    schedulerName: str
+    schedulingGates: list[JsonObject]
+    securityContext: JsonObject
+    serviceAccount: str
+    serviceAccountName: str
+    setHostnameAsFQDN: bool
+    shareProcessNamespace: bool
+    subdomain: str
+    terminationGracePeriodSeconds: int
+    tolerations: list[JsonObject]
+    topologySpreadConstraints: list[JsonObject]
+    volumes: list[JsonObject]
+
+
+class TFJobManifest(TypedDict, total=False):
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    spec: TFJobSpec
+    status: JsonObject
+
+
+class TFJobSpec(TypedDict, total=False):
+    enableDynamicWorker: bool
+    runPolicy: RunPolicy
+    successPolicy: str
+    tfReplicaSpecs: dict[str, TFReplica]
+
+
+class TFReplica(TypedDict, total=False):
+    replicas: int
+    restartPolicy: str
+    template: TFReplicaTemplate
+
+
+class TFReplicaTemplate(TypedDict, total=False):
+    metadata: TFTemplateMeta
+    spec: TFPodSpec
+
+
+class TFTemplateMeta(TypedDict, total=False):
+    annotations: dict[str, str]
+    finalizers: list[str]
+    labels: dict[str, str]
+    name: str
+    namespace: str
+
+
+class TFPodSpec(TypedDict, total=False):
+    activeDeadlineSeconds: int
+    affinity: JsonObject
+    automountServiceAccountToken: bool
+    containers: list[ContainerSpec]
+    dnsConfig: JsonObject
+    dnsPolicy: str
+    enableServiceLinks: bool
+    ephemeralContainers: list[JsonObject]
+    hostAliases: list[JsonObject]
+    hostIPC: bool
+    hostNetwork: bool
+    hostPID: bool
+    hostUsers: bool
+    hostname: str
+    hostnameOverride: str
+    imagePullSecrets: list[NamedMap]
+    initContainers: list[ContainerSpec]
+    nodeName: str
+    nodeSelector: dict[str, str]
+    os: JsonObject
+    overhead: dict[str, str | int | float]
+    preemptionPolicy: str
+    priority: int
+    priorityClassName: str
+    readinessGates: list[JsonObject]
+    resourceClaims: list[JsonObject]
+    resources: ResourceRequirements
+    restartPolicy: str
+    runtimeClassName: str
+    schedulerName: str
+    schedulingGates: list[JsonObject]
+    schedulingGroup: JsonObject
+    securityContext: JsonObject
+    serviceAccount: str
+    serviceAccountName: str
+    setHostnameAsFQDN: bool
+    shareProcessNamespace: bool
+    subdomain: str
+    terminationGracePeriodSeconds: int
+    tolerations: list[JsonObject]
+    topologySpreadConstraints: list[JsonObject]
+    volumes: list[JsonObject]
+
+
+class RunPolicy(TypedDict, total=False):
+    activeDeadlineSeconds: int
+    backoffLimit: int
+    cleanPodPolicy: str
+    managedBy: str
+    schedulingPolicy: JsonObject
+    suspend: bool
+    ttlSecondsAfterFinished: int
+
+
+class DeploymentManifest(TypedDict, total=False):
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    spec: DeploymentSpec
+    status: JsonObject
+
+
+class DeploymentSpec(TypedDict, total=False):
+    minReadySeconds: int
+    paused: bool
+    progressDeadlineSeconds: int
+    replicas: int
+    revisionHistoryLimit: int
+    selector: LabelSelector
+    strategy: JsonObject
+    template: PodTemplate
+
+
+class ServiceManifest(TypedDict, total=False):
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    spec: ServiceSpec
+    status: JsonObject
+
+
+class ServiceSpec(TypedDict, total=False):
+    allocateLoadBalancerNodePorts: bool
+    clusterIP: str
+    clusterIPs: list[str]
+    externalIPs: list[str]
+    externalName: str
+    externalTrafficPolicy: str
+    healthCheckNodePort: int
+    internalTrafficPolicy: str
+    ipFamilies: list[str]
+    ipFamilyPolicy: str
+    loadBalancerClass: str
+    loadBalancerIP: str
+    loadBalancerSourceRanges: list[str]
+    ports: list[ServicePort]
+    publishNotReadyAddresses: bool
+    selector: dict[str, str]
+    sessionAffinity: str
+    sessionAffinityConfig: JsonObject
+    trafficDistribution: str
+    type: str
+
+
+class ServicePort(TypedDict, total=False):
+    appProtocol: str
+    name: str
+    nodePort: int
+    port: int
+    protocol: str
+    targetPort: int | str
