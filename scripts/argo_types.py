@@ -1,4 +1,4 @@
-"""Write types.py, pod_types.py and manifest_types.py of sdk/tiphys/argo from the schema's table: objects as TypedDicts.
+"""Write the modules of types in sdk/tiphys/argo from the schema's table: objects as TypedDicts.
 
     python scripts/argo_types.py
 
@@ -74,25 +74,40 @@ PARTS = {
     "GitLocation": "spec arguments artifacts git",
     "RawLocation": "spec arguments artifacts raw",
     "PluginLocation": "spec arguments artifacts plugin",
-    "VolumeClaim": "spec volumeClaimTemplates",
-    "VolumeClaimSpec": "spec volumeClaimTemplates spec",
-    "VolumeResources": "spec volumeClaimTemplates spec resources",
-    "VolumeSpec": "spec volumes",
+    "HostAlias": "spec hostAliases",
+    "PodSecurity": "spec securityContext",
+    "ClaimGC": "spec volumeClaimGC",
+    "WorkflowArtifactGC": "spec artifactGC",
     "Metadata": "spec templates metadata",
     "NamedMap": "spec templates memoize cache configMap",
     "ContainerSpec": "spec templates container",
     "EnvVar": "spec templates container env",
     "EnvSource": "spec templates container env valueFrom",
+    "FieldRef": "spec templates container env valueFrom fieldRef",
+    "ResourceFieldRef": "spec templates container env valueFrom resourceFieldRef",
     "EnvFrom": "spec templates container envFrom",
+    "EnvFromObject": "spec templates container envFrom configMapRef",
     "VolumeMount": "spec templates container volumeMounts",
+    "ContainerPort": "spec templates container ports",
+    "ContainerSecurity": "spec templates container securityContext",
     "Probe": "spec templates container readinessProbe",
+    "ContainerLifecycle": "spec templates container lifecycle",
+    "LifecycleHandler": "spec templates container lifecycle preStop",
+    "ExecAction": "spec templates container lifecycle preStop exec",
+    "HTTPGetAction": "spec templates container lifecycle preStop httpGet",
+    "TCPSocketAction": "spec templates container lifecycle preStop tcpSocket",
+    "SleepAction": "spec templates container lifecycle preStop sleep",
+    "NameValue": "spec templates container lifecycle preStop httpGet httpHeaders",
     "ResourceRequirements": "spec templates container resources",
     "ScriptSpec": "spec templates script",
     "ContainerSet": "spec templates containerSet",
     "SetContainer": "spec templates containerSet containers",
+    "SetRetry": "spec templates containerSet retryStrategy",
     "SideContainer": "spec templates sidecars",
     "HTTPTemplate": "spec templates http",
+    "HTTPBody": "spec templates http bodyFrom",
     "HTTPHeader": "spec templates http headers",
+    "HTTPHeaderSource": "spec templates http headers valueFrom",
     "MetricsSpec": "spec metrics",
     "MetricSpec": "spec metrics prometheus",
     "GaugeSpec": "spec metrics prometheus gauge",
@@ -100,6 +115,24 @@ PARTS = {
     "CounterSpec": "spec metrics prometheus counter",
     "MetricLabel": "spec metrics prometheus labels",
     "LabelSelector": "apps/v1/Deployment spec selector",
+}
+# volumes, by what they are filled with
+VOLUMES = {
+    "VolumeClaim": "spec volumeClaimTemplates",
+    "VolumeClaimSpec": "spec volumeClaimTemplates spec",
+    "VolumeResources": "spec volumeClaimTemplates spec resources",
+    "VolumeSpec": "spec volumes",
+    "ConfigMapVolume": "spec volumes configMap",
+    "SecretVolume": "spec volumes secret",
+    "KeyToPath": "spec volumes configMap items",
+    "ClaimVolume": "spec volumes persistentVolumeClaim",
+    "HostPathVolume": "spec volumes hostPath",
+    "DownwardVolume": "spec volumes downwardAPI",
+    "DownwardFile": "spec volumes downwardAPI items",
+    "ProjectedVolume": "spec volumes projected",
+    "ProjectedSource": "spec volumes projected sources",
+    "ProjectedObject": "spec volumes projected sources configMap",
+    "ProjectedDownward": "spec volumes projected sources downwardAPI",
 }
 # the objects of resource templates that have a stand-in here
 MANIFESTS = {
@@ -109,15 +142,19 @@ MANIFESTS = {
     "TFJobManifest": "kubeflow.org/v1/TFJob",
     "TFJobSpec": "kubeflow.org/v1/TFJob spec",
     "TFReplica": "kubeflow.org/v1/TFJob spec tfReplicaSpecs",
-    "TFReplicaTemplate": "kubeflow.org/v1/TFJob spec tfReplicaSpecs template",
-    "TFTemplateMeta": "kubeflow.org/v1/TFJob spec tfReplicaSpecs template metadata",
-    "TFPodSpec": "kubeflow.org/v1/TFJob spec tfReplicaSpecs template spec",
     "RunPolicy": "kubeflow.org/v1/TFJob spec runPolicy",
     "DeploymentManifest": "apps/v1/Deployment",
     "DeploymentSpec": "apps/v1/Deployment spec",
     "ServiceManifest": "/v1/Service",
     "ServiceSpec": "/v1/Service spec",
     "ServicePort": "/v1/Service spec ports",
+}
+# parts of another Kubernetes, or of fewer fields, that no code here tells from the named one
+SAME = {
+    "kubeflow.org/v1/TFJob spec tfReplicaSpecs template": "PodTemplate",
+    "/v1/Pod spec containers": "ContainerSpec",
+    "/v1/Pod spec volumes": "VolumeSpec",
+    "/v1/Pod spec volumes projected": "ProjectedVolume",
 }
 _PLAIN = {
     "s": "str",
@@ -216,9 +253,10 @@ def _module(title: str, wanted: dict[str, str], names: dict[str, str]) -> str:
     if wanted is CENTRAL:
         text += _OTHERS
     parts = [_HEAD.format(title=title)]
-    if wanted is not PARTS:
-        used = sorted(name for name in PARTS if re.search(rf"\b{name}\b", text))
-        parts.append(f"from tiphys.argo.pod_types import {', '.join(used)}\n")
+    for file, below in {"pod_types": PARTS, "volume_types": VOLUMES}.items():
+        used = sorted(name for name in below if re.search(rf"\b{name}\b", text))
+        if used and wanted is not below:
+            parts.append(f"from tiphys.argo.{file} import {', '.join(used)}\n")
     used = [name for name in ("Json", "JsonObject") if re.search(rf"\b{name}\b", text)]
     parts.append(f"from tiphys.jsontypes import {', '.join(used)}\n")
     if "(_From," in text:
@@ -229,12 +267,15 @@ def _module(title: str, wanted: dict[str, str], names: dict[str, str]) -> str:
 def texts() -> dict[str, str]:
     """The modules, by file name."""
     names: dict[str, str] = {}
-    for name, way in {**CENTRAL, **PARTS, **MANIFESTS}.items():
+    for name, way in {**CENTRAL, **PARTS, **VOLUMES, **MANIFESTS}.items():
+        names.setdefault(_reference(way), name)
+    for way, name in SAME.items():
         names.setdefault(_reference(way), name)
     return {
         "types.py": _module("Argo's central objects as types", CENTRAL, names),
         "manifest_types.py": _module("Objects that have a stand-in here, as types", MANIFESTS, names),
         "pod_types.py": _module("What Argo's objects are made of, as types", PARTS, names),
+        "volume_types.py": _module("Volumes and claims, as types", VOLUMES, names),
     }
 
 

@@ -123,5 +123,5 @@ def test_no_command_pays_for_types(module: str) -> None:
         [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    types = {f"tiphys.argo.{name}" for name in ("types", "pod_types", "manifest_types")}
+    types = {f"tiphys.argo.{name}" for name in ("types", "pod_types", "volume_types", "manifest_types")}
     assert not types & set(done.stdout.split())

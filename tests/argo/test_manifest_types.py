@@ -34,7 +34,7 @@ def test_the_pipelines_manifests_fit() -> None:
         kinds.add(kind)
         assert list(misfits(manifest, TYPES[kind], met, exact=False)) == []
     assert kinds == set(TYPES)
-    assert met >= {"ContainerSpec", "TFReplica", "TFPodSpec", "PodTemplate", "ServicePort"}
+    assert met >= {"ContainerSpec", "TFReplica", "PodSpec", "PodTemplate", "ServicePort"}
 
 
 @pytest.mark.parametrize(

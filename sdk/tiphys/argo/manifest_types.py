@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from tiphys.argo.pod_types import ContainerSpec, LabelSelector, NamedMap, ObjectMeta, ResourceRequirements
+from tiphys.argo.pod_types import (
+    ContainerSpec,
+    HostAlias,
+    LabelSelector,
+    NamedMap,
+    ObjectMeta,
+    PodSecurity,
+    ResourceRequirements,
+)
+from tiphys.argo.volume_types import VolumeSpec
 from tiphys.jsontypes import JsonObject
 
 
@@ -29,19 +38,19 @@ class PodSpec(TypedDict, total=False):
     activeDeadlineSeconds: int
     affinity: JsonObject
     automountServiceAccountToken: bool
-    containers: list[JsonObject]
+    containers: list[ContainerSpec]
     dnsConfig: JsonObject
     dnsPolicy: str
     enableServiceLinks: bool
     ephemeralContainers: list[JsonObject]
-    hostAliases: list[JsonObject]
+    hostAliases: list[HostAlias]
     hostIPC: bool
     hostNetwork: bool
     hostPID: bool
     hostUsers: bool
     hostname: str
     imagePullSecrets: list[NamedMap]
-    initContainers: list[JsonObject]
+    initContainers: list[ContainerSpec]
     nodeName: str
     nodeSelector: dict[str, str]
     os: JsonObject
@@ -56,7 +65,7 @@ class PodSpec(TypedDict, total=False):
     runtimeClassName: str
     schedulerName: str
     schedulingGates: list[JsonObject]
-    securityContext: JsonObject
+    securityContext: PodSecurity
     serviceAccount: str
     serviceAccountName: str
     setHostnameAsFQDN: bool
@@ -65,7 +74,7 @@ class PodSpec(TypedDict, total=False):
     terminationGracePeriodSeconds: int
     tolerations: list[JsonObject]
     topologySpreadConstraints: list[JsonObject]
-    volumes: list[JsonObject]
+    volumes: list[VolumeSpec]
 
 
 class TFJobManifest(TypedDict, total=False):
@@ -86,65 +95,7 @@ class TFJobSpec(TypedDict, total=False):
 class TFReplica(TypedDict, total=False):
     replicas: int
     restartPolicy: str
-    template: TFReplicaTemplate
-
-
-class TFReplicaTemplate(TypedDict, total=False):
-    metadata: TFTemplateMeta
-    spec: TFPodSpec
-
-
-class TFTemplateMeta(TypedDict, total=False):
-    annotations: dict[str, str]
-    finalizers: list[str]
-    labels: dict[str, str]
-    name: str
-    namespace: str
-
-
-class TFPodSpec(TypedDict, total=False):
-    activeDeadlineSeconds: int
-    affinity: JsonObject
-    automountServiceAccountToken: bool
-    containers: list[ContainerSpec]
-    dnsConfig: JsonObject
-    dnsPolicy: str
-    enableServiceLinks: bool
-    ephemeralContainers: list[JsonObject]
-    hostAliases: list[JsonObject]
-    hostIPC: bool
-    hostNetwork: bool
-    hostPID: bool
-    hostUsers: bool
-    hostname: str
-    hostnameOverride: str
-    imagePullSecrets: list[NamedMap]
-    initContainers: list[ContainerSpec]
-    nodeName: str
-    nodeSelector: dict[str, str]
-    os: JsonObject
-    overhead: dict[str, str | int | float]
-    preemptionPolicy: str
-    priority: int
-    priorityClassName: str
-    readinessGates: list[JsonObject]
-    resourceClaims: list[JsonObject]
-    resources: ResourceRequirements
-    restartPolicy: str
-    runtimeClassName: str
-    schedulerName: str
-    schedulingGates: list[JsonObject]
-    schedulingGroup: JsonObject
-    securityContext: JsonObject
-    serviceAccount: str
-    serviceAccountName: str
-    setHostnameAsFQDN: bool
-    shareProcessNamespace: bool
-    subdomain: str
-    terminationGracePeriodSeconds: int
-    tolerations: list[JsonObject]
-    topologySpreadConstraints: list[JsonObject]
-    volumes: list[JsonObject]
+    template: PodTemplate
 
 
 class RunPolicy(TypedDict, total=False):

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from tiphys.argo.pod_types import VolumeSpec
     from tiphys.argo.types import CacheEntry, Outputs, Template
+    from tiphys.argo.volume_types import VolumeSpec
 
 
 __all__ = [

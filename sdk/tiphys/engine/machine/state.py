@@ -19,8 +19,9 @@ from tiphys.engine.machine.protocol import Command, SetTimer
 from tiphys.expr.tags import Layers
 
 if TYPE_CHECKING:
-    from tiphys.argo.pod_types import KeySelector, ObjectMeta, VolumeSpec
+    from tiphys.argo.pod_types import KeySelector, ObjectMeta
     from tiphys.argo.types import GivenObject, WorkflowSpec
+    from tiphys.argo.volume_types import VolumeSpec
 
 
 __all__ = ["DEADLINE_PASSED", "State"]

@@ -19,8 +19,8 @@ from tiphys.expr.durations import parse_named
 from tiphys.expr.tags import Layers, substitute
 
 if TYPE_CHECKING:
-    from tiphys.argo.pod_types import VolumeSpec
     from tiphys.argo.types import Node, Template
+    from tiphys.argo.volume_types import VolumeSpec
 
 
 __all__ = ["DEADLINE", "PodBody", "result_users"]
