@@ -63,6 +63,7 @@ PARTS = {
     "ObjectMeta": "metadata",
     "KeySelector": "spec arguments parameters valueFrom configMapKeyRef",
     "Archive": "spec arguments artifacts archive",
+    "TarArchive": "spec arguments artifacts archive tar",
     "ArtifactGC": "spec arguments artifacts artifactGC",
     "S3Location": "spec arguments artifacts s3",
     "GCSLocation": "spec arguments artifacts gcs",
@@ -71,6 +72,11 @@ PARTS = {
     "HDFSLocation": "spec arguments artifacts hdfs",
     "ArtifactoryLocation": "spec arguments artifacts artifactory",
     "HTTPLocation": "spec arguments artifacts http",
+    "HTTPAuth": "spec arguments artifacts http auth",
+    "BasicAuth": "spec arguments artifacts http auth basicAuth",
+    "ClientCertificate": "spec arguments artifacts http auth clientCert",
+    "OAuth2Client": "spec arguments artifacts http auth oauth2",
+    "OAuth2Parameter": "spec arguments artifacts http auth oauth2 endpointParams",
     "GitLocation": "spec arguments artifacts git",
     "RawLocation": "spec arguments artifacts raw",
     "PluginLocation": "spec arguments artifacts plugin",
@@ -189,6 +195,7 @@ class GivenObject(TypedDict, total=False):
     kind: str
     metadata: ObjectMeta
     data: dict[str, str]
+    binaryData: dict[str, str]
     stringData: dict[str, str]
     spec: WorkflowSpec
 

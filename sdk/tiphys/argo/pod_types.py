@@ -37,8 +37,12 @@ class KeySelector(TypedDict, total=False):
 
 class Archive(TypedDict, total=False):
     none: JsonObject
-    tar: JsonObject
+    tar: TarArchive
     zip: JsonObject
+
+
+class TarArchive(TypedDict, total=False):
+    compressionLevel: int
 
 
 class ArtifactGC(TypedDict, total=False):
@@ -111,10 +115,39 @@ class ArtifactoryLocation(TypedDict, total=False):
 
 
 class HTTPLocation(TypedDict, total=False):
-    auth: JsonObject
+    auth: HTTPAuth
     headers: list[NameValue]
     saveStreamViaFile: bool
     url: str
+
+
+class HTTPAuth(TypedDict, total=False):
+    basicAuth: BasicAuth
+    clientCert: ClientCertificate
+    oauth2: OAuth2Client
+
+
+class BasicAuth(TypedDict, total=False):
+    passwordSecret: KeySelector
+    usernameSecret: KeySelector
+
+
+class ClientCertificate(TypedDict, total=False):
+    clientCertSecret: KeySelector
+    clientKeySecret: KeySelector
+
+
+class OAuth2Client(TypedDict, total=False):
+    clientIDSecret: KeySelector
+    clientSecretSecret: KeySelector
+    endpointParams: list[OAuth2Parameter]
+    scopes: list[str]
+    tokenURLSecret: KeySelector
+
+
+class OAuth2Parameter(TypedDict, total=False):
+    key: str
+    value: str
 
 
 class GitLocation(TypedDict, total=False):

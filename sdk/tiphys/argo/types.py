@@ -458,6 +458,7 @@ class GivenObject(TypedDict, total=False):
     kind: str
     metadata: ObjectMeta
     data: dict[str, str]
+    binaryData: dict[str, str]
     stringData: dict[str, str]
     spec: WorkflowSpec
 
