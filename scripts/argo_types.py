@@ -148,9 +148,15 @@ MANIFESTS = {
     "TFJobManifest": "kubeflow.org/v1/TFJob",
     "TFJobSpec": "kubeflow.org/v1/TFJob spec",
     "TFReplica": "kubeflow.org/v1/TFJob spec tfReplicaSpecs",
+    "TFJobStatus": "kubeflow.org/v1/TFJob status",
+    "ObjectCondition": "kubeflow.org/v1/TFJob status conditions",
+    "TFReplicaStatus": "kubeflow.org/v1/TFJob status replicaStatuses",
     "RunPolicy": "kubeflow.org/v1/TFJob spec runPolicy",
     "DeploymentManifest": "apps/v1/Deployment",
     "DeploymentSpec": "apps/v1/Deployment spec",
+    "DeploymentStatus": "apps/v1/Deployment status",
+    "JobManifest": "batch/v1/Job",
+    "JobSpec": "batch/v1/Job spec",
     "ServiceManifest": "/v1/Service",
     "ServiceSpec": "/v1/Service spec",
     "ServicePort": "/v1/Service spec ports",
@@ -208,6 +214,18 @@ class CacheEntry(TypedDict, total=False):
     creationTimestamp: str
     lastHitTimestamp: str
 '''
+_ANY_KIND = '''
+
+class KubeObject(TypedDict, total=False):
+    """An object of the API server: what all kinds have, and of some ``data``; its kind's own type says more."""
+
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    spec: JsonObject
+    status: JsonObject
+    data: dict[str, str]
+'''
 _FROM = '_From = TypedDict("_From", {"from": str}, total=False)  # a word of Python\n'
 
 
@@ -257,8 +275,7 @@ def _module(title: str, wanted: dict[str, str], names: dict[str, str]) -> str:
         classes.append(_class(name, reference, names, before))
         before[name] = table().fields(reference)
     text = "".join(classes)
-    if wanted is CENTRAL:
-        text += _OTHERS
+    text += _OTHERS if wanted is CENTRAL else _ANY_KIND if wanted is MANIFESTS else ""
     parts = [_HEAD.format(title=title)]
     for file, below in {"pod_types": PARTS, "volume_types": VOLUMES}.items():
         used = sorted(name for name in below if re.search(rf"\b{name}\b", text))

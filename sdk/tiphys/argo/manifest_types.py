@@ -82,7 +82,7 @@ class TFJobManifest(TypedDict, total=False):
     kind: str
     metadata: ObjectMeta
     spec: TFJobSpec
-    status: JsonObject
+    status: TFJobStatus
 
 
 class TFJobSpec(TypedDict, total=False):
@@ -96,6 +96,31 @@ class TFReplica(TypedDict, total=False):
     replicas: int
     restartPolicy: str
     template: PodTemplate
+
+
+class TFJobStatus(TypedDict, total=False):
+    completionTime: str | None
+    conditions: list[ObjectCondition]
+    lastReconcileTime: str | None
+    replicaStatuses: dict[str, TFReplicaStatus]
+    startTime: str | None
+
+
+class ObjectCondition(TypedDict, total=False):
+    lastTransitionTime: str | None
+    lastUpdateTime: str | None
+    message: str
+    reason: str
+    status: str
+    type: str
+
+
+class TFReplicaStatus(TypedDict, total=False):
+    active: int
+    failed: int
+    labelSelector: LabelSelector
+    selector: str
+    succeeded: int
 
 
 class RunPolicy(TypedDict, total=False):
@@ -113,7 +138,7 @@ class DeploymentManifest(TypedDict, total=False):
     kind: str
     metadata: ObjectMeta
     spec: DeploymentSpec
-    status: JsonObject
+    status: DeploymentStatus
 
 
 class DeploymentSpec(TypedDict, total=False):
@@ -125,6 +150,45 @@ class DeploymentSpec(TypedDict, total=False):
     selector: LabelSelector
     strategy: JsonObject
     template: PodTemplate
+
+
+class DeploymentStatus(TypedDict, total=False):
+    availableReplicas: int
+    collisionCount: int
+    conditions: list[ObjectCondition]
+    observedGeneration: int
+    readyReplicas: int
+    replicas: int
+    terminatingReplicas: int
+    unavailableReplicas: int
+    updatedReplicas: int
+
+
+class JobManifest(TypedDict, total=False):
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    spec: JobSpec
+    status: JsonObject
+
+
+class JobSpec(TypedDict, total=False):
+    activeDeadlineSeconds: int
+    backoffLimit: int
+    backoffLimitPerIndex: int
+    completionMode: str
+    completions: int
+    managedBy: str
+    manualSelector: bool
+    maxFailedIndexes: int
+    parallelism: int
+    podFailurePolicy: JsonObject
+    podReplacementPolicy: str
+    selector: LabelSelector
+    successPolicy: JsonObject
+    suspend: bool
+    template: PodTemplate
+    ttlSecondsAfterFinished: int
 
 
 class ServiceManifest(TypedDict, total=False):
@@ -165,3 +229,14 @@ class ServicePort(TypedDict, total=False):
     port: int
     protocol: str
     targetPort: int | str
+
+
+class KubeObject(TypedDict, total=False):
+    """An object of the API server: what all kinds have, and of some ``data``; its kind's own type says more."""
+
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    spec: JsonObject
+    status: JsonObject
+    data: dict[str, str]
