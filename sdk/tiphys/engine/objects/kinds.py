@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from tiphys.argo.answers import ApiError
 from tiphys.errors import RefusedError, did_you_mean
 
-__all__ = ["KINDS", "Kind", "already_exists", "check_manifest", "find_kind", "split_kinds"]
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import KubeObject
 
-Json = Any
+__all__ = ["KINDS", "Kind", "already_exists", "check_manifest", "find_kind", "split_kinds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,14 @@ def split_kinds(words: str) -> list[Kind]:
     return found
 
 
-def already_exists(item: Mapping[str, Json]) -> ApiError:
+def already_exists(item: KubeObject) -> ApiError:
     """What the API server says to a second object of this kind and name."""
     kind = find_kind(str(item["kind"]))
     assert kind is not None
     return ApiError("AlreadyExists", f'{kind.resource} "{item["metadata"]["name"]}" already exists')
 
 
-def check_manifest(manifest: Mapping[str, Json], where: str) -> Kind:
+def check_manifest(manifest: KubeObject, where: str) -> Kind:
     """The kind of a manifest. Raises RefusedError for one without a stand-in."""
     word = str(manifest.get("kind") or "")
     kind = find_kind(word)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import shlex
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 import yaml
 
@@ -26,13 +26,13 @@ from tiphys.expr.gjson import gjson
 from tiphys.training.tfjob_rules import validate_tfjob
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import TFJobManifest
-    from tiphys.argo.types import ValueFrom
+    from tiphys.argo.manifest_types import KubeObject, TFJobManifest
+    from tiphys.argo.pod_types import ObjectMeta
+    from tiphys.argo.types import Outputs, ValueFrom
+    from tiphys.jsontypes import Json, JsonObject
 
 
 __all__ = ["ResourcePod"]
-
-Json = Any
 
 
 class ResourcePod:
@@ -50,12 +50,12 @@ class ResourcePod:
         self.resources = resources
         self.command = command
         self.failure: tuple[str, str] | None = None
-        self._spec: Mapping[str, Json] = command.template["resource"]
+        self._spec = command.template["resource"]
         self._running = running
         self._done = done
         self._finished = False
         self._unwatch: Callable[[], None] | None = None
-        self._item: dict[str, Json] | None = None
+        self._item: KubeObject | None = None
         self._success: list[Requirement] = []
         self._failure: list[Requirement] = []
 
@@ -84,7 +84,8 @@ class ResourcePod:
     def _act(self) -> None:
         action = str(self._spec.get("action") or "")
         flags = [str(flag) for flag in self._spec.get("flags") or []]
-        manifest = self._manifest()
+        body = self._body()
+        manifest = None if body is None or action == "patch" else _object(body)
         if action == "delete":
             self._delete(manifest, flags)
             return
@@ -95,32 +96,28 @@ class ResourcePod:
         elif action == "get":
             item = self._named(manifest, flags)
         elif action == "patch":
-            item = self._patch(manifest, flags)
+            item = self._patch(body, flags)
         else:
             raise ApiError("BadRequest", f"unknown action {action!r}")
         self._item = item
         self.resources.settled(item, self._settled)
 
-    def _condition(self, word: str, field: str) -> list[Requirement]:
-        text = str(self._spec.get(field) or "")
+    def _condition(self, word: str, text: str) -> list[Requirement]:
         try:
             return parse_labels(text)
         except SelectorError as error:
             raise StartProblem(f"{word} condition '{text}' failed to parse: {error.message}") from error
 
-    def _manifest(self) -> dict[str, Json] | None:
+    def _body(self) -> Json:
+        """What the manifest's text holds; None when there is none."""
         text = str(self._spec.get("manifest") or "")
         if not text:
             source = ((self._spec.get("manifestFrom") or {}).get("artifact")) or None
             if source is None:
                 return None
             text = self._artifact(str(source.get("name")))
-        value = yaml.safe_load(text)
-        if isinstance(value, list):
-            return {"patch": value}
-        if not isinstance(value, dict):
-            raise ApiError("BadRequest", "the manifest holds no object")
-        return value
+        body: Json = yaml.safe_load(text)
+        return body
 
     def _artifact(self, name: str) -> str:
         from tiphys.engine.pods.artifacts import load_artifact
@@ -135,9 +132,9 @@ class ResourcePod:
                     self.host.folders.give_back(folder)
         raise ApiError("NotFound", f"artifact {name}")
 
-    def _put(self, action: str, manifest: dict[str, Json]) -> dict[str, Json]:
+    def _put(self, action: str, manifest: KubeObject) -> KubeObject:
         api = self.resources.api
-        metadata = manifest.get("metadata") or {}
+        metadata: ObjectMeta = manifest.get("metadata") or {}
         if not metadata.get("name") and metadata.get("generateName"):
             if action == "apply":
                 raise StartProblem(
@@ -153,24 +150,18 @@ class ResourcePod:
         if action == "apply":
             text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False)
             manifest = copy.deepcopy(manifest)
-            annotations = manifest.setdefault("metadata", {}).setdefault("annotations", None) or {}
-            manifest["metadata"]["annotations"] = {**annotations, LAST_APPLIED: text + "\n"}
+            own = manifest.setdefault("metadata", {})
+            own["annotations"] = {**(own.get("annotations") or {}), LAST_APPLIED: text + "\n"}
         if action == "create" or (action == "apply" and current is None):
             return self.resources.create(manifest, self.host, self.command.node_id)
         if current is None:
             raise ApiError("NotFound", f'{kind.resource} "{name}" not found')
         if action == "apply":
-            last = json.loads((current["metadata"].get("annotations") or {}).get(LAST_APPLIED) or "{}")
-            manifest = three_way(
-                {key: value for key, value in current.items() if key != "status"},
-                last,
-                manifest,
-                type_of(manifest),
-            )
+            manifest = _applied(current, manifest)
         api.replace(current, manifest)
         return current
 
-    def _check(self, manifest: Mapping[str, Json]) -> Kind:
+    def _check(self, manifest: KubeObject) -> Kind:
         if not manifest.get("kind"):
             text = json.dumps(manifest, separators=(",", ":"))
             raise StartProblem(
@@ -181,15 +172,15 @@ class ResourcePod:
             validate_tfjob(cast("TFJobManifest", manifest))
         return kind
 
-    def _patch(self, manifest: dict[str, Json] | None, flags: list[str]) -> dict[str, Json]:
+    def _patch(self, body: Json, flags: list[str]) -> KubeObject:
         strategy = str(self._spec.get("mergeStrategy") or "strategic")
-        item = self._named(manifest if manifest and manifest.get("kind") else None, flags)
-        body = (manifest or {}).get("patch", manifest)
-        after = apply_patch(item, body, strategy)
-        self.resources.api.replace(item, after)
+        named = _object(body) if isinstance(body, dict) and body.get("kind") else None
+        item = self._named(named, flags)
+        after = apply_patch(cast("JsonObject", item), body, strategy)
+        self.resources.api.replace(item, cast("KubeObject", after))
         return item
 
-    def _named(self, manifest: Mapping[str, Json] | None, flags: list[str]) -> dict[str, Json]:
+    def _named(self, manifest: KubeObject | None, flags: list[str]) -> KubeObject:
         """The one object that a manifest or flags name."""
         if manifest is not None:
             kind = check_manifest(manifest, f"resource of {self.command.node_name}")
@@ -202,7 +193,7 @@ class ResourcePod:
             raise ApiError("NotFound", f"expected one object, found {len(found)}")
         return found[0]
 
-    def _delete(self, manifest: Mapping[str, Json] | None, flags: list[str]) -> None:
+    def _delete(self, manifest: KubeObject | None, flags: list[str]) -> None:
         api = self.resources.api
         if self._spec.get("successCondition") or self._spec.get("failureCondition"):
             raise ApiError("BadRequest", "conditions are not allowed with delete")
@@ -230,8 +221,8 @@ class ResourcePod:
             self._fail(problem)
             return
         try:  # Argo reads the conditions when the object is there
-            self._success = self._condition("success", "successCondition")
-            self._failure = self._condition("fail", "failureCondition")
+            self._success = self._condition("success", str(self._spec.get("successCondition") or ""))
+            self._failure = self._condition("fail", str(self._spec.get("failureCondition") or ""))
         except StartProblem as error:
             self._fail(error.message)
             return
@@ -273,7 +264,7 @@ class ResourcePod:
         except (JsonPathError, JqError) as error:
             self._fail(str(error))
             return
-        outputs: dict[str, Json] = {"exitCode": "0"}
+        outputs: Outputs = {"exitCode": "0"}
         if parameters:
             outputs["parameters"] = parameters
         self._end("Succeeded", "", outputs)
@@ -293,7 +284,7 @@ class ResourcePod:
     def _fail(self, text: str) -> None:
         self._end("Failed", f"main: Error (exit code 64): {text}", {"exitCode": "64"})
 
-    def _end(self, phase: str, message: str, outputs: dict[str, Json]) -> None:
+    def _end(self, phase: str, message: str, outputs: Outputs) -> None:
         if self._finished:
             return
         self._finished = True
@@ -317,7 +308,7 @@ class ResourcePod:
         shown = kind.singular if kind else str(self._item["kind"]).lower()
         return f"{shown}/{self._item['metadata']['name']} {self._spec.get('action')} done"
 
-    def _owner(self) -> dict[str, Json]:
+    def _owner(self) -> JsonObject:
         return {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Workflow",
@@ -326,6 +317,20 @@ class ResourcePod:
             "controller": True,
             "blockOwnerDeletion": True,
         }
+
+
+def _object(body: Json) -> KubeObject:
+    if not isinstance(body, dict):
+        raise ApiError("BadRequest", "the manifest holds no object")
+    return cast("KubeObject", body)
+
+
+def _applied(current: KubeObject, manifest: KubeObject) -> KubeObject:
+    """``kubectl apply``, by what was applied last."""
+    last = json.loads((current["metadata"].get("annotations") or {}).get(LAST_APPLIED) or "{}")
+    before, wanted = cast("JsonObject", current), cast("JsonObject", manifest)
+    here = {key: value for key, value in before.items() if key != "status"}
+    return cast("KubeObject", three_way(here, last, wanted, type_of(manifest)))
 
 
 def read_flags(flags: list[str]) -> tuple[list[Kind], list[tuple[Kind, str]], str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import Notice
@@ -18,18 +18,19 @@ from tiphys.engine.pods.containerset import ContainerGraph
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.pods.podspace import PodSpace, claim_address
-from tiphys.engine.pods.podspec import SCRIPT, main_spec, patched, pod_metadata
+from tiphys.engine.pods.podspec import SCRIPT, beside_main, main_spec, patched, pod_metadata
 from tiphys.engine.runners.base import StartProblem, exit_message, place_of
 from tiphys.engine.runners.hints import missing_file
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import StoreError, TiphysError
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Outputs, Template
+    from tiphys.argo.pod_types import ContainerSet, SetContainer, SideContainer
+    from tiphys.argo.types import Artifact, Outputs
+    from tiphys.argo.volume_types import VolumeSpec
+
 
 __all__ = ["StepPod"]
-
-Json = Any
 
 
 class StepPod:
@@ -49,14 +50,13 @@ class StepPod:
         self.command = command
         self._problem: StartProblem | None = None
         self._grace: float | None = None
-        volumes: Sequence[Mapping[str, Json]] = command.volumes
+        volumes: Sequence[VolumeSpec] = command.volumes
         self.template = command.template
         if common := host.spec.get("hostAliases"):  # a pod has the workflow's, then the template's
             own = self.template.get("hostAliases") or []
             self.template = {**self.template, "hostAliases": [*common, *own]}
         try:
-            template, volumes, self._grace = patched(self.template, volumes, command.patches)
-            self.template = cast("Template", template)
+            self.template, volumes, self._grace = patched(self.template, volumes, command.patches)
         except StartProblem as problem:
             self._problem = problem
         self._running = running
@@ -65,7 +65,7 @@ class StepPod:
         self._stopping = False
         self._finished = False
         self._kill_timer: Timer | None = None
-        self._pending_inits: list[Mapping[str, Json]] = []
+        self._pending_inits: list[SideContainer] = []
         self._graph: ContainerGraph | None = None
         self._closing = False
         self.failure: tuple[str, str] | None = None  # (phase, message) that overrides the exit codes
@@ -125,7 +125,7 @@ class StepPod:
 
     # -- before -----------------------------------------------------------------------------------------------
 
-    def _fetch(self, artifacts: Sequence[Mapping[str, Json]]) -> None:
+    def _fetch(self, artifacts: Sequence[Artifact]) -> None:
         """In a thread: input artifacts go to the main container's files, or to a volume that is mounted there."""
         mounts, root = self.space.mounts(main_spec(self.template)), self.space.folder
         for artifact in artifacts:
@@ -142,7 +142,7 @@ class StepPod:
         if not self._pending_inits:
             self._start_all()
             return
-        spec = self._pending_inits.pop(0)
+        spec = beside_main(self._pending_inits.pop(0), self.template)
         name = str(spec.get("name"))
 
         def ended(process: Process) -> None:
@@ -165,7 +165,8 @@ class StepPod:
             return
         for spec in self.template.get("sidecars") or []:
             name = str(spec.get("name"))
-            self._guard(partial(self._containers.start, spec, name, self._ended_sidecar(name)))
+            own = beside_main(spec, self.template)
+            self._guard(partial(self._containers.start, own, name, self._ended_sidecar(name)))
         if self._finished:
             return
         if not self.command.daemon:
@@ -189,8 +190,8 @@ class StepPod:
             spec, "main", self._ended_main, scripts=extra, capture=self.command.capture_result
         )
 
-    def _start_set(self, container_set: Mapping[str, Json]) -> None:
-        def launch(spec: Mapping[str, Json], ended: Callable[[int], None]) -> None:
+    def _start_set(self, container_set: ContainerSet) -> None:
+        def launch(spec: SetContainer, ended: Callable[[int], None]) -> None:
             name = str(spec["name"])
             shared = container_set.get("volumeMounts") or []
             spec = {**spec, "volumeMounts": [*shared, *(spec.get("volumeMounts") or [])]}
@@ -250,10 +251,10 @@ class StepPod:
         archived = archives_logs(self.template, self.host.spec)
         logs = self.host.log_path(self.command.node_id) if archived else None
 
-        def work() -> tuple[dict[str, Json], str]:
+        def work() -> tuple[Outputs, str]:
             return collect(self.host, self.template, source, pod=pod, logs=logs)
 
-        def done(found: tuple[dict[str, Json], str]) -> None:
+        def done(found: tuple[Outputs, str]) -> None:
             outputs, problem = found
             if result is not None:
                 outputs["result"] = result
@@ -323,9 +324,7 @@ class StepPod:
             return
         self._finish(phase, message, {"exitCode": str(code)} if code is not None else None)
 
-    def _finish(
-        self, phase: str, message: str, outputs: dict[str, Json] | None, *, created: bool = True
-    ) -> None:
+    def _finish(self, phase: str, message: str, outputs: Outputs | None, *, created: bool = True) -> None:
         if self._finished:
             return
         self._finished = True
@@ -345,7 +344,7 @@ class StepPod:
                 self.command.node_id,
                 phase,  # type: ignore[arg-type]
                 message,
-                cast("Outputs | None", outputs),
+                outputs,
                 containers,
                 created,
             )

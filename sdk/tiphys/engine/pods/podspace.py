@@ -13,7 +13,7 @@ import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.pods.environment import container_environment, expand, pod_fields
 from tiphys.engine.pods.host import Host
@@ -22,9 +22,13 @@ from tiphys.engine.pods.volumes import Volume, make_volume
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.images import Image
 
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSecurity, ContainerSpec, HostAlias, Metadata, PodSecurity
+    from tiphys.argo.volume_types import VolumeSpec
+
+
 __all__ = ["PodSpace", "claim_address"]
 
-Json = Any
 _VARIABLE = re.compile(r"\$\(([^)]+)\)")
 _IMAGE_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -60,13 +64,13 @@ class PodSpace:
         name: str,
         folder: Path,
         *,
-        volumes: Sequence[Mapping[str, Json]] = (),
-        metadata: Mapping[str, Json] | None = None,
+        volumes: Sequence[VolumeSpec] = (),
+        metadata: Metadata | None = None,
         ip: str = "127.0.0.1",
         hostname: str = "",
         main: str = "main",
-        security: Mapping[str, Json] | None = None,
-        aliases: Sequence[Mapping[str, Json]] = (),
+        security: PodSecurity | None = None,
+        aliases: Sequence[HostAlias] = (),
     ) -> None:
         self.host = host
         self.name = name
@@ -99,7 +103,7 @@ class PodSpace:
 
     def container(
         self,
-        spec: Mapping[str, Json],
+        spec: ContainerSpec,
         *,
         name: str = "",
         extra_env: Mapping[str, str] | None = None,
@@ -135,14 +139,20 @@ class PodSpace:
             declared=declared,
             hostname=self.hostname,
             log=log,
-            spec={
-                **spec,
-                "securityContext": {**self._security, **(spec.get("securityContext") or {})},
-            }
-            if self._security
-            else spec,
+            spec=self._as_the_pods_user(spec),
             own_entrypoint=not spec.get("command"),
         )
+
+    def _as_the_pods_user(self, spec: ContainerSpec) -> ContainerSpec:
+        """With the pod's user and group where the container names none."""
+        if not self._security:
+            return spec
+        security: ContainerSecurity = {}
+        if "runAsUser" in self._security:
+            security["runAsUser"] = self._security["runAsUser"]
+        if "runAsGroup" in self._security:
+            security["runAsGroup"] = self._security["runAsGroup"]
+        return {**spec, "securityContext": {**security, **(spec.get("securityContext") or {})}}
 
     def root(self, name: str) -> Path:
         """The private root folder of a container; the main container's is the pod's own."""
@@ -172,7 +182,7 @@ class PodSpace:
             return self.host.base_env
         return self.host.project_env
 
-    def mounts(self, spec: Mapping[str, Json]) -> list[Mount]:
+    def mounts(self, spec: ContainerSpec) -> list[Mount]:
         """The volume mounts of a container. Raises StartProblem."""
         mounts = []
         for item in spec.get("volumeMounts") or []:
@@ -196,7 +206,7 @@ class PodSpace:
             mounts.append(Mount("/etc/hosts", self._hosts()))
         return mounts
 
-    def _expand_path(self, expression: str, spec: Mapping[str, Json]) -> str:
+    def _expand_path(self, expression: str, spec: ContainerSpec) -> str:
         """``subPathExpr``: every variable must be known to the container."""
         env = container_environment(self.host, spec, self.fields, {})
         part = expand(expression, {}, env)

@@ -16,9 +16,9 @@ When the parent's engine was killed and the parent is resumed, the child goes on
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
 from tiphys.engine.machine.protocol import Shutdown
@@ -34,15 +34,15 @@ from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.argo.manifest_types import KubeObject
+    from tiphys.argo.types import Workflow, WorkflowStatus
+
 
 __all__ = ["start_child"]
 
-Json = Any
-
 
 def start_child(
-    item: Mapping[str, Json], parent: Host, resources: Controllers, *, again: bool = False
+    item: KubeObject, parent: Host, resources: Controllers, *, again: bool = False
 ) -> ChildRun | None:
     """The run of a Workflow object, made and not begun.
 
@@ -58,7 +58,8 @@ def start_child(
     """
     if again:
         return _found(item, parent, resources)
-    workflow = copy.deepcopy({key: value for key, value in item.items() if key != "status"})
+    given = {key: value for key, value in item.items() if key != "status"}
+    workflow = cast("Workflow", copy.deepcopy(given))
     name, context = str(item["metadata"]["name"]), [*parent.objects.all()]
     try:
         invalid = judged(workflow, context)
@@ -66,12 +67,12 @@ def start_child(
         words = error.message.partition(": ")[2]
         raise ApiError("BadRequest", f'Workflow in version "v1alpha1" cannot be handled: {words}') from error
     facts = RunFacts(
-        workflow=cast("Workflow", workflow),
+        workflow=workflow,
         name=name,
         namespace=parent.namespace,
         uid=str(item["metadata"]["uid"]),
         now=parent.loop.now(),
-        context=cast("list[GivenObject]", context),
+        context=context,
         invalid=invalid,
         options=remembered(parent.options),
     )
@@ -84,7 +85,7 @@ def start_child(
     return _Child(execution, parent, resources)
 
 
-def _found(item: Mapping[str, Json], parent: Host, resources: Controllers) -> ChildRun | None:
+def _found(item: KubeObject, parent: Host, resources: Controllers) -> ChildRun | None:
     name = str(item["metadata"]["name"])
     try:
         with Record(parent.store, name) as record:
@@ -136,9 +137,8 @@ class _Child:
         if self._execution.begun:
             self._execution.driver.drain()
 
-    def status(self) -> Mapping[str, Json]:
-        found: Mapping[str, Json] = self._execution.machine.workflow()["status"]
-        return found
+    def status(self) -> WorkflowStatus:
+        return self._execution.machine.workflow()["status"]
 
     def terminate(self) -> None:
         if self._execution.begun and not self.done:
@@ -162,7 +162,7 @@ class _Ended:
 
     done = True
 
-    def __init__(self, status: Mapping[str, Json]) -> None:
+    def __init__(self, status: WorkflowStatus) -> None:
         self._status = status
 
     def begin(self, wake: Callable[[], None]) -> None:
@@ -171,7 +171,7 @@ class _Ended:
     def turn(self) -> None:
         """Nothing happens any more."""
 
-    def status(self) -> Mapping[str, Json]:
+    def status(self) -> WorkflowStatus:
         return self._status
 
     def terminate(self) -> None:

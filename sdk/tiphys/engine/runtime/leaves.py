@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from tiphys.engine.machine.protocol import PodFinished, StartPod
 from tiphys.engine.objects import Controllers, ResourcePod
@@ -11,8 +11,6 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.pod import StepPod
 
 __all__ = ["Pod", "make_pod"]
-
-Json = Any
 
 
 class Pod(Protocol):

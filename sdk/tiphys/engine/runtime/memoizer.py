@@ -7,7 +7,7 @@ hears why.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.observations import CacheChecked
 from tiphys.engine.machine.protocol import CacheAnswer, CacheStored, Event, LookupCache, StoreCache
@@ -17,12 +17,10 @@ from tiphys.reuse.judge import problem_of
 from tiphys.store.configmaps import check_cache_label
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import CacheEntry, GivenObject
+    from tiphys.argo.types import CacheEntry
 
 
 __all__ = ["Memoizer"]
-
-Json = Any
 
 
 class Memoizer:
@@ -81,7 +79,7 @@ class Memoizer:
 
     def _seed(self, name: str) -> None:
         """A ConfigMap that was given with the workflow is the cache's first state."""
-        given = cast("GivenObject | None", self._host.objects.raw("ConfigMap", name))
+        given = self._host.objects.raw("ConfigMap", name)
         if given is not None and self._host.store.configmaps.get(name) is None:
             check_cache_label(given, name)
             self._host.store.configmaps.change(name, lambda current: current or given.copy())
