@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import yaml
-
 from tiphys.argo.answers import ApiError
 from tiphys.errors import RefusedError, did_you_mean
 
@@ -94,12 +92,15 @@ def check_manifest(manifest: KubeObject, where: str) -> Kind:
 
 def kind_in_text(text: str) -> str:
     """The kind that a manifest with template tags names, or an empty string."""
+    from tiphys.argo.reader import read_value  # 15 ms, and few runs have a text to read
+
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+        value = read_value(text)
+    except RefusedError:
         value = None
-    if isinstance(value, dict) and isinstance(value.get("kind"), str):
-        word = value["kind"]
+    named = value.get("kind") if isinstance(value, dict) else None
+    if isinstance(named, str):
+        word = named
     else:
         match = re.search(r"""^\s*["']?kind["']?\s*:\s*["']?([A-Za-z]+)""", text, re.MULTILINE)
         word = match[1] if match else ""

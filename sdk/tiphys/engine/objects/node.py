@@ -8,8 +8,6 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-import yaml
-
 from tiphys.argo.answers import ApiError
 from tiphys.argo.any_string import any_string
 from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way, type_of
@@ -64,7 +62,7 @@ class ResourcePod:
         self._running("127.0.0.1")
         try:
             self._act()
-        except (ApiError, PatchError, yaml.YAMLError, JsonPathError, StartProblem) as error:
+        except (ApiError, PatchError, JsonPathError, StartProblem) as error:
             text = str(getattr(error, "message", "") and error) or str(error)
             # kubectl was tried again and again, as far as it is worth it
             tried = text.startswith(("Error from server", "error: ", "The request is invalid: "))
@@ -110,14 +108,15 @@ class ResourcePod:
 
     def _body(self) -> Json:
         """What the manifest's text holds; None when there is none."""
+        from tiphys.argo.reader import read_value  # 15 ms, and few runs have a text to read
+
         text = str(self._spec.get("manifest") or "")
         if not text:
             source = ((self._spec.get("manifestFrom") or {}).get("artifact")) or None
             if source is None:
                 return None
             text = self._artifact(str(source.get("name")))
-        body: Json = yaml.safe_load(text)
-        return body
+        return read_value(text)
 
     def _artifact(self, name: str) -> str:
         from tiphys.engine.pods.artifacts import load_artifact

@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-import yaml
-
 from tiphys.argo.patch import POD_SPEC, PatchError, strategic
 from tiphys.argo.spec import set_containers
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem, absolute
+from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec, HostAlias, Metadata, ScriptSpec, SideContainer
@@ -129,6 +128,8 @@ def patched(
         template = {**template, "script": script}
     if not patches:
         return template, volumes, None
+    from tiphys.argo.reader import read_value  # 15 ms, and few runs have a text to read
+
     container = template.get("container")
     main = script if container is None else container
     if main is not None:
@@ -145,11 +146,11 @@ def patched(
     }
     for text in patches:
         try:
-            patch = yaml.safe_load(text)
+            patch = read_value(text)
             if not isinstance(patch, dict):
                 raise PatchError("the patch must be an object")
             made = strategic(made, patch, POD_SPEC)
-        except (yaml.YAMLError, PatchError) as error:
+        except (RefusedError, PatchError) as error:
             raise StartProblem("Error applying PodSpecPatch", phase="Error") from error
     pod: _Pod = json.loads(json.dumps(made))
     by_name = {str(each.get("name")): each for each in pod.get("containers") or []}

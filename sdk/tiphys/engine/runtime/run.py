@@ -79,7 +79,7 @@ def run(
         The store cannot be written (TIP411: no space left). The run can be resumed.
     """
     # what is no Workflow, the judge and `check` tell
-    given, beside = cast("Workflow", workflow), cast("Sequence[GivenObject]", context)
+    given, beside = cast("Workflow", workflow), [cast("GivenObject", dict(item)) for item in context]
     declared.check(given, parameters or {}, complete=False)
     return Run(given, parameters=parameters, options=options, context=beside, invalid=invalid).execute()
 
