@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.harness import execute, log, shell, workflow
+from tests.engine.harness import execute, log, node, shell, workflow
 
 GIVEN = [
     {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1", "b": "2"}},
@@ -49,3 +49,41 @@ def test_files_have_the_modes_of_their_volume(volume: dict[str, object], modes: 
     result = execute(tmp_path, workflow(main, volumes=[{"name": "v", **volume}]), context=GIVEN)
     assert result.succeeded, result.message
     assert log(result, result.name).strip() == modes
+
+
+def test_the_downward_api_tells_the_resources_of_a_named_container(tmp_path: Path) -> None:
+    """``containerName`` is "required for volumes, optional for env vars"; values are in units of ``divisor``."""
+    limits = {"resources": {"limits": {"cpu": "500m", "memory": "64Mi"}}}
+    items = [
+        {"path": "cpu", "resourceFieldRef": reference("main", "limits.cpu", "1m")},
+        {"path": "memory", "resourceFieldRef": reference("main", "requests.memory", "1Mi")},
+        {"path": "side", "resourceFieldRef": reference("side", "limits.cpu", "1")},
+    ]
+    main = shell("main", "cd /v && cat cpu; echo; cat memory; echo; cat side; echo; echo $OWN $SIDES")
+    main["container"] |= {
+        **limits,
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+        "env": [
+            {"name": "OWN", "valueFrom": {"resourceFieldRef": reference("", "limits.cpu", "1m")}},
+            {"name": "SIDES", "valueFrom": {"resourceFieldRef": reference("side", "limits.cpu", "1")}},
+        ],
+    }
+    side = shell("side", "true")["container"]
+    main["sidecars"] = [{"name": "side", **side, "resources": {"limits": {"cpu": "3"}}}]
+    result = execute(tmp_path, workflow(main, volumes=[{"name": "v", "downwardAPI": {"items": items}}]))
+    assert result.succeeded, result.message
+    assert log(result, result.name).split() == ["500", "64", "3", "500", "3"]
+
+
+def test_a_container_that_the_pod_does_not_have(tmp_path: Path) -> None:
+    item = {"path": "cpu", "resourceFieldRef": reference("other", "limits.cpu", "1")}
+    main = shell("main", "true")
+    main["container"]["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
+    result = execute(tmp_path, workflow(main, volumes=[{"name": "v", "downwardAPI": {"items": [item]}}]))
+    assert node(result, result.name)["phase"] == "Error"
+    assert "other" in result.message
+
+
+def reference(container: str, resource: str, divisor: str) -> dict[str, str]:
+    found = {"resource": resource, "divisor": divisor}
+    return {"containerName": container, **found} if container else found

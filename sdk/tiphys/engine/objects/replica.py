@@ -88,6 +88,9 @@ class Replica:
             hostname=name[:63],
             security=self._spec.get("securityContext"),
             aliases=self._spec.get("hostAliases") or (),
+            containers={
+                str(each.get("name")): each for each in [*(self._spec.get("containers") or []), *self._inits]
+            },
             main=main,
         )
 

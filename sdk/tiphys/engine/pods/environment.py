@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tiphys.argo.time import ZERO, rfc3339
 from tiphys.compiler.project import import_folders
@@ -15,11 +15,11 @@ from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.programs import STANDINS
-from tiphys.engine.runners.resources import resource_field
 
 if TYPE_CHECKING:
-    from tiphys.argo.pod_types import ContainerSpec, EnvSource, Metadata
+    from tiphys.argo.pod_types import ContainerSpec, EnvSource, Metadata, ResourceFieldRef
 
+    Resource: TypeAlias = Callable[[ResourceFieldRef], str]  # the value that one has
 
 __all__ = [
     "PROGRESS",
@@ -119,9 +119,14 @@ def argo_environment(host: Host, command: StartPod, name: str, text: str) -> dic
 
 
 def container_environment(
-    host: Host, container: ContainerSpec, fields: Mapping[str, str], base: Mapping[str, str]
+    host: Host,
+    container: ContainerSpec,
+    fields: Mapping[str, str],
+    base: Mapping[str, str],
+    resource: Resource,
 ) -> dict[str, str]:
-    """The container's ``envFrom`` and ``env``, over ``base``. Raises StartProblem for what is not there."""
+    """The container's ``envFrom`` and ``env``, over ``base``; ``fields`` and ``resource`` are what its references name.
+    Raises StartProblem for what is not there."""
     env: dict[str, str] = {}
     for group in container.get("envFrom") or []:
         prefix = str(group.get("prefix") or "")
@@ -137,15 +142,13 @@ def container_environment(
         if source is None:
             env[name] = expand(_text(item.get("value")), base, env)
             continue
-        value = _value_from(host, container, source, fields)
+        value = _value_from(host, source, fields, resource)
         if value is not None:
             env[name] = value
     return env
 
 
-def _value_from(
-    host: Host, container: ContainerSpec, source: EnvSource, fields: Mapping[str, str]
-) -> str | None:
+def _value_from(host: Host, source: EnvSource, fields: Mapping[str, str], resource: Resource) -> str | None:
     places = (("ConfigMap", source.get("configMapKeyRef")), ("Secret", source.get("secretKeyRef")))
     for kind, reference in places:
         if reference is not None:
@@ -165,8 +168,8 @@ def _value_from(
             )
     if (field := source.get("fieldRef")) is not None:
         return fields.get(str(field.get("fieldPath")), "")
-    if (resource := source.get("resourceFieldRef")) is not None:
-        return resource_field(container, resource)
+    if (amount := source.get("resourceFieldRef")) is not None:
+        return resource(amount)
     return None
 
 

@@ -18,7 +18,7 @@ from tiphys.engine.pods.containerset import ContainerGraph
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.pods.podspace import PodSpace, claim_address
-from tiphys.engine.pods.podspec import SCRIPT, beside_main, main_spec, patched, pod_metadata
+from tiphys.engine.pods.podspec import SCRIPT, beside_main, main_spec, patched, pod_containers, pod_metadata
 from tiphys.engine.runners.base import StartProblem, exit_message, place_of
 from tiphys.engine.runners.hints import missing_file
 from tiphys.engine.runners.spawner import Process
@@ -80,6 +80,7 @@ class StepPod:
             hostname=command.pod_name[:63].rstrip("-."),
             security=self.template.get("securityContext") or host.spec.get("securityContext"),
             aliases=self.template.get("hostAliases") or (),
+            containers=pod_containers(self.template),
         )
         self._containers = Containers(
             host, self.space, command, self.template, grace=self._grace, ready=self._ready

@@ -21,9 +21,17 @@ from tiphys.engine.pods.hosts import hosts_file
 from tiphys.engine.pods.volumes import Volume, make_volume
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.images import Image
+from tiphys.engine.runners.resources import resource_field
 
 if TYPE_CHECKING:
-    from tiphys.argo.pod_types import ContainerSecurity, ContainerSpec, HostAlias, Metadata, PodSecurity
+    from tiphys.argo.pod_types import (
+        ContainerSecurity,
+        ContainerSpec,
+        HostAlias,
+        Metadata,
+        PodSecurity,
+        ResourceFieldRef,
+    )
     from tiphys.argo.volume_types import VolumeSpec
 
 
@@ -71,6 +79,7 @@ class PodSpace:
         main: str = "main",
         security: PodSecurity | None = None,
         aliases: Sequence[HostAlias] = (),
+        containers: Mapping[str, ContainerSpec] | None = None,
     ) -> None:
         self.host = host
         self.name = name
@@ -80,6 +89,7 @@ class PodSpace:
         self.main = main
         self._security = security  # the pod's securityContext
         self._aliases = aliases
+        self._containers = containers or {}  # those of the pod, by name
         self._besides: set[Path] = set()
         self._specs = {str(volume.get("name")): volume for volume in volumes}
         self._made: dict[str, Volume] = {}
@@ -98,7 +108,9 @@ class PodSpace:
         if name not in self._made:
             if name not in self._specs:
                 raise StartProblem(f"volume '{name}' not found in workflow spec", phase="Error")
-            self._made[name] = make_volume(self.host, self._specs[name], self._beside("volumes"), self.fields)
+            self._made[name] = make_volume(
+                self.host, self._specs[name], self._beside("volumes"), self.fields, self._resource
+            )
         return self._made[name]
 
     def container(
@@ -115,7 +127,7 @@ class PodSpace:
         image = self.host.images.resolve(str(spec.get("image", "")), where=f"container {name} of {self.name}")
         mounts = self.mounts(spec)
         base = self._base(image)
-        env = container_environment(self.host, spec, self.fields, base)
+        env = container_environment(self.host, spec, self.fields, base, lambda one: self._resource(one, spec))
         if image.kind != "docker":  # a container's HOME is its user's
             env.setdefault("HOME", "/root" if image.kind == "root" else "/tmp")
         env["HOSTNAME"] = self.hostname
@@ -170,6 +182,14 @@ class PodSpace:
         if not self.host.options.keep_folders:
             self.host.folders.give_back(self.folder)
 
+    def _resource(self, reference: ResourceFieldRef, own: ContainerSpec | None = None) -> str:
+        """A ``resourceFieldRef``: of the container that it names, else of its ``own``."""
+        name = str(reference.get("containerName") or "")
+        container = self._containers.get(name) if name else own
+        if container is None:
+            raise StartProblem(f"container {name} not found", phase="Error")
+        return resource_field(container, reference)
+
     def _beside(self, name: str) -> Path:
         folder = self.folder.with_name(f"{self.folder.name}.{name}")
         self._besides.add(folder)
@@ -208,7 +228,7 @@ class PodSpace:
 
     def _expand_path(self, expression: str, spec: ContainerSpec) -> str:
         """``subPathExpr``: every variable must be known to the container."""
-        env = container_environment(self.host, spec, self.fields, {})
+        env = container_environment(self.host, spec, self.fields, {}, lambda one: self._resource(one, spec))
         part = expand(expression, {}, env)
         if (missing := _VARIABLE.search(part)) is not None:
             raise StartProblem(f"CreateContainerConfigError: missing value for {missing[1]}", phase="Error")

@@ -40,6 +40,7 @@ __all__ = [
     "declared_paths",
     "main_spec",
     "patched",
+    "pod_containers",
     "pod_metadata",
     "required_outputs",
 ]
@@ -58,6 +59,14 @@ def main_spec(template: Template) -> ContainerSpec:
         return found.copy()
     containers = set_containers(template) or [{}]
     return next((each for each in containers if each.get("name") == "main"), containers[0]).copy()
+
+
+def pod_containers(template: Template) -> dict[str, ContainerSpec]:
+    """The containers of the template's pod, by name."""
+    main = template.get("container") or template.get("script")
+    mains: list[ContainerSpec] = [{**main, "name": "main"}] if main else [*set_containers(template)]
+    others = [*(template.get("sidecars") or []), *(template.get("initContainers") or [])]
+    return {str(each.get("name")): each for each in [*mains, *others]}
 
 
 def beside_main(spec: SideContainer, template: Template) -> ContainerSpec:

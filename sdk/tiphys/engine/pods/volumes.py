@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         SecretVolume,
         VolumeSpec,
     )
+    from tiphys.engine.pods.environment import Resource
 
     _Source: TypeAlias = ConfigMapVolume | SecretVolume | ProjectedObject
 
@@ -46,9 +47,9 @@ def check_volume(volume: VolumeSpec, where: str) -> None:
 
 
 def make_volume(
-    host: Host, volume: VolumeSpec, folder: Path, fields: Mapping[str, str], *, shared: bool = False
+    host: Host, volume: VolumeSpec, folder: Path, fields: Mapping[str, str], resource: Resource
 ) -> Volume:
-    """Make the folder of one volume. ``folder``: the pod's own; ``fields``: values for ``fieldRef``.
+    """Make the folder of one volume. ``folder``: the pod's own; ``fields`` and ``resource``: what references name.
 
     Raises StartProblem when a ConfigMap or Secret is missing.
     """
@@ -79,7 +80,7 @@ def make_volume(
         )
         return target, True
     if (downward := volume.get("downwardAPI")) is not None:
-        _downward(target, downward, fields, downward.get("defaultMode"))
+        _downward(target, downward, fields, resource, downward.get("defaultMode"))
         return target, True
     if (projected := volume.get("projected")) is not None:
         mode = projected.get("defaultMode")
@@ -88,7 +89,7 @@ def make_volume(
                 if inner is not None:
                     _project(target, _keys(host, kind, str(inner.get("name")), inner), inner, mode)
             if (own := part.get("downwardAPI")) is not None:
-                _downward(target, own, fields, mode)
+                _downward(target, own, fields, resource, mode)
         return target, True
     return target, False
 
@@ -128,13 +129,16 @@ def _downward(
     target: Path,
     source: DownwardVolume | ProjectedDownward,
     fields: Mapping[str, str],
+    resource: Resource,
     default: int | None,
 ) -> None:
     for item in source.get("items") or []:
         path = str((item.get("fieldRef") or {}).get("fieldPath", ""))
         place = target / str(item["path"])
         place.parent.mkdir(parents=True, exist_ok=True)
-        if path in ("metadata.labels", "metadata.annotations"):
+        if (amount := item.get("resourceFieldRef")) is not None:
+            text = resource(amount)
+        elif path in ("metadata.labels", "metadata.annotations"):
             prefix = path + "['"
             text = "\n".join(
                 f'{key[len(prefix) : -2]}="{value}"'
