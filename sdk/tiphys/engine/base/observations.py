@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node
 
 __all__ = [
     "CacheChecked",
+    "Change",
     "LogLine",
     "NodeChanged",
     "Notice",
@@ -38,6 +39,9 @@ class RunStarted(Observation):
     resumed: bool = False
 
 
+Change: TypeAlias = Literal["created", "started", "waiting", "hit", "progress", "finished"]
+
+
 @dataclass(frozen=True, slots=True)
 class NodeChanged(Observation):
     """A node came into being or changed.
@@ -47,7 +51,7 @@ class NodeChanged(Observation):
     ``status.nodes``.
     """
 
-    change: Literal["created", "started", "waiting", "hit", "progress", "finished"]
+    change: Change
     node: Node
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CacheEntry, Outputs, Template
@@ -37,6 +37,7 @@ __all__ = [
     "LookupCache",
     "NodeSet",
     "PodFinished",
+    "PodPhase",
     "PodProgress",
     "PodRunning",
     "ReleaseLocks",
@@ -50,6 +51,9 @@ __all__ = [
     "TimerFired",
     "WorkflowFinished",
 ]
+
+
+PodPhase: TypeAlias = Literal["Succeeded", "Failed", "Error"]  # of a pod that has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class PodFinished(Event):
     """
 
     node_id: str
-    phase: Literal["Succeeded", "Failed", "Error"]
+    phase: PodPhase
     message: str = ""
     outputs: Outputs | None = None
     containers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

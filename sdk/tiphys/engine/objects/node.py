@@ -12,7 +12,7 @@ from tiphys.argo.answers import ApiError
 from tiphys.argo.any_string import any_string
 from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way, type_of
 from tiphys.argo.selectors import Requirement, SelectorError, parse_labels
-from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.objects.controllers import Controllers
 from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
@@ -47,7 +47,7 @@ class ResourcePod:
         self.host = host
         self.resources = resources
         self.command = command
-        self.failure: tuple[str, str] | None = None
+        self.failure: tuple[PodPhase, str] | None = None
         self._spec = command.template["resource"]
         self._running = running
         self._done = done
@@ -283,7 +283,7 @@ class ResourcePod:
     def _fail(self, text: str) -> None:
         self._end("Failed", f"main: Error (exit code 64): {text}", {"exitCode": "64"})
 
-    def _end(self, phase: str, message: str, outputs: Outputs) -> None:
+    def _end(self, phase: PodPhase, message: str, outputs: Outputs) -> None:
         if self._finished:
             return
         self._finished = True
@@ -297,7 +297,7 @@ class ResourcePod:
             lines += self.resources.report(self._item)
         with log.open("a") as stream:
             stream.writelines(line + "\n" for line in lines)
-        event = PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs)  # type: ignore[arg-type]
+        event = PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs)
         self._done(event)
 
     def _done_line(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of
-from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.expr.evaluate import evaluate
 
@@ -37,7 +37,7 @@ class _ThreadPod:
     ) -> None:
         self.host = host
         self.command = command
-        self.failure: tuple[str, str] | None = None
+        self.failure: tuple[PodPhase, str] | None = None
         self._running = running
         self._done = done
         self._finished = False
@@ -52,25 +52,25 @@ class _ThreadPod:
     def kill(self) -> None:
         self.stop(0)
 
-    def _work(self) -> tuple[str, str, Outputs | None]:
+    def _work(self) -> tuple[PodPhase, str, Outputs | None]:
         raise NotImplementedError
 
     def _wrong(self, error: BaseException) -> None:
         self._end("Error", str(error), None)
 
-    def _end(self, phase: str, message: str, outputs: Outputs | None) -> None:
+    def _end(self, phase: PodPhase, message: str, outputs: Outputs | None) -> None:
         if self._finished:
             return
         self._finished = True
         if self.failure is not None:
             phase, message = self.failure
-        self._done(PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs))  # type: ignore[arg-type]
+        self._done(PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs))
 
 
 class HttpPod(_ThreadPod):
     """An http template: success is a 2xx answer, or what ``successCondition`` says."""
 
-    def _work(self) -> tuple[str, str, Outputs | None]:
+    def _work(self) -> tuple[PodPhase, str, Outputs | None]:
         spec = self.command.template["http"]
         method, url = str(spec.get("method") or "GET"), str(spec.get("url") or "")
         if not url.startswith(("http://", "https://")):
@@ -131,7 +131,7 @@ def _context(spec: HTTPTemplate) -> ssl.SSLContext | None:
 class DataPod(_ThreadPod):
     """A data template: the keys below a prefix, through transformation expressions, as a JSON list."""
 
-    def _work(self) -> tuple[str, str, Outputs | None]:
+    def _work(self) -> tuple[PodPhase, str, Outputs | None]:
         spec = self.command.template["data"]
         source = (spec.get("source") or {}).get("artifactPaths") or {}
         if source.get("s3") and not source["s3"].get("bucket"):

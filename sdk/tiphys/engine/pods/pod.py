@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import Notice
-from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.pods.artifacts import load_artifact
 from tiphys.engine.pods.attendant import GRACE
 from tiphys.engine.pods.containers import Containers
@@ -68,7 +68,7 @@ class StepPod:
         self._pending_inits: list[SideContainer] = []
         self._graph: ContainerGraph | None = None
         self._closing = False
-        self.failure: tuple[str, str] | None = None  # (phase, message) that overrides the exit codes
+        self.failure: tuple[PodPhase, str] | None = None  # (phase, message) that overrides the exit codes
         ip = claim_address(host, "127.22") if command.daemon else "127.0.0.1"
         self.space = PodSpace(
             host,
@@ -279,7 +279,7 @@ class StepPod:
                 return
             done(found)
 
-    def _verdict(self, problem: str) -> tuple[str, str]:
+    def _verdict(self, problem: str) -> tuple[PodPhase, str]:
         """Phase and message from the exit codes, in the order of the controller's inferFailedReason."""
         if self._graph is not None:
             for name, code in self._graph.codes.items():
@@ -325,7 +325,9 @@ class StepPod:
             return
         self._finish(phase, message, {"exitCode": str(code)} if code is not None else None)
 
-    def _finish(self, phase: str, message: str, outputs: Outputs | None, *, created: bool = True) -> None:
+    def _finish(
+        self, phase: PodPhase, message: str, outputs: Outputs | None, *, created: bool = True
+    ) -> None:
         if self._finished:
             return
         self._finished = True
@@ -343,7 +345,7 @@ class StepPod:
             PodFinished(
                 self.host.loop.now(),
                 self.command.node_id,
-                phase,  # type: ignore[arg-type]
+                phase,
                 message,
                 outputs,
                 containers,

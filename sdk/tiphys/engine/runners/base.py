@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.spawner import Launch
@@ -23,7 +23,9 @@ _KERNEL = ("dev", "proc", "sys")  # not files, and not kept when the processes a
 class StartProblem(Exception):
     """A container cannot be started; ``message`` is what Argo would write, ``phase`` the node's phase."""
 
-    def __init__(self, message: str, *, phase: str = "Failed", code: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, phase: Literal["Failed", "Error"] = "Failed", code: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.phase = phase

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import ENDED, is_hit
 from tiphys.engine.base.loop import Timer
-from tiphys.engine.base.observations import NodeChanged
+from tiphys.engine.base.observations import Change, NodeChanged
 from tiphys.engine.machine import Machine
 from tiphys.engine.machine.protocol import (
     AcquireLocks,
@@ -249,10 +249,10 @@ class Driver:
             before, phase = self._phases.get(node_id, ""), str(node.get("phase", ""))
             change = _change(before, phase, node)
             self._phases[node_id] = phase
-            self.host.tell(NodeChanged(now, change, dict(node)))  # type: ignore[arg-type]
+            self.host.tell(NodeChanged(now, change, node.copy()))
 
 
-def _change(before: str, phase: str, node: Node) -> str:
+def _change(before: str, phase: str, node: Node) -> Change:
     if phase in ENDED:
         if before in ENDED:
             return "progress"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.objects import Controllers, ResourcePod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.pod import StepPod
@@ -16,7 +16,7 @@ __all__ = ["Pod", "make_pod"]
 class Pod(Protocol):
     """A started leaf template."""
 
-    failure: tuple[str, str] | None
+    failure: tuple[PodPhase, str] | None
 
     def start(self) -> None: ...
 
