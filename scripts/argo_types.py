@@ -1,4 +1,4 @@
-"""Write sdk/tiphys/argo/types.py and pod_types.py from the schema's table: Argo's objects as TypedDicts.
+"""Write the modules of types in sdk/tiphys/argo from the schema's table: objects as TypedDicts.
 
     python scripts/argo_types.py
 
@@ -63,6 +63,7 @@ PARTS = {
     "ObjectMeta": "metadata",
     "KeySelector": "spec arguments parameters valueFrom configMapKeyRef",
     "Archive": "spec arguments artifacts archive",
+    "TarArchive": "spec arguments artifacts archive tar",
     "ArtifactGC": "spec arguments artifacts artifactGC",
     "S3Location": "spec arguments artifacts s3",
     "GCSLocation": "spec arguments artifacts gcs",
@@ -71,34 +72,101 @@ PARTS = {
     "HDFSLocation": "spec arguments artifacts hdfs",
     "ArtifactoryLocation": "spec arguments artifacts artifactory",
     "HTTPLocation": "spec arguments artifacts http",
+    "HTTPAuth": "spec arguments artifacts http auth",
+    "BasicAuth": "spec arguments artifacts http auth basicAuth",
+    "ClientCertificate": "spec arguments artifacts http auth clientCert",
+    "OAuth2Client": "spec arguments artifacts http auth oauth2",
+    "OAuth2Parameter": "spec arguments artifacts http auth oauth2 endpointParams",
     "GitLocation": "spec arguments artifacts git",
     "RawLocation": "spec arguments artifacts raw",
     "PluginLocation": "spec arguments artifacts plugin",
-    "VolumeClaim": "spec volumeClaimTemplates",
-    "VolumeClaimSpec": "spec volumeClaimTemplates spec",
-    "VolumeResources": "spec volumeClaimTemplates spec resources",
-    "VolumeSpec": "spec volumes",
+    "HostAlias": "spec hostAliases",
+    "PodSecurity": "spec securityContext",
+    "ClaimGC": "spec volumeClaimGC",
+    "WorkflowArtifactGC": "spec artifactGC",
     "Metadata": "spec templates metadata",
     "NamedMap": "spec templates memoize cache configMap",
     "ContainerSpec": "spec templates container",
     "EnvVar": "spec templates container env",
     "EnvSource": "spec templates container env valueFrom",
+    "FieldRef": "spec templates container env valueFrom fieldRef",
+    "ResourceFieldRef": "spec templates container env valueFrom resourceFieldRef",
     "EnvFrom": "spec templates container envFrom",
+    "EnvFromObject": "spec templates container envFrom configMapRef",
     "VolumeMount": "spec templates container volumeMounts",
+    "ContainerPort": "spec templates container ports",
+    "ContainerSecurity": "spec templates container securityContext",
     "Probe": "spec templates container readinessProbe",
+    "ContainerLifecycle": "spec templates container lifecycle",
+    "LifecycleHandler": "spec templates container lifecycle preStop",
+    "ExecAction": "spec templates container lifecycle preStop exec",
+    "HTTPGetAction": "spec templates container lifecycle preStop httpGet",
+    "TCPSocketAction": "spec templates container lifecycle preStop tcpSocket",
+    "SleepAction": "spec templates container lifecycle preStop sleep",
+    "NameValue": "spec templates container lifecycle preStop httpGet httpHeaders",
     "ResourceRequirements": "spec templates container resources",
     "ScriptSpec": "spec templates script",
     "ContainerSet": "spec templates containerSet",
     "SetContainer": "spec templates containerSet containers",
+    "SetRetry": "spec templates containerSet retryStrategy",
     "SideContainer": "spec templates sidecars",
     "HTTPTemplate": "spec templates http",
+    "HTTPBody": "spec templates http bodyFrom",
     "HTTPHeader": "spec templates http headers",
+    "HTTPHeaderSource": "spec templates http headers valueFrom",
     "MetricsSpec": "spec metrics",
     "MetricSpec": "spec metrics prometheus",
     "GaugeSpec": "spec metrics prometheus gauge",
     "HistogramSpec": "spec metrics prometheus histogram",
     "CounterSpec": "spec metrics prometheus counter",
     "MetricLabel": "spec metrics prometheus labels",
+    "LabelSelector": "apps/v1/Deployment spec selector",
+}
+# volumes, by what they are filled with
+VOLUMES = {
+    "VolumeClaim": "spec volumeClaimTemplates",
+    "VolumeClaimSpec": "spec volumeClaimTemplates spec",
+    "VolumeResources": "spec volumeClaimTemplates spec resources",
+    "VolumeSpec": "spec volumes",
+    "ConfigMapVolume": "spec volumes configMap",
+    "SecretVolume": "spec volumes secret",
+    "KeyToPath": "spec volumes configMap items",
+    "ClaimVolume": "spec volumes persistentVolumeClaim",
+    "HostPathVolume": "spec volumes hostPath",
+    "DownwardVolume": "spec volumes downwardAPI",
+    "DownwardFile": "spec volumes downwardAPI items",
+    "ProjectedVolume": "spec volumes projected",
+    "ProjectedSource": "spec volumes projected sources",
+    "ProjectedObject": "spec volumes projected sources configMap",
+    "ProjectedDownward": "spec volumes projected sources downwardAPI",
+}
+# the objects of resource templates that have a stand-in here
+MANIFESTS = {
+    "PodManifest": "/v1/Pod",
+    "PodTemplate": "apps/v1/Deployment spec template",
+    "PodSpec": "/v1/Pod spec",
+    "TFJobManifest": "kubeflow.org/v1/TFJob",
+    "TFJobSpec": "kubeflow.org/v1/TFJob spec",
+    "TFReplica": "kubeflow.org/v1/TFJob spec tfReplicaSpecs",
+    "TFJobStatus": "kubeflow.org/v1/TFJob status",
+    "ObjectCondition": "kubeflow.org/v1/TFJob status conditions",
+    "TFReplicaStatus": "kubeflow.org/v1/TFJob status replicaStatuses",
+    "RunPolicy": "kubeflow.org/v1/TFJob spec runPolicy",
+    "DeploymentManifest": "apps/v1/Deployment",
+    "DeploymentSpec": "apps/v1/Deployment spec",
+    "DeploymentStatus": "apps/v1/Deployment status",
+    "JobManifest": "batch/v1/Job",
+    "JobSpec": "batch/v1/Job spec",
+    "ServiceManifest": "/v1/Service",
+    "ServiceSpec": "/v1/Service spec",
+    "ServicePort": "/v1/Service spec ports",
+}
+# parts of another Kubernetes, or of fewer fields, that no code here tells from the named one
+SAME = {
+    "kubeflow.org/v1/TFJob spec tfReplicaSpecs template": "PodTemplate",
+    "/v1/Pod spec containers": "ContainerSpec",
+    "/v1/Pod spec volumes": "VolumeSpec",
+    "/v1/Pod spec volumes projected": "ProjectedVolume",
 }
 _PLAIN = {
     "s": "str",
@@ -124,7 +192,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 '''
-_GIVEN = '''
+_OTHERS = '''
 
 class GivenObject(TypedDict, total=False):
     """An object that is given with a workflow: ConfigMap, Secret, (Cluster)WorkflowTemplate."""
@@ -133,17 +201,40 @@ class GivenObject(TypedDict, total=False):
     kind: str
     metadata: ObjectMeta
     data: dict[str, str]
+    binaryData: dict[str, str]
     stringData: dict[str, str]
     spec: WorkflowSpec
+
+
+class CacheEntry(TypedDict, total=False):
+    """What a ConfigMap of memoization holds under a key, as JSON text."""
+
+    nodeID: str
+    outputs: Outputs | None
+    creationTimestamp: str
+    lastHitTimestamp: str
+'''
+_ANY_KIND = '''
+
+class KubeObject(TypedDict, total=False):
+    """An object of the API server: what all kinds have, and of some ``data``; its kind's own type says more."""
+
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    spec: JsonObject
+    status: JsonObject
+    data: dict[str, str]
 '''
 _FROM = '_From = TypedDict("_From", {"from": str}, total=False)  # a word of Python\n'
 
 
 def _reference(way: str) -> str:
     first, *rest = way.split() or ["Workflow"]
-    if first not in table().roots:
+    known = {**table().objects, **table().roots}
+    if first not in known:
         first, rest = "Workflow", [first, *rest]
-    reference = table().roots[first]
+    reference = known[first]
     for step in rest:
         reference = re.sub(r"^[am]+", "", table().fields(reference)[step])
     return reference
@@ -184,12 +275,12 @@ def _module(title: str, wanted: dict[str, str], names: dict[str, str]) -> str:
         classes.append(_class(name, reference, names, before))
         before[name] = table().fields(reference)
     text = "".join(classes)
-    if wanted is CENTRAL:
-        text += _GIVEN
+    text += _OTHERS if wanted is CENTRAL else _ANY_KIND if wanted is MANIFESTS else ""
     parts = [_HEAD.format(title=title)]
-    if wanted is CENTRAL:
-        used = sorted(name for name in PARTS if re.search(rf"\b{name}\b", text))
-        parts.append(f"from tiphys.argo.pod_types import {', '.join(used)}\n")
+    for file, below in {"pod_types": PARTS, "volume_types": VOLUMES}.items():
+        used = sorted(name for name in below if re.search(rf"\b{name}\b", text))
+        if used and wanted is not below:
+            parts.append(f"from tiphys.argo.{file} import {', '.join(used)}\n")
     used = [name for name in ("Json", "JsonObject") if re.search(rf"\b{name}\b", text)]
     parts.append(f"from tiphys.jsontypes import {', '.join(used)}\n")
     if "(_From," in text:
@@ -200,11 +291,15 @@ def _module(title: str, wanted: dict[str, str], names: dict[str, str]) -> str:
 def texts() -> dict[str, str]:
     """The modules, by file name."""
     names: dict[str, str] = {}
-    for name, way in {**CENTRAL, **PARTS}.items():
+    for name, way in {**CENTRAL, **PARTS, **VOLUMES, **MANIFESTS}.items():
+        names.setdefault(_reference(way), name)
+    for way, name in SAME.items():
         names.setdefault(_reference(way), name)
     return {
         "types.py": _module("Argo's central objects as types", CENTRAL, names),
+        "manifest_types.py": _module("Objects that have a stand-in here, as types", MANIFESTS, names),
         "pod_types.py": _module("What Argo's objects are made of, as types", PARTS, names),
+        "volume_types.py": _module("Volumes and claims, as types", VOLUMES, names),
     }
 
 

@@ -6,12 +6,12 @@ import typing
 from collections.abc import Iterator
 from types import UnionType
 
-from tiphys.argo import pod_types, types
+from tiphys.argo import manifest_types, pod_types, types, volume_types
 
 __all__ = ["misfits"]
 
 _SCALAR = (bool, int, float, str)
-_NAMES = {**vars(pod_types), **vars(types)}
+_NAMES = {**vars(manifest_types), **vars(pod_types), **vars(volume_types), **vars(types)}
 
 
 def misfits(

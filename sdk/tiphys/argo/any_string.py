@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 __all__ = ["any_string"]
 
 
-def any_string(value: Any) -> str:
+def any_string(value: object) -> str:
     """The text of a YAML value.
 
     A number is the float64 that JSON has for it, in the fewest digits that mean it and without an exponent

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from tiphys.jsontypes import JsonObject
+
 
 __all__ = ["LOCATIONS", "key_of", "location_of"]
 
-Artifact = Mapping[str, Any]
 LOCATIONS = ("s3", "gcs", "oss", "azure", "hdfs", "artifactory", "raw", "http", "git", "plugin")
 
 
-def location_of(artifact: Artifact) -> tuple[str, Mapping[str, Any]] | None:
+def location_of(artifact: Mapping[str, object]) -> tuple[str, JsonObject] | None:
     """The kind of place an artifact names, with its settings."""
+    given = cast("Mapping[str, JsonObject | None]", artifact)
     for kind in LOCATIONS:
-        if artifact.get(kind) is not None:
-            return kind, artifact[kind]
+        found = given.get(kind)
+        if found is not None:
+            return kind, found
     return None
 
 
-def key_of(artifact: Artifact) -> str:
+def key_of(artifact: Mapping[str, object]) -> str:
     """The key (or path) of an artifact in its store; empty when it has none."""
     found = location_of(artifact)
     if found is None:

@@ -13,15 +13,18 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.time import rfc3339
 from tiphys.errors import RefusedError
 from tiphys.expr.durations import parse_nanoseconds
 
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ObjectMeta
+    from tiphys.argo.types import CronWorkflow, Workflow
+
 __all__ = ["after", "child_workflow", "never", "next_times", "problem", "zone_problem", "zones"]
 
-Json = Any
 
 _DESCRIPTORS = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
@@ -199,7 +202,7 @@ def after(schedule: str, timezone: str, moment: float) -> float | None:
     return None if found is None else float(found)
 
 
-def next_times(cron: Mapping[str, Json], moment: float) -> Iterator[float]:
+def next_times(cron: CronWorkflow, moment: float) -> Iterator[float]:
     """The times a CronWorkflow is due after ``moment``, all its schedules together, without end.
 
     Raises
@@ -222,7 +225,7 @@ def next_times(cron: Mapping[str, Json], moment: float) -> Iterator[float]:
         yield moment
 
 
-def child_workflow(cron: Mapping[str, Json], at: float) -> dict[str, Json]:
+def child_workflow(cron: CronWorkflow, at: float) -> Workflow:
     """Return the Workflow of the run due at ``at``, named and labelled as Argo does."""
     metadata, spec = cron.get("metadata") or {}, cron.get("spec") or {}
     name = str(metadata.get("name") or str(metadata.get("generateName") or "cron-").rstrip("-"))
@@ -232,7 +235,7 @@ def child_workflow(cron: Mapping[str, Json], at: float) -> dict[str, Json]:
         **(given.get("annotations") or {}),
         "workflows.argoproj.io/scheduled-time": rfc3339(at),
     }
-    made: dict[str, Json] = {"name": f"{name}-{int(at)}", "labels": labels, "annotations": annotations}
+    made: ObjectMeta = {"name": f"{name}-{int(at)}", "labels": labels, "annotations": annotations}
     if metadata.get("namespace"):
         made["namespace"] = metadata["namespace"]
     return {

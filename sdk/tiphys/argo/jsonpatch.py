@@ -9,14 +9,16 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json, JsonObject
 
 __all__ = ["PatchError", "json_patch", "merge_patch"]
 
-Json = Any
+Holder: TypeAlias = "list[Json] | JsonObject"
 _INDEX = re.compile(r"[+-]?[0-9]{1,18}")
-_MISSING = object()
 
 
 class PatchError(ValueError):
@@ -26,7 +28,7 @@ class PatchError(ValueError):
 # -- RFC 6902 --------------------------------------------------------------------------------------------------------
 
 
-def json_patch(document: Json, operations: Json) -> Json:
+def json_patch(document: Holder, operations: object) -> Holder:
     """The document after all operations; the document itself is left alone. Raises PatchError."""
     if not isinstance(operations, list) or not all(isinstance(each, Mapping) for each in operations):
         raise PatchError("a JSON patch must be a list of operations")
@@ -42,7 +44,7 @@ def json_patch(document: Json, operations: Json) -> Json:
 class _Place:
     """Where a path leads: a key or index of an object or list."""
 
-    def __init__(self, root: Json, path: str, verb: str, what: str = "path") -> None:
+    def __init__(self, root: Holder, path: str, verb: str, what: str = "path") -> None:
         self.path, self.verb = path, verb
         parts = [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
         if not parts:
@@ -50,9 +52,10 @@ class _Place:
         self.holder = root
         self.key = parts[-1]
         for part in parts[:-1]:
-            self.holder = _get(self.holder, part)
-            if not isinstance(self.holder, dict | list):
+            inner = _get(self.holder, part)
+            if not isinstance(inner, dict | list):
                 raise self.missing(what)
+            self.holder = inner
 
     def missing(self, what: str) -> PatchError:
         return PatchError(f"{self.verb} operation does not apply: doc is missing {what}: {self.path}")
@@ -96,7 +99,7 @@ class _Place:
             raise self.missing("key")
 
 
-def _get(holder: Json, part: str) -> Json:
+def _get(holder: Holder, part: str) -> Json:
     if isinstance(holder, list):
         number = int(part) if _INDEX.fullmatch(part) else len(holder)
         return holder[number] if -len(holder) <= number < len(holder) else None
@@ -114,17 +117,17 @@ def _value(operation: Mapping[str, Json]) -> Json:
     return copy.deepcopy(operation.get("value"))
 
 
-def _add(root: Json, operation: Mapping[str, Json]) -> Json:
+def _add(root: Holder, operation: Mapping[str, Json]) -> Holder:
     _Place(root, _text(operation, "path"), "add").add(_value(operation))
     return root
 
 
-def _remove(root: Json, operation: Mapping[str, Json]) -> Json:
+def _remove(root: Holder, operation: Mapping[str, Json]) -> Holder:
     _Place(root, _text(operation, "path"), "remove").remove()
     return root
 
 
-def _replace(root: Json, operation: Mapping[str, Json]) -> Json:
+def _replace(root: Holder, operation: Mapping[str, Json]) -> Holder:
     path, value = _text(operation, "path"), _value(operation)
     if path == "":
         if "value" not in operation:
@@ -134,7 +137,7 @@ def _replace(root: Json, operation: Mapping[str, Json]) -> Json:
     return root
 
 
-def _move(root: Json, operation: Mapping[str, Json]) -> Json:
+def _move(root: Holder, operation: Mapping[str, Json]) -> Holder:
     source = _Place(root, _text(operation, "from"), "move", "from path")
     value = source.get()
     source.remove()
@@ -142,27 +145,26 @@ def _move(root: Json, operation: Mapping[str, Json]) -> Json:
     return root
 
 
-def _copy(root: Json, operation: Mapping[str, Json]) -> Json:
+def _copy(root: Holder, operation: Mapping[str, Json]) -> Holder:
     value = _Place(root, _text(operation, "from"), "copy", "from path").get()
     _Place(root, _text(operation, "path"), "copy", "destination path").add(copy.deepcopy(value))
     return root
 
 
-def _test(root: Json, operation: Mapping[str, Json]) -> Json:
+def _test(root: Holder, operation: Mapping[str, Json]) -> Holder:
     path = _text(operation, "path")
     found = root if path == "" else _Place(root, path, "test").get()
-    wanted = operation.get("value", _MISSING)
-    if wanted is _MISSING or not _same(found, wanted):
+    if "value" not in operation or not _same(found, operation["value"]):
         raise PatchError(f"testing value {path} failed")
     return root
 
 
-def _same(one: Json, other: Json) -> bool:
+def _same(one: object, other: object) -> bool:
     """1 is not 1.0 and not true; keys have no order."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-_OPERATIONS = {
+_OPERATIONS: dict[str, Callable[[Holder, Mapping[str, Json]], Holder]] = {
     "add": _add,
     "copy": _copy,
     "move": _move,
@@ -175,7 +177,7 @@ _OPERATIONS = {
 # -- RFC 7386 --------------------------------------------------------------------------------------------------------
 
 
-def merge_patch(document: Mapping[str, Json], patch: Mapping[str, Json]) -> dict[str, Json]:
+def merge_patch(document: Mapping[str, Json], patch: Mapping[str, Json]) -> JsonObject:
     """The object after a merge: nulls remove, objects are merged, all else is replaced."""
     result = copy.deepcopy(dict(document))
     for key, value in patch.items():

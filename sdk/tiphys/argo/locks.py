@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.argo.types import Synchronization
+
 
 __all__ = ["LockError", "LockNames", "lock_names"]
 
@@ -21,7 +23,7 @@ class LockNames(NamedTuple):
     semaphores: tuple[str, ...]
 
 
-def lock_names(synchronization: Mapping[str, Json], namespace: str) -> LockNames:
+def lock_names(synchronization: Synchronization, namespace: str) -> LockNames:
     """Return the locks, semaphores first: ``ns/ConfigMap/<cm>/<key>``, ``ns/Mutex/<name>``, ``ns/Database/<key>``.
 
     Raises
@@ -38,18 +40,18 @@ def lock_names(synchronization: Mapping[str, Json], namespace: str) -> LockNames
         elif item.get("database"):
             semaphores.append(f"{where}/Database/{item['database'].get('key')}")
     mutexes: list[str] = []
-    for item in synchronization.get("mutexes") or ():
-        where = item.get("namespace") or namespace
-        mutexes.append(f"{where}/{'Database' if item.get('database') else 'Mutex'}/{item.get('name')}")
-    for key in ("semaphores", "mutexes"):
-        items = [_given(item) for item in synchronization.get(key) or ()]
+    for mutex in synchronization.get("mutexes") or ():
+        where = mutex.get("namespace") or namespace
+        mutexes.append(f"{where}/{'Database' if mutex.get('database') else 'Mutex'}/{mutex.get('name')}")
+    for declared in (synchronization.get("semaphores"), synchronization.get("mutexes")):
+        items = [_given(item) for item in declared or ()]
         if any(items.count(item) > 1 for item in items):
             raise LockError("requested configuration is invalid: duplicate synchronization item found")
     # items that differ may still name one lock (with its namespace and without): who holds it has both
     return LockNames(tuple(dict.fromkeys(semaphores + mutexes)), tuple(semaphores))
 
 
-def _given(item: Json) -> Json:
+def _given(item: object) -> object:
     """An item without what is as good as left out."""
     if not isinstance(item, Mapping):
         return item

@@ -6,8 +6,10 @@ workflow/util/util.go (retry), workflow/progress (what counts as work).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
 
 __all__ = [
     "ACTIVE",
@@ -26,8 +28,6 @@ __all__ = [
     "label",
     "state",
 ]
-
-Node = Mapping[str, Any]
 
 # -- phases ---------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from tiphys.errors import RefusedError, did_you_mean
 
@@ -20,8 +20,21 @@ __all__ = ["ANNOTATION", "check", "declared", "named_as_declared", "not_one_of",
 
 ANNOTATION = "tiphys.dev/parameters"
 
+if TYPE_CHECKING:
+    from tiphys.argo.types import Parameter, Workflow
+    from tiphys.jsontypes import Json
 
-def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complete: bool = True) -> None:
+    class _Schema(TypedDict, total=False):
+        type: str
+        enum: list[str] | list[Json]
+        minimum: float
+        maximum: float
+        exclusiveMinimum: float
+        exclusiveMaximum: float
+        pattern: str
+
+
+def check(workflow: Workflow, parameters: Mapping[str, str], *, complete: bool = True) -> None:
     """Check ``parameters`` (given for this run) and the defaults in ``workflow``. Raises RefusedError.
 
     TIP280: the workflow has no such parameter; TIP281: a value is of another type or out of range; TIP282: a
@@ -46,7 +59,7 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complet
             continue
         if given:
             _taken_literally(name, value, typed=name in schemas)
-        schema = dict(schemas.get(name) or {})
+        schema: _Schema = {**schemas.get(name, {})}
         if item.get("enum"):
             schema.setdefault("enum", item["enum"])
         problem = _problem(_text(value), schema)
@@ -54,7 +67,7 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complet
             raise _refused(item, _text(value), problem, given=given)
 
 
-def declared(workflow: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def declared(workflow: Workflow) -> dict[str, Parameter]:
     """The workflow's parameters by name, in order."""
     arguments = (workflow.get("spec") or {}).get("arguments") or {}
     return {str(item.get("name")): item for item in arguments.get("parameters") or []}
@@ -82,13 +95,13 @@ def unknown(name: str, known: Iterable[str]) -> RefusedError:
     )
 
 
-def not_one_of(item: Mapping[str, Any], value: str, *, given: bool) -> RefusedError | None:
+def not_one_of(item: Parameter, value: str, *, given: bool) -> RefusedError | None:
     """TIP281 for a value outside the ``enum`` of a parameter."""
-    problem = _problem(value, {"enum": item.get("enum") or ()})
+    problem = _problem(value, {"enum": item.get("enum") or []})
     return _refused(item, value, problem, given=given) if problem else None
 
 
-def _refused(item: Mapping[str, Any], value: str, problem: str, *, given: bool) -> RefusedError:
+def _refused(item: Parameter, value: str, problem: str, *, given: bool) -> RefusedError:
     name = item.get("name")
     return RefusedError(
         "TIP281",
@@ -122,7 +135,7 @@ def _taken_literally(name: str, value: str, *, typed: bool) -> None:
     )
 
 
-def _schemas(workflow: Mapping[str, Any]) -> dict[str, Any]:
+def _schemas(workflow: Workflow) -> dict[str, _Schema]:
     text = ((workflow.get("metadata") or {}).get("annotations") or {}).get(ANNOTATION)
     if not text:
         return {}
@@ -133,7 +146,7 @@ def _schemas(workflow: Mapping[str, Any]) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _problem(text: str, schema: Mapping[str, Any]) -> str:
+def _problem(text: str, schema: _Schema) -> str:
     """What ``text`` should have been, or an empty string."""
     kind = schema.get("type")
     number: float | None = None
@@ -164,17 +177,14 @@ def _problem(text: str, schema: Mapping[str, Any]) -> str:
     return ""
 
 
-def _range(schema: Mapping[str, Any]) -> str:
-    parts = [
-        f"{words} {schema[key]}"
-        for key, words in (
-            ("minimum", "at least"),
-            ("exclusiveMinimum", "more than"),
-            ("maximum", "at most"),
-            ("exclusiveMaximum", "less than"),
-        )
-        if schema.get(key) is not None
-    ]
+def _range(schema: _Schema) -> str:
+    bounds = (
+        ("at least", schema.get("minimum")),
+        ("more than", schema.get("exclusiveMinimum")),
+        ("at most", schema.get("maximum")),
+        ("less than", schema.get("exclusiveMaximum")),
+    )
+    parts = [f"{words} {bound}" for words, bound in bounds if bound is not None]
     return (", " + " and ".join(parts)) if parts else ""
 
 

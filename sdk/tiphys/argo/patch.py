@@ -7,12 +7,15 @@ types: the table ``patch_keys``. Argo merges ``templateDefaults``, stored workfl
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from tiphys.argo.jsonpatch import PatchError, json_patch, merge_patch
 from tiphys.argo.patch_keys import KINDS, TYPES
 from tiphys.expr.gofmt import v
+
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json, JsonObject
 
 __all__ = [
     "LAST_APPLIED",
@@ -34,8 +37,7 @@ TEMPLATE = "workflow/v1alpha1.Template"
 WORKFLOW = "workflow/v1alpha1.Workflow"
 WORKFLOW_SPEC = "workflow/v1alpha1.WorkflowSpec"
 
-Json = Any
-Object = dict[str, Json]
+T = TypeVar("T")
 _DIRECTIVE = "$patch"
 _RETAIN = "$retainKeys"
 _DELETE = "$deleteFromPrimitiveList/"
@@ -43,12 +45,12 @@ _ORDER = "$setElementOrder/"
 _PLAIN = ("", "", "")
 
 
-def type_of(item: Mapping[str, Json]) -> str:
+def type_of(item: Mapping[str, object]) -> str:
     """The Go type of an object of Kubernetes' own; empty for any other."""
     return KINDS.get(f"{item.get('apiVersion')}/{item.get('kind')}", "")
 
 
-def apply_patch(item: Mapping[str, Json], patch: Json, strategy: str) -> Object:
+def apply_patch(item: Mapping[str, Json], patch: Json, strategy: str) -> JsonObject:
     """The object after ``kubectl patch --type strategy``; the object itself is left alone.
 
     Raises
@@ -82,7 +84,7 @@ _INVALID = "The request is invalid: the server rejected our request due to an er
 _GO_KINDS = {"NoneType": "null", "bool": "bool", "str": "string", "list": "array", "dict": "object"}
 
 
-def _asked(words: str, patch: Callable[[], Object]) -> Object:
+def _asked(words: str, patch: Callable[[], T]) -> T:
     try:
         return patch()
     except PatchError as error:
@@ -96,17 +98,21 @@ def _undecoded(before: str, patch: Json, wanted: str) -> PatchError:
     )
 
 
-def without_nulls(value: Json) -> Json:
+def without_nulls(value: T) -> T:
     """A copy without the nulls of objects, at any depth: for Argo, which decodes first, they are not there."""
+    return cast("T", _without_nulls(value))
+
+
+def _without_nulls(value: object) -> object:
     if isinstance(value, Mapping):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 # -- strategic merge -------------------------------------------------------------------------------------------------
 
 
-def strategic(original: Mapping[str, Json], patch: Mapping[str, Json], type_: str) -> Object:
+def strategic(original: Mapping[str, object], patch: Mapping[str, object], type_: str) -> JsonObject:
     """The object after a strategic merge; both are left alone.
 
     Parameters
@@ -119,7 +125,11 @@ def strategic(original: Mapping[str, Json], patch: Mapping[str, Json], type_: st
     PatchError
         An item of a keyed list has no key, or a directive is not one.
     """
-    return _merge(copy.deepcopy(dict(original)), copy.deepcopy(dict(patch)), type_)
+    return _merge(_own(original), _own(patch), type_)
+
+
+def _own(item: Mapping[str, object]) -> JsonObject:
+    return cast("JsonObject", copy.deepcopy(dict(item)))
 
 
 def _field(type_: str, key: str) -> tuple[str, bool, str, str]:
@@ -134,7 +144,7 @@ def _field(type_: str, key: str) -> tuple[str, bool, str, str]:
     )
 
 
-def _merge(original: Object, patch: Object, type_: str) -> Object:
+def _merge(original: JsonObject, patch: JsonObject, type_: str) -> JsonObject:
     if _DIRECTIVE in patch:
         directive = patch.pop(_DIRECTIVE)
         if directive not in ("replace", "delete"):
@@ -153,26 +163,24 @@ def _merge(original: Object, patch: Object, type_: str) -> Object:
             continue
         target, _, strategy, merge_key = _field(type_, name)
         before = original.get(name)
-        if _kind(before) != _kind(value) or not isinstance(value, dict | list):
-            if not is_deletion:
-                _take(original, name, value)
-        elif strategy == "replace" or (isinstance(value, list) and strategy != "merge" and not is_deletion):
-            original[name] = value
-        elif isinstance(value, dict):
-            original[name] = _merge(original[name], value, target)
-        else:
-            original[name] = _merge_list(original[name], value, target, merge_key, is_deletion)
+        if isinstance(before, dict) and isinstance(value, dict):
+            original[name] = value if strategy == "replace" else _merge(before, value, target)
+        elif isinstance(before, list) and isinstance(value, list):
+            merged = strategy == "merge" or (is_deletion and strategy != "replace")
+            original[name] = _merge_list(before, value, target, merge_key, is_deletion) if merged else value
+        elif not is_deletion:
+            _take(original, name, value)
     return original
 
 
-def _kind(value: Json) -> str:
+def _kind(value: object) -> str:
     """What Go's JSON makes of it: the types between which it sees a difference."""
     if value is None or isinstance(value, bool | str | dict | list):
         return type(value).__name__
     return "number"
 
 
-def _take(original: Object, key: str, value: Json) -> None:
+def _take(original: JsonObject, key: str, value: Json) -> None:
     """Set what was not there or was of another type: nothing to merge, so directives and nulls mean nothing."""
     kept = _undirected(without_nulls(value))
     if kept is None:
@@ -187,47 +195,46 @@ def _undirected(value: Json) -> Json:
             return None
         items = {key: _undirected(item) for key, item in value.items()}
         return {key: item for key, item in items.items() if item is not None}
-    if isinstance(value, list):
-        return [_undirected(item) for item in value if not (isinstance(item, dict) and _DIRECTIVE in item)]
-    return value
+    return _undirected_items(value) if isinstance(value, list) else value
 
 
-def _retain(original: Object, patch: Object) -> None:
+def _undirected_items(items: list[Json]) -> list[Json]:
+    return [_undirected(item) for item in items if not (isinstance(item, dict) and _DIRECTIVE in item)]
+
+
+def _retain(original: JsonObject, patch: JsonObject) -> None:
     if _RETAIN not in patch:
         return
     kept = patch.pop(_RETAIN)
     strange = {
         key for key, value in patch.items() if value is not None and not key.startswith((_DELETE, _ORDER))
     }
-    if not isinstance(kept, list) or not strange <= set(kept):
+    if not isinstance(kept, list) or not all(name in kept for name in strange):
         raise PatchError("invalid patch format of retainKeys")
     for key in [key for key in original if key not in kept]:
         del original[key]
 
 
-def _ordered(original: Object, patch: Object, type_: str) -> None:
+def _ordered(original: JsonObject, patch: JsonObject, type_: str) -> None:
     """The lists whose order the patch gives (``$setElementOrder/ports``): they are merged here and leave the patch."""
     for key in [key for key in patch if key.startswith(_ORDER)]:
         order, name = patch.pop(key), key.removeprefix(_ORDER)
-        before: Json = original.get(name)
-        after: Json = patch.get(name)
+        before, after = original.get(name, []), patch.get(name, [])
         target, _, strategy, merge_key = _field(type_, name)
-        if not isinstance(order, list) or any(
-            name in holder and not isinstance(holder[name], list) for holder in (original, patch)
-        ):
+        if not isinstance(order, list) or not isinstance(before, list) or not isinstance(after, list):
             raise PatchError("invalid patch format of setElementOrder list")
-        _check_order(after or [], order, merge_key)
+        _check_order(after, order, merge_key)
         if name in patch and name in original:
             merged = _merge_list(before, after, target, merge_key) if strategy == "merge" else after
         elif name in patch:
-            merged = _undirected(after)
+            merged = _undirected_items(after)
         elif name in original:
             merged = before
         else:
             continue
-        if not _element([*(before or []), *(after or [])]):
+        if not _element([*before, *after]):
             raise PatchError("no elements in any of the given slices")
-        original[name] = _arranged(merged, order, before or [], merge_key)
+        original[name] = _arranged(merged, order, before, merge_key)
         patch.pop(name, None)
 
 
@@ -256,15 +263,19 @@ def _merge_list(
         return _arranged(merged, patch, original, key)
     if not key:
         raise PatchError("cannot merge lists without merge key")
-    original, patch = _directed(original, patch, key)
-    merged = list(original)
-    for item in patch:
-        same = _find(merged, key, _key_of(item, key))
+    known, changes = _directed(_objects(original), _objects(patch), key)
+    objects = list(known)
+    for item in changes:
+        same = _find(objects, key, _key_of(item, key))
         if same < 0:
-            merged.append(item)
+            objects.append(item)
         else:
-            merged[same] = _merge(merged[same], item, type_)
-    return _arranged(merged, patch, original, key)
+            objects[same] = _merge(objects[same], item, type_)
+    return _arranged(objects, changes, known, key)
+
+
+def _objects(items: list[Json]) -> list[JsonObject]:
+    return [item for item in items if isinstance(item, dict)]
 
 
 def _element(items: list[Json]) -> str:
@@ -277,7 +288,9 @@ def _element(items: list[Json]) -> str:
     return kinds.pop() if kinds else ""
 
 
-def _directed(original: list[Json], patch: list[Json], key: str) -> tuple[list[Json], list[Json]]:
+def _directed(
+    original: list[JsonObject], patch: list[JsonObject], key: str
+) -> tuple[list[JsonObject], list[JsonObject]]:
     """Carry out the items of a patch that are directives."""
     kept, replace = [], False
     for item in patch:
@@ -294,10 +307,10 @@ def _directed(original: list[Json], patch: list[Json], key: str) -> tuple[list[J
     return (kept, []) if replace else (original, kept)
 
 
-def _arranged(merged: list[Json], order: list[Json], before: list[Json], key: str) -> list[Json]:
+def _arranged(merged: Sequence[Json], order: Sequence[Json], before: Sequence[Json], key: str) -> list[Json]:
     """The order of the patch; what it does not name keeps its place among what was there."""
     wanted = [_key_of(item, key) for item in order]
-    server = [item.get(key) if key else item for item in before]
+    server = [item.get(key) if key and isinstance(item, dict) else item for item in before]
 
     def place(places: list[Json]) -> Callable[[Json], int]:
         return lambda item: places.index(_key_of(item, key))
@@ -334,7 +347,7 @@ def _key_of(item: Json, key: str) -> Json:
     return item[key]
 
 
-def _find(items: list[Json], key: str, value: Json) -> int:
+def _find(items: Sequence[JsonObject], key: str, value: Json) -> int:
     return next((place for place, item in enumerate(items) if item.get(key) == value), -1)
 
 
@@ -343,7 +356,7 @@ def _find(items: list[Json], key: str, value: Json) -> int:
 
 def three_way(
     current: Mapping[str, Json], last: Mapping[str, Json], wanted: Mapping[str, Json], type_: str = ""
-) -> Object:
+) -> JsonObject:
     """``kubectl apply``: what was applied before and is gone now is removed, what others wrote stays.
 
     ``type_`` is the Go type (:func:`type_of`): lists with a key are merged; without a type they are replaced.
@@ -361,12 +374,12 @@ def three_way(
         applied: Json = last.get(key)
         if strategy == "replace" or _kind(before) != _kind(value):
             result[key] = copy.deepcopy(value)
-        elif isinstance(value, Mapping):
-            kept = three_way(before, applied if isinstance(applied, Mapping) else {}, value, target)
+        elif isinstance(before, dict) and isinstance(value, dict):
+            kept = three_way(before, applied if isinstance(applied, dict) else {}, value, target)
             result[key] = {
                 name: item for name, item in kept.items() if name in value or not (retain and value)
             }
-        elif strategy == "merge":
+        elif strategy == "merge" and isinstance(before, list) and isinstance(value, list):
             applied = applied if isinstance(applied, list) else []
             result[key] = _three_way_list(before, applied, value, target, merge_key, retain)
         else:
@@ -383,12 +396,13 @@ def _three_way_list(
     if not key:
         merged = list(dict.fromkeys([*merged, *wanted]))
         return _arranged(merged, wanted, current, key)
-    for item in wanted:
-        same = _find(merged, key, item[key])
+    objects, applied = _objects(merged), _objects(last)
+    for item in _objects(wanted):
+        same = _find(objects, key, item[key])
         if same < 0:
-            merged.append(copy.deepcopy(item))
+            objects.append(copy.deepcopy(item))
             continue
-        before = _find(last, key, item[key])
-        kept = three_way(merged[same], last[before] if before >= 0 else {}, item, type_)
-        merged[same] = {name: each for name, each in kept.items() if not retain or name in item}
-    return _arranged(merged, wanted, current, key)
+        before = _find(applied, key, item[key])
+        kept = three_way(objects[same], applied[before] if before >= 0 else {}, item, type_)
+        objects[same] = {name: each for name, each in kept.items() if not retain or name in item}
+    return _arranged(objects, wanted, current, key)

@@ -37,8 +37,12 @@ class KeySelector(TypedDict, total=False):
 
 class Archive(TypedDict, total=False):
     none: JsonObject
-    tar: JsonObject
+    tar: TarArchive
     zip: JsonObject
+
+
+class TarArchive(TypedDict, total=False):
+    compressionLevel: int
 
 
 class ArtifactGC(TypedDict, total=False):
@@ -111,10 +115,39 @@ class ArtifactoryLocation(TypedDict, total=False):
 
 
 class HTTPLocation(TypedDict, total=False):
-    auth: JsonObject
-    headers: list[JsonObject]
+    auth: HTTPAuth
+    headers: list[NameValue]
     saveStreamViaFile: bool
     url: str
+
+
+class HTTPAuth(TypedDict, total=False):
+    basicAuth: BasicAuth
+    clientCert: ClientCertificate
+    oauth2: OAuth2Client
+
+
+class BasicAuth(TypedDict, total=False):
+    passwordSecret: KeySelector
+    usernameSecret: KeySelector
+
+
+class ClientCertificate(TypedDict, total=False):
+    clientCertSecret: KeySelector
+    clientKeySecret: KeySelector
+
+
+class OAuth2Client(TypedDict, total=False):
+    clientIDSecret: KeySelector
+    clientSecretSecret: KeySelector
+    endpointParams: list[OAuth2Parameter]
+    scopes: list[str]
+    tokenURLSecret: KeySelector
+
+
+class OAuth2Parameter(TypedDict, total=False):
+    key: str
+    value: str
 
 
 class GitLocation(TypedDict, total=False):
@@ -143,63 +176,37 @@ class PluginLocation(TypedDict, total=False):
     name: str
 
 
-class VolumeClaim(TypedDict, total=False):
-    apiVersion: str
-    kind: str
-    metadata: ObjectMeta
-    spec: VolumeClaimSpec
-    status: JsonObject
+class HostAlias(TypedDict, total=False):
+    hostnames: list[str]
+    ip: str
 
 
-class VolumeClaimSpec(TypedDict, total=False):
-    accessModes: list[str]
-    dataSource: JsonObject
-    dataSourceRef: JsonObject
-    resources: VolumeResources
-    selector: JsonObject
-    storageClassName: str
-    volumeAttributesClassName: str
-    volumeMode: str
-    volumeName: str
+class PodSecurity(TypedDict, total=False):
+    appArmorProfile: JsonObject
+    fsGroup: int
+    fsGroupChangePolicy: str
+    runAsGroup: int
+    runAsNonRoot: bool
+    runAsUser: int
+    seLinuxChangePolicy: str
+    seLinuxOptions: JsonObject
+    seccompProfile: JsonObject
+    supplementalGroups: list[int]
+    supplementalGroupsPolicy: str
+    sysctls: list[NameValue]
+    windowsOptions: JsonObject
 
 
-class VolumeResources(TypedDict, total=False):
-    limits: dict[str, str | int | float]
-    requests: dict[str, str | int | float]
+class ClaimGC(TypedDict, total=False):
+    strategy: str
 
 
-class VolumeSpec(TypedDict, total=False):
-    awsElasticBlockStore: JsonObject
-    azureDisk: JsonObject
-    azureFile: JsonObject
-    cephfs: JsonObject
-    cinder: JsonObject
-    configMap: JsonObject
-    csi: JsonObject
-    downwardAPI: JsonObject
-    emptyDir: JsonObject
-    ephemeral: JsonObject
-    fc: JsonObject
-    flexVolume: JsonObject
-    flocker: JsonObject
-    gcePersistentDisk: JsonObject
-    gitRepo: JsonObject
-    glusterfs: JsonObject
-    hostPath: JsonObject
-    image: JsonObject
-    iscsi: JsonObject
-    name: str
-    nfs: JsonObject
-    persistentVolumeClaim: JsonObject
-    photonPersistentDisk: JsonObject
-    portworxVolume: JsonObject
-    projected: JsonObject
-    quobyte: JsonObject
-    rbd: JsonObject
-    scaleIO: JsonObject
-    secret: JsonObject
-    storageos: JsonObject
-    vsphereVolume: JsonObject
+class WorkflowArtifactGC(TypedDict, total=False):
+    forceFinalizerRemoval: bool
+    podMetadata: Metadata
+    podSpecPatch: str
+    serviceAccountName: str
+    strategy: str
 
 
 class Metadata(TypedDict, total=False):
@@ -218,16 +225,16 @@ class ContainerSpec(TypedDict, total=False):
     envFrom: list[EnvFrom]
     image: str
     imagePullPolicy: str
-    lifecycle: JsonObject
+    lifecycle: ContainerLifecycle
     livenessProbe: Probe
     name: str
-    ports: list[JsonObject]
+    ports: list[ContainerPort]
     readinessProbe: Probe
     resizePolicy: list[JsonObject]
     resources: ResourceRequirements
     restartPolicy: str
     restartPolicyRules: list[JsonObject]
-    securityContext: JsonObject
+    securityContext: ContainerSecurity
     startupProbe: Probe
     stdin: bool
     stdinOnce: bool
@@ -247,16 +254,32 @@ class EnvVar(TypedDict, total=False):
 
 class EnvSource(TypedDict, total=False):
     configMapKeyRef: KeySelector
-    fieldRef: JsonObject
+    fieldRef: FieldRef
     fileKeyRef: JsonObject
-    resourceFieldRef: JsonObject
+    resourceFieldRef: ResourceFieldRef
     secretKeyRef: KeySelector
 
 
+class FieldRef(TypedDict, total=False):
+    apiVersion: str
+    fieldPath: str
+
+
+class ResourceFieldRef(TypedDict, total=False):
+    containerName: str
+    divisor: str | int | float
+    resource: str
+
+
 class EnvFrom(TypedDict, total=False):
-    configMapRef: JsonObject
+    configMapRef: EnvFromObject
     prefix: str
-    secretRef: JsonObject
+    secretRef: EnvFromObject
+
+
+class EnvFromObject(TypedDict, total=False):
+    name: str
+    optional: bool
 
 
 class VolumeMount(TypedDict, total=False):
@@ -269,17 +292,79 @@ class VolumeMount(TypedDict, total=False):
     subPathExpr: str
 
 
+class ContainerPort(TypedDict, total=False):
+    containerPort: int
+    hostIP: str
+    hostPort: int
+    name: str
+    protocol: str
+
+
+class ContainerSecurity(TypedDict, total=False):
+    allowPrivilegeEscalation: bool
+    appArmorProfile: JsonObject
+    capabilities: JsonObject
+    privileged: bool
+    procMount: str
+    readOnlyRootFilesystem: bool
+    runAsGroup: int
+    runAsNonRoot: bool
+    runAsUser: int
+    seLinuxOptions: JsonObject
+    seccompProfile: JsonObject
+    windowsOptions: JsonObject
+
+
 class Probe(TypedDict, total=False):
-    exec: JsonObject
+    exec: ExecAction
     failureThreshold: int
     grpc: JsonObject
-    httpGet: JsonObject
+    httpGet: HTTPGetAction
     initialDelaySeconds: int
     periodSeconds: int
     successThreshold: int
-    tcpSocket: JsonObject
+    tcpSocket: TCPSocketAction
     terminationGracePeriodSeconds: int
     timeoutSeconds: int
+
+
+class ContainerLifecycle(TypedDict, total=False):
+    postStart: LifecycleHandler
+    preStop: LifecycleHandler
+    stopSignal: str
+
+
+class LifecycleHandler(TypedDict, total=False):
+    exec: ExecAction
+    httpGet: HTTPGetAction
+    sleep: SleepAction
+    tcpSocket: TCPSocketAction
+
+
+class ExecAction(TypedDict, total=False):
+    command: list[str]
+
+
+class HTTPGetAction(TypedDict, total=False):
+    host: str
+    httpHeaders: list[NameValue]
+    path: str
+    port: int | str
+    scheme: str
+
+
+class TCPSocketAction(TypedDict, total=False):
+    host: str
+    port: int | str
+
+
+class SleepAction(TypedDict, total=False):
+    seconds: int
+
+
+class NameValue(TypedDict, total=False):
+    name: str
+    value: str
 
 
 class ResourceRequirements(TypedDict, total=False):
@@ -294,12 +379,17 @@ class ScriptSpec(ContainerSpec, total=False):
 
 class ContainerSet(TypedDict, total=False):
     containers: list[SetContainer]
-    retryStrategy: JsonObject
+    retryStrategy: SetRetry
     volumeMounts: list[VolumeMount]
 
 
 class SetContainer(ContainerSpec, total=False):
     dependencies: list[str]
+
+
+class SetRetry(TypedDict, total=False):
+    duration: str
+    retries: int | str
 
 
 class SideContainer(ContainerSpec, total=False):
@@ -308,7 +398,7 @@ class SideContainer(ContainerSpec, total=False):
 
 class HTTPTemplate(TypedDict, total=False):
     body: str
-    bodyFrom: JsonObject
+    bodyFrom: HTTPBody
     headers: list[HTTPHeader]
     insecureSkipVerify: bool
     method: str
@@ -317,10 +407,18 @@ class HTTPTemplate(TypedDict, total=False):
     url: str
 
 
+class HTTPBody(TypedDict, total=False):
+    bytes: str
+
+
 class HTTPHeader(TypedDict, total=False):
     name: str
     value: str
-    valueFrom: JsonObject
+    valueFrom: HTTPHeaderSource
+
+
+class HTTPHeaderSource(TypedDict, total=False):
+    secretKeyRef: KeySelector
 
 
 class MetricsSpec(TypedDict, total=False):
@@ -355,3 +453,8 @@ class CounterSpec(TypedDict, total=False):
 class MetricLabel(TypedDict, total=False):
     key: str
     value: str
+
+
+class LabelSelector(TypedDict, total=False):
+    matchExpressions: list[JsonObject]
+    matchLabels: dict[str, str]

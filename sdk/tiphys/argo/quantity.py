@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 __all__ = ["quantity"]
 
@@ -15,7 +14,7 @@ _UNITS = {
 _QUANTITY = re.compile(rf"([-+]?(?:\d+\.?\d*|\.\d+))(?:({'|'.join(_UNITS)})|[eE][-+]?\d+)?", re.ASCII)
 
 
-def quantity(text: Any) -> float:
+def quantity(text: object) -> float:
     """A Kubernetes quantity as a number: ``20Mi``, ``1.5G``, ``500m``, ``2e3``. Raises ValueError."""
     word = str(text)
     found = _QUANTITY.fullmatch(word)

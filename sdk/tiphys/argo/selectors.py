@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, TemplateRef
 
 __all__ = [
     "FieldSelector",
@@ -27,7 +30,6 @@ __all__ = [
     "parse_labels",
 ]
 
-Json = Any
 _NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_NAME = 63
@@ -313,9 +315,9 @@ def _term(part: str, text: str) -> tuple[str, bool, str]:
     return part[: found.start()], found[0] != "!=", re.sub(r"\\(.)", r"\1", value)
 
 
-def fields_of_node(node: Mapping[str, Json]) -> dict[str, str]:
+def fields_of_node(node: Node) -> dict[str, str]:
     """The fields of a node that Argo's selectors know."""
-    reference = node.get("templateRef") or {}
+    reference: TemplateRef = node.get("templateRef") or {}
     fields = {
         "displayName": str(node.get("displayName") or ""),
         "templateName": str(reference.get("template") if reference else node.get("templateName") or ""),
@@ -332,6 +334,6 @@ def fields_of_node(node: Mapping[str, Json]) -> dict[str, str]:
     return fields
 
 
-def matches_node(selector: FieldSelector, node: Mapping[str, Json]) -> bool:
+def matches_node(selector: FieldSelector, node: Node) -> bool:
     """Whether a node is selected."""
     return selector.matches(fields_of_node(node))

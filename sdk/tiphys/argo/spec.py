@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, cast
+
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec, SetContainer
+    from tiphys.argo.types import DAGTask, Template, WorkflowStep
+
 
 __all__ = [
     "TYPES",
-    "Holder",
     "Path",
     "SpecCall",
-    "Template",
     "calls",
     "containers",
     "every_template",
@@ -25,10 +28,9 @@ __all__ = [
     "template_type",
 ]
 
-Json = Any
-Template = Mapping[str, Json]
-Holder = dict[str, Json]
 Path = tuple[str | int, ...]
+T = TypeVar("T")
+Given = Mapping[str, object]  # of the type that the function's name says, or wrong
 
 # The field that makes a template one of a type, and the type's name; the first that is present counts.
 TYPES = {
@@ -50,7 +52,7 @@ _DEEPEST = 100  # inline templates in inline templates: more are no workflow
 class SpecCall:
     """A step or a task. ``path`` leads to it from its template; ``family`` is how its outputs are referred to."""
 
-    holder: Holder
+    holder: WorkflowStep
     family: str  # "steps" or "tasks"
     path: Path
     group: int = 0
@@ -62,7 +64,7 @@ class SpecCall:
         return f"{place}.{self.holder.get('name')}"
 
 
-def template_type(template: Template) -> str:
+def template_type(template: Given) -> str:
     """The field that says what a template is, or an empty string; steps without any are none (``omitempty``)."""
     for field in TYPES:
         if template.get(field) is not None and (field != "steps" or template[field]):
@@ -70,33 +72,35 @@ def template_type(template: Template) -> str:
     return ""
 
 
-def step_groups(template: Template) -> list[list[Holder]]:
+def step_groups(template: Given) -> list[list[WorkflowStep]]:
     """The groups of a steps template, one after the other; those of a group run side by side."""
     return [[step for _, step in group] for group in _groups(template)]
 
 
-def _groups(template: Template) -> Iterator[list[tuple[Path, Holder]]]:
+def _groups(template: Given) -> Iterator[list[tuple[Path, WorkflowStep]]]:
     rows = template.get("steps")
     for index, row in enumerate(rows if isinstance(rows, list) else ()):
         path: Path = ("steps", index)
         if isinstance(row, dict):  # as protobuf writes it, or one step without its list
-            inner = _items(row.get("steps"))
-            yield [((*path, "steps", place), step) for place, step in inner] or [(path, row)]
+            inner: list[tuple[int, WorkflowStep]] = _items(row.get("steps"))
+            lone: list[tuple[int, WorkflowStep]] = _items([row])
+            yield [((*path, "steps", place), step) for place, step in inner] or [(path, lone[0][1])]
         elif isinstance(row, list):
-            yield [((*path, place), step) for place, step in _items(row)]
+            side_by_side: list[tuple[int, WorkflowStep]] = _items(row)
+            yield [((*path, place), step) for place, step in side_by_side]
 
 
-def tasks(template: Template) -> list[Holder]:
+def tasks(template: Given) -> list[DAGTask]:
     """The tasks of a DAG template, in the order of the text."""
     return [task for _, task in _tasks(template)]
 
 
-def _tasks(template: Template) -> list[tuple[int, Holder]]:
+def _tasks(template: Given) -> list[tuple[int, DAGTask]]:
     dag = template.get("dag")
     return _items(dag.get("tasks")) if isinstance(dag, dict) else []
 
 
-def calls(template: Template) -> Iterator[SpecCall]:
+def calls(template: Given) -> Iterator[SpecCall]:
     """The steps and tasks of a template, in the order of the text."""
     for group, steps in enumerate(_groups(template)):
         for path, step in steps:
@@ -105,35 +109,37 @@ def calls(template: Template) -> Iterator[SpecCall]:
         yield SpecCall(task, "tasks", ("dag", "tasks", place))
 
 
-def set_containers(template: Template) -> list[dict[str, Json]]:
+def set_containers(template: Given) -> list[SetContainer]:
     """The containers of a containerSet."""
     return [item for _, item in _set_containers(template)]
 
 
-def _set_containers(template: Template) -> list[tuple[int, dict[str, Json]]]:
+def _set_containers(template: Given) -> list[tuple[int, SetContainer]]:
     found = template.get("containerSet")
     return _items(found.get("containers")) if isinstance(found, dict) else []
 
 
-def containers(template: Template) -> Iterator[tuple[Path, dict[str, Json]]]:
+def containers(template: Given) -> Iterator[tuple[Path, ContainerSpec]]:
     """Every container of a template's pod with its path: main ones, sidecars, init containers."""
+    found: list[tuple[int, ContainerSpec]]
     for key in ("container", "script"):
-        if isinstance(template.get(key), dict):
-            yield (key,), template[key]
-    for place, item in _set_containers(template):
-        yield ("containerSet", "containers", place), item
+        found = _items([template.get(key)])
+        yield from (((key,), item) for _, item in found)
+    for place, each in _set_containers(template):
+        yield ("containerSet", "containers", place), each
     for key in ("sidecars", "initContainers"):
-        for place, item in _items(template.get(key)):
-            yield (key, place), item
+        found = _items(template.get(key))
+        yield from (((key, place), item) for place, item in found)
 
 
-def every_template(templates: Json, path: Path = ("templates",)) -> Iterator[tuple[Path, dict[str, Json]]]:
+def every_template(templates: object, path: Path = ("templates",)) -> Iterator[tuple[Path, Template]]:
     """Templates and those written inline in their steps and tasks, each with its path."""
-    for place, template in _items(templates):
+    found: list[tuple[int, Template]] = _items(templates)
+    for place, template in found:
         yield from _with_inline(template, (*path, place), 0)
 
 
-def _with_inline(template: dict[str, Json], path: Path, depth: int) -> Iterator[tuple[Path, dict[str, Json]]]:
+def _with_inline(template: Template, path: Path, depth: int) -> Iterator[tuple[Path, Template]]:
     yield path, template
     for call in calls(template) if depth < _DEEPEST else ():
         inline = call.holder.get("inline")
@@ -141,11 +147,11 @@ def _with_inline(template: dict[str, Json], path: Path, depth: int) -> Iterator[
             yield from _with_inline(inline, (*path, *call.path, "inline"), depth + 1)
 
 
-def holders(spec: Mapping[str, Json]) -> Iterator[Holder]:
+def holders(spec: Given) -> Iterator[WorkflowStep]:
     """Everything that names a template (``template``, ``templateRef`` or ``inline``): entrypoint, exit handlers and
     hooks of the workflow; steps, tasks and theirs."""
     if spec.get("entrypoint"):
-        yield {"template": spec["entrypoint"]}
+        yield {"template": str(spec["entrypoint"])}
     yield from _handlers(spec)
     for _, template in every_template(spec.get("templates")):
         for call in calls(template):
@@ -153,15 +159,16 @@ def holders(spec: Mapping[str, Json]) -> Iterator[Holder]:
             yield from _handlers(call.holder)
 
 
-def _handlers(holder: Mapping[str, Json]) -> Iterator[Holder]:
+def _handlers(holder: Given) -> Iterator[WorkflowStep]:
     if holder.get("onExit"):
-        yield {"template": holder["onExit"]}
+        yield {"template": str(holder["onExit"])}
     hooks = holder.get("hooks")
-    yield from (hook for hook in hooks.values() if isinstance(hook, dict)) if isinstance(hooks, dict) else ()
+    found: list[tuple[int, WorkflowStep]] = _items(list(hooks.values()) if isinstance(hooks, dict) else ())
+    yield from (hook for _, hook in found)
 
 
-def _items(found: Json) -> list[tuple[int, dict[str, Json]]]:
-    """The objects of a list, each with its place."""
+def _items(found: object) -> list[tuple[int, T]]:
+    """The objects of a list, each with its place; they are of the type that the caller knows to stand there."""
     if not isinstance(found, list):
         return []
-    return [(place, item) for place, item in enumerate(found) if isinstance(item, dict)]
+    return [(place, cast("T", item)) for place, item in enumerate(found) if isinstance(item, dict)]

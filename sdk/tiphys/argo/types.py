@@ -13,11 +13,13 @@ from tiphys.argo.pod_types import (
     ArtifactGC,
     ArtifactoryLocation,
     AzureLocation,
+    ClaimGC,
     ContainerSet,
     ContainerSpec,
     GCSLocation,
     GitLocation,
     HDFSLocation,
+    HostAlias,
     HTTPLocation,
     HTTPTemplate,
     KeySelector,
@@ -27,14 +29,15 @@ from tiphys.argo.pod_types import (
     ObjectMeta,
     OSSLocation,
     PluginLocation,
+    PodSecurity,
     RawLocation,
     ResourceRequirements,
     S3Location,
     ScriptSpec,
     SideContainer,
-    VolumeClaim,
-    VolumeSpec,
+    WorkflowArtifactGC,
 )
+from tiphys.argo.volume_types import VolumeClaim, VolumeSpec
 from tiphys.jsontypes import Json, JsonObject
 
 _From = TypedDict("_From", {"from": str}, total=False)  # a word of Python
@@ -79,7 +82,7 @@ class WorkflowSpec(TypedDict, total=False):
     affinity: JsonObject
     archiveLogs: bool
     arguments: Arguments
-    artifactGC: JsonObject
+    artifactGC: WorkflowArtifactGC
     artifactRepositoryRef: RepositoryRef
     automountServiceAccountToken: bool
     dnsConfig: JsonObject
@@ -88,7 +91,7 @@ class WorkflowSpec(TypedDict, total=False):
     executor: JsonObject
     executorPlugins: list[JsonObject]
     hooks: dict[str, Hook]
-    hostAliases: list[JsonObject]
+    hostAliases: list[HostAlias]
     hostNetwork: bool
     imagePullSecrets: list[NamedMap]
     metrics: MetricsSpec
@@ -105,7 +108,7 @@ class WorkflowSpec(TypedDict, total=False):
     resourceClaims: list[JsonObject]
     retryStrategy: RetryStrategy
     schedulerName: str
-    securityContext: JsonObject
+    securityContext: PodSecurity
     serviceAccountName: str
     shutdown: str
     suspend: bool
@@ -114,7 +117,7 @@ class WorkflowSpec(TypedDict, total=False):
     templates: list[Template]
     tolerations: list[JsonObject]
     ttlStrategy: JsonObject
-    volumeClaimGC: JsonObject
+    volumeClaimGC: ClaimGC
     volumeClaimTemplates: list[VolumeClaim]
     volumes: list[VolumeSpec]
     workflowMetadata: WorkflowMetadata
@@ -249,7 +252,7 @@ class Template(TypedDict, total=False):
     data: DataTemplate
     executor: JsonObject
     failFast: bool
-    hostAliases: list[JsonObject]
+    hostAliases: list[HostAlias]
     http: HTTPTemplate
     initContainers: list[SideContainer]
     inputs: Arguments
@@ -270,7 +273,7 @@ class Template(TypedDict, total=False):
     retryStrategy: RetryStrategy
     schedulerName: str
     script: ScriptSpec
-    securityContext: JsonObject
+    securityContext: PodSecurity
     serviceAccountName: str
     sidecars: list[SideContainer]
     steps: list[list[WorkflowStep]]
@@ -455,5 +458,15 @@ class GivenObject(TypedDict, total=False):
     kind: str
     metadata: ObjectMeta
     data: dict[str, str]
+    binaryData: dict[str, str]
     stringData: dict[str, str]
     spec: WorkflowSpec
+
+
+class CacheEntry(TypedDict, total=False):
+    """What a ConfigMap of memoization holds under a key, as JSON text."""
+
+    nodeID: str
+    outputs: Outputs | None
+    creationTimestamp: str
+    lastHitTimestamp: str

@@ -6,8 +6,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tiphys.argo.nodes import is_step, label, state
 from tiphys.cli._common import Style, seconds
@@ -22,6 +21,9 @@ from tiphys.engine.base.observations import (
     RunFinished,
     RunStarted,
 )
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
 
 __all__ = ["LineProgress", "TableProgress"]
 
@@ -136,7 +138,7 @@ class TableProgress:
         self.console = Console(file=self.stream, highlight=False)
         self.workflow = ""
         self.begin = time.time()
-        self.nodes: dict[str, dict[str, Any]] = {}
+        self.nodes: dict[str, Node] = {}
         self.last: dict[str, str] = {}
         self._widest = 1
         self._lock = threading.Lock()
@@ -150,7 +152,7 @@ class TableProgress:
             if isinstance(seen, RunStarted):
                 self.workflow, self.begin = seen.name, seen.at
             elif isinstance(seen, NodeChanged) and is_step(seen.node):
-                self.nodes[str(seen.node["id"])] = dict(seen.node)
+                self.nodes[str(seen.node["id"])] = seen.node.copy()
                 self._widest = max(self._widest, len(label(seen.node, self.workflow)))
             elif isinstance(seen, LogLine) and seen.text.strip() and not _GLOG.match(seen.text):
                 self.last[seen.source] = seen.text.strip()
@@ -194,7 +196,7 @@ class TableProgress:
         outer.add_row(view)
         return outer
 
-    def _remark(self, node: Mapping[str, Any]) -> str:
+    def _remark(self, node: Node) -> str:
         if node.get("message"):
             return str(node["message"])
         if node.get("phase") != "Running":
@@ -217,7 +219,7 @@ _COLOURS = {
 }
 
 
-def _most_interesting(nodes: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+def _most_interesting(nodes: list[Node], room: int) -> list[Node]:
     """All nodes when they fit; otherwise what runs, waits or failed, then the newest of the rest."""
     if len(nodes) <= room:
         return nodes

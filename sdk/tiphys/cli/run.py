@@ -14,6 +14,7 @@ from tiphys.cli.execute import run_shown
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
     from tiphys.engine import RunOptions, RunResult
 
 __all__ = ["register"]
@@ -113,7 +114,7 @@ def handle(options: argparse.Namespace) -> int:
     return run_shown(start, settings, logs=options.logs, as_json=options.json)
 
 
-def _detached(options: argparse.Namespace, workflow: dict[str, Any] | None) -> int:
+def _detached(options: argparse.Namespace, workflow: Workflow | None) -> int:
     """Leave the run to an engine of its own, and say its name; without a workflow a run is resumed."""
     from tiphys.engine import new_name
     from tiphys.runs.local import detach

@@ -14,6 +14,7 @@ from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
     from tiphys.argo.reader import Document
+    from tiphys.argo.types import GivenObject, Workflow, WorkflowTemplateRef
 
 __all__ = ["RUNNABLE", "Source", "load_source"]
 
@@ -30,8 +31,8 @@ class Source:
     ``documents`` are all of them with the places of their parts, ``document`` the one that runs.
     """
 
-    workflow: dict[str, Any]
-    context: list[dict[str, Any]] = field(default_factory=list)
+    workflow: Workflow
+    context: list[GivenObject] = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
     text: str = ""
     project: Path | None = None
@@ -77,10 +78,10 @@ def load_source(
     return Source(first, rest, runtime, text, project, documents, found[0])
 
 
-def _of_template(template: dict[str, Any]) -> dict[str, Any]:
+def _of_template(template: GivenObject) -> Workflow:
     """The Workflow that `argo submit --from` makes of a template."""
     name = str((template.get("metadata") or {}).get("name") or "template")
-    reference: dict[str, Any] = {"name": name}
+    reference: WorkflowTemplateRef = {"name": name}
     if template["kind"] == "ClusterWorkflowTemplate":
         reference["clusterScope"] = True
     return {

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.compiler.line import Site
 from tiphys.dsl.literals import text_of
@@ -18,6 +18,9 @@ from tiphys.dsl.names import check_parameter
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import ParameterValue
 from tiphys.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Parameter
 
 __all__ = ["Declared", "declare", "schema_text"]
 
@@ -39,9 +42,9 @@ class Declared:
     def name(self) -> str:
         return self.value.name
 
-    def argument(self) -> dict[str, Any]:
+    def argument(self) -> Parameter:
         """The entry of ``spec.arguments.parameters``."""
-        entry: dict[str, Any] = {"name": self.name}
+        entry: Parameter = {"name": self.name}
         if self.default is not MISSING:
             entry["value"] = text_of(self.default)
         choices = [False, True] if self.value.type is bool else self.value.choices

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hera.workflows import Script, Workflow
 from hera.workflows.models import Workflow as WorkflowModel
@@ -25,6 +25,9 @@ from tiphys.dsl.template import StepTemplate, volumes_for
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import ParameterValue
 from tiphys.errors import DefinitionError, did_you_mean
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Arguments
 
 __all__ = ["Pipeline"]
 
@@ -153,7 +156,7 @@ class Pipeline(Workflow):
         for index, declared in enumerate(self.declared):
             if declared.name == name:
                 annotations = {ANNOTATION: schema_text([declared])}
-                arguments = {"parameters": [declared.argument()]}
+                arguments: Arguments = {"parameters": [declared.argument()]}
                 check(
                     {"metadata": {"annotations": annotations}, "spec": {"arguments": arguments}}, {name: text}
                 )

@@ -7,12 +7,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.nodes import GOOD
-from tiphys.argo.spec import Holder, step_groups, tasks
+from tiphys.argo.spec import step_groups, tasks
 from tiphys.dsl.cached_retry import joined
 from tiphys.errors import RefusedError, did_you_mean
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import DAGTask, WorkflowStep
 
 __all__ = ["Badge", "Edge", "Group", "PlannedGraph", "PlannedItem", "plan"]
 
@@ -134,7 +137,7 @@ class _Reader:
             return self._steps(step_groups(template), path)
         return None
 
-    def _dag(self, named: list[Holder], path: tuple[str, ...]) -> Group:
+    def _dag(self, named: list[DAGTask], path: tuple[str, ...]) -> Group:
         group = Group()
         keys: dict[str, str] = {}
         for task in named:
@@ -148,7 +151,7 @@ class _Reader:
             self._hook(task, item, group)
         return group
 
-    def _steps(self, rows: list[list[Holder]], path: tuple[str, ...]) -> Group:
+    def _steps(self, rows: list[list[WorkflowStep]], path: tuple[str, ...]) -> Group:
         group = Group()
         previous: list[PlannedItem] = []
         for row in rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from tiphys.argo import spec as argo_spec
 from tiphys.argo.reader import Document, Path
@@ -62,7 +62,7 @@ class TemplateView:
     def containers(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Every container of the pod with its path: main ones, sidecars, init containers."""
         for path, item in argo_spec.containers(self.data):
-            yield (*self.path, *path), item
+            yield (*self.path, *path), cast("dict[str, Any]", item)
 
     def has_result(self) -> bool:
         """Whether ``outputs.result`` and ``exitCode`` can be referred to."""
@@ -75,7 +75,9 @@ class TemplateView:
         if self._calls is not None:
             return self._calls
         self._calls = [
-            CallView(self, each.holder, (*self.path, *each.path), each.family, each.group)
+            CallView(
+                self, cast("dict[str, Any]", each.holder), (*self.path, *each.path), each.family, each.group
+            )
             for each in argo_spec.calls(self.data)
         ]
         return self._calls
@@ -183,7 +185,7 @@ class WorkflowView:
         if self._every is None:
             named = {template.path: template for template in self.templates}
             self._every = [
-                named.get(path) or TemplateView(self, data, path, inline=True)
+                named.get(path) or TemplateView(self, cast("dict[str, Any]", data), path, inline=True)
                 for path, data in argo_spec.every_template(self.spec.get("templates"), self.at("templates"))
             ]
         return self._every

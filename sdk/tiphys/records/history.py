@@ -6,16 +6,17 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import is_hit, is_step, label
 from tiphys.errors import StoreError, did_you_mean
 from tiphys.reference import MANIFEST, Reference, file_digest, verify
 from tiphys.store.layout import Store
 
-__all__ = ["Link", "Model", "lineage", "models"]
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
-Json = Any
+__all__ = ["Link", "Model", "lineage", "models"]
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,9 @@ def _references(part: object) -> list[Reference]:
     return [reference for reference in found if reference is not None]
 
 
-def _read(path: Path) -> dict[str, Json] | None:
+def _read(path: Path) -> Workflow | None:
     try:
-        value = json.loads(path.read_bytes())
+        value: Workflow = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

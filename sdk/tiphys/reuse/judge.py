@@ -9,17 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of, location_of
 from tiphys.errors import StoreError
 from tiphys.reference import Reference, verify
 from tiphys.store import Store
 
+if TYPE_CHECKING:
+    from tiphys.argo.types import Artifact, CacheEntry
+
 __all__ = ["Judged", "entries", "problem_of", "references"]
 
-Json = Any
 _ELSEWHERE = ("raw", "http", "git")  # not in the store: nothing to look at
+
+
+def _unreadable() -> CacheEntry:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Judged:
     cache: str
     key: str
     problem: str
-    entry: Mapping[str, Json] = field(default_factory=dict)
+    entry: CacheEntry = field(default_factory=_unreadable)
 
 
 def entries(store: Store) -> list[Judged]:
@@ -51,11 +57,11 @@ def entries(store: Store) -> list[Judged]:
     return found
 
 
-def problem_of(entry: Mapping[str, Json], store: Store) -> str:
+def problem_of(entry: CacheEntry, store: Store) -> str:
     """Why an entry's outputs cannot be trusted, or an empty string."""
     outputs = entry.get("outputs") or {}
     volumes = store.volumes()
-    values = [item.get("value") for item in outputs.get("parameters") or []]
+    values: list[str | None] = [item.get("value") for item in outputs.get("parameters") or []]
     seen = set()
     for value in [*values, outputs.get("result")]:
         for reference in references(value):
@@ -71,7 +77,7 @@ def problem_of(entry: Mapping[str, Json], store: Store) -> str:
     return ""
 
 
-def _artifact(artifact: Mapping[str, Json], store: Store) -> str:
+def _artifact(artifact: Artifact, store: Store) -> str:
     found = location_of(artifact)
     if found is None or found[0] in _ELSEWHERE:
         return ""
@@ -85,7 +91,7 @@ def _artifact(artifact: Mapping[str, Json], store: Store) -> str:
     return f"artifact {artifact.get('name')}: {problem}" if problem else ""
 
 
-def references(value: Json) -> Iterator[Reference]:
+def references(value: object) -> Iterator[Reference]:
     """Every reference in an output's value: the JSON form at any depth, or a bare ``pvc://`` / ``file://`` text."""
     if isinstance(value, str):
         found = Reference.maybe(value)

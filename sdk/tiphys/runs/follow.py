@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import re
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from tiphys.argo.spec import set_containers
-from tiphys.errors import ClusterError
+from tiphys.errors import ClusterError, RefusedError
 from tiphys.runs.backend import Backend, WorkflowLogLine, ended
 
 if TYPE_CHECKING:
@@ -43,9 +40,11 @@ def containers_of(workflow: Workflow) -> list[str]:
         text = (template.get("resource") or {}).get("manifest")
         if not text:
             continue
+        from tiphys.argo.reader import read_value  # 15 ms, and few runs have a text to read
+
         try:
-            value = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
-        except (ValueError, yaml.YAMLError):  # template tags may stand where YAML cannot have them
+            value = read_value(text)
+        except RefusedError:  # template tags may stand where YAML cannot have them
             if "TFJob" in text:
                 names["tensorflow"] = None
             continue
@@ -54,7 +53,7 @@ def containers_of(workflow: Workflow) -> list[str]:
     return list(names)
 
 
-def _containers(value: Any) -> Iterator[str]:
+def _containers(value: object) -> Iterator[str]:
     if isinstance(value, dict):
         for item in value.get("containers") or []:
             if isinstance(item, dict) and isinstance(item.get("name"), str):

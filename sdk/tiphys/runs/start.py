@@ -10,13 +10,14 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.compiler.source import Source, load_source
 from tiphys.errors import RefusedError
 from tiphys.runs.checks import check_source
 
 if TYPE_CHECKING:
+    from tiphys.argo.types import CronWorkflow
     from tiphys.engine import RunOptions, RunResult
 
 __all__ = ["next_runs", "run", "run_source"]
@@ -76,7 +77,7 @@ def run_source(source: Source, options: RunOptions | None = None) -> RunResult:
 def _once(source: Source) -> Source:
     from tiphys.argo.cron import child_workflow
 
-    return replace(source, workflow=child_workflow(source.workflow, time.time()))
+    return replace(source, workflow=child_workflow(cast("CronWorkflow", source.workflow), time.time()))
 
 
 def next_runs(source: Source, count: int = 5) -> list[datetime]:
@@ -97,7 +98,7 @@ def next_runs(source: Source, count: int = 5) -> list[datetime]:
             where=source.document.file if source.document else "",
             fix="`tiphys lint` tells the line",
         )
-    moments = itertools.islice(next_times(source.workflow, time.time()), count)
+    moments = itertools.islice(next_times(cast("CronWorkflow", source.workflow), time.time()), count)
     return [datetime.fromtimestamp(moment, UTC) for moment in moments]
 
 

@@ -12,18 +12,20 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.time import rfc3339, seconds
 from tiphys.errors import StoreError
 from tiphys.expr.gojson_scan import syntax_error
 from tiphys.store.files import clear, write_atomic
 
+if TYPE_CHECKING:
+    from tiphys.argo.types import CacheEntry, GivenObject, Outputs
+
 __all__ = ["CACHE_LABEL", "LIMIT", "ConfigMaps", "check_cache_label"]
 
-Json = Any
 CACHE_LABEL = "workflows.argoproj.io/configmap-type"
 LIMIT = 1 << 20  # Kubernetes: the data of one ConfigMap
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -39,11 +41,11 @@ class ConfigMaps:
         """All ConfigMaps, sorted."""
         return sorted(path.stem for path in self.folder.glob("*.json"))
 
-    def get(self, name: str) -> dict[str, Json] | None:
+    def get(self, name: str) -> GivenObject | None:
         """The ConfigMap object, or None. Raises StoreError when the file is damaged."""
         path = self._path(name)
         try:
-            value = json.loads(path.read_bytes())
+            value: GivenObject = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -62,7 +64,7 @@ class ConfigMaps:
             )
         return value
 
-    def change(self, name: str, edit: Callable[[dict[str, Json] | None], dict[str, Json] | None]) -> None:
+    def change(self, name: str, edit: Callable[[GivenObject | None], GivenObject | None]) -> None:
         """Replace a ConfigMap by ``edit(current)`` under the lock; returning None deletes it."""
         path = self._path(name)
         with self._locked(name):
@@ -75,7 +77,7 @@ class ConfigMaps:
 
     # -- memoization ----------------------------------------------------------------------------------------
 
-    def lookup(self, name: str, key: str, *, now: float, hit: bool = True) -> dict[str, Json] | None:
+    def lookup(self, name: str, key: str, *, now: float, hit: bool = True) -> CacheEntry | None:
         """The entry of a cache, its ``lastHitTimestamp`` set to ``now`` on disk (when ``hit``), or None.
 
         Raises StoreError with Argo's text for a ConfigMap without the cache label or an entry that is not JSON.
@@ -91,7 +93,7 @@ class ConfigMaps:
         if hit:
             entry["lastHitTimestamp"] = rfc3339(now)
 
-            def touch(current: dict[str, Json] | None) -> dict[str, Json] | None:
+            def touch(current: GivenObject | None) -> GivenObject | None:
                 if current is not None and key in (current.get("data") or {}):
                     latest = _entry(current["data"][key], name, key)
                     latest["lastHitTimestamp"] = rfc3339(now)
@@ -107,20 +109,20 @@ class ConfigMaps:
         key: str,
         *,
         node_id: str,
-        outputs: Mapping[str, Json] | None,
+        outputs: Outputs | None,
         now: float,
         namespace: str,
     ) -> None:
         """Write an entry as Argo does. Raises StoreError beyond 1 MiB, as Kubernetes refuses it."""
 
-        def put(current: dict[str, Json] | None) -> dict[str, Json]:
-            config = current or {
+        def put(current: GivenObject | None) -> GivenObject:
+            config: GivenObject = current or {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": {"name": name, "namespace": namespace, "creationTimestamp": rfc3339(now)},
             }
             config.setdefault("metadata", {})["labels"] = {CACHE_LABEL: "Cache"}
-            data = config["data"] = dict(config.get("data") or {})
+            data = dict(config.get("data") or {})
             data[key] = _dump(
                 {
                     "nodeID": node_id,
@@ -146,7 +148,7 @@ class ConfigMaps:
         """Delete one entry (the whole ConfigMap with its last one); whether it was there."""
         found = False
 
-        def drop(current: dict[str, Json] | None) -> dict[str, Json] | None:
+        def drop(current: GivenObject | None) -> GivenObject | None:
             nonlocal found
             data = (current or {}).get("data") or {}
             found = data.pop(key, None) is not None
@@ -161,7 +163,7 @@ class ConfigMaps:
         deleted: list[tuple[str, str]] = []
         for name in self.names():
 
-            def sweep(current: dict[str, Json] | None, name: str = name) -> dict[str, Json] | None:
+            def sweep(current: GivenObject | None, name: str = name) -> GivenObject | None:
                 data = (current or {}).get("data") or {}
                 for key in list(data):
                     last = seconds(_entry(data[key], name, key)["lastHitTimestamp"])
@@ -197,7 +199,7 @@ class ConfigMaps:
             os.close(descriptor)
 
 
-def check_cache_label(config: Mapping[str, Json], name: str) -> None:
+def check_cache_label(config: GivenObject, name: str) -> None:
     """Raise StoreError TIP423, in Argo's words, unless a ConfigMap is labelled as a cache."""
     labels = (config.get("metadata") or {}).get("labels") or {}
     if labels.get(CACHE_LABEL) != "Cache":
@@ -210,7 +212,7 @@ def check_cache_label(config: Mapping[str, Json], name: str) -> None:
         )
 
 
-def _entry(text: str, name: str, key: str) -> dict[str, Json]:
+def _entry(text: str, name: str, key: str) -> CacheEntry:
     try:
         entry = json.loads(text)
         if not isinstance(entry, dict):
@@ -223,10 +225,10 @@ def _entry(text: str, name: str, key: str) -> dict[str, Json]:
             fix="delete the entry: tiphys cache rm",
         ) from error
     order = ("nodeID", "outputs", "creationTimestamp", "lastHitTimestamp")
-    return {field: entry[field] for field in order if field in entry}
+    return cast("CacheEntry", {field: entry[field] for field in order if field in entry})
 
 
-def _dump(entry: Mapping[str, Json]) -> str:
+def _dump(entry: CacheEntry) -> str:
     text = json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
     # encoding/json of Go escapes these by default
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -10,14 +10,16 @@ import json
 import random
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import TFJobSpec
+    from tiphys.jsontypes import JsonObject
 
 __all__ = ["free_ports", "replica_counts", "tf_config"]
 
-Json = Any
 
-
-def replica_counts(spec: Mapping[str, Json]) -> dict[str, int]:
+def replica_counts(spec: TFJobSpec) -> dict[str, int]:
     """``{Worker: 2, …}``; the default of ``replicas`` is 1."""
     counts = {}
     for kind, replica in (spec.get("tfReplicaSpecs") or {}).items():
@@ -26,20 +28,18 @@ def replica_counts(spec: Mapping[str, Json]) -> dict[str, int]:
     return counts
 
 
-def tf_config(
-    spec: Mapping[str, Json], hosts: Mapping[tuple[str, int], str], kind: str, index: int
-) -> str | None:
+def tf_config(spec: TFJobSpec, hosts: Mapping[tuple[str, int], str], kind: str, index: int) -> str | None:
     """The text of ``TF_CONFIG`` for one replica; None when the job has a single replica in all."""
     counts = replica_counts(spec)
     if sum(counts.values()) <= 1:
         return None
-    cluster: dict[str, Json] = {}
+    cluster: JsonObject = {}
     for each in sorted(counts):
         if each != "Evaluator":
             cluster[each.lower()] = [hosts[each, number] for number in range(counts[each])]
-    task = {"type": kind.lower(), "index": index}
+    task: JsonObject = {"type": kind.lower(), "index": index}
     if spec.get("enableDynamicWorker"):
-        sparse: dict[str, Json] = {}
+        sparse: JsonObject = {}
         if kind == "PS":
             sparse["ps"] = [hosts["PS", index]]
             task["index"] = 0

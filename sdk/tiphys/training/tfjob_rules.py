@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.answers import ApiError
 from tiphys.argo.names import generated_name
 
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import TFJobManifest
+
 __all__ = ["TYPES", "validate_tfjob"]
 
-Json = Any
 TYPES = ("Chief", "Master", "PS", "Worker", "Evaluator")
 _POLICIES = ("Always", "OnFailure", "Never", "ExitCode")
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _FORBIDDEN = 'admission webhook "validator.tfjob.training-operator.kubeflow.org" denied the request: '
 
 
-def validate_tfjob(manifest: Mapping[str, Json]) -> None:
+def validate_tfjob(manifest: TFJobManifest) -> None:
     """What the operator's webhook checks (pkg/webhooks/tensorflow). Raises ApiError Forbidden.
 
     Webhooks see the name that the API server has made of ``generateName``; here any will do that is as long.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from tiphys.argo.reader.compose import ReaderLimits
 from tiphys.argo.reader.document import Document, MappingNode, Node, Path, Problem, ScalarNode, SequenceNode
-from tiphys.argo.reader.source import read, read_file, read_text, scan_text, text_of
+from tiphys.argo.reader.source import read, read_file, read_text, read_value, scan_text, text_of
 
 __all__ = [
     "Document",
@@ -24,6 +24,7 @@ __all__ = [
     "read",
     "read_file",
     "read_text",
+    "read_value",
     "scan_text",
     "text_of",
 ]

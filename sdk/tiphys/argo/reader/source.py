@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -14,7 +14,10 @@ from tiphys.argo.reader.compose import ReaderLimits, TooMuch, compose
 from tiphys.argo.reader.document import Document, Problem
 from tiphys.errors import RefusedError
 
-__all__ = ["read", "read_file", "read_text", "scan_text", "text_of"]
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json
+
+__all__ = ["read", "read_file", "read_text", "read_value", "scan_text", "text_of"]
 
 _DEFAULT = ReaderLimits()
 
@@ -48,14 +51,35 @@ def read_text(text: str, *, file: str = "", limits: ReaderLimits = _DEFAULT) -> 
     documents = []
     for document in scan_text(text, file=file, limits=limits):
         for problem in document.problems:
-            raise RefusedError(
-                problem.code,
-                problem.message,
-                where=f"{file or '<text>'}:{problem.line}:{problem.column}",
-                fix=problem.fix,
-            )
+            raise _refused(problem, file)
         documents.append(document)
     return documents
+
+
+def read_value(text: str) -> Json:
+    """The one value of a text inside a workflow (a manifest, a patch), as a reader that is not strict has it: of a key
+    that is set twice the last value. None for a text without any.
+
+    Raises RefusedError as :func:`read`, but for TIP205; TIP203 for several documents, too.
+    """
+    documents = list(scan_text(text))
+    for document in documents:
+        for problem in document.problems:
+            if problem.code != "TIP205":
+                raise _refused(problem, "")
+    if len(documents) > 1:
+        raise RefusedError(
+            "TIP203",
+            "not YAML: expected a single document in the stream",
+            where=f"<text>:{documents[1].line_offset + 1}",
+        )
+    value: Json = documents[0].data if documents else None
+    return value
+
+
+def _refused(problem: Problem, file: str) -> RefusedError:
+    where = f"{file or '<text>'}:{problem.line}:{problem.column}"
+    return RefusedError(problem.code, problem.message, where=where, fix=problem.fix)
 
 
 def text_of(path: str | os.PathLike[str], limits: ReaderLimits = _DEFAULT) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import GOOD, GROUPS
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
@@ -119,7 +119,7 @@ def memoized(
     return result
 
 
-def _kept(nodes: Mapping[str, Mapping[str, Any]], identity: str, workflow: str) -> bool:
+def _kept(nodes: Mapping[str, Node], identity: str, workflow: str) -> bool:
     node = nodes[identity]
     kind = node["type"]
     if str(node["name"]).startswith(f"{workflow}.onExit"):
@@ -133,7 +133,7 @@ def _kept(nodes: Mapping[str, Mapping[str, Any]], identity: str, workflow: str) 
     return kind == "Skipped" and _fruitful(nodes, identity)
 
 
-def _again(nodes: Mapping[str, Mapping[str, Any]], identity: str) -> bool:
+def _again(nodes: Mapping[str, Node], identity: str) -> bool:
     """Whether a node is a pod that failed, and is done again in place: it keeps the scope of its first template. The
     attempts of a retry are made anew."""
     node = nodes[identity]
@@ -145,7 +145,7 @@ def _again(nodes: Mapping[str, Mapping[str, Any]], identity: str) -> bool:
     )
 
 
-def _fruitful(nodes: Mapping[str, Mapping[str, Any]], identity: str) -> bool:
+def _fruitful(nodes: Mapping[str, Node], identity: str) -> bool:
     """Whether something after a node succeeded."""
     seen: set[str] = set()
     waiting = list(nodes[identity].get("children") or ())

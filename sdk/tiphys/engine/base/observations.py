@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
 
 __all__ = [
     "CacheChecked",
+    "Change",
     "LogLine",
     "NodeChanged",
     "Notice",
@@ -17,8 +21,6 @@ __all__ = [
     "RunFinished",
     "RunStarted",
 ]
-
-Json = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class RunStarted(Observation):
     resumed: bool = False
 
 
+Change: TypeAlias = Literal["created", "started", "waiting", "hit", "progress", "finished"]
+
+
 @dataclass(frozen=True, slots=True)
 class NodeChanged(Observation):
     """A node came into being or changed.
@@ -46,8 +51,8 @@ class NodeChanged(Observation):
     ``status.nodes``.
     """
 
-    change: Literal["created", "started", "waiting", "hit", "progress", "finished"]
-    node: Mapping[str, Json]
+    change: Change
+    node: Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from tiphys.engine.base.observations import Observer
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
-__all__ = ["RunOptions", "RunResult"]
 
-Json = Any
+__all__ = ["RunOptions", "RunResult"]
 
 
 def _slots() -> int:
@@ -57,7 +56,7 @@ class RunResult:
     name: str
     workflow: Workflow
     folder: Path
-    services: Sequence[Mapping[str, Json]] = ()  # left running: {name, url}
+    services: Sequence[Mapping[str, str]] = ()  # left running: {name, url}
     interrupted: bool = False  # by Ctrl-C or SIGTERM
 
     @property

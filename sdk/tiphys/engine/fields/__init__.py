@@ -11,13 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tiphys.argo.schema import Table, table
 
 __all__ = ["Entry", "Kind", "Type", "Use", "page", "types", "unclassified", "uses"]
 
-Json = Any
 Kind = Literal["done", "none", "refused"]
 # the words of the table's "refused" lines
 CODES = {"volume": "TIP223", "plugin": "TIP231", "kubelet": "TIP272"}
@@ -93,7 +92,7 @@ def unclassified() -> list[str]:
     return problems
 
 
-def uses(spec: Mapping[str, Json], where: str = "spec", *, kind: Kind | None = None) -> Iterator[Use]:
+def uses(spec: Mapping[str, object], where: str = "spec", *, kind: Kind | None = None) -> Iterator[Use]:
     """The fields that a workflow's spec uses and that are refused or without effect (or only those of one kind), in
     the order of the spec."""
     schema = table()
@@ -101,7 +100,7 @@ def uses(spec: Mapping[str, Json], where: str = "spec", *, kind: Kind | None = N
     yield from _walk(spec, schema.fields(schema.roots["Workflow"])["spec"], where, kinds)
 
 
-def _walk(value: Json, reference: str, where: str, kinds: frozenset[str]) -> Iterator[Use]:
+def _walk(value: object, reference: str, where: str, kinds: frozenset[str]) -> Iterator[Use]:
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(item, reference, f"{where}[{index}]", kinds)

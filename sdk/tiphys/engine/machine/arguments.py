@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.artifacts import location_of
@@ -12,14 +12,14 @@ from tiphys.expr import gojson
 from tiphys.expr.tags import Chain, Layers, Variables, compile_plan, substitute
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Arguments, Artifact, Parameter, Template
-
-Json = Any
+    from tiphys.argo.pod_types import KeySelector
+    from tiphys.argo.types import Arguments, Artifact, Parameter, Template, ValueFrom
 
 
 __all__ = [
     "ABSENT",
     "ArgumentError",
+    "filled",
     "input_parameters",
     "input_values",
     "looked_up",
@@ -37,9 +37,9 @@ class ArgumentError(Exception):
 
 def process_arguments(
     compiled: Compiled,
-    arguments: Mapping[str, Json],
+    arguments: Arguments,
     variables: Variables,
-    config_map_value: Callable[[Mapping[str, Json]], str | None],
+    config_map_value: Callable[[KeySelector], str | None],
     *,
     body: Variables | None = None,
 ) -> Template:
@@ -56,18 +56,16 @@ def process_arguments(
     if inputs.get("parameters"):
         given = {item.get("name"): item for item in arguments.get("parameters") or ()}
         decided["parameters"] = [
-            cast("Parameter", _parameter(item, given.get(item.get("name")), variables, config_map_value))
+            _parameter(item, given.get(item.get("name")), variables, config_map_value)
             for item in inputs["parameters"]
         ]
     if inputs.get("artifacts"):
-        given = {item.get("name"): item for item in arguments.get("artifacts") or ()}
-        decided["artifacts"] = [
-            cast("Artifact", _artifact(item, given.get(item.get("name")))) for item in inputs["artifacts"]
-        ]
+        places = {item.get("name"): item for item in arguments.get("artifacts") or ()}
+        decided["artifacts"] = [_artifact(item, places.get(item.get("name"))) for item in inputs["artifacts"]]
     return substitute_template(compiled, decided, variables, body=body)
 
 
-def without_absent(arguments: Mapping[str, Json], scope: Variables, family: str) -> Mapping[str, Json]:
+def without_absent(arguments: Arguments, scope: Variables, family: str) -> Arguments:
     """Mark parameters that are nothing but the absent output of a skipped node: the default of what is called holds.
 
     ``family``: ``steps`` or ``tasks``.
@@ -76,13 +74,13 @@ def without_absent(arguments: Mapping[str, Json], scope: Variables, family: str)
     absent = [_is_absent(item.get("value"), scope, family) for item in parameters]
     if not any(absent):
         return arguments
-    marked = [
+    marked: list[Parameter] = [
         {**item, "value": ABSENT} if gone else item for item, gone in zip(parameters, absent, strict=True)
     ]
     return {**arguments, "parameters": marked}
 
 
-def _is_absent(value: Json, scope: Variables, family: str) -> bool:
+def _is_absent(value: object, scope: Variables, family: str) -> bool:
     if not isinstance(value, str) or not value.startswith("{{") or not value.endswith("}}"):
         return False
     name = value[2:-2].strip()
@@ -90,15 +88,16 @@ def _is_absent(value: Json, scope: Variables, family: str) -> bool:
 
 
 def _parameter(
-    declared: Mapping[str, Json],
-    given: Mapping[str, Json] | None,
+    declared: Parameter,
+    given: Parameter | None,
     variables: Variables,
-    config_map_value: Callable[[Mapping[str, Json]], str | None],
-) -> dict[str, Json]:
+    config_map_value: Callable[[KeySelector], str | None],
+) -> Parameter:
     name = declared.get("name")
-    result = dict(declared)
-    if result.get("value") is None and result.get("default") is not None:
-        result["value"] = result["default"]
+    result = declared.copy()
+    value = declared.get("value")
+    if value is None:
+        value = declared.get("default")
     if given is not None:
         if given.get("value") == ABSENT:
             if declared.get("value") is None and declared.get("default") is None:
@@ -107,34 +106,36 @@ def _parameter(
                     "(skipped/omitted node output with no default)"
                 )
         else:
-            result["value"] = given.get("value")
-            if given.get("valueFrom") is not None or given.get("value") is not None:
+            value = given.get("value")
+            if given.get("valueFrom") is not None or value is not None:
                 result.pop("valueFrom", None)
             if given.get("valueFrom") is not None:
                 result["valueFrom"] = given["valueFrom"]
-    source = result.get("valueFrom") or {}
+    source: ValueFrom = result.get("valueFrom") or {}
     if source.get("configMapKeyRef"):
-        reference = {
-            key: substitute(value, variables) if isinstance(value, str) else value
-            for key, value in source["configMapKeyRef"].items()
-        }
         try:
-            result["value"] = looked_up(reference, source, config_map_value)
+            value = looked_up(filled(source["configMapKeyRef"], variables), source, config_map_value)
         except ArgumentError as error:
             raise ArgumentError(
                 f"unable to retrieve inputs.parameters.{name} from ConfigMap: {error}"
             ) from None
         result.pop("valueFrom", None)
-    if result.get("value") is None:
+    if value is None:
         raise ArgumentError(f"inputs.parameters.{name} was not supplied")
-    result["value"] = any_string(result["value"])
+    result["value"] = any_string(value)
     return result
 
 
+def filled(reference: KeySelector, variables: Variables) -> KeySelector:
+    """Return what names a ConfigMap and its key with the tags replaced."""
+    plan = compile_plan(reference)
+    return reference if plan is None else plan.render(reference, lambda text: substitute(text, variables))
+
+
 def looked_up(
-    reference: Mapping[str, Json],
-    source: Mapping[str, Json],
-    config_map_value: Callable[[Mapping[str, Json]], str | None],
+    reference: KeySelector,
+    source: ValueFrom,
+    config_map_value: Callable[[KeySelector], str | None],
 ) -> str:
     """Return the value that a ``configMapKeyRef`` means, or the ``default`` beside it.
 
@@ -154,37 +155,41 @@ def looked_up(
     return found
 
 
-def _no_config_map(reference: Mapping[str, Json]) -> str:
+def _no_config_map(reference: KeySelector) -> str:
     return (
         f"ConfigMap '{reference.get('name')}' does not exist. Please make sure it has the label "
         "workflows.argoproj.io/configmap-type: Parameter to be detectable by the controller"
     )
 
 
-def has_location(artifact: Mapping[str, Json]) -> bool:
+def has_location(artifact: Artifact) -> bool:
     """Return whether the artifact says where its content is."""
     return location_of(artifact) is not None
 
 
-def _artifact(declared: Mapping[str, Json], given: Mapping[str, Json] | None) -> dict[str, Json]:
+def _artifact(declared: Artifact, given: Artifact | None) -> Artifact:
     name = declared.get("name")
     if has_location(declared) and given is None:
-        return dict(declared)
+        return declared.copy()
     if not declared.get("optional"):
         if given is None:
             raise ArgumentError(f"inputs.artifacts.{name} was not supplied")
         if not has_location(given) and not given.get("from") and not given.get("fromExpression"):
             raise ArgumentError(f"inputs.artifacts.{name} missing location information")
     if given is None:
-        return dict(declared)
-    result = {
-        key: value
-        for key, value in given.items()
-        if key not in ("path", "mode", "recurseMode", "from", "fromExpression")
-    }
-    for key in ("path", "mode", "recurseMode"):
-        if declared.get(key) is not None:
-            result[key] = declared[key]
+        return declared.copy()
+    result = given.copy()
+    result.pop("from", None)
+    result.pop("fromExpression", None)
+    result.pop("path", None)
+    result.pop("mode", None)
+    result.pop("recurseMode", None)
+    if declared.get("path") is not None:
+        result["path"] = declared["path"]
+    if declared.get("mode") is not None:
+        result["mode"] = declared["mode"]
+    if declared.get("recurseMode") is not None:
+        result["recurseMode"] = declared["recurseMode"]
     if declared.get("optional"):
         result["optional"] = True
     return result
@@ -193,11 +198,11 @@ def _artifact(declared: Mapping[str, Json], given: Mapping[str, Json] | None) ->
 _FIELDS = ("name", "default", "value", "valueFrom", "globalName", "enum", "description")
 
 
-def _as_go_has_them(parameters: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+def _as_go_has_them(parameters: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
     return [{key: item[key] for key in _FIELDS if key in item} for item in parameters]
 
 
-def input_values(template: Mapping[str, Json]) -> dict[str, str]:
+def input_values(template: Template) -> dict[str, str]:
     """Return the ``inputs.*`` and ``outputs.*`` variables that a template's own text may use."""
     values = input_parameters(template)
     inputs = template.get("inputs") or {}
@@ -213,10 +218,10 @@ def input_values(template: Mapping[str, Json]) -> dict[str, str]:
     for item in outputs.get("artifacts") or ():
         if item.get("path"):
             values[f"outputs.artifacts.{item['name']}.path"] = item["path"]
-    for item in outputs.get("parameters") or ():
-        path = (item.get("valueFrom") or {}).get("path")
+    for parameter in outputs.get("parameters") or ():
+        path = (parameter.get("valueFrom") or {}).get("path")
         if path:
-            values[f"outputs.parameters.{item['name']}.path"] = path
+            values[f"outputs.parameters.{parameter['name']}.path"] = path
     return values
 
 
@@ -237,7 +242,7 @@ def substitute_template(
     if outputs_plan is not None:
         # paths of outputs may use globals; what refers to them must see the replaced text
         outputs = outputs_plan.render(outputs, lambda value: substitute(value, variables))
-    own = Layers(input_values({"inputs": inputs, "outputs": outputs}))
+    own = Layers(input_values({"inputs": inputs, "outputs": outputs or {}}))
 
     def twice(known: Variables) -> Callable[[str], str]:
         everything = Chain(own, known)
@@ -253,11 +258,10 @@ def substitute_template(
         template["inputs"] = plan.render(inputs, lambda value: substitute(value, everything))
     if compiled.plan is None:
         return template
-    rendered: Template = compiled.plan.render(template, twice(body or variables))
-    return rendered
+    return compiled.plan.render(template, twice(body or variables))
 
 
-def substitute_pod(template: Mapping[str, Json], variables: Callable[[], Variables]) -> Mapping[str, Json]:
+def substitute_pod(template: Template, variables: Callable[[], Variables]) -> Template:
     """Return what the pod gets: tags that values brought along are replaced once more, by globals and inputs.
 
     Source: argo-workflows v4.1.2, workflow/controller/workflowpod.go (substitutePodParams).
@@ -266,11 +270,10 @@ def substitute_pod(template: Mapping[str, Json], variables: Callable[[], Variabl
     if plan is None:
         return template
     known = variables()
-    rendered: Mapping[str, Json] = plan.render(dict(template), lambda value: substitute(value, known))
-    return rendered
+    return plan.render(template, lambda value: substitute(value, known))
 
 
-def input_parameters(template: Mapping[str, Json]) -> dict[str, str]:
+def input_parameters(template: Template) -> dict[str, str]:
     """Return the input parameters by the names that tags have for them."""
     return {
         f"inputs.parameters.{item['name']}": item["value"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.argo.types import GivenObject, RepositoryRef, WorkflowSpec
+
 
 __all__ = ["first_obstacle"]
 
@@ -13,7 +15,7 @@ _MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _DEFAULT_MAP = "artifact-repositories"  # of the namespace: it stands for whatever the cluster has
 
 
-def first_obstacle(spec: Mapping[str, Json], name: str, context: Iterable[Mapping[str, Json]]) -> str:
+def first_obstacle(spec: WorkflowSpec, name: str, context: Iterable[GivenObject]) -> str:
     """Return what the controller says, or an empty string; ``context``: the objects given with the workflow.
 
     Recorded from Argo 4.0.5 on Kubernetes 1.33.
@@ -21,7 +23,7 @@ def first_obstacle(spec: Mapping[str, Json], name: str, context: Iterable[Mappin
     return _repository(spec.get("artifactRepositoryRef") or {}, context) or _claims(spec, name)
 
 
-def _repository(reference: Mapping[str, Json], context: Iterable[Mapping[str, Json]]) -> str:
+def _repository(reference: RepositoryRef, context: Iterable[GivenObject]) -> str:
     wanted = str(reference.get("configMap") or _DEFAULT_MAP)
     maps = [
         each
@@ -43,7 +45,7 @@ def _repository(reference: Mapping[str, Json], context: Iterable[Mapping[str, Js
     )
 
 
-def _claims(spec: Mapping[str, Json], name: str) -> str:
+def _claims(spec: WorkflowSpec, name: str) -> str:
     for claim in spec.get("volumeClaimTemplates") or ():
         wanted = claim.get("spec") or {}
         problems = list(_modes(wanted.get("accessModes") or ()))

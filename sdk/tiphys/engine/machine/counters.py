@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.expr.gofmt import float_v
 
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import HistogramSpec, MetricSpec
+
+
 __all__ = ["Counters", "MetricError", "parse_float"]
 
-Json = Any
 Labels = tuple[tuple[str, str], ...]
 _PREFIX = "argo_workflows_"
 # what OpenTelemetry takes when no buckets are given
@@ -79,28 +82,34 @@ class Counters:
     def __bool__(self) -> bool:
         return bool(self._metrics)
 
-    def observe(self, spec: Mapping[str, Json], live: Callable[[], float] | None = None) -> None:
+    def observe(self, spec: MetricSpec, live: Callable[[], float] | None = None) -> None:
         """Take one metric, its texts substituted. ``live``: the value of a realtime gauge, whenever it is asked for.
 
         Raises MetricError; what could be made of it before stays, as with Argo.
         """
-        kind = next((each for each in ("gauge", "histogram", "counter") if spec.get(each) is not None), "")
-        if not kind:
+        gauge, histogram, counter = spec.get("gauge"), spec.get("histogram"), spec.get("counter")
+        operation: str | None = None
+        if gauge is not None:
+            kind, given, operation = "gauge", gauge.get("value"), gauge.get("operation")
+        elif histogram is not None:
+            kind, given = "histogram", histogram.get("value")
+        elif counter is not None:
+            kind, given = "counter", counter.get("value")
+        else:
             raise MetricError("invalid metric spec")
-        declared: Mapping[str, Json] = spec[kind]
-        metric = self._metric(str(spec.get("name") or ""), str(spec.get("help") or ""), kind, declared)
+        metric = self._metric(str(spec.get("name") or ""), str(spec.get("help") or ""), kind, histogram)
         labels = {str(each.get("key")): str(each.get("value") or "") for each in spec.get("labels") or ()}
         series = metric.series.setdefault(tuple(sorted(labels.items())), _Series())
         self.changed = True
         if live is not None:
             series.live = live
             return
-        value = parse_float(str(declared.get("value") or ""))
+        value = parse_float(str(given or ""))
         if kind == "histogram":
             _count(metric, series, value)
-        elif kind == "counter" or declared.get("operation") == "Add":
+        elif kind == "counter" or operation == "Add":
             series.value += value
-        elif declared.get("operation") == "Sub":
+        elif operation == "Sub":
             series.value -= value
         else:
             series.value = value
@@ -124,7 +133,7 @@ class Counters:
                 lines.append(f"{full}_count{_labels(labels)} {series.total}")
         return "".join(f"{line}\n" for line in lines)
 
-    def _metric(self, name: str, text: str, kind: str, declared: Mapping[str, Json]) -> _Metric:
+    def _metric(self, name: str, text: str, kind: str, histogram: HistogramSpec | None) -> _Metric:
         known = self._metrics.get(name)
         if known is not None:
             if known.kind != kind:
@@ -137,13 +146,13 @@ class Counters:
                 )
             return known
         buckets: tuple[float, ...] = _BUCKETS
-        if kind == "histogram" and declared.get("buckets"):
-            buckets = _bounds(declared["buckets"])
+        if kind == "histogram" and histogram is not None and histogram.get("buckets"):
+            buckets = _bounds(histogram["buckets"])
         made = self._metrics[name] = _Metric(kind, text, buckets)
         return made
 
 
-def _bounds(values: Sequence[Json]) -> tuple[float, ...]:
+def _bounds(values: Sequence[float | str]) -> tuple[float, ...]:
     bounds = tuple(float(value) if not isinstance(value, str) else 0.0 for value in values)
     if any(after <= before for before, after in pairwise(bounds)):
         shown = " ".join(float_v(bound) for bound in bounds)

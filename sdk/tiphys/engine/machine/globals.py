@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.time import rfc3339
@@ -13,11 +13,13 @@ from tiphys.expr.gotime import STRFTIME_KEYS, strftime
 from tiphys.expr.tags import Plan, compile_plan, substitute
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.pod_types import ObjectMeta
+    from tiphys.argo.types import Artifact, Node, Outputs, Parameter
 
-Json = Any
 
 __all__ = ["Globals"]
+
+T = TypeVar("T")
 
 
 class Globals:
@@ -26,21 +28,21 @@ class Globals:
     ``moving`` are those that change while the workflow runs: a Steps or DAG template reads them anew for every step.
     """
 
-    def __init__(self, state: Shared, metadata: Mapping[str, Json]) -> None:
+    def __init__(self, state: Shared, metadata: ObjectMeta) -> None:
         self.state = state
-        self.values: dict[str, Any] = {}
+        self.values: dict[str, object] = {}
         self.moving: dict[str, str] = {
             "workflow.duration": "0.000000",
             "workflow.status": "",  # while the controller is at the workflow for the first time
             "workflow.failures": "",
         }
-        self.outputs: dict[str, list[dict[str, Json]]] = {}
-        self._parameters: list[dict[str, Json]] = []
+        self.outputs: Outputs = {}
+        self._parameters: list[Parameter] = []
         self._plan: Plan | None = None  # where they hold tags
         self._places: dict[tuple[str, str], int] = {}  # of an output among those of its kind
         self._fill(metadata)
 
-    def _fill(self, metadata: Mapping[str, Json]) -> None:
+    def _fill(self, metadata: ObjectMeta) -> None:
         state, spec, values = self.state, self.state.spec, self.values
         values["workflow.name"] = state.name
         values["workflow.namespace"] = state.namespace
@@ -55,14 +57,13 @@ class Globals:
             values[f"workflow.creationTimestamp.{key}"] = strftime(int(created), key)
         values["workflow.creationTimestamp.s"] = str(int(created))
         values["workflow.creationTimestamp.RFC3339"] = rfc3339(created)
-        for kind in ("labels", "annotations"):
-            found = metadata.get(kind) or {}
-            self.set_metadata(kind, found)
+        self.set_metadata("labels", metadata.get("labels") or {})
+        self.set_metadata("annotations", metadata.get("annotations") or {})
         scheduled = (metadata.get("annotations") or {}).get("workflows.argoproj.io/scheduled-time")
         if scheduled:
             values["workflow.scheduledTime"] = scheduled
 
-    def set_metadata(self, kind: str, found: Mapping[str, Json]) -> None:
+    def set_metadata(self, kind: str, found: Mapping[str, object]) -> None:
         """Offer labels or annotations."""
         for name, value in found.items():
             self.values[f"workflow.{kind}.{name}"] = any_string(value)
@@ -70,7 +71,7 @@ class Globals:
         self.values[f"workflow.{kind}"] = text
         self.values[f"workflow.{kind}.json"] = text
 
-    def set_parameters(self, parameters: list[dict[str, Json]]) -> None:
+    def set_parameters(self, parameters: list[Parameter]) -> None:
         """Offer the workflow's arguments."""
         self._parameters, self._plan = parameters, compile_plan(parameters)
         text = gojson.marshal(parameters, sort=False)
@@ -100,28 +101,34 @@ class Globals:
             if item.get("globalName") and item.get("value") is not None:
                 value = any_string(item["value"])
                 self.values[f"workflow.outputs.parameters.{item['globalName']}"] = value
-                self._put("parameters", {"name": item["globalName"], "value": value})
+                self._put_parameter({"name": item["globalName"], "value": value})
         for made in outputs.get("artifacts") or ():
             if made.get("globalName"):
-                artifact = {key: part for key, part in made.items() if key not in ("globalName", "path")}
-                artifact["name"] = made["globalName"]
+                artifact: Artifact = {**made, "name": made["globalName"]}
+                artifact.pop("globalName")
+                artifact.pop("path", None)
                 self.values[f"workflow.outputs.artifacts.{made['globalName']}"] = artifact
-                self._put("artifacts", artifact)
+                self._put_artifact(artifact)
 
-    def adopt(self, outputs: Mapping[str, Json]) -> None:
+    def adopt(self, outputs: Outputs) -> None:
         """Take over the workflow's outputs of an earlier run."""
-        for kind in ("parameters", "artifacts"):
-            for item in outputs.get(kind) or ():
-                self.values[f"workflow.outputs.{kind}.{item['name']}"] = (
-                    any_string(item.get("value")) if kind == "parameters" else dict(item)
-                )
-                self._put(kind, dict(item))
+        for item in outputs.get("parameters") or ():
+            self.values[f"workflow.outputs.parameters.{item['name']}"] = any_string(item.get("value"))
+            self._put_parameter(item.copy())
+        for artifact in outputs.get("artifacts") or ():
+            self.values[f"workflow.outputs.artifacts.{artifact['name']}"] = artifact.copy()
+            self._put_artifact(artifact.copy())
 
-    def _put(self, kind: str, item: dict[str, Json]) -> None:
+    def _put_parameter(self, item: Parameter) -> None:
+        self._put(self.outputs.setdefault("parameters", []), item, ("parameters", item["name"]))
+
+    def _put_artifact(self, item: Artifact) -> None:
+        self._put(self.outputs.setdefault("artifacts", []), item, ("artifacts", item["name"]))
+
+    def _put(self, known: list[T], item: T, name: tuple[str, str]) -> None:
         self.changed()
-        known = self.outputs.setdefault(kind, [])
         # items are only added and replaced, so each keeps its place
-        place = self._places.setdefault((kind, item["name"]), len(known))
+        place = self._places.setdefault(name, len(known))
         known[place : place + 1] = [item]
 
     def changed(self) -> None:

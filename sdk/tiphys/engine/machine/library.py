@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.patch import TEMPLATE, PatchError, strategic, without_nulls
@@ -10,12 +10,10 @@ from tiphys.argo.spec import TYPES, template_type
 from tiphys.expr.tags import Plan, compile_plan
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Template
-
-Json = Any
+    from tiphys.argo.types import GivenObject, Hook, Template, TemplateRef, WorkflowStep
 
 
-__all__ = ["Compiled", "Context", "Library", "TemplateError"]
+__all__ = ["Compiled", "Context", "Library", "TemplateError", "named_by"]
 
 NODE_TYPES = {
     "container": "Pod", "containerSet": "Pod", "script": "Pod", "resource": "Pod", "data": "Pod", "http": "HTTP",
@@ -25,6 +23,16 @@ NODE_TYPES = {
 
 class TemplateError(Exception):
     """A template cannot be found."""
+
+
+def named_by(hook: Hook) -> WorkflowStep:
+    """Return what a step would say that runs the template of a hook."""
+    holder: WorkflowStep = {}
+    if hook.get("template"):
+        holder["template"] = hook["template"]
+    if hook.get("templateRef"):
+        holder["templateRef"] = hook["templateRef"]
+    return holder
 
 
 class Compiled:
@@ -52,7 +60,7 @@ class Context:
         self.label = label
         self.templates = {str(template.get("name")): template for template in templates}
 
-    def resolve(self, holder: Mapping[str, Json]) -> tuple[Context, Compiled]:
+    def resolve(self, holder: WorkflowStep) -> tuple[Context, Compiled]:
         """Return the template that a step, task, hook or entrypoint names, and the context its own names mean.
 
         Raises
@@ -84,13 +92,13 @@ class Context:
 class Library:
     """All templates a workflow can reach."""
 
-    def __init__(self, namespace: str, context: Sequence[Mapping[str, Json]], defaults: Json) -> None:
+    def __init__(self, namespace: str, context: Sequence[GivenObject], defaults: Template | None) -> None:
         self.namespace = namespace
         self.defaults = defaults or None
         self.stored: dict[str, Template] = {}
         self._compiled: dict[int, Compiled] = {}
         self._keep: list[Template] = []
-        self._objects: dict[tuple[str, str], Mapping[str, Json]] = {}
+        self._objects: dict[tuple[str, str], GivenObject] = {}
         self._contexts: dict[tuple[str, str], Context] = {}
         for item in context:
             kind = str(item.get("kind"))
@@ -98,7 +106,7 @@ class Library:
             if kind in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
                 self._objects[(kind, name)] = item
 
-    def workflow_template(self, name: str, cluster: bool) -> Mapping[str, Json]:
+    def workflow_template(self, name: str, cluster: bool) -> GivenObject:
         """Return a (Cluster)WorkflowTemplate given with the workflow.
 
         Raises
@@ -113,7 +121,7 @@ class Library:
             raise TemplateError(f'{plural}.argoproj.io "{name}" not found')
         return found
 
-    def reference(self, reference: Mapping[str, Json]) -> Context:
+    def reference(self, reference: TemplateRef) -> Context:
         """Return the context of the object a ``templateRef`` names."""
         cluster = bool(reference.get("clusterScope"))
         name = str(reference.get("name"))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.locks import LockError, lock_names
 from tiphys.argo.nodes import FAILED
 from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import evaluate_hook
-from tiphys.engine.machine.library import Context
+from tiphys.engine.machine.library import Context, named_by
 from tiphys.engine.machine.parts import APod
 from tiphys.engine.machine.protocol import AcquireLocks, ReleaseLocks, StopPod, WorkflowFinished
 from tiphys.engine.machine.state import DEADLINE_PASSED, State
@@ -20,9 +19,8 @@ from tiphys.expr.evaluate import ExprError
 from tiphys.expr.tags import TagError, compile_plan, substitute
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.types import Arguments, Hook, Node
 
-Json = Any
 
 __all__ = ["Lifecycle"]
 
@@ -50,7 +48,7 @@ class Lifecycle:
         self.waiting_for_locks = False
         self.root: Call | None = None
         self.exit: Call | None = None
-        self.hooks: dict[str, Mapping[str, Json]] = {
+        self.hooks: dict[str, Hook] = {
             name: hook for name, hook in (state.spec.get("hooks") or {}).items() if name != "exit"
         }
         self.hook_nodes: list[str] = []
@@ -121,9 +119,8 @@ class Lifecycle:
             if int(deadline) <= 0:
                 state.deadline_passed = True
         entry = str(state.spec.get("entrypoint") or "")
-        holder = {"template": entry}
         self.root = Call(
-            state, state.name, holder, self._filled(state.spec.get("arguments")), self.context, self,
+            state, state.name, {"template": entry}, self._filled(state.spec.get("arguments")), self.context, self,
             local={"steps.name": ""}, key="entry",
         )  # fmt: skip
         self.look()
@@ -210,9 +207,8 @@ class Lifecycle:
                 return
             del self.hooks[name]
             self.pending_hooks += 1
-            holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
             run = Call(
-                state, node_name, holder, self._filled(hook.get("arguments")), self.context, self,
+                state, node_name, named_by(hook), self._filled(hook.get("arguments")), self.context, self,
                 flag={"hooked": True}, on_exit=True, local={"steps.name": ""}, key="hook",
             )  # fmt: skip
             state.defer(run.start)
@@ -239,9 +235,9 @@ class Lifecycle:
             state.nodes.mark(root, "Error", again)
         self._finish("Error", message)
 
-    def _filled(self, arguments: Mapping[str, Json] | None) -> dict[str, Json]:
+    def _filled(self, arguments: Arguments | None) -> Arguments:
         """Return arguments with the global variables put in place once."""
-        given: dict[str, Json] = dict(arguments or {})
+        given: Arguments = (arguments or {}).copy()
         plan = compile_plan(given)
         return given if plan is None else plan.render(given, lambda text: substitute(text, self.state.base))
 
@@ -288,12 +284,11 @@ class Lifecycle:
             self._finish(self.entry_phase, self.entry_message)
             return
         state.globals.tick()
-        holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
         arguments = self._filled(hook.get("arguments") or state.spec.get("arguments"))
         self.exit = Call(
             state,
             f"{state.name}.onExit",
-            holder,
+            named_by(hook),
             arguments,
             self.context,
             self,

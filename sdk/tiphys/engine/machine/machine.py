@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.argo.time import rfc3339
@@ -27,9 +27,8 @@ from tiphys.engine.machine.submit import (
 from tiphys.expr.moment import PRESENT
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Workflow, WorkflowStatus
+    from tiphys.argo.types import GivenObject, Parameter, Workflow, WorkflowStatus
 
-Json = Any
 
 __all__ = ["Machine"]
 
@@ -73,16 +72,16 @@ class Machine:
 
     def __init__(
         self,
-        workflow: Mapping[str, Json],
+        workflow: Workflow,
         *,
         name: str,
         namespace: str = "argo",
         uid: str,
         parameters: Mapping[str, str] | None = None,
-        context: Sequence[Mapping[str, Json]] = (),
+        context: Sequence[GivenObject] = (),
         now: float,
         invalid: str = "",
-        earlier: Mapping[str, Json] | None = None,
+        earlier: WorkflowStatus | None = None,
     ) -> None:
         self._workflow = workflow
         self._uid = uid
@@ -93,7 +92,7 @@ class Machine:
             spec, stored = effective_spec(workflow, library)
         except TemplateError as error:
             failure = ("Error", str(error))
-            spec, stored = dict(workflow.get("spec") or {}), None
+            spec, stored = (workflow.get("spec") or {}).copy(), None
         library.defaults = spec.get("templateDefaults") or None
         self._stored_spec = stored
         metadata = workflow.get("metadata") or {}
@@ -109,7 +108,7 @@ class Machine:
             make_body=make_body,
             make_retrying=Retrying,
         )
-        values: list[dict[str, Json]] = []
+        values: list[Parameter] = []
         try:
             if failure is None or invalid:
                 values = workflow_parameters(state, parameters or {})
@@ -291,7 +290,7 @@ class Machine:
         if life.done:
             labels["workflows.argoproj.io/completed"] = "true"
         done, total = self.progress
-        status: dict[str, Json] = {"phase": life.phase}
+        status: WorkflowStatus = {"phase": life.phase}
         if life.message:
             status["message"] = life.message
         if life.started_at is not None:
@@ -310,7 +309,7 @@ class Machine:
             status["conditions"] = [{"type": "Completed", "status": "True"}]
         if (condition := state.metrics.condition()) is not None:
             status.setdefault("conditions", []).append(condition)
-        spec = plain_copy(dict(self._workflow.get("spec") or {}))
+        spec = plain_copy(self._workflow.get("spec") or {})
         if state.shutdown:
             spec["shutdown"] = state.shutdown
         if state.suspended:
@@ -322,7 +321,7 @@ class Machine:
             "kind": "Workflow",
             "metadata": metadata,
             "spec": spec,
-            "status": cast("WorkflowStatus", status),
+            "status": status,
         }
 
 

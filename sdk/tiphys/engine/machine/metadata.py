@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.machine.state import State
 from tiphys.expr.evaluate import ExprError, compile_expression
 from tiphys.expr.operators import go_kind
 from tiphys.expr.tags import environment
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ObjectMeta
+
 
 __all__ = ["apply_metadata"]
 
@@ -34,24 +35,25 @@ def _evaluated(kind: str, name: str, expression: str, state: State) -> str:
     return value
 
 
-def apply_metadata(state: State, metadata: Mapping[str, Json]) -> tuple[dict[str, Json], str]:
+def apply_metadata(state: State, metadata: ObjectMeta) -> tuple[ObjectMeta, str]:
     """Return the metadata with what ``spec.workflowMetadata`` adds, and what is wrong with it, if anything.
 
     The variables ``workflow.labels.*`` and ``workflow.annotations.*`` are brought up to date.
     """
     declared = state.spec.get("workflowMetadata") or {}
-    result = dict(metadata)
+    result = metadata.copy()
     problem = ""
-    for kind in ("labels", "annotations"):
-        found = {**(metadata.get(kind) or {}), **(declared.get(kind) or {})}
-        for name, source in (declared.get(f"{kind}From") or {}).items():
-            expression = str((source or {}).get("expression") or "")
-            try:
-                found[name] = _evaluated(kind[:-1], name, expression, state)
-            except ExprError as error:
-                problem = problem or str(error)
-        if declared:
-            state.globals.set_metadata(kind, found)
-            result[kind] = found
+    labels = {**(metadata.get("labels") or {}), **(declared.get("labels") or {})}
+    for name, source in (declared.get("labelsFrom") or {}).items():
+        expression = str((source or {}).get("expression") or "")
+        try:
+            labels[name] = _evaluated("label", name, expression, state)
+        except ExprError as error:
+            problem = problem or str(error)
+    if declared:
+        annotations = {**(metadata.get("annotations") or {}), **(declared.get("annotations") or {})}
+        state.globals.set_metadata("labels", labels)
+        state.globals.set_metadata("annotations", annotations)
+        result["labels"], result["annotations"] = labels, annotations
     state.globals.changed()
     return result, problem

@@ -8,20 +8,19 @@ Sources: Argo 4.1.2, workflow/controller (computeMetrics, prepareMetricScope) an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tiphys.argo.any_string import any_string
 from tiphys.engine.machine.counters import Counters, MetricError
 from tiphys.engine.machine.globals import Globals
 from tiphys.engine.machine.parts import ACall, Shared
 from tiphys.expr.govaluate import WhenError, evaluate_when
-from tiphys.expr.tags import Layers, TagError, substitute
+from tiphys.expr.tags import Layers, TagError, compile_plan, substitute
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.pod_types import MetricSpec, MetricsSpec
+    from tiphys.argo.types import Condition, Node
 
-Json = Any
 
 __all__ = ["Metrics"]
 
@@ -46,7 +45,7 @@ class Metrics:
 
     def take(
         self,
-        declared: Mapping[str, Json] | None,
+        declared: MetricsSpec | None,
         node: Node | None,
         *,
         retries: int | None = None,
@@ -64,7 +63,7 @@ class Metrics:
             if is_live or not realtime:
                 self._one(metric, scope, node if is_live else None)
 
-    def condition(self) -> dict[str, Json] | None:
+    def condition(self) -> Condition | None:
         """The workflow's condition, when there were errors."""
         if not self.errors:
             return None
@@ -72,13 +71,18 @@ class Metrics:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _one(self, metric: Mapping[str, Json], scope: Layers, live: Node | None) -> None:
+    def _one(self, metric: MetricSpec, scope: Layers, live: Node | None) -> None:
         name = metric.get("name")
-        kinds = {
-            kind: metric[kind] for kind in ("gauge", "histogram", "counter") if metric.get(kind) is not None
-        }
+        kinds: MetricSpec = {}
+        rest = metric.copy()
+        if rest.pop("gauge", None) is not None:
+            kinds["gauge"] = metric["gauge"]
+        if rest.pop("histogram", None) is not None:
+            kinds["histogram"] = metric["histogram"]
+        if rest.pop("counter", None) is not None:
+            kinds["counter"] = metric["counter"]
         try:
-            shown = _substituted({key: value for key, value in metric.items() if key not in kinds}, scope)
+            shown = _substituted(rest, scope)
         except TagError as error:
             self.errors.append(f"unable to substitute parameters for metric '{name}': {error}")
             return
@@ -104,7 +108,7 @@ class Metrics:
         self._observe({**shown, **given}, name)
 
     def _observe(
-        self, metric: Mapping[str, Json], name: Json, live: Node | None = None, workflow: bool = False
+        self, metric: MetricSpec, name: str | None, live: Node | None = None, workflow: bool = False
     ) -> None:
         state = self._state
 
@@ -141,11 +145,6 @@ class Metrics:
         return found
 
 
-def _substituted(value: Json, scope: Layers) -> Json:
-    if isinstance(value, str):
-        return substitute(value, scope, strict=None)
-    if isinstance(value, Mapping):
-        return {key: _substituted(inner, scope) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_substituted(inner, scope) for inner in value]
-    return value
+def _substituted(metric: MetricSpec, scope: Layers) -> MetricSpec:
+    plan = compile_plan(metric)
+    return metric if plan is None else plan.render(metric, lambda text: substitute(text, scope, strict=None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.names import node_id
 from tiphys.argo.nodes import ACTIVE, COUNTED, ENDED, FAILED, GOOD, WORK, is_hit
@@ -11,10 +11,8 @@ from tiphys.argo.time import rfc3339, seconds
 from tiphys.engine.machine.progress import progress_of, sum_progress
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node, NodeFlag
+    from tiphys.argo.types import Arguments, Node, NodeFlag, WorkflowStep
 
-
-Json = Any
 
 __all__ = ["NodeStore", "failed_or_error", "fulfilled"]
 
@@ -117,12 +115,12 @@ class NodeStore:
         *,
         phase: str,
         scope: str,
-        holder: Mapping[str, Json] | None = None,
+        holder: WorkflowStep | None = None,
         boundary: str = "",
         message: str = "",
         flag: NodeFlag | None = None,
         display: str = "",
-        inputs: Json = None,
+        inputs: Arguments | None = None,
     ) -> Node:
         """Add a node; ``holder`` is what names its template (a step, a task, a hook)."""
         identity = node_id(self.workflow, name)
@@ -170,7 +168,7 @@ class NodeStore:
         self.changed[identity] = None
         return node
 
-    def _again(self, identity: str, phase: str, message: str, inputs: Json) -> Node:
+    def _again(self, identity: str, phase: str, message: str, inputs: Arguments | None) -> Node:
         self._open.discard(identity)
         node = self.by_id[identity]
         node["phase"] = "Running"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tiphys.engine.machine.nodes import Limits
 from tiphys.engine.machine.parts import ABody, ACall, Shared
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.argo.types import Template
+
 
 __all__ = ["FAIL_FAST", "Gate"]
 
@@ -37,7 +39,7 @@ class Gate:
         self.waiting: deque[Callable[[], None]] = deque()
         self._boundaries: dict[str, _Boundary] = {}
 
-    def watch(self, body: ABody, template: Mapping[str, Json]) -> None:
+    def watch(self, body: ABody, template: Template) -> None:
         """Register a Steps or DAG body that has ``parallelism`` or ``failFast``."""
         limit = template.get("parallelism")
         fail_fast = bool(template.get("failFast"))

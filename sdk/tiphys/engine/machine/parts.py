@@ -13,11 +13,10 @@ from tiphys.engine.machine.protocol import PodFinished
 from tiphys.expr.tags import Layers
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node, Template
+    from tiphys.argo.types import CacheEntry, Node, RetryStrategy, Template, WorkflowSpec
+
 
 __all__ = ["ABody", "ABoundary", "ACall", "APod", "ASuspend", "MakeBody", "MakeRetrying", "Retries", "Shared"]
-
-Json = Any
 
 
 class Shared(Protocol):
@@ -26,7 +25,7 @@ class Shared(Protocol):
     name: str
     namespace: str
     uid: str
-    spec: Mapping[str, Json]
+    spec: WorkflowSpec
     created: float
     started: float
     base: Layers
@@ -36,7 +35,7 @@ class Shared(Protocol):
     def now(self) -> float:
         """The time of the event that is being handled."""
 
-    def defer(self, function: Callable[..., None], *arguments: Any) -> None:
+    def defer(self, function: Callable[..., None], *arguments: object) -> None:
         """Do something in this ``handle``."""
 
 
@@ -131,7 +130,7 @@ class ACall(Protocol):
     def locks_waiting(self, message: str, lock: str) -> None:
         """A lock is somebody else's."""
 
-    def cache_answer(self, entry: Mapping[str, Json] | None, error: str) -> None:
+    def cache_answer(self, entry: CacheEntry | None, error: str) -> None:
         """What the cache holds."""
 
     def cache_stored(self, error: str) -> None:
@@ -192,14 +191,12 @@ class ABoundary(Protocol):
 class MakeBody(Protocol):
     """Makes the body of a call; see :func:`tiphys.engine.machine.bodies.kinds.make_body`."""
 
-    def __call__(
-        self, run: Any, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
-    ) -> Any:
+    def __call__(self, run: Any, name: str, template: Template, node: Node | None, attempt: int = -1) -> Any:
         """The body for the call's template, not yet started."""
 
 
 class MakeRetrying(Protocol):
     """Makes the attempts of a call; see :class:`tiphys.engine.machine.bodies.retry.Retrying`."""
 
-    def __call__(self, run: Any, strategy: Mapping[str, Json]) -> Retries:
+    def __call__(self, run: Any, strategy: RetryStrategy) -> Retries:
         """Nothing is begun yet."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node
 
-
-Json = Any
 
 __all__ = ["progress_of", "sum_progress"]
 

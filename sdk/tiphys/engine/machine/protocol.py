@@ -17,9 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.argo.types import CacheEntry, Outputs, Template
+    from tiphys.argo.volume_types import VolumeSpec
+
 
 __all__ = [
     "AcquireLocks",
@@ -34,6 +37,7 @@ __all__ = [
     "LookupCache",
     "NodeSet",
     "PodFinished",
+    "PodPhase",
     "PodProgress",
     "PodRunning",
     "ReleaseLocks",
@@ -47,6 +51,9 @@ __all__ = [
     "TimerFired",
     "WorkflowFinished",
 ]
+
+
+PodPhase: TypeAlias = Literal["Succeeded", "Failed", "Error"]  # of a pod that has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +95,10 @@ class PodFinished(Event):
     """
 
     node_id: str
-    phase: Literal["Succeeded", "Failed", "Error"]
+    phase: PodPhase
     message: str = ""
-    outputs: Mapping[str, Json] | None = None
-    containers: Mapping[str, Json] = field(default_factory=dict)
+    outputs: Outputs | None = None
+    containers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     created: bool = True
 
 
@@ -100,7 +107,7 @@ class CacheAnswer(Event):
     """The entry (Argo's JSON layout) of a memoization cache, None for a miss, or ``error``."""
 
     node_id: str
-    entry: Mapping[str, Json] | None = None
+    entry: CacheEntry | None = None
     error: str = ""
 
 
@@ -193,8 +200,8 @@ class StartPod(Command):
     node_id: str
     node_name: str
     pod_name: str
-    template: Mapping[str, Json]
-    volumes: tuple[Mapping[str, Json], ...] = ()
+    template: Template
+    volumes: tuple[VolumeSpec, ...] = ()
     capture_result: bool = False
     deadline: float | None = None
     deadline_message: str = ""
@@ -227,7 +234,7 @@ class StoreCache(Command):
     node_id: str
     cache_name: str
     key: str
-    outputs: Mapping[str, Json] | None
+    outputs: Outputs | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol, cast
 
 from tiphys.argo.any_string import any_string
 from tiphys.engine.machine.arguments import has_location
 from tiphys.expr import gojson
 from tiphys.expr.evaluate import ExprError, compile_expression
 from tiphys.expr.gojson_scan import compact, syntax_error
-from tiphys.expr.tags import MISSING, Layers, TagError, environment, insert, substitute
+from tiphys.expr.tags import MISSING, Layers, TagError, Variables, environment, insert, substitute
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Artifact, Node, Outputs, Parameter
+    from tiphys.argo.types import Artifact, Node, Outputs, Parameter, Template, ValueFrom
+    from tiphys.jsontypes import JsonObject
 
-Json = Any
-Flat = dict[str, Any]
+
+Flat = dict[str, object]  # text, None for what is absent, or an artifact
 
 __all__ = [
+    "ArtifactScope",
     "BoundaryScope",
     "ScopeError",
     "aggregate",
@@ -35,6 +37,13 @@ class ScopeError(Exception):
     """An output or argument cannot be resolved; the text is Argo's."""
 
 
+class ArtifactScope(Variables, Protocol):
+    """Variables of which some are artifacts."""
+
+    def raw(self, name: str) -> object:
+        """Return a variable or an artifact."""
+
+
 class BoundaryScope:
     """The variables inside one Steps or DAG: its inputs, its finished nodes, the globals.
 
@@ -47,7 +56,7 @@ class BoundaryScope:
         self,
         kind: str,
         base: Layers,
-        template: Mapping[str, Json],
+        template: Template,
         provider: Callable[[str], Flat | None],
         names: Callable[[], Iterable[str]],
     ) -> None:
@@ -55,21 +64,21 @@ class BoundaryScope:
         self.names = names
         self._base = base
         self._provider = provider
-        self._trees: dict[str, Any] = {}
+        self._trees: dict[str, object] = {}
         self._inputs: Flat = {}
         inputs = template.get("inputs") or {}
         for item in inputs.get("parameters") or ():
             if item.get("value") is not None:
                 self._inputs[f"inputs.parameters.{item['name']}"] = item["value"]
-        for item in inputs.get("artifacts") or ():
-            self._inputs[f"inputs.artifacts.{item['name']}"] = item
+        for artifact in inputs.get("artifacts") or ():
+            self._inputs[f"inputs.artifacts.{artifact['name']}"] = artifact
 
-    def find(self, name: str) -> Any:
+    def find(self, name: str) -> object:
         """Return a variable; artifacts are not text and count as missing."""
         value = self.raw(name)
         return MISSING if isinstance(value, dict) else value
 
-    def raw(self, name: str) -> Any:
+    def raw(self, name: str) -> object:
         """Return a variable or an artifact."""
         root, _, rest = name.partition(".")
         if root == self.kind:
@@ -79,9 +88,9 @@ class BoundaryScope:
             return self._inputs.get(name, MISSING)
         return self._base.raw(name)
 
-    def tree(self, root: str, members: set[str] | None) -> Any:
+    def tree(self, root: str, members: set[str] | None) -> object:
         if root == self.kind:
-            result: dict[str, Any] = {}
+            result: dict[str, object] = {}
             for name in members if members is not None else self.names():
                 flat = self._provider(name)
                 if flat is not None:
@@ -91,7 +100,7 @@ class BoundaryScope:
             return result
         if root == "inputs":
             if "inputs" not in self._trees:
-                tree: dict[str, Any] = {}
+                tree: dict[str, object] = {}
                 for name, value in self._inputs.items():
                     insert(tree, name.split(".", 2)[1:], value)
                 self._trees["inputs"] = tree
@@ -103,8 +112,8 @@ class BoundaryScope:
         self._trees.pop(name, None)
 
 
-def _expand(flat: Flat) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
+def _expand(flat: Flat) -> dict[str, object]:
+    tree: dict[str, object] = {}
     for name, value in flat.items():
         parts = name.split(".")
         if len(parts) > 2:
@@ -142,17 +151,17 @@ def node_values(prefix: str, node: Node) -> Flat:
     return values
 
 
-def skipped_values(prefix: str, template: Mapping[str, Json] | None) -> Flat:
+def skipped_values(prefix: str, template: Template | None) -> Flat:
     """Return the outputs that a skipped or omitted node stands for: defaults, or None for "absent optional"."""
     values: Flat = {}
-    outputs = (template or {}).get("outputs") or {}
+    outputs: Outputs = (template or {}).get("outputs") or {}
     for item in outputs.get("parameters") or ():
         default = (item.get("valueFrom") or {}).get("default")
         values[f"{prefix}.outputs.parameters.{item['name']}"] = (
             None if default is None else any_string(default)
         )
-    for item in outputs.get("artifacts") or ():
-        values[f"{prefix}.outputs.artifacts.{item['name']}"] = {"name": item["name"], "absent": True}
+    for artifact in outputs.get("artifacts") or ():
+        values[f"{prefix}.outputs.artifacts.{artifact['name']}"] = {"name": artifact["name"], "absent": True}
     return values
 
 
@@ -216,7 +225,7 @@ def _join_parameter(texts: list[str]) -> str:
 _PURE = re.compile(r"^\s*\{\{\s*([^{}=][^{}]*?)\s*\}\}\s*$")
 
 
-def resolve_artifact(artifact: Mapping[str, Json], scope: BoundaryScope) -> dict[str, Json] | None:
+def resolve_artifact(artifact: Artifact, scope: ArtifactScope) -> Artifact | None:
     """Return the artifact that ``from`` or ``fromExpression`` means, with ``subPath`` applied; None if it is absent.
 
     Raises
@@ -242,13 +251,17 @@ def resolve_artifact(artifact: Mapping[str, Json], scope: BoundaryScope) -> dict
         if artifact.get("optional"):
             return None
         raise ScopeError(f"Unable to resolve: {shown}")
-    if value.get("absent") or not (has_location(value) or value.get("from")):
+    if value.get("absent"):
         return None
-    result = {
-        key: item
-        for key, item in value.items()
-        if key not in ("name", "path", "globalName", "mode", "from", "optional")
-    }
+    result = cast("Artifact", value).copy()
+    if not (has_location(result) or result.get("from")):
+        return None
+    result.pop("name", None)
+    result.pop("path", None)
+    result.pop("globalName", None)
+    result.pop("mode", None)
+    result.pop("from", None)
+    result.pop("optional", None)
     sub_path = artifact.get("subPath")
     if sub_path:
         sub_path = substitute(sub_path, scope)
@@ -264,19 +277,19 @@ _KEYS = (
 )  # fmt: skip
 
 
-def append_key(artifact: dict[str, Json], sub_path: str) -> dict[str, Json]:
+def append_key(artifact: Artifact, sub_path: str) -> Artifact:
     """Return the artifact with ``sub_path`` appended to its key."""
-    copy = dict(artifact)
+    copy = cast("dict[str, JsonObject]", artifact.copy())
     for kind, field in _KEYS:
         if copy.get(kind):
             location = dict(copy[kind])
             location[field] = str(location.get(field, "")).rstrip("/") + "/" + sub_path.lstrip("/")
             copy[kind] = location
-            return copy
-    return copy
+            break
+    return cast("Artifact", copy)
 
 
-def template_outputs(template: Mapping[str, Json], scope: BoundaryScope) -> Outputs | None:
+def template_outputs(template: Template, scope: BoundaryScope) -> Outputs | None:
     """Return the outputs of a Steps or DAG template.
 
     Raises
@@ -300,30 +313,31 @@ def template_outputs(template: Mapping[str, Json], scope: BoundaryScope) -> Outp
                     f'output parameter "{item["name"]}": {error}' if absent else str(error)
                 ) from None
             value = any_string(source["default"])
-        result: Parameter = {key: part for key, part in item.items() if key != "valueFrom"}  # type: ignore[assignment]
+        result = item.copy()
+        result.pop("valueFrom")
         result["value"] = value
         parameters.append(result)
     if parameters:
         outputs["parameters"] = parameters
     artifacts: list[Artifact] = []
-    for item in declared.get("artifacts") or ():
+    for artifact in declared.get("artifacts") or ():
         try:
-            resolved = resolve_artifact(item, scope)
+            resolved = resolve_artifact(artifact, scope)
         except ScopeError as error:
-            if item.get("optional"):
+            if artifact.get("optional"):
                 continue
             raise ScopeError(f"unable to resolve outputs from scope: {error}") from None
         if resolved is not None:
-            resolved = {"name": item["name"], **resolved}
-            if item.get("globalName"):
-                resolved["globalName"] = item["globalName"]
-            artifacts.append(cast("Artifact", resolved))
+            resolved = {"name": artifact["name"], **resolved}
+            if artifact.get("globalName"):
+                resolved["globalName"] = artifact["globalName"]
+            artifacts.append(resolved)
     if artifacts:
         outputs["artifacts"] = artifacts
     return outputs or None
 
 
-def _output_value(source: Mapping[str, Json], scope: BoundaryScope) -> str:
+def _output_value(source: ValueFrom, scope: BoundaryScope) -> str:
     if source.get("expression"):
         try:
             program = compile_expression(source["expression"])

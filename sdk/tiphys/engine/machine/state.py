@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import ENDED
 from tiphys.argo.time import rfc3339
@@ -18,7 +18,11 @@ from tiphys.engine.machine.parts import ABoundary, ACall, APod, ASuspend, MakeBo
 from tiphys.engine.machine.protocol import Command, SetTimer
 from tiphys.expr.tags import Layers
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import KeySelector, ObjectMeta
+    from tiphys.argo.types import GivenObject, WorkflowSpec
+    from tiphys.argo.volume_types import VolumeSpec
+
 
 __all__ = ["DEADLINE_PASSED", "State"]
 
@@ -36,10 +40,10 @@ class State:
         name: str,
         namespace: str,
         uid: str,
-        metadata: Mapping[str, Json],
-        spec: Mapping[str, Json],
+        metadata: ObjectMeta,
+        spec: WorkflowSpec,
         library: Library,
-        context: Sequence[Mapping[str, Json]],
+        context: Sequence[GivenObject],
         now: float,
         make_body: MakeBody,
         make_retrying: MakeRetrying,
@@ -57,7 +61,7 @@ class State:
         self.started = now
         self.globals = Globals(self, metadata)
         self.base = Layers(self.globals.moving, self.globals.values)
-        self.volumes: tuple[Mapping[str, Json], ...] = ()
+        self.volumes: tuple[VolumeSpec, ...] = ()
         self.workflow_deadline: float | None = None
         self.result_users: dict[str, frozenset[str]] = {}
         self.boundaries: dict[str, ABoundary] = {}
@@ -75,7 +79,7 @@ class State:
         self.walk = 0
         self.must_walk = False
         self.next_walk: list[Callable[[], None]] = []
-        self._parked: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._parked: list[tuple[Callable[..., None], tuple[object, ...]]] = []
         self.metrics = Metrics(self)
         self.shutdown = ""
         self.give_up: Callable[[str], None] = lambda message: None
@@ -83,8 +87,8 @@ class State:
         self.deadline_passed = False
         self.commands: list[Command] = []
         self.timers: dict[str, Callable[[], None]] = {}
-        self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-        self._fresh: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._queue: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
+        self._fresh: list[tuple[Callable[..., None], tuple[object, ...]]] = []
         self._late: dict[Callable[[], None], None] = {}
         self._timer_count = 0
         self._config_maps = {
@@ -100,7 +104,7 @@ class State:
 
     # -- work ------------------------------------------------------------------------------------------------
 
-    def defer(self, function: Callable[..., None], *arguments: Any) -> None:
+    def defer(self, function: Callable[..., None], *arguments: object) -> None:
         """Do something in this ``handle``, right after what is being done now (depth first, as Argo walks)."""
         self._fresh.append((function, arguments))
 
@@ -123,7 +127,7 @@ class State:
         for function in again:
             self.defer(function)
 
-    def park(self, function: Callable[..., None], *arguments: Any) -> None:
+    def park(self, function: Callable[..., None], *arguments: object) -> None:
         """Do something only if the workflow would otherwise wait for ever."""
         self._parked.append((function, arguments))
 
@@ -197,7 +201,7 @@ class State:
         moment = rfc3339(self.workflow_deadline or 0)
         return moment.replace("T", " ").replace("Z", " +0000 UTC")
 
-    def config_map_value(self, reference: Mapping[str, Json]) -> str | None:
+    def config_map_value(self, reference: KeySelector) -> str | None:
         """Return the value of a ConfigMap that may feed parameters, None when there is no such map.
 
         Raises

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.parameters import not_one_of, unknown
 from tiphys.argo.patch import WORKFLOW_SPEC, PatchError, strategic, without_nulls
 from tiphys.argo.spec import every_template, template_type
-from tiphys.engine.machine.arguments import ArgumentError, looked_up
+from tiphys.engine.machine.arguments import ArgumentError, filled, looked_up
 from tiphys.engine.machine.library import Library, TemplateError
 from tiphys.engine.machine.state import State
 from tiphys.errors import RefusedError
-from tiphys.expr.tags import TagError, substitute
+from tiphys.expr.tags import TagError
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.argo.types import Parameter, Template, ValueFrom, Workflow, WorkflowSpec
+
 
 __all__ = ["GlobalsError", "InvalidSpec", "effective_spec", "refuse_unsupported", "workflow_parameters"]
 
@@ -28,9 +30,7 @@ class GlobalsError(Exception):
     """A parameter of the workflow cannot be read from its ConfigMap: it ends Failed with this text."""
 
 
-def effective_spec(
-    workflow: Mapping[str, Json], library: Library
-) -> tuple[dict[str, Json], dict[str, Json] | None]:
+def effective_spec(workflow: Workflow, library: Library) -> tuple[WorkflowSpec, WorkflowSpec | None]:
     """Return the spec to execute and, with ``workflowTemplateRef``, what ``status`` stores of it.
 
     Raises
@@ -38,28 +38,28 @@ def effective_spec(
     TemplateError
         The WorkflowTemplate was not given, or the two cannot be merged.
     """
-    spec = dict(workflow.get("spec") or {})
+    spec: WorkflowSpec = (workflow.get("spec") or {}).copy()
     reference = spec.get("workflowTemplateRef")
     if not reference:
         return spec, None
     found = library.workflow_template(str(reference.get("name")), bool(reference.get("clusterScope")))
-    base = dict(found.get("spec") or {})
+    base: WorkflowSpec = found.get("spec") or {}
     own = {
         key: value
         for key, value in spec.items()
         if key != "workflowTemplateRef" and value not in ("", None, [], {})  # unset, as Go's omitempty has it
     }
     try:
-        merged = strategic(without_nulls(base), without_nulls(own), WORKFLOW_SPEC)
+        merged = cast("WorkflowSpec", strategic(without_nulls(base), without_nulls(own), WORKFLOW_SPEC))
     except PatchError as error:
         raise TemplateError(str(error)) from error
-    if base.get("hooks") and own.get("hooks"):
-        merged["hooks"] = {**base["hooks"], **own["hooks"]}  # Argo takes a hook whole
+    if base.get("hooks") and spec.get("hooks"):
+        merged["hooks"] = {**base["hooks"], **spec["hooks"]}  # Argo takes a hook whole
     merged["workflowTemplateRef"] = reference
     return merged, merged
 
 
-def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str, Json]]:
+def workflow_parameters(state: State, given: Mapping[str, str]) -> list[Parameter]:
     """Return ``spec.arguments.parameters`` with the values to use.
 
     Raises
@@ -71,7 +71,7 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str
     GlobalsError
         A ConfigMap that was not given, or lacks the key.
     """
-    declared = [dict(item) for item in (state.spec.get("arguments") or {}).get("parameters") or ()]
+    declared = [item.copy() for item in (state.spec.get("arguments") or {}).get("parameters") or ()]
     names = [str(item.get("name")) for item in declared]
     for name in given:
         if name not in names:
@@ -100,14 +100,11 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[dict[str
     return result
 
 
-def _from_config_map(state: State, item: dict[str, Json]) -> None:
-    source = item.get("valueFrom") or {}
+def _from_config_map(state: State, item: Parameter) -> None:
+    source: ValueFrom = item.get("valueFrom") or {}
     if not source.get("configMapKeyRef"):
         return
-    reference = {
-        key: substitute(value, state.base) if isinstance(value, str) else value
-        for key, value in source["configMapKeyRef"].items()
-    }
+    reference = filled(source["configMapKeyRef"], state.base)
     try:
         found = looked_up(reference, source, state.config_map_value)
     except (ArgumentError, TagError) as error:
@@ -119,9 +116,7 @@ def _from_config_map(state: State, item: dict[str, Json]) -> None:
     item.pop("valueFrom", None)
 
 
-def refuse_unsupported(
-    spec: Mapping[str, Json], library: Library, contexts: Sequence[Sequence[Mapping[str, Json]]]
-) -> None:
+def refuse_unsupported(spec: WorkflowSpec, library: Library, contexts: Sequence[Sequence[Template]]) -> None:
     """Refuse what cannot run on one machine, before anything runs.
 
     Raises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.engine.objects.controllers import Controllers
+from tiphys.engine.objects.controllers import Controllers, Kept
 from tiphys.engine.objects.node import ResourcePod
 
-__all__ = ["Controllers", "ResourcePod"]
+__all__ = ["Controllers", "Kept", "ResourcePod"]

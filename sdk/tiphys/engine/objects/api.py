@@ -10,7 +10,7 @@ import itertools
 import random
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tiphys.argo.answers import ApiError
 from tiphys.argo.names import generated_name
@@ -18,10 +18,22 @@ from tiphys.argo.selectors import parse_labels
 from tiphys.argo.time import rfc3339
 from tiphys.engine.objects.kinds import Kind, already_exists, find_kind
 
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import DeploymentManifest, KubeObject, ServiceManifest, TFJobManifest
+    from tiphys.argo.pod_types import ObjectMeta
+
+    Object: TypeAlias = KubeObject | TFJobManifest | DeploymentManifest | ServiceManifest
+
 __all__ = ["Api"]
 
-Json = Any
-Change = Callable[[str, dict[str, Json]], None]
+
+_KEPT = ("metadata", "status", "kind", "apiVersion")
+_CHANGEABLE = ("labels", "annotations", "ownerReferences", "finalizers")  # of an object's metadata
+
+
+def _write(place: Object | ObjectMeta, fields: Mapping[str, object]) -> None:
+    """Which fields there are is for each kind to say."""
+    cast("dict[str, object]", place).update(copy.deepcopy({**fields}))
 
 
 class Api:
@@ -30,27 +42,27 @@ class Api:
     def __init__(self, namespace: str, now: Callable[[], float]) -> None:
         self.namespace = namespace
         self._now = now
-        self._objects: dict[tuple[str, str], dict[str, Json]] = {}
+        self._objects: dict[tuple[str, str], KubeObject] = {}
         self._versions = itertools.count(1)
-        self._watchers: list[Change] = []
+        self._watchers: list[Callable[[str, KubeObject], None]] = []
         self._letters = random.Random()
-        self.admit: Callable[[dict[str, Json]], None] = lambda item: None  # before a new object is stored
+        self.admit: Callable[[KubeObject], None] = lambda item: None  # before a new object is stored
 
-    def watch(self, watcher: Change) -> None:
+    def watch(self, watcher: Callable[[str, KubeObject], None]) -> None:
         """Call ``watcher(change, object)`` for each ``added``, ``spec``, ``status`` and ``deleted``."""
         self._watchers.append(watcher)
 
-    def get(self, kind: str, name: str) -> dict[str, Json] | None:
+    def get(self, kind: str, name: str) -> KubeObject | None:
         return self._objects.get((kind, name))
 
-    def need(self, kind: Kind, name: str) -> dict[str, Json]:
+    def need(self, kind: Kind, name: str) -> KubeObject:
         """The object. Raises ApiError NotFound."""
         found = self.get(kind.kind, name)
         if found is None:
             raise ApiError("NotFound", f'{kind.resource} "{name}" not found')
         return found
 
-    def find(self, kind: str, selector: str = "") -> list[dict[str, Json]]:
+    def find(self, kind: str, selector: str = "") -> list[KubeObject]:
         """All objects of a kind whose labels match, by name. Raises RefusedError TIP266."""
         wanted = parse_labels(selector)
         return [
@@ -60,20 +72,21 @@ class Api:
             and all(term.matches((item["metadata"].get("labels") or {}).get) for term in wanted)
         ]
 
-    def named(self, manifest: Mapping[str, Json]) -> dict[str, Json]:
+    def named(self, manifest: KubeObject) -> KubeObject:
         """The object with a name: admission looks at the one that is made of ``generateName``.
 
         Raises ApiError Invalid when it has neither.
         """
-        item = copy.deepcopy(dict(manifest))
-        metadata = item["metadata"] = dict(item.get("metadata") or {})
+        item = copy.deepcopy(manifest)
+        metadata: ObjectMeta = item.get("metadata") or {}
+        item["metadata"] = metadata
         if not metadata.get("name"):
             if not metadata.get("generateName"):
                 raise ApiError("Invalid", "resource name may not be empty")
             metadata["name"] = generated_name(str(metadata["generateName"]), self._letters)
         return item
 
-    def create(self, manifest: Mapping[str, Json]) -> dict[str, Json]:
+    def create(self, manifest: KubeObject) -> KubeObject:
         """Add an object. Raises ApiError AlreadyExists, and what :attr:`admit` raises."""
         item = self.named(manifest)
         kind = find_kind(str(item["kind"]))
@@ -82,31 +95,27 @@ class Api:
         name = str(metadata["name"])
         if (kind.kind, name) in self._objects:
             raise already_exists(item)
-        metadata.update(
-            namespace=self.namespace,
-            uid=str(uuid.UUID(int=self._letters.getrandbits(128), version=4)),
-            creationTimestamp=rfc3339(self._now()),
-            resourceVersion=str(next(self._versions)),
-            generation=1,
-        )
+        metadata["namespace"] = self.namespace
+        metadata["uid"] = str(uuid.UUID(int=self._letters.getrandbits(128), version=4))
+        metadata["creationTimestamp"] = rfc3339(self._now())
+        metadata["resourceVersion"] = str(next(self._versions))
+        metadata["generation"] = 1
         self.admit(item)
         self._objects[kind.kind, name] = item
         self._tell("added", item)
         return item
 
-    def restore(self, item: dict[str, Json]) -> None:
+    def restore(self, item: KubeObject) -> None:
         """Put an object back after a resume, without telling anybody."""
         self._objects[str(item["kind"]), str(item["metadata"]["name"])] = item
 
-    def replace(self, item: dict[str, Json], manifest: Mapping[str, Json]) -> bool:
+    def replace(self, item: KubeObject, manifest: KubeObject) -> bool:
         """Give an object another spec, labels, annotations, data; whether anything changed."""
         before = copy.deepcopy(item)
-        for key, value in manifest.items():
-            if key not in ("metadata", "status", "kind", "apiVersion"):
-                item[key] = copy.deepcopy(value)
-        for key in ("labels", "annotations", "ownerReferences", "finalizers"):
-            if (value := (manifest.get("metadata") or {}).get(key)) is not None:
-                item["metadata"][key] = copy.deepcopy(value)
+        _write(item, {key: value for key, value in manifest.items() if key not in _KEPT})
+        given = (manifest.get("metadata") or {}).items()
+        own = {key: value for key, value in given if key in _CHANGEABLE and value is not None}
+        _write(item["metadata"], own)
         if item == before:
             return False
         if item.get("spec") != before.get("spec"):
@@ -115,11 +124,11 @@ class Api:
         self._tell("spec", item)
         return True
 
-    def status(self, item: dict[str, Json], status: Mapping[str, Json]) -> None:
+    def status(self, item: Object, status: Mapping[str, object]) -> None:
         """Write an object's status."""
         if item.get("status") == status:
             return
-        item["status"] = copy.deepcopy(dict(status))
+        _write(item, {"status": dict(status)})
         self._bump(item)
         self._tell("status", item)
 
@@ -131,9 +140,9 @@ class Api:
         self._tell("deleted", item)
         return True
 
-    def _bump(self, item: dict[str, Json]) -> None:
+    def _bump(self, item: Object) -> None:
         item["metadata"]["resourceVersion"] = str(next(self._versions))
 
-    def _tell(self, change: str, item: dict[str, Json]) -> None:
+    def _tell(self, change: str, item: Object) -> None:
         for watcher in list(self._watchers):
-            watcher(change, item)
+            watcher(change, cast("KubeObject", item))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypedDict, cast
 
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.deployment import Deployment, PodEndpoint
@@ -13,17 +13,35 @@ from tiphys.engine.objects.tfjob import TFJobController
 from tiphys.engine.objects.workflow import MAKER, ChildRun, WorkflowObject
 from tiphys.engine.pods.host import Host
 
-__all__ = ["Controllers"]
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import DeploymentManifest, KubeObject, ServiceManifest, TFJobManifest
+    from tiphys.argo.types import GivenObject, Workflow
 
-Json = Any
-Record = Callable[[str, str, Mapping[str, Json] | None], None]
+    Record: TypeAlias = Callable[[str, str, Mapping[str, object] | None], None]
+
+    class _Maker(KubeObject):
+        """Which node made a workflow, as a journal keeps it."""
+
+        node: str
+
+
+__all__ = ["Controllers", "Kept"]
+
+
+class Kept(TypedDict):
+    """Services that outlive their run: their processes, the balancer's (0: none) and its socket."""
+
+    services: list[dict[str, str]]
+    pids: list[int]
+    balancer: int
+    control: str
 
 
 class StartChild(Protocol):
     """How a run starts is known above: :func:`tiphys.engine.runtime.child.start_child`."""
 
     def __call__(
-        self, item: Mapping[str, Json], parent: Host, resources: Controllers, *, again: bool = False
+        self, item: KubeObject, parent: Host, resources: Controllers, *, again: bool = False
     ) -> ChildRun | None:
         """The run of a Workflow object. ``again``: the one that it stood for before the engine was killed, None when
         there is none."""
@@ -36,7 +54,12 @@ class Controllers:
     resume.
     """
 
-    def __init__(self, host: Host, start_child: StartChild, record: Record) -> None:
+    def __init__(
+        self,
+        host: Host,
+        start_child: StartChild,
+        record: Record,
+    ) -> None:
         self.host = host
         # whose step makes something just now: that of a child workflow logs into its own folder
         self._maker = host
@@ -50,19 +73,21 @@ class Controllers:
         self._pods: dict[str, PodObject] = {}
         self._workflows: dict[str, WorkflowObject] = {}
         # after a resume: workflows by the node that had made them
-        self._earlier: dict[str, dict[str, Json]] = {}
+        self._earlier: dict[str, KubeObject] = {}
         self._leaving: dict[str, WorkflowObject] = {}  # deleted, and their pods not gone yet
         self._waiters: list[Callable[[], None]] = []
         self._poked = False
         self.api.admit = self._admit
         self.api.watch(self._watch)
 
-    def know(self, name: str, uid: str, workflow: Mapping[str, Json]) -> None:
+    def know(self, name: str, uid: str, workflow: Workflow) -> None:
         """The running workflow itself is an object, too: a step may get or patch it."""
-        metadata = {**(workflow.get("metadata") or {}), "name": name, "uid": uid}
-        self.api.restore({**workflow, "kind": "Workflow", "metadata": metadata})
+        item = cast("KubeObject", workflow).copy()
+        item["kind"] = "Workflow"
+        item["metadata"] = {**(workflow.get("metadata") or {}), "name": name, "uid": uid}
+        self.api.restore(item)
 
-    def create(self, manifest: Mapping[str, Json], host: Host, node_id: str) -> dict[str, Json]:
+    def create(self, manifest: KubeObject, host: Host, node_id: str) -> KubeObject:
         """Add an object that a step of the run behind ``host`` makes; the workflow that the step had made before the
         engine was killed goes on instead.
 
@@ -78,7 +103,7 @@ class Controllers:
             self._record(MAKER, name, {"kind": MAKER, "metadata": {"name": name}, "node": node_id})
         return item
 
-    def _gone_on(self, node_id: str) -> dict[str, Json] | None:
+    def _gone_on(self, node_id: str) -> KubeObject | None:
         item = self._earlier.pop(node_id, None)
         if item is None:
             return None
@@ -96,7 +121,7 @@ class Controllers:
         self._waiters.append(check)
         return lambda: self._waiters.remove(check) if check in self._waiters else None
 
-    def settled(self, item: Mapping[str, Json], then: Callable[[], None]) -> None:
+    def settled(self, item: KubeObject, then: Callable[[], None]) -> None:
         """Call ``then`` when an object that was applied is in force (a Service: its balancer listens)."""
         service = self._services.get(str(item["metadata"]["name"])) if item["kind"] == "Service" else None
         if service is None:
@@ -104,12 +129,12 @@ class Controllers:
         else:
             service.settled(then)
 
-    def problem(self, item: Mapping[str, Json]) -> str:
+    def problem(self, item: KubeObject) -> str:
         """Why an object is not in force, or an empty string."""
         service = self._services.get(str(item["metadata"]["name"])) if item["kind"] == "Service" else None
         return service.problem if service is not None else ""
 
-    def report(self, item: Mapping[str, Json]) -> list[str]:
+    def report(self, item: KubeObject) -> list[str]:
         """What a person should know about an object whose step failed."""
         name = str(item["metadata"]["name"])
         if item["kind"] == "TFJob" and name in self._jobs:
@@ -118,9 +143,13 @@ class Controllers:
             return self._deployments[name].report()
         return []
 
-    def restore(self, objects: list[dict[str, Json]]) -> None:
+    def restore(self, objects: list[KubeObject]) -> None:
         """After a resume: bring back what served, and drop jobs whose processes are gone."""
-        makers = {item["metadata"]["name"]: item["node"] for item in objects if item["kind"] == MAKER}
+        makers = {
+            item["metadata"]["name"]: cast("_Maker", item)["node"]
+            for item in objects
+            if item["kind"] == MAKER
+        }
         objects = [item for item in objects if item["kind"] != MAKER]
         for item in objects:
             kind = item["kind"]
@@ -159,15 +188,16 @@ class Controllers:
 
         check()
 
-    def services(self) -> list[dict[str, Json]]:
+    def services(self) -> list[dict[str, str]]:
         """What is reachable now: ``{name, url}``."""
         return [{"name": name, "url": url} for name, each in self._services.items() for url in each.urls]
 
-    def release(self) -> dict[str, Json]:
-        """Let deployments and balancers outlive the run; what :func:`stop_serving` must know."""
+    def release(self) -> Kept | None:
+        """Let deployments and balancers outlive the run; what :func:`stop_serving` must know,
+        None when there is none."""
         pids = [pid for each in self._deployments.values() for pid in each.release()]
         if not pids:
-            return {}
+            return None
         self.balancers.release()
         return {
             "services": self.services(),
@@ -191,7 +221,7 @@ class Controllers:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _watch(self, change: str, item: dict[str, Json]) -> None:
+    def _watch(self, change: str, item: KubeObject) -> None:
         kind, name = str(item["kind"]), str(item["metadata"]["name"])
         if kind == "TFJob":
             self._tfjob(change, name, item)
@@ -204,7 +234,7 @@ class Controllers:
         elif kind == "Workflow":
             self._workflow(change, name)
         elif kind in ("ConfigMap", "Secret") and change != "deleted":
-            self.host.objects.add(item)
+            self.host.objects.add(cast("GivenObject", item))
         elif kind == "PersistentVolumeClaim" and change == "added":
             self.host.store.volume(name)
             item["status"] = {"phase": "Bound"}
@@ -212,31 +242,35 @@ class Controllers:
             self._record(kind, name, None if change == "deleted" else item)
         self._poke()
 
-    def _tfjob(self, change: str, name: str, item: dict[str, Json]) -> None:
+    def _tfjob(self, change: str, name: str, item: KubeObject) -> None:
         if change == "added":
-            job = self._jobs[name] = TFJobController(self._maker, self.api, item, self._poke)
+            job = self._jobs[name] = TFJobController(
+                self._maker, self.api, cast("TFJobManifest", item), self._poke
+            )
             self.host.loop.call_soon(job.start)
         elif change == "deleted" and name in self._jobs:
             self._jobs.pop(name).delete()
 
-    def _deployment(self, change: str, name: str, item: dict[str, Json]) -> None:
+    def _deployment(self, change: str, name: str, item: KubeObject) -> None:
         if change == "added":
-            self._deployments[name] = Deployment(self._maker, self.api, item, self._pods_changed, self._drain)
+            own = cast("DeploymentManifest", item)
+            self._deployments[name] = Deployment(self._maker, self.api, own, self._pods_changed, self._drain)
         if change in ("added", "spec"):
             # at once: a step that waits must not take the status of the spec before for an answer
             self._deployments[name].apply()
         elif change == "deleted" and name in self._deployments:
             self._deployments.pop(name).delete()
 
-    def _service(self, change: str, name: str, item: dict[str, Json]) -> None:
+    def _service(self, change: str, name: str, item: KubeObject) -> None:
         if change == "added":
-            self._services[name] = Service(self._maker, self.api, item, self.balancers, self._endpoints)
+            own = cast("ServiceManifest", item)
+            self._services[name] = Service(self._maker, self.api, own, self.balancers, self._endpoints)
         if change in ("added", "spec"):
             self._services[name].sync()
         elif change == "deleted" and name in self._services:
             self._services.pop(name).delete()
 
-    def _pod(self, change: str, name: str, item: dict[str, Json]) -> None:
+    def _pod(self, change: str, name: str, item: KubeObject) -> None:
         key = f"{item['kind']}/{name}"
         if change == "added":
             pod = self._pods[key] = PodObject(self._maker, self.api, item, self._poke)
@@ -244,13 +278,13 @@ class Controllers:
         elif change == "deleted" and key in self._pods:
             self._pods.pop(key).delete()
 
-    def _child(self, item: dict[str, Json], *, again: bool = False) -> WorkflowObject:
+    def _child(self, item: KubeObject, *, again: bool = False) -> WorkflowObject:
         maker = self._maker
         return WorkflowObject(
             maker.loop, self.api, item, self._poke, lambda: self._start_child(item, maker, self, again=again)
         )
 
-    def _admit(self, item: dict[str, Json]) -> None:
+    def _admit(self, item: KubeObject) -> None:
         if item["kind"] == "Workflow":
             name = str(item["metadata"]["name"])
             child = self._child(item)

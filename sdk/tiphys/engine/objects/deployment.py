@@ -6,8 +6,8 @@ import copy
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from tiphys.argo.names import generated_name
 from tiphys.argo.time import rfc3339
@@ -20,17 +20,16 @@ from tiphys.engine.pods.podspace import claim_address
 from tiphys.engine.pods.readiness import Readiness
 from tiphys.engine.runners.base import StartProblem
 
-__all__ = ["Deployment", "PodEndpoint"]
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import DeploymentManifest, ObjectCondition, PodTemplate
 
-Json = Any
+__all__ = ["Deployment", "PodEndpoint"]
 
 
 class PodEndpoint:
     """One replica of a deployment, with its readiness."""
 
-    def __init__(
-        self, owner: Deployment, revision: str, name: str, ip: str, template: Mapping[str, Json]
-    ) -> None:
+    def __init__(self, owner: Deployment, revision: str, name: str, ip: str, template: PodTemplate) -> None:
         host = owner.host
         self.owner = owner
         self.revision = revision
@@ -67,7 +66,7 @@ class PodEndpoint:
         self.replica.start()
         self.readiness.start()
 
-    def port(self, target: Json) -> int:
+    def port(self, target: int | str) -> int:
         """A Service's ``targetPort``: a number or a name."""
         if isinstance(target, str) and not target.isdigit():
             return self.ports.get(target, 0)
@@ -108,7 +107,7 @@ class Deployment:
         self,
         host: Host,
         api: Api,
-        item: dict[str, Json],
+        item: DeploymentManifest,
         changed: Callable[[], None],
         drained: Callable[[PodEndpoint, Callable[[], None]], None],
     ) -> None:
@@ -279,7 +278,7 @@ class Deployment:
             if available
             else ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
         )
-        status: dict[str, Json] = {
+        numbers = {
             "observedGeneration": int(self.item["metadata"].get("generation") or 1),
             "replicas": len(live),
             "updatedReplicas": updated,
@@ -287,21 +286,21 @@ class Deployment:
             "availableReplicas": ready,
             "unavailableReplicas": max(0, wanted - ready),
         }
-        # the API server leaves zeros out
-        status = {key: value for key, value in status.items() if value}
         order = ("Available", "Progressing") if done else ("Progressing", "Available")
         found = {"Available": minimum, "Progressing": progress}
-        status["conditions"] = [self._condition(kind, *found[kind], before.get(kind)) for kind in order]
-        self.api.status(self.item, status)
+        conditions = [self._condition(kind, *found[kind], before.get(kind)) for kind in order]
+        # the API server leaves zeros out
+        counted = {key: value for key, value in numbers.items() if value}
+        self.api.status(self.item, {**counted, "conditions": conditions})
         self._changed()
 
     def _condition(
-        self, kind: str, state: str, reason: str, message: str, before: Mapping[str, Json] | None
-    ) -> dict[str, Json]:
+        self, kind: str, state: str, reason: str, message: str, before: ObjectCondition | None
+    ) -> ObjectCondition:
         now = rfc3339(self.host.loop.now())
         same = before is not None and before["status"] == state and before["reason"] == reason
         if same and before is not None:
-            return dict(before)
+            return before.copy()
         return {
             "lastTransitionTime": now,
             "lastUpdateTime": now,

@@ -8,20 +8,17 @@ object that the filter itself makes keeps its order in ``tojson``; and the words
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tiphys.expr import gojson
 
 __all__ = ["JqError", "jq"]
-
-Json = Any
 
 
 class JqError(ValueError):
     """The filter is wrong or does not fit."""
 
 
-def jq(value: Json, text: str) -> str:
+def jq(value: object, text: str) -> str:
     """The results as Argo joins them: strings raw, others as JSON, one a line, trimmed. Raises JqError."""
     import jq as libjq  # few runs need it
 
@@ -32,7 +29,7 @@ def jq(value: Json, text: str) -> str:
     return "\n".join(each if isinstance(each, str) else gojson.marshal(each) for each in results).strip()
 
 
-def _sorted(value: Json) -> Json:
+def _sorted(value: object) -> object:
     """Objects with their keys in order: gojq keeps no other."""
     if isinstance(value, Mapping):
         return {key: _sorted(value[key]) for key in sorted(value)}

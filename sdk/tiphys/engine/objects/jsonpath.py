@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 __all__ = ["JsonPathError", "jsonpath"]
 
-Json = Any
 _STEP = re.compile(
     r"""\.\.(?P<deep>(?:\\.|[\w\-/])+|\*)|\.(?P<name>(?:\\.|[\w\-/])+|\*)?|\[(?P<index>-?\d+)\]"""
     r"""|\[\?\((?P<filter>.+?)\)\]|\[(?P<slice>-?\d*:-?\d*(?::\d+)?)\]|\[(?P<star>\*)\]"""
@@ -18,20 +18,33 @@ _STEP = re.compile(
 _COMPARE = re.compile(r"""^\s*@(?P<path>.*?)\s*(?:(?P<op>==|!=|<=|>=|<|>)\s*(?P<value>.+?))?\s*$""")
 
 
+_OPERATORS: dict[str, Callable[..., object]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge,
+}  # fmt: skip
+
+
 class JsonPathError(ValueError):
     """The template is wrong, or names what is not there; the text is kubectl's."""
 
 
-def jsonpath(value: Json, template: str) -> str:
+def jsonpath(value: object, template: str) -> str:
     """The text that ``kubectl get -o jsonpath=TEMPLATE`` prints. Raises JsonPathError."""
     output: list[str] = []
     _render(value, value, _parse(template), output)
     return "".join(output)
 
 
-def _parse(template: str) -> list[str | tuple[str, list[Any]]]:
-    """Texts, and ("path", [expression]) or ("range", [expression, body])."""
-    stack: list[list[Any]] = [[]]
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """``{.a.b}``: what is found, or with a ``body`` that for each of it (``{range .a}…{end}``)."""
+
+    expression: str
+    body: list[str | _Path] | None = None
+
+
+def _parse(template: str) -> list[str | _Path]:
+    """Texts, and what stands between them."""
+    stack: list[list[str | _Path]] = [[]]
     position = 0
     for match in re.finditer(r"\{((?:[^{}\"']|\"(?:\\.|[^\"])*\"|'(?:\\.|[^'])*')*)\}", template):
         if match.start() > position:
@@ -39,8 +52,8 @@ def _parse(template: str) -> list[str | tuple[str, list[Any]]]:
         position = match.end()
         inner = match[1].strip()
         if inner.startswith("range"):
-            body: list[Any] = []
-            stack[-1].append(("range", [inner[5:].strip(), body]))
+            body: list[str | _Path] = []
+            stack[-1].append(_Path(inner[5:].strip(), body))
             stack.append(body)
         elif inner == "end":
             if len(stack) == 1:
@@ -53,7 +66,7 @@ def _parse(template: str) -> list[str | tuple[str, list[Any]]]:
                 else json.loads(inner)
             )
         else:
-            stack[-1].append(("path", [inner]))
+            stack[-1].append(_Path(inner))
     if position < len(template):
         stack[-1].append(template[position:])
     if len(stack) != 1:
@@ -61,19 +74,21 @@ def _parse(template: str) -> list[str | tuple[str, list[Any]]]:
     return stack[0]
 
 
-def _render(root: Json, here: Json, nodes: list[Any], output: list[str]) -> None:
+def _render(root: object, here: object, nodes: list[str | _Path], output: list[str]) -> None:
     for node in nodes:
         if isinstance(node, str):
             output.append(node)
-        elif node[0] == "path":
-            output.append(" ".join(_text(found) for found in _find(root, here, node[1][0])))
-        else:
-            for item in _find(root, here, node[1][0]):
-                for each in item if isinstance(item, list) and not node[1][0].endswith("]") else [item]:
-                    _render(root, each, node[1][1], output)
+            continue
+        found = _find(root, here, node.expression)
+        if node.body is None:
+            output.append(" ".join(_text(each) for each in found))
+            continue
+        for item in found:
+            for each in item if isinstance(item, list) and not node.expression.endswith("]") else [item]:
+                _render(root, each, node.body, output)
 
 
-def _find(root: Json, here: Json, path: str) -> list[Json]:
+def _find(root: object, here: object, path: str) -> list[object]:
     if path.startswith("$"):
         here, path = root, path[1:]
     path = path.removeprefix("@")
@@ -90,7 +105,7 @@ def _find(root: Json, here: Json, path: str) -> list[Json]:
     return current
 
 
-def _step(root: Json, value: Json, match: re.Match[str]) -> Iterator[Json]:
+def _step(root: object, value: object, match: re.Match[str]) -> Iterator[object]:
     groups = match.groupdict()
     name = groups["name"] or (json.loads('"' + groups["quoted"][1:-1] + '"') if groups["quoted"] else None)
     if groups["deep"]:
@@ -123,7 +138,7 @@ def _step(root: Json, value: Json, match: re.Match[str]) -> Iterator[Json]:
         yield value
 
 
-def _filter(root: Json, value: Json, text: str) -> Iterator[Json]:
+def _filter(root: object, value: object, text: str) -> Iterator[object]:
     match = _COMPARE.match(text)
     if match is None:
         raise JsonPathError(f"unrecognized filter {text!r}")
@@ -137,30 +152,27 @@ def _filter(root: Json, value: Json, text: str) -> Iterator[Json]:
                 yield item
             continue
         wanted = match["value"].strip()
-        right: Json = wanted[1:-1] if wanted[:1] in ("'", '"') else _literal(wanted)
+        right: object = wanted[1:-1] if wanted[:1] in ("'", '"') else _literal(wanted)
         if found and _compare(found[0], match["op"], right):
             yield item
 
 
-def _literal(text: str) -> Json:
+def _literal(text: str) -> object:
     try:
-        return json.loads(text)
+        found: object = json.loads(text)
     except ValueError:
         return text
+    return found
 
 
-def _compare(left: Json, operator: str, right: Json) -> bool:
-    if operator in ("==", "!="):
-        return bool((left == right) == (operator == "=="))
+def _compare(left: object, word: str, right: object) -> bool:
     try:
-        return bool(
-            {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}[operator]
-        )
+        return bool(_OPERATORS[word](left, right))
     except TypeError:
         return False
 
 
-def _deep(value: Json, name: str) -> Iterator[Json]:
+def _deep(value: object, name: str) -> Iterator[object]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if name in (key, "*"):
@@ -171,7 +183,7 @@ def _deep(value: Json, name: str) -> Iterator[Json]:
             yield from _deep(inner, name)
 
 
-def _text(value: Json) -> str:
+def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     if value is None:

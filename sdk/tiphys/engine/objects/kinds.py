@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from tiphys.argo.answers import ApiError
 from tiphys.errors import RefusedError, did_you_mean
 
-__all__ = ["KINDS", "Kind", "already_exists", "check_manifest", "find_kind", "split_kinds"]
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import KubeObject
 
-Json = Any
+__all__ = ["KINDS", "Kind", "already_exists", "check_manifest", "find_kind", "split_kinds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +72,14 @@ def split_kinds(words: str) -> list[Kind]:
     return found
 
 
-def already_exists(item: Mapping[str, Json]) -> ApiError:
+def already_exists(item: KubeObject) -> ApiError:
     """What the API server says to a second object of this kind and name."""
     kind = find_kind(str(item["kind"]))
     assert kind is not None
     return ApiError("AlreadyExists", f'{kind.resource} "{item["metadata"]["name"]}" already exists')
 
 
-def check_manifest(manifest: Mapping[str, Json], where: str) -> Kind:
+def check_manifest(manifest: KubeObject, where: str) -> Kind:
     """The kind of a manifest. Raises RefusedError for one without a stand-in."""
     word = str(manifest.get("kind") or "")
     kind = find_kind(word)
@@ -94,12 +92,15 @@ def check_manifest(manifest: Mapping[str, Json], where: str) -> Kind:
 
 def kind_in_text(text: str) -> str:
     """The kind that a manifest with template tags names, or an empty string."""
+    from tiphys.argo.reader import read_value  # 15 ms, and few runs have a text to read
+
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+        value = read_value(text)
+    except RefusedError:
         value = None
-    if isinstance(value, dict) and isinstance(value.get("kind"), str):
-        word = value["kind"]
+    named = value.get("kind") if isinstance(value, dict) else None
+    if isinstance(named, str):
+        word = named
     else:
         match = re.search(r"""^\s*["']?kind["']?\s*:\s*["']?([A-Za-z]+)""", text, re.MULTILINE)
         word = match[1] if match else ""

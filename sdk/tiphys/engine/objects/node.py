@@ -5,16 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import shlex
-from collections.abc import Callable, Mapping
-from typing import Any
-
-import yaml
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
 from tiphys.argo.any_string import any_string
 from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way, type_of
 from tiphys.argo.selectors import Requirement, SelectorError, parse_labels
-from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.objects.controllers import Controllers
 from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
@@ -25,9 +23,14 @@ from tiphys.errors import TiphysError
 from tiphys.expr.gjson import gjson
 from tiphys.training.tfjob_rules import validate_tfjob
 
-__all__ = ["ResourcePod"]
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import KubeObject, TFJobManifest
+    from tiphys.argo.pod_types import ObjectMeta
+    from tiphys.argo.types import Outputs, ValueFrom
+    from tiphys.jsontypes import Json, JsonObject
 
-Json = Any
+
+__all__ = ["ResourcePod"]
 
 
 class ResourcePod:
@@ -44,13 +47,13 @@ class ResourcePod:
         self.host = host
         self.resources = resources
         self.command = command
-        self.failure: tuple[str, str] | None = None
-        self._spec: Mapping[str, Json] = command.template["resource"]
+        self.failure: tuple[PodPhase, str] | None = None
+        self._spec = command.template["resource"]
         self._running = running
         self._done = done
         self._finished = False
         self._unwatch: Callable[[], None] | None = None
-        self._item: dict[str, Json] | None = None
+        self._item: KubeObject | None = None
         self._success: list[Requirement] = []
         self._failure: list[Requirement] = []
 
@@ -59,7 +62,7 @@ class ResourcePod:
         self._running("127.0.0.1")
         try:
             self._act()
-        except (ApiError, PatchError, yaml.YAMLError, JsonPathError, StartProblem) as error:
+        except (ApiError, PatchError, JsonPathError, StartProblem) as error:
             text = str(getattr(error, "message", "") and error) or str(error)
             # kubectl was tried again and again, as far as it is worth it
             tried = text.startswith(("Error from server", "error: ", "The request is invalid: "))
@@ -79,7 +82,8 @@ class ResourcePod:
     def _act(self) -> None:
         action = str(self._spec.get("action") or "")
         flags = [str(flag) for flag in self._spec.get("flags") or []]
-        manifest = self._manifest()
+        body = self._body()
+        manifest = None if body is None or action == "patch" else _object(body)
         if action == "delete":
             self._delete(manifest, flags)
             return
@@ -90,32 +94,29 @@ class ResourcePod:
         elif action == "get":
             item = self._named(manifest, flags)
         elif action == "patch":
-            item = self._patch(manifest, flags)
+            item = self._patch(body, flags)
         else:
             raise ApiError("BadRequest", f"unknown action {action!r}")
         self._item = item
         self.resources.settled(item, self._settled)
 
-    def _condition(self, word: str, field: str) -> list[Requirement]:
-        text = str(self._spec.get(field) or "")
+    def _condition(self, word: str, text: str) -> list[Requirement]:
         try:
             return parse_labels(text)
         except SelectorError as error:
             raise StartProblem(f"{word} condition '{text}' failed to parse: {error.message}") from error
 
-    def _manifest(self) -> dict[str, Json] | None:
+    def _body(self) -> Json:
+        """What the manifest's text holds; None when there is none."""
+        from tiphys.argo.reader import read_value  # 15 ms, and few runs have a text to read
+
         text = str(self._spec.get("manifest") or "")
         if not text:
             source = ((self._spec.get("manifestFrom") or {}).get("artifact")) or None
             if source is None:
                 return None
             text = self._artifact(str(source.get("name")))
-        value = yaml.safe_load(text)
-        if isinstance(value, list):
-            return {"patch": value}
-        if not isinstance(value, dict):
-            raise ApiError("BadRequest", "the manifest holds no object")
-        return value
+        return read_value(text)
 
     def _artifact(self, name: str) -> str:
         from tiphys.engine.pods.artifacts import load_artifact
@@ -130,9 +131,9 @@ class ResourcePod:
                     self.host.folders.give_back(folder)
         raise ApiError("NotFound", f"artifact {name}")
 
-    def _put(self, action: str, manifest: dict[str, Json]) -> dict[str, Json]:
+    def _put(self, action: str, manifest: KubeObject) -> KubeObject:
         api = self.resources.api
-        metadata = manifest.get("metadata") or {}
+        metadata: ObjectMeta = manifest.get("metadata") or {}
         if not metadata.get("name") and metadata.get("generateName"):
             if action == "apply":
                 raise StartProblem(
@@ -148,24 +149,18 @@ class ResourcePod:
         if action == "apply":
             text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False)
             manifest = copy.deepcopy(manifest)
-            annotations = manifest.setdefault("metadata", {}).setdefault("annotations", None) or {}
-            manifest["metadata"]["annotations"] = {**annotations, LAST_APPLIED: text + "\n"}
+            own = manifest.setdefault("metadata", {})
+            own["annotations"] = {**(own.get("annotations") or {}), LAST_APPLIED: text + "\n"}
         if action == "create" or (action == "apply" and current is None):
             return self.resources.create(manifest, self.host, self.command.node_id)
         if current is None:
             raise ApiError("NotFound", f'{kind.resource} "{name}" not found')
         if action == "apply":
-            last = json.loads((current["metadata"].get("annotations") or {}).get(LAST_APPLIED) or "{}")
-            manifest = three_way(
-                {key: value for key, value in current.items() if key != "status"},
-                last,
-                manifest,
-                type_of(manifest),
-            )
+            manifest = _applied(current, manifest)
         api.replace(current, manifest)
         return current
 
-    def _check(self, manifest: Mapping[str, Json]) -> Kind:
+    def _check(self, manifest: KubeObject) -> Kind:
         if not manifest.get("kind"):
             text = json.dumps(manifest, separators=(",", ":"))
             raise StartProblem(
@@ -173,18 +168,18 @@ class ResourcePod:
             )
         kind = check_manifest(manifest, f"resource of {self.command.node_name}")
         if kind.kind == "TFJob":
-            validate_tfjob(manifest)
+            validate_tfjob(cast("TFJobManifest", manifest))
         return kind
 
-    def _patch(self, manifest: dict[str, Json] | None, flags: list[str]) -> dict[str, Json]:
+    def _patch(self, body: Json, flags: list[str]) -> KubeObject:
         strategy = str(self._spec.get("mergeStrategy") or "strategic")
-        item = self._named(manifest if manifest and manifest.get("kind") else None, flags)
-        body = (manifest or {}).get("patch", manifest)
-        after = apply_patch(item, body, strategy)
-        self.resources.api.replace(item, after)
+        named = _object(body) if isinstance(body, dict) and body.get("kind") else None
+        item = self._named(named, flags)
+        after = apply_patch(cast("JsonObject", item), body, strategy)
+        self.resources.api.replace(item, cast("KubeObject", after))
         return item
 
-    def _named(self, manifest: Mapping[str, Json] | None, flags: list[str]) -> dict[str, Json]:
+    def _named(self, manifest: KubeObject | None, flags: list[str]) -> KubeObject:
         """The one object that a manifest or flags name."""
         if manifest is not None:
             kind = check_manifest(manifest, f"resource of {self.command.node_name}")
@@ -197,7 +192,7 @@ class ResourcePod:
             raise ApiError("NotFound", f"expected one object, found {len(found)}")
         return found[0]
 
-    def _delete(self, manifest: Mapping[str, Json] | None, flags: list[str]) -> None:
+    def _delete(self, manifest: KubeObject | None, flags: list[str]) -> None:
         api = self.resources.api
         if self._spec.get("successCondition") or self._spec.get("failureCondition"):
             raise ApiError("BadRequest", "conditions are not allowed with delete")
@@ -225,8 +220,8 @@ class ResourcePod:
             self._fail(problem)
             return
         try:  # Argo reads the conditions when the object is there
-            self._success = self._condition("success", "successCondition")
-            self._failure = self._condition("fail", "failureCondition")
+            self._success = self._condition("success", str(self._spec.get("successCondition") or ""))
+            self._failure = self._condition("fail", str(self._spec.get("failureCondition") or ""))
         except StartProblem as error:
             self._fail(error.message)
             return
@@ -260,20 +255,20 @@ class ResourcePod:
         parameters = []
         try:
             for parameter in declared.get("parameters") or []:
-                item = copy.deepcopy(dict(parameter))
-                source = item.get("valueFrom") or {}
+                item = copy.deepcopy(parameter)
+                source: ValueFrom = item.get("valueFrom") or {}
                 if source.get("jsonPath") or source.get("jqFilter"):
                     item["value"] = self._read(source)
                 parameters.append(item)
         except (JsonPathError, JqError) as error:
             self._fail(str(error))
             return
-        outputs: dict[str, Json] = {"exitCode": "0"}
+        outputs: Outputs = {"exitCode": "0"}
         if parameters:
             outputs["parameters"] = parameters
         self._end("Succeeded", "", outputs)
 
-    def _read(self, source: Mapping[str, Json]) -> str:
+    def _read(self, source: ValueFrom) -> str:
         try:
             if source.get("jsonPath"):
                 return jsonpath(self._item, str(source["jsonPath"]))
@@ -288,7 +283,7 @@ class ResourcePod:
     def _fail(self, text: str) -> None:
         self._end("Failed", f"main: Error (exit code 64): {text}", {"exitCode": "64"})
 
-    def _end(self, phase: str, message: str, outputs: dict[str, Json]) -> None:
+    def _end(self, phase: PodPhase, message: str, outputs: Outputs) -> None:
         if self._finished:
             return
         self._finished = True
@@ -302,7 +297,7 @@ class ResourcePod:
             lines += self.resources.report(self._item)
         with log.open("a") as stream:
             stream.writelines(line + "\n" for line in lines)
-        event = PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs)  # type: ignore[arg-type]
+        event = PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs)
         self._done(event)
 
     def _done_line(self) -> str:
@@ -312,7 +307,7 @@ class ResourcePod:
         shown = kind.singular if kind else str(self._item["kind"]).lower()
         return f"{shown}/{self._item['metadata']['name']} {self._spec.get('action')} done"
 
-    def _owner(self) -> dict[str, Json]:
+    def _owner(self) -> JsonObject:
         return {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Workflow",
@@ -321,6 +316,20 @@ class ResourcePod:
             "controller": True,
             "blockOwnerDeletion": True,
         }
+
+
+def _object(body: Json) -> KubeObject:
+    if not isinstance(body, dict):
+        raise ApiError("BadRequest", "the manifest holds no object")
+    return cast("KubeObject", body)
+
+
+def _applied(current: KubeObject, manifest: KubeObject) -> KubeObject:
+    """``kubectl apply``, by what was applied last."""
+    last = json.loads((current["metadata"].get("annotations") or {}).get(LAST_APPLIED) or "{}")
+    before, wanted = cast("JsonObject", current), cast("JsonObject", manifest)
+    here = {key: value for key, value in before.items() if key != "status"}
+    return cast("KubeObject", three_way(here, last, wanted, type_of(manifest)))
 
 
 def read_flags(flags: list[str]) -> tuple[list[Kind], list[tuple[Kind, str]], str]:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.time import rfc3339
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.replica import Replica
 from tiphys.engine.pods.host import Host
 
-__all__ = ["PodObject"]
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import JobManifest, KubeObject, PodSpec, PodTemplate
+    from tiphys.argo.pod_types import ContainerSpec
 
-Json = Any
+__all__ = ["PodObject"]
 
 
 class PodObject:
     """The controller of one Pod or (with one pod at a time) Job object."""
 
-    def __init__(self, host: Host, api: Api, item: dict[str, Json], changed: Callable[[], None]) -> None:
+    def __init__(self, host: Host, api: Api, item: KubeObject, changed: Callable[[], None]) -> None:
         self.host = host
         self.api = api
         self.item = item
         self._changed = changed
-        self._job = item["kind"] == "Job"
-        self._template: Mapping[str, Json] = item["spec"]["template"] if self._job else item
+        self._job = cast("JobManifest", item) if item["kind"] == "Job" else None
+        self._template = self._job["spec"]["template"] if self._job else cast("PodTemplate", item)
         self._replica: Replica | None = None
         self._failures = 0
         self._deleted = False
@@ -33,8 +35,8 @@ class PodObject:
         """Run it."""
         if self._deleted:
             return
-        spec = self._template.get("spec") or {}
-        containers = spec.get("containers") or [{}]
+        spec: PodSpec = self._template.get("spec") or {}
+        containers: list[ContainerSpec] = spec.get("containers") or [{}]
         restart = str(spec.get("restartPolicy") or "Always")
         name = str(self.item["metadata"]["name"])
         self._replica = Replica(
@@ -72,7 +74,7 @@ class PodObject:
             self._write({**status, **done, "conditions": [{"type": "Complete", "status": "True"}]})
             return
         self._failures += 1
-        limit = self.item["spec"].get("backoffLimit")
+        limit = self._job["spec"].get("backoffLimit")
         status["failed"] = self._failures
         if self._failures > (6 if limit is None else int(limit)):
             reason = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
@@ -81,6 +83,6 @@ class PodObject:
         self._write(status)
         self.host.loop.call_later(min(0.2 * 2.0**self._failures, 10.0), self.start)
 
-    def _write(self, status: Mapping[str, Json]) -> None:
+    def _write(self, status: Mapping[str, object]) -> None:
         self.api.status(self.item, status)
         self._changed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import Notice
@@ -15,9 +15,12 @@ from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import TiphysError
 
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import PodSpec, PodTemplate
+    from tiphys.argo.pod_types import ContainerSpec
+
 __all__ = ["Replica", "describe_end"]
 
-Json = Any
 _BACKOFF = (0.2, 10.0)  # the kubelet's 10 s .. 300 s, scaled to one machine
 
 
@@ -44,7 +47,7 @@ class Replica:
         self,
         host: Host,
         name: str,
-        template: Mapping[str, Json],
+        template: PodTemplate,
         *,
         main: str,
         restart: str,
@@ -57,7 +60,7 @@ class Replica:
         self.name = name
         self.ip = ip
         self.restarts = 0
-        self._spec = template.get("spec") or {}
+        self._spec: PodSpec = template.get("spec") or {}
         self._main = main
         self._restart = restart
         self._on_end = ended
@@ -66,7 +69,7 @@ class Replica:
         self._processes: dict[str, Process] = {}
         self._attendants: dict[str, Attendant] = {}
         self._timer: Timer | None = None
-        self._inits: list[Mapping[str, Json]] = list(self._spec.get("initContainers") or [])
+        self._inits: list[ContainerSpec] = list(self._spec.get("initContainers") or [])
         self._stopping = False
         self._over = False
         self._code = 0
@@ -80,11 +83,14 @@ class Replica:
             name,
             host.folders.take(name),
             volumes=self._spec.get("volumes") or (),
-            metadata={**(template.get("metadata") or {})},
+            metadata=template.get("metadata"),
             ip=ip,
             hostname=name[:63],
             security=self._spec.get("securityContext"),
             aliases=self._spec.get("hostAliases") or (),
+            containers={
+                str(each.get("name")): each for each in [*(self._spec.get("containers") or []), *self._inits]
+            },
             main=main,
         )
 
@@ -148,7 +154,7 @@ class Replica:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _spawn(self, spec: Mapping[str, Json], ended: Callable[[Process], None]) -> None:
+    def _spawn(self, spec: ContainerSpec, ended: Callable[[Process], None]) -> None:
         name = str(spec.get("name"))
         suffix = "" if name == self._main else f".{name}"
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.deployment import PodEndpoint
@@ -15,11 +15,18 @@ from tiphys.engine.pods.podspace import claim_address
 from tiphys.engine.runners.spawner import Launch, Process
 
 if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import ServiceManifest
     from tiphys.serving.balancer import BalancerProcess
+
+    _Request: TypeAlias = tuple[
+        Callable[[BalancerProcess], object], Callable[[], None], Callable[[BaseException], None]
+    ]
 
 __all__ = ["Balancers", "Service"]
 
-Json = Any
+
+def _removal(name: str) -> Callable[[BalancerProcess], object]:
+    return lambda client: client.remove(name)
 
 
 class Balancers:
@@ -30,9 +37,7 @@ class Balancers:
         self.control = host.folder / "balancer.sock"
         self._process: Process | None = None
         self._client: BalancerProcess | None = None
-        self._queue: list[
-            tuple[Callable[[BalancerProcess], Any], Callable[[Any], None], Callable[[BaseException], None]]
-        ] = []
+        self._queue: list[_Request] = []
         self._busy = False
         self.stopped = False
 
@@ -42,8 +47,8 @@ class Balancers:
 
     def ask(
         self,
-        work: Callable[[BalancerProcess], Any],
-        done: Callable[[Any], None],
+        work: Callable[[BalancerProcess], object],
+        done: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         """Do ``work`` with the balancer process, then ``done`` in the loop."""
@@ -62,12 +67,12 @@ class Balancers:
         if self._process is None:
             self._start()
 
-        def task() -> Any:
+        def task() -> object:
             return work(self._connect())
 
-        def over(result: Any) -> None:
+        def over(_: object) -> None:
             self._busy = False
-            done(result)
+            done()
             self._next()
 
         def wrong(error: BaseException) -> None:
@@ -117,7 +122,7 @@ class Service:
         self,
         host: Host,
         api: Api,
-        item: dict[str, Json],
+        item: ServiceManifest,
         balancers: Balancers,
         pods: Callable[[], Iterable[PodEndpoint]],
     ) -> None:
@@ -172,13 +177,13 @@ class Service:
             for name in names:
                 client.drained(name, timeout=10)
 
-        self._balancers.ask(work, lambda _: then(), lambda _: then())
+        self._balancers.ask(work, then, lambda _: then())
 
     def delete(self) -> None:
         """Close the balancers."""
         for number in self._sent:
             name = self._key(number)
-            self._balancers.ask(lambda client, name=name: client.remove(name), lambda _: None, lambda _: None)  # type: ignore[misc]
+            self._balancers.ask(_removal(name), lambda: None, lambda _: None)
         self.host.addresses.discard(self.ip)
 
     # -- inside -----------------------------------------------------------------------------------------------
@@ -207,7 +212,7 @@ class Service:
 
         self._balancers.ask(
             lambda client: client.apply(name, host=ip, port=number, endpoints=endpoints),
-            lambda _: over(),
+            over,
             failed,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.time import rfc3339
 from tiphys.engine.base.loop import Timer
@@ -19,20 +19,34 @@ from tiphys.engine.pods.host import Host
 from tiphys.training.tf_config import free_ports, replica_counts, tf_config
 from tiphys.training.tfjob_rules import TYPES
 
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import TFJobManifest, TFJobSpec, TFJobStatus, TFReplicaStatus
+
+
 __all__ = ["TFJobController"]
 
-Json = Any
+
+def _status(count: Mapping[str, int]) -> TFReplicaStatus:
+    """The API server leaves zeros out."""
+    found: TFReplicaStatus = {}
+    if count["active"]:
+        found["active"] = count["active"]
+    if count["succeeded"]:
+        found["succeeded"] = count["succeeded"]
+    if count["failed"]:
+        found["failed"] = count["failed"]
+    return found
 
 
 class TFJobController:
     """The controller of one TFJob object."""
 
-    def __init__(self, host: Host, api: Api, item: dict[str, Json], changed: Callable[[], None]) -> None:
+    def __init__(self, host: Host, api: Api, item: TFJobManifest, changed: Callable[[], None]) -> None:
         self.host = host
         self.api = api
         self.item = item
         self._changed = changed
-        self._spec: dict[str, Json] = item["spec"]
+        self._spec: TFJobSpec = item["spec"]
         self._name = str(item["metadata"]["name"])
         self._counts = replica_counts(self._spec)
         self._replicas: dict[tuple[str, int], Replica | None] = {}
@@ -43,7 +57,7 @@ class TFJobController:
         self._done = False
         self._deleted = False
         self._timer: Timer | None = None
-        self._status: dict[str, Json] = {"conditions": [], "replicaStatuses": {}}
+        self._status: TFJobStatus = {"conditions": [], "replicaStatuses": {}}
         self._env: dict[tuple[str, int], dict[str, str]] = {}
         self._codes: dict[tuple[str, int], int] = {}
 
@@ -179,10 +193,7 @@ class TFJobController:
         counts = {kind: {"active": 0, "succeeded": 0, "failed": 0} for kind in self._counts}
         for key, phase in self._phase.items():
             counts[key[0]][{"Running": "active", "Succeeded": "succeeded"}.get(phase, "failed")] += 1
-        self._status["replicaStatuses"] = {
-            kind: {field: number for field, number in counts[kind].items() if number}
-            for kind in sorted(counts)
-        }
+        self._status["replicaStatuses"] = {kind: _status(counts[kind]) for kind in sorted(counts)}
         if self._failed_now:
             kind = next(iter(self._failed_now))[0]
             self._condition(
@@ -276,7 +287,7 @@ class TFJobController:
                     replica.stop()
 
     def _condition(self, kind: str, reason: str, message: str) -> None:
-        conditions: list[dict[str, Json]] = self._status["conditions"]
+        conditions = self._status["conditions"]
         current = next((each for each in conditions if each["type"] == kind), None)
         if current is not None and current["status"] == "True" and current["reason"] == reason:
             return

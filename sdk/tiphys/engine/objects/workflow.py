@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from tiphys.argo.answers import ApiError
 from tiphys.engine.base.loop import Loop, Timer
 from tiphys.engine.objects.api import Api
 from tiphys.errors import TiphysError
 
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import KubeObject
+    from tiphys.argo.types import WorkflowStatus
+
 __all__ = ["MAKER", "ChildRun", "WorkflowObject"]
 
 MAKER = "tiphys.dev/maker"  # the kind under which a journal keeps which node made a workflow
 
-Json = Any
 # seconds: a status holds every node, so that while the workflow runs it is written this often, not for each event
 _PERIOD = 0.2
 
@@ -31,7 +34,7 @@ class ChildRun(Protocol):
     def turn(self) -> None:
         """Deal with what has happened."""
 
-    def status(self) -> Mapping[str, Json]:
+    def status(self) -> WorkflowStatus:
         """The Workflow object's status as it stands."""
 
     def terminate(self) -> None:
@@ -48,7 +51,7 @@ class WorkflowObject:
         self,
         loop: Loop,
         api: Api,
-        item: dict[str, Json],
+        item: KubeObject,
         changed: Callable[[], None],
         make: Callable[[], ChildRun | None],
     ) -> None:

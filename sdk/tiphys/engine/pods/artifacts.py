@@ -9,28 +9,39 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of, location_of
 from tiphys.engine.pods.host import Host
-from tiphys.engine.pods.locations import REMOTE, LocationError, clone, download, fetch_object, upload
+from tiphys.engine.pods.locations import (
+    REMOTE,
+    LocationError,
+    clone,
+    download,
+    fetch_object,
+    names_a_store,
+    over_http,
+    upload,
+)
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import StoreError
 from tiphys.store.artifacts import Packing, Stored, members
 
-__all__ = ["load_artifact", "save_artifact"]
+if TYPE_CHECKING:
+    from tiphys.argo.types import Artifact
 
-Json = Any
+
+__all__ = ["load_artifact", "save_artifact"]
 
 
 def save_artifact(
     host: Host,
-    artifact: Mapping[str, Json],
+    artifact: Artifact,
     source: Path,
     *,
     pod: str,
     laid: Mapping[str, Path] | None = None,
-) -> dict[str, Json]:
+) -> Artifact:
     """Store an output artifact; returns it as it is written on the node. ``laid``: what is mounted below it. Raises
     StoreError, or LocationError with what the executor's wait container says."""
     if artifact.get("raw") is not None or artifact.get("git") is not None:
@@ -47,7 +58,9 @@ def save_artifact(
         packing, default = "tar", f"{name}.tgz"
     called = PurePosixPath(os.path.normpath(path)).name
     level = (archive.get("tar") or {}).get("compressionLevel")
-    result = {key: value for key, value in artifact.items() if key not in ("from", "fromExpression")}
+    result = artifact.copy()
+    result.pop("from", None)
+    result.pop("fromExpression", None)
     if packing == "none":
         if source.is_symlink():
             _check_links(source, {})
@@ -59,9 +72,9 @@ def save_artifact(
         wanted = 6 if level is None else int(level)
         return host.store.artifacts.put(source, packing, level=wanted, name=called, laid=laid)
 
-    if artifact.get("http") is not None:
+    if (place := artifact.get("http")) is not None:
         stored = put()
-        upload(host, artifact["http"], host.store.artifacts.path(stored.digest))
+        upload(host, place, host.store.artifacts.path(stored.digest))
         return result
     if not key:
         key = f"{host.workflow}/{pod}/{default}"
@@ -96,31 +109,32 @@ def _check_links(source: Path, laid: Mapping[str, Path]) -> None:
             raise LocationError(f"illegal symlink target: {inside} -> {link}")
 
 
-def load_artifact(host: Host, artifact: Mapping[str, Json], target: Path) -> None:
+def load_artifact(host: Host, artifact: Artifact, target: Path) -> None:
     """Lay an input artifact out at ``target``. Raises StartProblem with the text of the failed init container."""
     found = location_of(artifact)
     if found is None:
         if artifact.get("optional"):
             return
         raise StartProblem(f"artifact {artifact.get('name')} has no location", phase="Error")
-    kind, settings = found
+    kind, _ = found
     mode = int(artifact["mode"]) if artifact.get("mode") is not None else None
     recurse = bool(artifact.get("recurseMode"))
     unpack = "none" not in (artifact.get("archive") or {})
     try:
         if kind == "raw":
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(str(settings.get("data", "")))
+            target.write_text(str(artifact["raw"].get("data", "")))
             if mode is not None:
                 target.chmod(mode)
         elif kind == "http":
-            _fetched(host, target, mode, recurse, lambda path: download(host, settings, path))
+            _fetched(host, target, mode, recurse, lambda path: download(host, artifact["http"], path))
         elif kind == "git":
-            clone(host, settings, target)
+            clone(host, artifact["git"], target)
         elif kind == "artifactory" and not host.store.bucket.digest(key_of(artifact)):
-            _fetched(host, target, mode, recurse, lambda path: download(host, settings, path))
+            place = over_http(artifact["artifactory"])
+            _fetched(host, target, mode, recurse, lambda path: download(host, place, path))
         else:
-            _from_store(host, kind, artifact, settings, target, mode, recurse, unpack)
+            _from_store(host, kind, artifact, target, mode, recurse, unpack)
     except (OSError, StoreError, FileNotFoundError) as error:
         if isinstance(error, FileNotFoundError) and artifact.get("optional"):
             return
@@ -131,8 +145,7 @@ def load_artifact(host: Host, artifact: Mapping[str, Json], target: Path) -> Non
 def _from_store(
     host: Host,
     kind: str,
-    artifact: Mapping[str, Json],
-    settings: Mapping[str, Json],
+    artifact: Artifact,
     target: Path,
     mode: int | None,
     recurse: bool,
@@ -142,13 +155,12 @@ def _from_store(
     try:
         _from_bucket(host, key_of(artifact), target, mode, recurse, unpack)
     except FileNotFoundError:
-        named = any(settings.get(field) for field in ("endpoint", "bucket", "addresses"))
-        if kind not in REMOTE or not named:
+        if kind not in REMOTE or not names_a_store(artifact):
             raise
         box = target.with_name(f".{target.name}.object")
         box.parent.mkdir(parents=True, exist_ok=True)
         try:
-            fetch_object(host, kind, settings, box)
+            fetch_object(host, kind, artifact, box)
             if box.is_dir():
                 shutil.move(box, target)
             else:

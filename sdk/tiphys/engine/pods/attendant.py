@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.pods.host import Host
-from tiphys.engine.pods.probes import Prober, ask_with
+from tiphys.engine.pods.probes import Prober, ask_with, timeout_of
 from tiphys.engine.runners.base import Container, StartProblem
 from tiphys.engine.runners.resources import memory_limit
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import TiphysError
 
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerLifecycle, ContainerSpec, LifecycleHandler, Probe
+
+
 __all__ = ["GRACE", "Attendant", "needs_attendant"]
 
-Json = Any
 GRACE = 30.0  # terminationGracePeriodSeconds of a pod that gives none
 _PATIENCE = 3600.0  # a postStart handler has no time limit of its own
 
 
-def needs_attendant(spec: Mapping[str, Json]) -> bool:
+def needs_attendant(spec: ContainerSpec) -> bool:
     """Whether there is anything to attend to."""
     return bool(
         spec.get("lifecycle")
@@ -42,7 +45,7 @@ class Attendant:
     def __init__(
         self,
         host: Host,
-        spec: Mapping[str, Json],
+        spec: ContainerSpec,
         container: Container,
         process: Process,
         *,
@@ -58,7 +61,7 @@ class Attendant:
         self._ip = ip
         self._grace = GRACE if grace is None else grace
         self._on_started = on_started
-        self._lifecycle: Mapping[str, Json] = spec.get("lifecycle") or {}
+        self._lifecycle: ContainerLifecycle = spec.get("lifecycle") or {}
         self.ports = {
             str(port["name"]): int(port["containerPort"])
             for port in spec.get("ports") or []
@@ -162,8 +165,8 @@ class Attendant:
         if self._on_started is not None:
             self._on_started()
 
-    def _probe(self, probe: Mapping[str, Json], good: Callable[[], None] | None = None) -> None:
-        ask = ask_with(self._host.loop, probe, self._ip, self.ports, self.execute)
+    def _probe(self, probe: Probe, good: Callable[[], None] | None = None) -> None:
+        ask = ask_with(self._host.loop, probe, timeout_of(probe), self._ip, self.ports, self.execute)
         if ask is None:
             if good is not None:
                 good()
@@ -174,15 +177,13 @@ class Attendant:
         self._probers.append(prober)
         prober.start()
 
-    def _handle(self, hook: Mapping[str, Json], timeout: float, done: Callable[[bool | None], None]) -> None:
+    def _handle(self, hook: LifecycleHandler, timeout: float, done: Callable[[bool | None], None]) -> None:
         """Carry out a lifecycle handler."""
         if (pause := hook.get("sleep")) is not None:
             seconds = min(float(pause.get("seconds") or 0), timeout)
             self._host.loop.call_later(seconds, lambda: done(True))
             return
-        ask = ask_with(
-            self._host.loop, {**hook, "timeoutSeconds": timeout}, self._ip, self.ports, self.execute
-        )
+        ask = ask_with(self._host.loop, hook, timeout, self._ip, self.ports, self.execute)
         if ask is None:
             self._host.loop.call_soon(lambda: done(True))
         else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.attendant import Attendant, needs_attendant
@@ -19,9 +19,12 @@ from tiphys.engine.pods.readiness import Readiness
 from tiphys.engine.runners.base import Container
 from tiphys.engine.runners.spawner import Process
 
-__all__ = ["Containers"]
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec
+    from tiphys.argo.types import Template
 
-Json = Any
+
+__all__ = ["Containers"]
 
 
 class Containers:
@@ -32,7 +35,7 @@ class Containers:
         host: Host,
         space: PodSpace,
         command: StartPod,
-        template: Mapping[str, Json],
+        template: Template,
         *,
         grace: float | None,
         ready: Callable[[], None],
@@ -66,7 +69,7 @@ class Containers:
 
     def start(
         self,
-        spec: Mapping[str, Json],
+        spec: ContainerSpec,
         name: str,
         ended: Callable[[Process], None],
         *,
@@ -74,9 +77,6 @@ class Containers:
         capture: bool = False,
     ) -> None:
         """Start one; ``ended`` is called when it is over and no longer counts as running. Raises StartProblem."""
-        if spec.get("mirrorVolumeMounts"):
-            mirrored = main_spec(self._template).get("volumeMounts") or []
-            spec = {**spec, "volumeMounts": [*(spec.get("volumeMounts") or []), *mirrored]}
         suffix = "" if name == "main" else f".{name}"
         container = self._space.container(
             spec,
@@ -134,7 +134,7 @@ class Containers:
         if pipe and self._capture is not None:
             self._capture.close()
 
-    def _attend(self, name: str, spec: Mapping[str, Json], container: Container, process: Process) -> None:
+    def _attend(self, name: str, spec: ContainerSpec, container: Container, process: Process) -> None:
         def started() -> None:
             if name == self._daemon:
                 self._readiness = Readiness(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.runners.base import StartProblem, exit_message
 from tiphys.expr.durations import parse_loose
 
-__all__ = ["ContainerGraph"]
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSet, SetContainer, SetRetry
 
-Json = Any
-Launch = Callable[[Mapping[str, Json], Callable[[int], None]], None]
+    Launch: TypeAlias = Callable[[SetContainer, Callable[[int], None]], None]
+
+
+__all__ = ["ContainerGraph"]
 
 
 class ContainerGraph:
@@ -23,15 +26,16 @@ class ContainerGraph:
     """
 
     def __init__(
-        self, loop: Loop, container_set: Mapping[str, Json], launch: Launch, done: Callable[[], None]
+        self, loop: Loop, container_set: ContainerSet, launch: Launch, done: Callable[[], None]
     ) -> None:
         self._loop = loop
         self._specs = {str(spec["name"]): spec for spec in container_set.get("containers") or []}
         self._launch = launch
         self._done = done
-        retry = container_set.get("retryStrategy")
-        self._runs = None if retry is None or retry.get("retries") is None else int(retry["retries"])
-        self._pause = _seconds((retry or {}).get("duration"))
+        retry: SetRetry = container_set.get("retryStrategy") or {}
+        retries = retry.get("retries")
+        self._runs = None if retries is None else int(retries)
+        self._pause = _seconds(retry.get("duration"))
         self._started: set[str] = set()
         self._tries: dict[str, int] = {}
         self.codes: dict[str, int] = {}
@@ -64,7 +68,7 @@ class ContainerGraph:
                 self._started.add(each)
                 self._unstarted.append(each)
 
-    def report(self) -> dict[str, Json]:
+    def report(self) -> dict[str, dict[str, str]]:
         """For ``PodFinished.containers``."""
         return {
             name: {
@@ -132,5 +136,5 @@ class ContainerGraph:
         self.codes[name] = code
 
 
-def _seconds(text: Json) -> float:
-    return 0.0 if text in (None, "") else parse_loose(str(text))
+def _seconds(text: str | None) -> float:
+    return parse_loose(str(text)) if text else 0.0

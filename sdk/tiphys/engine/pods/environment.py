@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from tiphys.argo.time import ZERO, rfc3339
 from tiphys.compiler.project import import_folders
@@ -15,7 +15,11 @@ from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.programs import STANDINS
-from tiphys.engine.runners.resources import resource_field
+
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec, EnvSource, Metadata, ResourceFieldRef
+
+    Resource: TypeAlias = Callable[[ResourceFieldRef], str]  # the value that one has
 
 __all__ = [
     "PROGRESS",
@@ -27,7 +31,6 @@ __all__ = [
     "project_environment",
 ]
 
-Json = Any
 
 # what a program needs of this machine; nothing else of the user's environment reaches a step
 _PASSED = (
@@ -77,7 +80,7 @@ def expand(text: str, base: Mapping[str, str], env: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text)
 
 
-def pod_fields(host: Host, pod: str, ip: str, metadata: Mapping[str, Json]) -> dict[str, str]:
+def pod_fields(host: Host, pod: str, ip: str, metadata: Metadata) -> dict[str, str]:
     """What ``fieldRef`` can name."""
     fields = {
         "metadata.name": pod,
@@ -89,8 +92,8 @@ def pod_fields(host: Host, pod: str, ip: str, metadata: Mapping[str, Json]) -> d
         "status.podIPs": ip,
         "status.hostIP": "127.0.0.1",
     }
-    for group in ("labels", "annotations"):
-        for key, value in (metadata.get(group) or {}).items():
+    for group, found in (("labels", metadata.get("labels")), ("annotations", metadata.get("annotations"))):
+        for key, value in (found or {}).items():
             fields[f"metadata.{group}['{key}']"] = str(value)
     return fields
 
@@ -116,14 +119,19 @@ def argo_environment(host: Host, command: StartPod, name: str, text: str) -> dic
 
 
 def container_environment(
-    host: Host, container: Mapping[str, Json], fields: Mapping[str, str], base: Mapping[str, str]
+    host: Host,
+    container: ContainerSpec,
+    fields: Mapping[str, str],
+    base: Mapping[str, str],
+    resource: Resource,
 ) -> dict[str, str]:
-    """The container's ``envFrom`` and ``env``, over ``base``. Raises StartProblem for what is not there."""
+    """The container's ``envFrom`` and ``env``, over ``base``; ``fields`` and ``resource`` are what its references name.
+    Raises StartProblem for what is not there."""
     env: dict[str, str] = {}
-    for source in container.get("envFrom") or []:
-        prefix = str(source.get("prefix") or "")
-        for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
-            if (reference := source.get(field)) is not None:
+    for group in container.get("envFrom") or []:
+        prefix = str(group.get("prefix") or "")
+        for kind, reference in (("ConfigMap", group.get("configMapRef")), ("Secret", group.get("secretRef"))):
+            if reference is not None:
                 data = _data(host, kind, str(reference.get("name")), bool(reference.get("optional")))
                 env.update(
                     {prefix + key: value.decode(errors="surrogateescape") for key, value in data.items()}
@@ -134,17 +142,16 @@ def container_environment(
         if source is None:
             env[name] = expand(_text(item.get("value")), base, env)
             continue
-        value = _value_from(host, container, source, fields)
+        value = _value_from(host, source, fields, resource)
         if value is not None:
             env[name] = value
     return env
 
 
-def _value_from(
-    host: Host, container: Mapping[str, Json], source: Mapping[str, Json], fields: Mapping[str, str]
-) -> str | None:
-    for kind, field in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
-        if (reference := source.get(field)) is not None:
+def _value_from(host: Host, source: EnvSource, fields: Mapping[str, str], resource: Resource) -> str | None:
+    places = (("ConfigMap", source.get("configMapKeyRef")), ("Secret", source.get("secretKeyRef")))
+    for kind, reference in places:
+        if reference is not None:
             name, key, optional = (
                 str(reference.get("name")),
                 str(reference.get("key")),
@@ -159,10 +166,10 @@ def _value_from(
                 f"CreateContainerConfigError: couldn't find key {key} in {kind} {host.namespace}/{name}",
                 phase="Error",
             )
-    if (reference := source.get("fieldRef")) is not None:
-        return fields.get(str(reference.get("fieldPath")), "")
-    if (reference := source.get("resourceFieldRef")) is not None:
-        return resource_field(container, reference)
+    if (field := source.get("fieldRef")) is not None:
+        return fields.get(str(field.get("fieldPath")), "")
+    if (amount := source.get("resourceFieldRef")) is not None:
+        return resource(amount)
     return None
 
 
@@ -175,7 +182,7 @@ def _data(host: Host, kind: str, name: str, optional: bool) -> dict[str, bytes]:
     return data
 
 
-def _text(value: Json) -> str:
+def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):

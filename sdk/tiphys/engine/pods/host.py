@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.base.observations import Observation
@@ -18,22 +18,21 @@ from tiphys.engine.runners.spawner import Spawner
 from tiphys.store import Store
 
 if TYPE_CHECKING:
+    from tiphys.argo.types import GivenObject, WorkflowSpec
     from tiphys.engine.runners.base import Runner
 
 __all__ = ["Host", "Objects"]
-
-Json = Any
 
 
 class Objects:
     """The ConfigMaps and Secrets that the run can see: those given with the workflow, and those it made."""
 
-    def __init__(self, context: Iterable[Mapping[str, Json]]) -> None:
-        self._found: dict[tuple[str, str], Mapping[str, Json]] = {}
+    def __init__(self, context: Iterable[GivenObject]) -> None:
+        self._found: dict[tuple[str, str], GivenObject] = {}
         for each in context:
             self.add(each)
 
-    def add(self, item: Mapping[str, Json]) -> None:
+    def add(self, item: GivenObject) -> None:
         name = (item.get("metadata") or {}).get("name", "")
         self._found[(str(item.get("kind", "")), str(name))] = item
 
@@ -55,11 +54,11 @@ class Objects:
         plain = {key: str(value).encode() for key, value in (item.get("stringData") or {}).items()}
         return data | plain
 
-    def all(self) -> Iterable[Mapping[str, Json]]:
+    def all(self) -> Iterable[GivenObject]:
         """Every object as it is now, those that are neither ConfigMap nor Secret included."""
         return self._found.values()
 
-    def raw(self, kind: str, name: str) -> Mapping[str, Json] | None:
+    def raw(self, kind: str, name: str) -> GivenObject | None:
         return self._found.get((kind, name))
 
 
@@ -78,7 +77,7 @@ class Host:
     workflow: str
     namespace: str
     uid: str
-    spec: Mapping[str, Json]
+    spec: WorkflowSpec
     tell: Callable[[Observation], None]
     base_env: Mapping[str, str]  # of images that are mapped to this machine
     project_env: Mapping[str, str]  # of the project's own images

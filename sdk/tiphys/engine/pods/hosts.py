@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import HostAlias
+
 
 __all__ = ["hosts_file"]
 
@@ -21,7 +23,7 @@ _LINES = (
 )
 
 
-def hosts_file(ip: str, hostname: str, aliases: Sequence[Mapping[str, Json]]) -> str:
+def hosts_file(ip: str, hostname: str, aliases: Sequence[HostAlias]) -> str:
     """The text of the file: what every pod has, its own name, then its ``hostAliases`` in their order."""
     lines = [*_LINES, f"{ip}\t{hostname}"]
     if aliases:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of
-from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.expr.evaluate import evaluate
 
 if TYPE_CHECKING:
     import ssl
 
+    from tiphys.argo.pod_types import HTTPHeader, HTTPTemplate
+    from tiphys.argo.types import Outputs
+
+
 __all__ = ["DataPod", "HttpPod"]
 
-Json = Any
 _BODY_LIMIT = 64 << 20
 
 
@@ -34,7 +37,7 @@ class _ThreadPod:
     ) -> None:
         self.host = host
         self.command = command
-        self.failure: tuple[str, str] | None = None
+        self.failure: tuple[PodPhase, str] | None = None
         self._running = running
         self._done = done
         self._finished = False
@@ -49,26 +52,26 @@ class _ThreadPod:
     def kill(self) -> None:
         self.stop(0)
 
-    def _work(self) -> tuple[str, str, dict[str, Json] | None]:
+    def _work(self) -> tuple[PodPhase, str, Outputs | None]:
         raise NotImplementedError
 
     def _wrong(self, error: BaseException) -> None:
         self._end("Error", str(error), None)
 
-    def _end(self, phase: str, message: str, outputs: dict[str, Json] | None) -> None:
+    def _end(self, phase: PodPhase, message: str, outputs: Outputs | None) -> None:
         if self._finished:
             return
         self._finished = True
         if self.failure is not None:
             phase, message = self.failure
-        self._done(PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs))  # type: ignore[arg-type]
+        self._done(PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs))
 
 
 class HttpPod(_ThreadPod):
     """An http template: success is a 2xx answer, or what ``successCondition`` says."""
 
-    def _work(self) -> tuple[str, str, dict[str, Json] | None]:
-        spec: Mapping[str, Json] = self.command.template["http"]
+    def _work(self) -> tuple[PodPhase, str, Outputs | None]:
+        spec = self.command.template["http"]
         method, url = str(spec.get("method") or "GET"), str(spec.get("url") or "")
         if not url.startswith(("http://", "https://")):
             return "Error", f'{method} "{url}": unsupported protocol scheme ""', None
@@ -86,9 +89,7 @@ class HttpPod(_ThreadPod):
             reason = getattr(error, "reason", error)
             return "Error", f'{method[:1]}{method[1:].lower()} "{url}": {reason}', None
         answer_text = text.decode(errors="replace")
-        outputs = {
-            "result": answer_text,
-        }
+        outputs: Outputs = {"result": answer_text}
         condition = spec.get("successCondition")
         if condition:
             scope = {
@@ -106,14 +107,14 @@ class HttpPod(_ThreadPod):
             return "Failed", f"received non-2xx response code: {status}", outputs
         return "Succeeded", "", outputs
 
-    def _body(self, spec: Mapping[str, Json]) -> bytes | None:
+    def _body(self, spec: HTTPTemplate) -> bytes | None:
         source = spec.get("bodyFrom")
         if source:
             data = source.get("bytes")
             return None if data is None else str(data).encode()
         return str(spec["body"]).encode() if spec.get("body") else None
 
-    def _header(self, item: Mapping[str, Json]) -> str:
+    def _header(self, item: HTTPHeader) -> str:
         reference = (item.get("valueFrom") or {}).get("secretKeyRef")
         if reference is None:
             return str(item.get("value") or "")
@@ -121,7 +122,7 @@ class HttpPod(_ThreadPod):
         return data.get(str(reference.get("key")), b"").decode()
 
 
-def _context(spec: Mapping[str, Json]) -> ssl.SSLContext | None:
+def _context(spec: HTTPTemplate) -> ssl.SSLContext | None:
     import ssl
 
     return ssl._create_unverified_context() if spec.get("insecureSkipVerify") else None
@@ -130,15 +131,15 @@ def _context(spec: Mapping[str, Json]) -> ssl.SSLContext | None:
 class DataPod(_ThreadPod):
     """A data template: the keys below a prefix, through transformation expressions, as a JSON list."""
 
-    def _work(self) -> tuple[str, str, dict[str, Json] | None]:
-        spec: Mapping[str, Json] = self.command.template["data"]
+    def _work(self) -> tuple[PodPhase, str, Outputs | None]:
+        spec = self.command.template["data"]
         source = (spec.get("source") or {}).get("artifactPaths") or {}
         if source.get("s3") and not source["s3"].get("bucket"):
             # unlike other artifacts, Argo does not look for these in the repository of the workflow
             words = "unable to process data template: unable to process data source: unable to source artifact paths"
             problem = f"{words}: failed to list directory: Bucket name cannot be empty"
             return "Failed", f"main: Error (exit code 64): {problem}", {"exitCode": "64"}
-        data: Json = self.host.store.bucket.keys(key_of(source))
+        data: object = self.host.store.bucket.keys(key_of(source))
         for step in spec.get("transformation") or []:
             data = evaluate(str(step.get("expression")), {"data": data})
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)

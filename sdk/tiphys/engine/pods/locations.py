@@ -7,20 +7,42 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tiphys.argo.artifacts import key_of, location_of
 from tiphys.engine.pods.host import Host
 from tiphys.errors import StoreError
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["REMOTE", "LocationError", "clone", "download", "fetch_object", "upload"]
+    from tiphys.argo.pod_types import (
+        ArtifactoryLocation,
+        BasicAuth,
+        GitLocation,
+        HTTPAuth,
+        HTTPLocation,
+        KeySelector,
+        OAuth2Client,
+        OSSLocation,
+        S3Location,
+    )
+    from tiphys.argo.types import Artifact
 
-Json = Any
+
+__all__ = [
+    "REMOTE",
+    "LocationError",
+    "clone",
+    "download",
+    "fetch_object",
+    "names_a_store",
+    "over_http",
+    "upload",
+]
+
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0
 # kind -> (what fsspec calls it, the package that it needs)
@@ -34,30 +56,40 @@ class LocationError(OSError):
     """An artifact's place cannot be used; the text is for the node's message."""
 
 
-def download(host: Host, settings: Mapping[str, Json], path: Path) -> None:
-    """Fetch an ``http`` or ``artifactory`` artifact into a file, piece by piece."""
-    with _Web(host, settings) as web, web.ask("GET") as answer, path.open("wb") as stream:
+def over_http(place: ArtifactoryLocation) -> HTTPLocation:
+    """How an ``artifactory`` artifact is asked for."""
+    secrets: BasicAuth = {}
+    if user := place.get("usernameSecret"):
+        secrets["usernameSecret"] = user
+    if password := place.get("passwordSecret"):
+        secrets["passwordSecret"] = password
+    return {"url": place.get("url", ""), "auth": {"basicAuth": secrets}}
+
+
+def download(host: Host, place: HTTPLocation, path: Path) -> None:
+    """Fetch an ``http`` artifact into a file, piece by piece."""
+    with _Web(host, place) as web, web.ask("GET") as answer, path.open("wb") as stream:
         for piece in answer.iter_content(_CHUNK):
             stream.write(piece)
 
 
-def upload(host: Host, settings: Mapping[str, Json], path: Path) -> None:
+def upload(host: Host, place: HTTPLocation, path: Path) -> None:
     """Store a file as an ``http`` artifact, with PUT as Argo does."""
-    with _Web(host, settings) as web, path.open("rb") as stream, web.ask("PUT", stream):
+    with _Web(host, place) as web, path.open("rb") as stream, web.ask("PUT", stream):
         pass
 
 
 class _Web:
     """One request with the artifact's headers and ``auth``."""
 
-    def __init__(self, host: Host, settings: Mapping[str, Json]) -> None:
+    def __init__(self, host: Host, place: HTTPLocation) -> None:
         import requests  # 0.15 s that most runs do not need
 
         self._host = host
-        self._settings = settings
+        self._place = place
         self._session = requests.Session()
         self._folder = tempfile.TemporaryDirectory(prefix="tiphys-")
-        self.url = str(settings.get("url", ""))
+        self.url = str(place.get("url", ""))
 
     def __enter__(self) -> _Web:
         return self
@@ -66,15 +98,15 @@ class _Web:
         self._session.close()
         self._folder.cleanup()
 
-    def ask(self, method: str, body: Any = None) -> requests.Response:
+    def ask(self, method: str, body: IO[bytes] | None = None) -> requests.Response:
         """Send it. Raises LocationError."""
         import requests
 
         if not self.url.startswith(("http://", "https://")):
             raise LocationError(f"unsupported URL {self.url!r}")
-        headers = {str(item["name"]): str(item["value"]) for item in self._settings.get("headers") or []}
+        headers = {str(item["name"]): str(item["value"]) for item in self._place.get("headers") or []}
         try:
-            self._authorize(self._settings.get("auth") or {})
+            self._authorize(self._place.get("auth") or {})
             answer = self._session.request(
                 method, self.url, data=body, headers=headers, stream=True, timeout=_TIMEOUT
             )
@@ -87,27 +119,23 @@ class _Web:
             raise LocationError(f"{method} {self.url} answered {answer.status_code} {answer.reason}")
         return answer
 
-    def _authorize(self, auth: Mapping[str, Json]) -> None:
-        basic = auth.get("basicAuth") or {
-            key: self._settings[key]
-            for key in ("usernameSecret", "passwordSecret")
-            if self._settings.get(key)
-        }
-        if basic:
+    def _authorize(self, auth: HTTPAuth) -> None:
+        if basic := auth.get("basicAuth"):
             user, password = basic.get("usernameSecret"), basic.get("passwordSecret")
             self._session.auth = (_secret(self._host, user), _secret(self._host, password))
         if certificate := auth.get("clientCert"):
             files = []
-            for name in ("clientCertSecret", "clientKeySecret"):
+            secrets = (certificate.get("clientCertSecret"), certificate.get("clientKeySecret"))
+            for name, secret in zip(("certificate", "key"), secrets, strict=True):
                 place = Path(self._folder.name, name)
                 place.touch(0o600)
-                place.write_text(_secret(self._host, certificate.get(name)))
+                place.write_text(_secret(self._host, secret))
                 files.append(str(place))
             self._session.cert = (files[0], files[1])
         if client := auth.get("oauth2"):
             self._session.headers["Authorization"] = f"Bearer {self._token(client)}"
 
-    def _token(self, client: Mapping[str, Json]) -> str:
+    def _token(self, client: OAuth2Client) -> str:
         """OAuth 2.0's client credentials grant (RFC 6749, 4.4)."""
         form = {str(each.get("key")): str(each.get("value")) for each in client.get("endpointParams") or ()}
         form["grant_type"] = "client_credentials"
@@ -133,7 +161,7 @@ def _refused(url: str, error: Exception) -> str:
     return f"dial tcp {parts.hostname}:{port}: connect: connection refused"
 
 
-def clone(host: Host, settings: Mapping[str, Json], target: Path) -> None:
+def clone(host: Host, settings: GitLocation, target: Path) -> None:
     """Check a ``git`` artifact out, with its submodules."""
     if shutil.which("git") is None:
         raise LocationError("git is not installed on this machine")
@@ -171,7 +199,7 @@ def clone(host: Host, settings: Mapping[str, Json], target: Path) -> None:
                 raise LocationError(done.stderr.strip() or f"git failed with code {done.returncode}")
 
 
-def _git_environment(host: Host, settings: Mapping[str, Json], folder: Path) -> dict[str, str]:
+def _git_environment(host: Host, settings: GitLocation, folder: Path) -> dict[str, str]:
     """Credentials go through a helper that reads them from the environment: never into a command line or a file of
     the checkout."""
     env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
@@ -197,7 +225,13 @@ def _git_environment(host: Host, settings: Mapping[str, Json], folder: Path) -> 
     return env
 
 
-def fetch_object(host: Host, kind: str, settings: Mapping[str, Json], box: Path) -> None:
+def names_a_store(artifact: Artifact) -> bool:
+    """Whether an artifact says itself in which object store it lies."""
+    _, settings = location_of(artifact) or ("", {})
+    return any(settings.get(field) for field in ("endpoint", "bucket", "addresses"))
+
+
+def fetch_object(host: Host, kind: str, artifact: Artifact, box: Path) -> None:
     """Fetch an object, or all that lie below its key, into ``box``.
 
     Raises StoreError that names the package to install, LocationError, or FileNotFoundError in S3's words.
@@ -206,16 +240,16 @@ def fetch_object(host: Host, kind: str, settings: Mapping[str, Json], box: Path)
     try:
         import fsspec
 
-        files = fsspec.filesystem(protocol, **_options(host, kind, settings))
+        files = fsspec.filesystem(protocol, **_options(host, kind, artifact))
     except ImportError as error:
         raise StoreError(
             "TIP448",
             f"the artifact is not in the local store, and {package} is not installed to fetch it from {kind}",
             fix=f"pip install 'tiphys[{kind}]'",
         ) from error
-    field = {"hdfs": "path", "azure": "blob"}.get(kind, "key")
+    _, settings = location_of(artifact) or ("", {})
     holder = str(settings.get("bucket") or settings.get("container") or "")
-    path = "/".join(filter(None, (holder, str(settings.get(field) or "").strip("/"))))
+    path = "/".join(filter(None, (holder, key_of(artifact).strip("/"))))
     try:
         if not files.exists(path):
             raise FileNotFoundError("The specified key does not exist.")
@@ -226,36 +260,51 @@ def fetch_object(host: Host, kind: str, settings: Mapping[str, Json], box: Path)
         raise LocationError(f"{kind}://{path}: {error}") from error
 
 
-def _options(host: Host, kind: str, settings: Mapping[str, Json]) -> dict[str, Json]:
+def _options(host: Host, kind: str, artifact: Artifact) -> dict[str, object]:
     """What fsspec's implementations call Argo's settings."""
-    found: dict[str, Json] = {}
-    if kind in ("s3", "oss"):
-        names = {"key": "accessKeySecret", "secret": "secretKeySecret", "token": "sessionTokenSecret"}
-        found = {name: _secret(host, settings[key]) for name, key in names.items() if settings.get(key)}
-        endpoint = str(settings.get("endpoint") or "")
-        if endpoint and kind == "s3":
-            found["endpoint_url"] = f"{'http' if settings.get('insecure') else 'https'}://{endpoint}"
-        elif endpoint:
-            found["endpoint"] = endpoint
-        if settings.get("region"):
-            found["client_kwargs"] = {"region_name": str(settings["region"])}
-    elif kind == "gcs" and settings.get("serviceAccountKeySecret"):
-        import json
-
-        found["token"] = json.loads(_secret(host, settings["serviceAccountKeySecret"]))
+    if kind == "s3":
+        s3 = artifact["s3"]
+        found = _keys(host, s3)
+        if token := s3.get("sessionTokenSecret"):
+            found["token"] = _secret(host, token)
+        if endpoint := s3.get("endpoint"):
+            found["endpoint_url"] = f"{'http' if s3.get('insecure') else 'https'}://{endpoint}"
+        if region := s3.get("region"):
+            found["client_kwargs"] = {"region_name": str(region)}
+    elif kind == "oss":
+        oss = artifact["oss"]
+        found = _keys(host, oss)
+        if endpoint := oss.get("endpoint"):
+            found["endpoint"] = str(endpoint)
     elif kind == "azure":
-        found["account_name"] = (urlsplit(str(settings.get("endpoint") or "")).hostname or "").partition(".")[
-            0
-        ]
-        if settings.get("accountKeySecret"):
-            found["account_key"] = _secret(host, settings["accountKeySecret"])
+        azure = artifact["azure"]
+        server = urlsplit(str(azure.get("endpoint") or "")).hostname or ""
+        found = {"account_name": server.partition(".")[0]}
+        if account := azure.get("accountKeySecret"):
+            found["account_key"] = _secret(host, account)
     elif kind == "hdfs":
-        address, _, port = str((settings.get("addresses") or [""])[0]).partition(":")
-        found = {"host": address, "port": int(port or 8020), "user": settings.get("hdfsUser")}
+        hdfs = artifact["hdfs"]
+        address, _, port = str((hdfs.get("addresses") or [""])[0]).partition(":")
+        found = {"host": address, "port": int(port or 8020), "user": hdfs.get("hdfsUser")}
+    else:
+        found = {}
+        if service := artifact["gcs"].get("serviceAccountKeySecret"):
+            import json
+
+            found["token"] = json.loads(_secret(host, service))
     return found
 
 
-def _secret(host: Host, reference: Mapping[str, Json] | None) -> str:
+def _keys(host: Host, place: S3Location | OSSLocation) -> dict[str, object]:
+    found: dict[str, object] = {}
+    if access := place.get("accessKeySecret"):
+        found["key"] = _secret(host, access)
+    if secret := place.get("secretKeySecret"):
+        found["secret"] = _secret(host, secret)
+    return found
+
+
+def _secret(host: Host, reference: KeySelector | None) -> str:
     """The value that a reference to a key of a Secret names. Raises LocationError."""
     if reference is None:
         return ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.any_string import any_string
 from tiphys.engine.pods.artifacts import save_artifact
@@ -16,9 +16,12 @@ from tiphys.engine.runners.base import Container, StartProblem, absolute
 from tiphys.errors import StoreError
 from tiphys.store.artifacts import Unreadable
 
+if TYPE_CHECKING:
+    from tiphys.argo.types import Artifact, Outputs, Template, ValueFrom, WorkflowSpec
+
+
 __all__ = ["RESULT_LIMIT", "archives_logs", "collect", "has_artifacts", "trim_result"]
 
-Json = Any
 RESULT_LIMIT = 256 * 1024  # bytes of stdout that outputs.result keeps
 
 
@@ -26,40 +29,40 @@ class Missing(Exception):
     """An output that is not there; the text is what the executor's wait container ends with."""
 
 
-def has_artifacts(template: Mapping[str, Json]) -> bool:
+def has_artifacts(template: Template) -> bool:
     """Whether outputs must be packed (work for a thread)."""
     return bool((template.get("outputs") or {}).get("artifacts"))
 
 
-def archives_logs(template: Mapping[str, Json], spec: Mapping[str, Json]) -> bool:
+def archives_logs(template: Template, spec: WorkflowSpec) -> bool:
     """Whether ``archiveLogs`` is set, of the template before the workflow."""
-    for place in (template.get("archiveLocation") or {}, spec):
-        if place.get("archiveLogs") is not None:
-            return bool(place["archiveLogs"])
+    for own in ((template.get("archiveLocation") or {}).get("archiveLogs"), spec.get("archiveLogs")):
+        if own is not None:
+            return bool(own)
     return False
 
 
 def collect(
     host: Host,
-    template: Mapping[str, Json],
+    template: Template,
     container: Container | None,
     *,
     pod: str,
     logs: Path | None = None,
-) -> tuple[dict[str, Json], str]:
+) -> tuple[Outputs, str]:
     """The node's outputs and, when something is missing, the message of the failed wait container.
 
     ``logs``: the log to keep as the artifact ``main-logs`` (``archiveLogs``). Parameters that were found are
     returned even then. Raises StoreError when the store cannot be written, StartProblem when a file may not be read.
     """
     declared = template.get("outputs") or {}
-    outputs: dict[str, Json] = {}
+    outputs: Outputs = {}
     problem = ""
     if (parameters := declared.get("parameters")) is not None:
         values = []
         for parameter in parameters:
-            item = copy.deepcopy(dict(parameter))
-            source = item.get("valueFrom") or {}
+            item = copy.deepcopy(parameter)
+            source: ValueFrom = item.get("valueFrom") or {}
             if source.get("path") and container is not None:
                 try:
                     item["value"] = _read(container, str(source["path"]))
@@ -72,15 +75,15 @@ def collect(
                 item["value"] = any_string(source["default"])
             values.append(item)
         outputs["parameters"] = values
-    artifacts = []
+    artifacts: list[Artifact] = []
     errors = []
     for artifact in declared.get("artifacts") or []:
         path = artifact.get("path")
         if not path or container is None:
-            artifacts.append(dict(artifact))
+            artifacts.append(artifact.copy())
             continue
-        source = _place(container, str(path), plain="none" in (artifact.get("archive") or {}))
-        if source is None:
+        place = _place(container, str(path), plain="none" in (artifact.get("archive") or {}))
+        if place is None:
             if not artifact.get("optional"):
                 errors.append(
                     f"open /var/run/argo/outputs/artifacts{absolute(str(path))}.tgz: no such file or directory"
@@ -88,7 +91,7 @@ def collect(
             continue
         try:
             laid = container.below(absolute(str(path)))
-            artifacts.append(save_artifact(host, artifact, source, pod=pod, laid=laid))
+            artifacts.append(save_artifact(host, artifact, place, pod=pod, laid=laid))
         except LocationError as error:
             errors.append(str(error))
         except Unreadable as error:

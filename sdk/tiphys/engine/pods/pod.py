@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import Notice
-from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.pods.artifacts import load_artifact
 from tiphys.engine.pods.attendant import GRACE
 from tiphys.engine.pods.containers import Containers
@@ -18,15 +18,19 @@ from tiphys.engine.pods.containerset import ContainerGraph
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.pods.podspace import PodSpace, claim_address
-from tiphys.engine.pods.podspec import SCRIPT, main_spec, patched, pod_metadata
+from tiphys.engine.pods.podspec import SCRIPT, beside_main, main_spec, patched, pod_containers, pod_metadata
 from tiphys.engine.runners.base import StartProblem, exit_message, place_of
 from tiphys.engine.runners.hints import missing_file
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import StoreError, TiphysError
 
-__all__ = ["StepPod"]
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSet, SetContainer, SideContainer
+    from tiphys.argo.types import Artifact, Outputs
+    from tiphys.argo.volume_types import VolumeSpec
 
-Json = Any
+
+__all__ = ["StepPod"]
 
 
 class StepPod:
@@ -46,7 +50,7 @@ class StepPod:
         self.command = command
         self._problem: StartProblem | None = None
         self._grace: float | None = None
-        volumes: Sequence[Mapping[str, Json]] = command.volumes
+        volumes: Sequence[VolumeSpec] = command.volumes
         self.template = command.template
         if common := host.spec.get("hostAliases"):  # a pod has the workflow's, then the template's
             own = self.template.get("hostAliases") or []
@@ -61,10 +65,10 @@ class StepPod:
         self._stopping = False
         self._finished = False
         self._kill_timer: Timer | None = None
-        self._pending_inits: list[Mapping[str, Json]] = []
+        self._pending_inits: list[SideContainer] = []
         self._graph: ContainerGraph | None = None
         self._closing = False
-        self.failure: tuple[str, str] | None = None  # (phase, message) that overrides the exit codes
+        self.failure: tuple[PodPhase, str] | None = None  # (phase, message) that overrides the exit codes
         ip = claim_address(host, "127.22") if command.daemon else "127.0.0.1"
         self.space = PodSpace(
             host,
@@ -76,6 +80,7 @@ class StepPod:
             hostname=command.pod_name[:63].rstrip("-."),
             security=self.template.get("securityContext") or host.spec.get("securityContext"),
             aliases=self.template.get("hostAliases") or (),
+            containers=pod_containers(self.template),
         )
         self._containers = Containers(
             host, self.space, command, self.template, grace=self._grace, ready=self._ready
@@ -121,7 +126,7 @@ class StepPod:
 
     # -- before -----------------------------------------------------------------------------------------------
 
-    def _fetch(self, artifacts: Sequence[Mapping[str, Json]]) -> None:
+    def _fetch(self, artifacts: Sequence[Artifact]) -> None:
         """In a thread: input artifacts go to the main container's files, or to a volume that is mounted there."""
         mounts, root = self.space.mounts(main_spec(self.template)), self.space.folder
         for artifact in artifacts:
@@ -138,7 +143,7 @@ class StepPod:
         if not self._pending_inits:
             self._start_all()
             return
-        spec = self._pending_inits.pop(0)
+        spec = beside_main(self._pending_inits.pop(0), self.template)
         name = str(spec.get("name"))
 
         def ended(process: Process) -> None:
@@ -161,7 +166,8 @@ class StepPod:
             return
         for spec in self.template.get("sidecars") or []:
             name = str(spec.get("name"))
-            self._guard(partial(self._containers.start, spec, name, self._ended_sidecar(name)))
+            own = beside_main(spec, self.template)
+            self._guard(partial(self._containers.start, own, name, self._ended_sidecar(name)))
         if self._finished:
             return
         if not self.command.daemon:
@@ -185,8 +191,8 @@ class StepPod:
             spec, "main", self._ended_main, scripts=extra, capture=self.command.capture_result
         )
 
-    def _start_set(self, container_set: Mapping[str, Json]) -> None:
-        def launch(spec: Mapping[str, Json], ended: Callable[[int], None]) -> None:
+    def _start_set(self, container_set: ContainerSet) -> None:
+        def launch(spec: SetContainer, ended: Callable[[int], None]) -> None:
             name = str(spec["name"])
             shared = container_set.get("volumeMounts") or []
             spec = {**spec, "volumeMounts": [*shared, *(spec.get("volumeMounts") or [])]}
@@ -246,10 +252,10 @@ class StepPod:
         archived = archives_logs(self.template, self.host.spec)
         logs = self.host.log_path(self.command.node_id) if archived else None
 
-        def work() -> tuple[dict[str, Json], str]:
+        def work() -> tuple[Outputs, str]:
             return collect(self.host, self.template, source, pod=pod, logs=logs)
 
-        def done(found: tuple[dict[str, Json], str]) -> None:
+        def done(found: tuple[Outputs, str]) -> None:
             outputs, problem = found
             if result is not None:
                 outputs["result"] = result
@@ -273,7 +279,7 @@ class StepPod:
                 return
             done(found)
 
-    def _verdict(self, problem: str) -> tuple[str, str]:
+    def _verdict(self, problem: str) -> tuple[PodPhase, str]:
         """Phase and message from the exit codes, in the order of the controller's inferFailedReason."""
         if self._graph is not None:
             for name, code in self._graph.codes.items():
@@ -320,7 +326,7 @@ class StepPod:
         self._finish(phase, message, {"exitCode": str(code)} if code is not None else None)
 
     def _finish(
-        self, phase: str, message: str, outputs: dict[str, Json] | None, *, created: bool = True
+        self, phase: PodPhase, message: str, outputs: Outputs | None, *, created: bool = True
     ) -> None:
         if self._finished:
             return
@@ -339,7 +345,7 @@ class StepPod:
             PodFinished(
                 self.host.loop.now(),
                 self.command.node_id,
-                phase,  # type: ignore[arg-type]
+                phase,
                 message,
                 outputs,
                 containers,

@@ -13,7 +13,7 @@ import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.pods.environment import container_environment, expand, pod_fields
 from tiphys.engine.pods.host import Host
@@ -21,10 +21,22 @@ from tiphys.engine.pods.hosts import hosts_file
 from tiphys.engine.pods.volumes import Volume, make_volume
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.images import Image
+from tiphys.engine.runners.resources import resource_field
+
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import (
+        ContainerSecurity,
+        ContainerSpec,
+        HostAlias,
+        Metadata,
+        PodSecurity,
+        ResourceFieldRef,
+    )
+    from tiphys.argo.volume_types import VolumeSpec
+
 
 __all__ = ["PodSpace", "claim_address"]
 
-Json = Any
 _VARIABLE = re.compile(r"\$\(([^)]+)\)")
 _IMAGE_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -60,13 +72,14 @@ class PodSpace:
         name: str,
         folder: Path,
         *,
-        volumes: Sequence[Mapping[str, Json]] = (),
-        metadata: Mapping[str, Json] | None = None,
+        volumes: Sequence[VolumeSpec] = (),
+        metadata: Metadata | None = None,
         ip: str = "127.0.0.1",
         hostname: str = "",
         main: str = "main",
-        security: Mapping[str, Json] | None = None,
-        aliases: Sequence[Mapping[str, Json]] = (),
+        security: PodSecurity | None = None,
+        aliases: Sequence[HostAlias] = (),
+        containers: Mapping[str, ContainerSpec] | None = None,
     ) -> None:
         self.host = host
         self.name = name
@@ -76,6 +89,7 @@ class PodSpace:
         self.main = main
         self._security = security  # the pod's securityContext
         self._aliases = aliases
+        self._containers = containers or {}  # those of the pod, by name
         self._besides: set[Path] = set()
         self._specs = {str(volume.get("name")): volume for volume in volumes}
         self._made: dict[str, Volume] = {}
@@ -94,12 +108,14 @@ class PodSpace:
         if name not in self._made:
             if name not in self._specs:
                 raise StartProblem(f"volume '{name}' not found in workflow spec", phase="Error")
-            self._made[name] = make_volume(self.host, self._specs[name], self._beside("volumes"), self.fields)
+            self._made[name] = make_volume(
+                self.host, self._specs[name], self._beside("volumes"), self.fields, self._resource
+            )
         return self._made[name]
 
     def container(
         self,
-        spec: Mapping[str, Json],
+        spec: ContainerSpec,
         *,
         name: str = "",
         extra_env: Mapping[str, str] | None = None,
@@ -111,7 +127,7 @@ class PodSpace:
         image = self.host.images.resolve(str(spec.get("image", "")), where=f"container {name} of {self.name}")
         mounts = self.mounts(spec)
         base = self._base(image)
-        env = container_environment(self.host, spec, self.fields, base)
+        env = container_environment(self.host, spec, self.fields, base, lambda one: self._resource(one, spec))
         if image.kind != "docker":  # a container's HOME is its user's
             env.setdefault("HOME", "/root" if image.kind == "root" else "/tmp")
         env["HOSTNAME"] = self.hostname
@@ -135,14 +151,20 @@ class PodSpace:
             declared=declared,
             hostname=self.hostname,
             log=log,
-            spec={
-                **spec,
-                "securityContext": {**self._security, **(spec.get("securityContext") or {})},
-            }
-            if self._security
-            else spec,
+            spec=self._as_the_pods_user(spec),
             own_entrypoint=not spec.get("command"),
         )
+
+    def _as_the_pods_user(self, spec: ContainerSpec) -> ContainerSpec:
+        """With the pod's user and group where the container names none."""
+        if not self._security:
+            return spec
+        security: ContainerSecurity = {}
+        if "runAsUser" in self._security:
+            security["runAsUser"] = self._security["runAsUser"]
+        if "runAsGroup" in self._security:
+            security["runAsGroup"] = self._security["runAsGroup"]
+        return {**spec, "securityContext": {**security, **(spec.get("securityContext") or {})}}
 
     def root(self, name: str) -> Path:
         """The private root folder of a container; the main container's is the pod's own."""
@@ -160,6 +182,14 @@ class PodSpace:
         if not self.host.options.keep_folders:
             self.host.folders.give_back(self.folder)
 
+    def _resource(self, reference: ResourceFieldRef, own: ContainerSpec | None = None) -> str:
+        """A ``resourceFieldRef``: of the container that it names, else of its ``own``."""
+        name = str(reference.get("containerName") or "")
+        container = self._containers.get(name) if name else own
+        if container is None:
+            raise StartProblem(f"container {name} not found", phase="Error")
+        return resource_field(container, reference)
+
     def _beside(self, name: str) -> Path:
         folder = self.folder.with_name(f"{self.folder.name}.{name}")
         self._besides.add(folder)
@@ -172,7 +202,7 @@ class PodSpace:
             return self.host.base_env
         return self.host.project_env
 
-    def mounts(self, spec: Mapping[str, Json]) -> list[Mount]:
+    def mounts(self, spec: ContainerSpec) -> list[Mount]:
         """The volume mounts of a container. Raises StartProblem."""
         mounts = []
         for item in spec.get("volumeMounts") or []:
@@ -196,9 +226,9 @@ class PodSpace:
             mounts.append(Mount("/etc/hosts", self._hosts()))
         return mounts
 
-    def _expand_path(self, expression: str, spec: Mapping[str, Json]) -> str:
+    def _expand_path(self, expression: str, spec: ContainerSpec) -> str:
         """``subPathExpr``: every variable must be known to the container."""
-        env = container_environment(self.host, spec, self.fields, {})
+        env = container_environment(self.host, spec, self.fields, {}, lambda one: self._resource(one, spec))
         part = expand(expression, {}, env)
         if (missing := _VARIABLE.search(part)) is not None:
             raise StartProblem(f"CreateContainerConfigError: missing value for {missing[1]}", phase="Error")

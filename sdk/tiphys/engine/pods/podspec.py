@@ -4,19 +4,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, TypedDict
 
 from tiphys.argo.patch import POD_SPEC, PatchError, strategic
 from tiphys.argo.spec import set_containers
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem, absolute
+from tiphys.errors import RefusedError
 
-__all__ = ["SCRIPT", "declared_paths", "main_spec", "patched", "pod_metadata", "required_outputs"]
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec, HostAlias, Metadata, ScriptSpec, SideContainer
+    from tiphys.argo.types import Arguments, Outputs, Template
+    from tiphys.argo.volume_types import VolumeSpec
 
-Json = Any
+    class _Pod(TypedDict, total=False):
+        """What of a patched pod has an effect here."""
+
+        containers: list[_Container]
+        initContainers: list[SideContainer]
+        volumes: list[VolumeSpec]
+        hostAliases: list[HostAlias]
+        terminationGracePeriodSeconds: int
+
+    class _Container(ScriptSpec, total=False):
+        """A container of any part of a template."""
+
+        dependencies: list[str]
+        mirrorVolumeMounts: bool
+
+
+__all__ = [
+    "SCRIPT",
+    "beside_main",
+    "declared_paths",
+    "main_spec",
+    "patched",
+    "pod_containers",
+    "pod_metadata",
+    "required_outputs",
+]
+
 SCRIPT = "/argo/staging/script"  # where Argo's executor writes a script template's source
 _OWN = (
     "init",
@@ -24,20 +52,38 @@ _OWN = (
 )  # Argo's executor in a pod; here it is the engine, and what a patch says of it is void
 
 
-def main_spec(template: Mapping[str, Json]) -> dict[str, Json]:
+def main_spec(template: Template) -> ContainerSpec:
     """The container that outputs are read from."""
     found = template.get("container") or template.get("script")
     if found is not None:
-        return dict(found)
+        return found.copy()
     containers = set_containers(template) or [{}]
-    return dict(next((each for each in containers if each.get("name") == "main"), containers[0]))
+    return next((each for each in containers if each.get("name") == "main"), containers[0]).copy()
 
 
-def declared_paths(template: Mapping[str, Json]) -> list[str]:
+def pod_containers(template: Template) -> dict[str, ContainerSpec]:
+    """The containers of the template's pod, by name."""
+    main = template.get("container") or template.get("script")
+    mains: list[ContainerSpec] = [{**main, "name": "main"}] if main else [*set_containers(template)]
+    others = [*(template.get("sidecars") or []), *(template.get("initContainers") or [])]
+    return {str(each.get("name")): each for each in [*mains, *others]}
+
+
+def beside_main(spec: SideContainer, template: Template) -> ContainerSpec:
+    """A sidecar or an init container, with the main one's mounts where it mirrors them."""
+    if not spec.get("mirrorVolumeMounts"):
+        return spec
+    whole = spec.copy()
+    mirrored = main_spec(template).get("volumeMounts") or []
+    whole["volumeMounts"] = [*(spec.get("volumeMounts") or []), *mirrored]
+    return whole
+
+
+def declared_paths(template: Template) -> list[str]:
     """The paths of the template's inputs and outputs."""
     paths = []
-    for side in ("inputs", "outputs"):
-        group = template.get(side) or {}
+    sides: tuple[Arguments | Outputs, ...] = (template.get("inputs") or {}, template.get("outputs") or {})
+    for group in sides:
         paths += [item["path"] for item in group.get("artifacts") or [] if item.get("path")]
         for item in group.get("parameters") or []:
             path = (item.get("valueFrom") or {}).get("path")
@@ -46,7 +92,7 @@ def declared_paths(template: Mapping[str, Json]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def required_outputs(template: Mapping[str, Json]) -> list[str]:
+def required_outputs(template: Template) -> list[str]:
     """The paths of outputs that must be there when the step ends."""
     outputs = template.get("outputs") or {}
     paths = [item.get("path") for item in outputs.get("artifacts") or [] if not item.get("optional")]
@@ -57,7 +103,7 @@ def required_outputs(template: Mapping[str, Json]) -> list[str]:
     return [absolute(str(path)) for path in paths if path]
 
 
-def pod_metadata(host: Host, command: StartPod) -> dict[str, Json]:
+def pod_metadata(host: Host, command: StartPod) -> Metadata:
     """Labels and annotations of the pod: the workflow's ``podMetadata``, the template's, and Argo's own."""
     common = host.spec.get("podMetadata") or {}
     given = command.template.get("metadata") or {}
@@ -77,8 +123,8 @@ def pod_metadata(host: Host, command: StartPod) -> dict[str, Json]:
 
 
 def patched(
-    template: Mapping[str, Json], volumes: Sequence[Mapping[str, Json]], patches: Sequence[str]
-) -> tuple[Mapping[str, Json], Sequence[Mapping[str, Json]], float | None]:
+    template: Template, volumes: Sequence[VolumeSpec], patches: Sequence[str]
+) -> tuple[Template, Sequence[VolumeSpec], float | None]:
     """The pod's containers as a template, volumes and ``terminationGracePeriodSeconds`` after ``podSpecPatch``, the
     workflow's first. A script's path is the last of its arguments before any patch (the controller's
     ``executeScript``).
@@ -91,39 +137,44 @@ def patched(
         template = {**template, "script": script}
     if not patches:
         return template, volumes, None
-    kind = next((key for key in ("container", "script", "containerSet") if template.get(key) is not None), "")
-    if not kind:
-        return template, volumes, None
-    sidecars = [dict(each) for each in template.get("sidecars") or []]
-    if kind == "containerSet":
-        mains = [dict(each) for each in set_containers(template)]
+    from tiphys.argo.reader import read_value  # 15 ms, and few runs have a text to read
+
+    container = template.get("container")
+    main = script if container is None else container
+    if main is not None:
+        mains: list[ContainerSpec] = [{**main, "name": "main"}]
+    elif template.get("containerSet") is not None:
+        mains = [*set_containers(template)]
     else:
-        mains = [{**template[kind], "name": "main"}]
-    pod: dict[str, Json] = {
-        "containers": [*mains, *sidecars],
-        "initContainers": [dict(each) for each in template.get("initContainers") or []],
-        "volumes": [dict(each) for each in volumes],
-        "hostAliases": [dict(each) for each in template.get("hostAliases") or []],
+        return template, volumes, None
+    made: Mapping[str, object] = {
+        "containers": [*mains, *(template.get("sidecars") or [])],
+        "initContainers": template.get("initContainers") or [],
+        "volumes": [*volumes],
+        "hostAliases": template.get("hostAliases") or [],
     }
     for text in patches:
         try:
-            patch = yaml.safe_load(text)
+            patch = read_value(text)
             if not isinstance(patch, dict):
                 raise PatchError("the patch must be an object")
-            pod = strategic(pod, patch, POD_SPEC)
-        except (yaml.YAMLError, PatchError) as error:
+            made = strategic(made, patch, POD_SPEC)
+        except (RefusedError, PatchError) as error:
             raise StartProblem("Error applying PodSpecPatch", phase="Error") from error
+    pod: _Pod = json.loads(json.dumps(made))
     by_name = {str(each.get("name")): each for each in pod.get("containers") or []}
-    result = dict(template)
-    names = [str(each["name"]) for each in mains]
-    if kind == "containerSet":
-        result[kind] = {**template[kind], "containers": [by_name.pop(name) for name in names]}
+    result = template.copy()
+    if main is None:
+        own = [by_name.pop(str(each["name"])) for each in mains]
+        result["containerSet"] = {**template["containerSet"], "containers": [*own]}
+    elif container is None:
+        result["script"] = by_name.pop("main")
     else:
-        result[kind] = by_name.pop("main")
+        result["container"] = by_name.pop("main")
     result["sidecars"] = [each for name, each in by_name.items() if name not in _OWN]
     result["initContainers"] = [
         each for each in pod.get("initContainers") or [] if each.get("name") not in _OWN
     ]
     result["hostAliases"] = pod.get("hostAliases") or []
     grace = pod.get("terminationGracePeriodSeconds")
-    return json.loads(json.dumps(result)), pod.get("volumes") or [], None if grace is None else float(grace)
+    return result, pod.get("volumes") or [], None if grace is None else float(grace)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Loop, Timer
 
-__all__ = ["Ask", "Execute", "Prober", "ask_with", "probe_once"]
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import HTTPGetAction, LifecycleHandler, Probe
 
-Json = Any
+__all__ = ["Ask", "Execute", "Prober", "ask_with", "timeout_of"]
+
 Answer = Callable[[bool | None], None]  # None: the probe itself could not be made; the kubelet ignores it
 Ask = Callable[[Answer], None]
 Execute = Callable[[Sequence[str], float, Answer], None]
 
 
-def probe_once(probe: Mapping[str, Json], ip: str, ports: Mapping[str, int] | None = None) -> bool:
+def timeout_of(probe: Probe) -> float:
+    """The seconds that a probe waits for its answer."""
+    return float(probe.get("timeoutSeconds") or 1)
+
+
+def _ask_once(
+    probe: Probe | LifecycleHandler, timeout: float, ip: str, ports: Mapping[str, int] | None
+) -> bool:
     """Try an httpGet or tcpSocket probe now (blocking): whether it answers well."""
-    timeout = float(probe.get("timeoutSeconds") or 1)
     if (http := probe.get("httpGet")) is not None:
         return _get(http, str(http.get("host") or ip), _port(http.get("port"), ports), timeout)
     if (tcp := probe.get("tcpSocket")) is not None:
@@ -32,7 +40,7 @@ def probe_once(probe: Mapping[str, Json], ip: str, ports: Mapping[str, int] | No
     return True
 
 
-def _get(http: Mapping[str, Json], host: str, port: int, timeout: float) -> bool:
+def _get(http: HTTPGetAction, host: str, port: int, timeout: float) -> bool:
     import ssl  # few runs probe, and these are slow to import
     import urllib.request
 
@@ -52,15 +60,16 @@ def _get(http: Mapping[str, Json], host: str, port: int, timeout: float) -> bool
         return False
 
 
-def _port(value: Json, ports: Mapping[str, int] | None) -> int:
+def _port(value: int | str | None, ports: Mapping[str, int] | None) -> int:
     if isinstance(value, str) and not value.isdigit():
         return (ports or {}).get(value, 0)
-    return int(value)
+    return int(value or 0)
 
 
 def ask_with(
     loop: Loop,
-    probe: Mapping[str, Json],
+    probe: Probe | LifecycleHandler,
+    timeout: float,
     ip: str,
     ports: Mapping[str, int] | None,
     execute: Execute | None,
@@ -68,11 +77,10 @@ def ask_with(
     """How a probe (or a lifecycle handler) is made; None when it has nothing to ask."""
     if "httpGet" in probe or "tcpSocket" in probe:
         return lambda answer: loop.in_thread(
-            lambda: probe_once(probe, ip, ports), answer, lambda _: answer(False)
+            lambda: _ask_once(probe, timeout, ip, ports), answer, lambda _: answer(False)
         )
     command = [str(word) for word in (probe.get("exec") or {}).get("command") or []]
     if command and execute is not None:
-        timeout = float(probe.get("timeoutSeconds") or 1)
         return lambda answer: execute(command, timeout, answer)
     return None
 
@@ -85,7 +93,7 @@ class Prober:
     def __init__(
         self,
         loop: Loop,
-        probe: Mapping[str, Json],
+        probe: Probe,
         ask: Ask,
         *,
         good: Callable[[], None] | None = None,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Loop
-from tiphys.engine.pods.probes import Execute, Prober, ask_with
+from tiphys.engine.pods.probes import Execute, Prober, ask_with, timeout_of
+
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import Probe
 
 __all__ = ["Readiness"]
 
-Json = Any
 _FAST = 0.1  # on one machine there is no reason to wait for the kubelet's seconds
 
 
@@ -20,7 +22,7 @@ class Readiness:
     def __init__(
         self,
         loop: Loop,
-        probe: Mapping[str, Json] | None,
+        probe: Probe | None,
         ip: str,
         ready: Callable[[], None],
         *,
@@ -33,7 +35,7 @@ class Readiness:
         self._on_lost = lost
         self._stopped = False
         self.ready = False
-        ask = ask_with(loop, probe, ip, ports, execute) if probe else None
+        ask = ask_with(loop, probe, timeout_of(probe), ip, ports, execute) if probe else None
         self._prober: Prober | None = None
         if probe and ask is not None:
             period = min(float(probe.get("periodSeconds") or 10), _FAST)

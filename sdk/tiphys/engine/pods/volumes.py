@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import RefusedError
 
+if TYPE_CHECKING:
+    from tiphys.argo.volume_types import (
+        ConfigMapVolume,
+        DownwardVolume,
+        ProjectedDownward,
+        ProjectedObject,
+        SecretVolume,
+        VolumeSpec,
+    )
+    from tiphys.engine.pods.environment import Resource
+
+    _Source: TypeAlias = ConfigMapVolume | SecretVolume | ProjectedObject
+
 __all__ = ["SUPPORTED", "Volume", "check_volume", "make_volume"]
 
-Json = Any
+_MODE = 0o644  # of a file whose volume gives none
 Volume = tuple[Path, bool]  # the folder, and whether it is read-only
 
 SUPPORTED = (
@@ -20,7 +33,7 @@ SUPPORTED = (
 )  # fmt: skip
 
 
-def check_volume(volume: Mapping[str, Json], where: str) -> None:
+def check_volume(volume: VolumeSpec, where: str) -> None:
     """Refuse a kind of volume that has no stand-in."""
     kinds = [key for key in volume if key != "name"]
     for kind in kinds:
@@ -34,9 +47,9 @@ def check_volume(volume: Mapping[str, Json], where: str) -> None:
 
 
 def make_volume(
-    host: Host, volume: Mapping[str, Json], folder: Path, fields: Mapping[str, str], *, shared: bool = False
+    host: Host, volume: VolumeSpec, folder: Path, fields: Mapping[str, str], resource: Resource
 ) -> Volume:
-    """Make the folder of one volume. ``folder``: the pod's own; ``fields``: values for ``fieldRef``.
+    """Make the folder of one volume. ``folder``: the pod's own; ``fields`` and ``resource``: what references name.
 
     Raises StartProblem when a ConfigMap or Secret is missing.
     """
@@ -50,28 +63,38 @@ def make_volume(
         return target, False
     target = folder / "volumes" / name
     target.mkdir(parents=True, exist_ok=True)
-    if (source := volume.get("configMap")) is not None:
-        _project(target, _keys(host, "ConfigMap", str(source.get("name")), source), source)
+    if (config := volume.get("configMap")) is not None:
+        _project(
+            target,
+            _keys(host, "ConfigMap", str(config.get("name")), config),
+            config,
+            config.get("defaultMode"),
+        )
         return target, True
-    if (source := volume.get("secret")) is not None:
-        _project(target, _keys(host, "Secret", str(source.get("secretName")), source), source)
+    if (secret := volume.get("secret")) is not None:
+        _project(
+            target,
+            _keys(host, "Secret", str(secret.get("secretName")), secret),
+            secret,
+            secret.get("defaultMode"),
+        )
         return target, True
-    if (source := volume.get("downwardAPI")) is not None:
-        _downward(target, source, fields)
+    if (downward := volume.get("downwardAPI")) is not None:
+        _downward(target, downward, fields, resource, downward.get("defaultMode"))
         return target, True
-    if (source := volume.get("projected")) is not None:
-        for part in source.get("sources") or []:
-            if (inner := part.get("configMap")) is not None:
-                _project(target, _keys(host, "ConfigMap", str(inner.get("name")), inner), inner)
-            elif (inner := part.get("secret")) is not None:
-                _project(target, _keys(host, "Secret", str(inner.get("name")), inner), inner)
-            elif (inner := part.get("downwardAPI")) is not None:
-                _downward(target, inner, fields)
+    if (projected := volume.get("projected")) is not None:
+        mode = projected.get("defaultMode")
+        for part in projected.get("sources") or []:
+            for kind, inner in (("ConfigMap", part.get("configMap")), ("Secret", part.get("secret"))):
+                if inner is not None:
+                    _project(target, _keys(host, kind, str(inner.get("name")), inner), inner, mode)
+            if (own := part.get("downwardAPI")) is not None:
+                _downward(target, own, fields, resource, mode)
         return target, True
     return target, False
 
 
-def _keys(host: Host, kind: str, name: str, source: Mapping[str, Json]) -> dict[str, bytes]:
+def _keys(host: Host, kind: str, name: str, source: _Source) -> dict[str, bytes]:
     data = host.objects.configmap(name) if kind == "ConfigMap" else host.objects.secret(name)
     if data is None:
         if source.get("optional"):
@@ -80,9 +103,9 @@ def _keys(host: Host, kind: str, name: str, source: Mapping[str, Json]) -> dict[
     return data
 
 
-def _project(target: Path, data: Mapping[str, bytes], source: Mapping[str, Json]) -> None:
+def _project(target: Path, data: Mapping[str, bytes], source: _Source, default: int | None) -> None:
     items = source.get("items")
-    mode = int(source.get("defaultMode") or 0o644)
+    mode = int(default or _MODE)
     chosen = (
         [(str(item["key"]), str(item["path"]), int(item.get("mode") or mode)) for item in items]
         if items
@@ -102,12 +125,20 @@ def _project(target: Path, data: Mapping[str, bytes], source: Mapping[str, Json]
         place.chmod(permissions)
 
 
-def _downward(target: Path, source: Mapping[str, Json], fields: Mapping[str, str]) -> None:
+def _downward(
+    target: Path,
+    source: DownwardVolume | ProjectedDownward,
+    fields: Mapping[str, str],
+    resource: Resource,
+    default: int | None,
+) -> None:
     for item in source.get("items") or []:
         path = str((item.get("fieldRef") or {}).get("fieldPath", ""))
         place = target / str(item["path"])
         place.parent.mkdir(parents=True, exist_ok=True)
-        if path in ("metadata.labels", "metadata.annotations"):
+        if (amount := item.get("resourceFieldRef")) is not None:
+            text = resource(amount)
+        elif path in ("metadata.labels", "metadata.annotations"):
             prefix = path + "['"
             text = "\n".join(
                 f'{key[len(prefix) : -2]}="{value}"'
@@ -117,3 +148,4 @@ def _downward(target: Path, source: Mapping[str, Json], fields: Mapping[str, str
         else:
             text = fields.get(path, "")
         place.write_text(text)
+        place.chmod(int(item.get("mode") or default or _MODE))

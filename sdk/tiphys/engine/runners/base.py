@@ -6,21 +6,26 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.spawner import Launch
 
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec
+
+
 __all__ = ["Container", "Mount", "Runner", "StartProblem", "exit_message", "place_of"]
 
-Json = Any
 _KERNEL = ("dev", "proc", "sys")  # not files, and not kept when the processes are gone
 
 
 class StartProblem(Exception):
     """A container cannot be started; ``message`` is what Argo would write, ``phase`` the node's phase."""
 
-    def __init__(self, message: str, *, phase: str = "Failed", code: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, phase: Literal["Failed", "Error"] = "Failed", code: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.phase = phase
@@ -56,7 +61,7 @@ class Container:
     declared: Sequence[str]  # paths of inputs and outputs
     hostname: str
     log: Path
-    spec: Mapping[str, Json]  # as the template has it
+    spec: ContainerSpec  # as the template has it
     own_entrypoint: bool = (
         False  # the container gave no command: ``command`` holds what its image does not know
     )

@@ -7,9 +7,9 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.quantity import quantity
 from tiphys.engine.runners.base import Container, absolute
@@ -17,9 +17,12 @@ from tiphys.engine.runners.process import ProcessRunner
 from tiphys.engine.runners.resources import memory_limit
 from tiphys.engine.runners.spawner import Launch
 
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSecurity
+
+
 __all__ = ["DockerRunner"]
 
-Json = Any
 # $1 program, $2 container, $3 how many outputs; then pairs (path in the container, path here), then the command line.
 # SIGTERM goes to the client, which hands it on; this shell stays to bring out what the container made.
 _SHELL = """ended=; trap ended=1 TERM
@@ -130,7 +133,7 @@ class DockerRunner:
 def _identity(container: Container, program: str) -> list[str]:
     """Whom the container runs as: ``runAsUser`` and ``runAsGroup``, else the image's user; a plain user of docker runs
     it as itself, so that what it leaves can be removed."""
-    security: Mapping[str, Json] = container.spec.get("securityContext") or {}
+    security: ContainerSecurity = container.spec.get("securityContext") or {}
     user, group = security.get("runAsUser"), security.get("runAsGroup")
     if user is not None:
         return [f"--user={user}" if group is None else f"--user={user}:{group}"]

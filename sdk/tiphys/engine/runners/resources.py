@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.quantity import quantity
 from tiphys.engine.runners.base import StartProblem
 
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec, ResourceFieldRef
+
+
 __all__ = ["memory_limit", "resource_field"]
 
-Json = Any
 
-
-def memory_limit(spec: Mapping[str, Json]) -> int:
+def memory_limit(spec: ContainerSpec) -> int:
     """``resources.limits.memory`` in bytes; 0 without one. Raises StartProblem."""
     value = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
     return 0 if value in (None, "") else int(_parse("limits.memory", value))
 
 
-def resource_field(container: Mapping[str, Json], reference: Mapping[str, Json]) -> str:
+def resource_field(container: ContainerSpec, reference: ResourceFieldRef) -> str:
     """The value of a ``resourceFieldRef``: in units of its divisor, rounded up, as the kubelet gives it.
 
     A request that is not set is the limit; a limit that is not set is what the machine has.
@@ -29,9 +30,12 @@ def resource_field(container: Mapping[str, Json], reference: Mapping[str, Json])
     resource = str(reference.get("resource") or "")
     group, _, name = resource.partition(".")
     resources = container.get("resources") or {}
-    value = (resources.get(group) or {}).get(name)
-    if value in (None, "") and group == "requests":
-        value = (resources.get("limits") or {}).get(name) or 0
+    limits = resources.get("limits") or {}
+    value = limits.get(name) if group == "limits" else None
+    if group == "requests":
+        value = (resources.get("requests") or {}).get(name)
+        if value in (None, ""):
+            value = limits.get(name) or 0
     if value in (None, ""):
         value = _capacity(name)
     divisor = _parse("divisor", reference.get("divisor") or 1) or 1
@@ -46,7 +50,7 @@ def _capacity(name: str) -> int:
     return 0
 
 
-def _parse(where: str, value: Json) -> float:
+def _parse(where: str, value: object) -> float:
     try:
         return quantity(value)
     except ValueError as error:

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tiphys.engine.base.loop import Loop
 from tiphys.errors import RunError
@@ -159,7 +158,9 @@ class Spawner:
             self._send("last", list(self._last))
         return ours
 
-    def _send(self, *frame: Any, descriptors: Sequence[int] = ()) -> None:
+    def _send(
+        self, *frame: str | int | list[str] | dict[str, str] | None, descriptors: Sequence[int] = ()
+    ) -> None:
         sock = self._socket or self._start()
         data = marshal.dumps(frame)
         data = struct.pack("<I", len(data)) + data

@@ -16,9 +16,9 @@ When the parent's engine was killed and the parent is resumed, the child goes on
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
 from tiphys.engine.machine.protocol import Shutdown
@@ -33,13 +33,16 @@ from tiphys.engine.runtime.judged import judged
 from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError
 
-__all__ = ["start_child"]
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import KubeObject
+    from tiphys.argo.types import Workflow, WorkflowStatus
 
-Json = Any
+
+__all__ = ["start_child"]
 
 
 def start_child(
-    item: Mapping[str, Json], parent: Host, resources: Controllers, *, again: bool = False
+    item: KubeObject, parent: Host, resources: Controllers, *, again: bool = False
 ) -> ChildRun | None:
     """The run of a Workflow object, made and not begun.
 
@@ -55,7 +58,8 @@ def start_child(
     """
     if again:
         return _found(item, parent, resources)
-    workflow = copy.deepcopy({key: value for key, value in item.items() if key != "status"})
+    given = {key: value for key, value in item.items() if key != "status"}
+    workflow = cast("Workflow", copy.deepcopy(given))
     name, context = str(item["metadata"]["name"]), [*parent.objects.all()]
     try:
         invalid = judged(workflow, context)
@@ -81,7 +85,7 @@ def start_child(
     return _Child(execution, parent, resources)
 
 
-def _found(item: Mapping[str, Json], parent: Host, resources: Controllers) -> ChildRun | None:
+def _found(item: KubeObject, parent: Host, resources: Controllers) -> ChildRun | None:
     name = str(item["metadata"]["name"])
     try:
         with Record(parent.store, name) as record:
@@ -133,9 +137,8 @@ class _Child:
         if self._execution.begun:
             self._execution.driver.drain()
 
-    def status(self) -> Mapping[str, Json]:
-        found: Mapping[str, Json] = self._execution.machine.workflow()["status"]
-        return found
+    def status(self) -> WorkflowStatus:
+        return self._execution.machine.workflow()["status"]
 
     def terminate(self) -> None:
         if self._execution.begun and not self.done:
@@ -159,7 +162,7 @@ class _Ended:
 
     done = True
 
-    def __init__(self, status: Mapping[str, Json]) -> None:
+    def __init__(self, status: WorkflowStatus) -> None:
         self._status = status
 
     def begin(self, wake: Callable[[], None]) -> None:
@@ -168,7 +171,7 @@ class _Ended:
     def turn(self) -> None:
         """Nothing happens any more."""
 
-    def status(self) -> Mapping[str, Json]:
+    def status(self) -> WorkflowStatus:
         return self._status
 
     def terminate(self) -> None:

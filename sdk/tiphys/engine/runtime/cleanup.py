@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of
 from tiphys.store import Store
 
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow, WorkflowSpec, WorkflowStatus
+
 __all__ = ["clean_up"]
 
-Json = Any
 
-
-def clean_up(store: Store, workflow: Mapping[str, Json], spec: Mapping[str, Json]) -> None:
+def clean_up(store: Store, workflow: Workflow, spec: WorkflowSpec) -> None:
     """Delete the keys of artifacts whose strategy is OnWorkflowCompletion, and the claims of
     ``volumeClaimTemplates`` (when the workflow succeeded, or always with OnWorkflowCompletion).
 
     The files behind the keys stay until ``tiphys cache gc``: other keys may name them.
     """
-    status = workflow.get("status") or {}
+    status: WorkflowStatus = workflow.get("status") or {}
     strategy = str((spec.get("artifactGC") or {}).get("strategy") or "")
     for node in (status.get("nodes") or {}).values():
         for artifact in (node.get("outputs") or {}).get("artifacts") or []:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import ENDED, is_hit
 from tiphys.engine.base.loop import Timer
-from tiphys.engine.base.observations import NodeChanged
+from tiphys.engine.base.observations import Change, NodeChanged
 from tiphys.engine.machine import Machine
 from tiphys.engine.machine.protocol import (
     AcquireLocks,
@@ -34,9 +34,12 @@ from tiphys.engine.runtime.locks import Synchronizer
 from tiphys.engine.runtime.memoizer import Memoizer
 from tiphys.engine.runtime.metrics_file import MetricsFile
 
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node
+
+
 __all__ = ["Driver"]
 
-Json = Any
 _PROGRESS_PERIOD = 0.5
 _FLUSH_PERIOD = 0.5
 
@@ -64,16 +67,6 @@ class Driver:
         self._phases: dict[str, str] = {}
         self._memo = Memoizer(host, self.emit)
         self._sync = Synchronizer(host, self.emit)
-        self._carry: dict[type[Command], Callable[[Any], None]] = {
-            StartPod: self._start_pod,
-            StopPod: self._stop_pod,
-            LookupCache: self._memo.lookup,
-            StoreCache: self._memo.store,
-            AcquireLocks: self._sync.acquire,
-            ReleaseLocks: lambda command: self._sync.release(command.node_id),
-            SetTimer: self._set_timer,
-            WorkflowFinished: self._workflow_finished,
-        }
 
     def emit(self, event: Event) -> None:
         """Take an event; it reaches the core in the order of arrival, after the journal."""
@@ -83,7 +76,28 @@ class Driver:
 
     def carry_out(self, commands: list[Command]) -> None:
         for command in commands:
-            self._carry[type(command)](command)
+            self._carry_out(command)
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case StartPod():
+                self._start_pod(command)
+            case StopPod():
+                self._stop_pod(command)
+            case LookupCache():
+                self._memo.lookup(command)
+            case StoreCache():
+                self._memo.store(command)
+            case AcquireLocks():
+                self._sync.acquire(command)
+            case ReleaseLocks():
+                self._sync.release(command.node_id)
+            case SetTimer():
+                self._set_timer(command)
+            case WorkflowFinished():
+                self.finished = command
+            case _:
+                raise TypeError(f"no way to carry out {command!r}")
 
     def step(self) -> None:
         """Wait for something to happen and deal with it."""
@@ -225,9 +239,6 @@ class Driver:
 
         self.host.loop.call_at(command.at, fire)
 
-    def _workflow_finished(self, command: WorkflowFinished) -> None:
-        self.finished = command
-
     def _tell_changes(self, now: float) -> None:
         if self.host.options.observer is None:
             return
@@ -238,10 +249,10 @@ class Driver:
             before, phase = self._phases.get(node_id, ""), str(node.get("phase", ""))
             change = _change(before, phase, node)
             self._phases[node_id] = phase
-            self.host.tell(NodeChanged(now, change, dict(node)))  # type: ignore[arg-type]
+            self.host.tell(NodeChanged(now, change, node.copy()))
 
 
-def _change(before: str, phase: str, node: Mapping[str, Json]) -> str:
+def _change(before: str, phase: str, node: Node) -> Change:
     if phase in ENDED:
         if before in ENDED:
             return "progress"

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.observations import Notice
 from tiphys.engine.machine.protocol import Begin, Event
@@ -34,11 +34,10 @@ from tiphys.engine.runtime.stored import Ownership
 from tiphys.store import Store, write_json
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Workflow
+    from tiphys.argo.types import Workflow, WorkflowSpec
+
 
 __all__ = ["Execution"]
-
-Json = Any
 
 
 class Execution:
@@ -72,7 +71,7 @@ class Execution:
         self.store = store
         self.resumed = resumed
         self.machine = facts.machine()
-        self.spec: Mapping[str, Json] = facts.workflow.get("spec") or {}
+        self.spec: WorkflowSpec = facts.workflow.get("spec") or {}
         if self.spec.get("workflowTemplateRef"):
             stored = self.machine.workflow()["status"].get("storedWorkflowTemplateSpec")
             self.spec = stored or self.spec

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.machine import Machine
 from tiphys.errors import RefusedError
 
-__all__ = ["RunFacts", "remembered"]
+if TYPE_CHECKING:
+    from tiphys.argo.types import GivenObject, Workflow, WorkflowStatus
 
-Json = Any
+
+__all__ = ["Remembered", "RunFacts", "remembered"]
+
 VERSION = 1  # of the journal: its facts and its events
-_REMEMBERED = ("runner", "images", "project", "env", "keep_serving", "keep_folders", "max_pods", "grace")
+T = TypeVar("T")
+
+
+class Remembered(TypedDict, total=False):
+    """Options that belong to a run, as its journal keeps them."""
+
+    runner: Literal["process", "sandbox", "docker"]
+    images: Mapping[str, str]
+    project: Path | str
+    env: Mapping[str, str]
+    keep_serving: bool
+    keep_folders: bool
+    max_pods: int
+    grace: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,25 +44,25 @@ class RunFacts:
     is the status that it goes on from, ``begun`` when the retry began, ``retries`` how many there were.
     """
 
-    workflow: Mapping[str, Json]
+    workflow: Workflow
     name: str
     namespace: str
     uid: str
     now: float
     parameters: Mapping[str, str] = field(default_factory=dict)
-    context: Sequence[Mapping[str, Json]] = ()
+    context: Sequence[GivenObject] = ()
     invalid: str = ""
-    options: Mapping[str, Json] = field(default_factory=dict)
-    earlier: Mapping[str, Json] | None = None
+    options: Remembered = field(default_factory=Remembered)
+    earlier: WorkflowStatus | None = None
     begun: float | None = None
     retries: int = 0
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, object]:
         """As the journal keeps them: one JSON value for each name."""
         return {"version": VERSION, **{each.name: getattr(self, each.name) for each in fields(self)}}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Json]) -> RunFacts | None:
+    def from_json(cls, found: Mapping[str, object]) -> RunFacts | None:
         """What :meth:`to_json` gave; None for a run that was killed before its facts were written.
 
         Raises
@@ -59,7 +76,8 @@ class RunFacts:
         if found.get("version") != VERSION:
             name = found.get("name", "a run")
             raise RefusedError("TIP213", f"the journal of {name!r} is of another version of tiphys")
-        return cls(**{name: value for name, value in found.items() if name in known})
+        own: Any = {name: value for name, value in found.items() if name in known}
+        return cls(**own)
 
     @property
     def started(self) -> float:
@@ -82,22 +100,35 @@ class RunFacts:
 
     def recalled(self, options: RunOptions) -> RunOptions:
         """``options`` with those of the run where nothing else is given."""
-        default = RunOptions()
-        changes: dict[str, Json] = {
-            name: value
-            for name, value in self.options.items()
-            if name in _REMEMBERED and getattr(options, name) == getattr(default, name)
-        }
-        changes["images"] = {**(self.options.get("images") or {}), **options.images}
-        return replace(options, name=self.name, namespace=self.namespace, **changes)
+        default, own = RunOptions(), self.options
+
+        def chosen(given: T, usual: T, before: T | None) -> T:
+            return before if before is not None and given == usual else given
+
+        return replace(
+            options,
+            name=self.name,
+            namespace=self.namespace,
+            runner=chosen(options.runner, default.runner, own.get("runner")),
+            images={**(own.get("images") or {}), **options.images},
+            project=chosen(options.project, default.project, own.get("project")),
+            env=chosen(options.env, default.env, own.get("env")),
+            keep_serving=chosen(options.keep_serving, default.keep_serving, own.get("keep_serving")),
+            keep_folders=chosen(options.keep_folders, default.keep_folders, own.get("keep_folders")),
+            max_pods=chosen(options.max_pods, default.max_pods, own.get("max_pods")),
+            grace=chosen(options.grace, default.grace, own.get("grace")),
+        )
 
 
-def remembered(options: RunOptions) -> dict[str, Json]:
+def remembered(options: RunOptions) -> Remembered:
     """What of the options belongs to the run, so that it goes on in the same way."""
-    found = {name: getattr(options, name) for name in _REMEMBERED}
     return {
-        **found,
+        "runner": options.runner,
         "images": dict(options.images),
-        "env": dict(options.env),
         "project": str(options.project),
+        "env": dict(options.env),
+        "keep_serving": options.keep_serving,
+        "keep_folders": options.keep_folders,
+        "max_pods": options.max_pods,
+        "grace": options.grace,
     }

@@ -16,7 +16,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.machine import protocol
 from tiphys.engine.machine.protocol import Event
@@ -24,9 +24,12 @@ from tiphys.engine.objects.workflow import MAKER
 from tiphys.errors import StoreError
 from tiphys.store.files import clear
 
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import KubeObject
+    from tiphys.jsontypes import Json, JsonObject
+
 __all__ = ["Journal", "decode", "encode"]
 
-Json = Any
 GONE = "the run was retried meanwhile"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -79,14 +82,14 @@ class Journal:
 
     # -- facts: what the machine was made from --------------------------------------------------------------
 
-    def write_facts(self, facts: Mapping[str, Json]) -> None:
+    def write_facts(self, facts: Mapping[str, object]) -> None:
         with self._named():
             self._db.execute("BEGIN IMMEDIATE")
             for name, value in facts.items():
                 self._db.execute("INSERT OR REPLACE INTO facts VALUES(?,?)", (name, json.dumps(value)))
             self._db.execute("COMMIT")
 
-    def facts(self) -> dict[str, Json]:
+    def facts(self) -> JsonObject:
         with self._named():
             return {
                 name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM facts")
@@ -96,9 +99,10 @@ class Journal:
         """One of the facts, or None."""
         with self._named():
             row = self._db.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone()
-        return json.loads(row[0]) if row is not None else None
+        found: Json = json.loads(row[0]) if row is not None else None
+        return found
 
-    def restart(self, facts: Mapping[str, Json]) -> None:
+    def restart(self, facts: Mapping[str, object]) -> None:
         """Begin the run anew with other facts, all at once: its events go, its resource objects stay, but for the
         workflows that it made: what runs again makes them anew."""
         with self._named():
@@ -143,7 +147,7 @@ class Journal:
         self._batch.append(encode(event))
         self._urgent = self._urgent or not isinstance(event, _SOFT)
 
-    def put_object(self, kind: str, name: str, value: Mapping[str, Json] | None) -> None:
+    def put_object(self, kind: str, name: str, value: Mapping[str, object] | None) -> None:
         """Remember a resource object (None: it was deleted) with the next commit."""
         self._objects[kind, name] = None if value is None else json.dumps(value, separators=(",", ":"))
 
@@ -206,7 +210,7 @@ class Journal:
         with self._named():
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
-    def objects(self) -> list[dict[str, Json]]:
+    def objects(self) -> list[KubeObject]:
         """The resource objects that exist."""
         with self._named():
             return [

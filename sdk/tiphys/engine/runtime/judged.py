@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.errors import RefusedError
 
@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["judged", "unreadable"]
 
-Json = Any
 
-
-def judged(workflow: Mapping[str, Json], context: Sequence[Mapping[str, Json]]) -> str:
+def judged(workflow: Mapping[str, object], context: Sequence[Mapping[str, object]]) -> str:
     """Return the words after ``invalid spec:`` with which the controller would end it; empty when it is valid.
 
     ``context``: the templates and ConfigMaps that it may refer to.

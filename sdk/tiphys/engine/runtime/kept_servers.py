@@ -7,32 +7,39 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.queue.locks import process_start
 from tiphys.store import Store, write_atomic
 
+if TYPE_CHECKING:
+    from tiphys.engine.objects import Kept
+
+    class _Record(Kept):
+        """What ``serving.json`` of a run holds: ``processes`` are PIDs, each with the time at which it began."""
+
+        run: str
+        processes: list[tuple[int, str]]
+
+
 __all__ = ["kept_services", "record_kept", "stop_serving"]
 
-Json = Any
 
-
-def record_kept(store: Store, run: str, kept: Mapping[str, Json]) -> None:
+def record_kept(store: Store, run: str, kept: Kept) -> None:
     """Remember the processes of services that were left running."""
     pids = [pid for pid in [*kept["pids"], kept["balancer"]] if pid]
-    record = {**kept, "run": run, "processes": [[pid, process_start(pid)] for pid in pids]}
+    record: _Record = {**kept, "run": run, "processes": [(pid, process_start(pid)) for pid in pids]}
     write_atomic(store.run(run) / "serving.json", json.dumps(record, indent=1).encode())
 
 
-def kept_services(store: Store | Path | str) -> list[dict[str, Json]]:
+def kept_services(store: Store | Path | str) -> list[_Record]:
     """The records of services that still run."""
     store = store if isinstance(store, Store) else Store(store)
     found = []
     for name in store.runs():
         with contextlib.suppress(OSError, ValueError):
-            record = json.loads((store.run(name) / "serving.json").read_bytes())
+            record: _Record = json.loads((store.run(name) / "serving.json").read_bytes())
             if any(process_start(pid) == start for pid, start in record["processes"]):
                 found.append(record)
     return found
@@ -49,7 +56,7 @@ def stop_serving(store: Store | Path | str, *, run: str = "", grace: float = 10.
     for record in kept_services(store):
         if run and record["run"] != run:
             continue
-        _end([(pid, start) for pid, start in record["processes"]], grace)
+        _end(record["processes"], grace)
         (store.run(record["run"]) / "serving.json").unlink(missing_ok=True)
         ended.append(str(record["run"]))
     return ended

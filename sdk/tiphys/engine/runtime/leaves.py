@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-from tiphys.engine.machine.protocol import PodFinished, StartPod
+from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.objects import Controllers, ResourcePod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.pod import StepPod
 
 __all__ = ["Pod", "make_pod"]
 
-Json = Any
-
 
 class Pod(Protocol):
     """A started leaf template."""
 
-    failure: tuple[str, str] | None
+    failure: tuple[PodPhase, str] | None
 
     def start(self) -> None: ...
 

@@ -6,8 +6,8 @@ hears why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.observations import CacheChecked
 from tiphys.engine.machine.protocol import CacheAnswer, CacheStored, Event, LookupCache, StoreCache
@@ -16,9 +16,11 @@ from tiphys.errors import StoreError
 from tiphys.reuse.judge import problem_of
 from tiphys.store.configmaps import check_cache_label
 
-__all__ = ["Memoizer"]
+if TYPE_CHECKING:
+    from tiphys.argo.types import CacheEntry
 
-Json = Any
+
+__all__ = ["Memoizer"]
 
 
 class Memoizer:
@@ -69,7 +71,7 @@ class Memoizer:
                 )
         self._emit(CacheStored(now, command.node_id, error))
 
-    def _answer(self, command: LookupCache, entry: Mapping[str, Json] | None, why: str) -> None:
+    def _answer(self, command: LookupCache, entry: CacheEntry | None, why: str) -> None:
         now = self._host.loop.now()
         hit = entry is not None
         self._host.tell(CacheChecked(now, command.node_id, command.cache_name, command.key, hit, why))
@@ -80,4 +82,4 @@ class Memoizer:
         given = self._host.objects.raw("ConfigMap", name)
         if given is not None and self._host.store.configmaps.get(name) is None:
             check_cache_label(given, name)
-            self._host.store.configmaps.change(name, lambda current: current or dict(given))
+            self._host.store.configmaps.change(name, lambda current: current or given.copy())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
 from tiphys.argo.spec import containers, every_template, holders
@@ -16,26 +14,29 @@ from tiphys.engine.runners.images import Images
 from tiphys.errors import RefusedError
 from tiphys.training.tfjob_rules import validate_tfjob
 
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import KubeObject, TFJobManifest
+    from tiphys.argo.types import GivenObject, ResourceTemplate, Template, Workflow, WorkflowSpec
+
+
 __all__ = ["check", "check_spec", "unaliased"]
 
-Json = Any
 
-
-def check(workflow: Mapping[str, Json], images: Images, context: Sequence[Mapping[str, Json]] = ()) -> None:
+def check(workflow: Workflow, images: Images, context: Sequence[GivenObject] = ()) -> None:
     """Refuse what cannot run here. Raises RefusedError (TIP220 image, TIP223 volume, TIP230 resource kind, and those
     of :mod:`tiphys.engine.fields`).
 
     Text that is decided while running (``{{…}}``) is checked then. ``context``: the objects given with it.
     """
     # of templates kept elsewhere only what is used will run: their images are looked up then
-    spec = workflow.get("spec") or {}
+    spec: WorkflowSpec = workflow.get("spec") or {}
     check_spec(spec, images, "spec")
     _check_fields(spec, "spec")
     for where, found in _referenced(spec, context):
         _check_fields(found, where)
 
 
-def _check_fields(spec: Mapping[str, Json], where: str) -> None:
+def _check_fields(spec: Mapping[str, object], where: str) -> None:
     """Refuse fields that nothing here can do."""
     for use in uses(spec, where, kind="refused"):
         raise RefusedError(
@@ -47,11 +48,9 @@ def _check_fields(spec: Mapping[str, Json], where: str) -> None:
         )
 
 
-def _referenced(
-    spec: Mapping[str, Json], context: Sequence[Mapping[str, Json]]
-) -> Iterator[tuple[str, Mapping[str, Json]]]:
+def _referenced(spec: WorkflowSpec, context: Sequence[GivenObject]) -> Iterator[tuple[str, WorkflowSpec]]:
     """The specs that a workflow takes from the WorkflowTemplates given with it: a whole one, or single templates."""
-    kept = {
+    kept: dict[tuple[str, str], WorkflowSpec] = {
         (str(item.get("kind")), str((item.get("metadata") or {}).get("name"))): item.get("spec") or {}
         for item in context
         if item.get("kind") in ("WorkflowTemplate", "ClusterWorkflowTemplate")
@@ -67,7 +66,7 @@ def _referenced(
             continue
         seen.add((kind, name, template))
         chosen = [each for each in found.get("templates") or [] if template in ("", each.get("name"))]
-        part = found if not template else {"templates": chosen}
+        part: WorkflowSpec = found if not template else {"templates": chosen}
         yield f"{kind} {name}: spec", part
         look += _references(part)
         if template:  # a template of a WorkflowTemplate calls its neighbours by name
@@ -78,7 +77,7 @@ def _referenced(
             ]
 
 
-def _references(spec: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
+def _references(spec: WorkflowSpec) -> Iterator[tuple[str, str, str]]:
     found = [spec.get("workflowTemplateRef"), *(each.get("templateRef") for each in holders(spec))]
     for reference in found:
         if isinstance(reference, Mapping):
@@ -86,9 +85,9 @@ def _references(spec: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
             yield kind, str(reference.get("name")), str(reference.get("template") or "")
 
 
-def check_spec(spec: Mapping[str, Json], images: Images, where: str) -> None:
+def check_spec(spec: WorkflowSpec, images: Images, where: str) -> None:
     """Check one workflow spec."""
-    defaults = spec.get("templateDefaults") or {}
+    defaults: Template = spec.get("templateDefaults") or {}
     for volume in spec.get("volumes") or []:
         check_volume(volume, f"{where}.volumes")
     for path, template in every_template(spec.get("templates")):
@@ -96,17 +95,15 @@ def check_spec(spec: Mapping[str, Json], images: Images, where: str) -> None:
         _check_leaf(template, defaults, images, f"{where}{place} ({template.get('name') or 'inline'})")
 
 
-def unaliased(spec: Mapping[str, Json], runner: str) -> str:
+def unaliased(spec: WorkflowSpec, runner: str) -> str:
     """A sentence about ``hostAliases`` that the runner cannot give, or nothing."""
-    holders = [spec, *(spec.get("templates") or ())]
-    if runner != "process" or not any(each.get("hostAliases") for each in holders):
+    aliased = spec.get("hostAliases") or any(each.get("hostAliases") for each in spec.get("templates") or ())
+    if runner != "process" or not aliased:
         return ""
     return "hostAliases are not known to steps that run as plain processes: use --runner sandbox or docker"
 
 
-def _check_leaf(
-    template: Mapping[str, Json], defaults: Mapping[str, Json], images: Images, where: str
-) -> None:
+def _check_leaf(template: Template, defaults: Template, images: Images, where: str) -> None:
     for volume in template.get("volumes") or []:
         check_volume(volume, where)
     for _, container in containers(template):
@@ -118,19 +115,20 @@ def _check_leaf(
         _check_resource(resource, images, where)
 
 
-def _check_resource(resource: Mapping[str, Json], images: Images, where: str) -> None:
+def _check_resource(resource: ResourceTemplate, images: Images, where: str) -> None:
     text = str(resource.get("manifest") or "")
     if not text:
         return
+    from tiphys.argo.reader import read_value  # 15 ms, and few runs have a text to read
+
     word = kind_in_text(text)
     if not word:
         return
     try:
-        manifest = yaml.safe_load(text)
-    except yaml.YAMLError:
-        manifest = None
-    if not isinstance(manifest, dict):
-        manifest = {"kind": word}
+        read = read_value(text)
+    except RefusedError:
+        read = None
+    manifest: KubeObject = cast("KubeObject", read) if isinstance(read, dict) else {"kind": word}
     kind = find_kind(word)
     if kind is None or "{{" not in str(manifest.get("apiVersion", "")):
         check_manifest(manifest, where)
@@ -145,12 +143,12 @@ def _check_resource(resource: Mapping[str, Json], images: Images, where: str) ->
         and "{{" not in text
     ):
         try:
-            validate_tfjob(manifest)
+            validate_tfjob(cast("TFJobManifest", manifest))
         except ApiError as error:
             raise RefusedError("TIP232", f"the TFJob would be refused: {error}", where=where) from error
 
 
-def _pod_containers(value: Json) -> Iterator[Mapping[str, Json]]:
+def _pod_containers(value: object) -> Iterator[Mapping[str, object]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key in ("containers", "initContainers") and isinstance(inner, list):

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo import parameters as declared
 from tiphys.argo import verbs
@@ -29,9 +29,8 @@ from tiphys.store import Store
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
-__all__ = ["prepare_resubmit", "prepare_retry"]
 
-Json = Any
+__all__ = ["prepare_resubmit", "prepare_retry"]
 
 
 def prepare_retry(

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from tiphys.argo import parameters as declared
 from tiphys.argo.names import generated_name
@@ -38,17 +38,20 @@ from tiphys.engine.runtime.refusals import unaliased
 from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.store import Store
 
-__all__ = ["Run", "new_name", "resume", "run"]
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ObjectMeta
+    from tiphys.argo.types import GivenObject, Workflow
 
-Json = Any
+
+__all__ = ["Run", "new_name", "resume", "run"]
 
 
 def run(
-    workflow: Mapping[str, Json],
+    workflow: Mapping[str, object],
     *,
     parameters: Mapping[str, str] | None = None,
     options: RunOptions | None = None,
-    context: Sequence[Mapping[str, Json]] = (),
+    context: Sequence[Mapping[str, object]] = (),
     invalid: str | None = None,
 ) -> RunResult:
     """Run a Workflow object here and wait for its end.
@@ -75,8 +78,10 @@ def run(
     StoreError
         The store cannot be written (TIP411: no space left). The run can be resumed.
     """
-    declared.check(workflow, parameters or {}, complete=False)
-    return Run(workflow, parameters=parameters, options=options, context=context, invalid=invalid).execute()
+    # what is no Workflow, the judge and `check` tell
+    given, beside = cast("Workflow", workflow), [cast("GivenObject", dict(item)) for item in context]
+    declared.check(given, parameters or {}, complete=False)
+    return Run(given, parameters=parameters, options=options, context=beside, invalid=invalid).execute()
 
 
 def resume(name: str, *, options: RunOptions | None = None) -> RunResult:
@@ -95,11 +100,11 @@ class Run:
 
     def __init__(
         self,
-        workflow: Mapping[str, Json],
+        workflow: Workflow,
         *,
         parameters: Mapping[str, str] | None = None,
         options: RunOptions | None = None,
-        context: Sequence[Mapping[str, Json]] = (),
+        context: Sequence[GivenObject] = (),
         invalid: str | None = None,
     ) -> None:
         self.options = options or RunOptions()
@@ -110,7 +115,7 @@ class Run:
             namespace=self.options.namespace,
             uid=str(uuid.uuid4()),
             parameters=dict(parameters or {}),
-            context=[dict(item) for item in context],
+            context=[item.copy() for item in context],
             invalid=judged(workflow, context) if invalid is None else invalid,
             options=remembered(self.options),
             now=time.time(),
@@ -236,10 +241,10 @@ class Run:
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _finish(self, execution: Execution, resources: Controllers) -> RunResult:
-        services: list[dict[str, Json]] = []
+        services: list[dict[str, str]] = []
         if self.options.keep_serving:
             kept = resources.release()
-            if kept:
+            if kept is not None:
                 record_kept(self.store, self.name, kept)
                 services = kept["services"]
         for child in resources.cut_off():
@@ -309,8 +314,8 @@ class Run:
             driver.kill_all()
 
 
-def new_name(workflow: Mapping[str, Json]) -> str:
-    metadata = workflow.get("metadata") or {}
+def new_name(workflow: Workflow) -> str:
+    metadata: ObjectMeta = workflow.get("metadata") or {}
     if metadata.get("name"):
         return str(metadata["name"])
     prefix = str(metadata.get("generateName") or "workflow-")

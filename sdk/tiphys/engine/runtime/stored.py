@@ -12,7 +12,7 @@ import os
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from tiphys.engine.machine import Machine
 from tiphys.engine.runtime.facts import RunFacts
@@ -23,9 +23,9 @@ from tiphys.store import Store
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
+
 __all__ = ["Ownership", "Record"]
 
-Json = Any
 _GLANCE = 0.2  # seconds: who only looks whether a run goes on (Store.held) has the lock for a moment
 
 

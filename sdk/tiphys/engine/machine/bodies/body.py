@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.machine.bodies.call import Call
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node, NodeFlag
+    from tiphys.argo.types import Node, NodeFlag, Template
 
-
-Json = Any
 
 __all__ = ["Body"]
 
@@ -23,7 +20,7 @@ class Body:
     memoized = True
 
     def __init__(
-        self, run: Call, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
+        self, run: Call, name: str, template: Template, node: Node | None, attempt: int = -1
     ) -> None:
         self.run = run
         self.name = name

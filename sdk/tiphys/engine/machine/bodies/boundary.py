@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.machine.arguments import without_absent
@@ -11,20 +10,16 @@ from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.bodies.loops import is_loop
 from tiphys.engine.machine.bodies.pod import result_users
-from tiphys.engine.machine.scope import BoundaryScope, ScopeError, resolve_artifact, skipped_values
+from tiphys.engine.machine.scope import BoundaryScope, Flat, ScopeError, resolve_artifact, skipped_values
 from tiphys.engine.machine.state import State
 from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import compile_plan, keeps_tags, substitute
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.types import Arguments, Artifact, Node, WorkflowStep
 
-
-Json = Any
 
 __all__ = ["Boundary"]
-
-_UNTOUCHED = ("withItems",)
 
 
 class Boundary(Body):
@@ -101,7 +96,7 @@ class Boundary(Body):
 
     # -- arguments -------------------------------------------------------------------------------------------
 
-    def plainly_false(self, step: Mapping[str, Json], scope: BoundaryScope) -> str | None:
+    def plainly_false(self, step: WorkflowStep, scope: BoundaryScope) -> str | None:
         """Return the substituted ``when`` if it can be told to be false before anything else is resolved.
 
         Raises
@@ -124,7 +119,7 @@ class Boundary(Body):
                 return None
             raise
 
-    def resolve(self, step: Mapping[str, Json], scope: BoundaryScope) -> dict[str, Json]:
+    def resolve(self, step: WorkflowStep, scope: BoundaryScope) -> WorkflowStep:
         """Return the step with every known tag replaced and its artifacts resolved.
 
         Raises
@@ -132,14 +127,15 @@ class Boundary(Body):
         ScopeError, TagError
             Something it refers to is not there.
         """
-        kept = {key: step[key] for key in _UNTOUCHED if key in step}
-        hooks = {key: step[key] for key in ("hooks", "onExit") if key in step}
-        body = {key: value for key, value in step.items() if key not in kept and key not in hooks}
+        body = step.copy()
+        items = body.pop("withItems", None)
+        body.pop("hooks", None)
+        body.pop("onExit", None)
         if "arguments" in body:  # Argo's step begins with them: what is wrong there is told first
             body = {"arguments": body["arguments"], **body}
         body = self._without_absent(body, scope)
         plan = compile_plan(body)
-        resolved: dict[str, Json] = dict(body)
+        resolved = body
         if plan is not None:
             strict = (self.prefix + ".",)
 
@@ -148,29 +144,30 @@ class Boundary(Body):
                     return substitute(text, scope)
                 return substitute(text, scope, strict=strict)
 
-            resolved = dict(plan.render(body, replace))
-        items = kept.get("withItems")
-        if items:
+            resolved = plan.render(body, replace)
+        if items is not None:
             items_plan = compile_plan(items)
-            kept["withItems"] = (
+            resolved["withItems"] = (
                 items
                 if items_plan is None
                 else items_plan.render(items, lambda text: substitute(text, scope))
             )
-        resolved.update(kept)
-        resolved.update(hooks)
-        arguments = resolved.get("arguments") or {}
+        if "hooks" in step:
+            resolved["hooks"] = step["hooks"]
+        if "onExit" in step:
+            resolved["onExit"] = step["onExit"]
+        arguments: Arguments = resolved.get("arguments") or {}
         if arguments.get("artifacts"):
             resolved["arguments"] = {**arguments, "artifacts": self._artifacts(arguments["artifacts"], scope)}
         return resolved
 
-    def _without_absent(self, body: dict[str, Json], scope: BoundaryScope) -> dict[str, Json]:
-        arguments = body.get("arguments") or {}
+    def _without_absent(self, body: WorkflowStep, scope: BoundaryScope) -> WorkflowStep:
+        arguments: Arguments = body.get("arguments") or {}
         marked = without_absent(arguments, scope, self.prefix)
         return body if marked is arguments else {**body, "arguments": marked}
 
-    def _artifacts(self, artifacts: list[dict[str, Json]], scope: BoundaryScope) -> list[dict[str, Json]]:
-        result = []
+    def _artifacts(self, artifacts: list[Artifact], scope: BoundaryScope) -> list[Artifact]:
+        result: list[Artifact] = []
         for item in artifacts:
             if not item.get("from") and not item.get("fromExpression"):
                 result.append(item)
@@ -189,7 +186,7 @@ class Boundary(Body):
 
     # -- children --------------------------------------------------------------------------------------------
 
-    def child_run(self, name: str, step: Mapping[str, Json], key: Any) -> Call:
+    def child_run(self, name: str, step: WorkflowStep, key: Any) -> Call:
         """Return the run of a resolved step."""
         step_name = (
             name[len(self.node["name"]) :].partition("].")[2]
@@ -209,19 +206,19 @@ class Boundary(Body):
             key=key,
         )
 
-    def skip(self, name: str, step: Mapping[str, Json], phase: str, message: str) -> Node:
+    def skip(self, name: str, step: WorkflowStep, phase: str, message: str) -> Node:
         """Create the node of a step that does not run."""
         return self.state.nodes.create(
             name,
             "Skipped",
             phase=phase,
             scope=self.run.context.label,
-            holder=dict(step),
+            holder=step,
             boundary=self.node["id"],
             message=message,
         )
 
-    def skipped_outputs(self, prefix: str, step: Mapping[str, Json]) -> dict[str, Json]:
+    def skipped_outputs(self, prefix: str, step: WorkflowStep) -> Flat:
         """Return what a skipped step offers: its template's declared outputs, by default or absent."""
         try:
             _, compiled = self.run.context.resolve(step)

@@ -18,10 +18,8 @@ from tiphys.expr.durations import parse_loose
 from tiphys.expr.tags import Layers, TagError
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node, NodeFlag, Template
+    from tiphys.argo.types import Arguments, CacheEntry, Node, NodeFlag, RetryStrategy, Template, WorkflowStep
 
-
-Json = Any
 
 __all__ = ["Call", "Owner"]
 
@@ -63,8 +61,8 @@ class Call:
         self,
         state: State,
         name: str,
-        holder: Mapping[str, Json],
-        arguments: Mapping[str, Json],
+        holder: WorkflowStep,
+        arguments: Arguments,
         context: Context,
         owner: Owner,
         *,
@@ -94,7 +92,7 @@ class Call:
         self.holds_locks = False
         self.waiting_for_store: tuple[ABody, str, str] | None = None
         self.done = False
-        self.attempt_inputs: Mapping[str, Json] | None = None
+        self.attempt_inputs: Arguments | None = None
         outer = state.boundaries.get(boundary["id"]) if boundary is not None else None
         self.depth: int = outer.run.depth + 1 if outer is not None else 1
         self.template: Template = {}
@@ -230,7 +228,7 @@ class Call:
             return
         self.execute()
 
-    def cache_answer(self, entry: Mapping[str, Json] | None, error: str) -> None:
+    def cache_answer(self, entry: CacheEntry | None, error: str) -> None:
         """Take a hit over as the node, or execute."""
         assert self.memo is not None
         hit = False
@@ -285,10 +283,9 @@ class Call:
         self.body = self.state.make_body(self, self.name, self.template, self.node)
         self.body.start()
 
-    def _retry_strategy(self, template: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    def _retry_strategy(self, template: Template) -> RetryStrategy | None:
         own = template.get("retryStrategy")
-        result: Mapping[str, Json] | None = own if own is not None else self.state.spec.get("retryStrategy")
-        return result
+        return own if own is not None else self.state.spec.get("retryStrategy")
 
     def node_type_of_body(self) -> str:
         """Return the type of the node that an attempt has."""
@@ -318,7 +315,7 @@ class Call:
             kind,
             phase=phase,
             scope=self.scope_label,
-            holder=dict(self.holder),
+            holder=self.holder,
             boundary=self.boundary["id"] if self.boundary else "",
             message=message,
             flag=flag if flag is not None else self.flag,

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tiphys.argo.nodes import COMPLETED
 from tiphys.argo.spec import set_containers
 from tiphys.engine.machine.bodies.body import Body
-
-Json = Any
 
 __all__ = ["create_containers", "finish_containers", "run_containers"]
 
@@ -28,7 +25,7 @@ def create_containers(body: Body) -> None:
             "Container",
             phase="Pending",
             scope=run.scope_label,
-            holder=dict(run.holder),
+            holder=run.holder,
             boundary=body.node["id"],
             display=str(item["name"]),
             flag={"retried": True} if body.attempt >= 0 else None,
@@ -50,7 +47,7 @@ def run_containers(body: Body) -> None:
             nodes.mark(node, "Running")
 
 
-def finish_containers(body: Body, phase: str, found: Mapping[str, Json]) -> None:
+def finish_containers(body: Body, phase: str, found: Mapping[str, Mapping[str, str]]) -> None:
     """Take over how each container ended; what is not told of ends as the pod did."""
     nodes = body.run.state.nodes
     for item in set_containers(body.template):

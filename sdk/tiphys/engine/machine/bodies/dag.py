@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.dag_loops import LoopingBody, Loops
@@ -13,16 +12,21 @@ from tiphys.engine.machine.bodies.dag_task import DagTask, task_results
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.bodies.loops import LoopError, expand, is_loop
 from tiphys.engine.machine.nodes import failed_or_error, fulfilled
-from tiphys.engine.machine.scope import BoundaryScope, ScopeError, aggregate, node_values, template_outputs
+from tiphys.engine.machine.scope import (
+    BoundaryScope,
+    Flat,
+    ScopeError,
+    aggregate,
+    node_values,
+    template_outputs,
+)
 from tiphys.expr.evaluate import ExprError
 from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import NotReadyError, TagError
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.types import DAGTemplate, Node, WorkflowStep
 
-
-Json = Any
 
 __all__ = ["DagBody"]
 
@@ -39,10 +43,10 @@ class DagBody(LoopingBody):
         self.active = 0
         self.loops = Loops(self)
         self.begun: dict[str, DagTask] = {}
-        self.values: dict[str, dict[str, Json] | None] = {}
+        self.values: dict[str, Flat | None] = {}
         compiled = self.run.compiled
         assert compiled is not None
-        dag: Mapping[str, Json] = self.template.get("dag") or {}
+        dag: DAGTemplate = self.template.get("dag") or {}
         try:
             if dag is compiled.template.get("dag"):
                 if compiled.dag is None:
@@ -69,7 +73,7 @@ class DagBody(LoopingBody):
 
     # -- what tasks offer ------------------------------------------------------------------------------------
 
-    def _values_of(self, name: str) -> dict[str, Json] | None:
+    def _values_of(self, name: str) -> Flat | None:
         found = self.values.get(name)
         if found is not None:
             return found
@@ -91,7 +95,7 @@ class DagBody(LoopingBody):
     def scope_for(self, name: str) -> BoundaryScope:
         plan = self.plan
 
-        def provider(other: str) -> dict[str, Json] | None:
+        def provider(other: str) -> Flat | None:
             return self._values_of(other) if other == name or plan.is_above(other, name) else None
 
         return BoundaryScope("tasks", self.state.base, self.template, provider, lambda: plan.above(name))
@@ -133,7 +137,7 @@ class DagBody(LoopingBody):
             if false is not None and not is_loop(task):
                 self._skipped(begun, node_name, "Skipped", f"when '{false}' evaluated false")
                 return
-            resolved = self.resolve(task, scope) if false is None else {**task, "when": false}
+            resolved = self.resolve(task, scope) if false is None else _with_when(task, false)
             expanded = expand(resolved, scope) if is_loop(task) else None
         except NotReadyError as error:
             # Argo comes back to it for ever; the DAG is judged without it
@@ -156,7 +160,7 @@ class DagBody(LoopingBody):
             "TaskGroup",
             phase="Running",
             scope=self.run.context.label,
-            holder=dict(task),
+            holder=task,
             boundary=self.node["id"],
         )
         self._connect(begun, group)
@@ -188,7 +192,7 @@ class DagBody(LoopingBody):
             self.active += 1
             self._skipped(begun, name, "Error", message)
 
-    def _begin(self, begun: DagTask, name: str, task: Mapping[str, Json], group: Node | None) -> None:
+    def _begin(self, begun: DagTask, name: str, task: WorkflowStep, group: Node | None) -> None:
         kept = self.state.nodes.kept(name)
         if kept is not None and kept["type"] == "Skipped":
             self._add(begun, kept, group)
@@ -459,3 +463,7 @@ class DagBody(LoopingBody):
     def stop(self, phase: str, message: str) -> None:
         """End the node now (``failFast``); nothing of it runs any more."""
         self._end(phase, message)
+
+
+def _with_when(task: WorkflowStep, when: str) -> WorkflowStep:
+    return {**task, "when": when}

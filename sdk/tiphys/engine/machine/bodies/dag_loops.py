@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tiphys.engine.machine.bodies.boundary import Boundary
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.dag_plan import DagPlan
 from tiphys.engine.machine.bodies.dag_task import DagTask
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.scope import BoundaryScope
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import WorkflowStep
 
 __all__ = ["LoopingBody", "Loops"]
 
@@ -75,9 +80,9 @@ class Loops:
     def item_hooks(self, run: Call) -> ChildHooks:
         begun = run.key[0]
         hooks = begun.task.get("hooks") or {}
-        step = {
+        step: WorkflowStep = {
             "hooks": {"exit": hooks["exit"]} if "exit" in hooks else {},
-            "onExit": begun.task.get("onExit"),
+            "onExit": begun.task.get("onExit", ""),
         }
         scope = self.dag.scope_for(begun.name)
         return ChildHooks(self.dag, run, step, scope, f"tasks.{begun.name}", self._item_done)

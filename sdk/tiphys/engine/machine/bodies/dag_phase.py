@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import COMPLETED, FAILED
 from tiphys.engine.machine.bodies.dag_plan import DagPlan
@@ -12,15 +12,13 @@ from tiphys.engine.machine.bodies.steps import continues_on
 from tiphys.engine.machine.nodes import NodeStore, fulfilled
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.types import DAGTemplate, Node
 
-
-Json = Any
 
 __all__ = ["dag_phase"]
 
 
-def dag_phase(plan: DagPlan, dag: Mapping[str, Json], name: str, boundary: Node, nodes: NodeStore) -> str:
+def dag_phase(plan: DagPlan, dag: DAGTemplate, name: str, boundary: Node, nodes: NodeStore) -> str:
     """Walk the graph breadth first; an omitted or skipped node inherits the phase of its branch."""
     phases: dict[str, str] = {nodes.id_of(f"{name}.{target}"): "" for target in plan.targets}
     queue: deque[tuple[str, str]] = deque((child, "Succeeded") for child in boundary.get("children", ()))
@@ -56,9 +54,7 @@ def dag_phase(plan: DagPlan, dag: Mapping[str, Json], name: str, boundary: Node,
     return _verdict(plan, dag, name, phases, nodes)
 
 
-def _verdict(
-    plan: DagPlan, dag: Mapping[str, Json], name: str, phases: Mapping[str, str], nodes: NodeStore
-) -> str:
+def _verdict(plan: DagPlan, dag: DAGTemplate, name: str, phases: Mapping[str, str], nodes: NodeStore) -> str:
     fail_fast = dag.get("failFast") is not False
     result = "Succeeded"
     for target in plan.targets:

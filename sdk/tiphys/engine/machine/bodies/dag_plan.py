@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tiphys.engine.machine.bodies.loops import is_loop
 from tiphys.expr.depends import Depends, parse_depends
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.argo.types import ContinueOn, DAGTask, DAGTemplate
+
 
 __all__ = ["DagPlan"]
 
@@ -30,10 +32,8 @@ class DagPlan:
         The tasks that targets need, dependencies before dependants.
     """
 
-    def __init__(self, dag: Mapping[str, Json]) -> None:
-        self.tasks: dict[str, Mapping[str, Json]] = {
-            str(task["name"]): task for task in dag.get("tasks") or ()
-        }
+    def __init__(self, dag: DAGTemplate) -> None:
+        self.tasks: dict[str, DAGTask] = {str(task["name"]): task for task in dag.get("tasks") or ()}
         self.depends: dict[str, Depends | None] = {}
         self.needs: dict[str, tuple[str, ...]] = {}
         self.wanted_by: dict[str, list[str]] = {name: [] for name in self.tasks}
@@ -51,7 +51,7 @@ class DagPlan:
         self._above: dict[str, int] = {}
         self.loops = [name for name, task in self.tasks.items() if is_loop(task)]
 
-    def _logic(self, task: Mapping[str, Json]) -> Depends | None:
+    def _logic(self, task: DAGTask) -> Depends | None:
         text = task.get("depends")
         if not text:
             names = task.get("dependencies") or ()
@@ -61,10 +61,11 @@ class DagPlan:
         return parse_depends(text, self._continues)
 
     def _continues(self, name: str) -> tuple[bool, bool]:
-        rule = (self.tasks.get(name) or {}).get("continueOn") or {}
+        task = self.tasks.get(name)
+        rule: ContinueOn = (task.get("continueOn") or {}) if task is not None else {}
         return bool(rule.get("error")), bool(rule.get("failed"))
 
-    def _targets(self, dag: Mapping[str, Json]) -> list[str]:
+    def _targets(self, dag: DAGTemplate) -> list[str]:
         if dag.get("target"):
             return str(dag["target"]).split()
         return sorted(name for name, wanted in self.wanted_by.items() if not wanted)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.machine.bodies.call import Call
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.types import DAGTask, Node
 
-
-Json = Any
 
 __all__ = ["DagTask", "task_results"]
 
@@ -35,7 +32,7 @@ class DagTask:
         "walk",
     )
 
-    def __init__(self, name: str, task: Mapping[str, Json], walk: int) -> None:
+    def __init__(self, name: str, task: DAGTask, walk: int) -> None:
         self.name = name
         self.walk = walk  # the event in which it began
         self.made = -1  # the event in which its node was created

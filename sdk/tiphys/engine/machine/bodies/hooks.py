@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tiphys.argo.nodes import COMPLETED
 from tiphys.engine.machine.arguments import without_absent
 from tiphys.engine.machine.bodies.call import Call
-from tiphys.engine.machine.scope import BoundaryScope, ScopeError, node_values, resolve_artifact
+from tiphys.engine.machine.library import named_by
+from tiphys.engine.machine.scope import (
+    ArtifactScope,
+    BoundaryScope,
+    Flat,
+    ScopeError,
+    node_values,
+    resolve_artifact,
+)
 from tiphys.engine.machine.state import State
 from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
-from tiphys.expr.tags import MISSING, TagError, compile_plan, environment, substitute
+from tiphys.expr.tags import MISSING, TagError, Variables, compile_plan, environment, substitute
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.types import Arguments, Artifact, Hook, Node, WorkflowStep
 
-
-Json = Any
 
 __all__ = ["ChildHooks", "GroupRun", "evaluate_hook", "resolve_hook_arguments"]
 
 
-def evaluate_hook(expression: str, scope: Any) -> bool:
+def evaluate_hook(expression: str, scope: Variables) -> bool:
     """Evaluate a hook's ``expression``.
 
     Raises
@@ -34,7 +40,7 @@ def evaluate_hook(expression: str, scope: Any) -> bool:
     return evaluate_bool(program, environment(program, scope))
 
 
-def resolve_hook_arguments(arguments: Mapping[str, Json], scope: BoundaryScope) -> dict[str, Json]:
+def resolve_hook_arguments(arguments: Arguments, scope: ArtifactScope) -> Arguments:
     """Return the arguments with tags replaced and artifacts resolved.
 
     Raises
@@ -42,12 +48,12 @@ def resolve_hook_arguments(arguments: Mapping[str, Json], scope: BoundaryScope) 
     TagError, ScopeError
         Something is not there.
     """
-    plan = compile_plan(dict(arguments))
-    resolved: dict[str, Json] = dict(arguments)
+    plan = compile_plan(arguments)
+    resolved = arguments.copy()
     if plan is not None:
-        resolved = plan.render(dict(arguments), lambda text: substitute(text, scope))
+        resolved = plan.render(arguments, lambda text: substitute(text, scope))
     if resolved.get("artifacts"):
-        found = []
+        found: list[Artifact] = []
         for item in resolved["artifacts"]:
             if not item.get("from") and not item.get("fromExpression"):
                 found.append(item)
@@ -64,24 +70,24 @@ class _SelfScope:
 
     __slots__ = ("_inner", "_name", "_prefix", "_values")
 
-    def __init__(self, inner: BoundaryScope, prefix: str, values: dict[str, Any]) -> None:
+    def __init__(self, inner: BoundaryScope, prefix: str, values: Flat) -> None:
         self._inner = inner
         self._prefix = prefix
         self._name = prefix.partition(".")[2]
         self._values = values
 
-    def find(self, name: str) -> Any:
+    def find(self, name: str) -> object:
         value = self.raw(name)
         return MISSING if isinstance(value, dict) else value
 
-    def raw(self, name: str) -> Any:
+    def raw(self, name: str) -> object:
         if name in self._values:
             return self._values[name]
         if name.startswith(self._prefix + "."):
             return MISSING
         return self._inner.raw(name)
 
-    def tree(self, root: str, members: set[str] | None) -> Any:
+    def tree(self, root: str, members: set[str] | None) -> object:
         found = self._inner.tree(root, members)
         if root != self._inner.kind:
             return found
@@ -129,7 +135,7 @@ class ChildHooks:
         self,
         owner: HookOwner,
         run: Call | GroupRun,
-        step: Mapping[str, Json],
+        step: WorkflowStep,
         scope: BoundaryScope,
         prefix: str,
         then: Callable[[Any], None],
@@ -139,8 +145,8 @@ class ChildHooks:
         self.scope = scope
         self.prefix = prefix
         self.then = then
-        hooks = dict(step.get("hooks") or {})
-        self.exit = hooks.pop("exit", None)
+        hooks: dict[str, Hook] = dict(step.get("hooks") or {})
+        self.exit: Hook | None = hooks.pop("exit", None)
         if self.exit is None and step.get("onExit"):
             self.exit = {"template": step["onExit"]}
         self.hooks = hooks
@@ -149,19 +155,19 @@ class ChildHooks:
         self.settled = False
         self.too_late = False
 
-    def _self_scope(self) -> Any:
+    def _self_scope(self) -> _SelfScope:
         """The scope of an expression: of the hooked node itself only its phase is known."""
         assert self.run.node is not None
         return _SelfScope(self.scope, self.prefix, {f"{self.prefix}.status": self.run.node["phase"]})
 
-    def _argument_scope(self) -> Any:
+    def _argument_scope(self) -> _SelfScope:
         """The scope of arguments: also the parameters and artifacts that the hooked node gave.
 
         A parameter that it declares and did not give is empty here, and only here.
         """
         assert self.run.node is not None
         declared = (self.run.node.get("outputs") or {}).get("parameters") or ()
-        known: dict[str, Json] = {f"{self.prefix}.outputs.parameters.{item['name']}": "" for item in declared}
+        known: Flat = {f"{self.prefix}.outputs.parameters.{item['name']}": "" for item in declared}
         known |= node_values(self.prefix, self.run.node)
         offered = (
             f"{self.prefix}.status",
@@ -197,7 +203,7 @@ class ChildHooks:
             del self.hooks[name]
             self._trigger(node_name, hook, on_exit=False)
 
-    def _trigger(self, name: str, hook: Mapping[str, Json], *, on_exit: bool) -> None:
+    def _trigger(self, name: str, hook: Hook, *, on_exit: bool) -> None:
         arguments = hook.get("arguments") or {}
         assert self.run.node is not None
         if arguments and (on_exit or self.run.node.get("outputs")):
@@ -212,11 +218,10 @@ class ChildHooks:
             except TagError as error:
                 self._error(str(error))
                 return
-        holder = {key: hook[key] for key in ("template", "templateRef") if hook.get(key)}
         run = Call(
             self.run.state,
             name,
-            holder,
+            named_by(hook),
             arguments,
             self.owner.run.context,
             self,

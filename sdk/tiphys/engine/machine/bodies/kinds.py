@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.engine.machine.bodies.body import Body
 from tiphys.engine.machine.bodies.call import Call
@@ -13,12 +12,11 @@ from tiphys.engine.machine.bodies.steps import StepsBody
 from tiphys.engine.machine.bodies.suspend import SuspendBody
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.types import Node, Template
 
 
 __all__ = ["make_body"]
 
-Json = Any
 _KINDS: dict[str, type[Body]] = {
     "steps": StepsBody,
     "dag": DagBody,
@@ -26,9 +24,7 @@ _KINDS: dict[str, type[Body]] = {
 }  # all others are pods
 
 
-def make_body(
-    run: Call, name: str, template: Mapping[str, Json], node: Node | None, attempt: int = -1
-) -> Body:
+def make_body(run: Call, name: str, template: Template, node: Node | None, attempt: int = -1) -> Body:
     """Return the body for the call's template."""
     assert run.compiled is not None
     return _KINDS.get(run.compiled.kind, PodBody)(run, name, template, node, attempt)

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.any_string import any_string
 from tiphys.expr import gojson
 from tiphys.expr.gofmt import sprintf
 from tiphys.expr.gojson_scan import RawText, compact, elements, members, squeezed, syntax_error
 from tiphys.expr.govaluate import WhenError, evaluate_when
-from tiphys.expr.tags import Chain, Layers, TagError, Variables, compile_plan, substitute
+from tiphys.expr.tags import Chain, Layers, Plan, TagError, Variables, compile_plan, substitute
 
-Json = Any
+if TYPE_CHECKING:
+    from tiphys.argo.types import LoopSequence, WorkflowStep
+    from tiphys.jsontypes import Json
+
 
 __all__ = ["LoopError", "expand", "is_loop"]
-
-_LOOP_KEYS = ("withItems", "withParam", "withSequence")
 
 
 class LoopError(Exception):
     """A loop cannot be expanded; the text is Argo's."""
 
 
-def is_loop(step: Mapping[str, Json]) -> bool:
+def is_loop(step: WorkflowStep) -> bool:
     """Return whether the step or task stands for many."""
     return bool(step.get("withItems")) or bool(step.get("withParam")) or step.get("withSequence") is not None
 
 
-def expand(step: Mapping[str, Json], variables: Variables) -> list[dict[str, Json]]:
+def expand(step: WorkflowStep, variables: Variables) -> list[WorkflowStep]:
     """Return the steps, one for each item, named ``name(index:item)``.
 
     Raises
@@ -44,7 +44,10 @@ def expand(step: Mapping[str, Json], variables: Variables) -> list[dict[str, Jso
         if _plainly_false(step, Layers({})):
             return []
         raise
-    base = {key: value for key, value in step.items() if key not in _LOOP_KEYS}
+    base = step.copy()
+    base.pop("withItems", None)
+    base.pop("withParam", None)
+    base.pop("withSequence", None)
     name = str(base.pop("name"))
     plan = compile_plan(base)
     result = []
@@ -54,18 +57,22 @@ def expand(step: Mapping[str, Json], variables: Variables) -> list[dict[str, Jso
         copy = base
         if plan is not None:
             try:
-                copy = plan.render(base, lambda text, scope=scope: substitute(text, scope, strict=None))  # type: ignore[misc]
+                copy = _filled(base, plan, scope)
             except TagError as error:
                 if not _plainly_false(base, scope):
                     raise LoopError(str(error)) from None
                 copy = {**base, "when": substitute(str(base["when"]), scope)}
-        made = dict(copy)
+        made = copy.copy()
         made["name"] = f"{name}({index}:{description})"
         result.append(made)
     return result
 
 
-def _plainly_false(step: Mapping[str, Json], variables: Variables) -> bool:
+def _filled(step: WorkflowStep, plan: Plan, scope: Variables) -> WorkflowStep:
+    return plan.render(step, lambda text: substitute(text, scope, strict=None))
+
+
+def _plainly_false(step: WorkflowStep, variables: Variables) -> bool:
     when = str(step.get("when") or "")
     if not when:
         return False
@@ -75,7 +82,7 @@ def _plainly_false(step: Mapping[str, Json], variables: Variables) -> bool:
         return False
 
 
-def _items(step: Mapping[str, Json]) -> list[Json]:
+def _items(step: WorkflowStep) -> list[Json]:
     if step.get("withItems"):
         return list(step["withItems"])
     if step.get("withParam"):
@@ -90,17 +97,17 @@ def _items(step: Mapping[str, Json]) -> list[Json]:
         if problem:
             raise LoopError(f"withParam value could not be parsed as a JSON list: {text.strip()}: {problem}")
         return list(elements(text)) if letter == "[" else []
-    return _sequence(step["withSequence"])
+    return [*_sequence(step["withSequence"])]
 
 
-def _number(value: Json) -> int:
+def _number(value: int | str) -> int:
     try:
         return int(any_string(value))
     except ValueError:
         raise LoopError(f'strconv.Atoi: parsing "{value}": invalid syntax') from None
 
 
-def _sequence(sequence: Mapping[str, Json]) -> list[str]:
+def _sequence(sequence: LoopSequence) -> list[str]:
     start = _number(sequence["start"]) if sequence.get("start") is not None else 0
     if sequence.get("end") is not None:
         end = _number(sequence["end"])

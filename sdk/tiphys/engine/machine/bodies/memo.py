@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.time import seconds
 from tiphys.engine.machine.protocol import LookupCache, StoreCache
 from tiphys.expr.durations import parse_go
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import MemoizationStatus
+    from tiphys.argo.types import CacheEntry, MemoizationStatus, Memoize, Outputs
 
-Json = Any
 
 __all__ = ["Memo", "MemoError"]
 
@@ -34,7 +32,7 @@ class Memo:
     max_age: str
 
     @classmethod
-    def of(cls, declared: Mapping[str, Json]) -> Memo:
+    def of(cls, declared: Memoize) -> Memo:
         """Read ``memoize``.
 
         Raises
@@ -52,11 +50,11 @@ class Memo:
         """Return the command that reads the entry."""
         return LookupCache(node_id, self.cache, self.key)
 
-    def store(self, node_id: str, outputs: Mapping[str, Json] | None) -> StoreCache:
+    def store(self, node_id: str, outputs: Outputs | None) -> StoreCache:
         """Return the command that writes the entry."""
         return StoreCache(node_id, self.cache, self.key, outputs)
 
-    def accept(self, entry: Mapping[str, Json] | None, now: float) -> bool:
+    def accept(self, entry: CacheEntry | None, now: float) -> bool:
         """Return whether ``entry`` is a hit.
 
         Raises

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from tiphys.argo.names import invalid_pod_name, pod_name
 from tiphys.argo.spec import containers
@@ -20,10 +19,9 @@ from tiphys.expr.durations import parse_named
 from tiphys.expr.tags import Layers, substitute
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node, Outputs
+    from tiphys.argo.types import Node, Template
+    from tiphys.argo.volume_types import VolumeSpec
 
-
-Json = Any
 
 __all__ = ["DEADLINE", "PodBody", "result_users"]
 
@@ -33,7 +31,7 @@ _RESULT = re.compile(
 )
 
 
-def result_users(template: Mapping[str, Json]) -> frozenset[str]:
+def result_users(template: Template) -> frozenset[str]:
     """Return the steps or tasks whose ``outputs.result`` the template's text mentions."""
     text = json.dumps(template).replace('\\"', '"')
     return frozenset(a or b or c for a, b, c in _RESULT.findall(text))
@@ -117,14 +115,14 @@ class PodBody(Body):
         values = self.run.state.globals
         return Layers({**values.moving, **input_parameters(self.template), "pod.name": name}, values.values)
 
-    def _for_pod(self, name: str) -> Mapping[str, Json]:
+    def _for_pod(self, name: str) -> Template:
         """The template as the pod of that name gets it; what is no pod of its own gets it as it is."""
         assert self.run.compiled is not None
         if NODE_TYPES[self.run.compiled.kind] != "Pod":
             return self.template
-        return substitute_pod(dict(self.template), lambda: self._globals_in_pod(name))
+        return substitute_pod(self.template, lambda: self._globals_in_pod(name))
 
-    def _volumes(self) -> tuple[Mapping[str, Json], ...]:
+    def _volumes(self) -> tuple[VolumeSpec, ...]:
         return (*self.run.state.volumes, *(self.template.get("volumes") or ()))
 
     def _patches(self, name: str) -> tuple[str, ...]:
@@ -179,10 +177,10 @@ class PodBody(Body):
             self.run.time_out(self)
 
     def _check_artifacts(self) -> str:
-        for side in ("inputs", "outputs"):
-            for artifact in (self.template.get(side) or {}).get("artifacts") or ():
-                if artifact.get("plugin"):
-                    return f"artifact driver {artifact['plugin'].get('name')} not found"
+        inputs, outputs = self.template.get("inputs") or {}, self.template.get("outputs") or {}
+        for artifact in (*(inputs.get("artifacts") or ()), *(outputs.get("artifacts") or ())):
+            if artifact.get("plugin"):
+                return f"artifact driver {artifact['plugin'].get('name')} not found"
         return ""
 
     def _check_volumes(self) -> str:
@@ -223,7 +221,7 @@ class PodBody(Body):
         state.pods.pop(self.node["id"], None)
         node = self.node
         if event.outputs:
-            node["outputs"] = cast("Outputs", dict(event.outputs))
+            node["outputs"] = event.outputs.copy()
         phase: str = event.phase
         if self.template.get("containerSet"):
             finish_containers(self, phase, event.containers)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.names import pod_name
 from tiphys.engine.machine.bodies.body import Body
@@ -16,10 +15,8 @@ from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
 from tiphys.expr.tags import Layers, environment
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node, NodeFlag
+    from tiphys.argo.types import Node, NodeFlag, RetryStrategy
 
-
-Json = Any
 
 __all__ = ["Retrying"]
 
@@ -34,7 +31,7 @@ class Retrying:
 
     __slots__ = ("attempts", "body", "first_started", "run", "stopping", "strategy")
 
-    def __init__(self, run: Call, strategy: Mapping[str, Json]) -> None:
+    def __init__(self, run: Call, strategy: RetryStrategy) -> None:
         self.run = run
         self.strategy = strategy
         self.attempts: list[Node] = []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.spec import step_groups
 from tiphys.engine.machine.bodies.boundary import Boundary
@@ -11,20 +10,25 @@ from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import ChildHooks, GroupRun
 from tiphys.engine.machine.bodies.loops import LoopError, expand, is_loop
 from tiphys.engine.machine.nodes import failed_or_error
-from tiphys.engine.machine.scope import BoundaryScope, ScopeError, aggregate, node_values, template_outputs
+from tiphys.engine.machine.scope import (
+    BoundaryScope,
+    Flat,
+    ScopeError,
+    aggregate,
+    node_values,
+    template_outputs,
+)
 from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import NotReadyError, TagError
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.types import Node, WorkflowStep
 
-
-Json = Any
 
 __all__ = ["StepsBody", "continues_on"]
 
 
-def continues_on(step: Mapping[str, Json], phase: str) -> bool:
+def continues_on(step: WorkflowStep, phase: str) -> bool:
     """Return whether ``continueOn`` covers the phase."""
     rule = step.get("continueOn") or {}
     return (phase == "Failed" and bool(rule.get("failed"))) or (phase == "Error" and bool(rule.get("error")))
@@ -35,7 +39,7 @@ class _Child:
 
     __slots__ = ("name", "node", "own", "run", "step")
 
-    def __init__(self, name: str, step: Mapping[str, Json], own: str) -> None:
+    def __init__(self, name: str, step: WorkflowStep, own: str) -> None:
         self.name = name
         self.own = own  # the step's name, with the item's part in a loop
         self.step = step
@@ -70,7 +74,7 @@ class StepsBody(Boundary):
         self.launching = False
         self.early: list[Call] = []
         self.to_look: dict[Call, None] = {}
-        self.values: dict[str, dict[str, Json]] = {}
+        self.values: dict[str, Flat] = {}
         self.scope = BoundaryScope(
             "steps", self.state.base, self.template, self.values.get, lambda: list(self.values)
         )
@@ -132,8 +136,8 @@ class StepsBody(Boundary):
                     self.loops.setdefault(str(step["name"]), []).append(child)
         self._close_group()
 
-    def _launch_group(self, group: list[dict[str, Json]]) -> None:
-        prepared: list[tuple[_Child, str | None, Mapping[str, Json]]] = []
+    def _launch_group(self, group: list[WorkflowStep]) -> None:
+        prepared: list[tuple[_Child, str | None, WorkflowStep]] = []
         try:
             resolved = [self._resolved(step) for step in group]
             for step, one in zip(group, resolved, strict=True):
@@ -169,7 +173,7 @@ class StepsBody(Boundary):
         if not self.ended:
             self._end_group("Error", message)
 
-    def _skip_child(self, child: _Child, step: Mapping[str, Json], phase: str, message: str) -> None:
+    def _skip_child(self, child: _Child, step: WorkflowStep, phase: str, message: str) -> None:
         child.node = self.skip(child.name, step, phase, message)
         self.state.nodes.add_child(self.group, child.node["id"])
         self.pending -= 1
@@ -187,7 +191,7 @@ class StepsBody(Boundary):
                 self._hooks(run).finish()
         self._one_less()
 
-    def _start_child(self, child: _Child, step: Mapping[str, Json]) -> None:
+    def _start_child(self, child: _Child, step: WorkflowStep) -> None:
         """Start a step, unless one before it ended the group."""
         if self.ended or self.group["phase"] != "Running":
             return
@@ -204,20 +208,20 @@ class StepsBody(Boundary):
         child.run = self.child_run(child.name, step, child)
         child.run.start()
 
-    def _resolved(self, step: Mapping[str, Json]) -> Mapping[str, Json]:
+    def _resolved(self, step: WorkflowStep) -> WorkflowStep:
         false = self.plainly_false(step, self.scope)
         return self.resolve(step, self.scope) if false is None else {**step, "when": false}
 
     def _prepare(
-        self, step: Mapping[str, Json], resolved: Mapping[str, Json]
-    ) -> list[tuple[_Child, str | None, Mapping[str, Json]]]:
+        self, step: WorkflowStep, resolved: WorkflowStep
+    ) -> list[tuple[_Child, str | None, WorkflowStep]]:
         name = f"{self.group['name']}.{step['name']}"
         if not is_loop(step):
             return [(_Child(name, step, str(step["name"])), None, resolved)]
         expanded = expand(resolved, self.scope)
         if not expanded:
             return [(_Child(name, step, str(step["name"])), "Skipped, empty params", step)]
-        made: list[tuple[_Child, str | None, Mapping[str, Json]]] = [
+        made: list[tuple[_Child, str | None, WorkflowStep]] = [
             (_Child(f"{self.group['name']}.{item['name']}", step, str(item["name"])), None, item)
             for item in expanded
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.any_string import any_string
 from tiphys.engine.machine.bodies.body import Body
@@ -12,8 +12,6 @@ from tiphys.expr.durations import parse_named
 if TYPE_CHECKING:
     from tiphys.argo.types import Parameter
 
-
-Json = Any
 
 __all__ = ["SuspendBody"]
 
@@ -73,7 +71,7 @@ class SuspendBody(Body):
             item.pop("valueFrom", None)
         return ""
 
-    def _input(self, name: str) -> Json:
+    def _input(self, name: str) -> str | None:
         """Return the value of the input that feeds an output of the same name in the UI."""
         for item in (self.template.get("inputs") or {}).get("parameters") or ():
             if item["name"] == name:
