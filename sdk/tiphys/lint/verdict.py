@@ -131,7 +131,7 @@ def _found(item: Finding, workflow: WorkflowView, project: Project) -> bool:
 
 def _reference(item: Finding, workflow: WorkflowView) -> Mapping[str, Any]:
     """The ``templateRef`` that a finding is in."""
-    value: Any = workflow.document.data
+    value: Any = workflow.data
     for step in item.steps[:-1]:
         value = value[step]
     return value if isinstance(value, Mapping) else {}
