@@ -68,7 +68,7 @@ def expression_name(workflow: WorkflowView) -> Iterator[Issue]:
         if (inside.path, inside.text) in seen or _problem(inside.text):
             continue
         seen.add((inside.path, inside.text))
-        label = f"{inside.label} {{{{={_short(inside.text)}}}}}".replace(": ", " ")
+        label = f"{inside.label.removesuffix(':')} {{{{={_short(inside.text)}}}}}"
         for name, fix in _lost_names(inside, walk.globals):
             near = () if fix else tuple(inside.scope.every() | walk.globals.every())
             what = "takes {!r} for a subtraction" if fix else "uses {!r}, which nothing provides"
