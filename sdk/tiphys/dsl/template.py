@@ -87,11 +87,15 @@ class StepTemplate:
             fix=f'write it inside `with Pipeline("…"):`, a @dag function, or a Hera DAG: {self.name}(…)',
         )
 
+    def own_defaults(self) -> Defaults:
+        """What it takes where no Pipeline gives it anything: the claim only if it takes or makes a Reference."""
+        return Defaults(home=self.site.file, volumes=volumes_for([self]))
+
     def _build_template(self) -> Any:
         """The Hera model of this template (Hera's protocol ``Templatable``)."""
         from hera.workflows.models import Template as Model
 
-        body = self.body(Defaults(home=self.site.file, volumes=volumes_for([self])))
+        body = self.body(self.own_defaults())
         if (
             "memoize" in body
         ):  # not both on one template (see tiphys.dsl.cached_retry), and here there is only one

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.literals import access, literal, text_of
@@ -82,7 +82,7 @@ class Value(Pending):
         parts = self.path()
         return ".".join(parts) if parts else self.expr()
 
-    def _as_value(self, site: Site) -> Value:
+    def _as_value(self, site: Site | None = None) -> Value:
         return self
 
     def _shown(self) -> str:
@@ -242,8 +242,8 @@ def _number(value: object) -> int | float:
 
 
 def _compare(left: Value, operator: str, right: object) -> ConditionValue:
-    if isinstance(right, Single):
-        right = right._single()
+    if isinstance(right, Pending):
+        right = right._as_value()
     if not isinstance(right, (Value, str, int, float, bool)):
         raise DefinitionError(
             "TIP105",
@@ -276,8 +276,8 @@ def as_condition(value: object) -> ConditionValue:
     """A condition from a condition, from a bool value, or from a task whose only output is one."""
     if isinstance(value, ConditionValue):
         return value
-    if isinstance(value, Single):
-        value = value._single()
+    if isinstance(value, Pending):
+        value = value._as_value()
     if isinstance(value, Value) and value.type is bool:
         return _compare(value, "==", True)
     raise DefinitionError(
@@ -319,13 +319,6 @@ class Input(Value):
 
     def path(self) -> tuple[str, ...]:
         return ("inputs", "parameters", self.name)
-
-
-@runtime_checkable
-class Single(Protocol):
-    """A task, which stands for its only output."""
-
-    def _single(self) -> Value: ...
 
 
 class NamedValue(Protocol):
