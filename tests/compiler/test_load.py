@@ -381,7 +381,7 @@ def test_a_component_called_build_is_no_build_function(tmp_path: Path) -> None:
     file = tmp_path / "ci.py"
     text = PIPELINE.partition("def build")[0].replace("def step", "def build")
     file.write_text(text + "with Pipeline('ci') as p:\n    task = build(text='x')\n", encoding="utf-8")
-    assert load(str(file)).name or True
+    assert load(str(file)).generate_name == "ci-"
     with pytest.raises(DefinitionError) as caught:
         load(f"{file}:build")
     assert caught.value.code == "TIP120" and "Component" in caught.value.message

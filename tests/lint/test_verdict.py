@@ -117,7 +117,8 @@ def test_a_field_in_another_case_is_the_field_where_argo_decodes_so() -> None:
     """Inside a step Go's plain decoder reads, which takes ``Steps`` for ``steps``."""
     text = (
         "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: x}\nspec: {entrypoint: m, templates: "
-        "[{name: m, steps: [[{name: a, inline: {FIELD: [[{name: b, templateRef: {name: nowhere, template: t}}]]}}]]}]}\n"
+        "[{name: m, steps: [[{name: a, inline: {FIELD: [[{name: b, "
+        "templateRef: {name: nowhere, template: t}}]]}}]]}]}\n"
     )
     written = _verdict(text.replace("FIELD", "steps")).invalid
     assert written.endswith("template reference nowhere.t not found")
