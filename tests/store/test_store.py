@@ -273,7 +273,7 @@ def test_old_entries_are_collected_by_their_last_hit(tmp_path: Path) -> None:
     maps = ConfigMaps(tmp_path)
     save(maps, "old", None, now=1000)
     save(maps, "new", None, now=5000)
-    assert maps.collect(now=5100, not_hit_for=1000) == [("cache", "old")]
+    assert maps.collect(now=5100, not_hit_for=1000) == ([("cache", "old")], [])
     assert maps.remove("cache", "new")
     assert maps.get("cache") is None
 
