@@ -14,11 +14,43 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tiphys.argo.any_string import any_string
 from tiphys.errors import RefusedError, did_you_mean
 
-__all__ = ["ANNOTATION", "check", "declared", "named_as_declared", "not_one_of", "unknown"]
+__all__ = [
+    "ANNOTATION",
+    "as_text",
+    "check",
+    "declared",
+    "json_text",
+    "named_as_declared",
+    "not_one_of",
+    "unknown",
+]
 
 ANNOTATION = "tiphys.dev/parameters"
+
+
+def json_text(value: object) -> str:
+    """A Python value as the text that Argo carries: strings as they are, everything else as compact JSON.
+
+    Raises
+    ------
+    TypeError
+        It is nothing that JSON has.
+    """
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def as_text(value: object) -> str:
+    """A Python value that is given for a parameter, as text: :func:`json_text`, or what ``str`` makes of what JSON has
+    not (a reference, a path)."""
+    try:
+        return json_text(value)
+    except TypeError:
+        return str(value)
 
 
 def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complete: bool = True) -> None:
@@ -37,7 +69,7 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complet
     schemas = _schemas(workflow)
     for name, item in known.items():
         given = name in parameters
-        value = parameters[name] if given else item.get("value", item.get("default"))
+        value: Any = parameters[name] if given else item.get("value", item.get("default"))
         if value is None:
             if complete and not item.get("valueFrom"):
                 raise RefusedError(
@@ -46,12 +78,10 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complet
             continue
         if given:
             _taken_literally(name, value, typed=name in schemas)
-        schema = dict(schemas.get(name) or {})
-        if item.get("enum"):
-            schema.setdefault("enum", item["enum"])
-        problem = _problem(_text(value), schema)
+        text, schema = any_string(value), {**_choices(item), **(schemas.get(name) or {})}
+        problem = _problem(text, schema)
         if problem:
-            raise _refused(item, _text(value), problem, given=given)
+            raise _refused(item, text, problem, given=given)
 
 
 def declared(workflow: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -84,8 +114,13 @@ def unknown(name: str, known: Iterable[str]) -> RefusedError:
 
 def not_one_of(item: Mapping[str, Any], value: str, *, given: bool) -> RefusedError | None:
     """TIP281 for a value outside the ``enum`` of a parameter."""
-    problem = _problem(value, {"enum": item.get("enum") or ()})
+    problem = _problem(value, _choices(item))
     return _refused(item, value, problem, given=given) if problem else None
+
+
+def _choices(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Argo's own ``enum`` of a parameter as a schema."""
+    return {"enum": [any_string(choice) for choice in item.get("enum") or ()]}
 
 
 def _refused(item: Mapping[str, Any], value: str, problem: str, *, given: bool) -> RefusedError:
@@ -96,11 +131,6 @@ def _refused(item: Mapping[str, Any], value: str, problem: str, *, given: bool) 
         cause=str(item.get("description") or ""),
         fix=f"give another value: -p {name}=…" if given else f"change its default, or give -p {name}=…",
     )
-
-
-def _text(value: object) -> str:
-    """A scalar as Argo reads it where it has text."""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def _taken_literally(name: str, value: str, *, typed: bool) -> None:
@@ -150,7 +180,7 @@ def _problem(text: str, schema: Mapping[str, Any]) -> str:
             return "a finite number" + _range(schema)
     elif kind == "boolean" and text not in ("true", "false"):
         return "true or false"
-    choices = [_text(choice) for choice in schema.get("enum") or ()]
+    choices = [json_text(choice) for choice in schema.get("enum") or ()]
     if choices and text not in choices:
         return "one of " + ", ".join(choices) + "." + did_you_mean(text, choices)
     if number is not None and not (

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.literals import access, literal, text_of
+from tiphys.dsl.literals import access, literal
 from tiphys.dsl.pending import Pending
 from tiphys.errors import DefinitionError, UnknownNameError
 
@@ -144,7 +145,7 @@ class Value(Pending):
                     where=str(caller()),
                     fix="combine comparisons instead: (a == b) | (a == c)",
                 )
-        listed = literal([text_of(c) for c in choices])
+        listed = literal([json_text(c) for c in choices])
         return ConditionValue(lambda: f"{self.expr()} in {listed}", (self,))
 
     def __bool__(self) -> bool:
@@ -266,7 +267,7 @@ def _compare(left: Value, operator: str, right: object) -> ConditionValue:
     def side(value: object) -> str:
         if isinstance(value, Value):
             return f"asFloat({value.expr()})" if numeric else value.expr()
-        return literal(value) if numeric else literal(text_of(value))
+        return literal(value) if numeric else literal(json_text(value))
 
     values = tuple(v for v in (left, right) if isinstance(v, Value))
     return ConditionValue(lambda: f"{side(left)} {operator} {side(right)}", values)

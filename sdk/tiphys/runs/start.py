@@ -6,12 +6,12 @@ What runs, is drawn or linted is always the YAML: a pipeline is compiled to text
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.parameters import as_text
 from tiphys.compiler.source import Source, load_source
 from tiphys.errors import RefusedError
 from tiphys.runs.checks import check_source
@@ -48,7 +48,7 @@ def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> R
     -------
     >>> result = tiphys.run("pipelines/fashion_mnist.py", epochs=12)  # doctest: +SKIP
     """
-    texts = {name: _parameter(value) for name, value in parameters.items()}
+    texts = {name: as_text(value) for name, value in parameters.items()}
     return run_source(load_source(x, texts, python_names=True), options)
 
 
@@ -99,12 +99,3 @@ def next_runs(source: Source, count: int = 5) -> list[datetime]:
         )
     moments = itertools.islice(next_times(source.workflow, time.time()), count)
     return [datetime.fromtimestamp(moment, UTC) for moment in moments]
-
-
-def _parameter(value: object) -> str:
-    """A parameter as Argo's text: true/false, numbers and strings as they are, the rest as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or value is None or not isinstance(value, int | float):
-        return json.dumps(value)
-    return str(value)
