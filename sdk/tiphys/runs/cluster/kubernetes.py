@@ -16,10 +16,10 @@ from tiphys.errors import ClusterError
 from tiphys.runs.backend import Change, Workflow, WorkflowLogLine, ended
 from tiphys.runs.cluster.calls import Caller
 from tiphys.runs.cluster.errors import not_found
+from tiphys.runs.cluster.nudge import see_to_it
 from tiphys.runs.cluster.packing import packed, unpacked
 from tiphys.runs.cluster.podlogs import PodLogs
 from tiphys.runs.cluster.transport import Request, Transport
-from tiphys.runs.nudge import see_to_it
 
 __all__ = ["Kubernetes"]
 
