@@ -22,6 +22,7 @@ __all__ = [
     "set_containers",
     "step_groups",
     "tasks",
+    "template_kind",
     "template_type",
 ]
 
@@ -68,6 +69,11 @@ def template_type(template: Template) -> str:
         if template.get(field) is not None and (field != "steps" or template[field]):
             return field
     return ""
+
+
+def template_kind(reference: Mapping[str, Json]) -> str:
+    """The kind of the object that a ``templateRef`` or a ``workflowTemplateRef`` names."""
+    return "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
 
 
 def step_groups(template: Template) -> list[list[Holder]]:
@@ -135,10 +141,18 @@ def every_template(templates: Json, path: Path = ("templates",)) -> Iterator[tup
 
 def _with_inline(template: dict[str, Json], path: Path, depth: int) -> Iterator[tuple[Path, dict[str, Json]]]:
     yield path, template
-    for call in calls(template) if depth < _DEEPEST else ():
-        inline = call.holder.get("inline")
+    for below, holder in _inlining(template) if depth < _DEEPEST else ():
+        inline = holder.get("inline")
         if isinstance(inline, dict):
-            yield from _with_inline(inline, (*path, *call.path, "inline"), depth + 1)
+            yield from _with_inline(inline, (*path, *below, "inline"), depth + 1)
+
+
+def _inlining(template: Template) -> Iterator[tuple[Path, Holder]]:
+    """The steps and tasks of a template, without what else :func:`calls` knows of them."""
+    for group in _groups(template):
+        yield from group
+    for place, task in _tasks(template):
+        yield ("dag", "tasks", place), task
 
 
 def holders(spec: Mapping[str, Json]) -> Iterator[Holder]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from tiphys.argo.patch import TEMPLATE, PatchError, strategic, without_nulls
-from tiphys.argo.spec import TYPES, template_type
+from tiphys.argo.spec import TYPES, template_kind, template_type
 from tiphys.argo.types import Template
 from tiphys.expr.tags import Plan, compile_plan
 
@@ -96,29 +96,26 @@ class Library:
             if kind in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
                 self._objects[(kind, name)] = item
 
-    def workflow_template(self, name: str, cluster: bool) -> Mapping[str, Json]:
-        """Return a (Cluster)WorkflowTemplate given with the workflow.
+    def workflow_template(self, reference: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Return the (Cluster)WorkflowTemplate that a reference names.
 
         Raises
         ------
         TemplateError
             It was not given.
         """
-        kind = "ClusterWorkflowTemplate" if cluster else "WorkflowTemplate"
+        kind, name = template_kind(reference), str(reference.get("name"))
         found = self._objects.get((kind, name))
         if found is None:
-            plural = "clusterworkflowtemplates" if cluster else "workflowtemplates"
-            raise TemplateError(f'{plural}.argoproj.io "{name}" not found')
+            raise TemplateError(f'{kind.lower()}s.argoproj.io "{name}" not found')
         return found
 
     def reference(self, reference: Mapping[str, Json]) -> Context:
         """Return the context of the object a ``templateRef`` names."""
-        cluster = bool(reference.get("clusterScope"))
-        name = str(reference.get("name"))
-        key = ("cluster" if cluster else "namespaced", name)
+        key = ("cluster" if reference.get("clusterScope") else "namespaced", str(reference.get("name")))
         if key not in self._contexts:
-            spec = self.workflow_template(name, cluster).get("spec") or {}
-            self._contexts[key] = Context(self, f"{key[0]}/{name}", spec.get("templates") or [])
+            spec = self.workflow_template(reference).get("spec") or {}
+            self._contexts[key] = Context(self, "/".join(key), spec.get("templates") or [])
         return self._contexts[key]
 
     def compiled(self, template: Template, context: Context, stored: str = "") -> Compiled:

@@ -42,7 +42,7 @@ def effective_spec(
     reference = spec.get("workflowTemplateRef")
     if not reference:
         return spec, None
-    found = library.workflow_template(str(reference.get("name")), bool(reference.get("clusterScope")))
+    found = library.workflow_template(reference)
     base = dict(found.get("spec") or {})
     own = {
         key: value

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tiphys.argo.answers import ApiError
-from tiphys.argo.spec import containers, every_template, holders
+from tiphys.argo.spec import containers, every_template, holders, template_kind
 from tiphys.engine.fields import uses
 from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
 from tiphys.engine.pods.volumes import check_volume
@@ -82,8 +82,7 @@ def _references(spec: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
     found = [spec.get("workflowTemplateRef"), *(each.get("templateRef") for each in holders(spec))]
     for reference in found:
         if isinstance(reference, Mapping):
-            kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
-            yield kind, str(reference.get("name")), str(reference.get("template") or "")
+            yield template_kind(reference), str(reference.get("name")), str(reference.get("template") or "")
 
 
 def check_spec(spec: Mapping[str, Json], images: Images, where: str) -> None:
