@@ -366,9 +366,9 @@ class Walk:
         for steps, text in strings(data):
             for tag in tags_in(text):
                 if tag.expression:
-                    if tag.closed and "{{" not in tag.text:  # else it is filled before it is read
+                    if tag.source is not None:
                         where = (*path, *steps)
-                        self.expressions.append(Inside(template.workflow, where, tag.text[1:], label, scope))
+                        self.expressions.append(Inside(template.workflow, where, tag.source, label, scope))
                     continue
                 reference = TagReference(template, (*path, *steps), tag.name, tag.text, label)
                 reference.closed = tag.closed
