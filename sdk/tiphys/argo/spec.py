@@ -24,6 +24,7 @@ __all__ = [
     "tasks",
     "template_kind",
     "template_type",
+    "written",
 ]
 
 Json = Any
@@ -61,6 +62,11 @@ class SpecCall:
         """As Argo's messages name it: ``steps[0].a``, ``tasks.a``."""
         place = f"steps[{self.group}]" if self.family == "steps" else "tasks"
         return f"{place}.{self.holder.get('name')}"
+
+
+def written(path: Path) -> str:
+    """A path as Argo's messages have it: ``spec.templates[0].name``."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 def template_type(template: Template) -> str:

@@ -16,13 +16,12 @@ from typing import Any, Literal, get_args, get_origin
 from tiphys.argo.parameters import named_as_declared
 from tiphys.compiler.line import Site, raised_at
 from tiphys.compiler.objects import objects_of
-from tiphys.compiler.project import import_folders, module_name, project_of
+from tiphys.compiler.project import FLAG, import_folders, module_name, project_of
 from tiphys.errors import DefinitionError, TiphysError, did_you_mean
 
 __all__ = ["load", "load_with"]
 
 _BUILD = "build"
-_FLAG = "__tiphys_pipeline__"
 _OBJECTS = ("pipeline", "workflow", "wf", "w")
 
 
@@ -200,7 +199,7 @@ def _from_file(text: str) -> types.ModuleType:
     if spec is None or spec.loader is None:
         raise DefinitionError("TIP120", f"{text} is not a Python file", where=text, fix="give a .py file")
     module = importlib.util.module_from_spec(spec)
-    module.__dict__[_FLAG] = True  # its functions are embedded, not referenced
+    module.__dict__[FLAG] = True  # its functions are embedded, not referenced
     before = sys.modules.get(name)
     sys.modules[name] = module
     try:

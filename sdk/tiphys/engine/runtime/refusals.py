@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tiphys.argo.answers import ApiError
-from tiphys.argo.spec import containers, every_template, holders, template_kind
+from tiphys.argo.spec import containers, every_template, holders, template_kind, written
 from tiphys.engine.fields import uses
 from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
 from tiphys.engine.pods.volumes import check_volume
@@ -91,8 +91,9 @@ def check_spec(spec: Mapping[str, Json], images: Images, where: str) -> None:
     for volume in spec.get("volumes") or []:
         check_volume(volume, f"{where}.volumes")
     for path, template in every_template(spec.get("templates")):
-        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-        _check_leaf(template, defaults, images, f"{where}{place} ({template.get('name') or 'inline'})")
+        _check_leaf(
+            template, defaults, images, f"{where}.{written(path)} ({template.get('name') or 'inline'})"
+        )
 
 
 def unaliased(spec: Mapping[str, Json], runner: str) -> str:
