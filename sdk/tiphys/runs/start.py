@@ -8,10 +8,10 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.parameters import as_text
+from tiphys.argo.time import rfc3339
 from tiphys.compiler.source import Source, load_source
 from tiphys.errors import RefusedError
 from tiphys.runs.checks import check_source
@@ -79,8 +79,8 @@ def _once(source: Source) -> Source:
     return replace(source, workflow=child_workflow(source.workflow, time.time()))
 
 
-def next_runs(source: Source, count: int = 5) -> list[datetime]:
-    """Return when the CronWorkflow in ``source`` is due next.
+def next_runs(source: Source, count: int = 5) -> list[str]:
+    """Return when the CronWorkflow in ``source`` is due next, as times of RFC 3339.
 
     Raises
     ------
@@ -98,4 +98,4 @@ def next_runs(source: Source, count: int = 5) -> list[datetime]:
             fix="`tiphys lint` tells the line",
         )
     moments = itertools.islice(next_times(source.workflow, time.time()), count)
-    return [datetime.fromtimestamp(moment, UTC) for moment in moments]
+    return [rfc3339(moment) for moment in moments]

@@ -267,11 +267,11 @@ class Kubernetes(Caller):
     ) -> Workflow:
         old = self.get(namespace, name)
         if memoized:
-            from tiphys.argo.names import generated_name, node_id
+            from tiphys.argo.names import generated_name
 
             suffix = generated_name("", SystemRandom())
             with _possible():
-                made = verbs.memoized(old, suffix, self._clock(), node_id, parameters=parameters)
+                made = verbs.memoized(old, suffix, self._clock(), parameters=parameters)
             return self.create(namespace, made)
         return self.create(namespace, verbs.resubmitted(old, parameters=parameters))
 
