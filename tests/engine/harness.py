@@ -8,9 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tiphys.engine import NodeChanged, Observation, RunOptions, RunResult, run
+from tiphys.engine.runners.sandbox import SandboxRunner
 
 Json = Any
+_why_not = SandboxRunner().check()
+sandboxed = pytest.mark.skipif(bool(_why_not), reason=f"no sandbox on this machine: {_why_not}")
+RUNNERS = ["process", pytest.param("sandbox", marks=sandboxed)]
 IMAGE = "tiphys/step:test"
 
 
