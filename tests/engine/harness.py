@@ -111,7 +111,7 @@ def log(result: RunResult, display_name: str) -> str:
     return (result.folder / "logs" / f"{node(result, display_name)['id']}.log").read_text()
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for something that has no event; fails the test when it does not come."""
     deadline = time.monotonic() + seconds
     while not holds():
