@@ -107,10 +107,11 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 
 
 def test_a_parameter_without_a_value_is_refused() -> None:
-    lacking = {"spec": {"arguments": {"parameters": [{"name": "source"}]}}}
-    with pytest.raises(RefusedError, match="TIP282"):
-        check(lacking, {})
-    check(lacking, {"source": ""})
+    for more in ({}, {"default": "x"}):  # which the controller does not read
+        lacking = {"spec": {"arguments": {"parameters": [{"name": "source", **more}]}}}
+        with pytest.raises(RefusedError, match="TIP282"):
+            check(lacking, {})
+        check(lacking, {"source": ""})
 
 
 def test_a_value_from_a_configmap_is_left_to_the_run() -> None:

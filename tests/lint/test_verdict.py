@@ -15,7 +15,10 @@ from tiphys.engine import RunOptions
 from tiphys.lint import Verdict, judge
 
 CASES = json.loads((Path(__file__).parent / "fixtures" / "invalid.json").read_text())
-GIVEN_AT_RUN_TIME = {"workflow-parameter"}  # lint cannot know what the run will be given
+GIVEN_AT_RUN_TIME = {
+    "workflow-parameter",
+    "workflow-parameter-default",
+}  # lint cannot know what the run will be given
 
 
 def workflow(spec: Any) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def as_text(value: object) -> str:
 
 
 def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complete: bool = True) -> None:
-    """Check ``parameters`` (given for this run) and the defaults in ``workflow``. Raises RefusedError.
+    """Check ``parameters`` (given for this run) and the values in ``workflow``. Raises RefusedError.
 
     TIP280: the workflow has no such parameter; TIP281: a value is of another type or out of range; TIP282: a
     parameter has no value (only if ``complete``: Argo itself ends such a workflow Failed); TIP283: a value that
@@ -69,11 +69,17 @@ def check(workflow: Mapping[str, Any], parameters: Mapping[str, str], *, complet
     schemas = _schemas(workflow)
     for name, item in known.items():
         given = name in parameters
-        value: Any = parameters[name] if given else item.get("value", item.get("default"))
+        value: Any = parameters[name] if given else item.get("value")
         if value is None:
             if complete and not item.get("valueFrom"):
+                unread = (
+                    "Argo does not read the default of a workflow's parameter" if "default" in item else ""
+                )
                 raise RefusedError(
-                    "TIP282", f"parameter {name!r} has no value", fix=f"give it: -p {name}=VALUE"
+                    "TIP282",
+                    f"parameter {name!r} has no value",
+                    cause=unread,
+                    fix=f"give it: -p {name}=VALUE",
                 )
             continue
         if given:
