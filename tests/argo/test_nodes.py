@@ -55,8 +55,16 @@ def test_what_a_step_is(node: dict[str, object], step: bool) -> None:
 
 
 def test_a_label_is_a_path_below_the_workflow() -> None:
-    assert nodes.label({"name": "wf.cnn.train.run"}, "wf") == "cnn.train"
+    cached = {"name": "wf.cnn.train.run", "templateName": "train-run"}
+    assert nodes.label(cached, "wf") == "cnn.train"
+    assert (
+        nodes.label({**cached, "templateName": "", "templateRef": {"template": "train-run"}}, "wf")
+        == "cnn.train"
+    )
+    assert nodes.label({**cached, "name": "wf.cnn.train.run(1)"}, "wf") == "cnn.train(1)"
+    assert nodes.label({"name": "wf.dry.run", "templateName": "walk"}, "wf") == "dry.run"
     assert nodes.label({"name": "wf"}, "wf") == "wf"
+    assert nodes.label({"name": "wf(0)"}, "wf") == "wf(0)"
 
 
 def test_no_other_module_keeps_a_set_of_types_or_phases() -> None:

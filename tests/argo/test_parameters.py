@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from tiphys import RefusedError
-from tiphys.argo.parameters import ANNOTATION, check
+from tiphys import Reference, RefusedError
+from tiphys.argo.parameters import ANNOTATION, as_text, check
+from tiphys.argo.reader import read_text
+from tiphys.dsl.types import encode
 
 
 def workflow(schemas: dict[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any]:
@@ -104,10 +107,11 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 
 
 def test_a_parameter_without_a_value_is_refused() -> None:
-    lacking = {"spec": {"arguments": {"parameters": [{"name": "source"}]}}}
-    with pytest.raises(RefusedError, match="TIP282"):
-        check(lacking, {})
-    check(lacking, {"source": ""})
+    for more in ({}, {"default": "x"}):  # which the controller does not read
+        lacking = {"spec": {"arguments": {"parameters": [{"name": "source", **more}]}}}
+        with pytest.raises(RefusedError, match="TIP282"):
+            check(lacking, {})
+        check(lacking, {"source": ""})
 
 
 def test_a_value_from_a_configmap_is_left_to_the_run() -> None:
@@ -129,3 +133,43 @@ def test_booleans_of_yaml_are_their_texts(value: object) -> None:
     item = {"name": "keep", "value": value, "enum": [True, False]}
     check(workflow({"keep": {"type": "boolean"}}, [item]), {})
     check(workflow({}, [item]), {"keep": "false"})
+
+
+CASES = json.loads(Path(__file__).with_name("any_string.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case["text"] != "-0.0"], ids=lambda case: case["text"]
+)
+def test_a_value_of_yaml_is_the_text_that_argo_reads(case: dict[str, Any]) -> None:
+    (document,) = read_text(f"value: {case['text']}\n")
+    value = document.data["value"]
+    check(workflow({}, [{"name": "x", "value": value, "enum": [case["is"]]}]), {})
+    check(workflow({}, [{"name": "x", "value": case["is"], "enum": [value]}]), {})
+
+
+def test_choices_of_a_pipeline_are_as_python_writes_them() -> None:
+    item = {"name": "rate", "value": "1.0", "enum": ["0.5", "1.0"]}
+    check(workflow({"rate": {"type": "number", "enum": [0.5, 1.0]}}, [item]), {"rate": "0.5"})
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (True, bool),
+        (3, int),
+        (2**63 - 1, int),
+        (1.0, float),
+        (1e-7, float),
+        ("a b", str),
+        ([1, 2], list[int]),
+        ({"b": [True], "a": "x y"}, dict[str, Any]),
+        (Reference("pvc://c/x", "sha256:1"), Reference),
+    ],
+)
+def test_a_value_given_from_python_has_the_text_of_the_same_default(value: object, kind: Any) -> None:
+    assert as_text(value) == encode(value, kind)
+
+
+def test_what_json_has_not_is_its_own_text() -> None:
+    assert (as_text(None), as_text(PurePosixPath("/a")), as_text(object)) == ("null", "/a", str(object))

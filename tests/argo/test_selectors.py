@@ -29,7 +29,7 @@ RECORDED: list[Json] = json.loads((Path(__file__).parent / "selectors.json").rea
 def ours(asked: Json) -> Json:
     try:
         if asked["ask"] == "labels":
-            return [matches_labels(asked["text"], each) for each in LABELS]
+            return [matches_labels(parse_labels(asked["text"]), each) for each in LABELS]
         selector = parse_fields(asked["text"])
         return [matches_node(selector, each) for each in NODES]
     except SelectorError as error:
@@ -135,10 +135,10 @@ def test_values_of_labels(value: str, good: bool) -> None:
 
 
 def test_numbers_of_64_bits_are_compared() -> None:
-    assert matches_labels("tier>5", {"tier": "+6"})
-    assert not matches_labels("tier>5", {"tier": "1_0"})
-    assert not matches_labels("tier<5", {"tier": "99999999999999999999"})
-    assert not matches_labels("tier<5", {})
+    assert matches_labels(parse_labels("tier>5"), {"tier": "+6"})
+    assert not matches_labels(parse_labels("tier>5"), {"tier": "1_0"})
+    assert not matches_labels(parse_labels("tier<5"), {"tier": "99999999999999999999"})
+    assert not matches_labels(parse_labels("tier<5"), {})
 
 
 def test_the_fields_of_a_node() -> None:

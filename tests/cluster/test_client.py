@@ -92,8 +92,9 @@ def test_numbers_that_would_crash_the_controller_are_quoted() -> None:
         return Response.of({**request.body, "metadata": {"name": "train-me-1"}})
 
     client, _ = kubernetes(handler)
-    client.submit(WORKFLOW)
+    client.submit(WORKFLOW.replace("value: 6}", "value: 6}, {name: rate, value: 1e-7}"))
     spec = created[0]["spec"]
+    assert spec["arguments"]["parameters"][1] == {"name": "rate", "value": "0.0000001"}  # as the Argo Server
     assert spec["arguments"]["parameters"][0]["value"] == "6"
     container = spec["templates"][0]["container"]
     assert container["command"] == ["echo", "1"]

@@ -74,6 +74,8 @@ def test_logs_of_the_server_cover_steps_and_workers() -> None:
         ("run.cnn.evaluate.run(1)", "evaluate-run", "cnn.evaluate(1)"),
         ("run.dry.run", "walk", "dry.run"),
         ("run", "main", "run"),
+        ("run(0)", "main", "run"),
+        ("run(1)", "main", "run(1)"),
     ],
 )
 def test_pods_are_named_after_their_steps(path: str, template: str, source: str) -> None:

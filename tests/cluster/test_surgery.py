@@ -116,7 +116,7 @@ DAG = (
 
 def test_retry_runs_again_what_failed_and_keeps_what_succeeded() -> None:
     api = Api(workflow(*DAG, shutdown="Stop"), {"run-a": "a", "run-b": "b", "run-exit": "exit", "other": "z"})
-    api.client().retry("run", parameters={"epochs": 5})
+    api.client().retry("run", parameters={"epochs": 5, "fast": True})
     assert api.phases == {"run": "Running", "a": "Succeeded"}
     nodes = api.workflow["status"]["nodes"]
     assert "children" not in nodes["a"] or nodes["a"]["children"] == []
@@ -129,7 +129,10 @@ def test_retry_runs_again_what_failed_and_keeps_what_succeeded() -> None:
     labels = api.workflow["metadata"]["labels"]
     assert labels["workflows.argoproj.io/phase"] == "Running"
     assert "workflows.argoproj.io/completed" not in labels
-    assert api.workflow["spec"]["arguments"]["parameters"] == [{"name": "epochs", "value": "5"}]
+    assert api.workflow["spec"]["arguments"]["parameters"] == [
+        {"name": "epochs", "value": "5"},
+        {"name": "fast", "value": "true"},
+    ]
 
 
 @pytest.mark.parametrize("deaf", [0, 1, 3])
@@ -330,7 +333,7 @@ def test_a_memoized_resubmit_takes_over_what_succeeded() -> None:
 
 def test_resubmit_makes_a_new_workflow_of_the_same_spec() -> None:
     api = Api(workflow(*DAG, shutdown="Terminate"))
-    made = api.client().resubmit("run", parameters={"epochs": "9", "new": "1"})
+    made = api.client().resubmit("run", parameters={"epochs": "9", "new": [1, 2]})
     assert made.name == "ru-2"
     (sent,) = api.created
     assert sent["metadata"]["generateName"] == "ru-"
@@ -340,7 +343,7 @@ def test_resubmit_makes_a_new_workflow_of_the_same_spec() -> None:
         "workflows.argoproj.io/resubmitted-from-workflow": "run",
     }
     assert sent["spec"] == {
-        "arguments": {"parameters": [{"name": "epochs", "value": "9"}, {"name": "new", "value": "1"}]}
+        "arguments": {"parameters": [{"name": "epochs", "value": "9"}, {"name": "new", "value": "[1,2]"}]}
     }
     assert "status" not in sent
 

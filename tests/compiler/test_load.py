@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import tiphys
+from tests.engine.harness import sandboxed
 from tiphys.compiler import load, load_with, to_yaml
 from tiphys.engine import RunOptions
-from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.errors import DefinitionError, RefusedError
 
 PIPELINE = """
@@ -300,9 +300,8 @@ with Workflow(generate_name="pass-", entrypoint="m") as w:
 """
 
 
+@sandboxed
 def test_heras_artifacts_are_passed_on(tmp_path: Path) -> None:
-    if SandboxRunner().check():
-        pytest.skip("no sandbox here")
     (tmp_path / "pyproject.toml").touch()
     file = tmp_path / "artifacts_flow.py"
     file.write_text(ARTIFACTS, encoding="utf-8")
@@ -381,7 +380,7 @@ def test_a_component_called_build_is_no_build_function(tmp_path: Path) -> None:
     file = tmp_path / "ci.py"
     text = PIPELINE.partition("def build")[0].replace("def step", "def build")
     file.write_text(text + "with Pipeline('ci') as p:\n    task = build(text='x')\n", encoding="utf-8")
-    assert load(str(file)).name or True
+    assert load(str(file)).generate_name == "ci-"
     with pytest.raises(DefinitionError) as caught:
         load(f"{file}:build")
     assert caught.value.code == "TIP120" and "Component" in caught.value.message

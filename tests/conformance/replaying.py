@@ -10,7 +10,6 @@ from typing import Any
 from tests.conformance.cases import load, scripts
 from tests.conformance.replay import NAME, Replay
 from tiphys.argo import verbs
-from tiphys.argo.names import node_id
 from tiphys.argo.reader import read_text
 from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
@@ -238,5 +237,5 @@ def _made_again(before: dict[str, Json], words: list[str]) -> dict[str, Json]:
         return verbs.retried(before, stamp, restart_successful=restart, selector=selector)[0]
     before["metadata"]["generateName"] = NAME[:1]
     if "--memoized" in words:
-        return verbs.memoized(before, NAME[1:], stamp, node_id)
+        return verbs.memoized(before, NAME[1:], stamp)
     return verbs.resubmitted(before)

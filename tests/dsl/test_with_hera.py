@@ -12,9 +12,11 @@ import pytest
 from hera.shared import global_config
 from hera.workflows import DAG, Artifact, Container, ExistingVolume, Parameter, Step, Steps, Workflow, script
 from hera.workflows import Task as HeraTask
+from hera.workflows.models import LabelValueFrom, WorkflowMetadata
 
 import tiphys
 from tiphys import Pipeline, Reference, Resources, component, dag
+from tiphys.argo.cron import child_workflow
 from tiphys.engine import RunOptions
 from tiphys.errors import DefinitionError
 
@@ -286,6 +288,30 @@ def test_runs_of_a_schedule_or_a_template_have_title_and_labels() -> None:
         assert made["spec"]["workflowMetadata"]["labels"] == {"team": "vision"}
         assert made["spec"]["workflowMetadata"]["annotations"]["workflows.argoproj.io/title"] == "Nightly"
         assert not [found for found in tiphys.lint(made) if found.severity == "error"]
+
+
+def test_what_hera_says_of_the_metadata_of_runs_is_said_of_those_of_a_schedule_too(tmp_path: Path) -> None:
+    with Pipeline("nightly", labels={"team": "vision", "tier": "one"}) as pipeline:
+        measure(text="a")
+    pipeline.workflow_metadata = WorkflowMetadata(
+        labels={"tier": "two"}, labels_from={"day": LabelValueFrom(expression="'Monday'")}
+    )
+    wanted = {"team": "vision", "tier": "two", "day": "Monday"}
+    template, cron = pipeline.as_template(), pipeline.as_cron("0 3 * * *")
+    made = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "by-name"},
+        "spec": {"workflowTemplateRef": {"name": template["metadata"]["name"]}},
+    }
+    for number, objects in enumerate(([template, made], [child_workflow(cron, 0.0)])):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text("---\n".join(map(tiphys.to_yaml, objects)))
+        result = tiphys.run(str(file), options=RunOptions(store=tmp_path / "store"))
+        labels = result.workflow["metadata"]["labels"]
+        assert {key: labels.get(key) for key in wanted} == wanted
+    for document in (template, cron):
+        assert not [found for found in tiphys.lint(document) if found.severity == "error"]
 
 
 @pytest.mark.parametrize("name", ["from_yaml", "from_dict", "from_file"])

@@ -8,9 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tiphys.engine import NodeChanged, Observation, RunOptions, RunResult, run
+from tiphys.engine.runners.sandbox import SandboxRunner
 
 Json = Any
+_why_not = SandboxRunner().check()
+sandboxed = pytest.mark.skipif(bool(_why_not), reason=f"no sandbox on this machine: {_why_not}")
+RUNNERS = ["process", pytest.param("sandbox", marks=sandboxed)]
 IMAGE = "tiphys/step:test"
 
 
@@ -105,7 +111,7 @@ def log(result: RunResult, display_name: str) -> str:
     return (result.folder / "logs" / f"{node(result, display_name)['id']}.log").read_text()
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for something that has no event; fails the test when it does not come."""
     deadline = time.monotonic() + seconds
     while not holds():

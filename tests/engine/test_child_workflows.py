@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.harness import IMAGE, shell, workflow
+from tests.engine.harness import IMAGE, shell, wait_until, workflow
 from tiphys.cli import main
 from tiphys.engine import RunOptions, RunResult, resume, run
 from tiphys.engine.runtime.journal import Journal
@@ -80,13 +80,6 @@ def elsewhere_resumed(tmp_path: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "tiphys", *words])
 
 
-def until(true: Callable[[], bool], patience: float = 60) -> None:
-    end = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def kinds(tmp_path: Path, name: str) -> list[str]:
     journal = Journal(tmp_path / "store/runs" / name / "journal.db")
     try:
@@ -128,7 +121,7 @@ def test_two_parents_at_once_with_the_same_child(tmp_path: Path) -> None:
     """The name is taken while another engine goes on with the run: the API server says AlreadyExists."""
     waits = child("echo held; until test -e $HERE/go; do sleep 0.05; done", tmp_path)
     first = elsewhere(tmp_path, workflow(making(waits)), "first")
-    until(
+    wait_until(
         lambda: (
             (tmp_path / "store/runs/child/journal.db").exists() and "PodRunning" in kinds(tmp_path, "child")
         )
@@ -232,7 +225,7 @@ def test_what_cannot_run_here_is_said_by_the_step(tmp_path: Path) -> None:
 
 def test_a_child_hears_what_other_processes_ask(tmp_path: Path) -> None:
     process = elsewhere(tmp_path, workflow(making(child("echo x; exec sleep 600"))), "parent")
-    until(
+    wait_until(
         lambda: (
             (tmp_path / "store/runs/child/journal.db").exists() and "PodRunning" in kinds(tmp_path, "child")
         )
@@ -282,7 +275,7 @@ def test_what_a_childs_step_makes_logs_for_the_child(tmp_path: Path) -> None:
 
 def killed_while(tmp_path: Path, flow: Json, seen: Callable[[], bool]) -> None:
     process = elsewhere(tmp_path, flow, "parent")
-    until(seen)
+    wait_until(seen)
     process.kill()
     process.wait()
 
@@ -318,7 +311,7 @@ def test_a_child_that_had_ended_is_not_run_again_for_its_resumed_parent(tmp_path
     make = making(child("echo x >> $HERE/log", tmp_path), successCondition="status.phase == Nothing")
     killed_while(tmp_path, workflow(make), (tmp_path / "store/runs/child/workflow.json").exists)
     process = elsewhere_resumed(tmp_path)
-    until(lambda: Store(tmp_path / "store").held("parent"))
+    wait_until(lambda: Store(tmp_path / "store").held("parent"))
     time.sleep(1)
     Client(store=tmp_path / "store").terminate("parent")
     process.wait(60)

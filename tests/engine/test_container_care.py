@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import functools
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.harness import IMAGE, log, node, out, shell, value, workflow
+from tests.engine.harness import IMAGE, RUNNERS, log, node, out, sandboxed, shell, value, workflow
 from tests.engine.harness import execute as run_it
 from tiphys.engine import RunOptions, RunResult
 
@@ -25,8 +24,6 @@ WAIT = "i=0; while [ $i -lt 600 ]; do i=$((i+1)); sleep 0.1; done"
 FAILS = {"exec": {"command": ["false"]}, "periodSeconds": 0.05, "failureThreshold": 2}
 GREEDY = "python -c 'x = [bytes(1 << 20) * 1 for _ in range(10)]; y = []\nwhile True: y.append(b\"x\" * (4 << 20))'"
 LIMIT = {"resources": {"limits": {"memory": "60Mi"}}}
-
-RUNNERS = ["process", *(["sandbox"] if shutil.which("bwrap") else [])]
 
 
 def container(script: str, **more: Json) -> dict[str, Json]:
@@ -308,7 +305,7 @@ def test_the_pods_grace_period(tmp_path: Path) -> None:
     assert end(found) == ("Failed", "main: Error (exit code 137)")
 
 
-@pytest.mark.skipif(not shutil.which("bwrap"), reason="needs bubblewrap")
+@sandboxed
 def test_host_aliases(tmp_path: Path) -> None:
     aliases = [{"ip": "127.0.0.9", "hostnames": ["foo.remote", "bar.remote"]}]
     script = "mkdir -p /tmp/out; getent hosts bar.remote > /tmp/out/r"

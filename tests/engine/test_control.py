@@ -11,13 +11,13 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.harness import shell, workflow
+from tests.engine.harness import shell, wait_until, workflow
 from tiphys.cli import main
 from tiphys.engine import RunOptions
 from tiphys.engine.machine.protocol import Shutdown
@@ -83,13 +83,6 @@ def noted(tmp_path: Path) -> str:
     return (tmp_path / "log").read_text().replace("\n", "")
 
 
-def until(what: Callable[[], bool], limit: float = 60.0) -> None:
-    deadline = time.monotonic() + limit
-    while not what():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
-
-
 def phases(found: Json) -> dict[str, str]:
     return {
         node["displayName"]: node["phase"]
@@ -149,7 +142,7 @@ def test_a_run_that_was_left_alone_is_followed_stopped_and_retried(
     code, name = tiphys("run", str(file), "--image", "tiphys/*=host", "--detach")
     name = name.strip()
     assert code == 0 and name.startswith("test-")
-    until(lambda: json.loads(tiphys("get", name, "--json")[1])["status"].get("progress") == "1/2")
+    wait_until(lambda: json.loads(tiphys("get", name, "--json")[1])["status"].get("progress") == "1/2")
     (listed,) = json.loads(tiphys("list", "--json")[1])
     assert (listed["metadata"]["name"], listed["status"]["phase"]) == (name, "Running")
     assert tiphys("retry", name)[0] == 2
@@ -196,7 +189,7 @@ def test_a_pipeline_is_detached_only_when_it_can_begin(
 @pytest.mark.parametrize("verb", ["retry", "stop", "resume", "terminate"])
 def test_a_killed_run_can_be_changed(verb: str, tmp_path: Path) -> None:
     process = run_elsewhere(tmp_path, long(tmp_path))
-    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    wait_until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     local = LocalRuns(options(tmp_path))
@@ -244,7 +237,7 @@ def test_runs_are_found_by_any_label_selector(tmp_path: Path) -> None:
 def test_what_is_asked_of_a_killed_run_is_not_lost(tmp_path: Path) -> None:
     """Written down, and then the asking process is killed, too: who goes on with the run carries it out, once."""
     process = run_elsewhere(tmp_path, long(tmp_path))
-    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    wait_until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     with Record(Store(tmp_path / "store"), "r") as record:
@@ -318,7 +311,7 @@ def test_a_retry_killed_at_any_time_is_given_again(tmp_path: Path) -> None:
 
 def test_a_stop_killed_at_any_time_is_given_again(tmp_path: Path) -> None:
     process = run_elsewhere(tmp_path, long(tmp_path))
-    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    wait_until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
     asked = subprocess.Popen(
         [sys.executable, "-m", "tiphys", "stop", "r", "--store", str(tmp_path / "store")],
         stdout=subprocess.DEVNULL,
@@ -339,7 +332,7 @@ def test_a_stop_killed_at_any_time_is_given_again(tmp_path: Path) -> None:
 
 def test_only_one_engine_has_a_run(tmp_path: Path) -> None:
     process = run_elsewhere(tmp_path, long(tmp_path))
-    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    wait_until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
     for second in (again.prepare_retry, lambda name, options: Run.load(name, options=options).execute()):
         with pytest.raises(RefusedError) as caught:
             second("r", options=options(tmp_path))  # type: ignore[operator]
@@ -378,7 +371,7 @@ def test_a_daemon_of_a_killed_run_is_started_again(tmp_path: Path) -> None:
         shell("c", "echo c >> $HERE/log; until test -e $HERE/good; do sleep 0.05; done"),
     )
     process = run_elsewhere(tmp_path, spec)
-    until(lambda: (tmp_path / "log").exists() and sorted(noted(tmp_path)) == ["b", "c", "d"])
+    wait_until(lambda: (tmp_path / "log").exists() and sorted(noted(tmp_path)) == ["b", "c", "d"])
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     (tmp_path / "good").touch()
@@ -434,7 +427,7 @@ def test_runs_come_in_the_order_in_which_they_were_made_however_often_one_looks(
 
 def test_every_list_says_the_same_of_a_killed_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     process = run_elsewhere(tmp_path, long(tmp_path))
-    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    wait_until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     store = str(tmp_path / "store")
@@ -453,7 +446,7 @@ def test_a_killed_run_is_resumed_by_an_engine_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     process = run_elsewhere(tmp_path, long(tmp_path))
-    until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
+    wait_until(lambda: (tmp_path / "log").exists() and noted(tmp_path) == "ab")
     store = str(tmp_path / "store")
     words = ["run", "--resume", "r", "--detach", "--store", store]
     assert main(words) == 2 and "TIP210" in capsys.readouterr().err  # it still goes on
@@ -481,7 +474,7 @@ def test_a_fixed_name_is_detached_when_its_own_run_has_begun(
     file.write_text(json.dumps(spec))
     assert main(words) == 0
     first = Client(store=store).wait("r", timeout=60).workflow["metadata"]["uid"]
-    until(lambda: not Store(store).held("r"))
+    wait_until(lambda: not Store(store).held("r"))
     said = (tmp_path / "store/runs/r/engine.log").read_text()
     (tmp_path / "good").unlink()
     try:

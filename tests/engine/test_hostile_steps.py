@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 from tests.engine.harness import (
+    RUNNERS,
     execute,
     log,
     marked,
     node,
     out,
     python,
+    sandboxed,
     shell,
     value,
     wait_until,
@@ -29,10 +31,9 @@ from tiphys.errors import StoreError
 
 Json = Any
 ROOT = Path(__file__).resolve().parents[2]
-sandboxed = pytest.mark.skipif(not shutil.which("bwrap"), reason="needs bubblewrap")
 
 
-@pytest.mark.parametrize("runner", ["process", pytest.param("sandbox", marks=sandboxed)])
+@pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize("path", ["../../../{secret}", "/tmp/../../../../{secret}", "{secret}"])
 def test_an_output_path_stays_in_the_step(tmp_path: Path, runner: str, path: str) -> None:
     # what is the image's may be an output: tests/engine/pods/test_outputs.py
@@ -76,7 +77,7 @@ def test_links_inside_the_step_are_followed(tmp_path: Path) -> None:
     assert value(result, result.name, "x") == "5"
 
 
-@pytest.mark.parametrize("runner", ["process", pytest.param("sandbox", marks=sandboxed)])
+@pytest.mark.parametrize("runner", RUNNERS)
 def test_daemons_that_a_step_leaves_behind_end_with_it(tmp_path: Path, runner: str) -> None:
     mark = f"600.{os.getpid()}{'1' if runner == 'process' else '2'}"
     script = (

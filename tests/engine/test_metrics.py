@@ -1,4 +1,5 @@
-"""Metrics: values, series and errors as the real controller (4.1.2) had them on its /metrics page."""
+"""Metrics of runs: values and series as the real controller (4.1.2) had them on its /metrics page; what needs no pod is
+in tests/engine/machine/test_metrics.py."""
 
 from __future__ import annotations
 
@@ -8,23 +9,15 @@ from typing import Any
 import pytest
 
 from tests.engine.harness import execute, python, shell, workflow
+from tests.engine.machine.driving import label, metric
 from tiphys.cli import main
 from tiphys.engine import RunResult
 
 Json = Any
 
 
-def metric(kind: str, name: str, value: str, **more: Json) -> dict[str, Json]:
-    extra = {key: more.pop(key) for key in ("buckets", "operation", "realtime") if key in more}
-    return {"name": name, "help": more.pop("help", "h"), kind: {"value": value, **extra}, **more}
-
-
 def declared(*items: dict[str, Json]) -> dict[str, Json]:
     return {"prometheus": list(items)}
-
-
-def label(**labels: str) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in labels.items()]
 
 
 def samples(result: RunResult) -> list[str]:
@@ -112,24 +105,6 @@ def test_metrics_of_a_template(tmp_path: Path) -> None:
     ]
 
 
-def test_metrics_of_the_workflow(tmp_path: Path) -> None:
-    items = declared(
-        metric("counter", "w_counter", "1", labels=label(status="{{workflow.status}}", n="{{status}}")),
-        metric("counter", "w_failures", "1", labels=label(f="{{workflow.failures}}")),
-        metric("counter", "w_no", "1", when="{{workflow.status}} == Failed"),
-        metric("counter", "w_param", "{{workflow.parameters.p}}"),
-        metric("counter", "w_yes", "1", when="{{workflow.status}} == Succeeded"),
-    )
-    arguments = {"parameters": [{"name": "p", "value": "7"}]}
-    result = execute(tmp_path, workflow(shell("main", "true"), metrics=items, arguments=arguments))
-    assert samples(result) == [
-        'w_counter{n="Succeeded",status="Succeeded"} 1',
-        'w_failures{f="null"} 1',
-        "w_param 7",
-        "w_yes 1",
-    ]
-
-
 def test_durations_and_realtime_gauges(tmp_path: Path) -> None:
     own = metric("gauge", "d_own", "{{duration}}", realtime=True, labels=label(p="x"))
     whole = declared(
@@ -141,25 +116,6 @@ def test_durations_and_realtime_gauges(tmp_path: Path) -> None:
     found = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in samples(result)}
     assert set(found) == {"d_live", 'd_own{p="x"}', "d_whole"}
     assert all(1 <= value < 60 for value in found.values())
-
-
-def test_each_attempt_that_is_followed_by_another_counts(tmp_path: Path) -> None:
-    counted = metric("counter", "retry", "1", labels=label(s="{{status}}", c="{{exitCode}}"))
-    template = shell("main", "exit {{=asInt(retries) < 2 ? 3 : 0}}", metrics=declared(counted))
-    template["retryStrategy"] = {"limit": "4"}
-    result = execute(tmp_path, workflow(template))
-    assert samples(result) == ['retry{c="0",s="Succeeded"} 1', 'retry{c="3",s="Failed"} 2']
-
-
-def test_retries_is_known_to_the_retry_node_only(tmp_path: Path) -> None:
-    counted = metric("counter", "fail", "1", labels=label(c="{{exitCode}}", r="{{retries}}", s="{{status}}"))
-    template = shell("main", "exit 3", metrics=declared(counted))
-    template["retryStrategy"] = {"limit": 1}
-    result = execute(tmp_path, workflow(template))
-    assert samples(result) == ['fail{c="3",r="1",s="Failed"} 1']
-    assert (
-        errors(result) == "unable to substitute parameters for metric 'fail': failed to resolve {{retries}}"
-    )
 
 
 def test_what_a_cache_gives_is_not_counted(tmp_path: Path) -> None:

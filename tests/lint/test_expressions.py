@@ -123,6 +123,12 @@ def test_names_that_nothing_provides(text: str, name: str, fix: str) -> None:
     assert repr(name) in message and fix in told
 
 
+def test_an_expression_is_told_as_it_is_written() -> None:
+    text = "{{=workflow.nme == 'a: b' ? 1 : 2}}"
+    ((message, _),) = names(text)
+    assert message.startswith(f"templates.main {text} uses 'workflow.nme'")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -56,6 +56,21 @@ def test_a_place_inside_a_manifest_is_the_line_of_the_file() -> None:
     assert (finding.code, finding.line, finding.column) == ("L335", 15, 20)
 
 
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [("{predictor: {minReplicas: 2}}", []), ("{predictor: {minReplicas: 1}}", ["L406"])]
+    + [(spec, ["L406"]) for spec in ("{predictor: {}}", "{predictor: }", "{}", "")],
+)
+def test_kserve_keeps_one_replica_unless_it_is_told_otherwise(spec: str, found: list[str]) -> None:
+    text = HEAD + (
+        "spec:\n  entrypoint: main\n  templates:\n  - name: main\n    resource:\n      action: apply\n"
+        "      successCondition: status.modelStatus.transitionStatus == UpToDate\n      manifest: |\n"
+        "        apiVersion: serving.kserve.io/v1beta1\n        kind: InferenceService\n"
+        f"        metadata: {{name: demo}}\n        spec: {spec}\n"
+    )
+    assert [item.code for item in lint(text)] == found
+
+
 def test_templates_in_one_file_resolve_references_in_another(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
         HEAD + "spec:\n  entrypoint: main\n  templates:\n  - name: main\n    steps:\n"

@@ -15,7 +15,10 @@ from tiphys.engine import RunOptions
 from tiphys.lint import Verdict, judge
 
 CASES = json.loads((Path(__file__).parent / "fixtures" / "invalid.json").read_text())
-GIVEN_AT_RUN_TIME = {"workflow-parameter"}  # lint cannot know what the run will be given
+GIVEN_AT_RUN_TIME = {
+    "workflow-parameter",
+    "workflow-parameter-default",
+}  # lint cannot know what the run will be given
 
 
 def workflow(spec: Any) -> dict[str, Any]:
@@ -111,3 +114,15 @@ def test_what_argo_drops_in_silence_is_told() -> None:
     )
     verdict = _verdict(text)
     assert (verdict.lost, [item.code for item in verdict.ignored], verdict.invalid) == ((), ["L111"], "")
+
+
+def test_a_field_in_another_case_is_the_field_where_argo_decodes_so() -> None:
+    """Inside a step Go's plain decoder reads, which takes ``Steps`` for ``steps``."""
+    text = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: x}\nspec: {entrypoint: m, templates: "
+        "[{name: m, steps: [[{name: a, inline: {FIELD: [[{name: b, "
+        "templateRef: {name: nowhere, template: t}}]]}}]]}]}\n"
+    )
+    written = _verdict(text.replace("FIELD", "steps")).invalid
+    assert written.endswith("template reference nowhere.t not found")
+    assert _verdict(text.replace("FIELD", "Steps")).invalid == written

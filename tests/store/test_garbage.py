@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tiphys.cli import main
 from tiphys.reference import Reference, seal
 from tiphys.store import Store
 from tiphys.store.garbage import collect
@@ -127,6 +128,59 @@ def test_artifacts_without_a_key_go_when_they_are_not_new(store: Store, tmp_path
     os.utime(store.artifacts.path(stored["fresh"].digest), (LONG_AGO, LONG_AGO))
     store.artifacts.put(tmp_path / "fresh", "none")
     assert collect(store, not_hit_for=DAY).artifacts == ()
+
+
+def put(store: Store, name: str, data: dict[str, str], *, label: str = "Cache") -> None:
+    """A ConfigMap that somebody else wrote."""
+    labels = {"workflows.argoproj.io/configmap-type": label} if label else {}
+    store.configmaps.change(name, lambda _: {"metadata": {"name": name, "labels": labels}, "data": data})
+
+
+ENTRY = {"nodeID": "n", "outputs": None, "creationTimestamp": "2020-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (json.dumps(ENTRY), "does not say when it was last used"),
+        (json.dumps({**ENTRY, "lastHitTimestamp": None}), "does not say when it was last used"),
+        (json.dumps({**ENTRY, "lastHitTimestamp": "yesterday"}), "malformed cache entry"),
+        (json.dumps({**ENTRY, "lastHitTimestamp": 7}), "malformed cache entry"),
+        (
+            json.dumps({**ENTRY, "lastHitTimestamp": "2020-01-01T00:00:00Z", "outputs": "x"}),
+            "malformed cache entry",
+        ),
+        ("text", "malformed cache entry"),
+        ("[]", "malformed cache entry"),
+    ],
+)
+def test_an_entry_whose_age_nobody_knows_stays_and_is_told(
+    store: Store, capsys: pytest.CaptureFixture[str], text: str, why: str
+) -> None:
+    put(store, "theirs", {"k": text})
+    remember(store, "old", Reference("pvc://tiphys/data/old"), hit=LONG_AGO)
+    words = ["--store", str(store.root)]
+    assert main(["cache", "gc", "--json", "--dry-run", *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["entries"] == [{"cache": "cache", "key": "old"}]
+    assert [(item["cache"], item["key"]) for item in found["kept"]] == [("theirs", "k")]
+    assert why in found["kept"][0]["why"]
+    assert main(["cache", "gc", *words]) == 0
+    assert "theirs/k stays: " in (out := capsys.readouterr().out) and why in out
+    assert store.configmaps.names() == ["theirs"]
+    for verb in (["ls"], ["explain", "k"]):
+        assert main(["cache", *verb, *words]) == 0
+        assert (why in capsys.readouterr().out) == why.startswith("malformed")
+
+
+@pytest.mark.parametrize("data", [{"k": "2"}, {}])
+def test_a_configmap_that_is_no_cache_stays_and_is_told(
+    store: Store, capsys: pytest.CaptureFixture[str], data: dict[str, str]
+) -> None:
+    put(store, "limits", data, label="")
+    assert main(["cache", "gc", "--store", str(store.root)]) == 0
+    assert "limits stays: " in capsys.readouterr().out
+    assert store.configmaps.names() == ["limits"]
 
 
 def test_an_empty_store_has_no_garbage(store: Store) -> None:

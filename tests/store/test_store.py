@@ -273,7 +273,7 @@ def test_old_entries_are_collected_by_their_last_hit(tmp_path: Path) -> None:
     maps = ConfigMaps(tmp_path)
     save(maps, "old", None, now=1000)
     save(maps, "new", None, now=5000)
-    assert maps.collect(now=5100, not_hit_for=1000) == [("cache", "old")]
+    assert maps.collect(now=5100, not_hit_for=1000) == ([("cache", "old")], [])
     assert maps.remove("cache", "new")
     assert maps.get("cache") is None
 
@@ -288,15 +288,19 @@ def locks(tmp_path: Path) -> Locks:
     return Locks(tmp_path / "locks.db")
 
 
+def held(locks: Locks, name: str) -> list[str]:
+    return next((each.holders for each in locks.table() if each.name == name), [])
+
+
 def test_all_locks_or_none(locks: Locks) -> None:
     limits = {SEMAPHORE: 1}
     assert isinstance(locks.acquire("w1/a", [MUTEX], workflow="w1", limits={}), Granted)
     waiting = locks.acquire("w2/b", [SEMAPHORE, MUTEX], workflow="w2", limits=limits)
     assert waiting == Waiting(MUTEX, f"Waiting for {MUTEX} lock. Lock status: 0/1")
-    assert locks.holders(SEMAPHORE) == []
+    assert held(locks, SEMAPHORE) == []
     assert locks.release("w1/a")
     assert isinstance(locks.acquire("w2/b", [SEMAPHORE, MUTEX], workflow="w2", limits=limits), Granted)
-    assert locks.holders(SEMAPHORE) == ["w2/b"]
+    assert held(locks, SEMAPHORE) == ["w2/b"]
 
 
 def test_queue_is_by_priority_then_creation(locks: Locks) -> None:
@@ -310,6 +314,8 @@ def test_queue_is_by_priority_then_creation(locks: Locks) -> None:
         return isinstance(outcome, Granted)
 
     assert not any(attempt(*each) for each in wanted)
+    (row,) = locks.table()
+    assert (row.holders, row.waiting) == (["w0/a"], ["urgent/n", "early/n", "late/n"])
     order = []
     holder = "w0/a"
     while len(order) < 3:
@@ -344,6 +350,7 @@ def test_locks_of_a_dead_process_are_free(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "locks.db")], check=False)
     locks = Locks(tmp_path / "locks.db")
+    assert locks.table() == []
     assert isinstance(locks.acquire("w/a", [MUTEX], workflow="w", limits={}), Granted)
 
 

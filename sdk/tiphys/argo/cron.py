@@ -6,13 +6,13 @@ controller reads it with ``spec.timezone`` in front, so a zone in both is a sche
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tiphys.argo.time import rfc3339
@@ -249,6 +249,7 @@ def child_workflow(cron: CronWorkflow, at: float) -> Workflow:
 # -- time zones ------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def zones() -> tuple[str, ...]:
     """The names of all time zones; none where this machine has no data base of them."""
     import zoneinfo  # slow to import, and rarely needed
@@ -279,7 +280,7 @@ def _zone(name: str) -> tzinfo:
 # -- the grammar -----------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=256)
 def _read(schedule: str, timezone: str) -> _Schedule:
     text = f"CRON_TZ={timezone} {schedule}" if timezone else schedule
     if not text:

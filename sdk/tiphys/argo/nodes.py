@@ -6,6 +6,7 @@ workflow/util/util.go (retry), workflow/progress (what counts as work).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "is_hit",
     "is_step",
     "label",
+    "origin",
     "state",
 ]
 
@@ -51,6 +53,7 @@ WORK = EXECUTES | {"Suspend"}
 """What has a progress of its own."""
 COUNTED = frozenset(["Pod", "Steps", "DAG"])
 """What a template's ``parallelism`` counts."""
+_RUN = re.compile(r"\.run(\(\d+\))?\Z")
 _STEPS = frozenset(["Pod", "HTTP", "Plugin", "Suspend", "Skipped", "Retry"])
 
 
@@ -77,6 +80,16 @@ def state(node: Node) -> str:
 def label(node: Node, workflow: str) -> str:
     """The node's name without the workflow's: ``cnn.train``.
 
-    A cached step that may be tried again is compiled to a DAG with one task ``run``: to a person they are one.
+    A cached step that may be tried again is compiled to a DAG with one task ``run``, whose template is ``NAME-run``: to
+    a person they are one.
     """
-    return str(node.get("name", "")).removeprefix(workflow).lstrip(".").removesuffix(".run") or workflow
+    path = str(node.get("name", "")).removeprefix(workflow).lstrip(".")
+    template = node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""
+    if template.endswith("-run"):
+        path = _RUN.sub(r"\1", path)
+    return path if path and not path.startswith("(") else workflow + path
+
+
+def origin(node: Node, workflow: str) -> str:
+    """The :func:`label` of what wrote a log: the first attempt has the name of its step."""
+    return label(node, workflow).removesuffix("(0)")

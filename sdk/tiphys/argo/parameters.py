@@ -14,9 +14,19 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypedDict
 
+from tiphys.argo.any_string import any_string
 from tiphys.errors import RefusedError, did_you_mean
 
-__all__ = ["ANNOTATION", "check", "declared", "named_as_declared", "not_one_of", "unknown"]
+__all__ = [
+    "ANNOTATION",
+    "as_text",
+    "check",
+    "declared",
+    "json_text",
+    "named_as_declared",
+    "not_one_of",
+    "unknown",
+]
 
 ANNOTATION = "tiphys.dev/parameters"
 
@@ -34,8 +44,30 @@ if TYPE_CHECKING:
         pattern: str
 
 
+def json_text(value: object) -> str:
+    """A Python value as the text that Argo carries: strings as they are, everything else as compact JSON.
+
+    Raises
+    ------
+    TypeError
+        It is nothing that JSON has.
+    """
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def as_text(value: object) -> str:
+    """A Python value that is given for a parameter, as text: :func:`json_text`, or what ``str`` makes of what JSON has
+    not (a reference, a path)."""
+    try:
+        return json_text(value)
+    except TypeError:
+        return str(value)
+
+
 def check(workflow: Workflow, parameters: Mapping[str, str], *, complete: bool = True) -> None:
-    """Check ``parameters`` (given for this run) and the defaults in ``workflow``. Raises RefusedError.
+    """Check ``parameters`` (given for this run) and the values in ``workflow``. Raises RefusedError.
 
     TIP280: the workflow has no such parameter; TIP281: a value is of another type or out of range; TIP282: a
     parameter has no value (only if ``complete``: Argo itself ends such a workflow Failed); TIP283: a value that
@@ -50,21 +82,26 @@ def check(workflow: Workflow, parameters: Mapping[str, str], *, complete: bool =
     schemas = _schemas(workflow)
     for name, item in known.items():
         given = name in parameters
-        value = parameters[name] if given else item.get("value", item.get("default"))
+        value: object = parameters[name] if given else item.get("value")
         if value is None:
             if complete and not item.get("valueFrom"):
+                unread = (
+                    "Argo does not read the default of a workflow's parameter" if "default" in item else ""
+                )
                 raise RefusedError(
-                    "TIP282", f"parameter {name!r} has no value", fix=f"give it: -p {name}=VALUE"
+                    "TIP282",
+                    f"parameter {name!r} has no value",
+                    cause=unread,
+                    fix=f"give it: -p {name}=VALUE",
                 )
             continue
         if given:
-            _taken_literally(name, value, typed=name in schemas)
-        schema: _Schema = {**schemas.get(name, {})}
-        if item.get("enum"):
-            schema.setdefault("enum", item["enum"])
-        problem = _problem(_text(value), schema)
+            _taken_literally(name, parameters[name], typed=name in schemas)
+        schema: _Schema = {**_choices(item), **(schemas.get(name) or {})}
+        text = any_string(value)
+        problem = _problem(text, schema)
         if problem:
-            raise _refused(item, _text(value), problem, given=given)
+            raise _refused(item, text, problem, given=given)
 
 
 def declared(workflow: Workflow) -> dict[str, Parameter]:
@@ -97,8 +134,13 @@ def unknown(name: str, known: Iterable[str]) -> RefusedError:
 
 def not_one_of(item: Parameter, value: str, *, given: bool) -> RefusedError | None:
     """TIP281 for a value outside the ``enum`` of a parameter."""
-    problem = _problem(value, {"enum": item.get("enum") or []})
+    problem = _problem(value, _choices(item))
     return _refused(item, value, problem, given=given) if problem else None
+
+
+def _choices(item: Parameter) -> _Schema:
+    """Argo's own ``enum`` of a parameter as a schema."""
+    return {"enum": [any_string(choice) for choice in item.get("enum") or ()]}
 
 
 def _refused(item: Parameter, value: str, problem: str, *, given: bool) -> RefusedError:
@@ -109,11 +151,6 @@ def _refused(item: Parameter, value: str, problem: str, *, given: bool) -> Refus
         cause=str(item.get("description") or ""),
         fix=f"give another value: -p {name}=…" if given else f"change its default, or give -p {name}=…",
     )
-
-
-def _text(value: object) -> str:
-    """A scalar as Argo reads it where it has text."""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def _taken_literally(name: str, value: str, *, typed: bool) -> None:
@@ -163,7 +200,7 @@ def _problem(text: str, schema: _Schema) -> str:
             return "a finite number" + _range(schema)
     elif kind == "boolean" and text not in ("true", "false"):
         return "true or false"
-    choices = [_text(choice) for choice in schema.get("enum") or ()]
+    choices = [json_text(choice) for choice in schema.get("enum") or ()]
     if choices and text not in choices:
         return "one of " + ", ".join(choices) + "." + did_you_mean(text, choices)
     if number is not None and not (

@@ -8,7 +8,7 @@ selector knows no blanks, and a field that a node does not have is empty text. W
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -130,9 +130,9 @@ def parse_labels(text: str) -> list[Requirement]:
     return sorted(_Labels(text).parse(), key=lambda requirement: requirement.key)
 
 
-def matches_labels(selector: str, labels: Mapping[str, str]) -> bool:
-    """Whether an object's labels match a selector. Raises SelectorError."""
-    return all(each.matches(labels.get) for each in parse_labels(selector))
+def matches_labels(requirements: Iterable[Requirement], labels: Mapping[str, str] | None) -> bool:
+    """Whether an object's labels meet all requirements of a selector."""
+    return all(each.matches((labels or {}).get) for each in requirements)
 
 
 class _Labels:

@@ -25,7 +25,9 @@ __all__ = [
     "set_containers",
     "step_groups",
     "tasks",
+    "template_kind",
     "template_type",
+    "written",
 ]
 
 Path = tuple[str | int, ...]
@@ -64,12 +66,22 @@ class SpecCall:
         return f"{place}.{self.holder.get('name')}"
 
 
+def written(path: Path) -> str:
+    """A path as Argo's messages have it: ``spec.templates[0].name``."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
 def template_type(template: Given) -> str:
     """The field that says what a template is, or an empty string; steps without any are none (``omitempty``)."""
     for field in TYPES:
         if template.get(field) is not None and (field != "steps" or template[field]):
             return field
     return ""
+
+
+def template_kind(reference: Given) -> str:
+    """The kind of the object that a ``templateRef`` or a ``workflowTemplateRef`` names."""
+    return "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
 
 
 def step_groups(template: Given) -> list[list[WorkflowStep]]:
@@ -141,10 +153,18 @@ def every_template(templates: object, path: Path = ("templates",)) -> Iterator[t
 
 def _with_inline(template: Template, path: Path, depth: int) -> Iterator[tuple[Path, Template]]:
     yield path, template
-    for call in calls(template) if depth < _DEEPEST else ():
-        inline = call.holder.get("inline")
+    for below, holder in _inlining(template) if depth < _DEEPEST else ():
+        inline = holder.get("inline")
         if isinstance(inline, dict):
-            yield from _with_inline(inline, (*path, *call.path, "inline"), depth + 1)
+            yield from _with_inline(inline, (*path, *below, "inline"), depth + 1)
+
+
+def _inlining(template: Template) -> Iterator[tuple[Path, WorkflowStep | DAGTask]]:
+    """The steps and tasks of a template, without what else :func:`calls` knows of them."""
+    for group in _groups(template):
+        yield from group
+    for place, task in _tasks(template):
+        yield ("dag", "tasks", place), task
 
 
 def holders(spec: Given) -> Iterator[WorkflowStep]:

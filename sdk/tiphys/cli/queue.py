@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import print_json, table
 from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.queue import Locks
 
 __all__ = ["register"]
 
@@ -38,7 +42,7 @@ def register(subparsers: Any) -> None:
     add.set_defaults(handler=set_limit)
 
 
-def _locks(options: argparse.Namespace) -> Any:
+def _locks(options: argparse.Namespace) -> Locks:
     from tiphys.queue import Locks
     from tiphys.store import Store
 
@@ -48,27 +52,18 @@ def _locks(options: argparse.Namespace) -> Any:
 def list_locks(options: argparse.Namespace) -> int:
     locks = _locks(options)
     try:
-        limits = {"/Database/".join(key.split("/", 1)): limit for key, limit in locks.limits().items()}
-        found = [
-            {
-                "name": name,
-                "limit": limits.get(name),
-                "holders": locks.holders(name),
-                "waiting": locks.waiters(name),
-            }
-            for name in locks.names()
-        ]
+        found = locks.table()
     finally:
         locks.close()
     if options.json:
-        print_json(found)
+        print_json([dataclasses.asdict(each) for each in found])
         return 0
     rows = [
         (
-            each["name"],
-            "" if each["limit"] is None else str(each["limit"]),
-            ", ".join(each["holders"]),
-            ", ".join(each["waiting"]),
+            each.name,
+            "" if each.limit is None else str(each.limit),
+            ", ".join(each.holders),
+            ", ".join(each.waiting),
         )
         for each in found
     ]

@@ -119,8 +119,10 @@ def cache_list(options: argparse.Namespace) -> int:
         (
             entry["cache"],
             entry["key"],
-            seconds(now - since_epoch(entry["creationTimestamp"])) if "creationTimestamp" in entry else "",
-            seconds(now - since_epoch(entry["lastHitTimestamp"])) if "lastHitTimestamp" in entry else "",
+            *(
+                seconds(now - since_epoch(entry[field])) if entry.get(field) else ""
+                for field in ("creationTimestamp", "lastHitTimestamp")
+            ),
             entry["problem"] or "ok",
         )
         for entry in entries
@@ -144,11 +146,11 @@ def cache_explain(options: argparse.Namespace) -> int:
         lines = [
             style.bold(entry["key"]) + f"  ({entry['cache']})",
             f"  state      {verdict}",
-            f"  made by    {entry.get('nodeID', '?')} at {entry.get('creationTimestamp', '?')}",
-            f"  last used  {entry.get('lastHitTimestamp', '?')}",
+            f"  made by    {entry.get('nodeID', '?')} at {entry.get('creationTimestamp') or '?'}",
+            f"  last used  {entry.get('lastHitTimestamp') or '?'}",
         ]
         for item in (entry.get("outputs") or {}).get("parameters") or []:
-            lines.append(f"  output     {item['name']} = {str(item.get('value', ''))[:200]}")
+            lines.append(f"  output     {item.get('name')} = {str(item.get('value', ''))[:200]}")
         sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
@@ -185,6 +187,7 @@ def cache_collect(options: argparse.Namespace) -> int:
                 "volumes": [{"uri": uri, "size": size} for uri, size in gone.volumes],
                 "bytes": gone.size,
                 "volumesHeldBy": gone.held_by,
+                "kept": [item._asdict() for item in gone.kept],
             }
         )
         return 0
@@ -192,6 +195,7 @@ def cache_collect(options: argparse.Namespace) -> int:
     lines = [f"{did} the entry {cache}/{key}" for cache, key in gone.entries]
     lines += [f"{did} {item.digest[:19]}, {_amount(item.size)}" for item in gone.artifacts]
     lines += [f"{did} {uri}, {_amount(size)}" for uri, size in gone.volumes]
+    lines += [f"{'/'.join(filter(None, item[:2]))} stays: {item.why}" for item in gone.kept]
     if gone.held_by:
         lines.append(f"volumes are left alone: {gone.held_by}")
     lines.append(f"{_amount(gone.size)} in all" if gone.size else "" if lines else "nothing to remove")

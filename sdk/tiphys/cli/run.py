@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiphys.argo.time import rfc3339
 from tiphys.cli._common import add_parameters, parameters_of, print_json
 from tiphys.cli.execute import run_shown
 from tiphys.errors import RefusedError
@@ -152,13 +150,12 @@ def stop_serving(options: argparse.Namespace) -> int:
     return 0
 
 
-def _schedule(moments: list[datetime], as_json: bool) -> int:
+def _schedule(moments: list[str], as_json: bool) -> int:
     """The next times of a CronWorkflow."""
-    texts = [rfc3339(moment.timestamp()) for moment in moments]
     if as_json:
-        print_json(texts)
+        print_json(moments)
     else:
-        sys.stdout.write("next runs:\n" + "".join(f"  {text}\n" for text in texts))
+        sys.stdout.write("next runs:\n" + "".join(f"  {moment}\n" for moment in moments))
         sys.stdout.write("run it once now with --now\n")
     return 0
 

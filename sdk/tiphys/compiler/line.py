@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ __all__ = ["Site", "called_as_task", "caller", "is_users", "raised_at"]
 _OURS = str(Path(__file__).resolve().parent.parent) + os.sep
 _SKIP = (f"{os.sep}hera{os.sep}workflows{os.sep}", f"{os.sep}contextlib.py", "<frozen", "<string>")
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_STANDARD = sysconfig.get_path("stdlib") + os.sep
+_STANDARD = os.path.dirname(os.__file__) + os.sep
 
 
 @dataclass(frozen=True, slots=True)

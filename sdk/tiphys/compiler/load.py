@@ -16,13 +16,12 @@ from typing import Any, Literal, get_args, get_origin
 from tiphys.argo.parameters import named_as_declared
 from tiphys.compiler.line import Site, raised_at
 from tiphys.compiler.objects import objects_of
-from tiphys.compiler.project import import_folders, module_name, project_of
+from tiphys.compiler.project import FLAG, import_folders, module_name, project_of
 from tiphys.errors import DefinitionError, TiphysError, did_you_mean
 
-__all__ = ["load", "load_with", "settings_of"]
+__all__ = ["load", "load_with"]
 
 _BUILD = "build"
-_FLAG = "__tiphys_pipeline__"
 _OBJECTS = ("pipeline", "workflow", "wf", "w")
 
 
@@ -37,8 +36,37 @@ def load(source: str, settings: Mapping[str, str] | None = None) -> Any:
     Raises DefinitionError: TIP120 nothing to load, TIP121 unknown name, TIP122 bad value; RefusedError for a
     bad value of a parameter.
     """
+    return _built(*_target(source), source, settings or {})
+
+
+def load_with(
+    source: str, parameters: Mapping[str, str], *, python_names: bool = False
+) -> tuple[Any, dict[str, str]]:
+    """The pipeline, made once with those of ``parameters`` that are compile-time settings, and the rest of them: the
+    run-time parameters of the workflow.
+
+    ``python_names``: ``batch_size`` stands for ``batch-size`` where only that is declared.
+
+    Raises DefinitionError (TIP121) for a name that is neither, naming both kinds, and what :func:`load` raises.
+    """
     target, where = _target(source)
-    given = dict(settings or {})
+    arguments = _arguments(target, source) if _is_builder(target) else {}
+    settings = {k: v for k, v in parameters.items() if k in arguments}
+    built = _built(target, where, source, settings)
+    runtime = {k: v for k, v in parameters.items() if k not in arguments}
+    known = _runtime_names(built) if runtime else None
+    if known is not None:
+        if python_names:
+            runtime = named_as_declared(runtime, known)
+        for name in runtime:
+            if name not in known:
+                raise _unknown(name, known, arguments, where)
+    return built, runtime
+
+
+def _built(target: Any, where: str, source: str, settings: Mapping[str, str]) -> Any:
+    """The workflow that is the target of ``source``, or that it makes."""
+    given = dict(settings)
     if not _is_builder(target):
         return _with_parameters(target, given, {}, where)
     arguments = _arguments(target, source)
@@ -67,42 +95,6 @@ def load(source: str, settings: Mapping[str, str] | None = None) -> Any:
             fix=f"return the Pipeline, or name the object that is one: {source.partition(':')[0]}:NAME",
         )
     return _with_parameters(built, given, arguments, where)
-
-
-def load_with(
-    source: str, parameters: Mapping[str, str], *, python_names: bool = False
-) -> tuple[Any, dict[str, str]]:
-    """The pipeline, made once with those of ``parameters`` that are compile-time settings, and the rest of them: the
-    run-time parameters of the workflow.
-
-    ``python_names``: ``batch_size`` stands for ``batch-size`` where only that is declared.
-
-    Raises DefinitionError (TIP121) for a name that is neither, naming both kinds, and what :func:`load` raises.
-    """
-    target, where = _target(source)
-    arguments = _arguments(target, source) if _is_builder(target) else {}
-    settings = {k: v for k, v in parameters.items() if k in arguments}
-    built = load(source, settings)
-    runtime = {k: v for k, v in parameters.items() if k not in arguments}
-    known = _runtime_names(built) if runtime else None
-    if known is not None:
-        if python_names:
-            runtime = named_as_declared(runtime, known)
-        for name in runtime:
-            if name not in known:
-                raise _unknown(name, known, arguments, where)
-    return built, runtime
-
-
-def settings_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The arguments of a build function, by the names of the command line (dashes and underscores are
-    equal)."""
-    parameters = inspect.signature(function, eval_str=True).parameters
-    names: dict[str, inspect.Parameter] = {}
-    for name, parameter in parameters.items():
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            names[name] = parameter
-    return names
 
 
 def _target(source: str) -> tuple[Any, str]:
@@ -156,15 +148,17 @@ def _is_builder(x: Any) -> bool:
 
 
 def _arguments(function: Callable[..., Any], source: str) -> dict[str, inspect.Parameter]:
-    """:func:`settings_of`, where an annotation of the user's may not be a name that exists."""
+    """The arguments of a build function by name, where an annotation of the user's may not be a name that exists."""
     try:
-        return settings_of(function)
+        parameters = inspect.signature(function, eval_str=True).parameters
     except TiphysError:
         raise
     except Exception as error:  # annotations are the user's code
         raise _broken(
             source, error, Site(function.__code__.co_filename, function.__code__.co_firstlineno)
         ) from error
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name: parameter for name, parameter in parameters.items() if parameter.kind in named}
 
 
 def _or_object(function: Any, source: str) -> str:
@@ -205,7 +199,7 @@ def _from_file(text: str) -> types.ModuleType:
     if spec is None or spec.loader is None:
         raise DefinitionError("TIP120", f"{text} is not a Python file", where=text, fix="give a .py file")
     module = importlib.util.module_from_spec(spec)
-    module.__dict__[_FLAG] = True  # its functions are embedded, not referenced
+    module.__dict__[FLAG] = True  # its functions are embedded, not referenced
     before = sys.modules.get(name)
     sys.modules[name] = module
     try:

@@ -10,8 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["import_folders", "module_name", "project_of"]
+__all__ = ["FLAG", "import_folders", "module_name", "project_of"]
 
+FLAG = "__tiphys_pipeline__"
+"""A name in a module that was loaded from a pipeline's file: its functions are embedded, not referenced."""
 _MARKS = ("pyproject.toml", ".git", "setup.py")
 
 

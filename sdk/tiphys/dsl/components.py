@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from tiphys.compiler.line import Site, caller
+from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, key_expression
 from tiphys.dsl.closure import check_names, function_node, module_of
 from tiphys.dsl.context import CallableTemplate
@@ -135,7 +136,7 @@ class Component(CallableTemplate):
             return self.options.embed
         return (
             self.function.__module__ == "__main__"
-            or bool(self.function.__globals__.get("__tiphys_pipeline__"))
+            or bool(self.function.__globals__.get(FLAG))
             or (bool(defaults.home) and Path(defaults.home) == Path(self.site.file))
             or "<locals>" in self.function.__qualname__
         )

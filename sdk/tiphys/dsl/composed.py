@@ -7,18 +7,14 @@ from typing import Any
 
 from tiphys.compiler.line import caller
 from tiphys.dsl.literals import literal
-from tiphys.dsl.values import Expression, Single, Value
+from tiphys.dsl.pending import Pending
+from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError
 
 __all__ = ["Raw", "collect", "compose", "raw"]
 
 
 _TAG = re.compile(r"\{\{=|\{\{(tasks|inputs|workflow|item)\b")
-
-
-def _value(value: Any) -> Any:
-    """A value; a task stands for its only output."""
-    return value._single() if isinstance(value, Single) else value
 
 
 class Raw(str):
@@ -34,7 +30,7 @@ def raw(text: str) -> Raw:
 
 def collect(*values: Value, kind: Any = None) -> Expression:
     """A JSON list of ``values``, for an input of type ``list[…]``."""
-    values = tuple(_value(value) for value in values)
+    values = tuple(value._as_value() if isinstance(value, Pending) else value for value in values)
     for value in values:
         if not isinstance(value, Value):
             raise DefinitionError(
@@ -72,7 +68,8 @@ def compose(template: str, **values: Value) -> Expression:
             )
         if match.start() > position:
             parts.append(template[position : match.start()])
-        parts.append(_value(values[match[1]]))
+        value = values[match[1]]
+        parts.append(value._as_value() if isinstance(value, Pending) else value)
         position = match.end()
     if position < len(template):
         parts.append(template[position:])

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 
 from tiphys.compiler.line import Site, caller, raised_at
 from tiphys.dsl.graphs import Graph
+from tiphys.dsl.pending import Pending
 from tiphys.dsl.task import Task, TaskNode
 from tiphys.dsl.template import StepTemplate, bind
 from tiphys.dsl.values import LoopItem, Value
@@ -76,8 +77,7 @@ def invoke(template: StepTemplate, args: tuple[Any, ...], arguments: dict[str, A
     pieces = _pieces()
     if not pieces:
         return template.outside(args, arguments, site)
-    innermost = pieces[-1]
-    graph = getattr(innermost, "graph", None)
+    graph = getattr(pieces[-1], "graph", None)
     if isinstance(graph, Graph):
         return Task(TaskNode(template, bind(template, args, arguments, site), graph, site))
     from tiphys.dsl.hera_tasks import hera_task
@@ -99,8 +99,8 @@ def for_each(items: Sequence[Any] | Value) -> LoopItem:
     ``items`` is a list, or an output or parameter of type ``list[…]``. The outputs of such a task are lists.
     """
     site = caller()
-    if isinstance(items, Task):
-        items = items._node.only_output(site)
+    if isinstance(items, Pending):
+        items = items._as_value(site)
     if isinstance(items, Value):
         if (get_origin(items.type) or items.type) not in (list, tuple, Any):
             raise DefinitionError(

@@ -9,8 +9,8 @@ from typing import Any, overload
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.context import CallableTemplate, GraphScope
 from tiphys.dsl.graphs import Graph
+from tiphys.dsl.pending import Pending
 from tiphys.dsl.pod import Defaults
-from tiphys.dsl.task import Task
 from tiphys.dsl.template import StepTemplate, input_parameters
 from tiphys.dsl.types import Field, fits, kebab, signature_of, type_name
 from tiphys.dsl.values import Input, Output, ParameterValue, Value, only_tasks
@@ -65,8 +65,8 @@ class Dag(CallableTemplate):
         return {f.python: self._value(f, found[f.python]) for f in self.outputs}
 
     def _value(self, field: Field, value: Any) -> Value:
-        if isinstance(value, Task):
-            value = value._node.only_output(self.site)
+        if isinstance(value, Pending):
+            value = value._as_value(self.site)
         if not isinstance(value, Value):
             raise DefinitionError(
                 "TIP106",

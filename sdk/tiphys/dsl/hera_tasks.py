@@ -16,9 +16,8 @@ from tiphys.compiler.line import Site
 from tiphys.dsl.cached_retry import split
 from tiphys.dsl.composed import Raw
 from tiphys.dsl.locks import Semaphore
-from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import no_output
-from tiphys.dsl.template import Argument, StepTemplate, bind, volumes_for
+from tiphys.dsl.template import Argument, StepTemplate, bind
 from tiphys.dsl.values import ConditionValue, Output, Value
 from tiphys.errors import DefinitionError
 
@@ -115,7 +114,7 @@ def hera_task(
     used = [value for value in options.values() if isinstance(value, (Value, ConditionValue))]
     options = {k: v.tag() if isinstance(v, (Value, ConditionValue)) else v for k, v in options.items()}
     arguments = bind(template, args, literals, site)
-    arguments.update(template.extra_arguments(arguments, _defaults(template)))
+    arguments.update(template.extra_arguments(arguments, template.own_defaults()))
     _register(template, workflow, site)
     name = options.pop("name", template.name)
     task = kind(
@@ -187,11 +186,6 @@ def _bring_volumes(body: Mapping[str, Any], workflow: Any) -> None:
             workflow.volumes = [*volumes, claim]
 
 
-def _defaults(template: StepTemplate) -> Defaults:
-    """What a template takes where no Pipeline gives it anything: the claim only if it takes or makes a Reference."""
-    return Defaults(home=template.site.file, volumes=volumes_for([template]))
-
-
 @dataclass
 class _Part:
     """A compiled template on Hera's list."""
@@ -209,7 +203,7 @@ class _Part:
 
 def _parts(template: StepTemplate) -> Iterator[_Part]:
     """The template as Hera's workflow needs it; a nested graph brings the templates it uses."""
-    defaults = _defaults(template)
+    defaults = template.own_defaults()
     for body in split(template.body(defaults)):
         yield _Part(body["name"], body, template)
     for used in template.inner_templates():

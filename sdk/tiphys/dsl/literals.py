@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 
-__all__ = ["access", "expression_of_text", "literal", "text_of"]
+__all__ = ["access", "literal"]
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "{": "\\u007b", "}": "\\u007d"}
@@ -21,13 +20,6 @@ def literal(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(literal(item) for item in value) + "]"
     return "'" + _ESCAPED.sub(lambda m: _ESCAPES.get(m[0]) or f"\\u{ord(m[0]):04x}", str(value)) + "'"
-
-
-def text_of(value: object) -> str:
-    """A Python value as the text that Argo carries: strings as they are, everything else as compact JSON."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def access(parts: tuple[str, ...]) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site
-from tiphys.dsl.literals import text_of
 from tiphys.dsl.names import check_parameter
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import ParameterValue
@@ -46,10 +46,10 @@ class Declared:
         """The entry of ``spec.arguments.parameters``."""
         entry: Parameter = {"name": self.name}
         if self.default is not MISSING:
-            entry["value"] = text_of(self.default)
+            entry["value"] = json_text(self.default)
         choices = [False, True] if self.value.type is bool else self.value.choices
         if choices:
-            entry["enum"] = [text_of(choice) for choice in choices]
+            entry["enum"] = [json_text(choice) for choice in choices]
         if self.description:
             entry["description"] = self.description
         return entry

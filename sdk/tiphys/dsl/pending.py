@@ -16,8 +16,8 @@ class Pending:
     def _shown(self) -> str:
         raise NotImplementedError
 
-    def _as_value(self, site: Site) -> Any:
-        """What it is as an argument: a value itself, a task its only output. Raises DefinitionError (TIP106)."""
+    def _as_value(self, site: Site | None = None) -> Any:
+        """As a value: a value itself, a task its only output. Raises DefinitionError (TIP106)."""
         raise NotImplementedError
 
     def _refuse(self, what: str, fix: str = "") -> NoReturn:
@@ -44,25 +44,15 @@ class Pending:
 
     __int__ = __float__ = __index__ = __len__ = _convert
 
-    def __rshift__(self, other: object) -> NoReturn:
-        self._order()
-
-    def __lshift__(self, other: object) -> NoReturn:
-        self._order()
-
-    def __rrshift__(self, other: object) -> NoReturn:
-        self._order()
-
-    def __rlshift__(self, other: object) -> NoReturn:
-        self._order()
-
-    def _order(self) -> NoReturn:
+    def _order(self, _: object) -> NoReturn:
         raise DefinitionError(
             "TIP105",
             "tasks of a Pipeline are not ordered with >> or <<",
             where=str(caller()),
             fix="write second.after(first); a task that takes another's output waits for it anyway",
         )
+
+    __rshift__ = __lshift__ = __rrshift__ = __rlshift__ = _order
 
     def __getitem__(self, key: Any) -> Any:
         self._refuse(

@@ -236,10 +236,11 @@ class Pipeline(Workflow):
     def as_template(self, name: str = "") -> dict[str, Any]:
         """A ``WorkflowTemplate`` of this pipeline, to keep on a cluster and start by name."""
         body = self.to_dict()
-        metadata = {k: v for k, v in body["metadata"].items() if k != "generateName"}
-        metadata["name"] = check_name(name or self.pipeline_name, "a WorkflowTemplate", self.site)
-        spec = {**body["spec"], **_for_runs(metadata)}
-        return {**body, "kind": "WorkflowTemplate", "metadata": metadata, "spec": spec}
+        label = check_name(name or self.pipeline_name, "a WorkflowTemplate", self.site)
+        given, own = _for_runs(body["metadata"]), body["spec"].get("workflowMetadata") or {}
+        merged = {**given, **own, **{key: {**given[key], **(own.get(key) or {})} for key in given}}
+        spec = {**body["spec"], **({"workflowMetadata": merged} if merged else {})}
+        return {**body, "kind": "WorkflowTemplate", "metadata": _named(body["metadata"], label), "spec": spec}
 
     def as_cron(self, *schedules: str, timezone: str = "", name: str = "") -> dict[str, Any]:
         """A ``CronWorkflow`` that starts this pipeline at ``schedules``: five fields each, ``@daily``, ``@every 1h``.
@@ -269,20 +270,15 @@ class Pipeline(Workflow):
                     cause=wrong,
                     fix='give five fields, for example "0 3 * * *", or "@daily"',
                 )
-        template = self.as_template(name)
-        label = check_name(template["metadata"]["name"], "a CronWorkflow", site, limit=52)
+        body = self.to_dict()
+        label = check_name(name or self.pipeline_name, "a CronWorkflow", site, limit=52)
         spec: dict[str, Any] = {"schedules": list(schedules), "concurrencyPolicy": "Forbid"}
         if timezone:
             spec["timezone"] = timezone
-        metadata = {**template["metadata"], "name": label}
-        workflow = {key: value for key, value in template["spec"].items() if key != "workflowMetadata"}
-        spec.update(_for_runs(metadata))
-        return {
-            **template,
-            "kind": "CronWorkflow",
-            "metadata": metadata,
-            "spec": {**spec, "workflowSpec": workflow},
-        }
+        if given := _for_runs(body["metadata"]):
+            spec["workflowMetadata"] = given
+        spec["workflowSpec"] = body["spec"]
+        return {**body, "kind": "CronWorkflow", "metadata": _named(body["metadata"], label), "spec": spec}
 
     def semaphores(self) -> list[Semaphore]:
         """Semaphores that the workflow needs."""
@@ -381,11 +377,14 @@ class Pipeline(Workflow):
         return to_yaml(self)
 
 
-def _for_runs(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _for_runs(metadata: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Labels and annotations for the runs: Argo gives them what workflowMetadata says, nothing of the metadata of the
     object that they come from."""
-    given = {key: dict(metadata[key]) for key in ("labels", "annotations") if metadata.get(key)}
-    return {"workflowMetadata": given} if given else {}
+    return {key: dict(metadata[key]) for key in ("labels", "annotations") if metadata.get(key)}
+
+
+def _named(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {**{key: value for key, value in metadata.items() if key != "generateName"}, "name": name}
 
 
 def _links(links: Mapping[str, str], site: Site) -> Iterator[str]:

@@ -217,34 +217,30 @@ class Task(Pending):
             )
         super().__setattr__(name, value)
 
-    def _single(self) -> Output:
-        """The only output, where the task stands for it."""
-        return self._node.only_output(caller())
-
     def __bool__(self) -> bool:
         """As any object: ``if previous: task.after(previous)`` asks whether there is one."""
         return True
 
     def __lt__(self, other: object) -> ConditionValue:
-        return self._single() < other
+        return self._as_value() < other
 
     def __le__(self, other: object) -> ConditionValue:
-        return self._single() <= other
+        return self._as_value() <= other
 
     def __gt__(self, other: object) -> ConditionValue:
-        return self._single() > other
+        return self._as_value() > other
 
     def __ge__(self, other: object) -> ConditionValue:
-        return self._single() >= other
+        return self._as_value() >= other
 
     def __invert__(self) -> ConditionValue:
-        return ~self._single()
+        return ~self._as_value()
 
     def __and__(self, other: object) -> ConditionValue:
-        return self._single() & other
+        return self._as_value() & other
 
     def __or__(self, other: object) -> ConditionValue:
-        return self._single() | other
+        return self._as_value() | other
 
     def __getitem__(self, name: object) -> Any:
         if isinstance(name, str):
@@ -312,8 +308,8 @@ class Task(Pending):
         self._node.exit = Exit(template, bind(template, (), arguments, site), site)
         return self
 
-    def _as_value(self, site: Site) -> Output:
-        return self._node.only_output(site)
+    def _as_value(self, site: Site | None = None) -> Output:
+        return self._node.only_output(site or caller())
 
     def _shown(self) -> str:
         return f"the task {self._node.template.name}"

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
+from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site, caller, is_users
 from tiphys.dsl.composed import Raw
 from tiphys.dsl.habits import of_call
-from tiphys.dsl.literals import literal, text_of
+from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, Semaphore
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
@@ -87,11 +88,15 @@ class StepTemplate:
             fix=f'write it inside `with Pipeline("…"):`, a @dag function, or a Hera DAG: {self.name}(…)',
         )
 
+    def own_defaults(self) -> Defaults:
+        """What it takes where no Pipeline gives it anything: the claim only if it takes or makes a Reference."""
+        return Defaults(home=self.site.file, volumes=volumes_for([self]))
+
     def _build_template(self) -> Any:
         """The Hera model of this template (Hera's protocol ``Templatable``)."""
         from hera.workflows.models import Template as Model
 
-        body = self.body(Defaults(home=self.site.file, volumes=volumes_for([self])))
+        body = self.body(self.own_defaults())
         if (
             "memoize" in body
         ):  # not both on one template (see tiphys.dsl.cached_retry), and here there is only one
@@ -222,7 +227,7 @@ def default_text(field: Field) -> str | None:
     if field.default is None:
         return "null"
     text = encode(field.default, field.type)
-    return text_of(field.default) if text is None else text
+    return json_text(field.default) if text is None else text
 
 
 def input_parameters(fields: Sequence[Field], site: Site | None = None) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
+from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site
-from tiphys.dsl.literals import text_of
 from tiphys.dsl.values import Output, ParameterValue, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
@@ -249,15 +249,15 @@ def encode(value: Any, kind: Any) -> str | None:
     if isinstance(value, enum.Enum):
         value = value.value
     if origin is Literal:
-        return text_of(value) if value in get_args(kind) else None
+        return json_text(value) if value in get_args(kind) else None
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return text_of(value) if value in [member.value for member in kind] else None
+        return json_text(value) if value in [member.value for member in kind] else None
     if kind is Reference:
         if isinstance(value, Reference):
             return str(value)
         return value if isinstance(value, str) and Reference.maybe(value) else None
     if kind is bool:
-        return text_of(value) if isinstance(value, bool) else None
+        return json_text(value) if isinstance(value, bool) else None
     if kind is int:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
     if kind is float:
@@ -268,7 +268,7 @@ def encode(value: Any, kind: Any) -> str | None:
     if not _conforms(plain, kind):
         return None
     try:
-        return text_of(plain)
+        return json_text(plain)
     except (TypeError, ValueError):
         return None
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
+from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.literals import access, literal, text_of
+from tiphys.dsl.literals import access, literal
 from tiphys.dsl.pending import Pending
 from tiphys.errors import DefinitionError, UnknownNameError
 
@@ -82,7 +83,7 @@ class Value(Pending):
         parts = self.path()
         return ".".join(parts) if parts else self.expr()
 
-    def _as_value(self, site: Site) -> Value:
+    def _as_value(self, site: Site | None = None) -> Value:
         return self
 
     def _shown(self) -> str:
@@ -144,7 +145,7 @@ class Value(Pending):
                     where=str(caller()),
                     fix="combine comparisons instead: (a == b) | (a == c)",
                 )
-        listed = literal([text_of(c) for c in choices])
+        listed = literal([json_text(c) for c in choices])
         return ConditionValue(lambda: f"{self.expr()} in {listed}", (self,))
 
     def __bool__(self) -> bool:
@@ -242,8 +243,8 @@ def _number(value: object) -> int | float:
 
 
 def _compare(left: Value, operator: str, right: object) -> ConditionValue:
-    if isinstance(right, Single):
-        right = right._single()
+    if isinstance(right, Pending):
+        right = right._as_value()
     if not isinstance(right, (Value, str, int, float, bool)):
         raise DefinitionError(
             "TIP105",
@@ -266,7 +267,7 @@ def _compare(left: Value, operator: str, right: object) -> ConditionValue:
     def side(value: object) -> str:
         if isinstance(value, Value):
             return f"asFloat({value.expr()})" if numeric else value.expr()
-        return literal(value) if numeric else literal(text_of(value))
+        return literal(value) if numeric else literal(json_text(value))
 
     values = tuple(v for v in (left, right) if isinstance(v, Value))
     return ConditionValue(lambda: f"{side(left)} {operator} {side(right)}", values)
@@ -276,8 +277,8 @@ def as_condition(value: object) -> ConditionValue:
     """A condition from a condition, from a bool value, or from a task whose only output is one."""
     if isinstance(value, ConditionValue):
         return value
-    if isinstance(value, Single):
-        value = value._single()
+    if isinstance(value, Pending):
+        value = value._as_value()
     if isinstance(value, Value) and value.type is bool:
         return _compare(value, "==", True)
     raise DefinitionError(
@@ -319,13 +320,6 @@ class Input(Value):
 
     def path(self) -> tuple[str, ...]:
         return ("inputs", "parameters", self.name)
-
-
-@runtime_checkable
-class Single(Protocol):
-    """A task, which stands for its only output."""
-
-    def _single(self) -> Value: ...
 
 
 class NamedValue(Protocol):

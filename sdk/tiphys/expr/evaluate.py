@@ -41,13 +41,15 @@ class Program:
         For every free name the set of first members it is used with, or None when that cannot be told statically.
     paths:
         The dotted names that are read from free names, each as far as it is written out.
+    tree:
+        What the parser made of it.
     """
 
-    __slots__ = ("_code", "_kinds", "_places", "_tree", "paths", "roots", "source")
+    __slots__ = ("_code", "_kinds", "_places", "paths", "roots", "source", "tree")
 
     def __init__(self, source: str, tree: Tree) -> None:
         self.source = source
-        self._tree = tree
+        self.tree = tree
         free = FreeNames(tree)
         self.roots = free.roots
         self.paths = free.paths
@@ -104,7 +106,7 @@ class Program:
         if texts not in self._kinds:
             self._kinds[texts] = None
             try:
-                check(self._tree, dict.fromkeys(texts, "string"))
+                check(self.tree, dict.fromkeys(texts, "string"))
             except ExprError as error:
                 self._kinds[texts] = error.located(self.source)
         problem = self._kinds[texts]

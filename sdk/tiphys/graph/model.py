@@ -82,7 +82,7 @@ def plan(workflow: Mapping[str, Any]) -> PlannedGraph:
     annotations = metadata.get("annotations") or {}
     name = str(metadata.get("name") or str(metadata.get("generateName") or "workflow").rstrip("-"))
     parameters = [
-        (str(p.get("name")), str(p.get("value", p.get("default", ""))), str(p.get("description") or ""))
+        (str(p.get("name")), str(p.get("value", "")), str(p.get("description") or ""))
         for p in (spec.get("arguments") or {}).get("parameters") or []
     ]
     reader = _Reader(spec)

@@ -30,8 +30,8 @@ _READING = {
 }
 
 
-# Argo tells inline templates apart by their (empty) name: these are checked in the first one only.
 _DROPPED = "L111"  # by Argo, without a word
+# Argo tells inline templates apart by their (empty) name: these are checked in the first one only.
 _FIRST_INLINE_ONLY = frozenset(
     ("L260", "L261", "L262", "L271", "L272", "L273", "L275", "L276", "L278", "L280")
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -236,6 +236,12 @@ class Project:
         if cluster:
             return self.shared.get(("ClusterWorkflowTemplate", "", name))
         return self.shared.get(("WorkflowTemplate", namespace, name))
+
+    def named(self, reference: Mapping[str, Any]) -> WorkflowView | None:
+        """What a ``templateRef`` or ``workflowTemplateRef`` names, in whatever namespace it was given: a run has only
+        one."""
+        wanted = (argo_spec.template_kind(reference), reference.get("name"))
+        return next((item for key, item in self.shared.items() if (key[0], key[2]) == wanted), None)
 
     def config_maps(self) -> list[ConfigMap]:
         """The ConfigMaps among the documents."""

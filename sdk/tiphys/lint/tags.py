@@ -27,6 +27,13 @@ class Tag:
         self.expression = text.startswith("=")
         self.name = text.strip()
 
+    @property
+    def source(self) -> str | None:
+        """The expression, where it is read as it stands; None of one that has tags inside, which are filled first, of
+        one without its end, and of any other tag."""
+        whole = self.expression and self.closed and "{{" not in self.text
+        return self.text[1:] if whole else None
+
 
 def tags_in(text: str) -> Iterator[Tag]:
     """Yield the tags of one text; of nested ones the inner first, then the outer with a mark inside."""

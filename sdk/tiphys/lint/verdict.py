@@ -87,7 +87,7 @@ def judge(documents: Sequence[Document], workflow: Document) -> Verdict:
     view = next((item for item in project.workflows if item.document is workflow), None)
     if broken or view is None:
         return Verdict(broken, ignored)
-    for each in (view, _made_from(view, project)):
+    for each in (view, project.named(view.spec.get("workflowTemplateRef") or {})):
         problems = [] if each is None else _problems(each, findings, project)
         if each is not None and problems:
             ways = _Ways(each)
@@ -109,29 +109,15 @@ def _problems(workflow: WorkflowView, findings: Sequence[Finding], project: Proj
     ]
 
 
-def _made_from(workflow: WorkflowView, project: Project) -> WorkflowView | None:
-    """The template that a workflow takes its whole specification from, if it was given."""
-    reference = workflow.spec.get("workflowTemplateRef") or {}
-    kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
-    found = (
-        item for key, item in project.shared.items() if (key[0], key[2]) == (kind, reference.get("name"))
-    )
-    return next(found, None)
-
-
 def _found(item: Finding, workflow: WorkflowView, project: Project) -> bool:
     """Whether a reference is none of validation's business: the whole workflow's, whose absence is an Error of its own;
     or one to what was given in another namespace, for a run has only one."""
-    if "workflowTemplateRef" in item.steps:
-        return True
-    reference = _reference(item, workflow)
-    kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
-    return any((key[0], key[2]) == (kind, reference.get("name")) for key in project.shared)
+    return "workflowTemplateRef" in item.steps or project.named(_reference(item, workflow)) is not None
 
 
 def _reference(item: Finding, workflow: WorkflowView) -> Mapping[str, Any]:
     """The ``templateRef`` that a finding is in."""
-    value: Any = workflow.document.data
+    value: Any = workflow.data
     for step in item.steps[:-1]:
         value = value[step]
     return value if isinstance(value, Mapping) else {}

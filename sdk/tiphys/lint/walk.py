@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tiphys.argo.reader import Document, Path
+from tiphys.argo.spec import template_kind
 from tiphys.lint import depends
 from tiphys.lint.model import CallView, Project, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue
@@ -127,7 +128,7 @@ class Walk:
         return self.project.find(name, self.workflow.namespace, cluster)
 
     def missing_shared(self, owner: WorkflowView, path: Path, reference: dict[str, Any], label: str) -> None:
-        kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
+        kind = template_kind(reference)
         words = "cluster workflow template" if reference.get("clusterScope") else "workflow template"
         name, space = reference.get("name", ""), self.workflow.namespace
         where = "" if reference.get("clusterScope") else f' in namespace "{space}"'
@@ -365,9 +366,9 @@ class Walk:
         for steps, text in strings(data):
             for tag in tags_in(text):
                 if tag.expression:
-                    if tag.closed and "{{" not in tag.text:  # else it is filled before it is read
+                    if tag.source is not None:
                         where = (*path, *steps)
-                        self.expressions.append(Inside(template.workflow, where, tag.text[1:], label, scope))
+                        self.expressions.append(Inside(template.workflow, where, tag.source, label, scope))
                     continue
                 reference = TagReference(template, (*path, *steps), tag.name, tag.text, label)
                 reference.closed = tag.closed

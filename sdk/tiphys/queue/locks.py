@@ -18,13 +18,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiphys.errors import StoreError
 from tiphys.store.files import clear
 
-__all__ = ["Granted", "Locks", "Outcome", "Refused", "Waiting", "process_start"]
+__all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting", "process_start"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS holders(
@@ -60,6 +60,17 @@ class Refused:
 
 
 Outcome = Granted | Waiting | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One row of :meth:`Locks.table`: ``limit`` is that of a database semaphore; ``waiting`` is in the order of the
+    queue."""
+
+    name: str
+    limit: int | None = None
+    holders: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
 
 
 def process_start(pid: int) -> str:
@@ -169,21 +180,24 @@ class Locks:
             db.execute("DELETE FROM waiters WHERE holder=?", (holder,))
             return db.execute("DELETE FROM holders WHERE holder=?", (holder,)).rowcount > 0
 
-    def holders(self, lock: str) -> list[str]:
-        """Who holds ``lock`` now."""
-        return self._who("holders", lock)
-
-    def waiters(self, lock: str) -> list[str]:
-        """Who waits for ``lock`` now."""
-        return self._who("waiters", lock)
-
-    def names(self) -> list[str]:
-        """The locks that somebody holds or waits for, and the database semaphores that have a limit."""
+    def table(self) -> list[Lock]:
+        """The locks that somebody holds or waits for, and the database semaphores that have a limit, by name."""
         with self._transaction() as db:
-            rows = db.execute("SELECT lock FROM holders UNION SELECT lock FROM waiters").fetchall()
-        used = {str(row[0]) for row in rows}
-        used = {name for name in used if self.holders(name) or self.waiters(name)}
-        return sorted(used | {"/Database/".join(key.split("/", 1)) for key in self.limits()})
+            self._bury(db)
+            limits = dict(db.execute("SELECT name, sizelimit FROM sync_limit").fetchall())
+            held = db.execute("SELECT lock, holder FROM holders ORDER BY holder").fetchall()
+            wanted = db.execute(
+                "SELECT lock, holder FROM waiters ORDER BY priority DESC, created, seq"
+            ).fetchall()
+        found = {}
+        for key, limit in limits.items():
+            name = "/Database/".join(key.split("/", 1))
+            found[name] = Lock(name, limit)
+        for lock, holder in held:
+            found.setdefault(lock, Lock(lock)).holders.append(holder)
+        for lock, holder in wanted:
+            found.setdefault(lock, Lock(lock)).waiting.append(holder)
+        return [found[name] for name in sorted(found)]
 
     def limit(self, key: str) -> int | None:
         """The limit of the database semaphore ``key`` (``namespace/name``); None without one."""
@@ -198,18 +212,7 @@ class Locks:
             if limit is not None:
                 db.execute("INSERT INTO sync_limit VALUES(?,?)", (key, limit))
 
-    def limits(self) -> dict[str, int]:
-        """The limits of all database semaphores."""
-        with self._transaction() as db:
-            return dict(db.execute("SELECT name, sizelimit FROM sync_limit ORDER BY name").fetchall())
-
     # -- inside -----------------------------------------------------------------------------------------------
-
-    def _who(self, table: str, lock: str) -> list[str]:
-        with self._transaction() as db:
-            self._bury(db, lock)
-            rows = db.execute(f"SELECT holder FROM {table} WHERE lock=? ORDER BY holder", (lock,)).fetchall()
-        return [str(row[0]) for row in rows]
 
     def _blocked(
         self, db: sqlite3.Connection, lock: str, holder: str, workflow: str, given: int | None
@@ -241,9 +244,11 @@ class Locks:
                 return Waiting(lock, text)
         return None
 
-    def _bury(self, db: sqlite3.Connection, lock: str) -> None:
+    def _bury(self, db: sqlite3.Connection, lock: str = "") -> None:
+        """Clear away what dead engines left in the rows of ``lock``, or in all."""
+        where, given = ("WHERE lock=?", (lock,)) if lock else ("", ())
         for table in ("holders", "waiters"):
-            rows = db.execute(f"SELECT DISTINCT pid, start FROM {table} WHERE lock=?", (lock,)).fetchall()
+            rows = db.execute(f"SELECT DISTINCT pid, start FROM {table} {where}", given).fetchall()
             for pid, start in rows:
                 if (pid, start) != (self._pid, self._start) and process_start(pid) != start:
                     for each in ("holders", "waiters"):

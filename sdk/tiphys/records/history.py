@@ -67,7 +67,7 @@ def models(store: Store) -> list[Model]:
 def lineage(store: Store, target: str) -> Link:
     """Where ``target`` (a URI, a digest, or the name of a run) came from. Raises StoreError TIP430, TIP431."""
     producers = dict(_producers(store))
-    if target in store.runs():
+    if store.has_run(target):
         workflow = _read(store.root / "runs" / target / "workflow.json")
         if workflow is None:
             raise StoreError(

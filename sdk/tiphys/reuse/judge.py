@@ -15,6 +15,7 @@ from tiphys.argo.artifacts import key_of, location_of
 from tiphys.errors import StoreError
 from tiphys.reference import Reference, verify
 from tiphys.store import Store
+from tiphys.store.configmaps import entry_of
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Artifact, CacheEntry
@@ -46,9 +47,10 @@ def entries(store: Store) -> list[Judged]:
     """Every entry of the store's caches, by cache and key."""
     found = []
     for name in store.configmaps.names():
-        for key in sorted((store.configmaps.get(name) or {}).get("data") or {}):
+        config = store.configmaps.get(name) or {}
+        for key in sorted(config.get("data") or {}):
             try:
-                entry = store.configmaps.lookup(name, key, now=0.0, hit=False)
+                entry = entry_of(config, name, key)
             except StoreError as error:
                 found.append(Judged(name, key, error.message))
                 continue

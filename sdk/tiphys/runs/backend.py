@@ -1,4 +1,4 @@
-"""The verbs that both ways to a cluster have: through the Argo Server, and straight to the Kubernetes API."""
+"""The verbs of a backend: the Argo Server, the Kubernetes API itself, or the runs of this machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ __all__ = ["KEPT_AS", "Backend", "Change", "WorkflowLogLine", "ended"]
 
 KEPT_AS = "tiphys.dev/kept-as"
 """The annotation of an earlier run on this machine whose name a later one took: what the verbs take for its name."""
-
-
-"""A Workflow object as JSON: metadata, spec, status."""
 
 
 def ended(workflow: Workflow) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.parameters import as_text
 from tiphys.errors import ClusterError
 from tiphys.runs.backend import Backend, WorkflowLogLine, ended
 from tiphys.runs.cluster.config import kubernetes_transport, server_settings
@@ -360,7 +361,7 @@ class Client:
         nodes: str = "",
     ) -> Result:
         """Run again what failed, in the same workflow; what succeeded stays."""
-        given = {key: str(value) for key, value in (parameters or {}).items()}
+        given = {key: as_text(value) for key, value in (parameters or {}).items()}
         return Result.of(
             self.backend.retry(
                 self.namespace,
@@ -375,7 +376,7 @@ class Client:
         self, name: str, *, parameters: Mapping[str, Any] | None = None, memoized: bool = False
     ) -> Submitted:
         """Submit a copy as a new workflow; ``memoized`` takes over what had succeeded in a run that failed."""
-        given = {key: str(value) for key, value in (parameters or {}).items()}
+        given = {key: as_text(value) for key, value in (parameters or {}).items()}
         created = self.backend.resubmit(self.namespace, self._name(name), parameters=given, memoized=memoized)
         return Submitted(created["metadata"]["name"], self.namespace, created)
 

@@ -6,12 +6,12 @@ What runs, is drawn or linted is always the YAML: a pipeline is compiled to text
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from tiphys.argo.parameters import as_text
+from tiphys.argo.time import rfc3339
 from tiphys.compiler.source import Source, load_source
 from tiphys.errors import RefusedError
 from tiphys.runs.checks import check_source
@@ -49,7 +49,7 @@ def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> R
     -------
     >>> result = tiphys.run("pipelines/fashion_mnist.py", epochs=12)  # doctest: +SKIP
     """
-    texts = {name: _parameter(value) for name, value in parameters.items()}
+    texts = {name: as_text(value) for name, value in parameters.items()}
     return run_source(load_source(x, texts, python_names=True), options)
 
 
@@ -80,8 +80,8 @@ def _once(source: Source) -> Source:
     return replace(source, workflow=child_workflow(cast("CronWorkflow", source.workflow), time.time()))
 
 
-def next_runs(source: Source, count: int = 5) -> list[datetime]:
-    """Return when the CronWorkflow in ``source`` is due next.
+def next_runs(source: Source, count: int = 5) -> list[str]:
+    """Return when the CronWorkflow in ``source`` is due next, as times of RFC 3339.
 
     Raises
     ------
@@ -99,13 +99,4 @@ def next_runs(source: Source, count: int = 5) -> list[datetime]:
             fix="`tiphys lint` tells the line",
         )
     moments = itertools.islice(next_times(cast("CronWorkflow", source.workflow), time.time()), count)
-    return [datetime.fromtimestamp(moment, UTC) for moment in moments]
-
-
-def _parameter(value: object) -> str:
-    """A parameter as Argo's text: true/false, numbers and strings as they are, the rest as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or value is None or not isinstance(value, int | float):
-        return json.dumps(value)
-    return str(value)
+    return [rfc3339(moment) for moment in moments]

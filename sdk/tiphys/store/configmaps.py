@@ -14,9 +14,9 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from tiphys.argo.time import rfc3339, seconds
+from tiphys.argo.time import is_time, rfc3339, seconds
 from tiphys.errors import StoreError
 from tiphys.expr.gojson_scan import syntax_error
 from tiphys.store.files import clear, write_atomic
@@ -24,11 +24,19 @@ from tiphys.store.files import clear, write_atomic
 if TYPE_CHECKING:
     from tiphys.argo.types import CacheEntry, GivenObject, Outputs
 
-__all__ = ["CACHE_LABEL", "LIMIT", "ConfigMaps", "check_cache_label"]
+__all__ = ["CACHE_LABEL", "LIMIT", "ConfigMaps", "KeptEntry", "check_cache_label", "entry_of"]
 
 CACHE_LABEL = "workflows.argoproj.io/configmap-type"
 LIMIT = 1 << 20  # Kubernetes: the data of one ConfigMap
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+class KeptEntry(NamedTuple):
+    """An entry whose age nobody knows; ``key`` is empty for a ConfigMap that is no cache."""
+
+    cache: str
+    key: str
+    why: str
 
 
 class ConfigMaps:
@@ -55,7 +63,12 @@ class ConfigMaps:
                 where=str(path),
                 fix="delete the file: it is only a cache",
             ) from error
-        if not isinstance(value, dict) or not isinstance(value.get("data", {}), dict):
+        data = value.get("data") or {} if isinstance(value, dict) else None
+        if not (
+            isinstance(value, dict)
+            and isinstance(data, dict)
+            and all(isinstance(text, str) for text in data.values())
+        ):
             raise StoreError(
                 "TIP421",
                 f"{path} is not a ConfigMap",
@@ -77,20 +90,14 @@ class ConfigMaps:
 
     # -- memoization ----------------------------------------------------------------------------------------
 
-    def lookup(self, name: str, key: str, *, now: float, hit: bool = True) -> CacheEntry | None:
-        """The entry of a cache, its ``lastHitTimestamp`` set to ``now`` on disk (when ``hit``), or None.
-
-        Raises StoreError with Argo's text for a ConfigMap without the cache label or an entry that is not JSON.
-        """
+    def lookup(self, name: str, key: str, *, now: float) -> CacheEntry | None:
+        """The entry of a cache, its ``lastHitTimestamp`` set to ``now`` on disk, or None. Raises like
+        :func:`entry_of`."""
         found = self.get(name)
         if found is None:
             return None
-        check_cache_label(found, name)
-        text = (found.get("data") or {}).get(key)
-        if text is None:
-            return None
-        entry = _entry(text, name, key)
-        if hit:
+        entry = entry_of(found, name, key)
+        if entry is not None:
             entry["lastHitTimestamp"] = rfc3339(now)
 
             def touch(current: GivenObject | None) -> GivenObject | None:
@@ -157,17 +164,33 @@ class ConfigMaps:
         self.change(name, drop)
         return found
 
-    def collect(self, *, now: float, not_hit_for: float, dry_run: bool = False) -> list[tuple[str, str]]:
+    def collect(
+        self, *, now: float, not_hit_for: float, dry_run: bool = False
+    ) -> tuple[list[tuple[str, str]], list[KeptEntry]]:
         """Delete entries whose last hit is older than ``not_hit_for`` seconds; the (name, key) pairs that were (or
-        would be) deleted."""
+        would be) deleted, and what stays because nobody knows its age. A ConfigMap that is no cache is left alone."""
         deleted: list[tuple[str, str]] = []
+        kept: list[KeptEntry] = []
         for name in self.names():
 
             def sweep(current: GivenObject | None, name: str = name) -> GivenObject | None:
-                data = (current or {}).get("data") or {}
+                if current is None:
+                    return None
+                try:
+                    check_cache_label(current, name)
+                except StoreError as error:
+                    kept.append(KeptEntry(name, "", error.message))
+                    return current
+                data = current.get("data") or {}
                 for key in list(data):
-                    last = seconds(_entry(data[key], name, key)["lastHitTimestamp"])
-                    if now - last > not_hit_for:
+                    try:
+                        last = _entry(data[key], name, key).get("lastHitTimestamp")
+                    except StoreError as error:
+                        kept.append(KeptEntry(name, key, error.message))
+                        continue
+                    if not last:
+                        kept.append(KeptEntry(name, key, "it does not say when it was last used"))
+                    elif now - seconds(last) > not_hit_for:
                         del data[key]
                         deleted.append((name, key))
                 return current if data else None
@@ -176,7 +199,7 @@ class ConfigMaps:
                 sweep(self.get(name))
             else:
                 self.change(name, sweep)
-        return deleted
+        return deleted, kept
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -212,11 +235,18 @@ def check_cache_label(config: GivenObject, name: str) -> None:
         )
 
 
+def entry_of(config: GivenObject, name: str, key: str) -> CacheEntry | None:
+    """The entry ``key`` of a cache, or None. Raises StoreError, in Argo's words, for a ConfigMap that is no cache
+    (TIP423) and an entry that cannot be read (TIP424)."""
+    check_cache_label(config, name)
+    text = (config.get("data") or {}).get(key)
+    return None if text is None else _entry(text, name, key)
+
+
 def _entry(text: str, name: str, key: str) -> CacheEntry:
     try:
         entry = json.loads(text)
-        if not isinstance(entry, dict):
-            raise TypeError("not an object")
+        _typed(entry)
     except (ValueError, TypeError) as error:
         raise StoreError(
             "TIP424",
@@ -226,6 +256,25 @@ def _entry(text: str, name: str, key: str) -> CacheEntry:
         ) from error
     order = ("nodeID", "outputs", "creationTimestamp", "lastHitTimestamp")
     return cast("CacheEntry", {field: entry[field] for field in order if field in entry})
+
+
+def _typed(entry: object) -> None:
+    """Raise TypeError unless the fields have the types of Argo's entry."""
+    if not isinstance(entry, dict):
+        raise TypeError("not an object")
+    if not isinstance(entry.get("nodeID") or "", str):
+        raise TypeError("nodeID is not a string")
+    outputs = entry.get("outputs") or {}
+    if not isinstance(outputs, dict):
+        raise TypeError("outputs is not an object")
+    for kind in ("parameters", "artifacts"):
+        items = outputs.get(kind) or []
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise TypeError(f"outputs.{kind} is not a list of objects")
+    for field in ("creationTimestamp", "lastHitTimestamp"):
+        time = entry.get(field)
+        if time is not None and not (isinstance(time, str) and is_time(time)):
+            raise TypeError(f"{field} is not a time")
 
 
 def _dump(entry: CacheEntry) -> str:

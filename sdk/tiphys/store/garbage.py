@@ -23,6 +23,7 @@ from pathlib import Path
 from tiphys.argo.names import LETTERS
 from tiphys.reference import MANIFEST
 from tiphys.store.artifacts import Stored
+from tiphys.store.configmaps import KeptEntry
 from tiphys.store.layout import Store
 
 __all__ = ["Garbage", "collect"]
@@ -38,13 +39,15 @@ _OWN_CLAIM = re.compile(rf".+-[{LETTERS}]{{5}}-.+")
 class Garbage:
     """What was removed, or would be.
 
-    ``entries``: (cache, key). ``volumes``: {``pvc://`` address: bytes}. ``held_by``: why volumes were left alone.
+    ``entries``: (cache, key). ``volumes``: (``pvc://`` address, bytes). ``held_by``: why volumes were left alone.
+    ``kept``: entries of which nobody knows the age, and ConfigMaps that are no caches.
     """
 
     entries: tuple[tuple[str, str], ...] = ()
     artifacts: tuple[Stored, ...] = ()
     volumes: tuple[tuple[str, int], ...] = ()
     held_by: str = ""
+    kept: tuple[KeptEntry, ...] = ()
 
     @property
     def size(self) -> int:
@@ -58,7 +61,7 @@ def collect(store: Store, *, not_hit_for: float, dry_run: bool = False, now: flo
     ``not_hit_for``: seconds after which an entry of a cache goes, and with it what only it referred to.
     """
     moment = time.time() if now is None else now
-    entries = store.configmaps.collect(now=moment, not_hit_for=not_hit_for, dry_run=dry_run)
+    entries, kept = store.configmaps.collect(now=moment, not_hit_for=not_hit_for, dry_run=dry_run)
     artifacts = store.artifacts.collect(store.bucket.digests(), dry_run=dry_run, older_than=_NEW)
     with store.alone() as alone:
         held_by = _held_by(store, alone)
@@ -68,7 +71,7 @@ def collect(store: Store, *, not_hit_for: float, dry_run: bool = False, now: flo
                 volumes.append((uri, _size(folder)))
                 if not dry_run:
                     _remove(folder)
-    return Garbage(tuple(entries), tuple(artifacts), tuple(volumes), held_by)
+    return Garbage(tuple(entries), tuple(artifacts), tuple(volumes), held_by, tuple(kept))
 
 
 def _held_by(store: Store, alone: bool) -> str:

@@ -46,6 +46,10 @@ class Store:
         """The folder of a run: ``journal.db``, ``workflow.json``, ``logs/``."""
         return self._folder("runs", name)
 
+    def has_run(self, name: str) -> bool:
+        """Whether there is a run of that name; to ask makes no folder."""
+        return _NAME.fullmatch(name) is not None and (self.root / "runs" / name).is_dir()
+
     def runs(self) -> list[str]:
         """The names of all runs, oldest first, by the time at which each was made."""
         folder = self.root / "runs"

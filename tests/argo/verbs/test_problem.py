@@ -14,7 +14,7 @@ def test_each_verb_that_cannot_be_done_names_the_workflow_or_node_and_a_way_out(
     fine = {"metadata": {"name": "run"}, "spec": {}, "status": {"phase": "Succeeded", "nodes": {}}}
     for name, verb in {
         "run": lambda: retried(running, NOW),
-        "run ": lambda: memoized(running, "x", NOW, lambda name, node: node),
+        "run ": lambda: memoized(running, "x", NOW),
         "a": lambda: resumed(running, NOW, "displayName=a"),
         "b": lambda: declined(running, NOW, "displayName=b"),
     }.items():

@@ -8,6 +8,7 @@ import pytest
 
 from tests.argo.verbs.record import shape
 from tests.argo.verbs.recorded import NOW, cases, given, parameters, shown
+from tiphys.argo.names import node_id
 from tiphys.argo.verbs import ImpossibleError, memoized, resubmitted
 
 Json = Any
@@ -29,15 +30,15 @@ def test_the_pods_that_are_taken_over_are_argos(case: Json) -> None:
     workflow = given(case)
     if "error" in case["answer"]:
         with pytest.raises(ImpossibleError):
-            memoized(workflow, "abc", NOW, lambda name, node: f"{name}/{node}")
+            memoized(workflow, "abc", NOW)
         return
-    made = memoized(workflow, "abc", NOW, lambda name, node: f"{name}/{node}")
+    made = memoized(workflow, "abc", NOW)
     name, nodes = made["metadata"]["name"], made["status"]["nodes"]
     assert name == f"{workflow['metadata'].get('generateName') or 'wf-'}abc"
     messages = [node.get("message", "") for node in nodes.values() if node["phase"] == "Skipped"]
     assert sorted(text for text in messages if text.startswith("original pod")) == case["answer"]["taken"]
     for identity, node in nodes.items():
-        assert identity == node["id"] == f"{name}/{node['name']}"
+        assert identity == node["id"] == node_id(name, node["name"])
         assert node["name"].startswith(name)
         assert {*node.get("children", ()), *node.get("outboundNodes", ())} <= set(nodes)
     assert not [node for node in nodes.values() if node["name"].startswith(f"{name}.onExit")]
@@ -79,4 +80,4 @@ def test_templates_that_the_workflow_had_stored_come_along() -> None:
         "spec": {},
         "status": {"phase": "Error", "nodes": {}, "storedTemplates": stored},
     }
-    assert memoized(old, "b", NOW, lambda name, node: node)["status"]["storedTemplates"] == stored
+    assert memoized(old, "b", NOW)["status"]["storedTemplates"] == stored

@@ -27,6 +27,12 @@ def machine(text: str, **options: Any) -> Machine:
     return Machine(workflow, name="wf", uid="uid", now=NOW, context=documents[1:], **options)
 
 
+def begun(text: str) -> tuple[Machine, list[p.Command]]:
+    """The machine after its begin, and what it asks for then."""
+    made = machine(text)
+    return made, made.handle(p.Begin(NOW))
+
+
 def echo(command: p.StartPod) -> tuple[float, p.PodFinished]:
     """A pod that prints its args; ``fail`` or ``fail N times`` as first argument make it fail."""
     leaf = command.template.get("container") or command.template.get("script") or {}
@@ -76,3 +82,14 @@ def parameter(node: Mapping[str, Json], side: str, name: str) -> str | None:
         ),
         None,
     )
+
+
+def metric(kind: str, name: str, value: str, **more: Json) -> dict[str, Json]:
+    """A metric as a template declares it."""
+    extra = {key: more.pop(key) for key in ("buckets", "operation", "realtime") if key in more}
+    return {"name": name, "help": more.pop("help", "h"), kind: {"value": value, **extra}, **more}
+
+
+def label(**labels: str) -> list[dict[str, str]]:
+    """The labels of a metric."""
+    return [{"key": key, "value": value} for key, value in labels.items()]

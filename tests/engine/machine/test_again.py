@@ -66,7 +66,7 @@ MEMOIZED = [case for case in cases("memoized") if "error" not in case["answer"] 
 
 @pytest.mark.parametrize("case", MEMOIZED, ids=shown)
 def test_a_memoized_resubmit_runs_what_had_not_succeeded(case: Json) -> None:
-    after = memoized(given(case), "abc", NOW, node_id)
+    after = memoized(given(case), "abc", NOW)
     name = after["metadata"]["name"]
     made, started = ended(after, name)
     assert made.phase == "Succeeded", made.message

@@ -13,7 +13,6 @@ import pytest
 
 from tests.conformance.control import CASES, clean, load_records
 from tests.conformance.test_control import OTHERWISE
-from tiphys.argo.names import node_id
 from tiphys.argo.reader import read_text
 from tiphys.argo.verbs import ImpossibleError, memoized, resubmitted, retried
 from tiphys.engine.machine import Machine
@@ -100,7 +99,7 @@ class Controlled:
                 before = self.machine.workflow()
                 before["metadata"]["generateName"] = "t"
                 if "--memoized" in words:
-                    after = memoized(before, "wo", STAMP, node_id, parameters=given)
+                    after = memoized(before, "wo", STAMP, parameters=given)
                     self.names.append("two")
                     self.begin(after, earlier=after.pop("status"))
                 else:

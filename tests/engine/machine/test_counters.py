@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.engine.machine.driving import metric
 from tests.expr.answers import agreed, shown
 from tiphys.engine.machine.counters import Counters, MetricError, parse_float
 
 Json = Any
-
-
-def metric(kind: str, name: str, value: str, **more: Json) -> dict[str, Json]:
-    extra = {key: more.pop(key) for key in ("buckets", "operation", "realtime") if key in more}
-    return {"name": name, "help": more.pop("help", "h"), kind: {"value": value, **extra}, **more}
 
 
 def lines(registry: Counters) -> list[str]:

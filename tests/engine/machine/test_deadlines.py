@@ -6,16 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.engine.machine.driving import NOW, machine, named, phases
+from tests.engine.machine.driving import NOW, begun, named, phases
 from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
 
 OVER = "Step exceeded its deadline"
-
-
-def begun(text: str) -> tuple[Machine, list[p.Command]]:
-    made = machine(text)
-    return made, made.handle(p.Begin(NOW))
 
 
 def fire(made: Machine, commands: list[p.Command], at: float) -> list[p.Command]:

@@ -7,21 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.engine.machine.driving import drive, machine
+from tests.engine.machine.driving import drive, label, machine, metric
 from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
 
 Json = Any
 ONE = "{name: main, container: {image: i}}"
-
-
-def metric(kind: str, name: str, value: str, **more: Json) -> dict[str, Json]:
-    extra = {key: more.pop(key) for key in ("buckets", "operation", "realtime") if key in more}
-    return {"name": name, "help": more.pop("help", "h"), kind: {"value": value, **extra}, **more}
-
-
-def label(**labels: str) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in labels.items()]
 
 
 def leaf(*items: Json, **more: Json) -> Json:

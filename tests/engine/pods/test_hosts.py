@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.harness import execute, node, shell, workflow
+from tests.engine.harness import execute, node, sandboxed, shell, workflow
 from tiphys.engine.pods.hosts import hosts_file
 
 Json = Any
@@ -42,9 +41,6 @@ def test_the_text(aliases: list[Json], tail: str) -> None:
     assert hosts_file("10.22.0.213", "pod", aliases) == HEAD + tail
 
 
-needs_sandbox = pytest.mark.skipif(not shutil.which("bwrap"), reason="needs bubblewrap")
-
-
 def seen(tmp_path: Path, template: dict[str, Json], **spec: Json) -> tuple[str, str]:
     """What a sandboxed step finds in the file: its beginning, and the aliases."""
     outputs = {"parameters": [{"name": "r", "valueFrom": {"path": "/tmp/r"}}]}
@@ -58,19 +54,19 @@ def seen(tmp_path: Path, template: dict[str, Json], **spec: Json) -> tuple[str, 
     return head, tail.rstrip("\n")
 
 
-@needs_sandbox
+@sandboxed
 def test_every_pod_has_one(tmp_path: Path) -> None:
     assert seen(tmp_path, {})[1] == ""
 
 
-@needs_sandbox
+@sandboxed
 def test_the_workflows_come_before_the_templates(tmp_path: Path) -> None:
     template = {"hostAliases": [{"ip": "10.1.2.3", "hostnames": ["again"]}]}
     expected = "10.1.2.3\tone\ttwo\n10.1.2.6\tsix\n10.1.2.3\tagain"
     assert seen(tmp_path, template, hostAliases=TWO)[1] == expected
 
 
-@needs_sandbox
+@sandboxed
 @pytest.mark.parametrize(
     ("patch", "expected"),
     [
@@ -86,7 +82,7 @@ def test_a_patch_merges_them_by_address(tmp_path: Path, patch: list[Json], expec
     assert seen(tmp_path, template, hostAliases=TWO)[1] == expected
 
 
-@needs_sandbox
+@sandboxed
 def test_a_step_may_write_to_it(tmp_path: Path) -> None:
     before = Path("/etc/hosts").read_text()
     script = "echo 10.9.9.9 added >> /etc/hosts && getent hosts added"

@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.engine.harness import execute, log, node, shell, value, workflow
+from tests.engine.harness import RUNNERS, execute, log, node, sandboxed, shell, value, workflow
 from tiphys.engine import RunResult
 from tiphys.engine.runners.sandbox import SandboxRunner
 
 Json = Any
-why_not = SandboxRunner().check()
-sandboxed = pytest.mark.skipif(bool(why_not), reason=f"no sandbox on this machine: {why_not}")
 PLACE = Path("/usr/lib/apt")
 folder = pytest.mark.skipif(not PLACE.is_dir(), reason=f"{PLACE} is not here")
 
@@ -32,7 +30,7 @@ def _open_to_all(place: Path) -> bool:
 
 ETC = next(place for place in sorted(Path("/etc").iterdir()) if _open_to_all(place))
 FILE = next(path for path in sorted(ETC.iterdir()) if path.is_file() and not path.is_symlink())
-every = pytest.mark.parametrize("runner", ["process", pytest.param("sandbox", marks=sandboxed)])
+every = pytest.mark.parametrize("runner", RUNNERS)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,21 @@ from typing import Any
 
 import pytest
 
-from tests.engine.harness import IMAGE, Recorder, dag, execute, log, node, out, python, shell, value, workflow
+from tests.engine.harness import (
+    IMAGE,
+    RUNNERS,
+    Recorder,
+    dag,
+    execute,
+    log,
+    node,
+    out,
+    python,
+    sandboxed,
+    shell,
+    value,
+    workflow,
+)
 from tiphys.engine import Notice
 from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.errors import RefusedError
@@ -106,7 +120,7 @@ def test_script_paths_are_the_steps_own(tmp_path: Path) -> None:
     assert not Path("/tmp/result.json").exists()
 
 
-@pytest.mark.parametrize("runner", ["process", "sandbox"])
+@pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize(
     ("script", "printed"),
     [
@@ -120,8 +134,6 @@ def test_a_scripts_path_is_its_last_argument(
     tmp_path: Path, runner: str, script: dict[str, Any], printed: str
 ) -> None:
     """The controller's executeScript: ``mainCtr.Args = append(mainCtr.Args, common.ExecutorScriptSourcePath)``."""
-    if runner == "sandbox" and SandboxRunner().check():
-        pytest.skip("no sandbox here")
     flow = workflow({"name": "main", "script": {"image": IMAGE, **script}})
     result = execute(tmp_path, flow, runner=runner, images={"argoproj/*": "host"})
     shown = log(result, result.name).strip()
@@ -378,6 +390,7 @@ def test_deadline(tmp_path: Path) -> None:
     )
 
 
+@sandboxed
 @pytest.mark.parametrize(
     ("source", "path"),
     [
@@ -392,8 +405,6 @@ def test_deadline(tmp_path: Path) -> None:
 def test_a_step_that_computes_the_path_of_an_output_touches_nothing_else(
     tmp_path: Path, source: str, path: str
 ) -> None:
-    if SandboxRunner().check():
-        pytest.skip("no sandbox here")
     template = python("main", source)
     template["outputs"] = {"parameters": [{"name": "x", "valueFrom": {"path": path}}]}
     result = execute(tmp_path, workflow(template))
@@ -438,10 +449,8 @@ def _wheel(folder: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize("runner", ["process", "sandbox"])
+@pytest.mark.parametrize("runner", RUNNERS)
 def test_what_a_step_installs_is_the_steps_own(tmp_path: Path, runner: str) -> None:
-    if runner == "sandbox" and SandboxRunner().check():
-        pytest.skip("no sandbox here")
     wheel = base64.b64encode(_wheel(tmp_path).read_bytes()).decode()
     name = "tiny_wheel-1.0-py3-none-any.whl"
     install = (

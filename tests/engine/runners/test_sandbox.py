@@ -20,6 +20,7 @@ from tests.engine.harness import (
     node,
     out,
     python,
+    sandboxed,
     shell,
     value,
     wait_until,
@@ -29,8 +30,7 @@ from tiphys.engine import Notice, Run, RunOptions
 from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.errors import RefusedError
 
-why_not = SandboxRunner().check()
-pytestmark = pytest.mark.skipif(bool(why_not), reason=f"no sandbox on this machine: {why_not}")
+pytestmark = sandboxed
 
 
 def path_output(path: str) -> dict[str, object]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from pathlib import Path
 
 import pytest
 
-import tiphys
 from tests.engine.harness import shell, workflow
 from tiphys.engine import RunOptions
 from tiphys.engine.runtime.facts import RunFacts, remembered
@@ -52,24 +50,3 @@ def test_how_a_run_runs_is_recalled_where_nothing_else_is_said() -> None:
     options = FACTS.recalled(RunOptions(images={"b*": "host"}, grace=1.0))
     assert (options.name, options.max_pods, options.grace, options.env) == ("r", 3, 1.0, {"X": "1"})
     assert options.images == {"a*": "host", "b*": "host"}
-
-
-def test_what_stands_for_a_cluster_does_not_know_how_a_run_starts() -> None:
-    """engine/resources is below the run: it is given a way to start one (resources/workflow.py, StartChild)."""
-    above = {
-        "api",
-        "again",
-        "child",
-        "driver",
-        "execution",
-        "facts",
-        "journal",
-        "record",
-        "replay",
-        "requests",
-    }
-    folder = Path(tiphys.__file__).parent / "engine/resources"
-    for path in sorted(folder.glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tiphys.engine."):
-                assert node.module.removeprefix("tiphys.engine.") not in above, f"{path.name}: {node.module}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tiphys.argo.names import node_id
 from tiphys.argo.nodes import GOOD, GROUPS
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
 from tiphys.argo.verbs.problem import ImpossibleError
@@ -53,7 +54,6 @@ def memoized(
     workflow: Workflow,
     suffix: str,
     now: str,
-    node_id: Callable[[str, str], str],
     *,
     parameters: Mapping[str, str] | None = None,
 ) -> Workflow:
@@ -68,8 +68,6 @@ def memoized(
     ----------
     suffix:
         Ends the new name: the IDs of nodes hold it, so that Kubernetes cannot make it up.
-    node_id:
-        The ID of a node from the workflow's name and its own.
 
     Raises
     ------

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.patch import TEMPLATE, PatchError, strategic, without_nulls
-from tiphys.argo.spec import TYPES, template_type
+from tiphys.argo.spec import TYPES, template_kind, template_type
 from tiphys.expr.tags import Plan, compile_plan
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import GivenObject, Hook, Template, TemplateRef, WorkflowStep
+    from tiphys.argo.types import GivenObject, Hook, Template, TemplateRef, WorkflowStep, WorkflowTemplateRef
 
 
 __all__ = ["Compiled", "Context", "Library", "TemplateError", "named_by"]
@@ -106,29 +106,26 @@ class Library:
             if kind in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
                 self._objects[(kind, name)] = item
 
-    def workflow_template(self, name: str, cluster: bool) -> GivenObject:
-        """Return a (Cluster)WorkflowTemplate given with the workflow.
+    def workflow_template(self, reference: TemplateRef | WorkflowTemplateRef) -> GivenObject:
+        """Return the (Cluster)WorkflowTemplate that a reference names.
 
         Raises
         ------
         TemplateError
             It was not given.
         """
-        kind = "ClusterWorkflowTemplate" if cluster else "WorkflowTemplate"
+        kind, name = template_kind(reference), str(reference.get("name"))
         found = self._objects.get((kind, name))
         if found is None:
-            plural = "clusterworkflowtemplates" if cluster else "workflowtemplates"
-            raise TemplateError(f'{plural}.argoproj.io "{name}" not found')
+            raise TemplateError(f'{kind.lower()}s.argoproj.io "{name}" not found')
         return found
 
     def reference(self, reference: TemplateRef) -> Context:
         """Return the context of the object a ``templateRef`` names."""
-        cluster = bool(reference.get("clusterScope"))
-        name = str(reference.get("name"))
-        key = ("cluster" if cluster else "namespaced", name)
+        key = ("cluster" if reference.get("clusterScope") else "namespaced", str(reference.get("name")))
         if key not in self._contexts:
-            spec = self.workflow_template(name, cluster).get("spec") or {}
-            self._contexts[key] = Context(self, f"{key[0]}/{name}", spec.get("templates") or [])
+            spec = self.workflow_template(reference).get("spec") or {}
+            self._contexts[key] = Context(self, "/".join(key), spec.get("templates") or [])
         return self._contexts[key]
 
     def compiled(self, template: Template, context: Context, stored: str = "") -> Compiled:

@@ -27,7 +27,7 @@ class InvalidSpec(Exception):
 
 
 class GlobalsError(Exception):
-    """A parameter of the workflow cannot be read from its ConfigMap: it ends Failed with this text."""
+    """A parameter of the workflow has no value, or not the one of its ConfigMap: it ends Failed with this text."""
 
 
 def effective_spec(workflow: Workflow, library: Library) -> tuple[WorkflowSpec, WorkflowSpec | None]:
@@ -42,7 +42,7 @@ def effective_spec(workflow: Workflow, library: Library) -> tuple[WorkflowSpec, 
     reference = spec.get("workflowTemplateRef")
     if not reference:
         return spec, None
-    found = library.workflow_template(str(reference.get("name")), bool(reference.get("clusterScope")))
+    found = library.workflow_template(reference)
     base: WorkflowSpec = found.get("spec") or {}
     own = {
         key: value
@@ -60,7 +60,7 @@ def effective_spec(workflow: Workflow, library: Library) -> tuple[WorkflowSpec, 
 
 
 def workflow_parameters(state: State, given: Mapping[str, str]) -> list[Parameter]:
-    """Return ``spec.arguments.parameters`` with the values to use.
+    """Return ``spec.arguments.parameters`` with the values to use. Their ``default`` is not read, as by Argo.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[Paramete
     InvalidSpec
         A parameter without a value.
     GlobalsError
-        A ConfigMap that was not given, or lacks the key.
+        A ConfigMap that was not given, or lacks the key; a value that nobody supplied.
     """
     declared = [item.copy() for item in (state.spec.get("arguments") or {}).get("parameters") or ()]
     names = [str(item.get("name")) for item in declared]
@@ -83,15 +83,15 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[Paramete
             item["value"] = given[name]
             item.pop("valueFrom", None)
         _from_config_map(state, item)
-        if item.get("value") is None and item.get("default") is not None:
-            item["value"] = item["default"]
         if item.get("value") is None:
-            if (item.get("valueFrom") or {}).get("supplied") is None:
+            if item.get("valueFrom") is None:
                 raise InvalidSpec(
                     f"spec.arguments.{name}.value or spec.arguments.{name}.valueFrom is required"
                 )
-            result.append(item)
-            continue
+            raise GlobalsError(
+                "failed to set global parameters: either value or valueFrom must be specified in order to set global "
+                f"parameter {name}"
+            )
         item["value"] = any_string(item["value"])
         refused = not_one_of(item, item["value"], given=name in given)
         if refused is not None:

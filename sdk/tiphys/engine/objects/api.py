@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tiphys.argo.answers import ApiError
 from tiphys.argo.names import generated_name
-from tiphys.argo.selectors import parse_labels
+from tiphys.argo.selectors import matches_labels, parse_labels
 from tiphys.argo.time import rfc3339
 from tiphys.engine.objects.kinds import Kind, already_exists, find_kind
 
@@ -68,8 +68,7 @@ class Api:
         return [
             item
             for (each, _), item in sorted(self._objects.items())
-            if each == kind
-            and all(term.matches((item["metadata"].get("labels") or {}).get) for term in wanted)
+            if each == kind and matches_labels(wanted, item["metadata"].get("labels"))
         ]
 
     def named(self, manifest: KubeObject) -> KubeObject:

@@ -41,7 +41,7 @@ class MetricsFile:
 
 def run_metrics(store: Store, name: str) -> str:
     """The metrics of a run of the store, empty when it declares none. Raises RefusedError for one that is not there."""
-    if name not in store.runs():
+    if not store.has_run(name):
         raise RefusedError("TIP211", f"there is no run {name!r}", where=str(store.root))
     path = store.run(name) / _FILE
     return path.read_text() if path.is_file() else ""

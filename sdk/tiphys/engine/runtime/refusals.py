@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
-from tiphys.argo.spec import containers, every_template, holders
+from tiphys.argo.spec import containers, every_template, holders, template_kind, written
 from tiphys.engine.fields import uses
 from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
 from tiphys.engine.pods.volumes import check_volume
@@ -81,8 +81,7 @@ def _references(spec: WorkflowSpec) -> Iterator[tuple[str, str, str]]:
     found = [spec.get("workflowTemplateRef"), *(each.get("templateRef") for each in holders(spec))]
     for reference in found:
         if isinstance(reference, Mapping):
-            kind = "ClusterWorkflowTemplate" if reference.get("clusterScope") else "WorkflowTemplate"
-            yield kind, str(reference.get("name")), str(reference.get("template") or "")
+            yield template_kind(reference), str(reference.get("name")), str(reference.get("template") or "")
 
 
 def check_spec(spec: WorkflowSpec, images: Images, where: str) -> None:
@@ -91,8 +90,9 @@ def check_spec(spec: WorkflowSpec, images: Images, where: str) -> None:
     for volume in spec.get("volumes") or []:
         check_volume(volume, f"{where}.volumes")
     for path, template in every_template(spec.get("templates")):
-        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-        _check_leaf(template, defaults, images, f"{where}{place} ({template.get('name') or 'inline'})")
+        _check_leaf(
+            template, defaults, images, f"{where}.{written(path)} ({template.get('name') or 'inline'})"
+        )
 
 
 def unaliased(spec: WorkflowSpec, runner: str) -> str:

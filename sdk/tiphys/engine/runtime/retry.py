@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo import parameters as declared
 from tiphys.argo import verbs
-from tiphys.argo.names import node_id
 from tiphys.argo.nodes import ACTIVE, COMPLETED, HOLDERS
 from tiphys.argo.time import rfc3339
 from tiphys.engine.base.options import RunOptions
@@ -120,7 +119,7 @@ def prepare_resubmit(
     if memoized:
         before["metadata"]["generateName"] = fresh[:1]
         with _possible():
-            kept = verbs.memoized(before, fresh[1:], rfc3339(now), node_id)
+            kept = verbs.memoized(before, fresh[1:], rfc3339(now))
         earlier = kept["status"]
     new = replace(
         facts,

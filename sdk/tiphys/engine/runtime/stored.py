@@ -101,8 +101,8 @@ class Record:
     def __init__(self, store: Store, name: str) -> None:
         self.store = store
         self.name = name
-        known = store.runs()
-        if name not in known or not (store.run(name) / "journal.db").is_file():
+        if not store.has_run(name) or not (store.run(name) / "journal.db").is_file():
+            known = store.runs()
             near = did_you_mean(name, known)
             raise RefusedError(
                 "TIP211",

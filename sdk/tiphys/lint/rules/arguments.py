@@ -57,6 +57,26 @@ def argument_without_value(workflow: WorkflowView) -> Iterator[Issue]:
 
 
 @rule(
+    "L361",
+    "default-not-read",
+    "warning",
+    what="A workflow parameter with a `default` and no value.",
+    why="Argo reads the default of an input only: a workflow that is given no value for it ends with `invalid spec`. "
+    "`argo submit` refuses it; `argo lint` does not say so.",
+    source="argo-workflows v4.1.2, workflow/controller/operator.go (setGlobalParameters); seen on the real controller",
+    needs="default",
+)
+def default_not_read(workflow: WorkflowView) -> Iterator[Issue]:
+    for index, item in enumerate((workflow.spec.get("arguments") or {}).get("parameters") or []):
+        source = item.get("valueFrom")
+        if "default" in item and "value" not in item and (source or workflow.kind != "CronWorkflow"):
+            words = f"spec.arguments.{item.get('name', '')}.default is not read"
+            mapped = "configMapKeyRef" in (source or {})
+            fix = f"write {'valueFrom.default' if mapped else 'value'}: {item['default']!r}"
+            yield Issue((*workflow.at("arguments"), "parameters", index, "default"), words, fix=fix, key=True)
+
+
+@rule(
     "L242",
     "argument-value-from",
     "error",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tiphys.argo.spec import written
 from tiphys.lint.decode import Misfit
 from tiphys.lint.model import WorkflowView
 from tiphys.lint.registry import Issue, rule
@@ -26,7 +27,7 @@ def _misfits(workflow: WorkflowView, kind: str, lax: bool = False) -> Iterator[M
 )
 def unknown_field(workflow: WorkflowView) -> Iterator[Issue]:
     for item in _misfits(workflow, "unknown"):
-        yield Issue(item.path, f'unknown field "{_dotted(item)}"', near=item.known, key=True)
+        yield Issue(item.path, f'unknown field "{written(item.path)}"', near=item.known, key=True)
 
 
 @rule(
@@ -40,7 +41,7 @@ def unknown_field(workflow: WorkflowView) -> Iterator[Issue]:
 )
 def dropped_field(workflow: WorkflowView) -> Iterator[Issue]:
     for item in _misfits(workflow, "unknown", lax=True):
-        words = f'unknown field "{_dotted(item)}": Argo drops it in silence'
+        words = f'unknown field "{written(item.path)}": Argo drops it in silence'
         yield Issue(item.path, words, near=item.known, key=True)
 
 
@@ -54,7 +55,7 @@ def dropped_field(workflow: WorkflowView) -> Iterator[Issue]:
 )
 def wrong_type(workflow: WorkflowView) -> Iterator[Issue]:
     for item in _misfits(workflow, "type"):
-        yield Issue(item.path, f"{_place(item)}: {item.message}", fix=_hint(item))
+        yield Issue(item.path, f"{written(item.path)}: {item.message}", fix=_hint(item))
 
 
 @rule(
@@ -68,7 +69,7 @@ def wrong_type(workflow: WorkflowView) -> Iterator[Issue]:
 )
 def unquoted_string(workflow: WorkflowView) -> Iterator[Issue]:
     for item in _misfits(workflow, "bare"):
-        yield Issue(item.path, f"{_place(item)}: {item.message}", fix="put the value in quotes")
+        yield Issue(item.path, f"{written(item.path)}: {item.message}", fix="put the value in quotes")
 
 
 @rule(
@@ -82,7 +83,7 @@ def unquoted_string(workflow: WorkflowView) -> Iterator[Issue]:
 def bad_value(workflow: WorkflowView) -> Iterator[Issue]:
     for kind in ("range", "shape"):
         for item in _misfits(workflow, kind):
-            yield Issue(item.path, f"{_place(item)}: {item.message}")
+            yield Issue(item.path, f"{written(item.path)}: {item.message}")
 
 
 @rule(
@@ -100,17 +101,6 @@ def plugin_keys(workflow: WorkflowView) -> Iterator[Issue]:
         if isinstance(plugin, dict) and len(plugin) != 1:
             words = f"{template.label}.plugin: expected exactly one key, got {len(plugin)}"
             yield Issue((*template.path, "plugin"), words)
-
-
-def _dotted(item: Misfit) -> str:
-    text = ""
-    for step in item.path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text
-
-
-def _place(item: Misfit) -> str:
-    return _dotted(item)
 
 
 def _hint(item: Misfit) -> str:

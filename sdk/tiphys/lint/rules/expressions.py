@@ -68,7 +68,7 @@ def expression_name(workflow: WorkflowView) -> Iterator[Issue]:
         if (inside.path, inside.text) in seen or _problem(inside.text):
             continue
         seen.add((inside.path, inside.text))
-        label = f"{inside.label} {{{{={_short(inside.text)}}}}}".replace(": ", " ")
+        label = f"{inside.label.removesuffix(':')} {{{{={_short(inside.text)}}}}}"
         for name, fix in _lost_names(inside, walk.globals):
             near = () if fix else tuple(inside.scope.every() | walk.globals.every())
             what = "takes {!r} for a subtraction" if fix else "uses {!r}, which nothing provides"
@@ -100,16 +100,15 @@ _GROUPS = re.compile(
 
 def _lost_names(inside: Inside, shared: Scope) -> Iterator[tuple[str, str]]:
     from tiphys.expr.argo_functions import ARGO
-    from tiphys.expr.builtins import NAMES
+    from tiphys.expr.evaluate import compile_expression
     from tiphys.expr.free_names import certain_paths
-    from tiphys.expr.parser import parse
 
     lost = []
     names: set[str] = set()  # there may be many: gathered when a name is not found at once
-    for path in certain_paths(parse(inside.text, NAMES)):
+    for path in certain_paths(compile_expression(inside.text).tree):
         name = ".".join(path)
         known = path[0] in _AT_TIMES or path[0] in ARGO or path[0] == "sprig"
-        if known or (name.partition(".")[0] in _WHOLE and (inside.scope.knows(name) or shared.knows(name))):
+        if known or (path[0] in _WHOLE and (inside.scope.knows(name) or shared.knows(name))):
             continue
         names = names or inside.scope.every() | shared.every()
         if not _resolves(name, names):
@@ -127,7 +126,7 @@ def _lost_names(inside: Inside, shared: Scope) -> Iterator[tuple[str, str]]:
 
 def _resolves(name: str, names: set[str]) -> bool:
     """Whether something that is no variable itself is there: a group of variables, or a member of a value."""
-    if name in _WHOLE or name in ("inputs.parameters", "inputs.artifacts", "workflow.parameters"):
+    if name in ("inputs.artifacts", "workflow.parameters"):
         return True
     if name.startswith(("workflow.failures", "workflow.status", "workflow.outputs")):
         return True
@@ -146,9 +145,8 @@ def _spelled(name: str, text: str) -> bool:
 
 
 def _bracketed(name: str) -> str:
-    *outer, last = name.split(".")
-    text = outer[0] if outer else ""
-    for part in [*outer[1:], last]:
+    text, *parts = name.split(".")
+    for part in parts:
         text += f".{part}" if part.isidentifier() else f"['{part}']"
     return text
 
@@ -186,8 +184,8 @@ def _hooks(path: Path, data: dict[str, Any], label: str) -> Iterator[tuple[Path,
 def _tagged(path: Path, data: Any, label: str) -> Iterator[tuple[Path, str, str]]:
     for below, text in strings(data, path):
         for tag in tags_in(text) if "{{=" in text else ():
-            if tag.expression and tag.closed and "{{" not in tag.text:  # that is filled before it is read
-                yield below, f"{label}: {{{{{_short(tag.text)}}}}}", tag.text[1:]
+            if tag.source is not None:
+                yield below, f"{label}: {{{{{_short(tag.text)}}}}}", tag.source
 
 
 def _short(text: str) -> str:
@@ -215,11 +213,11 @@ def _problem(source: str) -> str:
 def _unknown_functions(source: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     from tiphys.expr.argo_functions import ARGO
     from tiphys.expr.builtins import NAMES
-    from tiphys.expr.parser import parse
+    from tiphys.expr.evaluate import compile_expression
     from tiphys.expr.sprig import LEFT_OUT, SPRIG
 
     plain = (*NAMES, *ARGO)
-    for callee in _callees(parse(source, NAMES)):
+    for callee in _callees(compile_expression(source).tree):
         if callee[0] == "name" and callee[1] not in plain:
             yield callee[1], plain
         elif (

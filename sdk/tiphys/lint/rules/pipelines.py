@@ -179,7 +179,8 @@ def hard_coded_versions(workflow: WorkflowView) -> Iterator[Issue]:
 )
 def serving_single(manifest: Manifest) -> Iterator[Issue]:
     if manifest.kind == "InferenceService":
-        least = manifest.document.data.get("spec", {}).get("predictor", {}).get("minReplicas", 1)
+        least = manifest.get("spec", "predictor", "minReplicas")
+        least = 1 if least is None else least
         if isinstance(least, int) and least < 2:
             words = f"{manifest.label} keeps {least} replica"
             yield manifest.issue(("spec", "predictor"), words, fix="add minReplicas: 2", key=True)

@@ -91,8 +91,6 @@ def condition_never_holds(manifest: Manifest) -> Iterator[Issue]:
     for key in ("successCondition", "failureCondition"):
         path = (*manifest.template.path, "resource", key)
         text = data.get(key) or ""
-        if not text or conditions.fault(text):
-            continue
         for each in conditions.requirements(text):
             where, value = each.key, each.values[0] if len(each.values) == 1 else ""
             if manifest.reference:

@@ -74,8 +74,6 @@ def tfjob_success_policy(manifest: Manifest) -> Iterator[Issue]:
 )
 def condition_aborts_restart(manifest: Manifest) -> Iterator[Issue]:
     text = manifest.template.data["resource"].get("failureCondition") or ""
-    if not text or conditions.fault(text):
-        return
     for each in conditions.requirements(text):
         match = re.fullmatch(r"status\.replicaStatuses\.(\w+)\.failed", each.key)
         policy = (_replicas(manifest).get(match[1]) or {}).get("restartPolicy") if match else None

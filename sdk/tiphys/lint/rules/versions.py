@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tiphys.argo.spec import written
 from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import simple_tags
@@ -24,8 +25,7 @@ def newer_field(workflow: WorkflowView) -> Iterator[Issue]:
     if workflow.project.argo != "4.0":
         return
     for path in newer_fields(workflow.data, workflow.kind):
-        dotted = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)[1:]
-        words = f'unknown field "{dotted}": Argo has it since 4.1'
+        words = f'unknown field "{written(path)}": Argo has it since 4.1'
         yield Issue(path, words, fix="leave it out, or run Argo 4.1", key=True)
 
 

@@ -16,10 +16,10 @@ from tiphys.errors import ClusterError
 from tiphys.runs.backend import Change, WorkflowLogLine, ended
 from tiphys.runs.cluster.calls import Caller
 from tiphys.runs.cluster.errors import not_found
+from tiphys.runs.cluster.nudge import see_to_it
 from tiphys.runs.cluster.packing import packed, unpacked
 from tiphys.runs.cluster.podlogs import PodLogs
 from tiphys.runs.cluster.transport import Request, Transport
-from tiphys.runs.nudge import see_to_it
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
@@ -270,11 +270,11 @@ class Kubernetes(Caller):
     ) -> Workflow:
         old = self.get(namespace, name)
         if memoized:
-            from tiphys.argo.names import generated_name, node_id
+            from tiphys.argo.names import generated_name
 
             suffix = generated_name("", SystemRandom())
             with _possible():
-                made = verbs.memoized(old, suffix, self._clock(), node_id, parameters=parameters)
+                made = verbs.memoized(old, suffix, self._clock(), parameters=parameters)
             return self.create(namespace, made)
         return self.create(namespace, verbs.resubmitted(old, parameters=parameters))
 

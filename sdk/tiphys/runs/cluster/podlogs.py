@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tiphys.errors import ClusterError
 from tiphys.runs.backend import Backend, WorkflowLogLine, ended
-from tiphys.runs.follow import Merger, Patience, Stamps, is_executor, source_names, until_end
+from tiphys.runs.cluster.follow import Merger, Patience, Stamps, is_executor, source_names, until_end
 
 __all__ = ["PodLogs"]
 

@@ -13,8 +13,7 @@ from tiphys.errors import ClusterError
 from tiphys.runs.backend import Change, WorkflowLogLine, ended
 from tiphys.runs.cluster.calls import Caller
 from tiphys.runs.cluster.errors import from_answer, not_found
-from tiphys.runs.cluster.transport import Request
-from tiphys.runs.follow import (
+from tiphys.runs.cluster.follow import (
     Merger,
     Patience,
     Stamps,
@@ -23,6 +22,7 @@ from tiphys.runs.follow import (
     source_names,
     until_end,
 )
+from tiphys.runs.cluster.transport import Request
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow

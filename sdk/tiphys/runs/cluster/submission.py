@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from tiphys.argo.parameters import check
+from tiphys.argo.any_string import any_string
+from tiphys.argo.parameters import as_text, check
 from tiphys.errors import ClusterError, RefusedError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def prepare(
     exactly one workflow.
     """
     workflow, limits = _split(_documents(source))
-    given = {key: _text(value) for key, value in (parameters or {}).items()}
+    given = {key: as_text(value) for key, value in (parameters or {}).items()}
     check(workflow, given)
     _set_parameters(workflow, given)
     strings(workflow)
@@ -69,16 +70,6 @@ def prepare(
     if entrypoint:
         spec["entrypoint"] = entrypoint
     return Submission(workflow, limits)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (dict, list, tuple)):
-        import json
-
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return str(value)
 
 
 def _documents(source: Any) -> list[Mapping[str, Any]]:
@@ -224,4 +215,4 @@ def strings(value: Any) -> None:
 
 
 def _scalar(value: Any) -> Any:
-    return _text(value) if isinstance(value, (bool, int, float)) else value
+    return any_string(value) if isinstance(value, (bool, int, float)) else value

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tiphys.argo.selectors import parse_fields, parse_labels
+from tiphys.argo.selectors import matches_labels, parse_fields, parse_labels
 from tiphys.engine.base.options import RunOptions, RunResult
 from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
 from tiphys.engine.runtime.requests import ring, why_not
@@ -76,7 +76,7 @@ class LocalRuns:
                 if written is None:
                     continue
                 workflow = written
-            if all(each.matches((workflow["metadata"].get("labels") or {}).get) for each in wanted):
+            if matches_labels(wanted, workflow["metadata"].get("labels")):
                 found.append(workflow)
             if limit and len(found) == limit:
                 break

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from tiphys.argo.nodes import origin
 from tiphys.engine.runtime.stored import Record
 from tiphys.runs.backend import WorkflowLogLine
 
@@ -42,9 +43,7 @@ class _File:
 def _source(record: Record, pod: str) -> str:
     """A name for people: the path of the step below the workflow's name."""
     node, name = record.machine().nodes.get(pod), record.begun().name
-    if node is None or node["name"] == name:
-        return pod.removeprefix(f"{name}-")
-    return str(node["name"]).removeprefix(name).removeprefix(".").removesuffix("(0)").removesuffix(".run")
+    return pod.removeprefix(f"{name}-") if node is None else origin(node, name)
 
 
 def log_lines(record: Record, *, follow: bool, pod: str = "", tail: int = 0) -> Iterator[WorkflowLogLine]:

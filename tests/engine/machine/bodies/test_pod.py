@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.machine.driving import NOW, drive, machine, named, phases
-from tiphys.engine.machine import Machine
+from tests.engine.machine.driving import NOW, begun, drive, named, phases
 from tiphys.engine.machine import protocol as p
 
 Json = Any
@@ -21,12 +20,6 @@ templates:
 - {name: daemon, daemon: true, container: {image: i}RETRY}
 - {name: ask, inputs: {parameters: [{name: ip}]}, container: {image: i, args: ["{{inputs.parameters.ip}}"]}}
 """
-
-
-def begun(text: str) -> tuple[Machine, list[p.Command]]:
-    """The machine after its begin."""
-    made = machine(text)
-    return made, made.handle(p.Begin(NOW))
 
 
 def the(kind: type, commands: list[p.Command]) -> Any:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.machine.driving import NOW, machine, named, parameter
-from tiphys.engine.machine import Machine
+from tests.engine.machine.driving import NOW, begun, named, parameter
 from tiphys.engine.machine import protocol as p
 
 WAIT = "{entrypoint: main, templates: [{name: main, suspend: {%s}%s}]}"
 ASK = WAIT % ("", ", outputs: {parameters: [{name: a, valueFrom: {supplied: {}%s}}]}%s")
-
-
-def begun(text: str) -> tuple[Machine, list[p.Command]]:
-    made = machine(text)
-    return made, made.handle(p.Begin(NOW))
 
 
 @pytest.mark.parametrize(("duration", "seconds"), [("20", 20), ('"20"', 20), ("2m", 120), ("1h30s", 3630)])

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from tiphys.argo.nodes import origin
 from tiphys.argo.spec import set_containers
 from tiphys.errors import ClusterError, RefusedError
 from tiphys.runs.backend import Backend, WorkflowLogLine, ended
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Merger", "Patience", "Stamps", "containers_of", "is_executor", "source_names", "until_end"]
 
 _WORKER = re.compile(r"^(?P<job>.+)-(?P<replica>(?:worker|chief|master|ps|evaluator|launcher)-\d+)$")
-_RUN = re.compile(r"\.run(\(\d+\))?$")
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 _EXECUTOR = re.compile(r"^time=\S+ level=\w+ msg=.*\bargo=true\b")
 
@@ -92,17 +92,12 @@ def _pods(workflow: Workflow) -> dict[str, str]:
     for node in (workflow.get("status", {}).get("nodes") or {}).values():
         if node.get("type") != "Pod":
             continue
-        path = str(node["name"])
-        if path == root:
+        if node["name"] == root:
             found[root] = root
             continue
         template = node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""
         start = f"{root}-{template}"[:242] if template else root
-        if template.endswith("-run"):  # the retried half of a cached step (tiphys.dsl.cached_retry)
-            path = _RUN.sub(r"\1", path)
-        found[f"{start}-{str(node['id']).rpartition('-')[2]}"] = path.removeprefix(root + ".").removesuffix(
-            "(0)"
-        )
+        found[f"{start}-{str(node['id']).rpartition('-')[2]}"] = origin(node, root)
     return found
 
 
