@@ -1,5 +1,5 @@
 // What RapidJSON 1.1.0 says of request bodies, read with the flags of TensorFlow Serving 2.19.1 (ParseJson in its
-// json_tensor.cc): the origin of rapidjson.json. `python -m tests.serving.rapidjson RAPIDJSON_INCLUDE` compiles and asks it.
+// json_tensor.cc): the origin of rapidjson.json. `python -m tests.serving.rest.record_rapidjson RAPIDJSON_INCLUDE` compiles and asks it.
 //
 // stdin: a body a line, in hex. stdout: for each "error OFFSET TEXT", or "value TEXT-IN-HEX SHOWN-IN-HEX": all of the
 // document on one line, and as much of it as an error text repeats (the tokens that begin within the first 256 bytes).

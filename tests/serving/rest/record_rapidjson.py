@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - tables of bodies
 """Records what RapidJSON says of request bodies: rapidjson.json.
 
-``python -m tests.serving.record_rapidjson INCLUDE`` compiles record_rapidjson.cc with the headers of RapidJSON 1.1.0 (the
+``python -m tests.serving.rest.record_rapidjson INCLUDE`` compiles record_rapidjson.cc with the headers of RapidJSON 1.1.0 (the
 version that TensorFlow Serving 2.19.1 is built with) and asks it about the bodies below.
 """
 
