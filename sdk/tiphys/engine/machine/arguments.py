@@ -106,9 +106,8 @@ def _parameter(
                 )
         else:
             result["value"] = given.get("value")
-            if given.get("valueFrom") is not None or given.get("value") is not None:
-                result.pop("valueFrom", None)
-            if given.get("valueFrom") is not None:
+            result.pop("valueFrom", None)
+            if given.get("value") is None and given.get("valueFrom") is not None:
                 result["valueFrom"] = given["valueFrom"]
     source = result.get("valueFrom") or {}
     if source.get("configMapKeyRef"):

@@ -130,7 +130,9 @@ class DagBody(LoopingBody):
                 self._skipped(begun, node_name, "Skipped", f"when '{false}' evaluated false")
                 return
             resolved = self.resolve(task, scope) if false is None else {**task, "when": false}
-            expanded = expand(resolved, scope) if is_loop(task) else None
+            expanded = None
+            if is_loop(task):  # a list that came out as an empty text: Argo then has a group of nothing
+                expanded = expand(resolved, scope) if is_loop(resolved) else []
         except NotReadyError as error:
             # Argo comes back to it for ever; the DAG is judged without it
             self.active -= 1
@@ -144,7 +146,7 @@ class DagBody(LoopingBody):
             self._begin(begun, node_name, resolved, None)
             self.one_less(begun)
             return
-        if not expanded:
+        if not expanded and is_loop(resolved):
             self._skipped(begun, node_name, "Skipped", "Skipped, empty params")
             return
         group = self.state.nodes.create(

@@ -208,7 +208,7 @@ class StepsBody(Boundary):
         self, step: Mapping[str, Json], resolved: Mapping[str, Json]
     ) -> list[tuple[_Child, str | None, Mapping[str, Json]]]:
         name = f"{self.group['name']}.{step['name']}"
-        if not is_loop(step):
+        if not is_loop(resolved):  # as it is when its list came out as an empty text
             return [(_Child(name, step, str(step["name"])), None, resolved)]
         expanded = expand(resolved, self.scope)
         if not expanded:
