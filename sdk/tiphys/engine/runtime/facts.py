@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from tiphys.argo.version import NEWEST, Argo, known
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.machine import Machine
 from tiphys.errors import RefusedError
@@ -14,7 +15,9 @@ __all__ = ["RunFacts", "remembered"]
 
 Json = Any
 VERSION = 1  # of the journal: its facts and its events
-_REMEMBERED = ("runner", "images", "project", "env", "keep_serving", "keep_folders", "max_pods", "grace")
+_REMEMBERED = (
+    "runner", "images", "project", "env", "keep_serving", "keep_folders", "max_pods", "grace", "argo",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,11 @@ class RunFacts:
         """When the run began, or began again."""
         return self.now if self.begun is None else self.begun
 
+    @property
+    def argo(self) -> Argo:
+        """The version of Argo that it behaves as: what its events mean depends on it."""
+        return known(self.options.get("argo", NEWEST))
+
     def machine(self) -> Machine:
         """The machine of the run as it was before its first event."""
         return Machine(
@@ -78,10 +86,11 @@ class RunFacts:
             now=self.now,
             invalid=self.invalid,
             earlier=self.earlier,
+            argo=self.argo,
         )
 
     def recalled(self, options: RunOptions) -> RunOptions:
-        """``options`` with those of the run where nothing else is given."""
+        """``options`` with those of the run where nothing else is given, and always its version of Argo."""
         default = RunOptions()
         changes: dict[str, Json] = {
             name: value
@@ -89,6 +98,7 @@ class RunFacts:
             if name in _REMEMBERED and getattr(options, name) == getattr(default, name)
         }
         changes["images"] = {**(self.options.get("images") or {}), **options.images}
+        changes["argo"] = self.argo
         return replace(options, name=self.name, namespace=self.namespace, **changes)
 
 

@@ -51,7 +51,7 @@ class DagBody(LoopingBody):
             return
         plan = self.plan
         self.scope = BoundaryScope(
-            "tasks", self.state.base, self.template, self._values_of, lambda: list(self.begun)
+            "tasks", self.state.base, self.template, self._given_by, lambda: list(self.begun), self.state.argo
         )
         self.pending = {name: len(plan.needs[name]) for name in plan.order}
         for name in plan.order:
@@ -84,13 +84,23 @@ class DagBody(LoopingBody):
             self.values[name] = values
         return values
 
+    def _given_by(self, name: str) -> dict[str, Json] | None:
+        """What the outputs of the DAG see of a task: in 4.0 not what stands in for it where it was skipped."""
+        begun = self.begun.get(name)
+        node = None if begun is None else begun.node
+        if self.state.argo == "4.0" and node is not None and node["phase"] in ("Skipped", "Omitted"):
+            return node_values(f"tasks.{name}", node)
+        return self._values_of(name)
+
     def scope_for(self, name: str) -> BoundaryScope:
         plan = self.plan
 
         def provider(other: str) -> dict[str, Json] | None:
             return self._values_of(other) if other == name or plan.is_above(other, name) else None
 
-        return BoundaryScope("tasks", self.state.base, self.template, provider, lambda: plan.above(name))
+        return BoundaryScope(
+            "tasks", self.state.base, self.template, provider, lambda: plan.above(name), self.state.argo
+        )
 
     # -- tasks -----------------------------------------------------------------------------------------------
 

@@ -68,7 +68,12 @@ class StepsBody(Boundary):
         self.to_look: dict[Call, None] = {}
         self.values: dict[str, dict[str, Json]] = {}
         self.scope = BoundaryScope(
-            "steps", self.state.base, self.template, self.values.get, lambda: list(self.values)
+            "steps",
+            self.state.base,
+            self.template,
+            self.values.get,
+            lambda: list(self.values),
+            self.state.argo,
         )
         self.state.defer(self._next_group)
 
