@@ -75,7 +75,7 @@ def page(
         "Everything above is 4.1.2. The tests' throw-away cluster is 4.0.5; `tiphys lint --argo 4.0` speaks of it, and",
         '`tiphys run --argo 4.0` (`RunOptions(argo="4.0")`) behaves as it does, as far as the table says.',
         "The own cases above were put to 4.0.5, too (once): 226 of 260 ended as with 4.1, 23 differed as the table",
-        "says, and of eleven the reason was not looked for (some are races; in three a memoized suspend step had no",
+        "says, and of eleven the reason was not looked for (some may be races; in three a memoized suspend step had no",
         "outputs).",
         "",
         "| what | 4.0.5 | 4.1.2 | `tiphys run --argo 4.0` | seen by |",
