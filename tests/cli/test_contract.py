@@ -287,3 +287,58 @@ def test_every_command_has_help_with_an_example(
 def test_no_colours_when_it_is_not_a_terminal_or_not_wanted(tmp_path: Path) -> None:
     done = tiphys("run", HELLO, cwd=tmp_path)
     assert "\x1b[" not in done.stdout + done.stderr
+
+
+VERSIONED = """
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: versioned}
+spec:
+  entrypoint: main
+  podMetadata: {labels: {both: workflow}}
+  templates:
+  - name: main
+    metadata: {labels: {both: template}}
+    MORE
+    container:
+      image: "alpine:3"
+      command: [sh, -c, "echo $LABEL"]
+      env: [{name: LABEL, valueFrom: {fieldRef: {fieldPath: "metadata.labels['both']"}}}]
+"""
+
+
+def test_run_speaks_and_behaves_as_the_version_that_is_asked_for(tmp_path: Path) -> None:
+    """docs/conformance.md, Argo 4.0 and 4.1: a newer field, and whose label a pod has."""
+    file = tmp_path / "versioned.yaml"
+    words = ("run", str(file), "--image", "alpine*=host", "--logs")
+    file.write_text(VERSIONED.replace("    MORE\n", ""))
+    for argo, label in (((), "template"), (("--argo", "4.1"), "template"), (("--argo", "4.0"), "workflow")):
+        done = tiphys(*words, *argo, cwd=tmp_path)
+        assert (done.returncode, f"{label}\n" in done.stdout + done.stderr) == (0, True), done.stderr
+
+    file.write_text(VERSIONED.replace("MORE", "pendingTimeout: 5m"))
+    assert tiphys(*words, cwd=tmp_path).returncode == 0
+    done = tiphys(*words, "--argo", "4.0", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "TIP288" in done.stderr and "pendingTimeout" in done.stderr and "since 4.1" in done.stderr
+    done = tiphys(*words, "--argo", "4.0", "--lenient", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "pendingTimeout" in done.stderr
+    kept = json.loads((tmp_path / ".tiphys/runs/versioned/workflow.json").read_text())
+    assert "pendingTimeout" not in json.dumps(kept["spec"])
+
+
+def test_a_run_that_goes_on_keeps_its_version_of_argo(tmp_path: Path) -> None:
+    file = tmp_path / "versioned.yaml"
+    file.write_text(
+        VERSIONED.replace("    MORE\n", "").replace('"echo $LABEL"', '"echo $LABEL; ls again || exit 1"')
+    )
+    words = ("run", str(file), "--image", "alpine*=host", "--argo", "4.0")
+    assert tiphys(*words, "--detach", "--name", "d", cwd=tmp_path).returncode == 0
+    tiphys("wait", "d", "--local", cwd=tmp_path)
+    assert "workflow\n" in tiphys("logs", "d", "--local", cwd=tmp_path).stdout
+    assert tiphys("retry", "d", "--local", cwd=tmp_path).returncode == 1
+    assert tiphys("logs", "d", "--local", cwd=tmp_path).stdout.count("workflow\n") >= 1
+    assert "template\n" not in tiphys("logs", "d", "--local", cwd=tmp_path).stdout
+    done = tiphys("run", "--resume", "d", "--argo", "4.0", cwd=tmp_path)
+    assert (done.returncode, "TIP297" in done.stderr) == (2, True)

@@ -179,10 +179,10 @@ def _names_are_text(value: Json) -> None:
 
 
 @cache
-def cases() -> dict[str, Case]:
-    """Return all cases by name."""
+def cases(folder: Path = FOLDER) -> dict[str, Case]:
+    """Return all cases of a folder by name."""
     found: dict[str, Case] = {}
-    for path in sorted(FOLDER.glob("*.yaml")):
+    for path in sorted(folder.glob("*.yaml")):
         parts = re.split(r"^# case: (\S+)\n", path.read_text(), flags=re.M)
         for name, text in zip(parts[1::2], parts[2::2], strict=True):
             if name in found:
@@ -204,9 +204,9 @@ def load_records() -> dict[str, dict[str, Json]]:
     return loaded
 
 
-def record_of(case: Case) -> dict[str, Json]:
-    """Return the case's record in the form that replaying and running take."""
-    kept = load_records()[case.name]
+def record_of(case: Case, kept: Mapping[str, Json] | None = None) -> dict[str, Json]:
+    """Return the case's record (by default that of 4.1.2) in the form that replaying and running take."""
+    kept = load_records()[case.name] if kept is None else kept
     return {
         "id": f"own/{case.name}",
         "yaml": json.dumps(case.workflow),
@@ -269,7 +269,10 @@ def _act(name: str, todo: list[str], workflow: Mapping[str, Json]) -> None:
         return
 
 
-def _record_batch(batch: list[Case], patience: float) -> dict[str, dict[str, Json]]:
+def record_batch(
+    batch: list[Case], patience: float, *, waiting_too: bool = False
+) -> dict[str, dict[str, Json]]:
+    """Ask the cluster's controller; ``waiting_too``: of a workflow that has not ended then, how it stands."""
     given, items = [], []
     for case in batch:
         metadata = {
@@ -311,6 +314,10 @@ def _record_batch(batch: list[Case], patience: float) -> dict[str, dict[str, Jso
                 found[case.name] = {**outcome(workflow), "digest": case.digest}
             elif todo[name]:
                 _act(name, todo[name], workflow)
+    for workflow in workflows(LABEL) if waiting_too and waiting else ():
+        case = waiting.pop(workflow["metadata"]["name"], None)
+        if case is not None:
+            found[case.name] = {**outcome(workflow), "digest": case.digest}
     for case in waiting.values():
         say(f"{case.name}: not ended on the cluster")
     kubectl("delete", "workflows", "-l", LABEL, "--wait=false")
@@ -325,7 +332,7 @@ def _record_batch(batch: list[Case], patience: float) -> dict[str, dict[str, Jso
 def _record(wanted: list[Case], size: int, patience: float) -> None:
     kept = dict(load_records())
     for start in range(0, len(wanted), size):
-        found = _record_batch(wanted[start : start + size], patience)
+        found = record_batch(wanted[start : start + size], patience)
         kept.update(found)
         kept = {name: record for name, record in kept.items() if name in cases()}
         RECORDINGS.write_bytes(gzip.compress(json.dumps(kept, sort_keys=True).encode(), mtime=0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["KNOWN", "OWN", "OWN_RUN", "REASONS", "SEEDS"]
+__all__ = ["ARGO40", "KNOWN", "OWN", "OWN_RUN", "REASONS", "SEEDS"]
 
 KNOWN: dict[str, str] = {
     "1aa6820f13": "whether a stopped task still gets its exit handler is a race (Argo skips this test)",
@@ -45,3 +45,13 @@ SEEDS: dict[int, str] = {
     20347: "how much of a DAG begins in the walk that gives it up",
 }
 """Random workflows whose outcome differs, or has no fixed one."""
+
+ARGO40: dict[str, str] = {
+    **dict.fromkeys(
+        ("loop-with-hooks-and-onexit", "ref-template"),
+        "when an item of a loop went wrong, 4.0 starts the exit handler of the loop as a whole, too",
+    ),
+    "expr-sprig-text": "words of a sprig function that is called with too few arguments",
+    "timeout-bad": "words of a timeout that cannot be read",
+}
+"""Cases on which 4.0.5 and 4.1.2 differ, and `--argo 4.0` does as 4.1."""

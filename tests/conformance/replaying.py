@@ -11,6 +11,7 @@ from tests.conformance.cases import load, scripts
 from tests.conformance.replay import NAME, Replay
 from tiphys.argo import verbs
 from tiphys.argo.reader import read_text
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
 from tiphys.lint.verdict import judge
@@ -185,14 +186,14 @@ def _pods(record: Mapping[str, Json]) -> Callable[[p.StartPod], tuple[float, p.P
     return pod
 
 
-def found_invalid(workflow: Mapping[str, Json], context: list[Json]) -> str:
+def found_invalid(workflow: Mapping[str, Json], context: list[Json], argo: Argo = NEWEST) -> str:
     """Return what validation finds wrong, in the controller's words."""
     texts = [json.dumps(item) for item in (workflow, *context)]
     documents = read_text("\n---\n".join(texts), file="case.yaml")
-    return judge(documents, documents[0]).invalid
+    return judge(documents, documents[0], argo).invalid
 
 
-def replay(record: Mapping[str, Json]) -> tuple[Machine, Replay]:
+def replay(record: Mapping[str, Json], argo: Argo = NEWEST) -> tuple[Machine, Replay]:
     """Run the record's workflow to its end."""
     workflow, context = given(record)
     limits: dict[str, int] = {}
@@ -201,9 +202,9 @@ def replay(record: Mapping[str, Json]) -> tuple[Machine, Replay]:
             for key, value in (item.get("data") or {}).items():
                 if str(value).isdigit():
                     limits[f"argo/ConfigMap/{item['metadata']['name']}/{key}"] = int(value)
-    invalid = found_invalid(workflow, context)
+    invalid = found_invalid(workflow, context, argo)
     name, now = first_name(record), 1_000_000_000.0
-    machine = Machine(workflow, name=name, uid="UID", context=context, now=now, invalid=invalid)
+    machine = Machine(workflow, name=name, uid="UID", context=context, now=now, invalid=invalid, argo=argo)
     driver = Replay(machine, _pods(record), limits=limits, actions=actions(record), caches=context)
     for node in record["nodes"]:
         if node["type"] in ("Pod", "Container") and node.get("progress") not in (None, "0/1", "1/1"):
@@ -212,7 +213,7 @@ def replay(record: Mapping[str, Json]) -> tuple[Machine, Replay]:
     for words in again(record):
         made = _made_again(machine.workflow(), words)
         earlier = made.pop("status", None)
-        machine = Machine(made, name=NAME, uid="UID", context=context, now=now, earlier=earlier)
+        machine = Machine(made, name=NAME, uid="UID", context=context, now=now, earlier=earlier, argo=argo)
         driver = Replay(machine, _pods(record), limits=limits, caches=context, start=driver.now)
         driver.run()
     return machine, driver

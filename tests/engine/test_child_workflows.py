@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.engine.harness import IMAGE, shell, wait_until, workflow
+from tiphys.argo.version import Argo
 from tiphys.cli import main
 from tiphys.engine import RunOptions, RunResult, resume, run
 from tiphys.engine.runtime.journal import Journal
@@ -340,3 +341,23 @@ def test_a_child_that_succeeded_is_made_to_run_again(tmp_path: Path) -> None:
     words = ["--store", str(tmp_path / "store")]
     assert main(["retry", "child", "--restart-successful", "--node", "displayName=child", *words]) == 0
     assert said(tmp_path, "child").count("x") == 2
+
+
+@pytest.mark.parametrize(("argo", "phase"), [("4.0", "Succeeded"), ("4.1", "Failed")])
+def test_it_behaves_as_the_version_of_argo_that_its_parent_does(
+    tmp_path: Path, argo: Argo, phase: str
+) -> None:
+    """An output that comes out as nil: a text in 4.0, an error in 4.1 (docs/conformance.md)."""
+    made = child("true")
+    made["spec"]["templates"] = [
+        {
+            "name": "main",
+            "steps": [[{"name": "a", "template": "nap"}]],
+            "outputs": {"parameters": [{"name": "o", "valueFrom": {"expression": "nil"}}]},
+        },
+        {"name": "nap", "suspend": {"duration": "0"}},
+    ]
+    found = run(workflow(making(made)), options=options(tmp_path, name="parent", argo=argo))
+    assert found.phase == phase
+    with Record(Store(tmp_path / "store"), "child") as record:
+        assert record.begun().argo == argo

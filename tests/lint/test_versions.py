@@ -11,11 +11,11 @@ import pytest
 from tests.lint.examples import HEAD
 from tests.lint.mutants import ask_argo
 from tests.lint.places import argo_binary, lint_cases
+from tiphys.argo.newer import SINCE_4_1
 from tiphys.argo.reader import scan_text
 from tiphys.errors import RefusedError
 from tiphys.lint import lint
 from tiphys.lint.linter import lint_documents
-from tiphys.lint.versions import _SINCE_4_1
 
 RECORDED = json.loads((Path(__file__).parent / "fixtures" / "argo-4.0.json").read_text())
 POD = "container: {image: a, command: [a]}"
@@ -117,8 +117,8 @@ def test_the_verdict_is_the_one_that_was_seen(what: str, rejected: bool, spec: s
 
 def test_every_newer_field_was_tried() -> None:
     assert {
-        name for name in _SINCE_4_1 if any(name in spec for _, rejected, spec in SEEN if rejected)
-    } == _SINCE_4_1
+        name for name in SINCE_4_1 if any(name in spec for _, rejected, spec in SEEN if rejected)
+    } == SINCE_4_1
 
 
 def test_the_real_program_still_says_so(tmp_path: Path) -> None:

@@ -107,6 +107,32 @@ def test_bytes_that_are_not_utf8_arrive_as_they_are() -> None:
     assert found["x"].values == [b"\xff\xfe"]
 
 
+def test_numbers_are_cast_to_the_nearest() -> None:
+    """Since TensorFlow Serving 2.5 (json_tensor_test.cc): no refusal of what the type does not hold exactly."""
+    found = tensors('{"instances": [16777217, 123456789, 1e300, -1.7976931348623157e308, 2e308]}', x="FLOAT")[
+        "x"
+    ]
+    assert found == ((5,), [16777216.0, 123456792.0, math.inf, -math.inf, math.inf])
+    assert tensors('{"inputs": [9007199254740993, 1e300]}', x="DOUBLE")["x"] == (
+        (2,),
+        [9007199254740992.0, 1e300],
+    )
+    (record,) = examples.read(read.parse(b'{"examples": [{"n": [1e300, 18446744073709551616]}]}')).values
+    assert struct.pack("<2f", math.inf, 2.0**64) in record
+
+
+def test_text_behind_the_document_is_ignored() -> None:
+    for rest in (" x", "]", " {", "\x00", ' "', " 1e400"):
+        assert tensors('{"instances": [1]}' + rest, x="INT32")["x"] == ((1,), [1])
+        assert examples.read(read.parse(b'{"examples": [{"n": 1}]}' + rest.encode())).shape == (1,)
+
+
+def test_half_a_surrogate_pair_does_not_crash_a_large_request() -> None:
+    """A body too large for the careful reader; RapidJSON takes the second half of a pair by itself."""
+    (text, padding) = tensors('{"instances": ["\\udc00", "' + "x" * 2_000_000 + '"]}', x="STRING")["x"][1]
+    assert (text, len(padding)) == (b"\xed\xb0\x80", 2_000_000)
+
+
 # ---- requests that are wrong
 @pytest.mark.parametrize(
     ("text", "message"),
@@ -114,22 +140,24 @@ def test_bytes_that_are_not_utf8_arrive_as_they_are() -> None:
         ("", "JSON Parse error: The document is empty"),
         ("  ", "JSON Parse error: The document is empty. at offset: 2"),
         ("instances = [1, 2]", "JSON Parse error: Invalid value. at offset: 0"),
-        ('{"instances": [1, 2}', "JSON Parse error: Missing a comma or ] after an array element. at offset: 19"),
+        ('{"instances": [1, 2}', "JSON Parse error: Missing a comma or ']' after an array element. at offset: 19"),
         ('{"instances" [1]}', "JSON Parse error: Missing a colon after a name of object member. at offset: 13"),
-        ('{"a": 1 "b": 2}', "JSON Parse error: Missing a comma or } after an object member. at offset: 8"),
+        ('{"a": 1 "b": 2}', "JSON Parse error: Missing a comma or '}' after an object member. at offset: 8"),
         ("{1: 2}", "JSON Parse error: Missing a name for object member. at offset: 1"),
-        ("{} x", "JSON Parse error: The document root must not be followed by other values. at offset: 3"),
+        ("] {}", "JSON Parse error: The document is empty. at offset: 0"),
+        ('{"a": 1e400}', "JSON Parse error: Number too big to be stored in double. at offset: 6"),
+        ('{"a": [[-1' + "0" * 400 + "]]}", "JSON Parse error: Number too big to be stored in double. at offset: 8"),
         ('{"a": "x', "JSON Parse error: Missing a closing quotation mark in string. at offset: 8"),
         ('{"a": "\\q"}', "JSON Parse error: Invalid escape character in string. at offset: 7"),
         ('{"a": "\\u12G4"}', "JSON Parse error: Incorrect hex digit after \\u escape in string. at offset: 7"),
         ('{"a": "\\ud800"}', "JSON Parse error: The surrogate pair in string is invalid. at offset: 7"),
-        ('{"a": "\n"}', "JSON Parse error: Invalid encoding in string. at offset: 7"),
+        ('{"a": "\n"}', "JSON Parse error: Invalid escape character in string. at offset: 7"),
         ('{"a": 1.}', "JSON Parse error: Miss fraction part in number. at offset: 8"),
         ('{"a": 1e}', "JSON Parse error: Miss exponent in number. at offset: 8"),
         ('{"a": tru}', "JSON Parse error: Invalid value. at offset: 9"),
-        ("[1]", "JSON Value: [\n    1\n] Is not object"),
+        ("[1]", "JSON Value: [1] Is not object"),
         ("{}", "Missing 'inputs' or 'instances' key"),
-        ('{"instances": 1}', "JSON Value: {\n    \"instances\": 1\n} Excepting 'instances' to be an list/array"),
+        ('{"instances": 1}', "JSON Value: {\n    \"instances\": 1\n} Expecting 'instances' to be an list/array"),
         ('{"instances": []}', "JSON Value: {\n    \"instances\": []\n} No values in 'instances' array"),
         (
             '{"signature_name": 5}',
@@ -138,7 +166,7 @@ def test_bytes_that_are_not_utf8_arrive_as_they_are() -> None:
         ),
         (
             '{"instances": [1], "inputs": 1}',
-            'JSON Value: {\n    "instances": [\n        1\n    ],\n    "inputs": 1\n} '
+            'JSON Value: {\n    "instances": [1],\n    "inputs": 1\n} '
             "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ",
         ),
     ],
@@ -165,11 +193,6 @@ SECOND = FIRST.replace("0", "1")
         ('{"instances": [1]}', "BOOL", FIRST + "JSON Value: 1 Type: Number is not of expected type: bool"),
         ('{"instances": [2147483648]}', "INT32", FIRST + "JSON Value: 2147483648 Type: Number is not of expected type: int32"),
         ('{"instances": [-1]}', "UINT32", FIRST + "JSON Value: -1 Type: Number is not of expected type: uint32"),
-        ('{"instances": [16777217]}', "FLOAT", FIRST + "Cannot convert JSON value: 16777217 to float without loss of precision."),
-        ('{"instances": [1.7976931348623157e308]}', "FLOAT",
-         FIRST + "Cannot convert JSON value: 1.7976931348623157e+308 to float without loss of precision."),
-        ('{"instances": [9007199254740993]}', "DOUBLE",
-         FIRST + "Cannot convert JSON value: 9007199254740993 to double without loss of precision."),
         ('{"instances": [{"b64": "%"}]}', "STRING", FIRST + "Unable to base64 decode"),
         ('{"instances": [[{"a": 1}]]}', "STRING",
          FIRST + 'JSON Value: {\n    "a": 1\n} not formatted correctly for base64 data'),
@@ -205,14 +228,13 @@ def test_unsupported_types_are_unimplemented() -> None:
 
 def test_deep_nesting_is_refused_not_a_crash() -> None:
     depth = 100_000
-    assert refusal(b'{"instances": ' + b"[" * depth + b"]" * depth + b"}", x="INT32").startswith(
-        "JSON Parse error"
-    )
+    message = refusal(b'{"instances": ' + b"[" * depth + b"]" * depth + b"}", x="INT32")
+    assert message.endswith("Tensors have at most 254 dimensions")
 
 
 def test_a_huge_document_is_not_repeated_in_the_error() -> None:
     text = '{"instances": 1, "more": [' + "1," * 100_000 + "1]}"
-    assert len(refusal(text, x="INT32")) < 5000
+    assert len(refusal(text, x="INT32")) < 400
 
 
 # ---- answers
@@ -316,8 +338,7 @@ def test_examples_become_tf_example_records() -> None:
         ('{"examples": [{"n": [10, 10.0]}]}', "Unexpected element type in feature: n expecting type: int64"),
         ('{"examples": [{"n": [10, {"t": 1}]}]}', "Feature: n has element with unexpected JSON type: Object"),
         ('{"examples": [{"n": [[10], 20]}]}', "Feature: n has element with unexpected JSON type: Array"),
-        ('{"examples": [{"n": 18446744073709551603}]}', "uint64 element. Only int64 is supported."),
-        ('{"examples": [{"n": 1.7976931348623157e308}]}', "without loss of precision"),
+        ('{"examples": [{"n": 18446744073709551603}]}', "uint64_t element. Only int64_t is supported."),
     ],
 )
 def test_examples_that_are_wrong(text: str, part: str) -> None:

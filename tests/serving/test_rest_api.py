@@ -112,6 +112,37 @@ def test_errors(url: str, ask: Ask, method: str, path: str, body: str, status: i
     assert answer.headers["Content-Type"] == "application/json"
 
 
+BODIES = {
+    "predict": '{"instances": [%s]}',
+    "classify": '{"examples": [{"x": %s}]}',
+    "regress": '{"examples": [{"x": [%s]}]}',
+}
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e309", "9" * 309, "-" + "1" * 4300, "9" * 4301])
+@pytest.mark.parametrize("route", BODIES)
+def test_a_number_beyond_a_double_is_refused_with_its_place(
+    url: str, ask: Ask, route: str, number: str
+) -> None:
+    answer = ask(url, "POST", f"/v1/models/m:{route}", BODIES[route] % number)
+    at = BODIES[route].index("%")
+    assert answer.status == 400
+    assert answer.error == f"JSON Parse error: Number too big to be stored in double. at offset: {at}"
+
+
+SIGNATURES = {"predict": "serving_default", "classify": "classify_x_to_y", "regress": "regress_x_to_y"}
+
+
+@pytest.mark.parametrize("route", BODIES)
+def test_text_behind_a_document_is_ignored(url: str, ask: Ask, route: str) -> None:
+    body = f'{{"signature_name": "{SIGNATURES[route]}", ' + BODIES[route][1:] % "80.0"
+    right = ask(url, "POST", f"/v1/models/m:{route}", body)
+    assert right.status == 200
+    for rest in (" x", "]", '{"a": 1e400}'):
+        answer = ask(url, "POST", f"/v1/models/m:{route}", body + rest)
+        assert (answer.status, answer.body) == (200, right.body)
+
+
 def test_metadata(url: str, ask: Ask) -> None:
     answer = ask(url, "GET", "/v1/models/m/metadata")
     assert answer.body.startswith(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tiphys.argo.version import ARGO_VERSIONS, NEWEST
 from tiphys.cli._common import Style, add_parameters, parameters_of
 
 __all__ = ["register"]
@@ -38,8 +39,8 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--argo",
-        choices=("4.0", "4.1"),
-        default="4.1",
+        choices=ARGO_VERSIONS,
+        default=NEWEST,
         help="the version of Argo that it is for (default: the newest)",
     )
     add_parameters(parser)

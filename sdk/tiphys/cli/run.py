@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.version import ARGO_VERSIONS, NEWEST
 from tiphys.cli._common import add_parameters, parameters_of, print_json
 from tiphys.cli.execute import run_shown
 from tiphys.errors import RefusedError
@@ -66,6 +67,11 @@ def register(subparsers: Any) -> None:
         action="store_true",
         help="drop fields that Argo does not have, as `kubectl apply` does, instead of refusing them",
     )
+    parser.add_argument(
+        "--argo",
+        choices=ARGO_VERSIONS,
+        help="the version of Argo to behave as (default: the newest; a run that goes on keeps its own)",
+    )
     parser.add_argument("--now", action="store_true", help="run a CronWorkflow once, at once")
     parser.set_defaults(handler=handle)
 
@@ -95,6 +101,12 @@ def handle(options: argparse.Namespace) -> int:
         source = load_source(options.workflow, parameters_of(options), options.context)
         if source.workflow["kind"] == "CronWorkflow" and not options.now:
             return _schedule(next_runs(source), options.json)
+    if options.argo and options.resume:
+        raise RefusedError(
+            "TIP297",
+            "--argo is of no use with --resume: a run keeps the version of Argo that it began with",
+            fix="leave it out, or run the workflow anew",
+        )
     settings = {
         "store": options.store,
         "runner": options.runner,
@@ -102,6 +114,7 @@ def handle(options: argparse.Namespace) -> int:
         "name": options.name,
         "keep_serving": options.keep_serving,
         "strict": not options.lenient,
+        "argo": options.argo or NEWEST,
     }
     if options.detach:
         return _detached(options, source.workflow if source else None)
@@ -124,6 +137,8 @@ def _detached(options: argparse.Namespace, workflow: Workflow | None) -> int:
         name = options.name or new_name(workflow)
         words = ["run", options.workflow, "--name", name]
     words += ["--store", str(Path(options.store).absolute()), "--runner", options.runner]
+    if options.argo:
+        words += ["--argo", options.argo]
     for flag, values in (("-p", options.parameter), ("--image", options.image), ("--with", options.context)):
         for value in values:
             words += [flag, value]

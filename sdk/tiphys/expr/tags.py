@@ -52,7 +52,11 @@ class NotReadyError(TagError):
 
 
 class Variables(Protocol):
-    """A scope: names to values (a string, or None for the output of a skipped node without default)."""
+    """A scope: names to values (a string, or None for the output of a skipped node without default).
+
+    One that is ``unguarded`` reads expressions as Argo 4.0 does: a step's value that is named must be there, whatever
+    ``??`` stands behind it.
+    """
 
     def find(self, name: str) -> object:
         """Return the value of a dotted name, or ``MISSING``."""
@@ -255,6 +259,10 @@ def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) 
     except ExprError as error:
         raise TagError(f"failed to evaluate expression: {error}") from None
     env = environment(program, variables)
+    if strict and getattr(variables, "unguarded", False) and "?." not in source:
+        for name in map(".".join, program.paths):
+            if name.startswith(strict) and not _holds(env, name.split(".")):
+                raise NotReadyError(f"failed to evaluate expression: {name} is missing")
     try:
         waits = getattr(variables, "early", False) and any(
             path[:2] == ("workflow", "outputs") for path in program.paths

@@ -6,6 +6,7 @@ import sys
 import types
 from typing import Any
 
+from tiphys.argo.version import ARGO_VERSIONS, NEWEST, Argo
 from tiphys.lint.command import cli_main
 from tiphys.lint.finding import Finding, Severity
 from tiphys.lint.fixing import fix
@@ -13,7 +14,6 @@ from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, lint_documents
 from tiphys.lint.registry import Rule, catalogue
 from tiphys.lint.verdict import Verdict, judge
-from tiphys.lint.versions import ARGO_VERSIONS, NEWEST, Argo
 
 __all__ = [
     "ARGO_VERSIONS",

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tiphys.argo.reader import Document, text_of
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.errors import RefusedError, TiphysError
 from tiphys.lint.finding import Severity
 from tiphys.lint.fixing import fix as fix_text
 from tiphys.lint.formats import FORMATS, render
 from tiphys.lint.linter import documents_of, files_below, lint_documents
-from tiphys.lint.versions import NEWEST, Argo
 
 __all__ = ["cli_main"]
 

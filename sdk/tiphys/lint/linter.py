@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tiphys.argo.reader import Document, Path, ScalarNode, scan_text, text_of
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.errors import RefusedError
 from tiphys.lint import rules as _rules  # noqa: F401  registers them
 from tiphys.lint.finding import Finding, dotted
@@ -17,7 +18,6 @@ from tiphys.lint.model import ARGO_KINDS, Project, WorkflowView, load
 from tiphys.lint.near import near_misses, phrase
 from tiphys.lint.registry import Issue, Rule, catalogue
 from tiphys.lint.suppress import Comment, comments, silenced
-from tiphys.lint.versions import NEWEST, Argo
 
 __all__ = ["argo_findings", "documents_of", "files_below", "lint_documents"]
 
@@ -48,11 +48,11 @@ def lint_documents(documents: list[Document], *, argo: Argo = NEWEST) -> list[Fi
         return [item for item in found if not silenced(item, silent.get(item.file, []))]
 
 
-def argo_findings(documents: list[Document]) -> tuple[Project, list[Finding]]:
-    """Return the documents as rules see them, and what `argo lint` would reject or drops in silence (L111), whatever
-    comments ask to ignore."""
+def argo_findings(documents: list[Document], argo: Argo = NEWEST) -> tuple[Project, list[Finding]]:
+    """Return the documents as rules see them, and what `argo lint` of that version would reject or drops in silence
+    (L111), whatever comments ask to ignore."""
     with _no_collection():
-        project = load(documents)
+        project = load(documents, argo)
         found = _lint(
             project, [entry for entry in catalogue.values() if entry.argo or entry.code == _DROPPED]
         )

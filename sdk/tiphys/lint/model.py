@@ -9,9 +9,9 @@ from typing import Any, cast
 from tiphys.argo import spec as argo_spec
 from tiphys.argo.reader import Document, Path
 from tiphys.argo.schema import table
+from tiphys.argo.version import NEWEST, Argo, known
 from tiphys.lint.decode import Misfit, decode
 from tiphys.lint.tags import mark_tags
-from tiphys.lint.versions import NEWEST, Argo, known
 
 __all__ = ["ARGO_KINDS", "CallView", "ConfigMap", "Project", "TemplateView", "WorkflowView", "load"]
 

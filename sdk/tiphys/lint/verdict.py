@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiphys.argo.reader import Document
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.lint.finding import Finding
 from tiphys.lint.linter import argo_findings
 from tiphys.lint.model import Project, WorkflowView
@@ -26,8 +27,9 @@ _TWICE = "L215"  # two objects of one name: the API server's business
 # Keys set twice, unknown fields, bare scalars where Argo has text: applied with kubectl they are stored, what they say
 # is dropped (or read as text), and the controller goes on. `argo submit` refuses them, but for L111: those are dropped
 # in silence.
-_STORED = frozenset(("L103", "L110", "L111", "L113"))
-_NAMES = ("L201", "L202", "L203")
+_STORED = frozenset(("L103", "L110", "L111", "L113", "L116"))
+_LOST = ("L110", "L116")
+_NAMES = ("L201", "L202", "L203", "L206")
 # Of one template, in the order in which Argo looks.
 _ORDER = {
     code: place
@@ -56,6 +58,11 @@ _ARGOS = (
     (re.compile(r" names no template\Z"), " failed to get a template"),
     (re.compile(r": templateRef.template is required\Z"), " template name is required"),
     (re.compile(r": templateRef.name is required\Z"), " resource name is required"),
+    (
+        re.compile(r" is invalid before Argo 4\.1\Z"),
+        " is invalid: name must consist of alpha-numeric characters or '-', and must start with an alpha-numeric "
+        "character (e.g. My-name1-2, 123-NAME)",
+    ),
 )
 
 
@@ -76,12 +83,12 @@ class Verdict:
 
     @property
     def lost(self) -> tuple[Finding, ...]:
-        return tuple(item for item in self.ignored if item.code == "L110" and item.steps[:1] != ("metadata",))
+        return tuple(item for item in self.ignored if item.code in _LOST and item.steps[:1] != ("metadata",))
 
 
-def judge(documents: Sequence[Document], workflow: Document) -> Verdict:
-    """Judge ``workflow``, one of ``documents``, which may refer to each other."""
-    project, findings = argo_findings(list(documents))
+def judge(documents: Sequence[Document], workflow: Document, argo: Argo = NEWEST) -> Verdict:
+    """Judge ``workflow``, one of ``documents``, which may refer to each other, as that version of Argo does."""
+    project, findings = argo_findings(list(documents), argo)
     broken = tuple(item for item in findings if item.code < "L2" and item.code not in _STORED)
     ignored = tuple(item for item in findings if item.code in _STORED)
     view = next((item for item in project.workflows if item.document is workflow), None)

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tiphys.argo import parameters
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["check_source"]
 
 
-def check_source(source: Source, observer: Observer | None = None, *, strict: bool = True) -> str:
+def check_source(
+    source: Source, observer: Observer | None = None, *, strict: bool = True, argo: Argo = NEWEST
+) -> str:
     """Return what is invalid in the words of Argo's validation; an empty string for a valid workflow.
 
     ``observer`` is told, as notices, what is overlooked and where the invalid part is. ``strict``: as ``argo submit``
-    reads, which refuses what would have no effect; else as ``kubectl apply`` stores, which drops it.
+    reads, which refuses what would have no effect; else as ``kubectl apply`` stores, which drops it. ``argo``: the
+    version that says so.
 
     Raises
     ------
@@ -41,7 +45,7 @@ def check_source(source: Source, observer: Observer | None = None, *, strict: bo
     from tiphys.engine.runtime.judged import unreadable
     from tiphys.lint import judge
 
-    verdict = judge(source.documents, source.document)
+    verdict = judge(source.documents, source.document, argo)
     if verdict.undecodable:
         raise unreadable(source.document.kind, verdict.undecodable, _place(verdict.undecodable[0]))
     if strict and verdict.lost:

@@ -61,7 +61,7 @@ def run_source(source: Source, options: RunOptions | None = None) -> RunResult:
     chosen = options or RunOptions()
     if source.workflow["kind"] == "CronWorkflow":
         source = _once(source)
-    invalid = check_source(source, chosen.observer, strict=chosen.strict)
+    invalid = check_source(source, chosen.observer, strict=chosen.strict, argo=chosen.argo)
     if source.project is not None and not chosen.project:
         chosen = replace(chosen, project=source.project)
     run = Run(

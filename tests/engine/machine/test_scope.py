@@ -164,3 +164,57 @@ def test_an_artifact_that_is_not_there_is_an_error() -> None:
     made = outputs("{artifacts: [{name: n, from: '{{steps.a.outputs.artifacts.none}}'}]}")
     assert made.phase in ("Error", "Failed")
     assert "unable to resolve outputs from scope" in made.message
+
+
+GIVES_NOTHING = "outputs: {parameters: [{name: r, valueFrom: {supplied: {}, default: ''}}]}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "kind"),
+    [
+        # workflow/controller/steps.go (expandStepGroup): what has no list any more is a step like another
+        (
+            "steps: [[{name: a, template: nothing}], [{name: b, template: nap, withParam: "
+            "'{{steps.a.outputs.parameters.r}}'}]]",
+            "wf[1].b",
+            "Suspend",
+        ),
+        # workflow/controller/dag.go (expandTask); recorded from 4.0.5, whose code is the same: dag-skipped-with-param
+        (
+            "dag: {tasks: [{name: a, template: nothing}, {name: b, depends: a, template: nap, withParam: "
+            "'{{tasks.a.outputs.parameters.r}}'}]}",
+            "wf.b",
+            "TaskGroup",
+        ),
+    ],
+)
+def test_a_list_that_comes_out_as_an_empty_text(spec: str, name: str, kind: str) -> None:
+    made = drive(
+        f"""
+entrypoint: main
+templates:
+- {{name: main, {spec}}}
+- {{name: nap, suspend: {{duration: "0"}}}}
+- {{name: nothing, suspend: {{duration: "0"}}, {GIVES_NOTHING}}}
+"""
+    )
+    assert made.phase == "Succeeded"
+    assert named(made, name)["type"] == kind
+
+
+def test_the_value_of_an_argument_goes_before_where_it_would_come_from() -> None:
+    """workflow/common/util.go (overwriteWithArguments); recorded from 4.0.5: value-and-value-from-of-an-argument."""
+    made = drive(
+        """
+entrypoint: main
+templates:
+- name: main
+  steps:
+  - - name: a
+      template: nap
+      arguments: {parameters: [{name: x, value: here, valueFrom: {configMapKeyRef: {name: nowhere, key: k}}}]}
+- {name: nap, inputs: {parameters: [{name: x}]}, suspend: {duration: "0"}}
+"""
+    )
+    assert made.phase == "Succeeded"
+    assert parameter(named(made, "wf[0].a"), "inputs", "x") == "here"

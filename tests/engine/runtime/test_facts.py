@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,13 @@ def test_how_a_run_runs_is_recalled_where_nothing_else_is_said() -> None:
     options = FACTS.recalled(RunOptions(images={"b*": "host"}, grace=1.0))
     assert (options.name, options.max_pods, options.grace, options.env) == ("r", 3, 1.0, {"X": "1"})
     assert options.images == {"a*": "host", "b*": "host"}
+
+
+def test_a_run_keeps_the_version_of_argo_that_it_began_with() -> None:
+    """Its events mean what that version makes of them, whoever goes on with it."""
+    old = replace(FACTS, options=remembered(RunOptions(argo="4.0")))
+    before = replace(FACTS, options={"runner": "process"})  # of a journal that does not say
+    for facts, argo in ((old, "4.0"), (FACTS, "4.1"), (before, "4.1")):
+        assert facts.argo == argo
+        assert facts.recalled(RunOptions()).argo == argo
+        assert facts.recalled(RunOptions(argo="4.0")).argo == argo

@@ -92,3 +92,29 @@ def test_what_cannot_be_read_is_refused() -> None:
     with pytest.raises(RefusedError) as caught:
         judged(of({"entrypoint": ["m"]}), [])
     assert caught.value.code == "TIP298"
+
+
+TAGGED = {
+    "entrypoint": "m",
+    "templates": [
+        {"name": "m", "steps": [[{"name": "r-{{workflow.name}}", "template": "w"}]]},
+        {"name": "w", "suspend": {"duration": "0"}},
+    ],
+}
+
+
+def test_the_version_of_argo_that_is_meant_judges(tmp_path: Path) -> None:
+    """Recorded from 4.0.5, which says its stand-in for the tag: own40/invalid.yaml, step-name-with-a-tag."""
+    assert judged(of(TAGGED), []) == ""
+    assert judged(of(TAGGED), [], "4.0").startswith("templates.m.steps[0].name")
+    found = run(of(TAGGED), options=RunOptions(store=tmp_path, name="wf", argo="4.0"))
+    assert found.message.startswith(
+        "invalid spec: templates.m.steps[0].name 'r-{{workflow.name}}' is invalid: name"
+    )
+    assert run(of(TAGGED), options=RunOptions(store=tmp_path, name="new")).succeeded
+
+
+def test_a_version_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError) as caught:
+        run(of(TAGGED), options=RunOptions(store=tmp_path, argo="3.7"))  # type: ignore[arg-type]
+    assert caught.value.code == "TIP215"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.engine.base.observations import Observer
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class RunOptions:
     the image's unpacked root. ``project`` is put first on ``PYTHONPATH`` of steps that run in this Python
     environment. ``max_pods`` bounds the containers that run at once (daemons, training workers and servers do not
     count). ``grace``: seconds between SIGTERM and SIGKILL when a run is interrupted. ``strict``: refuse what would have
-    no effect, such as a misspelt field, as ``argo submit`` does; else drop it, as ``kubectl apply`` does.
+    no effect, such as a misspelt field, as ``argo submit`` does; else drop it, as ``kubectl apply`` does. ``argo``: the
+    version to behave as, where versions differ (docs/conformance.md); a run keeps the one that it began with.
     """
 
     store: Path | str = ".tiphys"
@@ -45,6 +47,7 @@ class RunOptions:
     grace: float = 10.0
     handle_signals: bool = True
     strict: bool = True
+    argo: Argo = NEWEST
     keep_folders: bool = False  # keep each step's private folder for inspection
     env: Mapping[str, str] = field(default_factory=dict)  # added to the environment of every step
 

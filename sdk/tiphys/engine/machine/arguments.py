@@ -107,9 +107,8 @@ def _parameter(
                 )
         else:
             value = given.get("value")
-            if given.get("valueFrom") is not None or value is not None:
-                result.pop("valueFrom", None)
-            if given.get("valueFrom") is not None:
+            result.pop("valueFrom", None)
+            if value is None and given.get("valueFrom") is not None:
                 result["valueFrom"] = given["valueFrom"]
     source: ValueFrom = result.get("valueFrom") or {}
     if source.get("configMapKeyRef"):

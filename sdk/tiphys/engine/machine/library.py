@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.patch import TEMPLATE, PatchError, strategic, without_nulls
 from tiphys.argo.spec import TYPES, template_kind, template_type
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.expr.tags import Plan, compile_plan
 
 if TYPE_CHECKING:
+    from tiphys.argo.pod_types import Metadata
     from tiphys.argo.types import GivenObject, Hook, Template, TemplateRef, WorkflowStep, WorkflowTemplateRef
 
 
@@ -53,11 +55,14 @@ class Compiled:
 class Context:
     """The templates that a name is looked up in: a workflow's own, or those of a (Cluster)WorkflowTemplate."""
 
-    __slots__ = ("label", "library", "templates")
+    __slots__ = ("label", "library", "metadata", "templates")
 
-    def __init__(self, library: Library, label: str, templates: Sequence[Template]) -> None:
+    def __init__(
+        self, library: Library, label: str, templates: Sequence[Template], metadata: Metadata | None = None
+    ) -> None:
         self.library = library
         self.label = label
+        self.metadata = metadata or {}  # the ``podMetadata`` beside the templates
         self.templates = {str(template.get("name")): template for template in templates}
 
     def resolve(self, holder: WorkflowStep) -> tuple[Context, Compiled]:
@@ -92,8 +97,15 @@ class Context:
 class Library:
     """All templates a workflow can reach."""
 
-    def __init__(self, namespace: str, context: Sequence[GivenObject], defaults: Template | None) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        context: Sequence[GivenObject],
+        defaults: Template | None,
+        argo: Argo = NEWEST,
+    ) -> None:
         self.namespace = namespace
+        self.argo = argo
         self.defaults = defaults or None
         self.stored: dict[str, Template] = {}
         self._compiled: dict[int, Compiled] = {}
@@ -125,7 +137,9 @@ class Library:
         key = ("cluster" if reference.get("clusterScope") else "namespaced", str(reference.get("name")))
         if key not in self._contexts:
             spec = self.workflow_template(reference).get("spec") or {}
-            self._contexts[key] = Context(self, "/".join(key), spec.get("templates") or [])
+            self._contexts[key] = Context(
+                self, "/".join(key), spec.get("templates") or [], spec.get("podMetadata")
+            )
         return self._contexts[key]
 
     def compiled(self, template: Template, context: Context, stored: str = "") -> Compiled:
@@ -144,9 +158,24 @@ class Library:
                     )
                 except PatchError as error:
                     raise TemplateError(str(error)) from error
-            found = Compiled(merged)
+            found = Compiled(self._labelled(merged, context))
             self._keep.append(template)
             self._compiled[id(template)] = found
         if stored and not context.label.startswith("local/"):
             self.stored.setdefault(f"{context.label}/{stored}", template)
         return found
+
+    def _labelled(self, template: Template, context: Context) -> Template:
+        """The template with the ``podMetadata`` beside it: of a key that both have its own wins, in 4.0 the other.
+
+        Source: argo-workflows v4.0.5 and v4.1.2, workflow/templateresolution/context.go (addPodMetadata).
+        """
+        if not context.metadata or NODE_TYPES.get(template_type(template)) != "Pod":
+            return template
+        own, around = template.get("metadata") or {}, context.metadata
+        first, last = (own, around) if self.argo == "4.0" else (around, own)
+        both: Metadata = {
+            "labels": {**(first.get("labels") or {}), **(last.get("labels") or {})},
+            "annotations": {**(first.get("annotations") or {}), **(last.get("annotations") or {})},
+        }
+        return {**template, "metadata": both}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.argo.time import rfc3339
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.engine.machine import protocol as p
 from tiphys.engine.machine.before import first_obstacle
 from tiphys.engine.machine.bodies.kinds import make_body
@@ -54,6 +55,8 @@ class Machine:
     earlier:
         The ``status`` of an earlier run as a retry or a memoized resubmit leaves it: its nodes that ended are kept,
         those that are Running are gone through again.
+    argo:
+        The version of Argo to behave as, where they differ (docs/conformance.md).
 
     Attributes
     ----------
@@ -82,11 +85,12 @@ class Machine:
         now: float,
         invalid: str = "",
         earlier: WorkflowStatus | None = None,
+        argo: Argo = NEWEST,
     ) -> None:
         self._workflow = workflow
         self._uid = uid
         self._created = now
-        library = Library(namespace, context, None)
+        library = Library(namespace, context, None, argo)
         failure: tuple[str, str] | None = ("Failed", f"invalid spec: {invalid}") if invalid else None
         try:
             spec, stored = effective_spec(workflow, library)
@@ -107,6 +111,7 @@ class Machine:
             now=now,
             make_body=make_body,
             make_retrying=Retrying,
+            argo=argo,
         )
         values: list[Parameter] = []
         try:
@@ -126,7 +131,7 @@ class Machine:
         if problem and failure is None:
             failure = ("Error", problem)
         label = "local/" if spec.get("workflowTemplateRef") else f"local/{name}"
-        local = Context(library, label, spec.get("templates") or [])
+        local = Context(library, label, spec.get("templates") or [], spec.get("podMetadata"))
         if earlier:
             state.nodes.adopt(earlier.get("nodes") or {})
             state.globals.adopt(earlier.get("outputs") or {})

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from tiphys.argo.any_string import any_string
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.engine.machine.arguments import has_location
 from tiphys.expr import gojson
 from tiphys.expr.evaluate import ExprError, compile_expression
@@ -50,7 +51,7 @@ class BoundaryScope:
     ``provider(name)`` returns the flat values (full dotted names) of a step or task that may be referred to.
     """
 
-    __slots__ = ("_base", "_inputs", "_provider", "_trees", "kind", "names")
+    __slots__ = ("_base", "_inputs", "_provider", "_trees", "argo", "kind", "names", "unguarded")
 
     def __init__(
         self,
@@ -59,8 +60,11 @@ class BoundaryScope:
         template: Template,
         provider: Callable[[str], Flat | None],
         names: Callable[[], Iterable[str]],
+        argo: Argo = NEWEST,
     ) -> None:
         self.kind = kind
+        self.argo = argo
+        self.unguarded = argo == "4.0"  # `??` excuses no name that is not there
         self.names = names
         self._base = base
         self._provider = provider
@@ -151,15 +155,19 @@ def node_values(prefix: str, node: Node) -> Flat:
     return values
 
 
-def skipped_values(prefix: str, template: Template | None) -> Flat:
-    """Return the outputs that a skipped or omitted node stands for: defaults, or None for "absent optional"."""
+def skipped_values(prefix: str, template: Template | None, argo: Argo = NEWEST) -> Flat:
+    """Return the outputs that a skipped or omitted node stands for: defaults, or None for "absent optional".
+
+    In 4.0 a task's parameters are empty texts, and a step has nothing.
+    """
     values: Flat = {}
     outputs: Outputs = (template or {}).get("outputs") or {}
+    if argo == "4.0" and prefix.startswith("steps."):
+        return values
     for item in outputs.get("parameters") or ():
         default = (item.get("valueFrom") or {}).get("default")
-        values[f"{prefix}.outputs.parameters.{item['name']}"] = (
-            None if default is None else any_string(default)
-        )
+        value = None if default is None else any_string(default)
+        values[f"{prefix}.outputs.parameters.{item['name']}"] = "" if argo == "4.0" else value
     for artifact in outputs.get("artifacts") or ():
         values[f"{prefix}.outputs.artifacts.{artifact['name']}"] = {"name": artifact["name"], "absent": True}
     return values
@@ -346,6 +354,8 @@ def _output_value(source: ValueFrom, scope: BoundaryScope) -> str:
             value = program.run(known)
         except ExprError as error:
             raise ScopeError(str(error)) from None
+        if value is None and scope.argo == "4.0":
+            return "<nil>"
         if value is None:
             raise ScopeError(f'failed to evaluate expression "{source["expression"]}"')
         return value if isinstance(value, str) else gojson.marshal(value)

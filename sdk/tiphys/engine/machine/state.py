@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import ENDED
 from tiphys.argo.time import rfc3339
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.engine.machine.arguments import ArgumentError
 from tiphys.engine.machine.globals import Globals
 from tiphys.engine.machine.library import Library
@@ -47,8 +48,10 @@ class State:
         now: float,
         make_body: MakeBody,
         make_retrying: MakeRetrying,
+        argo: Argo = NEWEST,
     ) -> None:
         self.name = name
+        self.argo = argo
         self.make_body = make_body
         self.make_retrying = make_retrying
         self.namespace = namespace

@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
+from tiphys.argo.newer import older_reading
 from tiphys.engine.machine.protocol import Shutdown
 from tiphys.engine.objects import Controllers
 from tiphys.engine.objects.kinds import already_exists
@@ -62,12 +63,12 @@ def start_child(
     workflow = cast("Workflow", copy.deepcopy(given))
     name, context = str(item["metadata"]["name"]), [*parent.objects.all()]
     try:
-        invalid = judged(workflow, context)
+        invalid = judged(workflow, context, parent.options.argo)
     except RefusedError as error:
         words = error.message.partition(": ")[2]
         raise ApiError("BadRequest", f'Workflow in version "v1alpha1" cannot be handled: {words}') from error
     facts = RunFacts(
-        workflow=workflow,
+        workflow=older_reading(workflow) if parent.options.argo == "4.0" else workflow,
         name=name,
         namespace=parent.namespace,
         uid=str(item["metadata"]["uid"]),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
+from tiphys.argo.version import NEWEST, Argo, known
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.machine import Machine
 from tiphys.errors import RefusedError
@@ -32,6 +33,7 @@ class Remembered(TypedDict, total=False):
     keep_folders: bool
     max_pods: int
     grace: float
+    argo: Argo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,11 @@ class RunFacts:
         """When the run began, or began again."""
         return self.now if self.begun is None else self.begun
 
+    @property
+    def argo(self) -> Argo:
+        """The version of Argo that it behaves as: what its events mean depends on it."""
+        return known(self.options.get("argo", NEWEST))
+
     def machine(self) -> Machine:
         """The machine of the run as it was before its first event."""
         return Machine(
@@ -96,10 +103,11 @@ class RunFacts:
             now=self.now,
             invalid=self.invalid,
             earlier=self.earlier,
+            argo=self.argo,
         )
 
     def recalled(self, options: RunOptions) -> RunOptions:
-        """``options`` with those of the run where nothing else is given."""
+        """``options`` with those of the run where nothing else is given, and always its version of Argo."""
         default, own = RunOptions(), self.options
 
         def chosen(given: T, usual: T, before: T | None) -> T:
@@ -117,6 +125,7 @@ class RunFacts:
             keep_folders=chosen(options.keep_folders, default.keep_folders, own.get("keep_folders")),
             max_pods=chosen(options.max_pods, default.max_pods, own.get("max_pods")),
             grace=chosen(options.grace, default.grace, own.get("grace")),
+            argo=self.argo,
         )
 
 
@@ -131,4 +140,5 @@ def remembered(options: RunOptions) -> Remembered:
         "keep_folders": options.keep_folders,
         "max_pods": options.max_pods,
         "grace": options.grace,
+        "argo": options.argo,
     }

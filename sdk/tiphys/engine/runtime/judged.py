@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tiphys.argo.version import NEWEST, Argo
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["judged", "unreadable"]
 
 
-def judged(workflow: Mapping[str, object], context: Sequence[Mapping[str, object]]) -> str:
+def judged(
+    workflow: Mapping[str, object], context: Sequence[Mapping[str, object]], argo: Argo = NEWEST
+) -> str:
     """Return the words after ``invalid spec:`` with which the controller would end it; empty when it is valid.
 
-    ``context``: the templates and ConfigMaps that it may refer to.
+    ``context``: the templates and ConfigMaps that it may refer to; ``argo``: the version whose controller is meant.
 
     Raises
     ------
@@ -30,7 +33,7 @@ def judged(workflow: Mapping[str, object], context: Sequence[Mapping[str, object
     # JSON is YAML; what it may refer to are documents beside it
     texts = [json.dumps(each, ensure_ascii=True) for each in (workflow, *context)]
     documents = [item for item in read_text("\n---\n".join(texts)) if isinstance(item.data, dict)]
-    verdict = judge(documents, documents[0])
+    verdict = judge(documents, documents[0], argo)
     own = [item for item in verdict.undecodable if item.document == documents[0].index]
     if own:
         raise unreadable(documents[0].kind, own)

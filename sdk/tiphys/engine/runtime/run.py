@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from tiphys.argo import parameters as declared
 from tiphys.argo.names import generated_name
+from tiphys.argo.newer import older_reading
 from tiphys.argo.selectors import parse_fields
 from tiphys.argo.verbs import given_parameters
+from tiphys.argo.version import known
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.base.observations import Notice, Observation, RunFinished, RunStarted
 from tiphys.engine.base.options import RunOptions, RunResult
@@ -109,6 +111,9 @@ class Run:
     ) -> None:
         self.options = options or RunOptions()
         self.store = Store(self.options.store)
+        argo = known(self.options.argo)
+        if argo == "4.0":
+            workflow, context = older_reading(workflow), [older_reading(item) for item in context]
         self._facts = RunFacts(
             workflow=given_parameters(workflow, parameters or {}),
             name=self.options.name or new_name(workflow),
@@ -116,7 +121,7 @@ class Run:
             uid=str(uuid.uuid4()),
             parameters=dict(parameters or {}),
             context=[item.copy() for item in context],
-            invalid=judged(workflow, context) if invalid is None else invalid,
+            invalid=judged(workflow, context, argo) if invalid is None else invalid,
             options=remembered(self.options),
             now=time.time(),
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tiphys.argo.newer import newer_fields
 from tiphys.argo.spec import written
 from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import simple_tags
-from tiphys.lint.versions import newer_fields
 
 _WHY = "Asked with `--argo 4.0`, for clusters that are not at 4.1 yet."
 

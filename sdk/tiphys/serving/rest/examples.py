@@ -13,7 +13,7 @@ from typing import Any
 from tiphys.net.protobuf import bytes_field, varint
 from tiphys.serving.model.servable import CLASSIFY, REGRESS, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import write
-from tiphys.serving.rest.values import check_float, decode_string, invalid, is_b64, kind
+from tiphys.serving.rest.values import decode_string, invalid, is_b64, kind, single
 
 __all__ = ["Classify", "Regress", "read"]
 
@@ -67,10 +67,10 @@ def _item(name: str, value: Any) -> _Feature | tuple[int, Any]:
         return 3, int(value)
     if isinstance(value, int) and -(2**63) <= value < 2**64:
         if value >= 2**63:
-            raise invalid(f"Feature: {name} has uint64 element. Only int64 is supported.")
+            raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
         return 3, value
     if isinstance(value, (int, float)):
-        return 2, check_float(float(value))
+        return 2, single(value)
     if isinstance(value, str) or is_b64(value):
         return 1, decode_string(value)
     raise invalid(f"Feature: {name} has element with unexpected JSON type: {kind(value)}")
@@ -87,7 +87,7 @@ def _serialize(features: Mapping[str, _Feature]) -> bytes:
         else:
             content = bytes_field(1, b"".join(varint(value) for value in values))
         feature = bytes_field(which, content) if which else b""
-        key = name.encode("utf-8", "surrogateescape")
+        key = write.utf8(name)
         entries.append(bytes_field(1, bytes_field(1, key) + bytes_field(2, feature)))
     return bytes_field(1, b"".join(entries))
 

@@ -18,41 +18,41 @@ ROW = "row"
 COLUMN = "column"
 
 # beyond this, a text that Python refuses is not read a second time to find RapidJSON's words for it
-_CAREFUL_BYTES = 512 * 1024
+_CAREFUL_BYTES = 1024 * 1024
+_SPACE = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The request's document. Raises ModelError INVALID_ARGUMENT."""
+    """The request's document; what follows it is ignored. Raises ModelError INVALID_ARGUMENT."""
     if not body:
         raise invalid("JSON Parse error: The document is empty")
-    careful = len(body) <= _CAREFUL_BYTES
     try:
-        if careful and _SURROGATE.search(body):
-            document = rapid.parse(body)
-        else:
-            text = body.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-            document = json.loads(text, object_pairs_hook=_first_wins)
+        document = (
+            rapid.parse(body) if _SURROGATE.search(body) and len(body) <= _CAREFUL_BYTES else _fast(body)
+        )
     except rapid.ParseError as error:
-        raise _parse_error(error.message, error.offset) from None
-    except (ValueError, RecursionError) as error:
-        document = _again(body, error, careful)
+        raise invalid(f"JSON Parse error: {error.message} at offset: {error.offset}") from None
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {pretty(document)} Is not object")
     return document
 
 
-def _again(body: bytes, error: Exception, careful: bool) -> Any:
-    if not careful:
-        raise _parse_error(rapid.INVALID_VALUE, getattr(error, "pos", 0))
+def _fast(body: bytes) -> Any:
+    text = body.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    start = _SPACE.match(text)
+    assert start is not None
+    decoder = _WATCHFUL if rapid.may_be_too_big(body) else _PLAIN
     try:
+        document, _ = decoder.raw_decode(text, start.end())
+    except rapid.TooBigError:
+        raise rapid.ParseError(rapid.TOO_BIG, rapid.first_too_big(body)) from None
+    except (ValueError, RecursionError) as error:
+        if len(body) > _CAREFUL_BYTES:
+            raise rapid.ParseError(rapid.INVALID_VALUE, getattr(error, "pos", 0)) from None
         return rapid.parse(body)
-    except rapid.ParseError as found:
-        raise _parse_error(found.message, found.offset) from None
-
-
-def _parse_error(message: str, offset: int) -> ModelError:
-    return invalid(f"JSON Parse error: {message} at offset: {offset}")
+    # of a number by itself Python takes the part that it understands
+    return document if isinstance(document, dict) or len(body) > _CAREFUL_BYTES else rapid.parse(body)
 
 
 def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -62,6 +62,10 @@ def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         for name, value in pairs:
             result.setdefault(name, value)
     return result
+
+
+_PLAIN = json.JSONDecoder(object_pairs_hook=_first_wins)
+_WATCHFUL = json.JSONDecoder(object_pairs_hook=_first_wins, parse_float=rapid.number, parse_int=rapid.number)
 
 
 def signature_name(document: Mapping[str, Any]) -> str:
@@ -89,7 +93,7 @@ def predict_inputs(
             )
         instances = document["instances"]
         if not isinstance(instances, list):
-            raise invalid(f"JSON Value: {pretty(document)} Excepting 'instances' to be an list/array")
+            raise invalid(f"JSON Value: {pretty(document)} Expecting 'instances' to be an list/array")
         if not instances:
             raise invalid(f"JSON Value: {pretty(document)} No values in 'instances' array")
         return ROW, _row(instances, infos)

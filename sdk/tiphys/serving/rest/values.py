@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import re
 from array import array
 from itertools import chain
 from typing import Any
 
 from tiphys.serving.model.servable import Code, ModelError, Tensor, Values, type_name
-from tiphys.serving.rest.write import pretty
+from tiphys.serving.rest.write import pretty, utf8
 
 __all__ = [
     "careful_tensor",
-    "check_float",
     "decode_string",
     "fast_tensor",
     "fill",
@@ -29,11 +27,11 @@ __all__ = [
     "kind",
     "shape_of",
     "show_shape",
+    "single",
     "tensor",
 ]
 
 _MAX_RANK = 254  # TensorShape's own limit
-_FLOAT_MAX = 3.4028234663852886e38
 _TYPECODES = {
     "DT_INT8": "i", "DT_INT16": "i", "DT_INT32": "i", "DT_INT64": "q", "DT_UINT32": "I", "DT_UINT64": "Q",
 }  # fmt: skip
@@ -68,6 +66,8 @@ def fast_tensor(value: Any, dtype: str) -> Tensor | None:
         sizes = set(map(len, flat))
         if len(sizes) > 1:
             return None
+        if len(shape) == _MAX_RANK:
+            return None
         shape.append(sizes.pop())
         flat = list(chain.from_iterable(flat))
         if not flat:
@@ -94,33 +94,15 @@ def _fast_values(flat: list[Any], types: set[type], dtype: str) -> Values | None
             return bytes(flat) if types <= {bool} else None
         if dtype == "DT_STRING":
             if types <= {str}:
-                return [value.encode("utf-8", "surrogateescape") for value in flat]
+                return [utf8(value) for value in flat]
             return [decode_string(value) for value in flat] if types <= {str, dict} else None
-    except (OverflowError, UnicodeEncodeError, ModelError):
+    except (OverflowError, ModelError):
         return None
     return None
 
 
 def _fast_floats(flat: list[Any], types: set[type], single: bool) -> Values | None:
-    if not types <= {int, float}:
-        return None
-    if int in types:
-        whole = flat if float not in types else [value for value in flat if type(value) is int]
-        bound = 2**24 if single else 2**53
-        if max(whole) >= bound or min(whole) <= -bound:
-            return None
-    if not single:
-        result = array("d", flat)
-        return None if _infinite(result, flat) else result
-    result = array("f", flat)
-    return None if _infinite(result, flat) else result
-
-
-def _infinite(result: array[float], flat: list[Any]) -> bool:
-    """Whether a finite number became infinite. An infinity in the text is allowed, ``1e999`` is not."""
-    if math.inf not in result and -math.inf not in result:
-        return False
-    return any(math.isinf(a) and not math.isinf(b) for a, b in zip(result, flat, strict=True))
+    return array("f" if single else "d", flat) if types <= {int, float} else None
 
 
 # ---- the careful way, in the order of json_tensor.cc
@@ -195,7 +177,7 @@ def _type_error(value: Any, dtype: str) -> ModelError:
 
 def decode_string(value: Any) -> bytes:
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
+        return utf8(value)
     if not is_b64(value):
         raise invalid(f"JSON Value: {pretty(value)} not formatted correctly for base64 data")
     text = re.sub(r"[ \t\r\n]", "", value["b64"])
@@ -239,18 +221,9 @@ def _element(value: Any, dtype: str) -> Any:
 def _real(value: Any, of: type, dtype: str) -> float:
     if of not in (int, float):
         raise _type_error(value, dtype)
-    single = dtype == "DT_FLOAT"
-    if of is int:
-        lossless = abs(value) < (2**24 if single else 2**53)
-    else:
-        lossless = not math.isfinite(value) or not single or abs(value) <= _FLOAT_MAX
-    if not lossless:
-        raise invalid(
-            f"Cannot convert JSON value: {pretty(value)} to {type_name(dtype)} without loss of precision."
-        )
-    return float(value)
+    return single(value) if dtype == "DT_FLOAT" else float(value)
 
 
-def check_float(value: float) -> float:
-    """A feature's number, which must fit a float32."""
-    return _real(value, float, "DT_FLOAT")
+def single(value: float) -> float:
+    """The nearest number that a float32 holds: beyond the largest, infinity."""
+    return array("f", (value,))[0]

@@ -16,7 +16,7 @@ from typing import Any
 
 from tiphys.serving.model.servable import Code, ModelError, Tensor, type_name
 
-__all__ = ["classifications", "format_floats", "outputs", "predictions", "pretty", "regressions"]
+__all__ = ["classifications", "format_floats", "outputs", "predictions", "pretty", "regressions", "utf8"]
 
 _INTS = frozenset(("DT_INT8", "DT_INT16", "DT_INT32", "DT_INT64", "DT_UINT8", "DT_UINT32", "DT_UINT64"))
 
@@ -173,44 +173,60 @@ def regressions(values: Sequence[float]) -> bytes:
     return _close("results", "[" + ", ".join(format_floats(values, single=True)) + "]")
 
 
-_SHOWN = 4096
+def utf8(text: str) -> bytes:
+    """A request's text as its bytes, those too that are not UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a pair, of a body too large for the careful reader
+        return text.encode("utf-8", "surrogatepass")
+
+
+_SHOWN_BYTES = 256
 
 
 def pretty(value: Any) -> str:
-    """A JSON value inside an error text; what is longer than 4 KiB is cut (TensorFlow Serving does not)."""
-    if type(value) is float:
-        text = format_floats([value], single=abs(value) <= 3.4028234663852886e38)[0]
-    else:
-        text = _pretty(value, 0)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    """A JSON value inside an error text: the tokens that begin within its first 256 bytes. A number that is not
+    finite ends it, too: RapidJSON does not write it.
+    """
+    shown = _Shown()
+    shown.value(value, 0, "")
+    return "".join(shown.parts)
 
 
-def _pretty(value: Any, depth: int) -> str:
-    if depth > 64:
-        return "..."
-    inner, outer = "    " * (depth + 1), "    " * depth
-    if isinstance(value, dict):
-        if not value:
-            return "{}"
-        members = (f"{inner}{_string(k)}: {_pretty(v, depth + 1)}" for k, v in _some(value.items()))
-        return "{\n" + ",\n".join(members) + f"\n{outer}}}"
-    if isinstance(value, list):
-        if not value:
-            return "[]"
-        return "[\n" + ",\n".join(inner + _pretty(v, depth + 1) for v in _some(value)) + f"\n{outer}]"
-    if isinstance(value, str):
-        return _string(value)
-    if type(value) is float:
-        return _shortest(value)
-    return json.dumps(value)
+class _Shown:
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.size = 0
 
+    def put(self, text: str) -> bool:
+        """Whether there was room for one more token."""
+        if self.size >= _SHOWN_BYTES:
+            return False
+        self.parts.append(text)
+        self.size += len(utf8(text))
+        return True
 
-def _some(items: Iterable[Any]) -> Iterable[Any]:
-    """The first of them: enough to fill what is shown."""
-    for index, item in enumerate(items):
-        if index > _SHOWN // 4:
-            return
-        yield item
+    def value(self, value: Any, depth: int, before: str) -> bool:
+        """Whether all of it found room. ``before`` is what parts it from its neighbour; an array is one line."""
+        if isinstance(value, dict):
+            return self.put(before + "{") and self.members(value, depth + 1)
+        if isinstance(value, list):
+            items = (self.value(item, depth + 1, ", " if at else "") for at, item in enumerate(value))
+            return self.put(before + "[") and all(items) and self.put("]")
+        if isinstance(value, str):
+            return self.put(before + _string(value))
+        if type(value) is float or (type(value) is int and not -(2**63) <= value < 2**64):
+            return self.put(before + _shortest(float(value))) and math.isfinite(value)
+        return self.put(before + json.dumps(value))
+
+    def members(self, value: dict[str, Any], depth: int) -> bool:
+        inner, outer = "    " * depth, "    " * (depth - 1)
+        for at, (name, member) in enumerate(value.items()):
+            if not self.put(f"{',' if at else ''}\n{inner}{_string(name)}"):
+                return False
+            if not self.value(member, depth, ": "):
+                return False
+        return self.put(f"\n{outer}}}" if value else "}")
 
 
 def _shortest(number: float) -> str:

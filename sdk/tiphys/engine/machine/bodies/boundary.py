@@ -224,4 +224,4 @@ class Boundary(Body):
             _, compiled = self.run.context.resolve(step)
         except Exception:  # noqa: BLE001  # a template that cannot be found offers nothing
             return {}
-        return skipped_values(prefix, compiled.template)
+        return skipped_values(prefix, compiled.template, self.state.argo)

@@ -59,7 +59,7 @@ class DagBody(LoopingBody):
             return
         plan = self.plan
         self.scope = BoundaryScope(
-            "tasks", self.state.base, self.template, self._values_of, lambda: list(self.begun)
+            "tasks", self.state.base, self.template, self._given_by, lambda: list(self.begun), self.state.argo
         )
         self.pending = {name: len(plan.needs[name]) for name in plan.order}
         for name in plan.order:
@@ -92,13 +92,23 @@ class DagBody(LoopingBody):
             self.values[name] = values
         return values
 
+    def _given_by(self, name: str) -> Flat | None:
+        """What the outputs of the DAG see of a task: in 4.0 not what stands in for it where it was skipped."""
+        begun = self.begun.get(name)
+        node = None if begun is None else begun.node
+        if self.state.argo == "4.0" and node is not None and node["phase"] in ("Skipped", "Omitted"):
+            return node_values(f"tasks.{name}", node)
+        return self._values_of(name)
+
     def scope_for(self, name: str) -> BoundaryScope:
         plan = self.plan
 
         def provider(other: str) -> Flat | None:
             return self._values_of(other) if other == name or plan.is_above(other, name) else None
 
-        return BoundaryScope("tasks", self.state.base, self.template, provider, lambda: plan.above(name))
+        return BoundaryScope(
+            "tasks", self.state.base, self.template, provider, lambda: plan.above(name), self.state.argo
+        )
 
     # -- tasks -----------------------------------------------------------------------------------------------
 
@@ -138,7 +148,9 @@ class DagBody(LoopingBody):
                 self._skipped(begun, node_name, "Skipped", f"when '{false}' evaluated false")
                 return
             resolved = self.resolve(task, scope) if false is None else _with_when(task, false)
-            expanded = expand(resolved, scope) if is_loop(task) else None
+            expanded = None
+            if is_loop(task):  # a list that came out as an empty text: Argo then has a group of nothing
+                expanded = expand(resolved, scope) if is_loop(resolved) else []
         except NotReadyError as error:
             # Argo comes back to it for ever; the DAG is judged without it
             self.active -= 1
@@ -152,7 +164,7 @@ class DagBody(LoopingBody):
             self._begin(begun, node_name, resolved, None)
             self.one_less(begun)
             return
-        if not expanded:
+        if not expanded and is_loop(resolved):
             self._skipped(begun, node_name, "Skipped", "Skipped, empty params")
             return
         group = self.state.nodes.create(

@@ -64,6 +64,7 @@ class PodBody(Body):
             or self._check_volumes()
             or self._check_artifacts()
             or invalid_pod_name(name, state.name)
+            or self._check_names(name)
         )
         if problem:
             state.defer(self.run.fail_body, self, problem)
@@ -110,6 +111,16 @@ class PodBody(Body):
                 patches=self._patches(name),
             )
         )
+
+    def _check_names(self, pod: str) -> str:
+        """4.1 keeps the name of Argo's own container to itself; in 4.0 the pod then has two of it."""
+        if self.run.state.argo != "4.0":
+            return ""
+        mains = (self.template.get("containerSet") or {}).get("containers") or [{"name": "main"}]
+        for at, each in enumerate([*mains, *(self.template.get("sidecars") or ())], 1):
+            if each.get("name") == "wait":
+                return f'Pod "{pod}" is invalid: spec.containers[{at}].name: Duplicate value: "wait"'
+        return ""
 
     def _globals_in_pod(self, name: str) -> Layers:
         values = self.run.state.globals

@@ -76,7 +76,12 @@ class StepsBody(Boundary):
         self.to_look: dict[Call, None] = {}
         self.values: dict[str, Flat] = {}
         self.scope = BoundaryScope(
-            "steps", self.state.base, self.template, self.values.get, lambda: list(self.values)
+            "steps",
+            self.state.base,
+            self.template,
+            self.values.get,
+            lambda: list(self.values),
+            self.state.argo,
         )
         self.state.defer(self._next_group)
 
@@ -216,7 +221,7 @@ class StepsBody(Boundary):
         self, step: WorkflowStep, resolved: WorkflowStep
     ) -> list[tuple[_Child, str | None, WorkflowStep]]:
         name = f"{self.group['name']}.{step['name']}"
-        if not is_loop(step):
+        if not is_loop(resolved):  # as it is when its list came out as an empty text
             return [(_Child(name, step, str(step["name"])), None, resolved)]
         expanded = expand(resolved, self.scope)
         if not expanded:

@@ -1,26 +1,23 @@
-"""The versions of Argo that the linter speaks of, and what the older one does not know.
+"""The fields that Argo 4.1 has and 4.0 has not.
 
-Everything else in this package is 4.1.2. What differs in 4.0 was found by asking `argo lint --offline --strict` of
+They were found by asking `argo lint --offline --strict` of
 4.0.5, whose own schema (api/jsonschema/schema.json) lacks these fields.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from collections.abc import Iterator, Mapping
+from typing import TypeVar, cast
 
 from tiphys.argo.reader import Path
 from tiphys.argo.schema import table
-from tiphys.errors import RefusedError
 
-__all__ = ["ARGO_VERSIONS", "NEWEST", "Argo", "known", "newer_fields"]
+T = TypeVar("T", bound=Mapping[str, object])
 
-Argo = Literal["4.0", "4.1"]
-ARGO_VERSIONS: tuple[Argo, ...] = get_args(Argo)
-NEWEST: Argo = ARGO_VERSIONS[-1]
+__all__ = ["SINCE_4_1", "newer_fields", "older_reading"]
 
 # Wherever a type of Argo's has a field of such a name, 4.1 added it (tests/lint/test_versions.py).
-_SINCE_4_1 = frozenset(
+SINCE_4_1 = frozenset(
     (
         "addressingStyle",
         "executorPlugins",
@@ -35,23 +32,15 @@ _SINCE_4_1 = frozenset(
 )
 
 
-def known(version: Argo) -> Argo:
-    """The version itself. Raises RefusedError TIP215 for one that the linter does not know."""
-    if version not in ARGO_VERSIONS:
-        fix = f"use one of {', '.join(ARGO_VERSIONS)}"
-        raise RefusedError("TIP215", f"unknown version of Argo {version!r}", fix=fix)
-    return version
-
-
-def newer_fields(data: Any, kind: str) -> Iterator[Path]:
+def newer_fields(data: object, kind: str) -> Iterator[Path]:
     """The fields of a decoded object of that kind that 4.0 does not have; what is below them is not looked at."""
     types = table()
 
-    def walk(value: Any, reference: str, path: Path) -> Iterator[Path]:
+    def walk(value: object, reference: str, path: Path) -> Iterator[Path]:
         if reference[0] == "#" and isinstance(value, dict):
             fields = types.fields(reference)
             for name, inner in value.items():
-                if name in _SINCE_4_1:
+                if name in SINCE_4_1:
                     yield (*path, name)
                 elif name in fields:
                     yield from walk(inner, fields[name], (*path, name))
@@ -63,3 +52,25 @@ def newer_fields(data: Any, kind: str) -> Iterator[Path]:
                 yield from walk(inner, reference[1:], (*path, name))
 
     return walk(data, types.roots[kind], ())
+
+
+def older_reading(item: T) -> T:
+    """An object as 4.0 reads it once it is stored: without the fields that it does not know."""
+    kind = str(item.get("kind"))
+    if kind not in table().roots:
+        return item
+    for *way, last in list(newer_fields(item, kind)):
+        item = cast("T", _without(item, way, last))
+    return item
+
+
+def _without(value: object, way: list[str | int], last: str | int) -> object:
+    """A copy of what is on the way, all else is shared."""
+    copy: dict[object, object] = dict(
+        value if isinstance(value, dict) else enumerate(cast("list[object]", value))
+    )
+    if way:
+        copy[way[0]] = _without(copy[way[0]], way[1:], last)
+    else:
+        del copy[last]
+    return copy if isinstance(value, dict) else list(copy.values())
