@@ -189,7 +189,7 @@ class _Reader:
                     self.space()
                     return False
                 if not self.take(0x5D):
-                    raise ParseError("Missing a comma or ']' after an array element.", self.at)
+                    raise ParseError("Missing a comma or ] after an array element.", self.at)
             else:
                 outer.setdefault(name, value)
                 if self.take(0x2C):
@@ -197,7 +197,7 @@ class _Reader:
                     stack[-1] = outer, self.name()
                     return False
                 if not self.take(0x7D):
-                    raise ParseError("Missing a comma or '}' after an object member.", self.at)
+                    raise ParseError("Missing a comma or } after an object member.", self.at)
             if len(stack) == 1:
                 return True
             value = stack.pop()[0]
@@ -242,7 +242,7 @@ class _Reader:
             elif head == 0:
                 raise ParseError("Missing a closing quotation mark in string.", self.at)
             else:
-                raise ParseError("Invalid escape character in string.", self.at)
+                raise ParseError("Invalid encoding in string.", self.at)
 
     def escape(self) -> str:
         start = self.at
