@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tiphys import Cache, Pipeline, Retry, component
+from tests.dsl.library import train
+from tiphys import Cache, Gang, Mutex, Pipeline, Retry, Semaphore, TFJob, component
 from tiphys.dsl.cached_retry import joined, split
 
 
@@ -79,3 +80,40 @@ def test_others_stay_as_they_are(absent: str) -> None:
 def test_joined_is_the_inverse() -> None:
     other = {"name": "other-run", "container": {"image": "b"}}
     assert joined([*split(BOTH), other]) == [BOTH, other]
+
+
+@component(cache=Cache.by_content(), locks=[Semaphore("slots", 4), Mutex("scale")])
+def weigh(text: str) -> int:
+    return len(text)
+
+
+def test_a_semaphore_is_around_the_work_and_the_mutex_of_the_key_around_the_cache() -> None:
+    """A hit takes no slot, and equal runs wait for each other only (Argo locks before it looks into a cache)."""
+    with Pipeline("locked") as pipeline:
+        weigh(text="abc")
+    found = {item["name"]: item for item in pipeline.to_dict()["spec"]["templates"]}
+    outer, inner = found["weigh"], found["weigh-run"]
+    assert outer["synchronization"] == {"mutexes": [{"name": outer["memoize"]["key"]}]}
+    assert "memoize" not in inner
+    assert [s["configMapKeyRef"]["key"] for s in inner["synchronization"]["semaphores"]] == ["slots"]
+    assert inner["synchronization"]["mutexes"] == [{"name": "scale"}]
+    whole = {item["name"]: item for item in joined(found.values())}["weigh"]
+    assert len(whole["synchronization"]["mutexes"]) == 2 and "semaphores" in whole["synchronization"]
+
+
+def test_a_gang_that_is_cached_takes_its_slots_inside() -> None:
+    job = TFJob(train, cache=Cache.by_content(), gang=Gang(capacity=4), workers=2, retry=False)
+    with Pipeline("trained") as pipeline:
+        job(data="pvc://tiphys/x")
+    found = {item["name"]: item for item in pipeline.to_dict()["spec"]["templates"]}
+    assert "semaphores" not in found["train"]["synchronization"]
+    assert [m["name"] for m in found["train"]["synchronization"]["mutexes"]] == [
+        "train-{{inputs.parameters.key}}"
+    ]
+    assert list(found["train-run"]["synchronization"]) == ["semaphores"]
+
+
+def test_locks_without_a_cache_stay_where_they_are() -> None:
+    with Pipeline("plain") as pipeline:
+        weigh.using(cache=None)(text="abc")
+    assert "weigh-run" not in {item["name"] for item in pipeline.to_dict()["spec"]["templates"]}

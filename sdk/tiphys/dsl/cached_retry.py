@@ -1,9 +1,13 @@
-"""A template that is cached and retried becomes two, since Argo cannot have both on one.
+"""A template that is cached and also retried or locked becomes two.
 
 When a template with ``memoize`` and ``retryStrategy`` is a hit, Argo (4.1.2) makes a Retry node without attempts, and
 since what comes after a Retry node is attached to its last attempt, the tasks that depend on it are attached to
-nothing: the DAGs around them stay Running for ever. With the cache (and the locks, so that one run is waited for
-and then hit) on a DAG around the retried template, the hit is that DAG's, and all goes on as it should.
+nothing: the DAGs around them stay Running for ever. With the cache on a DAG around the retried template, the hit is
+that DAG's, and all goes on as it should.
+
+Argo takes a template's locks before it looks into the cache. A semaphore beside the cache would let a hit wait for a
+slot that it does not need, and an equal run hold a slot while it waits for the first. So the mutex of the key, by which
+equal runs wait for each other, is outside, with the cache; every other lock is inside, around the work itself.
 """
 
 from __future__ import annotations
@@ -16,15 +20,25 @@ __all__ = ["RUN", "joined", "split"]
 RUN = "run"
 """The task inside; the inner template is called ``NAME-run``."""
 
-_OUTER = ("memoize", "synchronization")
+_LOCKS = "synchronization"
+_OUTER = ("memoize", _LOCKS)
 
 
 def split(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The template as it is, or the cached one and the retried one inside it."""
-    if "memoize" not in body or "retryStrategy" not in body:
+    """The template as it is, or the cached one and, inside it, the one that is retried and holds the locks."""
+    if "memoize" not in body:
+        return [body]
+    outside, inside = _locks(body)
+    if "retryStrategy" not in body and not inside:
         return [body]
     name = f"{body['name']}-{RUN}"
-    inner = {**{key: value for key, value in body.items() if key not in _OUTER}, "name": name}
+    inner: dict[str, Any] = {}
+    for key, value in body.items():
+        if key not in _OUTER:
+            inner[key] = value
+        elif key == _LOCKS and inside:
+            inner[key] = inside
+    inner["name"] = name
     inputs, outputs = body.get("inputs") or {}, body.get("outputs") or {}
     arguments = {
         "parameters": [
@@ -63,15 +77,36 @@ def split(body: dict[str, Any]) -> list[dict[str, Any]]:
                 else {}
             ),
         }
-    outer.update({key: body[key] for key in _OUTER if key in body})
+    outer["memoize"] = body["memoize"]
+    if outside:
+        outer[_LOCKS] = outside
     outer["dag"] = {"tasks": [task]}
     if found := {key: value for key, value in results.items() if value}:
         outer["outputs"] = found
     return [outer, inner]
 
 
+def _locks(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The locks of a cached template: those that have its key in their name, and the others."""
+    key = str(body["memoize"].get("key") or "")
+    outside: dict[str, Any] = {}
+    inside: dict[str, Any] = {}
+    for kind, value in (body.get(_LOCKS) or {}).items():
+        for lock in value if isinstance(value, list) else [value]:
+            ours = kind in ("mutexes", "mutex") and key and key in str(lock.get("name"))
+            side = outside if ours else inside
+            if isinstance(value, list):
+                side.setdefault(kind, []).append(lock)
+            else:
+                side[kind] = lock
+    return outside, inside
+
+
 def joined(templates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The inverse of :func:`split` for all templates of a workflow: for what shows or replaces whole steps."""
+    """The inverse of :func:`split` (but for the order of locks) for all templates of a workflow.
+
+    For what shows or replaces whole steps.
+    """
     found = {str(template["name"]): dict(template) for template in templates if "name" in template}
     for name, outer in list(found.items()):
         tasks = (outer.get("dag") or {}).get("tasks") or []
@@ -79,5 +114,9 @@ def joined(templates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if inner is None or "memoize" not in outer or [t.get("template") for t in tasks] != [inner["name"]]:
             continue
         del found[f"{name}-{RUN}"]
-        found[name] = {**inner, **{key: outer[key] for key in _OUTER if key in outer}, "name": name}
+        whole = {**inner, "memoize": outer["memoize"], "name": name}
+        for kind, value in (outer.get(_LOCKS) or {}).items():
+            locks = whole[_LOCKS] = dict(whole.get(_LOCKS) or {})
+            locks[kind] = [*(locks.get(kind) or []), *value] if isinstance(value, list) else value
+        found[name] = whole
     return list(found.values())
