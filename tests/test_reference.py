@@ -68,6 +68,15 @@ def remove(folder: Path) -> None:
     (folder / "note.txt").unlink()
 
 
+def add(folder: Path) -> None:
+    """A step that reads every file it finds would read this one."""
+    (folder / "1" / "z.csv").write_text("7,7,7")
+
+
+def add_a_link(folder: Path) -> None:
+    (folder / "link").symlink_to(folder / "note.txt")
+
+
 def forge_manifest(folder: Path) -> None:
     change_content(folder)
     seal(folder)
@@ -82,7 +91,8 @@ def remove_manifest(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [change_content, truncate, remove, forge_manifest, garble_manifest, remove_manifest]
+    "damage",
+    [change_content, truncate, remove, add, add_a_link, forge_manifest, garble_manifest, remove_manifest],
 )
 def test_every_damage_is_noticed(sealed: tuple[Reference, dict[str, str], Path], damage: object) -> None:
     reference, volumes, folder = sealed

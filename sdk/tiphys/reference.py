@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+_UNFINISHED = ".tmp"
 VOLUMES_ENV = "TIPHYS_VOLUMES"
 
 
@@ -127,6 +128,12 @@ def file_digest(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below ``folder`` but its manifest."""
+    own = (folder / MANIFEST, folder / (MANIFEST + _UNFINISHED))
+    return (path for path in folder.rglob("*") if path.is_file() and path not in own)
+
+
 def seal(folder: Path) -> str:
     """Write ``manifest.json`` for all files below ``folder`` and return its digest.
 
@@ -135,11 +142,10 @@ def seal(folder: Path) -> str:
     """
     files = {
         path.relative_to(folder).as_posix(): {"sha256": file_digest(path)[7:], "size": path.stat().st_size}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / MANIFEST
+        for path in sorted(_files(folder))
     }
     data = json.dumps({"files": files, "version": 1}, sort_keys=True, indent=1).encode() + b"\n"
-    temporary = folder / (MANIFEST + ".tmp")
+    temporary = folder / (MANIFEST + _UNFINISHED)
     with temporary.open("wb") as stream:
         stream.write(data)
         stream.flush()
@@ -151,8 +157,8 @@ def seal(folder: Path) -> str:
 def verify(reference: Reference, volumes: Mapping[str, str] | None = None, *, content: bool = True) -> str:
     """Why ``reference`` cannot be trusted, or an empty string when it can.
 
-    Checks that the manifest exists and has the recorded digest, and that every listed file has its size and,
-    with ``content``, its SHA-256.
+    Checks that the manifest exists and has the recorded digest, that every listed file has its size and,
+    with ``content``, its SHA-256, and that no other file is there: a step that takes whatever it finds would see it.
     """
     try:
         folder = resolve(reference.uri, volumes)
@@ -170,6 +176,10 @@ def verify(reference: Reference, volumes: Mapping[str, str] | None = None, *, co
                 return f"{reference.uri}: {name} has another size than recorded"
             if content and file_digest(path)[7:] != entry["sha256"]:
                 return f"{reference.uri}: {name} has another content than recorded"
+        for path in _files(folder):
+            name = path.relative_to(folder).as_posix()
+            if name not in files:
+                return f"{reference.uri}: {name} was added"
     except FileNotFoundError as error:
         missing = Path(str(error.filename or manifest)).name
         return f"{reference.uri}: {missing} is missing"
