@@ -94,7 +94,7 @@ def test_building_blocks_work_in_a_plain_hera_dag(tmp_path: Path) -> None:
     documents = list(yaml.safe_load_all(tiphys.to_yaml(workflow)))
     assert documents[0]["data"] == {"gpu": "2", "training-2": "1"}
     templates = {t["name"]: t for t in documents[1]["spec"]["templates"]}
-    assert set(templates) == {"echo", "main", "make", "train", "deploy"}
+    assert set(templates) == {"echo", "main", "make", "make-run", "train", "deploy"}
     tasks = {t["name"]: t for t in templates["main"]["dag"]["tasks"]}
     assert tasks["told"]["depends"] == "made"
     assert tasks["train"]["depends"] == "made"
@@ -146,7 +146,7 @@ def test_heras_templates_stand_in_a_pipeline(tmp_path: Path) -> None:
             Step  # noqa: B018
             echo()(name="e", arguments={"text": "x"})
     names = [t["name"] for t in pipeline.to_dict()["spec"]["templates"]]
-    assert names[:2] == ["main", "make"] and set(names[2:]) == {"extra", "echo"}
+    assert names[:2] == ["main", "make"] and set(names[2:]) == {"make-run", "extra", "echo"}
     assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
 
 
