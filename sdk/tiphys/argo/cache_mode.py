@@ -12,17 +12,33 @@ import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
-from tiphys.argo.spec import calls, every_template, holders, template_kind
+from tiphys.argo.spec import calls, every_template, holders, tasks, template_kind
 from tiphys.errors import RefusedError, did_you_mean
 
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, Template, Workflow, WorkflowSpec
 
-__all__ = ["CACHE_MODES", "CacheMode", "check_mode", "with_cache_mode"]
+__all__ = [
+    "CACHE_MODES",
+    "JUDGED",
+    "NOTHING_IS_YOUNGER",
+    "RECORDER",
+    "CacheMode",
+    "check_mode",
+    "with_cache_mode",
+]
 
 CacheMode = Literal["auto", "refresh", "never"]
 CACHE_MODES: tuple[CacheMode, ...] = get_args(CacheMode)
-_NOTHING_IS_YOUNGER = "-1h"
+NOTHING_IS_YOUNGER = "-1h"
+"""The ``maxAge`` of a template that reads no entry."""
+
+JUDGED = "tiphys.dev/judged"
+"""An annotation of such a template: the inputs that a step before it judges, so that its key leaves them out."""
+
+RECORDER = "tiphys-record"
+"""The template that, in a cached one, writes down what was stored (:mod:`tiphys.dsl.guarded`)."""
+
 _TEMPLATES = ("WorkflowTemplate", "ClusterWorkflowTemplate")
 T = TypeVar("T", "Workflow", "GivenObject")
 
@@ -75,8 +91,10 @@ def _changed(item: T, mode: CacheMode) -> T:
     for template in _memoized(made.get("spec") or {}):
         if mode == "never":
             template.pop("memoize")
+            if "dag" in template:  # nothing is stored, and so nothing is recorded
+                template["dag"]["tasks"] = [t for t in tasks(template) if t.get("template") != RECORDER]
         else:
-            template["memoize"]["maxAge"] = _NOTHING_IS_YOUNGER
+            template["memoize"]["maxAge"] = NOTHING_IS_YOUNGER
     return made
 
 

@@ -6,21 +6,19 @@ recorded digest), and every artifact is in the store with its digest.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of, location_of
 from tiphys.errors import StoreError
-from tiphys.reference import Reference, verify
+from tiphys.reference import references, verify
 from tiphys.store import Store
 from tiphys.store.configmaps import entry_of
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Artifact, CacheEntry
 
-__all__ = ["Judged", "entries", "problem_of", "references"]
+__all__ = ["Judged", "entries", "problem_of"]
 
 _ELSEWHERE = ("raw", "http", "git")  # not in the store: nothing to look at
 
@@ -91,28 +89,3 @@ def _artifact(artifact: Artifact, store: Store) -> str:
         return f"artifact {artifact.get('name')} ({key}) is gone"
     problem = store.artifacts.verify(digest)
     return f"artifact {artifact.get('name')}: {problem}" if problem else ""
-
-
-def references(value: object) -> Iterator[Reference]:
-    """Every reference in an output's value: the JSON form at any depth, or a bare ``pvc://`` / ``file://`` text."""
-    if isinstance(value, str):
-        found = Reference.maybe(value)
-        if found is not None:
-            yield found
-        elif value[:1] in ("{", "["):
-            try:
-                inner = json.loads(value)
-            except ValueError:
-                return
-            yield from references(inner)
-    elif isinstance(value, Mapping):
-        uri = value.get("uri")
-        if isinstance(uri, str) and uri.startswith(("pvc://", "file://")):
-            digest = value.get("digest")
-            yield Reference(uri, digest if isinstance(digest, str) else "")
-        for key, inner in value.items():
-            if key != "uri":
-                yield from references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from references(inner)
