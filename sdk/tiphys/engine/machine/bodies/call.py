@@ -242,6 +242,8 @@ class Call:
             self.fail(error)
             return
         if not hit:
+            if self.node is not None:  # it waited for a lock before
+                self.node["memoizationStatus"] = self.memo.status(hit=False)
             self.execute()
             return
         if self.node is None:
