@@ -13,6 +13,7 @@ from tests.engine.harness import Recorder, execute, shell, workflow
 from tiphys.cli import main
 from tiphys.engine import CacheChecked
 from tiphys.reference import Reference, seal
+from tiphys.reuse.entries import Entries
 from tiphys.reuse.judge import entries
 from tiphys.store import Store
 
@@ -36,7 +37,10 @@ def memoized(tmp_path: Path) -> Json:
 
 
 def entry(store: Store) -> Json:
-    return json.loads((store.configmaps.get("cache") or {})["data"]["the-key"])
+    with Entries(store) as known:
+        found = known.get("cache", "the-key")
+    assert found is not None
+    return found.argo()
 
 
 def without_artifact(store: Store, tmp_path: Path) -> None:
@@ -59,20 +63,24 @@ def reference_inside_json_changed(store: Store, tmp_path: Path) -> None:
     (tmp_path / "sealed/data").write_text("else")
 
 
-def no_label(store: Store, tmp_path: Path) -> None:
-    def edit(current: Json) -> Json:
-        current["metadata"]["labels"] = {}
-        return current
+def earlier(store: Store, config: Json) -> None:
+    """The cache as a version that kept ConfigMaps left it."""
+    with Entries(store) as known:
+        known.remove("cache", "the-key")
+    (store.root / "configmaps").mkdir()
+    (store.root / "configmaps/cache.json").write_text(json.dumps(config))
 
-    store.configmaps.change("cache", edit)
+
+def no_label(store: Store, tmp_path: Path) -> None:
+    earlier(store, {"kind": "ConfigMap", "metadata": {"name": "cache"}, "data": {"the-key": "{}"}})
 
 
 def no_json(store: Store, tmp_path: Path) -> None:
-    def edit(current: Json) -> Json:
-        current["data"]["the-key"] = "{"
-        return current
-
-    store.configmaps.change("cache", edit)
+    labels = {"workflows.argoproj.io/configmap-type": "Cache"}
+    earlier(
+        store,
+        {"kind": "ConfigMap", "metadata": {"name": "cache", "labels": labels}, "data": {"the-key": "{"}},
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +100,7 @@ def test_who_lists_the_caches_says_what_the_engine_does(
     flow, store, words = memoized(tmp_path), Store(tmp_path / "store"), ["--store", str(tmp_path / "store")]
     assert execute(tmp_path, flow).succeeded
     (good,) = entries(store)
-    assert (good.cache, good.key, good.problem) == ("cache", "the-key", "")
+    assert (good.entry.cache, good.entry.key, good.problem) == ("cache", "the-key", "")
     assert main(["cache", "explain", "the-key", *words]) == 0
     assert "good" in capsys.readouterr().out
     spoil(store, tmp_path)
@@ -102,8 +110,9 @@ def test_who_lists_the_caches_says_what_the_engine_does(
     assert bad.problem[:40] in capsys.readouterr().out
     assert main(["cache", "ls", "--json", *words]) == 0
     assert json.loads(capsys.readouterr().out)[0]["problem"] == bad.problem
-    assert main(["cache", "explain", "the-key", *words]) == 0
-    assert f"would not be used: {bad.problem}" in capsys.readouterr().out
+    if spoil is not no_label:  # no entry has that key
+        assert main(["cache", "explain", "the-key", *words]) == 0
+        assert f"would not be used: {bad.problem}" in capsys.readouterr().out
     seen = Recorder()
     result = execute(tmp_path, flow, observer=seen)
     if spoil in (no_label, no_json):  # Argo ends the node in Error

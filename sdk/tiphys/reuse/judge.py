@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of, location_of
 from tiphys.errors import StoreError
 from tiphys.reference import Reference, verify
+from tiphys.reuse.entries import Entries
+from tiphys.reuse.entry import CachedResult
 from tiphys.store import Store
-from tiphys.store.configmaps import entry_of
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Artifact, CacheEntry
@@ -25,38 +26,27 @@ __all__ = ["Judged", "entries", "problem_of", "references"]
 _ELSEWHERE = ("raw", "http", "git")  # not in the store: nothing to look at
 
 
-def _unreadable() -> CacheEntry:
-    return {}
-
-
 @dataclass(frozen=True)
 class Judged:
-    """An entry of a cache; ``problem`` says why it would not be taken and is empty for a good one.
+    """An entry of a cache; ``problem`` says why it would not be taken and is empty for a good one. What is under the
+    name of a cache and is none has an ``entry`` without a key."""
 
-    ``entry`` is the object in the ConfigMap (nodeID, outputs, creationTimestamp, lastHitTimestamp), empty when it
-    cannot be read.
-    """
-
-    cache: str
-    key: str
+    entry: CachedResult
     problem: str
-    entry: CacheEntry = field(default_factory=_unreadable)
 
 
-def entries(store: Store) -> list[Judged]:
-    """Every entry of the store's caches, by cache and key."""
-    found = []
-    for name in store.configmaps.names():
-        config = store.configmaps.get(name) or {}
-        for key in sorted(config.get("data") or {}):
+def entries(store: Store, *, prefix: str = "") -> Iterator[Judged]:
+    """Every entry of the store's caches whose key begins with ``prefix``, by cache and key."""
+    with Entries(store) as known:
+        for name, error in sorted(known.refused.items()):
+            if not prefix:
+                yield Judged(CachedResult(name, ""), error.message)
+        for entry in known.all(prefix=prefix):
             try:
-                entry = entry_of(config, name, key)
+                problem = problem_of(entry.argo(), store)
             except StoreError as error:
-                found.append(Judged(name, key, error.message))
-                continue
-            if entry is not None:
-                found.append(Judged(name, key, problem_of(entry, store), entry))
-    return found
+                problem = error.message
+            yield Judged(entry, problem)
 
 
 def problem_of(entry: CacheEntry, store: Store) -> str:
