@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ from tiphys.cli import main
 from tiphys.engine import CacheChecked
 from tiphys.reference import Reference, seal
 from tiphys.reuse.entries import Entries
-from tiphys.reuse.judge import entries
+from tiphys.reuse.entry import CachedResult
+from tiphys.reuse.judge import Judge, entries
 from tiphys.store import Store
 
 Json = Any
@@ -127,3 +129,39 @@ def test_references_are_found_at_any_depth(tmp_path: Path) -> None:
 
     text = json.dumps({"a": [{"uri": "pvc://c/x", "digest": "sha256:1"}, "file:///y"]})
     assert list(references(text)) == [Reference("pvc://c/x", "sha256:1"), Reference("file:///y", "")]
+
+
+def judge(tmp_path: Path, found: CachedResult, *, at: float, max_age: str | None = None) -> str:
+    store = Store(tmp_path / "store")
+    with Entries(store) as known:
+        return Judge(store, known, clock=lambda: at).problem(found, max_age)
+
+
+def test_age_counts_for_who_lists_and_for_who_asks(tmp_path: Path) -> None:
+    made = CachedResult("cache", "k", node="n", created=1000.0, max_age="1h")
+    assert judge(tmp_path, made, at=4600.0) == ""
+    assert "older than the 1h that its step allows" in judge(tmp_path, made, at=4601.0)
+    assert judge(tmp_path, made, at=4601.0, max_age="") == ""
+    assert "10s" in judge(tmp_path, made, at=1011.0, max_age="10s")
+    assert judge(tmp_path, made, at=4601.0, max_age="3d") == "", "the step that asks ends in Error"
+
+
+def test_an_entry_without_a_node_is_none(tmp_path: Path) -> None:
+    """Argo takes no entry whose nodeID is empty."""
+    assert "which node made it" in judge(tmp_path, CachedResult("cache", "k"), at=1.0)
+
+
+def test_what_is_too_old_is_told_alike(tmp_path: Path) -> None:
+    flow = memoized(tmp_path)
+    flow["spec"]["templates"][0]["memoize"]["maxAge"] = "10m"
+    store = Store(tmp_path / "store")
+    assert execute(tmp_path, flow).succeeded
+    (good,) = entries(store)
+    assert (good.problem, good.entry.max_age) == ("", "10m")
+    with Entries(store) as known:
+        known.save(dataclasses.replace(good.entry, created=good.entry.created - 601))
+    (old,) = entries(store)
+    seen = Recorder()
+    assert execute(tmp_path, flow, observer=seen).succeeded
+    (checked,) = seen.of(CacheChecked)
+    assert (checked.hit, checked.why) == (False, old.problem) and "10m" in old.problem

@@ -220,21 +220,26 @@ class StopPod(Command):
 
 @dataclass(frozen=True, slots=True)
 class LookupCache(Command):
-    """Read ``key`` of memoization cache (ConfigMap) ``cache_name``; a hit also updates lastHitTimestamp."""
+    """Read ``key`` of memoization cache (ConfigMap) ``cache_name``; a hit also updates lastHitTimestamp.
+
+    ``max_age`` is the template's, a Go duration or empty.
+    """
 
     node_id: str
     cache_name: str
     key: str
+    max_age: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreCache(Command):
-    """Write an entry of a memoization cache in Argo's layout."""
+    """Write an entry of a memoization cache; ``max_age`` as in :class:`LookupCache`."""
 
     node_id: str
     cache_name: str
     key: str
     outputs: Outputs | None
+    max_age: str = ""
 
 
 @dataclass(frozen=True, slots=True)

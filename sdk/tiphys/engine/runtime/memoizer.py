@@ -16,7 +16,7 @@ from tiphys.engine.pods.host import Host
 from tiphys.errors import StoreError
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
-from tiphys.reuse.judge import problem_of
+from tiphys.reuse.judge import Judge
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CacheEntry
@@ -43,9 +43,8 @@ class Memoizer:
             found = entries.hit(command.cache_name, command.key, now)
             if found is None:
                 return None, ""
-            entry = found.argo()
-            problem = problem_of(entry, self._host.store)
-            return None if problem else entry, problem
+            problem = Judge(self._host.store, entries).problem(found, command.max_age)
+            return None if problem else found.argo(), problem
 
         def failed(error: BaseException) -> None:
             if isinstance(error, StoreError):
@@ -66,6 +65,7 @@ class Memoizer:
             created=now,
             hit=now,
             run=host.workflow,
+            max_age=command.max_age,
         )
 
         def stored(error: str) -> None:

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tiphys.argo.memo import too_old
 from tiphys.argo.time import seconds
 from tiphys.engine.machine.protocol import LookupCache, StoreCache
-from tiphys.expr.durations import parse_go
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CacheEntry, MemoizationStatus, Memoize, Outputs
@@ -48,11 +48,11 @@ class Memo:
 
     def lookup(self, node_id: str) -> LookupCache:
         """Return the command that reads the entry."""
-        return LookupCache(node_id, self.cache, self.key)
+        return LookupCache(node_id, self.cache, self.key, self.max_age)
 
     def store(self, node_id: str, outputs: Outputs | None) -> StoreCache:
         """Return the command that writes the entry."""
-        return StoreCache(node_id, self.cache, self.key, outputs)
+        return StoreCache(node_id, self.cache, self.key, outputs, self.max_age)
 
     def accept(self, entry: CacheEntry | None, now: float) -> bool:
         """Return whether ``entry`` is a hit.
@@ -62,17 +62,12 @@ class Memo:
         MemoError
             ``maxAge`` is not a Go duration.
         """
-        age = 0.0
-        if self.max_age:
-            try:
-                age = parse_go(self.max_age)
-            except ValueError as error:
-                raise MemoError(f"invalid maxAge: {error}") from None
-        if not entry or not entry.get("nodeID"):
-            return False
-        if not self.max_age:
-            return True
-        return now - seconds(str(entry.get("creationTimestamp"))) <= age
+        made = str((entry or {}).get("creationTimestamp") or "")
+        try:
+            expired = too_old(seconds(made) if made else None, self.max_age, now)
+        except ValueError as error:
+            raise MemoError(f"invalid maxAge: {error}") from None
+        return bool(entry and entry.get("nodeID")) and not expired
 
     def status(self, *, hit: bool) -> MemoizationStatus:
         """Return the node's ``memoizationStatus``."""
