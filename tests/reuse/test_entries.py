@@ -83,10 +83,10 @@ def test_a_hit_writes_one_row_and_no_outputs(store: Store) -> None:
         entries.save(entry("k", "x" * 3_000_000))
         with entries.file.reading() as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        hit = entries.hit("cache", "k", 2000.0)
+        hit = entries.touch("cache", "k", 2000.0)
         assert hit is not None
-        assert (hit.hit, hit.hits, hit.created) == (2000.0, 1, 1000.0)
-        assert entries.hit("cache", "nosuch", 2000.0) is None
+        assert (hit.hit, hit.created) == (2000.0, 1000.0)
+        assert entries.touch("cache", "nosuch", 2000.0) is None
         assert (store.root / f"{FILE}-wal").stat().st_size < 100_000
 
 
@@ -156,7 +156,7 @@ def test_caches_of_an_earlier_version_are_the_first_state(store: Store) -> None:
         with pytest.raises(StoreError, match="refusing to use it"):
             entries.get("limits", "k")
         with pytest.raises(StoreError, match="cannot be read"):
-            entries.hit("torn", "k", 0.0)
+            entries.touch("torn", "k", 0.0)
     assert sorted(path.name for path in folder.iterdir()) == ["limits.json", "torn.json"]
     with Entries(store) as again:
         assert len(list(again.all())) == 2

@@ -13,7 +13,9 @@ from tiphys.cli._common import Style, print_json, seconds, table
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
+    from tiphys.reuse.explain import Explained
     from tiphys.reuse.judge import Judged
+    from tiphys.reuse.uses import Lookup
     from tiphys.store import Store
 
 __all__ = ["register"]
@@ -37,10 +39,13 @@ def register(subparsers: Any) -> None:
     add = cache.add_parser(
         "explain",
         parents=[common],
-        help="what an entry holds and whether it would be used",
-        epilog="example: tiphys cache explain ingest-3f2a",
+        help="why a step was a hit or ran, and what its entry holds",
+        description="Say of a step or a key: hit or miss, what the key is made of, the first part that differs from "
+        "the nearest entry, who made the entry, who used it, and whether it would be used now.",
+        epilog="example: tiphys cache explain train fashion-mnist-x7k2p",
     )
-    add.add_argument("key", help="a key or the beginning of one")
+    add.add_argument("key", metavar="STEP|KEY", help="a step, or a key or the beginning of one")
+    add.add_argument("run", metavar="RUN", nargs="?", default="", help="as this run asked for it")
     add.set_defaults(handler=cache_explain)
     add = cache.add_parser(
         "rm", parents=[common], help="remove entries", epilog="example: tiphys cache rm train-cnn"
@@ -132,27 +137,82 @@ def cache_list(options: argparse.Namespace) -> int:
 
 
 def cache_explain(options: argparse.Namespace) -> int:
+    from tiphys.reuse.explain import explain
+
+    found = explain(_store(options), options.key, options.run)
+    if not found:
+        asked = f" in {options.run}" if options.run else ""
+        raise RefusedError(
+            "TIP294",
+            f"no cache entry begins with {options.key!r}, and no step{asked} asked for one under that name",
+            fix="`tiphys cache ls` lists the entries, `tiphys get RUN` the steps",
+        )
+    if options.json:
+        print_json([_explained_row(each) for each in found])
+    else:
+        style = Style(sys.stdout)
+        sys.stdout.write("\n".join(line for each in found for line in _explanation(each, style)) + "\n")
+    return 0
+
+
+def _explained_row(each: Explained) -> dict[str, object]:
+    """The fields of ``cache ls --json``, and what only ``explain`` knows."""
+    entry = {"cache": each.cache, "key": each.key, "problem": "there is no entry"}
+    return {
+        **(entry if each.found is None else _row(each.found)),
+        "parts": dict(each.parts),
+        "asked": None if each.asked is None else _use_row(each.asked),
+        "nearest": None if each.nearest is None else {"key": each.nearest.key, "run": each.nearest.run},
+        "differs": None if each.differs is None else each.differs._asdict(),
+        "usedBy": [_use_row(use) for use in each.used],
+    }
+
+
+def _use_row(use: Lookup) -> dict[str, object]:
     from tiphys.argo.time import rfc3339
 
-    found = _matching(options, _store(options))
-    if options.json:
-        print_json([_row(judged) for judged in found])
-        return 0
-    style = Style(sys.stdout)
-    for judged in found:
-        entry = judged.entry
-        verdict = style.red(f"would not be used: {judged.problem}") if judged.problem else style.green("good")
+    return {"run": use.run, "step": use.step, "at": rfc3339(use.at), "hit": use.hit, "why": use.why}
+
+
+def _explanation(each: Explained, style: Style) -> list[str]:
+    from tiphys.argo.time import rfc3339
+
+    lines = [style.bold(each.key) + f"  ({each.cache})"]
+
+    def say(name: str, text: str) -> None:
+        lines.append(f"  {name:10} {text}")
+
+    if each.asked is not None:
+        asked = each.asked
+        answer = "hit" if asked.hit else f"not used: {asked.why}" if asked.why else "miss: there was no entry"
+        who = " ".join(filter(None, (asked.run, asked.step)))
+        say("asked", f"by {who} at {rfc3339(asked.at)}: {answer}")
+    if each.found is None:
+        say("state", style.yellow("there is no entry now"))
+    else:
+        entry, problem = each.found.entry, each.found.problem
+        say("state", style.red(f"would not be used: {problem}") if problem else style.green("good"))
         made, used = ("?" if at is None else rfc3339(at) for at in (entry.created, entry.hit))
-        lines = [
-            style.bold(entry.key) + f"  ({entry.cache})",
-            f"  state      {verdict}",
-            f"  made by    {entry.node or '?'} at {made}",
-            f"  last used  {used}",
-        ]
-        for item in (entry.outputs or {}).get("parameters") or []:
-            lines.append(f"  output     {item.get('name')} = {str(item.get('value', ''))[:200]}")
-        sys.stdout.write("\n".join(lines) + "\n")
-    return 0
+        say("made by", f"{entry.node or '?'}{f' of {entry.run}' if entry.run else ''} at {made}")
+        say("last used", f"{used}, {entry.hits} hits")
+    for use in each.used:
+        say("used by", f"{use.run} {use.step}".rstrip() + f" at {rfc3339(use.at)}")
+    for name, value in each.parts.items():
+        say("key part", f"{name} = {value[:200]}")
+    if each.nearest is not None and each.differs is not None:
+        differs = each.differs
+        here, there = ("none" if value is None else repr(value[:80]) for value in differs[1:])
+        first = (
+            f"{differs.name} is {here} here, {there} there"
+            if differs.name
+            else "no part that is known differs"
+        )
+        of = f" of {each.nearest.run}" if each.nearest.run else ""
+        say("nearest", f"{each.nearest.key}{of}: {first}")
+    if each.found is not None:
+        for item in (each.found.entry.outputs or {}).get("parameters") or []:
+            say("output", f"{item.get('name')} = {str(item.get('value', ''))[:200]}")
+    return lines
 
 
 def cache_remove(options: argparse.Namespace) -> int:

@@ -69,12 +69,12 @@ class Entries:
         self._check(cache)
         return next(self._select("WHERE e.cache=? AND e.key=?", (cache, key)), None)
 
-    def hit(self, cache: str, key: str, now: float) -> CachedResult | None:
-        """Like :meth:`get`; the entry counts as used at ``now``, before anybody looks whether it is good: what is
-        being looked at is not collected."""
+    def touch(self, cache: str, key: str, now: float) -> CachedResult | None:
+        """Like :meth:`get`; the entry counts as used at ``now`` before anybody looks whether it is good: what is being
+        looked at is not collected."""
         self._check(cache)
         with self.file.writing() as db:
-            db.execute("UPDATE entries SET hit=?, hits=hits+1 WHERE cache=? AND key=?", (now, cache, key))
+            db.execute("UPDATE entries SET hit=? WHERE cache=? AND key=?", (now, cache, key))
             return next(_found(db, "WHERE e.cache=? AND e.key=?", (cache, key)), None)
 
     def save(self, entry: CachedResult) -> None:
@@ -91,21 +91,34 @@ class Entries:
 
     # -- many -------------------------------------------------------------------------------------------------
 
-    def all(self, cache: str = "", *, prefix: str = "") -> Iterator[CachedResult]:
-        """Every entry by cache and key; only those of ``cache``, only those whose key begins with ``prefix``."""
+    def all(
+        self, cache: str = "", *, prefix: str = "", template: str | None = None
+    ) -> Iterator[CachedResult]:
+        """Every entry by cache and key; only those of ``cache``, only those whose key begins with ``prefix`` or whose
+        step is of ``template``."""
         last = (cache, "") if cache else ("", "")
         while True:
             page = list(
                 self._select(
-                    "WHERE (e.cache, e.key) > (?, ?) AND (?='' OR e.cache=?) AND substr(e.key, 1, ?)=?"
+                    "WHERE (e.cache, e.key) > (?, ?) AND (?='' OR e.cache=?)"
+                    " AND (substr(e.key, 1, ?)=? OR e.template=?)"
                     " ORDER BY e.cache, e.key LIMIT ?",
-                    (*last, cache, cache, len(prefix), prefix, _PAGE),
+                    (*last, cache, cache, len(prefix), prefix, template, _PAGE),
                 )
             )
             yield from page
             if len(page) < _PAGE:
                 return
             last = (page[-1].cache, page[-1].key)
+
+    def newest(self, cache: str, *, before: float | None, but: str, limit: int) -> list[CachedResult]:
+        """The last entries of a cache, the newest first, made no later than ``before``; not that under ``but``."""
+        return list(
+            self._select(
+                "WHERE e.cache=? AND e.key<>? AND (? IS NULL OR e.created<=?) ORDER BY e.created DESC LIMIT ?",
+                (cache, but, before, before, limit),
+            )
+        )
 
     def names(self) -> list[str]:
         """The caches that have entries, sorted."""

@@ -28,10 +28,11 @@ CREATE INDEX entries_hit ON entries(hit);
 CREATE INDEX entries_created ON entries(created);
 CREATE TABLE contents(id INTEGER PRIMARY KEY, outputs TEXT, parts TEXT NOT NULL, broken TEXT);
 CREATE TABLE uses(
-  id INTEGER PRIMARY KEY AUTOINCREMENT, cache TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL, node TEXT NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, cache TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL, step TEXT NOT NULL,
   template TEXT NOT NULL, at REAL NOT NULL, hit INTEGER NOT NULL, why TEXT NOT NULL, parts TEXT NOT NULL);
 CREATE INDEX uses_key ON uses(cache, key);
 CREATE INDEX uses_run ON uses(run);
+CREATE INDEX uses_template ON uses(template);
 CREATE TABLE seen(
   path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER, inode INTEGER, device INTEGER, sha256 TEXT,
   at REAL) WITHOUT ROWID;

@@ -17,6 +17,7 @@ from tiphys.errors import StoreError
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.judge import Judge
+from tiphys.reuse.uses import Lookup, note
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CacheEntry
@@ -40,11 +41,27 @@ class Memoizer:
 
         def work() -> tuple[CacheEntry | None, str]:
             entries = self._entries(command.cache_name)
-            found = entries.hit(command.cache_name, command.key, now)
-            if found is None:
-                return None, ""
-            problem = Judge(self._host.store, entries).problem(found, command.max_age)
-            return None if problem else found.argo(), problem
+            found = entries.touch(command.cache_name, command.key, now)
+            problem = (
+                "" if found is None else Judge(self._host.store, entries).problem(found, command.max_age)
+            )
+            good = found is not None and not problem
+            step = command.node_name.removeprefix(self._host.workflow).lstrip(".")
+            note(
+                entries.file,
+                Lookup(
+                    command.cache_name,
+                    command.key,
+                    self._host.workflow,
+                    step,
+                    command.template,
+                    now,
+                    good,
+                    problem,
+                    command.parts,
+                ),
+            )
+            return found.argo() if found is not None and good else None, problem
 
         def failed(error: BaseException) -> None:
             if isinstance(error, StoreError):
@@ -65,7 +82,9 @@ class Memoizer:
             created=now,
             hit=now,
             run=host.workflow,
+            template=command.template,
             max_age=command.max_age,
+            parts=command.parts,
         )
 
         def stored(error: str) -> None:

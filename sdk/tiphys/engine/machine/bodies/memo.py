@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tiphys.argo.memo import too_old
+from tiphys.argo.memo import parts_of, too_old
 from tiphys.argo.time import seconds
 from tiphys.engine.machine.protocol import LookupCache, StoreCache
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import CacheEntry, MemoizationStatus, Memoize, Outputs
+    from tiphys.argo.types import CacheEntry, MemoizationStatus, Memoize, Outputs, Template
 
 
 __all__ = ["Memo", "MemoError"]
@@ -30,10 +31,12 @@ class Memo:
     cache: str
     key: str
     max_age: str
+    template: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, declared: Memoize) -> Memo:
-        """Read ``memoize``.
+    def of(cls, declared: Memoize, template: Template) -> Memo:
+        """Read ``memoize`` of a substituted template.
 
         Raises
         ------
@@ -44,15 +47,17 @@ class Memo:
         cache = str(((declared.get("cache") or {}).get("configMap") or {}).get("name") or "")
         if not _KEY.fullmatch(key):
             raise MemoError(f"invalid cache key: {key}")
-        return cls(cache, key, str(declared.get("maxAge") or ""))
+        return cls(
+            cache, key, str(declared.get("maxAge") or ""), str(template.get("name") or ""), parts_of(template)
+        )
 
-    def lookup(self, node_id: str) -> LookupCache:
-        """Return the command that reads the entry."""
-        return LookupCache(node_id, self.cache, self.key, self.max_age)
+    def lookup(self, node_id: str, name: str) -> LookupCache:
+        """Return the command that reads the entry for the node of that name."""
+        return LookupCache(node_id, self.cache, self.key, self.max_age, self.template, self.parts, name)
 
     def store(self, node_id: str, outputs: Outputs | None) -> StoreCache:
         """Return the command that writes the entry."""
-        return StoreCache(node_id, self.cache, self.key, outputs, self.max_age)
+        return StoreCache(node_id, self.cache, self.key, outputs, self.max_age, self.template, self.parts)
 
     def accept(self, entry: CacheEntry | None, now: float) -> bool:
         """Return whether ``entry`` is a hit.
