@@ -18,6 +18,7 @@ from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.digest import code_digest
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.embed import script_source
+from tiphys.dsl.key_parts import key_parts
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
@@ -164,6 +165,7 @@ class Component(CallableTemplate):
             key = "{{=" + self._key(options.cache, image, defaults) + "}}"
             env.append({"name": "TIPHYS_CACHE_KEY", "value": key})
             template["memoize"] = memoize(key, options.cache, self.name)
+            template.setdefault("annotations", {}).update(self._key_parts(options.cache, image, defaults))
             if options.cache.single_flight:
                 mutexes.append(key)
         env += [{"name": name, "value": value} for name, value in options.env]
@@ -207,6 +209,17 @@ class Component(CallableTemplate):
         code = f"{self.digest(defaults)}:{image}"
         return key_expression(
             literal(f"{self.name}-"), cache.salt(f"{defaults.scope}/{self.name}", code), parts
+        )
+
+    def _key_parts(self, cache: Cache, image: str, defaults: Defaults) -> dict[str, str]:
+        return key_parts(
+            cache,
+            self.inputs,
+            self.name,
+            scope=f"{defaults.scope}/{self.name}",
+            env=dict(self.options.env),
+            code=self.digest(defaults),
+            image=image,
         )
 
     def _reference(self) -> str:
