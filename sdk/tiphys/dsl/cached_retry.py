@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tiphys.argo.memo import KEY_PARTS
+
 __all__ = ["RUN", "handed_on", "joined", "results_of", "split"]
 
 RUN = "run"
@@ -45,6 +47,11 @@ def split(body: dict[str, Any], *, always: bool = False) -> list[dict[str, Any]]
     if arguments := handed_on(body):
         task["arguments"] = arguments
     outer: dict[str, Any] = {"name": body["name"]}
+    if KEY_PARTS in (said := dict(body.get("annotations") or {})):  # they stand beside the key
+        outer["annotations"] = {KEY_PARTS: said.pop(KEY_PARTS)}
+        inner["annotations"] = said
+        if not said:
+            del inner["annotations"]
     if inputs:
         outer["inputs"] = {
             **({"parameters": inputs["parameters"]} if inputs.get("parameters") else {}),
@@ -128,6 +135,8 @@ def joined(templates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             continue
         del found[f"{name}-{RUN}"]
         whole = {**inner, "memoize": outer["memoize"], "name": name}
+        if said := {**(inner.get("annotations") or {}), **(outer.get("annotations") or {})}:
+            whole["annotations"] = said
         for kind, value in (outer.get(_LOCKS) or {}).items():
             locks = whole[_LOCKS] = dict(whole.get(_LOCKS) or {})
             locks[kind] = [*(locks.get(kind) or []), *value] if isinstance(value, list) else value

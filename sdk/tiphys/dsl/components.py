@@ -19,6 +19,7 @@ from tiphys.dsl.digest import code_digest
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.embed import script_source
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
+from tiphys.dsl.key_parts import key_parts
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
@@ -175,6 +176,7 @@ class Component(CallableTemplate):
             key = "{{=" + key + "}}"
             env.append({"name": "TIPHYS_CACHE_KEY", "value": key})
             template["memoize"] = memoize(key, cache, self.name)
+            template.setdefault("annotations", {}).update(self._key_parts(cache, image, defaults))
             if cache.single_flight:
                 mutexes.append(key)
         env += [{"name": name, "value": value} for name, value in options.env]
@@ -241,6 +243,18 @@ class Component(CallableTemplate):
         code = f"{self.digest(defaults)}:{image}"
         return key_expression(
             literal(f"{self.name}-"), cache.salt(f"{defaults.scope}/{self.name}", code), parts
+        )
+
+    def _key_parts(self, cache: Cache, image: str, defaults: Defaults) -> dict[str, str]:
+        generation = [Field(GENERATION, GENERATION, str)] if cache.conditions else []
+        return key_parts(
+            cache,
+            [*self.inputs, *generation],
+            self.name,
+            scope=f"{defaults.scope}/{self.name}",
+            env=dict(self.options.env),
+            code=self.digest(defaults),
+            image=image,
         )
 
     def _reference(self) -> str:

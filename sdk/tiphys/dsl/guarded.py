@@ -74,7 +74,7 @@ def guarded(
     values = _pairs((each, access(("inputs", "parameters", each))) for each in looked_at)
     outer, inner = cast("list[Template]", split({**body, "name": f"{name}-{_KEPT}"}, always=True))
     if judged:
-        notes = {**(outer.get("annotations") or {}), JUDGED: ",".join(sorted(judged))}
+        notes = {**(outer.pop("annotations", {})), JUDGED: ",".join(sorted(judged))}
         outer = {"name": outer.pop("name"), "annotations": notes, **outer}
     outer["dag"]["tasks"].append(
         {

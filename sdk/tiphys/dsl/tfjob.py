@@ -20,6 +20,7 @@ from tiphys.dsl.components import env_name, memoize
 from tiphys.dsl.digest import module_digest
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.guarded import GENERATED, guarded
+from tiphys.dsl.key_parts import key_parts
 from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
@@ -272,6 +273,17 @@ class TFJob(Resource):
             position = next(i for i, (k, _) in enumerate(items) if k == "inputs") + 1
             items.insert(position, ("memoize", memo))
             template = dict(items)
+            said = key_parts(
+                self.cache,
+                self.arguments,
+                self.name,
+                scope=f"{defaults.scope}/{self.name}",
+                env=self.env,
+                code=self.digest,
+                image=self.image or defaults.image,
+                workers=str(self.workers),
+            )
+            template.setdefault("annotations", {}).update(said)
         return template
 
     @property

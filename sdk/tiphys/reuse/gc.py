@@ -19,12 +19,13 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tiphys.argo.names import LETTERS
 from tiphys.reference import MANIFEST
-from tiphys.store.artifacts import Stored
-from tiphys.store.configmaps import KeptEntry
-from tiphys.store.layout import Store
+from tiphys.reuse.entries import Entries
+from tiphys.reuse.entry import damaged, text_of
+from tiphys.store import Store, Stored
 
 __all__ = ["Garbage", "collect"]
 
@@ -33,6 +34,14 @@ _DEPTH = 4
 _MENTION = re.compile(r"pvc://[^\s\"'\\<>{},]+")
 # NAME-CLAIM, NAME as Kubernetes makes it of generateName
 _OWN_CLAIM = re.compile(rf".+-[{LETTERS}]{{5}}-.+")
+
+
+class KeptEntry(NamedTuple):
+    """An entry whose age nobody knows; ``key`` is empty for a ConfigMap that is no cache."""
+
+    cache: str
+    key: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -61,13 +70,30 @@ def collect(store: Store, *, not_hit_for: float, dry_run: bool = False, now: flo
     ``not_hit_for``: seconds after which an entry of a cache goes, and with it what only it referred to.
     """
     moment = time.time() if now is None else now
-    entries, kept = store.configmaps.collect(now=moment, not_hit_for=not_hit_for, dry_run=dry_run)
+    with Entries(store) as known:
+        return _collect(store, known, not_hit_for, dry_run, moment)
+
+
+def _collect(store: Store, known: Entries, not_hit_for: float, dry_run: bool, moment: float) -> Garbage:
+    entries: list[tuple[str, str]] = []
+    kept = [KeptEntry(name, "", error.message) for name, error in sorted(known.refused.items())]
+    for entry in known.all():
+        if entry.broken is not None:
+            kept.append(
+                KeptEntry(entry.cache, entry.key, damaged(entry.broken, entry.cache, entry.key).message)
+            )
+        elif entry.hit is None:
+            kept.append(KeptEntry(entry.cache, entry.key, "it does not say when it was last used"))
+        elif moment - entry.hit > not_hit_for:
+            entries.append((entry.cache, entry.key))
+            if not dry_run:
+                known.remove(entry.cache, entry.key)
     artifacts = store.artifacts.collect(store.bucket.digests(), dry_run=dry_run, older_than=_NEW)
     with store.alone() as alone:
         held_by = _held_by(store, alone)
         volumes: list[tuple[str, int]] = []
         if not held_by:
-            for uri, folder in list(_orphans(store, frozenset(entries), moment)):
+            for uri, folder in list(_orphans(store, known, frozenset(entries), moment)):
                 volumes.append((uri, _size(folder)))
                 if not dry_run:
                     _remove(folder)
@@ -81,8 +107,10 @@ def _held_by(store: Store, alone: bool) -> str:
     return f"{waiting[0]} can be resumed (or deleted)" if waiting else ""
 
 
-def _orphans(store: Store, gone: frozenset[tuple[str, str]], now: float) -> Iterator[tuple[str, Path]]:
-    cached = set(_cached(store, gone))
+def _orphans(
+    store: Store, known: Entries, gone: frozenset[tuple[str, str]], now: float
+) -> Iterator[tuple[str, Path]]:
+    cached = set(_cached(known, gone))
     mentioned = {*cached, *_recorded(store)}
     above = {parent for uri in mentioned for parent in _parents(uri)}
     runs = store.runs()
@@ -106,12 +134,11 @@ def _recorded(store: Store) -> Iterator[str]:
         yield from _addresses((store.run(name) / "workflow.json").read_text(encoding="utf-8"))
 
 
-def _cached(store: Store, gone: frozenset[tuple[str, str]]) -> Iterator[str]:
+def _cached(known: Entries, gone: frozenset[tuple[str, str]]) -> Iterator[str]:
     """Every address in the entries of caches that stay."""
-    for name in store.configmaps.names():
-        for key, text in ((store.configmaps.get(name) or {}).get("data") or {}).items():
-            if (name, key) not in gone:
-                yield from _addresses(text)
+    for entry in known.all():
+        if (entry.cache, entry.key) not in gone:
+            yield from _addresses(text_of(entry))
 
 
 def _addresses(text: str) -> Iterator[str]:

@@ -13,8 +13,10 @@ import pytest
 
 from tiphys.cli import main
 from tiphys.reference import Reference, seal
+from tiphys.reuse.entries import Entries
+from tiphys.reuse.entry import CachedResult
+from tiphys.reuse.gc import collect
 from tiphys.store import Store
-from tiphys.store.garbage import collect
 
 DAY = 86400.0
 LONG_AGO = time.time() - 30 * DAY
@@ -49,8 +51,22 @@ def ran(store: Store, name: str, *made: Reference, complete: bool = True) -> Non
 
 
 def remember(store: Store, key: str, made: Reference, *, hit: float) -> None:
-    outputs = {"parameters": [{"name": "out", "value": str(made)}]}
-    store.configmaps.save("cache", key, node_id="n", outputs=outputs, now=hit, namespace="argo")
+    with Entries(store) as entries:
+        entries.save(
+            CachedResult(
+                "cache",
+                key,
+                node="n",
+                outputs={"parameters": [{"name": "out", "value": str(made)}]},
+                created=hit,
+                hit=hit,
+            )
+        )
+
+
+def caches(store: Store) -> list[str]:
+    with Entries(store) as entries:
+        return [*entries.names(), *sorted(entries.refused)]
 
 
 def volumes(store: Store, **settings: bool) -> list[str]:
@@ -69,7 +85,8 @@ def test_sealed_folders_that_no_record_and_no_entry_names(store: Store) -> None:
         "cached",
         "recorded",
     ]
-    assert store.configmaps.lookup("cache", "old", now=time.time()) is None
+    with Entries(store) as entries:
+        assert entries.get("cache", "old") is None
     assert volumes(store) == []
 
 
@@ -133,7 +150,10 @@ def test_artifacts_without_a_key_go_when_they_are_not_new(store: Store, tmp_path
 def put(store: Store, name: str, data: dict[str, str], *, label: str = "Cache") -> None:
     """A ConfigMap that somebody else wrote."""
     labels = {"workflows.argoproj.io/configmap-type": label} if label else {}
-    store.configmaps.change(name, lambda _: {"metadata": {"name": name, "labels": labels}, "data": data})
+    folder = store.root / "configmaps"
+    folder.mkdir(parents=True)
+    config = {"metadata": {"name": name, "labels": labels}, "data": data}
+    (folder / f"{name}.json").write_text(json.dumps(config))
 
 
 ENTRY = {"nodeID": "n", "outputs": None, "creationTimestamp": "2020-01-01T00:00:00Z"}
@@ -167,7 +187,7 @@ def test_an_entry_whose_age_nobody_knows_stays_and_is_told(
     assert why in found["kept"][0]["why"]
     assert main(["cache", "gc", *words]) == 0
     assert "theirs/k stays: " in (out := capsys.readouterr().out) and why in out
-    assert store.configmaps.names() == ["theirs"]
+    assert caches(store) == ["theirs"]
     for verb in (["ls"], ["explain", "k"]):
         assert main(["cache", *verb, *words]) == 0
         assert (why in capsys.readouterr().out) == why.startswith("malformed")
@@ -180,7 +200,7 @@ def test_a_configmap_that_is_no_cache_stays_and_is_told(
     put(store, "limits", data, label="")
     assert main(["cache", "gc", "--store", str(store.root)]) == 0
     assert "limits stays: " in capsys.readouterr().out
-    assert store.configmaps.names() == ["limits"]
+    assert caches(store) == ["limits"]
 
 
 def test_an_empty_store_has_no_garbage(store: Store) -> None:
