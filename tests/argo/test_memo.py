@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.argo.memo import KEY_PARTS, parts_of, too_old
+from tiphys.argo.memo import KEY_PARTS, cache_map, example_map, family, parts_of, too_old
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,22 @@ def test_long_values_are_told_apart_by_their_digest() -> None:
     long = "x" * 10_000
     short = parts_of(template(a=long))["inputs.a"]
     assert len(short) < 1000 and hashlib.sha256(long.encode()).hexdigest() in short
+
+
+def test_the_maps_of_a_template_are_a_family() -> None:
+    """The names themselves are seen in runs (tests/reuse/test_maps.py, tests/cluster/test_policies.py)."""
+    inside = "sprig.trunc(2, sprig.sha256sum(inputs.parameters.key))"
+    assert cache_map("train", "{{inputs.parameters.key}}") == f"tiphys-cache-train-{{{{={inside}}}}}"
+    assert cache_map("train", "{{=inputs.parameters.key}}") == cache_map("train", "{{inputs.parameters.key}}")
+    assert family("tiphys-cache-train-3f") == family("tiphys-cache-train-00") == "tiphys-cache-train"
+
+
+@pytest.mark.parametrize("name", ["cache", "tiphys-cache-train", "other-ab", "tiphys-cache-train-xyz"])
+def test_other_maps_stand_for_themselves(name: str) -> None:
+    assert family(name) == name
+
+
+def test_a_map_to_look_at() -> None:
+    assert example_map("mine") == "mine"
+    assert example_map(cache_map("train", "{{inputs.parameters.key}}")) == "tiphys-cache-train-00"
+    assert example_map("mine-{{inputs.parameters.x}}") == ""

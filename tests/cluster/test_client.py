@@ -122,6 +122,32 @@ def test_limits_in_a_config_map_are_merged() -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "status", "told"), [(800_000, 200, False), (900_000, 200, True), (900_000, 403, False)]
+)
+@pytest.mark.parametrize(
+    ("declared", "looked_at"),
+    [
+        ("mine", "mine"),
+        ("tiphys-cache-a-{{=sprig.trunc(2, sprig.sha256sum(inputs.x))}}", "tiphys-cache-a-00"),
+    ],
+)
+def test_a_cache_that_is_nearly_full_is_noted(
+    size: int, status: int, told: bool, declared: str, looked_at: str
+) -> None:
+    def handler(request: Request) -> Response:
+        if request.path.endswith(f"/configmaps/{looked_at}"):
+            return Response.of({"data": {"k": "x" * size}}, status)
+        return Response.of({**request.body, "metadata": {"name": "a-1"}})
+
+    memo = {"key": "k", "cache": {"configMap": {"name": declared}}}
+    template = {"name": "a", "memoize": memo, "container": {"image": "a"}}
+    client, transport = kubernetes(handler)
+    made = client.submit({"kind": "Workflow", "spec": {"entrypoint": "a", "templates": [template]}})
+    assert [looked_at in note and "86%" in note for note in made.notes] == [True] * told
+    assert any(request.path.endswith(looked_at) for request in transport.requests)
+
+
+@pytest.mark.parametrize(
     ("given", "code"), [({"epoch": 1}, "TIP280"), ({"epochs": "many"}, "TIP281"), ({"epochs": 0}, "TIP281")]
 )
 def test_wrong_parameters_are_refused_before_anything_is_sent(given: dict[str, Any], code: str) -> None:

@@ -65,20 +65,6 @@ def test_the_lock_pins_every_dependency_with_hashes() -> None:
     assert LOCK.count("--hash=sha256:") >= len(pinned)
 
 
-def test_caches_carry_the_label_that_the_controller_asks_for() -> None:
-    compiled = (ROOT / "tests" / "golden" / "fashion-mnist.yaml").read_text()
-    text = (ROOT / "manifests" / "components" / "caches" / "caches.yaml").read_text()
-    caches = {item["metadata"]["name"]: item["metadata"]["labels"] for item in yaml.safe_load_all(text)}
-    used = {
-        template["memoize"]["cache"]["configMap"]["name"]
-        for document in yaml.safe_load_all(compiled)
-        for template in document.get("spec", {}).get("templates", [])
-        if "memoize" in template
-    }
-    assert set(caches) == used
-    assert all(labels["workflows.argoproj.io/configmap-type"] == "Cache" for labels in caches.values())
-
-
 def test_the_locks_are_those_that_the_compiled_pipeline_uses() -> None:
     compiled = list(yaml.safe_load_all((ROOT / "tests" / "golden" / "fashion-mnist.yaml").read_text()))
     own = yaml.safe_load((ROOT / "manifests" / "base" / "locks.yaml").read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import textwrap
 import uuid
@@ -52,6 +53,7 @@ class Bench:
     def __init__(self, client: Client, cluster: Cluster, folder: Path) -> None:
         self.client, self.cluster, self.test = client, cluster, uuid.uuid4().hex[:8]
         self.path = folder / "reuse.py"
+        self.maps: dict[str, str] = {}  # of each key that was looked up
 
     def write(self, policy: str) -> None:
         self.path.write_text(FILE.format(policy=policy, test=self.test))
@@ -67,6 +69,9 @@ class Bench:
         result = self.client.wait(made.name, timeout=240)
         nodes = result.workflow["status"]["nodes"].values()
         assert result.succeeded, [(n["name"], n.get("message")) for n in nodes]
+        self.maps |= {
+            status["key"]: status["cacheName"] for n in nodes if (status := n.get("memoizationStatus"))
+        }
         node = next(n for n in nodes if n["displayName"] == "make")
         return {item["name"]: item["value"] for item in node["outputs"]["parameters"]}
 
@@ -121,3 +126,17 @@ def test_one_run_refreshes_or_neither_reads_nor_stores(bench: Bench) -> None:
     assert never != first and bench.name() == first
     fresh = bench.name("refresh")
     assert fresh not in (first, never) and bench.name() == fresh
+
+
+def test_results_are_spread_over_maps(bench: Bench) -> None:
+    """The controller replaces the tags in the name of a cache: no step's results end at 1 MiB."""
+    bench.path.write_text(
+        FILE.format(policy="while_intact()", test=bench.test).replace(" & while_intact()", "")
+    )
+    first = bench.name()
+    assert bench.name() == first
+    bench.name(records=7)
+    assert len(bench.maps) == 2
+    for key, name in bench.maps.items():
+        assert name == "tiphys-cache-make-" + hashlib.sha256(key.encode()).hexdigest()[:2]
+        assert key in bench.cluster.get("configmap", name)["data"]

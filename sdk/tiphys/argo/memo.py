@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING
 
 from tiphys.expr.durations import parse_go
@@ -16,10 +17,35 @@ from tiphys.expr.durations import parse_go
 if TYPE_CHECKING:
     from tiphys.argo.types import Template
 
-__all__ = ["KEY_PARTS", "parts_of", "too_old"]
+__all__ = ["KEY_PARTS", "cache_map", "example_map", "family", "parts_of", "too_old"]
 
 KEY_PARTS = "tiphys.dev/key-parts"
+_OURS = re.compile(r"(tiphys-cache-.+)-[0-9a-f]{2}")
 _LONGEST = 500  # letters of a value that are kept as they are
+
+
+def cache_map(template: str, key: str) -> str:
+    """The ConfigMap of a template's results under ``key`` (a tag): one of 256, by two hex digits of the key's digest.
+
+    One holds 1 MiB. Argo (seen on 4.0.5) replaces the tags in this name as in the rest of the template.
+    """
+    expression = key.removeprefix("{{").removeprefix("=").removesuffix("}}")
+    return f"tiphys-cache-{template}-{{{{=sprig.trunc(2, sprig.sha256sum({expression}))}}}}"
+
+
+def example_map(cache: str) -> str:
+    """A map that ``memoize`` names: the name, or the first of those over which results are spread evenly; an empty text
+    for another name with tags, which nobody knows before it runs."""
+    if "{{" not in cache:
+        return cache
+    before, _, tag = cache.partition("-{{=sprig.trunc(2, sprig.sha256sum(")
+    return f"{before}-00" if tag and before.startswith("tiphys-cache-") else ""
+
+
+def family(cache: str) -> str:
+    """What the maps of one template share: ``tiphys-cache-train`` of ``tiphys-cache-train-3f``; else the name."""
+    found = _OURS.fullmatch(cache)
+    return found[1] if found else cache
 
 
 def too_old(created: float | None, max_age: str, now: float) -> bool:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from tiphys.argo.memo import cache_map
 from tiphys.compiler.line import Site, caller
 from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
@@ -263,11 +264,11 @@ class Component(CallableTemplate):
 
 
 def memoize(key: str, cache: Cache, template: str) -> dict[str, Any]:
-    """Argo's ``memoize``: one ConfigMap for each cached template, since one holds 1 MiB in all."""
+    """Argo's ``memoize``: ConfigMaps of its own for each cached template, since one holds 1 MiB in all."""
     return {
         "key": key,
         "maxAge": cache.age,
-        "cache": {"configMap": {"name": f"tiphys-cache-{template}"}},
+        "cache": {"configMap": {"name": cache_map(template, key)}},
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from tiphys.argo.memo import family
 from tiphys.errors import StoreError
 from tiphys.reuse.configmaps import check_name, entries_in
 from tiphys.reuse.entry import CachedResult
@@ -112,11 +113,13 @@ class Entries:
             last = (page[-1].cache, page[-1].key)
 
     def newest(self, cache: str, *, before: float | None, but: str, limit: int) -> list[CachedResult]:
-        """The last entries of a cache, the newest first, made no later than ``before``; not that under ``but``."""
+        """The last entries of a cache, of all maps over which it is spread, the newest first, made no later than
+        ``before``; not that under ``but``."""
         return list(
             self._select(
-                "WHERE e.cache=? AND e.key<>? AND (? IS NULL OR e.created<=?) ORDER BY e.created DESC LIMIT ?",
-                (cache, but, before, before, limit),
+                "WHERE (e.cache=? OR e.cache GLOB ?) AND e.key<>? AND (? IS NULL OR e.created<=?)"
+                " ORDER BY e.created DESC LIMIT ?",
+                (cache, f"{family(cache)}-[0-9a-f][0-9a-f]", but, before, before, limit),
             )
         )
 

@@ -89,6 +89,9 @@ class Backend(Protocol):
     def set_limits(self, namespace: str, config_map: str, values: Mapping[str, str]) -> None:
         """Create or change semaphore limits; other keys stay."""
 
+    def cache_bytes(self, namespace: str, config_map: str) -> int | None:
+        """How many bytes of data a ConfigMap holds; None where it is not there or cannot be seen."""
+
     def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
         """``kind/name`` of the TFJobs, Deployments and Services that carry the workflow's label; deleted if
         asked. A way that cannot see them raises ClusterError TIP611."""

@@ -10,7 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.memo import example_map
 from tiphys.argo.parameters import as_text
+from tiphys.argo.spec import every_template
 from tiphys.errors import ClusterError
 from tiphys.runs.backend import Backend, WorkflowLogLine, ended
 from tiphys.runs.cluster.config import kubernetes_transport, server_settings
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Submitted"]
 
+_MOST = 1048576  # bytes of a ConfigMap
+_NEARLY = 0.8
 _SILENCE = 60.0  # seconds without an event after which the state is looked at again
 
 
@@ -283,7 +287,7 @@ class Client:
             entrypoint=entrypoint,
             cache=cache,
         )
-        notes = self._limits(made, update_limits)
+        notes = [*self._limits(made, update_limits), *self._full_caches(made)]
         # The namespace that was asked for wins over the file's: the limits above went there, too
         made.workflow["metadata"]["namespace"] = self.namespace
         created = self.backend.create(self.namespace, made.workflow)
@@ -306,6 +310,21 @@ class Client:
             if write:
                 self.backend.set_limits(self.namespace, config_map, write)
         return notes
+
+    def _full_caches(self, made: Submission) -> Iterator[str]:
+        """What will soon be full: a step whose result no longer fits into its cache ends in Error."""
+        names = {
+            example_map(str(((memo.get("cache") or {}).get("configMap") or {}).get("name") or ""))
+            for _, template in every_template(made.workflow["spec"].get("templates"))
+            if (memo := template.get("memoize"))
+        }
+        for name in sorted(names - {""}):
+            part = (self.backend.cache_bytes(self.namespace, name) or 0) / _MOST
+            if part >= _NEARLY:
+                yield (
+                    f"the cache {name} is {part:.0%} full: the controller cannot write beyond 1 MiB, and a step that "
+                    f"succeeded ends in Error; delete entries that are no longer hit: kubectl edit configmap {name}"
+                )
 
     def stop(self, name: str, *, nodes: str = "", message: str = "") -> Result:
         """Stop a workflow: its pods are ended, its exit handler runs and clears away what it created.

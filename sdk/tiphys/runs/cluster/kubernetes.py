@@ -307,6 +307,14 @@ class Kubernetes(Caller):
             request = Request("PATCH", f"{base}/{quote(config_map)}", {}, patch, _MERGE_PATCH)
             self.send(f"set the semaphore limits in {config_map}", request)
 
+    def cache_bytes(self, namespace: str, config_map: str) -> int | None:
+        path = f"/api/v1/namespaces/{quote(namespace)}/configmaps/{quote(config_map)}"
+        answer = self.send("look at a cache", Request("GET", path), allowed=(403, 404))
+        if answer.status != 200:
+            return None
+        data = answer.json().get("data") or {}
+        return sum(len(f"{key}{value}".encode()) for key, value in data.items())
+
     def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
         found = []
         for kind, base in _LEFTOVERS:

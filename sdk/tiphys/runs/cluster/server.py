@@ -232,6 +232,9 @@ class ArgoServer(Caller):
             )
             self._call(f"set the semaphore limit {config_map}/{key}", method, path, body=body)
 
+    def cache_bytes(self, namespace: str, config_map: str) -> int | None:
+        return None  # the Argo Server shows no ConfigMaps
+
     def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
         raise ClusterError(
             "TIP611",

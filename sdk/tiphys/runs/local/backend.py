@@ -184,6 +184,9 @@ class LocalRuns:
     def set_limits(self, namespace: str, config_map: str, values: Mapping[str, str]) -> None:
         """Limits come with the file that is run."""
 
+    def cache_bytes(self, namespace: str, config_map: str) -> int | None:
+        return None  # caches have no maps here, and no limit
+
     def leftovers(self, namespace: str, name: str, *, delete: bool) -> Sequence[str]:
         return ()  # they ended with the engine
 
