@@ -107,7 +107,7 @@ def check(workflow: Workflow, parameters: Mapping[str, str], *, complete: bool =
 def declared(workflow: Workflow) -> dict[str, Parameter]:
     """The workflow's parameters by name, in order."""
     arguments = (workflow.get("spec") or {}).get("arguments") or {}
-    return {str(item.get("name")): item for item in arguments.get("parameters") or []}
+    return {str(item.get("name")): item for item in arguments.get("parameters") or [] if item}
 
 
 def named_as_declared(given: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
