@@ -6,10 +6,20 @@ import argparse
 import dataclasses
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import Style, print_json, seconds, table
 from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import CacheEntry
+    from tiphys.store import Store
+
+    class _Listed(CacheEntry):
+        cache: str
+        key: str
+        problem: str
+
 
 __all__ = ["register"]
 
@@ -82,13 +92,13 @@ def register(subparsers: Any) -> None:
     add.set_defaults(handler=show_lineage)
 
 
-def _store(options: argparse.Namespace) -> Any:
+def _store(options: argparse.Namespace) -> Store:
     from tiphys.store import Store
 
     return Store(options.store)
 
 
-def _entries(store: Any) -> list[dict[str, Any]]:
+def _entries(store: Store) -> list[_Listed]:
     """Every cache entry with the reason why it would not be used."""
     from tiphys.reuse.judge import entries
 
@@ -98,7 +108,7 @@ def _entries(store: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _matching(options: argparse.Namespace, store: Any) -> list[dict[str, Any]]:
+def _matching(options: argparse.Namespace, store: Store) -> list[_Listed]:
     found = [entry for entry in _entries(store) if entry["key"].startswith(options.key)]
     if not found:
         raise RefusedError(
