@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.any_string import any_string
+from tiphys.argo.decode import check_types
 from tiphys.argo.parameters import as_text, check
-from tiphys.argo.schema import table
-from tiphys.argo.spec import written
 from tiphys.compiler.source import RUNNABLE
 from tiphys.errors import ClusterError, RefusedError
 
@@ -104,7 +102,7 @@ def _split(documents: Sequence[object]) -> tuple[Workflow, dict[str, dict[str, s
                 f"cannot submit an object of kind {kind!r}",
                 fix="give a Workflow; other objects are for `kubectl apply`",
             )
-        _decodable(document, kind)
+        check_types(document, kind)
         if kind == "ConfigMap":
             name, values = _limits(cast("GivenObject", document))
             limits[name] = values
@@ -125,21 +123,6 @@ def _split(documents: Sequence[object]) -> tuple[Workflow, dict[str, dict[str, s
     _spec(workflow.get("spec"))
     workflow.pop("status", None)
     return workflow, limits
-
-
-def _decodable(document: Mapping[str, object], kind: str) -> None:
-    """Refuse an object whose parts are of wrong types: no Argo Server reads it, and the controller never would."""
-    from tiphys.lint.decode import decode
-
-    plain: object = json.loads(json.dumps(document, default=str))  # a mapping of any make is one
-    reference = table().objects["/v1/ConfigMap"] if kind == "ConfigMap" else table().roots[kind]
-    for misfit in decode(plain, reference)[1]:
-        if misfit.kind == "type":
-            raise RefusedError(
-                "TIP298",
-                f"this cannot be read as a {kind}: {written(misfit.path)}: {misfit.message}",
-                fix="see `tiphys lint`",
-            )
 
 
 def _limits(document: GivenObject) -> tuple[str, dict[str, str]]:
