@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.nodes import GOOD
-from tiphys.argo.spec import step_groups, tasks
+from tiphys.argo.spec import step_groups, tasks, workflow_spec
 from tiphys.dsl.cached_retry import joined
 from tiphys.errors import RefusedError, did_you_mean
 
 if TYPE_CHECKING:
     from tiphys.argo.types import (
-        CronWorkflowSpec,
         DAGTask,
         ResourceTemplate,
         Template,
@@ -83,9 +82,7 @@ class PlannedGraph:
 def plan(workflow: Workflow) -> PlannedGraph:
     """Read a Workflow, WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow. Raises RefusedError
     (TIP250)."""
-    spec = workflow.get("spec") or {}
-    if workflow.get("kind") == "CronWorkflow":
-        spec = cast("CronWorkflowSpec", spec).get("workflowSpec") or {}
+    spec = workflow_spec(workflow)
     metadata = workflow.get("metadata") or {}
     annotations = metadata.get("annotations") or {}
     name = str(metadata.get("name") or str(metadata.get("generateName") or "workflow").rstrip("-"))
