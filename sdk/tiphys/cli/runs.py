@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import Style, add_parameters, assignments, parameters_of, print_json, seconds, table
@@ -346,6 +347,7 @@ def _resume(client: Client, options: argparse.Namespace) -> int:
 
 def _retry(client: Client, options: argparse.Namespace) -> int:
     if client.store is not None:
+        from tiphys.engine import RunOptions
         from tiphys.engine.runtime.retry import prepare_retry
 
         def start(chosen: RunOptions) -> RunResult:
@@ -357,7 +359,7 @@ def _retry(client: Client, options: argparse.Namespace) -> int:
                 selector=options.node,
             ).execute()
 
-        return run_shown(start, {"store": client.store}, logs=options.logs, as_json=options.json)
+        return run_shown(start, RunOptions(store=Path(client.store)), logs=options.logs, as_json=options.json)
     state = client.retry(
         options.name,
         parameters=parameters_of(options),
@@ -369,6 +371,7 @@ def _retry(client: Client, options: argparse.Namespace) -> int:
 
 def _resubmit(client: Client, options: argparse.Namespace) -> int:
     if client.store is not None:
+        from tiphys.engine import RunOptions
         from tiphys.engine.runtime.retry import prepare_resubmit
 
         def start(chosen: RunOptions) -> RunResult:
@@ -379,7 +382,7 @@ def _resubmit(client: Client, options: argparse.Namespace) -> int:
                 memoized=options.memoized,
             ).execute()
 
-        return run_shown(start, {"store": client.store}, logs=options.logs, as_json=options.json)
+        return run_shown(start, RunOptions(store=Path(client.store)), logs=options.logs, as_json=options.json)
     made = client.resubmit(options.name, parameters=parameters_of(options), memoized=options.memoized)
     if options.json:
         print_json(made.workflow)
