@@ -24,6 +24,7 @@ __all__ = [
     "VOLUMES_ENV",
     "Reference",
     "file_digest",
+    "references",
     "resolve",
     "seal",
     "verify",
@@ -193,3 +194,28 @@ def verify(
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{reference.uri}: the manifest cannot be read ({error})"
     return ""
+
+
+def references(value: object) -> Iterator[Reference]:
+    """Every reference in an output's value: the JSON form at any depth, or a bare ``pvc://`` / ``file://`` text."""
+    if isinstance(value, str):
+        found = Reference.maybe(value)
+        if found is not None:
+            yield found
+        elif value[:1] in ("{", "["):
+            try:
+                inner = json.loads(value)
+            except ValueError:
+                return
+            yield from references(inner)
+    elif isinstance(value, Mapping):
+        uri = value.get("uri")
+        if isinstance(uri, str) and uri.startswith(("pvc://", "file://")):
+            digest = value.get("digest")
+            yield Reference(uri, digest if isinstance(digest, str) else "")
+        for key, inner in value.items():
+            if key != "uri":
+                yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)

@@ -125,7 +125,7 @@ def test_who_lists_the_caches_says_what_the_engine_does(
 
 
 def test_references_are_found_at_any_depth(tmp_path: Path) -> None:
-    from tiphys.reuse.judge import references
+    from tiphys.reference import references
 
     text = json.dumps({"a": [{"uri": "pvc://c/x", "digest": "sha256:1"}, "file:///y"]})
     assert list(references(text)) == [Reference("pvc://c/x", "sha256:1"), Reference("file:///y", "")]

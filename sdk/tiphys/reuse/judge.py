@@ -7,9 +7,8 @@ is hashed again.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from tiphys.argo.artifacts import key_of, location_of
 from tiphys.argo.memo import too_old
 from tiphys.argo.time import rfc3339
 from tiphys.errors import StoreError
-from tiphys.reference import Reference, verify
+from tiphys.reference import Reference, references, verify
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.seen import Seen
@@ -27,7 +26,7 @@ from tiphys.store import Store
 if TYPE_CHECKING:
     from tiphys.argo.types import Artifact, Outputs
 
-__all__ = ["Judge", "Judged", "entries", "references"]
+__all__ = ["Judge", "Judged", "entries"]
 
 _ELSEWHERE = ("raw", "http", "git")  # not in the store: nothing to look at
 
@@ -115,28 +114,3 @@ def _pointed(outputs: Outputs) -> list[Reference]:
     values: list[str | None] = [item.get("value") for item in outputs.get("parameters") or []]
     found = (reference for value in [*values, outputs.get("result")] for reference in references(value))
     return list(dict.fromkeys(found))
-
-
-def references(value: object) -> Iterator[Reference]:
-    """Every reference in an output's value: the JSON form at any depth, or a bare ``pvc://`` / ``file://`` text."""
-    if isinstance(value, str):
-        found = Reference.maybe(value)
-        if found is not None:
-            yield found
-        elif value[:1] in ("{", "["):
-            try:
-                inner = json.loads(value)
-            except ValueError:
-                return
-            yield from references(inner)
-    elif isinstance(value, Mapping):
-        uri = value.get("uri")
-        if isinstance(uri, str) and uri.startswith(("pvc://", "file://")):
-            digest = value.get("digest")
-            yield Reference(uri, digest if isinstance(digest, str) else "")
-        for key, inner in value.items():
-            if key != "uri":
-                yield from references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from references(inner)
