@@ -33,9 +33,11 @@ CENTRAL = {
     "MutexLock": "spec synchronization mutexes",
     "SemaphoreLock": "spec synchronization semaphores",
     "DatabaseKey": "spec synchronization semaphores database",
+    "PodGC": "spec podGC",
     "RetryStrategy": "spec retryStrategy",
     "Backoff": "spec retryStrategy backoff",
     "Template": "spec templates",
+    "ArchiveLocation": "spec templates archiveLocation",
     "Memoize": "spec templates memoize",
     "MemoizeCache": "spec templates memoize cache",
     "ResourceTemplate": "spec templates resource",
@@ -120,7 +122,11 @@ PARTS = {
     "HistogramSpec": "spec metrics prometheus histogram",
     "CounterSpec": "spec metrics prometheus counter",
     "MetricLabel": "spec metrics prometheus labels",
+    "ExecutorPlugin": "spec executorPlugins",
+    "ExecutorPluginSpec": "spec executorPlugins spec",
+    "PluginSidecar": "spec executorPlugins spec sidecar",
     "LabelSelector": "apps/v1/Deployment spec selector",
+    "LabelRequirement": "apps/v1/Deployment spec selector matchExpressions",
 }
 # volumes, by what they are filled with
 VOLUMES = {
@@ -145,6 +151,9 @@ MANIFESTS = {
     "PodManifest": "/v1/Pod",
     "PodTemplate": "apps/v1/Deployment spec template",
     "PodSpec": "/v1/Pod spec",
+    "PodStatus": "/v1/Pod status",
+    "ContainerStatus": "/v1/Pod status containerStatuses",
+    "ContainerState": "/v1/Pod status containerStatuses state",
     "TFJobManifest": "kubeflow.org/v1/TFJob",
     "TFJobSpec": "kubeflow.org/v1/TFJob spec",
     "TFReplica": "kubeflow.org/v1/TFJob spec tfReplicaSpecs",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tiphys import Reference, RefusedError
-from tiphys.argo.parameters import ANNOTATION, as_text, check
+from tiphys.argo.parameters import ANNOTATION, as_text, check, declared
 from tiphys.argo.reader import read_text
 from tiphys.dsl.types import encode
 
@@ -121,6 +121,12 @@ def test_a_value_from_a_configmap_is_left_to_the_run() -> None:
 
 def test_a_template_reference_may_declare_more() -> None:
     check({"spec": {"workflowTemplateRef": {"name": "t"}}}, {"anything": "1"})
+
+
+def test_a_null_among_the_parameters_declares_none() -> None:
+    workflow: Any = {"spec": {"arguments": {"parameters": [None, {"name": "a", "value": "1"}]}}}
+    check(workflow, {})
+    assert list(declared(workflow)) == ["a"]
 
 
 def test_somebody_elses_annotation_is_no_error() -> None:

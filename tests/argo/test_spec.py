@@ -16,6 +16,7 @@ from tiphys.argo.spec import (
     step_groups,
     tasks,
     template_type,
+    workflow_spec,
 )
 
 Json = Any
@@ -119,6 +120,14 @@ def test_everything_that_names_a_template() -> None:
         "main", "bye", "e", "b", "c", "d",
     ]  # fmt: skip
     assert not list(holders({"entrypoint": "", "hooks": [hook]}))
+
+
+def test_a_cron_workflows_spec_is_that_of_its_workflows() -> None:
+    spec = {"entrypoint": "a"}
+    assert workflow_spec({"kind": "Workflow", "spec": spec}) is spec
+    assert workflow_spec({"kind": "CronWorkflow", "spec": {"workflowSpec": spec}}) is spec
+    for wrong in ({}, {"spec": None}, {"spec": "a"}, {"kind": "CronWorkflow", "spec": ["a"]}):
+        assert workflow_spec(wrong) == {}
 
 
 def test_the_type_of_a_template() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.fakes import kubernetes, scripted, server, state
-from tiphys.errors import ClusterError, RefusedError
+from tiphys.errors import ClusterError, RefusedError, TiphysError
 from tiphys.runs import (
     Client,
     HttpTransport,
@@ -196,6 +196,45 @@ def test_what_is_not_a_workflow_is_refused(text: str) -> None:
     with pytest.raises(ClusterError) as caught:
         client.submit(text)
     assert caught.value.code == "TIP610"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("kind: WorkflowTemplate\nmetadata: {name: a}\n", "TIP208"),
+        ("kind: CronWorkflow\nmetadata: {name: a}\nspec: {schedules: [0 0 * * *]}\n", "TIP208"),
+        ("kind: CronWorkflow\nmetadata: {name: a}\n", "TIP208"),
+        ("kind: ConfigMap\ndata: {a: '1'}\n---\nkind: Workflow\nspec: {}\n", "TIP610"),
+        ("kind: ConfigMap\nmetadata: null\n---\nkind: Workflow\nspec: {}\n", "TIP610"),
+        ("kind: Workflow\nmetadata: [a]\nspec: {}\n", "TIP298"),
+        ("kind: Workflow\nmetadata: {annotations: [a]}\nspec: {}\n", "TIP298"),
+        ("kind: Workflow\nmetadata: {labels: [a]}\nspec: {}\n", "TIP298"),
+        ("kind: Workflow\nspec: {arguments: [a]}\n", "TIP298"),
+        ("kind: Workflow\nspec: {arguments: {parameters: {a: b}}}\n", "TIP298"),
+        ("kind: Workflow\nspec: {arguments: {parameters: [a]}}\n", "TIP298"),
+        ("kind: CronWorkflow\nspec: {workflowSpec: {arguments: a}}\n", "TIP298"),
+        ("kind: WorkflowTemplate\nmetadata: a\nspec: {}\n", "TIP298"),
+        ("kind: ConfigMap\nmetadata: {name: a}\ndata: [a]\n---\nkind: Workflow\nspec: {}\n", "TIP298"),
+    ],
+)
+def test_half_a_document_is_refused_before_anything_is_sent(text: str, code: str) -> None:
+    client, transport = server(accept({}))
+    with pytest.raises(TiphysError) as caught:
+        client.submit(text, labels={"a": "b"})
+    assert caught.value.code == code
+    assert transport.requests == []
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["{arguments: null}", "{arguments: {parameters: null}}", "{arguments: {parameters: [null, {name: p}]}}"],
+)
+def test_null_is_as_if_it_were_not_there(spec: str) -> None:
+    client, transport = server(accept({}))
+    spec = spec.replace("{arg", "{workflowTemplateRef: {name: a}, arg")
+    client.submit(f"kind: Workflow\nmetadata: null\nspec: {spec}\n", parameters={"p": 1})
+    sent = transport.requests[-1].body["workflow"]["spec"]["arguments"]["parameters"]
+    assert [item for item in sent if item] == [{"name": "p", "value": "1"}]
 
 
 # -- errors --------------------------------------------------------------------------------------------------

@@ -45,6 +45,20 @@ def text_of(pipeline: tiphys.Pipeline) -> str:
     return str(task["arguments"]["parameters"][0]["value"])
 
 
+def test_the_parameters_of_a_cron_workflow_are_those_of_its_workflows(tmp_path: Path) -> None:
+    file = tmp_path / "nightly.py"
+    file.write_text(
+        "from hera.workflows import Container, CronWorkflow, Parameter\n"
+        "with CronWorkflow(name='c', schedules=['@daily'], entrypoint='a', arguments=[Parameter(name='x-y')]) as w:\n"
+        "    Container(name='a', image='busybox')\n",
+        encoding="utf-8",
+    )
+    assert load_with(str(file), {"x-y": "5"})[1] == {"x-y": "5"}
+    assert load_with(str(file), {"x_y": "5"}, python_names=True)[1] == {"x-y": "5"}
+    with pytest.raises(DefinitionError, match="TIP121"):
+        load_with(str(file), {"z": "5"})
+
+
 def test_settings_are_converted_by_annotation(path: str) -> None:
     assert text_of(load(path)) == "2 ('cnn',) 0.5 False  a None"
     settings = {

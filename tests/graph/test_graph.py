@@ -33,6 +33,24 @@ def dag(*tasks: dict[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"kind": "Workflow", "spec": ["a"]},
+        {"kind": "Workflow", "metadata": ["a"], "spec": {"entrypoint": "a"}},
+        {"kind": "CronWorkflow", "spec": {"workflowSpec": ["a"]}},
+        dag({"name": "b", "template": "t", "hooks": ["a"]}),
+        dag({"name": "b", "template": "t"}, hooks=["a"]),
+        dag({"name": "b", "template": "t"}, arguments=["a"]),
+        dag({"name": "b", "template": "u"}, templates=[{"name": "u", "synchronization": ["a"]}]),
+    ],
+)
+def test_what_is_none_of_its_kind_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError) as caught:
+        render(document)
+    assert caught.value.code == "TIP298"
+
+
 def titles(group: Group) -> list[str]:
     return [item.title for item in group.items]
 

@@ -223,6 +223,31 @@ def test_a_document_that_cannot_be_read_does_not_hide_the_others() -> None:
     assert [item.code for item in found if item.severity == "error"] == ["L101", "L110"]
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    [  # of kinds, or versions of a kind, of which nothing is known
+        "{kind: PyTorchJob, spec: {containers: [{command: [--output, /a/b], volumeMounts: [a]}]}}",
+        "{kind: PyTorchJob, spec: {containers: [{command: [--output, /a/b], volumeMounts: [{mountPath: 5}]}]}}",
+        "{kind: TFJob, apiVersion: a/v1, spec: {tfReplicaSpecs: {W: {template: {spec: {containers: [a]}}}}}}",
+        "{kind: TFJob, apiVersion: a/v1, spec: {tfReplicaSpecs: {W: {template: {metadata: {labels: 5}}}}}}",
+        "{kind: TFJob, apiVersion: a/v1, spec: {tfReplicaSpecs: [a]}}",
+    ],
+)
+def test_a_manifest_that_nothing_describes_may_hold_anything(manifest: str) -> None:
+    templates = [
+        {"name": "main", "dag": {"tasks": [{"name": "x", "template": "a"}, {"name": "y", "template": "a"}]}},
+        {"name": "a", "resource": {"action": "create", "manifest": manifest}},
+    ]
+    found = lint({"kind": "Workflow", "spec": {"entrypoint": "main", "templates": templates}})
+    assert "L357" in [item.code for item in found]  # it has no name
+
+
+@pytest.mark.parametrize("metadata", ["a", "[a]", "5", "{name: [a]}"])
+def test_the_metadata_of_an_object_may_be_anything(metadata: str) -> None:
+    found = lint(f"kind: ConfigMap\nmetadata: {metadata}\ndata: {{a: 1}}\n")
+    assert "L319" in [item.code for item in found]
+
+
 def test_linting_does_not_import_hera() -> None:
     """Hera takes longer to import than a file to lint."""
     program = "import sys, tiphys.lint; sys.exit('hera' in sys.modules or 'pydantic' in sys.modules)"

@@ -16,6 +16,7 @@ from tiphys.reference import Reference, seal
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.gc import collect
+from tiphys.reuse.limits import CacheLimits
 from tiphys.store import Store
 
 DAY = 86400.0
@@ -70,7 +71,7 @@ def caches(store: Store) -> list[str]:
 
 
 def volumes(store: Store, **settings: bool) -> list[str]:
-    return [uri for uri, _ in collect(store, not_hit_for=14 * DAY, **settings).volumes]
+    return [uri for uri, _ in collect(store, CacheLimits(not_hit_for=14 * DAY), **settings).volumes]
 
 
 def test_sealed_folders_that_no_record_and_no_entry_names(store: Store) -> None:
@@ -104,14 +105,14 @@ def test_the_claim_that_a_workflow_made_for_itself_goes_with_its_record(store: S
     for claim in ("build-x7k2p-scratch", "build-bcdfg-scratch", "my-data-set-of-photos"):
         (store.volume(claim) / "file").write_text("12345")
     ran(store, "build-x7k2p")
-    assert collect(store, not_hit_for=DAY).volumes == (("pvc://build-bcdfg-scratch", 5),)
+    assert collect(store, CacheLimits(not_hit_for=DAY)).volumes == (("pvc://build-bcdfg-scratch", 5),)
     assert sorted(store.volumes()) == ["build-x7k2p-scratch", "my-data-set-of-photos"]
 
 
 def test_volumes_are_left_alone_while_a_run_can_be_resumed(store: Store) -> None:
     sealed(store, "pvc://tiphys/models/nobody")
     ran(store, "killed", complete=False)
-    found = collect(store, not_hit_for=DAY)
+    found = collect(store, CacheLimits(not_hit_for=DAY))
     assert found.volumes == ()
     assert "killed" in found.held_by
 
@@ -126,7 +127,7 @@ def test_volumes_are_left_alone_while_a_run_goes_on_in_another_process(store: St
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "in\n"
-        assert collect(store, not_hit_for=DAY).held_by == "a run goes on"
+        assert collect(store, CacheLimits(not_hit_for=DAY)).held_by == "a run goes on"
         other.communicate(timeout=30)
     assert volumes(store) == ["pvc://tiphys/models/nobody"]
 
@@ -140,11 +141,11 @@ def test_artifacts_without_a_key_go_when_they_are_not_new(store: Store, tmp_path
     for name in ("kept", "lost"):
         os.utime(store.artifacts.path(stored[name].digest), (LONG_AGO, LONG_AGO))
     with store.in_use():  # artifacts are safe beside runs
-        assert collect(store, not_hit_for=DAY).artifacts == (stored["lost"],)
+        assert collect(store, CacheLimits(not_hit_for=DAY)).artifacts == (stored["lost"],)
     # storing the same bytes once more makes them new: its key is about to be written
     os.utime(store.artifacts.path(stored["fresh"].digest), (LONG_AGO, LONG_AGO))
     store.artifacts.put(tmp_path / "fresh", "none")
-    assert collect(store, not_hit_for=DAY).artifacts == ()
+    assert collect(store, CacheLimits(not_hit_for=DAY)).artifacts == ()
 
 
 def put(store: Store, name: str, data: dict[str, str], *, label: str = "Cache") -> None:
@@ -204,5 +205,5 @@ def test_a_configmap_that_is_no_cache_stays_and_is_told(
 
 
 def test_an_empty_store_has_no_garbage(store: Store) -> None:
-    found = collect(store, not_hit_for=DAY)
+    found = collect(store, CacheLimits(not_hit_for=DAY))
     assert (found.entries, found.artifacts, found.volumes, found.size) == ((), (), (), 0)

@@ -26,7 +26,7 @@ class PodManifest(TypedDict, total=False):
     kind: str
     metadata: ObjectMeta
     spec: PodSpec
-    status: JsonObject
+    status: PodStatus
 
 
 class PodTemplate(TypedDict, total=False):
@@ -75,6 +75,50 @@ class PodSpec(TypedDict, total=False):
     tolerations: list[JsonObject]
     topologySpreadConstraints: list[JsonObject]
     volumes: list[VolumeSpec]
+
+
+class PodStatus(TypedDict, total=False):
+    conditions: list[JsonObject]
+    containerStatuses: list[ContainerStatus]
+    ephemeralContainerStatuses: list[ContainerStatus]
+    hostIP: str
+    hostIPs: list[JsonObject]
+    initContainerStatuses: list[ContainerStatus]
+    message: str
+    nominatedNodeName: str
+    observedGeneration: int
+    phase: str
+    podIP: str
+    podIPs: list[JsonObject]
+    qosClass: str
+    reason: str
+    resize: str
+    resourceClaimStatuses: list[JsonObject]
+    startTime: str | None
+
+
+class ContainerStatus(TypedDict, total=False):
+    allocatedResources: dict[str, str | int | float]
+    allocatedResourcesStatus: list[JsonObject]
+    containerID: str
+    image: str
+    imageID: str
+    lastState: ContainerState
+    name: str
+    ready: bool
+    resources: ResourceRequirements
+    restartCount: int
+    started: bool
+    state: ContainerState
+    stopSignal: str
+    user: JsonObject
+    volumeMounts: list[JsonObject]
+
+
+class ContainerState(TypedDict, total=False):
+    running: JsonObject
+    terminated: JsonObject
+    waiting: JsonObject
 
 
 class TFJobManifest(TypedDict, total=False):

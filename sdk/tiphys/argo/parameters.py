@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypedDict
 
 from tiphys.argo.any_string import any_string
+from tiphys.argo.spec import workflow_spec
 from tiphys.errors import RefusedError, did_you_mean
 
 __all__ = [
@@ -104,10 +105,10 @@ def check(workflow: Workflow, parameters: Mapping[str, str], *, complete: bool =
             raise _refused(item, text, problem, given=given)
 
 
-def declared(workflow: Workflow) -> dict[str, Parameter]:
-    """The workflow's parameters by name, in order."""
-    arguments = (workflow.get("spec") or {}).get("arguments") or {}
-    return {str(item.get("name")): item for item in arguments.get("parameters") or []}
+def declared(workflow: Mapping[str, object]) -> dict[str, Parameter]:
+    """The parameters of a workflow, or of those that a CronWorkflow makes, by name, in order."""
+    arguments = workflow_spec(workflow).get("arguments") or {}
+    return {str(item.get("name")): item for item in arguments.get("parameters") or [] if item}
 
 
 def named_as_declared(given: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:

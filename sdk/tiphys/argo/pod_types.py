@@ -455,6 +455,26 @@ class MetricLabel(TypedDict, total=False):
     value: str
 
 
+class ExecutorPlugin(TypedDict, total=False):
+    metadata: ObjectMeta
+    spec: ExecutorPluginSpec
+
+
+class ExecutorPluginSpec(TypedDict, total=False):
+    sidecar: PluginSidecar
+
+
+class PluginSidecar(TypedDict, total=False):
+    automountServiceAccountToken: bool
+    container: SideContainer
+
+
 class LabelSelector(TypedDict, total=False):
-    matchExpressions: list[JsonObject]
+    matchExpressions: list[LabelRequirement]
     matchLabels: dict[str, str]
+
+
+class LabelRequirement(TypedDict, total=False):
+    key: str
+    operator: str
+    values: list[str]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec, SetContainer
-    from tiphys.argo.types import DAGTask, Template, WorkflowStep
+    from tiphys.argo.types import DAGTask, Template, WorkflowSpec, WorkflowStep
 
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "tasks",
     "template_kind",
     "template_type",
+    "workflow_spec",
     "written",
 ]
 
@@ -69,6 +70,14 @@ class SpecCall:
 def written(path: Path) -> str:
     """A path as Argo's messages have it: ``spec.templates[0].name``."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+def workflow_spec(document: Given) -> WorkflowSpec:
+    """The spec of a workflow or a template; of a CronWorkflow that of the workflows which it makes."""
+    spec = document.get("spec")
+    if document.get("kind") == "CronWorkflow" and isinstance(spec, dict):
+        spec = spec.get("workflowSpec")
+    return cast("WorkflowSpec", spec) if isinstance(spec, dict) else {}
 
 
 def template_type(template: Given) -> str:

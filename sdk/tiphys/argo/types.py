@@ -16,6 +16,7 @@ from tiphys.argo.pod_types import (
     ClaimGC,
     ContainerSet,
     ContainerSpec,
+    ExecutorPlugin,
     GCSLocation,
     GitLocation,
     HDFSLocation,
@@ -23,6 +24,7 @@ from tiphys.argo.pod_types import (
     HTTPLocation,
     HTTPTemplate,
     KeySelector,
+    LabelSelector,
     Metadata,
     MetricsSpec,
     NamedMap,
@@ -89,7 +91,7 @@ class WorkflowSpec(TypedDict, total=False):
     dnsPolicy: str
     entrypoint: str
     executor: JsonObject
-    executorPlugins: list[JsonObject]
+    executorPlugins: list[ExecutorPlugin]
     hooks: dict[str, Hook]
     hostAliases: list[HostAlias]
     hostNetwork: bool
@@ -99,7 +101,7 @@ class WorkflowSpec(TypedDict, total=False):
     onExit: str
     parallelism: int
     podDisruptionBudget: JsonObject
-    podGC: JsonObject
+    podGC: PodGC
     podMetadata: Metadata
     podPriorityClassName: str
     podResources: ResourceRequirements
@@ -224,6 +226,12 @@ class DatabaseKey(TypedDict, total=False):
     key: str
 
 
+class PodGC(TypedDict, total=False):
+    deleteDelayDuration: str
+    labelSelector: LabelSelector
+    strategy: str
+
+
 class RetryStrategy(TypedDict, total=False):
     affinity: JsonObject
     backoff: Backoff
@@ -243,7 +251,7 @@ class Template(TypedDict, total=False):
     activeDeadlineSeconds: int | str
     affinity: JsonObject
     annotations: dict[str, str]
-    archiveLocation: JsonObject
+    archiveLocation: ArchiveLocation
     automountServiceAccountToken: bool
     container: ContainerSpec
     containerSet: ContainerSet
@@ -282,6 +290,20 @@ class Template(TypedDict, total=False):
     timeout: str
     tolerations: list[JsonObject]
     volumes: list[VolumeSpec]
+
+
+class ArchiveLocation(TypedDict, total=False):
+    archiveLogs: bool
+    artifactory: ArtifactoryLocation
+    azure: AzureLocation
+    gcs: GCSLocation
+    git: GitLocation
+    hdfs: HDFSLocation
+    http: HTTPLocation
+    oss: OSSLocation
+    plugin: PluginLocation
+    raw: RawLocation
+    s3: S3Location
 
 
 class Memoize(TypedDict, total=False):

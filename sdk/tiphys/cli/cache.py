@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 import time
 from pathlib import Path
@@ -13,8 +14,11 @@ from tiphys.cli._common import Style, print_json, seconds, table
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tiphys.reuse.explain import Explained
     from tiphys.reuse.judge import Judged
+    from tiphys.reuse.limits import CacheLimits
     from tiphys.reuse.uses import Lookup
     from tiphys.store import Store
 
@@ -56,16 +60,24 @@ def register(subparsers: Any) -> None:
         "gc",
         parents=[common],
         help="remove what was not used for long, and what nothing refers to",
-        description="Remove cache entries that were not hit for long, artifacts that no run or entry names, and the "
-        "volumes and sealed folders of runs that are no longer recorded. It may run beside runs: volumes are then left "
-        "alone.",
+        description="Remove cache entries beyond the limits given, artifacts that no run or entry names, and the "
+        "volumes and sealed folders of runs that are no longer recorded. It may run beside runs: volumes are then "
+        "left alone. Entries used within the last minute stay.",
         epilog="example: tiphys cache gc --not-hit-for 14d --dry-run",
     )
-    add.add_argument(
-        "--not-hit-for", default="14d", metavar="DURATION", help="age of an entry's last use (%(default)s)"
-    )
+    _add_limits(add, "without any limit: --not-hit-for 14d")
     add.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     add.set_defaults(handler=cache_collect)
+    add = cache.add_parser(
+        "limits",
+        parents=[common],
+        help="what the store keeps by itself",
+        description="Print or set the limits of the store. Runs remove entries by themselves when one is passed: "
+        "those not used for longest first. What the entries pointed to goes with the next `tiphys cache gc`.",
+        epilog="example: tiphys cache limits --max-entries 200000 --not-hit-for 60d",
+    )
+    _add_limits(add, "`none` takes a limit away")
+    add.set_defaults(handler=cache_limits)
     add = cache.add_parser(
         "export",
         parents=[common],
@@ -86,6 +98,56 @@ def register(subparsers: Any) -> None:
     )
     add.add_argument("file", type=Path, help="YAML or JSON; a List, too")
     add.set_defaults(handler=cache_import)
+
+
+def _add_limits(parser: argparse.ArgumentParser, note: str) -> None:
+    group = parser.add_argument_group("limits", note)
+    group.add_argument("--older-than", metavar="DURATION", help="age of an entry, such as 90d")
+    group.add_argument("--not-hit-for", metavar="DURATION", help="age of its last use")
+    group.add_argument("--max-bytes", metavar="SIZE", help="of outputs and what they point to, such as 50GB")
+    group.add_argument("--max-entries", metavar="N", help="how many")
+
+
+def _limits(options: argparse.Namespace, known: CacheLimits) -> CacheLimits:
+    """The limits that the options give; the others as they are known."""
+    from tiphys.reuse.limits import CacheLimits
+
+    def chosen(text: str | None, read: Callable[[str], float | None], known: float | None) -> float | None:
+        return known if text is None else None if text == "none" else read(text)
+
+    size = chosen(options.max_bytes, _bytes, known.max_bytes)
+    count = chosen(options.max_entries, _count, known.max_entries)
+    return CacheLimits(
+        chosen(options.older_than, _duration, known.older_than),
+        chosen(options.not_hit_for, _duration, known.not_hit_for),
+        None if size is None else int(size),
+        None if count is None else int(count),
+    )
+
+
+def _duration(text: str) -> float:
+    from tiphys.expr.durations import parse_human
+
+    try:
+        return parse_human(text)
+    except ValueError as error:
+        raise RefusedError(
+            "TIP295", f"{text!r} is not a duration", cause=str(error), fix="write for example 14d or 36h"
+        ) from error
+
+
+def _bytes(text: str) -> float:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(|[kMGT]i?)B?", text)
+    if found is None:
+        raise RefusedError("TIP116", f"{text!r} is no size", fix="write for example 500MB or 50GB")
+    base = 1024 if found[2].endswith("i") else 1000
+    return float(found[1]) * float(base ** " kMGT".index(found[2][:1] or " "))
+
+
+def _count(text: str) -> float:
+    if not (text.isascii() and text.isdigit()):
+        raise RefusedError("TIP116", f"{text!r} is no number of entries", fix="write a whole number")
+    return int(text)
 
 
 def _store(options: argparse.Namespace) -> Store:
@@ -271,21 +333,37 @@ def cache_import(options: argparse.Namespace) -> int:
     return 0
 
 
+def cache_limits(options: argparse.Namespace) -> int:
+    from tiphys.reuse.entries import Entries
+    from tiphys.reuse.limits import limits_of, set_limits
+
+    with Entries(_store(options)) as entries:
+        limits = _limits(options, limits_of(entries))
+        if limits != limits_of(entries):
+            set_limits(entries, limits)
+        count, size = entries.totals()
+    if options.json:
+        print_json({**dataclasses.asdict(limits), "entries": count, "bytes": size})
+        return 0
+    rows = [
+        ("older than", "" if limits.older_than is None else seconds(limits.older_than), ""),
+        ("not hit for", "" if limits.not_hit_for is None else seconds(limits.not_hit_for), ""),
+        ("bytes", "" if limits.max_bytes is None else _amount(limits.max_bytes), _amount(size)),
+        ("entries", "" if limits.max_entries is None else str(limits.max_entries), str(count)),
+    ]
+    text = table(("LIMIT", "AT", "NOW"), [(name, at or "none", now) for name, at, now in rows])
+    sys.stdout.write(text + "\n")
+    return 0
+
+
 def cache_collect(options: argparse.Namespace) -> int:
-    from tiphys.expr.durations import parse_human
-
-    try:
-        limit = parse_human(options.not_hit_for)
-    except ValueError as error:
-        raise RefusedError(
-            "TIP295",
-            f"{options.not_hit_for!r} is not a duration",
-            cause=str(error),
-            fix="write for example 14d or 36h",
-        ) from error
     from tiphys.reuse.gc import collect
+    from tiphys.reuse.limits import CacheLimits
 
-    gone = collect(_store(options), not_hit_for=limit, dry_run=options.dry_run)
+    limits = _limits(options, CacheLimits())
+    if limits == CacheLimits():
+        limits = CacheLimits(not_hit_for=_duration("14d"))
+    gone = collect(_store(options), limits, dry_run=options.dry_run)
     if options.json:
         print_json(
             {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.cli._common import Style, print_json
 
 if TYPE_CHECKING:
+    from tiphys.cli.progress import LineProgress, TableProgress
     from tiphys.cli.times import Times
     from tiphys.engine import RunOptions, RunResult
 
@@ -17,15 +19,14 @@ __all__ = ["run_shown"]
 
 
 def run_shown(
-    start: Callable[[RunOptions], RunResult], settings: Mapping[str, Any], *, logs: bool, as_json: bool
+    start: Callable[[RunOptions], RunResult], settings: RunOptions, *, logs: bool, as_json: bool
 ) -> int:
-    """Call ``start`` with options that show its progress, print the end, and return the exit code."""
+    """Call ``start`` with ``settings`` that show its progress, print the end, and return the exit code."""
     from tiphys.cli.times import Times
-    from tiphys.engine import RunOptions
 
     progress = _progress(logs)
     times = Times(progress)
-    chosen = RunOptions(**settings, observer=times, follow_logs=True)  # what steps say of how far they are
+    chosen = replace(settings, observer=times, follow_logs=True)  # what steps say of how far they are
     try:
         result = start(chosen)
     finally:
@@ -37,7 +38,7 @@ def run_shown(
     return int(result.exit_code)
 
 
-def _report(result: Any, times: Times) -> None:
+def _report(result: RunResult, times: Times) -> None:
     from tiphys.cli.summary import failures, summary
 
     style = Style(sys.stdout)
@@ -58,7 +59,7 @@ def _relative(path: Path) -> Path:
         return path
 
 
-def _progress(logs: bool) -> Any:
+def _progress(logs: bool) -> TableProgress | LineProgress:
     from tiphys.cli.progress import LineProgress, TableProgress
 
     if Style(sys.stderr).terminal and not logs:

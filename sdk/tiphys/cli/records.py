@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import Style, print_json, table
+
+if TYPE_CHECKING:
+    from tiphys.store import Store
+
 
 __all__ = ["register"]
 
@@ -42,7 +46,7 @@ def register(subparsers: Any) -> None:
     add.set_defaults(handler=show_lineage)
 
 
-def _store(options: argparse.Namespace) -> Any:
+def _store(options: argparse.Namespace) -> Store:
     from tiphys.store import Store
 
     return Store(options.store)

@@ -93,7 +93,7 @@ def register(subparsers: Any) -> None:
 
 def handle(options: argparse.Namespace) -> int:
     from tiphys.compiler.source import load_source
-    from tiphys.engine import resume
+    from tiphys.engine import RunOptions, resume
     from tiphys.runs.start import next_runs, run_source
 
     if bool(options.workflow) == bool(options.resume):
@@ -119,15 +119,15 @@ def handle(options: argparse.Namespace) -> int:
             "--cache is of no use with --resume: a run keeps the way to use caches that it began with",
             fix="leave it out, or run the workflow anew",
         )
-    settings = {
-        "store": options.store,
-        "runner": options.runner,
-        "images": _images(options.image),
-        "name": options.name,
-        "keep_serving": options.keep_serving,
-        "strict": not options.lenient,
-        "argo": options.argo or NEWEST,
-    }
+    settings = RunOptions(
+        store=options.store,
+        runner=options.runner,
+        images=_images(options.image),
+        name=options.name,
+        keep_serving=options.keep_serving,
+        strict=not options.lenient,
+        argo=options.argo or NEWEST,
+    )
     if options.detach:
         return _detached(options, source.workflow if source else None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.cache_mode import CACHE_MODES
@@ -354,6 +355,7 @@ def _resume(client: Client, options: argparse.Namespace) -> int:
 
 def _retry(client: Client, options: argparse.Namespace) -> int:
     if client.store is not None:
+        from tiphys.engine import RunOptions
         from tiphys.engine.runtime.retry import prepare_retry
 
         def start(chosen: RunOptions) -> RunResult:
@@ -365,7 +367,7 @@ def _retry(client: Client, options: argparse.Namespace) -> int:
                 selector=options.node,
             ).execute()
 
-        return run_shown(start, {"store": client.store}, logs=options.logs, as_json=options.json)
+        return run_shown(start, RunOptions(store=Path(client.store)), logs=options.logs, as_json=options.json)
     state = client.retry(
         options.name,
         parameters=parameters_of(options),
@@ -377,6 +379,7 @@ def _retry(client: Client, options: argparse.Namespace) -> int:
 
 def _resubmit(client: Client, options: argparse.Namespace) -> int:
     if client.store is not None:
+        from tiphys.engine import RunOptions
         from tiphys.engine.runtime.retry import prepare_resubmit
 
         def start(chosen: RunOptions) -> RunResult:
@@ -387,7 +390,7 @@ def _resubmit(client: Client, options: argparse.Namespace) -> int:
                 memoized=options.memoized,
             ).execute()
 
-        return run_shown(start, {"store": client.store}, logs=options.logs, as_json=options.json)
+        return run_shown(start, RunOptions(store=Path(client.store)), logs=options.logs, as_json=options.json)
     made = client.resubmit(options.name, parameters=parameters_of(options), memoized=options.memoized)
     if options.json:
         print_json(made.workflow)

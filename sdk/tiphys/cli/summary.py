@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import FAILED, is_step, label, state
 from tiphys.cli._common import Style, seconds, table
 from tiphys.cli.times import Times, elapsed, since_epoch
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, Workflow
 
 __all__ = ["failures", "summary"]
 
@@ -16,7 +18,7 @@ __all__ = ["failures", "summary"]
 _LONG = 160  # an output of one line that is longer belongs to programs: --json shows it
 
 
-def summary(workflow: Mapping[str, Any], times: Times, style: Style) -> str:
+def summary(workflow: Workflow, times: Times, style: Style) -> str:
     """The steps as a table, then the workflow's own outputs.
 
     Steps come in the order in which ``times`` saw them first; others last, by their start.
@@ -57,7 +59,7 @@ def summary(workflow: Mapping[str, Any], times: Times, style: Style) -> str:
     return "\n\n".join(parts)
 
 
-def failures(workflow: Mapping[str, Any], folder: Path, style: Style, *, lines: int = 15) -> str:
+def failures(workflow: Workflow, folder: Path, style: Style, *, lines: int = 15) -> str:
     """Each failed step with its message and the end of its log; of a retried step, those of its last attempt."""
     name = workflow["metadata"]["name"]
     status = workflow.get("status") or {}
@@ -80,7 +82,7 @@ def failures(workflow: Mapping[str, Any], folder: Path, style: Style, *, lines: 
     return "\n\n".join(parts)
 
 
-def _tail(logs: Path, node: Mapping[str, Any], lines: int) -> str:
+def _tail(logs: Path, node: Node, lines: int) -> str:
     """The last lines of the logs of a node."""
     found: list[str] = []
     for path in sorted(logs.glob(f"{node['id']}*.log")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from tiphys.argo.time import is_time, seconds
 from tiphys.engine.base.observations import NodeChanged, Observation, RunFinished, RunStarted
@@ -47,7 +46,7 @@ def since_epoch(text: object) -> float:
     return seconds(str(text)) if is_time(str(text)) else 0.0
 
 
-def elapsed(status: Mapping[str, Any], now: float = 0.0) -> float:
+def elapsed(status: Mapping[str, object], now: float = 0.0) -> float:
     """The seconds that a node or a workflow took, until ``now`` if it has not ended; 0 when it has not begun."""
     start = since_epoch(status.get("startedAt"))
     return max(0.0, (since_epoch(status.get("finishedAt")) or now) - start) if start else 0.0

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from json import encoder
-from typing import Any
 
 from tiphys.errors import DefinitionError
 
@@ -46,7 +45,7 @@ _TEXT_LISTS = frozenset(["enum", "args", "command", "flags", "values"])
 _FREE = frozenset(["withItems", "manifest"])
 
 
-def emit(value: Any, *, typed: bool = False) -> str:
+def emit(value: object, *, typed: bool = False) -> str:
     """One YAML document. With ``typed`` what Argo types as a string is written as one, also when it is a
     number.
 
@@ -63,7 +62,7 @@ def emit(value: Any, *, typed: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def emit_all(documents: list[Any], *, typed: bool = False) -> str:
+def emit_all(documents: Iterable[object], *, typed: bool = False) -> str:
     """Several documents, separated by ``---``."""
     return "---\n".join(emit(document, typed=typed) for document in documents)
 
@@ -101,7 +100,7 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\u{code:04x}"
 
 
-def _scalar(value: Any, typed: bool) -> str:
+def _scalar(value: object, typed: bool) -> str:
     """Anything that is not a string, a mapping or a list."""
     if value is True or value is False:
         text = "true" if value else "false"
@@ -148,7 +147,7 @@ def _fixed(value: float) -> str:
     return format(Decimal(repr(value)), "f")
 
 
-def _inline(value: Any, *, typed: bool, indent: str) -> str:
+def _inline(value: object, *, typed: bool, indent: str) -> str:
     """A value after ``key: `` or ``- ``; the lines of a block carry ``indent``."""
     if type(value) is str:
         if "\n" in value:
@@ -178,15 +177,19 @@ def _block(text: str, indent: str) -> str:
 
 
 def _mapping(
-    mapping: Mapping[Any, Any], indent: str, lines: list[str], typed: bool, first: str, all_text: bool = False
+    mapping: Mapping[str, object],
+    indent: str,
+    lines: list[str],
+    typed: bool,
+    first: str,
+    all_text: bool = False,
 ) -> None:
     """The lines of a mapping; ``first`` is what precedes its first key (``- `` inside a list)."""
     deeper = indent + "  "
     prefix = first or indent
     for key, value in mapping.items():
         name = _plain_cache.get(key) or _key(key, indent)
-        kind = type(value)
-        if kind is str:
+        if type(value) is str:
             if "\n" in value:
                 lines.append(f"{prefix}{name}: {_block(value, deeper)}")
             else:
@@ -210,7 +213,7 @@ def _mapping(
         prefix = indent
 
 
-def _key(key: Any, indent: str) -> str:
+def _key(key: object, indent: str) -> str:
     """A key; YAML allows a simple one only 1024 characters, a longer one needs a line of its own."""
     if not isinstance(key, str):
         return _scalar(key, False)
@@ -218,7 +221,7 @@ def _key(key: Any, indent: str) -> str:
     return text if len(text) < 1000 else f"? {text}\n{indent}"
 
 
-def _sequence(items: Any, indent: str, lines: list[str], typed: bool, all_text: bool) -> None:
+def _sequence(items: Iterable[object], indent: str, lines: list[str], typed: bool, all_text: bool) -> None:
     """The lines of a list; its dashes stand at ``indent``."""
     deeper = indent + "  "
     dash = indent + "- "

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from tiphys.argo.parameters import named_as_declared
+from tiphys.argo.parameters import declared, named_as_declared
+from tiphys.argo.spec import workflow_spec
 from tiphys.compiler.line import Site, raised_at
 from tiphys.compiler.objects import objects_of
 from tiphys.compiler.project import FLAG, import_folders, module_name, project_of
@@ -268,7 +269,9 @@ def _broken(source: str, error: Exception, site: Site | None = None) -> Definiti
     )
 
 
-def _with_parameters(built: Any, given: dict[str, str], arguments: Mapping[str, Any], where: str) -> Any:
+def _with_parameters(
+    built: Any, given: dict[str, str], arguments: Mapping[str, inspect.Parameter], where: str
+) -> Any:
     """Put values of run-time parameters into the workflow."""
     if not given:
         return built
@@ -290,16 +293,16 @@ def _with_parameters(built: Any, given: dict[str, str], arguments: Mapping[str, 
 
 
 def _runtime_names(built: Any) -> list[str] | None:
-    declared = getattr(built, "declared", None)
-    if declared is not None:
-        return [d.name for d in declared]
-    spec = objects_of(built)[-1].get("spec") or {}
-    if "workflowTemplateRef" in spec:
-        return None
-    return [p["name"] for p in (spec.get("arguments") or {}).get("parameters") or []]
+    own = getattr(built, "declared", None)
+    if own is not None:
+        return [d.name for d in own]
+    workflow = objects_of(built)[-1]
+    return None if "workflowTemplateRef" in workflow_spec(workflow) else list(declared(workflow))
 
 
-def _unknown(name: str, known: list[str], arguments: Mapping[str, Any], where: str) -> DefinitionError:
+def _unknown(
+    name: str, known: list[str], arguments: Mapping[str, inspect.Parameter], where: str
+) -> DefinitionError:
     settings = list(arguments)
     return DefinitionError(
         "TIP121",

@@ -8,9 +8,9 @@ Source: argo-workflows v4.1.2, workflow/common/ancestry.go.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
-__all__ = ["GROUP_RESULTS", "RESERVED", "RESULTS", "Task", "dependencies", "syntax_error", "unknown_results"]
+__all__ = ["GROUP_RESULTS", "RESERVED", "RESULTS", "dependencies", "syntax_error", "unknown_results"]
 
 GROUP_RESULTS = ("AnySucceeded", "AllFailed")  # of loops
 RESULTS = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned", *GROUP_RESULTS)
@@ -36,7 +36,14 @@ RESERVED = frozenset(
 _NAME = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*?\.[A-Z][a-zA-Z]+)|([a-zA-Z0-9][-a-zA-Z0-9]*)")
 _TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|[a-zA-Z0-9][-a-zA-Z0-9]*(?:\.[A-Za-z]+)?)")
 
-Task = dict[str, Any]
+if TYPE_CHECKING:
+
+    class Task(TypedDict, total=False):
+        """What is read of a DAG's task."""
+
+        name: str
+        depends: str
+        dependencies: list[str]
 
 
 def dependencies(task: Task) -> dict[str, bool]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from tiphys.expr.dependencies import GROUP_RESULTS, RESERVED, RESULTS
 from tiphys.expr.evaluate import ExprError, Program, compile_expression, evaluate_bool
@@ -70,7 +69,7 @@ class Depends:
             raise ExprError(f"unable to evaluate expression '{self.logic}': {self._problem}")
         if self._program is None:
             return all(any(results[task][each] for each in any_of) for task, any_of in self._wanted or ())
-        env: dict[str, Any] = {escape(task): values for task, values in results.items()}
+        env: dict[str, object] = {escape(task): values for task, values in results.items()}
         try:
             return evaluate_bool(self._program, env)
         except ExprError as error:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
+from tiphys.argo.decode import check_types
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.graph.html import html
 from tiphys.graph.mermaid import mermaid
 from tiphys.graph.model import Badge, Edge, Group, PlannedGraph, PlannedItem, plan
 from tiphys.graph.svg import svg
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
 
 __all__ = ["Badge", "Edge", "Group", "PlannedGraph", "PlannedItem", "plan", "render"]
 
@@ -16,12 +20,12 @@ _FORMATS = {"mermaid": mermaid, "svg": svg, "html": html}
 _KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 
 
-def render(workflow: Any, format: Literal["mermaid", "svg", "html"] = "mermaid") -> str:
+def render(workflow: object, format: Literal["mermaid", "svg", "html"] = "mermaid") -> str:
     """Draw ``workflow`` (a Pipeline, a Hera workflow, a mapping or a path) as text of the given format.
 
     Nested DAGs and steps are drawn inside their tasks, conditions, loops, caches, locks and retries as marks,
     the exit handler below. SVG and HTML are self-contained. Raises RefusedError: TIP250 when there is
-    nothing to draw, TIP251 for an unknown format.
+    nothing to draw, TIP251 for an unknown format, TIP298 for what is none of its kind.
     """
     draw = _FORMATS.get(format)
     if draw is None:
@@ -37,4 +41,5 @@ def render(workflow: Any, format: Literal["mermaid", "svg", "html"] = "mermaid")
         raise RefusedError(
             "TIP250", "there is no workflow to draw", fix=f"give one of kind {', '.join(_KINDS)}"
         )
-    return draw(plan(found[0]))
+    check_types(found[0], found[0]["kind"])
+    return draw(plan(cast("Workflow", found[0])))

@@ -7,15 +7,22 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.nodes import GOOD
-from tiphys.argo.spec import step_groups, tasks
+from tiphys.argo.spec import step_groups, tasks, workflow_spec
 from tiphys.dsl.cached_retry import joined
 from tiphys.errors import RefusedError, did_you_mean
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import DAGTask, WorkflowStep
+    from tiphys.argo.types import (
+        DAGTask,
+        ResourceTemplate,
+        Template,
+        Workflow,
+        WorkflowSpec,
+        WorkflowStep,
+    )
 
 __all__ = ["Badge", "Edge", "Group", "PlannedGraph", "PlannedItem", "plan"]
 
@@ -72,12 +79,10 @@ class PlannedGraph:
     exit: Group | None = None
 
 
-def plan(workflow: Mapping[str, Any]) -> PlannedGraph:
+def plan(workflow: Workflow) -> PlannedGraph:
     """Read a Workflow, WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow. Raises RefusedError
     (TIP250)."""
-    spec = workflow.get("spec") or {}
-    if workflow.get("kind") == "CronWorkflow":
-        spec = spec.get("workflowSpec") or {}
+    spec = workflow_spec(workflow)
     metadata = workflow.get("metadata") or {}
     annotations = metadata.get("annotations") or {}
     name = str(metadata.get("name") or str(metadata.get("generateName") or "workflow").rstrip("-"))
@@ -112,9 +117,9 @@ def plan(workflow: Mapping[str, Any]) -> PlannedGraph:
 class _Reader:
     """Opens templates into groups, and counts what it makes."""
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
+    def __init__(self, spec: WorkflowSpec) -> None:
         templates = [t for t in spec.get("templates") or [] if isinstance(t, Mapping) and "name" in t]
-        self.templates = {str(t["name"]): t for t in joined(templates)}
+        self.templates = {str(t["name"]): cast("Template", t) for t in joined(templates)}
         self.count = 0
 
     def whole(self, name: str) -> Group:
@@ -129,7 +134,7 @@ class _Reader:
         group = self._group(template, (name,))
         return group if group is not None else Group([self._item(name, {"template": name}, ())])
 
-    def _group(self, template: Mapping[str, Any], path: tuple[str, ...]) -> Group | None:
+    def _group(self, template: Template, path: tuple[str, ...]) -> Group | None:
         """What is inside a DAG or steps template."""
         if isinstance(template.get("dag"), Mapping):
             return self._dag(tasks(template), path)
@@ -165,7 +170,7 @@ class _Reader:
             previous = current or previous
         return group
 
-    def _hook(self, task: Mapping[str, Any], item: PlannedItem, group: Group) -> None:
+    def _hook(self, task: WorkflowStep, item: PlannedItem, group: Group) -> None:
         """The exit handler of one task."""
         exit_hook = (task.get("hooks") or {}).get("exit") or {}
         template = exit_hook.get("template") or task.get("onExit")
@@ -174,7 +179,7 @@ class _Reader:
             group.items.append(extra)
             group.edges.append(Edge(item.key, extra.key, "on exit"))
 
-    def _item(self, title: str, task: Mapping[str, Any], path: tuple[str, ...]) -> PlannedItem:
+    def _item(self, title: str, task: WorkflowStep, path: tuple[str, ...]) -> PlannedItem:
         key = f"n{self.count}"
         self.count += 1
         reference = task.get("templateRef")
@@ -201,7 +206,7 @@ class _Reader:
         return item
 
 
-def _kind(template: Mapping[str, Any]) -> tuple[str, str]:
+def _kind(template: Template) -> tuple[str, str]:
     """(kind, subtitle) of a template."""
     for kind in ("script", "container"):
         body = template.get(kind)
@@ -222,7 +227,7 @@ def _kind(template: Mapping[str, Any]) -> tuple[str, str]:
     return "step", ""
 
 
-def _resource(resource: Mapping[str, Any]) -> tuple[str, str]:
+def _resource(resource: ResourceTemplate) -> tuple[str, str]:
     action = str(resource.get("action") or "")
     text = str(resource.get("manifest") or "")
     found = re.search(r"""["']?kind["']?\s*:\s*["']?([A-Za-z]+)""", text)
@@ -242,7 +247,7 @@ def _resource(resource: Mapping[str, Any]) -> tuple[str, str]:
     return "resource", f"{action} {kind}"
 
 
-def _task_badges(task: Mapping[str, Any]) -> Iterator[Badge]:
+def _task_badges(task: WorkflowStep) -> Iterator[Badge]:
     if task.get("when"):
         yield Badge("when", _readable(str(task["when"])))
     if task.get("withParam"):
@@ -254,7 +259,7 @@ def _task_badges(task: Mapping[str, Any]) -> Iterator[Badge]:
         yield Badge("loop", f"for each of {json.dumps(task['withSequence'])}")
 
 
-def _template_badges(template: Mapping[str, Any]) -> list[Badge]:
+def _template_badges(template: Template) -> list[Badge]:
     badges = []
     memo = template.get("memoize")
     if isinstance(memo, Mapping):
@@ -289,7 +294,7 @@ def _readable(expression: str) -> str:
 _OPERAND = re.compile(r"([A-Za-z0-9_][-A-Za-z0-9_]*)(?:\.([A-Za-z]+))?")
 
 
-def _dependencies(task: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _dependencies(task: DAGTask) -> list[tuple[str, str]]:
     """(task, label) for each task that is waited for."""
     listed = task.get("dependencies")
     if isinstance(listed, list):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from tiphys.argo.reader import Document, text_of
 from tiphys.argo.version import NEWEST, Argo
@@ -21,7 +21,7 @@ _RANK = {"error": 0, "warning": 1, "info": 2}
 
 
 def cli_main(
-    sources: Sequence[Any],
+    sources: Sequence[object],
     *,
     json: bool = False,
     format: str = "text",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from tiphys.argo.schema import table
 from tiphys.argo.selectors import Requirement, SelectorError, parse_labels
@@ -35,7 +34,7 @@ def unknown_part(path: str, reference: str) -> tuple[str, tuple[str, ...]]:
     types = table()
     for part in path.split("."):
         if reference[0] == "#":
-            fields: dict[str, Any] = types.fields(reference)
+            fields = types.fields(reference)
             if part not in fields:
                 return part, tuple(fields)
             reference = fields[part]

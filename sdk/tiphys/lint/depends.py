@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from tiphys.expr.dependencies import Task, dependencies
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tiphys.expr.dependencies import dependencies
+
+if TYPE_CHECKING:
+    from tiphys.expr.dependencies import Task
 
 __all__ = ["ancestors", "cycle", "graph", "order"]
 
 
-def graph(tasks: list[Task]) -> dict[str, list[str]]:
+def graph(tasks: Sequence[Task]) -> dict[str, list[str]]:
     """Return {task: the tasks it depends on}; later tasks of one name win, as in Argo."""
     return {task.get("name", ""): list(dependencies(task)) for task in tasks}
 
 
-def cycle(tasks: list[Task]) -> list[str]:
+def cycle(tasks: Sequence[Task]) -> list[str]:
     """Return the names along one circle, the first repeated at the end; empty when there is none."""
     edges = graph(tasks)
     state: dict[str, int] = {}
@@ -40,7 +46,7 @@ def cycle(tasks: list[Task]) -> list[str]:
     return []
 
 
-def order(tasks: list[Task]) -> list[int]:
+def order(tasks: Sequence[Task]) -> list[int]:
     """The positions of the tasks, dependencies first (the order of the text within one level)."""
     names = [task.get("name", "") for task in tasks]
     known = set(names)

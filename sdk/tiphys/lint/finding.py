@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json
 
 __all__ = ["Finding", "Severity", "dotted"]
 
@@ -37,9 +40,9 @@ class Finding:
     steps: tuple[str | int, ...] = field(default=(), repr=False, compare=False)
     document: int = field(default=0, repr=False, compare=False)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Return the finding as ``tiphys lint --json`` prints it."""
-        data: dict[str, Any] = {
+        data: dict[str, Json] = {
             "file": self.file,
             "code": self.code,
             "severity": self.severity,

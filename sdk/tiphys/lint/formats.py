@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from tiphys.lint.finding import Finding
 from tiphys.lint.registry import catalogue
@@ -57,7 +56,7 @@ def _github(finding: Finding) -> str:
     return f"::{level} {place},title={finding.code}::{escape(message)}\n"
 
 
-def _sarif(findings: list[Finding]) -> dict[str, Any]:
+def _sarif(findings: list[Finding]) -> dict[str, object]:
     used = sorted({finding.code for finding in findings})
     rules = [
         {

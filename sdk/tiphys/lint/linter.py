@@ -6,7 +6,6 @@ import contextlib
 import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from tiphys.argo.reader import Document, Path, ScalarNode, scan_text, text_of
 from tiphys.argo.version import NEWEST, Argo
@@ -61,7 +60,7 @@ def argo_findings(documents: list[Document], argo: Argo = NEWEST) -> tuple[Proje
 
 def _lint(project: Project, chosen: list[Rule]) -> list[Finding]:
     """What the chosen rules find, each thing once, in the order of the text."""
-    found: dict[tuple[Any, ...], Finding] = {}
+    found: dict[tuple[object, ...], Finding] = {}
     for finding in _all(project, chosen):
         key = (finding.code, finding.file, finding.path, finding.message, finding.line, finding.column)
         found.setdefault(key, finding)
@@ -144,7 +143,7 @@ def _finding(entry: Rule, issue: Issue, workflow: WorkflowView | None, quiet: bo
         owner = f"{workflow.kind}/{workflow.name}"
     else:
         meta = document.data.get("metadata") if isinstance(document.data, dict) else None
-        owner = f"{document.kind}/{(meta or {}).get('name', '')}"
+        owner = f"{document.kind}/{meta.get('name', '') if isinstance(meta, dict) else ''}"
     python = _python_place(document, issue.path)
     return Finding(
         code=entry.code,
@@ -253,7 +252,7 @@ def _empty_files(project: Project) -> Iterator[Finding]:
         )
 
 
-def documents_of(source: Any, file: str = "") -> list[Document]:
+def documents_of(source: object, file: str = "") -> list[Document]:
     """The documents of a path, a folder, a text, a mapping or a Hera workflow."""
     if isinstance(source, Mapping):
         return [Document(dict(source), None, file=file or "<mapping>")]
@@ -293,7 +292,7 @@ def files_below(path: str) -> list[str]:
     )
 
 
-def _from_hera(source: Any, file: str) -> list[Document]:
+def _from_hera(source: object, file: str) -> list[Document]:
     """A Pipeline is linted as the YAML it compiles to, with the Python line of each template."""
     from tiphys.compiler import to_yaml
 
@@ -304,13 +303,13 @@ def _from_hera(source: Any, file: str) -> list[Document]:
     return documents
 
 
-def _python_sites(source: Any) -> dict[str, tuple[str, int]]:
+def _python_sites(source: object) -> dict[str, tuple[str, int]]:
     """Where a pipeline's templates (``NAME``) and tasks (``TEMPLATE/TASK``) were written in Python."""
     sites: dict[str, tuple[str, int]] = {}
     used = getattr(source, "_used", None)
     templates = list(used()) if callable(used) else list(getattr(source, "templates", None) or [])
-    graphs: list[Any] = [getattr(holder, "graph", None) for holder in (source, *templates)]
-    things: list[tuple[str, Any]] = [(getattr(item, "name", ""), item) for item in templates]
+    graphs: list[object] = [getattr(holder, "graph", None) for holder in (source, *templates)]
+    things: list[tuple[str, object]] = [(getattr(item, "name", ""), item) for item in templates]
     for graph in graphs:
         for task in getattr(graph, "tasks", None) or []:
             things.append((f"{getattr(graph, 'name', '')}/{getattr(task, 'task_name', '')}", task))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from tiphys.argo.decode import Misfit, decode
 from tiphys.argo.reader import Document, Path, Problem, ScalarNode, scan_text
 from tiphys.argo.schema import table
-from tiphys.lint.decode import Misfit, decode
 from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue
+
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec
+    from tiphys.jsontypes import JsonObject
 
 __all__ = ["Manifest", "resource_objects"]
 
@@ -32,17 +36,18 @@ class Manifest:
         group, _, version = self.api.rpartition("/")
         self.reference = table().objects.get(f"{group}/{version}/{self.kind}", "")
         self.misfits: list[Misfit] = []
-        self.data: dict[str, Any] = data
+        self.data: JsonObject = data
         if self.reference:
             partial = self.action not in ("create", "replace")  # apply may complete what exists
             kept, self.misfits = decode(data, self.reference, required=not partial)
-            self.data = kept or {}
+            self.data = cast("JsonObject", kept or {})
+        elif self.kind == "TFJob":  # of a version that is not served: its rules read it as the one that is
+            self.data = cast("JsonObject", decode(data, table().objects["kubeflow.org/v1/TFJob"])[0] or {})
 
     @property
     def action(self) -> str:
         """What kubectl does with it."""
-        action: str = self.template.data["resource"].get("action", "")
-        return action
+        return self.template.data["resource"].get("action", "")
 
     @property
     def label(self) -> str:
@@ -58,14 +63,11 @@ class Manifest:
         """The path of the manifest in its workflow."""
         return (*self.template.path, "resource", "manifest")
 
-    def get(self, *steps: str | int) -> Any:
+    def get(self, *steps: str) -> object:
         """What stands at a path of the decoded object, or None."""
-        value: Any = self.data
+        value: object = self.data
         for step in steps:
-            try:
-                value = value[step]
-            except (KeyError, IndexError, TypeError):
-                return None
+            value = value.get(step) if isinstance(value, dict) else None
         return value
 
     def templated(self, *steps: str | int) -> bool:
@@ -91,12 +93,19 @@ class Manifest:
         indent = next((len(row) - len(row.lstrip(" ")) for row in lines[first:] if row.strip()), 0)
         return first + line + outer.line_offset, column + indent
 
-    def containers(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def containers(self) -> Iterator[tuple[Path, ContainerSpec]]:
         """Every container in the object's pod templates, with its path."""
-        yield from _containers(self.data, ())
+        for path, item in _containers(self.data, ()):
+            # of an object that has no type here it may be anything
+            known = (
+                item
+                if self.reference
+                else decode(item, table().fields(table().roots["Template"])["container"])[0]
+            )
+            yield path, cast("ContainerSpec", known)
 
 
-def _containers(data: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _containers(data: object, path: Path) -> Iterator[tuple[Path, JsonObject]]:
     if isinstance(data, dict):
         for key, value in data.items():
             if key in ("containers", "initContainers") and isinstance(value, list):
@@ -112,11 +121,11 @@ def _containers(data: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def resource_objects(template: TemplateView) -> list[Manifest]:
     """The objects in the manifest of a resource template; empty where it is decided at run time."""
-    cached = template.workflow.cache.setdefault("manifests", {})
-    if template.path not in cached:
+    key = ("manifests", template.path)
+    found = template.workflow.cache.get(key)
+    if not isinstance(found, list):
         text = (template.data.get("resource") or {}).get("manifest", "")
-        cached[template.path] = _read(template, text)
-    found: list[Manifest] = cached[template.path]
+        found = template.workflow.cache[key] = _read(template, text)
     return found
 
 

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Literal, cast, overload
 
 from tiphys.argo import spec as argo_spec
+from tiphys.argo.decode import Misfit, decode
 from tiphys.argo.reader import Document, Path
 from tiphys.argo.schema import table
 from tiphys.argo.version import NEWEST, Argo, known
-from tiphys.lint.decode import Misfit, decode
 from tiphys.lint.tags import mark_tags
 
-__all__ = ["ARGO_KINDS", "CallView", "ConfigMap", "Project", "TemplateView", "WorkflowView", "load"]
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec, ObjectMeta
+    from tiphys.argo.types import (
+        Artifact,
+        CronWorkflow,
+        CronWorkflowSpec,
+        DAGTask,
+        GivenObject,
+        Parameter,
+        Template,
+        Workflow,
+        WorkflowSpec,
+    )
+
+__all__ = ["ARGO_KINDS", "KINDS", "CallView", "ConfigMap", "Project", "TemplateView", "WorkflowView", "load"]
 
 ARGO_KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
+
+Kind = Literal["parameters", "artifacts"]
+KINDS: tuple[Kind, ...] = ("parameters", "artifacts")
 
 _PODS = frozenset(("Container", "ContainerSet", "Script", "Resource", "Data"))
 
@@ -25,7 +42,7 @@ class TemplateView:
     """One template: ``data`` is decoded, ``path`` leads to it from the top of its object."""
 
     workflow: WorkflowView
-    data: dict[str, Any]
+    data: Template
     path: Path
     inline: bool = False
     name: str = field(init=False)
@@ -51,18 +68,30 @@ class TemplateView:
         """A template that runs as a pod."""
         return self.type in _PODS
 
-    def inputs(self, kind: str) -> list[dict[str, Any]]:
+    @overload
+    def inputs(self, kind: Literal["parameters"]) -> list[Parameter]: ...
+    @overload
+    def inputs(self, kind: Literal["artifacts"]) -> list[Artifact]: ...
+    @overload
+    def inputs(self, kind: Kind) -> Sequence[Parameter | Artifact]: ...
+    def inputs(self, kind: Kind) -> Sequence[Parameter | Artifact]:
         """The input ``parameters`` or ``artifacts``."""
         return (self.data.get("inputs") or {}).get(kind) or []
 
-    def outputs(self, kind: str) -> list[dict[str, Any]]:
+    @overload
+    def outputs(self, kind: Literal["parameters"]) -> list[Parameter]: ...
+    @overload
+    def outputs(self, kind: Literal["artifacts"]) -> list[Artifact]: ...
+    @overload
+    def outputs(self, kind: Kind) -> Sequence[Parameter | Artifact]: ...
+    def outputs(self, kind: Kind) -> Sequence[Parameter | Artifact]:
         """The output ``parameters`` or ``artifacts``."""
         return (self.data.get("outputs") or {}).get(kind) or []
 
-    def containers(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def containers(self) -> Iterator[tuple[Path, ContainerSpec]]:
         """Every container of the pod with its path: main ones, sidecars, init containers."""
         for path, item in argo_spec.containers(self.data):
-            yield (*self.path, *path), cast("dict[str, Any]", item)
+            yield (*self.path, *path), item
 
     def has_result(self) -> bool:
         """Whether ``outputs.result`` and ``exitCode`` can be referred to."""
@@ -75,9 +104,7 @@ class TemplateView:
         if self._calls is not None:
             return self._calls
         self._calls = [
-            CallView(
-                self, cast("dict[str, Any]", each.holder), (*self.path, *each.path), each.family, each.group
-            )
+            CallView(self, cast("DAGTask", each.holder), (*self.path, *each.path), each.family, each.group)
             for each in argo_spec.calls(self.data)
         ]
         return self._calls
@@ -93,7 +120,7 @@ class CallView:
     """A step or a task: a call of a template."""
 
     caller: TemplateView
-    data: dict[str, Any]
+    data: DAGTask
     path: Path
     family: str  # "steps" or "tasks": how its outputs are referred to
     group: int
@@ -101,8 +128,7 @@ class CallView:
     @property
     def name(self) -> str:
         """The name of the step or task."""
-        name: str = self.data.get("name", "")
-        return name
+        return self.data.get("name", "")
 
     @property
     def key(self) -> str:
@@ -116,7 +142,13 @@ class CallView:
             return f"{self.caller.label}.steps[{self.group}].{self.name}"
         return f"{self.caller.label}.tasks.{self.name}"
 
-    def arguments(self, kind: str) -> list[dict[str, Any]]:
+    @overload
+    def arguments(self, kind: Literal["parameters"]) -> list[Parameter]: ...
+    @overload
+    def arguments(self, kind: Literal["artifacts"]) -> list[Artifact]: ...
+    @overload
+    def arguments(self, kind: Kind) -> Sequence[Parameter | Artifact]: ...
+    def arguments(self, kind: Kind) -> Sequence[Parameter | Artifact]:
         """The ``parameters`` or ``artifacts`` that it passes."""
         return (self.data.get("arguments") or {}).get(kind) or []
 
@@ -132,28 +164,31 @@ class WorkflowView:
 
     document: Document
     kind: str
-    data: dict[str, Any]
+    data: Workflow | CronWorkflow
     misfits: list[Misfit]
     number: int = 0  # of the object in its file, from 1
-    metadata: dict[str, Any] = field(init=False)
-    spec: dict[str, Any] = field(init=False)
+    metadata: ObjectMeta = field(init=False)
+    spec: WorkflowSpec = field(init=False)
+    cron: CronWorkflowSpec = field(init=False)  # empty but for a CronWorkflow
     spec_path: Path = field(init=False)
     templates: list[TemplateView] = field(init=False)
     project: Project = field(init=False)
     _every: list[TemplateView] | None = field(init=False, default=None)
-    cache: dict[str, Any] = field(default_factory=dict)  # what analyses computed once
+    cache: dict[object, object] = field(default_factory=dict)  # what analyses computed once
 
     def __post_init__(self) -> None:
         self.metadata = self.data.get("metadata") or {}
-        spec = self.data.get("spec") or {}
-        self.spec_path = ("spec",)
         if self.kind == "CronWorkflow":
             self.spec_path = ("spec", "workflowSpec")
-            spec = spec.get("workflowSpec") or {}
-        self.spec = spec
+            self.cron = cast("CronWorkflow", self.data).get("spec") or {}
+            self.spec = self.cron.get("workflowSpec") or {}
+        else:
+            self.spec_path = ("spec",)
+            self.cron = {}
+            self.spec = cast("Workflow", self.data).get("spec") or {}
         self.templates = [
             TemplateView(self, data, (*self.spec_path, "templates", index))
-            for index, data in enumerate(spec.get("templates") or [])
+            for index, data in enumerate(self.spec.get("templates") or [])
         ]
 
     @property
@@ -185,7 +220,7 @@ class WorkflowView:
         if self._every is None:
             named = {template.path: template for template in self.templates}
             self._every = [
-                named.get(path) or TemplateView(self, cast("dict[str, Any]", data), path, inline=True)
+                named.get(path) or TemplateView(self, data, path, inline=True)
                 for path, data in argo_spec.every_template(self.spec.get("templates"), self.at("templates"))
             ]
         return self._every
@@ -204,7 +239,8 @@ class ConfigMap:
     misfits: list[Misfit] = field(init=False)
 
     def __post_init__(self) -> None:
-        kept, self.misfits = decode(self.document.data, table().objects["/v1/ConfigMap"])
+        value, self.misfits = decode(self.document.data, table().objects["/v1/ConfigMap"])
+        kept = cast("GivenObject", value)
         meta = kept.get("metadata") or {}
         self.name, self.namespace = meta.get("name", ""), meta.get("namespace", "")
         self.labels = meta.get("labels") or {}
@@ -237,7 +273,7 @@ class Project:
             return self.shared.get(("ClusterWorkflowTemplate", "", name))
         return self.shared.get(("WorkflowTemplate", namespace, name))
 
-    def named(self, reference: Mapping[str, Any]) -> WorkflowView | None:
+    def named(self, reference: Mapping[str, object]) -> WorkflowView | None:
         """What a ``templateRef`` or ``workflowTemplateRef`` names, in whatever namespace it was given: a run has only
         one."""
         wanted = (argo_spec.template_kind(reference), reference.get("name"))
@@ -261,7 +297,8 @@ def load(documents: list[Document], argo: Argo = NEWEST) -> Project:
     for document in documents:
         numbers[document.file] = numbers.get(document.file, 0) + 1
         if document.kind in ARGO_KINDS and isinstance(document.data, dict):
-            data, misfits = decode(document.data, roots[document.kind])
+            value, misfits = decode(document.data, roots[document.kind])
+            data = cast("Workflow | CronWorkflow", value)
             number = numbers[document.file]
             workflows.append(WorkflowView(document, document.kind, data, misfits, number))
     return Project(documents, workflows, known(argo))

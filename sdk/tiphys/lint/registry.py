@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tiphys.argo.reader import Path
+from tiphys.argo.reader import Document, Path
 from tiphys.lint.finding import Severity
 
 __all__ = ["Issue", "Rule", "catalogue", "rule"]
@@ -23,7 +23,7 @@ class Issue:
     wrong: str = ""  # the word that is wrong, where the message does not quote it first
     key: bool = False  # point at the key of the path, not at its value
     severity: Severity | None = None  # instead of the rule's own
-    document: Any = None  # instead of the subject's own
+    document: Document | None = None  # instead of the subject's own
     at: tuple[int, int] | None = None  # line and column, where the path does not lead there
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from tiphys.lint.model import CallView, TemplateView, WorkflowView
+from tiphys.lint.model import KINDS, CallView, TemplateView, WorkflowView
 from tiphys.lint.tags import PREFIXES, is_tag, mark_tags
+
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ObjectMeta
+    from tiphys.argo.types import Parameter, WorkflowMetadata
 
 __all__ = ["Scope", "global_names", "items", "own_names", "result_names"]
 
@@ -77,9 +81,7 @@ class Scope:
         return self.wild | (self.outer._wild() if self.outer is not None else set())
 
 
-def global_names(
-    workflow: WorkflowView, arguments: list[dict[str, Any]], shared: WorkflowView | None
-) -> set[str]:
+def global_names(workflow: WorkflowView, arguments: list[Parameter], shared: WorkflowView | None) -> set[str]:
     """The names that every template of the workflow can use."""
     names = {
         "workflow.name",
@@ -97,15 +99,16 @@ def global_names(
         names |= {"workflow.parameters", "workflow.parameters.json"}
     names |= {f"workflow.parameters.{item.get('name', '')}" for item in arguments if item.get("name")}
     # a CronWorkflow's workflows take their labels from spec.workflowMetadata
-    holders = [workflow.data.get("spec") or {}] if workflow.kind == "CronWorkflow" else [workflow.data]
-    sources = [holders[0].get("workflowMetadata" if workflow.kind == "CronWorkflow" else "metadata") or {}]
-    sources.append(workflow.spec.get("workflowMetadata") or {})
+    own = workflow.cron.get("workflowMetadata") if workflow.kind == "CronWorkflow" else workflow.metadata
+    given: list[WorkflowMetadata] = [workflow.spec.get("workflowMetadata") or {}]
     if shared is not None:
-        sources.append(shared.spec.get("workflowMetadata") or {})
+        given.append(shared.spec.get("workflowMetadata") or {})
+    sources: list[ObjectMeta | WorkflowMetadata] = [own or {}, *given]
     for source in sources:
-        for key in ("annotations", "labels"):
-            names |= {f"workflow.{key}.{name}" for name in source.get(key) or {}}
-        names |= {f"workflow.labels.{name}" for name in source.get("labelsFrom") or {}}
+        names |= {f"workflow.annotations.{name}" for name in source.get("annotations") or {}}
+        names |= {f"workflow.labels.{name}" for name in source.get("labels") or {}}
+    for each in given:
+        names |= {f"workflow.labels.{name}" for name in each.get("labelsFrom") or {}}
     if "priority" in workflow.spec:
         names.add("workflow.priority")
     return names
@@ -159,7 +162,7 @@ def result_names(
         names.add(f"{prefix}.ip")
     if template.has_result():
         names |= {f"{prefix}.outputs.result", f"{prefix}.exitCode"}
-    for kind in ("parameters", "artifacts"):
+    for kind in KINDS:
         for item in template.outputs(kind):
             names.add(f"{prefix}.outputs.{kind}.{mark_tags(item.get('name', ''))}")
             exported = item.get("globalName")

@@ -4,7 +4,7 @@ tag would end."""
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
 
 __all__ = ["runs_out", "step_json", "template_json"]
 
@@ -27,25 +27,27 @@ _CONTAINER = """
 """
 
 
-def template_json(data: dict[str, Any]) -> str:
+def template_json(data: Mapping[str, object]) -> str:
     """A template as Go writes it."""
-    whole = {"inputs": {}, "outputs": {}, "metadata": {}, **data}
+    whole: dict[str, object] = {"inputs": {}, "outputs": {}, "metadata": {}, **data}
     for key in ("container", "script"):
-        if isinstance(whole.get(key), dict):
-            whole[key] = _ordered({"name": "", "resources": {}, **whole[key]}, _CONTAINER)
+        body = whole.get(key)
+        if isinstance(body, dict):
+            whole[key] = _ordered({"name": "", "resources": {}, **body}, _CONTAINER)
     for key in ("sidecars", "initContainers"):
-        if isinstance(whole.get(key), list):
-            whole[key] = [_ordered({"resources": {}, **item}, _CONTAINER) for item in whole[key]]
-    if isinstance(whole.get("steps"), list):
-        whole["steps"] = [[_step(step) for step in group] for group in whole["steps"]]
-    if isinstance(whole.get("dag"), dict):
-        dag = whole["dag"]
+        items = whole.get(key)
+        if isinstance(items, list):
+            whole[key] = [_ordered({"resources": {}, **item}, _CONTAINER) for item in items]
+    steps, dag = whole.get("steps"), whole.get("dag")
+    if isinstance(steps, list):
+        whole["steps"] = [[_step(step) for step in group] for group in steps]
+    if isinstance(dag, dict):
         tasks = {"tasks": [_step(task) for task in dag.get("tasks") or []]}
         whole["dag"] = {**({"target": dag["target"]} if "target" in dag else {}), **tasks}
     return json.dumps(_ordered(whole, _TEMPLATE), separators=(",", ":"))
 
 
-def step_json(data: dict[str, Any]) -> str:
+def step_json(data: Mapping[str, object]) -> str:
     """A step or task as Go writes it."""
     return json.dumps(_step(data), separators=(",", ":"))
 
@@ -61,10 +63,10 @@ def runs_out(text: str) -> bool:
     return False
 
 
-def _step(data: dict[str, Any]) -> dict[str, Any]:
+def _step(data: Mapping[str, object]) -> dict[str, object]:
     return _ordered({"arguments": {}, **data}, _STEP)
 
 
-def _ordered(data: dict[str, Any], order: str) -> dict[str, Any]:
+def _ordered(data: Mapping[str, object], order: str) -> dict[str, object]:
     rank = {name: at for at, name in enumerate(order.split())}
     return dict(sorted(data.items(), key=lambda item: rank.get(item[0], len(rank))))

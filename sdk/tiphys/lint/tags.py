@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from tiphys.argo.reader import Path
 
@@ -80,7 +79,7 @@ def is_tag(text: str) -> bool:
     return _PARAMETER.search(text) is not None
 
 
-def strings(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def strings(data: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield (path, text) of every string below ``data`` that holds ``{{``, keys too."""
     if isinstance(data, str):
         if "{{" in data:

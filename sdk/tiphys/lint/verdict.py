@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tiphys.argo.reader import Document
 from tiphys.argo.version import NEWEST, Argo
@@ -122,11 +121,13 @@ def _found(item: Finding, workflow: WorkflowView, project: Project) -> bool:
     return "workflowTemplateRef" in item.steps or project.named(_reference(item, workflow)) is not None
 
 
-def _reference(item: Finding, workflow: WorkflowView) -> Mapping[str, Any]:
+def _reference(item: Finding, workflow: WorkflowView) -> Mapping[str, object]:
     """The ``templateRef`` that a finding is in."""
-    value: Any = workflow.data
+    value: object = workflow.data
     for step in item.steps[:-1]:
-        value = value[step]
+        value = (
+            value[step] if isinstance(value, dict) else value[int(step)] if isinstance(value, list) else None
+        )
     return value if isinstance(value, Mapping) else {}
 
 

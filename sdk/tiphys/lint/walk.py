@@ -7,8 +7,8 @@ Argo's: templates are checked once each, depth first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tiphys.argo.reader import Document, Path
 from tiphys.argo.spec import template_kind
@@ -17,6 +17,11 @@ from tiphys.lint.model import CallView, Project, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue
 from tiphys.lint.scope import Scope, global_names, items, own_names, result_names
 from tiphys.lint.tags import simple_tags, strings, tags_in
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Arguments, Artifact, Parameter, TemplateRef, WorkflowTemplateRef
+
+Named = TypeVar("Named", "Parameter", "Artifact")
 
 __all__ = ["Inside", "TagReference", "Walk", "has_location"]
 
@@ -78,7 +83,7 @@ class Walk:
 
     def run(self) -> None:
         workflow, spec = self.workflow, self.workflow.spec
-        arguments = dict(spec.get("arguments") or {})
+        arguments = spec.get("arguments") or {}
         entrypoint = spec.get("entrypoint", "")
         on_exit = spec.get("onExit", "")
         reference = spec.get("workflowTemplateRef")
@@ -89,11 +94,12 @@ class Walk:
                 return
             entrypoint = entrypoint or self.shared.spec.get("entrypoint", "")
             on_exit = on_exit or self.shared.spec.get("onExit", "")
-            for kind in ("parameters", "artifacts"):
-                own = list(arguments.get(kind) or [])
-                names = {item.get("name") for item in own}
-                theirs = (self.shared.spec.get("arguments") or {}).get(kind) or []
-                arguments[kind] = own + [item for item in theirs if item.get("name") not in names]
+            theirs = self.shared.spec.get("arguments") or {}
+            arguments = {
+                **arguments,
+                "parameters": _added(arguments.get("parameters"), theirs.get("parameters")),
+                "artifacts": _added(arguments.get("artifacts"), theirs.get("artifacts")),
+            }
         parameters = arguments.get("parameters") or []
         self.globals.names = global_names(workflow, parameters, self.shared)
         if workflow.reusable:
@@ -116,7 +122,7 @@ class Walk:
         for template in home.templates:
             self.visit(template, None)
 
-    def enter(self, home: WorkflowView, name: str, path: Path, given: dict[str, Any] | None) -> None:
+    def enter(self, home: WorkflowView, name: str, path: Path, given: Arguments | None) -> None:
         template = home.template(name)
         if template is None:
             near = tuple(item.name for item in home.templates if item.name)
@@ -127,7 +133,9 @@ class Walk:
     def find(self, name: str, cluster: bool) -> WorkflowView | None:
         return self.project.find(name, self.workflow.namespace, cluster)
 
-    def missing_shared(self, owner: WorkflowView, path: Path, reference: dict[str, Any], label: str) -> None:
+    def missing_shared(
+        self, owner: WorkflowView, path: Path, reference: TemplateRef | WorkflowTemplateRef, label: str
+    ) -> None:
         kind = template_kind(reference)
         words = "cluster workflow template" if reference.get("clusterScope") else "workflow template"
         name, space = reference.get("name", ""), self.workflow.namespace
@@ -145,7 +153,7 @@ class Walk:
 
     # one template
 
-    def visit(self, template: TemplateView, given: dict[str, Any] | None, path: Path = ()) -> None:
+    def visit(self, template: TemplateView, given: Arguments | None, path: Path = ()) -> None:
         """Check a template; ``given`` are its arguments, None where only their existence is assumed."""
         if not template.type:
             return  # told by the rule on template types
@@ -196,15 +204,16 @@ class Walk:
     def supply(
         self,
         template: TemplateView,
-        given: dict[str, Any] | None,
+        given: Arguments | None,
         owner: WorkflowView,
         path: Path,
         label: str,
     ) -> Values:
         """Note inputs that get no value; return what the names of the template stand for."""
         values: Values = dict(self.values)
-        parameters = {item.get("name"): item for item in (given or {}).get("parameters") or []}
-        artifacts = {item.get("name"): item for item in (given or {}).get("artifacts") or []}
+        passed: Arguments = given or {}
+        parameters = {item.get("name"): item for item in passed.get("parameters") or []}
+        artifacts = {item.get("name"): item for item in passed.get("artifacts") or []}
         for item in template.inputs("parameters"):
             name = item.get("name", "")
             value, source = item.get("value", item.get("default")), item.get("valueFrom")
@@ -215,13 +224,13 @@ class Walk:
             values[f"inputs.parameters.{name}"] = value
             if given is not None and value is None and "configMapKeyRef" not in (source or {}):
                 words = f"{label}{template.label} inputs.parameters.{name} was not supplied"
-                self.lack(owner, path, words, name, "parameters", list(parameters))
-        for item in template.inputs("artifacts"):
-            name = item.get("name", "")
-            if given is None or name in artifacts or item.get("optional") or has_location(item):
+                self.lack(owner, path, words, name, "parameters", parameters)
+        for artifact in template.inputs("artifacts"):
+            name = artifact.get("name", "")
+            if given is None or name in artifacts or artifact.get("optional") or has_location(artifact):
                 continue
             words = f"{label}{template.label} inputs.artifacts.{name} was not supplied"
-            self.lack(owner, path, words, name, "artifacts", list(artifacts))
+            self.lack(owner, path, words, name, "artifacts", artifacts)
         timeout = template.data.get("timeout", "")
         if template.leaf and "{{" in timeout and given is not None:
             filled = _filled(timeout, values, self.globals)
@@ -233,7 +242,13 @@ class Walk:
         return values
 
     def lack(
-        self, owner: WorkflowView, path: Path, message: str, name: str, kind: str, passed: list[Any]
+        self,
+        owner: WorkflowView,
+        path: Path,
+        message: str,
+        name: str,
+        kind: str,
+        passed: Iterable[str | None],
     ) -> None:
         place = "spec.arguments" if path[-1] in ("entrypoint", "onExit") else "the arguments"
         fix = f"add {name!r} to {place} ({kind}), or give the input a default"
@@ -328,7 +343,7 @@ class Walk:
         return found
 
     def referenced(
-        self, call: CallView, reference: dict[str, Any], name: str, values: Values
+        self, call: CallView, reference: TemplateRef, name: str, values: Values
     ) -> TemplateView | None:
         owner, path = call.caller.workflow, (*call.path, "templateRef")
         if name:
@@ -345,7 +360,7 @@ class Walk:
         cluster = reference.get("clusterScope", False)
         home = self.find(filled["name"], cluster)
         if home is None:
-            wanted = {**reference, "name": filled["name"].replace("\0", "...")}
+            wanted: TemplateRef = {**reference, "name": filled["name"].replace("\0", "...")}
             self.missing_shared(owner, (*path, "name"), wanted, f"{call.label} ")
             return None
         if "\0" in filled["template"]:
@@ -360,7 +375,7 @@ class Walk:
     # references
 
     def refer(
-        self, template: TemplateView, data: Any, path: Path, scope: Scope, label: str, values: Values
+        self, template: TemplateView, data: object, path: Path, scope: Scope, label: str, values: Values
     ) -> None:
         """Look up every simple tag below ``data``."""
         for steps, text in strings(data):
@@ -392,11 +407,18 @@ class Walk:
         return iter(self.issues.get(topic, ()))
 
 
-def has_location(artifact: dict[str, Any]) -> bool:
+def _added(own: list[Named] | None, theirs: list[Named] | None) -> list[Named]:
+    """The own ones, and those of others that have no namesake among them."""
+    names: set[str | None] = {item.get("name") for item in own or ()}
+    return list(own or ()) + [item for item in theirs or () if item.get("name") not in names]
+
+
+def has_location(artifact: Artifact) -> bool:
     """Whether an artifact says itself where it is: a whole location, or a key in the repository."""
+    places: Mapping[str, object] = artifact
     for kind in ("s3", "gcs", "oss", "azure", "artifactory", "git", "http", "hdfs", "raw", "plugin"):
-        place = artifact.get(kind)
-        if place is None:
+        place = places.get(kind)
+        if not isinstance(place, dict):
             continue
         if kind == "raw":
             return True

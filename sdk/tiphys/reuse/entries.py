@@ -134,6 +134,55 @@ class Entries:
             entries, size = db.execute("SELECT entries, bytes FROM totals").fetchone()
             return int(entries), int(size)
 
+    def swept(self) -> float:
+        """When ages were last looked at, in seconds since the epoch."""
+        with self.file.reading() as db:
+            return float(db.execute("SELECT swept FROM totals").fetchone()[0])
+
+    def note_sweep(self, now: float) -> None:
+        """Ages are looked at now."""
+        with self.file.writing() as db:
+            db.execute("UPDATE totals SET swept=?", (now,))
+
+    def unknown(self) -> list[CachedResult]:
+        """The entries of which nobody knows when they were last used, those that cannot be read among them."""
+        return list(self._select("WHERE e.hit IS NULL ORDER BY e.cache, e.key", ()))
+
+    def mentions(self, text: str) -> Iterator[str]:
+        """The outputs, as JSON, of the entries in which a text occurs, and the texts that cannot be read."""
+        last = 0
+        while True:
+            with self.file.reading() as db:
+                rows = db.execute(
+                    "SELECT id, outputs, coalesce(broken, '') FROM contents WHERE id>?"
+                    " AND (instr(outputs, ?) OR instr(broken, ?)) ORDER BY id LIMIT ?",
+                    (last, text, text, _PAGE),
+                ).fetchall()
+            for _, outputs, broken in rows:
+                yield outputs + broken
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1][0]
+
+    def freed(self) -> set[str]:
+        """The keys of artifacts that removed entries named, and that nobody has looked at since."""
+        with self.file.reading() as db:
+            return {key for (key,) in db.execute("SELECT key FROM freed")}
+
+    def forget_freed(self, keys: Iterable[str]) -> None:
+        """These were looked at."""
+        with self.file.writing() as db:
+            db.executemany("DELETE FROM freed WHERE key=?", ((key,) for key in keys))
+
+    def shrink(self) -> None:
+        """Give the room of removed entries back to the disk."""
+        for _ in range(1000):
+            with self.file.reading() as db:
+                left = db.execute("PRAGMA freelist_count").fetchone()[0]
+                if left < 1000:
+                    return
+                db.execute("PRAGMA incremental_vacuum(5000)").fetchall()
+
     def begin(self, config: GivenObject) -> None:
         """Take a ConfigMap as the first state of its cache: nothing when there are entries. Raises like
         :func:`tiphys.reuse.configmaps.entries_in`."""

@@ -36,6 +36,7 @@ CREATE INDEX uses_template ON uses(template);
 CREATE TABLE seen(
   path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER, inode INTEGER, device INTEGER, sha256 TEXT,
   at REAL) WITHOUT ROWID;
+CREATE TABLE freed(key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE settings(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE totals(one INTEGER PRIMARY KEY CHECK(one = 1), entries INTEGER NOT NULL, bytes INTEGER NOT NULL,
   swept REAL NOT NULL);
@@ -104,6 +105,7 @@ class CacheFile:
         end = time.monotonic() + _PATIENCE
         while True:
             try:
+                self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file
                 self._db.execute("PRAGMA journal_mode=WAL")
                 # a killed process loses nothing; a power cut may take the last entries, never the file
                 self._db.execute("PRAGMA synchronous=NORMAL")

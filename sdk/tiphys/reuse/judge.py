@@ -7,6 +7,8 @@ is hashed again.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from tiphys.argo.artifacts import key_of, location_of
 from tiphys.argo.memo import too_old
 from tiphys.argo.time import rfc3339
 from tiphys.errors import StoreError
-from tiphys.reference import Reference, references, verify
+from tiphys.reference import MANIFEST, Reference, references, resolve, verify
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.seen import Seen
@@ -26,7 +28,7 @@ from tiphys.store import Store
 if TYPE_CHECKING:
     from tiphys.argo.types import Artifact, Outputs
 
-__all__ = ["Judge", "Judged", "entries"]
+__all__ = ["Judge", "Judged", "bytes_of", "entries"]
 
 _ELSEWHERE = ("raw", "http", "git")  # not in the store: nothing to look at
 
@@ -107,6 +109,18 @@ def entries(store: Store, *, prefix: str = "") -> Iterator[Judged]:
                 yield Judged(CachedResult(name, ""), error.message)
         judge = Judge(store, known)
         yield from map(judge.judged, known.all(prefix=prefix))
+
+
+def bytes_of(outputs: Outputs, store: Store) -> int:
+    """The bytes of the sealed folders and artifacts that outputs point to, as their manifests and keys say."""
+    total, volumes = 0, store.volumes()
+    for reference in _pointed(outputs):
+        with contextlib.suppress(StoreError, OSError, ValueError, KeyError, TypeError, AttributeError):
+            manifest = json.loads((resolve(reference.uri, volumes) / MANIFEST).read_bytes())
+            total += sum(int(file["size"]) for file in manifest["files"].values())
+    for artifact in outputs.get("artifacts") or []:
+        total += store.bucket.size(key_of(artifact))
+    return total
 
 
 def _pointed(outputs: Outputs) -> list[Reference]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.memo import example_map
 from tiphys.argo.parameters import as_text
@@ -258,9 +258,9 @@ class Client:
 
     def submit(
         self,
-        source: Any,
+        source: object,
         *,
-        parameters: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, object] | None = None,
         name: str = "",
         labels: Mapping[str, str] | None = None,
         service_account: str = "",
@@ -381,7 +381,7 @@ class Client:
         self,
         name: str,
         *,
-        parameters: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, object] | None = None,
         restart_successful: bool = False,
         nodes: str = "",
     ) -> Result:
@@ -398,7 +398,7 @@ class Client:
         )
 
     def resubmit(
-        self, name: str, *, parameters: Mapping[str, Any] | None = None, memoized: bool = False
+        self, name: str, *, parameters: Mapping[str, object] | None = None, memoized: bool = False
     ) -> Submitted:
         """Submit a copy as a new workflow; ``memoized`` takes over what had succeeded in a run that failed."""
         given = {key: as_text(value) for key, value in (parameters or {}).items()}

@@ -6,10 +6,13 @@ import http.client
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from tiphys.errors import ServingError
+
+if TYPE_CHECKING:
+    from tiphys.jsontypes import JsonObject
 
 __all__ = ["ServingClient", "VersionStatus"]
 
@@ -70,7 +73,7 @@ class ServingClient:
 
     # ---- calls
     def predict(
-        self, *, instances: Sequence[Any] | None = None, inputs: Any = None, signature: str = ""
+        self, *, instances: Sequence[object] | None = None, inputs: object = None, signature: str = ""
     ) -> Any:
         """Predictions for ``instances`` (a list with one entry a row), or outputs for ``inputs`` (columns).
 
@@ -79,16 +82,16 @@ class ServingClient:
         """
         if (instances is None) == (inputs is None):
             raise ServingError("TIP524", "Give either instances or inputs.")
-        body: dict[str, Any] = {"signature_name": signature} if signature else {}
+        body: dict[str, object] = {"signature_name": signature} if signature else {}
         body["instances" if inputs is None else "inputs"] = instances if inputs is None else inputs
         key = "predictions" if inputs is None else "outputs"
         return self._field(self._ask("POST", f"{self._path}:predict", body), key)
 
-    def classify(self, examples: Sequence[Mapping[str, Any]], *, signature: str = "") -> Any:
+    def classify(self, examples: Sequence[Mapping[str, object]], *, signature: str = "") -> Any:
         """Labels and scores for each example."""
         return self._examples("classify", examples, signature)
 
-    def regress(self, examples: Sequence[Mapping[str, Any]], *, signature: str = "") -> Any:
+    def regress(self, examples: Sequence[Mapping[str, object]], *, signature: str = "") -> Any:
         """A number for each example."""
         return self._examples("regress", examples, signature)
 
@@ -108,10 +111,9 @@ class ServingClient:
         except (KeyError, TypeError, ValueError) as error:
             raise self._unexpected(repr(error)) from error
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> JsonObject:
         """Name and version of the model, and its signatures."""
-        document: dict[str, Any] = self._ask("GET", f"{self._path}/metadata")
-        return document
+        return self._ask("GET", f"{self._path}/metadata")
 
     def wait_ready(self, timeout: float = 60.0, *, poll_seconds: float = 0.05) -> VersionStatus:
         """Wait until a version is AVAILABLE. Raises ServingError TIP525 with the last reason."""
@@ -144,12 +146,12 @@ class ServingClient:
         self.close()
 
     # ---- the wire
-    def _examples(self, method: str, examples: Sequence[Mapping[str, Any]], signature: str) -> Any:
-        body: dict[str, Any] = {"signature_name": signature} if signature else {}
+    def _examples(self, method: str, examples: Sequence[Mapping[str, object]], signature: str) -> Any:
+        body: dict[str, object] = {"signature_name": signature} if signature else {}
         body["examples"] = list(examples)
         return self._field(self._ask("POST", f"{self._path}:{method}", body), "results")
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> JsonObject:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         status, text = self._send(method, path, data)
         try:
@@ -195,7 +197,7 @@ class ServingClient:
                     ) from error
         raise AssertionError("unreachable")
 
-    def _field(self, document: dict[str, Any], key: str) -> Any:
+    def _field(self, document: JsonObject, key: str) -> Any:
         if key not in document:
             raise self._unexpected(f"no {key!r} in it")
         return document[key]

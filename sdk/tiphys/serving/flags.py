@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NoReturn, TypeVar
 
 from tiphys.errors import did_you_mean
 from tiphys.net import HttpLimits
@@ -90,7 +90,7 @@ def _bool(text: str) -> bool:
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Any:
+    def error(self, message: str) -> NoReturn:
         raise FlagError(message)
 
 
@@ -240,7 +240,7 @@ def _models(message: textproto.Message) -> list[ModelConfig]:
     return models
 
 
-def _wrapped(message: Mapping[str, Any], name: str, default: int) -> int:
+def _wrapped(message: textproto.Message, name: str, default: int) -> int:
     """A google.protobuf.Int64Value field."""
     return int(message[name][0]["value"][0]) if name in message else default
 

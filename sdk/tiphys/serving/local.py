@@ -14,11 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tiphys.errors import ServingError
 from tiphys.serving.balancer import Balancer
 from tiphys.serving.client import ServingClient
+
+if TYPE_CHECKING:
+    from tiphys.serving.balancer.core import Stats
 
 __all__ = ["LocalServing", "serve", "serve_forever"]
 
@@ -81,7 +84,7 @@ class LocalServing:
         with self._lock:
             return [replica.process.pid for replica in self._replicas]
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> Stats:
         return self._balancer.stats()
 
     def begin(self, timeout: float) -> LocalServing:

@@ -7,7 +7,7 @@ import enum
 import json
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -112,7 +112,7 @@ def _convert(value: Any, kind: Any) -> Any:
     raise _MismatchError(_name(kind))
 
 
-def _collection(value: list[Any], kind: Any, origin: Any) -> Any:
+def _collection(value: list[object], kind: Any, origin: Any) -> Any:
     inner = get_args(kind)
     if origin is tuple and inner and inner[-1] is not Ellipsis:
         if len(inner) != len(value):
@@ -122,7 +122,7 @@ def _collection(value: list[Any], kind: Any, origin: Any) -> Any:
     return items if origin is list else origin(items)
 
 
-def _record(value: Mapping[str, Any], kind: Any) -> Any:
+def _record(value: Mapping[str, object], kind: Any) -> Any:
     """A dataclass or NamedTuple from a JSON object."""
     hints = typing.get_type_hints(kind)
     known = (
@@ -137,7 +137,7 @@ def _record(value: Mapping[str, Any], kind: Any) -> Any:
         raise _MismatchError(f"{_name(kind)} ({error})") from None
 
 
-def _first_fit(value: Any, kinds: list[Any], convert: Callable[[Any, Any], Any]) -> Any:
+def _first_fit(value: Any, kinds: Sequence[object], convert: Callable[[Any, Any], Any]) -> Any:
     for kind in kinds:
         try:
             return convert(value, kind)

@@ -99,10 +99,10 @@ def resolve_function(reference: str) -> Callable[..., Any]:
     return value  # type: ignore[no-any-return]
 
 
-def arguments_of(function: Callable[..., Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def arguments_of(function: Callable[..., Any], environ: Mapping[str, str]) -> dict[str, object]:
     """The arguments of ``function`` from ``TIPHYS_INPUT_<NAME>``. Raises RefusedError (TIP240, TIP241)."""
     hints = typing.get_type_hints(function, include_extras=True)
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, object] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         variable = INPUT_PREFIX + name.strip("_").upper()
         if variable in environ:

@@ -9,9 +9,16 @@ from __future__ import annotations
 import functools
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 __all__ = ["Table", "table"]
+
+if TYPE_CHECKING:
+
+    class _Raw(TypedDict):
+        types: list[tuple[dict[str, str], list[str]]]  # the fields, and the names of those that are required
+        roots: dict[str, str]
+        objects: dict[str, str]
 
 
 class Table:
@@ -19,11 +26,11 @@ class Table:
 
     __slots__ = ("objects", "required", "roots", "structs")
 
-    def __init__(self, raw: dict[str, Any]) -> None:
-        self.structs: list[dict[str, str]] = [fields for fields, _ in raw["types"]]
-        self.required: list[list[str]] = [required for _, required in raw["types"]]
-        self.roots: dict[str, str] = raw["roots"]
-        self.objects: dict[str, str] = raw["objects"]
+    def __init__(self, raw: _Raw) -> None:
+        self.structs = [fields for fields, _ in raw["types"]]
+        self.required = [required for _, required in raw["types"]]
+        self.roots = raw["roots"]
+        self.objects = raw["objects"]
 
     def fields(self, reference: str) -> dict[str, str]:
         """The fields of the struct ``#N``."""

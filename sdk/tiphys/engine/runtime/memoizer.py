@@ -7,7 +7,9 @@ hears why. Both are work for a thread: the file of entries is shared by all engi
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tiphys.engine.base.observations import CacheChecked
@@ -16,7 +18,8 @@ from tiphys.engine.pods.host import Host
 from tiphys.errors import StoreError
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
-from tiphys.reuse.judge import Judge
+from tiphys.reuse.judge import Judge, bytes_of
+from tiphys.reuse.limits import automatic
 from tiphys.reuse.uses import Lookup, note
 
 if TYPE_CHECKING:
@@ -87,15 +90,26 @@ class Memoizer:
             parts=command.parts,
         )
 
-        def stored(error: str) -> None:
+        def work() -> None:
+            data = bytes_of(command.outputs or {}, host.store)
+            self._entries(command.cache_name).save(replace(entry, data=data))
+
+        def done(error: str) -> None:
             self._emit(CacheStored(host.loop.now(), command.node_id, error))
 
-        def failed(error: BaseException) -> None:
-            stored(error.message if isinstance(error, StoreError) else str(error))
+        def stored(_: None) -> None:
+            done("")
+            host.loop.in_thread(self._keep_limits, lambda _: None, lambda error: None)
 
-        host.loop.in_thread(
-            lambda: self._entries(command.cache_name).save(entry), lambda _: stored(""), failed
-        )
+        def failed(error: BaseException) -> None:
+            done(error.message if isinstance(error, StoreError) else str(error))
+
+        host.loop.in_thread(work, stored, failed)
+
+    def _keep_limits(self) -> None:
+        """The step has its entry; that another has to go is nobody's trouble."""
+        if self._opened is not None:
+            automatic(self._host.store, self._opened, time.time())
 
     def close(self) -> None:
         """Close the file of entries."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.reader import Path
 from tiphys.lint.analysis import walk_of
@@ -11,15 +11,18 @@ from tiphys.lint.model import WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.walk import has_location
 
+if TYPE_CHECKING:
+    from tiphys.argo.types import Arguments
+
+    Listing = tuple[str, Path, Arguments, bool]
+
 _SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (validateArgumentsValues)"
 _FORBIDDEN = ("path", "jsonPath", "parameter", "expression")
-
-Listing = tuple[str, Path, dict[str, Any], bool]
 
 
 def _arguments(workflow: WorkflowView) -> Iterator[Listing]:
     """Every set of arguments: (how Argo names it, its path, the data, whether values may be left out)."""
-    given = dict(workflow.spec.get("arguments") or {})
+    given = workflow.spec.get("arguments") or {}
     yield "spec.arguments", workflow.at("arguments"), given, workflow.kind != "CronWorkflow"
     for template in workflow.every_template():
         for call in template.calls():

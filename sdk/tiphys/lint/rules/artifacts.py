@@ -5,11 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.reader import Path
 from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import ArchiveLocation, Artifact
 
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
 _DOTS_AT_END = re.compile(r"/..\Z")
@@ -86,18 +89,18 @@ def from_in_inputs(template: TemplateView) -> Iterator[Issue]:
     needs="artifact",
 )
 def artifact_location(template: TemplateView) -> Iterator[Issue]:
-    places: list[tuple[str, Path, dict[str, Any]]] = []
+    places: list[tuple[str, Path, Artifact | ArchiveLocation]] = []
     for index, item in enumerate(template.inputs("artifacts")):
         path = (*template.path, "inputs", "artifacts", index)
         places.append((f"{template.label}.inputs.artifacts.{item.get('name', '')}", path, item))
     if "archiveLocation" in template.data:
         path = (*template.path, "archiveLocation")
         places.append((f"{template.label}.archiveLocation", path, template.data["archiveLocation"]))
-    for label, path, item in places:
-        if "git" in item and not item["git"].get("repo"):
+    for label, path, where in places:
+        if "git" in where and not where["git"].get("repo"):
             yield Issue((*path, "git"), f"{label}.git.repo is required", fix="add the repository's address")
-        if "hdfs" in item:
-            place = item["hdfs"]
+        if "hdfs" in where:
+            place = where["hdfs"]
             if not place.get("addresses"):
                 yield Issue((*path, "hdfs"), f"{label}.hdfs.addresses is required")
             elif not place.get("path"):
@@ -106,9 +109,9 @@ def artifact_location(template: TemplateView) -> Iterator[Issue]:
                 yield Issue((*path, "hdfs", "path"), f"{label}.hdfs.path must be a absolute file path")
 
 
-def _artifacts(template: TemplateView) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    for way in ("inputs", "outputs"):
-        for index, item in enumerate((template.data.get(way) or {}).get("artifacts") or []):
+def _artifacts(template: TemplateView) -> Iterator[tuple[str, Path, Artifact]]:
+    for way, items in (("inputs", template.inputs("artifacts")), ("outputs", template.outputs("artifacts"))):
+        for index, item in enumerate(items):
             label = f"{template.label}.{way}.artifacts.{item.get('name', '')}"
             yield label, (*template.path, way, "artifacts", index), item
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.cache_mode import JUDGED
 from tiphys.expr.dependencies import dependencies
@@ -14,6 +14,9 @@ from tiphys.lint.model import Project, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import expressions, simple_tags
 
+if TYPE_CHECKING:
+    from tiphys.argo.types import Memoize
+
 _CACHE = "argo-workflows v4.1.2, workflow/controller/cache; seen on the real controller"
 _TAG = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 # One input that its name calls a key: the callers compute it.
@@ -21,7 +24,7 @@ _COMPUTED = re.compile(r"\{\{\s*inputs\.parameters\.[-\w]*(?:key|digest|hash|fin
 _LABEL = "workflows.argoproj.io/configmap-type"
 
 
-def _memo(template: TemplateView) -> dict[str, Any]:
+def _memo(template: TemplateView) -> Memoize:
     return template.data.get("memoize") or {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tiphys.expr.dependencies import RESULTS, dependencies, unknown_results
 from tiphys.lint import depends
@@ -10,6 +11,9 @@ from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import is_tag
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import DAGTask
 
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
 _ANCESTRY = "argo-workflows v4.1.2, workflow/common/ancestry.go"
@@ -175,8 +179,8 @@ def depends_result(workflow: WorkflowView) -> Iterator[Issue]:
                 words = f"{call.label} task result {word!r} for task {name!r} is invalid"
                 yield Issue(path, words, near=RESULTS)
             for name, loops in dependencies(call.data).items():
-                other = tasks.get(name, {})
-                if loops and name in tasks and not _looped(other):
+                other = tasks.get(name)
+                if loops and other is not None and not _looped(other):
                     words = (
                         f"{template.label}.tasks.{name} dependency {name!r} uses an items-based condition such as "
                         ".AnySucceeded or .AllFailed but does not contain any items"
@@ -263,16 +267,17 @@ def missing_dependency(workflow: WorkflowView) -> Iterator[Issue]:
         edges = depends.graph(template.data["dag"].get("tasks") or [])
         for call in template.calls():
             before: set[str] | None = None
-            for kind, key in (("parameters", "value"), ("artifacts", "from")):
-                for index, item in enumerate(call.arguments(kind)):
-                    text = item.get(key) or ""
+            values = [(item.get("name", ""), item.get("value")) for item in call.arguments("parameters")]
+            origins = [(item.get("name", ""), item.get("from")) for item in call.arguments("artifacts")]
+            for kind, key, passed in (("parameters", "value", values), ("artifacts", "from", origins)):
+                for index, (name, given) in enumerate(passed):
+                    text = given or ""
                     if not text.startswith("{{tasks."):
                         continue
                     if before is None:
                         before = depends.ancestors(call.name, edges)
                     other = text.split(".")[1]
                     if other not in before:
-                        name = item.get("name", "")
                         words = f"{call.label} missing dependency {other!r} for {kind[:-1]} {name!r}"
                         yield Issue(
                             (*call.path, "arguments", kind, index, key),
@@ -285,5 +290,5 @@ def _dags(workflow: WorkflowView) -> Iterator[TemplateView]:
     return (template for template in workflow.every_template() if template.type == "DAG")
 
 
-def _looped(task: dict[str, object]) -> bool:
+def _looped(task: DAGTask) -> bool:
     return bool(task.get("withItems")) or bool(task.get("withParam")) or "withSequence" in task

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from tiphys.lint.model import WorkflowView
 from tiphys.lint.registry import Issue, rule
 
 _SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (CronWorkflow)"
 _POLICIES = ("Allow", "Forbid", "Replace")
-
-
-def _cron(workflow: WorkflowView) -> dict[str, Any]:
-    return (workflow.data.get("spec") or {}) if workflow.kind == "CronWorkflow" else {}
 
 
 @rule(
@@ -30,7 +25,7 @@ def cron_schedule(workflow: WorkflowView) -> Iterator[Issue]:
 
     if workflow.kind != "CronWorkflow":
         return
-    schedules = _cron(workflow).get("schedules") or []
+    schedules = workflow.cron.get("schedules") or []
     if not schedules:
         words = "cron workflow must have at least one schedule"
         yield Issue(("spec", "schedules"), words, fix='add schedules: ["0 3 * * *"]')
@@ -53,7 +48,7 @@ def cron_schedule(workflow: WorkflowView) -> Iterator[Issue]:
 def cron_timezone(workflow: WorkflowView) -> Iterator[Issue]:
     from tiphys.argo import cron  # slow to import, and rarely needed
 
-    name = _cron(workflow).get("timezone", "")
+    name = workflow.cron.get("timezone", "")
     if cron.zone_problem(name):
         yield Issue(("spec", "timezone"), f"invalid timezone {name!r}", near=cron.zones())
 
@@ -69,7 +64,7 @@ def cron_timezone(workflow: WorkflowView) -> Iterator[Issue]:
     needs="CronWorkflow",
 )
 def cron_policy(workflow: WorkflowView) -> Iterator[Issue]:
-    data = _cron(workflow)
+    data = workflow.cron
     policy = data.get("concurrencyPolicy", "")
     if policy and policy not in _POLICIES:
         words = f"{policy!r} is not a valid concurrencyPolicy"
@@ -90,7 +85,7 @@ def cron_policy(workflow: WorkflowView) -> Iterator[Issue]:
 def cron_never_runs(workflow: WorkflowView) -> Iterator[Issue]:
     from tiphys.argo import cron  # slow to import, and rarely needed
 
-    data = _cron(workflow)
+    data = workflow.cron
     name = data.get("timezone", "")
     for index, schedule in enumerate(data.get("schedules") or []):
         path = ("spec", "schedules", index)

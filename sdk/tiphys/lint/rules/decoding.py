@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tiphys.argo.decode import Misfit
 from tiphys.argo.spec import written
-from tiphys.lint.decode import Misfit
 from tiphys.lint.model import WorkflowView
 from tiphys.lint.registry import Issue, rule
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.reader import Path
 from tiphys.errors import did_you_mean
@@ -17,6 +17,10 @@ from tiphys.lint.registry import Issue, rule
 from tiphys.lint.scope import Scope
 from tiphys.lint.tags import strings, tags_in
 from tiphys.lint.walk import Inside
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import WorkflowSpec, WorkflowStep
+    from tiphys.expr.parser import Tree
 
 _SOURCE = "expr-lang v1.17, argo-workflows v4.1.2, util/expr; seen on the real controller"
 
@@ -174,14 +178,14 @@ def _of_template(template: TemplateView) -> Iterator[tuple[Path, str, str]]:
         yield from _hooks(call.path, call.data, call.label)
 
 
-def _hooks(path: Path, data: dict[str, Any], label: str) -> Iterator[tuple[Path, str, str]]:
+def _hooks(path: Path, data: WorkflowSpec | WorkflowStep, label: str) -> Iterator[tuple[Path, str, str]]:
     for name, hook in (data.get("hooks") or {}).items():
         text = (hook or {}).get("expression") or ""
         if text and "{{" not in text:
             yield (*path, "hooks", name, "expression"), f"{label}.hooks.{name}.expression", text
 
 
-def _tagged(path: Path, data: Any, label: str) -> Iterator[tuple[Path, str, str]]:
+def _tagged(path: Path, data: object, label: str) -> Iterator[tuple[Path, str, str]]:
     for below, text in strings(data, path):
         for tag in tags_in(text) if "{{=" in text else ():
             if tag.source is not None:
@@ -193,7 +197,7 @@ def _short(text: str) -> str:
     return line if len(line) <= 60 else f"{line[:57]}…"
 
 
-class _Everything(dict[str, Any]):
+class _Everything(dict[str, object]):
     """An environment that has every name, of no known kind."""
 
     def __contains__(self, key: object) -> bool:
@@ -228,7 +232,7 @@ def _unknown_functions(source: str) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield f"sprig.{callee[2][1]}", tuple(f"sprig.{name}" for name in SPRIG)
 
 
-def _callees(tree: Any) -> Iterator[Any]:
+def _callees(tree: object) -> Iterator[Tree]:
     if isinstance(tree, tuple) and tree and tree[0] == "call":
         yield tree[1]
     if isinstance(tree, (tuple, list)):

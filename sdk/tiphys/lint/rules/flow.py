@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tiphys.expr.dependencies import RESERVED, dependencies, syntax_error
 from tiphys.expr.durations import is_loose
@@ -12,6 +13,9 @@ from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import CallView, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import strings, tags_in
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Parameter
 
 _SEEN = "seen on the real 4.1.2 controller"
 _SINGLE_EQUALS = re.compile(r"(?<![=!<>~])=(?![=~])")
@@ -347,7 +351,7 @@ def _has_default(maker: TemplateView, name: str) -> bool:
     return True
 
 
-def _input_default(target: TemplateView | None, argument: dict[str, object]) -> bool:
+def _input_default(target: TemplateView | None, argument: Parameter) -> bool:
     if target is None:
         return True
     inputs = {item.get("name"): item for item in target.inputs("parameters")}
@@ -356,6 +360,7 @@ def _input_default(target: TemplateView | None, argument: dict[str, object]) -> 
 
 def _prints_text(maker: TemplateView) -> bool:
     """Whether a shell template plainly echoes a word that is no JSON."""
-    container = maker.data.get("script") or maker.data.get("container") or {}
-    words = [container.get("source", ""), *(container.get("args") or [])]
+    script = maker.data.get("script") or {}
+    args = (script or maker.data.get("container") or {}).get("args")
+    words = [script.get("source", ""), *(args or [])]
     return any(re.search(r"""\becho\s+["']?[a-zA-Z][\w ]*["']?\s*$""", word) for word in words)

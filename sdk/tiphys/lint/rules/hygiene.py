@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.reader import Path
@@ -93,8 +92,8 @@ def image_tag(template: TemplateView) -> Iterator[Issue]:
     if template.type == "Resource":
         for manifest in resource_objects(template):
             for path, container in manifest.containers():
-                image = container.get("image")
-                if isinstance(image, str) and not manifest.templated(*path, "image") and _unpinned(image):
+                image = container.get("image", "")
+                if _unpinned(image) and not manifest.templated(*path, "image"):
                     words = f"{manifest.label}: image {image!r} has no fixed tag"
                     yield manifest.issue((*path, "image"), words, fix="add a tag")
 
@@ -114,8 +113,12 @@ def no_resources(template: TemplateView) -> Iterator[Issue]:
         return
     if "podResources" in template.data or "podResources" in template.workflow.spec:
         return
+    shared = {
+        "container": (defaults.get("container") or {}).get("resources"),
+        "script": (defaults.get("script") or {}).get("resources"),
+    }
     for path, container in template.containers():
-        given = container.get("resources") or (defaults.get(str(path[-1])) or {}).get("resources") or {}
+        given = container.get("resources") or shared.get(str(path[-1])) or {}
         absent = [key for key in ("requests", "limits") if not given.get(key)]
         if absent and path[-2] != "initContainers":
             words = f"{template.label}: the container has no resource {' and '.join(absent)}"
@@ -140,14 +143,16 @@ def secret_in_plain(workflow: WorkflowView) -> Iterator[Issue]:
             yield Issue(path, f"the parameter {item['name']!r} holds a secret in plain text", fix=fix)
     for template in workflow.every_template():
         for index, item in enumerate(template.inputs("parameters")):
-            for key in ("value", "default"):
-                if _secret(item.get("name", ""), item.get(key, "")):
+            for key, text in (("value", item.get("value", "")), ("default", item.get("default", ""))):
+                if _secret(item.get("name", ""), text):
                     path = (*template.path, "inputs", "parameters", index, key)
                     yield Issue(path, f"the input {item['name']!r} holds a secret in plain text", fix=fix)
         for place, container in template.containers():
-            for index, item in enumerate(container.get("env") or []):
-                if _secret(item.get("name", ""), item.get("value", "")):
-                    words = f"{template.label}: the variable {item['name']!r} holds a secret in plain text"
+            for index, variable in enumerate(container.get("env") or []):
+                if _secret(variable.get("name", ""), variable.get("value", "")):
+                    words = (
+                        f"{template.label}: the variable {variable['name']!r} holds a secret in plain text"
+                    )
                     yield Issue((*place, "env", index, "value"), words, fix=fix)
 
 
@@ -209,7 +214,7 @@ def object_identity(workflow: WorkflowView) -> Iterator[Issue]:
         yield Issue(("metadata",), f"the {workflow.kind} has neither name nor generateName", fix="name it")
     elif name and not _NAME.match(name):
         key = "name" if meta.get("name") else "generateName"
-        words = f"{key} {meta[key]!r} is no Kubernetes name"
+        words = f"{key} {meta.get('name') or meta.get('generateName')!r} is no Kubernetes name"
         yield Issue(("metadata", key), words, fix="use lower case letters, digits and -")
     for label, value in (meta.get("labels") or {}).items():
         if label_key_problem(label) or label_value_problem(value):
@@ -219,7 +224,7 @@ def object_identity(workflow: WorkflowView) -> Iterator[Issue]:
             )
 
 
-def _bare_values(data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _bare_values(data: object, path: Path) -> Iterator[tuple[Path, object]]:
     """Bare scalars that Argo types as AnyString: values, defaults and enums of parameters."""
     if isinstance(data, dict):
         for key, value in data.items():
@@ -234,14 +239,15 @@ def _bare_values(data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
             yield from _bare_values(value, (*path, index))
 
 
-def _bare_parameter(item: dict[str, Any], path: Path) -> Iterator[tuple[Path, Any]]:
+def _bare_parameter(item: Mapping[str, object], path: Path) -> Iterator[tuple[Path, object]]:
     for key in ("value", "default"):
         if isinstance(item.get(key), _NOT_TEXT):
             yield (*path, key), item[key]
     source = item.get("valueFrom")
     if isinstance(source, dict) and isinstance(source.get("default"), _NOT_TEXT):
         yield (*path, "valueFrom", "default"), source["default"]
-    for index, value in enumerate(item.get("enum") or [] if isinstance(item.get("enum"), list) else []):
+    choices = item.get("enum")
+    for index, value in enumerate(choices if isinstance(choices, list) else ()):
         if isinstance(value, _NOT_TEXT):
             yield (*path, "enum", index), value
 

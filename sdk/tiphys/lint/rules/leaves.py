@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+from tiphys.argo.reader import Path
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.rules.names import FIELD_WORDS
+
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import MetricSpec, SetContainer, SideContainer
+    from tiphys.argo.types import Template, WorkflowSpec
 
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
 _ACTIONS = ("get", "create", "apply", "delete", "replace", "patch")
@@ -145,10 +150,13 @@ def container_set(template: TemplateView) -> Iterator[Issue]:
 )
 def container_name(template: TemplateView) -> Iterator[Issue]:
     own = template.workflow.project.argo != "4.0"  # which lets them collide in the pod
-    groups = [("sidecars", (*template.path, "sidecars"), template.data.get("sidecars") or [])]
+    groups: list[tuple[str, Path, Sequence[SideContainer | SetContainer]]] = [
+        ("sidecars", (*template.path, "sidecars"), template.data.get("sidecars") or [])
+    ]
     if template.type == "ContainerSet":
-        items = template.data["containerSet"].get("containers") or []
-        groups.append(("containerSet.containers", (*template.path, "containerSet", "containers"), items))
+        own_containers = template.data["containerSet"].get("containers") or []
+        path = (*template.path, "containerSet", "containers")
+        groups.append(("containerSet.containers", path, own_containers))
     for label, path, items in groups:
         for index, item in enumerate(items):
             name = item.get("name", "")
@@ -321,13 +329,13 @@ def pod_only_fields(template: TemplateView) -> Iterator[Issue]:
     )
 
 
-def pod_resources(label: str, path: Any, holder: dict[str, Any]) -> Iterator[Issue]:
+def pod_resources(label: str, path: Path, holder: Template | WorkflowSpec) -> Iterator[Issue]:
     """What is wrong with the podResources of a template or of the workflow."""
     data = holder.get("podResources") or {}
     if data.get("claims"):
         yield Issue((*path, "claims"), f"{label}.claims is not supported for pod-level resources", key=True)
-    for key in ("limits", "requests"):
-        for name in data.get(key) or {}:
+    for key, amounts in (("limits", data.get("limits")), ("requests", data.get("requests"))):
+        for name in amounts or ():
             if name not in ("cpu", "memory") and not name.startswith("hugepages-"):
                 words = (
                     f'{label}: "{name}" is not a valid pod-level resource, only cpu, memory and hugepages-* '
@@ -336,7 +344,7 @@ def pod_resources(label: str, path: Any, holder: dict[str, Any]) -> Iterator[Iss
                 yield Issue((*path, key, name), words, fix="set it on the container", key=True)
 
 
-def _metric(label: str, path: Any, item: dict[str, Any]) -> Iterator[Issue]:
+def _metric(label: str, path: Path, item: MetricSpec) -> Iterator[Issue]:
     name = item.get("name", "")
     if not _METRIC.match(name) and "{{" not in name:
         words = f"{label} metric name {name!r} is invalid: letters, digits and '_'"

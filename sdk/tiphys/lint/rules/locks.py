@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.argo.reader import Path
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import Project, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 
+if TYPE_CHECKING:
+    from tiphys.argo.types import SemaphoreLock, Synchronization
+
 _SYNC = "argo-workflows v4.1.2, workflow/sync; seen on the real controller"
 Lock = tuple[str, Path]  # its name, where it is asked for
 
 
-def _holders(workflow: WorkflowView) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+def _holders(workflow: WorkflowView) -> Iterator[tuple[str, Path, Synchronization]]:
     """Everything that takes locks: how it is called, the path of its synchronization, the data."""
     if "synchronization" in workflow.spec:
         yield "spec", workflow.at("synchronization"), workflow.spec["synchronization"]
@@ -24,7 +27,7 @@ def _holders(workflow: WorkflowView) -> Iterator[tuple[str, Path, dict[str, Any]
             yield template.label, path, template.data["synchronization"]
 
 
-def _locks(path: Path, data: dict[str, Any], namespace: str) -> list[Lock]:
+def _locks(path: Path, data: Synchronization, namespace: str) -> list[Lock]:
     found: list[Lock] = []
     for index, item in enumerate(data.get("semaphores") or []):
         reference = item.get("configMapKeyRef") or {}
@@ -32,9 +35,9 @@ def _locks(path: Path, data: dict[str, Any], namespace: str) -> list[Lock]:
         space = item.get("namespace", namespace)
         name = f"{space}/{reference.get('name', '')}/{reference.get('key', '')}{base.get('key', '')}"
         found.append((f"semaphore {name}", (*path, "semaphores", index)))
-    for index, item in enumerate(data.get("mutexes") or []):
-        space = item.get("namespace", namespace)
-        found.append((f"mutex {space}/{item.get('name', '')}", (*path, "mutexes", index)))
+    for index, mutex in enumerate(data.get("mutexes") or []):
+        space = mutex.get("namespace", namespace)
+        found.append((f"mutex {space}/{mutex.get('name', '')}", (*path, "mutexes", index)))
     return found
 
 
@@ -54,8 +57,8 @@ def lock_incomplete(workflow: WorkflowView) -> Iterator[Issue]:
             if len(given) != 1:
                 words = f"{label}.synchronization.semaphores[{index}] needs configMapKeyRef or database, "
                 yield Issue((*path, "semaphores", index), words + ("not both" if given else "has neither"))
-        for index, item in enumerate(data.get("mutexes") or []):
-            if not item.get("name"):
+        for index, mutex in enumerate(data.get("mutexes") or []):
+            if not mutex.get("name"):
                 words = f"{label}.synchronization.mutexes[{index}].name is required"
                 yield Issue((*path, "mutexes", index), words)
 
@@ -192,7 +195,7 @@ def _nested(workflow: WorkflowView) -> Iterator[tuple[str, str, Path, str]]:
                 stack.append((target, outer + own, seen | {template.path}))
 
 
-def _semaphores(workflow: WorkflowView) -> Iterator[tuple[str, Path, dict[str, Any], str, str]]:
+def _semaphores(workflow: WorkflowView) -> Iterator[tuple[str, Path, SemaphoreLock, str, str]]:
     for label, path, data in _holders(workflow):
         for index, item in enumerate(data.get("semaphores") or []):
             reference = item.get("configMapKeyRef") or {}

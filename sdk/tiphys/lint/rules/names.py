@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from tiphys.argo.reader import Path
-from tiphys.lint.model import TemplateView, WorkflowView
+from tiphys.lint.model import KINDS, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 from tiphys.lint.tags import mark_tags
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Artifact, DAGTask, Parameter, Template
+
+    Listing = tuple[str, Path, Sequence[Template | DAGTask | Parameter | Artifact], re.Pattern[str]]
 
 _FIELD = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
 _PARAMETER = re.compile(r"[-a-zA-Z0-9_]+\Z")
@@ -23,13 +28,11 @@ _PARAMETER_WORDS = (
 _FILLED = ("outputs", "tasks", "arguments")  # lists whose tags are filled in before the check
 _SOURCE = "argo-workflows v4.1.2, workflow/validate/validate.go (validateWorkflowFieldNames)"
 
-Listing = tuple[str, Path, list[dict[str, Any]], re.Pattern[str]]
-
 
 def _listings(workflow: WorkflowView) -> list[Listing]:
     """Every list of named things: (how Argo names it, its path, the things, what a name may be)."""
-    found: list[Listing] | None = workflow.cache.get("names")
-    if found is None:
+    found = workflow.cache.get("names")
+    if not isinstance(found, list):
         found = workflow.cache["names"] = [item for item in _every_listing(workflow) if item[2]]
     return found
 
@@ -38,7 +41,7 @@ def _every_listing(workflow: WorkflowView) -> Iterator[Listing]:
     spec = workflow.spec
     yield "spec.templates", workflow.at("templates"), spec.get("templates") or [], _FIELD
     arguments = spec.get("arguments") or {}
-    for kind in ("parameters", "artifacts"):
+    for kind in KINDS:
         where = f"spec.arguments.{kind}"
         yield where, workflow.at("arguments", kind), arguments.get(kind) or [], _PARAMETER
     for template in workflow.every_template():
@@ -46,15 +49,15 @@ def _every_listing(workflow: WorkflowView) -> Iterator[Listing]:
 
 
 def _of_template(template: TemplateView) -> Iterator[Listing]:
-    for way in ("inputs", "outputs"):
-        for kind in ("parameters", "artifacts"):
-            things = (template.data.get(way) or {}).get(kind) or []
+    for way, listed in (("inputs", template.inputs), ("outputs", template.outputs)):
+        for kind in KINDS:
+            things = listed(kind)
             yield f"{template.label}.{way}.{kind}", (*template.path, way, kind), things, _PARAMETER
     if template.type == "DAG":
         tasks = template.data["dag"].get("tasks") or []
         yield f"{template.label}.tasks", (*template.path, "dag", "tasks"), tasks, _FIELD
     for call in template.calls():
-        for kind in ("parameters", "artifacts"):
+        for kind in KINDS:
             path = (*call.path, "arguments", kind)
             yield f"{call.label}.arguments.{kind}", path, call.arguments(kind), _PARAMETER
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Literal
 
 from tiphys.argo.reader import Path
 from tiphys.lint.analysis import walk_of
@@ -18,6 +19,7 @@ from tiphys.lint.registry import Issue, rule
 _SCALING = re.compile(r"/=?\s*255(?:\.0?)?\b|Rescaling\(\s*1(?:\.0?)?\s*/\s*255")
 _VERSION = re.compile(r"""["'](/?[\w./{}-]*(?:model|version|serving)[\w./{}-]*/\d+)/?["']""", re.I)
 _WRITES = re.compile(r"(checkpoint|ckpt|output|out[-_]dir|save|export|log[-_]?dir|model[-_]dir)", re.I)
+_WORDS: tuple[Literal["command", "args"], ...] = ("command", "args")
 _CATEGORY = "the nine defects of a widely copied example workflow"
 
 
@@ -139,7 +141,7 @@ def preprocessing_twice(workflow: WorkflowView) -> Iterator[Issue]:
         source = (template.data.get("script") or {}).get("source", "")
         texts = [((*template.path, "script", "source"), source)]
         for path, container in template.containers():
-            for key in ("command", "args"):
+            for key in _WORDS:
                 texts += [((*path, key, at), word) for at, word in enumerate(container.get(key) or [])]
         for path, text in texts:
             if _SCALING.search(text):
@@ -236,13 +238,16 @@ def output_key_twice(workflow: WorkflowView) -> Iterator[Issue]:
     seen: dict[tuple[str, str, str], str] = {}
     for template in workflow.every_template():
         for index, item in enumerate(template.outputs("artifacts")):
+            places: Mapping[str, object] = item
             for kind in ("s3", "gcs", "oss", "azure", "hdfs"):
-                place = item.get(kind) or {}
+                place = places.get(kind)
+                if not isinstance(place, dict):
+                    continue
                 key = place.get("key") or place.get("blob") or place.get("path") or ""
                 if not key or "{{" in key:
                     continue
                 label = f"{template.label}.outputs.artifacts.{item.get('name', '')}"
-                where = (kind, place.get("bucket", place.get("container", "")), key)
+                where = (kind, str(place.get("bucket", place.get("container", ""))), str(key))
                 if where in seen:
                     path = (*template.path, "outputs", "artifacts", index, kind)
                     words = f"{label} is written to the key {key!r}, like {seen[where]}"
@@ -286,17 +291,16 @@ def _mentions(text: str, family: str, name: str) -> bool:
 def _literals(template: TemplateView) -> Iterator[tuple[Callable[[str, str], Issue], str]]:
     """The literal words that a template passes, with what makes an issue at each; manifests included."""
     for path, container in template.containers():
-        for key in ("command", "args"):
+        for key in _WORDS:
             for index, word in enumerate(container.get(key) or []):
                 place = (*path, key, index)
                 yield partial(_issue, place), word.rpartition("=")[2]
     for manifest in resource_objects(template) if template.type == "Resource" else ():
         for path, container in manifest.containers():
-            for key in ("command", "args"):
+            for key in _WORDS:
                 for index, word in enumerate(container.get(key) or []):
-                    if isinstance(word, str):
-                        place = (*path, key, index)
-                        yield partial(_manifest_issue, manifest, place), word.rpartition("=")[2]
+                    place = (*path, key, index)
+                    yield partial(_manifest_issue, manifest, place), word.rpartition("=")[2]
 
 
 def _issue(path: Path, message: str, fix: str) -> Issue:
@@ -321,7 +325,7 @@ def _written(template: TemplateView | None) -> list[str]:
     found: list[str] = []
     for container in holders:
         mounts = [mount.get("mountPath", "") for mount in container.get("volumeMounts") or []]
-        words = [w for key in ("command", "args") for w in container.get(key) or [] if isinstance(w, str)]
+        words = [w for key in _WORDS for w in container.get(key) or []]
         parts = [part for word in words for part in re.split(r"[\s=]+", word)]
         for option, value in itertools.pairwise(parts):
             inside = any(mount and value.startswith(mount.rstrip("/") + "/") for mount in mounts)

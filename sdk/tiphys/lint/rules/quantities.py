@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from tiphys.argo.quantity import quantity
 from tiphys.lint.manifests import resource_objects
@@ -37,7 +36,7 @@ def request_above_limit(template: TemplateView) -> Iterator[Issue]:
                         yield manifest.issue(place, f"{manifest.label}: {words}", fix=fix)
 
 
-def _faults(container: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _faults(container: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
     """The resource, what is wrong, and how to mend it."""
     resources = container.get("resources")
     resources = resources if isinstance(resources, dict) else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 from tiphys.lint import conditions
 from tiphys.lint.manifests import Manifest
@@ -12,6 +13,10 @@ from tiphys.lint.registry import Issue, rule
 
 _SEEN = "seen on the real 4.1.2 controller"
 _EXECUTOR = "argo-workflows v4.1.2, workflow/executor/resource.go"
+_CONDITIONS: tuple[Literal["successCondition", "failureCondition"], ...] = (
+    "successCondition",
+    "failureCondition",
+)
 # Objects that need time after they exist.
 _SLOW = re.compile(r"(Deployment|StatefulSet|DaemonSet|ReplicaSet|Pod|Job|InferenceService|Workflow)$")
 _UNQUOTED = re.compile(r"^\s*(?:-\s+)?[\w./-]+:\s+(\{\{[^}]*\}\}[^\s\"'#]*)\s*(?:#.*)?$")
@@ -88,7 +93,7 @@ def delete_with_condition(template: TemplateView) -> Iterator[Issue]:
 )
 def condition_never_holds(manifest: Manifest) -> Iterator[Issue]:
     data = manifest.template.data["resource"]
-    for key in ("successCondition", "failureCondition"):
+    for key in _CONDITIONS:
         path = (*manifest.template.path, "resource", key)
         text = data.get(key) or ""
         for each in conditions.requirements(text):

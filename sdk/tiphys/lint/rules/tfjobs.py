@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from tiphys.lint import conditions
 from tiphys.lint.analysis import walk_of
@@ -12,14 +12,18 @@ from tiphys.lint.manifests import Manifest
 from tiphys.lint.model import TemplateView
 from tiphys.lint.registry import Issue, rule
 
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import TFJobManifest, TFReplica
+
 _OPERATOR = "training operator 1.9.4; seen on the real cluster"
 _RESTARTING = ("ExitCode", "OnFailure", "Always")
 _SIGNS = {"=": "==", "==": "==", "!=": "!=", "gt": ">"}
 
 
-def _replicas(manifest: Manifest) -> dict[str, dict[str, Any]]:
-    specs = manifest.get("spec", "tfReplicaSpecs") if manifest.kind == "TFJob" else None
-    return {name: item for name, item in (specs or {}).items() if isinstance(item, dict)}
+def _replicas(manifest: Manifest) -> dict[str, TFReplica]:
+    if manifest.kind != "TFJob":
+        return {}
+    return (cast("TFJobManifest", manifest.data).get("spec") or {}).get("tfReplicaSpecs") or {}
 
 
 @rule(
@@ -33,9 +37,9 @@ def _replicas(manifest: Manifest) -> dict[str, dict[str, Any]]:
     fixable=True,
 )
 def tfjob_container_name(manifest: Manifest) -> Iterator[Issue]:
-    for name in _replicas(manifest):
+    for name, replica in _replicas(manifest).items():
         path = ("spec", "tfReplicaSpecs", name, "template", "spec", "containers")
-        containers = manifest.get(*path) or []
+        containers = ((replica.get("template") or {}).get("spec") or {}).get("containers") or []
         if containers and not any(item.get("name") == "tensorflow" for item in containers):
             where = (*path, 0, "name")
             words = f"{manifest.label}: {name} has no container named 'tensorflow'"
@@ -182,9 +186,9 @@ def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
     fixable=True,
 )
 def job_logs(manifest: Manifest) -> Iterator[Issue]:
-    for name in _replicas(manifest):
+    for name, replica in _replicas(manifest).items():
         path = ("spec", "tfReplicaSpecs", name, "template")
-        labels = manifest.get(*path, "metadata", "labels") or {}
+        labels = ((replica.get("template") or {}).get("metadata") or {}).get("labels") or {}
         if "workflows.argoproj.io/workflow" not in labels:
             words = f"{manifest.label}: the pods of {name} have no label workflows.argoproj.io/workflow"
             fix = "add it under template.metadata.labels with the value '{{workflow.name}}'"
@@ -228,5 +232,5 @@ def _admitted(template: TemplateView, depth: int) -> bool:
     return depth < 10 and bool(callers) and all(_admitted(other, depth + 1) for other in callers)
 
 
-def _counted(item: dict[str, Any]) -> bool:
+def _counted(item: TFReplica) -> bool:
     return isinstance(item.get("replicas", 1), int)

@@ -62,7 +62,7 @@ def _literal(tag: str, template: TemplateView) -> bool:
     if group == "inputs.parameters":
         if workflow.reusable or template.name != workflow.spec.get("entrypoint"):
             return False  # the arguments of a call are not looked at
-        own = next((item for item in template.inputs("parameters") if item.get("name") == name), {})
-        return "value" in given.get(name, {}) or "value" in own or "default" in own
+        own = next((item for item in template.inputs("parameters") if item.get("name") == name), None)
+        return "value" in given.get(name, {}) or (own is not None and ("value" in own or "default" in own))
     # another is refused by both versions, or is free text
     return not tag.startswith(("workflow.", "inputs."))

@@ -7,10 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from tiphys.errors import ClusterError
 from tiphys.runs.cluster.transport import HttpTransport
+
+if TYPE_CHECKING:
+
+    class _Context(TypedDict, total=False):
+        """An entry of a kubeconfig's ``contexts``."""
+
+        name: str
+        context: dict[str, str]
+
 
 __all__ = ["ServerSettings", "configured", "kubernetes_transport", "server_settings"]
 
@@ -142,7 +151,7 @@ def kubernetes_transport(
                 cause=str(error)[:300],
                 fix="try it with kubectl",
             ) from error
-        chosen: dict[str, Any] = active
+        chosen: _Context = active
         if context:
             chosen = next((item for item in contexts if item["name"] == context), active)
         namespace = str(chosen.get("context", {}).get("namespace") or "")

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import SystemRandom
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from tiphys.argo import verbs
@@ -22,7 +22,9 @@ from tiphys.runs.cluster.podlogs import PodLogs
 from tiphys.runs.cluster.transport import Request, Transport
 
 if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import PodManifest
     from tiphys.argo.types import Workflow
+    from tiphys.jsontypes import JsonObject
 
 __all__ = ["Kubernetes"]
 
@@ -75,7 +77,7 @@ class Kubernetes(Caller):
         name: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Any = None,
+        body: Mapping[str, object] | None = None,
         content_type: str = "application/json",
     ) -> Workflow:
         request = Request(method, self._path(namespace, name), query or {}, body, content_type)
@@ -111,7 +113,7 @@ class Kubernetes(Caller):
 
     def _events(
         self, path: str, fields: str, labels: str, version: str, silence: float
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+    ) -> Iterator[tuple[str, JsonObject]]:
         query = {"watch": "true", "allowWatchBookmarks": "true"}
         if fields:
             query["fieldSelector"] = fields
@@ -139,22 +141,22 @@ class Kubernetes(Caller):
     ) -> Iterator[WorkflowLogLine]:
         return PodLogs(self, namespace, name, pod=pod, container=container, tail=tail).lines(follow)
 
-    def pods(self, namespace: str, name: str) -> tuple[Sequence[dict[str, Any]], str]:
+    def pods(self, namespace: str, name: str) -> tuple[Sequence[PodManifest], str]:
         """The pods of a workflow, those of its jobs and servers included, the oldest first; and the version of the
         list."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods"
         listed = self.json("logs", Request("GET", path, {"labelSelector": f"{_WORKFLOW_LABEL}={name}"}))
-        found = sorted(
-            listed.get("items") or [], key=lambda item: str(item["metadata"].get("creationTimestamp"))
-        )
+        found: Sequence[PodManifest] = listed.get("items") or []
+        found = sorted(found, key=lambda item: str(item["metadata"].get("creationTimestamp")))
         return found, str((listed.get("metadata") or {}).get("resourceVersion", ""))
 
     def pod_events(
         self, namespace: str, name: str, version: str, silence: float
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+    ) -> Iterator[tuple[str, PodManifest]]:
         """What happens to the pods of a workflow after ``version``."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods"
-        return self._events(path, "", f"{_WORKFLOW_LABEL}={name}", version, silence)
+        for kind, item in self._events(path, "", f"{_WORKFLOW_LABEL}={name}", version, silence):
+            yield kind, cast("PodManifest", item)
 
     def pod_log(self, namespace: str, pod: str, query: Mapping[str, str], *, follow: bool) -> Iterator[str]:
         """The lines of a container's log."""
@@ -167,7 +169,7 @@ class Kubernetes(Caller):
 
     # -- changes ---------------------------------------------------------------------------------------------
 
-    def _patch(self, what: str, namespace: str, name: str, value: Any) -> Workflow:
+    def _patch(self, what: str, namespace: str, name: str, value: Mapping[str, object]) -> Workflow:
         return self._named(what, "PATCH", namespace, name, body=value, content_type=_MERGE_PATCH)
 
     def _running(self, what: str, namespace: str, name: str) -> None:

@@ -8,12 +8,13 @@ changes. Any change will do, so an annotation does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.errors import ClusterError
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
+    from tiphys.jsontypes import JsonObject
 
 __all__ = ["ANNOTATION", "see_to_it"]
 
@@ -25,7 +26,7 @@ _ROUNDS = ((0.2, 0.3, 0.5), (0.5, 1.0), (1.0, 1.0), (2.0, 2.0))
 def see_to_it(
     written: Workflow,
     look: Callable[[], Workflow],
-    nudge: Callable[[Any], object],
+    nudge: Callable[[JsonObject], object],
     now: Callable[[], str],
     pause: Callable[[float], None],
 ) -> Workflow:

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from tiphys.errors import ClusterError
 from tiphys.runs.backend import Backend, WorkflowLogLine, ended
 from tiphys.runs.cluster.follow import Merger, Patience, Stamps, is_executor, source_names, until_end
 
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import ContainerStatus, PodManifest
+
 __all__ = ["PodLogs"]
 
 _QUIET = 2.0  # seconds: what still writes that long after the end of the workflow is left
-_Json = dict[str, Any]
 
 
 class Pods(Backend, Protocol):
     """What is asked of the Kubernetes API."""
 
-    def pods(self, namespace: str, name: str) -> tuple[Any, str]: ...
+    def pods(self, namespace: str, name: str) -> tuple[Sequence[PodManifest], str]: ...
 
     def pod_events(
         self, namespace: str, name: str, version: str, silence: float
-    ) -> Iterator[tuple[str, _Json]]: ...
+    ) -> Iterator[tuple[str, PodManifest]]: ...
 
     def pod_log(
         self, namespace: str, pod: str, query: Mapping[str, str], *, follow: bool
@@ -63,7 +65,7 @@ class PodLogs:
 
     # -- which containers ------------------------------------------------------------------------------------
 
-    def _containers(self, pod: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def _containers(self, pod: PodManifest) -> list[tuple[str, str]]:
         """Name and ID of each container of the pod that runs or ran and is not read yet. One that was started again,
         in the same pod or in another of the same name, is another container."""
         metadata, found = pod["metadata"], []
@@ -83,7 +85,7 @@ class PodLogs:
                 found.append((of, identity))
         return found
 
-    def _begin(self, pod: Mapping[str, Any]) -> None:
+    def _begin(self, pod: PodManifest) -> None:
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
         for of, identity in self._containers(pod):
             self._merger.start(functools.partial(self._followed, name, uid, of, identity))
@@ -167,5 +169,5 @@ class PodLogs:
             return found & self._started
 
 
-def _identity(status: Mapping[str, Any]) -> str:
+def _identity(status: ContainerStatus) -> str:
     return str(status.get("containerID") or status.get("restartCount") or "")

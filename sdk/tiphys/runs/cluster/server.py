@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypedDict, cast
 from urllib.parse import quote
 
 from tiphys.errors import ClusterError
@@ -26,6 +26,16 @@ from tiphys.runs.cluster.transport import Request
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
+    from tiphys.jsontypes import JsonObject
+
+    class _Streamed(TypedDict, total=False):
+        """What comes as ``result`` of a message in a stream: an event of a watch, or a line of a log."""
+
+        type: str
+        object: Workflow
+        podName: str
+        content: str
+
 
 __all__ = ["ArgoServer"]
 
@@ -42,17 +52,18 @@ class ArgoServer(Caller):
         method: str,
         path: str,
         *,
-        body: Any = None,
+        body: Mapping[str, object] | None = None,
         query: Mapping[str, str] | None = None,
         name: str = "",
         namespace: str = "",
-    ) -> Any:
+    ) -> JsonObject:
         answer = self.send(what, Request(method, "/api/v1/" + path, query or {}, body), allowed=(404,))
         if answer.status == 404:
             if name and f'"{name}' in answer.text.replace("\\", ""):
                 raise not_found("workflow", name, namespace, self._names(namespace))
             raise from_answer(404, answer.text, what, self.url)
-        return answer.json() if answer.text else {}
+        found: JsonObject = answer.json() if answer.text else {}
+        return found
 
     def _names(self, namespace: str) -> list[str]:
         query = {"fields": "items.metadata.name"}
@@ -68,7 +79,9 @@ class ArgoServer(Caller):
     def get(self, namespace: str, name: str) -> Workflow:
         return self._verb("get", "GET", namespace, name)
 
-    def _verb(self, what: str, method: str, namespace: str, name: str, body: Any = None) -> Workflow:
+    def _verb(
+        self, what: str, method: str, namespace: str, name: str, body: Mapping[str, object] | None = None
+    ) -> Workflow:
         path = f"workflows/{quote(namespace)}/{quote(name)}"
         if method == "PUT":
             path += f"/{what}"
@@ -88,7 +101,8 @@ class ArgoServer(Caller):
         if limit:
             query["listOptions.limit"] = str(limit)
         answer = self._call("list", "GET", f"workflows/{quote(namespace)}", query=query)
-        return [_workflow(item) for item in answer.get("items") or []]
+        items = cast("list[Workflow]", answer.get("items") or [])
+        return [_workflow(item) for item in items]
 
     def watch(self, namespace: str, name: str, version: str, silence: float) -> Iterator[Change]:
         query = {"listOptions.fieldSelector": f"metadata.name={name}"}
@@ -243,16 +257,16 @@ class ArgoServer(Caller):
         )
 
 
-def _given(**fields: Any) -> dict[str, Any]:
+def _given(**fields: object) -> dict[str, object]:
     return {key: value for key, value in fields.items() if value}
 
 
-def _workflow(value: Any) -> Workflow:
+def _workflow(value: Mapping[str, object]) -> Workflow:
     """The object with its kind, which the server leaves out."""
     return cast("Workflow", {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", **value})
 
 
-def _messages(lines: Iterator[str] | Any) -> Iterator[dict[str, Any]]:
+def _messages(lines: Iterable[str]) -> Iterator[dict[str, _Streamed]]:
     """The JSON objects of a stream: one a line, or ``data: {…}`` from a server that sends events."""
     for line in lines:
         text = line.removeprefix("data:").strip()

@@ -7,17 +7,18 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.cache_mode import CacheMode, with_cache_mode
+from tiphys.argo.decode import check_types
 from tiphys.argo.parameters import as_text, check
+from tiphys.compiler.source import RUNNABLE
 from tiphys.errors import ClusterError, RefusedError
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
-    from tiphys.argo.types import Workflow
-
+    from tiphys.argo.types import CronWorkflow, GivenObject, Workflow, WorkflowSpec
 
 __all__ = ["Submission", "prepare"]
 
@@ -37,9 +38,9 @@ class Submission:
 
 
 def prepare(
-    source: Any,
+    source: object,
     *,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
     name: str = "",
     labels: Mapping[str, str] | None = None,
     service_account: str = "",
@@ -55,8 +56,8 @@ def prepare(
 
     ``cache``: see :func:`tiphys.argo.cache_mode.with_cache_mode`.
 
-    Raises RefusedError for a wrong parameter or an unreadable source, ClusterError TIP610 when there is not
-    exactly one workflow.
+    Raises RefusedError for a wrong parameter, an unreadable source or an object that is none of its kind, ClusterError
+    TIP610 when there is not exactly one workflow.
     """
     workflow, limits = _split(_documents(source))
     given = {key: as_text(value) for key, value in (parameters or {}).items()}
@@ -77,7 +78,7 @@ def prepare(
     return Submission(workflow, limits)
 
 
-def _documents(source: Any) -> list[Mapping[str, Any]]:
+def _documents(source: object) -> list[object]:
     from tiphys.argo.reader import read
 
     if isinstance(source, Mapping):
@@ -93,29 +94,29 @@ def _documents(source: Any) -> list[Mapping[str, Any]]:
     return [document.data for document in read(to_yaml(source))]
 
 
-def _split(documents: Sequence[Mapping[str, Any]]) -> tuple[Workflow, dict[str, dict[str, str]]]:
+def _split(documents: Sequence[object]) -> tuple[Workflow, dict[str, dict[str, str]]]:
     workflows: list[Workflow] = []
     limits: dict[str, dict[str, str]] = {}
     for document in documents:
         if not isinstance(document, Mapping):
             raise ClusterError("TIP610", "a document is not an object", fix="give the YAML of a Workflow")
         kind = document.get("kind")
-        if kind == "ConfigMap":
-            limits[str(document["metadata"]["name"])] = {
-                str(key): str(value) for key, value in (document.get("data") or {}).items()
-            }
-        elif kind == "Workflow":
-            workflows.append(cast("Workflow", dict(document)))
-        elif kind in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
-            workflows.append(_from_template(document))
-        elif kind == "CronWorkflow":
-            workflows.append(_from_cron(document))
-        else:
+        if kind != "ConfigMap" and kind not in RUNNABLE:
             raise ClusterError(
                 "TIP610",
                 f"cannot submit an object of kind {kind!r}",
                 fix="give a Workflow; other objects are for `kubectl apply`",
             )
+        check_types(document, kind)
+        if kind == "ConfigMap":
+            name, values = _limits(cast("GivenObject", document))
+            limits[name] = values
+        elif kind == "Workflow":
+            workflows.append(cast("Workflow", dict(document)))
+        elif kind == "CronWorkflow":
+            workflows.append(_from_cron(cast("CronWorkflow", document)))
+        else:
+            workflows.append(_from_template(cast("GivenObject", document)))
     if len(workflows) != 1:
         raise ClusterError(
             "TIP610",
@@ -123,39 +124,57 @@ def _split(documents: Sequence[Mapping[str, Any]]) -> tuple[Workflow, dict[str, 
             fix="submit one file after the other",
         )
     workflow = workflows[0]
-    workflow.setdefault("metadata", {})
-    if not isinstance(workflow.get("spec"), dict):
-        raise RefusedError("TIP208", "the workflow has no spec", fix="see `tiphys lint`")
+    workflow["metadata"] = workflow.get("metadata") or {}
+    _spec(workflow.get("spec"))
     workflow.pop("status", None)
     return workflow, limits
 
 
-def _from_template(document: Mapping[str, Any]) -> Workflow:
+def _limits(document: GivenObject) -> tuple[str, dict[str, str]]:
+    """The name of a ConfigMap and the limits that it holds."""
+    name = (document.get("metadata") or {}).get("name")
+    if not name:
+        raise ClusterError("TIP610", "a ConfigMap has no name", fix="give it metadata.name")
+    return name, {str(key): str(value) for key, value in (document.get("data") or {}).items()}
+
+
+def _from_template(document: GivenObject) -> Workflow:
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
-        "metadata": {"generateName": f"{document['metadata']['name']}-"},
-        "spec": copy.deepcopy(document["spec"]),
+        "metadata": _named_after(document),
+        "spec": copy.deepcopy(_spec(document.get("spec"))),
     }
 
 
-def _from_cron(document: Mapping[str, Any]) -> Workflow:
-    spec = document["spec"]
-    metadata = dict(spec.get("workflowMetadata") or {})
+def _from_cron(document: CronWorkflow) -> Workflow:
+    spec = document.get("spec") or {}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
-        "metadata": {**cast("ObjectMeta", metadata), "generateName": f"{document['metadata']['name']}-"},
-        "spec": copy.deepcopy(spec["workflowSpec"]),
+        "metadata": {**(spec.get("workflowMetadata") or {}), **_named_after(document)},
+        "spec": copy.deepcopy(_spec(spec.get("workflowSpec"))),
     }
+
+
+def _named_after(document: GivenObject | CronWorkflow) -> ObjectMeta:
+    name = (document.get("metadata") or {}).get("name")
+    return {"generateName": f"{name}-"} if name else {}
+
+
+def _spec(found: WorkflowSpec | None) -> WorkflowSpec:
+    if found is None:
+        raise RefusedError("TIP208", "the workflow has no spec", fix="see `tiphys lint`")
+    return found
 
 
 def _set_parameters(workflow: Workflow, given: Mapping[str, str]) -> None:
     if not given:
         return
-    listed = workflow["spec"].setdefault("arguments", {}).setdefault("parameters", [])
+    arguments = workflow["spec"]["arguments"] = workflow["spec"].get("arguments") or {}
+    listed = arguments["parameters"] = arguments.get("parameters") or []
     for key, value in given.items():
-        found = next((item for item in listed if item.get("name") == key), None)
+        found = next((item for item in listed if item and item.get("name") == key), None)
         if found is None:
             listed.append({"name": key, "value": value})
         else:
@@ -187,7 +206,7 @@ def _name(workflow: Workflow, name: str) -> None:
     metadata["generateName"] = prefix[:_PREFIX_LENGTH].rstrip("-") + "-"
 
 
-def strings(value: Any) -> None:
+def strings(value: object) -> None:
     """Quote, in place, what Argo types as a string and YAML read as a number or a boolean.
 
     The Argo Server does so by itself; straight to the Kubernetes API a number as a parameter's value would
@@ -219,5 +238,5 @@ def strings(value: Any) -> None:
             strings(item)
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(value: object) -> object:
     return any_string(value) if isinstance(value, (bool, int, float)) else value

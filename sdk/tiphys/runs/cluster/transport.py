@@ -29,7 +29,7 @@ class Request:
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
+    body: object = None
     content_type: str = "application/json"
     timeout: float | None = 30.0
 
@@ -48,7 +48,7 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, value: Any, status: int = 200) -> Response:
+    def of(cls, value: object, status: int = 200) -> Response:
         """A JSON answer, for a fake."""
         return cls(status, json.dumps(value), {"content-type": "application/json"})
 

@@ -13,13 +13,16 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.errors import ServingError
 from tiphys.serving.balancer.core import AsyncBalancer
 from tiphys.serving.balancer.facade import drained
 from tiphys.serving.balancer.policy import make_policy
 from tiphys.serving.balancer.process import socket_address
+
+if TYPE_CHECKING:
+    from tiphys.serving.balancer.process import NamedStats
 
 log = logging.getLogger("tiphys.serving.balancer")
 
@@ -48,7 +51,7 @@ class Registry:
         finally:
             writer.close()
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    async def _answer(self, line: bytes) -> dict[str, object]:
         try:
             request = json.loads(line)
             op = request.pop("op")
@@ -64,7 +67,7 @@ class Registry:
             fields = {"code": "TIP515", "message": "Bad control request.", "cause": cause, "fix": ""}
             return {"ok": False, "error": fields}
 
-    async def do_hello(self) -> dict[str, Any]:
+    async def do_hello(self) -> dict[str, int]:
         return {"pid": os.getpid()}
 
     async def do_apply(
@@ -75,7 +78,7 @@ class Registry:
         endpoints: list[str],
         policy: str = "round-robin",
         health_path: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> dict[str, int]:
         old = self.balancers.get(name)
         if old is not None and old.host == host and port in (0, old.port):
             if type(make_policy(policy)) is not type(old.policy):
@@ -102,7 +105,7 @@ class Registry:
         balancer = self.balancers.get(name)
         return balancer is None or await drained(balancer, seconds)
 
-    async def do_stats(self) -> dict[str, Any]:
+    async def do_stats(self) -> dict[str, NamedStats]:
         return {name: {"url": f"http://{b.host}:{b.port}", **b.stats()} for name, b in self.balancers.items()}
 
     async def do_stop(self, drain_seconds: float = 10.0) -> bool:

@@ -5,12 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from tiphys.net import HttpLimits, HttpRequest, HttpResponse, HttpServer, error_response
 from tiphys.net.client import ConnectError, ExchangeError
 from tiphys.serving.balancer.endpoint import Endpoint, EndpointState
 from tiphys.serving.balancer.policy import Policy, make_policy
+
+if TYPE_CHECKING:
+
+    class EndpointStats(TypedDict):
+        address: str
+        state: str
+        active: int
+        requests: int
+        failures: int
+
+    class Stats(TypedDict):
+        """What a balancer counts."""
+
+        requests: int
+        errors: int
+        retries: int
+        connections: int
+        endpoints: list[EndpointStats]
+
 
 __all__ = ["AsyncBalancer", "Settings"]
 
@@ -124,7 +143,7 @@ class AsyncBalancer:
         for address in [a for a, endpoint in self._draining.items() if not endpoint.active]:
             del self._draining[address]
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> Stats:
         now = asyncio.get_running_loop().time()
         return {
             "requests": self.requests,

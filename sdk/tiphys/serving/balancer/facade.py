@@ -7,11 +7,14 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tiphys.serving.balancer.core import AsyncBalancer, Settings
 from tiphys.serving.balancer.endpoint import parse_address
 from tiphys.serving.balancer.policy import Policy, make_policy
+
+if TYPE_CHECKING:
+    from tiphys.serving.balancer.core import Stats
 
 __all__ = ["Balancer", "LoopThread"]
 
@@ -142,7 +145,7 @@ class Balancer:
             return True
         return self._thread.run(drained(self._core, timeout))
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> Stats:
         """Requests, errors, retries, and for each endpoint its state, load and failures."""
         if self._thread is None or self._core is None:
             return {"requests": 0, "errors": 0, "retries": 0, "connections": 0, "endpoints": []}

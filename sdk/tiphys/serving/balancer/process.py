@@ -14,9 +14,16 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.errors import ServingError
+
+if TYPE_CHECKING:
+    from tiphys.serving.balancer.core import Stats
+
+    class NamedStats(Stats):
+        url: str
+
 
 __all__ = ["BalancerProcess", "socket_address"]
 
@@ -112,16 +119,16 @@ class BalancerProcess:
         """Wait until nothing runs on endpoints that left the set of ``name``."""
         return bool(self._ask("drained", name=name, seconds=timeout, timeout=timeout + 10))
 
-    def stats(self) -> dict[str, dict[str, Any]]:
+    def stats(self) -> dict[str, NamedStats]:
         """Statistics by balancer name, as :meth:`Balancer.stats` gives them, with ``url``."""
-        result: dict[str, dict[str, Any]] = self._ask("stats")
+        result: dict[str, NamedStats] = self._ask("stats")
         return result
 
     def stop(self, drain_seconds: float = 10.0) -> None:
         """Drain all and end the process. It has ended its work when this returns."""
         self._ask("stop", drain_seconds=drain_seconds, timeout=drain_seconds + 10)
 
-    def _ask(self, op: str, *, timeout: float = 30.0, **fields: Any) -> Any:
+    def _ask(self, op: str, *, timeout: float = 30.0, **fields: object) -> Any:
         request = json.dumps({"op": op, **fields}).encode() + b"\n"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
             channel.settimeout(timeout)

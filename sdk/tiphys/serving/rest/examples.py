@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.net.protobuf import bytes_field, varint
 from tiphys.serving.model.servable import CLASSIFY, REGRESS, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import write
 from tiphys.serving.rest.values import decode_string, invalid, is_b64, kind, single
 
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json
+
 __all__ = ["Classify", "Regress", "read"]
 
 _KINDS = {1: "bytes", 2: "float", 3: "int64"}  # the field numbers of Feature's oneof
 
 
-def read(document: Mapping[str, Any]) -> Tensor:
+def read(document: Mapping[str, Json]) -> Tensor:
     """The examples of a request, each with the request's context."""
     context = _example(document["context"]) if "context" in document else {}
     if "examples" not in document:
@@ -37,22 +40,22 @@ def read(document: Mapping[str, Any]) -> Tensor:
     return Tensor("DT_STRING", (len(records),), records)
 
 
-def _format(document: Mapping[str, Any], text: str) -> ModelError:
+def _format(document: Mapping[str, object], text: str) -> ModelError:
     return invalid(f"JSON Value: {write.pretty(document)} {text}")
 
 
-_Feature = tuple[int, list[Any]]
+_Feature = tuple[int, list[bytes]]  # the number of its kind; its values, as that kind is written
 
 
-def _example(value: Any) -> dict[str, _Feature]:
+def _example(value: Json) -> dict[str, _Feature]:
     if not isinstance(value, dict):
         raise invalid(f"Example must be JSON object but got JSON {kind(value)}")
     return {name: _feature(name, content) for name, content in value.items()}
 
 
-def _feature(name: str, content: Any) -> _Feature:
+def _feature(name: str, content: Json) -> _Feature:
     which = 0
-    values: list[Any] = []
+    values: list[bytes] = []
     for value in content if isinstance(content, list) else [content]:
         found, item = _item(name, value)
         if which not in (0, found):
@@ -62,15 +65,15 @@ def _feature(name: str, content: Any) -> _Feature:
     return which, values
 
 
-def _item(name: str, value: Any) -> _Feature | tuple[int, Any]:
+def _item(name: str, value: Json) -> tuple[int, bytes]:
     if isinstance(value, bool):
-        return 3, int(value)
+        return 3, varint(int(value))
     if isinstance(value, int) and -(2**63) <= value < 2**64:
         if value >= 2**63:
             raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
-        return 3, value
+        return 3, varint(value)
     if isinstance(value, (int, float)):
-        return 2, single(value)
+        return 2, struct.pack("<f", single(value))
     if isinstance(value, str) or is_b64(value):
         return 1, decode_string(value)
     raise invalid(f"Feature: {name} has element with unexpected JSON type: {kind(value)}")
@@ -82,10 +85,8 @@ def _serialize(features: Mapping[str, _Feature]) -> bytes:
     for name, (which, values) in features.items():
         if which == 1:
             content = b"".join(bytes_field(1, value) for value in values)
-        elif which == 2:
-            content = bytes_field(1, struct.pack(f"<{len(values)}f", *values))
         else:
-            content = bytes_field(1, b"".join(varint(value) for value in values))
+            content = bytes_field(1, b"".join(values))
         feature = bytes_field(which, content) if which else b""
         key = write.utf8(name)
         entries.append(bytes_field(1, bytes_field(1, key) + bytes_field(2, feature)))

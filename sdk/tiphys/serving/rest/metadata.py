@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tiphys.serving.model.manager import Version
 from tiphys.serving.model.servable import Signature, TensorInfo
@@ -12,7 +11,7 @@ from tiphys.serving.model.servable import Signature, TensorInfo
 __all__ = ["metadata", "status"]
 
 
-def _print(document: Any) -> str:
+def _print(document: object) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -44,7 +43,7 @@ def metadata(name: str, number: int, signatures: Mapping[str, Signature]) -> byt
     return text.encode("utf-8", "replace")
 
 
-def _signature(signature: Signature) -> dict[str, Any]:
+def _signature(signature: Signature) -> dict[str, object]:
     return {
         "inputs": {name: _tensor(info) for name, info in sorted(signature.inputs.items())},
         "outputs": {name: _tensor(info) for name, info in sorted(signature.outputs.items())},
@@ -53,7 +52,7 @@ def _signature(signature: Signature) -> dict[str, Any]:
     }
 
 
-def _tensor(info: TensorInfo) -> dict[str, Any]:
+def _tensor(info: TensorInfo) -> dict[str, object]:
     return {
         "dtype": info.dtype,
         "tensor_shape": {

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json, JsonObject
 
 __all__ = ["ParseError", "TooBigError", "first_too_big", "may_be_too_big", "number", "parse"]
 
@@ -40,7 +43,7 @@ _NUMBER = re.compile(rb"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?
 _STRING_OR_NUMBER = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][-+.0-9eE]*', re.DOTALL)
 
 
-def parse(text: bytes) -> Any:
+def parse(text: bytes) -> Json:
     """Parse a document; what follows it is not looked at. Raises ParseError.
 
     Objects keep the first of equal names (RapidJSON's lookup finds that one). Bytes that are not UTF-8 become
@@ -153,12 +156,12 @@ class _Reader:
             return True
         return False
 
-    def document(self) -> Any:
+    def document(self) -> Json:
         """A value of any depth: what is open lies on a stack, an object with the name whose value is being read."""
-        stack: list[tuple[list[Any] | dict[str, Any], str]] = []
+        stack: list[tuple[list[Json] | JsonObject, str]] = []
         while True:
             head = self.peek()
-            value: Any
+            value: Json
             if head == 0x5B:
                 self.at += 1
                 self.space()
@@ -178,7 +181,7 @@ class _Reader:
             if self.closed(stack, value):
                 return stack[0][0] if stack else value
 
-    def closed(self, stack: list[tuple[list[Any] | dict[str, Any], str]], value: Any) -> bool:
+    def closed(self, stack: list[tuple[list[Json] | JsonObject, str]], value: Json) -> bool:
         """Put a value where it belongs, and close what ends behind it. Whether that was the document."""
         while stack:
             outer, name = stack[-1]
@@ -214,7 +217,7 @@ class _Reader:
         self.space()
         return name
 
-    def scalar(self, head: int) -> Any:
+    def scalar(self, head: int) -> Json:
         if head == 0x22:
             return self.string()
         if head not in _WORDS:

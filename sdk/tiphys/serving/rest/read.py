@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiphys.serving.model.servable import ModelError, Tensor, TensorInfo
 from tiphys.serving.rest import rapid
 from tiphys.serving.rest.values import fast_tensor, fill, invalid, is_b64, shape_of, show_shape, tensor
 from tiphys.serving.rest.write import pretty
+
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json, JsonObject
 
 __all__ = ["ROW", "parse", "predict_inputs", "signature_name"]
 
@@ -23,7 +26,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(body: bytes) -> JsonObject:
     """The request's document; what follows it is ignored. Raises ModelError INVALID_ARGUMENT."""
     if not body:
         raise invalid("JSON Parse error: The document is empty")
@@ -38,7 +41,7 @@ def parse(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _fast(body: bytes) -> Any:
+def _fast(body: bytes) -> Json:
     text = body.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     start = _SPACE.match(text)
     assert start is not None
@@ -55,7 +58,7 @@ def _fast(body: bytes) -> Any:
     return document if isinstance(document, dict) or len(body) > _CAREFUL_BYTES else rapid.parse(body)
 
 
-def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _first_wins(pairs: list[tuple[str, Json]]) -> JsonObject:
     result = dict(pairs)
     if len(result) != len(pairs):
         result = {}
@@ -68,7 +71,7 @@ _PLAIN = json.JSONDecoder(object_pairs_hook=_first_wins)
 _WATCHFUL = json.JSONDecoder(object_pairs_hook=_first_wins, parse_float=rapid.number, parse_int=rapid.number)
 
 
-def signature_name(document: Mapping[str, Any]) -> str:
+def signature_name(document: Mapping[str, Json]) -> str:
     """The signature that a request asks for; empty: the default."""
     name = document.get("signature_name", "")
     if not isinstance(name, str):
@@ -80,7 +83,7 @@ def signature_name(document: Mapping[str, Any]) -> str:
 
 
 def predict_inputs(
-    document: Mapping[str, Any], infos: Mapping[str, TensorInfo], signature: str = ""
+    document: Mapping[str, Json], infos: Mapping[str, TensorInfo], signature: str = ""
 ) -> tuple[str, dict[str, Tensor]]:
     """The format of a predict request and its tensors."""
     if not infos:
@@ -103,7 +106,7 @@ def predict_inputs(
 
 
 # ---- the two formats
-def _row(instances: list[Any], infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
+def _row(instances: list[Json], infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
     first = instances[0]
     if not isinstance(first, dict) and len(infos) > 1:
         raise invalid(
@@ -119,21 +122,23 @@ def _row(instances: list[Any], infos: Mapping[str, TensorInfo]) -> dict[str, Ten
     return {name: found if found is not None else _slow_values(instances, info.dtype)}
 
 
-def _fast_objects(instances: list[Any], infos: Mapping[str, TensorInfo]) -> dict[str, Tensor] | None:
+def _fast_objects(instances: list[Json], infos: Mapping[str, TensorInfo]) -> dict[str, Tensor] | None:
     names = infos.keys()
+    rows: list[JsonObject] = []
     for item in instances:
         if type(item) is not dict or item.keys() != names:
             return None
+        rows.append(item)
     result = {}
     for name, info in infos.items():
-        found = fast_tensor([item[name] for item in instances], info.dtype)
+        found = fast_tensor([row[name] for row in rows], info.dtype)
         if found is None:
             return None
         result[name] = found
     return result
 
 
-def _slow_objects(instances: list[Any], infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
+def _slow_objects(instances: list[Json], infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
     columns: dict[str, _Column] = {}
     for index, item in enumerate(instances):
         if not isinstance(item, dict) or is_b64(item):
@@ -155,7 +160,7 @@ def _slow_objects(instances: list[Any], infos: Mapping[str, TensorInfo]) -> dict
     return {name: column.tensor(len(instances)) for name, column in columns.items()}
 
 
-def _slow_values(instances: list[Any], dtype: str) -> Tensor:
+def _slow_values(instances: list[Json], dtype: str) -> Tensor:
     column = _Column(dtype)
     for index, item in enumerate(instances):
         if isinstance(item, dict) and not is_b64(item):
@@ -174,9 +179,9 @@ class _Column:
         self.dtype = dtype
         self.shape: list[int] | None = None
         self.size = 0
-        self.values: list[Any] = []
+        self.values: list[bytes | float] = []
 
-    def add(self, value: Any) -> None:
+    def add(self, value: Json) -> None:
         shape = shape_of(value)
         before = len(self.values)
         fill(value, 0, shape, self.dtype, self.values)
@@ -192,7 +197,7 @@ class _Column:
         return Tensor(self.dtype, (count, *(self.shape or ())), self.values)
 
 
-def _column(value: Any, infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
+def _column(value: Json, infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
     if not isinstance(value, dict) or is_b64(value):
         if len(infos) > 1:
             raise invalid(

@@ -12,7 +12,6 @@ import json
 import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from tiphys.serving.model.servable import Code, ModelError, Tensor, type_name
 
@@ -184,7 +183,7 @@ def utf8(text: str) -> bytes:
 _SHOWN_BYTES = 256
 
 
-def pretty(value: Any) -> str:
+def pretty(value: object) -> str:
     """A JSON value inside an error text: the tokens that begin within its first 256 bytes. A number that is not
     finite ends it, too: RapidJSON does not write it.
     """
@@ -206,7 +205,7 @@ class _Shown:
         self.size += len(utf8(text))
         return True
 
-    def value(self, value: Any, depth: int, before: str) -> bool:
+    def value(self, value: object, depth: int, before: str) -> bool:
         """Whether all of it found room. ``before`` is what parts it from its neighbour; an array is one line."""
         if isinstance(value, dict):
             return self.put(before + "{") and self.members(value, depth + 1)
@@ -219,7 +218,7 @@ class _Shown:
             return self.put(before + _shortest(float(value))) and math.isfinite(value)
         return self.put(before + json.dumps(value))
 
-    def members(self, value: dict[str, Any], depth: int) -> bool:
+    def members(self, value: dict[str, object], depth: int) -> bool:
         inner, outer = "    " * depth, "    " * (depth - 1)
         for at, (name, member) in enumerate(value.items()):
             if not self.put(f"{',' if at else ''}\n{inner}{_string(name)}"):

@@ -1,4 +1,4 @@
-"""Strict decoding: what the controller's Go types refuse, and the same data with what they would keep.
+"""Strict decoding: what Argo's and Kubernetes' Go types refuse, and the same data with what they would keep.
 
 Decoding never stops: each problem is noted with its path, the value that caused it is left out, and later
 rules can trust the types of what remains.
@@ -6,16 +6,23 @@ rules can trust the types of what remains.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.quantity import quantity
 from tiphys.argo.reader import Path
 from tiphys.argo.schema import Table, table
+from tiphys.argo.spec import written
 from tiphys.argo.time import is_time
+from tiphys.errors import RefusedError
 
-__all__ = ["Decoder", "Misfit", "decode"]
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json, JsonObject
+
+__all__ = ["Decoder", "Misfit", "check_types", "decode"]
 
 # unknown: no such field. type: wrong type. bare: a bare number or boolean where Go has a string.
 # range: does not fit the Go type. shape: the type's own decoder refuses it.
@@ -48,11 +55,35 @@ class Misfit:
     lax: bool = False  # Argo drops it without a word: inside a step
 
 
-def decode(data: Any, reference: str, *, required: bool = False) -> tuple[Any, list[Misfit]]:
+def decode(data: Json, reference: str, *, required: bool = False) -> tuple[Json, list[Misfit]]:
     """Return (what the type ``reference`` keeps of ``data``, what it refuses)."""
     decoder = Decoder(table(), required)
     value = decoder.value(data, reference)
     return value, decoder.misfits
+
+
+def check_types(data: object, kind: str) -> None:
+    """Refuse what cannot be an object of Argo's ``kind`` (or a ConfigMap), since a part of it is of another type.
+
+    Whoever reads a document that nobody has judged asks this first. Fields that do not exist, and bare numbers where
+    text belongs, are no matter here. Raises RefusedError TIP298.
+    """
+    types = table()
+    reference = types.objects["/v1/ConfigMap"] if kind == "ConfigMap" else types.roots[kind]
+    plain: Json = json.loads(
+        json.dumps(data, default=_plain, skipkeys=True)
+    )  # of a list and a dict of any make
+    for misfit in decode(plain, reference)[1]:
+        if misfit.kind == "type":
+            raise RefusedError(
+                "TIP298",
+                f"this cannot be read as a {kind}: {written(misfit.path) or 'it'}: {misfit.message}",
+                fix="give it a value of that type; see `tiphys lint`",
+            )
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 class Decoder:
@@ -67,7 +98,7 @@ class Decoder:
         self.step = types.roots["WorkflowStep"]
         self.plain = types.roots["Workflow"]
 
-    def value(self, data: Any, reference: str) -> Any:
+    def value(self, data: Json, reference: str) -> Json:
         """Return what the type keeps of ``data``; None where nothing is left."""
         if data is None:
             return None
@@ -80,12 +111,12 @@ class Decoder:
             return self.mapping(data, reference[1:])
         return self.scalar(data, kind)
 
-    def struct(self, data: Any, reference: str) -> dict[str, Any] | None:
+    def struct(self, data: Json, reference: str) -> JsonObject | None:
         if type(data) is not dict:
             self.wrong(data, "#")
             return None
         fields = self.types.structs[int(reference[1:])]
-        kept: dict[str, Any] = {}
+        kept: JsonObject = {}
         path = self.path
         was_lax = self.lax
         in_step = reference == self.step
@@ -121,16 +152,16 @@ class Decoder:
                 return field, wanted
         return name, None
 
-    def absent(self, data: dict[str, Any], reference: str) -> None:
+    def absent(self, data: Mapping[str, object], reference: str) -> None:
         for name in self.types.required[int(reference[1:])]:
             if data.get(name) is None:
                 self.note("missing", f"the field {name!r} is required here")
 
-    def sequence(self, data: Any, item: str) -> list[Any] | None:
+    def sequence(self, data: Json, item: str) -> list[Json] | None:
         if type(data) is not list:
             self.wrong(data, "a")
             return None
-        kept = []
+        kept: list[Json] = []
         for index, value in enumerate(data):
             self.path.append(index)
             kept.append(self.value(value, item))
@@ -143,11 +174,11 @@ class Decoder:
             kept = [[] if value is None else value for value in kept]
         return kept
 
-    def mapping(self, data: Any, item: str) -> dict[str, Any] | None:
+    def mapping(self, data: Json, item: str) -> JsonObject | None:
         if type(data) is not dict:
             self.wrong(data, "m")
             return None
-        kept = {}
+        kept: JsonObject = {}
         for name, value in data.items():
             self.path.append(name)
             inner = self.value(value, item)
@@ -158,7 +189,7 @@ class Decoder:
                 kept[name] = inner
         return kept
 
-    def scalar(self, data: Any, kind: str) -> Any:
+    def scalar(self, data: Json, kind: str) -> Json:
         if kind == "*":
             return data
         if kind == "v":
@@ -177,7 +208,7 @@ class Decoder:
         if kind in "ilx":
             if kind == "x" and sort is str:
                 return data
-            if sort is not int:
+            if type(data) is not int:
                 return self.wrong(data, kind)
             bits = 63 if kind == "l" else 31
             if not -(2**bits) <= data < 2**bits:
@@ -189,12 +220,12 @@ class Decoder:
         if kind == "q":
             return self.quantity(data)
         if kind == "t":
-            if sort is str and is_time(data):
+            if type(data) is str and is_time(data):
                 return data
             return self.wrong(data, "t")
         return data
 
-    def quantity(self, data: Any) -> Any:
+    def quantity(self, data: Json) -> Json:
         if type(data) in (int, float):
             return any_string(data)
         if type(data) is str:
@@ -206,8 +237,8 @@ class Decoder:
             return data
         return self.wrong(data, "q")
 
-    def wrong(self, data: Any, kind: str) -> None:
-        """Note a value of the wrong type."""
+    def wrong(self, data: Json, kind: str) -> Json:
+        """Note a value of the wrong type: nothing is kept of it."""
         found = (
             "a mapping"
             if isinstance(data, dict)
@@ -220,6 +251,7 @@ class Decoder:
             else "a string"
         )
         self.note("type", f"{self.name()} is {found}, but must be {_WORDS[kind]}")
+        return None
 
     def name(self) -> str:
         """The nearest field name on the path."""
