@@ -168,3 +168,46 @@ def test_a_step_that_fails_leaves_no_state(bench: Bench) -> None:
     first = bench.name()
     assert bench.run(records=200, env={"FAIL": "1"}).phase == "Failed"
     assert bench.name() == first
+
+
+TRAINER = """
+import os, uuid
+
+def train(records: int, data: str, output: str, work: str) -> None:
+    from tiphys.reference import resolve, seal
+    folder = resolve(output)
+    folder.mkdir(parents=True)
+    (folder / "model").write_text(uuid.uuid4().hex)
+    seal(folder)
+
+if __name__ == "__main__":
+    given = {n: os.environ["TIPHYS_INPUT_" + n.upper()] for n in ("records", "data", "output", "work")}
+    train(**given)
+"""
+TRAINING = """
+from judged_trainer import train
+from tiphys import Cache, Pipeline, Reference, TFJob, component, unless_data
+
+@component
+def see(model: Reference) -> str:
+    return model.uri
+
+job = TFJob(train, workers=1, retry=False, cache=Cache.by_content() & unless_data("records", grew=2.0, of="data"))
+with Pipeline("training") as pipeline:
+    records = pipeline.param("records", 100)
+    see(model=job(records=records, data=pipeline.param("data", "a")).model)
+"""
+
+
+def test_a_training_is_kept_until_its_data_has_doubled(tmp_path: Path) -> None:
+    """And a new one has folders of its own: its key has the generation."""
+    bench = Bench(tmp_path)
+    (tmp_path / "judged_trainer.py").write_text(TRAINER)
+    bench.path.write_text(TRAINING)
+    first = bench.name(records=100)
+    assert bench.name(records=199, data="b") == first
+    second = bench.name(records=200, data="b")
+    assert second != first
+    assert bench.name(records=399) == second
+    shutil.rmtree(bench.folder / "store" / "volumes" / "tiphys" / second.removeprefix("pvc://tiphys/"))
+    assert bench.name(records=200) not in (first, second)
