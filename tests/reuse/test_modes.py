@@ -128,3 +128,69 @@ def test_a_cluster_is_sent_the_same_workflow(file: Path) -> None:
     with pytest.raises(RefusedError) as caught:
         client.submit({"kind": "Workflow", "spec": {"workflowTemplateRef": {"name": "x"}}}, cache="never")
     assert caught.value.code == "TIP285" and len(transport.requests) == 1
+
+
+BY_KEY = textwrap.dedent(
+    """
+    from tiphys import Cache, Pipeline, Reference, TFJob, component
+    from modes_trainer import train
+
+    @component(cache=Cache.by_content())
+    def publish() -> Reference:
+        import os, uuid
+        from tiphys.reference import resolve, seal
+        uri = "pvc://tiphys/sets/" + os.environ["TIPHYS_CACHE_KEY"]
+        folder = resolve(uri)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            (folder / "data").write_text(uuid.uuid4().hex)
+        return Reference(uri, seal(folder))
+
+    @component
+    def see(one: Reference, two: Reference) -> str:
+        from tiphys.reference import resolve
+        return (resolve(one.uri) / "data").read_text() + " " + (resolve(two.uri) / "data").read_text()
+
+    job = TFJob(train, workers=1, retry=RETRY, cache=Cache.by_content())
+    with Pipeline("by-key") as pipeline:
+        see(one=publish(), two=job().model)
+    """
+)
+TRAINER = """
+import os, uuid
+
+def train(output: str, work: str) -> None:
+    from tiphys.reference import resolve, seal
+    folder, work = resolve(output), resolve(work)
+    if not work.exists():
+        work.mkdir(parents=True)
+        (work / "backup").write_text(uuid.uuid4().hex)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data").write_text((work / "backup").read_text())
+    seal(folder)
+
+if __name__ == "__main__":
+    train(os.environ["TIPHYS_INPUT_OUTPUT"], os.environ["TIPHYS_INPUT_WORK"])
+"""
+
+
+@pytest.mark.parametrize("retry", [True, False])
+def test_a_folder_that_is_named_after_the_key_is_a_new_one(tmp_path: Path, retry: bool) -> None:
+    """Else a step that keeps what it finds there (a data set, a backup) would hand out what was not to be read, and
+    one that writes it anew would change what others were given."""
+    (tmp_path / "modes_trainer.py").write_text(TRAINER)
+    file = tmp_path / "by_key.py"
+    file.write_text(BY_KEY.replace("RETRY", str(retry)))
+
+    def seen(**more: Any) -> set[str]:
+        nodes = run(file, **more).workflow["status"]["nodes"].values()
+        return set(
+            next(n for n in nodes if n["displayName"] == "see")["outputs"]["parameters"][0]["value"].split()
+        )
+
+    first = seen()
+    assert len(first) == 2 and seen() == first
+    never = seen(cache="never")
+    assert not never & first and seen() == first, "what was stored is as it was"
+    fresh = seen(cache="refresh")
+    assert not fresh & (first | never) and seen() == fresh

@@ -2,8 +2,11 @@
 
 ``never`` takes ``memoize`` away: nothing is read and nothing is stored. ``refresh`` gives it a negative ``maxAge``: a
 Go duration like any other to the controller (4.0.5, 4.1.2; seen on the first), and no entry is younger, not even after
-a clock was set back; the result is stored. Locks stay as they are: equal steps wait for each other, and a folder that
-is named after the key has one writer at a time.
+a clock was set back; the result is stored. Locks stay as they are: equal steps wait for each other.
+
+A step that Tiphys compiled may name a folder after its key, and keep what it finds there (a data set, the backup of a
+training): that would be an earlier result, read without being asked for. So the run's own name is in what such a step
+is told of its key.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
-from tiphys.argo.spec import calls, every_template, holders, tasks, template_kind
+from tiphys.argo.spec import calls, containers, every_template, holders, tasks, template_kind
 from tiphys.errors import RefusedError, did_you_mean
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CACHE_MODES",
     "JUDGED",
+    "KEY_ENV",
+    "KEY_IN_MANIFEST",
     "NOTHING_IS_YOUNGER",
     "RECORDER",
     "CacheMode",
@@ -32,6 +37,14 @@ CacheMode = Literal["auto", "refresh", "never"]
 CACHE_MODES: tuple[CacheMode, ...] = get_args(CacheMode)
 NOTHING_IS_YOUNGER = "-1h"
 """The ``maxAge`` of a template that reads no entry."""
+
+KEY_ENV = "TIPHYS_CACHE_KEY"
+"""Where a step finds its key."""
+
+KEY_IN_MANIFEST = "{{=toJson(inputs.parameters.key)[1:-1]}}"
+"""How the manifest of a training spells its key."""
+
+_OF_THIS_RUN = "-{{workflow.name}}"
 
 JUDGED = "tiphys.dev/judged"
 """An annotation of such a template: the inputs that a step before it judges, so that its key leaves them out."""
@@ -86,8 +99,21 @@ def with_cache_mode(
     return _changed(workflow, mode), [_changed(i, mode) if i in reached else i for i in context]
 
 
+def _key_of_the_run(template: Template) -> None:
+    """Let the step's folders be this run's."""
+    for _, container in containers(template):
+        for variable in container.get("env") or []:
+            if variable.get("name") == KEY_ENV and "value" in variable:
+                variable["value"] = f"{variable['value']}{_OF_THIS_RUN}"
+    resource = template.get("resource") or {}
+    if f'"{KEY_ENV}"' in (text := str(resource.get("manifest") or "")):
+        resource["manifest"] = text.replace(KEY_IN_MANIFEST, KEY_IN_MANIFEST + _OF_THIS_RUN)
+
+
 def _changed(item: T, mode: CacheMode) -> T:
     made = copy.deepcopy(item)
+    for _, template in every_template((made.get("spec") or {}).get("templates")):
+        _key_of_the_run(template)
     for template in _memoized(made.get("spec") or {}):
         if mode == "never":
             template.pop("memoize")

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from tiphys.argo.cache_mode import KEY_ENV
 from tiphys.argo.memo import cache_map
 from tiphys.compiler.line import Site, caller
 from tiphys.compiler.project import FLAG
@@ -175,7 +176,7 @@ class Component(CallableTemplate):
                 key += " + '-' + " + Input(GENERATION).expr()
                 template.setdefault("inputs", {}).setdefault("parameters", []).append({"name": GENERATION})
             key = "{{=" + key + "}}"
-            env.append({"name": "TIPHYS_CACHE_KEY", "value": key})
+            env.append({"name": KEY_ENV, "value": key})
             template["memoize"] = memoize(key, cache, self.name)
             template.setdefault("annotations", {}).update(self._key_parts(cache, image, defaults))
             if cache.single_flight:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from tiphys.argo.cache_mode import KEY_ENV
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.components import env_name, memoize
@@ -215,7 +216,7 @@ class TFJob(Resource):
             defaults.mount_of(root.removeprefix("pvc://").split("/")[0], self.site)
             env.append({"name": env_name(field), "value": f"{root}/{splice(key)}"})
         env += [
-            {"name": "TIPHYS_CACHE_KEY", "value": splice(key)},
+            {"name": KEY_ENV, "value": splice(key)},
             *defaults.volumes_env(),
             {"name": "TIPHYS_WORKFLOW", "value": run},
             *({"name": k, "value": v} for k, v in self.env.items()),
