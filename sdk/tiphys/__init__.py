@@ -33,6 +33,9 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import for_each as for_each
     from tiphys.dsl import raw as raw
     from tiphys.dsl import splice as splice
+    from tiphys.dsl import unless_data as unless_data
+    from tiphys.dsl import while_intact as while_intact
+    from tiphys.dsl import while_metric as while_metric
     from tiphys.dsl import with_fakes as with_fakes
     from tiphys.dsl import workflow_name as workflow_name
     from tiphys.dsl import workflow_status as workflow_status
@@ -85,6 +88,9 @@ _PUBLIC = {
     "run": "tiphys.runs.start",
     "splice": "tiphys.dsl",
     "to_yaml": "tiphys.compiler",
+    "unless_data": "tiphys.dsl",
+    "while_intact": "tiphys.dsl",
+    "while_metric": "tiphys.dsl",
     "with_fakes": "tiphys.dsl",
     "workflow_name": "tiphys.dsl",
     "workflow_status": "tiphys.dsl",

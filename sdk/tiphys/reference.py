@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -24,6 +24,7 @@ __all__ = [
     "VOLUMES_ENV",
     "Reference",
     "file_digest",
+    "references",
     "resolve",
     "seal",
     "verify",
@@ -154,11 +155,18 @@ def seal(folder: Path) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def verify(reference: Reference, volumes: Mapping[str, str] | None = None, *, content: bool = True) -> str:
+def verify(
+    reference: Reference,
+    volumes: Mapping[str, str] | None = None,
+    *,
+    content: bool = True,
+    digest: Callable[[Path], str] = file_digest,
+) -> str:
     """Why ``reference`` cannot be trusted, or an empty string when it can.
 
     Checks that the manifest exists and has the recorded digest, that every listed file has its size and,
     with ``content``, its SHA-256, and that no other file is there: a step that takes whatever it finds would see it.
+    ``digest`` is asked for that of a file, where somebody knows it without reading the file.
     """
     try:
         folder = resolve(reference.uri, volumes)
@@ -174,7 +182,7 @@ def verify(reference: Reference, volumes: Mapping[str, str] | None = None, *, co
             path = folder / name
             if path.stat().st_size != entry["size"]:
                 return f"{reference.uri}: {name} has another size than recorded"
-            if content and file_digest(path)[7:] != entry["sha256"]:
+            if content and digest(path)[7:] != entry["sha256"]:
                 return f"{reference.uri}: {name} has another content than recorded"
         for path in _files(folder):
             name = path.relative_to(folder).as_posix()
@@ -186,3 +194,28 @@ def verify(reference: Reference, volumes: Mapping[str, str] | None = None, *, co
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{reference.uri}: the manifest cannot be read ({error})"
     return ""
+
+
+def references(value: object) -> Iterator[Reference]:
+    """Every reference in an output's value: the JSON form at any depth, or a bare ``pvc://`` / ``file://`` text."""
+    if isinstance(value, str):
+        found = Reference.maybe(value)
+        if found is not None:
+            yield found
+        elif value[:1] in ("{", "["):
+            try:
+                inner = json.loads(value)
+            except ValueError:
+                return
+            yield from references(inner)
+    elif isinstance(value, Mapping):
+        uri = value.get("uri")
+        if isinstance(uri, str) and uri.startswith(("pvc://", "file://")):
+            digest = value.get("digest")
+            yield Reference(uri, digest if isinstance(digest, str) else "")
+        for key, inner in value.items():
+            if key != "uri":
+                yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)

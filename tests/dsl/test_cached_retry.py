@@ -31,7 +31,7 @@ def test_no_template_has_both() -> None:
     found = templates()
     assert [name for name, item in found.items() if "memoize" in item and "retryStrategy" in item] == []
     outer, inner = found["measure"], found["measure-run"]
-    assert {"memoize", "synchronization", "dag", "inputs", "outputs", "name"} == set(outer)
+    assert {"annotations", "memoize", "synchronization", "dag", "inputs", "outputs", "name"} == set(outer)
     assert "retryStrategy" in inner and "memoize" not in inner and "synchronization" not in inner
     assert outer["dag"]["tasks"] == [
         {

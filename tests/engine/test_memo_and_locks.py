@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.harness import Recorder, dag, execute, node, out, shell, value, workflow
+from tiphys.cli import main
 from tiphys.engine import CacheChecked, NodeChanged, RunOptions, RunResult, run
 from tiphys.queue import Granted, Locks
 from tiphys.reference import Reference, seal
@@ -48,9 +49,10 @@ def test_second_run_is_a_hit(tmp_path: Path) -> None:
     }
 
 
-def test_entry_has_argos_layout(tmp_path: Path) -> None:
+def test_an_exported_entry_has_argos_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = execute(tmp_path, workflow(counted(tmp_path)))
-    config = json.loads((tmp_path / "store/configmaps/cache.json").read_text())
+    assert main(["cache", "export", "cache", "--store", str(tmp_path / "store"), "--json"]) == 0
+    (config,) = json.loads(capsys.readouterr().out)["items"]
     assert config["kind"] == "ConfigMap"
     assert config["metadata"]["labels"] == {"workflows.argoproj.io/configmap-type": "Cache"}
     entry = json.loads(config["data"]["the-key"])
@@ -58,6 +60,17 @@ def test_entry_has_argos_layout(tmp_path: Path) -> None:
     assert entry["nodeID"] == result.name
     assert entry["outputs"]["parameters"][0]["value"] == "made"
     assert entry["outputs"]["exitCode"] == "0"
+
+
+def test_large_outputs_fill_no_cache(tmp_path: Path) -> None:
+    """A ConfigMap holds 1 MiB; a step that did its work is not an Error because of that here."""
+    template = counted(tmp_path, "head -c 400000 /dev/zero | tr '\\0' x > /tmp/out/x")
+    template["memoize"] = {"key": "k-{{workflow.parameters.n}}", **CACHE}
+    flow = workflow(template, arguments={"parameters": [{"name": "n"}]})
+    ended = [execute(tmp_path, flow, parameters={"n": str(n)}) for n in (1, 2, 3, 1, 2, 3)]
+    assert [each.phase for each in ended] == ["Succeeded"] * 6
+    assert times(tmp_path) == 3
+    assert all(value(each, each.name, "x") == "x" * 400_000 for each in ended)
 
 
 def test_failure_is_not_cached(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,9 @@ from tests.engine.harness import Recorder, execute, shell, workflow
 from tiphys.cli import main
 from tiphys.engine import CacheChecked
 from tiphys.reference import Reference, seal
-from tiphys.reuse.judge import entries
+from tiphys.reuse.entries import Entries
+from tiphys.reuse.entry import CachedResult
+from tiphys.reuse.judge import Judge, entries
 from tiphys.store import Store
 
 Json = Any
@@ -36,7 +39,10 @@ def memoized(tmp_path: Path) -> Json:
 
 
 def entry(store: Store) -> Json:
-    return json.loads((store.configmaps.get("cache") or {})["data"]["the-key"])
+    with Entries(store) as known:
+        found = known.get("cache", "the-key")
+    assert found is not None
+    return found.argo()
 
 
 def without_artifact(store: Store, tmp_path: Path) -> None:
@@ -59,20 +65,24 @@ def reference_inside_json_changed(store: Store, tmp_path: Path) -> None:
     (tmp_path / "sealed/data").write_text("else")
 
 
-def no_label(store: Store, tmp_path: Path) -> None:
-    def edit(current: Json) -> Json:
-        current["metadata"]["labels"] = {}
-        return current
+def earlier(store: Store, config: Json) -> None:
+    """The cache as a version that kept ConfigMaps left it."""
+    with Entries(store) as known:
+        known.remove("cache", "the-key")
+    (store.root / "configmaps").mkdir()
+    (store.root / "configmaps/cache.json").write_text(json.dumps(config))
 
-    store.configmaps.change("cache", edit)
+
+def no_label(store: Store, tmp_path: Path) -> None:
+    earlier(store, {"kind": "ConfigMap", "metadata": {"name": "cache"}, "data": {"the-key": "{}"}})
 
 
 def no_json(store: Store, tmp_path: Path) -> None:
-    def edit(current: Json) -> Json:
-        current["data"]["the-key"] = "{"
-        return current
-
-    store.configmaps.change("cache", edit)
+    labels = {"workflows.argoproj.io/configmap-type": "Cache"}
+    earlier(
+        store,
+        {"kind": "ConfigMap", "metadata": {"name": "cache", "labels": labels}, "data": {"the-key": "{"}},
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +102,7 @@ def test_who_lists_the_caches_says_what_the_engine_does(
     flow, store, words = memoized(tmp_path), Store(tmp_path / "store"), ["--store", str(tmp_path / "store")]
     assert execute(tmp_path, flow).succeeded
     (good,) = entries(store)
-    assert (good.cache, good.key, good.problem) == ("cache", "the-key", "")
+    assert (good.entry.cache, good.entry.key, good.problem) == ("cache", "the-key", "")
     assert main(["cache", "explain", "the-key", *words]) == 0
     assert "good" in capsys.readouterr().out
     spoil(store, tmp_path)
@@ -102,8 +112,9 @@ def test_who_lists_the_caches_says_what_the_engine_does(
     assert bad.problem[:40] in capsys.readouterr().out
     assert main(["cache", "ls", "--json", *words]) == 0
     assert json.loads(capsys.readouterr().out)[0]["problem"] == bad.problem
-    assert main(["cache", "explain", "the-key", *words]) == 0
-    assert f"would not be used: {bad.problem}" in capsys.readouterr().out
+    if spoil is not no_label:  # no entry has that key
+        assert main(["cache", "explain", "the-key", *words]) == 0
+        assert f"would not be used: {bad.problem}" in capsys.readouterr().out
     seen = Recorder()
     result = execute(tmp_path, flow, observer=seen)
     if spoil in (no_label, no_json):  # Argo ends the node in Error
@@ -114,7 +125,43 @@ def test_who_lists_the_caches_says_what_the_engine_does(
 
 
 def test_references_are_found_at_any_depth(tmp_path: Path) -> None:
-    from tiphys.reuse.judge import references
+    from tiphys.reference import references
 
     text = json.dumps({"a": [{"uri": "pvc://c/x", "digest": "sha256:1"}, "file:///y"]})
     assert list(references(text)) == [Reference("pvc://c/x", "sha256:1"), Reference("file:///y", "")]
+
+
+def judge(tmp_path: Path, found: CachedResult, *, at: float, max_age: str | None = None) -> str:
+    store = Store(tmp_path / "store")
+    with Entries(store) as known:
+        return Judge(store, known, clock=lambda: at).problem(found, max_age)
+
+
+def test_age_counts_for_who_lists_and_for_who_asks(tmp_path: Path) -> None:
+    made = CachedResult("cache", "k", node="n", created=1000.0, max_age="1h")
+    assert judge(tmp_path, made, at=4600.0) == ""
+    assert "older than the 1h that its step allows" in judge(tmp_path, made, at=4601.0)
+    assert judge(tmp_path, made, at=4601.0, max_age="") == ""
+    assert "10s" in judge(tmp_path, made, at=1011.0, max_age="10s")
+    assert judge(tmp_path, made, at=4601.0, max_age="3d") == "", "the step that asks ends in Error"
+
+
+def test_an_entry_without_a_node_is_none(tmp_path: Path) -> None:
+    """Argo takes no entry whose nodeID is empty."""
+    assert "which node made it" in judge(tmp_path, CachedResult("cache", "k"), at=1.0)
+
+
+def test_what_is_too_old_is_told_alike(tmp_path: Path) -> None:
+    flow = memoized(tmp_path)
+    flow["spec"]["templates"][0]["memoize"]["maxAge"] = "10m"
+    store = Store(tmp_path / "store")
+    assert execute(tmp_path, flow).succeeded
+    (good,) = entries(store)
+    assert (good.problem, good.entry.max_age) == ("", "10m")
+    with Entries(store) as known:
+        known.save(dataclasses.replace(good.entry, created=good.entry.created - 601))
+    (old,) = entries(store)
+    seen = Recorder()
+    assert execute(tmp_path, flow, observer=seen).succeeded
+    (checked,) = seen.of(CacheChecked)
+    assert (checked.hit, checked.why) == (False, old.problem) and "10m" in old.problem

@@ -1,4 +1,4 @@
-"""The store: artifacts, ConfigMaps, locks, atomic files."""
+"""The store: artifacts, locks, atomic files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from tiphys.errors import StoreError
 from tiphys.queue import Granted, Locks, Refused, Waiting
-from tiphys.store import Artifacts, ConfigMaps, Store, write_atomic, write_json
+from tiphys.store import Artifacts, Store, write_atomic, write_json
 from tiphys.store.artifacts import Packing
 
 
@@ -209,73 +209,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_json_in_pieces_is_what_one_dump_writes(tmp_path: Path, value: dict[str, object]) -> None:
     write_json(tmp_path / "value.json", value)
     assert (tmp_path / "value.json").read_text() == json.dumps(value, ensure_ascii=False) + "\n"
-
-
-# -- ConfigMaps ---------------------------------------------------------------------------------------------------
-
-
-def save(maps: ConfigMaps, key: str, outputs: dict[str, object] | None, now: float = 1_700_000_000) -> None:
-    maps.save("cache", key, node_id="n", outputs=outputs, now=now, namespace="argo")
-
-
-def test_entries_are_written_as_go_writes_them(tmp_path: Path) -> None:
-    maps = ConfigMaps(tmp_path)
-    save(maps, "k", {"parameters": [{"name": "x", "value": "a<b>&c"}]})
-    text = json.loads((tmp_path / "cache.json").read_text())["data"]["k"]
-    assert text == (
-        '{"nodeID":"n","outputs":{"parameters":[{"name":"x","value":"a\\u003cb\\u003e\\u0026c"}]},'
-        '"creationTimestamp":"2023-11-14T22:13:20Z","lastHitTimestamp":"2023-11-14T22:13:20Z"}'
-    )
-
-
-def test_lookup_moves_the_last_hit(tmp_path: Path) -> None:
-    maps = ConfigMaps(tmp_path)
-    save(maps, "k", None)
-    assert maps.lookup("cache", "other", now=1_700_000_100) is None
-    entry = maps.lookup("cache", "k", now=1_700_000_100)
-    assert entry is not None
-    assert entry["lastHitTimestamp"] == "2023-11-14T22:15:00Z"
-    assert entry["creationTimestamp"] == "2023-11-14T22:13:20Z"
-    assert json.loads((maps.get("cache") or {})["data"]["k"]) == entry
-
-
-def test_more_than_a_mebibyte_is_refused_and_changes_nothing(tmp_path: Path) -> None:
-    maps = ConfigMaps(tmp_path)
-    save(maps, "k", None)
-    with pytest.raises(StoreError) as caught:
-        save(maps, "big", {"result": "x" * (1 << 20)})
-    assert caught.value.code == "TIP422"
-    assert list((maps.get("cache") or {})["data"]) == ["k"]
-
-
-def test_a_map_without_the_label_is_refused(tmp_path: Path) -> None:
-    maps = ConfigMaps(tmp_path)
-    maps.change("cache", lambda _: {"kind": "ConfigMap", "metadata": {"name": "cache"}, "data": {"k": "{}"}})
-    with pytest.raises(StoreError, match="refusing to use it"):
-        maps.lookup("cache", "k", now=0)
-
-
-def test_writers_in_several_processes_lose_nothing(tmp_path: Path) -> None:
-    program = (
-        "import sys\nfrom pathlib import Path\nfrom tiphys.store import ConfigMaps\n"
-        "maps = ConfigMaps(Path(sys.argv[1]))\n"
-        "for i in range(30):\n"
-        "    maps.save('cache', f'{sys.argv[2]}-{i}', node_id='n', outputs=None, now=0, namespace='argo')\n"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-c", program, str(tmp_path), str(index)]) for index in range(3)
-    ]
-    assert [process.wait(60) for process in running] == [0, 0, 0]
-    assert len((ConfigMaps(tmp_path).get("cache") or {})["data"]) == 90
-
-
-def test_old_entries_are_collected_by_their_last_hit(tmp_path: Path) -> None:
-    maps = ConfigMaps(tmp_path)
-    save(maps, "old", None, now=1000)
-    save(maps, "new", None, now=5000)
-    assert maps.collect(now=5100, not_hit_for=1000) == ([("cache", "old")], [])
-    assert maps.remove("cache", "new")
-    assert maps.get("cache") is None
 
 
 # -- locks --------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from tiphys.errors import TiphysError
 __all__ = ["main", "parser"]
 
 # each module has register(subparsers); the order is the order in --help
-_COMMANDS = ("compile", "lint", "run", "graph", "records", "serve", "runs", "queue")
+_COMMANDS = ("compile", "lint", "run", "graph", "cache", "records", "serve", "runs", "queue")
 
 
 def parser() -> argparse.ArgumentParser:

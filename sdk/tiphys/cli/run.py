@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.cache_mode import CACHE_MODES
 from tiphys.argo.version import ARGO_VERSIONS, NEWEST
 from tiphys.cli._common import add_parameters, parameters_of, print_json
 from tiphys.cli.execute import run_shown
@@ -72,6 +73,11 @@ def register(subparsers: Any) -> None:
         choices=ARGO_VERSIONS,
         help="the version of Argo to behave as (default: the newest; a run that goes on keeps its own)",
     )
+    parser.add_argument(
+        "--cache",
+        choices=CACHE_MODES,
+        help="for this run: use earlier results (auto), compute and store (refresh), or neither read nor store (never)",
+    )
     parser.add_argument("--now", action="store_true", help="run a CronWorkflow once, at once")
     parser.set_defaults(handler=handle)
 
@@ -107,6 +113,12 @@ def handle(options: argparse.Namespace) -> int:
             "--argo is of no use with --resume: a run keeps the version of Argo that it began with",
             fix="leave it out, or run the workflow anew",
         )
+    if options.cache and options.resume:
+        raise RefusedError(
+            "TIP297",
+            "--cache is of no use with --resume: a run keeps the way to use caches that it began with",
+            fix="leave it out, or run the workflow anew",
+        )
     settings = RunOptions(
         store=options.store,
         runner=options.runner,
@@ -120,7 +132,9 @@ def handle(options: argparse.Namespace) -> int:
         return _detached(options, source.workflow if source else None)
 
     def start(chosen: RunOptions) -> RunResult:
-        return run_source(source, chosen) if source else resume(options.resume, options=chosen)
+        if source is None:
+            return resume(options.resume, options=chosen)
+        return run_source(source, chosen, cache=options.cache or "auto")
 
     return run_shown(start, settings, logs=options.logs, as_json=options.json)
 
@@ -139,6 +153,8 @@ def _detached(options: argparse.Namespace, workflow: Workflow | None) -> int:
     words += ["--store", str(Path(options.store).absolute()), "--runner", options.runner]
     if options.argo:
         words += ["--argo", options.argo]
+    if options.cache:
+        words += ["--cache", options.cache]
     for flag, values in (("-p", options.parameter), ("--image", options.image), ("--with", options.context)):
         for value in values:
             words += [flag, value]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiphys.argo.cache_mode import CACHE_MODES
 from tiphys.cli._common import Style, add_parameters, assignments, parameters_of, print_json, seconds, table
 from tiphys.cli.execute import run_shown
 
@@ -45,6 +46,12 @@ def register(subparsers: Any) -> None:
     )
     submit.add_argument(
         "--update-limits", action="store_true", help="set semaphore limits to the file's where they differ"
+    )
+    submit.add_argument(
+        "--cache",
+        choices=CACHE_MODES,
+        default="auto",
+        help="for this run: use earlier results (auto), compute and store (refresh), or neither read nor store (never)",
     )
     submit.add_argument(
         "--wait", action="store_true", help="wait for the end; exit 0 if it Succeeded, else 1"
@@ -202,6 +209,7 @@ def _submit(client: Client, options: argparse.Namespace) -> int:
         service_account=options.service_account,
         priority=options.priority,
         update_limits=options.update_limits,
+        cache=options.cache,
     )
     for note in made.notes:
         sys.stderr.write(f"note: {note}\n")

@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.pod import Resources as Resources
     from tiphys.dsl.pod import Scheduling as Scheduling
     from tiphys.dsl.pod import Volume as Volume
+    from tiphys.dsl.policies import unless_data as unless_data
+    from tiphys.dsl.policies import while_intact as while_intact
+    from tiphys.dsl.policies import while_metric as while_metric
     from tiphys.dsl.resource import Resource as Resource
     from tiphys.dsl.resource import splice as splice
     from tiphys.dsl.retry import Retry as Retry
@@ -63,6 +66,9 @@ _PUBLIC = {
     "for_each": "context",
     "raw": "composed",
     "splice": "resource",
+    "unless_data": "policies",
+    "while_intact": "policies",
+    "while_metric": "policies",
     "with_fakes": "fakes",
     "workflow_name": "values",
     "workflow_status": "values",

@@ -9,24 +9,28 @@ what it points to still exists (the local engine does).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from tiphys.argo.cache_mode import NOTHING_IS_YOUNGER, CacheMode
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.literals import expression_of_text, literal
+from tiphys.dsl.policies import NONE, Conditions
 from tiphys.dsl.types import Field
 from tiphys.errors import DefinitionError, did_you_mean
+from tiphys.expr.durations import parse_go
 from tiphys.reference import Reference
 
-__all__ = ["Cache", "content_of", "environment_parts", "key_expression"]
+__all__ = ["Cache", "content_of", "environment_parts", "in_use", "key_expression"]
 
 KEY_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """When an earlier result may stand in for a run. Make one with :meth:`by_content` or :meth:`by_age`."""
+    """When an earlier result may stand in for a run: by content, by age, never, or after a refresh; ``&`` adds another
+    of them, or conditions (:func:`tiphys.while_metric`, :func:`tiphys.unless_data`, :func:`tiphys.while_intact`)."""
 
     max_age: str
     code: bool
@@ -34,6 +38,8 @@ class Cache:
     version: str
     ignore: frozenset[str]
     site: Site
+    mode: CacheMode = "auto"
+    conditions: Conditions = NONE
 
     @classmethod
     def by_content(
@@ -68,6 +74,53 @@ class Cache:
         return cls._make(max_age, False, single_flight, version, ignore)
 
     @classmethod
+    def never(cls) -> Cache:
+        """No earlier result is read and none is stored: the same as no cache, said aloud."""
+        return replace(cls._make(None, True, True, "", ()), mode="never")
+
+    @classmethod
+    def refresh(cls, *, single_flight: bool = True, version: str = "", ignore: Iterable[str] = ()) -> Cache:
+        """No earlier result is read, and what is computed is stored as by :meth:`by_content`."""
+        return replace(cls._make(None, True, single_flight, version, ignore), mode="refresh")
+
+    def __and__(self, other: object) -> Cache:
+        """Both must allow it. Raises DefinitionError (TIP125) for what contradicts."""
+        if not isinstance(other, (Cache, Conditions)):
+            return NotImplemented
+        modes = [self.mode, other.mode if isinstance(other, Cache) else "auto"]
+        if modes != ["auto", "auto"]:
+            chosen = next(mode for mode in modes if mode != "auto")
+            raise DefinitionError(
+                "TIP125",
+                f"Cache.{chosen}() and when an earlier result may be taken contradict each other",
+                where=str(caller()),
+                cause=f"with Cache.{chosen}() none is ever taken",
+                fix=f"leave Cache.{chosen}() out; for one run there is tiphys run --cache {chosen}",
+            )
+        if isinstance(other, Conditions):
+            return replace(self, conditions=self.conditions & other)
+        ages = [age for age in (self.max_age, other.max_age) if age]
+        return replace(
+            self,
+            max_age=min(ages, key=parse_go, default=""),
+            code=self.code or other.code,
+            single_flight=self.single_flight and other.single_flight,
+            version="+".join(version for version in (self.version, other.version) if version),
+            ignore=self.ignore | other.ignore,
+            conditions=self.conditions & other.conditions,
+        )
+
+    def __rand__(self, other: object) -> Cache:
+        if not isinstance(other, Conditions):
+            return NotImplemented
+        return replace(self & other, conditions=other & self.conditions)
+
+    @property
+    def age(self) -> str:
+        """What Argo's ``maxAge`` says."""
+        return NOTHING_IS_YOUNGER if self.mode == "refresh" else self.max_age
+
+    @classmethod
     def _make(
         cls,
         max_age: str | timedelta | None,
@@ -92,11 +145,17 @@ class Cache:
                     where=str(self.site),
                     fix=f"inputs are: {', '.join(names) or 'none'}",
                 )
-        return [f for f in known if f.python not in self.ignore]
+        judged = self.conditions.judged
+        return [f for f in known if f.python not in self.ignore and not {f.python, f.name} & judged]
 
     def salt(self, step: str, code: str) -> str:
         """What is hashed besides the inputs: the code's digest, or ``PIPELINE/TEMPLATE`` for ``by_age``."""
         return (code if self.code else step) + (f"@{self.version}" if self.version else "")
+
+
+def in_use(cache: Cache | None) -> Cache | None:
+    """The cache, or None for one that never reads nor stores."""
+    return None if cache is None or cache.mode == "never" else cache
 
 
 def content_of(field: Field, expression: str) -> str:

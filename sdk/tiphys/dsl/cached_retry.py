@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["RUN", "joined", "split"]
+from tiphys.argo.memo import KEY_PARTS
+
+__all__ = ["RUN", "handed_on", "joined", "results_of", "split"]
 
 RUN = "run"
 """The task inside; the inner template is called ``NAME-run``."""
@@ -24,12 +26,13 @@ _LOCKS = "synchronization"
 _OUTER = ("memoize", _LOCKS)
 
 
-def split(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The template as it is, or the cached one and, inside it, the one that is retried and holds the locks."""
+def split(body: dict[str, Any], *, always: bool = False) -> list[dict[str, Any]]:
+    """The template as it is, or the cached one and, inside it, the one that is retried and holds the locks; ``always``
+    two, as long as it is cached."""
     if "memoize" not in body:
         return [body]
     outside, inside = _locks(body)
-    if "retryStrategy" not in body and not inside:
+    if "retryStrategy" not in body and not inside and not always:
         return [body]
     name = f"{body['name']}-{RUN}"
     inner: dict[str, Any] = {}
@@ -39,34 +42,16 @@ def split(body: dict[str, Any]) -> list[dict[str, Any]]:
         elif key == _LOCKS and inside:
             inner[key] = inside
     inner["name"] = name
-    inputs, outputs = body.get("inputs") or {}, body.get("outputs") or {}
-    arguments = {
-        "parameters": [
-            {"name": item["name"], "value": f"{{{{inputs.parameters.{item['name']}}}}}"}
-            for item in inputs.get("parameters") or []
-        ],
-        "artifacts": [
-            {"name": item["name"], "from": f"{{{{inputs.artifacts.{item['name']}}}}}"}
-            for item in inputs.get("artifacts") or []
-        ],
-    }
-    results = {
-        "parameters": [
-            {
-                "name": item["name"],
-                "valueFrom": {"parameter": f"{{{{tasks.{RUN}.outputs.parameters.{item['name']}}}}}"},
-            }
-            for item in outputs.get("parameters") or []
-        ],
-        "artifacts": [
-            {"name": item["name"], "from": f"{{{{tasks.{RUN}.outputs.artifacts.{item['name']}}}}}"}
-            for item in outputs.get("artifacts") or []
-        ],
-    }
+    inputs = body.get("inputs") or {}
     task: dict[str, Any] = {"name": RUN, "template": name}
-    if found := {key: value for key, value in arguments.items() if value}:
-        task["arguments"] = found
+    if arguments := handed_on(body):
+        task["arguments"] = arguments
     outer: dict[str, Any] = {"name": body["name"]}
+    if KEY_PARTS in (said := dict(body.get("annotations") or {})):  # they stand beside the key
+        outer["annotations"] = {KEY_PARTS: said.pop(KEY_PARTS)}
+        inner["annotations"] = said
+        if not said:
+            del inner["annotations"]
     if inputs:
         outer["inputs"] = {
             **({"parameters": inputs["parameters"]} if inputs.get("parameters") else {}),
@@ -81,9 +66,44 @@ def split(body: dict[str, Any]) -> list[dict[str, Any]]:
     if outside:
         outer[_LOCKS] = outside
     outer["dag"] = {"tasks": [task]}
-    if found := {key: value for key, value in results.items() if value}:
-        outer["outputs"] = found
+    if results := results_of(body, RUN):
+        outer["outputs"] = results
     return [outer, inner]
+
+
+def handed_on(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The template's inputs as arguments of a task inside it that takes the same."""
+    inputs = body.get("inputs") or {}
+    arguments = {
+        "parameters": [
+            {"name": item["name"], "value": f"{{{{inputs.parameters.{item['name']}}}}}"}
+            for item in inputs.get("parameters") or []
+        ],
+        "artifacts": [
+            {"name": item["name"], "from": f"{{{{inputs.artifacts.{item['name']}}}}}"}
+            for item in inputs.get("artifacts") or []
+        ],
+    }
+    return {key: value for key, value in arguments.items() if value}
+
+
+def results_of(body: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The template's outputs as those of a graph whose ``task`` gives the same."""
+    outputs = body.get("outputs") or {}
+    results = {
+        "parameters": [
+            {
+                "name": item["name"],
+                "valueFrom": {"parameter": f"{{{{tasks.{task}.outputs.parameters.{item['name']}}}}}"},
+            }
+            for item in outputs.get("parameters") or []
+        ],
+        "artifacts": [
+            {"name": item["name"], "from": f"{{{{tasks.{task}.outputs.artifacts.{item['name']}}}}}"}
+            for item in outputs.get("artifacts") or []
+        ],
+    }
+    return {key: value for key, value in results.items() if value}
 
 
 def _locks(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -115,6 +135,8 @@ def joined(templates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             continue
         del found[f"{name}-{RUN}"]
         whole = {**inner, "memoize": outer["memoize"], "name": name}
+        if said := {**(inner.get("annotations") or {}), **(outer.get("annotations") or {})}:
+            whole["annotations"] = said
         for kind, value in (outer.get(_LOCKS) or {}).items():
             locks = whole[_LOCKS] = dict(whole.get(_LOCKS) or {})
             locks[kind] = [*(locks.get(kind) or []), *value] if isinstance(value, list) else value

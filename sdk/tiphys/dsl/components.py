@@ -8,16 +8,18 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from tiphys.compiler.line import Site, caller
 from tiphys.compiler.project import FLAG
-from tiphys.dsl.cache import Cache, content_of, environment_parts, key_expression
+from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.closure import check_names, function_node, module_of
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.digest import code_digest
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.embed import script_source
+from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
+from tiphys.dsl.key_parts import key_parts
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
@@ -26,6 +28,9 @@ from tiphys.dsl.template import StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, signature_of
 from tiphys.dsl.values import Input
 from tiphys.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Template
 
 __all__ = ["OUTPUTS", "Component", "component", "input_env"]
 
@@ -104,6 +109,8 @@ class Component(CallableTemplate):
         self.__wrapped__ = function
         module = module_of(function.__module__, code.co_filename, site)
         check_names(module, function_node(module, function, site), site)
+        if options.cache is not None:
+            options.cache.conditions.check(self.inputs, self.outputs, self.name)
         names = [f.name for f in self.outputs]
         for output, _ in options.exports:
             if output not in names:
@@ -160,11 +167,17 @@ class Component(CallableTemplate):
             {"name": "TIPHYS_WORKFLOW", "value": "{{workflow.name}}"},
         ]
         mutexes: list[str] = []
-        if options.cache is not None:
-            key = "{{=" + self._key(options.cache, image, defaults) + "}}"
+        cache = in_use(options.cache)
+        if cache is not None:
+            key = self._key(cache, image, defaults)
+            if cache.conditions:
+                key += " + '-' + " + Input(GENERATION).expr()
+                template.setdefault("inputs", {}).setdefault("parameters", []).append({"name": GENERATION})
+            key = "{{=" + key + "}}"
             env.append({"name": "TIPHYS_CACHE_KEY", "value": key})
-            template["memoize"] = memoize(key, options.cache, self.name)
-            if options.cache.single_flight:
+            template["memoize"] = memoize(key, cache, self.name)
+            template.setdefault("annotations", {}).update(self._key_parts(cache, image, defaults))
+            if cache.single_flight:
                 mutexes.append(key)
         env += [{"name": name, "value": value} for name, value in options.env]
         locks = synchronization(self.locks, mutexes)
@@ -201,12 +214,47 @@ class Component(CallableTemplate):
             }
         return template
 
+    @property
+    def conditional(self) -> bool:
+        cache = in_use(self.options.cache)
+        return cache is not None and bool(cache.conditions)
+
+    def parts(self, defaults: Defaults) -> list[dict[str, Any]]:
+        cache = in_use(self.options.cache)
+        if cache is None or not cache.conditions:
+            return super().parts(defaults)
+        key = "{{=" + self._key(cache, self.options.image or defaults.image, defaults) + "}}"
+        parts = guarded(
+            cast("Template", self.body(defaults)),
+            cache.conditions,
+            self.inputs,
+            self.outputs,
+            key=key,
+            mutex=key if cache.single_flight else "",
+            arguments={GENERATION: GENERATED},
+            defaults=defaults,
+            site=cache.site,
+        )
+        return cast("list[dict[str, Any]]", parts)
+
     def _key(self, cache: Cache, image: str, defaults: Defaults) -> str:
         parts = [content_of(f, Input(f.name).expr()) for f in cache.keyed(self.inputs, self.name)]
         parts += environment_parts(dict(self.options.env))
         code = f"{self.digest(defaults)}:{image}"
         return key_expression(
             literal(f"{self.name}-"), cache.salt(f"{defaults.scope}/{self.name}", code), parts
+        )
+
+    def _key_parts(self, cache: Cache, image: str, defaults: Defaults) -> dict[str, str]:
+        generation = [Field(GENERATION, GENERATION, str)] if cache.conditions else []
+        return key_parts(
+            cache,
+            [*self.inputs, *generation],
+            self.name,
+            scope=f"{defaults.scope}/{self.name}",
+            env=dict(self.options.env),
+            code=self.digest(defaults),
+            image=image,
         )
 
     def _reference(self) -> str:
@@ -218,7 +266,7 @@ def memoize(key: str, cache: Cache, template: str) -> dict[str, Any]:
     """Argo's ``memoize``: one ConfigMap for each cached template, since one holds 1 MiB in all."""
     return {
         "key": key,
-        "maxAge": cache.max_age,
+        "maxAge": cache.age,
         "cache": {"configMap": {"name": f"tiphys-cache-{template}"}},
     }
 

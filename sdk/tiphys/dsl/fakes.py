@@ -19,6 +19,7 @@ from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cached_retry import joined, split
 from tiphys.dsl.components import OUTPUTS
 from tiphys.dsl.embed import protected, script_source
+from tiphys.dsl.guarded import unguarded
 from tiphys.dsl.pod import STEP_IMAGE
 from tiphys.dsl.types import kebab, signature_of
 from tiphys.errors import DefinitionError, did_you_mean
@@ -79,14 +80,17 @@ def with_fakes(x: Any, fakes: Mapping[str, Fake | Callable[..., Any]]) -> list[d
     found = documents(x)
     workflow = found[-1]
     spec = dict(workflow["spec"])
-    templates = {t["name"]: t for t in joined(spec.get("templates") or [])}
+    plain, guards = unguarded(spec.get("templates") or [])
+    templates = {t["name"]: t for t in joined(plain)}
     for name in fakes:
         if name not in templates:
             raise _refused(f"there is no template {name!r}.{did_you_mean(name, templates)}", templates, site)
     spec["templates"] = [
         part
         for name, template in templates.items()
-        for part in ([_faked(template, fakes[name], site)] if name in fakes else split(template))
+        for part in (
+            [_faked(template, fakes[name], site)] if name in fakes else guards.get(name) or split(template)
+        )
     ]
     return [*found[:-1], {**workflow, "spec": spec}]
 

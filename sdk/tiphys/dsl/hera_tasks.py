@@ -13,7 +13,6 @@ from hera.workflows.models import Template as Model
 from hera.workflows.steps import Parallel
 
 from tiphys.compiler.line import Site
-from tiphys.dsl.cached_retry import split
 from tiphys.dsl.composed import Raw
 from tiphys.dsl.locks import Semaphore
 from tiphys.dsl.task import no_output
@@ -204,7 +203,7 @@ class _Part:
 def _parts(template: StepTemplate) -> Iterator[_Part]:
     """The template as Hera's workflow needs it; a nested graph brings the templates it uses."""
     defaults = template.own_defaults()
-    for body in split(template.body(defaults)):
+    for body in template.parts(defaults):
         yield _Part(body["name"], body, template)
     for used in template.inner_templates():
         yield from _parts(used)

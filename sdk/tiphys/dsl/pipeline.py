@@ -12,7 +12,6 @@ from hera.workflows.models import Workflow as WorkflowModel
 
 from tiphys.argo.parameters import ANNOTATION, check
 from tiphys.compiler.line import Site, called_as_task, caller
-from tiphys.dsl.cached_retry import split
 from tiphys.dsl.context import GraphScope, innermost, no_task, refuse_hera
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.fields import check_field
@@ -319,7 +318,7 @@ class Pipeline(Workflow):
                 body = {"name": graph.name, "dag": graph.dag(self.parameters, defaults)}
                 add(graph.name, body, graph.site)
         for template in self._used():
-            for part in split(template.body(defaults)):
+            for part in template.parts(defaults):
                 add(str(part["name"]), part, template.site)
         for hera in self.templates:
             model = hera if not hasattr(hera, "_build_template") else hera._build_template()

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 
 from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site, caller, is_users
+from tiphys.dsl.cached_retry import split
 from tiphys.dsl.composed import Raw
 from tiphys.dsl.habits import of_call
 from tiphys.dsl.literals import literal
@@ -67,6 +68,15 @@ class StepTemplate:
         """The Argo template as a mapping."""
         raise NotImplementedError
 
+    def parts(self, defaults: Defaults) -> list[dict[str, Any]]:
+        """The Argo templates that it takes: the first has its name, the others are what that one needs."""
+        return split(self.body(defaults))
+
+    @property
+    def conditional(self) -> bool:
+        """Whether its cache has conditions, which need steps and a volume of their own."""
+        return False
+
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
         """Arguments that the template works out from the others (such as the key of a training)."""
         return {}
@@ -96,6 +106,14 @@ class StepTemplate:
         """The Hera model of this template (Hera's protocol ``Templatable``)."""
         from hera.workflows.models import Template as Model
 
+        if self.conditional:
+            raise DefinitionError(
+                "TIP113",
+                f"the cache of {self.name} has conditions, and here it is one template",
+                where=str(self.site),
+                cause="a condition is a step of its own before the cached one",
+                fix="call it in a Pipeline or in a DAG instead of putting it on a list of templates",
+            )
         body = self.body(self.own_defaults())
         if (
             "memoize" in body
@@ -112,9 +130,14 @@ class StepTemplate:
 
 
 def volumes_for(templates: Iterable[StepTemplate]) -> tuple[Volume, ...]:
-    """The volumes that templates need when nothing else is said: the claim if one takes or makes a Reference."""
-    fields = (field for template in templates for field in (*template.inputs, *template.outputs))
-    return (Volume("tiphys"),) if any(field.type is Reference for field in fields) else ()
+    """The volumes that templates need when nothing else is said: the claim if one takes or makes a Reference, or
+    has a cache with conditions."""
+    needed = any(
+        template.conditional
+        or any(field.type is Reference for field in (*template.inputs, *template.outputs))
+        for template in templates
+    )
+    return (Volume("tiphys"),) if needed else ()
 
 
 def bind(

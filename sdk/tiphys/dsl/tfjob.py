@@ -12,13 +12,15 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.cache import Cache, content_of, environment_parts, key_expression
+from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.components import env_name, memoize
 from tiphys.dsl.digest import module_digest
 from tiphys.dsl.durations import whole_seconds
+from tiphys.dsl.guarded import GENERATED, guarded
+from tiphys.dsl.key_parts import key_parts
 from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
@@ -30,6 +32,9 @@ from tiphys.dsl.types import Field, kebab, signature_of
 from tiphys.dsl.values import Expression, Input, Value
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import Reference
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Template
 
 __all__ = ["OUTPUT_ANNOTATION", "TFJob"]
 
@@ -145,7 +150,7 @@ class TFJob(Resource):
         )
         self.site = site
         self.function = function
-        self.workers, self.cache, self.image = workers, cache, image
+        self.workers, self.cache, self.image = workers, in_use(cache), image
         self.folders, self.output_folder, self.instance = dict(folders), output, instance
         self.restart_policy, self.success_policy, self.clean_pods = restart_policy, success_policy, clean_pods
         self.deadline = whole_seconds(deadline, "deadline", site)
@@ -162,6 +167,8 @@ class TFJob(Resource):
             flags=["tfjobs.kubeflow.org", "--selector", "tiphys.dev/workflow={{workflow.name}}"],
         )
         """``stop()``: remove all training jobs of this run."""
+        if self.cache is not None:
+            self.cache.conditions.check(self.arguments, self.outputs, label)
         self.inputs = self.arguments  # and the key, which is worked out where the job is called
 
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
@@ -266,7 +273,39 @@ class TFJob(Resource):
             position = next(i for i, (k, _) in enumerate(items) if k == "inputs") + 1
             items.insert(position, ("memoize", memo))
             template = dict(items)
+            said = key_parts(
+                self.cache,
+                self.arguments,
+                self.name,
+                scope=f"{defaults.scope}/{self.name}",
+                env=self.env,
+                code=self.digest,
+                image=self.image or defaults.image,
+                workers=str(self.workers),
+            )
+            template.setdefault("annotations", {}).update(said)
         return template
+
+    @property
+    def conditional(self) -> bool:
+        return self.cache is not None and bool(self.cache.conditions)
+
+    def parts(self, defaults: Defaults) -> list[dict[str, Any]]:
+        if self.cache is None or not self.cache.conditions:
+            return super().parts(defaults)
+        key = Input(_KEY).tag()
+        parts = guarded(
+            cast("Template", self.body(defaults)),
+            self.cache.conditions,
+            self.arguments,
+            self.outputs,
+            key=key,
+            mutex=next(iter(self.mutex_names()), ""),
+            arguments={_KEY: f"{key}-{GENERATED}"},
+            defaults=defaults,
+            site=self.site,
+        )
+        return cast("list[dict[str, Any]]", parts)
 
 
 def _one_of(what: str, value: object, allowed: Sequence[str], label: str, site: Site) -> None:

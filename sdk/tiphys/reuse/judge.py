@@ -1,118 +1,130 @@
 """Which earlier result may be taken, and why not: asked by the engine at a lookup and by whoever lists the caches.
 
 A hit must be seen to be true: every reference among the outputs of an entry verifies (the folder is there and has the
-recorded digest), and every artifact is in the store with its digest.
+recorded digest), and every artifact is in the store with its digest. Only what may have changed since it was last seen
+is hashed again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of, location_of
+from tiphys.argo.memo import too_old
+from tiphys.argo.time import rfc3339
 from tiphys.errors import StoreError
-from tiphys.reference import Reference, verify
+from tiphys.reference import MANIFEST, Reference, references, resolve, verify
+from tiphys.reuse.entries import Entries
+from tiphys.reuse.entry import CachedResult
+from tiphys.reuse.seen import Seen
 from tiphys.store import Store
-from tiphys.store.configmaps import entry_of
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Artifact, CacheEntry
+    from tiphys.argo.types import Artifact, Outputs
 
-__all__ = ["Judged", "entries", "problem_of", "references"]
+__all__ = ["Judge", "Judged", "bytes_of", "entries"]
 
 _ELSEWHERE = ("raw", "http", "git")  # not in the store: nothing to look at
 
 
-def _unreadable() -> CacheEntry:
-    return {}
-
-
 @dataclass(frozen=True)
 class Judged:
-    """An entry of a cache; ``problem`` says why it would not be taken and is empty for a good one.
+    """An entry of a cache; ``problem`` says why it would not be taken and is empty for a good one. What is under the
+    name of a cache and is none has an ``entry`` without a key."""
 
-    ``entry`` is the object in the ConfigMap (nodeID, outputs, creationTimestamp, lastHitTimestamp), empty when it
-    cannot be read.
-    """
-
-    cache: str
-    key: str
+    entry: CachedResult
     problem: str
-    entry: CacheEntry = field(default_factory=_unreadable)
 
 
-def entries(store: Store) -> list[Judged]:
-    """Every entry of the store's caches, by cache and key."""
-    found = []
-    for name in store.configmaps.names():
-        config = store.configmaps.get(name) or {}
-        for key in sorted(config.get("data") or {}):
-            try:
-                entry = entry_of(config, name, key)
-            except StoreError as error:
-                found.append(Judged(name, key, error.message))
-                continue
-            if entry is not None:
-                found.append(Judged(name, key, problem_of(entry, store), entry))
-    return found
+class Judge:
+    """Says of entries whether they would be taken; ``clock`` gives the time in seconds since the epoch."""
 
+    def __init__(self, store: Store, known: Entries, *, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._seen = Seen(known.file, clock=clock)
+        self._clock = clock
 
-def problem_of(entry: CacheEntry, store: Store) -> str:
-    """Why an entry's outputs cannot be trusted, or an empty string."""
-    outputs = entry.get("outputs") or {}
-    volumes = store.volumes()
-    values: list[str | None] = [item.get("value") for item in outputs.get("parameters") or []]
-    seen = set()
-    for value in [*values, outputs.get("result")]:
-        for reference in references(value):
-            if reference not in seen:
-                seen.add(reference)
-                problem = verify(reference, volumes)
-                if problem:
-                    return problem
-    for artifact in outputs.get("artifacts") or []:
-        problem = _artifact(artifact, store)
+    def problem(self, entry: CachedResult, max_age: str | None = None) -> str:
+        """Why an entry cannot be taken, or an empty string. ``max_age``: of the step that asks; by default of the one
+        that made the entry. Raises StoreError, in Argo's words, for an entry that cannot be read."""
+        outputs = entry.argo().get("outputs") or {}
+        if not entry.node:
+            return "it does not say which node made it"
+        problem = self._age(entry, entry.max_age if max_age is None else max_age)
         if problem:
             return problem
-    return ""
-
-
-def _artifact(artifact: Artifact, store: Store) -> str:
-    found = location_of(artifact)
-    if found is None or found[0] in _ELSEWHERE:
+        volumes = self._store.volumes()
+        with self._seen.looking() as digest:
+            for reference in _pointed(outputs):
+                problem = verify(reference, volumes, digest=digest)
+                if problem:
+                    return problem
+            for artifact in outputs.get("artifacts") or []:
+                problem = self._artifact(artifact, digest)
+                if problem:
+                    return problem
         return ""
-    key = key_of(artifact)
-    digest = store.bucket.digest(key)
-    if not digest:
-        if any(store.bucket.keys(key.rstrip("/") + "/")):
+
+    def judged(self, entry: CachedResult) -> Judged:
+        """An entry with its problem, a text that cannot be read among them."""
+        try:
+            return Judged(entry, self.problem(entry))
+        except StoreError as error:
+            return Judged(entry, error.message)
+
+    def _age(self, entry: CachedResult, max_age: str) -> str:
+        try:
+            if not too_old(entry.created, max_age, self._clock()):
+                return ""
+        except ValueError:
+            return ""  # the step that asks ends in Error
+        when = "at a time that nobody knows" if entry.created is None else f"at {rfc3339(entry.created)}"
+        return f"it is older than the {max_age} that its step allows: made {when}"
+
+    def _artifact(self, artifact: Artifact, digest: Callable[[Path], str]) -> str:
+        found = location_of(artifact)
+        if found is None or found[0] in _ELSEWHERE:
             return ""
-        return f"artifact {artifact.get('name')} ({key}) is gone"
-    problem = store.artifacts.verify(digest)
-    return f"artifact {artifact.get('name')}: {problem}" if problem else ""
+        key = key_of(artifact)
+        recorded = self._store.bucket.digest(key)
+        if not recorded:
+            if any(self._store.bucket.keys(key.rstrip("/") + "/")):
+                return ""
+            return f"artifact {artifact.get('name')} ({key}) is gone"
+        problem = self._store.artifacts.verify(recorded, read=digest)
+        return f"artifact {artifact.get('name')}: {problem}" if problem else ""
 
 
-def references(value: object) -> Iterator[Reference]:
-    """Every reference in an output's value: the JSON form at any depth, or a bare ``pvc://`` / ``file://`` text."""
-    if isinstance(value, str):
-        found = Reference.maybe(value)
-        if found is not None:
-            yield found
-        elif value[:1] in ("{", "["):
-            try:
-                inner = json.loads(value)
-            except ValueError:
-                return
-            yield from references(inner)
-    elif isinstance(value, Mapping):
-        uri = value.get("uri")
-        if isinstance(uri, str) and uri.startswith(("pvc://", "file://")):
-            digest = value.get("digest")
-            yield Reference(uri, digest if isinstance(digest, str) else "")
-        for key, inner in value.items():
-            if key != "uri":
-                yield from references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from references(inner)
+def entries(store: Store, *, prefix: str = "") -> Iterator[Judged]:
+    """Every entry of the store's caches whose key begins with ``prefix``, by cache and key."""
+    with Entries(store) as known:
+        for name, error in sorted(known.refused.items()):
+            if not prefix:
+                yield Judged(CachedResult(name, ""), error.message)
+        judge = Judge(store, known)
+        yield from map(judge.judged, known.all(prefix=prefix))
+
+
+def bytes_of(outputs: Outputs, store: Store) -> int:
+    """The bytes of the sealed folders and artifacts that outputs point to, as their manifests and keys say."""
+    total, volumes = 0, store.volumes()
+    for reference in _pointed(outputs):
+        with contextlib.suppress(StoreError, OSError, ValueError, KeyError, TypeError, AttributeError):
+            manifest = json.loads((resolve(reference.uri, volumes) / MANIFEST).read_bytes())
+            total += sum(int(file["size"]) for file in manifest["files"].values())
+    for artifact in outputs.get("artifacts") or []:
+        total += store.bucket.size(key_of(artifact))
+    return total
+
+
+def _pointed(outputs: Outputs) -> list[Reference]:
+    """The references among the values of outputs, each once."""
+    values: list[str | None] = [item.get("value") for item in outputs.get("parameters") or []]
+    found = (reference for value in [*values, outputs.get("result")] for reference in references(value))
+    return list(dict.fromkeys(found))

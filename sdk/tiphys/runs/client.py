@@ -22,6 +22,7 @@ from tiphys.runs.cluster.transport import Transport
 from tiphys.runs.result import Result
 
 if TYPE_CHECKING:
+    from tiphys.argo.cache_mode import CacheMode
     from tiphys.argo.types import Workflow
 
 __all__ = ["Client", "Submitted"]
@@ -262,11 +263,15 @@ class Client:
         priority: int | None = None,
         entrypoint: str = "",
         update_limits: bool = False,
+        cache: CacheMode = "auto",
     ) -> Submitted:
         """Submit a pipeline, any Hera workflow, a mapping, YAML text, or a path to YAML or Python.
 
         Semaphore limits that the file brings along and the cluster lacks are created first. Where the cluster
         has another value it stays (it is the administrator's) and is noted, unless ``update_limits``.
+
+        ``cache="refresh"``: this run reads no earlier result and stores what it computes; ``"never"`` neither reads nor
+        stores. RefusedError TIP285 where a step's template is on the cluster only, and that would not reach it.
         """
         made = prepare(
             source,
@@ -276,6 +281,7 @@ class Client:
             service_account=service_account,
             priority=priority,
             entrypoint=entrypoint,
+            cache=cache,
         )
         notes = self._limits(made, update_limits)
         # The namespace that was asked for wins over the file's: the limits above went there, too

@@ -10,7 +10,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from tiphys.argo.parameters import as_text
+from tiphys.argo.cache_mode import CacheMode, with_cache_mode
+from tiphys.argo.parameters import as_text, declared
 from tiphys.argo.time import rfc3339
 from tiphys.compiler.source import Source, load_source
 from tiphys.errors import RefusedError
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["next_runs", "run", "run_source"]
 
 
-def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> RunResult:
+def run(
+    x: Any, *, options: RunOptions | None = None, cache: CacheMode = "auto", **parameters: object
+) -> RunResult:
     """Run ``x`` on this machine and wait for its end.
 
     Parameters
@@ -32,6 +35,9 @@ def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> R
         A Pipeline, any Hera workflow object, a mapping, ``path.py``, ``module:object`` or a path to YAML.
     options:
         The store, the runner, images, an observer: see :class:`tiphys.engine.RunOptions`.
+    cache:
+        How this run uses the caches of its steps: ``auto``; ``refresh`` reads no earlier result and stores what it
+        computes; ``never`` neither reads nor stores.
     parameters:
         The workflow's parameters; underscores stand for dashes (``batch_size=64``).
 
@@ -43,17 +49,25 @@ def run(x: Any, *, options: RunOptions | None = None, **parameters: object) -> R
     Raises
     ------
     DefinitionError, RefusedError
-        Before anything runs.
+        Before anything runs. TIP284: no such ``cache``; TIP285: a step whose cache it would not reach.
 
     Example
     -------
     >>> result = tiphys.run("pipelines/fashion_mnist.py", epochs=12)  # doctest: +SKIP
     """
     texts = {name: as_text(value) for name, value in parameters.items()}
-    return run_source(load_source(x, texts, python_names=True), options)
+    source = load_source(x, texts, python_names=True)
+    if cache != "auto" and "cache" in declared(source.workflow):
+        raise RefusedError(
+            "TIP284",
+            f"cache={cache!r} could be the mode of this run, or the workflow's parameter of that name",
+            fix="give the parameter another name, or say both on the command line: tiphys run FILE --cache MODE -p "
+            "cache=VALUE",
+        )
+    return run_source(source, options, cache=cache)
 
 
-def run_source(source: Source, options: RunOptions | None = None) -> RunResult:
+def run_source(source: Source, options: RunOptions | None = None, *, cache: CacheMode = "auto") -> RunResult:
     """Run what :func:`load_source` returned; a CronWorkflow once, as the run that is due now. See :func:`run`."""
     from tiphys.engine import RunOptions
     from tiphys.engine.runtime.run import Run
@@ -64,11 +78,12 @@ def run_source(source: Source, options: RunOptions | None = None) -> RunResult:
     invalid = check_source(source, chosen.observer, strict=chosen.strict, argo=chosen.argo)
     if source.project is not None and not chosen.project:
         chosen = replace(chosen, project=source.project)
+    workflow, context = with_cache_mode(source.workflow, cache, source.context)
     run = Run(
-        source.workflow,
+        workflow,
         parameters=source.parameters,
         options=chosen,
-        context=source.context,
+        context=context,
         invalid=invalid,
     )
     return run.execute()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tiphys.store.files import clear, write_atomic
@@ -31,6 +31,13 @@ class Bucket:
         except (OSError, ValueError, KeyError):
             return ""
 
+    def size(self, key: str) -> int:
+        """The bytes of what is under a key; 0 without one."""
+        try:
+            return int(json.loads(self._path(key).read_bytes())["size"])
+        except (OSError, ValueError, KeyError):
+            return 0
+
     def keys(self, prefix: str = "") -> list[str]:
         """All keys that start with ``prefix``, sorted."""
         return sorted(key for key in self._all() if key.startswith(prefix))
@@ -41,9 +48,9 @@ class Bucket:
         path.unlink(missing_ok=True)
         return found
 
-    def digests(self) -> list[str]:
-        """Every digest that some key names (what garbage collection must keep)."""
-        return [digest for key in self._all() if (digest := self.digest(key))]
+    def digests(self, *, but: Collection[str] = ()) -> list[str]:
+        """Every digest that some key names (what garbage collection must keep), other than these keys."""
+        return [digest for key in self._all() if key not in but and (digest := self.digest(key))]
 
     def _all(self) -> Iterator[str]:
         if self._folder.is_dir():

@@ -13,7 +13,6 @@ from pathlib import Path
 from tiphys.errors import StoreError
 from tiphys.store.artifacts import Artifacts
 from tiphys.store.bucket import Bucket
-from tiphys.store.configmaps import ConfigMaps
 from tiphys.store.files import clear
 
 __all__ = ["Store"]
@@ -74,11 +73,6 @@ class Store:
         finally:
             os.close(descriptor)
         return False
-
-    @cached_property
-    def configmaps(self) -> ConfigMaps:
-        """The ConfigMaps that memoization writes."""
-        return ConfigMaps(self._folder("configmaps"))
 
     @cached_property
     def artifacts(self) -> Artifacts:

@@ -220,21 +220,31 @@ class StopPod(Command):
 
 @dataclass(frozen=True, slots=True)
 class LookupCache(Command):
-    """Read ``key`` of memoization cache (ConfigMap) ``cache_name``; a hit also updates lastHitTimestamp."""
+    """Read ``key`` of memoization cache (ConfigMap) ``cache_name``; a hit also updates lastHitTimestamp.
+
+    ``max_age`` is the template's, a Go duration or empty; ``template`` its name, ``parts`` what the key is made of.
+    """
 
     node_id: str
     cache_name: str
     key: str
+    max_age: str = ""
+    template: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    node_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreCache(Command):
-    """Write an entry of a memoization cache in Argo's layout."""
+    """Write an entry of a memoization cache; ``max_age``, ``template`` and ``parts`` as in :class:`LookupCache`."""
 
     node_id: str
     cache_name: str
     key: str
     outputs: Outputs | None
+    max_age: str = ""
+    template: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,7 @@ class Driver:
     def close(self) -> None:
         """Give back locks. The pods' processes end with the spawner."""
         self._sync.close()
+        self._memo.close()
         for timer in self._deadlines.values():
             timer.cancel()
         if self._progress_timer is not None:

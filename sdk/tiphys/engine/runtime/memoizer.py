@@ -1,20 +1,26 @@
 """Memoization: the driver's side of ``LookupCache`` and ``StoreCache``. A hit must be seen to be true.
 
 An entry is given to the core only when :mod:`tiphys.reuse.judge` trusts it; otherwise it is a miss, and the observer
-hears why.
+hears why. Both are work for a thread: the file of entries is shared by all engines on the store.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tiphys.engine.base.observations import CacheChecked
 from tiphys.engine.machine.protocol import CacheAnswer, CacheStored, Event, LookupCache, StoreCache
 from tiphys.engine.pods.host import Host
 from tiphys.errors import StoreError
-from tiphys.reuse.judge import problem_of
-from tiphys.store.configmaps import check_cache_label
+from tiphys.reuse.entries import Entries
+from tiphys.reuse.entry import CachedResult
+from tiphys.reuse.judge import Judge, bytes_of
+from tiphys.reuse.limits import automatic
+from tiphys.reuse.uses import Lookup, note
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CacheEntry
@@ -29,47 +35,88 @@ class Memoizer:
     def __init__(self, host: Host, emit: Callable[[Event], None]) -> None:
         self._host = host
         self._emit = emit
+        self._opened: Entries | None = None
+        self._opening = threading.Lock()
 
     def lookup(self, command: LookupCache) -> None:
-        """Read an entry; verifying it is work for a thread."""
-        host, loop = self._host, self._host.loop
-        try:
-            self._seed(command.cache_name)
-            entry = host.store.configmaps.lookup(command.cache_name, command.key, now=loop.now())
-        except StoreError as error:
-            self._emit(CacheAnswer(loop.now(), command.node_id, None, error.message))
-            return
-        if entry is None:
-            self._answer(command, None, "")
-            return
-        found = entry
+        """Read an entry and verify it."""
+        now = self._host.loop.now()
 
-        def done(problem: str) -> None:
-            self._answer(command, None if problem else found, problem)
+        def work() -> tuple[CacheEntry | None, str]:
+            entries = self._entries(command.cache_name)
+            found = entries.touch(command.cache_name, command.key, now)
+            problem = (
+                "" if found is None else Judge(self._host.store, entries).problem(found, command.max_age)
+            )
+            good = found is not None and not problem
+            step = command.node_name.removeprefix(self._host.workflow).lstrip(".")
+            note(
+                entries.file,
+                Lookup(
+                    command.cache_name,
+                    command.key,
+                    self._host.workflow,
+                    step,
+                    command.template,
+                    now,
+                    good,
+                    problem,
+                    command.parts,
+                ),
+            )
+            return found.argo() if found is not None and good else None, problem
 
-        loop.in_thread(lambda: problem_of(found, host.store), done, lambda error: done(str(error)))
+        def failed(error: BaseException) -> None:
+            if isinstance(error, StoreError):
+                self._emit(CacheAnswer(self._host.loop.now(), command.node_id, None, error.message))
+            else:
+                self._answer(command, None, str(error))
+
+        self._host.loop.in_thread(work, lambda answer: self._answer(command, *answer), failed)
 
     def store(self, command: StoreCache) -> None:
         """Write an entry."""
-        host, now, error = self._host, self._host.loop.now(), ""
-        try:
-            self._seed(command.cache_name)
-            host.store.configmaps.save(
-                command.cache_name,
-                command.key,
-                node_id=command.node_id,
-                outputs=command.outputs,
-                now=now,
-                namespace=host.namespace,
-            )
-        except StoreError as problem:
-            error = problem.message
-            if problem.code == "TIP422":
-                error = (
-                    f"error creating cache entry: {error} Please check out this page for help: "
-                    "https://argo-workflows.readthedocs.io/en/latest/memoization/#faqs"
-                )
-        self._emit(CacheStored(now, command.node_id, error))
+        host, now = self._host, self._host.loop.now()
+        entry = CachedResult(
+            command.cache_name,
+            command.key,
+            node=command.node_id,
+            outputs=command.outputs,
+            created=now,
+            hit=now,
+            run=host.workflow,
+            template=command.template,
+            max_age=command.max_age,
+            parts=command.parts,
+        )
+
+        def work() -> None:
+            data = bytes_of(command.outputs or {}, host.store)
+            self._entries(command.cache_name).save(replace(entry, data=data))
+
+        def done(error: str) -> None:
+            self._emit(CacheStored(host.loop.now(), command.node_id, error))
+
+        def stored(_: None) -> None:
+            done("")
+            host.loop.in_thread(self._keep_limits, lambda _: None, lambda error: None)
+
+        def failed(error: BaseException) -> None:
+            done(error.message if isinstance(error, StoreError) else str(error))
+
+        host.loop.in_thread(work, stored, failed)
+
+    def _keep_limits(self) -> None:
+        """The step has its entry; that another has to go is nobody's trouble."""
+        if self._opened is not None:
+            automatic(self._host.store, self._opened, time.time())
+
+    def close(self) -> None:
+        """Close the file of entries."""
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
 
     def _answer(self, command: LookupCache, entry: CacheEntry | None, why: str) -> None:
         now = self._host.loop.now()
@@ -77,9 +124,12 @@ class Memoizer:
         self._host.tell(CacheChecked(now, command.node_id, command.cache_name, command.key, hit, why))
         self._emit(CacheAnswer(now, command.node_id, entry))
 
-    def _seed(self, name: str) -> None:
-        """A ConfigMap that was given with the workflow is the cache's first state."""
-        given = self._host.objects.raw("ConfigMap", name)
-        if given is not None and self._host.store.configmaps.get(name) is None:
-            check_cache_label(given, name)
-            self._host.store.configmaps.change(name, lambda current: current or given.copy())
+    def _entries(self, cache: str) -> Entries:
+        """The entries; a ConfigMap that was given with the workflow is its cache's first state."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = Entries(self._host.store)
+        given = self._host.objects.raw("ConfigMap", cache)
+        if given is not None:
+            self._opened.begin(given)
+        return self._opened

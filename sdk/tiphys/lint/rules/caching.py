@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tiphys.argo.cache_mode import JUDGED
 from tiphys.expr.dependencies import dependencies
 from tiphys.expr.durations import in_hours, is_go
 from tiphys.lint.model import Project, TemplateView, WorkflowView
@@ -204,8 +205,11 @@ def memo_key_incomplete(template: TemplateView) -> Iterator[Issue]:
         return
     body = {name: part for name, part in template.data.items() if name not in ("memoize", "synchronization")}
     text = json.dumps(body)
+    judged = str((template.data.get("annotations") or {}).get(JUDGED) or "").split(",")
     for index, item in enumerate(template.inputs("parameters")):
         name = item.get("name", "")
+        if name in judged:  # a step before this one looks at it, and its answer is in the key
+            continue
         spelled = (
             f"inputs.parameters.{name}",
             f"inputs.parameters['{name}']",

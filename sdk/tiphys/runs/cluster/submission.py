@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.any_string import any_string
+from tiphys.argo.cache_mode import CacheMode, with_cache_mode
 from tiphys.argo.parameters import as_text, check
 from tiphys.errors import ClusterError, RefusedError
 
@@ -43,6 +44,7 @@ def prepare(
     service_account: str = "",
     priority: int | None = None,
     entrypoint: str = "",
+    cache: CacheMode = "auto",
 ) -> Submission:
     """Read ``source`` and make it ready: parameters checked and set, a name that does not collide.
 
@@ -50,12 +52,15 @@ def prepare(
     Hera workflow. A workflow with a fixed name gets it as a prefix instead, so that a second run does not
     collide with the first; ``name`` sets a fixed one.
 
+    ``cache``: see :func:`tiphys.argo.cache_mode.with_cache_mode`.
+
     Raises RefusedError for a wrong parameter, an unreadable source or an object that is none of its kind, ClusterError
     TIP610 when there is not exactly one workflow.
     """
     workflow, limits = _split(_documents(source))
     given = {key: as_text(value) for key, value in (parameters or {}).items()}
     check(workflow, given)
+    workflow, _ = with_cache_mode(workflow, cache)
     _set_parameters(workflow, given)
     strings(workflow)
     _name(workflow, name)

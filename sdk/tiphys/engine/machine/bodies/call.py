@@ -219,12 +219,12 @@ class Call:
         declared = self.template.get("memoize")
         if declared and self.compiled is not None and self.compiled.kind != "plugin":
             try:
-                self.memo = memo.Memo.of(declared)
+                self.memo = memo.Memo.of(declared, self.template)
             except memo.MemoError as error:
                 self.fail(str(error))
                 return
             self.state.awaiting_cache[self.id] = self
-            self.state.emit(self.memo.lookup(self.id))
+            self.state.emit(self.memo.lookup(self.id, self.name))
             return
         self.execute()
 
@@ -242,6 +242,8 @@ class Call:
             self.fail(error)
             return
         if not hit:
+            if self.node is not None:  # it waited for a lock before
+                self.node["memoizationStatus"] = self.memo.status(hit=False)
             self.execute()
             return
         if self.node is None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tiphys.argo.memo import parts_of, too_old
 from tiphys.argo.time import seconds
 from tiphys.engine.machine.protocol import LookupCache, StoreCache
-from tiphys.expr.durations import parse_go
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import CacheEntry, MemoizationStatus, Memoize, Outputs
+    from tiphys.argo.types import CacheEntry, MemoizationStatus, Memoize, Outputs, Template
 
 
 __all__ = ["Memo", "MemoError"]
@@ -30,10 +31,12 @@ class Memo:
     cache: str
     key: str
     max_age: str
+    template: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, declared: Memoize) -> Memo:
-        """Read ``memoize``.
+    def of(cls, declared: Memoize, template: Template) -> Memo:
+        """Read ``memoize`` of a substituted template.
 
         Raises
         ------
@@ -44,15 +47,17 @@ class Memo:
         cache = str(((declared.get("cache") or {}).get("configMap") or {}).get("name") or "")
         if not _KEY.fullmatch(key):
             raise MemoError(f"invalid cache key: {key}")
-        return cls(cache, key, str(declared.get("maxAge") or ""))
+        return cls(
+            cache, key, str(declared.get("maxAge") or ""), str(template.get("name") or ""), parts_of(template)
+        )
 
-    def lookup(self, node_id: str) -> LookupCache:
-        """Return the command that reads the entry."""
-        return LookupCache(node_id, self.cache, self.key)
+    def lookup(self, node_id: str, name: str) -> LookupCache:
+        """Return the command that reads the entry for the node of that name."""
+        return LookupCache(node_id, self.cache, self.key, self.max_age, self.template, self.parts, name)
 
     def store(self, node_id: str, outputs: Outputs | None) -> StoreCache:
         """Return the command that writes the entry."""
-        return StoreCache(node_id, self.cache, self.key, outputs)
+        return StoreCache(node_id, self.cache, self.key, outputs, self.max_age, self.template, self.parts)
 
     def accept(self, entry: CacheEntry | None, now: float) -> bool:
         """Return whether ``entry`` is a hit.
@@ -62,17 +67,12 @@ class Memo:
         MemoError
             ``maxAge`` is not a Go duration.
         """
-        age = 0.0
-        if self.max_age:
-            try:
-                age = parse_go(self.max_age)
-            except ValueError as error:
-                raise MemoError(f"invalid maxAge: {error}") from None
-        if not entry or not entry.get("nodeID"):
-            return False
-        if not self.max_age:
-            return True
-        return now - seconds(str(entry.get("creationTimestamp"))) <= age
+        made = str((entry or {}).get("creationTimestamp") or "")
+        try:
+            expired = too_old(seconds(made) if made else None, self.max_age, now)
+        except ValueError as error:
+            raise MemoError(f"invalid maxAge: {error}") from None
+        return bool(entry and entry.get("nodeID")) and not expired
 
     def status(self, *, hit: bool) -> MemoizationStatus:
         """Return the node's ``memoizationStatus``."""

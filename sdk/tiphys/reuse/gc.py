@@ -1,16 +1,18 @@
 """What of the store nothing refers to any more, and its removal.
 
-- Cache entries that were not hit for long.
-- Artifacts whose digest no key names. A new one has no key for a moment, so those of the last hour stay.
+- Cache entries beyond the limits (:mod:`tiphys.reuse.limits`).
+- Artifacts whose digest no key names; the keys that only removed entries named go first. A new artifact has no key for
+  a moment, so those of the last hour stay.
 - Claims that a workflow made for itself (``volumeClaimTemplates``) and whose run is no longer recorded.
 - Folders that steps sealed in volumes, named by no record of a run and no cache entry.
 
-Volumes are touched only while no run goes on in any process (:meth:`Store.alone`) and none waits to be resumed: such
-a run may come to need a folder that is not written down yet.
+Volumes and keys are touched only while no run goes on in any process (:meth:`Store.alone`) and none waits to be
+resumed: such a run may come to need a folder that is not written down yet.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,20 +21,33 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tiphys.argo.names import LETTERS
 from tiphys.reference import MANIFEST
-from tiphys.store.artifacts import Stored
-from tiphys.store.configmaps import KeptEntry
-from tiphys.store.layout import Store
+from tiphys.reuse.entries import Entries
+from tiphys.reuse.entry import damaged
+from tiphys.reuse.limits import CacheLimits, artifact_keys, sweep
+from tiphys.store import Store, Stored
 
-__all__ = ["Garbage", "collect"]
+if TYPE_CHECKING:
+    from tiphys.argo.types import Outputs
+
+__all__ = ["Garbage", "KeptEntry", "collect"]
 
 _NEW = 3600.0  # seconds in which an artifact or a folder may still be on its way to its record
 _DEPTH = 4
 _MENTION = re.compile(r"pvc://[^\s\"'\\<>{},]+")
 # NAME-CLAIM, NAME as Kubernetes makes it of generateName
 _OWN_CLAIM = re.compile(rf".+-[{LETTERS}]{{5}}-.+")
+
+
+class KeptEntry(NamedTuple):
+    """An entry whose age nobody knows; ``key`` is empty for a ConfigMap that is no cache."""
+
+    cache: str
+    key: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -55,23 +70,61 @@ class Garbage:
         return sum(item.size for item in self.artifacts) + sum(size for _, size in self.volumes)
 
 
-def collect(store: Store, *, not_hit_for: float, dry_run: bool = False, now: float | None = None) -> Garbage:
-    """Remove what nothing refers to. Raises StoreError.
-
-    ``not_hit_for``: seconds after which an entry of a cache goes, and with it what only it referred to.
-    """
+def collect(store: Store, limits: CacheLimits, *, dry_run: bool = False, now: float | None = None) -> Garbage:
+    """Remove the entries beyond the limits, and what nothing refers to. Raises StoreError."""
     moment = time.time() if now is None else now
-    entries, kept = store.configmaps.collect(now=moment, not_hit_for=not_hit_for, dry_run=dry_run)
-    artifacts = store.artifacts.collect(store.bucket.digests(), dry_run=dry_run, older_than=_NEW)
-    with store.alone() as alone:
-        held_by = _held_by(store, alone)
+    entries: list[tuple[str, str]] = []
+    with Entries(store) as known:
+        kept = [KeptEntry(name, "", error.message) for name, error in sorted(known.refused.items())]
+        for entry in known.unknown():
+            why = "it does not say when it was last used"
+            if entry.broken is not None:
+                why = damaged(entry.broken, entry.cache, entry.key).message
+            kept.append(KeptEntry(entry.cache, entry.key, why))
+        sweep(known, limits, moment, dry_run=dry_run, gone=lambda cache, key: entries.append((cache, key)))
+        removed = frozenset(entries if dry_run else ())  # and still there
+        keys: set[str] = set()
         volumes: list[tuple[str, int]] = []
-        if not held_by:
-            for uri, folder in list(_orphans(store, frozenset(entries), moment)):
-                volumes.append((uri, _size(folder)))
-                if not dry_run:
-                    _remove(folder)
+        with store.alone() as alone:
+            held_by = _held_by(store, alone)
+            if not held_by:
+                keys = _unnamed(store, known, removed)
+                for key in () if dry_run else keys:
+                    store.bucket.delete(key)
+                for uri, folder in list(_orphans(store, known, removed, moment)):
+                    volumes.append((uri, _size(folder)))
+                    if not dry_run:
+                        _remove(folder)
+        wanted = store.bucket.digests(but=keys)
+        artifacts = store.artifacts.collect(wanted, dry_run=dry_run, older_than=_NEW)
+        if not dry_run:
+            known.shrink()
     return Garbage(tuple(entries), tuple(artifacts), tuple(volumes), held_by, tuple(kept))
+
+
+def _unnamed(store: Store, known: Entries, removed: frozenset[tuple[str, str]]) -> set[str]:
+    """The artifacts' keys that only entries named which are gone, or are among ``removed``."""
+    freed, used = known.freed(), set[str]()
+    if removed:
+        for entry in known.all():
+            (freed if (entry.cache, entry.key) in removed else used).update(artifact_keys(entry.outputs))
+    elif freed:
+        for text in known.mentions('"artifacts"'):
+            used.update(artifact_keys(_outputs(text)))
+    unnamed = freed - used
+    for name in store.runs() if unnamed else ():
+        text = (store.run(name) / "workflow.json").read_text(encoding="utf-8")
+        unnamed = {key for key in unnamed if json.dumps(key, ensure_ascii=False)[1:-1] not in text}
+    if not removed:
+        known.forget_freed(freed)
+    return unnamed
+
+
+def _outputs(text: str) -> Outputs | None:
+    try:
+        return cast("Outputs | None", json.loads(text))
+    except ValueError:
+        return None  # an entry that cannot be read
 
 
 def _held_by(store: Store, alone: bool) -> str:
@@ -81,8 +134,10 @@ def _held_by(store: Store, alone: bool) -> str:
     return f"{waiting[0]} can be resumed (or deleted)" if waiting else ""
 
 
-def _orphans(store: Store, gone: frozenset[tuple[str, str]], now: float) -> Iterator[tuple[str, Path]]:
-    cached = set(_cached(store, gone))
+def _orphans(
+    store: Store, known: Entries, gone: frozenset[tuple[str, str]], now: float
+) -> Iterator[tuple[str, Path]]:
+    cached = set(_cached(known, gone))
     mentioned = {*cached, *_recorded(store)}
     above = {parent for uri in mentioned for parent in _parents(uri)}
     runs = store.runs()
@@ -106,12 +161,15 @@ def _recorded(store: Store) -> Iterator[str]:
         yield from _addresses((store.run(name) / "workflow.json").read_text(encoding="utf-8"))
 
 
-def _cached(store: Store, gone: frozenset[tuple[str, str]]) -> Iterator[str]:
+def _cached(known: Entries, gone: frozenset[tuple[str, str]]) -> Iterator[str]:
     """Every address in the entries of caches that stay."""
-    for name in store.configmaps.names():
-        for key, text in ((store.configmaps.get(name) or {}).get("data") or {}).items():
-            if (name, key) not in gone:
-                yield from _addresses(text)
+    if not gone:
+        for text in known.mentions("pvc:"):
+            yield from _addresses(text)
+        return
+    for entry in known.all():
+        if (entry.cache, entry.key) not in gone:
+            yield from _addresses(entry.broken or json.dumps(entry.outputs, ensure_ascii=False))
 
 
 def _addresses(text: str) -> Iterator[str]:

@@ -13,8 +13,11 @@ import pytest
 
 from tiphys.cli import main
 from tiphys.reference import Reference, seal
+from tiphys.reuse.entries import Entries
+from tiphys.reuse.entry import CachedResult
+from tiphys.reuse.gc import collect
+from tiphys.reuse.limits import CacheLimits
 from tiphys.store import Store
-from tiphys.store.garbage import collect
 
 DAY = 86400.0
 LONG_AGO = time.time() - 30 * DAY
@@ -49,12 +52,26 @@ def ran(store: Store, name: str, *made: Reference, complete: bool = True) -> Non
 
 
 def remember(store: Store, key: str, made: Reference, *, hit: float) -> None:
-    outputs = {"parameters": [{"name": "out", "value": str(made)}]}
-    store.configmaps.save("cache", key, node_id="n", outputs=outputs, now=hit, namespace="argo")
+    with Entries(store) as entries:
+        entries.save(
+            CachedResult(
+                "cache",
+                key,
+                node="n",
+                outputs={"parameters": [{"name": "out", "value": str(made)}]},
+                created=hit,
+                hit=hit,
+            )
+        )
+
+
+def caches(store: Store) -> list[str]:
+    with Entries(store) as entries:
+        return [*entries.names(), *sorted(entries.refused)]
 
 
 def volumes(store: Store, **settings: bool) -> list[str]:
-    return [uri for uri, _ in collect(store, not_hit_for=14 * DAY, **settings).volumes]
+    return [uri for uri, _ in collect(store, CacheLimits(not_hit_for=14 * DAY), **settings).volumes]
 
 
 def test_sealed_folders_that_no_record_and_no_entry_names(store: Store) -> None:
@@ -69,7 +86,8 @@ def test_sealed_folders_that_no_record_and_no_entry_names(store: Store) -> None:
         "cached",
         "recorded",
     ]
-    assert store.configmaps.lookup("cache", "old", now=time.time()) is None
+    with Entries(store) as entries:
+        assert entries.get("cache", "old") is None
     assert volumes(store) == []
 
 
@@ -87,14 +105,14 @@ def test_the_claim_that_a_workflow_made_for_itself_goes_with_its_record(store: S
     for claim in ("build-x7k2p-scratch", "build-bcdfg-scratch", "my-data-set-of-photos"):
         (store.volume(claim) / "file").write_text("12345")
     ran(store, "build-x7k2p")
-    assert collect(store, not_hit_for=DAY).volumes == (("pvc://build-bcdfg-scratch", 5),)
+    assert collect(store, CacheLimits(not_hit_for=DAY)).volumes == (("pvc://build-bcdfg-scratch", 5),)
     assert sorted(store.volumes()) == ["build-x7k2p-scratch", "my-data-set-of-photos"]
 
 
 def test_volumes_are_left_alone_while_a_run_can_be_resumed(store: Store) -> None:
     sealed(store, "pvc://tiphys/models/nobody")
     ran(store, "killed", complete=False)
-    found = collect(store, not_hit_for=DAY)
+    found = collect(store, CacheLimits(not_hit_for=DAY))
     assert found.volumes == ()
     assert "killed" in found.held_by
 
@@ -109,7 +127,7 @@ def test_volumes_are_left_alone_while_a_run_goes_on_in_another_process(store: St
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "in\n"
-        assert collect(store, not_hit_for=DAY).held_by == "a run goes on"
+        assert collect(store, CacheLimits(not_hit_for=DAY)).held_by == "a run goes on"
         other.communicate(timeout=30)
     assert volumes(store) == ["pvc://tiphys/models/nobody"]
 
@@ -123,17 +141,20 @@ def test_artifacts_without_a_key_go_when_they_are_not_new(store: Store, tmp_path
     for name in ("kept", "lost"):
         os.utime(store.artifacts.path(stored[name].digest), (LONG_AGO, LONG_AGO))
     with store.in_use():  # artifacts are safe beside runs
-        assert collect(store, not_hit_for=DAY).artifacts == (stored["lost"],)
+        assert collect(store, CacheLimits(not_hit_for=DAY)).artifacts == (stored["lost"],)
     # storing the same bytes once more makes them new: its key is about to be written
     os.utime(store.artifacts.path(stored["fresh"].digest), (LONG_AGO, LONG_AGO))
     store.artifacts.put(tmp_path / "fresh", "none")
-    assert collect(store, not_hit_for=DAY).artifacts == ()
+    assert collect(store, CacheLimits(not_hit_for=DAY)).artifacts == ()
 
 
 def put(store: Store, name: str, data: dict[str, str], *, label: str = "Cache") -> None:
     """A ConfigMap that somebody else wrote."""
     labels = {"workflows.argoproj.io/configmap-type": label} if label else {}
-    store.configmaps.change(name, lambda _: {"metadata": {"name": name, "labels": labels}, "data": data})
+    folder = store.root / "configmaps"
+    folder.mkdir(parents=True)
+    config = {"metadata": {"name": name, "labels": labels}, "data": data}
+    (folder / f"{name}.json").write_text(json.dumps(config))
 
 
 ENTRY = {"nodeID": "n", "outputs": None, "creationTimestamp": "2020-01-01T00:00:00Z"}
@@ -167,7 +188,7 @@ def test_an_entry_whose_age_nobody_knows_stays_and_is_told(
     assert why in found["kept"][0]["why"]
     assert main(["cache", "gc", *words]) == 0
     assert "theirs/k stays: " in (out := capsys.readouterr().out) and why in out
-    assert store.configmaps.names() == ["theirs"]
+    assert caches(store) == ["theirs"]
     for verb in (["ls"], ["explain", "k"]):
         assert main(["cache", *verb, *words]) == 0
         assert (why in capsys.readouterr().out) == why.startswith("malformed")
@@ -180,9 +201,9 @@ def test_a_configmap_that_is_no_cache_stays_and_is_told(
     put(store, "limits", data, label="")
     assert main(["cache", "gc", "--store", str(store.root)]) == 0
     assert "limits stays: " in capsys.readouterr().out
-    assert store.configmaps.names() == ["limits"]
+    assert caches(store) == ["limits"]
 
 
 def test_an_empty_store_has_no_garbage(store: Store) -> None:
-    found = collect(store, not_hit_for=DAY)
+    found = collect(store, CacheLimits(not_hit_for=DAY))
     assert (found.entries, found.artifacts, found.volumes, found.size) == ((), (), (), 0)

@@ -1,0 +1,116 @@
+"""Why a step was a hit or ran: its key's parts, and the first that differs from the nearest entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tiphys.reuse.entries import Entries
+from tiphys.reuse.entry import CachedResult
+from tiphys.reuse.judge import Judge, Judged
+from tiphys.reuse.uses import Lookup, uses
+from tiphys.store import Store
+
+__all__ = ["Difference", "Explained", "explain"]
+
+_SHOWN = 20  # uses of one entry
+_NEAR = 2000  # entries of the cache, the newest, among which the nearest is looked for
+
+
+class Difference(NamedTuple):
+    """The first part that differs: ``here`` in this key, ``there`` in the nearest entry's; None where it has no such
+    part. ``name`` is empty when all parts that are known are equal."""
+
+    name: str
+    here: str | None
+    there: str | None
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What is known of one key.
+
+    ``asked`` is the lookup that this is about (the last one, or that of the run), None when nobody asked as far as is
+    known. ``found`` is the entry as it is now, judged; None when there is none. ``parts`` are what the key is made of.
+    ``nearest`` is the earlier entry of the same cache with the most equal parts. ``used`` are the lookups that took the
+    entry, the newest first.
+    """
+
+    cache: str
+    key: str
+    asked: Lookup | None
+    found: Judged | None
+    parts: Mapping[str, str]
+    nearest: CachedResult | None
+    differs: Difference | None
+    used: tuple[Lookup, ...]
+
+
+def explain(store: Store, what: str, run: str = "") -> list[Explained]:
+    """Explain a step, or the keys that begin with ``what``; with ``run`` as that run asked for them.
+
+    A step is named by its template, or by its own name. Without a run it is each entry, and the last lookup of what has
+    none.
+    """
+    with Entries(store) as known:
+        judge = Judge(store, known)
+        return [_explained(known, judge, *each) for each in _wanted(known, what, run)]
+
+
+def _wanted(known: Entries, what: str, run: str) -> Iterator[tuple[str, str, Lookup | None]]:
+    """Cache, key and the lookup."""
+    asked: dict[tuple[str, str], Lookup] = {}
+    for use in uses(known.file, run=run, limit=100_000):
+        if _is(use, what):
+            asked.setdefault((use.cache, use.key), use)
+    if run:
+        yield from ((*key, use) for key, use in asked.items())
+        return
+    for entry in known.all(prefix=what, template=what):
+        yield entry.cache, entry.key, asked.pop((entry.cache, entry.key), None)
+    last = next(iter(asked.values()), None)
+    if last is not None:
+        yield last.cache, last.key, last
+
+
+def _is(use: Lookup, what: str) -> bool:
+    name = use.step.rpartition(".")[2]
+    return use.key.startswith(what) or what in (use.template, use.step, name, name.partition("(")[0])
+
+
+def _explained(known: Entries, judge: Judge, cache: str, key: str, asked: Lookup | None) -> Explained:
+    entry = known.get(cache, key)
+    parts = asked.parts if asked is not None and asked.parts else entry.parts if entry is not None else {}
+    if asked is not None and not asked.hit:
+        at: float | None = asked.at
+    else:
+        at = entry.created if entry is not None else None
+    nearest = _nearest(known.newest(cache, before=at, but=key, limit=_NEAR), parts)
+    return Explained(
+        cache,
+        key,
+        asked,
+        judge.judged(entry) if entry is not None else None,
+        parts,
+        nearest,
+        _difference(parts, nearest.parts) if nearest is not None else None,
+        tuple(use for use in uses(known.file, key=(cache, key)) if use.hit)[:_SHOWN],
+    )
+
+
+def _nearest(entries: Iterable[CachedResult], parts: Mapping[str, str]) -> CachedResult | None:
+    """The one with the most equal parts; of several the first."""
+    best, most = None, 0
+    for entry in entries:
+        equal = sum(1 for name, value in entry.parts.items() if parts.get(name) == value)
+        if equal > most:
+            best, most = entry, equal
+    return best
+
+
+def _difference(here: Mapping[str, str], there: Mapping[str, str]) -> Difference:
+    for name in [*here, *(name for name in there if name not in here)]:
+        if here.get(name) != there.get(name):
+            return Difference(name, here.get(name), there.get(name))
+    return Difference("", None, None)

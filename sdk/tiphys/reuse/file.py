@@ -1,0 +1,162 @@
+"""The SQLite file of a store's cache entries: opened by many engines at once, each change one transaction.
+
+A write-ahead log: who reads never waits for who writes. What a killed process had not committed has not happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tiphys.errors import StoreError
+from tiphys.store.files import clear
+
+__all__ = ["CacheFile"]
+
+_PATIENCE = 30.0  # seconds until a table that others use all the time is given up
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE entries(
+  id INTEGER PRIMARY KEY, cache TEXT NOT NULL, key TEXT NOT NULL, node TEXT NOT NULL, run TEXT NOT NULL,
+  template TEXT NOT NULL, max_age TEXT NOT NULL, created REAL, hit REAL, hits INTEGER NOT NULL DEFAULT 0,
+  size INTEGER NOT NULL, data INTEGER NOT NULL, UNIQUE(cache, key));
+CREATE INDEX entries_hit ON entries(hit);
+CREATE INDEX entries_created ON entries(created);
+CREATE TABLE contents(id INTEGER PRIMARY KEY, outputs TEXT, parts TEXT NOT NULL, broken TEXT);
+CREATE TABLE uses(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, cache TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL, step TEXT NOT NULL,
+  template TEXT NOT NULL, at REAL NOT NULL, hit INTEGER NOT NULL, why TEXT NOT NULL, parts TEXT NOT NULL);
+CREATE INDEX uses_key ON uses(cache, key);
+CREATE INDEX uses_run ON uses(run);
+CREATE INDEX uses_template ON uses(template);
+CREATE TABLE seen(
+  path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER, inode INTEGER, device INTEGER, sha256 TEXT,
+  at REAL) WITHOUT ROWID;
+CREATE TABLE freed(key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE settings(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE totals(one INTEGER PRIMARY KEY CHECK(one = 1), entries INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  swept REAL NOT NULL);
+INSERT INTO totals VALUES(1, 0, 0, 0);
+CREATE TRIGGER entries_in AFTER INSERT ON entries BEGIN
+  UPDATE totals SET entries = entries + 1, bytes = bytes + NEW.size + NEW.data; END;
+CREATE TRIGGER entries_out AFTER DELETE ON entries BEGIN
+  DELETE FROM contents WHERE id = OLD.id;
+  UPDATE totals SET entries = entries - 1, bytes = bytes - OLD.size - OLD.data; END;
+"""
+
+
+class CacheFile:
+    """One connection to the file; safe for several threads, and beside other processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._guard = threading.RLock()
+        with clear(path):
+            try:
+                self._db = sqlite3.connect(
+                    path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                )
+            except sqlite3.Error as error:
+                raise self._problem(error) from error
+        try:
+            self._prepare()
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._problem(error) from error
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._guard:
+            self._db.close()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one statement that reads. Raises StoreError."""
+        with self._guard, clear(self.path):
+            try:
+                yield self._db
+            except sqlite3.Error as error:
+                raise self._problem(error) from error
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The connection in a transaction: all of it is written, or nothing. Raises StoreError."""
+        with self.reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+    def _prepare(self) -> None:
+        """Make the tables, unless they are there.
+
+        Of several that open a new file at once one changes it to a write-ahead log, and SQLite tells the others
+        "locked" without its usual patience (https://www.sqlite.org/c3ref/busy_handler.html), so they ask again.
+        """
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file
+                self._db.execute("PRAGMA journal_mode=WAL")
+                # a killed process loses nothing; a power cut may take the last entries, never the file
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._make()
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.005)
+
+    def _make(self) -> None:
+        if self._version():
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            if not self._version():
+                for statement in _statements(_SCHEMA):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={_VERSION}")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def _version(self) -> int:
+        found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if found not in (0, _VERSION):
+            raise StoreError(
+                "TIP425",
+                f"the table of cache entries is of version {found}, this Tiphys reads {_VERSION}",
+                where=str(self.path),
+                fix="use the newer Tiphys, or another folder with --store",
+            )
+        return found
+
+    def _problem(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(
+            "TIP425",
+            f"the table of cache entries cannot be used: {error}",
+            where=str(self.path),
+            cause="the file is damaged, or another process holds it for long",
+            fix=f"if it is damaged delete {self.path.name}* beside it: it is only a cache, and is made anew",
+        )
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script (``executescript`` would commit what goes on)."""
+    text = ""
+    for piece in script.split(";"):
+        text += piece + ";"
+        if sqlite3.complete_statement(text):
+            if text.strip(" \n;"):
+                yield text
+            text = ""

@@ -1,0 +1,235 @@
+"""How much a store's caches may keep, and the removal of the entries beyond.
+
+By age, by the last hit, by number and by bytes; beyond the last two the entries go that were not used for longest. What
+nobody knows the age of stays. Entries go in small transactions with a pause between, so that a running engine finds its
+turn; those used a moment ago stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from tiphys.argo.artifacts import key_of, location_of
+from tiphys.reuse.entries import Entries
+from tiphys.reuse.seen import Seen
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from tiphys.argo.types import Outputs
+    from tiphys.store import Store
+
+__all__ = ["DEFAULT", "FRESH", "CacheLimits", "automatic", "limits_of", "set_limits", "sweep"]
+
+FRESH = 60.0  # seconds since its last use in which an entry stays in any case
+REHASH = 30 * 86400.0  # seconds after which a file is hashed again although it did not change
+_BATCH = 500
+_PERIOD = 3600.0  # seconds between two looks at ages
+_BUDGET = 2.0  # seconds that a run gives for it
+_ROOM = 0.9  # of a limit that was passed so much stays, lest the next entry passes it again
+
+
+@dataclass(frozen=True)
+class CacheLimits:
+    """``older_than`` and ``not_hit_for`` in seconds, ``max_bytes`` of the outputs and what they point to; None: no
+    limit."""
+
+    older_than: float | None = None
+    not_hit_for: float | None = None
+    max_bytes: int | None = None
+    max_entries: int | None = None
+
+    def scaled(self, part: float) -> CacheLimits:
+        """The limits of size, times ``part``."""
+        size, count = (
+            None if each is None else int(each * part) for each in (self.max_bytes, self.max_entries)
+        )
+        return CacheLimits(self.older_than, self.not_hit_for, size, count)
+
+
+DEFAULT = CacheLimits(max_entries=1_000_000)
+"""Of a store that says nothing else."""
+
+
+def limits_of(known: Entries) -> CacheLimits:
+    """The limits of a store."""
+    with known.file.reading() as db:
+        said = dict(db.execute("SELECT name, value FROM settings").fetchall())
+    return CacheLimits(
+        **{each.name: said.get(each.name, getattr(DEFAULT, each.name)) for each in fields(CacheLimits)}
+    )
+
+
+def set_limits(known: Entries, limits: CacheLimits) -> None:
+    """Give a store its limits."""
+    rows = [(each.name, getattr(limits, each.name)) for each in fields(CacheLimits)]
+    with known.file.writing() as db:
+        db.executemany("INSERT OR REPLACE INTO settings(name, value) VALUES(?,?)", rows)
+
+
+def sweep(
+    known: Entries,
+    limits: CacheLimits,
+    now: float,
+    *,
+    dry_run: bool = False,
+    gone: Callable[[str, str], None] = lambda cache, key: None,
+    seconds: float = float("inf"),
+) -> int:
+    """Delete the entries beyond the limits; how many. ``gone`` hears of each (cache, key).
+
+    Safe beside running engines. The keys of artifacts that they named are noted for :mod:`tiphys.reuse.gc`.
+    ``dry_run`` only tells. After ``seconds`` it stops where it is.
+    """
+    if dry_run:
+        chosen = _chosen(known, limits, now)
+        for _, cache, key, _ in chosen:
+            gone(cache, key)
+        return len(chosen)
+    end, count = time.monotonic() + seconds, 0
+    for condition, value in _ages(limits, now):
+        while time.monotonic() < end and (rows := _take(known, condition, (value,), now, None, None)):
+            count += len(rows)
+            for row in rows:
+                gone(*row)
+    while time.monotonic() < end:
+        entries, size = known.totals()
+        rows = _take(
+            known,
+            "hit IS NOT NULL",
+            (),
+            now,
+            None if limits.max_entries is None else entries - limits.max_entries,
+            None if limits.max_bytes is None else size - limits.max_bytes,
+        )
+        if not rows:
+            break
+        count += len(rows)
+        for row in rows:
+            gone(*row)
+    Seen(known.file).forget(now - REHASH)
+    return count
+
+
+def automatic(store: Store, known: Entries, now: float) -> int:
+    """After an entry was written: sweep when a limit of the store is passed; how many entries went.
+
+    The look at the totals is one row. Ages are looked at once an hour. One process does it at a time, and no longer
+    than two seconds; the next entry goes on with it.
+    """
+    limits = limits_of(known)
+    entries, size = known.totals()
+    beyond = (limits.max_entries is not None and entries > limits.max_entries) or (
+        limits.max_bytes is not None and size > limits.max_bytes
+    )
+    if not beyond and not (next(_ages(limits, now), None) and known.swept() + _PERIOD < now):
+        return 0
+    with _only(store) as mine:
+        if not mine:
+            return 0
+        known.note_sweep(now)
+        return sweep(known, limits.scaled(_ROOM) if beyond else limits, now, seconds=_BUDGET)
+
+
+def _ages(limits: CacheLimits, now: float) -> Iterator[tuple[str, float]]:
+    if limits.older_than is not None:
+        yield "created<?", now - limits.older_than
+    if limits.not_hit_for is not None:
+        yield "hit<?", now - limits.not_hit_for
+
+
+def _take(
+    known: Entries, condition: str, values: tuple[float, ...], now: float, count: int | None, size: int | None
+) -> list[tuple[str, str]]:
+    """Delete a batch, those not used for longest first; no more than ``count`` entries, or those that make up ``size``
+    bytes, whichever is more (both None: all)."""
+    with known.file.writing() as db:
+        rows = _oldest(db, condition, values, now, _BATCH)
+        if (count, size) != (None, None) or not values:
+            rows = _as_many(rows, count or 0, size or 0)
+        if rows:
+            begun = time.monotonic()
+            numbers = [row[0] for row in rows]
+            marks = ",".join("?" * len(numbers))
+            _free(db, marks, numbers)
+            db.execute(f"DELETE FROM entries WHERE id IN ({marks})", numbers)
+    if rows:
+        time.sleep(time.monotonic() - begun)  # others have their turn
+    return [(cache, key) for _, cache, key, _ in rows]
+
+
+def _oldest(
+    db: sqlite3.Connection, condition: str, values: tuple[float, ...], now: float, limit: int
+) -> list[tuple[int, str, str, int]]:
+    order = "created" if condition.startswith("created") else "hit"  # the index that finds them
+    return db.execute(
+        f"SELECT id, cache, key, size + data FROM entries WHERE {condition} AND hit<? ORDER BY {order} LIMIT ?",
+        (*values, now - FRESH, limit),
+    ).fetchall()
+
+
+def _as_many(rows: list[tuple[int, str, str, int]], count: int, size: int) -> list[tuple[int, str, str, int]]:
+    taken = []
+    for row in rows:
+        if count <= 0 and size <= 0:
+            break
+        taken.append(row)
+        count -= 1
+        size -= row[3]
+    return taken
+
+
+def _chosen(known: Entries, limits: CacheLimits, now: float) -> list[tuple[int, str, str, int]]:
+    """What a sweep would delete."""
+    chosen: dict[int, tuple[int, str, str, int]] = {}
+    with known.file.reading() as db:
+        for condition, value in _ages(limits, now):
+            chosen |= {row[0]: row for row in _oldest(db, condition, (value,), now, -1)}
+        entries, size = known.totals()
+        count = 0 if limits.max_entries is None else entries - len(chosen) - limits.max_entries
+        more = (
+            0
+            if limits.max_bytes is None
+            else size - sum(row[3] for row in chosen.values()) - limits.max_bytes
+        )
+        left = [row for row in _oldest(db, "hit IS NOT NULL", (), now, -1) if row[0] not in chosen]
+    return [*chosen.values(), *_as_many(left, count, more)]
+
+
+def _free(db: sqlite3.Connection, marks: str, numbers: list[int]) -> None:
+    """Note the keys of the artifacts that these entries name."""
+    found = db.execute(
+        f"SELECT outputs FROM contents WHERE id IN ({marks}) AND instr(outputs, '\"artifacts\"')", numbers
+    )
+    keys = {key for (text,) in found for key in artifact_keys(json.loads(text))}
+    db.executemany("INSERT OR IGNORE INTO freed(key) VALUES(?)", ((key,) for key in keys))
+
+
+def artifact_keys(outputs: Outputs | None) -> Iterator[str]:
+    """The keys in the store's bucket that outputs name."""
+    for artifact in (outputs or {}).get("artifacts") or []:
+        found = location_of(artifact)
+        if found is not None and found[0] not in ("raw", "http", "git") and (key := key_of(artifact)):
+            yield key
+
+
+@contextlib.contextmanager
+def _only(store: Store) -> Iterator[bool]:
+    """Whether nobody else sweeps the store by itself."""
+    descriptor = os.open(store.root / "cache-gc.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,69 @@
+"""Who asked for an entry, and what was answered: the last lookups of a store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tiphys.reuse.file import CacheFile
+
+__all__ = ["KEPT", "Lookup", "note", "uses"]
+
+KEPT = 100_000  # lookups of the whole store; how often an entry was taken is counted for ever
+_FIELDS = "cache, key, run, step, template, at, hit, why, parts"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One lookup. ``step`` is the node's name below the run, ``template`` what it is of, ``at`` seconds since the
+    epoch, ``why`` the reason of a miss that had an entry, ``parts`` what the key was made of."""
+
+    cache: str
+    key: str
+    run: str
+    step: str
+    template: str
+    at: float
+    hit: bool
+    why: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+def note(file: CacheFile, use: Lookup) -> None:
+    """Write a lookup down, and count it at the entry when it was a hit."""
+    parts = json.dumps(dict(use.parts), ensure_ascii=False)
+    row = (use.cache, use.key, use.run, use.step, use.template, use.at, use.hit, use.why, parts)
+    with file.writing() as db:
+        if use.hit:
+            db.execute("UPDATE entries SET hits=hits+1 WHERE cache=? AND key=?", (use.cache, use.key))
+        made = db.execute(f"INSERT INTO uses({_FIELDS}) VALUES(?,?,?,?,?,?,?,?,?)", row).lastrowid or 0
+        db.execute("DELETE FROM uses WHERE id<=?", (made - KEPT,))
+
+
+def uses(
+    file: CacheFile,
+    *,
+    key: tuple[str, str] | None = None,
+    run: str = "",
+    template: str = "",
+    limit: int = 1000,
+) -> list[Lookup]:
+    """The last lookups, the newest first: of one (cache, key), of a run, of a template."""
+    where, values = ["1"], []
+    if key is not None:
+        where.append("cache=? AND key=?")
+        values += list(key)
+    if run:
+        where.append("run=?")
+        values.append(run)
+    if template:
+        where.append("template=?")
+        values.append(template)
+    text = f"SELECT {_FIELDS} FROM uses WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?"
+    with file.reading() as db:
+        rows = db.execute(text, (*values, limit)).fetchall()
+    return [
+        Lookup(cache, key, run_, step, template_, at, bool(hit), why, json.loads(parts))
+        for cache, key, run_, step, template_, at, hit, why, parts in rows
+    ]

@@ -1,0 +1,121 @@
+"""Reuse beside semaphores on the real controller: a hit takes no slot, and equal steps wait for each other only."""
+
+from __future__ import annotations
+
+import textwrap
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import Cluster, connect
+from tiphys.runs import Client
+
+pytestmark = [pytest.mark.cluster]
+
+FILE = textwrap.dedent(
+    """
+    from tiphys import Cache, Pipeline, Semaphore, component
+
+    @component(cache=Cache.by_content(version="{version}"), locks=[Semaphore("reuse-{version}", {limit})])
+    def work(n: int, seconds: int) -> int:
+        import time
+        time.sleep(seconds)
+        return n
+
+    with Pipeline("reuse") as pipeline:
+    {body}
+    """
+)
+WAIT = 420.0
+
+
+@pytest.fixture
+def version() -> str:
+    """Nothing is cached for it, and nobody has its semaphore."""
+    return uuid.uuid4().hex[:8]
+
+
+def submit(client: Client, folder: Path, version: str, limit: int, *calls: str) -> str:
+    path = folder / "reuse.py"
+    path.write_text(
+        FILE.format(version=version, limit=limit, body="\n".join(f"    {call}" for call in calls))
+    )
+    return client.submit(path, labels={"tiphys-test": "yes"}).name
+
+
+def steps(workflow: Any) -> dict[str, Any]:
+    return {n["displayName"]: n for n in workflow["status"]["nodes"].values() if "memoizationStatus" in n}
+
+
+def waits(node: Any, version: str) -> bool:
+    """Whether it waits for a slot. (``status.synchronization`` keeps who waited after it has what it waited for.)"""
+    lock = (node.get("synchronizationStatus") or {}).get("waiting") or ""
+    return node["phase"] == "Pending" and f"reuse-{version}" in lock
+
+
+def slots_of(workflow: Any, version: str) -> int:
+    """How many slots it holds."""
+    found = (workflow["status"].get("synchronization") or {}).get("semaphore") or {}
+    locks = found.get("holding") or []
+    return sum(len(lock["holders"]) for lock in locks if f"reuse-{version}" in lock["semaphore"])
+
+
+def test_equal_steps_leave_the_slots_to_others(
+    images: None, cluster: Cluster, tmp_path: Path, version: str
+) -> None:
+    """Twelve steps, and the equal of each, behind four slots: while one waits for a slot, all four are held."""
+    calls = [f'work(n={n}, seconds=6).named("{name}-{n}")' for n in range(12) for name in ("one", "two")]
+    seen: list[int] = []
+    with connect(cluster) as client:
+        name = submit(client, tmp_path, version, 4, *calls)
+        for state in client.watch(name, timeout=WAIT):
+            if any(waits(node, version) for node in (state.workflow["status"].get("nodes") or {}).values()):
+                seen.append(slots_of(state.workflow, version))
+    assert state.phase == "Succeeded"
+    hits = [step["memoizationStatus"]["hit"] for step in steps(state.workflow).values()]
+    assert (hits.count(False), hits.count(True)) == (12, 12)
+    assert len(seen) >= 8  # states in which somebody waited
+    assert sum(seen) >= 0.99 * 4 * len(seen)
+
+
+def test_a_hit_does_not_wait_for_a_slot(images: None, cluster: Cluster, tmp_path: Path, version: str) -> None:
+    with connect(cluster) as client:
+        first = client.wait(submit(client, tmp_path, version, 1, "work(n=1, seconds=0)"), timeout=WAIT)
+        assert first.phase == "Succeeded"
+        slow = submit(client, tmp_path, version, 1, "work(n=2, seconds=60)")
+        cluster.until(
+            "the slot is taken",
+            lambda: slots_of(client.get(slow).workflow, version),
+        )
+        again = client.wait(submit(client, tmp_path, version, 1, "work(n=1, seconds=0)"), timeout=WAIT)
+        assert again.phase == "Succeeded"
+        assert client.get(slow).phase == "Running"  # the slot was taken all the time
+        client.terminate(slow)
+    (step,) = steps(again.workflow).values()
+    assert step["memoizationStatus"]["hit"] is True
+
+
+def test_ten_equal_runs_compute_once_and_one_takes_over_from_the_killed(
+    images: None, cluster: Cluster, tmp_path: Path, version: str
+) -> None:
+    """The run that computes is deleted while it does: another one computes, and the eight that are left hit."""
+    with connect(cluster) as client:
+        names = [submit(client, tmp_path, version, 4, "work(n=1, seconds=15)") for _ in range(10)]
+
+        def computing() -> str:
+            pods = cluster.get("pods", "-l", "workflows.argoproj.io/completed=false")
+            running = {
+                pod["metadata"]["labels"]["workflows.argoproj.io/workflow"]
+                for pod in pods
+                if pod["status"]["phase"] == "Running"
+            }
+            return next(iter(running & set(names)), "")
+
+        killed = cluster.until("one computes", computing)
+        cluster.kubectl("delete", "workflow", killed, "--wait=false")
+        ends = [client.wait(name, timeout=WAIT) for name in names if name != killed]
+    assert [end.phase for end in ends] == ["Succeeded"] * 9
+    hits = [step["memoizationStatus"]["hit"] for end in ends for step in steps(end.workflow).values()]
+    assert (hits.count(False), hits.count(True)) == (1, 8)
