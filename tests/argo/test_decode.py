@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.argo.decode import check_types, decode
+from tiphys.argo.decode import check_types, decode, without_nulls
 from tiphys.argo.schema import table
 from tiphys.errors import RefusedError
 
@@ -75,3 +75,33 @@ def test_only_wrong_types_make_an_object_none_of_its_kind() -> None:
 
 def test_mappings_and_sequences_of_any_make_are_jsons() -> None:
     check_types(spec(templates=(MappingProxyType({"name": "a"}), OrderedDict(name="b"))), "Workflow")
+
+
+def test_null_is_nothing_as_a_field_and_empty_in_a_list() -> None:
+    whole = spec(
+        arguments={"parameters": [None, {"name": "a", "value": None}]},
+        templates=[
+            None,
+            {"name": "a", "container": {"args": [None, "b"], "env": [None]}, "steps": [[None], None]},
+        ],
+        nodeSelector={"a": None},
+        onExit=None,
+    )
+    read = without_nulls(whole)
+    assert read == spec(
+        arguments={"parameters": [{}, {"name": "a"}]},
+        templates=[{}, {"name": "a", "container": {"args": ["", "b"], "env": [{}]}, "steps": [[{}], []]}],
+        nodeSelector={"a": ""},
+    )
+    assert decode(read, WORKFLOW) == decode(whole, WORKFLOW) == (read, [])
+
+
+def test_nulls_of_free_json_and_of_the_status_stay() -> None:
+    free = spec(templates=[{"steps": [[{"withItems": [None, {"a": None}]}]], "plugin": {"a": None}}])
+    assert without_nulls(free) == free
+    status = {"kind": "Workflow", "metadata": None, "status": {"finishedAt": None}}
+    assert without_nulls(status) == {"kind": "Workflow", "status": {"finishedAt": None}}
+    config = {"kind": "ConfigMap", "data": None}
+    assert without_nulls(config) is config
+    plain = spec(entrypoint="a")
+    assert without_nulls(plain) is plain

@@ -9,20 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.quantity import quantity
-from tiphys.argo.reader import Path
 from tiphys.argo.schema import Table, table
-from tiphys.argo.spec import written
+from tiphys.argo.spec import Path, written
 from tiphys.argo.time import is_time
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
 
-__all__ = ["Decoder", "Misfit", "check_types", "decode"]
+T = TypeVar("T", bound=Mapping[str, object])
+
+__all__ = ["Decoder", "Misfit", "check_types", "decode", "without_nulls"]
 
 # unknown: no such field. type: wrong type. bare: a bare number or boolean where Go has a string.
 # range: does not fit the Go type. shape: the type's own decoder refuses it.
@@ -80,6 +81,45 @@ def check_types(data: object, kind: str) -> None:
                 f"this cannot be read as a {kind}: {written(misfit.path) or 'it'}: {misfit.message}",
                 fix="give it a value of that type; see `tiphys lint`",
             )
+
+
+def without_nulls(item: T) -> T:
+    """An object of one of Argo's kinds with what Go has in place of null: nothing as a field, and in a list or a map
+    the empty value of its type. Free JSON (``withItems``) keeps its nulls, and so does the status, which nobody writes
+    by hand."""
+    reference = table().roots.get(str(item.get("kind")))
+    written_by_hand = {name: each for name, each in item.items() if name != "status"}
+    if reference is None or not _has_null(written_by_hand):
+        return item
+    read = {**item, **cast("JsonObject", _without_nulls(written_by_hand, reference, table()))}
+    return cast(T, {name: each for name, each in read.items() if each is not None})
+
+
+def _has_null(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(each is None or _has_null(each) for each in value.values())
+    return isinstance(value, list) and any(each is None or _has_null(each) for each in value)
+
+
+def _without_nulls(value: object, reference: str, types: Table) -> object:
+    head, inner = reference[0], reference[1:]
+    if head == "#" and isinstance(value, dict):
+        fields = types.fields(reference)
+        kept = {name: each for name, each in value.items() if each is not None}
+        return {name: _without_nulls(each, fields.get(name, "*"), types) for name, each in kept.items()}
+    if head == "a" and isinstance(value, list):
+        return [_empty(inner) if each is None else _without_nulls(each, inner, types) for each in value]
+    if head == "m" and isinstance(value, dict):
+        return {
+            name: _empty(inner) if each is None else _without_nulls(each, inner, types)
+            for name, each in value.items()
+        }
+    return value
+
+
+def _empty(reference: str) -> Json:
+    empty: dict[str, Json] = {"#": {}, "m": {}, "a": [], "s": "", "b": False, "i": 0, "l": 0, "n": 0}
+    return empty.get(reference[0])
 
 
 def _plain(value: object) -> object:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
-from tiphys.argo.decode import check_types
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.graph.html import html
 from tiphys.graph.mermaid import mermaid
@@ -34,6 +33,7 @@ def render(workflow: object, format: Literal["mermaid", "svg", "html"] = "mermai
             f"there is no format {format!r}.{did_you_mean(str(format), _FORMATS)}",
             fix=f"formats are: {', '.join(_FORMATS)}",
         )
+    from tiphys.argo.decode import check_types
     from tiphys.compiler import documents
 
     found = [d for d in documents(workflow) if d.get("kind") in _KINDS]

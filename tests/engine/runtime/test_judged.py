@@ -52,6 +52,26 @@ def test_invalid(text: str, message: str) -> None:
     assert judged(of(yaml.safe_load(text)), []) == message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "entrypoint: m\ntemplates: [null, {name: m, suspend: {duration: 0}}]\n",
+        "entrypoint: m\ntemplates: [{name: m, steps: [[null]]}]\n",
+        "entrypoint: m\narguments: {parameters: [null]}\ntemplates: [{name: m, suspend: {duration: 0}}]\n",
+        "entrypoint: m\ntemplates: [{name: m, dag: {tasks: [null]}}]\n",
+        "entrypoint: m\ntemplates: [{name: m, container: {image: i}, inputs: {parameters: [null]}}]\n",
+        "entrypoint: m\ntemplates: [{name: m, container: {image: i}, outputs: {artifacts: [null]}}]\n",
+    ],
+)
+def test_a_null_in_a_list_is_an_item_without_a_name(text: str, tmp_path: Path) -> None:
+    options = RunOptions(store=tmp_path, images={"i": "host"})
+    null, empty = (
+        run(of(yaml.safe_load(each)), options=options) for each in (text, text.replace("null", "{}"))
+    )
+    assert null.phase == "Failed" and null.message == empty.message
+    assert null.message.startswith("invalid spec: ") and "None" not in null.message
+
+
 def test_a_run_without_a_verdict_asks_for_it(tmp_path: Path) -> None:
     result = run(of({"entrypoint": "nowhere", "templates": []}), options=RunOptions(store=tmp_path))
     assert (result.phase, result.message) == ("Failed", "invalid spec: template name 'nowhere' undefined")

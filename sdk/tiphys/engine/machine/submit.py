@@ -72,13 +72,13 @@ def workflow_parameters(state: State, given: Mapping[str, str]) -> list[Paramete
         A ConfigMap that was not given, or lacks the key; a value that nobody supplied.
     """
     declared = [item.copy() for item in (state.spec.get("arguments") or {}).get("parameters") or ()]
-    names = [str(item.get("name")) for item in declared]
+    names = [item.get("name", "") for item in declared]
     for name in given:
         if name not in names:
             raise unknown(name, names)
     result = []
     for item in declared:
-        name = str(item.get("name"))
+        name = item.get("name", "")
         if name in given:
             item["value"] = given[name]
             item.pop("valueFrom", None)

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.cache_mode import CacheMode, with_cache_mode
-from tiphys.argo.decode import check_types
 from tiphys.argo.parameters import as_text, check
-from tiphys.compiler.source import RUNNABLE
 from tiphys.errors import ClusterError, RefusedError
 
 if TYPE_CHECKING:
@@ -95,6 +93,9 @@ def _documents(source: object) -> list[object]:
 
 
 def _split(documents: Sequence[object]) -> tuple[Workflow, dict[str, dict[str, str]]]:
+    from tiphys.argo.decode import check_types
+    from tiphys.compiler.source import RUNNABLE
+
     workflows: list[Workflow] = []
     limits: dict[str, dict[str, str]] = {}
     for document in documents:
