@@ -300,6 +300,41 @@ def memo_and_retry(workflow: WorkflowView) -> Iterator[Issue]:
             yield Issue((*callee.path, "memoize"), words, fix=fix, key=True)
 
 
+_OUTPUTS_OF = re.compile(r"(?:tasks|steps)(?:\.|\[['\"])([-\w]+)(?:['\"]\])?\.outputs")
+
+
+@rule(
+    "L409",
+    "memo-list-in-one-map",
+    "warning",
+    what="A cached step that hands on a list, with all its results in one ConfigMap.",
+    why="A ConfigMap holds 1 MiB. When it is full, a step that did its work ends in Error.",
+    source="Kubernetes, ConfigMap: data must not exceed 1048576 bytes; argo-workflows issue 3587",
+    needs="memoize",
+)
+def memo_list_in_one_map(workflow: WorkflowView) -> Iterator[Issue]:
+    cached = {template.name: (template, name) for template, name in _caches(workflow) if "{{" not in name}
+    told = set()
+    for caller in workflow.every_template() if cached else ():
+        calls = {call.name: call for call in caller.calls()}
+        for call in calls.values():
+            for name in _OUTPUTS_OF.findall(str(call.data.get("withParam") or "")):
+                source = calls.get(name)
+                found = cached.get(source.data.get("template", "")) if source else None
+                if found is None or found[0].name in told:
+                    continue
+                template, cache = found
+                told.add(template.name)
+                words = (
+                    f"{template.label} keeps the list that {call.label} loops over in the ConfigMap {cache!r}"
+                )
+                fix = (
+                    "write the list to a volume or an artifact and hand on where it is, or spread the results: "
+                    f"name: {cache}-{{{{=sprig.trunc(2, sprig.sha256sum(...))}}}} with what the key is made of"
+                )
+                yield Issue((*template.path, "memoize", "cache"), words, fix=fix, key=True)
+
+
 def _caches(workflow: WorkflowView) -> Iterator[tuple[TemplateView, str]]:
     for template in workflow.every_template():
         name = ((_memo(template).get("cache") or {}).get("configMap") or {}).get("name", "")
