@@ -159,10 +159,10 @@ def collection(store: Store, number: int) -> None:
         assert other.stdin is not None and other.stdout is not None
         assert other.stdout.readline() == "reads\n"
         time.sleep(1)
-        at = time.perf_counter()
+        at, cpu = time.perf_counter(), time.process_time()
         with Entries(store) as known:
             count = sweep(known, CacheLimits(not_hit_for=14 * DAY), now)
-        took = time.perf_counter() - at
+        took, cpu = time.perf_counter() - at, time.process_time() - cpu
         seconds = json.loads(other.communicate("x", timeout=60)[0])
         assert other.returncode == 0, "a hit was dangling"
     with Entries(store) as known:
@@ -170,10 +170,8 @@ def collection(store: Store, number: int) -> None:
         at = time.perf_counter()
         known.shrink()
         shrunk = time.perf_counter() - at
-    print(
-        f"gc: {count} of {2 * number} entries in {took:.1f} s beside a reader; {shrunk:.1f} s more give the room back"
-    )
-    print(f"  hit beside it  {timed(seconds)}, none dangling")
+    print(f"gc: {count} of {2 * number} entries in {took:.1f} s ({cpu:.1f} s of CPU) beside a reader")
+    print(f"  hit beside it  {timed(seconds)}, none dangling; {shrunk:.1f} s more give the room back")
 
 
 def folders(given: str) -> Iterator[Store]:

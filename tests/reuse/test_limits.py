@@ -206,6 +206,7 @@ def test_artifacts_that_only_removed_entries_named_go(store: Store, tmp_path: Pa
     with store.in_use():
         found = collect(store, limits)
         assert (len(found.entries), found.artifacts) == (3, ())
+    assert len(collect(store, limits, dry_run=True).artifacts) == 1
     done = collect(store, limits)  # what was put off is not forgotten
     assert done.entries == () and [each.digest for each in done.artifacts] == [digests["gone"]]
     assert store.bucket.keys() == ["r/foreign", "r/recorded", "r/shared"]

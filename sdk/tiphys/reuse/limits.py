@@ -30,7 +30,7 @@ __all__ = ["DEFAULT", "FRESH", "CacheLimits", "automatic", "limits_of", "set_lim
 
 FRESH = 60.0  # seconds since its last use in which an entry stays in any case
 REHASH = 30 * 86400.0  # seconds after which a file is hashed again although it did not change
-_BATCH = 2000
+_BATCH = 5000
 _PERIOD = 3600.0  # seconds between two looks at ages
 _BUDGET = 2.0  # seconds that a run gives for it
 _ROOM = 0.9  # of a limit that was passed so much stays, lest the next entry passes it again
