@@ -57,3 +57,9 @@ def test_remove_takes_what_begins_so(words: list[str], capsys: pytest.CaptureFix
 def test_an_empty_store_has_no_entries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "ls", "--store", str(tmp_path / "none")]) == 0
     assert capsys.readouterr().out == "no entries\n"
+
+
+def test_the_caches_of_a_cluster_need_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = ["--cluster", "--kubeconfig", str(tmp_path / "nosuch")]
+    assert main(["cache", "gc", *nowhere, "--dry-run"]) != 0
+    assert "nosuch" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from tests.engine.harness import execute, node, out, shell, value, workflow
 from tiphys.errors import StoreError
 from tiphys.reuse.entries import FILE, Entries
 from tiphys.reuse.entry import CachedResult
+from tiphys.reuse.uses import Lookup, note
 from tiphys.store import Store
 
 LABEL = {"workflows.argoproj.io/configmap-type": "Cache"}
@@ -83,10 +84,10 @@ def test_a_hit_writes_one_row_and_no_outputs(store: Store) -> None:
         entries.save(entry("k", "x" * 3_000_000))
         with entries.file.reading() as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        hit = entries.touch("cache", "k", 2000.0)
+        note(entries.file, Lookup("cache", "k", "r", "s", "t", 2000.0, hit=True))
+        hit = entries.get("cache", "k")
         assert hit is not None
-        assert (hit.hit, hit.created) == (2000.0, 1000.0)
-        assert entries.touch("cache", "nosuch", 2000.0) is None
+        assert (hit.hit, hit.hits, hit.created) == (2000.0, 1, 1000.0)
         assert (store.root / f"{FILE}-wal").stat().st_size < 100_000
 
 
@@ -156,7 +157,7 @@ def test_caches_of_an_earlier_version_are_the_first_state(store: Store) -> None:
         with pytest.raises(StoreError, match="refusing to use it"):
             entries.get("limits", "k")
         with pytest.raises(StoreError, match="cannot be read"):
-            entries.touch("torn", "k", 0.0)
+            entries.get("torn", "k")
     assert sorted(path.name for path in folder.iterdir()) == ["limits.json", "torn.json"]
     with Entries(store) as again:
         assert len(list(again.all())) == 2

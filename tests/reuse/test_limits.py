@@ -19,6 +19,7 @@ from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.gc import collect
 from tiphys.reuse.limits import DEFAULT, FRESH, CacheLimits, automatic, limits_of, set_limits, sweep
+from tiphys.reuse.uses import Lookup, note
 from tiphys.store import Store
 
 NOW = 1_000_000.0
@@ -90,7 +91,7 @@ def test_many_batches(store: Store) -> None:
 def test_an_entry_that_was_just_hit_stays(store: Store) -> None:
     with Entries(store) as known:
         fill(known)
-        assert known.touch("cache", "k9", NOW - FRESH / 2) is not None
+        note(known.file, Lookup("cache", "k9", "r", "s", "t", NOW - FRESH / 2, hit=True))
         sweep(known, CacheLimits(not_hit_for=1.0), NOW)
         assert left(known) == [0, 9]
 
@@ -205,6 +206,7 @@ def test_artifacts_that_only_removed_entries_named_go(store: Store, tmp_path: Pa
     with store.in_use():
         found = collect(store, limits)
         assert (len(found.entries), found.artifacts) == (3, ())
+    assert len(collect(store, limits, dry_run=True).artifacts) == 1
     done = collect(store, limits)  # what was put off is not forgotten
     assert done.entries == () and [each.digest for each in done.artifacts] == [digests["gone"]]
     assert store.bucket.keys() == ["r/foreign", "r/recorded", "r/shared"]

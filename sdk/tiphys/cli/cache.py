@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import re
 import sys
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tiphys.reuse.explain import Explained
+    from tiphys.reuse.gc import Garbage
     from tiphys.reuse.judge import Judged
     from tiphys.reuse.limits import CacheLimits
     from tiphys.reuse.uses import Lookup
@@ -67,6 +69,11 @@ def register(subparsers: Any) -> None:
     )
     _add_limits(add, "without any limit: --not-hit-for 14d")
     add.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    where = add.add_argument_group("where", "instead of the store, the caches of a namespace")
+    where.add_argument("--cluster", action="store_true", help="the ConfigMaps of a cluster's caches")
+    where.add_argument("-n", "--namespace", help="the namespace (default: the context's)")
+    where.add_argument("--kubeconfig", metavar="FILE", help="of the Kubernetes API")
+    where.add_argument("--context", help="the kubeconfig's context")
     add.set_defaults(handler=cache_collect)
     add = cache.add_parser(
         "limits",
@@ -363,7 +370,10 @@ def cache_collect(options: argparse.Namespace) -> int:
     limits = _limits(options, CacheLimits())
     if limits == CacheLimits():
         limits = CacheLimits(not_hit_for=_duration("14d"))
-    gone = collect(_store(options), limits, dry_run=options.dry_run)
+    if options.cluster:
+        gone = _of_cluster(options, limits)
+    else:
+        gone = collect(_store(options), limits, dry_run=options.dry_run)
     if options.json:
         print_json(
             {
@@ -387,6 +397,18 @@ def cache_collect(options: argparse.Namespace) -> int:
     lines.append(f"{_amount(gone.size)} in all" if gone.size else "" if lines else "nothing to remove")
     sys.stdout.write("\n".join(line for line in lines if line) + "\n")
     return 0
+
+
+def _of_cluster(options: argparse.Namespace, limits: CacheLimits) -> Garbage:
+    from tiphys.reuse.gc import Garbage
+    from tiphys.runs.cluster.caches import collect
+    from tiphys.runs.cluster.config import kubernetes_transport
+    from tiphys.runs.cluster.kubernetes import Kubernetes
+
+    transport, namespace = kubernetes_transport(options.kubeconfig, options.context)
+    with contextlib.closing(Kubernetes(transport)) as api:
+        found = collect(api, options.namespace or namespace or "default", limits, dry_run=options.dry_run)
+    return Garbage(found.entries, kept=found.kept)
 
 
 def _amount(size: int) -> str:

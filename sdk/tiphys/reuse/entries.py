@@ -1,6 +1,7 @@
 """What the memoized steps of a store's runs left: rows of ``cache.db``, without a limit for one cache.
 
-A hit touches one small row. The outputs lie in a table of their own and are not written again.
+A hit touches one small row (:func:`tiphys.reuse.uses.note`). The outputs lie in a table of their own and are not
+written again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject
     from tiphys.store import Store
 
-__all__ = ["FILE", "Entries"]
+__all__ = ["FILE", "Entries", "delete"]
 
 FILE = "cache.db"
 _PAGE = 1000
@@ -70,14 +71,6 @@ class Entries:
         self._check(cache)
         return next(self._select("WHERE e.cache=? AND e.key=?", (cache, key)), None)
 
-    def touch(self, cache: str, key: str, now: float) -> CachedResult | None:
-        """Like :meth:`get`; the entry counts as used at ``now`` before anybody looks whether it is good: what is being
-        looked at is not collected."""
-        self._check(cache)
-        with self.file.writing() as db:
-            db.execute("UPDATE entries SET hit=? WHERE cache=? AND key=?", (now, cache, key))
-            return next(_found(db, "WHERE e.cache=? AND e.key=?", (cache, key)), None)
-
     def save(self, entry: CachedResult) -> None:
         """Write an entry in place of the one under its key. Raises StoreError."""
         self._check(entry.cache)
@@ -87,8 +80,7 @@ class Entries:
     def remove(self, cache: str, key: str) -> bool:
         """Delete an entry; whether it was there."""
         with self.file.writing() as db:
-            found = db.execute("DELETE FROM entries WHERE cache=? AND key=?", (cache, key))
-            return found.rowcount > 0
+            return delete(db, _numbers(db, cache, key)) > 0
 
     # -- many -------------------------------------------------------------------------------------------------
 
@@ -255,21 +247,39 @@ def _found(db: sqlite3.Connection, condition: str, values: tuple[object, ...]) -
         )  # fmt: skip
 
 
+def delete(db: sqlite3.Connection, numbers: list[int]) -> int:
+    """Delete the entries of these numbers in the transaction that goes on; how many there were."""
+    marks = ",".join("?" * len(numbers))
+    count, size = db.execute(
+        f"SELECT count(*), coalesce(sum(size + data), 0) FROM entries WHERE id IN ({marks})", numbers
+    ).fetchone()
+    db.execute(f"DELETE FROM contents WHERE id IN ({marks})", numbers)
+    db.execute(f"DELETE FROM entries WHERE id IN ({marks})", numbers)
+    db.execute("UPDATE totals SET entries=entries-?, bytes=bytes-?", (count, size))
+    return int(count)
+
+
+def _numbers(db: sqlite3.Connection, cache: str, key: str) -> list[int]:
+    return [row[0] for row in db.execute("SELECT id FROM entries WHERE cache=? AND key=?", (cache, key))]
+
+
 def _put(db: sqlite3.Connection, entry: CachedResult, *, replace: bool) -> bool:
     """Write an entry; whether it was written."""
     outputs = json.dumps(entry.outputs, ensure_ascii=False, separators=(",", ":"))
     if replace:
-        db.execute("DELETE FROM entries WHERE cache=? AND key=?", (entry.cache, entry.key))
+        delete(db, _numbers(db, entry.cache, entry.key))
+    size = entry.size or len(outputs.encode())
     done = db.execute(
         "INSERT OR IGNORE INTO entries(cache, key, node, run, template, max_age, created, hit, hits, size, data)"
         " VALUES(?,?,?,?,?,?,?,?,?,?,?)",
         (
             entry.cache, entry.key, entry.node, entry.run, entry.template, entry.max_age, entry.created, entry.hit,
-            entry.hits, entry.size or len(outputs.encode()), entry.data,
+            entry.hits, size, entry.data,
         ),
     )  # fmt: skip
     if not done.rowcount:
         return False
+    db.execute("UPDATE totals SET entries=entries+1, bytes=bytes+?", (size + entry.data,))
     db.execute(
         "INSERT INTO contents(id, outputs, parts, broken) VALUES(?,?,?,?)",
         (done.lastrowid, outputs, json.dumps(dict(entry.parts), ensure_ascii=False), entry.broken),

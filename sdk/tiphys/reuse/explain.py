@@ -54,15 +54,23 @@ def explain(store: Store, what: str, run: str = "") -> list[Explained]:
     none.
     """
     with Entries(store) as known:
-        judge = Judge(store, known)
-        return [_explained(known, judge, *each) for each in _wanted(known, what, run)]
+        judge, told = Judge(store, known), uses(known.file)
+        wanted = list(_wanted(known, told, what, run))
+        took: dict[tuple[str, str], list[Lookup]] = {(cache, key): [] for cache, key, _ in wanted}
+        for use in told:
+            found = took.get((use.cache, use.key))
+            if use.hit and found is not None and len(found) < _SHOWN:
+                found.append(use)
+        return [_explained(known, judge, *each, took[each[:2]]) for each in wanted]
 
 
-def _wanted(known: Entries, what: str, run: str) -> Iterator[tuple[str, str, Lookup | None]]:
+def _wanted(
+    known: Entries, told: Iterable[Lookup], what: str, run: str
+) -> Iterator[tuple[str, str, Lookup | None]]:
     """Cache, key and the lookup."""
     asked: dict[tuple[str, str], Lookup] = {}
-    for use in uses(known.file, run=run, limit=100_000):
-        if _is(use, what):
+    for use in told:
+        if run in ("", use.run) and _is(use, what):
             asked.setdefault((use.cache, use.key), use)
     if run:
         yield from ((*key, use) for key, use in asked.items())
@@ -79,7 +87,9 @@ def _is(use: Lookup, what: str) -> bool:
     return use.key.startswith(what) or what in (use.template, use.step, name, name.partition("(")[0])
 
 
-def _explained(known: Entries, judge: Judge, cache: str, key: str, asked: Lookup | None) -> Explained:
+def _explained(
+    known: Entries, judge: Judge, cache: str, key: str, asked: Lookup | None, took: list[Lookup]
+) -> Explained:
     entry = known.get(cache, key)
     parts = asked.parts if asked is not None and asked.parts else entry.parts if entry is not None else {}
     if asked is not None and not asked.hit:
@@ -95,7 +105,7 @@ def _explained(known: Entries, judge: Judge, cache: str, key: str, asked: Lookup
         parts,
         nearest,
         _difference(parts, nearest.parts) if nearest is not None else None,
-        tuple(use for use in uses(known.file, key=(cache, key)) if use.hit)[:_SHOWN],
+        tuple(took),
     )
 
 

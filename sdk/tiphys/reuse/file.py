@@ -19,6 +19,7 @@ __all__ = ["CacheFile"]
 
 _PATIENCE = 30.0  # seconds until a table that others use all the time is given up
 _VERSION = 1
+_PAGES = 8000  # of the log until they are written back: who does it waits for the disk, so one hit in many
 _SCHEMA = """
 CREATE TABLE entries(
   id INTEGER PRIMARY KEY, cache TEXT NOT NULL, key TEXT NOT NULL, node TEXT NOT NULL, run TEXT NOT NULL,
@@ -28,11 +29,8 @@ CREATE INDEX entries_hit ON entries(hit);
 CREATE INDEX entries_created ON entries(created);
 CREATE TABLE contents(id INTEGER PRIMARY KEY, outputs TEXT, parts TEXT NOT NULL, broken TEXT);
 CREATE TABLE uses(
-  id INTEGER PRIMARY KEY AUTOINCREMENT, cache TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL, step TEXT NOT NULL,
+  id INTEGER PRIMARY KEY, cache TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL, step TEXT NOT NULL,
   template TEXT NOT NULL, at REAL NOT NULL, hit INTEGER NOT NULL, why TEXT NOT NULL, parts TEXT NOT NULL);
-CREATE INDEX uses_key ON uses(cache, key);
-CREATE INDEX uses_run ON uses(run);
-CREATE INDEX uses_template ON uses(template);
 CREATE TABLE seen(
   path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER, inode INTEGER, device INTEGER, sha256 TEXT,
   at REAL) WITHOUT ROWID;
@@ -41,11 +39,6 @@ CREATE TABLE settings(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE totals(one INTEGER PRIMARY KEY CHECK(one = 1), entries INTEGER NOT NULL, bytes INTEGER NOT NULL,
   swept REAL NOT NULL);
 INSERT INTO totals VALUES(1, 0, 0, 0);
-CREATE TRIGGER entries_in AFTER INSERT ON entries BEGIN
-  UPDATE totals SET entries = entries + 1, bytes = bytes + NEW.size + NEW.data; END;
-CREATE TRIGGER entries_out AFTER DELETE ON entries BEGIN
-  DELETE FROM contents WHERE id = OLD.id;
-  UPDATE totals SET entries = entries - 1, bytes = bytes - OLD.size - OLD.data; END;
 """
 
 
@@ -109,6 +102,7 @@ class CacheFile:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 # a killed process loses nothing; a power cut may take the last entries, never the file
                 self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.execute(f"PRAGMA wal_autocheckpoint={_PAGES}")
                 self._make()
                 return
             except sqlite3.OperationalError as error:

@@ -88,9 +88,11 @@ def collect(store: Store, limits: CacheLimits, *, dry_run: bool = False, now: fl
         with store.alone() as alone:
             held_by = _held_by(store, alone)
             if not held_by:
-                keys = _unnamed(store, known, removed)
-                for key in () if dry_run else keys:
-                    store.bucket.delete(key)
+                freed, keys = _unnamed(store, known, removed)
+                if not dry_run:
+                    for key in keys:
+                        store.bucket.delete(key)
+                    known.forget_freed(freed)
                 for uri, folder in list(_orphans(store, known, removed, moment)):
                     volumes.append((uri, _size(folder)))
                     if not dry_run:
@@ -102,8 +104,8 @@ def collect(store: Store, limits: CacheLimits, *, dry_run: bool = False, now: fl
     return Garbage(tuple(entries), tuple(artifacts), tuple(volumes), held_by, tuple(kept))
 
 
-def _unnamed(store: Store, known: Entries, removed: frozenset[tuple[str, str]]) -> set[str]:
-    """The artifacts' keys that only entries named which are gone, or are among ``removed``."""
+def _unnamed(store: Store, known: Entries, removed: frozenset[tuple[str, str]]) -> tuple[set[str], set[str]]:
+    """The artifacts' keys that entries named which are gone, or are among ``removed``; those that nobody else names."""
     freed, used = known.freed(), set[str]()
     if removed:
         for entry in known.all():
@@ -115,9 +117,7 @@ def _unnamed(store: Store, known: Entries, removed: frozenset[tuple[str, str]]) 
     for name in store.runs() if unnamed else ():
         text = (store.run(name) / "workflow.json").read_text(encoding="utf-8")
         unnamed = {key for key in unnamed if json.dumps(key, ensure_ascii=False)[1:-1] not in text}
-    if not removed:
-        known.forget_freed(freed)
-    return unnamed
+    return freed, unnamed
 
 
 def _outputs(text: str) -> Outputs | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of, location_of
-from tiphys.reuse.entries import Entries
+from tiphys.reuse.entries import Entries, delete
 from tiphys.reuse.seen import Seen
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ __all__ = ["DEFAULT", "FRESH", "CacheLimits", "automatic", "limits_of", "set_lim
 
 FRESH = 60.0  # seconds since its last use in which an entry stays in any case
 REHASH = 30 * 86400.0  # seconds after which a file is hashed again although it did not change
-_BATCH = 500
+_BATCH = 5000
 _PERIOD = 3600.0  # seconds between two looks at ages
 _BUDGET = 2.0  # seconds that a run gives for it
 _ROOM = 0.9  # of a limit that was passed so much stays, lest the next entry passes it again
@@ -157,11 +157,10 @@ def _take(
         if rows:
             begun = time.monotonic()
             numbers = [row[0] for row in rows]
-            marks = ",".join("?" * len(numbers))
-            _free(db, marks, numbers)
-            db.execute(f"DELETE FROM entries WHERE id IN ({marks})", numbers)
+            _free(db, numbers)
+            delete(db, numbers)
     if rows:
-        time.sleep(time.monotonic() - begun)  # others have their turn
+        time.sleep((time.monotonic() - begun) / 3)  # others have their turn
     return [(cache, key) for _, cache, key, _ in rows]
 
 
@@ -203,8 +202,9 @@ def _chosen(known: Entries, limits: CacheLimits, now: float) -> list[tuple[int, 
     return [*chosen.values(), *_as_many(left, count, more)]
 
 
-def _free(db: sqlite3.Connection, marks: str, numbers: list[int]) -> None:
+def _free(db: sqlite3.Connection, numbers: list[int]) -> None:
     """Note the keys of the artifacts that these entries name."""
+    marks = ",".join("?" * len(numbers))
     found = db.execute(
         f"SELECT outputs FROM contents WHERE id IN ({marks}) AND instr(outputs, '\"artifacts\"')", numbers
     )

@@ -31,39 +31,27 @@ class Lookup:
 
 
 def note(file: CacheFile, use: Lookup) -> None:
-    """Write a lookup down, and count it at the entry when it was a hit."""
+    """Write a lookup down; the entry of a hit was used then.
+
+    Should it have been collected since it was read, that is no harm: what it points to stays while a run goes on.
+    """
     parts = json.dumps(dict(use.parts), ensure_ascii=False)
     row = (use.cache, use.key, use.run, use.step, use.template, use.at, use.hit, use.why, parts)
     with file.writing() as db:
         if use.hit:
-            db.execute("UPDATE entries SET hits=hits+1 WHERE cache=? AND key=?", (use.cache, use.key))
+            db.execute(
+                "UPDATE entries SET hits=hits+1, hit=? WHERE cache=? AND key=?", (use.at, use.cache, use.key)
+            )
         made = db.execute(f"INSERT INTO uses({_FIELDS}) VALUES(?,?,?,?,?,?,?,?,?)", row).lastrowid or 0
         db.execute("DELETE FROM uses WHERE id<=?", (made - KEPT,))
 
 
-def uses(
-    file: CacheFile,
-    *,
-    key: tuple[str, str] | None = None,
-    run: str = "",
-    template: str = "",
-    limit: int = 1000,
-) -> list[Lookup]:
-    """The last lookups, the newest first: of one (cache, key), of a run, of a template."""
-    where, values = ["1"], []
-    if key is not None:
-        where.append("cache=? AND key=?")
-        values += list(key)
-    if run:
-        where.append("run=?")
-        values.append(run)
-    if template:
-        where.append("template=?")
-        values.append(template)
-    text = f"SELECT {_FIELDS} FROM uses WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?"
+def uses(file: CacheFile, *, run: str = "") -> list[Lookup]:
+    """The last lookups, the newest first; only those of a run."""
+    text = f"SELECT {_FIELDS} FROM uses WHERE ?='' OR run=? ORDER BY id DESC"
     with file.reading() as db:
-        rows = db.execute(text, (*values, limit)).fetchall()
+        rows = db.execute(text, (run, run)).fetchall()
     return [
-        Lookup(cache, key, run_, step, template_, at, bool(hit), why, json.loads(parts))
-        for cache, key, run_, step, template_, at, hit, why, parts in rows
+        Lookup(cache, key, run_, step, template, at, bool(hit), why, json.loads(parts))
+        for cache, key, run_, step, template, at, hit, why, parts in rows
     ]
