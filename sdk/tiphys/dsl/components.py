@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.closure import check_names, function_node, module_of
 from tiphys.dsl.context import CallableTemplate
-from tiphys.dsl.digest import code_digest
+from tiphys.dsl.digest import depended, step_code
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.embed import script_source
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
@@ -65,6 +66,7 @@ class ComponentOptions:
     title: str = ""
     embed: bool | None = None
     exports: tuple[tuple[str, str], ...] = ()
+    depends_on: tuple[str, ...] | None = None
 
 
 class Component(CallableTemplate):
@@ -150,7 +152,7 @@ class Component(CallableTemplate):
 
     def digest(self, defaults: Defaults) -> str:
         """The digest of the code, for cache keys."""
-        return code_digest(self.function, self.site)
+        return step_code(self.function, self.site).digest
 
     def body(self, defaults: Defaults) -> dict[str, Any]:
         options = self.options
@@ -240,7 +242,12 @@ class Component(CallableTemplate):
     def _key(self, cache: Cache, image: str, defaults: Defaults) -> str:
         parts = [content_of(f, Input(f.name).expr()) for f in cache.keyed(self.inputs, self.name)]
         parts += environment_parts(dict(self.options.env))
+        parts += depends_parts(self.options.depends_on, self.site)
         code = f"{self.digest(defaults)}:{image}"
+        if cache.code:
+            step_code(self.function, self.site).check(
+                self.name, dict(self.options.env), self.options.depends_on
+            )
         return key_expression(
             literal(f"{self.name}-"), cache.salt(f"{defaults.scope}/{self.name}", code), parts
         )
@@ -255,11 +262,24 @@ class Component(CallableTemplate):
             env=dict(self.options.env),
             code=self.digest(defaults),
             image=image,
+            **depends_made(self.options.depends_on, self.site),
         )
 
     def _reference(self) -> str:
         name = self.function.__qualname__
         return f"{self.function.__module__}:{name}"
+
+
+def depends_parts(depends_on: Sequence[str] | None, site: Site) -> list[str]:
+    """How ``depends_on`` counts in a key; nothing when it names nothing."""
+    found = depended(depends_on or (), os.path.dirname(site.file), site)
+    return ["['depends', " + ", ".join(literal(text) for text in found) + "]"] if found else []
+
+
+def depends_made(depends_on: Sequence[str] | None, site: Site) -> dict[str, str]:
+    """How ``depends_on`` shows among the parts of a key."""
+    found = depended(depends_on or (), os.path.dirname(site.file), site)
+    return {"depends_on": " ".join(found)} if found else {}
 
 
 def memoize(key: str, cache: Cache, template: str) -> dict[str, Any]:
@@ -278,6 +298,7 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "locks": ((list, tuple), "write a list: locks=[…]"),
     "env": ((Mapping, list, tuple), 'write env={"NAME": "text"}'),
     "exports": ((Mapping, list, tuple), 'write exports={"output": "name"}'),
+    "depends_on": ((str, list, tuple), 'write a list: depends_on=["data/*.csv"]'),
     "name": (str, "give text"),
     "image": (str, "give text"),
     "title": (str, "give text"),
@@ -309,6 +330,10 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
                 else "pass a value as an input; for a "
                 "Secret use a template of Hera in a DAG of Hera's Workflow",
             )
+    if isinstance(depends := result.get("depends_on"), str):
+        result["depends_on"] = (depends,)
+    elif depends is not None:
+        result["depends_on"] = tuple(depends)
     if "locks" in result:
         result["locks"] = tuple(result["locks"])
     for name in ("env", "exports"):
@@ -333,6 +358,7 @@ def component(
     title: str = "",
     embed: bool | None = None,
     exports: Mapping[str, str] | None = None,
+    depends_on: Sequence[str] | None = None,
 ) -> Component: ...
 @overload
 def component(
@@ -348,6 +374,7 @@ def component(
     title: str = "",
     embed: bool | None = None,
     exports: Mapping[str, str] | None = None,
+    depends_on: Sequence[str] | None = None,
 ) -> Callable[[Callable[..., Any]], Component]: ...
 def component(
     function: Callable[..., Any] | str | None = None,
@@ -364,6 +391,7 @@ def component(
     title: str = "",
     embed: bool | None = None,
     exports: Mapping[str, str] | None = None,
+    depends_on: Sequence[str] | None = None,
 ) -> Any:
     """Make a step from a typed function, from ``"module:function"``, or as a decorator.
 
@@ -373,7 +401,9 @@ def component(
 
     ``cache`` reuses results, ``retry`` and ``timeout`` ("1h") bound a run, ``locks`` are semaphores and
     mutexes, ``env`` adds constants to the environment, ``title`` is the name in the Argo UI, ``exports`` maps
-    outputs to names of outputs of the whole workflow.
+    outputs to names of outputs of the whole workflow. ``depends_on`` names what a result depends on and the code does
+    not show, for the cache: files and globs (relative to the file that makes the component), ``module:NAME``,
+    ``text:ANYTHING``.
 
     Raises DefinitionError: TIP101 name, TIP110 annotation, TIP111 a name that would not exist in the pod.
     """
@@ -391,6 +421,7 @@ def component(
                 "locks": locks,
                 "env": env or {},
                 "exports": exports or {},
+                "depends_on": depends_on,
             }
         ),
     )

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
-from tiphys.dsl.components import env_name, memoize
-from tiphys.dsl.digest import module_digest
+from tiphys.dsl.components import depends_made, depends_parts, env_name, memoize
+from tiphys.dsl.digest import StepCode, module_code
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.guarded import GENERATED, guarded
 from tiphys.dsl.key_parts import key_parts
@@ -70,7 +70,7 @@ class TFJob(Resource):
     from the backup.
 
     ``instance`` names an input that tells jobs of one workflow apart; it becomes part of the job's name and
-    key. ``gang`` admits whole gangs only. ``cache`` reuses a finished training.
+    key. ``gang`` admits whole gangs only. ``cache`` reuses a finished training; ``depends_on`` is as for a component.
 
     Raises DefinitionError: TIP109 for numbers out of range, TIP110 for a function that cannot be referenced.
     """
@@ -97,6 +97,7 @@ class TFJob(Resource):
         env: Mapping[str, str] | None = None,
         locks: Sequence[Lock] = (),
         retry: bool = True,
+        depends_on: Sequence[str] | None = None,
         title: str = "",
     ) -> None:
         site = caller()
@@ -160,7 +161,11 @@ class TFJob(Resource):
         self.arguments = tuple(f for f in signature.inputs if f.python not in folders)
         self.folder_fields = tuple(f for f in signature.inputs if f.python in folders)
         self.outputs = (Field(result.replace("-", "_"), kebab(result), Reference),)
-        self.module, self.digest = _module(function, site)
+        self.module, code = _module(function, site)
+        self.digest = code.digest
+        self.depends_on = [depends_on] if isinstance(depends_on, str) else depends_on
+        if cache is not None and cache.code:
+            code.check(label, self.env, self.depends_on)
         self.stop = Resource(
             "stop-training",
             action="delete",
@@ -187,6 +192,7 @@ class TFJob(Resource):
             parts = [content_of(f, expression_of(f)) for f in keyed]
             # what an env value says of the job's own inputs is among the parts already
             parts += environment_parts(self.env, keep="inputs.")
+            parts += depends_parts(self.depends_on, self.site)
             by_name = {f.python: f for f in self.arguments}
             instance = by_name.get(self.instance)
             prefix = literal(f"{self.name}-") if instance is None else f"{expression_of(instance)} + '-'"
@@ -282,6 +288,7 @@ class TFJob(Resource):
                 code=self.digest,
                 image=self.image or defaults.image,
                 workers=str(self.workers),
+                **depends_made(self.depends_on, self.site),
             )
             template.setdefault("annotations", {}).update(said)
         return template
@@ -325,8 +332,8 @@ def _success(workers: int, policy: str) -> list[str]:
     return ["status.replicaStatuses.Worker.succeeded > 0"]
 
 
-def _module(function: Callable[..., Any], site: Site) -> tuple[str, str]:
-    """The module that each worker runs, and the digest of its code."""
+def _module(function: Callable[..., Any], site: Site) -> tuple[str, StepCode]:
+    """The module that each worker runs, and its code."""
     module = function.__module__
     if module == "__main__" or "<locals>" in function.__qualname__:
         raise DefinitionError(
@@ -344,4 +351,4 @@ def _module(function: Callable[..., Any], site: Site) -> tuple[str, str]:
             where=str(site),
             fix="install it, or fix sys.path",
         )
-    return module, module_digest(module, path, site)
+    return module, module_code(module, path, site)
