@@ -24,6 +24,9 @@ def ingest(source: Reference, limit: int = 3) -> Reference:
     return source
 
 
+DATA = Reference("pvc://tiphys/x", "sha256:" + "0" * 64)
+
+
 def template(step: Any, name: str, image: str = "image:1", **arguments: Any) -> dict[str, Any]:
     with Pipeline("p", image=image) as pipeline:
         step(**arguments)
@@ -32,7 +35,7 @@ def template(step: Any, name: str, image: str = "image:1", **arguments: Any) -> 
 
 
 def test_a_cached_step_has_its_own_config_map_and_one_flight() -> None:
-    body = template(ingest, "ingest", source="pvc://tiphys/x")
+    body = template(ingest, "ingest", source=DATA)
     memo = body["memoize"]
     assert memo["maxAge"] == "336h"
     assert memo["cache"] == {"configMap": {"name": "tiphys-cache-ingest"}}
@@ -41,24 +44,26 @@ def test_a_cached_step_has_its_own_config_map_and_one_flight() -> None:
 
 
 def test_the_key_is_a_hash_of_code_image_and_inputs() -> None:
-    key = template(ingest, "ingest", source="pvc://tiphys/x")["memoize"]["key"]
+    key = template(ingest, "ingest", source=DATA)["memoize"]["key"]
     digest = step_code(ingest.function, HERE).digest
     source = "inputs.parameters.source"
     assert key == (
         "{{='ingest-' + sprig.trunc(32, sprig.sha256sum(toJson("
-        f"['{digest}:image:1', ({source} startsWith '{{' ? fromJSON({source}).digest : {source}), "
+        f"['{digest}:image:1', ({source} startsWith '{{' && (fromJSON({source}).digest ?? '') != '' "
+        f"? fromJSON({source}).digest : {source} matches '-[0-9a-f]\\u007b32\\u007d(\"\\u007d)?$' "
+        f"|| {source} in ['', 'null'] ? {source} : {source} + '@' + workflow.uid), "
         "inputs.parameters.limit])))}}"
     )
 
 
 def test_another_image_is_another_key() -> None:
-    keys = {template(ingest, "ingest", image=i, source="pvc://tiphys/x")["memoize"]["key"] for i in "ab"}
+    keys = {template(ingest, "ingest", image=i, source=DATA)["memoize"]["key"] for i in "ab"}
     assert len(keys) == 2
 
 
 def test_options_of_the_cache() -> None:
     def key(cache: Cache) -> str:
-        body = template(ingest.using(cache=cache), "ingest", source="pvc://tiphys/x")
+        body = template(ingest.using(cache=cache), "ingest", source=DATA)
         assert ("synchronization" in body) == cache.single_flight
         return str(body["memoize"]["key"])
 
@@ -71,7 +76,7 @@ def test_options_of_the_cache() -> None:
 
 
 def test_without_an_age_results_are_kept_for_ever() -> None:
-    body = template(ingest.using(cache=Cache.by_content()), "ingest", source="pvc://tiphys/x")
+    body = template(ingest.using(cache=Cache.by_content()), "ingest", source=DATA)
     assert body["memoize"]["maxAge"] == ""
 
 

@@ -25,7 +25,7 @@ from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.template import StepTemplate, input_parameters
+from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, signature_of
 from tiphys.dsl.values import Input
 from tiphys.errors import DefinitionError
@@ -150,6 +150,12 @@ class Component(CallableTemplate):
             or "<locals>" in self.function.__qualname__
         )
 
+    def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
+        """None; with a cache, a reference that could never be found again is refused (TIP128)."""
+        if self.options.cache is not None:
+            self.options.cache.check_arguments(self.inputs, arguments, self.name)
+        return super().extra_arguments(arguments, defaults)
+
     def digest(self, defaults: Defaults) -> str:
         """The digest of the code, for cache keys."""
         return step_code(self.function, self.site).digest
@@ -240,7 +246,8 @@ class Component(CallableTemplate):
         return cast("list[dict[str, Any]]", parts)
 
     def _key(self, cache: Cache, image: str, defaults: Defaults) -> str:
-        parts = [content_of(f, Input(f.name).expr()) for f in cache.keyed(self.inputs, self.name)]
+        keyed = cache.keyed(self.inputs, self.name)
+        parts = [content_of(f, Input(f.name).expr(), by_name=not cache.code) for f in keyed]
         parts += environment_parts(dict(self.options.env))
         parts += depends_parts(self.options.depends_on, self.site)
         code = f"{self.digest(defaults)}:{image}"

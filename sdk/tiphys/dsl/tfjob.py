@@ -179,6 +179,8 @@ class TFJob(Resource):
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
         """The key: the instance (or the name) and a hash of code, image, workers and inputs."""
         keyed = self.cache.keyed(self.arguments, self.name) if self.cache else list(self.arguments)
+        if self.cache is not None:
+            self.cache.check_arguments(self.arguments, arguments, self.name)
 
         def expression_of(field: Field) -> str:
             value = arguments.get(field.name)
@@ -189,7 +191,8 @@ class TFJob(Resource):
             return expression_of_text(value)
 
         def render() -> str:
-            parts = [content_of(f, expression_of(f)) for f in keyed]
+            by_age = self.cache is not None and not self.cache.code
+            parts = [content_of(f, expression_of(f), by_name=by_age) for f in keyed]
             # what an env value says of the job's own inputs is among the parts already
             parts += environment_parts(self.env, keep="inputs.")
             parts += depends_parts(self.depends_on, self.site)
