@@ -1,8 +1,8 @@
 """The digest of the code that a step depends on, for cache keys.
 
 What counts is the code that the function reaches: in its own file and in every module of the author's own that it
-imports, at any depth, beside the file or in a package. Comments, docstrings and blank lines do not count, and
-neither does what is installed: the image names that.
+imports, at any depth, beside the file or in a package. Installed distributions that it imports count by name and
+version, as they are where the pipeline is compiled. Comments, docstrings and blank lines do not count.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 from tiphys.compiler.line import Site
 from tiphys.dsl.closure import Module, function_node, inside_strings, module_of, reached, used_names
 from tiphys.dsl.hidden import Found, Hidden, look
+from tiphys.dsl.installed import installed
 from tiphys.dsl.names_used import scan
 from tiphys.errors import DefinitionError
 from tiphys.reference import file_digest
@@ -209,6 +210,9 @@ class _Collected:
 
     def _follow(self, module: Module, imports: Iterable[_Import]) -> None:
         for statement in imports:
+            for top in _tops(statement):
+                if top not in sys.stdlib_module_names and top != "tiphys" and own_module(top) is None:
+                    self.add("", f"installed {top}", " ".join(installed(top)) or f"{top} of the image")
             for found, wanted in _targets(module, statement):
                 self._parents(found)
                 if wanted is None:
@@ -224,6 +228,14 @@ class _Collected:
             found = own_module(package, module.name)
             if found is not None and found.effects:
                 self.whole(found)
+
+
+def _tops(statement: _Import) -> Iterator[str]:
+    """The names of the top level that an import names; none when it is relative."""
+    if isinstance(statement, ast.Import):
+        yield from (alias.name.partition(".")[0] for alias in statement.names)
+    elif not statement.level and statement.module:
+        yield statement.module.partition(".")[0]
 
 
 def _targets(module: Module, statement: _Import) -> Iterator[tuple[Module, str | None]]:
