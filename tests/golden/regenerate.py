@@ -25,7 +25,7 @@ def compiled(pipeline: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Without the digests of the steps' code, which change with every edit of the code and with the libraries here (as they must)."""
+    """Without the digests of the steps' code, which change with every edit and every library (as they must)."""
     return _CODE.sub(r"\g<mark><code>", text)
 
 

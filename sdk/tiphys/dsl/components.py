@@ -16,7 +16,7 @@ from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.closure import check_names, function_node, module_of
 from tiphys.dsl.context import CallableTemplate
-from tiphys.dsl.digest import depended, step_code
+from tiphys.dsl.digest import StepCode, depended, step_code
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.embed import script_source
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
@@ -156,10 +156,6 @@ class Component(CallableTemplate):
             self.options.cache.check_arguments(self.inputs, arguments, self.name)
         return super().extra_arguments(arguments, defaults)
 
-    def digest(self, defaults: Defaults) -> str:
-        """The digest of the code, for cache keys."""
-        return step_code(self.function, self.site).digest
-
     def body(self, defaults: Defaults) -> dict[str, Any]:
         options = self.options
         image = options.image or defaults.image
@@ -177,14 +173,15 @@ class Component(CallableTemplate):
         mutexes: list[str] = []
         cache = in_use(options.cache)
         if cache is not None:
-            key = self._key(cache, image, defaults)
+            code = step_code(self.function, self.site)
+            key = self._key(cache, image, defaults, code)
             if cache.conditions:
                 key += " + '-' + " + Input(GENERATION).expr()
                 template.setdefault("inputs", {}).setdefault("parameters", []).append({"name": GENERATION})
             key = "{{=" + key + "}}"
             env.append({"name": "TIPHYS_CACHE_KEY", "value": key})
             template["memoize"] = memoize(key, cache, self.name)
-            template.setdefault("annotations", {}).update(self._key_parts(cache, image, defaults))
+            template.setdefault("annotations", {}).update(self._key_parts(cache, image, defaults, code))
             if cache.single_flight:
                 mutexes.append(key)
         env += [{"name": name, "value": value} for name, value in options.env]
@@ -231,7 +228,8 @@ class Component(CallableTemplate):
         cache = in_use(self.options.cache)
         if cache is None or not cache.conditions:
             return super().parts(defaults)
-        key = "{{=" + self._key(cache, self.options.image or defaults.image, defaults) + "}}"
+        code = step_code(self.function, self.site)
+        key = "{{=" + self._key(cache, self.options.image or defaults.image, defaults, code) + "}}"
         parts = guarded(
             cast("Template", self.body(defaults)),
             cache.conditions,
@@ -245,21 +243,17 @@ class Component(CallableTemplate):
         )
         return cast("list[dict[str, Any]]", parts)
 
-    def _key(self, cache: Cache, image: str, defaults: Defaults) -> str:
+    def _key(self, cache: Cache, image: str, defaults: Defaults, code: StepCode) -> str:
         keyed = cache.keyed(self.inputs, self.name)
         parts = [content_of(f, Input(f.name).expr(), by_name=not cache.code) for f in keyed]
         parts += environment_parts(dict(self.options.env))
         parts += depends_parts(self.options.depends_on, self.site)
-        code = f"{self.digest(defaults)}:{image}"
         if cache.code:
-            step_code(self.function, self.site).check(
-                self.name, dict(self.options.env), self.options.depends_on
-            )
-        return key_expression(
-            literal(f"{self.name}-"), cache.salt(f"{defaults.scope}/{self.name}", code), parts
-        )
+            code.check(self.name, dict(self.options.env), self.options.depends_on)
+        salt = cache.salt(f"{defaults.scope}/{self.name}", f"{code.digest}:{image}")
+        return key_expression(literal(f"{self.name}-"), salt, parts)
 
-    def _key_parts(self, cache: Cache, image: str, defaults: Defaults) -> dict[str, str]:
+    def _key_parts(self, cache: Cache, image: str, defaults: Defaults, code: StepCode) -> dict[str, str]:
         generation = [Field(GENERATION, GENERATION, str)] if cache.conditions else []
         return key_parts(
             cache,
@@ -267,7 +261,7 @@ class Component(CallableTemplate):
             self.name,
             scope=f"{defaults.scope}/{self.name}",
             env=dict(self.options.env),
-            code=self.digest(defaults),
+            code=code.digest,
             image=image,
             **depends_made(self.options.depends_on, self.site),
         )
