@@ -13,7 +13,7 @@ import pytest
 from tests.dsl import library
 from tiphys import Cache, Pipeline, Reference, TFJob, component
 from tiphys.compiler.line import Site
-from tiphys.dsl.digest import code_digest, module_digest
+from tiphys.dsl.digest import module_code, step_code
 from tiphys.dsl.durations import go_duration
 
 HERE = Site(__file__, 1)
@@ -24,6 +24,9 @@ def ingest(source: Reference, limit: int = 3) -> Reference:
     return source
 
 
+DATA = Reference("pvc://tiphys/x", "sha256:" + "0" * 64)
+
+
 def template(step: Any, name: str, image: str = "image:1", **arguments: Any) -> dict[str, Any]:
     with Pipeline("p", image=image) as pipeline:
         step(**arguments)
@@ -32,7 +35,7 @@ def template(step: Any, name: str, image: str = "image:1", **arguments: Any) -> 
 
 
 def test_a_cached_step_has_its_own_config_map_and_one_flight() -> None:
-    body = template(ingest, "ingest", source="pvc://tiphys/x")
+    body = template(ingest, "ingest", source=DATA)
     memo = body["memoize"]
     assert memo["maxAge"] == "336h"
     assert memo["cache"]["configMap"]["name"].startswith("tiphys-cache-ingest-{{=sprig.trunc(2, ")
@@ -41,24 +44,26 @@ def test_a_cached_step_has_its_own_config_map_and_one_flight() -> None:
 
 
 def test_the_key_is_a_hash_of_code_image_and_inputs() -> None:
-    key = template(ingest, "ingest", source="pvc://tiphys/x")["memoize"]["key"]
-    digest = code_digest(ingest.function, HERE)
+    key = template(ingest, "ingest", source=DATA)["memoize"]["key"]
+    digest = step_code(ingest.function, HERE).digest
     source = "inputs.parameters.source"
     assert key == (
         "{{='ingest-' + sprig.trunc(32, sprig.sha256sum(toJson("
-        f"['{digest}:image:1', ({source} startsWith '{{' ? fromJSON({source}).digest : {source}), "
+        f"['{digest}:image:1', ({source} startsWith '{{' && (fromJSON({source}).digest ?? '') != '' "
+        f"? fromJSON({source}).digest : {source} matches '-[0-9a-f]\\u007b32\\u007d(\"\\u007d)?$' "
+        f"|| {source} in ['', 'null'] ? {source} : {source} + '@' + workflow.uid), "
         "inputs.parameters.limit])))}}"
     )
 
 
 def test_another_image_is_another_key() -> None:
-    keys = {template(ingest, "ingest", image=i, source="pvc://tiphys/x")["memoize"]["key"] for i in "ab"}
+    keys = {template(ingest, "ingest", image=i, source=DATA)["memoize"]["key"] for i in "ab"}
     assert len(keys) == 2
 
 
 def test_options_of_the_cache() -> None:
     def key(cache: Cache) -> str:
-        body = template(ingest.using(cache=cache), "ingest", source="pvc://tiphys/x")
+        body = template(ingest.using(cache=cache), "ingest", source=DATA)
         assert ("synchronization" in body) == cache.single_flight
         return str(body["memoize"]["key"])
 
@@ -71,7 +76,7 @@ def test_options_of_the_cache() -> None:
 
 
 def test_without_an_age_results_are_kept_for_ever() -> None:
-    body = template(ingest.using(cache=Cache.by_content()), "ingest", source="pvc://tiphys/x")
+    body = template(ingest.using(cache=Cache.by_content()), "ingest", source=DATA)
     assert body["memoize"]["maxAge"] == ""
 
 
@@ -107,7 +112,7 @@ def digest_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         del sys.modules[name]
     importlib.invalidate_caches()
     module = importlib.import_module("digested.steps")
-    return code_digest(module.step, HERE)
+    return step_code(module.step, HERE).digest
 
 
 STEPS = """import json
@@ -170,9 +175,9 @@ def test_the_digest_follows_the_code_that_is_reached(
 
 
 def test_the_digest_of_a_module_covers_what_it_imports_from_its_package() -> None:
-    whole = module_digest(library.__name__, str(library.__file__), HERE)
-    assert len(whole) == 16 and whole != code_digest(library.greet, HERE)
-    assert code_digest(library.other, HERE) != code_digest(library.greet, HERE)
+    whole = module_code(library.__name__, str(library.__file__), HERE).digest
+    assert len(whole) == 16 and whole != step_code(library.greet, HERE).digest
+    assert step_code(library.other, HERE).digest != step_code(library.greet, HERE).digest
 
 
 def test_the_key_of_a_training_is_worked_out_where_it_is_called() -> None:
@@ -186,7 +191,7 @@ def test_the_key_of_a_training_is_worked_out_where_it_is_called() -> None:
         next(p["value"] for p in t["arguments"]["parameters"] if p["name"] == "key")
         for t in found["main"]["dag"]["tasks"]
     )
-    digest = module_digest(library.__name__, str(library.__file__), HERE)
+    digest = module_code(library.__name__, str(library.__file__), HERE).digest
     assert first == (
         "{{='cnn' + '-' + sprig.trunc(32, sprig.sha256sum(toJson("
         f"['{digest}:image:1:2', 'd', workflow.parameters.epochs, 'cnn'])))}}}}"

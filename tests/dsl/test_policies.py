@@ -26,6 +26,8 @@ from tiphys import (
 )
 from tiphys.dsl.policies import Conditions
 
+DATA = Reference("pvc://tiphys/d", "sha256:" + "0" * 64)
+
 
 class Made(NamedTuple):
     accuracy: float
@@ -144,7 +146,7 @@ def test_a_training_is_judged_by_its_data() -> None:
 def test_where_there_is_no_place_for_the_file() -> None:
     work = component(step, cache=C() & while_metric("accuracy", ">=", 0.9))
     with Pipeline("p", volumes=[]) as pipeline:
-        work(accuracy=0.9, records=1, data="pvc://tiphys/d")
+        work(accuracy=0.9, records=1, data=DATA)
     assert refused(pipeline.to_dict).code == "TIP104"
     assert refused(work._build_template).code == "TIP113"
 
@@ -158,7 +160,7 @@ def test_a_guarded_step_can_be_faked_and_others_stay_as_they_are() -> None:
     other = work.using(name="other")
     with Pipeline("p") as pipeline:
         for one in (work, other):
-            one(accuracy=0.9, records=1, data="pvc://tiphys/d")
+            one(accuracy=0.9, records=1, data=DATA)
     real = {t["name"]: t for t in pipeline.to_dict()["spec"]["templates"]}
     faked = with_fakes(pipeline, {"step": Fake(accuracy=0.5, label="x")})[-1]["spec"]["templates"]
     found = {t["name"]: t for t in faked}

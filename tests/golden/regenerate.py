@@ -14,7 +14,7 @@ GOLDEN = {
     "branch.yaml": "branch.py",
 }
 PICTURE = ROOT / "docs" / "graph.svg"
-_CODE = re.compile(r"'[0-9a-f]{16}(?=:)")
+_CODE = re.compile(r"""(?P<mark>'|"code":")[0-9a-f]{16}(?=[:"])""")
 
 
 def compiled(pipeline: str) -> str:
@@ -25,8 +25,8 @@ def compiled(pipeline: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Without the digests of the steps' code, which change with every edit of the code (as they must)."""
-    return _CODE.sub("'<code>", text)
+    """Without the digests of the steps' code, which change with every edit and every library (as they must)."""
+    return _CODE.sub(r"\g<mark><code>", text)
 
 
 def picture() -> str:

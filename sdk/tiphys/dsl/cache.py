@@ -8,6 +8,7 @@ what it points to still exists (the local engine does).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,6 +26,10 @@ from tiphys.reference import Reference
 __all__ = ["Cache", "content_of", "environment_parts", "in_use", "key_expression"]
 
 KEY_DIGITS = 32
+_KEYED = (
+    "-[0-9a-f]{" + str(KEY_DIGITS) + '}("})?$'
+)  # a folder with the name of a key, bare or in the JSON form
+_WORD = re.compile(r"[\w.\[\]'-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,23 @@ class Cache:
         judged = self.conditions.judged
         return [f for f in known if f.python not in self.ignore and not {f.python, f.name} & judged]
 
+    def check_arguments(self, fields: Iterable[Field], arguments: Mapping[str, object], owner: str) -> None:
+        """Refuse (TIP128) a reference that is written without its digest: with this cache it would never be a hit."""
+        for field in self.keyed(fields, owner) if self.code else ():
+            value = arguments.get(field.name)
+            if field.type is not Reference or not isinstance(value, str) or "{{" in value:
+                continue
+            reference = Reference.maybe(value)
+            if reference is not None and not reference.digest and not re.search(_KEYED, value):
+                raise DefinitionError(
+                    "TIP128",
+                    f"{owner} has a cache by content, and its input {field.python} is {reference.uri} without a digest",
+                    where=str(self.site),
+                    cause="the name of a folder says nothing of what is in it, so no result could be reused",
+                    fix="take the reference from the step that makes the data, give its digest: "
+                    f'Reference("{reference.uri}", "sha256:…"), or say ignore=["{field.python}"]',
+                )
+
     def salt(self, step: str, code: str) -> str:
         """What is hashed besides the inputs: the code's digest, or ``PIPELINE/TEMPLATE`` for ``by_age``."""
         return (code if self.code else step) + (f"@{self.version}" if self.version else "")
@@ -158,11 +180,22 @@ def in_use(cache: Cache | None) -> Cache | None:
     return None if cache is None or cache.mode == "never" else cache
 
 
-def content_of(field: Field, expression: str) -> str:
-    """How an input counts in a key: a Reference by its digest, everything else by its text."""
-    if field.type is Reference:
-        return f"({expression} startsWith '{{' ? fromJSON({expression}).digest : {expression})"
-    return expression
+def content_of(field: Field, expression: str, *, by_name: bool = False) -> str:
+    """How an input counts in a key: a Reference by its digest, everything else by its text.
+
+    A reference without a digest says nothing of what is there, so it counts as this run's own: the key is legal, and
+    no other run has it. A folder that a key has named (a training's) counts by that name. With ``by_name`` any does.
+    """
+    if field.type is not Reference:
+        return expression
+    text = expression if _WORD.fullmatch(expression) else f"({expression})"
+    known = f"({text} startsWith '{{' && (fromJSON({text}).digest ?? '') != ''"
+    if by_name:
+        return f"{known} ? fromJSON({text}).digest : {text})"
+    unknown = (
+        f"{text} matches {literal(_KEYED)} || {text} in ['', 'null'] ? {text} : {text} + '@' + workflow.uid"
+    )
+    return f"{known} ? fromJSON({text}).digest : {unknown})"
 
 
 def environment_parts(env: Mapping[str, str], *, keep: str = "") -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+import tokenize
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,8 @@ def module_of(name: str, path: str, site: Site) -> Module:
 
 @functools.lru_cache(maxsize=256)
 def _parse(name: str, path: str, _mtime: int, _size: int) -> Module:
-    text = Path(path).read_text(encoding="utf-8")
+    with tokenize.open(path) as file:  # in the encoding that the file says
+        text = file.read()
     tree = ast.parse(text, path)
     bindings: dict[str, list[int]] = {}
     for index, statement in enumerate(tree.body):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.closure import check_names, function_node, module_of
 from tiphys.dsl.context import CallableTemplate
-from tiphys.dsl.digest import code_digest
+from tiphys.dsl.digest import StepCode, depended, step_code
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.embed import script_source
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
@@ -26,7 +27,7 @@ from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.template import StepTemplate, input_parameters
+from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, signature_of
 from tiphys.dsl.values import Input
 from tiphys.errors import DefinitionError
@@ -67,6 +68,7 @@ class ComponentOptions:
     title: str = ""
     embed: bool | None = None
     exports: tuple[tuple[str, str], ...] = ()
+    depends_on: tuple[str, ...] | None = None
 
 
 class Component(CallableTemplate):
@@ -150,9 +152,11 @@ class Component(CallableTemplate):
             or "<locals>" in self.function.__qualname__
         )
 
-    def digest(self, defaults: Defaults) -> str:
-        """The digest of the code, for cache keys."""
-        return code_digest(self.function, self.site)
+    def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
+        """None; with a cache, a reference that could never be found again is refused (TIP128)."""
+        if self.options.cache is not None:
+            self.options.cache.check_arguments(self.inputs, arguments, self.name)
+        return super().extra_arguments(arguments, defaults)
 
     def body(self, defaults: Defaults) -> dict[str, Any]:
         options = self.options
@@ -171,14 +175,15 @@ class Component(CallableTemplate):
         mutexes: list[str] = []
         cache = in_use(options.cache)
         if cache is not None:
-            key = self._key(cache, image, defaults)
+            code = step_code(self.function, self.site)
+            key = self._key(cache, image, defaults, code)
             if cache.conditions:
                 key += " + '-' + " + Input(GENERATION).expr()
                 template.setdefault("inputs", {}).setdefault("parameters", []).append({"name": GENERATION})
             key = "{{=" + key + "}}"
             env.append({"name": KEY_ENV, "value": key})
             template["memoize"] = memoize(key, cache, self.name)
-            template.setdefault("annotations", {}).update(self._key_parts(cache, image, defaults))
+            template.setdefault("annotations", {}).update(self._key_parts(cache, image, defaults, code))
             if cache.single_flight:
                 mutexes.append(key)
         env += [{"name": name, "value": value} for name, value in options.env]
@@ -225,7 +230,8 @@ class Component(CallableTemplate):
         cache = in_use(self.options.cache)
         if cache is None or not cache.conditions:
             return super().parts(defaults)
-        key = "{{=" + self._key(cache, self.options.image or defaults.image, defaults) + "}}"
+        code = step_code(self.function, self.site)
+        key = "{{=" + self._key(cache, self.options.image or defaults.image, defaults, code) + "}}"
         parts = guarded(
             cast("Template", self.body(defaults)),
             cache.conditions,
@@ -239,15 +245,17 @@ class Component(CallableTemplate):
         )
         return cast("list[dict[str, Any]]", parts)
 
-    def _key(self, cache: Cache, image: str, defaults: Defaults) -> str:
-        parts = [content_of(f, Input(f.name).expr()) for f in cache.keyed(self.inputs, self.name)]
+    def _key(self, cache: Cache, image: str, defaults: Defaults, code: StepCode) -> str:
+        keyed = cache.keyed(self.inputs, self.name)
+        parts = [content_of(f, Input(f.name).expr(), by_name=not cache.code) for f in keyed]
         parts += environment_parts(dict(self.options.env))
-        code = f"{self.digest(defaults)}:{image}"
-        return key_expression(
-            literal(f"{self.name}-"), cache.salt(f"{defaults.scope}/{self.name}", code), parts
-        )
+        parts += depends_parts(self.options.depends_on, self.site)
+        if cache.code:
+            code.check(self.name, dict(self.options.env), self.options.depends_on)
+        salt = cache.salt(f"{defaults.scope}/{self.name}", f"{code.digest}:{image}")
+        return key_expression(literal(f"{self.name}-"), salt, parts)
 
-    def _key_parts(self, cache: Cache, image: str, defaults: Defaults) -> dict[str, str]:
+    def _key_parts(self, cache: Cache, image: str, defaults: Defaults, code: StepCode) -> dict[str, str]:
         generation = [Field(GENERATION, GENERATION, str)] if cache.conditions else []
         return key_parts(
             cache,
@@ -255,13 +263,26 @@ class Component(CallableTemplate):
             self.name,
             scope=f"{defaults.scope}/{self.name}",
             env=dict(self.options.env),
-            code=self.digest(defaults),
+            code=code.digest,
             image=image,
+            **depends_made(self.options.depends_on, self.site),
         )
 
     def _reference(self) -> str:
         name = self.function.__qualname__
         return f"{self.function.__module__}:{name}"
+
+
+def depends_parts(depends_on: Sequence[str] | None, site: Site) -> list[str]:
+    """How ``depends_on`` counts in a key; nothing when it names nothing."""
+    found = depended(depends_on or (), os.path.dirname(site.file), site)
+    return ["['depends', " + ", ".join(literal(text) for text in found) + "]"] if found else []
+
+
+def depends_made(depends_on: Sequence[str] | None, site: Site) -> dict[str, str]:
+    """How ``depends_on`` shows among the parts of a key."""
+    found = depended(depends_on or (), os.path.dirname(site.file), site)
+    return {"depends_on": " ".join(found)} if found else {}
 
 
 def memoize(key: str, cache: Cache, template: str) -> dict[str, Any]:
@@ -280,6 +301,7 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "locks": ((list, tuple), "write a list: locks=[…]"),
     "env": ((Mapping, list, tuple), 'write env={"NAME": "text"}'),
     "exports": ((Mapping, list, tuple), 'write exports={"output": "name"}'),
+    "depends_on": ((str, list, tuple), 'write a list: depends_on=["data/*.csv"]'),
     "name": (str, "give text"),
     "image": (str, "give text"),
     "title": (str, "give text"),
@@ -311,6 +333,10 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
                 else "pass a value as an input; for a "
                 "Secret use a template of Hera in a DAG of Hera's Workflow",
             )
+    if isinstance(depends := result.get("depends_on"), str):
+        result["depends_on"] = (depends,)
+    elif depends is not None:
+        result["depends_on"] = tuple(depends)
     if "locks" in result:
         result["locks"] = tuple(result["locks"])
     for name in ("env", "exports"):
@@ -335,6 +361,7 @@ def component(
     title: str = "",
     embed: bool | None = None,
     exports: Mapping[str, str] | None = None,
+    depends_on: Sequence[str] | None = None,
 ) -> Component: ...
 @overload
 def component(
@@ -350,6 +377,7 @@ def component(
     title: str = "",
     embed: bool | None = None,
     exports: Mapping[str, str] | None = None,
+    depends_on: Sequence[str] | None = None,
 ) -> Callable[[Callable[..., Any]], Component]: ...
 def component(
     function: Callable[..., Any] | str | None = None,
@@ -366,6 +394,7 @@ def component(
     title: str = "",
     embed: bool | None = None,
     exports: Mapping[str, str] | None = None,
+    depends_on: Sequence[str] | None = None,
 ) -> Any:
     """Make a step from a typed function, from ``"module:function"``, or as a decorator.
 
@@ -375,7 +404,9 @@ def component(
 
     ``cache`` reuses results, ``retry`` and ``timeout`` ("1h") bound a run, ``locks`` are semaphores and
     mutexes, ``env`` adds constants to the environment, ``title`` is the name in the Argo UI, ``exports`` maps
-    outputs to names of outputs of the whole workflow.
+    outputs to names of outputs of the whole workflow. ``depends_on`` names what a result depends on and the code does
+    not show, for the cache: files and globs (relative to the file that makes the component), ``module:NAME``,
+    ``text:ANYTHING``.
 
     Raises DefinitionError: TIP101 name, TIP110 annotation, TIP111 a name that would not exist in the pod.
     """
@@ -393,6 +424,7 @@ def component(
                 "locks": locks,
                 "env": env or {},
                 "exports": exports or {},
+                "depends_on": depends_on,
             }
         ),
     )

@@ -1,61 +1,182 @@
 """The digest of the code that a step depends on, for cache keys.
 
 What counts is the code that the function reaches: in its own file and in every module of the author's own that it
-imports, at any depth, beside the file or in a package. Comments, docstrings and blank lines do not count, and
-neither does what is installed: the image names that.
+imports, at any depth, beside the file or in a package. Installed distributions that it imports count by name and
+version, as they are where the pipeline is compiled. Comments, docstrings and blank lines do not count.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import functools
+import glob
 import hashlib
 import importlib.util
 import io
 import os
 import sys
 import tokenize
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tiphys.compiler.line import Site
 from tiphys.dsl.closure import Module, function_node, inside_strings, module_of, reached, used_names
+from tiphys.dsl.hidden import Found, Hidden, look
+from tiphys.dsl.installed import installed
 from tiphys.dsl.names_used import scan
+from tiphys.errors import DefinitionError
+from tiphys.reference import file_digest
 
-__all__ = ["code_digest", "module_digest"]
+__all__ = ["StepCode", "depended", "module_code", "step_code"]
 
 _Import = ast.Import | ast.ImportFrom
 _INSTALLED = ("site-packages", "dist-packages")
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def code_digest(function: Callable[..., Any], site: Site) -> str:
-    """16 hex digits over the code that ``function`` reaches in its file and in modules that are not installed.
+@dataclass(frozen=True, slots=True)
+class StepCode:
+    """What a step runs: the digest of all that its author's code shows, and what that code depends on besides."""
+
+    digest: str
+    hidden: tuple[tuple[str, Hidden], ...] = ()
+    """Inputs that cannot be followed, each with the path of its file."""
+
+    def check(self, owner: str, env: Iterable[str], depends_on: Sequence[str] | None) -> None:
+        """Refuse a cache by content (TIP126) when a result depends on what the key does not hold.
+
+        ``env``: the variables that the key holds. An author who names what is hidden (``depends_on``) answers for it.
+        """
+        given = frozenset(env)
+        for path, hidden in self.hidden if depends_on is None else ():
+            if hidden.env and hidden.env in given:
+                continue
+            raise DefinitionError(
+                "TIP126",
+                f"the cache of {owner} cannot know what its result depends on: {hidden.what}",
+                where=str(Site(path, hidden.line)),
+                cause="the key holds code, image, env= and inputs; with this the same key can mean another result",
+                fix=f'{_fix(hidden)}, or name it: depends_on=["data/*.csv", "module:plugins.a", "text:v2"]'
+                " ([] says that no result depends on it)",
+            )
+
+
+def _fix(hidden: Hidden) -> str:
+    if hidden.env:
+        return f'give it with env={{"{hidden.env}": …}} or as an input'
+    return "make it an input of the step (a path, a Reference)" if hidden.path else "import it by its name"
+
+
+def step_code(function: Callable[..., Any], site: Site) -> StepCode:
+    """The code that ``function`` reaches in its file and in modules that are not installed.
 
     Raises DefinitionError: TIP112 (no source), TIP124 (what it depends on cannot be followed).
     """
     module = module_of(function.__module__, function.__code__.co_filename, site)
     node = function_node(module, function, site)
-    collected = _Collected()
+    collected = _Collected(module.path)
     collected.add(module.name, function.__qualname__, _code(module, node, module.authoring))
-    collected.names(module, used_names(node), scan(node).imports)
-    return collected.digest()
+    imports = [
+        *scan(node).imports,
+        *collected.look(module, _undecorated(node, module.authoring), whole=False),
+    ]
+    collected.names(module, used_names(node), imports)
+    return collected.code()
 
 
-def module_digest(name: str, path: str, site: Site) -> str:
-    """16 hex digits over a whole module and what it imports that is not installed (for ``python -m NAME``)."""
-    collected = _Collected()
+def module_code(name: str, path: str, site: Site) -> StepCode:
+    """A whole module and what it imports that is not installed (for ``python -m NAME``)."""
+    collected = _Collected(path)
     collected.whole(module_of(name, path, site))
-    return collected.digest()
+    return collected.code()
+
+
+def depended(depends_on: Sequence[str], base: str, site: Site) -> list[str]:
+    """What an author's ``depends_on`` gives to a key: files by name and content, modules by their code, texts.
+
+    Files and globs are relative to ``base``, the folder of the pipeline's file. Raises DefinitionError (TIP127).
+    """
+    parts: list[str] = []
+    for entry in depends_on:
+        kind, separator, rest = entry.partition(":")
+        if separator and kind == "text":
+            parts.append(entry)
+        elif separator and kind == "module":
+            found = own_module(rest)
+            if found is None:
+                raise _unknown(entry, "it is no module of your own that can be imported", site)
+            collected = _Collected(found.path)
+            collected.whole(found)
+            parts.append(f"{entry}={collected.code().digest}")
+        elif separator and kind == "env":
+            raise _unknown(entry, "a step does not get the environment of the machine that compiles it", site)
+        else:
+            files = sorted(f for f in glob.glob(os.path.join(base, entry), recursive=True))
+            files = sorted({inner for f in files for inner in _inside(f)})
+            if not files:
+                raise _unknown(
+                    entry, f"there is no such file in {base or 'the folder of the pipeline'}", site
+                )
+            parts += [f"{os.path.relpath(f, base)}={file_digest(Path(f))}" for f in files]
+    return parts
+
+
+def _inside(path: str) -> Iterator[str]:
+    if not os.path.isdir(path):
+        yield path
+        return
+    for folder, folders, files in os.walk(path):
+        folders[:] = [f for f in folders if f != "__pycache__"]
+        yield from (os.path.join(folder, name) for name in files)
+
+
+def _unknown(entry: str, why: str, site: Site) -> DefinitionError:
+    return DefinitionError(
+        "TIP127",
+        f"depends_on: {entry!r} cannot be taken into a key",
+        where=str(site),
+        cause=why,
+        fix='give files ("data/*.csv", relative to the pipeline\'s file), "module:NAME" or "text:ANYTHING"; a variable '
+        'is given with env={"NAME": …}',
+    )
 
 
 class _Collected:
     """Pieces of code by module and place."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: str) -> None:
+        self._base = base
         self._texts: dict[tuple[str, str], str] = {}
+        self._found = Found()
+        self._places: dict[Hidden, str] = {}
 
-    def digest(self) -> str:
+    def code(self) -> StepCode:
+        """All that was collected."""
+        self._found.settle()
+        for file in self._found.files:
+            base = os.path.dirname(self._base)
+            for inner in _inside(file):
+                name = os.path.relpath(inner, base)
+                self.add("", f"file {name}", f"{name}={file_digest(Path(inner))}")
+        hidden = {h: None for h in self._found.hidden}
+        return StepCode(self._digest(), tuple((self._places.get(h, self._base), h) for h in hidden))
+
+    def look(self, module: Module, node: ast.AST, *, whole: bool, runs: bool = False) -> list[_Import]:
+        """Take what ``node`` depends on besides code; gives the imports of what it names by constants."""
+        seen = look(module, node, whole=whole, runs=runs)
+        for hidden in (*seen.hidden, *(given.hidden for given in seen.passes)):
+            self._places[hidden] = module.path
+        self._found.hidden += seen.hidden
+        self._found.written |= seen.written
+        self._found.files += seen.files
+        self._found.passes += seen.passes
+        self._found.readers |= seen.readers
+        return [ast.Import(names=[ast.alias(name=name)]) for name in seen.modules]
+
+    def _digest(self) -> str:
         digest = hashlib.sha256()
         for _, text in sorted(self._texts.items()):
             digest.update(text.encode() + b"\0")
@@ -70,7 +191,10 @@ class _Collected:
 
     def whole(self, module: Module) -> None:
         if self.add(module.name, "", _bare(module.lines, module.reads_docs)):
-            self._follow(module, [i for s in module.tree.body for i in scan(s).imports])
+            imports = [i for s in module.tree.body for i in scan(s).imports]
+            for statement in module.tree.body:
+                imports += self.look(module, statement, whole=True, runs=True)
+            self._follow(module, imports)
 
     def names(self, module: Module, names: Iterable[str], imports: Iterable[_Import] = ()) -> None:
         """What ``names`` of ``module`` need, and what ``imports`` bring."""
@@ -80,10 +204,15 @@ class _Collected:
                 module.name, f"{statement.lineno:06d}:{statement.col_offset}", _code(module, statement)
             ):
                 imports += scan(statement).imports
+                bare = _undecorated(statement, module.authoring)
+                imports += self.look(module, bare, whole=False, runs=True)
         self._follow(module, imports)
 
     def _follow(self, module: Module, imports: Iterable[_Import]) -> None:
         for statement in imports:
+            for top in _tops(statement):
+                if top not in sys.stdlib_module_names and top != "tiphys" and own_module(top) is None:
+                    self.add("", f"installed {top}", " ".join(installed(top)) or f"{top} of the image")
             for found, wanted in _targets(module, statement):
                 self._parents(found)
                 if wanted is None:
@@ -99,6 +228,14 @@ class _Collected:
             found = own_module(package, module.name)
             if found is not None and found.effects:
                 self.whole(found)
+
+
+def _tops(statement: _Import) -> Iterator[str]:
+    """The names of the top level that an import names; none when it is relative."""
+    if isinstance(statement, ast.Import):
+        yield from (alias.name.partition(".")[0] for alias in statement.names)
+    elif not statement.level and statement.module:
+        yield statement.module.partition(".")[0]
 
 
 def _targets(module: Module, statement: _Import) -> Iterator[tuple[Module, str | None]]:
@@ -137,6 +274,16 @@ def own_module(name: str, importer: str = "") -> Module | None:
     if not path or not path.endswith(".py") or any(f"{os.sep}{part}{os.sep}" in path for part in _INSTALLED):
         return None
     return module_of(name, path, Site(path, 1))
+
+
+def _undecorated(node: ast.stmt, without: frozenset[str]) -> ast.stmt:
+    """``node`` without the decorators that use a name in ``without``."""
+    decorators = getattr(node, "decorator_list", None)
+    if not decorators:
+        return node
+    other = copy.copy(node)
+    other.decorator_list = [d for d in decorators if without.isdisjoint(scan(d).loads)]  # type: ignore[attr-defined]
+    return other
 
 
 def _code(module: Module, node: ast.stmt, without: frozenset[str] = frozenset()) -> str:

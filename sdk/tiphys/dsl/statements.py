@@ -18,6 +18,7 @@ __all__ = [
     "handed_on",
     "inner_bindings",
     "inside",
+    "is_main",
     "targets",
     "walk",
 ]
@@ -26,7 +27,7 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
 
 
-def _is_main(statement: ast.stmt) -> TypeGuard[ast.If]:
+def is_main(statement: ast.stmt) -> TypeGuard[ast.If]:
     """``if __name__ == "__main__":``"""
     if not isinstance(statement, ast.If) or not isinstance(statement.test, ast.Compare):
         return False
@@ -38,7 +39,7 @@ def _is_main(statement: ast.stmt) -> TypeGuard[ast.If]:
 
 def inside(statement: ast.stmt) -> Iterator[ast.stmt]:
     """The statements directly inside a block."""
-    if _is_main(statement):
+    if is_main(statement):
         yield from statement.orelse
         return
     for name in ("body", "orelse", "finalbody"):
@@ -59,7 +60,7 @@ def walk(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 def expressions(statement: ast.stmt) -> Iterator[ast.expr]:
     """The expressions of a statement itself, not those of the statements inside."""
-    if _is_main(statement):
+    if is_main(statement):
         return
     for _, value in ast.iter_fields(statement):
         for item in value if isinstance(value, list) else [value]:

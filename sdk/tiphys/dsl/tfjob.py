@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from tiphys.argo.cache_mode import KEY_ENV
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
-from tiphys.dsl.components import env_name, memoize
-from tiphys.dsl.digest import module_digest
+from tiphys.dsl.components import depends_made, depends_parts, env_name, memoize
+from tiphys.dsl.digest import StepCode, module_code
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.guarded import GENERATED, guarded
 from tiphys.dsl.key_parts import key_parts
@@ -71,7 +71,7 @@ class TFJob(Resource):
     from the backup.
 
     ``instance`` names an input that tells jobs of one workflow apart; it becomes part of the job's name and
-    key. ``gang`` admits whole gangs only. ``cache`` reuses a finished training.
+    key. ``gang`` admits whole gangs only. ``cache`` reuses a finished training; ``depends_on`` is as for a component.
 
     Raises DefinitionError: TIP109 for numbers out of range, TIP110 for a function that cannot be referenced.
     """
@@ -98,6 +98,7 @@ class TFJob(Resource):
         env: Mapping[str, str] | None = None,
         locks: Sequence[Lock] = (),
         retry: bool = True,
+        depends_on: Sequence[str] | None = None,
         title: str = "",
     ) -> None:
         site = caller()
@@ -161,7 +162,11 @@ class TFJob(Resource):
         self.arguments = tuple(f for f in signature.inputs if f.python not in folders)
         self.folder_fields = tuple(f for f in signature.inputs if f.python in folders)
         self.outputs = (Field(result.replace("-", "_"), kebab(result), Reference),)
-        self.module, self.digest = _module(function, site)
+        self.module, code = _module(function, site)
+        self.digest = code.digest
+        self.depends_on = [depends_on] if isinstance(depends_on, str) else depends_on
+        if cache is not None and cache.code:
+            code.check(label, self.env, self.depends_on)
         self.stop = Resource(
             "stop-training",
             action="delete",
@@ -175,6 +180,8 @@ class TFJob(Resource):
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
         """The key: the instance (or the name) and a hash of code, image, workers and inputs."""
         keyed = self.cache.keyed(self.arguments, self.name) if self.cache else list(self.arguments)
+        if self.cache is not None:
+            self.cache.check_arguments(self.arguments, arguments, self.name)
 
         def expression_of(field: Field) -> str:
             value = arguments.get(field.name)
@@ -185,9 +192,11 @@ class TFJob(Resource):
             return expression_of_text(value)
 
         def render() -> str:
-            parts = [content_of(f, expression_of(f)) for f in keyed]
+            by_age = self.cache is not None and not self.cache.code
+            parts = [content_of(f, expression_of(f), by_name=by_age) for f in keyed]
             # what an env value says of the job's own inputs is among the parts already
             parts += environment_parts(self.env, keep="inputs.")
+            parts += depends_parts(self.depends_on, self.site)
             by_name = {f.python: f for f in self.arguments}
             instance = by_name.get(self.instance)
             prefix = literal(f"{self.name}-") if instance is None else f"{expression_of(instance)} + '-'"
@@ -283,6 +292,7 @@ class TFJob(Resource):
                 code=self.digest,
                 image=self.image or defaults.image,
                 workers=str(self.workers),
+                **depends_made(self.depends_on, self.site),
             )
             template.setdefault("annotations", {}).update(said)
         return template
@@ -326,8 +336,8 @@ def _success(workers: int, policy: str) -> list[str]:
     return ["status.replicaStatuses.Worker.succeeded > 0"]
 
 
-def _module(function: Callable[..., Any], site: Site) -> tuple[str, str]:
-    """The module that each worker runs, and the digest of its code."""
+def _module(function: Callable[..., Any], site: Site) -> tuple[str, StepCode]:
+    """The module that each worker runs, and its code."""
     module = function.__module__
     if module == "__main__" or "<locals>" in function.__qualname__:
         raise DefinitionError(
@@ -345,4 +355,4 @@ def _module(function: Callable[..., Any], site: Site) -> tuple[str, str]:
             where=str(site),
             fix="install it, or fix sys.path",
         )
-    return module, module_digest(module, path, site)
+    return module, module_code(module, path, site)
