@@ -13,8 +13,8 @@ import pytest
 from tests.dsl import library
 from tiphys import Cache, Pipeline, Reference, TFJob, component
 from tiphys.compiler.line import Site
-from tiphys.dsl.digest import module_code, step_code
 from tiphys.dsl.durations import go_duration
+from tiphys.dsl.source.digest import module_code, step_code
 
 HERE = Site(__file__, 1)
 

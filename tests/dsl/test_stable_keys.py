@@ -35,7 +35,7 @@ class Pipeline:
 
 tiphys.Pipeline = Pipeline
 from tiphys.compiler.line import Site
-from tiphys.dsl.digest import step_code
+from tiphys.dsl.source.digest import step_code
 for name in sys.argv[3:]:
     try:
         module = __import__(name)

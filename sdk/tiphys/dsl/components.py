@@ -16,17 +16,17 @@ from tiphys.argo.memo import cache_map
 from tiphys.compiler.line import Site, caller
 from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
-from tiphys.dsl.closure import check_names, function_node, module_of
 from tiphys.dsl.context import CallableTemplate
-from tiphys.dsl.digest import StepCode, depended, step_code
 from tiphys.dsl.durations import go_duration
-from tiphys.dsl.embed import script_source
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
 from tiphys.dsl.key_parts import key_parts
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
 from tiphys.dsl.retry import Retry
+from tiphys.dsl.source.closure import check_names, function_node, module_of
+from tiphys.dsl.source.digest import StepCode, depended, step_code
+from tiphys.dsl.source.embed import script_source
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, signature_of
 from tiphys.dsl.values import Input

@@ -18,9 +18,9 @@ from tiphys.compiler import documents
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cached_retry import joined, split
 from tiphys.dsl.components import OUTPUTS
-from tiphys.dsl.embed import protected, script_source
 from tiphys.dsl.guarded import unguarded
 from tiphys.dsl.pod import STEP_IMAGE
+from tiphys.dsl.source.embed import protected, script_source
 from tiphys.dsl.types import kebab, signature_of
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.step import encode

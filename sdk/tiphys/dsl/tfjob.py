@@ -18,7 +18,6 @@ from tiphys.argo.cache_mode import KEY_ENV
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.components import depends_made, depends_parts, env_name, memoize
-from tiphys.dsl.digest import StepCode, module_code
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.guarded import GENERATED, guarded
 from tiphys.dsl.key_parts import key_parts
@@ -28,6 +27,7 @@ from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources, Scheduling
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.retry import Retry
+from tiphys.dsl.source.digest import StepCode, module_code
 from tiphys.dsl.template import Argument, default_text
 from tiphys.dsl.types import Field, kebab, signature_of
 from tiphys.dsl.values import Expression, Input, Value

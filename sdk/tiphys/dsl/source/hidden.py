@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tiphys.dsl.statements import is_main
-from tiphys.dsl.written_paths import FUNCTIONS, FunctionScope, PathReader, assigned, own_nodes, words
+from tiphys.dsl.source.statements import is_main
+from tiphys.dsl.source.written_paths import FUNCTIONS, FunctionScope, PathReader, assigned, own_nodes, words
 
 if TYPE_CHECKING:
-    from tiphys.dsl.closure import Module
+    from tiphys.dsl.source.closure import Module
 
 __all__ = ["Found", "Hidden", "Pass", "look"]
 

@@ -7,7 +7,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-from tiphys.dsl.statements import BLOCKS, DEFINITIONS, walk
+from tiphys.dsl.source.statements import BLOCKS, DEFINITIONS, walk
 
 TEXT = """\
 a = []

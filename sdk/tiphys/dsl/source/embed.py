@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 from tiphys.compiler.line import Site
-from tiphys.dsl.closure import Module, check_names, function_node, module_of, reached, used_names
-from tiphys.dsl.names_used import FunctionNode
+from tiphys.dsl.source.closure import Module, check_names, function_node, module_of, reached, used_names
+from tiphys.dsl.source.names_used import FunctionNode
 from tiphys.dsl.types import Field, FunctionSignature, is_record, unwrap
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tiphys.compiler.line import Site
-from tiphys.dsl.effects import Effect, effects_of
-from tiphys.dsl.names_used import FunctionNode, scan
+from tiphys.dsl.source.effects import Effect, effects_of
+from tiphys.dsl.source.names_used import FunctionNode, scan
 from tiphys.errors import DefinitionError, did_you_mean
 
 __all__ = ["Module", "check_names", "function_node", "inside_strings", "module_of", "reached"]

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from tiphys.compiler.line import Site
-from tiphys.dsl.closure import Module, function_node, inside_strings, module_of, reached, used_names
-from tiphys.dsl.hidden import Found, Hidden, look
-from tiphys.dsl.installed import installed
-from tiphys.dsl.names_used import scan
+from tiphys.dsl.source.closure import Module, function_node, inside_strings, module_of, reached, used_names
+from tiphys.dsl.source.hidden import Found, Hidden, look
+from tiphys.dsl.source.installed import installed
+from tiphys.dsl.source.names_used import scan
 from tiphys.errors import DefinitionError
 from tiphys.reference import file_digest
 

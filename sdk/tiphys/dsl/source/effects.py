@@ -18,8 +18,8 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tiphys.dsl.names_used import FunctionNode, scan
-from tiphys.dsl.statements import (
+from tiphys.dsl.source.names_used import FunctionNode, scan
+from tiphys.dsl.source.statements import (
     BLOCKS,
     DEFINITIONS,
     bound,

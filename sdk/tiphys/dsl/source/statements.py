@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
-from tiphys.dsl.names_used import scan
+from tiphys.dsl.source.names_used import scan
 
 __all__ = [
     "BLOCKS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.dsl import library
-from tiphys.dsl.digest import own_module
+from tiphys.dsl.source.digest import own_module
 
 
 @pytest.mark.parametrize("name", ["json", "os.path", "yaml", "pytest", "tiphys.dsl", "nowhere", "", "sys"])

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from tests.dsl.test_keys import ask, pipeline
-from tiphys.dsl.installed import installed
+from tiphys.dsl.source.installed import installed
 
 
 def test_the_same_as_importlib_metadata() -> None:

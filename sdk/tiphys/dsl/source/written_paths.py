@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tiphys.dsl.closure import Module
+    from tiphys.dsl.source.closure import Module
 
 __all__ = ["FUNCTIONS", "FunctionScope", "PathReader", "assigned", "own_nodes", "words"]
 

@@ -20,7 +20,7 @@ import pytest
 from tests.dsl.generated_modules import module_text
 from tiphys import DefinitionError
 from tiphys.dsl.components import Component
-from tiphys.dsl.embed import script_source
+from tiphys.dsl.source.embed import script_source
 
 GENERATED = int(os.environ.get("TIPHYS_GENERATED_MODULES", "2000"))
 
