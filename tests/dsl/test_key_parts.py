@@ -19,7 +19,7 @@ def templates(cache: Cache, **options: Any) -> dict[str, Any]:
         return f"{data} {x}"
 
     with Pipeline("p") as pipeline:
-        work(data="pvc://tiphys/x", x=1)
+        work(data=Reference("pvc://tiphys/x", "sha256:" + "0" * 64), x=1)
     spec = yaml.safe_load(to_yaml(pipeline))["spec"]
     return {each["name"]: each for each in spec["templates"]}
 
