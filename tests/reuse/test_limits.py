@@ -88,6 +88,19 @@ def test_many_batches(store: Store) -> None:
         assert sorted(left(known)) == list(range(5000 - 1234, 5000))
 
 
+def test_the_room_of_removed_entries_goes_back_to_the_disk(store: Store) -> None:
+    outputs: Any = {"result": "x" * 2000}
+    with Entries(store) as known:
+        known.add(
+            CachedResult("cache", f"k{i}", node="n", outputs=outputs, created=1.0, hit=1.0)
+            for i in range(15_000)
+        )
+    before = (store.root / "cache.db").stat().st_size
+    assert before > 30_000_000
+    collect(store, CacheLimits(max_entries=0))
+    assert (store.root / "cache.db").stat().st_size < before / 5
+
+
 def test_an_entry_that_was_just_hit_stays(store: Store) -> None:
     with Entries(store) as known:
         fill(known)
