@@ -105,6 +105,12 @@ MUTATIONS: dict[str, tuple[dict[str, str], str, str, tuple[str, str]]] = {
             "p.py": pipeline("from pkg.inner import K", "K"),
         }, "p", "pkg/__init__.py", ("= 1", "= 2"),
     ),
+    "what a star brought, under a name that is bound again": (
+        {
+            "tables.py": "K = {1}\n",
+            "p.py": pipeline("from tables import *\nif True:\n    K |= {3}", "K"),
+        }, "p", "tables.py", ("K = {1}", "K = {2}"),
+    ),
     "a change of what a star brought": (
         {
             "tables.py": "K = [3, 1]\n",
