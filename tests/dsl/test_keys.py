@@ -105,6 +105,24 @@ MUTATIONS: dict[str, tuple[dict[str, str], str, str, tuple[str, str]]] = {
             "p.py": pipeline("from pkg.inner import K", "K"),
         }, "p", "pkg/__init__.py", ("= 1", "= 2"),
     ),
+    "what a star brought, under a name that is bound again": (
+        {
+            "tables.py": "K = {1}\n",
+            "p.py": pipeline("from tables import *\nif True:\n    K |= {3}", "K"),
+        }, "p", "tables.py", ("K = {1}", "K = {2}"),
+    ),
+    "a change of what a star brought": (
+        {
+            "tables.py": "K = [3, 1]\n",
+            "p.py": pipeline("import heapq\nfrom tables import *\nheapq.heapify(K)", "K"),
+        }, "p", "p.py", ("heapq.heapify(K)", "heapq"),
+    ),
+    "a change of what another module has, by an alias": (
+        {
+            "tables.py": "TABLE = [3, 1]\n",
+            "p.py": pipeline("from tables import TABLE\nother = [TABLE]\nother[0].append(1)", "TABLE"),
+        }, "p", "p.py", ("append(1)", "append(2)"),
+    ),
     "a change in the pipeline's own file": (
         {"p.py": pipeline('K = {}\nK["a"] = 1', "K")}, "p", "p.py", ('K["a"] = 1', 'K["a"] = 2')
     ),

@@ -167,7 +167,7 @@ def reached(module: Module, names: Iterable[str]) -> list[ast.stmt]:
                 continue
             seen.add(name)
             stars = () if name in _BUILTINS else module.bindings.get("*", ())
-            for index in module.bindings.get(name, stars):
+            for index in (*module.bindings.get(name, ()), *stars):  # ``K |= …`` needs what the star brought
                 if index not in found:
                     found.add(index)
                     queue.extend(_needs(module.tree.body[index]))

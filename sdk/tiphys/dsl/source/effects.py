@@ -93,8 +93,15 @@ class _File:
         self._values: dict[str, list[ast.expr | None]] = {}
         self.authoring: set[str] = set()
         self._changers: dict[str, bool] = {}
+        # names from one module: what one of them does may change what another holds
+        self._together: dict[str, set[str]] = {}
         for statement in tree.body:
             self._index(statement)
+        if "*" in self._imported:
+            loads = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+            stars = {n for n in loads if not self._is_bound(n) and not hasattr(builtins, n)}
+            self._index_names(stars)
+            self._together["*"] = stars
         self._constants = self._immutable()
         self._spread_authoring()
         self._related = self._aliases()
@@ -134,9 +141,14 @@ class _File:
 
     def _import(self, statement: ast.Import | ast.ImportFrom) -> None:
         module = getattr(statement, "module", None) or ""
+        if isinstance(statement, ast.ImportFrom):
+            names = self._together.setdefault("." * statement.level + module, set())
+            names.update(alias.asname or alias.name for alias in statement.names)
         for alias in statement.names:
             name = alias.asname or alias.name.split(".")[0]
             self._imported.add(name)
+            if name.isupper() and isinstance(statement, ast.ImportFrom):
+                self._index_names([name])  # a table of another module, not a module or a function
             if isinstance(statement, ast.Import):
                 parts = alias.name.split(".")
             else:
@@ -181,6 +193,9 @@ class _File:
     def _aliases(self) -> dict[str, set[str]]:
         """Name -> the names whose objects it may hold, or be held by."""
         related: dict[str, set[str]] = {}
+        for group in self._together.values():
+            for name in group:
+                related.setdefault(name, set()).update(n for n in group if n in self._values)
         for statement in walk(self._tree.body):
             for names, value in handed_on(statement):
                 held = self._held(value)
