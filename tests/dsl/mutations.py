@@ -23,7 +23,7 @@ from types import ModuleType
 
 from tests.dsl.generated_modules import module_text
 from tiphys import DefinitionError
-from tiphys.dsl.digest import step_code
+from tiphys.dsl.source.digest import step_code
 
 __all__ = ["Judged", "judge"]
 
