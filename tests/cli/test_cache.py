@@ -63,3 +63,20 @@ def test_the_caches_of_a_cluster_need_one(tmp_path: Path, capsys: pytest.Capture
     nowhere = ["--cluster", "--kubeconfig", str(tmp_path / "nosuch")]
     assert main(["cache", "gc", *nowhere, "--dry-run"]) != 0
     assert "nosuch" in capsys.readouterr().err
+
+
+def test_the_latest_run_is_one_that_can_be_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sums.py"
+    path.write_text(
+        "from tiphys import Cache, Pipeline, component\n\n\n@component(cache=Cache.by_content())\n"
+        "def add(a: int) -> int:\n    return a + 1\n\n\nwith Pipeline('sums') as sums:\n    add(a=1)\n"
+    )
+    store = ["--store", str(tmp_path / "store")]
+    for _ in range(2):
+        assert main(["run", str(path), *store]) == 0
+    capsys.readouterr()
+    assert main(["cache", "explain", "add", "@latest", "--json", *store]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["asked"]["hit"] is True

@@ -119,3 +119,41 @@ def test_ten_equal_runs_compute_once_and_one_takes_over_from_the_killed(
     assert [end.phase for end in ends] == ["Succeeded"] * 9
     hits = [step["memoizationStatus"]["hit"] for end in ends for step in steps(end.workflow).values()]
     assert (hits.count(False), hits.count(True)) == (1, 8)
+
+
+REFERENCES = textwrap.dedent(
+    """
+    from tiphys import Cache, Pipeline, Reference, component
+
+    @component
+    def make(digest: str) -> Reference:
+        return Reference("pvc://tiphys/reuse", digest)
+
+    @component(cache=Cache.by_content(version="{version}"))
+    def count(data: Reference, n: int) -> str:
+        return data.digest
+
+    with Pipeline("references") as pipeline:
+        count(data=make(digest="sha256:" + "0" * 64).named("sealed"), n=1).named("with")
+        count(data=make(digest="").named("open"), n=2).named("without")
+        count(data=pipeline.param("data", "pvc://tiphys/reuse"), n=3).named("bare")
+    """
+)
+
+
+def test_a_reference_without_a_digest_is_never_the_reason_of_a_hit(
+    images: None, cluster: Cluster, tmp_path: Path, version: str
+) -> None:
+    path = tmp_path / "references.py"
+    path.write_text(REFERENCES.format(version=version))
+    seen = []
+    with connect(cluster) as client:
+        for _ in range(2):
+            end = client.wait(client.submit(path, labels={"tiphys-test": "yes"}).name, timeout=WAIT)
+            assert end.phase == "Succeeded"
+            marks = {name: step["memoizationStatus"]["hit"] for name, step in steps(end.workflow).items()}
+            seen.append(marks)
+    assert seen == [
+        {"with": False, "without": False, "bare": False},
+        {"with": True, "without": False, "bare": False},
+    ]

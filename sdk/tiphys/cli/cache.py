@@ -51,7 +51,9 @@ def register(subparsers: Any) -> None:
         epilog="example: tiphys cache explain train fashion-mnist-x7k2p",
     )
     add.add_argument("key", metavar="STEP|KEY", help="a step, or a key or the beginning of one")
-    add.add_argument("run", metavar="RUN", nargs="?", default="", help="as this run asked for it")
+    add.add_argument(
+        "run", metavar="RUN", nargs="?", default="", help="as this run, or @latest, asked for it"
+    )
     add.set_defaults(handler=cache_explain)
     add = cache.add_parser(
         "rm", parents=[common], help="remove entries", epilog="example: tiphys cache rm train-cnn"
@@ -207,10 +209,15 @@ def cache_list(options: argparse.Namespace) -> int:
 
 def cache_explain(options: argparse.Namespace) -> int:
     from tiphys.reuse.explain import explain
+    from tiphys.runs import Client
 
-    found = explain(_store(options), options.key, options.run)
+    store, run = _store(options), options.run
+    if run:
+        with Client(store=options.store) as client:
+            run = client.full_name(run)
+    found = explain(store, options.key, run)
     if not found:
-        asked = f" in {options.run}" if options.run else ""
+        asked = f" in {run}" if run else ""
         raise RefusedError(
             "TIP294",
             f"no cache entry begins with {options.key!r}, and no step{asked} asked for one under that name",
