@@ -13,7 +13,7 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tiphys.errors import ComponentError
@@ -64,13 +64,17 @@ def published(uri: str, *, content: bool = True) -> Reference | None:
 
 
 def publish(
-    uri: str, build: Callable[[Path], None], *, sound: Callable[[str], Reference | None] | None = None
+    uri: str,
+    build: Callable[[Path], None],
+    *,
+    sound: Callable[[str], Reference | None] | None = None,
+    beside: Sequence[str] = (),
 ) -> Reference:
     """Let ``build`` fill a temporary folder, seal it and rename it to ``uri``; return its Reference.
 
     Idempotent: when a folder that is ``sound`` (default: :func:`published`) is there already, it is kept and
     ``build`` is not called; one that is not is replaced. Of two writers that race one wins, and both get the
-    winner's Reference.
+    winner's Reference. ``beside``: see :func:`tiphys.reference.seal`.
     """
     sound = sound or published
     found = sound(uri)
@@ -86,7 +90,7 @@ def publish(
         temporary.mkdir()
         try:
             build(temporary)
-            digest = seal(temporary)
+            digest = seal(temporary, beside=beside)
             _sync_tree(temporary)
             return Reference(uri, _move(temporary, target, uri, digest, sound))
         finally:

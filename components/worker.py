@@ -257,7 +257,7 @@ def _publish_model(tf: Any, keras: Any, settings: Settings, weights: list[Any]) 
         with writing(settings.output):
             shutil.copyfile(resolve(settings.work) / METRICS, folder / METRICS)
 
-    publish(settings.output, fill)
+    publish(settings.output, fill, beside=(METRICS,))  # how long an epoch took is not what the model is
 
 
 def _wait_for_model(settings: Settings, gang: Gang) -> None:

@@ -56,6 +56,52 @@ def test_sealing_is_deterministic(sealed: tuple[Reference, dict[str, str], Path]
     assert seal(folder) == reference.digest
 
 
+def test_what_lies_beside_the_content_is_sealed_and_does_not_count(
+    sealed: tuple[Reference, dict[str, str], Path],
+) -> None:
+    reference, volumes, folder = sealed
+    times = folder / "times.jsonl"
+    digests = []
+    for seconds in ("1.5", "1.7"):
+        times.write_text(seconds)
+        digests.append(seal(folder, beside=("*.jsonl",)))
+        assert verify(Reference(reference.uri, digests[-1]), volumes) == ""
+    assert digests[0] == digests[1] != reference.digest  # their names count
+    new = Reference(reference.uri, digests[0])
+    times.write_text("1.8")
+    assert "times.jsonl has another content" in verify(new, volumes)
+    times.unlink()
+    assert "times.jsonl is missing" in verify(new, volumes)
+    times.write_text("1.7")
+    assert verify(new, volumes) == ""
+    (folder / "more.jsonl").write_text("1.7")
+    assert "more.jsonl was added" in verify(new, volumes)
+    (folder / "more.jsonl").unlink()
+    listed = json.loads((folder / "beside.json").read_text())
+    (folder / "beside.json").write_text(json.dumps({"files": {**listed["files"], "more.jsonl": {}}}))
+    (folder / "more.jsonl").write_text("1.7")
+    assert "more.jsonl was added" in verify(new, volumes)
+    (folder / "beside.json").unlink()
+    assert "beside.json is missing" in verify(new, volumes)
+    (folder / "more.jsonl").unlink()
+    times.unlink()
+    assert seal(folder, beside=("*.jsonl",)) == reference.digest  # as it was before there was such a thing
+
+
+def test_the_random_id_of_a_saved_model_does_not_count(tmp_path: Path) -> None:
+    digests = []
+    for identity in ("1", "2"):
+        folder = tmp_path / identity
+        (folder / "1").mkdir(parents=True)
+        (folder / "1/saved_model.pb").write_bytes(b"graph")
+        (folder / "1/fingerprint.pb").write_text(identity)
+        (folder / "fingerprint.pb").write_text("this is of something else")
+        digests.append(seal(folder))
+    assert digests[0] == digests[1]
+    (folder / "fingerprint.pb").write_text("another")
+    assert seal(folder) != digests[0]
+
+
 def change_content(folder: Path) -> None:
     (folder / "note.txt").write_text("jello")
 

@@ -4,15 +4,17 @@ A reference names a folder by ``pvc://CLAIM/PATH`` (the form KServe uses for a p
 ``file:///PATH``. The folder carries ``manifest.json``, which lists every other file in it with its size and
 SHA-256; the reference's digest is the SHA-256 of the bytes of ``manifest.json``. So one short string in a
 workflow's outputs pins the whole folder, reads the same on a laptop and on a cluster, and can be verified
-anywhere.
+anywhere. Files that only lie with the content (how long it took to make it, a random id) are named in the manifest, and
+``beside.json`` has their sizes and SHA-256: equal content has an equal digest, and every file can be verified.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -20,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from tiphys.errors import StoreError
 
 __all__ = [
+    "BESIDE",
     "MANIFEST",
     "VOLUMES_ENV",
     "Reference",
@@ -32,6 +35,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+BESIDE = "beside.json"
 _UNFINISHED = ".tmp"
 VOLUMES_ENV = "TIPHYS_VOLUMES"
 
@@ -130,29 +134,56 @@ def file_digest(path: Path) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files below ``folder`` but its manifest."""
-    own = (folder / MANIFEST, folder / (MANIFEST + _UNFINISHED))
+    """All files below ``folder`` but the seal's own."""
+    own = {folder / (name + end) for name in (MANIFEST, BESIDE) for end in ("", _UNFINISHED)}
     return (path for path in folder.rglob("*") if path.is_file() and path not in own)
 
 
-def seal(folder: Path) -> str:
+def _counts(path: Path, folder: Path, beside: Sequence[str]) -> bool:
+    """Whether a file is of what the folder is, and not only beside it."""
+    # TensorFlow writes a random id beside each SavedModel (core/protobuf/fingerprint.proto)
+    if path.name == "fingerprint.pb" and path.with_name("saved_model.pb").exists():
+        return False
+    name = path.relative_to(folder).as_posix()
+    return not any(fnmatch.fnmatchcase(name, pattern) for pattern in beside)
+
+
+def seal(folder: Path, *, beside: Sequence[str] = ()) -> str:
     """Write ``manifest.json`` for all files below ``folder`` and return its digest.
 
     The manifest is sorted and has no times in it, so equal content gives an equal digest. It is written to a
     temporary name, flushed to disk and renamed.
+
+    ``beside``: patterns (as of :mod:`fnmatch`) of files that lie with the content and are none of it, such as how long
+    it took to make it. A change of them breaks the seal, too, but only their names count in the digest. The
+    ``fingerprint.pb`` of a SavedModel, which holds a random id, is always one.
     """
-    files = {
-        path.relative_to(folder).as_posix(): {"sha256": file_digest(path)[7:], "size": path.stat().st_size}
-        for path in sorted(_files(folder))
-    }
-    data = json.dumps({"files": files, "version": 1}, sort_keys=True, indent=1).encode() + b"\n"
-    temporary = folder / (MANIFEST + _UNFINISHED)
+    content: dict[str, object] = {}
+    aside: dict[str, object] = {}
+    for path in sorted(_files(folder)):
+        listed = content if _counts(path, folder, beside) else aside
+        listed[path.relative_to(folder).as_posix()] = {
+            "sha256": file_digest(path)[7:],
+            "size": path.stat().st_size,
+        }
+    if aside:
+        _write_json(folder / BESIDE, {"files": aside, "version": 1})
+    else:
+        (folder / BESIDE).unlink(missing_ok=True)
+    named = {"beside": sorted(aside)} if aside else {}
+    data = _write_json(folder / MANIFEST, {**named, "files": content, "version": 1})
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _write_json(path: Path, value: Mapping[str, object]) -> bytes:
+    data = json.dumps(value, sort_keys=True, indent=1).encode() + b"\n"
+    temporary = path.with_name(path.name + _UNFINISHED)
     with temporary.open("wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.replace(folder / MANIFEST)
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    temporary.replace(path)
+    return data
 
 
 def verify(
@@ -175,9 +206,13 @@ def verify(
     manifest = folder / MANIFEST
     try:
         data = manifest.read_bytes()
-        files = json.loads(data)["files"]
+        sealed = json.loads(data)
+        files = sealed["files"]
         if reference.digest and "sha256:" + hashlib.sha256(data).hexdigest() != reference.digest:
             return f"{reference.uri}: the manifest's digest is not the recorded one"
+        if named := sealed.get("beside"):
+            aside = json.loads((folder / BESIDE).read_bytes())["files"]
+            files = {**files, **{name: aside[name] for name in named}}
         for name, entry in files.items():
             path = folder / name
             if path.stat().st_size != entry["size"]:

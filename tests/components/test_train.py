@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.reference import Reference, verify
+from tiphys.reference import MANIFEST, Reference, file_digest, verify
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gang import Workers
@@ -118,6 +118,21 @@ class TestOneWorker:
         assert report["synthetic"] is True
         assert sum(map(sum, report["confusion"])) == 100
         assert verify(Reference(report["uri"], report["digest"])) == ""
+
+    def test_the_same_seed_makes_the_same_digest(self, volume: Path, dataset: Reference) -> None:
+        digests = []
+        for name, seed in (("m-1", 7), ("m-2", 7), ("m-3", 8)):
+            given = settings(
+                dataset,
+                epochs=1,
+                seed=seed,
+                output=f"pvc://tiphys/models/{name}",
+                work=f"pvc://tiphys/work/{name}",
+            )
+            done = run_once(given)
+            assert done.returncode == 0, done.stderr
+            digests.append(file_digest(volume / "models" / name / MANIFEST))
+        assert digests[0] == digests[1] != digests[2]
 
     def test_the_signature_takes_raw_bytes(self, volume: Path, dataset: Reference) -> None:
         assert run_once(settings(dataset, epochs=1)).returncode == 0
