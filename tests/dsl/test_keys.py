@@ -111,6 +111,20 @@ MUTATIONS: dict[str, tuple[dict[str, str], str, str, tuple[str, str]]] = {
             "p.py": pipeline("from tables import *\nif True:\n    K |= {3}", "K"),
         }, "p", "tables.py", ("K = {1}", "K = {2}"),
     ),
+    "a module that is imported for its effect": (
+        {
+            "registry.py": "R = []\n", "plugins.py": "from registry import R\nR.append(1)\n",
+            "p.py": pipeline("import plugins\nfrom registry import R", "R"),
+        }, "p", "plugins.py", ("append(1)", "append(2)"),
+    ),
+    "a module that is imported for its effect by one that another step uses": (
+        {
+            "registry.py": "R = []\n\ndef register(f):\n    R.append(f(1))\n    return f\n",
+            "plugins.py": "from registry import register\n\n@register\ndef one(x):\n    return x + 1\n",
+            "words.py": "import plugins\nWORD = 'a'\n",
+            "p.py": pipeline("from words import WORD\nfrom registry import R\n\ndef other():\n    return WORD", "R"),
+        }, "p", "plugins.py", ("x + 1", "x + 2"),
+    ),
     "a change of what a star brought": (
         {
             "tables.py": "K = [3, 1]\n",

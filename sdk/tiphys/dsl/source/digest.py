@@ -27,6 +27,7 @@ from tiphys.dsl.source.closure import Module, function_node, inside_strings, mod
 from tiphys.dsl.source.hidden import Found, Hidden, look
 from tiphys.dsl.source.installed import installed
 from tiphys.dsl.source.names_used import scan
+from tiphys.dsl.source.statements import DEFINITIONS
 from tiphys.errors import DefinitionError
 from tiphys.reference import file_digest
 
@@ -149,6 +150,8 @@ class _Collected:
 
     def __init__(self, base: str) -> None:
         self._base = base
+        self._entered: set[str] = set()
+        self._quiet: set[str] = set()
         self._texts: dict[tuple[str, str], str] = {}
         self._found = Found()
         self._places: dict[Hidden, str] = {}
@@ -206,7 +209,20 @@ class _Collected:
                 imports += scan(statement).imports
                 bare = _undecorated(statement, module.authoring)
                 imports += self.look(module, bare, whole=False, runs=True)
+        self._plug_ins(module)
         self._follow(module, imports)
+
+    def _plug_ins(self, module: Module) -> None:
+        """What a module imports for its effect on others counts, whether a name of it is used or not."""
+        if module.path in self._entered:
+            return
+        self._entered.add(module.path)
+        for statement in module.tree.body:
+            for found, _ in _targets(module, statement) if isinstance(statement, _Import) else ():
+                if found.path not in self._quiet and _reaches_out(found, {module.path}):
+                    self.whole(found)
+                else:
+                    self._quiet.add(found.path)
 
     def _follow(self, module: Module, imports: Iterable[_Import]) -> None:
         for statement in imports:
@@ -228,6 +244,28 @@ class _Collected:
             found = own_module(package, module.name)
             if found is not None and found.effects:
                 self.whole(found)
+
+
+def _reaches_out(module: Module, seen: set[str]) -> bool:
+    """Whether importing a module changes what another module has: a plug-in, which is imported for its effect."""
+    if module.path in seen:
+        return False
+    seen.add(module.path)
+    imports = [statement for statement in module.tree.body if isinstance(statement, _Import)]
+    brought = {name for statement in imports for name in scan(statement).stores}
+    plain = {name for statement in imports if _is_pythons(statement) for name in scan(statement).stores}
+    for effect in module.effects:
+        # Python's own decorators (dataclass, contextmanager, cache) give another function and register nothing
+        decorated = isinstance(module.tree.body[effect.index], DEFINITIONS)
+        if effect.unfollowed or effect.touches & (brought - plain if decorated else brought):
+            return True
+    inner = (found for statement in imports for found, _ in _targets(module, statement))
+    return any(_reaches_out(found, seen) for found in inner)
+
+
+def _is_pythons(statement: _Import) -> bool:
+    tops = list(_tops(statement))
+    return bool(tops) and all(top in sys.stdlib_module_names for top in tops)
 
 
 def _tops(statement: _Import) -> Iterator[str]:
