@@ -128,7 +128,8 @@ def test_a_pod_is_told_the_earlier_of_its_deadlines(more: str, deadline: float |
         ),
         (
             "inputs: {artifacts: [{name: a, path: /a, plugin: {name: p, key: k}}]}, container: {image: i}",
-            "artifact driver p not found",
+            'Pod "wf" is invalid: [spec.initContainers[1].name: Required value, '
+            "spec.initContainers[1].image: Required value]",  # asked of 4.0.5
         ),
     ],
 )
@@ -136,6 +137,15 @@ def test_a_pod_that_cannot_be_made_is_an_error(template: str, message: str) -> N
     made = drive(f"{{entrypoint: main, templates: [{{name: main, {template}}}]}}")
     assert (made.phase, named(made, "wf")["phase"]) == ("Error", "Error")
     assert message in named(made, "wf")["message"]
+
+
+def test_the_driver_of_an_output_is_missed_before_that_of_an_input() -> None:
+    artifacts = "[{name: a, path: /a, plugin: {name: %s, key: k}}]"
+    made = drive(
+        "{entrypoint: main, templates: [{name: main, container: {image: i}, "
+        f"inputs: {{artifacts: {artifacts % 'p'}}}, outputs: {{artifacts: {artifacts % 'q'}}}}}]}}"
+    )
+    assert named(made, "wf")["message"] == "artifact driver q not found"
 
 
 def test_a_pod_that_the_api_server_refused_is_an_error_of_what_contains_it() -> None:
