@@ -95,6 +95,13 @@ def test_a_metric_below_the_bar_is_trained_again(bench: Bench) -> None:
     assert bench.name(accuracy=0.95) == again, "the bar is not in the key"
 
 
+@pytest.mark.parametrize(("text", "kept"), [("pvc://tiphys/x ", False), ("a long word ", True)])
+def test_what_points_to_too_much_to_be_looked_at_is_never_taken(bench: Bench, text: str, kept: bool) -> None:
+    bench.write("while_intact()", f"name += {text!r} * 2000")
+    first = bench.name()
+    assert (bench.name() == first) is kept
+
+
 def test_data_that_doubled_is_taken_in_again(bench: Bench) -> None:
     bench.write('unless_data("records", grew=2.0)')
     first = bench.name(records=100)

@@ -25,6 +25,7 @@ from tiphys.dsl.policies import Conditions, MetricRule
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.types import Field, unwrap
 from tiphys.errors import DefinitionError
+from tiphys.step.guard import TOO_LONG
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Outputs, Template
@@ -150,7 +151,8 @@ def _told(outputs: Sequence[Field], conditions: Conditions) -> Iterable[tuple[st
     for field in outputs:
         if {field.name, field.python} & bars or unwrap(field.type) not in (int, float, bool):
             value = access(("tasks", RUN, "outputs", "parameters", field.name))
-            yield field.name, f"(len({value}) > {_LONGEST} ? '' : {value})"
+            pointing = f"{value} contains '://' ? {literal(TOO_LONG)} : ''"
+            yield field.name, f"(len({value}) <= {_LONGEST} ? {value} : {pointing})"
 
 
 def _helpers(defaults: Defaults) -> list[Template]:

@@ -19,7 +19,10 @@ from pathlib import Path
 
 from tiphys.reference import MANIFEST, Reference, references, resolve, verify, volumes_from_env
 
-__all__ = ["judge", "main", "record"]
+__all__ = ["TOO_LONG", "judge", "main", "record"]
+
+TOO_LONG = "(points to something, and is too long to be looked at)"
+"""Stands for an output that may hold more references than a step can be told."""
 
 _VERSION = 1
 _OPERATORS = (">=", ">", "<=", "<", "==")
@@ -45,6 +48,9 @@ def judge(
             problem = _data(condition, before.get(name), _measured(values.get(name, ""), volumes))
         if problem:
             return problem
+    unseen = state.get("unseen")
+    if unseen:
+        return f"{unseen} of the earlier result {TOO_LONG[1:-1]}"
     pointed = state.get("references")
     for item in pointed if isinstance(pointed, list) else ():
         problem = verify(Reference(str(item[0]), str(item[1])), volumes)
@@ -126,6 +132,7 @@ def record(
     volumes: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """What is to be known of a result that was just computed."""
+    unseen = sorted(name for name, text in outputs.items() if text == TOO_LONG)
     pointed = {
         (reference.uri, reference.digest or _manifest(reference, volumes)[0])
         for text in outputs.values()
@@ -137,6 +144,7 @@ def record(
         "values": {name: _measured(text, volumes) for name, text in values.items()},
         "outputs": {name: text for name, text in outputs.items() if _number(text) is not None},
         "references": sorted(map(list, pointed)),
+        **({"unseen": ", ".join(unseen)} if unseen else {}),
     }
 
 
