@@ -50,7 +50,15 @@ def handle(options: argparse.Namespace) -> int:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write to a temporary file beside ``path``, flush, rename."""
+    """Write to a temporary file beside ``path``, flush, rename.
+
+    A link stays one: the file that it leads to is written. What is no file (a pipe, ``/dev/null``) is written into: to
+    rename a file over a device would take it away from everybody.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

@@ -38,9 +38,9 @@ def test_another_version_of_a_library_is_another_key(tmp_path: Path) -> None:
     answers = []
     for folder, version in (("one", "1.0"), ("two", "2.0"), ("again", "1.0")):
         library(tmp_path / folder, version)
-        body = f"import sys\nsys.path.insert(0, {str(tmp_path / folder / 'site-packages')!r})"
         files = {
-            "start.py": body + "\n",
+            "start.py": "import sys\nfrom pathlib import Path\n"
+            "sys.path.insert(0, str(Path(__file__).parents[1] / 'site-packages'))\n",
             "lib.py": "def f():\n    import somelib\n    return somelib.V\n",
             "p.py": "import start\n" + pipeline("from lib import f", "f()"),
         }
