@@ -8,6 +8,7 @@ by content. A path that comes from an input of the step, or from a file that the
 from __future__ import annotations
 
 import ast
+import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -114,7 +115,7 @@ class _Looker:
     def __init__(self, module: Module, whole: bool) -> None:
         self._module, self._whole = module, whole
         self._paths = PathReader(module)
-        self._set: set[str] = set(_set_variables(module.tree))
+        self._set = _set_variables(module.tree)
         self.found = Found()
 
     # -- the walk ---------------------------------------------------------------------------------------------
@@ -300,9 +301,12 @@ def _short(node: ast.AST) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _set_variables(tree: ast.Module) -> Iterator[str]:
+@functools.lru_cache(maxsize=256)  # it is asked for at each statement of the module
+def _set_variables(tree: ast.Module) -> frozenset[str]:
     """The environment variables that the module itself sets."""
+    found = set()
     for node in own_nodes(tree.body):
         match node:
             case ast.Subscript(ctx=ast.Store(), slice=ast.Constant(value=str() as name)):
-                yield name
+                found.add(name)
+    return frozenset(found)

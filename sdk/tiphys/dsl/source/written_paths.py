@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ class PathReader:
     def __init__(self, module: Module) -> None:
         self._module = module
         self._imported = _imported(module.tree)
-        self._top = assigned(module.tree.body)
+        self._top = _assigned_at_top(module.tree)
 
     def dotted(self, node: ast.expr, scopes: list[FunctionScope]) -> str:
         """``np.load`` as ``numpy.load``; empty for what is no plain name, or is bound in the function."""
@@ -218,21 +219,25 @@ class PathReader:
         return None
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
+# Facts of a whole file, asked for at each of its statements
+@functools.lru_cache(maxsize=256)
+def _imported(tree: ast.Module) -> Mapping[str, str]:
     """Name -> what it was imported as, anywhere in the file: ``np`` -> ``numpy``."""
-    known: dict[str, str] | None = getattr(tree, "_tiphys_imported", None)
-    if known is None:
-        known = {}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    top = alias.name.split(".")[0]
-                    known[alias.asname or top] = alias.name if alias.asname else top
-            elif isinstance(node, ast.ImportFrom):
-                for alias in node.names:
-                    known[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
-        tree._tiphys_imported = known  # type: ignore[attr-defined]
+    known: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.split(".")[0]
+                known[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                known[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
     return known
+
+
+@functools.lru_cache(maxsize=256)
+def _assigned_at_top(tree: ast.Module) -> Mapping[str, list[ast.expr | None]]:
+    return assigned(tree.body)
 
 
 def assigned(body: Iterable[ast.AST]) -> dict[str, list[ast.expr | None]]:
