@@ -16,13 +16,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiphys.errors import StoreError
 from tiphys.store.files import clear
+from tiphys.store.sqlite import connect, transaction, until_free
 
 __all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting", "process_start"]
 
@@ -34,9 +34,6 @@ CREATE TABLE IF NOT EXISTS waiters(
   pid INTEGER, start TEXT, UNIQUE(lock, holder));
 CREATE TABLE IF NOT EXISTS sync_limit(name TEXT PRIMARY KEY, sizelimit INTEGER NOT NULL) WITHOUT ROWID;
 """
-
-
-_PATIENCE = 30.0  # seconds until a table that others use all the time is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,34 +94,19 @@ class Locks:
         self._start = process_start(self._pid)
         with clear(path):
             try:
-                self._db = sqlite3.connect(
-                    path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-                )
-                self._prepare()
+                self._db = connect(path)
+                until_free(self._prepare)
             except sqlite3.Error as error:
                 raise StoreError(
                     "TIP452", f"the lock table cannot be opened: {error}", where=str(path)
                 ) from error
 
     def _prepare(self) -> None:
-        """Make the tables, unless they are there.
-
-        Of several engines that open a new table at once, one changes it to a write-ahead log; SQLite tells the others
-        "locked" at once, without the patience that it has elsewhere (https://www.sqlite.org/c3ref/busy_handler.html:
-        the handler is not called where waiting could be a deadlock). So they ask again.
-        """
-        end = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                # a lock need not survive a power cut: its holder does not either
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=OFF")
-                self._db.executescript(_SCHEMA)
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                    raise
-                time.sleep(0.005)
+        """Make the tables, unless they are there."""
+        # a lock need not survive a power cut: its holder does not either
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
         """Give back everything that was taken or waited for through this object, and close the table.
@@ -258,12 +240,7 @@ class Locks:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._guard, clear(self.path):
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
+                with transaction(self._db):
                     yield self._db
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
-                self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 raise StoreError("TIP452", f"the lock table failed: {error}", where=str(self.path)) from error

@@ -8,16 +8,15 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from tiphys.errors import StoreError
 from tiphys.store.files import clear
+from tiphys.store.sqlite import connect, transaction, until_free
 
 __all__ = ["CacheFile"]
 
-_PATIENCE = 30.0  # seconds until a table that others use all the time is given up
 _VERSION = 1
 _PAGES = 8000  # of the log until they are written back: who does it waits for the disk, so one hit in many
 _SCHEMA = """
@@ -50,13 +49,11 @@ class CacheFile:
         self._guard = threading.RLock()
         with clear(path):
             try:
-                self._db = sqlite3.connect(
-                    path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-                )
+                self._db = connect(path)
             except sqlite3.Error as error:
                 raise self._problem(error) from error
         try:
-            self._prepare()
+            until_free(self._prepare)
         except BaseException as error:
             self._db.close()
             if isinstance(error, sqlite3.Error):
@@ -80,49 +77,23 @@ class CacheFile:
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """The connection in a transaction: all of it is written, or nothing. Raises StoreError."""
-        with self.reading() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
+        with self.reading() as db, transaction(db):
+            yield db
 
     def _prepare(self) -> None:
-        """Make the tables, unless they are there.
-
-        Of several that open a new file at once one changes it to a write-ahead log, and SQLite tells the others
-        "locked" without its usual patience (https://www.sqlite.org/c3ref/busy_handler.html), so they ask again.
-        """
-        end = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file
-                self._db.execute("PRAGMA journal_mode=WAL")
-                # a killed process loses nothing; a power cut may take the last entries, never the file
-                self._db.execute("PRAGMA synchronous=NORMAL")
-                self._db.execute(f"PRAGMA wal_autocheckpoint={_PAGES}")
-                self._make()
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                    raise
-                time.sleep(0.005)
-
-    def _make(self) -> None:
+        """Make the tables, unless they are there."""
+        self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # a killed process loses nothing; a power cut may take the last entries, never the file
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={_PAGES}")
         if self._version():
             return
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             if not self._version():
                 for statement in _statements(_SCHEMA):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={_VERSION}")
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     def _version(self) -> int:
         found = int(self._db.execute("PRAGMA user_version").fetchone()[0])

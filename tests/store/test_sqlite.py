@@ -1,0 +1,48 @@
+"""What engines that share a SQLite file rely on."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tiphys.store.sqlite import connect, transaction, until_free
+
+
+def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
+    db = connect(tmp_path / "a.db")
+    db.execute("CREATE TABLE t(x)")
+    with pytest.raises(KeyError), transaction(db):
+        db.execute("INSERT INTO t VALUES(1)")
+        raise KeyError
+    with transaction(db):
+        db.execute("INSERT INTO t VALUES(2)")
+    assert db.execute("SELECT x FROM t").fetchall() == [(2,)]
+    db.close()
+
+
+def test_a_locked_file_is_asked_again_and_another_error_is_not(tmp_path: Path) -> None:
+    holder = connect(tmp_path / "a.db")
+    other = sqlite3.connect(tmp_path / "a.db", timeout=0, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    asked = []
+
+    def make() -> None:
+        asked.append(1)
+        if len(asked) == 3:
+            holder.execute("COMMIT")
+        other.execute("CREATE TABLE t(x)")
+
+    until_free(make)
+    assert len(asked) == 3
+
+    def wrong() -> None:
+        asked.append(1)
+        other.execute("SELECT y FROM t")
+
+    with pytest.raises(sqlite3.OperationalError, match="no such column"):
+        until_free(wrong)
+    assert len(asked) == 4
+    holder.close()
+    other.close()
