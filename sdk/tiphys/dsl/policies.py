@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.types import Field, unwrap
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 Operator = Literal[">=", ">", "<=", "<", "=="]
-_OPERATORS = (">=", ">", "<=", "<", "==")
+_OPERATORS: tuple[Operator, ...] = get_args(Operator)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tiphys.errors import StoreError
 from tiphys.reuse.configmaps import entries_in
-from tiphys.reuse.entry import CachedResult, damaged, text_of
+from tiphys.reuse.entry import CachedResult, text_of
 from tiphys.reuse.gc import KeptEntry
 from tiphys.reuse.limits import FRESH, CacheLimits
 
@@ -47,11 +47,8 @@ def beyond(maps: Iterable[GivenObject], limits: CacheLimits, now: float) -> Beyo
         for entry in entries:
             count += 1
             size += _bytes(entry)
-            if entry.broken is not None:
-                why = damaged(entry.broken, entry.cache, entry.key).message
-                kept.append(KeptEntry(entry.cache, entry.key, why))
-            elif entry.hit is None:
-                kept.append(KeptEntry(entry.cache, entry.key, "it does not say when it was last used"))
+            if entry.hit is None:
+                kept.append(KeptEntry.of(entry))
             else:
                 known.append(entry)
     gone: list[tuple[str, str]] = []
@@ -67,9 +64,7 @@ def beyond(maps: Iterable[GivenObject], limits: CacheLimits, now: float) -> Beyo
         else:
             left.append(entry)
     for entry in left:
-        if (limits.max_entries is None or count <= limits.max_entries) and (
-            limits.max_bytes is None or size <= limits.max_bytes
-        ):
+        if max(limits.excess(count, size)) <= 0:
             break
         gone.append((entry.cache, entry.key))
         count -= 1

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from tiphys.argo.names import LETTERS
 from tiphys.reference import MANIFEST
 from tiphys.reuse.entries import Entries
-from tiphys.reuse.entry import damaged
+from tiphys.reuse.entry import CachedResult, damaged
 from tiphys.reuse.limits import CacheLimits, artifact_keys, sweep
 from tiphys.store import Store, Stored
 
@@ -48,6 +48,14 @@ class KeptEntry(NamedTuple):
     cache: str
     key: str
     why: str
+
+    @classmethod
+    def of(cls, entry: CachedResult) -> KeptEntry:
+        """One that does not say when it was last used, or cannot be read."""
+        why = "it does not say when it was last used"
+        if entry.broken is not None:
+            why = damaged(entry.broken, entry.cache, entry.key).message
+        return cls(entry.cache, entry.key, why)
 
 
 @dataclass(frozen=True)
@@ -76,11 +84,7 @@ def collect(store: Store, limits: CacheLimits, *, dry_run: bool = False, now: fl
     entries: list[tuple[str, str]] = []
     with Entries(store) as known:
         kept = [KeptEntry(name, "", error.message) for name, error in sorted(known.refused.items())]
-        for entry in known.unknown():
-            why = "it does not say when it was last used"
-            if entry.broken is not None:
-                why = damaged(entry.broken, entry.cache, entry.key).message
-            kept.append(KeptEntry(entry.cache, entry.key, why))
+        kept += map(KeptEntry.of, known.unknown())
         sweep(known, limits, moment, dry_run=dry_run, gone=lambda cache, key: entries.append((cache, key)))
         removed = frozenset(entries if dry_run else ())  # and still there
         keys: set[str] = set()

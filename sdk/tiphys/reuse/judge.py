@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiphys.argo.artifacts import key_of, location_of
 from tiphys.argo.memo import too_old
 from tiphys.argo.time import rfc3339
 from tiphys.errors import StoreError
@@ -24,13 +23,12 @@ from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.seen import Seen
 from tiphys.store import Store
+from tiphys.store.bucket import stored_key
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Artifact, Outputs
 
 __all__ = ["Judge", "Judged", "bytes_of", "entries"]
-
-_ELSEWHERE = ("raw", "http", "git")  # not in the store: nothing to look at
 
 
 @dataclass(frozen=True)
@@ -88,10 +86,9 @@ class Judge:
         return f"it is older than the {max_age} that its step allows: made {when}"
 
     def _artifact(self, artifact: Artifact, digest: Callable[[Path], str]) -> str:
-        found = location_of(artifact)
-        if found is None or found[0] in _ELSEWHERE:
+        key = stored_key(artifact)
+        if key is None:
             return ""
-        key = key_of(artifact)
         recorded = self._store.bucket.digest(key)
         if not recorded:
             if any(self._store.bucket.keys(key.rstrip("/") + "/")):
@@ -119,7 +116,7 @@ def bytes_of(outputs: Outputs, store: Store) -> int:
             manifest = json.loads((resolve(reference.uri, volumes) / MANIFEST).read_bytes())
             total += sum(int(file["size"]) for file in manifest["files"].values())
     for artifact in outputs.get("artifacts") or []:
-        total += store.bucket.size(key_of(artifact))
+        total += store.bucket.size(stored_key(artifact) or "")
     return total
 
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from tiphys.argo.artifacts import key_of, location_of
 from tiphys.reuse.entries import Entries, delete
 from tiphys.reuse.seen import Seen
+from tiphys.store.bucket import stored_key
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,6 +45,13 @@ class CacheLimits:
     not_hit_for: float | None = None
     max_bytes: int | None = None
     max_entries: int | None = None
+
+    def excess(self, entries: int, size: int) -> tuple[int, int]:
+        """By how many entries and bytes the limits of size are passed; 0 or less: not passed."""
+        return (
+            0 if self.max_entries is None else entries - self.max_entries,
+            0 if self.max_bytes is None else size - self.max_bytes,
+        )
 
     def scaled(self, part: float) -> CacheLimits:
         """The limits of size, times ``part``."""
@@ -95,20 +102,12 @@ def sweep(
         return len(chosen)
     end, count = time.monotonic() + seconds, 0
     for condition, value in _ages(limits, now):
-        while time.monotonic() < end and (rows := _take(known, condition, (value,), now, None, None)):
+        while time.monotonic() < end and (rows := _take(known, condition, (value,), now)):
             count += len(rows)
             for row in rows:
                 gone(*row)
     while time.monotonic() < end:
-        entries, size = known.totals()
-        rows = _take(
-            known,
-            "hit IS NOT NULL",
-            (),
-            now,
-            None if limits.max_entries is None else entries - limits.max_entries,
-            None if limits.max_bytes is None else size - limits.max_bytes,
-        )
+        rows = _take(known, "hit IS NOT NULL", (), now, limits.excess(*known.totals()))
         if not rows:
             break
         count += len(rows)
@@ -125,10 +124,7 @@ def automatic(store: Store, known: Entries, now: float) -> int:
     than two seconds; the next entry goes on with it.
     """
     limits = limits_of(known)
-    entries, size = known.totals()
-    beyond = (limits.max_entries is not None and entries > limits.max_entries) or (
-        limits.max_bytes is not None and size > limits.max_bytes
-    )
+    beyond = max(limits.excess(*known.totals())) > 0
     if not beyond and not (next(_ages(limits, now), None) and known.swept() + _PERIOD < now):
         return 0
     with _only(store) as mine:
@@ -146,14 +142,17 @@ def _ages(limits: CacheLimits, now: float) -> Iterator[tuple[str, float]]:
 
 
 def _take(
-    known: Entries, condition: str, values: tuple[float, ...], now: float, count: int | None, size: int | None
+    known: Entries,
+    condition: str,
+    values: tuple[float, ...],
+    now: float,
+    excess: tuple[int, int] | None = None,
 ) -> list[tuple[str, str]]:
-    """Delete a batch, those not used for longest first; no more than ``count`` entries, or those that make up ``size``
-    bytes, whichever is more (both None: all)."""
+    """Delete a batch, those not used for longest first: with ``excess`` no more entries than make it up."""
     with known.file.writing() as db:
         rows = _oldest(db, condition, values, now, _BATCH)
-        if (count, size) != (None, None) or not values:
-            rows = _as_many(rows, count or 0, size or 0)
+        if excess is not None:
+            rows = _as_many(rows, *excess)
         if rows:
             begun = time.monotonic()
             numbers = [row[0] for row in rows]
@@ -175,6 +174,7 @@ def _oldest(
 
 
 def _as_many(rows: list[tuple[int, str, str, int]], count: int, size: int) -> list[tuple[int, str, str, int]]:
+    """The first rows: ``count`` of them, or those that make up ``size`` bytes, whichever is more."""
     taken = []
     for row in rows:
         if count <= 0 and size <= 0:
@@ -192,14 +192,9 @@ def _chosen(known: Entries, limits: CacheLimits, now: float) -> list[tuple[int, 
         for condition, value in _ages(limits, now):
             chosen |= {row[0]: row for row in _oldest(db, condition, (value,), now, -1)}
         entries, size = known.totals()
-        count = 0 if limits.max_entries is None else entries - len(chosen) - limits.max_entries
-        more = (
-            0
-            if limits.max_bytes is None
-            else size - sum(row[3] for row in chosen.values()) - limits.max_bytes
-        )
+        excess = limits.excess(entries - len(chosen), size - sum(row[3] for row in chosen.values()))
         left = [row for row in _oldest(db, "hit IS NOT NULL", (), now, -1) if row[0] not in chosen]
-    return [*chosen.values(), *_as_many(left, count, more)]
+    return [*chosen.values(), *_as_many(left, *excess)]
 
 
 def _free(db: sqlite3.Connection, numbers: list[int]) -> None:
@@ -215,8 +210,7 @@ def _free(db: sqlite3.Connection, numbers: list[int]) -> None:
 def artifact_keys(outputs: Outputs | None) -> Iterator[str]:
     """The keys in the store's bucket that outputs name."""
     for artifact in (outputs or {}).get("artifacts") or []:
-        found = location_of(artifact)
-        if found is not None and found[0] not in ("raw", "http", "git") and (key := key_of(artifact)):
+        if key := stored_key(artifact):
             yield key
 
 

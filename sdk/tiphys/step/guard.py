@@ -25,7 +25,6 @@ TOO_LONG = "(points to something, and is too long to be looked at)"
 """Stands for an output that may hold more references than a step can be told."""
 
 _VERSION = 1
-_OPERATORS = (">=", ">", "<=", "<", "==")
 
 
 def judge(

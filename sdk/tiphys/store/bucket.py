@@ -6,10 +6,24 @@ import json
 import urllib.parse
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tiphys.argo.artifacts import key_of, location_of
 from tiphys.store.files import clear, write_atomic
 
-__all__ = ["Bucket"]
+if TYPE_CHECKING:
+    from tiphys.argo.types import Artifact
+
+__all__ = ["Bucket", "stored_key"]
+
+
+_ELSEWHERE = ("raw", "http", "git")  # what such an artifact names is not in the store
+
+
+def stored_key(artifact: Artifact) -> str | None:
+    """The key under which the bucket has what an artifact names; None for what lies elsewhere."""
+    found = location_of(artifact)
+    return None if found is None or found[0] in _ELSEWHERE else key_of(artifact)
 
 
 class Bucket:
