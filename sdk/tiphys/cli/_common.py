@@ -7,11 +7,24 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tiphys.errors import RefusedError
 
-__all__ = ["Style", "add_parameters", "assignments", "parameters_of", "print_json", "seconds", "table"]
+if TYPE_CHECKING:
+    from tiphys.store import Store
+
+__all__ = [
+    "Style",
+    "add_parameters",
+    "add_store",
+    "assignments",
+    "local_store",
+    "parameters_of",
+    "print_json",
+    "seconds",
+    "table",
+]
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +36,17 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a parameter of the pipeline; repeat for several",
     )
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
+
+
+def local_store(options: argparse.Namespace) -> Store:
+    """The store of ``--store``."""
+    from tiphys.store import Store
+
+    return Store(options.store)
 
 
 def parameters_of(options: argparse.Namespace) -> dict[str, str]:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiphys.cli._common import Style, print_json, seconds, table
+from tiphys.cli._common import Style, add_store, local_store, print_json, seconds, table
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ __all__ = ["register"]
 
 def register(subparsers: Any) -> None:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
+    add_store(common)
     common.add_argument("--json", action="store_true", help="print JSON")
 
     cache = subparsers.add_parser(
@@ -159,12 +159,6 @@ def _count(text: str) -> float:
     return int(text)
 
 
-def _store(options: argparse.Namespace) -> Store:
-    from tiphys.store import Store
-
-    return Store(options.store)
-
-
 def _row(judged: Judged) -> dict[str, object]:
     """An entry as ``--json`` prints it."""
     entry = judged.entry
@@ -187,7 +181,7 @@ def _matching(options: argparse.Namespace, store: Store) -> list[Judged]:
 def cache_list(options: argparse.Namespace) -> int:
     from tiphys.reuse.judge import entries
 
-    found = entries(_store(options))
+    found = entries(local_store(options))
     if options.json:
         print_json([_row(judged) for judged in found])
         return 0
@@ -211,7 +205,7 @@ def cache_explain(options: argparse.Namespace) -> int:
     from tiphys.reuse.explain import explain
     from tiphys.runs import Client
 
-    store, run = _store(options), options.run
+    store, run = local_store(options), options.run
     if run:
         with Client(store=options.store) as client:
             run = client.full_name(run)
@@ -294,7 +288,7 @@ def _explanation(each: Explained, style: Style) -> list[str]:
 def cache_remove(options: argparse.Namespace) -> int:
     from tiphys.reuse.entries import Entries
 
-    store = _store(options)
+    store = local_store(options)
     wanted = [(judged.entry.cache, judged.entry.key) for judged in _matching(options, store)]
     with Entries(store) as entries:
         gone = [each for each in wanted if entries.remove(*each)]
@@ -311,7 +305,7 @@ def cache_export(options: argparse.Namespace) -> int:
     from tiphys.reuse.entries import Entries
 
     made, said = [], []
-    with Entries(_store(options)) as entries:
+    with Entries(local_store(options)) as entries:
         names = entries.names()
         if options.cache and options.cache not in names:
             raise RefusedError(
@@ -337,7 +331,7 @@ def cache_import(options: argparse.Namespace) -> int:
 
     found = maps_in((document.data for document in read_file(options.file)), str(options.file))
     given = [entries_in(config) for config in found]
-    with Entries(_store(options)) as entries:
+    with Entries(local_store(options)) as entries:
         added = [(each[0].cache, len(each), entries.add(each)) for each in given if each]
     if options.json:
         print_json([{"cache": cache, "entries": all_, "added": new} for cache, all_, new in added])
@@ -351,7 +345,7 @@ def cache_limits(options: argparse.Namespace) -> int:
     from tiphys.reuse.entries import Entries
     from tiphys.reuse.limits import limits_of, set_limits
 
-    with Entries(_store(options)) as entries:
+    with Entries(local_store(options)) as entries:
         limits = _limits(options, limits_of(entries))
         if limits != limits_of(entries):
             set_limits(entries, limits)
@@ -380,7 +374,7 @@ def cache_collect(options: argparse.Namespace) -> int:
     if options.cluster:
         gone = _of_cluster(options, limits)
     else:
-        gone = collect(_store(options), limits, dry_run=options.dry_run)
+        gone = collect(local_store(options), limits, dry_run=options.dry_run)
     if options.json:
         print_json(
             {

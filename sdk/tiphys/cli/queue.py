@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tiphys.cli._common import print_json, table
+from tiphys.cli._common import add_store, local_store, print_json, table
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 def register(subparsers: Any) -> None:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
+    add_store(common)
     verbs = subparsers.add_parser(
         "queue",
         help="list locks, and give limits to database semaphores",
@@ -44,9 +44,8 @@ def register(subparsers: Any) -> None:
 
 def _locks(options: argparse.Namespace) -> Locks:
     from tiphys.queue import Locks
-    from tiphys.store import Store
 
-    return Locks(Store(options.store).locks)
+    return Locks(local_store(options).locks)
 
 
 def list_locks(options: argparse.Namespace) -> int:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tiphys.cli._common import Style, print_json, table
-
-if TYPE_CHECKING:
-    from tiphys.store import Store
-
+from tiphys.cli._common import Style, add_store, local_store, print_json, table
 
 __all__ = ["register"]
 
 
 def register(subparsers: Any) -> None:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
+    add_store(common)
     common.add_argument("--json", action="store_true", help="print JSON")
 
     add = subparsers.add_parser(
@@ -46,12 +42,6 @@ def register(subparsers: Any) -> None:
     add.set_defaults(handler=show_lineage)
 
 
-def _store(options: argparse.Namespace) -> Store:
-    from tiphys.store import Store
-
-    return Store(options.store)
-
-
 def list_runs(options: argparse.Namespace) -> int:
     """``tiphys list --store``, and with a name ``tiphys get --json --store``."""
     from tiphys.cli.runs import show_list
@@ -59,7 +49,7 @@ def list_runs(options: argparse.Namespace) -> int:
     from tiphys.runs import Client
 
     if options.metrics:
-        sys.stdout.write(run_metrics(_store(options), options.metrics))
+        sys.stdout.write(run_metrics(local_store(options), options.metrics))
         return 0
     with Client(store=options.store) as client:
         if options.name:
@@ -71,7 +61,7 @@ def list_runs(options: argparse.Namespace) -> int:
 def list_models(options: argparse.Namespace) -> int:
     from tiphys.records.history import models
 
-    found = models(_store(options))
+    found = models(local_store(options))
     if options.json:
         print_json([dataclasses.asdict(model) for model in found])
         return 0
@@ -85,7 +75,7 @@ def list_models(options: argparse.Namespace) -> int:
 def show_lineage(options: argparse.Namespace) -> int:
     from tiphys.records.history import Link, lineage
 
-    link = lineage(_store(options), options.target)
+    link = lineage(local_store(options), options.target)
     if options.json:
         print_json(dataclasses.asdict(link))
         return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.cache_mode import CACHE_MODES
 from tiphys.argo.version import ARGO_VERSIONS, NEWEST
-from tiphys.cli._common import add_parameters, parameters_of, print_json
+from tiphys.cli._common import add_parameters, add_store, parameters_of, print_json
 from tiphys.cli.execute import run_shown
 from tiphys.errors import RefusedError
 
@@ -87,7 +87,7 @@ def register(subparsers: Any) -> None:
         description="Stop the model servers and load balancers that `tiphys run --keep-serving` left running.",
         epilog="example: tiphys stop-serving --store .tiphys",
     )
-    parser.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
+    add_store(parser)
     parser.set_defaults(handler=stop_serving)
 
 
