@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 
 from tiphys.argo.cache_mode import KEY_ENV
 from tiphys.argo.memo import cache_map
@@ -25,7 +25,7 @@ from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.closure import check_names, function_node, module_of
-from tiphys.dsl.source.digest import StepCode, depended, step_code
+from tiphys.dsl.source.digest import depended, step_code
 from tiphys.dsl.source.embed import script_source
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, signature_of
@@ -159,6 +159,10 @@ class Component(CallableTemplate):
         return super().extra_arguments(arguments, defaults)
 
     def body(self, defaults: Defaults) -> dict[str, Any]:
+        cache = in_use(self.options.cache)
+        return self._body(defaults, None if cache is None else self._key(cache, defaults))
+
+    def _body(self, defaults: Defaults, keyed: _Key | None) -> dict[str, Any]:
         options = self.options
         image = options.image or defaults.image
         template: dict[str, Any] = {"name": self.name}
@@ -173,17 +177,15 @@ class Component(CallableTemplate):
             {"name": "TIPHYS_WORKFLOW", "value": "{{workflow.name}}"},
         ]
         mutexes: list[str] = []
-        cache = in_use(options.cache)
-        if cache is not None:
-            code = step_code(self.function, self.site)
-            key = self._key(cache, image, defaults, code)
+        if keyed is not None:
+            cache, key = keyed.cache, keyed.expression
             if cache.conditions:
                 key += " + '-' + " + Input(GENERATION).expr()
                 template.setdefault("inputs", {}).setdefault("parameters", []).append({"name": GENERATION})
             key = "{{=" + key + "}}"
             env.append({"name": KEY_ENV, "value": key})
             template["memoize"] = memoize(key, cache, self.name)
-            template.setdefault("annotations", {}).update(self._key_parts(cache, image, defaults, code))
+            template.setdefault("annotations", {}).update(keyed.parts)
             if cache.single_flight:
                 mutexes.append(key)
         env += [{"name": name, "value": value} for name, value in options.env]
@@ -230,10 +232,10 @@ class Component(CallableTemplate):
         cache = in_use(self.options.cache)
         if cache is None or not cache.conditions:
             return super().parts(defaults)
-        code = step_code(self.function, self.site)
-        key = "{{=" + self._key(cache, self.options.image or defaults.image, defaults, code) + "}}"
+        keyed = self._key(cache, defaults)
+        key = "{{=" + keyed.expression + "}}"
         parts = guarded(
-            cast("Template", self.body(defaults)),
+            cast("Template", self._body(defaults, keyed)),
             cache.conditions,
             self.inputs,
             self.outputs,
@@ -245,43 +247,51 @@ class Component(CallableTemplate):
         )
         return cast("list[dict[str, Any]]", parts)
 
-    def _key(self, cache: Cache, image: str, defaults: Defaults, code: StepCode) -> str:
+    def _key(self, cache: Cache, defaults: Defaults) -> _Key:
+        code = step_code(self.function, self.site)
+        image = self.options.image or defaults.image
+        scope = f"{defaults.scope}/{self.name}"
+        named = depended(self.options.depends_on or (), os.path.dirname(self.site.file), self.site)
         keyed = cache.keyed(self.inputs, self.name)
         parts = [content_of(f, Input(f.name).expr(), by_name=not cache.code) for f in keyed]
         parts += environment_parts(dict(self.options.env))
-        parts += depends_parts(self.options.depends_on, self.site)
+        parts += depends_parts(named)
         if cache.code:
             code.check(self.name, dict(self.options.env), self.options.depends_on)
-        salt = cache.salt(f"{defaults.scope}/{self.name}", f"{code.digest}:{image}")
-        return key_expression(literal(f"{self.name}-"), salt, parts)
-
-    def _key_parts(self, cache: Cache, image: str, defaults: Defaults, code: StepCode) -> dict[str, str]:
         generation = [Field(GENERATION, GENERATION, str)] if cache.conditions else []
-        return key_parts(
+        said = key_parts(
             cache,
             [*self.inputs, *generation],
             self.name,
-            scope=f"{defaults.scope}/{self.name}",
+            scope=scope,
             env=dict(self.options.env),
             code=code.digest,
             image=image,
-            **depends_made(self.options.depends_on, self.site),
+            **depends_made(named),
         )
+        salt = cache.salt(scope, f"{code.digest}:{image}")
+        return _Key(cache, key_expression(literal(f"{self.name}-"), salt, parts), said)
 
     def _reference(self) -> str:
         name = self.function.__qualname__
         return f"{self.function.__module__}:{name}"
 
 
-def depends_parts(depends_on: Sequence[str] | None, site: Site) -> list[str]:
-    """How ``depends_on`` counts in a key; nothing when it names nothing."""
-    found = depended(depends_on or (), os.path.dirname(site.file), site)
+class _Key(NamedTuple):
+    """The key of a cached step as an expression, and the annotation that says what it is made of."""
+
+    cache: Cache
+    expression: str
+    parts: dict[str, str]
+
+
+def depends_parts(found: Sequence[str]) -> list[str]:
+    """How what ``depends_on`` gives counts in a key; nothing when it names nothing."""
     return ["['depends', " + ", ".join(literal(text) for text in found) + "]"] if found else []
 
 
-def depends_made(depends_on: Sequence[str] | None, site: Site) -> dict[str, str]:
-    """How ``depends_on`` shows among the parts of a key."""
-    found = depended(depends_on or (), os.path.dirname(site.file), site)
+def depends_made(found: Sequence[str]) -> dict[str, str]:
+    """How what ``depends_on`` gives shows among the parts of a key."""
     return {"depends_on": " ".join(found)} if found else {}
 
 

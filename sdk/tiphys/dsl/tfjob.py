@@ -10,6 +10,7 @@ workers that are being restarted, so failure is read from the job's conditions, 
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -27,7 +28,7 @@ from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources, Scheduling
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.source.digest import StepCode, module_code
+from tiphys.dsl.source.digest import StepCode, depended, module_code
 from tiphys.dsl.template import Argument, default_text
 from tiphys.dsl.types import Field, kebab, signature_of
 from tiphys.dsl.values import Expression, Input, Value
@@ -164,9 +165,10 @@ class TFJob(Resource):
         self.outputs = (Field(result.replace("-", "_"), kebab(result), Reference),)
         self.module, code = _module(function, site)
         self.digest = code.digest
-        self.depends_on = [depends_on] if isinstance(depends_on, str) else depends_on
+        named = [depends_on] if isinstance(depends_on, str) else depends_on
+        self.depends_on = depended(named or (), os.path.dirname(site.file), site)
         if cache is not None and cache.code:
-            code.check(label, self.env, self.depends_on)
+            code.check(label, self.env, named)
         self.stop = Resource(
             "stop-training",
             action="delete",
@@ -196,7 +198,7 @@ class TFJob(Resource):
             parts = [content_of(f, expression_of(f), by_name=by_age) for f in keyed]
             # what an env value says of the job's own inputs is among the parts already
             parts += environment_parts(self.env, keep="inputs.")
-            parts += depends_parts(self.depends_on, self.site)
+            parts += depends_parts(self.depends_on)
             by_name = {f.python: f for f in self.arguments}
             instance = by_name.get(self.instance)
             prefix = literal(f"{self.name}-") if instance is None else f"{expression_of(instance)} + '-'"
@@ -292,7 +294,7 @@ class TFJob(Resource):
                 code=self.digest,
                 image=self.image or defaults.image,
                 workers=str(self.workers),
-                **depends_made(self.depends_on, self.site),
+                **depends_made(self.depends_on),
             )
             template.setdefault("annotations", {}).update(said)
         return template
