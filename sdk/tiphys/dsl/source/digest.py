@@ -316,11 +316,10 @@ def own_module(name: str, importer: str = "") -> Module | None:
 
 def _undecorated(node: ast.stmt, without: frozenset[str]) -> ast.stmt:
     """``node`` without the decorators that use a name in ``without``."""
-    decorators = getattr(node, "decorator_list", None)
-    if not decorators:
+    if not isinstance(node, DEFINITIONS) or not node.decorator_list:
         return node
     other = copy.copy(node)
-    other.decorator_list = [d for d in decorators if without.isdisjoint(scan(d).loads)]  # type: ignore[attr-defined]
+    other.decorator_list = [d for d in node.decorator_list if without.isdisjoint(scan(d).loads)]
     return other
 
 

@@ -27,6 +27,7 @@ _PATHS = words(
     os.getcwd"""
 )
 _PATH_METHODS = words("joinpath with_suffix with_name with_stem resolve absolute expanduser format")
+_LISTING = words("glob rglob iterdir")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -106,10 +107,9 @@ class PathReader:
                 name = self.dotted(function, scopes)
                 if name in _PATHS:
                     return not args or self.fixed(args[0], scopes, seen)
-                if isinstance(function, ast.Attribute) and function.attr in _PATH_METHODS:
+                if isinstance(function, ast.Attribute) and function.attr in (*_PATH_METHODS, *_LISTING):
                     return self.fixed(function.value, scopes, seen)
-                reads = isinstance(function, ast.Attribute) and function.attr in ("glob", "rglob", "iterdir")
-                return reads and self.fixed(function.value, scopes, seen)  # type: ignore[attr-defined]
+                return False
         return False
 
     def start(self, node: ast.expr, scopes: list[FunctionScope]) -> str | None:
