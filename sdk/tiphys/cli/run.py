@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+# What a run has from its beginning
+_OF_THE_RUN = {"argo": "the version of Argo", "cache": "the way to use caches"}
+
 
 def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
@@ -107,18 +110,13 @@ def handle(options: argparse.Namespace) -> int:
         source = load_source(options.workflow, parameters_of(options), options.context)
         if source.workflow["kind"] == "CronWorkflow" and not options.now:
             return _schedule(next_runs(source), options.json)
-    if options.argo and options.resume:
-        raise RefusedError(
-            "TIP297",
-            "--argo is of no use with --resume: a run keeps the version of Argo that it began with",
-            fix="leave it out, or run the workflow anew",
-        )
-    if options.cache and options.resume:
-        raise RefusedError(
-            "TIP297",
-            "--cache is of no use with --resume: a run keeps the way to use caches that it began with",
-            fix="leave it out, or run the workflow anew",
-        )
+    for flag, what in _OF_THE_RUN.items():
+        if getattr(options, flag) and options.resume:
+            raise RefusedError(
+                "TIP297",
+                f"--{flag} is of no use with --resume: a run keeps {what} that it began with",
+                fix="leave it out, or run the workflow anew",
+            )
     settings = RunOptions(
         store=options.store,
         runner=options.runner,
@@ -151,10 +149,9 @@ def _detached(options: argparse.Namespace, workflow: Workflow | None) -> int:
         name = options.name or new_name(workflow)
         words = ["run", options.workflow, "--name", name]
     words += ["--store", str(Path(options.store).absolute()), "--runner", options.runner]
-    if options.argo:
-        words += ["--argo", options.argo]
-    if options.cache:
-        words += ["--cache", options.cache]
+    for flag in _OF_THE_RUN:
+        if value := getattr(options, flag):
+            words += [f"--{flag}", value]
     for flag, values in (("-p", options.parameter), ("--image", options.image), ("--with", options.context)):
         for value in values:
             words += [flag, value]

@@ -10,6 +10,7 @@ the mutex, then find it. Guard and recorder are two templates for all steps of a
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -196,6 +197,7 @@ def _helper(name: str, verb: str, inputs: Sequence[str], defaults: Defaults) -> 
     )
 
 
+@functools.cache  # each guarded step asks for it
 def _source(verb: str) -> str:
     """A script that brings along the modules of Tiphys that it needs: an image that has only Python can run it."""
     modules: dict[str, str] = {}
