@@ -49,8 +49,10 @@ class State:
         make_body: MakeBody,
         make_retrying: MakeRetrying,
         argo: Argo = NEWEST,
+        strict_values: bool = False,
     ) -> None:
         self.name = name
+        self.strict_values = strict_values
         self.argo = argo
         self.make_body = make_body
         self.make_retrying = make_retrying

@@ -127,6 +127,7 @@ class Call:
                 body=Layers(self.local, values, early=True)
                 if self.compiled.kind in ("steps", "dag")
                 else known,
+                strict_values=state.strict_values,
             )
         except (TemplateError, ArgumentError, TagError) as error:
             self.fail(str(error))
