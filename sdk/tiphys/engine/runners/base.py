@@ -129,7 +129,7 @@ def absolute(path: str) -> str:
 
 def place_of(path: str, root: Path, mounts: Sequence[Mount]) -> Path:
     """Where a container's path is on this machine: in the mount that is nearest, else below ``root``."""
-    path = "/" + path.lstrip("/")
+    path = absolute(path)
     best: Mount | None = None
     for mount in mounts:
         inside = path == mount.path or path.startswith(mount.path.rstrip("/") + "/")

@@ -14,9 +14,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
+from tiphys.engine.runners.places import held, make_folders
 from tiphys.engine.runners.programs import PACKAGES, STANDINS, keep_packages, not_found, own_command
 from tiphys.engine.runners.spawner import Launch
 
@@ -69,8 +71,8 @@ class SandboxRunner:
         options = plan.options()
         container.view = plan.view()
         container.confined = True
-        command = [bwrap, *options, "--chdir", container.workdir or "/", "--", *argv]
-        container.on_host(container.workdir).mkdir(parents=True, exist_ok=True)
+        command = [bwrap, *options, "--chdir", absolute(container.workdir), "--", *argv]
+        make_folders(container.workdir, container.root, container.mounts)
         env["TMPDIR"] = "/tmp"
         if image.kind != "root":  # there the environment is the image's own
             keep_packages(env, PACKAGES)
@@ -122,10 +124,29 @@ class _View:
         if self.base == Path("/"):
             for path in self._needed():
                 options += ["--ro-bind-try", path, path]
+        laid: list[Mount] = []
         for mount in sorted(container.mounts, key=lambda mount: len(mount.path)):
-            target = self._canonical(mount.path)
+            target = self._reached(self._canonical(mount.path), mount.source, laid)
             options += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), target]
+            laid.append(replace(mount, path=target))
+        for above in {os.path.dirname(target) for _, target in self._binds}:
+            if make_folders(above, container.root) != above:
+                raise StartProblem(f"{container.name}: {above} is a link now", phase="Error")
         return options
+
+    def _reached(self, target: str, source: Path, laid: Sequence[Mount]) -> str:
+        """Where something is mounted, without links: bubblewrap makes what is missing before it has left the host's
+        files, and would follow them there."""
+        if source.is_dir():
+            return make_folders(target, self.container.root, laid)
+        above = make_folders(os.path.dirname(target), self.container.root, laid)
+        target = os.path.join(above, os.path.basename(target))
+        with held(target, self.container.root, laid) as place:
+            if place.is_symlink():
+                raise StartProblem(
+                    f"{self.container.name}: cannot mount over the link {target}", phase="Error"
+                )
+        return target
 
     def view(self) -> list[Mount]:
         """The same for who looks for outputs (after :meth:`options`); not the folders of this Python, which are not
