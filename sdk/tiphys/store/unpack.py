@@ -81,7 +81,7 @@ def _untar(source: Path, box: _Box) -> None:
     # not TarFile.extractall(filter="data"): Python 3.11.2, which Debian 12 has, does not know filters
     with _Careful(source, box) as plain, tarfile.open(fileobj=plain, mode="r:") as archive:
         for member in archive:
-            archive.members = []  # or it keeps them all
+            archive.members = []  # type: ignore[attr-defined]  # or it keeps them all
             if member.isdir():
                 box.count(member.name, 0)
                 box.folder(member.name)

@@ -159,6 +159,7 @@ class PodSpace:
             log=log,
             spec=self._as_the_pods_user(spec),
             own_entrypoint=not spec.get("command"),
+            hidden=[self.host.store.root],
         )
 
     def _as_the_pods_user(self, spec: ContainerSpec) -> ContainerSpec:

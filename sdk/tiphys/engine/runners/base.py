@@ -69,6 +69,7 @@ class Container:
     outputs: Sequence[str] = ()  # paths that must be there when it ends
     scripts: Sequence[Path] = field(default_factory=tuple)  # files on this machine whose text may name paths
     view: Sequence[Mount] = ()  # all that its runner laid over the root: the mounts, and the image's files
+    hidden: Sequence[Path] = ()  # folders of this machine that it must not see by their own paths: the store
     shown: Sequence[str] = ()  # declared paths that a plain process finds on this machine, as if in its image
 
     def beside(self, command: Sequence[str]) -> Container:
