@@ -8,7 +8,7 @@ from random import Random
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
-__all__ = ["fnv32a", "generated_name", "invalid_pod_name", "node_id", "pod_name"]
+__all__ = ["fnv32a", "generated_name", "invalid_pod_name", "node_id", "pod_name", "subdomain_problem"]
 
 _LONGEST_POD_NAME = 253
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so no words
@@ -47,11 +47,17 @@ def invalid_pod_name(name: str, workflow: str) -> str:
     begins, is not looked at: an object of a bad name is never created.
     Source: k8s.io/apimachinery, validation.IsDNS1123Subdomain.
     """
-    if _SUBDOMAIN.fullmatch("x" + name.removeprefix(workflow)):
+    problem = subdomain_problem("x" + name.removeprefix(workflow))
+    return f'Pod "{name}" is invalid: metadata.name: Invalid value: "{name}": {problem}' if problem else ""
+
+
+def subdomain_problem(name: str) -> str:
+    """What is wrong with the name of an object; an empty string when nothing is."""
+    if _SUBDOMAIN.fullmatch(name):
         return ""
     return (
-        f'Pod "{name}" is invalid: metadata.name: Invalid value: "{name}": a lowercase RFC 1123 subdomain must consist '
-        "of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character "
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+        "and end with an alphanumeric character "
         f"(e.g. 'example.com', regex used for validation is '{_SUBDOMAIN.pattern}')"
     )
 

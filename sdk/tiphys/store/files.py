@@ -7,13 +7,15 @@ import errno
 import json
 import os
 import secrets
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from tiphys.errors import StoreError
 
-__all__ = ["clear", "replacing", "sync_folder", "write_atomic", "write_json"]
+__all__ = ["clear", "remove", "replacing", "sync_folder", "write_atomic", "write_json"]
 
 
 @contextlib.contextmanager
@@ -94,3 +96,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove(folder: Path | str, *, strict: bool = False) -> None:
+    """Remove a tree that somebody else has made, however deep it is; ``strict``: raise OSError for what stays."""
+    try:
+        shutil.rmtree(folder, ignore_errors=not strict)
+    except RecursionError:
+        # this Python goes down by calling itself; the program does not
+        done = subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, text=True, check=False)
+        if strict and done.returncode:
+            raise OSError(done.stderr.strip()) from None

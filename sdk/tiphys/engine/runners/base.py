@@ -69,6 +69,7 @@ class Container:
     outputs: Sequence[str] = ()  # paths that must be there when it ends
     scripts: Sequence[Path] = field(default_factory=tuple)  # files on this machine whose text may name paths
     view: Sequence[Mount] = ()  # all that its runner laid over the root: the mounts, and the image's files
+    hidden: Sequence[Path] = ()  # folders of this machine that it must not see by their own paths: the store
     shown: Sequence[str] = ()  # declared paths that a plain process finds on this machine, as if in its image
 
     def beside(self, command: Sequence[str]) -> Container:
@@ -129,7 +130,7 @@ def absolute(path: str) -> str:
 
 def place_of(path: str, root: Path, mounts: Sequence[Mount]) -> Path:
     """Where a container's path is on this machine: in the mount that is nearest, else below ``root``."""
-    path = "/" + path.lstrip("/")
+    path = absolute(path)
     best: Mount | None = None
     for mount in mounts:
         inside = path == mount.path or path.startswith(mount.path.rstrip("/") + "/")
