@@ -4,7 +4,8 @@
 - Artifacts whose digest no key names; the keys that only removed entries named go first. A new artifact has no key for
   a moment, so those of the last hour stay.
 - Claims that a workflow made for itself (``volumeClaimTemplates``) and whose run is no longer recorded.
-- Folders that steps sealed in volumes, named by no record of a run and no cache entry.
+- Folders that steps sealed in volumes, and long values (:mod:`tiphys.large`), named by no record of a run and no cache
+  entry, nor in a long value that is.
 
 Volumes and keys are touched only while no run goes on in any process (:meth:`Store.alone`) and none waits to be
 resumed: such a run may come to need a folder that is not written down yet.
@@ -12,18 +13,20 @@ resumed: such a run may come to need a folder that is not written down yet.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tiphys.argo.names import LETTERS
+from tiphys.large import FOLDER, file_of
 from tiphys.reference import MANIFEST
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult, damaged
@@ -141,11 +144,12 @@ def _held_by(store: Store, alone: bool) -> str:
 def _orphans(
     store: Store, known: Entries, gone: frozenset[tuple[str, str]], now: float
 ) -> Iterator[tuple[str, Path]]:
-    cached = set(_cached(known, gone))
-    mentioned = {*cached, *_recorded(store)}
+    roots = store.volumes()
+    cached = set(_in_values(_cached(known, gone), roots))
+    mentioned = {*cached, *_in_values(_recorded(store), roots)}
     above = {parent for uri in mentioned for parent in _parents(uri)}
     runs = store.runs()
-    for claim, root in store.volumes().items():
+    for claim, root in roots.items():
         folder, uri = Path(root), f"pvc://{claim}"
         if _OWN_CLAIM.fullmatch(claim) and not any(claim.startswith(f"{run}-") for run in runs):
             if uri not in mentioned and uri not in above:
@@ -157,6 +161,19 @@ def _orphans(
             below = any(parent in cached for parent in _parents(sealed))
             if not young and not below and sealed not in mentioned and sealed not in above:
                 yield sealed, manifest.parent
+        for value in sorted((folder / FOLDER).glob("[0-9a-f]*")):
+            address = f"{uri}/{FOLDER}/{value.name}"
+            if now - value.stat().st_mtime >= _NEW and address not in mentioned:
+                yield address, value
+
+
+def _in_values(addresses: Iterable[str], roots: Mapping[str, str]) -> Iterator[str]:
+    """Addresses, and those in the texts of long values that are among them."""
+    for address in addresses:
+        yield address
+        if (file := file_of(address, roots)) is not None:
+            with contextlib.suppress(OSError, ValueError):
+                yield from _in_values(set(_addresses(file.read_text(encoding="utf-8"))), roots)
 
 
 def _recorded(store: Store) -> Iterator[str]:
@@ -202,11 +219,14 @@ def _sealed(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+    return sum(path.lstat().st_size for path in (folder, *folder.rglob("*")) if not path.is_dir())
 
 
 def _remove(folder: Path) -> None:
     """Away at once, under a name that the next writer beside it sweeps up if this is interrupted."""
     aside = folder.with_name(f".tmp-gone-{uuid.uuid4().hex}")
     folder.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
+    if aside.is_dir():
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        aside.unlink(missing_ok=True)
