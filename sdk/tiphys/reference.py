@@ -6,10 +6,13 @@ SHA-256; the reference's digest is the SHA-256 of the bytes of ``manifest.json``
 workflow's outputs pins the whole folder, reads the same on a laptop and on a cluster, and can be verified
 anywhere. Files that only lie with the content (how long it took to make it, a random id) are named in the manifest, and
 ``beside.json`` has their sizes and SHA-256: equal content has an equal digest, and every file can be verified.
+
+A long value (:mod:`tiphys.large`) is one file, and the reference's digest is the SHA-256 of its bytes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import json
@@ -20,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from tiphys.errors import StoreError
+from tiphys.large import file_of
 
 __all__ = [
     "BESIDE",
@@ -27,6 +31,7 @@ __all__ = [
     "VOLUMES_ENV",
     "Reference",
     "file_digest",
+    "pointed",
     "references",
     "resolve",
     "seal",
@@ -113,7 +118,7 @@ def resolve(uri: str, volumes: Mapping[str, str] | None = None) -> Path:
             raise StoreError("TIP403", f"{uri!r} names another host", fix="use file:///PATH")
         return Path(path)
     if parts.scheme == "pvc":
-        mounted = volumes_from_env() if volumes is None else volumes
+        mounted = _known(volumes)
         root = mounted.get(parts.netloc)
         if root is None:
             known = ", ".join(sorted(mounted)) or "none"
@@ -203,6 +208,8 @@ def verify(
         folder = resolve(reference.uri, volumes)
     except StoreError as error:
         return error.message
+    if (file := file_of(reference.uri, _known(volumes))) is not None:
+        return _file_problem(reference, file, digest)
     manifest = folder / MANIFEST
     try:
         data = manifest.read_bytes()
@@ -229,6 +236,31 @@ def verify(
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{reference.uri}: the manifest cannot be read ({error})"
     return ""
+
+
+def _file_problem(reference: Reference, file: Path, digest: Callable[[Path], str]) -> str:
+    """The same for the one file of a long value."""
+    try:
+        same = digest(file) == reference.digest
+    except FileNotFoundError:
+        return f"{reference.uri} is missing"
+    except OSError as error:
+        return f"{reference.uri} cannot be read ({error})"
+    return "" if same else f"{reference.uri} has another content than recorded"
+
+
+def _known(volumes: Mapping[str, str] | None) -> Mapping[str, str]:
+    return volumes_from_env() if volumes is None else volumes
+
+
+def pointed(value: object, volumes: Mapping[str, str] | None = None) -> Iterator[Reference]:
+    """Like :func:`references`, and what a long value that lies in a file (:mod:`tiphys.large`) points to."""
+    for reference in references(value):
+        yield reference
+        file = file_of(reference.uri, _known(volumes))
+        if file is not None:
+            with contextlib.suppress(OSError, ValueError):  # whoever asks whether it is there is told so
+                yield from pointed(file.read_text(encoding="utf-8"), volumes)
 
 
 def references(value: object) -> Iterator[Reference]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import subprocess
-import sys
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
 from tiphys.cli import main
+from tiphys.errors import StoreError
 from tiphys.reference import Reference, seal
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.gc import collect
 from tiphys.reuse.limits import CacheLimits
+from tiphys.reuse.uses import Lookup, note
 from tiphys.store import Store
 
 DAY = 86400.0
@@ -109,27 +111,70 @@ def test_the_claim_that_a_workflow_made_for_itself_goes_with_its_record(store: S
     assert sorted(store.volumes()) == ["build-x7k2p-scratch", "my-data-set-of-photos"]
 
 
-def test_volumes_are_left_alone_while_a_run_can_be_resumed(store: Store) -> None:
+def begun(store: Store, name: str, at: float, *texts: str) -> None:
+    """A run without a record: it goes on, or was killed."""
+    store.note_beginning(name, at)
+    with contextlib.closing(sqlite3.connect(store.run(name) / "journal.db")) as db, db:
+        db.execute("CREATE TABLE events(seq INTEGER PRIMARY KEY, kind TEXT, body TEXT)")
+        db.executemany("INSERT INTO events(kind, body) VALUES('PodFinished', ?)", ((text,) for text in texts))
+
+
+def test_beside_a_run_what_is_older_and_unnamed_goes(store: Store) -> None:
+    for name in ("models/nobody", "models/taken", "base/inner", "models/train-abc-1"):
+        sealed(store, f"pvc://tiphys/{name}")
+    taken = Reference("pvc://tiphys/models/taken", "sha256:1")
+    spec = {"uri": "pvc://tiphys/models/{{inputs.parameters.key}}", "base": "pvc://tiphys/base"}
+    begun(store, "goes-on", LONG_AGO + DAY, json.dumps({"value": str(taken)}), json.dumps(spec))
+    with Entries(store) as known:
+        note(known.file, Lookup("cache", "train-abc", "goes-on", "train", "train", LONG_AGO + 2 * DAY, False))
+    expected = ["pvc://tiphys/models/nobody"]
+    assert volumes(store, dry_run=True) == expected
+    found = collect(store, CacheLimits())
+    assert [uri for uri, _ in found.volumes] == expected
+    assert "goes-on" in found.held_by, "the folder under its key may be what its step makes"
+    store.run("goes-on").joinpath("workflow.json").write_text("{}")
+    assert volumes(store) == [
+        "pvc://tiphys/base/inner",
+        *(f"pvc://tiphys/models/{n}" for n in ("taken", "train-abc-1")),
+    ]
+
+
+def test_beside_a_run_what_is_younger_than_it_stays(store: Store) -> None:
     sealed(store, "pvc://tiphys/models/nobody")
-    ran(store, "killed", complete=False)
+    begun(store, "killed", LONG_AGO - DAY)
     found = collect(store, CacheLimits(not_hit_for=DAY))
     assert found.volumes == ()
     assert "killed" in found.held_by
 
 
-def test_volumes_are_left_alone_while_a_run_goes_on_in_another_process(store: Store) -> None:
+def test_what_is_asked_for_at_the_last_moment_comes_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed(store, "pvc://tiphys/models/train-abc")
+    begun(store, "goes-on", time.time())
+    rename = Path.rename
+
+    def renamed(self: Path, target: Path) -> Path:
+        if self.name == "train-abc":
+            with Entries(store) as known:
+                note(
+                    known.file, Lookup("cache", "train-abc", "goes-on", "train", "train", time.time(), False)
+                )
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    assert volumes(store) == []
+    assert (store.volume("tiphys") / "models" / "train-abc" / "file").read_text() == "data"
+
+
+def test_a_journal_that_cannot_be_read_is_no_reason_to_remove(store: Store) -> None:
     sealed(store, "pvc://tiphys/models/nobody")
-    program = (
-        "import sys; from tiphys.store import Store\n"
-        "with Store(sys.argv[1]).in_use(): print('in', flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", program, str(store.root)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "in\n"
-        assert collect(store, CacheLimits(not_hit_for=DAY)).held_by == "a run goes on"
-        other.communicate(timeout=30)
-    assert volumes(store) == ["pvc://tiphys/models/nobody"]
+    store.note_beginning("broken", time.time())
+    (store.run("broken") / "journal.db").write_text("no database" * 100)
+    with pytest.raises(StoreError) as caught:
+        volumes(store)
+    assert caught.value.code == "TIP451" and "tiphys delete broken" in caught.value.fix
+    assert (store.volume("tiphys") / "models" / "nobody").is_dir()
 
 
 def test_artifacts_without_a_key_go_when_they_are_not_new(store: Store, tmp_path: Path) -> None:
@@ -140,8 +185,8 @@ def test_artifacts_without_a_key_go_when_they_are_not_new(store: Store, tmp_path
     store.bucket.put("run/pod/kept.tgz", stored["kept"].digest, stored["kept"].size)
     for name in ("kept", "lost"):
         os.utime(store.artifacts.path(stored[name].digest), (LONG_AGO, LONG_AGO))
-    with store.in_use():  # artifacts are safe beside runs
-        assert collect(store, CacheLimits(not_hit_for=DAY)).artifacts == (stored["lost"],)
+    begun(store, "goes-on", LONG_AGO)  # artifacts are safe beside runs
+    assert collect(store, CacheLimits(not_hit_for=DAY)).artifacts == (stored["lost"],)
     # storing the same bytes once more makes them new: its key is about to be written
     os.utime(store.artifacts.path(stored["fresh"].digest), (LONG_AGO, LONG_AGO))
     store.artifacts.put(tmp_path / "fresh", "none")

@@ -394,7 +394,7 @@ def cache_collect(options: argparse.Namespace) -> int:
     lines += [f"{did} {uri}, {_amount(size)}" for uri, size in gone.volumes]
     lines += [f"{'/'.join(filter(None, item[:2]))} stays: {item.why}" for item in gone.kept]
     if gone.held_by:
-        lines.append(f"volumes are left alone: {gone.held_by}")
+        lines.append(f"not all is looked at: {gone.held_by}")
     lines.append(f"{_amount(gone.size)} in all" if gone.size else "" if lines else "nothing to remove")
     sys.stdout.write("\n".join(line for line in lines if line) + "\n")
     return 0

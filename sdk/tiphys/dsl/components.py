@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -29,9 +30,10 @@ from tiphys.dsl.source.closure import check_names, function_node, module_of
 from tiphys.dsl.source.digest import depended, step_code
 from tiphys.dsl.source.embed import script_source
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
-from tiphys.dsl.types import Field, FunctionSignature, kebab, signature_of
+from tiphys.dsl.types import Field, FunctionSignature, kebab, may_be_long, signature_of
 from tiphys.dsl.values import Input
 from tiphys.errors import DefinitionError
+from tiphys.large import ENV as LARGE_ENV
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Template
@@ -162,6 +164,21 @@ class Component(CallableTemplate):
             self.options.cache.check_arguments(self.inputs, arguments, self.name)
         return super().extra_arguments(arguments, defaults)
 
+    reads_files = True
+
+    @property
+    def long_outputs(self) -> tuple[str, ...]:
+        cache = in_use(self.options.cache)
+        if cache is None:
+            return ()
+        # the recorder looks at what is judged, and the workflow shows what it exports
+        text = {name for name, _ in self.options.exports} | cache.conditions.bars
+        return tuple(f.name for f in self.outputs if may_be_long(f) and not {f.name, f.python} & text)
+
+    def _long(self, defaults: Defaults) -> list[str]:
+        """Those of them that nothing in this pipeline needs as text."""
+        return [name for name in self.long_outputs if (self.name, name) in defaults.large.outputs]
+
     def body(self, defaults: Defaults) -> dict[str, Any]:
         cache = in_use(self.options.cache)
         return self._body(defaults, None if cache is None else self._key(cache, defaults))
@@ -190,6 +207,9 @@ class Component(CallableTemplate):
                 template.setdefault("inputs", {}).setdefault("parameters", []).append({"name": GENERATION})
             key = "{{=" + key + "}}"
             env.append({"name": KEY_ENV, "value": key})
+            if long := self._long(defaults):
+                said = {"claim": defaults.volumes[0].claim, "outputs": long}
+                env.append({"name": LARGE_ENV, "value": json.dumps(said, separators=(",", ":"))})
             template["memoize"] = memoize(key, cache, self.name)
             template.setdefault("annotations", {}).update(keyed.parts)
             if cache.single_flight:
@@ -205,7 +225,13 @@ class Component(CallableTemplate):
         container: dict[str, Any] = {"image": image}
         if self.embedded(defaults):
             container["command"] = ["python"]
-            container["source"] = script_source(self.function, self.signature, self.site)
+            container["source"] = script_source(
+                self.function,
+                self.signature,
+                self.site,
+                files={name for template, name in defaults.large.inputs if template == self.name},
+                shortens=keyed is not None and bool(self._long(defaults)),
+            )
         else:
             container["command"] = ["python", "-m", "tiphys.step", self._reference()]
         container["env"] = env
@@ -260,6 +286,9 @@ class Component(CallableTemplate):
         parts = [content_of(f, Input(f.name).expr(), by_name=not cache.code) for f in keyed]
         parts += environment_parts(dict(self.options.env))
         parts += depends_parts(named)
+        # another pipeline may need the text itself, or have another volume
+        long = " ".join([defaults.volumes[0].claim, *names]) if (names := self._long(defaults)) else ""
+        parts += [f"['large', {literal(long)}]"] if long else []
         if cache.code:
             code.check(self.name, dict(self.options.env), self.options.depends_on)
         generation = [Field(GENERATION, GENERATION, str)] if cache.conditions else []
@@ -272,6 +301,7 @@ class Component(CallableTemplate):
             code=code.digest,
             image=image,
             **depends_made(named),
+            **({"large": long} if long else {}),
         )
         salt = cache.salt(scope, f"{code.digest}:{image}")
         return _Key(cache, key_expression(literal(f"{self.name}-"), salt, parts), said)

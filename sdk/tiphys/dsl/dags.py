@@ -41,6 +41,11 @@ class Dag(CallableTemplate):
                 self._returned = self._outputs(self.function(**values))
         return self._graph
 
+    @property
+    def returned(self) -> dict[str, Value]:
+        """What the body returned, by the outputs' names in the workflow."""
+        return {f.name: self._returned[f.python] for f in self.outputs if self.inner and self._returned}
+
     def inner_templates(self) -> Iterable[StepTemplate]:
         """The templates of the graph's tasks."""
         return self.inner.templates()

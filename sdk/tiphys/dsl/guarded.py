@@ -9,12 +9,9 @@ the mutex, then find it. Guard and recorder are two templates for all steps of a
 
 from __future__ import annotations
 
-import ast
 import functools
-import importlib.util
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.cache_mode import JUDGED, RECORDER
@@ -22,10 +19,12 @@ from tiphys.compiler.line import Site
 from tiphys.dsl.cached_retry import RUN, handed_on, results_of, split
 from tiphys.dsl.literals import access, literal
 from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
-from tiphys.dsl.policies import Conditions, MetricRule
+from tiphys.dsl.policies import Conditions
 from tiphys.dsl.retry import Retry
+from tiphys.dsl.source.brought import brought_along
 from tiphys.dsl.types import Field, unwrap
 from tiphys.errors import DefinitionError
+from tiphys.large import LONGEST
 from tiphys.step.guard import TOO_LONG
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ _GUARD, _KEPT = "guard", "kept"
 _GUARD_TEMPLATE = "tiphys-guard"
 _OUTPUTS = "/tmp/tiphys/outputs"
 GENERATED = f"{{{{tasks.{_GUARD}.outputs.parameters.{GENERATION}}}}}"
-_LONGEST = 16384  # characters of an output that the recorder is told: references are some hundred
 
 
 def guarded(
@@ -148,12 +146,11 @@ def _pairs(items: Iterable[tuple[str, str]]) -> str:
 
 def _told(outputs: Sequence[Field], conditions: Conditions) -> Iterable[tuple[str, str]]:
     """The outputs that the recorder looks at: what is judged, and what may point to something."""
-    bars = {rule.output for rule in conditions.rules if isinstance(rule, MetricRule)}
     for field in outputs:
-        if {field.name, field.python} & bars or unwrap(field.type) not in (int, float, bool):
+        if {field.name, field.python} & conditions.bars or unwrap(field.type) not in (int, float, bool):
             value = access(("tasks", RUN, "outputs", "parameters", field.name))
             pointing = f"{value} contains '://' ? {literal(TOO_LONG)} : ''"
-            yield field.name, f"(len({value}) <= {_LONGEST} ? {value} : {pointing})"
+            yield field.name, f"(len({value}) <= {LONGEST} ? {value} : {pointing})"
 
 
 def _helpers(defaults: Defaults) -> list[Template]:
@@ -197,33 +194,9 @@ def _helper(name: str, verb: str, inputs: Sequence[str], defaults: Defaults) -> 
 
 @functools.cache  # each guarded step asks for it
 def _source(verb: str) -> str:
-    """A script that brings along the modules of Tiphys that it needs: an image that has only Python can run it."""
-    modules: dict[str, str] = {}
-    _collect("tiphys.step.guard", modules)
-    texts = json.dumps(list(modules.items())).replace("{", "\\u007b")  # Argo would take two of them for a tag
+    """A script that needs nothing of its image but Python."""
     return (
         "# the part of tiphys that judges an earlier result, so that the image needs nothing but Python\n"
-        "import sys\nimport types\n\n"
-        f"for name, text in {texts}:\n"
-        "    sys.modules[name] = module = types.ModuleType(name)\n"
-        "    exec(compile(text, name, 'exec'), module.__dict__)\n"
-        f"sys.modules['tiphys.step.guard'].main({verb!r})\n"
+        + brought_along("tiphys.step.guard")
+        + f"sys.modules['tiphys.step.guard'].main({verb!r})\n"
     )
-
-
-def _collect(module: str, found: dict[str, str]) -> None:
-    """The module and what it imports of Tiphys, the latter first, without their docstrings and comments."""
-    spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    for statement in tree.body:
-        name = str(statement.module) if isinstance(statement, ast.ImportFrom) else ""
-        if name.startswith("tiphys.") and name not in found:
-            _collect(name, found)
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))
-            and ast.get_docstring(node) is not None
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    found[module] = ast.unparse(tree)

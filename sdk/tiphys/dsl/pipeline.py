@@ -16,10 +16,11 @@ from tiphys.dsl.context import GraphScope, innermost, no_task, refuse_hera
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.fields import check_field
 from tiphys.dsl.graphs import Graph
+from tiphys.dsl.large import places
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
-from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Scheduling, Volume
+from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Places, Scheduling, Volume
 from tiphys.dsl.template import StepTemplate, volumes_for
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import ParameterValue
@@ -217,17 +218,20 @@ class Pipeline(Workflow):
         volumes = self._volumes
         if volumes is None:
             volumes = volumes_for(self._used())
-        return dataclasses.replace(self._defaults, volumes=volumes)
+        large = places(self._graphs(), self._used()) if volumes else Places()
+        return dataclasses.replace(self._defaults, volumes=volumes, large=large)
+
+    def _graphs(self) -> list[Graph]:
+        """All graphs: the main one, that of the exit handler, and those inside."""
+        inner = [template.inner for template in self._used() if isinstance(template, Dag)]
+        return [self.graph, *([self.exit_graph] if self.exit_graph else []), *inner]
 
     def sites(self) -> dict[str, str]:
         """Where each part was written: ``{"template": "file:line", "template/task": "file:line"}``."""
         found: dict[str, str] = {}
-        graphs = [self.graph, *([self.exit_graph] if self.exit_graph else [])]
         for template in self._used():
             found[template.name] = str(template.site)
-            if isinstance(template, Dag):
-                graphs.append(template.inner)
-        for graph in graphs:
+        for graph in self._graphs():
             found.setdefault(graph.name, str(graph.site))
             found.update({f"{graph.name}/{node.task_name}": str(node.site) for node in graph.tasks})
         return found

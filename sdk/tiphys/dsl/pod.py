@@ -21,6 +21,7 @@ __all__ = [
     "SERVICE_ACCOUNT",
     "STEP_IMAGE",
     "Defaults",
+    "Places",
     "Resources",
     "Scheduling",
     "Volume",
@@ -279,6 +280,14 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Outputs that may be files when they are long, and inputs that may be given one: (template, name)."""
+
+    outputs: frozenset[tuple[str, str]] = frozenset()
+    inputs: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """What a template takes from its pipeline when it does not say it itself."""
 
@@ -288,6 +297,7 @@ class Defaults:
     home: str = ""
     """The file that builds the pipeline: its functions are embedded, others are referenced."""
     pipeline: str = ""
+    large: Places = Places()
 
     @property
     def scope(self) -> str:

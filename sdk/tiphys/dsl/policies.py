@@ -96,6 +96,11 @@ class Conditions:
         data = [rule for rule in self.rules if isinstance(rule, DataRule)]
         return frozenset(name for rule in data for name in (rule.input, *rule.of))
 
+    @property
+    def bars(self) -> frozenset[str]:
+        """The outputs that are judged."""
+        return frozenset(rule.output for rule in self.rules if isinstance(rule, MetricRule))
+
     def check(self, inputs: Sequence[Field], outputs: Sequence[Field], owner: str) -> None:
         """Raises DefinitionError: TIP103 no such input, TIP106 no such output, TIP105 not a number."""
         for rule in self.rules:

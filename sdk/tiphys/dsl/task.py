@@ -56,6 +56,7 @@ class TaskGraph(Protocol):
     """The graph as its tasks know it; see :class:`tiphys.dsl.graphs.Graph`."""
 
     name: str
+    tasks: list[TaskNode]
 
     def add(self, task: TaskNode) -> None:
         """Take a new task."""

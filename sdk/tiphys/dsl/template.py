@@ -77,6 +77,14 @@ class StepTemplate:
         """Whether its cache has conditions, which need steps and a volume of their own."""
         return False
 
+    @property
+    def long_outputs(self) -> tuple[str, ...]:
+        """The outputs that its step can put into a file when they are long (:mod:`tiphys.large`)."""
+        return ()
+
+    reads_files: bool = False
+    """Whether its step reads what was put into a file."""
+
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
         """Arguments that the template works out from the others (such as the key of a training)."""
         return {}

@@ -27,6 +27,7 @@ __all__ = [
     "fits",
     "is_record",
     "kebab",
+    "may_be_long",
     "signature_of",
     "type_name",
 ]
@@ -94,6 +95,12 @@ def is_record(kind: Any) -> bool:
         (dataclasses.is_dataclass(kind) and kind is not Reference)
         or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
     )
+
+
+def may_be_long(field: Field) -> bool:
+    """Whether a value of it may be a long text: it is no number, choice or reference."""
+    kind = unwrap(field.type)
+    return kind in (str, Any) or (get_origin(kind) or kind) in (list, dict, tuple) or is_record(kind)
 
 
 def _supported(kind: Any) -> bool:

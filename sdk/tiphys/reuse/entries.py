@@ -30,6 +30,7 @@ __all__ = ["FILE", "Entries", "delete"]
 
 FILE = "cache.db"
 _PAGE = 1000
+_GRAIN = 30.0  # seconds since it was used for which an entry counts as just used
 _EARLIER = "configmaps"  # where versions up to 0.1.0 kept the caches
 _FIELDS = (
     "e.cache, e.key, e.node, c.outputs, e.created, e.hit, e.run, e.template, e.max_age, c.parts, e.size, e.data, "
@@ -66,10 +67,16 @@ class Entries:
 
     # -- one entry --------------------------------------------------------------------------------------------
 
-    def get(self, cache: str, key: str) -> CachedResult | None:
-        """The entry, or None. Raises StoreError when what there is under the cache's name is no cache."""
+    def get(self, cache: str, key: str, *, now: float | None = None) -> CachedResult | None:
+        """The entry, or None; with ``now`` it counts as used then. Raises StoreError when what there is under the
+        cache's name is no cache."""
         self._check(cache)
-        return next(self._select("WHERE e.cache=? AND e.key=?", (cache, key)), None)
+        found = next(self._select("WHERE e.cache=? AND e.key=?", (cache, key)), None)
+        if now is None or found is None or found.hit is None or found.hit > now - _GRAIN:
+            return found
+        with self.file.writing() as db:
+            there = db.execute("UPDATE entries SET hit=? WHERE cache=? AND key=?", (now, cache, key)).rowcount
+        return found if there else None
 
     def save(self, entry: CachedResult) -> None:
         """Write an entry in place of the one under its key. Raises StoreError."""

@@ -4,30 +4,35 @@
 - Artifacts whose digest no key names; the keys that only removed entries named go first. A new artifact has no key for
   a moment, so those of the last hour stay.
 - Claims that a workflow made for itself (``volumeClaimTemplates``) and whose run is no longer recorded.
-- Folders that steps sealed in volumes, named by no record of a run and no cache entry.
+- Folders that steps sealed in volumes, and long values (:mod:`tiphys.large`), named by no record of a run and no cache
+  entry, nor in a long value that is.
 
-Volumes and keys are touched only while no run goes on in any process (:meth:`Store.alone`) and none waits to be
-resumed: such a run may come to need a folder that is not written down yet.
+Beside runs that go on, or wait to be resumed, what they may still read stays (:mod:`tiphys.reuse.open_runs`): what
+their journals name, what is younger than the oldest of them, and what lies under a key for which they asked.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tiphys.argo.names import LETTERS
+from tiphys.large import FOLDER, file_of
 from tiphys.reference import MANIFEST
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult, damaged
 from tiphys.reuse.limits import CacheLimits, artifact_keys, sweep
+from tiphys.reuse.open_runs import OpenRuns, open_runs
 from tiphys.store import Store, Stored
 
 if TYPE_CHECKING:
@@ -62,7 +67,7 @@ class KeptEntry(NamedTuple):
 class Garbage:
     """What was removed, or would be.
 
-    ``entries``: (cache, key). ``volumes``: (``pvc://`` address, bytes). ``held_by``: why volumes were left alone.
+    ``entries``: (cache, key). ``volumes``: (``pvc://`` address, bytes). ``held_by``: why some were left alone.
     ``kept``: entries of which nobody knows the age, and ConfigMaps that are no caches.
     """
 
@@ -87,29 +92,30 @@ def collect(store: Store, limits: CacheLimits, *, dry_run: bool = False, now: fl
         kept += map(KeptEntry.of, known.unknown())
         sweep(known, limits, moment, dry_run=dry_run, gone=lambda cache, key: entries.append((cache, key)))
         removed = frozenset(entries if dry_run else ())  # and still there
-        keys: set[str] = set()
+        runs = open_runs(store)
+        freed, keys = _unnamed(store, known, removed, runs)
+        if not dry_run:
+            for key in keys:
+                store.bucket.delete(key)
+            known.forget_freed(freed)
+        marks = _Marks(store, known, removed, runs, moment)
         volumes: list[tuple[str, int]] = []
-        with store.alone() as alone:
-            held_by = _held_by(store, alone)
-            if not held_by:
-                freed, keys = _unnamed(store, known, removed)
-                if not dry_run:
-                    for key in keys:
-                        store.bucket.delete(key)
-                    known.forget_freed(freed)
-                for uri, folder in list(_orphans(store, known, removed, moment)):
-                    volumes.append((uri, _size(folder)))
-                    if not dry_run:
-                        _remove(folder)
+        for uri, folder in list(_orphans(store, marks)):
+            size = _size(folder)
+            if dry_run or _remove(folder, partial(marks.asked, uri)):
+                volumes.append((uri, size))
         wanted = store.bucket.digests(but=keys)
         artifacts = store.artifacts.collect(wanted, dry_run=dry_run, older_than=_NEW)
         if not dry_run:
             known.shrink()
-    return Garbage(tuple(entries), tuple(artifacts), tuple(volumes), held_by, tuple(kept))
+    return Garbage(tuple(entries), tuple(artifacts), tuple(volumes), marks.held_by, tuple(kept))
 
 
-def _unnamed(store: Store, known: Entries, removed: frozenset[tuple[str, str]]) -> tuple[set[str], set[str]]:
-    """The artifacts' keys that entries named which are gone, or are among ``removed``; those that nobody else names."""
+def _unnamed(
+    store: Store, known: Entries, removed: frozenset[tuple[str, str]], runs: OpenRuns
+) -> tuple[set[str], set[str]]:
+    """Of the artifacts' keys that entries named which are gone, or are among ``removed``: those of which it is known
+    whether somebody else names them, and those that nobody does. What an open run names is looked at again later."""
     freed, used = known.freed(), set[str]()
     if removed:
         for entry in known.all():
@@ -117,11 +123,18 @@ def _unnamed(store: Store, known: Entries, removed: frozenset[tuple[str, str]]) 
     elif freed:
         for text in known.mentions('"artifacts"'):
             used.update(artifact_keys(_outputs(text)))
-    unnamed = freed - used
-    for name in store.runs() if unnamed else ():
-        text = (store.run(name) / "workflow.json").read_text(encoding="utf-8")
-        unnamed = {key for key in unnamed if json.dumps(key, ensure_ascii=False)[1:-1] not in text}
-    return freed, unnamed
+    held = _found(freed - used, runs.texts())
+    unnamed = freed - used - held
+    return freed - held, unnamed - _found(unnamed, _records(store))
+
+
+def _found(keys: set[str], texts: Iterable[str]) -> set[str]:
+    """Those that are in one of the JSON texts."""
+    left = {json.dumps(key, ensure_ascii=False)[1:-1]: key for key in keys}
+    found = set[str]()
+    for text in texts if left else ():
+        found |= {key for spelled, key in left.items() if spelled in text}
+    return found
 
 
 def _outputs(text: str) -> Outputs | None:
@@ -131,38 +144,90 @@ def _outputs(text: str) -> Outputs | None:
         return None  # an entry that cannot be read
 
 
-def _held_by(store: Store, alone: bool) -> str:
-    if not alone:
-        return "a run goes on"
-    waiting = [name for name in store.runs() if not (store.run(name) / "workflow.json").is_file()]
-    return f"{waiting[0]} can be resumed (or deleted)" if waiting else ""
+class _Marks:
+    """What stays: named by a record, an entry that stays or the journal of an open run, below something that an entry
+    names, young, or under a key for which an open run has asked."""
+
+    def __init__(
+        self,
+        store: Store,
+        known: Entries,
+        gone: frozenset[tuple[str, str]],
+        runs: OpenRuns,
+        now: float,
+    ) -> None:
+        self._known, self._runs, self._now = known, runs, now
+        self.held_by = ""
+        roots = store.volumes()
+        self._keys = runs.keys(known)
+        journals = [address for text in runs.texts() for address in _MENTION.findall(text)]
+        # of "pvc://tiphys/models/{{…}}" and the like there is no telling which folder below it is
+        whole = [address for address in journals if not address.endswith("/")]
+        self.within = set(_in_values([*_cached(known, gone), *whole], roots))
+        self.mentioned = self.within | set(_in_values(_recorded(store), roots))
+        self._above = {parent for uri in self.mentioned for parent in _parents(uri)}
+
+    def named(self, uri: str) -> bool:
+        """Whether it, or something below it, is named."""
+        return uri in self.mentioned or uri in self._above
+
+    def stays(self, uri: str, changed: float) -> bool:
+        """Whether a sealed folder or a long value, changed at that time, may still be needed."""
+        if self.named(uri) or not self.within.isdisjoint(_parents(uri)) or self._now - changed < _NEW:
+            return True
+        if changed >= self._runs.began or self._under_key(uri):
+            self.held_by = (
+                f"{self._runs.names[0]} goes on, or can be resumed (or deleted): what is younger stays"
+            )
+            return True
+        return False
+
+    def asked(self, uri: str) -> bool:
+        """Whether somebody has asked for its key meanwhile."""
+        self._keys = open_runs(self._runs.store).keys(self._known)
+        return self._under_key(uri)
+
+    def _under_key(self, uri: str) -> bool:
+        return any(key in uri for key in self._keys)
 
 
-def _orphans(
-    store: Store, known: Entries, gone: frozenset[tuple[str, str]], now: float
-) -> Iterator[tuple[str, Path]]:
-    cached = set(_cached(known, gone))
-    mentioned = {*cached, *_recorded(store)}
-    above = {parent for uri in mentioned for parent in _parents(uri)}
-    runs = store.runs()
-    for claim, root in store.volumes().items():
+def _orphans(store: Store, marks: _Marks) -> Iterator[tuple[str, Path]]:
+    roots = store.volumes()
+    runs = store.runs()  # after the claims: the folder of a run is made before its claims are
+    for claim, root in roots.items():
         folder, uri = Path(root), f"pvc://{claim}"
         if _OWN_CLAIM.fullmatch(claim) and not any(claim.startswith(f"{run}-") for run in runs):
-            if uri not in mentioned and uri not in above:
+            if not marks.named(uri):
                 yield uri, folder
             continue
         for manifest in _sealed(folder, _DEPTH):
             sealed = f"{uri}/{manifest.parent.relative_to(folder).as_posix()}"
-            young = now - manifest.stat().st_mtime < _NEW
-            below = any(parent in cached for parent in _parents(sealed))
-            if not young and not below and sealed not in mentioned and sealed not in above:
+            if not marks.stays(sealed, manifest.stat().st_mtime):
                 yield sealed, manifest.parent
+        for value in sorted((folder / FOLDER).glob("[0-9a-f]*")):
+            if not marks.stays(address := f"{uri}/{FOLDER}/{value.name}", value.stat().st_mtime):
+                yield address, value
+
+
+def _in_values(addresses: Iterable[str], roots: Mapping[str, str]) -> Iterator[str]:
+    """Addresses, and those in the texts of long values that are among them."""
+    for address in addresses:
+        yield address
+        if (file := file_of(address, roots)) is not None:
+            with contextlib.suppress(OSError, ValueError):
+                yield from _in_values(set(_addresses(file.read_text(encoding="utf-8"))), roots)
 
 
 def _recorded(store: Store) -> Iterator[str]:
     """Every address in the records of runs."""
+    for text in _records(store):
+        yield from _addresses(text)
+
+
+def _records(store: Store) -> Iterator[str]:
     for name in store.runs():
-        yield from _addresses((store.run(name) / "workflow.json").read_text(encoding="utf-8"))
+        with contextlib.suppress(FileNotFoundError):  # it goes on, or is just deleted
+            yield (store.run(name) / "workflow.json").read_text(encoding="utf-8")
 
 
 def _cached(known: Entries, gone: frozenset[tuple[str, str]]) -> Iterator[str]:
@@ -202,11 +267,19 @@ def _sealed(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+    return sum(path.lstat().st_size for path in (folder, *folder.rglob("*")) if not path.is_dir())
 
 
-def _remove(folder: Path) -> None:
-    """Away at once, under a name that the next writer beside it sweeps up if this is interrupted."""
+def _remove(folder: Path, wanted: Callable[[], bool]) -> bool:
+    """Away at once, under a name that the next writer beside it sweeps up if this is interrupted; back when it is
+    ``wanted`` after all. Whether it went."""
     aside = folder.with_name(f".tmp-gone-{uuid.uuid4().hex}")
     folder.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
+    if wanted() and not folder.exists():
+        aside.rename(folder)
+        return False
+    if aside.is_dir():
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        aside.unlink(missing_ok=True)
+    return True

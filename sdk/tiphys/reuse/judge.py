@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.memo import too_old
 from tiphys.argo.time import rfc3339
 from tiphys.errors import StoreError
-from tiphys.reference import MANIFEST, Reference, references, resolve, verify
+from tiphys.reference import MANIFEST, Reference, pointed, resolve, verify
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.seen import Seen
@@ -59,7 +59,7 @@ class Judge:
             return problem
         volumes = self._store.volumes()
         with self._seen.looking() as digest:
-            for reference in _pointed(outputs):
+            for reference in _pointed(outputs, volumes):
                 problem = verify(reference, volumes, digest=digest)
                 if problem:
                     return problem
@@ -111,17 +111,21 @@ def entries(store: Store, *, prefix: str = "") -> Iterator[Judged]:
 def bytes_of(outputs: Outputs, store: Store) -> int:
     """The bytes of the sealed folders and artifacts that outputs point to, as their manifests and keys say."""
     total, volumes = 0, store.volumes()
-    for reference in _pointed(outputs):
+    for reference in _pointed(outputs, volumes):
         with contextlib.suppress(StoreError, OSError, ValueError, KeyError, TypeError, AttributeError):
-            manifest = json.loads((resolve(reference.uri, volumes) / MANIFEST).read_bytes())
+            place = resolve(reference.uri, volumes)
+            if place.is_file():  # a long value
+                total += place.stat().st_size
+                continue
+            manifest = json.loads((place / MANIFEST).read_bytes())
             total += sum(int(file["size"]) for file in manifest["files"].values())
     for artifact in outputs.get("artifacts") or []:
         total += store.bucket.size(stored_key(artifact) or "")
     return total
 
 
-def _pointed(outputs: Outputs) -> list[Reference]:
+def _pointed(outputs: Outputs, volumes: Mapping[str, str]) -> list[Reference]:
     """The references among the values of outputs, each once."""
     values: list[str | None] = [item.get("value") for item in outputs.get("parameters") or []]
-    found = (reference for value in [*values, outputs.get("result")] for reference in references(value))
+    found = (reference for value in [*values, outputs.get("result")] for reference in pointed(value, volumes))
     return list(dict.fromkeys(found))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tiphys.reuse.file import CacheFile
 
-__all__ = ["KEPT", "Lookup", "note", "uses"]
+__all__ = ["KEPT", "Lookup", "asked_by", "note", "uses"]
 
 KEPT = 100_000  # lookups of the whole store; how often an entry was taken is counted for ever
 _FIELDS = "cache, key, run, step, template, at, hit, why, parts"
@@ -55,3 +55,12 @@ def uses(file: CacheFile, *, run: str = "") -> list[Lookup]:
         Lookup(cache, key, run_, step, template, at, bool(hit), why, json.loads(parts))
         for cache, key, run_, step, template, at, hit, why, parts in rows
     ]
+
+
+def asked_by(file: CacheFile, runs: Sequence[str]) -> frozenset[str]:
+    """The keys for which these runs asked, as far as their lookups are among the last ones."""
+    marks = ",".join("?" * len(runs))
+    with file.reading() as db:
+        return frozenset(
+            key for (key,) in db.execute(f"SELECT key FROM uses WHERE run IN ({marks})", tuple(runs))
+        )

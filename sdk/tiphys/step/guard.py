@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tiphys.reference import MANIFEST, Reference, references, resolve, verify, volumes_from_env
+from tiphys.reference import MANIFEST, Reference, file_digest, pointed, resolve, verify, volumes_from_env
 
 __all__ = ["TOO_LONG", "judge", "main", "record"]
 
@@ -50,8 +50,8 @@ def judge(
     unseen = state.get("unseen")
     if unseen:
         return f"{unseen} of the earlier result {TOO_LONG[1:-1]}"
-    pointed = state.get("references")
-    for item in pointed if isinstance(pointed, list) else ():
+    told = state.get("references")
+    for item in told if isinstance(told, list) else ():
         problem = verify(Reference(str(item[0]), str(item[1])), volumes)
         if problem:
             return problem
@@ -101,9 +101,12 @@ def _measured(text: str, volumes: Mapping[str, str] | None) -> str:
 
 
 def _manifest(reference: Reference, volumes: Mapping[str, str] | None) -> tuple[str, int | None]:
-    """The digest and the bytes of the folder that a reference names, if it is there."""
+    """The digest and the bytes of what a reference names, if it is there."""
     try:
-        data = (resolve(reference.uri, volumes) / MANIFEST).read_bytes()
+        place = resolve(reference.uri, volumes)
+        if place.is_file():  # a long value
+            return file_digest(place), place.stat().st_size
+        data = (place / MANIFEST).read_bytes()
         size = sum(int(entry["size"]) for entry in json.loads(data)["files"].values())
     except Exception:  # noqa: BLE001 - whatever it is, it is not there to be measured
         return "", None
@@ -132,17 +135,17 @@ def record(
 ) -> dict[str, object]:
     """What is to be known of a result that was just computed."""
     unseen = sorted(name for name, text in outputs.items() if text == TOO_LONG)
-    pointed = {
+    found = {
         (reference.uri, reference.digest or _manifest(reference, volumes)[0])
         for text in outputs.values()
-        for reference in references(text)
+        for reference in pointed(text, volumes)
     }
     return {
         "version": _VERSION,
         "generation": generation,
         "values": {name: _measured(text, volumes) for name, text in values.items()},
         "outputs": {name: text for name, text in outputs.items() if _number(text) is not None},
-        "references": sorted(map(list, pointed)),
+        "references": sorted(map(list, found)),
         **({"unseen": ", ".join(unseen)} if unseen else {}),
     }
 

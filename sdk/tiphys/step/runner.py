@@ -16,6 +16,8 @@ from types import FrameType
 from typing import Any
 
 from tiphys.errors import RefusedError, TiphysError, did_you_mean
+from tiphys.large import shortened, whole
+from tiphys.reference import Reference, volumes_from_env
 from tiphys.step.codec import decode, outputs_of
 
 __all__ = ["INPUT_PREFIX", "OUTPUTS_ENV", "arguments_of", "main", "resolve_function", "write_outputs"]
@@ -39,7 +41,11 @@ def main(arguments: list[str]) -> int:
     try:
         function = resolve_function(arguments[0])
         result = function(**arguments_of(function, os.environ))
-        write_outputs(outputs_of(result), Path(os.environ.get(OUTPUTS_ENV) or "outputs"))
+        volumes = volumes_from_env()
+        texts = {
+            name: shortened(name, text, volumes, os.environ) for name, text in outputs_of(result).items()
+        }
+        write_outputs(texts, Path(os.environ.get(OUTPUTS_ENV) or "outputs"))
     except TiphysError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -100,13 +106,20 @@ def resolve_function(reference: str) -> Callable[..., Any]:
 
 
 def arguments_of(function: Callable[..., Any], environ: Mapping[str, str]) -> dict[str, object]:
-    """The arguments of ``function`` from ``TIPHYS_INPUT_<NAME>``. Raises RefusedError (TIP240, TIP241)."""
+    """The arguments of ``function`` from ``TIPHYS_INPUT_<NAME>``. Raises RefusedError (TIP240, TIP241),
+    StoreError (TIP406: the file of a long value is gone)."""
     hints = typing.get_type_hints(function, include_extras=True)
     arguments: dict[str, object] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         variable = INPUT_PREFIX + name.strip("_").upper()
         if variable in environ:
-            arguments[name] = decode(environ[variable], hints.get(name, str), name)
+            kind = hints.get(name, str)
+            text = (
+                environ[variable]
+                if kind is Reference
+                else whole(environ[variable], volumes_from_env(environ))
+            )
+            arguments[name] = decode(text, kind, name)
         elif parameter.default is parameter.empty:
             given = [v for v in environ if v.startswith(INPUT_PREFIX)]
             raise RefusedError(

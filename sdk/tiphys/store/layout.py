@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -63,6 +61,10 @@ class Store:
         with clear(path):
             path.write_text(f"{moment!r}\n")
 
+    def began(self, name: str) -> float:
+        """When a run was made, in seconds since the epoch."""
+        return _beginning(self.run(name))
+
     def held(self, name: str) -> bool:
         """Whether a process goes on with a run: it holds a lock on its folder, which ends with the process."""
         descriptor = os.open(self.run(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -88,34 +90,6 @@ class Store:
     def locks(self) -> Path:
         """The file of the lock table that all engines on this store share (:class:`tiphys.queue.Locks`)."""
         return self._folder() / "locks.db"
-
-    @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Held by each run for as long as it goes on, by many at a time; waits for one who is :meth:`alone`."""
-        with self._lock(fcntl.LOCK_SH):
-            yield
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Whether no run goes on in any process; none begins before the end of the ``with``."""
-        with self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
-            yield held
-
-    @contextlib.contextmanager
-    def _lock(self, how: int) -> Iterator[bool]:
-        path = self._folder() / "in-use.lock"
-        with clear(path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            try:
-                fcntl.flock(descriptor, how)
-            except BlockingIOError:
-                held = False
-            else:
-                held = True
-            yield held
-        finally:
-            os.close(descriptor)
 
     def _folder(self, *parts: str) -> Path:
         for part in parts[1:]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 import enum
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 from tiphys.compiler.line import Site
+from tiphys.dsl.source.brought import brought_along
 from tiphys.dsl.source.closure import Module, check_names, function_node, module_of, reached, used_names
 from tiphys.dsl.source.names_used import FunctionNode
 from tiphys.dsl.types import Field, FunctionSignature, is_record, unwrap
@@ -28,8 +29,13 @@ def script_source(
     site: Site,
     *,
     rename: Mapping[str, str] | None = None,
+    files: Collection[str] = (),
+    shortens: bool = False,
 ) -> str:
     """The source of a script that runs ``function``; ``rename`` gives outputs other names.
+
+    ``files`` are the inputs (by their name in the workflow) that may come as a file, and with ``shortens`` a long
+    output may go as one (:mod:`tiphys.large`).
 
     Raises DefinitionError (TIP110, TIP111, TIP112).
     """
@@ -38,15 +44,17 @@ def script_source(
     _refuse_closure(function, site)
     check_names(module, node, site)
     imports = _Imports()
-    inputs = [f"    {f.python!r}: {_decode(f.type, _environ(f), imports, site)}," for f in signature.inputs]
+    texts = {f.name: _whole(_environ(f)) if f.name in files else _environ(f) for f in signature.inputs}
+    inputs = [f"    {f.python!r}: {_decode(f.type, texts[f.name], imports, site)}," for f in signature.inputs]
     needed = [*used_names(node), *imports.classes]
     statements = [s for s in reached(module, needed) if not _future(s)]
     parts = [
         "from __future__ import annotations",
         "\n".join(sorted({"import json", "import os", *imports.lines})),
+        _large() if files or shortens else "",
         *_grouped(module, statements),
         _function(module, node),
-        "\n".join(_footer(function.__name__, inputs, signature, rename or {})),
+        "\n".join(_footer(function.__name__, inputs, signature, rename or {}, shortens)),
     ]
     return protected("\n\n".join(part for part in parts if part) + "\n")
 
@@ -106,6 +114,22 @@ def _environ(field: Field) -> str:
     return f"os.environ[{'TIPHYS_INPUT_' + field.name.upper().replace('-', '_')!r}]"
 
 
+_VOLUMES = 'json.loads(os.environ["TIPHYS_VOLUMES"])'
+
+
+def _large() -> str:
+    """What reads and writes the files of long values; it hides nothing that the function itself imports."""
+    return (
+        "# the part of tiphys that keeps long values in the volume, so that the image needs nothing but Python\n"
+        + brought_along("tiphys.large")
+        + "tiphys_large = sys.modules.pop('tiphys.large')\nsys.modules.pop('tiphys.errors')"
+    )
+
+
+def _whole(text: str) -> str:
+    return f"tiphys_large.whole({text}, {_VOLUMES})"
+
+
 class _Imports:
     """What the decoding needs besides the function."""
 
@@ -158,7 +182,7 @@ def _convert(kind: Any, value: str, imports: _Imports, site: Site) -> str:
 
 
 def _footer(
-    name: str, inputs: list[str], signature: FunctionSignature, rename: Mapping[str, str]
+    name: str, inputs: list[str], signature: FunctionSignature, rename: Mapping[str, str], shortens: bool
 ) -> Iterator[str]:
     if inputs:
         yield "inputs = {"
@@ -179,5 +203,7 @@ def _footer(
     yield "for name, value in {" + ", ".join(pairs) + "}.items():"
     yield "    if not isinstance(value, str):"
     yield "        value = json.dumps(value, default=vars, sort_keys=True, allow_nan=False)"
+    if shortens:
+        yield f"    value = tiphys_large.shortened(name, value, {_VOLUMES}, os.environ)"
     yield '    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:'
     yield "        file.write(value)"

@@ -44,7 +44,8 @@ class Memoizer:
 
         def work() -> tuple[CacheEntry | None, str]:
             entries = self._entries(command.cache_name)
-            found = entries.get(command.cache_name, command.key)
+            # used now, before it is looked at: no collection takes it, and what it points to, away meanwhile
+            found = entries.get(command.cache_name, command.key, now=time.time())
             problem = (
                 "" if found is None else Judge(self._host.store, entries).problem(found, command.max_age)
             )

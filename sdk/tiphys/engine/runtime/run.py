@@ -202,7 +202,6 @@ class Run:
         execution = Execution(facts, self.store, images, ownership=self._ownership, resumed=self._resumed)
         folder = execution.folder
         with execution, contextlib.ExitStack() as stack:
-            stack.enter_context(self.store.in_use())
             loop = Loop()
             stack.callback(loop.close)
             spawner = Spawner(loop)
