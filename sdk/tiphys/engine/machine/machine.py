@@ -203,6 +203,8 @@ class Machine:
             state.begin_walk()
             self._life.look()
             state.work()
+        if self._life.waits_for_nothing() and state.idle():
+            self._life.end_forgotten()
         self.changed = state.nodes.changed
         return state.commands
 
