@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from tiphys.errors import StoreError
-from tiphys.reference import file_digest
+from tiphys.reference import NotAFile, file_digest, open_file
 from tiphys.store.files import clear, remove, sync_folder
 from tiphys.store.unpack import UnpackLimits, archive_kind
 from tiphys.store.unpack import unpack as unpack_archive
@@ -32,6 +32,7 @@ __all__ = ["Artifacts", "Packing", "Stored", "Unreadable", "members"]
 
 Packing = Literal["tar", "zip", "none"]
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_SPARSE = 1 << 32  # bytes that a file may claim without having them written
 _ABANDONED = 86400.0  # seconds after which a file that is being stored is nobody's
 
 
@@ -96,7 +97,7 @@ class Artifacts:
                         _pack_tar(members(source, name, laid), stream, level if packing == "tar" else 0)
                     else:
                         with _open(source, name or source.name) as plain:
-                            shutil.copyfileobj(plain, stream, 1 << 20)
+                            _copy(plain, stream)
                     stream.flush()
                     os.fsync(stream.fileno())
                 with temporary.open("rb") as stream:
@@ -244,10 +245,31 @@ def members(source: Path, name: str = "", laid: Mapping[str, Path] | None = None
 
 
 def _open(path: Path, name: str) -> IO[bytes]:
+    """Raises Unreadable, or StoreError for what is no file, or claims to be far larger than what was written."""
     try:
-        return path.open("rb")
+        stream = open_file(path)
     except PermissionError as error:
         raise Unreadable(name) from error
+    except NotAFile as error:
+        raise StoreError("TIP446", f"{name} cannot be stored: {error}", where=str(path)) from error
+    known = os.fstat(stream.fileno())
+    if known.st_size > max(_SPARSE, 512 * known.st_blocks * UnpackLimits.max_ratio):
+        stream.close()
+        raise StoreError(
+            "TIP444",
+            f"{name} is too large: {known.st_size} bytes, of which {512 * known.st_blocks} were written",
+            where=str(path),
+            cause="a sparse file is stored with all its zeros",
+        )
+    return stream
+
+
+def _copy(source: IO[bytes], target: IO[bytes]) -> None:
+    """As much as there is now: the file may grow for ever."""
+    left = os.fstat(source.fileno()).st_size
+    while left > 0 and (piece := source.read(min(left, 1 << 20))):
+        target.write(piece)
+        left -= len(piece)
 
 
 def _pack_tar(members: Iterable[tuple[Path, str]], stream: IO[bytes], level: int) -> None:
@@ -285,7 +307,7 @@ def _pack_zip(members: Iterable[tuple[Path, str]], stream: IO[bytes]) -> None:
                 archive.writestr(info, b"")
             else:
                 with _open(path, name) as content, archive.open(info, "w", force_zip64=True) as packed:
-                    shutil.copyfileobj(content, packed, 1 << 20)
+                    _copy(content, packed)
 
 
 def _chmod(target: Path, mode: int, recurse: bool) -> None:

@@ -45,7 +45,7 @@ class UnpackLimits:
     max_bytes: int = 1 << 40
     max_files: int = 1_000_000
     max_ratio: int = 200
-    floor: int = 1 << 28
+    floor: int = 1 << 29
 
 
 def unpack(source: Path, box: Path, *, kind: str, limits: UnpackLimits) -> None:

@@ -206,7 +206,14 @@ class StepPod:
                 ended(process.code or 0)
 
             capture = self.command.capture_result and name == "main"
-            self._containers.start(spec, name, over, capture=capture)
+            try:
+                self._containers.start(spec, name, over, capture=capture)
+            except StartProblem as problem:
+                if problem.code is not None:  # it is for the others to see
+                    raise
+                self._refuse(problem)
+            except Exception as error:  # noqa: BLE001 - as in _guard; it may be later, when another has ended
+                self._refuse(error)
 
         self._graph = ContainerGraph(self.host.loop, container_set, launch, self._ended_set)
         self._graph.start()

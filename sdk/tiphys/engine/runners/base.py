@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
 
 
-__all__ = ["Container", "Mount", "Runner", "StartProblem", "exit_message", "place_of"]
+__all__ = ["Container", "Mount", "Runner", "StartProblem", "exit_message", "place_of", "startable"]
 
 _KERNEL = ("dev", "proc", "sys")  # not files, and not kept when the processes are gone
 
@@ -30,6 +30,26 @@ class StartProblem(Exception):
         self.message = message
         self.phase = phase
         self.code = code
+
+
+def startable(launch: Launch, name: str) -> Launch:
+    """A launch that the kernel can be asked for. Raises StartProblem, as a container runtime that cannot start it."""
+    texts = [launch.path, launch.cwd, *launch.argv, *launch.env, *launch.env.values()]
+    for text in texts:
+        why = "holds a NUL" if "\0" in text else "" if _encodes(text) else "holds half a character"
+        if why:
+            raise StartProblem(
+                f"{name}: StartError (exit code 128): an argument or variable {why}", phase="Error", code=128
+            )
+    return launch
+
+
+def _encodes(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def exit_message(name: str, code: int, *, oom_killed: bool = False) -> str:

@@ -264,7 +264,7 @@ class _View:
                 options += ["--tmpfs", path] if os.path.isdir(path) else ["--ro-bind", os.devnull, path]
         needed = self._needed()
         for path in needed:
-            options += ["--ro-bind-try", path, path]
+            options += ["--ro-bind", path, path]
         for folder in {path for each in self.container.hidden for path in (str(each), str(each.resolve()))}:
             if _below(folder, [*shown, *needed]):
                 options += ["--tmpfs", folder]
@@ -286,7 +286,7 @@ class _View:
         return sorted(
             path
             for path in parts_of_home(wanted)
-            if _below(path, hidden) and not _below(path, store) and path not in tops
+            if _below(path, hidden) and not _below(path, store) and path not in tops and os.path.exists(path)
         )
 
     def _link(self, source: Path, target: str) -> None:
