@@ -20,6 +20,7 @@ import pytest
 
 from tiphys import DefinitionError, Pipeline, component
 from tiphys.dsl.components import Component
+from tiphys.verbatim import rejoined
 
 FACTOR = 2
 SCALED = FACTOR * 10
@@ -139,13 +140,29 @@ def test_hostile_values_are_only_values(tmp_path: Path) -> None:
         return text
 
     text = "'''\\\n\"\"\" {{x}} $(rm) `x` \\' \u2028 é"
-    assert run(source_of(echo, text="x"), tmp_path, text=text) == {"result": text}
+    (told,) = run(source_of(echo, text="x"), tmp_path, text=text).values()
+    assert rejoined(told) == text and "{{" not in told and "$(" not in told
 
 
 def test_source_with_double_braces_is_hidden_from_argo(tmp_path: Path) -> None:
     source = source_of(braces, name="x")
     assert "{{" not in source
-    assert run(source, tmp_path, name="n") == {"result": "{n}" + "{{workflow.name}}"}
+    assert {k: rejoined(v) for k, v in run(source, tmp_path, name="n").items()} == {
+        "result": "{n}" + "{{workflow.name}}"
+    }
+
+
+def test_source_in_which_the_kubelet_would_replace_something_is_hidden_from_it(tmp_path: Path) -> None:
+    """A script travels in an environment variable: `$$` became `$`, seen on 4.0.5."""
+
+    @component
+    def dollars() -> list[str]:
+        return ["$$", "$(ARGO_POD_NAME)", "$é", "$", "$HOME"]
+
+    source = source_of(dollars)
+    assert not any(pair in source for pair in ("$$", "$(", "$é"))
+    (told,) = run(source, tmp_path).values()
+    assert json.loads(rejoined(told)) == ["$$", "$(ARGO_POD_NAME)", "$é", "$", "$HOME"]
 
 
 def test_a_function_without_inputs_and_outputs(tmp_path: Path) -> None:

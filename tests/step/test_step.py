@@ -18,6 +18,7 @@ import pytest
 from tiphys.errors import RefusedError
 from tiphys.reference import Reference
 from tiphys.step import decode, encode, outputs_of
+from tiphys.verbatim import rejoined
 
 
 class Colour(Enum):
@@ -218,7 +219,10 @@ def test_a_step_writes_a_file_for_each_output(folder: Path) -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
     assert answer.stdout.startswith("working on it's")
     files = {p.name: p.read_text(encoding="utf-8") for p in (folder / "out").iterdir()}
-    assert files == {"first-name": 'it\'s "x" $HOME\n{{y}}', "total": "2"}
+    assert {name: rejoined(text) for name, text in files.items()} == {
+        "first-name": 'it\'s "x" $HOME\n{{y}}',
+        "total": "2",
+    }
 
 
 def test_a_foreseen_failure_is_told_without_a_traceback(folder: Path) -> None:

@@ -17,13 +17,13 @@ from tiphys.argo.memo import cache_map
 from tiphys.compiler.line import Site, caller
 from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
+from tiphys.dsl.component_options import SMALL, ComponentOptions, options_from
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
 from tiphys.dsl.key_parts import key_parts
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
-from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.closure import check_names, function_node, module_of
@@ -53,28 +53,7 @@ def env_name(field: Field) -> str:
     return "TIPHYS_INPUT_" + field.name.upper().replace("-", "_")
 
 
-_SMALL = Resources(cpu="100m", memory="256Mi")
 _EGRESS = "egress.tiphys.dev/"  # the label that a network policy of this name selects
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ComponentOptions:
-    """How a component runs."""
-
-    name: str = ""
-    image: str = ""
-    cache: Cache | None = None
-    resources: Resources = _SMALL
-    retry: Retry | None = None
-    timeout: str | timedelta | None = None
-    locks: tuple[Lock, ...] = ()
-    env: tuple[tuple[str, str], ...] = ()
-    title: str = ""
-    embed: bool | None = None
-    exports: tuple[tuple[str, str], ...] = ()
-    depends_on: tuple[str, ...] | None = None
-    egress: tuple[str, ...] = ()
-    read_only_root: bool = True
 
 
 class Component(CallableTemplate):
@@ -142,7 +121,7 @@ class Component(CallableTemplate):
                     where=str(caller()),
                     fix=f"options are: {', '.join(sorted(known))}",
                 )
-        return Component(self.function, dataclasses.replace(self.options, **_options(changes)))
+        return Component(self.function, dataclasses.replace(self.options, **options_from(changes)))
 
     def outside(self, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
         return self.function(*args, **arguments)
@@ -338,65 +317,6 @@ def memoize(key: str, cache: Cache, template: str) -> dict[str, Any]:
     }
 
 
-_KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
-    "cache": (Cache, "write cache=Cache.by_content(), or leave it out"),
-    "resources": (Resources, 'write resources=Resources(cpu="1", memory="1Gi")'),
-    "retry": (Retry, "write retry=Retry(…)"),
-    "locks": ((list, tuple), "write a list: locks=[…]"),
-    "env": ((Mapping, list, tuple), 'write env={"NAME": "text"}'),
-    "exports": ((Mapping, list, tuple), 'write exports={"output": "name"}'),
-    "depends_on": ((str, list, tuple), 'write a list: depends_on=["data/*.csv"]'),
-    "egress": ((str, list, tuple), 'write a list of names of network policies: egress=["web"]'),
-    "read_only_root": (bool, "give True or False"),
-    "name": (str, "give text"),
-    "image": (str, "give text"),
-    "title": (str, "give text"),
-}
-
-
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings and lists as the frozen forms of :class:`ComponentOptions`."""
-    result = dict(given)
-    for name, (kinds, fix) in _KINDS.items():
-        value = result.get(name)
-        if value is not None and not isinstance(value, kinds):
-            raise DefinitionError(
-                "TIP105",
-                f"the option {name}= of a component is {type(value).__name__}",
-                where=str(caller()),
-                fix=fix,
-            )
-    env = result.get("env")
-    for name, value in env.items() if isinstance(env, Mapping) else ():
-        if not isinstance(value, str):
-            raise DefinitionError(
-                "TIP105",
-                f"env: {name} is {type(value).__name__}, not text",
-                where=str(caller()),
-                cause="env adds constants to the environment of a step",
-                fix=f'write "{value}"'
-                if isinstance(value, (bool, int, float))
-                else "pass a value as an input; for a "
-                "Secret use a template of Hera in a DAG of Hera's Workflow",
-            )
-    if isinstance(depends := result.get("depends_on"), str):
-        result["depends_on"] = (depends,)
-    elif depends is not None:
-        result["depends_on"] = tuple(depends)
-    if isinstance(egress := result.get("egress"), str):
-        result["egress"] = (egress,)
-    elif egress is not None:
-        result["egress"] = tuple(egress)
-    for name in result.get("egress") or ():
-        check_name(name, "a network policy", caller())
-    if "locks" in result:
-        result["locks"] = tuple(result["locks"])
-    for name in ("env", "exports"):
-        if isinstance(result.get(name), Mapping):
-            result[name] = tuple(sorted(result[name].items()))
-    return result
-
-
 @overload
 def component(
     function: str | Callable[..., Any],
@@ -472,12 +392,12 @@ def component(
     options = ComponentOptions(
         timeout=timeout,
         embed=embed,
-        **_options(
+        **options_from(
             {
                 "name": name,
                 "image": image,
                 "cache": cache,
-                "resources": resources or _SMALL,
+                "resources": resources or SMALL,
                 "retry": retry,
                 "title": title,
                 "locks": locks,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.nodes import BUNDLES, FAILED, HOLDERS, is_hit
 from tiphys.argo.time import moment
 from tiphys.runs.backend import KEPT_AS
+from tiphys.verbatim import rejoined
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
@@ -33,7 +34,8 @@ def _unseen() -> Workflow:
 @dataclass(frozen=True)
 class Result:
     """A workflow's state. ``phase`` is Argo's: Pending, Running, Succeeded, Failed or Error ("Pending" also
-    before the controller has seen it)."""
+    before the controller has seen it). ``outputs`` are those of the whole workflow, as their components returned them
+    (:mod:`tiphys.verbatim`)."""
 
     name: str
     namespace: str
@@ -101,7 +103,7 @@ class Result:
             progress=status.get("progress", ""),
             started=_time(status.get("startedAt")),
             finished=_time(status.get("finishedAt")),
-            outputs={item["name"]: str(item.get("value", "")) for item in outputs},
+            outputs={item["name"]: rejoined(str(item.get("value", ""))) for item in outputs},
             failures=tuple(failures),
             workflow=workflow,
         )

@@ -19,6 +19,7 @@ from tiphys.errors import RefusedError, TiphysError, did_you_mean
 from tiphys.large import shortened, whole
 from tiphys.reference import Reference, volumes_from_env
 from tiphys.step.codec import decode, outputs_of
+from tiphys.verbatim import parted, rejoined
 
 __all__ = ["INPUT_PREFIX", "OUTPUTS_ENV", "arguments_of", "main", "resolve_function", "write_outputs"]
 
@@ -43,7 +44,8 @@ def main(arguments: list[str]) -> int:
         result = function(**arguments_of(function, os.environ))
         volumes = volumes_from_env()
         texts = {
-            name: shortened(name, text, volumes, os.environ) for name, text in outputs_of(result).items()
+            name: parted(shortened(name, text, volumes, os.environ))
+            for name, text in outputs_of(result).items()
         }
         write_outputs(texts, Path(os.environ.get(OUTPUTS_ENV) or "outputs"))
     except TiphysError as error:
@@ -114,11 +116,9 @@ def arguments_of(function: Callable[..., Any], environ: Mapping[str, str]) -> di
         variable = INPUT_PREFIX + name.strip("_").upper()
         if variable in environ:
             kind = hints.get(name, str)
-            text = (
-                environ[variable]
-                if kind is Reference
-                else whole(environ[variable], volumes_from_env(environ))
-            )
+            text = rejoined(environ[variable])
+            if kind is not Reference:
+                text = whole(text, volumes_from_env(environ))
             arguments[name] = decode(text, kind, name)
         elif parameter.default is parameter.empty:
             given = [v for v in environ if v.startswith(INPUT_PREFIX)]

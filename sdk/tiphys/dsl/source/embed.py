@@ -16,9 +16,10 @@ from tiphys.compiler.line import Site
 from tiphys.dsl.source.brought import brought_along
 from tiphys.dsl.source.closure import Module, check_names, function_node, module_of, reached, used_names
 from tiphys.dsl.source.names_used import FunctionNode
-from tiphys.dsl.types import Field, FunctionSignature, is_record, unwrap
+from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long, unwrap
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
+from tiphys.verbatim import PARTED, REJOINED, SPOILED
 
 __all__ = ["protected", "script_source"]
 
@@ -44,8 +45,11 @@ def script_source(
     _refuse_closure(function, site)
     check_names(module, node, site)
     imports = _Imports()
-    texts = {f.name: _whole(_environ(f)) if f.name in files else _environ(f) for f in signature.inputs}
+    texts = {f.name: _environ(f) for f in signature.inputs}
+    texts |= {name: _whole(texts[name]) for name in texts if name in files}
     inputs = [f"    {f.python!r}: {_decode(f.type, texts[f.name], imports, site)}," for f in signature.inputs]
+    if _writes_text(signature):
+        imports.lines.add("import re")
     needed = [*used_names(node), *imports.classes]
     statements = [s for s in reached(module, needed) if not _future(s)]
     parts = [
@@ -60,12 +64,13 @@ def script_source(
 
 
 def protected(source: str) -> str:
-    """Source with double braces, which Argo would substitute, becomes a string that has none."""
-    if "{{" not in source:
+    """Source in which Argo would substitute something, or the kubelet (a script travels in an environment variable),
+    becomes a string that has none of it."""
+    if not SPOILED.search(source):
         return source
-    quoted = json.dumps(source).replace("{", "\\u007b")
+    quoted = json.dumps(source).replace("{", "\\u007b").replace("$", "\\u0024")
     return (
-        "# this code has double braces, which Argo would take for its own; so it travels as a string\n"
+        "# Argo or the kubelet would replace something in this code; so it travels as a string\n"
         f"exec(compile({quoted}, '<step>', 'exec'))\n"
     )
 
@@ -111,7 +116,14 @@ def _function(module: Module, node: FunctionNode) -> str:
 
 
 def _environ(field: Field) -> str:
-    return f"os.environ[{'TIPHYS_INPUT_' + field.name.upper().replace('-', '_')!r}]"
+    text = f"os.environ[{'TIPHYS_INPUT_' + field.name.upper().replace('-', '_')!r}]"
+    if not may_be_long(field):
+        return text
+    return text + "".join(f".replace({_quoted(mark)}, {_quoted(sign)})" for mark, sign in REJOINED)
+
+
+def _quoted(text: str) -> str:
+    return ascii(text).replace("'", '"')
 
 
 _VOLUMES = 'json.loads(os.environ["TIPHYS_VOLUMES"])'
@@ -181,6 +193,10 @@ def _convert(kind: Any, value: str, imports: _Imports, site: Site) -> str:
     return value
 
 
+def _writes_text(signature: FunctionSignature) -> bool:
+    return any(may_be_long(field) for field in signature.outputs)
+
+
 def _footer(
     name: str, inputs: list[str], signature: FunctionSignature, rename: Mapping[str, str], shortens: bool
 ) -> Iterator[str]:
@@ -202,8 +218,12 @@ def _footer(
     yield "os.makedirs(folder, exist_ok=True)"
     yield "for name, value in {" + ", ".join(pairs) + "}.items():"
     yield "    if not isinstance(value, str):"
-    yield "        value = json.dumps(value, default=vars, sort_keys=True, allow_nan=False)"
+    yield "        value = json.dumps(value, default=vars, sort_keys=True, allow_nan=False, ensure_ascii=False)"
     if shortens:
         yield f"    value = tiphys_large.shortened(name, value, {_VOLUMES}, os.environ)"
+    if _writes_text(signature):
+        yield "    # two braces would be a tag to Argo, a dollar sign may be a variable to the kubelet: marks part them"
+        for pattern, by in PARTED:
+            yield f"    value = re.sub({_quoted(pattern)}, {_quoted(by)}, value)"
     yield '    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:'
     yield "        file.write(value)"

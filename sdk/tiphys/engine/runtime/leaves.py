@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.objects import Controllers, ResourcePod
+from tiphys.engine.pods.executor_view import as_executor_reads
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.pod import StepPod
 
@@ -34,6 +36,9 @@ def make_pod(
 ) -> Pod:
     """The pod for a ``StartPod``: ``running(ip)`` and then ``done`` are called, each at most once."""
     template = command.template
+    if "http" not in template:  # no pod of its own reads that one
+        template = as_executor_reads(command, host.workflow, host.uid)
+        command = command if template is command.template else replace(command, template=template)
     if "resource" in template:
         return ResourcePod(host, resources, command, running, done)
     if "http" in template or "data" in template:

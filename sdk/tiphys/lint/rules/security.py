@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tiphys.argo.reader import Path, scan_text
 from tiphys.lint.manifests import resource_objects
-from tiphys.lint.model import TemplateView, WorkflowView
+from tiphys.lint.model import CallView, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 
 _STANDARDS = "Kubernetes documentation, Pod Security Standards (baseline)"
@@ -149,15 +149,36 @@ def node_access(workflow: WorkflowView) -> Iterator[Issue]:
     needs="outputs",
 )
 def value_evaluated_again(template: TemplateView) -> Iterator[Issue]:
-    for call in template.calls():
-        written = bool(_OUTPUT.search(str(call.data.get("withParam") or "")))
+    calls = {call.name: call for call in template.calls()}
+
+    def careless(name: str) -> bool:
+        return name not in calls or not _parts_braces(template.workflow, calls[name], frozenset())
+
+    for call in calls.values():
+        items = _OUTPUT.search(str(call.data.get("withParam") or ""))
         for index, argument in enumerate(call.arguments("parameters")):
             value = argument.get("value")
             found = _OUTPUT.search(value) if isinstance(value, str) else None
-            if found and (written or not found[1].startswith("item")):
+            source = items if found and found[1].startswith("item") else found
+            if found and source and careless(source[1].split(".")[1]):
                 words = f"{call.label}: {found[1]} is read for tags once more when it is an argument"
                 fix = "pass {{=sprig.b64enc(...)}} where the text comes from others, or an artifact"
                 yield Issue((*call.path, "arguments", "parameters", index, "value"), words, fix=fix)
+
+
+def _parts_braces(workflow: WorkflowView, call: CallView, seen: frozenset[str]) -> bool:
+    """Whether what is called consists of components of tiphys, which write no two braces in a row."""
+    name = call.data.get("template", "")
+    called = workflow.template(name)
+    if called is None or name in seen:
+        return False
+    if called.type == "Resource":
+        return True  # the fields of an object are no text of a step
+    if called.pod:
+        variables = [each for _, container in called.containers() for each in container.get("env") or ()]
+        return any(variable.get("name") == "TIPHYS_OUTPUTS" for variable in variables)
+    inner = [each for each in called.calls() if called.type in ("DAG", "Steps")]
+    return bool(inner) and all(_parts_braces(workflow, each, seen | {name}) for each in inner)
 
 
 def _pods(workflow: WorkflowView) -> Iterator[_Pod]:

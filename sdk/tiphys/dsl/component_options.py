@@ -1,0 +1,99 @@
+"""How a component runs: the options of ``@component`` and of ``using``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from tiphys.compiler.line import caller
+from tiphys.dsl.cache import Cache
+from tiphys.dsl.locks import Lock
+from tiphys.dsl.names import check_name
+from tiphys.dsl.pod import Resources
+from tiphys.dsl.retry import Retry
+from tiphys.errors import DefinitionError
+
+__all__ = ["SMALL", "ComponentOptions", "options_from"]
+
+SMALL = Resources(cpu="100m", memory="256Mi")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ComponentOptions:
+    """How a component runs."""
+
+    name: str = ""
+    image: str = ""
+    cache: Cache | None = None
+    resources: Resources = SMALL
+    retry: Retry | None = None
+    timeout: str | timedelta | None = None
+    locks: tuple[Lock, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    title: str = ""
+    embed: bool | None = None
+    exports: tuple[tuple[str, str], ...] = ()
+    depends_on: tuple[str, ...] | None = None
+    egress: tuple[str, ...] = ()
+    read_only_root: bool = True
+
+
+_KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "cache": (Cache, "write cache=Cache.by_content(), or leave it out"),
+    "resources": (Resources, 'write resources=Resources(cpu="1", memory="1Gi")'),
+    "retry": (Retry, "write retry=Retry(…)"),
+    "locks": ((list, tuple), "write a list: locks=[…]"),
+    "env": ((Mapping, list, tuple), 'write env={"NAME": "text"}'),
+    "exports": ((Mapping, list, tuple), 'write exports={"output": "name"}'),
+    "depends_on": ((str, list, tuple), 'write a list: depends_on=["data/*.csv"]'),
+    "egress": ((str, list, tuple), 'write a list of names of network policies: egress=["web"]'),
+    "read_only_root": (bool, "give True or False"),
+    "name": (str, "give text"),
+    "image": (str, "give text"),
+    "title": (str, "give text"),
+}
+
+
+def options_from(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings and lists as the frozen forms of :class:`ComponentOptions`."""
+    result = dict(given)
+    for name, (kinds, fix) in _KINDS.items():
+        value = result.get(name)
+        if value is not None and not isinstance(value, kinds):
+            raise DefinitionError(
+                "TIP105",
+                f"the option {name}= of a component is {type(value).__name__}",
+                where=str(caller()),
+                fix=fix,
+            )
+    env = result.get("env")
+    for name, value in env.items() if isinstance(env, Mapping) else ():
+        if not isinstance(value, str):
+            raise DefinitionError(
+                "TIP105",
+                f"env: {name} is {type(value).__name__}, not text",
+                where=str(caller()),
+                cause="env adds constants to the environment of a step",
+                fix=f'write "{value}"'
+                if isinstance(value, (bool, int, float))
+                else "pass a value as an input; for a "
+                "Secret use a template of Hera in a DAG of Hera's Workflow",
+            )
+    if isinstance(depends := result.get("depends_on"), str):
+        result["depends_on"] = (depends,)
+    elif depends is not None:
+        result["depends_on"] = tuple(depends)
+    if isinstance(egress := result.get("egress"), str):
+        result["egress"] = (egress,)
+    elif egress is not None:
+        result["egress"] = tuple(egress)
+    for name in result.get("egress") or ():
+        check_name(name, "a network policy", caller())
+    if "locks" in result:
+        result["locks"] = tuple(result["locks"])
+    for name in ("env", "exports"):
+        if isinstance(result.get(name), Mapping):
+            result[name] = tuple(sorted(result[name].items()))
+    return result
