@@ -28,6 +28,7 @@ from tiphys.large import file_of
 __all__ = [
     "BESIDE",
     "MANIFEST",
+    "STATES",
     "VOLUMES_ENV",
     "Reference",
     "file_digest",
@@ -43,6 +44,8 @@ MANIFEST = "manifest.json"
 BESIDE = "beside.json"
 _UNFINISHED = ".tmp"
 VOLUMES_ENV = "TIPHYS_VOLUMES"
+STATES = ".tiphys/reuse"
+"""Where, in a claim, a guard keeps what it knows of the last result of a key: ``KEY.json``, with a ``generation``."""
 
 
 @dataclass(frozen=True)

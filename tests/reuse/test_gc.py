@@ -252,3 +252,30 @@ def test_a_configmap_that_is_no_cache_stays_and_is_told(
 def test_an_empty_store_has_no_garbage(store: Store) -> None:
     found = collect(store, CacheLimits(not_hit_for=DAY))
     assert (found.entries, found.artifacts, found.volumes, found.size) == ((), (), (), 0)
+
+
+def state(store: Store, key: str, text: str) -> None:
+    path = store.volume("tiphys") / ".tiphys" / "reuse" / f"{key}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+def test_what_a_guard_knows_goes_with_the_entry(store: Store) -> None:
+    for key in ("train-a", "train-b", "train-c"):
+        state(store, key, json.dumps({"version": 1, "generation": "0123456789ab"}))
+    state(store, "train-d", "broken")
+    state(store, "train-e", json.dumps({"version": 1, "generation": "0123456789ab"}))
+    remember(store, "train-a-0123456789ab", Reference("pvc://tiphys/x"), hit=time.time())
+    remember(store, "train-b-0123456789ab", Reference("pvc://tiphys/x"), hit=LONG_AGO)
+    remember(store, "train-c-ba9876543210", Reference("pvc://tiphys/x"), hit=time.time())
+    begun(store, "goes-on", LONG_AGO + DAY)
+    with Entries(store) as known:
+        note(known.file, Lookup("cache", "train-e-000", "goes-on", "t", "t", LONG_AGO + 2 * DAY, False))
+    expected = [f"pvc://tiphys/.tiphys/reuse/train-{letter}.json" for letter in "bcd"]
+    assert volumes(store, dry_run=True) == expected
+    assert volumes(store) == expected
+    assert sorted(path.stem for path in store.volume("tiphys").rglob("*.json")) == ["train-a", "train-e"]
+    state(store, "train-f", json.dumps({"version": 1, "generation": "0123456789ab"}))
+    os.utime(store.volume("tiphys") / ".tiphys" / "reuse" / "train-f.json")
+    assert volumes(store) == []

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from tests.engine.harness import execute, out, shell, workflow
-
 from tiphys.reuse.open_runs import open_runs
 from tiphys.store import Store
 

@@ -127,6 +127,19 @@ class Entries:
         with self.file.reading() as db:
             return [name for (name,) in db.execute("SELECT DISTINCT cache FROM entries ORDER BY cache")]
 
+    def every_key(self) -> Iterator[str]:
+        """The key of each entry."""
+        last = 0
+        while True:
+            with self.file.reading() as db:
+                rows = db.execute(
+                    "SELECT id, key FROM entries WHERE id>? ORDER BY id LIMIT ?", (last, 50 * _PAGE)
+                ).fetchall()
+            if not rows:
+                return
+            yield from (key for _, key in rows)
+            last = rows[-1][0]
+
     def totals(self) -> tuple[int, int]:
         """How many entries there are, and the bytes of their outputs and of what these point to."""
         with self.file.reading() as db:
