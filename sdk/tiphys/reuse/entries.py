@@ -111,16 +111,16 @@ class Entries:
                 return
             last = (page[-1].cache, page[-1].key)
 
-    def newest(self, cache: str, *, before: float | None, but: str, limit: int) -> list[CachedResult]:
-        """The last entries of a cache, of all maps over which it is spread, the newest first, made no later than
-        ``before``; not that under ``but``."""
-        return list(
-            self._select(
-                "WHERE (e.cache=? OR e.cache GLOB ?) AND e.key<>? AND (? IS NULL OR e.created<=?)"
-                " ORDER BY e.created DESC LIMIT ?",
-                (cache, f"{family(cache)}-[0-9a-f][0-9a-f]", but, before, before, limit),
-            )
-        )
+    def family(self, cache: str) -> list[tuple[float | None, str, str, dict[str, str]]]:
+        """When each entry of a cache was made, its cache, its key and what that is made of, of all maps over which
+        the cache is spread; the newest first, last what nobody knows the time of."""
+        with self.file.reading() as db:
+            rows = db.execute(
+                "SELECT e.created, e.cache, e.key, c.parts FROM entries e JOIN contents c ON c.id = e.id"
+                " WHERE e.cache=? OR e.cache GLOB ? ORDER BY e.created DESC, e.id DESC",
+                (cache, f"{family(cache)}-[0-9a-f][0-9a-f]"),
+            ).fetchall()
+        return [(created, name, key, json.loads(parts)) for created, name, key, parts in rows]
 
     def names(self) -> list[str]:
         """The caches that have entries, sorted."""
