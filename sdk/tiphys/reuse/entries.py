@@ -17,6 +17,7 @@ from tiphys.errors import StoreError
 from tiphys.reuse.configmaps import check_name, entries_in
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.file import CacheFile
+from tiphys.reuse.shared import hold, release
 from tiphys.store.files import clear
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class Entries:
             last = rows[-1][0]
 
     def totals(self) -> tuple[int, int]:
-        """How many entries there are, and the bytes of their outputs and of what these point to."""
+        """How many entries there are, and the bytes of their outputs and of what these point to, each once."""
         with self.file.reading() as db:
             entries, size = db.execute("SELECT entries, bytes FROM totals").fetchone()
             return int(entries), int(size)
@@ -271,11 +272,12 @@ def delete(db: sqlite3.Connection, numbers: list[int]) -> int:
     """Delete the entries of these numbers in the transaction that goes on; how many there were."""
     marks = ",".join("?" * len(numbers))
     count, size = db.execute(
-        f"SELECT count(*), coalesce(sum(size + data), 0) FROM entries WHERE id IN ({marks})", numbers
+        f"SELECT count(*), coalesce(sum(size), 0) FROM entries WHERE id IN ({marks})", numbers
     ).fetchone()
     db.execute(f"DELETE FROM contents WHERE id IN ({marks})", numbers)
     db.execute(f"DELETE FROM entries WHERE id IN ({marks})", numbers)
-    db.execute("UPDATE totals SET entries=entries-?, bytes=bytes-?", (count, size))
+    freed = size + release(db, numbers)
+    db.execute("UPDATE totals SET entries=entries-?, bytes=bytes-?", (count, freed))
     return int(count)
 
 
@@ -299,9 +301,11 @@ def _put(db: sqlite3.Connection, entry: CachedResult, *, replace: bool) -> bool:
     )  # fmt: skip
     if not done.rowcount:
         return False
-    db.execute("UPDATE totals SET entries=entries+1, bytes=bytes+?", (size + entry.data,))
+    number = done.lastrowid or 0
+    held = entry.held or ({f"entry {number}": entry.data} if entry.data else {})
+    db.execute("UPDATE totals SET entries=entries+1, bytes=bytes+?", (size + hold(db, number, held),))
     db.execute(
         "INSERT INTO contents(id, outputs, parts, broken) VALUES(?,?,?,?)",
-        (done.lastrowid, outputs, json.dumps(dict(entry.parts), ensure_ascii=False), entry.broken),
+        (number, outputs, json.dumps(dict(entry.parts), ensure_ascii=False), entry.broken),
     )
     return True
