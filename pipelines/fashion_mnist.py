@@ -34,9 +34,13 @@ SLOTS = ("first", "second")
 TWO_WEEKS = Cache.by_content(max_age="14d")
 EVICTED = Retry.on_infrastructure()
 
-find_source = component(fingerprint.fingerprint, retry=EVICTED)
+find_source = component(fingerprint.fingerprint, retry=EVICTED, egress=["web"])
 ingest_images = component(
-    ingest.ingest, retry=EVICTED, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi")
+    ingest.ingest,
+    retry=EVICTED,
+    cache=TWO_WEEKS,
+    egress=["web"],
+    resources=Resources(cpu="500m", memory="1Gi"),
 )
 evaluate_model = component(
     evaluate.evaluate, retry=EVICTED, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi")

@@ -15,6 +15,7 @@ TiphysError
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -29,7 +30,15 @@ __all__ = [
     "UnknownNameError",
     "UserCodeError",
     "did_you_mean",
+    "redacted",
 ]
+
+_PASSWORD = re.compile(r"(?<=://)([^\s/?#@:]*):[^\s/?#]*@")
+
+
+def redacted(text: str) -> str:
+    """A text without the passwords of the URLs in it: ``http://user:***@host``, as Go's net/http writes its errors."""
+    return _PASSWORD.sub(r"\1:***@", text) if "://" in text else text
 
 
 class TiphysError(Exception):
@@ -52,12 +61,12 @@ class TiphysError(Exception):
     exit_code = 1
 
     def __init__(self, code: str, message: str, *, where: str = "", cause: str = "", fix: str = "") -> None:
-        super().__init__(message)
+        super().__init__(redacted(message))
         self.code = code
-        self.message = message
-        self.where = where
-        self.cause = cause
-        self.fix = fix
+        self.message = redacted(message)
+        self.where = redacted(where)
+        self.cause = redacted(cause)
+        self.fix = redacted(fix)
 
     def __str__(self) -> str:
         lines = [f"{self.code}: {self.message}"]

@@ -17,8 +17,10 @@ import fnmatch
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -30,8 +32,11 @@ __all__ = [
     "MANIFEST",
     "STATES",
     "VOLUMES_ENV",
+    "NotAFile",
     "Reference",
+    "contents",
     "file_digest",
+    "open_file",
     "pointed",
     "references",
     "resolve",
@@ -46,6 +51,46 @@ _UNFINISHED = ".tmp"
 VOLUMES_ENV = "TIPHYS_VOLUMES"
 STATES = ".tiphys/reuse"
 """Where, in a claim, a guard keeps what it knows of the last result of a key: ``KEY.json``, with a ``generation``."""
+_LONGEST_MANIFEST = 1 << 28  # bytes
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class NotAFile(OSError):
+    """What a step has left in the place of a file is something else; the text says what."""
+
+
+def open_file(path: Path, *, follow: bool = True) -> BufferedReader:
+    """Open for reading what a step has written: never waits for a pipe, reads no device, and without ``follow`` not
+    what a link leads to. Raises NotAFile, IsADirectoryError or another OSError."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        found = _kind(path)
+        if found:
+            raise NotAFile(f"it is {found}, not a file") from None
+        raise
+    try:
+        found = _KINDS.get(stat.S_IFMT(os.fstat(descriptor).st_mode), "")
+        if found:
+            raise NotAFile(f"it is {found}, not a file")
+        return open(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _kind(path: Path) -> str:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return ""
+    return "a link" if stat.S_ISLNK(mode) and os.path.exists(path) else _KINDS.get(stat.S_IFMT(mode), "")
 
 
 @dataclass(frozen=True)
@@ -137,7 +182,7 @@ def resolve(uri: str, volumes: Mapping[str, str] | None = None) -> Path:
 
 def file_digest(path: Path) -> str:
     """``sha256:<hex>`` of a file's bytes."""
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -215,13 +260,13 @@ def verify(
         return _file_problem(reference, file, digest)
     manifest = folder / MANIFEST
     try:
-        data = manifest.read_bytes()
+        data = contents(manifest)
         sealed = json.loads(data)
         files = sealed["files"]
         if reference.digest and "sha256:" + hashlib.sha256(data).hexdigest() != reference.digest:
             return f"{reference.uri}: the manifest's digest is not the recorded one"
         if named := sealed.get("beside"):
-            aside = json.loads((folder / BESIDE).read_bytes())["files"]
+            aside = json.loads(contents(folder / BESIDE))["files"]
             files = {**files, **{name: aside[name] for name in named}}
         for name, entry in files.items():
             path = folder / name
@@ -236,7 +281,7 @@ def verify(
     except FileNotFoundError as error:
         missing = Path(str(error.filename or manifest)).name
         return f"{reference.uri}: {missing} is missing"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"{reference.uri}: the manifest cannot be read ({error})"
     return ""
 
@@ -263,7 +308,18 @@ def pointed(value: object, volumes: Mapping[str, str] | None = None) -> Iterator
         file = file_of(reference.uri, _known(volumes))
         if file is not None:
             with contextlib.suppress(OSError, ValueError):  # whoever asks whether it is there is told so
-                yield from pointed(file.read_text(encoding="utf-8"), volumes)
+                with open_file(file) as stream:
+                    text = stream.read().decode()
+                yield from pointed(text, volumes)
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of a file that a step has written. Raises OSError, and ValueError for one that is too long."""
+    with open_file(path) as stream:
+        data = stream.read(_LONGEST_MANIFEST + 1)
+    if len(data) > _LONGEST_MANIFEST:
+        raise ValueError("it is too long")
+    return data
 
 
 def references(value: object) -> Iterator[Reference]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -66,6 +67,101 @@ def test_the_default_account_may_report_results_and_nothing_else(cluster: Cluste
     finally:
         cluster.kubectl("delete", "namespace", "tiphys", "--ignore-not-found", "--timeout=60s")
         give_back(cluster)
+
+
+DEPLOYMENT: dict[str, Any] = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "tiphys-policy"},
+    "spec": {
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {
+            "metadata": {"labels": {"a": "b"}},
+            "spec": {
+                "automountServiceAccountToken": False,
+                "containers": [{"name": "tensorflow", "image": "x"}],
+                "volumes": [
+                    {"name": "claim", "persistentVolumeClaim": {"claimName": "tiphys"}},
+                    {"name": "tmp", "emptyDir": {}},
+                ],
+            },
+        },
+    },
+}
+SECRET_KEY = {"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+REFUSED: dict[str, dict[str, Any]] = {
+    "a volume of a Secret": {"volumes": [{"name": "v", "secret": {"secretName": "s"}}]},
+    "a projected Secret": {"volumes": [{"name": "v", "projected": {"sources": [{"secret": {"name": "s"}}]}}]},
+    "a projected token": {
+        "volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]
+    },
+    "a driver with a Secret": {
+        "volumes": [{"name": "v", "csi": {"driver": "d", "nodePublishSecretRef": {"name": "s"}}}]
+    },
+    "a folder of the node": {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]},
+    "a Secret in the environment": {
+        "containers": [{"name": "tensorflow", "image": "x", "env": [{"name": "A", **SECRET_KEY}]}]
+    },
+    "all of a Secret in the environment": {
+        "containers": [{"name": "tensorflow", "image": "x", "envFrom": [{"secretRef": {"name": "s"}}]}]
+    },
+    "a Secret of an init container": {
+        "initContainers": [{"name": "i", "image": "x", "env": [{"name": "A", **SECRET_KEY}]}]
+    },
+    "another account": {"serviceAccountName": "tiphys"},
+    "a token": {"automountServiceAccountToken": True},
+    "the default, which is a token": {"automountServiceAccountToken": None},
+    "the node's network": {"hostNetwork": True},
+    "the node's processes": {"hostPID": True},
+    "all rights": {
+        "containers": [{"name": "tensorflow", "image": "x", "securityContext": {"privileged": True}}]
+    },
+}
+
+
+def tfjob_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The same pod as a worker."""
+    worker = {"replicas": 1, "restartPolicy": "Never", "template": deployment["spec"]["template"]}
+    return {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "TFJob",
+        "metadata": deployment["metadata"],
+        "spec": {"tfReplicaSpecs": {"Worker": worker}},
+    }
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "TFJob"])
+def test_what_a_pipeline_creates_has_no_secrets(cluster: Cluster, kind: str) -> None:
+    """The account of a pipeline may create pods by way of these two; not those that read Secrets."""
+
+    def create(changes: dict[str, Any], account: str = "tiphys") -> str:
+        made = copy.deepcopy(DEPLOYMENT)
+        made["spec"]["template"]["spec"].update(changes)
+        text = json.dumps(made if kind == "Deployment" else tfjob_of(made))
+        who = f"--as=system:serviceaccount:argo:{account}" if account else "--as=admin"
+        groups = [] if account else ["--as-group=system:masters"]
+        return cluster.kubectl(
+            "create", "--dry-run=server", "-n", "argo", who, *groups, "-f", "-", text=text, check=False
+        )
+
+    assert "created" in create({})
+    said = {what: create(changes) for what, changes in REFUSED.items()}
+    assert {what: text for what, text in said.items() if "tiphys-created-objects" not in text} == {}
+    assert "created" in create(REFUSED["a volume of a Secret"], account="")  # others are not asked
+
+
+def test_a_service_of_a_pipeline_takes_nobody_s_address(cluster: Cluster) -> None:
+    def create(spec: dict[str, Any]) -> str:
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "tiphys-policy"}, "spec": spec}
+        return cluster.kubectl(
+            "create", "--dry-run=server", "-n", "argo", "--as=system:serviceaccount:argo:tiphys", "-f", "-",
+            text=json.dumps(service), check=False,
+        )  # fmt: skip
+
+    ports = [{"port": 80}]
+    assert "created" in create({"ports": ports})
+    assert "tiphys-created-objects" in create({"ports": ports, "externalIPs": ["192.0.2.1"]})
+    assert "tiphys-created-objects" in create({"type": "ExternalName", "externalName": "example.org"})
 
 
 def give_back(cluster: Cluster) -> None:

@@ -98,6 +98,28 @@ def test_all_pods_pass_the_restricted_pod_security_standard(mission: Mission, ap
     assert ours == []
 
 
+def test_only_the_steps_that_create_objects_have_a_token(mission: Mission) -> None:
+    """The kubelet's or ours: whatever is mounted where clients of Kubernetes look for one."""
+    place = "/var/run/secrets/kubernetes.io/serviceaccount"
+    accounts, holders, writable = set(), set(), set()
+    for pod in mission.pods.values():
+        spec = pod["spec"]
+        step = any(container["name"] == "wait" for container in spec["containers"])
+        creates = "workflows.argoproj.io/node-name" in pod["metadata"].get("annotations", {}) and not step
+        if creates:
+            accounts.add(spec["serviceAccountName"])
+            continue
+        assert spec["serviceAccountName"] == "default"
+        for container in spec.get("initContainers", []) + spec["containers"]:
+            if any(mount["mountPath"] == place for mount in container.get("volumeMounts", [])):
+                holders.add((container["name"], step))
+            if not container["securityContext"].get("readOnlyRootFilesystem"):
+                writable.add(container["name"])
+    assert accounts == {"tiphys"}
+    assert holders == {("init", True), ("wait", True)}
+    assert writable == set()
+
+
 def services(applied: Cluster, mission: Mission) -> list[str]:
     return [mission.outputs(f"expose-{slot}")["url"] for slot in ("first", "second")]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,11 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import Cluster, connect
+from tiphys.reuse.limits import FRESH, CacheLimits
 from tiphys.runs import Client
+from tiphys.runs.cluster.caches import collect
+from tiphys.runs.cluster.config import kubernetes_transport
+from tiphys.runs.cluster.kubernetes import Kubernetes
 
 pytestmark = [pytest.mark.cluster]
 
@@ -43,6 +49,12 @@ def submit(client: Client, folder: Path, version: str, limit: int, *calls: str) 
         FILE.format(version=version, limit=limit, body="\n".join(f"    {call}" for call in calls))
     )
     return client.submit(path, labels={"tiphys-test": "yes"}).name
+
+
+def api_of(cluster: Cluster) -> Kubernetes:
+    """As the administrator of the cluster: a user's role does not list ConfigMaps."""
+    transport, _ = kubernetes_transport(cluster.env["KUBECONFIG"])
+    return Kubernetes(transport)
 
 
 def steps(workflow: Any) -> dict[str, Any]:
@@ -157,3 +169,32 @@ def test_a_reference_without_a_digest_is_never_the_reason_of_a_hit(
         {"with": False, "without": False, "bare": False},
         {"with": True, "without": False, "bare": False},
     ]
+
+
+def test_a_cluster_s_caches_keep_their_limits(
+    images: None, cluster: Cluster, tmp_path: Path, version: str
+) -> None:
+    """What was not used for longest goes and is computed again; what was used since is a hit; a cache that the
+    controller writes meanwhile is read again."""
+    calls = [f"work(n={n}, seconds=0)" for n in range(3)]
+
+    def hits(client: Client, *chosen: str) -> list[bool]:
+        end = client.wait(submit(client, tmp_path, version, 3, *chosen), timeout=WAIT)
+        found = [
+            (step["displayName"], step["memoizationStatus"]["hit"]) for step in steps(end.workflow).values()
+        ]
+        return [hit for _, hit in sorted(found)]
+
+    with connect(cluster) as client, contextlib.closing(api_of(cluster)) as api:
+        assert hits(client, *calls) == [False] * 3
+        time.sleep(1.5)  # times in a cache are whole seconds
+        assert hits(client, calls[2]) == [True]
+        limits, later = CacheLimits(max_entries=1), time.time() + 2 * FRESH
+        would = collect(api, "argo", limits, now=later, dry_run=True)
+        assert not collect(api, "argo", limits).entries  # each was used a moment ago
+        gone = collect(api, "argo", limits, now=later)
+        assert gone.entries == would.entries
+        assert len(gone.entries) >= 2
+        assert not gone.kept
+        assert collect(api, "argo", limits, now=later).entries == ()
+        assert hits(client, *calls) == [False, False, True]

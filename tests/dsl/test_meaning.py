@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ from tiphys import (
     workflow_name,
     workflow_status,
 )
+from tiphys.errors import DefinitionError
 
 
 class Made(NamedTuple):
@@ -359,9 +361,13 @@ def test_every_container_is_fit_for_the_restricted_standard() -> None:
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
     }
     assert set(container["resources"]) == {"requests", "limits"}
-    assert container["volumeMounts"] == [{"name": "data", "mountPath": "/mnt/d"}]
+    data, scratch = container["volumeMounts"]
+    assert data == {"name": "data", "mountPath": "/mnt/d"}
+    assert scratch["mountPath"] == "/tmp"
+    assert template(p, "make")["volumes"] == [{"name": scratch["name"], "emptyDir": {}}]
     assert {"name": "TIPHYS_VOLUMES", "value": '{"data":"/mnt/d"}'} in container["env"]
 
 
@@ -438,8 +444,48 @@ def test_only_a_pipeline_that_creates_objects_names_an_account_by_itself() -> No
         Resource("clean", action="delete", flags=["tfjobs.kubeflow.org", "--selector", "a=b"])()
     with Pipeline("p", service_account="") as bare:
         Resource("clean", action="delete", flags=["tfjobs.kubeflow.org", "--selector", "a=b"])()
-    accounts = [workflow(p)["spec"].get("serviceAccountName") for p in (plain, creating, bare)]
-    assert accounts == [None, "tiphys", None]
+    with Pipeline("p", service_account="mine") as own:
+        make()
+        Resource("clean", action="delete", flags=["tfjobs.kubeflow.org", "--selector", "a=b"])()
+
+    def accounts(p: Pipeline) -> list[str | None]:
+        spec = workflow(p)["spec"]
+        return [each.get("serviceAccountName") for each in (spec, *spec["templates"][1:])]
+
+    assert accounts(plain) == [None, None]
+    assert accounts(creating) == [None, "tiphys"]
+    assert accounts(bare) == [None, None]
+    assert accounts(own) == ["mine", None, None]
+
+
+def test_only_argo_s_own_containers_have_a_token() -> None:
+    """Once patched as the controller does it, the author's container has none, and resource templates keep theirs."""
+    with Pipeline("p") as p:
+        make()
+        Resource("clean", action="delete", flags=["tfjobs.kubeflow.org", "--selector", "a=b"])()
+    patch = json.loads(template(p, "make")["podSpecPatch"])
+    assert patch["automountServiceAccountToken"] is False
+    (volume,) = (v for v in patch["volumes"] if "serviceAccountToken" in v["projected"]["sources"][0])
+    named = [c["name"] for c in (*patch["containers"], *patch["initContainers"])
+             if any(m["name"] == volume["name"] for m in c["volumeMounts"])]  # fmt: skip
+    assert named == ["wait", "init"]
+    assert "automountServiceAccountToken" not in json.loads(template(p, "clean")["podSpecPatch"])
+
+
+def test_egress_is_a_label_that_a_network_policy_selects() -> None:
+    out = component(make.function, egress=["web"], read_only_root=False)
+    with Pipeline("p") as p:
+        out()
+    assert template(p, "make")["metadata"]["labels"] == {"egress.tiphys.dev/web": "true"}
+    security = template(p, "make")["script"]["securityContext"]
+    assert "readOnlyRootFilesystem" not in security and "volumes" not in template(p, "make")
+    policies = list(
+        yaml.safe_load_all((Path(__file__).parents[2] / "manifests/base/network.yaml").read_text())
+    )
+    (web,) = (each for each in policies if each["metadata"]["name"] == "tiphys-egress-web")
+    assert web["spec"]["podSelector"]["matchLabels"] == {"egress.tiphys.dev/web": "true"}
+    with pytest.raises(DefinitionError, match="not a legal name for a network policy"):
+        component(make.function, egress=["The Web"])
 
 
 @dataclass(frozen=True)

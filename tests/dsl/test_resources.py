@@ -124,7 +124,10 @@ def test_serving_is_a_deployment_and_a_service() -> None:
     assert container["image"].startswith("tensorflow/serving:")
     assert container["args"][0] == "--model_name=fashion-mnist"
     assert container["readinessProbe"]["httpGet"] == {"path": "/v1/models/fashion-mnist", "port": 8501}
-    assert container["volumeMounts"] == [{"name": "tiphys", "mountPath": "/mnt/tiphys", "readOnly": True}]
+    claim, scratch = container["volumeMounts"]
+    assert claim == {"name": "tiphys", "mountPath": "/mnt/tiphys", "readOnly": True}
+    assert {"name": scratch["name"], "emptyDir": {}} in deployment["spec"]["template"]["spec"]["volumes"]
+    assert deployment["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
     service = json.loads(found["expose"]["resource"]["manifest"])
     assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
     assert found["expose"]["outputs"]["parameters"][0]["valueFrom"] == {

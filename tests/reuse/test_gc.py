@@ -279,3 +279,24 @@ def test_what_a_guard_knows_goes_with_the_entry(store: Store) -> None:
     state(store, "train-f", json.dumps({"version": 1, "generation": "0123456789ab"}))
     os.utime(store.volume("tiphys") / ".tiphys" / "reuse" / "train-f.json")
     assert volumes(store) == []
+
+
+def test_through_a_link_that_a_step_left_nothing_goes(store: Store, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("0" * 64, "train-a.json"):
+        (mine / name).write_text("mine")
+        os.utime(mine / name, (LONG_AGO, LONG_AGO))
+    ours = store.volume("tiphys") / ".tiphys"
+    ours.mkdir()
+    (ours / "values").symlink_to(mine)
+    (ours / "reuse").symlink_to(mine)
+    (store.volume("other") / ".tiphys").symlink_to(ours)
+    assert volumes(store) == []
+    (ours / "values").unlink()
+    (ours / "values").mkdir()
+    for name, made in (("1" * 64, os.mkfifo), ("2" * 64, lambda path: os.symlink(mine / ("0" * 64), path))):
+        made(ours / "values" / name)
+        os.utime(ours / "values" / name, (LONG_AGO, LONG_AGO), follow_symlinks=False)
+    assert volumes(store) == [f"pvc://tiphys/.tiphys/values/{digit * 64}" for digit in "12"]
+    assert len(list(mine.iterdir())) == 2

@@ -8,12 +8,19 @@ from random import Random
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
-__all__ = ["fnv32a", "generated_name", "invalid_pod_name", "node_id", "pod_name"]
+__all__ = [
+    "NodeIDs",
+    "fnv32a",
+    "fnv64a",
+    "generated_name",
+    "invalid_pod_name",
+    "pod_name",
+    "subdomain_problem",
+]
 
 _LONGEST_POD_NAME = 253
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so no words
 _RANDOM = 5
-_HASH_ROOM = 10
 
 
 # a node's ID and its pod's name are asked for several times, one right after the other
@@ -26,18 +33,66 @@ def fnv32a(text: str) -> int:
     return value
 
 
-@lru_cache(maxsize=4096)
-def node_id(workflow: str, node_name: str) -> str:
-    """Return the node ID: the workflow's name for the root, else ``<workflow>-<hash of the node name>``."""
-    return workflow if node_name == workflow else f"{workflow}-{fnv32a(node_name)}"
+def fnv64a(text: str) -> int:
+    """Return the 64-bit FNV-1a hash of the UTF-8 bytes of ``text``."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return value
 
 
-def pod_name(workflow: str, node_name: str, template: str) -> str:
-    """Return the pod's name (version 2): ``<workflow>-<template>-<hash>``, cut to fit Kubernetes' limit."""
-    if node_name == workflow:
+class NodeIDs:
+    """The IDs of the nodes of one workflow: no two names share one.
+
+    The root's is the workflow's name, that of each other node ``<workflow>-<hash of the node name>`` with 32 bits. Of
+    two names with one hash the first has it, and the other gets 64 bits.
+    Source: argo-workflows, pull request 16883 (September 2026; 16988 for 4.0). Before it the two were taken for one
+    node. That two names are equal in both is nobody's accident, and then a mark before the name makes them differ.
+    """
+
+    def __init__(self, workflow: str) -> None:
+        self.workflow = workflow
+        self._owner: dict[str, str] = {}
+        self._wide: dict[str, str] = {}
+
+    def keep(self, name: str, identity: str) -> None:
+        """Note that a node of an earlier run has that ID: it keeps it, also when what it lost to is gone."""
+        self._owner[identity] = name
+        if identity != self._narrow(name):
+            self._wide[name] = identity
+
+    def take(self, name: str) -> str:
+        """Return the ID of the node called ``name``, which has it from now on."""
+        identity = self.find(name)
+        if self._owner.setdefault(identity, name) == name and identity != self._narrow(name):
+            self._wide[name] = identity
+        return identity
+
+    def find(self, name: str) -> str:
+        """Return the ID that the node called ``name`` has, or would get now."""
+        if self._wide and name in self._wide:
+            return self._wide[name]
+        identity, marks = self._narrow(name), ""
+        while self._owner.get(identity, name) != name:
+            identity = f"{self.workflow}-{fnv64a(marks + name)}"
+            marks += "~"
+        return identity
+
+    def _narrow(self, name: str) -> str:
+        return self.workflow if name == self.workflow else f"{self.workflow}-{fnv32a(name)}"
+
+
+def pod_name(workflow: str, identity: str, template: str) -> str:
+    """Return the name (version 2) of the pod of the node with that ID.
+
+    It is ``<workflow>-<template>-<hash in the ID>``, cut to fit Kubernetes' limit.
+    """
+    if identity == workflow:
         return workflow
     prefix = f"{workflow}-{template}" if template else workflow
-    return f"{prefix[: _LONGEST_POD_NAME - _HASH_ROOM - 1]}-{fnv32a(node_name)}"
+    digits = identity.removeprefix(f"{workflow}-")
+    room = max(len(digits), 10)  # a shorter hash does not leave more to the rest
+    return f"{prefix[: _LONGEST_POD_NAME - room - 1]}-{digits}"
 
 
 def invalid_pod_name(name: str, workflow: str) -> str:
@@ -47,11 +102,17 @@ def invalid_pod_name(name: str, workflow: str) -> str:
     begins, is not looked at: an object of a bad name is never created.
     Source: k8s.io/apimachinery, validation.IsDNS1123Subdomain.
     """
-    if _SUBDOMAIN.fullmatch("x" + name.removeprefix(workflow)):
+    problem = subdomain_problem("x" + name.removeprefix(workflow))
+    return f'Pod "{name}" is invalid: metadata.name: Invalid value: "{name}": {problem}' if problem else ""
+
+
+def subdomain_problem(name: str) -> str:
+    """What is wrong with the name of an object; an empty string when nothing is."""
+    if _SUBDOMAIN.fullmatch(name):
         return ""
     return (
-        f'Pod "{name}" is invalid: metadata.name: Invalid value: "{name}": a lowercase RFC 1123 subdomain must consist '
-        "of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character "
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+        "and end with an alphanumeric character "
         f"(e.g. 'example.com', regex used for validation is '{_SUBDOMAIN.pattern}')"
     )
 

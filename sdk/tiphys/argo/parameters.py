@@ -67,12 +67,14 @@ def as_text(value: object) -> str:
         return str(value)
 
 
-def check(workflow: Workflow, parameters: Mapping[str, str], *, complete: bool = True) -> None:
+def check(
+    workflow: Workflow, parameters: Mapping[str, str], *, complete: bool = True, literal: bool = False
+) -> None:
     """Check ``parameters`` (given for this run) and the values in ``workflow``. Raises RefusedError.
 
     TIP280: the workflow has no such parameter; TIP281: a value is of another type or out of range; TIP282: a
     parameter has no value (only if ``complete``: Argo itself ends such a workflow Failed); TIP283: a value that
-    Argo would not take as it is.
+    Argo would not take as it is (of a YAML file only what it cannot read, unless ``literal``).
     """
     spec = workflow.get("spec") or {}
     known = declared(workflow)
@@ -97,7 +99,7 @@ def check(workflow: Workflow, parameters: Mapping[str, str], *, complete: bool =
                 )
             continue
         if given:
-            _taken_literally(name, parameters[name], typed=name in schemas)
+            _taken_literally(name, parameters[name], typed=literal or name in schemas)
         schema: _Schema = {**_choices(item), **(schemas.get(name) or {})}
         text = any_string(value)
         problem = _problem(text, schema)

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 # What a run has from its beginning
-_OF_THE_RUN = {"argo": "the version of Argo", "cache": "the way to use caches"}
+_OF_THE_RUN = {
+    "argo": "the version of Argo",
+    "cache": "the way to use caches",
+    "strict_values": "the way to read values",
+}
 
 
 def register(subparsers: Any) -> None:
@@ -81,6 +85,11 @@ def register(subparsers: Any) -> None:
         choices=CACHE_MODES,
         help="for this run: use earlier results (auto), compute and store (refresh), or neither read nor store (never)",
     )
+    parser.add_argument(
+        "--strict-values",
+        action="store_true",
+        help="refuse a value that a step wrote, or -p gives, where Argo would evaluate a {{tag}} in it once more",
+    )
     parser.add_argument("--now", action="store_true", help="run a CronWorkflow once, at once")
     parser.set_defaults(handler=handle)
 
@@ -114,7 +123,7 @@ def handle(options: argparse.Namespace) -> int:
         if getattr(options, flag) and options.resume:
             raise RefusedError(
                 "TIP297",
-                f"--{flag} is of no use with --resume: a run keeps {what} that it began with",
+                f"--{flag.replace('_', '-')} is of no use with --resume: a run keeps {what} that it began with",
                 fix="leave it out, or run the workflow anew",
             )
     settings = RunOptions(
@@ -125,6 +134,7 @@ def handle(options: argparse.Namespace) -> int:
         keep_serving=options.keep_serving,
         strict=not options.lenient,
         argo=options.argo or NEWEST,
+        strict_values=options.strict_values,
     )
     if options.detach:
         return _detached(options, source.workflow if source else None)
@@ -151,7 +161,7 @@ def _detached(options: argparse.Namespace, workflow: Workflow | None) -> int:
     words += ["--store", str(Path(options.store).absolute()), "--runner", options.runner]
     for flag in _OF_THE_RUN:
         if value := getattr(options, flag):
-            words += [f"--{flag}", value]
+            words += [f"--{flag.replace('_', '-')}", *([value] if value is not True else [])]
     for flag, values in (("-p", options.parameter), ("--image", options.image), ("--with", options.context)):
         for value in values:
             words += [flag, value]

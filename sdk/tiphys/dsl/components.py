@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 
 from tiphys.argo.cache_mode import KEY_ENV
-from tiphys.argo.memo import cache_map
 from tiphys.compiler.line import Site, caller
 from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
-from tiphys.dsl.key_parts import key_parts
+from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
-from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
+from tiphys.dsl.names import check_name
+from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.closure import check_names, function_node, module_of
 from tiphys.dsl.source.digest import depended, step_code
@@ -53,6 +53,7 @@ def env_name(field: Field) -> str:
 
 
 _SMALL = Resources(cpu="100m", memory="256Mi")
+_EGRESS = "egress.tiphys.dev/"  # the label that a network policy of this name selects
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class ComponentOptions:
     embed: bool | None = None
     exports: tuple[tuple[str, str], ...] = ()
     depends_on: tuple[str, ...] | None = None
+    egress: tuple[str, ...] = ()
+    read_only_root: bool = True
 
 
 class Component(CallableTemplate):
@@ -185,6 +188,8 @@ class Component(CallableTemplate):
         template: dict[str, Any] = {"name": self.name}
         if options.title:
             template["annotations"] = {"workflows.argoproj.io/display-name": options.title}
+        if options.egress:
+            template["metadata"] = {"labels": {f"{_EGRESS}{name}": "true" for name in options.egress}}
         if self.inputs:
             template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}
         env = [
@@ -230,9 +235,7 @@ class Component(CallableTemplate):
             container["command"] = ["python", "-m", "tiphys.step", self._reference()]
         container["env"] = env
         container["resources"] = options.resources.mapping()
-        container["securityContext"] = CONTAINER_SECURITY
-        if defaults.volumes:
-            container["volumeMounts"] = [v.mount() for v in defaults.volumes]
+        secured(container, template, defaults.volumes, read_only=options.read_only_root)
         template["script" if "source" in container else "container"] = container
         template["podSpecPatch"] = executor_patch(resource=False)
         if self.outputs:
@@ -315,25 +318,6 @@ class _Key(NamedTuple):
     parts: dict[str, str]
 
 
-def depends_parts(found: Sequence[str]) -> list[str]:
-    """How what ``depends_on`` gives counts in a key; nothing when it names nothing."""
-    return ["['depends', " + ", ".join(literal(text) for text in found) + "]"] if found else []
-
-
-def depends_made(found: Sequence[str]) -> dict[str, str]:
-    """How what ``depends_on`` gives shows among the parts of a key."""
-    return {"depends_on": " ".join(found)} if found else {}
-
-
-def memoize(key: str, cache: Cache, template: str) -> dict[str, Any]:
-    """Argo's ``memoize``: ConfigMaps of its own for each cached template, since one holds 1 MiB in all."""
-    return {
-        "key": key,
-        "maxAge": cache.age,
-        "cache": {"configMap": {"name": cache_map(template, key)}},
-    }
-
-
 _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "cache": (Cache, "write cache=Cache.by_content(), or leave it out"),
     "resources": (Resources, 'write resources=Resources(cpu="1", memory="1Gi")'),
@@ -342,6 +326,8 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "env": ((Mapping, list, tuple), 'write env={"NAME": "text"}'),
     "exports": ((Mapping, list, tuple), 'write exports={"output": "name"}'),
     "depends_on": ((str, list, tuple), 'write a list: depends_on=["data/*.csv"]'),
+    "egress": ((str, list, tuple), 'write a list of names of network policies: egress=["web"]'),
+    "read_only_root": (bool, "give True or False"),
     "name": (str, "give text"),
     "image": (str, "give text"),
     "title": (str, "give text"),
@@ -377,6 +363,12 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         result["depends_on"] = (depends,)
     elif depends is not None:
         result["depends_on"] = tuple(depends)
+    if isinstance(egress := result.get("egress"), str):
+        result["egress"] = (egress,)
+    elif egress is not None:
+        result["egress"] = tuple(egress)
+    for name in result.get("egress") or ():
+        check_name(name, "a network policy", caller())
     if "locks" in result:
         result["locks"] = tuple(result["locks"])
     for name in ("env", "exports"):
@@ -402,6 +394,8 @@ def component(
     embed: bool | None = None,
     exports: Mapping[str, str] | None = None,
     depends_on: Sequence[str] | None = None,
+    egress: Sequence[str] = (),
+    read_only_root: bool = True,
 ) -> Component: ...
 @overload
 def component(
@@ -418,6 +412,8 @@ def component(
     embed: bool | None = None,
     exports: Mapping[str, str] | None = None,
     depends_on: Sequence[str] | None = None,
+    egress: Sequence[str] = (),
+    read_only_root: bool = True,
 ) -> Callable[[Callable[..., Any]], Component]: ...
 def component(
     function: Callable[..., Any] | str | None = None,
@@ -435,6 +431,8 @@ def component(
     embed: bool | None = None,
     exports: Mapping[str, str] | None = None,
     depends_on: Sequence[str] | None = None,
+    egress: Sequence[str] = (),
+    read_only_root: bool = True,
 ) -> Any:
     """Make a step from a typed function, from ``"module:function"``, or as a decorator.
 
@@ -446,7 +444,8 @@ def component(
     mutexes, ``env`` adds constants to the environment, ``title`` is the name in the Argo UI, ``exports`` maps
     outputs to names of outputs of the whole workflow. ``depends_on`` names what a result depends on and the code does
     not show, for the cache: files and globs (relative to the file that makes the component), ``module:NAME``,
-    ``text:ANYTHING``.
+    ``text:ANYTHING``. ``egress`` names the network policies that let the step out of the namespace (``["web"]``, see
+    manifests/base/network.yaml); ``read_only_root=False`` lets it write outside ``/tmp`` and its volumes.
 
     Raises DefinitionError: TIP101 name, TIP110 annotation, TIP111 a name that would not exist in the pod.
     """
@@ -465,6 +464,8 @@ def component(
                 "env": env or {},
                 "exports": exports or {},
                 "depends_on": depends_on,
+                "egress": egress,
+                "read_only_root": read_only_root,
             }
         ),
     )

@@ -18,7 +18,7 @@ from tiphys.argo.cache_mode import JUDGED, RECORDER
 from tiphys.compiler.line import Site
 from tiphys.dsl.cached_retry import RUN, handed_on, results_of, split
 from tiphys.dsl.literals import access, literal
-from tiphys.dsl.pod import CONTAINER_SECURITY, Defaults, Resources, executor_patch
+from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
 from tiphys.dsl.policies import Conditions
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.brought import brought_along
@@ -169,29 +169,27 @@ def _helper(name: str, verb: str, inputs: Sequence[str], defaults: Defaults) -> 
         {"name": f"TIPHYS_INPUT_{each.upper()}", "value": f"{{{{inputs.parameters.{each}}}}}"}
         for each in inputs
     ]
-    return cast(
-        "Template",
-        {
-            "name": name,
-            "inputs": {"parameters": [{"name": each} for each in inputs]},
-            "retryStrategy": Retry.on_infrastructure().strategy(),
-            "script": {
-                "image": defaults.image,
-                "command": ["python"],
-                "source": _source(verb),
-                "env": [
-                    *env,
-                    {"name": "TIPHYS_OUTPUTS", "value": _OUTPUTS},
-                    {"name": "TIPHYS_CLAIM", "value": defaults.volumes[0].claim},
-                    *defaults.volumes_env(),
-                ],
-                "resources": Resources(cpu="50m", memory="64Mi").mapping(),
-                "securityContext": CONTAINER_SECURITY,
-                "volumeMounts": [volume.mount() for volume in defaults.volumes],
-            },
-            "podSpecPatch": executor_patch(resource=False),
-        },
-    )
+    script: dict[str, object] = {
+        "image": defaults.image,
+        "command": ["python"],
+        "source": _source(verb),
+        "env": [
+            *env,
+            {"name": "TIPHYS_OUTPUTS", "value": _OUTPUTS},
+            {"name": "TIPHYS_CLAIM", "value": defaults.volumes[0].claim},
+            *defaults.volumes_env(),
+        ],
+        "resources": Resources(cpu="50m", memory="64Mi").mapping(),
+    }
+    template: dict[str, object] = {
+        "name": name,
+        "inputs": {"parameters": [{"name": each} for each in inputs]},
+        "retryStrategy": Retry.on_infrastructure().strategy(),
+        "script": script,
+        "podSpecPatch": executor_patch(resource=False),
+    }
+    secured(script, template, defaults.volumes)
+    return cast("Template", template)
 
 
 @functools.cache  # each guarded step asks for it

@@ -173,9 +173,12 @@ def _register(template: StepTemplate, workflow: Any, site: Site) -> None:
 
 
 def _bring_volumes(body: Mapping[str, Any], workflow: Any) -> None:
-    """The claims that the template mounts, where the workflow does not have them."""
+    """The claims that the template mounts, where neither it nor the workflow has them."""
     container = body.get("script") or body.get("container") or {}
+    own = {volume["name"] for volume in body.get("volumes") or ()}
     for mount in container.get("volumeMounts") or []:
+        if mount["name"] in own:
+            continue
         volumes = workflow.volumes or []
         volumes = list(volumes) if isinstance(volumes, (list, tuple)) else [volumes]
         if all(getattr(volume, "name", None) != mount["name"] for volume in volumes):

@@ -352,8 +352,10 @@ class Pipeline(Workflow):
             spec["synchronization"] = locks
         if defaults.volumes:
             spec["volumes"] = [v.volume() for v in defaults.volumes]
-        if self._needs_account and any("resource" in template for template in templates):
-            spec["serviceAccountName"] = SERVICE_ACCOUNT
+        if self._needs_account:
+            for template in templates:
+                if "resource" in template:
+                    template.setdefault("serviceAccountName", SERVICE_ACCOUNT)
         for key, value in base.pop("spec", {}).items():
             spec[key] = [*spec[key], *value] if key == "volumes" and key in spec else value
         spec["templates"] = templates

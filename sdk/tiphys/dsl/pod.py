@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from tiphys.dsl.names import check_label, check_name
 from tiphys.errors import DefinitionError
 
 __all__ = [
-    "CONTAINER_SECURITY",
     "POD_SECURITY",
     "SERVICE_ACCOUNT",
     "STEP_IMAGE",
@@ -26,6 +26,7 @@ __all__ = [
     "Scheduling",
     "Volume",
     "executor_patch",
+    "secured",
 ]
 
 STEP_IMAGE = f"tiphys/step:{__version__}"
@@ -44,7 +45,11 @@ CONTAINER_SECURITY: dict[str, Any] = {
     "capabilities": {"drop": ["ALL"]},
 }
 SERVICE_ACCOUNT = "tiphys"
-"""The account of a pipeline's pods: `manifests/` makes it, with the rights that steps need and no more."""
+"""The account of the steps that create objects: `manifests/` makes it, with the rights they need and no more."""
+
+# The root file system is the image's, read-only; what a step writes that is not an output on a claim goes below /tmp.
+_READ_ONLY = {**CONTAINER_SECURITY, "readOnlyRootFilesystem": True}
+_SCRATCH = "tiphys-tmp"
 
 # Argo gives its own containers (init, wait, and main of a resource template) no resources and, in pods of
 # containers and scripts, no securityContext: a namespace with a quota or the `restricted` standard refuses
@@ -54,7 +59,7 @@ _EXECUTOR_RESOURCES = {
     "limits": {"cpu": "500m", "memory": "256Mi"},
 }
 _EXECUTOR_SECURITY = {
-    **CONTAINER_SECURITY,
+    **_READ_ONLY,
     "runAsNonRoot": True,
     "runAsUser": POD_SECURITY["runAsUser"],
     "seccompProfile": POD_SECURITY["seccompProfile"],
@@ -117,16 +122,79 @@ class Resources:
         return {"requests": {"cpu": self.cpu, "memory": self.memory}, "limits": limits}
 
 
+# What the kubelet mounts into every container of a pod, for those of Argo only: https://kubernetes.io/docs/concepts/
+# storage/projected-volumes. The token is bound to the pod and lives for about an hour; the kubelet renews it.
+_TOKEN = "tiphys-token"
+_TOKEN_VOLUME = {
+    "name": _TOKEN,
+    "projected": {
+        "sources": [
+            {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+            # every namespace has it (a runner on one machine has none, and needs none)
+            {
+                "configMap": {
+                    "name": "kube-root-ca.crt",
+                    "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                    "optional": True,
+                }
+            },
+            {
+                "downwardAPI": {
+                    "items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]
+                }
+            },
+        ]
+    },
+}
+_TOKEN_MOUNT = {
+    "name": _TOKEN,
+    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+    "readOnly": True,
+}
+
+
 def executor_patch(*, resource: bool) -> str:
-    """``podSpecPatch`` for Argo's own containers; a pod of a resource template has no ``wait``."""
+    """``podSpecPatch`` for Argo's own containers; a pod of a resource template has no ``wait``.
+
+    The author's code gets no token of the pod's account: only the containers that report to Argo do. A resource
+    template has none of the author's code.
+    """
+    pod: dict[str, Any] = {}
     if resource:
         settings: dict[str, Any] = {"resources": _EXECUTOR_RESOURCES}
         names = ("main", "init")
     else:
-        settings = {"resources": _EXECUTOR_RESOURCES, "securityContext": _EXECUTOR_SECURITY}
+        settings = {
+            "resources": _EXECUTOR_RESOURCES,
+            "securityContext": _EXECUTOR_SECURITY,
+            "volumeMounts": [_TOKEN_MOUNT],
+        }
         names = ("wait", "init")
+        pod = {"automountServiceAccountToken": False, "volumes": [_TOKEN_VOLUME]}
     container, init = ({"name": name, **settings} for name in names)
-    return json.dumps({"containers": [container], "initContainers": [init]}, separators=(",", ":"))
+    return json.dumps({**pod, "containers": [container], "initContainers": [init]}, separators=(",", ":"))
+
+
+def secured(
+    container: dict[str, Any],
+    pod: dict[str, Any],
+    volumes: Sequence[Volume],
+    *,
+    read_only: bool = True,
+    mounts_read_only: bool = False,
+) -> None:
+    """Give a container of the author's its security, the volumes it mounts, and a ``/tmp`` that it may write.
+
+    ``pod``: what declares the volumes of this pod beside those that its workflow declares (a template, or a pod's
+    spec). ``read_only``: the root file system is.
+    """
+    container["securityContext"] = _READ_ONLY if read_only else CONTAINER_SECURITY
+    mounts = [volume.mount(read_only=mounts_read_only) for volume in volumes]
+    if read_only and not any(volume.mount_path == "/tmp" for volume in volumes):
+        mounts.append({"name": _SCRATCH, "mountPath": "/tmp"})
+        pod["volumes"] = [*pod.get("volumes", ()), {"name": _SCRATCH, "emptyDir": {}}]
+    if mounts:
+        container["volumeMounts"] = mounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.names import check_name
-from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources
+from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, secured
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.task import Task
@@ -88,9 +88,15 @@ class _Deploy(Resource):
                 "failureThreshold": 3,
             },
             "resources": shape.resources.mapping(),
-            "securityContext": CONTAINER_SECURITY,
-            "volumeMounts": [volume.mount(read_only=True)],
         }
+        pod: dict[str, Any] = {
+            "automountServiceAccountToken": False,
+            "securityContext": POD_SECURITY,
+            **defaults.scheduling.pod(),
+            "volumes": [volume.volume()],
+            "containers": [container],
+        }
+        secured(container, pod, [volume], mounts_read_only=True)
         return {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -102,12 +108,7 @@ class _Deploy(Resource):
                 "template": {
                     # the first label makes `argo logs` and the Argo UI show the servers
                     "metadata": {"labels": {"workflows.argoproj.io/workflow": _RUN, **labels}},
-                    "spec": {
-                        "securityContext": POD_SECURITY,
-                        **defaults.scheduling.pod(),
-                        "volumes": [volume.volume()],
-                        "containers": [container],
-                    },
+                    "spec": pod,
                 },
             },
         }

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from tiphys.argo.cache_mode import KEY_ENV
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
-from tiphys.dsl.components import depends_made, depends_parts, env_name, memoize
+from tiphys.dsl.components import env_name
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.guarded import GENERATED, guarded
-from tiphys.dsl.key_parts import key_parts
+from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
-from tiphys.dsl.pod import CONTAINER_SECURITY, POD_SECURITY, Defaults, Resources, Scheduling
+from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, Scheduling, secured
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.digest import StepCode, depended, module_code
@@ -232,7 +232,11 @@ class TFJob(Resource):
             {"name": "TIPHYS_WORKFLOW", "value": run},
             *({"name": k, "value": v} for k, v in self.env.items()),
         ]
-        spec: dict[str, Any] = {"securityContext": POD_SECURITY, **scheduling.pod()}
+        spec: dict[str, Any] = {
+            "automountServiceAccountToken": False,
+            "securityContext": POD_SECURITY,
+            **scheduling.pod(),
+        }
         if defaults.volumes:
             spec["volumes"] = [v.volume() for v in defaults.volumes]
         container: dict[str, Any] = {
@@ -242,10 +246,8 @@ class TFJob(Resource):
             "env": env,
             "ports": [{"name": "tfjob-port", "containerPort": 2222}],
             "resources": self.resources.mapping(),
-            "securityContext": CONTAINER_SECURITY,
         }
-        if defaults.volumes:
-            container["volumeMounts"] = [v.mount() for v in defaults.volumes]
+        secured(container, spec, defaults.volumes)
         root = check_claim_path(self.folders[self.output_folder], self.output_folder, self.site)
         worker: dict[str, Any] = {
             "replicas": self.workers,

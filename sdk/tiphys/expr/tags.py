@@ -31,6 +31,7 @@ __all__ = [
     "environment",
     "has_tags",
     "keeps_tags",
+    "refuse_brought",
     "substitute",
 ]
 
@@ -224,6 +225,20 @@ def keeps_tags(text: str, variables: Variables) -> bool:
         isinstance(piece, tuple) and substitute("{{" + piece[0] + "}}", variables) == "{{" + piece[0] + "}}"
         for piece in _pieces(text)
     )
+
+
+def refuse_brought(text: str, result: str) -> None:
+    """Raise TagError when a value brought along a tag, or the beginning of one, that ``text``, into which it was put,
+    does not have itself."""
+    known = set(_pieces(text))
+    for piece in _pieces(result):
+        if "{{" in piece if isinstance(piece, str) else piece not in known:
+            said = piece if isinstance(piece, str) else "{{" + piece[0] + "}}"
+            if said not in text:
+                raise TagError(
+                    f"a value holds {said[said.index('{{') :][:80]!r}, which Argo would take for a tag "
+                    "(--strict-values refuses it)"
+                )
 
 
 def _simple(tag: str, variables: Variables, strict: tuple[str, ...] | None) -> str:

@@ -63,7 +63,7 @@ def rule(
     """Register a rule.
 
     ``scope`` is what the function is given: ``workflow`` (each Argo object), ``template`` (each of its
-    templates), ``call`` (each step or task), ``manifest`` (each object in a resource template), ``project``
+    templates), ``manifest`` (each object in a resource template), ``project``
     (all that was given at once). ``needs`` is a word without which a text cannot break the rule.
     """
 

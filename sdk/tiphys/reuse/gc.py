@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tiphys.argo.names import LETTERS
 from tiphys.large import FOLDER, file_of
-from tiphys.reference import MANIFEST, STATES
+from tiphys.reference import MANIFEST, STATES, contents
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult, damaged
 from tiphys.reuse.limits import CacheLimits, artifact_keys, sweep
@@ -208,8 +208,8 @@ def _orphans(store: Store, marks: _Marks) -> Iterator[tuple[str, Path]]:
             sealed = f"{uri}/{manifest.parent.relative_to(folder).as_posix()}"
             if not marks.stays(sealed, manifest.stat().st_mtime):
                 yield sealed, manifest.parent
-        for value in sorted((folder / FOLDER).glob("[0-9a-f]*")):
-            if not marks.stays(address := f"{uri}/{FOLDER}/{value.name}", value.stat().st_mtime):
+        for value in _files(folder, FOLDER, "[0-9a-f]*"):
+            if not marks.stays(address := f"{uri}/{FOLDER}/{value.name}", value.lstat().st_mtime):
                 yield address, value
 
 
@@ -217,17 +217,25 @@ def _states(store: Store, known: Entries, gone: Set[str], marks: _Marks) -> Iter
     """What guards know of results that no entry has: such a file lets nothing be taken."""
     found: dict[str, tuple[str, Path]] = {}
     for claim, root in store.volumes().items():
-        for path in sorted((Path(root) / STATES).glob("*.json")):
+        for path in _files(Path(root), STATES, "*.json"):
             uri = f"pvc://{claim}/{STATES}/{path.name}"
-            if not marks.stays(uri, path.stat().st_mtime, key=path.stem):
+            if not marks.stays(uri, path.lstat().st_mtime, key=path.stem):
                 found[f"{path.stem}-{_generation(path)}"] = uri, path
     kept = {key for key in known.every_key() if key in found and key not in gone} if found else ()
     yield from (item for key, item in found.items() if key not in kept)
 
 
+def _files(root: Path, name: str, pattern: str) -> list[Path]:
+    """The files in a folder of ours on a claim; through a link that a step has put in its place nothing is removed."""
+    folder = root / name
+    if not folder.is_dir() or folder.is_symlink() or folder.parent.is_symlink():
+        return []
+    return sorted(path for path in folder.glob(pattern) if not path.is_dir() or path.is_symlink())
+
+
 def _generation(path: Path) -> object:
     try:
-        return json.loads(path.read_bytes())["generation"]
+        return json.loads(contents(path))["generation"]
     except (OSError, ValueError, KeyError, TypeError):
         return ""  # nobody can read it
 
@@ -238,7 +246,7 @@ def _in_values(addresses: Iterable[str], roots: Mapping[str, str]) -> Iterator[s
         yield address
         if (file := file_of(address, roots)) is not None:
             with contextlib.suppress(OSError, ValueError):
-                yield from _in_values(set(_addresses(file.read_text(encoding="utf-8"))), roots)
+                yield from _in_values(set(_addresses(contents(file).decode())), roots)
 
 
 def _recorded(store: Store) -> Iterator[str]:

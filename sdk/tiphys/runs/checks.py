@@ -11,7 +11,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tiphys.argo import parameters
+from tiphys.argo import parameters, paths
+from tiphys.argo.spec import Path, workflow_spec, written
 from tiphys.argo.version import NEWEST, Argo
 from tiphys.errors import RefusedError
 
@@ -36,7 +37,8 @@ def check_source(
     ------
     RefusedError
         TIP280, TIP281, TIP282 for parameters (see :func:`tiphys.argo.parameters.check`); TIP298 when the document
-        cannot be decoded as what it says it is, TIP288 for settings without effect.
+        cannot be decoded as what it says it is, TIP288 for settings without effect, TIP228 for a name or path that no
+        pod can have.
     """
     if source.document is None:
         parameters.check(source.workflow, source.parameters)
@@ -58,6 +60,10 @@ def check_source(
             + (f" ({len(more)} more: tiphys lint)" if more else ""),
             fix=first.fix or "remove it, or run with --lenient to drop it as `kubectl apply` does",
         )
+    for found in paths.refused(workflow_spec(source.workflow)):
+        path: Path = ("spec", *found[0])
+        line, column = source.document.position(path)
+        raise paths.refusal(found, f"{source.document.file}:{line}:{column} ({written(path)})")
     # YAML that nobody here wrote ends as Argo ends it without a value; a pipeline is refused before it runs.
     parameters.check(source.workflow, source.parameters, complete=source.project is not None)
     if observer is not None:

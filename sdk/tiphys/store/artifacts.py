@@ -1,8 +1,7 @@
 """Content-addressed artifacts: what a step's output artifact becomes, and how an input artifact is laid out.
 
 A file is stored once under the SHA-256 of its bytes. Packing is deterministic (sorted names, no times, no
-owners), so that equal content has an equal digest. Unpacking refuses what leaves the target folder: absolute
-names, ``..``, links that point outside, devices, and archives that grow beyond a bound.
+owners), so that equal content has an equal digest. What is unpacked stays in its folder: :mod:`tiphys.store.unpack`.
 """
 
 from __future__ import annotations
@@ -11,31 +10,29 @@ import contextlib
 import fcntl
 import gzip
 import hashlib
-import lzma
 import os
 import posixpath
 import secrets
 import shutil
-import stat
 import tarfile
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any, Literal
 
 from tiphys.errors import StoreError
-from tiphys.reference import file_digest
-from tiphys.store.files import clear, sync_folder
+from tiphys.reference import NotAFile, file_digest, open_file
+from tiphys.store.files import clear, remove, sync_folder
+from tiphys.store.unpack import UnpackLimits, archive_kind
+from tiphys.store.unpack import unpack as unpack_archive
 
 __all__ = ["Artifacts", "Packing", "Stored", "Unreadable", "members"]
 
 Packing = Literal["tar", "zip", "none"]
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_MAX_FILES = 1_000_000
-_MAX_BYTES = 1 << 40
+_SPARSE = 1 << 32  # bytes that a file may claim without having them written
 _ABANDONED = 86400.0  # seconds after which a file that is being stored is nobody's
 
 
@@ -58,10 +55,16 @@ class Stored:
 class Artifacts:
     """The artifacts of one store."""
 
-    def __init__(self, folder: Path, *, max_bytes: int = _MAX_BYTES, max_files: int = _MAX_FILES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int = UnpackLimits.max_bytes,
+        max_files: int = UnpackLimits.max_files,
+        max_ratio: int = UnpackLimits.max_ratio,
+    ) -> None:
         self.folder = folder
-        self.max_bytes = max_bytes
-        self.max_files = max_files
+        self.limits = UnpackLimits(max_bytes, max_files, max_ratio)
 
     def path(self, digest: str) -> Path:
         """Where the file with this digest is, or would be."""
@@ -94,7 +97,7 @@ class Artifacts:
                         _pack_tar(members(source, name, laid), stream, level if packing == "tar" else 0)
                     else:
                         with _open(source, name or source.name) as plain:
-                            shutil.copyfileobj(plain, stream, 1 << 20)
+                            _copy(plain, stream)
                     stream.flush()
                     os.fsync(stream.fileno())
                 with temporary.open("rb") as stream:
@@ -146,17 +149,21 @@ class Artifacts:
         with clear(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)
+                remove(target, strict=True)
             else:
                 target.unlink(missing_ok=True)
-            kind = _archive_kind(source) if unpack else "none"
+            kind = archive_kind(source) if unpack else "none"
+            box = target.with_name(f".tiphys-{secrets.token_hex(12)}")
             if kind == "none":
-                shutil.copyfile(source, target)
+                try:  # never into what somebody puts in its place meanwhile
+                    shutil.copyfile(source, box)
+                    box.rename(target)
+                finally:
+                    box.unlink(missing_ok=True)
             else:
-                box = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
                 box.mkdir()
                 try:
-                    (self._untar if kind == "tar" else self._unzip)(source, box)
+                    unpack_archive(source, box, kind=kind, limits=self.limits)
                     entries = list(box.iterdir())
                     # Argo renames whatever single thing was packed to the wanted name
                     if len(entries) == 1:
@@ -164,7 +171,7 @@ class Artifacts:
                     else:
                         box.rename(target)
                 finally:
-                    shutil.rmtree(box, ignore_errors=True)
+                    remove(box)
             if mode is not None:
                 _chmod(target, mode, recurse_mode)
 
@@ -206,104 +213,6 @@ class Artifacts:
         finally:
             os.close(descriptor)
 
-    def _untar(self, source: Path, box: Path) -> None:
-        # not TarFile.extractall(filter="data"): Python 3.11.2, which Debian 12 has, does not know filters
-        total = count = 0
-        links: list[tuple[Path, str]] = []
-        try:
-            with tarfile.open(source, "r:*") as archive:
-                for member in archive:
-                    count += 1
-                    total += max(member.size, 0)
-                    self._bound(source, count, total)
-                    target = _inside(source, box, member.name)
-                    if member.isdir():
-                        target.mkdir(parents=True, exist_ok=True)
-                    elif member.isreg():
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        content = archive.extractfile(member)
-                        assert content is not None
-                        with content, target.open("wb") as stream:
-                            shutil.copyfileobj(content, stream, 1 << 20)
-                        target.chmod(member.mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR)
-                    elif member.islnk():
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        shutil.copy2(_inside(source, box, member.linkname), target)
-                    elif member.issym():
-                        _inside(source, box, os.path.join(os.path.dirname(member.name), member.linkname))
-                        links.append((target, member.linkname))
-                    else:
-                        raise _refused(source, member.name, "is a device or a pipe")
-            # links come last, so that nothing can be written through one
-            for target, link in links:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(link)
-        except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
-            raise StoreError(
-                "TIP443", f"the archive {source.name} is damaged: {error}", where=str(source)
-            ) from error
-
-    def _unzip(self, source: Path, box: Path) -> None:
-        total = 0
-        try:
-            with zipfile.ZipFile(source) as archive:
-                for count, info in enumerate(archive.infolist(), 1):
-                    total += info.file_size
-                    self._bound(source, count, total)
-                    target = _inside(source, box, info.filename)
-                    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                        raise _refused(source, info.filename, "is no plain file")
-                    archive.extract(info, box)
-                    permissions = (info.external_attr >> 16) & 0o777
-                    if permissions:
-                        target.chmod(permissions | stat.S_IRUSR)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-            raise StoreError(
-                "TIP443", f"the archive {source.name} is damaged: {error}", where=str(source)
-            ) from error
-
-    def _bound(self, source: Path, count: int, total: int) -> None:
-        if count > self.max_files or total > self.max_bytes:
-            raise StoreError(
-                "TIP444",
-                f"the archive {source.name} is too large: more than {self.max_files} files or {self.max_bytes} bytes",
-                where=str(source),
-                cause="this is what a decompression bomb looks like",
-            )
-
-
-def _inside(source: Path, box: Path, name: str) -> Path:
-    """The place of an archive's entry below ``box``; refuses one that leaves it."""
-    path = PurePosixPath(os.path.normpath(name))
-    if path.is_absolute() or path.parts[:1] == ("..",) or "\0" in name:
-        raise _refused(source, name, "is outside of the archive's folder")
-    return box / path
-
-
-def _refused(source: Path, name: str, why: str) -> StoreError:
-    return StoreError(
-        "TIP442",
-        f"the archive {source.name} is refused: {name!r} {why}",
-        where=str(source),
-        cause="such an entry could overwrite files that are not the step's",
-    )
-
-
-def _archive_kind(path: Path) -> Packing:
-    if path.is_dir():
-        return "none"
-    with path.open("rb") as stream:
-        magic = stream.read(4)
-    if (
-        magic[:2] == b"\x1f\x8b"
-    ):  # Argo takes nothing else for a tarball: not a plain tar, not one without entries
-        try:
-            with tarfile.open(path, "r:gz") as archive:
-                return "none" if archive.next() is None else "tar"
-        except (tarfile.TarError, OSError, EOFError, zlib.error):
-            return "none"
-    return "zip" if magic in (b"PK\x03\x04", b"PK\x05\x06") and zipfile.is_zipfile(path) else "none"
-
 
 def members(source: Path, name: str = "", laid: Mapping[str, Path] | None = None) -> list[tuple[Path, str]]:
     """Everything to pack with its name in the archive, sorted; the top is ``name``, or the source's own.
@@ -336,10 +245,31 @@ def members(source: Path, name: str = "", laid: Mapping[str, Path] | None = None
 
 
 def _open(path: Path, name: str) -> IO[bytes]:
+    """Raises Unreadable, or StoreError for what is no file, or claims to be far larger than what was written."""
     try:
-        return path.open("rb")
+        stream = open_file(path)
     except PermissionError as error:
         raise Unreadable(name) from error
+    except NotAFile as error:
+        raise StoreError("TIP446", f"{name} cannot be stored: {error}", where=str(path)) from error
+    known = os.fstat(stream.fileno())
+    if known.st_size > max(_SPARSE, 512 * known.st_blocks * UnpackLimits.max_ratio):
+        stream.close()
+        raise StoreError(
+            "TIP444",
+            f"{name} is too large: {known.st_size} bytes, of which {512 * known.st_blocks} were written",
+            where=str(path),
+            cause="a sparse file is stored with all its zeros",
+        )
+    return stream
+
+
+def _copy(source: IO[bytes], target: IO[bytes]) -> None:
+    """As much as there is now: the file may grow for ever."""
+    left = os.fstat(source.fileno()).st_size
+    while left > 0 and (piece := source.read(min(left, 1 << 20))):
+        target.write(piece)
+        left -= len(piece)
 
 
 def _pack_tar(members: Iterable[tuple[Path, str]], stream: IO[bytes], level: int) -> None:
@@ -377,10 +307,12 @@ def _pack_zip(members: Iterable[tuple[Path, str]], stream: IO[bytes]) -> None:
                 archive.writestr(info, b"")
             else:
                 with _open(path, name) as content, archive.open(info, "w", force_zip64=True) as packed:
-                    shutil.copyfileobj(content, packed, 1 << 20)
+                    _copy(content, packed)
 
 
 def _chmod(target: Path, mode: int, recurse: bool) -> None:
+    if target.is_symlink():
+        return
     target.chmod(mode)
     if recurse and target.is_dir():
         for path in target.rglob("*"):

@@ -7,13 +7,15 @@ import errno
 import json
 import os
 import secrets
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from tiphys.errors import StoreError
 
-__all__ = ["clear", "replacing", "sync_folder", "write_atomic", "write_json"]
+__all__ = ["clear", "remove", "replacing", "sync_folder", "write_atomic", "write_json"]
 
 
 @contextlib.contextmanager
@@ -40,12 +42,15 @@ def clear(path: Path | str, doing: str = "write") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A binary stream whose content replaces ``path`` when the block ends well, and vanishes when it does not."""
+def replacing(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
+    """A binary stream whose content replaces ``path`` when the block ends well, and vanishes when it does not.
+
+    ``private``: nobody else on this machine may read the file.
+    """
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}.tmp")
     with clear(path):
         try:
-            with temporary.open("wb") as stream:
+            with open(temporary, "wb", opener=_private if private else None) as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -63,12 +68,16 @@ def write_atomic(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
-def write_json(path: Path, value: Any) -> None:
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """Replace the content of ``path`` by a value as JSON, in one step. Raises StoreError.
 
     The text of a large run never lies in memory as a whole.
     """
-    with replacing(path) as stream:
+    with replacing(path, private=private) as stream:
         for piece in _pieces(value, 3):
             stream.write(piece.encode())
         stream.write(b"\n")
@@ -94,3 +103,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove(folder: Path | str, *, strict: bool = False) -> None:
+    """Remove a tree that somebody else has made, however deep it is; ``strict``: raise OSError for what stays."""
+    try:
+        shutil.rmtree(folder, ignore_errors=not strict)
+    except RecursionError:
+        # this Python goes down by calling itself; the program does not
+        done = subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, text=True, check=False)
+        if strict and done.returncode:
+            raise OSError(done.stderr.strip()) from None

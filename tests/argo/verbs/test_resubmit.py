@@ -8,7 +8,7 @@ import pytest
 
 from tests.argo.verbs.record import shape
 from tests.argo.verbs.recorded import NOW, cases, given, parameters, shown
-from tiphys.argo.names import node_id
+from tiphys.argo.names import NodeIDs
 from tiphys.argo.verbs import ImpossibleError, memoized, resubmitted
 
 Json = Any
@@ -38,7 +38,7 @@ def test_the_pods_that_are_taken_over_are_argos(case: Json) -> None:
     messages = [node.get("message", "") for node in nodes.values() if node["phase"] == "Skipped"]
     assert sorted(text for text in messages if text.startswith("original pod")) == case["answer"]["taken"]
     for identity, node in nodes.items():
-        assert identity == node["id"] == node_id(name, node["name"])
+        assert identity == node["id"] == NodeIDs(name).find(node["name"])
         assert node["name"].startswith(name)
         assert {*node.get("children", ()), *node.get("outboundNodes", ())} <= set(nodes)
     assert not [node for node in nodes.values() if node["name"].startswith(f"{name}.onExit")]

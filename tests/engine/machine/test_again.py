@@ -11,7 +11,7 @@ import pytest
 
 from tests.argo.verbs.recorded import NOW, cases, given, shown
 from tests.conformance.replay import Replay
-from tiphys.argo.names import node_id
+from tiphys.argo.names import NodeIDs
 from tiphys.argo.verbs import memoized, retried
 from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
@@ -55,7 +55,7 @@ def test_a_retry_runs_what_argo_did_not_keep_and_nothing_else(case: Json) -> Non
     assert made.phase == "Succeeded", made.message
     kept = {key for key, node in case["answer"]["nodes"].items() if node["phase"] == "Succeeded"}
     before = given(case)["status"]["nodes"]
-    again = {node_id("wf", name) for name in started}
+    again = {NodeIDs("wf").find(name) for name in started}
     assert not again & kept
     for identity in kept:
         assert made.nodes[identity]["startedAt"] == before[identity]["startedAt"]

@@ -144,14 +144,14 @@ def test_what_may_not_be_read_in_the_executors_words(
 ) -> None:
     """Recorded from the real controller for /var and /var/cache/debconf/passwords.dat. Root may read everything: here
     one file refuses it."""
-    real = Path.open
+    real = os.open
 
-    def refuse(self: Path, *args: Any, **more: Any) -> Any:
-        if str(self) == str(FILE):
-            raise PermissionError(13, "Permission denied", str(self))
-        return real(self, *args, **more)
+    def refuse(path: Any, *args: Any, **more: Any) -> int:
+        if str(path) == str(FILE):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **more)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     result = keep(tmp_path, runner, "true", str(ETC))
     assert (result.phase, result.message) == (
         "Failed",

@@ -350,3 +350,24 @@ def test_no_container_outlives_a_killed_engine(tmp_path: Path, real: str) -> Non
     engine.send_signal(signal.SIGKILL)
     engine.wait()
     wait_until(lambda: not containers(real, f"killed-{number}"))
+
+
+def test_a_read_only_root_with_a_tmp_of_its_own(tmp_path: Path, real: str) -> None:
+    """As on a cluster: nothing but the mounts can be written, and an emptyDir may be mounted on /tmp."""
+    script = "(echo x > /etc/made) 2>/tmp/said; grep -c -i 'read-only' /tmp/said > /tmp/x; echo y > /tmp/y"
+    spec = box(
+        script,
+        securityContext={"readOnlyRootFilesystem": True},
+        volumeMounts=[{"name": "scratch", "mountPath": "/tmp"}],
+    )
+    flow = workflow(
+        {
+            "name": "main",
+            "container": spec,
+            "volumes": [{"name": "scratch", "emptyDir": {}}],
+            "outputs": {"parameters": [{"name": n, "valueFrom": {"path": f"/tmp/{n}"}} for n in "xy"]},
+        }
+    )
+    result = execute(tmp_path, flow, runner="docker")
+    assert result.succeeded, result.message
+    assert (value(result, result.name, "x"), value(result, result.name, "y")) == ("1", "y")

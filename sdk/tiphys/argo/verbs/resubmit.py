@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tiphys.argo.names import node_id
+from tiphys.argo.names import NodeIDs
 from tiphys.argo.nodes import GOOD, GROUPS
 from tiphys.argo.verbs.arguments import LABELS, as_before, override
 from tiphys.argo.verbs.problem import ImpossibleError
@@ -90,7 +90,10 @@ def memoized(
 
     before = status.get("nodes") or {}
     kept = {identity for identity in before if _kept(before, identity, old)}
-    identities = {identity: node_id(new, renamed(before[identity]["name"])) for identity in kept}
+    ids = NodeIDs(new)
+    identities = {
+        identity: ids.take(renamed(node["name"])) for identity, node in before.items() if identity in kept
+    }
     after: dict[str, Node] = {}
     for identity, node in before.items():
         if identity not in kept:

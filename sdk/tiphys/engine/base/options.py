@@ -32,6 +32,8 @@ class RunOptions:
     count). ``grace``: seconds between SIGTERM and SIGKILL when a run is interrupted. ``strict``: refuse what would have
     no effect, such as a misspelt field, as ``argo submit`` does; else drop it, as ``kubectl apply`` does. ``argo``: the
     version to behave as, where versions differ (docs/conformance.md); a run keeps the one that it began with.
+    ``strict_values``: a value that a step wrote, or that was given for the run, and that holds a tag is refused where
+    Argo would read it for tags once more (docs/runs.md); a run keeps it, too.
     """
 
     store: Path | str = ".tiphys"
@@ -48,6 +50,7 @@ class RunOptions:
     handle_signals: bool = True
     strict: bool = True
     argo: Argo = NEWEST
+    strict_values: bool = False
     keep_folders: bool = False  # keep each step's private folder for inspection
     env: Mapping[str, str] = field(default_factory=dict)  # added to the environment of every step
 

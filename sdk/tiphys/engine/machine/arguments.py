@@ -9,7 +9,7 @@ from tiphys.argo.any_string import any_string
 from tiphys.argo.artifacts import location_of
 from tiphys.engine.machine.library import Compiled
 from tiphys.expr import gojson
-from tiphys.expr.tags import Chain, Layers, Variables, compile_plan, substitute
+from tiphys.expr.tags import Chain, Layers, Variables, compile_plan, refuse_brought, substitute
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import KeySelector
@@ -42,8 +42,10 @@ def process_arguments(
     config_map_value: Callable[[KeySelector], str | None],
     *,
     body: Variables | None = None,
+    strict_values: bool = False,
 ) -> Template:
-    """Return the template with its inputs decided and all known tags replaced (by ``body`` outside of the inputs).
+    """Return the template with its inputs decided and all known tags replaced (by ``body`` outside of the inputs); with
+    ``strict_values`` no value brings a tag.
 
     Raises
     ------
@@ -62,7 +64,7 @@ def process_arguments(
     if inputs.get("artifacts"):
         places = {item.get("name"): item for item in arguments.get("artifacts") or ()}
         decided["artifacts"] = [_artifact(item, places.get(item.get("name"))) for item in inputs["artifacts"]]
-    return substitute_template(compiled, decided, variables, body=body)
+    return substitute_template(compiled, decided, variables, body=body, strict_values=strict_values)
 
 
 def without_absent(arguments: Arguments, scope: Variables, family: str) -> Arguments:
@@ -225,9 +227,16 @@ def input_values(template: Template) -> dict[str, str]:
 
 
 def substitute_template(
-    compiled: Compiled, inputs: Arguments, variables: Variables, *, body: Variables | None = None
+    compiled: Compiled,
+    inputs: Arguments,
+    variables: Variables,
+    *,
+    body: Variables | None = None,
+    strict_values: bool = False,
 ) -> Template:
-    """Replace globals and locals first, then those again and what the inputs say: a value may hold a tag itself."""
+    """Replace globals and locals first, then those again and what the inputs say: a value may hold a tag itself, unless
+    ``strict_values``.
+    """
     template = compiled.template.copy()
     plan = compile_plan(inputs) if inputs else None
     if plan is not None:
@@ -248,6 +257,8 @@ def substitute_template(
 
         def replace(value: str) -> str:
             first = substitute(value, known)
+            if strict_values and "{{" in first:
+                refuse_brought(value, first)
             return substitute(first, everything) if "{{" in first else first
 
         return replace

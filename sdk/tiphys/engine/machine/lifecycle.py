@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tiphys.argo.locks import LockError, lock_names
-from tiphys.argo.nodes import FAILED
+from tiphys.argo.nodes import ACTIVE, FAILED
 from tiphys.argo.selectors import matches_node, parse_fields
 from tiphys.engine.machine.bodies.call import Call
 from tiphys.engine.machine.bodies.hooks import evaluate_hook
@@ -219,6 +219,16 @@ class Lifecycle:
         if root is not None and root["phase"] in ("Pending", "Running"):
             self.state.nodes.mark(root, "Error", "Workflow operation error")
         self._finish("Error", message)
+
+    def waits_for_nothing(self) -> bool:
+        """Whether the workflow has begun, is not over, and itself waits neither for a lock nor for a person."""
+        return self.root is not None and not (self.done or self.waiting_for_locks or self.state.suspended)
+
+    def end_forgotten(self) -> None:
+        """No event can come any more that would end the workflow: it says so instead of waiting for ever."""
+        waiting = [node["name"] for node in self.state.nodes.by_id.values() if node["phase"] in ACTIVE]
+        of = f": {', '.join(waiting[:3])}{' …' if len(waiting) > 3 else ''}" if waiting else ""
+        self._give_up(f"every step has ended or can never start, and the workflow is not over{of}")
 
     def _hook_error(self, expression: str, message: str) -> None:
         """A hook's expression cannot be evaluated: the workflow is in Error, and evaluated once more as such."""

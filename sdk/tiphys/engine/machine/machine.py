@@ -86,6 +86,7 @@ class Machine:
         invalid: str = "",
         earlier: WorkflowStatus | None = None,
         argo: Argo = NEWEST,
+        strict_values: bool = False,
     ) -> None:
         self._workflow = workflow
         self._uid = uid
@@ -112,6 +113,7 @@ class Machine:
             make_body=make_body,
             make_retrying=Retrying,
             argo=argo,
+            strict_values=strict_values,
         )
         values: list[Parameter] = []
         try:
@@ -201,6 +203,8 @@ class Machine:
             state.begin_walk()
             self._life.look()
             state.work()
+        if self._life.waits_for_nothing() and state.idle():
+            self._life.end_forgotten()
         self.changed = state.nodes.changed
         return state.commands
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tiphys.argo.names import node_id
+from tiphys.argo.names import NodeIDs
 from tiphys.argo.nodes import ACTIVE, COUNTED, ENDED, FAILED, GOOD, WORK, is_hit
 from tiphys.argo.time import rfc3339, seconds
 from tiphys.engine.machine.progress import progress_of, sum_progress
@@ -44,8 +44,8 @@ class NodeStore:
     """The nodes of one workflow, by ID, with the counters that scheduling needs."""
 
     def __init__(self, workflow: str, now: float) -> None:
-        self.workflow = workflow
         self.now = now
+        self._ids = NodeIDs(workflow)
         self.by_id: dict[str, Node] = {}
         self.changed: dict[str, None] = {}
         self.started: dict[str, float] = {}
@@ -68,12 +68,16 @@ class NodeStore:
         return self._stamp[0]
 
     def id_of(self, name: str) -> str:
-        """Return the ID of the node called ``name``."""
-        return node_id(self.workflow, name)
+        """Return the ID that the node called ``name`` has, or would get now."""
+        return self._ids.find(name)
+
+    def take_id(self, name: str) -> str:
+        """Return the ID of the node called ``name``, which is made or will be."""
+        return self._ids.take(name)
 
     def by_name(self, name: str) -> Node | None:
         """Return the node called ``name``, if there is one."""
-        return self.by_id.get(node_id(self.workflow, name))
+        return self.by_id.get(self._ids.find(name))
 
     def adopt(self, nodes: Mapping[str, Node]) -> None:
         """Take over the nodes that a retry or a memoized resubmit keeps of an earlier run.
@@ -82,6 +86,7 @@ class NodeStore:
         """
         for identity, earlier in nodes.items():
             node = self.by_id[identity] = earlier.copy()
+            self._ids.keep(node["name"], identity)
             node.setdefault("finishedAt", None)
             self._edges[identity] = set(node.get("children") or ())
             self.started[identity] = _seconds(node.get("startedAt"), self.now)
@@ -99,7 +104,7 @@ class NodeStore:
         """Return the node called ``name`` if it ended in an earlier run, and is kept."""
         if not self._kept:
             return None
-        identity = node_id(self.workflow, name)
+        identity = self._ids.find(name)
         return self.by_id[identity] if identity in self._kept else None
 
     def items_of(self, group: Node, name: str) -> list[Node]:
@@ -123,7 +128,7 @@ class NodeStore:
         inputs: Arguments | None = None,
     ) -> Node:
         """Add a node; ``holder`` is what names its template (a step, a task, a hook)."""
-        identity = node_id(self.workflow, name)
+        identity = self._ids.take(name)
         if self._open and identity in self._open:
             return self._again(identity, phase, message, inputs)
         stamp = self.stamp()

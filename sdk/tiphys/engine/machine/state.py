@@ -49,8 +49,10 @@ class State:
         make_body: MakeBody,
         make_retrying: MakeRetrying,
         argo: Argo = NEWEST,
+        strict_values: bool = False,
     ) -> None:
         self.name = name
+        self.strict_values = strict_values
         self.argo = argo
         self.make_body = make_body
         self.make_retrying = make_retrying
@@ -136,11 +138,7 @@ class State:
 
     def unpark(self) -> bool:
         """When nothing from outside is awaited, do what was parked; return whether there was anything."""
-        idle = not (
-            self.pods or self.suspends or self.awaiting_locks or self.awaiting_cache
-            or self.awaiting_store or self.held_back or self._timers_left()
-        )  # fmt: skip
-        if not idle:
+        if not self.idle():
             return False
         if not self._parked:
             stuck = next((body for body in reversed(self.boundaries.values()) if body.is_stuck()), None)
@@ -152,6 +150,13 @@ class State:
         for function, arguments in parked:
             self.defer(function, *arguments)
         return True
+
+    def idle(self) -> bool:
+        """Whether nothing from outside is awaited: no pod, lock, cache or person, no moment that changes something."""
+        return not (
+            self.pods or self.suspends or self.awaiting_locks or self.awaiting_cache
+            or self.awaiting_store or self.held_back or self._timers_left()
+        )  # fmt: skip
 
     def _timers_left(self) -> bool:
         """Whether a timer may still change something: those of nodes that have ended do not, and are forgotten."""

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tiphys.argo.answers import ApiError
-from tiphys.argo.names import generated_name
+from tiphys.argo.names import generated_name, subdomain_problem
+from tiphys.argo.paths import bad_keys
 from tiphys.argo.selectors import matches_labels, parse_labels
 from tiphys.argo.time import rfc3339
 from tiphys.engine.objects.kinds import Kind, already_exists, find_kind
@@ -34,6 +35,17 @@ _CHANGEABLE = ("labels", "annotations", "ownerReferences", "finalizers")  # of a
 def _write(place: Object | ObjectMeta, fields: Mapping[str, object]) -> None:
     """Which fields there are is for each kind to say."""
     cast("dict[str, object]", place).update(copy.deepcopy({**fields}))
+
+
+def _check_names(item: KubeObject, kind: Kind, name: str) -> None:
+    """Names become those of files. Raises ApiError Invalid."""
+    problems = [("metadata.name", name, subdomain_problem(name))]
+    problems += [(f"{path[0]}[{key}]", key, problem) for path, key, problem in bad_keys(item)]
+    for where, value, problem in problems:
+        if problem:
+            raise ApiError(
+                "Invalid", f'{kind.kind} "{name}" is invalid: {where}: Invalid value: "{value}": {problem}'
+            )
 
 
 class Api:
@@ -94,6 +106,7 @@ class Api:
         name = str(metadata["name"])
         if (kind.kind, name) in self._objects:
             raise already_exists(item)
+        _check_names(item, kind, name)
         metadata["namespace"] = self.namespace
         metadata["uid"] = str(uuid.UUID(int=self._letters.getrandbits(128), version=4))
         metadata["creationTimestamp"] = rfc3339(self._now())

@@ -21,6 +21,7 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import TiphysError
 from tiphys.expr.gjson import gjson
+from tiphys.reference import open_file
 from tiphys.training.tfjob_rules import validate_tfjob
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["ResourcePod"]
+
+_LONGEST = 3 << 19  # bytes of a manifest: what etcd takes in one request
 
 
 class ResourcePod:
@@ -69,6 +72,8 @@ class ResourcePod:
             self._fail(f"no more retries {text}" if tried else text)
         except TiphysError as error:
             self._fail(error.message)
+        except (OSError, ValueError, RecursionError) as error:  # of what a step has written as a manifest
+            self._fail(str(error))
 
     def stop(self, grace: float) -> None:
         """The executor's pod ends; what it created stays, as on a cluster."""
@@ -126,7 +131,11 @@ class ResourcePod:
                 folder = self.host.folders.take(self.command.node_id)
                 try:
                     load_artifact(self.host, artifact, folder / "manifest")
-                    return (folder / "manifest").read_text()
+                    with open_file(folder / "manifest", follow=False) as stream:
+                        text = stream.read(_LONGEST + 1)
+                    if len(text) > _LONGEST:
+                        raise StartProblem(f"the artifact {name} is too large for a manifest")
+                    return text.decode()
                 finally:
                     self.host.folders.give_back(folder)
         raise ApiError("NotFound", f"artifact {name}")

@@ -11,7 +11,7 @@ from tiphys.engine.base.observations import Notice
 from tiphys.engine.pods.attendant import GRACE, Attendant
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.podspace import PodSpace
-from tiphys.engine.runners.base import StartProblem
+from tiphys.engine.runners.base import StartProblem, startable
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import TiphysError
 
@@ -163,9 +163,9 @@ class Replica:
                 extra_env=self._extra_env if name == self._main else None,
                 log=self.host.log_path(self.name + suffix),
             )
-            launch = self.host.runner.launch(container)
-        except (StartProblem, TiphysError) as error:
-            text = error.message
+            launch = startable(self.host.runner.launch(container), name)
+        except (StartProblem, TiphysError, OSError, ValueError) as error:
+            text = str(getattr(error, "message", error))
             code = getattr(error, "code", None)
             self.host.tell(Notice(time.time(), f"{self.name}: {text}", code if isinstance(code, str) else ""))
             self.host.loop.call_soon(lambda: self._could_not_start())

@@ -5,6 +5,7 @@ The store's bucket (``artifacts/keys``) plays the object store.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from tiphys.engine.pods.locations import (
     upload,
 )
 from tiphys.engine.runners.base import StartProblem
+from tiphys.engine.runners.places import held
 from tiphys.errors import StoreError
 from tiphys.store.artifacts import Packing, Stored, members
 
@@ -123,7 +125,10 @@ def load_artifact(host: Host, artifact: Artifact, target: Path) -> None:
     try:
         if kind == "raw":
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(str(artifact["raw"].get("data", "")))
+            with contextlib.suppress(FileNotFoundError):  # a link that is there is not written through
+                target.unlink()
+            with target.open("x", encoding="utf-8") as stream:
+                stream.write(str(artifact["raw"].get("data", "")))
             if mode is not None:
                 target.chmod(mode)
         elif kind == "http":
@@ -135,7 +140,7 @@ def load_artifact(host: Host, artifact: Artifact, target: Path) -> None:
             _fetched(host, target, mode, recurse, lambda path: download(host, place, path))
         else:
             _from_store(host, kind, artifact, target, mode, recurse, unpack)
-    except (OSError, StoreError, FileNotFoundError) as error:
+    except (OSError, StoreError, ValueError) as error:
         if isinstance(error, FileNotFoundError) and artifact.get("optional"):
             return
         text = f"artifact {artifact.get('name')} failed to load: {error}"
@@ -185,7 +190,14 @@ def _from_bucket(host: Host, key: str, target: Path, mode: int | None, recurse: 
         raise FileNotFoundError("The specified key does not exist.")
     prefix = len(key.rstrip("/")) + 1
     for each in below:
-        host.store.artifacts.get(bucket.digest(each), target / each[prefix:], mode=mode, unpack=unpack)
+        if ".." in each[prefix:].split("/") or each[prefix:].startswith("/"):
+            raise LocationError(f"the key {each!r} leads out of the folder {key!r}")
+    if target.is_symlink():
+        target.unlink()
+    target.mkdir(parents=True, exist_ok=True)
+    for each in below:
+        with held(each[prefix:], target) as place:
+            host.store.artifacts.get(bucket.digest(each), place, mode=mode, unpack=unpack)
 
 
 def _fetched(

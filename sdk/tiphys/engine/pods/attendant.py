@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.probes import Prober, ask_with, timeout_of
-from tiphys.engine.runners.base import Container, StartProblem
+from tiphys.engine.runners.base import Container, StartProblem, startable
 from tiphys.engine.runners.resources import memory_limit
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import TiphysError
@@ -130,8 +130,8 @@ class Attendant:
             started.kill()
 
         try:
-            launch = self._host.runner.execute(self._container, command)
-        except (StartProblem, TiphysError):
+            launch = startable(self._host.runner.execute(self._container, command), self._container.name)
+        except (StartProblem, TiphysError, OSError, ValueError):
             loop.call_soon(lambda: done(None))
             return
         timer = loop.call_later(timeout + self._host.runner.slowness, late)

@@ -16,7 +16,7 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.podspace import PodSpace
 from tiphys.engine.pods.podspec import declared_paths, main_spec, required_outputs
 from tiphys.engine.pods.readiness import Readiness
-from tiphys.engine.runners.base import Container
+from tiphys.engine.runners.base import Container, startable
 from tiphys.engine.runners.spawner import Process
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Containers:
         if name == "main":
             self.main = container
             container.outputs = required_outputs(self._template)
-        launch = self._host.runner.launch(container)
+        launch = startable(self._host.runner.launch(container), name)
         if capture:
             self._capture = Capture(self._host.loop, container.log)
             launch.descriptors = (self._capture.writer,)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.artifacts import key_of
 from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.pods.host import Host
+from tiphys.errors import redacted
 from tiphys.expr.evaluate import evaluate
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class _ThreadPod:
         self._finished = True
         if self.failure is not None:
             phase, message = self.failure
-        self._done(PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs))
+        at = self.host.loop.now()
+        self._done(PodFinished(at, self.command.node_id, phase, redacted(message), outputs))
 
 
 class HttpPod(_ThreadPod):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from tiphys.argo.artifacts import key_of, location_of
 from tiphys.engine.pods.host import Host
-from tiphys.errors import StoreError
+from tiphys.errors import StoreError, redacted
 
 if TYPE_CHECKING:
     import requests
@@ -54,6 +54,9 @@ REMOTE = {
 
 class LocationError(OSError):
     """An artifact's place cannot be used; the text is for the node's message."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(redacted(text))
 
 
 def over_http(place: ArtifactoryLocation) -> HTTPLocation:

@@ -14,15 +14,19 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.locations import LocationError
 from tiphys.engine.runners.base import Container, StartProblem, absolute
 from tiphys.errors import StoreError
+from tiphys.reference import open_file
 from tiphys.store.artifacts import Unreadable
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Artifact, Outputs, Template, ValueFrom, WorkflowSpec
 
 
-__all__ = ["RESULT_LIMIT", "archives_logs", "collect", "has_artifacts", "trim_result"]
+__all__ = ["PARAMETER_LIMIT", "RESULT_LIMIT", "archives_logs", "collect", "has_artifacts", "trim_result"]
 
 RESULT_LIMIT = 256 * 1024  # bytes of stdout that outputs.result keeps
+PARAMETER_LIMIT = (
+    3 << 19
+)  # bytes of all parameters of a node: what etcd takes in one request (--max-request-bytes)
 
 
 class Missing(Exception):
@@ -60,12 +64,14 @@ def collect(
     problem = ""
     if (parameters := declared.get("parameters")) is not None:
         values = []
+        room = PARAMETER_LIMIT
         for parameter in parameters:
             item = copy.deepcopy(parameter)
             source: ValueFrom = item.get("valueFrom") or {}
             if source.get("path") and container is not None:
                 try:
-                    item["value"] = _read(container, str(source["path"]))
+                    item["value"] = _read(container, str(source["path"]), room)
+                    room -= len(item["value"])
                 except Missing as error:
                     if source.get("default") is not None:
                         item["value"] = any_string(source["default"])
@@ -160,20 +166,29 @@ def _all(place: Path) -> Iterator[Path]:
     yield from place.rglob("*")
 
 
-def _read(container: Container, path: str) -> str:
+def _read(container: Container, path: str, room: int) -> str:
+    """A parameter's file, of ``room`` bytes at most."""
     place = _seen(container, absolute(path))
     try:
         if place is None:
             raise FileNotFoundError(path)
-        with place.open("rb") as stream:
-            text = stream.read().decode(errors="replace")
+        with open_file(place, follow=not container.confined) as stream:
+            data = stream.read(room + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         shown = f"/var/run/argo/outputs/parameters{absolute(path)}"
         raise Missing(f"open {shown}: no such file or directory") from error
     except IsADirectoryError as error:
         raise Missing(f"read /var/run/argo/outputs/parameters{absolute(path)}: is a directory") from error
     except OSError as error:
+        why = error.strerror or str(error)
+        raise StoreError("TIP446", f"output {path} cannot be read: {why}", where=str(place)) from error
+    if len(data) > room:
         raise StoreError(
-            "TIP446", f"output {path} cannot be read: {error.strerror}", where=str(place)
-        ) from error
+            "TIP446",
+            f"output {path} cannot be kept: the parameters of a node hold {PARAMETER_LIMIT} bytes at most",
+            where=str(place),
+            cause="a cluster has no room for more: etcdserver: request is too large",
+            fix="write it as an artifact",
+        )
+    text = data.decode(errors="replace")
     return text[:-1] if text.endswith("\n") else text

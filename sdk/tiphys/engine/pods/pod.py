@@ -19,8 +19,9 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.pods.podspace import PodSpace, claim_address
 from tiphys.engine.pods.podspec import SCRIPT, beside_main, main_spec, patched, pod_containers, pod_metadata
-from tiphys.engine.runners.base import StartProblem, exit_message, place_of
+from tiphys.engine.runners.base import StartProblem, exit_message
 from tiphys.engine.runners.hints import missing_file
+from tiphys.engine.runners.places import held
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import StoreError, TiphysError
 
@@ -130,7 +131,8 @@ class StepPod:
         """In a thread: input artifacts go to the main container's files, or to a volume that is mounted there."""
         mounts, root = self.space.mounts(main_spec(self.template)), self.space.folder
         for artifact in artifacts:
-            load_artifact(self.host, artifact, place_of(str(artifact["path"]), root, mounts))
+            with held(str(artifact["path"]), root, mounts) as place:
+                load_artifact(self.host, artifact, place)
 
     def _begin(self) -> None:
         if self._stopping:
@@ -204,7 +206,14 @@ class StepPod:
                 ended(process.code or 0)
 
             capture = self.command.capture_result and name == "main"
-            self._containers.start(spec, name, over, capture=capture)
+            try:
+                self._containers.start(spec, name, over, capture=capture)
+            except StartProblem as problem:
+                if problem.code is not None:  # it is for the others to see
+                    raise
+                self._refuse(problem)
+            except Exception as error:  # noqa: BLE001 - as in _guard; it may be later, when another has ended
+                self._refuse(error)
 
         self._graph = ContainerGraph(self.host.loop, container_set, launch, self._ended_set)
         self._graph.start()
@@ -274,7 +283,7 @@ class StepPod:
         else:
             try:
                 found = work()
-            except (TiphysError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - as in a thread
                 self._refuse(error)
                 return
             done(found)
@@ -300,7 +309,7 @@ class StepPod:
     def _guard(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except (StartProblem, TiphysError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - it is the step's end, and is told there
             self._refuse(error)
 
     def _refuse(self, error: BaseException) -> None:
@@ -313,8 +322,9 @@ class StepPod:
             phase, message, code = "Error", f"{error.code}: {error.message}", None
             if isinstance(error, StoreError):
                 self.host.tell(Notice(time.time(), str(error), error.code))
-        elif isinstance(error, OSError):
-            phase, message, code = "Error", str(error), None
+        elif isinstance(error, Exception):  # what a step does is never the end of the run
+            text = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            phase, message, code = "Error", text, None
         else:
             raise error
         if self._containers.running:

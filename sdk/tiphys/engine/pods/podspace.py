@@ -6,22 +6,25 @@ Steps, training workers and serving replicas are all pods, so they share this.
 from __future__ import annotations
 
 import contextlib
-import posixpath
+import errno
 import random
 import re
-import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tiphys.argo.paths import invalid_pod, refused, subpath_problem
+from tiphys.argo.spec import written
 from tiphys.engine.pods.environment import container_environment, expand, pod_fields
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.hosts import hosts_file
 from tiphys.engine.pods.volumes import Volume, make_volume
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.images import Image
+from tiphys.engine.runners.places import make_folders
 from tiphys.engine.runners.resources import resource_field
+from tiphys.store.files import remove
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import (
@@ -109,7 +112,7 @@ class PodSpace:
             if name not in self._specs:
                 raise StartProblem(f"volume '{name}' not found in workflow spec", phase="Error")
             self._made[name] = make_volume(
-                self.host, self._specs[name], self._beside("volumes"), self.fields, self._resource
+                self.host, self._specs[name], self._beside("+pod"), self.fields, self._resource
             )
         return self._made[name]
 
@@ -124,6 +127,9 @@ class PodSpace:
     ) -> Container:
         """Resolve one container: image, command, environment, mounts. Raises StartProblem or RefusedError."""
         name = name or str(spec.get("name") or "main")
+        for where, found, problem in refused({"templates": [{"sidecars": [{**spec, "name": name}]}]}):
+            place = written(("spec", "containers", *where[4:]))
+            raise StartProblem(invalid_pod(self.name, place, found, problem), phase="Error")
         image = self.host.images.resolve(str(spec.get("image", "")), where=f"container {name} of {self.name}")
         mounts = self.mounts(spec)
         base = self._base(image)
@@ -153,6 +159,7 @@ class PodSpace:
             log=log,
             spec=self._as_the_pods_user(spec),
             own_entrypoint=not spec.get("command"),
+            hidden=[self.host.store.root],
         )
 
     def _as_the_pods_user(self, spec: ContainerSpec) -> ContainerSpec:
@@ -178,7 +185,7 @@ class PodSpace:
     def clean(self) -> None:
         """Give the folders back."""
         for folder in self._besides:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
         if not self.host.options.keep_folders:
             self.host.folders.give_back(self.folder)
 
@@ -211,13 +218,12 @@ class PodSpace:
             if expression := item.get("subPathExpr"):
                 part = self._expand_path(str(expression), spec)
             if part:
-                if posixpath.isabs(part) or ".." in posixpath.normpath(part).split("/"):
+                if problem := subpath_problem(part):
                     raise StartProblem(
-                        f"subPath {part!r} must be a relative path without '..'", phase="Error"
+                        invalid_pod(self.name, "spec.containers.volumeMounts.subPath", part, problem),
+                        phase="Error",
                     )
-                source = source / part
-                if not source.exists():
-                    source.mkdir(parents=True, exist_ok=True)
+                source = _part_of(source, part, str(item["name"]), str(spec.get("name") or self.main))
             path = absolute(str(item["mountPath"]))
             mounts.append(Mount(path, source, read_only or bool(item.get("readOnly"))))
         # every pod has one; a plain process sees this machine's, and one of its own only where that would miss names
@@ -235,8 +241,23 @@ class PodSpace:
         return part
 
     def _hosts(self) -> Path:
-        folder = self._beside("etc")
+        folder = self._beside("+pod")  # no container has such a name
         folder.mkdir(exist_ok=True)
         place = folder / "hosts"
         place.write_text(hosts_file(self.ip, self.hostname, self._aliases))
         return place
+
+
+def _part_of(volume: Path, part: str, name: str, container: str) -> Path:
+    """The part of a volume that is mounted; as the kubelet, which makes it, refuses one that a link leads out."""
+    place, top = (volume / part).resolve(), volume.resolve()
+    try:
+        if not place.is_relative_to(top):
+            raise OSError(errno.EXDEV, f"a link leads out of the volume, to {place}")
+        return place if place.is_file() else top / make_folders(part, top)[1:]
+    except OSError as error:
+        raise StartProblem(
+            f'CreateContainerConfigError: failed to prepare subPath for volumeMount "{name}" of container '
+            f'"{container}": {error.strerror}',
+            phase="Error",
+        ) from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from tiphys.argo.paths import host_problem, key_problem, label_problem, local_problem
 from tiphys.engine.pods.host import Host
-from tiphys.engine.runners.base import StartProblem
+from tiphys.engine.runners.base import StartProblem, absolute
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -54,11 +56,14 @@ def make_volume(
     Raises StartProblem when a ConfigMap or Secret is missing.
     """
     name = str(volume.get("name", ""))
+    _accept("volumes.name", name, label_problem(name))
     if claim := volume.get("persistentVolumeClaim"):
         return host.store.volume(str(claim.get("claimName"))), bool(claim.get("readOnly"))
     if (path := volume.get("hostPath")) is not None:
         # nothing on this machine may be changed: a private folder for the run, seeded by nothing
-        target = host.folder / "hostpath" / str(path.get("path", "")).strip("/").replace("/", "~")
+        where = str(path.get("path", ""))
+        _accept(f"volumes ({name}).hostPath.path", where, host_problem(where))
+        target = host.folder / "hostpath" / urllib.parse.quote(absolute(where), safe="")
         target.mkdir(parents=True, exist_ok=True)
         return target, False
     target = folder / "volumes" / name
@@ -94,6 +99,12 @@ def make_volume(
     return target, False
 
 
+def _accept(where: str, value: str, problem: str) -> None:
+    """What was written with a tag is known only now."""
+    if problem:
+        raise StartProblem(f'the pod is invalid: {where}: Invalid value: "{value}": {problem}', phase="Error")
+
+
 def _keys(host: Host, kind: str, name: str, source: _Source) -> dict[str, bytes]:
     data = host.objects.configmap(name) if kind == "ConfigMap" else host.objects.secret(name)
     if data is None:
@@ -116,9 +127,8 @@ def _project(target: Path, data: Mapping[str, bytes], source: _Source, default: 
             if source.get("optional"):
                 continue
             raise StartProblem(f"references non-existent config key: {key}", phase="Error")
+        _accept("volumes.items.path", path, local_problem(path) if items else key_problem(path))
         place = target / path
-        if ".." in Path(path).parts:
-            raise StartProblem(f"invalid path {path!r}: must not contain '..'", phase="Error")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.unlink(missing_ok=True)
         place.write_bytes(data[key])
@@ -134,6 +144,7 @@ def _downward(
 ) -> None:
     for item in source.get("items") or []:
         path = str((item.get("fieldRef") or {}).get("fieldPath", ""))
+        _accept("volumes.items.path", str(item["path"]), local_problem(str(item["path"])))
         place = target / str(item["path"])
         place.parent.mkdir(parents=True, exist_ok=True)
         if (amount := item.get("resourceFieldRef")) is not None:

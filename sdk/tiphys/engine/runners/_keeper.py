@@ -143,11 +143,11 @@ class Keeper:
                 setsigmask=(),
                 setsigdef=DEFAULT_SIGNALS,
             )
-        except OSError as error:
-            problem = f"tiphys: cannot start {path}: {error.strerror}"
+        except (OSError, ValueError) as error:  # no kernel takes a NUL, no encoding half a character
+            problem = f"tiphys: cannot start {path}: {getattr(error, 'strerror', None) or error}"
             with contextlib.suppress(OSError):
                 log = os.open(err or out, APPEND | os.O_CLOEXEC, 0o644)
-                os.write(log, f"{problem}\n".encode())
+                os.write(log, f"{problem}\n".encode(errors="replace"))
                 os.close(log)
             self.send("exit", number, (127 if isinstance(error, FileNotFoundError) else 126) << 8, problem)
             return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
 
 
-__all__ = ["Container", "Mount", "Runner", "StartProblem", "exit_message", "place_of"]
+__all__ = ["Container", "Mount", "Runner", "StartProblem", "exit_message", "place_of", "startable"]
 
 _KERNEL = ("dev", "proc", "sys")  # not files, and not kept when the processes are gone
 
@@ -30,6 +30,26 @@ class StartProblem(Exception):
         self.message = message
         self.phase = phase
         self.code = code
+
+
+def startable(launch: Launch, name: str) -> Launch:
+    """A launch that the kernel can be asked for. Raises StartProblem, as a container runtime that cannot start it."""
+    texts = [launch.path, launch.cwd, *launch.argv, *launch.env, *launch.env.values()]
+    for text in texts:
+        why = "holds a NUL" if "\0" in text else "" if _encodes(text) else "holds half a character"
+        if why:
+            raise StartProblem(
+                f"{name}: StartError (exit code 128): an argument or variable {why}", phase="Error", code=128
+            )
+    return launch
+
+
+def _encodes(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def exit_message(name: str, code: int, *, oom_killed: bool = False) -> str:
@@ -69,6 +89,7 @@ class Container:
     outputs: Sequence[str] = ()  # paths that must be there when it ends
     scripts: Sequence[Path] = field(default_factory=tuple)  # files on this machine whose text may name paths
     view: Sequence[Mount] = ()  # all that its runner laid over the root: the mounts, and the image's files
+    hidden: Sequence[Path] = ()  # folders of this machine that it must not see by their own paths: the store
     shown: Sequence[str] = ()  # declared paths that a plain process finds on this machine, as if in its image
 
     def beside(self, command: Sequence[str]) -> Container:
@@ -129,7 +150,7 @@ def absolute(path: str) -> str:
 
 def place_of(path: str, root: Path, mounts: Sequence[Mount]) -> Path:
     """Where a container's path is on this machine: in the mount that is nearest, else below ``root``."""
-    path = "/" + path.lstrip("/")
+    path = absolute(path)
     best: Mount | None = None
     for mount in mounts:
         inside = path == mount.path or path.startswith(mount.path.rstrip("/") + "/")

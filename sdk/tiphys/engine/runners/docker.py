@@ -55,7 +55,7 @@ class DockerRunner:
 
     ``/tmp`` and the volumes are bind mounts of the step's private folder; declared inputs are mounted one by one, and
     declared outputs that lie elsewhere are copied out of the ended container, so that nothing of the image is hidden.
-    Memory and CPU limits and ``runAsUser`` are given to the program.
+    Memory and CPU limits, ``runAsUser`` and ``readOnlyRootFilesystem`` are given to the program.
     """
 
     name = "docker"
@@ -104,9 +104,12 @@ class DockerRunner:
             "--label",
             self._label,
         ]
-        if os.path.basename(self._program) != "podman" or shutil.which("catatonit") or _any_file(_INITS):
+        podman = os.path.basename(self._program) == "podman"
+        if not podman or shutil.which("catatonit") or _any_file(_INITS):
             run.append("--init")
         run += _identity(container, self._program)
+        if (container.spec.get("securityContext") or {}).get("readOnlyRootFilesystem"):
+            run += ["--read-only", "--read-only-tmpfs=false"] if podman else ["--read-only"]
         run += _limits(container)
         volumes, outputs = _files(container)
         run += [f"--volume={volume}" for volume in volumes]
@@ -156,8 +159,9 @@ def _limits(container: Container) -> list[str]:
 def _files(container: Container) -> tuple[list[str], list[tuple[str, str]]]:
     """Bind mounts, and outputs to be copied out of the ended container: (path there, path here)."""
     temporary = container.root / "tmp"
-    volumes = [f"{temporary}:/tmp"]
-    open_to_all = [temporary]
+    volumes, open_to_all = [], []
+    if all(mount.path != "/tmp" for mount in container.mounts):
+        volumes, open_to_all = [f"{temporary}:/tmp"], [temporary]
     if (container.root / "argo").is_dir():
         volumes.append(f"{container.root / 'argo'}:/argo")
     for mount in container.mounts:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
+
+from tiphys.store.files import remove
 
 __all__ = ["Folders"]
 
@@ -39,14 +40,14 @@ class Folders:
     def give_back(self, folder: Path) -> None:
         """Empty a folder for the next one."""
         if not self._reuse:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             return
         try:
             _empty(folder, keep="tmp")
             _empty(f"{folder}/tmp")
         except OSError:
             # something in it cannot be removed: leave it, and never use it again
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             return
         self._free.append(folder)
 
@@ -56,7 +57,7 @@ def _empty(folder: Path | str, keep: str = "") -> None:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name != keep:
-                    shutil.rmtree(entry.path)
+                    remove(entry.path, strict=True)
             elif entry.name == keep:
                 raise NotADirectoryError(entry.path)
             else:

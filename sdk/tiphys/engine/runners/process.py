@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from tiphys.engine.runners.base import Container, StartProblem, absolute
+from tiphys.engine.runners.places import make_folders
 from tiphys.engine.runners.programs import PACKAGES, find_program, keep_packages, not_found, own_command
 from tiphys.engine.runners.relocate import Relocation
 from tiphys.engine.runners.sandbox import SandboxRunner
@@ -76,8 +77,8 @@ class ProcessRunner:
             raise not_found(container.name, argv[0])
         workdir = container.root
         if container.workdir != "/":
-            workdir = container.on_host(container.workdir)
-            workdir.mkdir(parents=True, exist_ok=True)
+            made = make_folders(container.workdir, container.root, container.mounts)
+            workdir = container.on_host(made)
         return Launch(path, argv, env, str(workdir), str(container.log))
 
 

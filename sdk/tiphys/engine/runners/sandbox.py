@@ -3,7 +3,8 @@
 The container's private folder is bound at ``/``; the host's folders (or those of the image's unpacked root) are bound
 read-only over it, and ``/tmp``, the volume mounts, ``/proc`` and ``/dev`` over those. So absolute paths mean what they
 mean in a pod, two steps never see each other's ``/tmp``, and nothing on the host can be changed. The container has its
-own process, hostname and IPC namespaces and shares the network.
+own user, process, hostname and IPC namespaces, no capability, and shares the network. What it must not see of the host
+(:mod:`tiphys.engine.runners.hiding`) is laid over. docs/runners.md says what is promised.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
+from tiphys.engine.runners.hiding import homes, not_for_all, parts_of_home, without_passwords
+from tiphys.engine.runners.places import held, make_folders
 from tiphys.engine.runners.programs import PACKAGES, STANDINS, keep_packages, not_found, own_command
 from tiphys.engine.runners.spawner import Launch
 
@@ -24,6 +28,13 @@ __all__ = ["SandboxRunner"]
 
 # never taken from the host or an image: made anew
 _OWN = {"proc", "dev", "tmp", "run", "sys", "argo", "mnt", "lost+found", "media"}
+_HOSTS = {"home", "root", "var", "boot", "lost+found"}  # never taken from the host; an image has its own
+_DATA = ("/var/lib/dpkg", "/var/lib/texmf", "/var/cache/fontconfig")  # of the programs in /usr
+# user 0 of a namespace in which there is nobody else, without any capability
+_NAMESPACES = (
+    "--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+    "--uid", "0", "--gid", "0", "--cap-drop", "ALL",
+)  # fmt: skip
 _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 
@@ -61,7 +72,7 @@ class SandboxRunner:
             argv = own_command(argv)
         base = image.root if image.kind == "root" and image.root is not None else Path("/")
         plan = _View(container, base)
-        env = {**container.base_env, **container.env}
+        env = {**without_passwords(container.base_env), **container.env}
         path = plan.program(argv[0], env.get("PATH", ""))
         if path is None:
             raise not_found(container.name, argv[0])
@@ -69,8 +80,8 @@ class SandboxRunner:
         options = plan.options()
         container.view = plan.view()
         container.confined = True
-        command = [bwrap, *options, "--chdir", container.workdir or "/", "--", *argv]
-        container.on_host(container.workdir).mkdir(parents=True, exist_ok=True)
+        command = [bwrap, *options, "--chdir", absolute(container.workdir), "--", *argv]
+        make_folders(container.workdir, container.root, container.mounts)
         env["TMPDIR"] = "/tmp"
         if image.kind != "root":  # there the environment is the image's own
             keep_packages(env, PACKAGES)
@@ -101,10 +112,7 @@ class _View:
 
     def options(self) -> list[str]:
         container = self.container
-        options = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-        options += ["--hostname", container.hostname[:63] or "pod"]
-        if os.geteuid() != 0:
-            options += ["--unshare-user", "--uid", "0", "--gid", "0"]
+        options = [*_NAMESPACES, "--hostname", container.hostname[:63] or "pod"]
         options += ["--bind", str(container.root), "/"]
         for name in (
             "run",
@@ -113,6 +121,8 @@ class _View:
             "srv",
             "home",
             "media",
+            "var",
+            "root",
         ):  # every image has them; /var/run may be a link to run
             (container.root / name).mkdir(exist_ok=True)
         self._top()
@@ -120,12 +130,30 @@ class _View:
             options += ["--ro-bind", source, target]
         options += ["--bind", str(container.root / "tmp"), "/tmp", "--proc", "/proc", "--dev", "/dev"]
         if self.base == Path("/"):
-            for path in self._needed():
-                options += ["--ro-bind-try", path, path]
+            options += self._hide()
+        laid: list[Mount] = []
         for mount in sorted(container.mounts, key=lambda mount: len(mount.path)):
-            target = self._canonical(mount.path)
+            target = self._reached(self._canonical(mount.path), mount.source, laid)
             options += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), target]
+            laid.append(replace(mount, path=target))
+        for above in {os.path.dirname(target) for _, target in self._binds}:
+            if make_folders(above, container.root) != above:
+                raise StartProblem(f"{container.name}: {above} is a link now", phase="Error")
         return options
+
+    def _reached(self, target: str, source: Path, laid: Sequence[Mount]) -> str:
+        """Where something is mounted, without links: bubblewrap makes what is missing before it has left the host's
+        files, and would follow them there."""
+        if source.is_dir():
+            return make_folders(target, self.container.root, laid)
+        above = make_folders(os.path.dirname(target), self.container.root, laid)
+        target = os.path.join(above, os.path.basename(target))
+        with held(target, self.container.root, laid) as place:
+            if place.is_symlink():
+                raise StartProblem(
+                    f"{self.container.name}: cannot mount over the link {target}", phase="Error"
+                )
+        return target
 
     def view(self) -> list[Mount]:
         """The same for who looks for outputs (after :meth:`options`); not the folders of this Python, which are not
@@ -190,6 +218,8 @@ class _View:
             name = entry.name
             if name in _OWN and (self.base == Path("/") or name not in ("argo", "mnt")):
                 continue
+            if self.base == Path("/") and (name in _HOSTS or f"/{name}" in not_for_all("/", below=False)):
+                continue
             if name in _LINKS and entry.is_symlink():
                 self._link(Path(entry.path), f"/{name}")
                 continue
@@ -222,16 +252,42 @@ class _View:
         for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
             self._add(Path(entry.path), f"{target}/{entry.name}")
 
+    def _hide(self) -> list[str]:
+        """Lay something over what is bound and must not be seen, and bind again what this Python and the project need
+        of it."""
+        options = []
+        for path in _DATA:
+            options += ["--ro-bind-try", path, path]
+        shown = [target for _, target in self._binds]
+        for path in [*homes(), *not_for_all("/etc")]:
+            if _below(path, shown):
+                options += ["--tmpfs", path] if os.path.isdir(path) else ["--ro-bind", os.devnull, path]
+        needed = self._needed()
+        for path in needed:
+            options += ["--ro-bind", path, path]
+        for folder in {path for each in self.container.hidden for path in (str(each), str(each.resolve()))}:
+            if _below(folder, [*shown, *needed]):
+                options += ["--tmpfs", folder]
+        return options
+
     def _needed(self) -> list[str]:
-        """Folders of this Python environment and of the project that lie where nothing of the host is bound."""
+        """Folders of this Python environment, of the programs in PATH and of the project that are not shown yet."""
+        env = self.container.base_env
         wanted = {
             sys.prefix,
             sys.base_prefix,
-            *filter(None, self.container.base_env.get("PYTHONPATH", "").split(os.pathsep)),
+            *filter(None, env.get("PYTHONPATH", "").split(os.pathsep)),
+            *filter(None, env.get("PATH", "").split(os.pathsep)),
         }
         wanted.add(str(Path(__file__).resolve().parents[3]))
-        hidden = [*(f"/{name}/" for name in _OWN), *(f"{folder}/" for folder in self._unlisted)]
-        return sorted(path for path in wanted if path.startswith(tuple(hidden)))
+        tops = [f"/{name}" for name in {*_OWN, *_HOSTS} - {"proc", "dev", "sys"}]
+        hidden = [*tops, *self._unlisted, *homes(), *not_for_all("/", below=False)]
+        store = [str(each) for each in self.container.hidden]
+        return sorted(
+            path
+            for path in parts_of_home(wanted)
+            if _below(path, hidden) and not _below(path, store) and path not in tops and os.path.exists(path)
+        )
 
     def _link(self, source: Path, target: str) -> None:
         """Copy a link; the container may have been started before, or have made something there."""
@@ -241,6 +297,11 @@ class _View:
             place.symlink_to(os.readlink(source))
 
 
+def _below(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path is one of the folders or lies in one."""
+    return any(f"{path}/".startswith(f"{folder.rstrip('/')}/") for folder in folders)
+
+
 @functools.cache
 def _check() -> str:
     if sys.platform != "linux":
@@ -248,10 +309,7 @@ def _check() -> str:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         return "bubblewrap is not installed"
-    command = [bwrap, "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-    if os.geteuid() != 0:
-        command += ["--unshare-user", "--uid", "0", "--gid", "0"]
-    command += ["--tmpfs", "/", "--ro-bind", "/usr", "/usr"]
+    command = [bwrap, *_NAMESPACES, "--tmpfs", "/", "--ro-bind", "/usr", "/usr"]
     for name in _LINKS:
         if os.path.islink(f"/{name}"):
             command += ["--symlink", os.readlink(f"/{name}"), f"/{name}"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import ENDED, is_hit
@@ -33,6 +36,7 @@ from tiphys.engine.runtime.leaves import Pod, make_pod
 from tiphys.engine.runtime.locks import Synchronizer
 from tiphys.engine.runtime.memoizer import Memoizer
 from tiphys.engine.runtime.metrics_file import MetricsFile
+from tiphys.reference import open_file
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["Driver"]
 
 _PROGRESS_PERIOD = 0.5
+_PROGRESS = re.compile(r"[0-9]{1,18}/[0-9]{1,18}")
+_LONGEST_PROGRESS = 4096  # bytes of the file's end that are looked at
 _FLUSH_PERIOD = 0.5
 
 
@@ -222,10 +228,7 @@ class Driver:
             path = getattr(pod, "progress_file", None)
             if path is None:
                 continue
-            try:
-                text = path.read_text().strip().rpartition("\n")[2].strip()
-            except (OSError, UnicodeDecodeError):
-                continue
+            text = _last_line(path)
             if text and text != self._progress.get(node_id) and _is_progress(text):
                 self._progress[node_id] = text
                 self.emit(PodProgress(self.host.loop.now(), node_id, text))
@@ -269,6 +272,15 @@ def _counts(command: StartPod) -> bool:
     return not command.daemon and "resource" not in command.template
 
 
+def _last_line(path: Path) -> str:
+    """Of what a step wrote as its progress; nothing of what is no file."""
+    try:
+        with open_file(path, follow=False) as stream:
+            stream.seek(-min(_LONGEST_PROGRESS, os.fstat(stream.fileno()).st_size), os.SEEK_END)
+            return stream.read(_LONGEST_PROGRESS).decode(errors="replace").strip().rpartition("\n")[2].strip()
+    except OSError:
+        return ""
+
+
 def _is_progress(text: str) -> bool:
-    done, slash, total = text.partition("/")
-    return bool(slash) and done.isdigit() and total.isdigit() and int(done) <= int(total)
+    return bool(_PROGRESS.fullmatch(text)) and int(text.partition("/")[0]) <= int(text.partition("/")[2])

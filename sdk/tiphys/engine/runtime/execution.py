@@ -122,7 +122,7 @@ class Execution:
         """Write the end of the run, and remove what Argo removes then; the Workflow object with its status."""
         workflow = self.machine.workflow()
         self.driver.metrics.write()
-        write_json(self.folder / "workflow.json", workflow)
+        write_json(self.folder / "workflow.json", workflow, private=True)
         clean_up(self.store, workflow, self.spec)
         return workflow
 
@@ -178,6 +178,7 @@ def _claim(store: Store, name: str) -> Ownership:
 
 
 def _make_room(folder: Path) -> None:
+    folder.chmod(0o700)  # arguments, logs and outputs are nobody else's, whatever the umask
     (folder / "logs").mkdir(exist_ok=True)
     # what a killed engine left there is of no use: those nodes start again
     shutil.rmtree(folder / "nodes", ignore_errors=True)

@@ -34,6 +34,7 @@ class Remembered(TypedDict, total=False):
     max_pods: int
     grace: float
     argo: Argo
+    strict_values: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,11 @@ class RunFacts:
         """The version of Argo that it behaves as: what its events mean depends on it."""
         return known(self.options.get("argo", NEWEST))
 
+    @property
+    def strict_values(self) -> bool:
+        """Whether values that hold tags are refused: what its events mean depends on it."""
+        return self.options.get("strict_values", False)
+
     def machine(self) -> Machine:
         """The machine of the run as it was before its first event."""
         return Machine(
@@ -104,6 +110,7 @@ class RunFacts:
             invalid=self.invalid,
             earlier=self.earlier,
             argo=self.argo,
+            strict_values=self.strict_values,
         )
 
     def recalled(self, options: RunOptions) -> RunOptions:
@@ -126,6 +133,7 @@ class RunFacts:
             max_pods=chosen(options.max_pods, default.max_pods, own.get("max_pods")),
             grace=chosen(options.grace, default.grace, own.get("grace")),
             argo=self.argo,
+            strict_values=self.strict_values,
         )
 
 
@@ -141,4 +149,5 @@ def remembered(options: RunOptions) -> Remembered:
         "max_pods": options.max_pods,
         "grace": options.grace,
         "argo": options.argo,
+        "strict_values": options.strict_values,
     }

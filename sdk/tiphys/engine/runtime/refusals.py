@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
+from tiphys.argo.paths import bad_keys, refusal, refused
 from tiphys.argo.spec import containers, every_template, holders, template_kind, written
 from tiphys.engine.fields import uses
 from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
@@ -23,8 +24,8 @@ __all__ = ["check", "check_spec", "unaliased"]
 
 
 def check(workflow: Workflow, images: Images, context: Sequence[GivenObject] = ()) -> None:
-    """Refuse what cannot run here. Raises RefusedError (TIP220 image, TIP223 volume, TIP230 resource kind, and those
-    of :mod:`tiphys.engine.fields`).
+    """Refuse what cannot run here. Raises RefusedError (TIP220 image, TIP223 volume, TIP228 a name or path that no
+    pod can have, TIP230 resource kind, and those of :mod:`tiphys.engine.fields`).
 
     Text that is decided while running (``{{…}}``) is checked then. ``context``: the objects given with it.
     """
@@ -32,8 +33,32 @@ def check(workflow: Workflow, images: Images, context: Sequence[GivenObject] = (
     spec: WorkflowSpec = workflow.get("spec") or {}
     check_spec(spec, images, "spec")
     _check_fields(spec, "spec")
+    _check_paths(spec, "spec")
     for where, found in _referenced(spec, context):
         _check_fields(found, where)
+        _check_paths(found, where)
+    for item in context:
+        name = str((item.get("metadata") or {}).get("name"))
+        for bad in bad_keys(item) if name in _filling(workflow, context) else ():
+            raise refusal(bad, f"{item.get('kind')} {name}: {bad[0][0]}")
+
+
+def _filling(*given: object) -> Iterator[str]:
+    """The names of the ConfigMaps and Secrets that fill volumes."""
+    for value in given:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                if key in ("configMap", "secret") and isinstance(inner, Mapping):
+                    yield str(inner.get("name") or inner.get("secretName"))
+                yield from _filling(inner)
+        elif isinstance(value, list | tuple):
+            yield from _filling(*value)
+
+
+def _check_paths(spec: WorkflowSpec, where: str) -> None:
+    """Refuse names and paths that no pod can have."""
+    for found in refused(spec):
+        raise refusal(found, f"{where}.{written(found[0])}")
 
 
 def _check_fields(spec: Mapping[str, object], where: str) -> None:

@@ -65,7 +65,7 @@ def prepare_retry(
             before = record.workflow()
             if (before.get("status") or {}).get("phase") not in COMPLETED:
                 before = _cut_off(before)
-            declared.check(before, parameters or {}, complete=False)
+            declared.check(before, parameters or {}, complete=False, literal=facts.strict_values)
             now = time.time()
             with _possible():
                 after, _ = verbs.retried(
@@ -111,7 +111,8 @@ def prepare_resubmit(
         before = record.workflow()
         if record.state == "killed":
             before = _cut_off(before)
-    declared.check(before, parameters or {}, complete=False)
+    literal = options.strict_values or facts.strict_values
+    declared.check(before, parameters or {}, complete=False, literal=literal)
     now = time.time()
     made = verbs.resubmitted(before, parameters=parameters)
     fresh = options.name or new_name(made)

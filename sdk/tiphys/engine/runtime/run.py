@@ -83,7 +83,8 @@ def run(
     """
     # what is no Workflow, the judge and `check` tell
     given, beside = cast("Workflow", workflow), [cast("GivenObject", dict(item)) for item in context]
-    declared.check(given, parameters or {}, complete=False)
+    literal = options is not None and options.strict_values
+    declared.check(given, parameters or {}, complete=False, literal=literal)
     return Run(given, parameters=parameters, options=options, context=beside, invalid=invalid).execute()
 
 

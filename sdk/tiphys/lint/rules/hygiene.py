@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from tiphys.argo.any_string import any_string
 from tiphys.argo.reader import Path
 from tiphys.argo.selectors import label_key_problem, label_value_problem
+from tiphys.errors import redacted
 from tiphys.lint.finding import Severity
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import TemplateView, WorkflowView
@@ -131,7 +132,7 @@ def no_resources(template: TemplateView) -> Iterator[Issue]:
     "L354",
     "secret-in-plain",
     "warning",
-    what="A literal value in a parameter or environment variable that is named like a secret.",
+    what="A literal value in a parameter or variable that is named like a secret, or a password in a URL.",
     why="It can be read in the workflow, in its archive and in the logs.",
     source="Kubernetes documentation, secrets",
 )
@@ -154,6 +155,25 @@ def secret_in_plain(workflow: WorkflowView) -> Iterator[Issue]:
                         f"{template.label}: the variable {variable['name']!r} holds a secret in plain text"
                     )
                     yield Issue((*place, "env", index, "value"), words, fix=fix)
+        yield from _passwords_in_urls(template)
+
+
+_URLS = (("http", "url"), ("git", "repo"), ("artifactory", "url"))
+
+
+def _passwords_in_urls(template: TemplateView) -> Iterator[Issue]:
+    fix = "name a Secret (auth.basicAuth, or usernameSecret and passwordSecret)"
+    for side, artifacts in (
+        ("inputs", template.inputs("artifacts")),
+        ("outputs", template.outputs("artifacts")),
+    ):
+        for index, artifact in enumerate(artifacts):
+            for kind, field in _URLS:
+                place = artifact.get(kind)
+                url = place.get(field) if isinstance(place, dict) else None
+                if isinstance(url, str) and redacted(url) != url and "{{" not in url:
+                    words = f"{template.label}: the URL of artifact {artifact.get('name', '')!r} has a password in it"
+                    yield Issue((*template.path, side, "artifacts", index, kind, field), words, fix=fix)
 
 
 @rule(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tiphys.argo.locks import LockError, lock_names
-from tiphys.argo.names import node_id, pod_name
+from tiphys.argo.names import pod_name
 from tiphys.engine.machine.arguments import ArgumentError, process_arguments
 from tiphys.engine.machine.bodies import memo
 from tiphys.engine.machine.library import NODE_TYPES, Compiled, Context, TemplateError
@@ -74,7 +74,7 @@ class Call:
     ) -> None:
         self.state = state
         self.name = name
-        self.id = node_id(state.name, name)
+        self.id = state.nodes.take_id(name)
         self.holder = holder
         self.arguments = arguments
         self.context = context
@@ -115,7 +115,7 @@ class Call:
             self.local["node.name"] = self.name
             if self.compiled.kind in _POD_KINDS and self._retry_strategy(self.compiled.template) is None:
                 self.local["pod.name"] = pod_name(
-                    state.name, self.name, str(self.compiled.template.get("name") or "")
+                    state.name, self.id, str(self.compiled.template.get("name") or "")
                 )
             values = state.globals.values
             known = Layers(self.local, state.globals.moving, values)
@@ -127,6 +127,7 @@ class Call:
                 body=Layers(self.local, values, early=True)
                 if self.compiled.kind in ("steps", "dag")
                 else known,
+                strict_values=state.strict_values,
             )
         except (TemplateError, ArgumentError, TagError) as error:
             self.fail(str(error))

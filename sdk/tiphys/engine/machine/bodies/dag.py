@@ -150,7 +150,11 @@ class DagBody(LoopingBody):
             resolved = self.resolve(task, scope) if false is None else _with_when(task, false)
             expanded = None
             if is_loop(task):  # a list that came out as an empty text: Argo then has a group of nothing
-                expanded = expand(resolved, scope) if is_loop(resolved) else []
+                expanded = (
+                    expand(resolved, scope, strict_values=self.state.strict_values)
+                    if is_loop(resolved)
+                    else []
+                )
         except NotReadyError as error:
             # Argo comes back to it for ever; the DAG is judged without it
             self.active -= 1

@@ -11,7 +11,16 @@ from tiphys.expr import gojson
 from tiphys.expr.gofmt import sprintf
 from tiphys.expr.gojson_scan import RawText, compact, elements, members, squeezed, syntax_error
 from tiphys.expr.govaluate import WhenError, evaluate_when
-from tiphys.expr.tags import Chain, Layers, Plan, TagError, Variables, compile_plan, substitute
+from tiphys.expr.tags import (
+    Chain,
+    Layers,
+    Plan,
+    TagError,
+    Variables,
+    compile_plan,
+    refuse_brought,
+    substitute,
+)
 
 if TYPE_CHECKING:
     from tiphys.argo.types import LoopSequence, WorkflowStep
@@ -30,8 +39,8 @@ def is_loop(step: WorkflowStep) -> bool:
     return bool(step.get("withItems")) or bool(step.get("withParam")) or step.get("withSequence") is not None
 
 
-def expand(step: WorkflowStep, variables: Variables) -> list[WorkflowStep]:
-    """Return the steps, one for each item, named ``name(index:item)``.
+def expand(step: WorkflowStep, variables: Variables, *, strict_values: bool = False) -> list[WorkflowStep]:
+    """Return the steps, one for each item, named ``name(index:item)``; with ``strict_values`` no item brings a tag.
 
     Raises
     ------
@@ -57,7 +66,7 @@ def expand(step: WorkflowStep, variables: Variables) -> list[WorkflowStep]:
         copy = base
         if plan is not None:
             try:
-                copy = _filled(base, plan, scope)
+                copy = _filled(base, plan, scope, strict_values)
             except TagError as error:
                 if not _plainly_false(base, scope):
                     raise LoopError(str(error)) from None
@@ -68,8 +77,14 @@ def expand(step: WorkflowStep, variables: Variables) -> list[WorkflowStep]:
     return result
 
 
-def _filled(step: WorkflowStep, plan: Plan, scope: Variables) -> WorkflowStep:
-    return plan.render(step, lambda text: substitute(text, scope, strict=None))
+def _filled(step: WorkflowStep, plan: Plan, scope: Variables, strict_values: bool) -> WorkflowStep:
+    def replace(text: str) -> str:
+        found = substitute(text, scope, strict=None)
+        if strict_values and "{{" in found:
+            refuse_brought(text, found)
+        return found
+
+    return plan.render(step, replace)
 
 
 def _plainly_false(step: WorkflowStep, variables: Variables) -> bool:

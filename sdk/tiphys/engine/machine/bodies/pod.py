@@ -56,7 +56,7 @@ class PodBody(Body):
         self.phase_after_stop = ""
         self.begin(kind, "Pending")
         node = self.node
-        name = pod_name(state.name, self.name, str(self.template.get("name") or ""))
+        name = pod_name(state.name, node["id"], str(self.template.get("name") or ""))
         problem = (
             self.run.display_problem()
             or self._check_deadline()

@@ -71,7 +71,9 @@ class Retrying:
         name = f"{run.name}({number})"
         local = {"retries": str(number), **self._last(number)}
         if run.node_type_of_body() == "Pod":
-            local["pod.name"] = pod_name(state.name, name, str(run.template.get("name") or ""))
+            local["pod.name"] = pod_name(
+                state.name, state.nodes.take_id(name), str(run.template.get("name") or "")
+            )
         from tiphys.engine.machine.arguments import substitute_template
 
         attempt = Compiled(run.template)

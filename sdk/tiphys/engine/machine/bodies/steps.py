@@ -223,7 +223,7 @@ class StepsBody(Boundary):
         name = f"{self.group['name']}.{step['name']}"
         if not is_loop(resolved):  # as it is when its list came out as an empty text
             return [(_Child(name, step, str(step["name"])), None, resolved)]
-        expanded = expand(resolved, self.scope)
+        expanded = expand(resolved, self.scope, strict_values=self.state.strict_values)
         if not expanded:
             return [(_Child(name, step, str(step["name"])), "Skipped, empty params", step)]
         made: list[tuple[_Child, str | None, WorkflowStep]] = [

@@ -1,0 +1,136 @@
+"""What a step in the sandbox must not see or do, asked from inside by the system's own programs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.engine.harness import execute, log, sandboxed, shell, workflow
+from tiphys.engine.runners import hiding
+
+pytestmark = sandboxed
+
+
+def asked(tmp_path: Path, script: str, **more: object) -> str:
+    result = execute(tmp_path, workflow(shell("main", script)), runner="sandbox", **more)  # type: ignore[arg-type]
+    return log(result, result.name)
+
+
+def test_it_has_no_capability(tmp_path: Path) -> None:
+    found = asked(tmp_path, "grep '^Cap' /proc/self/status")
+    assert {line.split()[1] for line in found.splitlines()} == {"0" * 16}
+
+
+def test_it_has_a_user_namespace_of_its_own(tmp_path: Path) -> None:
+    found = asked(
+        tmp_path, "for n in user pid ipc uts mnt; do readlink /proc/self/ns/$n; done; cat /proc/self/uid_map"
+    )
+    *spaces, users = found.splitlines()
+    ours = {os.readlink(f"/proc/self/ns/{name}") for name in ("user", "pid", "ipc", "uts", "mnt")}
+    assert not ours & set(spaces)
+    assert users.split() == ["0", str(os.geteuid()), "1"]
+
+
+@pytest.mark.parametrize("folder", ["/usr", "/etc", "/opt"])
+def test_what_is_bound_read_only_stays_so(tmp_path: Path, folder: str) -> None:
+    name = f"{folder}/tiphys-test-{os.getpid()}"
+    remount = f"mount -o remount,bind,rw {folder}"
+    for way in (remount, f"mount -t tmpfs none {folder}", f"unshare -rm {remount}"):
+        asked(tmp_path, f"{way}; touch {name}; true")
+        assert not os.path.exists(name)
+
+
+def test_it_makes_no_device(tmp_path: Path) -> None:
+    assert asked(tmp_path, "mknod /tmp/d b 8 0 && echo made; true").endswith("not permitted\n")
+
+
+def test_the_store_is_not_there(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Its runs, their journals with Secrets, other steps' /tmp; also a store in the folder of the project."""
+    folder = Path(request.config.rootpath) / ".tiphys-test-store"
+    for store in (tmp_path / "store", folder / "store"):
+        first = execute(store.parent, workflow(shell("main", "echo mine > /tmp/private")), runner="sandbox")
+        assert first.folder.is_dir()
+        try:
+            found = asked(store.parent, f"ls -A {store} {first.folder}; cat {first.folder}/journal.db")
+            assert "workflow.json" not in found
+            assert found.count("No such file") >= 2
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_homes_are_not_there(tmp_path: Path) -> None:
+    secret = Path.home() / f".tiphys-secret-{os.getpid()}"
+    secret.write_text("mine")
+    try:
+        found = asked(tmp_path, f"cat {secret} 2>/dev/null; ls -A {Path.home()} /home /root; true")
+    finally:
+        secret.unlink()
+    assert "mine" not in found
+    assert secret.name not in found
+
+
+def test_a_home_that_is_the_project_shows_what_can_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / "mine").mkdir(parents=True)
+    (home / "mine/__init__.py").touch()
+    (home / "flow.py").write_text("word = 'found'")
+    (home / ".ssh").mkdir()
+    (home / ".ssh/id").write_text("secret")
+    (home / "notes").mkdir()
+    monkeypatch.setattr(hiding, "homes", lambda: (str(home),))
+    found = hiding.parts_of_home([str(home), "/usr/lib"])
+    assert set(found) == {"/usr/lib", str(home / "flow.py"), str(home / "mine")}
+    assert hiding.parts_of_home([str(tmp_path)]) == []
+
+
+@pytest.mark.skipif(not Path("/etc/shadow").exists(), reason="no passwords here")
+def test_passwords_and_keys_of_the_system(tmp_path: Path) -> None:
+    assert "/etc/shadow" in hiding.not_for_all("/etc")
+    found = asked(tmp_path, "cat /etc/shadow && echo read; cat /etc/passwd >/dev/null && echo users")
+    assert found.endswith("users\n")
+    assert "read" not in found.replace("reading", "")
+
+
+def test_what_not_everyone_may_read(tmp_path: Path) -> None:
+    for name, mode in (
+        ("open", 0o644),
+        ("closed", 0o640),
+        ("d/key", 0o600),
+        ("d/all", 0o444),
+        ("private/x", 0o644),
+    ):
+        place = tmp_path / name
+        place.parent.mkdir(exist_ok=True)
+        place.touch()
+        place.chmod(mode)
+    (tmp_path / "private").chmod(0o750)
+    (tmp_path / "l").symlink_to("closed")
+    assert stat.S_IMODE((tmp_path / "d").stat().st_mode) & 0o005 == 0o005
+    found = {os.path.relpath(path, tmp_path) for path in hiding.not_for_all(str(tmp_path))}
+    assert found == {"closed", "d/key", "private"}
+
+
+def test_variables_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:pass@word@proxy:3128/")
+    monkeypatch.setenv("http_proxy", "proxy:3128")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+    monkeypatch.setenv("TIPHYS_TEST_TOKEN", "hidden")
+    found = asked(tmp_path, "env")
+    assert "HTTPS_PROXY=http://proxy:3128/\n" in found
+    assert "http_proxy=proxy:3128\n" in found
+    assert "hidden" not in found
+    assert "pass" not in found
+
+
+def test_processes_of_the_host(tmp_path: Path) -> None:
+    assert str(os.getpid()) not in asked(tmp_path, "ls /proc | grep '^[0-9]'").split()
+
+
+def test_sockets_in_run(tmp_path: Path) -> None:
+    assert asked(tmp_path, "ls -A /run") == ""
