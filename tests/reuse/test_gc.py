@@ -300,3 +300,15 @@ def test_through_a_link_that_a_step_left_nothing_goes(store: Store, tmp_path: Pa
         os.utime(ours / "values" / name, (LONG_AGO, LONG_AGO), follow_symlinks=False)
     assert volumes(store) == [f"pvc://tiphys/.tiphys/values/{digit * 64}" for digit in "12"]
     assert len(list(mine.iterdir())) == 2
+
+
+def test_what_a_killed_step_had_not_finished_goes(store: Store) -> None:
+    ours = store.volume("tiphys") / ".tiphys"
+    names = ["reuse/.train-a.json.0badcafe", "values/." + "0" * 64 + ".0badcafe"]
+    for name in names:
+        (ours / name).parent.mkdir(parents=True)
+        (ours / name).write_text("half")
+    assert volumes(store) == []
+    for name in names:
+        os.utime(ours / name, (LONG_AGO, LONG_AGO))
+    assert sorted(volumes(store)) == [f"pvc://tiphys/.tiphys/{name}" for name in names]

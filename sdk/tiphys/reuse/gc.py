@@ -208,7 +208,7 @@ def _orphans(store: Store, marks: _Marks) -> Iterator[tuple[str, Path]]:
             sealed = f"{uri}/{manifest.parent.relative_to(folder).as_posix()}"
             if not marks.stays(sealed, manifest.stat().st_mtime):
                 yield sealed, manifest.parent
-        for value in _files(folder, FOLDER, "[0-9a-f]*"):
+        for value in _files(folder / FOLDER):
             if not marks.stays(address := f"{uri}/{FOLDER}/{value.name}", value.lstat().st_mtime):
                 yield address, value
 
@@ -217,7 +217,7 @@ def _states(store: Store, known: Entries, gone: Set[str], marks: _Marks) -> Iter
     """What guards know of results that no entry has: such a file lets nothing be taken."""
     found: dict[str, tuple[str, Path]] = {}
     for claim, root in store.volumes().items():
-        for path in _files(Path(root), STATES, "*.json"):
+        for path in _files(Path(root) / STATES):
             uri = f"pvc://{claim}/{STATES}/{path.name}"
             if not marks.stays(uri, path.lstat().st_mtime, key=path.stem):
                 found[f"{path.stem}-{_generation(path)}"] = uri, path
@@ -225,12 +225,11 @@ def _states(store: Store, known: Entries, gone: Set[str], marks: _Marks) -> Iter
     yield from (item for key, item in found.items() if key not in kept)
 
 
-def _files(root: Path, name: str, pattern: str) -> list[Path]:
-    """The files in a folder of ours on a claim; through a link that a step has put in its place nothing is removed."""
-    folder = root / name
+def _files(folder: Path) -> list[Path]:
+    """The files in a folder of ours on a claim, unfinished ones, too; none through a link that a step put there."""
     if not folder.is_dir() or folder.is_symlink() or folder.parent.is_symlink():
         return []
-    return sorted(path for path in folder.glob(pattern) if not path.is_dir() or path.is_symlink())
+    return sorted(path for path in folder.iterdir() if not path.is_dir() or path.is_symlink())
 
 
 def _generation(path: Path) -> object:
