@@ -36,9 +36,14 @@ def test_a_long_text_comes_back_and_a_short_one_stays(volumes: dict[str, str], t
     "name, environ, mounted", [("other", SAID, True), ("text", {}, True), ("text", SAID, False)]
 )
 def test_only_what_may_go_goes(
-    volumes: dict[str, str], name: str, environ: dict[str, str], mounted: bool
+    volumes: dict[str, str],
+    name: str,
+    environ: dict[str, str],
+    mounted: bool,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert shortened(name, TEXT, volumes if mounted else {}, environ) == TEXT
+    assert ("handed on as text" in capsys.readouterr().err) is bool(environ)
 
 
 def test_what_cannot_be_written_is_handed_on_as_it_is(

@@ -30,9 +30,11 @@ from tiphys.large import file_of
 __all__ = [
     "BESIDE",
     "MANIFEST",
+    "STATES",
     "VOLUMES_ENV",
     "NotAFile",
     "Reference",
+    "contents",
     "file_digest",
     "open_file",
     "pointed",
@@ -47,6 +49,8 @@ MANIFEST = "manifest.json"
 BESIDE = "beside.json"
 _UNFINISHED = ".tmp"
 VOLUMES_ENV = "TIPHYS_VOLUMES"
+STATES = ".tiphys/reuse"
+"""Where, in a claim, a guard keeps what it knows of the last result of a key: ``KEY.json``, with a ``generation``."""
 _LONGEST_MANIFEST = 1 << 28  # bytes
 _KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -256,13 +260,13 @@ def verify(
         return _file_problem(reference, file, digest)
     manifest = folder / MANIFEST
     try:
-        data = _manifest(manifest)
+        data = contents(manifest)
         sealed = json.loads(data)
         files = sealed["files"]
         if reference.digest and "sha256:" + hashlib.sha256(data).hexdigest() != reference.digest:
             return f"{reference.uri}: the manifest's digest is not the recorded one"
         if named := sealed.get("beside"):
-            aside = json.loads(_manifest(folder / BESIDE))["files"]
+            aside = json.loads(contents(folder / BESIDE))["files"]
             files = {**files, **{name: aside[name] for name in named}}
         for name, entry in files.items():
             path = folder / name
@@ -309,7 +313,8 @@ def pointed(value: object, volumes: Mapping[str, str] | None = None) -> Iterator
                 yield from pointed(text, volumes)
 
 
-def _manifest(path: Path) -> bytes:
+def contents(path: Path) -> bytes:
+    """The bytes of a file that a step has written. Raises OSError, and ValueError for one that is too long."""
     with open_file(path) as stream:
         data = stream.read(_LONGEST_MANIFEST + 1)
     if len(data) > _LONGEST_MANIFEST:

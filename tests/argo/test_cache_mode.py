@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from tiphys.argo.cache_mode import with_cache_mode
+from tiphys.argo.cache_mode import NOTHING_EARLIER, with_cache_mode
 from tiphys.errors import RefusedError
+from tiphys.expr.durations import parse_go
+from tiphys.expr.moment import PRESENT
+from tiphys.expr.tags import Layers, substitute
 
 Json = Any
 MEMO: Json = {"key": "k", "maxAge": "336h", "cache": {"configMap": {"name": "c"}}}
@@ -53,9 +56,23 @@ def test_never_leaves_no_memoize_and_keeps_the_rest() -> None:
 
 
 def test_refresh_changes_the_age_and_nothing_else() -> None:
-    """``-1h`` was a miss that is stored on the real controller (4.0.5), for an entry made a second before."""
     made, _ = with_cache_mode(EVERYWHERE, "refresh")
-    assert memos(made) == [{**MEMO, "maxAge": "-1h"}] * 3
+    assert memos(made) == [{**MEMO, "maxAge": NOTHING_EARLIER}] * 3
+
+
+@pytest.mark.parametrize(
+    ("created", "age"),
+    # before there is a time: -1h was a miss that is stored on the real controller (4.0.5)
+    [("1000", "59s"), ("1059", "0s"), ("1060", "-1s"), ("1100", "-41s"), ("{{placeholder}}", "-1h")],
+)
+def test_the_age_is_that_of_the_run(created: str, age: str) -> None:
+    token = PRESENT.set(1060.7)
+    try:
+        said = substitute(NOTHING_EARLIER, Layers({"workflow.creationTimestamp.s": created}))
+    finally:
+        PRESENT.reset(token)
+    assert said == age
+    assert parse_go(said) is not None, "a Go duration"
 
 
 def test_auto_is_the_workflow_itself() -> None:

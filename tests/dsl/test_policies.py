@@ -24,6 +24,7 @@ from tiphys import (
     while_metric,
     with_fakes,
 )
+from tiphys.argo.cache_mode import NOTHING_EARLIER
 from tiphys.dsl.policies import Conditions
 
 DATA = Reference("pvc://tiphys/d", "sha256:" + "0" * 64)
@@ -111,7 +112,7 @@ def templates(cache: Cache, **more: Any) -> dict[str, Any]:
 
 def test_never_is_no_cache_and_refresh_reads_nothing() -> None:
     assert "memoize" not in json.dumps(templates(Cache.never()))
-    assert templates(Cache.refresh())["step"]["memoize"]["maxAge"] == "-1h"
+    assert templates(Cache.refresh())["step"]["memoize"]["maxAge"] == NOTHING_EARLIER
 
 
 def test_what_is_judged_is_not_in_the_key_and_the_generation_is() -> None:

@@ -48,3 +48,16 @@ def test_a_file_of_a_later_version_is_left_alone(store: Store) -> None:
     with pytest.raises(StoreError, match="version 99") as caught:
         Entries(store)
     assert "delete" not in caught.value.fix
+
+
+def test_a_file_of_the_first_version_is_taken_over(store: Store) -> None:
+    with Entries(store) as known:
+        known.save(CachedResult("cache", "k", node="n", created=1.0, hit=1.0, size=5, data=70))
+    with sqlite3.connect(store.root / FILE) as db:
+        db.executescript("DROP TABLE things; DROP TABLE holds; PRAGMA user_version=1")
+    db.close()
+    for _ in range(2):
+        with Entries(store) as known:
+            assert known.totals() == (1, 75)
+    with Entries(store) as known:
+        assert known.remove("cache", "k") and known.totals() == (0, 0)

@@ -252,3 +252,63 @@ def test_a_configmap_that_is_no_cache_stays_and_is_told(
 def test_an_empty_store_has_no_garbage(store: Store) -> None:
     found = collect(store, CacheLimits(not_hit_for=DAY))
     assert (found.entries, found.artifacts, found.volumes, found.size) == ((), (), (), 0)
+
+
+def state(store: Store, key: str, text: str) -> None:
+    path = store.volume("tiphys") / ".tiphys" / "reuse" / f"{key}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+def test_what_a_guard_knows_goes_with_the_entry(store: Store) -> None:
+    for key in ("train-a", "train-b", "train-c"):
+        state(store, key, json.dumps({"version": 1, "generation": "0123456789ab"}))
+    state(store, "train-d", "broken")
+    state(store, "train-e", json.dumps({"version": 1, "generation": "0123456789ab"}))
+    remember(store, "train-a-0123456789ab", Reference("pvc://tiphys/x"), hit=time.time())
+    remember(store, "train-b-0123456789ab", Reference("pvc://tiphys/x"), hit=LONG_AGO)
+    remember(store, "train-c-ba9876543210", Reference("pvc://tiphys/x"), hit=time.time())
+    begun(store, "goes-on", LONG_AGO + DAY)
+    with Entries(store) as known:
+        note(known.file, Lookup("cache", "train-e-000", "goes-on", "t", "t", LONG_AGO + 2 * DAY, False))
+    expected = [f"pvc://tiphys/.tiphys/reuse/train-{letter}.json" for letter in "bcd"]
+    assert volumes(store, dry_run=True) == expected
+    assert volumes(store) == expected
+    assert sorted(path.stem for path in store.volume("tiphys").rglob("*.json")) == ["train-a", "train-e"]
+    state(store, "train-f", json.dumps({"version": 1, "generation": "0123456789ab"}))
+    os.utime(store.volume("tiphys") / ".tiphys" / "reuse" / "train-f.json")
+    assert volumes(store) == []
+
+
+def test_through_a_link_that_a_step_left_nothing_goes(store: Store, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("0" * 64, "train-a.json"):
+        (mine / name).write_text("mine")
+        os.utime(mine / name, (LONG_AGO, LONG_AGO))
+    ours = store.volume("tiphys") / ".tiphys"
+    ours.mkdir()
+    (ours / "values").symlink_to(mine)
+    (ours / "reuse").symlink_to(mine)
+    (store.volume("other") / ".tiphys").symlink_to(ours)
+    assert volumes(store) == []
+    (ours / "values").unlink()
+    (ours / "values").mkdir()
+    for name, made in (("1" * 64, os.mkfifo), ("2" * 64, lambda path: os.symlink(mine / ("0" * 64), path))):
+        made(ours / "values" / name)
+        os.utime(ours / "values" / name, (LONG_AGO, LONG_AGO), follow_symlinks=False)
+    assert volumes(store) == [f"pvc://tiphys/.tiphys/values/{digit * 64}" for digit in "12"]
+    assert len(list(mine.iterdir())) == 2
+
+
+def test_what_a_killed_step_had_not_finished_goes(store: Store) -> None:
+    ours = store.volume("tiphys") / ".tiphys"
+    names = ["reuse/.train-a.json.0badcafe", "values/." + "0" * 64 + ".0badcafe"]
+    for name in names:
+        (ours / name).parent.mkdir(parents=True)
+        (ours / name).write_text("half")
+    assert volumes(store) == []
+    for name in names:
+        os.utime(ours / name, (LONG_AGO, LONG_AGO))
+    assert sorted(volumes(store)) == [f"pvc://tiphys/.tiphys/{name}" for name in names]

@@ -282,3 +282,14 @@ def test_what_nothing_names_is_collected(tmp_path: Path) -> None:
         (f"pvc://tiphys/.tiphys/values/{other.name}", 20000),
     )
     assert runs.values() == [value]
+
+
+def test_a_fake_that_reads_gets_the_text(tmp_path: Path) -> None:
+    runs = Runs(tmp_path, FILE.replace("CONDITION", ""))
+
+    def read(text: str) -> list[int]:
+        return [len(text) + 1]
+
+    faked = tiphys.with_fakes(str(runs.file), {"read": read})
+    result = tiphys.run(faked, options=RunOptions(store=runs.store.root, handle_signals=False))
+    assert answer(result) == [400_002] and len(runs.values()) == 1

@@ -261,3 +261,38 @@ def test_what_a_running_engine_took_is_not_pulled_away(tmp_path: Path, store: St
     thread.join()
     assert results[0].succeeded
     assert collect(store, CacheLimits(max_entries=0)).volumes == ()  # the record names it
+
+
+def test_what_several_entries_hold_counts_once(store: Store) -> None:
+    def held(i: int) -> dict[str, int]:
+        return {"pvc://c/all": 1000, f"pvc://c/pair-{i // 2}": 100}
+
+    with Entries(store) as known:
+        for i in range(6):
+            known.save(
+                CachedResult(
+                    "cache",
+                    f"k{i}",
+                    node="n",
+                    created=NOW,
+                    hit=NOW - i * DAY,
+                    size=1,
+                    data=1100,
+                    held=held(i),
+                )
+            )
+        assert known.totals() == (6, 6 + 1000 + 300)
+        known.save(
+            CachedResult("cache", "k0", node="n", created=NOW, hit=NOW, size=1, data=1100, held=held(0))
+        )
+        assert known.totals() == (6, 6 + 1000 + 300)
+        limits = CacheLimits(max_bytes=1250)  # one of a pair frees nothing but its own byte
+        assert sweep(known, limits, NOW, dry_run=True) == 2
+        assert sweep(known, limits, NOW) == 2
+        assert (left(known), known.totals()) == ([0, 1, 2, 3], (4, 4 + 1000 + 200))
+        assert sweep(known, CacheLimits(not_hit_for=2.5 * DAY, max_bytes=1200), NOW, dry_run=True) == 2
+        assert sweep(known, CacheLimits(not_hit_for=2.5 * DAY, max_bytes=1200), NOW) == 2
+        assert (left(known), known.totals()) == ([0, 1], (2, 2 + 1000 + 100))
+        for key in ("k0", "k1"):
+            assert known.remove("cache", key)
+        assert known.totals() == (0, 0)

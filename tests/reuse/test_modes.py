@@ -13,6 +13,7 @@ import pytest
 
 import tiphys
 from tests.cluster.fakes import server
+from tiphys.argo.cache_mode import NOTHING_EARLIER
 from tiphys.engine import RunOptions, RunResult
 from tiphys.errors import RefusedError
 from tiphys.runs import Response
@@ -72,6 +73,23 @@ def test_refresh_reads_nothing_and_stores_and_never_does_neither(file: Path) -> 
     assert results(run(file)) == fresh, "refresh stores"
 
 
+def test_equal_steps_of_a_run_that_refreshes_compute_once(file: Path) -> None:
+    """They waited for each other, and each computed. What an earlier run made is not taken, however young."""
+    head = FILE.split("with Pipeline", 1)[0]
+    text = f"{head}with Pipeline('modes') as pipeline:\n    for _ in range(3):\n        count(text='a')\n"
+    file.write_text(text.replace("import uuid\n", "import time, uuid\n    time.sleep(2.5)\n", 1))
+
+    def made(result: RunResult) -> set[str]:
+        assert result.phase == "Succeeded", result.message
+        nodes = result.workflow["status"]["nodes"].values()
+        return {n["outputs"]["parameters"][0]["value"] for n in nodes if n["displayName"].startswith("count")}
+
+    (first,) = made(run(file))
+    (fresh,) = made(run(file, cache="refresh"))
+    assert fresh != first
+    assert made(run(file)) == {fresh}
+
+
 def test_equal_runs_that_refresh_do_not_compute_side_by_side(file: Path) -> None:
     """Single flight: each waits for the one before it, since the key's mutex stays."""
     text = FILE.replace(
@@ -120,7 +138,7 @@ def test_a_cluster_is_sent_the_same_workflow(file: Path) -> None:
     client.submit(str(file), cache="refresh")
     templates = transport.requests[-1].body["workflow"]["spec"]["templates"]
     ages = [t["memoize"]["maxAge"] for t in templates if "memoize" in t]
-    assert ages == ["-1h", "-1h"]
+    assert ages == [NOTHING_EARLIER] * 2
     here = run(file, cache="refresh").workflow["spec"]["templates"]
     assert [t["memoize"] for t in here if "memoize" in t] == [
         t["memoize"] for t in templates if "memoize" in t

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tiphys.large import ENV, shortened
 from tiphys.reference import Reference, seal
 from tiphys.step.guard import judge, main, record
 
@@ -98,3 +99,19 @@ def test_a_doubt_is_a_miss_and_no_failure(tmp_path: Path) -> None:
     place.write_text(json.dumps(state()))
     main("guard", environ)
     assert (tmp_path / "o" / "generation").read_text() == "g"
+
+
+def test_a_long_text_that_lies_in_a_file_is_judged_like_the_text(tmp_path: Path) -> None:
+    """A schema of more than 16 KiB comes to the guard as the reference to its file."""
+    volumes = {"c": str(tmp_path)}
+
+    def handed(text: str) -> str:
+        return shortened("d", text, volumes, {ENV: '{"claim":"c","outputs":["d"]}'})
+
+    before = record("g", {"d": handed("a" * 20_000)}, {}, volumes)
+
+    def taken(text: str, **rule: float) -> bool:
+        return judge(before, [{"input": "d", **rule}], {"d": handed(text)}, volumes) == ""
+
+    assert taken("a" * 20_000) and not taken("b" * 20_000) and not taken("a")
+    assert taken("b" * 39_999, grew=2.0) and not taken("b" * 40_000, grew=2.0)

@@ -1,8 +1,10 @@
 """For one run: how it uses the caches of its steps, said in the Workflow itself, so that every engine does the same.
 
-``never`` takes ``memoize`` away: nothing is read and nothing is stored. ``refresh`` gives it a negative ``maxAge``: a
-Go duration like any other to the controller (4.0.5, 4.1.2; seen on the first), and no entry is younger, not even after
-a clock was set back; the result is stored. Locks stay as they are: equal steps wait for each other.
+``never`` takes ``memoize`` away: nothing is read and nothing is stored. ``refresh`` gives it the run's own age for
+``maxAge``: what was made before the run is too old, the result is stored, and equal steps of the run, which wait for
+each other at the lock of their key, take what the first one made. Argo keeps times in whole seconds, so what was made
+in the first two is made again. A negative duration is one like any other to the controller (4.0.5, seen): no entry is
+younger.
 
 A step that Tiphys compiled may name a folder after its key, and keep what it finds there (a data set, the backup of a
 training): that would be an earlier result, read without being asked for. So the run's own name is in what such a step
@@ -26,7 +28,7 @@ __all__ = [
     "JUDGED",
     "KEY_ENV",
     "KEY_IN_MANIFEST",
-    "NOTHING_IS_YOUNGER",
+    "NOTHING_EARLIER",
     "RECORDER",
     "CacheMode",
     "check_mode",
@@ -35,8 +37,11 @@ __all__ = [
 
 CacheMode = Literal["auto", "refresh", "never"]
 CACHE_MODES: tuple[CacheMode, ...] = get_args(CacheMode)
-NOTHING_IS_YOUNGER = "-1h"
-"""The ``maxAge`` of a template that reads no entry."""
+NOTHING_EARLIER = (
+    "{{=workflow.creationTimestamp.s matches '^[0-9]+$' "
+    "? string(now().Unix() - asInt(workflow.creationTimestamp.s) - 1) + 's' : '-1h'}}"
+)
+"""The ``maxAge`` of a template that takes nothing from before the run. While Argo checks a workflow it has no time."""
 
 KEY_ENV = "TIPHYS_CACHE_KEY"
 """Where a step finds its key."""
@@ -120,7 +125,7 @@ def _changed(item: T, mode: CacheMode) -> T:
             if "dag" in template:  # nothing is stored, and so nothing is recorded
                 template["dag"]["tasks"] = [t for t in tasks(template) if t.get("template") != RECORDER]
         else:
-            template["memoize"]["maxAge"] = NOTHING_IS_YOUNGER
+            template["memoize"]["maxAge"] = NOTHING_EARLIER
     return made
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from tiphys.cli._common import add_parameters, parameters_of
 
-__all__ = ["register", "write_atomically"]
+__all__ = ["register"]
 
 
 def register(subparsers: Any) -> None:
@@ -34,6 +32,7 @@ def register(subparsers: Any) -> None:
 
 def handle(options: argparse.Namespace) -> int:
     from tiphys.compiler import load, to_yaml
+    from tiphys.compiler.output import write_atomically
 
     text = to_yaml(load(options.pipeline, parameters_of(options)))
     if options.check:
@@ -47,33 +46,3 @@ def handle(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(text)
     return 0
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write to a temporary file beside ``path``, flush, rename.
-
-    A link stays one: the file that it leads to is written. What is no file (a pipe, ``/dev/null``) is written into: to
-    rename a file over a device would take it away from everybody.
-    """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
-        return
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

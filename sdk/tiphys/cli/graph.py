@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tiphys.cli._common import add_parameters, parameters_of
-from tiphys.cli.compile import write_atomically
+from tiphys.compiler.output import write_atomically
 
 __all__ = ["register"]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from tiphys.argo.cache_mode import NOTHING_IS_YOUNGER, CacheMode
+from tiphys.argo.cache_mode import NOTHING_EARLIER, CacheMode
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.literals import expression_of_text, literal
@@ -85,7 +85,7 @@ class Cache:
 
     @classmethod
     def refresh(cls, *, single_flight: bool = True, version: str = "", ignore: Iterable[str] = ()) -> Cache:
-        """No earlier result is read, and what is computed is stored as by :meth:`by_content`."""
+        """No result from before the run is read, and what is computed is stored as by :meth:`by_content`."""
         return replace(cls._make(None, True, single_flight, version, ignore), mode="refresh")
 
     def __and__(self, other: object) -> Cache:
@@ -123,7 +123,7 @@ class Cache:
     @property
     def age(self) -> str:
         """What Argo's ``maxAge`` says."""
-        return NOTHING_IS_YOUNGER if self.mode == "refresh" else self.max_age
+        return NOTHING_EARLIER if self.mode == "refresh" else self.max_age
 
     @classmethod
     def _make(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
 
 from tiphys.compiler.line import caller
 from tiphys.dsl.cache import Cache
@@ -15,7 +14,7 @@ from tiphys.dsl.pod import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.errors import DefinitionError
 
-__all__ = ["SMALL", "ComponentOptions", "options_from"]
+__all__ = ["SMALL", "ComponentOptions", "changed"]
 
 SMALL = Resources(cpu="100m", memory="256Mi")
 
@@ -56,9 +55,12 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 }
 
 
-def options_from(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings and lists as the frozen forms of :class:`ComponentOptions`."""
-    result = dict(given)
+_replaced: Callable[..., ComponentOptions] = dataclasses.replace  # the kinds are looked at before
+
+
+def changed(options: ComponentOptions, changes: Mapping[str, object]) -> ComponentOptions:
+    """The options with others in their place; mappings and lists become their frozen forms. Raises DefinitionError."""
+    result = dict(changes)
     for name, (kinds, fix) in _KINDS.items():
         value = result.get(name)
         if value is not None and not isinstance(value, kinds):
@@ -81,19 +83,17 @@ def options_from(given: Mapping[str, Any]) -> dict[str, Any]:
                 else "pass a value as an input; for a "
                 "Secret use a template of Hera in a DAG of Hera's Workflow",
             )
-    if isinstance(depends := result.get("depends_on"), str):
-        result["depends_on"] = (depends,)
-    elif depends is not None:
-        result["depends_on"] = tuple(depends)
-    if isinstance(egress := result.get("egress"), str):
-        result["egress"] = (egress,)
-    elif egress is not None:
-        result["egress"] = tuple(egress)
-    for name in result.get("egress") or ():
-        check_name(name, "a network policy", caller())
-    if "locks" in result:
-        result["locks"] = tuple(result["locks"])
+    for name in ("depends_on", "egress", "locks"):
+        value = result.get(name)
+        if isinstance(value, str):
+            result[name] = (value,)
+        elif isinstance(value, (list, tuple)):
+            result[name] = tuple(value)
     for name in ("env", "exports"):
-        if isinstance(result.get(name), Mapping):
-            result[name] = tuple(sorted(result[name].items()))
-    return result
+        value = result.get(name)
+        if isinstance(value, Mapping):
+            result[name] = tuple(sorted(value.items()))
+    made = _replaced(options, **result)
+    for name in made.egress:
+        check_name(name, "a network policy", caller())
+    return made

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 
 from tiphys.argo.cache_mode import KEY_ENV
-from tiphys.argo.memo import cache_map
 from tiphys.compiler.line import Site, caller
 from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
-from tiphys.dsl.component_options import SMALL, ComponentOptions, options_from
+from tiphys.dsl.component_options import SMALL, ComponentOptions, changed
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
-from tiphys.dsl.key_parts import key_parts
+from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
@@ -121,7 +120,7 @@ class Component(CallableTemplate):
                     where=str(caller()),
                     fix=f"options are: {', '.join(sorted(known))}",
                 )
-        return Component(self.function, dataclasses.replace(self.options, **options_from(changes)))
+        return Component(self.function, changed(self.options, changes))
 
     def outside(self, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
         return self.function(*args, **arguments)
@@ -298,25 +297,6 @@ class _Key(NamedTuple):
     parts: dict[str, str]
 
 
-def depends_parts(found: Sequence[str]) -> list[str]:
-    """How what ``depends_on`` gives counts in a key; nothing when it names nothing."""
-    return ["['depends', " + ", ".join(literal(text) for text in found) + "]"] if found else []
-
-
-def depends_made(found: Sequence[str]) -> dict[str, str]:
-    """How what ``depends_on`` gives shows among the parts of a key."""
-    return {"depends_on": " ".join(found)} if found else {}
-
-
-def memoize(key: str, cache: Cache, template: str) -> dict[str, Any]:
-    """Argo's ``memoize``: ConfigMaps of its own for each cached template, since one holds 1 MiB in all."""
-    return {
-        "key": key,
-        "maxAge": cache.age,
-        "cache": {"configMap": {"name": cache_map(template, key)}},
-    }
-
-
 @overload
 def component(
     function: str | Callable[..., Any],
@@ -389,25 +369,22 @@ def component(
 
     Raises DefinitionError: TIP101 name, TIP110 annotation, TIP111 a name that would not exist in the pod.
     """
-    options = ComponentOptions(
-        timeout=timeout,
-        embed=embed,
-        **options_from(
-            {
-                "name": name,
-                "image": image,
-                "cache": cache,
-                "resources": resources or SMALL,
-                "retry": retry,
-                "title": title,
-                "locks": locks,
-                "env": env or {},
-                "exports": exports or {},
-                "depends_on": depends_on,
-                "egress": egress,
-                "read_only_root": read_only_root,
-            }
-        ),
+    options = changed(
+        ComponentOptions(timeout=timeout, embed=embed),
+        {
+            "name": name,
+            "image": image,
+            "cache": cache,
+            "resources": resources or SMALL,
+            "retry": retry,
+            "title": title,
+            "locks": locks,
+            "env": env or {},
+            "exports": exports or {},
+            "depends_on": depends_on,
+            "egress": egress,
+            "read_only_root": read_only_root,
+        },
     )
     if function is None:
         return lambda f: Component(f, options)

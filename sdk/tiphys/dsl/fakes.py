@@ -21,8 +21,9 @@ from tiphys.dsl.components import OUTPUTS
 from tiphys.dsl.guarded import unguarded
 from tiphys.dsl.pod import STEP_IMAGE
 from tiphys.dsl.source.embed import protected, script_source
-from tiphys.dsl.types import kebab, signature_of
+from tiphys.dsl.types import kebab, may_be_long, signature_of
 from tiphys.errors import DefinitionError, did_you_mean
+from tiphys.reference import VOLUMES_ENV
 from tiphys.step import encode
 
 __all__ = ["Fake", "with_fakes"]
@@ -107,6 +108,7 @@ def _faked(template: Mapping[str, Any], fake: Fake | Callable[..., Any], site: S
     parameters = (template.get("outputs") or {}).get("parameters") or []
     declared = [p["name"] for p in parameters]
     env: list[dict[str, str]] = [{"name": "TIPHYS_OUTPUTS", "value": OUTPUTS}]
+    mounts: list[dict[str, Any]] = []
     if isinstance(fake, Fake):
         given = list(fake.outputs)
         source = protected(fake.source())
@@ -126,11 +128,20 @@ def _faked(template: Mapping[str, Any], fake: Fake | Callable[..., Any], site: S
                 )
             variable = "TIPHYS_INPUT_" + field.name.upper().replace("-", "_")
             env.append({"name": variable, "value": "{{inputs.parameters." + field.name + "}}"})
+        own = template.get("script") or template.get("container") or {}
+        volumes = [each for each in own.get("env") or [] if each.get("name") == VOLUMES_ENV]
+        if volumes:  # what it takes may lie in a file there
+            env += volumes
+            mounts = own.get("volumeMounts") or []
         given = [f.name for f in signature.outputs]
         if given == ["result"] and len(declared) == 1:
             given = declared
         source = script_source(
-            fake, signature, site, rename=dict(zip([f.name for f in signature.outputs], given, strict=True))
+            fake,
+            signature,
+            site,
+            rename=dict(zip([f.name for f in signature.outputs], given, strict=True)),
+            files={f.name for f in signature.inputs if may_be_long(f)} if mounts else (),
         )
     for output in given:
         if output not in declared:
@@ -142,6 +153,8 @@ def _faked(template: Mapping[str, Any], fake: Fake | Callable[..., Any], site: S
         raise _refused(f"the fake of {name!r} does not give {', '.join(map(repr, missing))}", declared, site)
     body = {k: v for k, v in template.items() if k not in _DROPPED}
     body["script"] = {"image": STEP_IMAGE, "command": ["python"], "source": source, "env": env}
+    if mounts:
+        body["script"]["volumeMounts"] = mounts
     if parameters:
         body["outputs"] = {
             **template["outputs"],

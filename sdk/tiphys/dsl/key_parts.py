@@ -7,14 +7,19 @@ and ``tiphys cache explain`` shows the first that differs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from tiphys.argo.memo import KEY_PARTS
+from tiphys.argo.memo import KEY_PARTS, cache_map
 from tiphys.dsl.cache import Cache
+from tiphys.dsl.literals import literal
 from tiphys.dsl.types import Field
 from tiphys.reference import Reference
 
-__all__ = ["key_parts"]
+if TYPE_CHECKING:
+    from tiphys.argo.types import Memoize
+
+__all__ = ["depends_made", "depends_parts", "key_parts", "memoize"]
 
 
 def key_parts(
@@ -34,3 +39,22 @@ def key_parts(
     parts["references"] = [f.name for f in keyed if f.type is Reference]
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return {KEY_PARTS: text.replace("{{", "\\u007b\\u007b")}  # no tag to Argo, and the same to who reads JSON
+
+
+def depends_parts(found: Sequence[str]) -> list[str]:
+    """How what ``depends_on`` gives counts in a key; nothing when it names nothing."""
+    return ["['depends', " + ", ".join(literal(text) for text in found) + "]"] if found else []
+
+
+def depends_made(found: Sequence[str]) -> dict[str, str]:
+    """How what ``depends_on`` gives shows among the parts of a key."""
+    return {"depends_on": " ".join(found)} if found else {}
+
+
+def memoize(key: str, cache: Cache, template: str) -> Memoize:
+    """Argo's ``memoize``: ConfigMaps of its own for each cached template, since one holds 1 MiB in all."""
+    return {
+        "key": key,
+        "maxAge": cache.age,
+        "cache": {"configMap": {"name": cache_map(template, key)}},
+    }

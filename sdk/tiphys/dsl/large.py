@@ -80,7 +80,7 @@ def _given(
         if isinstance(value, Value):
             yield from _goes(value, _input(template, name))
         elif isinstance(value, Raw):
-            for other in task.graph.tasks:
+            for other in task.graph.tasks if "tasks" in value else ():
                 if other.task_name in value:
                     for field in other.template.outputs:
                         yield (id(other.template), "output", field.name), _ELSEWHERE

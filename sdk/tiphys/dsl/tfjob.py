@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from tiphys.argo.cache_mode import KEY_ENV
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
-from tiphys.dsl.components import depends_made, depends_parts, env_name, memoize
+from tiphys.dsl.components import env_name
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.guarded import GENERATED, guarded
-from tiphys.dsl.key_parts import key_parts
+from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path

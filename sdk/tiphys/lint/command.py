@@ -9,6 +9,7 @@ from typing import TextIO
 
 from tiphys.argo.reader import Document, text_of
 from tiphys.argo.version import NEWEST, Argo
+from tiphys.compiler.output import write_atomically
 from tiphys.errors import RefusedError, TiphysError
 from tiphys.lint.finding import Severity
 from tiphys.lint.fixing import fix as fix_text
@@ -80,7 +81,7 @@ def _repair(path: str) -> int:
     before = text_of(path)
     after, applied = fix_text(before, file=path)
     if after != before:
-        Path(path).write_text(after, encoding="utf-8")
+        write_atomically(Path(path), after)
     return len(applied)
 
 

@@ -17,6 +17,7 @@ from tiphys.errors import StoreError
 from tiphys.reuse.configmaps import check_name, entries_in
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.file import CacheFile
+from tiphys.reuse.shared import hold, release
 from tiphys.store.files import clear
 
 if TYPE_CHECKING:
@@ -111,24 +112,37 @@ class Entries:
                 return
             last = (page[-1].cache, page[-1].key)
 
-    def newest(self, cache: str, *, before: float | None, but: str, limit: int) -> list[CachedResult]:
-        """The last entries of a cache, of all maps over which it is spread, the newest first, made no later than
-        ``before``; not that under ``but``."""
-        return list(
-            self._select(
-                "WHERE (e.cache=? OR e.cache GLOB ?) AND e.key<>? AND (? IS NULL OR e.created<=?)"
-                " ORDER BY e.created DESC LIMIT ?",
-                (cache, f"{family(cache)}-[0-9a-f][0-9a-f]", but, before, before, limit),
-            )
-        )
+    def family(self, cache: str) -> list[tuple[float | None, str, str, dict[str, str]]]:
+        """When each entry of a cache was made, its cache, its key and what that is made of, of all maps over which
+        the cache is spread; the newest first, last what nobody knows the time of."""
+        with self.file.reading() as db:
+            rows = db.execute(
+                "SELECT e.created, e.cache, e.key, c.parts FROM entries e JOIN contents c ON c.id = e.id"
+                " WHERE e.cache=? OR e.cache GLOB ? ORDER BY e.created DESC, e.id DESC",
+                (cache, f"{family(cache)}-[0-9a-f][0-9a-f]"),
+            ).fetchall()
+        return [(created, name, key, json.loads(parts)) for created, name, key, parts in rows]
 
     def names(self) -> list[str]:
         """The caches that have entries, sorted."""
         with self.file.reading() as db:
             return [name for (name,) in db.execute("SELECT DISTINCT cache FROM entries ORDER BY cache")]
 
+    def every_key(self) -> Iterator[str]:
+        """The key of each entry."""
+        last = 0
+        while True:
+            with self.file.reading() as db:
+                rows = db.execute(
+                    "SELECT id, key FROM entries WHERE id>? ORDER BY id LIMIT ?", (last, 50 * _PAGE)
+                ).fetchall()
+            if not rows:
+                return
+            yield from (key for _, key in rows)
+            last = rows[-1][0]
+
     def totals(self) -> tuple[int, int]:
-        """How many entries there are, and the bytes of their outputs and of what these point to."""
+        """How many entries there are, and the bytes of their outputs and of what these point to, each once."""
         with self.file.reading() as db:
             entries, size = db.execute("SELECT entries, bytes FROM totals").fetchone()
             return int(entries), int(size)
@@ -258,11 +272,12 @@ def delete(db: sqlite3.Connection, numbers: list[int]) -> int:
     """Delete the entries of these numbers in the transaction that goes on; how many there were."""
     marks = ",".join("?" * len(numbers))
     count, size = db.execute(
-        f"SELECT count(*), coalesce(sum(size + data), 0) FROM entries WHERE id IN ({marks})", numbers
+        f"SELECT count(*), coalesce(sum(size), 0) FROM entries WHERE id IN ({marks})", numbers
     ).fetchone()
     db.execute(f"DELETE FROM contents WHERE id IN ({marks})", numbers)
     db.execute(f"DELETE FROM entries WHERE id IN ({marks})", numbers)
-    db.execute("UPDATE totals SET entries=entries-?, bytes=bytes-?", (count, size))
+    freed = size + release(db, numbers)
+    db.execute("UPDATE totals SET entries=entries-?, bytes=bytes-?", (count, freed))
     return int(count)
 
 
@@ -286,9 +301,11 @@ def _put(db: sqlite3.Connection, entry: CachedResult, *, replace: bool) -> bool:
     )  # fmt: skip
     if not done.rowcount:
         return False
-    db.execute("UPDATE totals SET entries=entries+1, bytes=bytes+?", (size + entry.data,))
+    number = done.lastrowid or 0
+    held = entry.held or ({f"entry {number}": entry.data} if entry.data else {})
+    db.execute("UPDATE totals SET entries=entries+1, bytes=bytes+?", (size + hold(db, number, held),))
     db.execute(
         "INSERT INTO contents(id, outputs, parts, broken) VALUES(?,?,?,?)",
-        (done.lastrowid, outputs, json.dumps(dict(entry.parts), ensure_ascii=False), entry.broken),
+        (number, outputs, json.dumps(dict(entry.parts), ensure_ascii=False), entry.broken),
     )
     return True

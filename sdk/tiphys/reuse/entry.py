@@ -27,8 +27,9 @@ class CachedResult:
     ``created`` and ``hit`` are seconds since the epoch, None where nobody knows. ``parts`` are what the key was made of
     (name and value, empty for an entry that came from elsewhere), ``run`` and ``node`` who made it, ``template`` the
     step, ``max_age`` the age (a Go duration) to which its step takes it. ``size`` are the bytes of its outputs,
-    ``data`` those of what they point to; ``hits`` how often it was taken. ``broken`` is the text of an entry that
-    cannot be read, which Argo ends a step in Error for.
+    ``data`` those of what they point to, which ``held`` has by name (empty in what is read, and where nobody knows:
+    then it is this entry's alone); ``hits`` how often it was taken. ``broken`` is the text of an entry that cannot be
+    read, which Argo ends a step in Error for.
     """
 
     cache: str
@@ -45,6 +46,7 @@ class CachedResult:
     data: int = 0
     hits: int = 0
     broken: str | None = None
+    held: Mapping[str, int] = field(default_factory=dict)
 
     def argo(self) -> CacheEntry:
         """The object that Argo keeps. Raises StoreError TIP424, in Argo's words, for a broken one."""

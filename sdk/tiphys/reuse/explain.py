@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tiphys.argo.memo import family
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.judge import Judge, Judged
@@ -61,7 +63,11 @@ def explain(store: Store, what: str, run: str = "") -> list[Explained]:
             found = took.get((use.cache, use.key))
             if use.hit and found is not None and len(found) < _SHOWN:
                 found.append(use)
-        return [_explained(known, judge, *each, took[each[:2]]) for each in wanted]
+        families: dict[str, _Family] = {}
+        for cache, _, _ in wanted:
+            if (name := family(cache)) not in families:
+                families[name] = _Family(known.family(cache))
+        return [_explained(known, judge, families[family(each[0])], *each, took[each[:2]]) for each in wanted]
 
 
 def _wanted(
@@ -88,7 +94,13 @@ def _is(use: Lookup, what: str) -> bool:
 
 
 def _explained(
-    known: Entries, judge: Judge, cache: str, key: str, asked: Lookup | None, took: list[Lookup]
+    known: Entries,
+    judge: Judge,
+    relatives: _Family,
+    cache: str,
+    key: str,
+    asked: Lookup | None,
+    took: list[Lookup],
 ) -> Explained:
     entry = known.get(cache, key)
     parts = asked.parts if asked is not None and asked.parts else entry.parts if entry is not None else {}
@@ -96,7 +108,8 @@ def _explained(
         at: float | None = asked.at
     else:
         at = entry.created if entry is not None else None
-    nearest = _nearest(known.newest(cache, before=at, but=key, limit=_NEAR), parts)
+    found = relatives.nearest(parts, before=at, but=key)
+    nearest = known.get(*found) if found is not None else None
     return Explained(
         cache,
         key,
@@ -109,14 +122,45 @@ def _explained(
     )
 
 
-def _nearest(entries: Iterable[CachedResult], parts: Mapping[str, str]) -> CachedResult | None:
-    """The one with the most equal parts; of several the first."""
-    best, most = None, 0
-    for entry in entries:
-        equal = sum(1 for name, value in entry.parts.items() if parts.get(name) == value)
-        if equal > most:
-            best, most = entry, equal
-    return best
+class _Family:
+    """The entries of a cache by the parts of their keys, read once. For each part a whole number has the bit of each
+    entry that has it, the newest first."""
+
+    def __init__(self, entries: list[tuple[float | None, str, str, dict[str, str]]]) -> None:
+        self._entries = [(cache, key) for _, cache, key, _ in entries]
+        self._ages = [float("inf") if created is None else -created for created, _, _, _ in entries]
+        self._places: dict[str, int] = {}
+        having: dict[tuple[str, str], list[int]] = {}
+        for place, (_, _, key, parts) in enumerate(entries):
+            self._places[key] = place
+            for part in parts.items():
+                having.setdefault(part, []).append(place)
+        self._having = {part: _bits(places) for part, places in having.items()}
+
+    def nearest(self, parts: Mapping[str, str], *, before: float | None, but: str) -> tuple[str, str] | None:
+        """Cache and key of the entry with the most equal parts, of several the newest, made no later than ``before``
+        and not under ``but``; only the newest such entries are looked at."""
+        first = 0 if before is None else bisect.bisect_left(self._ages, -before)
+        last = len(self._ages) if before is None else bisect.bisect_left(self._ages, float("inf"))
+        window = (1 << min(_NEAR, max(last - first, 0))) - 1
+        if 0 <= (own := self._places.get(but, -1) - first) < _NEAR:
+            window &= ~(1 << own)
+        levels = [window]  # which have at least so many equal parts
+        for part in parts.items():
+            mask = (self._having.get(part, 0) >> first) & window
+            levels.append(0)
+            for number in range(len(levels) - 1, 0, -1):
+                levels[number] |= levels[number - 1] & mask
+        best = next((level for level in reversed(levels[1:]) if level), 0)
+        return self._entries[first + (best & -best).bit_length() - 1] if best else None
+
+
+def _bits(places: Sequence[int]) -> int:
+    """A number with these bits, the highest last."""
+    room = bytearray(places[-1] // 8 + 1)
+    for place in places:
+        room[place // 8] |= 1 << place % 8
+    return int.from_bytes(room, "little")
 
 
 def _difference(here: Mapping[str, str], there: Mapping[str, str]) -> Difference:

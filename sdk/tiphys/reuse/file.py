@@ -17,9 +17,23 @@ from tiphys.store.sqlite import connect, transaction, until_free
 
 __all__ = ["CacheFile"]
 
-_VERSION = 1
+_VERSION = 2
 _PAGES = 8000  # of the log until they are written back: who does it waits for the disk, so one hit in many
-_SCHEMA = """
+_SHARED = """
+CREATE TABLE things(name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, entries INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX things_free ON things(entries) WHERE entries<=0;
+CREATE TABLE holds(entry INTEGER NOT NULL, thing TEXT NOT NULL, PRIMARY KEY(entry, thing)) WITHOUT ROWID;
+"""
+# of version 1 nobody knows what entries share
+_FROM_1 = (
+    _SHARED
+    + """
+INSERT INTO things SELECT 'entry ' || id, data, 1 FROM entries WHERE data>0;
+INSERT INTO holds SELECT id, 'entry ' || id FROM entries WHERE data>0;
+"""
+)
+_SCHEMA = (
+    """
 CREATE TABLE entries(
   id INTEGER PRIMARY KEY, cache TEXT NOT NULL, key TEXT NOT NULL, node TEXT NOT NULL, run TEXT NOT NULL,
   template TEXT NOT NULL, max_age TEXT NOT NULL, created REAL, hit REAL, hits INTEGER NOT NULL DEFAULT 0,
@@ -39,6 +53,8 @@ CREATE TABLE totals(one INTEGER PRIMARY KEY CHECK(one = 1), entries INTEGER NOT 
   swept REAL NOT NULL);
 INSERT INTO totals VALUES(1, 0, 0, 0);
 """
+    + _SHARED
+)
 
 
 class CacheFile:
@@ -87,17 +103,17 @@ class CacheFile:
         # a killed process loses nothing; a power cut may take the last entries, never the file
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute(f"PRAGMA wal_autocheckpoint={_PAGES}")
-        if self._version():
+        if self._version() == _VERSION:
             return
         with transaction(self._db):
-            if not self._version():
-                for statement in _statements(_SCHEMA):
+            if (found := self._version()) != _VERSION:
+                for statement in _statements(_FROM_1 if found else _SCHEMA):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={_VERSION}")
 
     def _version(self) -> int:
         found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-        if found not in (0, _VERSION):
+        if not 0 <= found <= _VERSION:
             raise StoreError(
                 "TIP425",
                 f"the table of cache entries is of version {found}, this Tiphys reads {_VERSION}",

@@ -6,6 +6,7 @@
 - Claims that a workflow made for itself (``volumeClaimTemplates``) and whose run is no longer recorded.
 - Folders that steps sealed in volumes, and long values (:mod:`tiphys.large`), named by no record of a run and no cache
   entry, nor in a long value that is.
+- What guards (:mod:`tiphys.step.guard`) know of results that no entry has any more.
 
 Beside runs that go on, or wait to be resumed, what they may still read stays (:mod:`tiphys.reuse.open_runs`): what
 their journals name, what is younger than the oldest of them, and what lies under a key for which they asked.
@@ -20,7 +21,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tiphys.argo.names import LETTERS
 from tiphys.large import FOLDER, file_of
-from tiphys.reference import MANIFEST
+from tiphys.reference import MANIFEST, STATES, contents
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult, damaged
 from tiphys.reuse.limits import CacheLimits, artifact_keys, sweep
@@ -100,7 +101,8 @@ def collect(store: Store, limits: CacheLimits, *, dry_run: bool = False, now: fl
             known.forget_freed(freed)
         marks = _Marks(store, known, removed, runs, moment)
         volumes: list[tuple[str, int]] = []
-        for uri, folder in list(_orphans(store, marks)):
+        useless = _states(store, known, {key for _, key in removed}, marks)
+        for uri, folder in [*_orphans(store, marks), *useless]:
             size = _size(folder)
             if dry_run or _remove(folder, partial(marks.asked, uri)):
                 volumes.append((uri, size))
@@ -171,11 +173,13 @@ class _Marks:
         """Whether it, or something below it, is named."""
         return uri in self.mentioned or uri in self._above
 
-    def stays(self, uri: str, changed: float) -> bool:
-        """Whether a sealed folder or a long value, changed at that time, may still be needed."""
+    def stays(self, uri: str, changed: float, *, key: str = "") -> bool:
+        """Whether a sealed folder or a file, changed at that time, may still be needed: under its address, or by whom
+        who asks for keys that begin with ``key``."""
         if self.named(uri) or not self.within.isdisjoint(_parents(uri)) or self._now - changed < _NEW:
             return True
-        if changed >= self._runs.began or self._under_key(uri):
+        asked = any(each.startswith(key) for each in self._keys) if key else self._under_key(uri)
+        if changed >= self._runs.began or asked:
             self.held_by = (
                 f"{self._runs.names[0]} goes on, or can be resumed (or deleted): what is younger stays"
             )
@@ -204,9 +208,35 @@ def _orphans(store: Store, marks: _Marks) -> Iterator[tuple[str, Path]]:
             sealed = f"{uri}/{manifest.parent.relative_to(folder).as_posix()}"
             if not marks.stays(sealed, manifest.stat().st_mtime):
                 yield sealed, manifest.parent
-        for value in sorted((folder / FOLDER).glob("[0-9a-f]*")):
-            if not marks.stays(address := f"{uri}/{FOLDER}/{value.name}", value.stat().st_mtime):
+        for value in _files(folder / FOLDER):
+            if not marks.stays(address := f"{uri}/{FOLDER}/{value.name}", value.lstat().st_mtime):
                 yield address, value
+
+
+def _states(store: Store, known: Entries, gone: Set[str], marks: _Marks) -> Iterator[tuple[str, Path]]:
+    """What guards know of results that no entry has: such a file lets nothing be taken."""
+    found: dict[str, tuple[str, Path]] = {}
+    for claim, root in store.volumes().items():
+        for path in _files(Path(root) / STATES):
+            uri = f"pvc://{claim}/{STATES}/{path.name}"
+            if not marks.stays(uri, path.lstat().st_mtime, key=path.stem):
+                found[f"{path.stem}-{_generation(path)}"] = uri, path
+    kept = {key for key in known.every_key() if key in found and key not in gone} if found else ()
+    yield from (item for key, item in found.items() if key not in kept)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files in a folder of ours on a claim, unfinished ones, too; none through a link that a step put there."""
+    if not folder.is_dir() or folder.is_symlink() or folder.parent.is_symlink():
+        return []
+    return sorted(path for path in folder.iterdir() if not path.is_dir() or path.is_symlink())
+
+
+def _generation(path: Path) -> object:
+    try:
+        return json.loads(contents(path))["generation"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""  # nobody can read it
 
 
 def _in_values(addresses: Iterable[str], roots: Mapping[str, str]) -> Iterator[str]:
@@ -215,7 +245,7 @@ def _in_values(addresses: Iterable[str], roots: Mapping[str, str]) -> Iterator[s
         yield address
         if (file := file_of(address, roots)) is not None:
             with contextlib.suppress(OSError, ValueError):
-                yield from _in_values(set(_addresses(file.read_text(encoding="utf-8"))), roots)
+                yield from _in_values(set(_addresses(contents(file).decode())), roots)
 
 
 def _recorded(store: Store) -> Iterator[str]:

@@ -28,7 +28,7 @@ from tiphys.store.bucket import stored_key
 if TYPE_CHECKING:
     from tiphys.argo.types import Artifact, Outputs
 
-__all__ = ["Judge", "Judged", "bytes_of", "entries"]
+__all__ = ["Judge", "Judged", "entries", "held_by"]
 
 
 @dataclass(frozen=True)
@@ -108,20 +108,24 @@ def entries(store: Store, *, prefix: str = "") -> Iterator[Judged]:
         yield from map(judge.judged, known.all(prefix=prefix))
 
 
-def bytes_of(outputs: Outputs, store: Store) -> int:
-    """The bytes of the sealed folders and artifacts that outputs point to, as their manifests and keys say."""
-    total, volumes = 0, store.volumes()
+def held_by(outputs: Outputs, store: Store) -> dict[str, int]:
+    """The bytes of the sealed folders, files and artifacts that outputs point to, as their manifests and keys say, by
+    the name under which several entries hold one."""
+    held: dict[str, int] = {}
+    volumes = store.volumes()
     for reference in _pointed(outputs, volumes):
         with contextlib.suppress(StoreError, OSError, ValueError, KeyError, TypeError, AttributeError):
             place = resolve(reference.uri, volumes)
             if place.is_file():  # a long value
-                total += place.stat().st_size
+                held[reference.uri] = place.stat().st_size
                 continue
             manifest = json.loads((place / MANIFEST).read_bytes())
-            total += sum(int(file["size"]) for file in manifest["files"].values())
+            held[reference.uri] = sum(int(file["size"]) for file in manifest["files"].values())
     for artifact in outputs.get("artifacts") or []:
-        total += store.bucket.size(stored_key(artifact) or "")
-    return total
+        key = stored_key(artifact) or ""
+        if size := store.bucket.size(key):
+            held[store.bucket.digest(key) or f"artifact {key}"] = size
+    return held
 
 
 def _pointed(outputs: Outputs, volumes: Mapping[str, str]) -> list[Reference]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.reuse.entries import Entries, delete
 from tiphys.reuse.seen import Seen
+from tiphys.reuse.shared import Freeing
 from tiphys.store.bucket import stored_key
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ _ROOM = 0.9  # of a limit that was passed so much stays, lest the next entry pas
 
 @dataclass(frozen=True)
 class CacheLimits:
-    """``older_than`` and ``not_hit_for`` in seconds, ``max_bytes`` of the outputs and what they point to; None: no
-    limit."""
+    """``older_than`` and ``not_hit_for`` in seconds, ``max_bytes`` of the outputs and what they point to, which counts
+    once; None: no limit."""
 
     older_than: float | None = None
     not_hit_for: float | None = None
@@ -152,7 +153,7 @@ def _take(
     with known.file.writing() as db:
         rows = _oldest(db, condition, values, now, _BATCH)
         if excess is not None:
-            rows = _as_many(rows, *excess)
+            rows = _as_many(rows, *excess, Freeing(db))
         if rows:
             begun = time.monotonic()
             numbers = [row[0] for row in rows]
@@ -168,20 +169,23 @@ def _oldest(
 ) -> list[tuple[int, str, str, int]]:
     order = "created" if condition.startswith("created") else "hit"  # the index that finds them
     return db.execute(
-        f"SELECT id, cache, key, size + data FROM entries WHERE {condition} AND hit<? ORDER BY {order} LIMIT ?",
+        f"SELECT id, cache, key, size FROM entries WHERE {condition} AND hit<? ORDER BY {order} LIMIT ?",
         (*values, now - FRESH, limit),
     ).fetchall()
 
 
-def _as_many(rows: list[tuple[int, str, str, int]], count: int, size: int) -> list[tuple[int, str, str, int]]:
-    """The first rows: ``count`` of them, or those that make up ``size`` bytes, whichever is more."""
+def _as_many(
+    rows: list[tuple[int, str, str, int]], count: int, size: int, freeing: Freeing
+) -> list[tuple[int, str, str, int]]:
+    """The first rows: ``count`` of them, or those with which ``size`` bytes go, whichever is more."""
     taken = []
     for row in rows:
         if count <= 0 and size <= 0:
             break
         taken.append(row)
         count -= 1
-        size -= row[3]
+        if size > 0:
+            size -= freeing.bytes_of(row[0], row[3])
     return taken
 
 
@@ -192,9 +196,12 @@ def _chosen(known: Entries, limits: CacheLimits, now: float) -> list[tuple[int, 
         for condition, value in _ages(limits, now):
             chosen |= {row[0]: row for row in _oldest(db, condition, (value,), now, -1)}
         entries, size = known.totals()
-        excess = limits.excess(entries - len(chosen), size - sum(row[3] for row in chosen.values()))
+        freeing = Freeing(db)
+        if limits.max_bytes is not None:
+            size -= sum(freeing.bytes_of(row[0], row[3]) for row in chosen.values())
+        excess = limits.excess(entries - len(chosen), size)
         left = [row for row in _oldest(db, "hit IS NOT NULL", (), now, -1) if row[0] not in chosen]
-    return [*chosen.values(), *_as_many(left, *excess)]
+        return [*chosen.values(), *_as_many(left, *excess, freeing)]
 
 
 def _free(db: sqlite3.Connection, numbers: list[int]) -> None:

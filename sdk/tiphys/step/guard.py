@@ -17,7 +17,16 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tiphys.reference import MANIFEST, Reference, file_digest, pointed, resolve, verify, volumes_from_env
+from tiphys.reference import (
+    MANIFEST,
+    STATES,
+    Reference,
+    file_digest,
+    pointed,
+    resolve,
+    verify,
+    volumes_from_env,
+)
 
 __all__ = ["TOO_LONG", "judge", "main", "record"]
 
@@ -165,7 +174,7 @@ def main(verb: str, environ: Mapping[str, str] = os.environ) -> None:
     """``guard`` or ``record``, with everything from the environment; outputs go to files like any step's."""
     key, values = environ["TIPHYS_INPUT_KEY"], _pairs(environ["TIPHYS_INPUT_VALUES"])
     volumes = volumes_from_env(environ)
-    folder = resolve(f"pvc://{environ['TIPHYS_CLAIM']}/.tiphys/reuse", volumes)
+    folder = resolve(f"pvc://{environ['TIPHYS_CLAIM']}/{STATES}", volumes)
     if verb == "record":
         base, _, generation = key.rpartition("-")
         state = record(generation, values, _pairs(environ["TIPHYS_INPUT_OUTPUTS"]), volumes)

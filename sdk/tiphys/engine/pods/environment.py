@@ -136,8 +136,10 @@ def container_environment(
                 env.update(
                     {prefix + key: value.decode(errors="surrogateescape") for key, value in data.items()}
                 )
-    for item in container.get("env") or []:
-        name = str(item["name"])
+    for at, item in enumerate(container.get("env") or []):
+        name = str(item.get("name") or "")
+        if not name:
+            raise StartProblem(f"env[{at}].name: Required value", phase="Error")
         source = item.get("valueFrom")
         if source is None:
             env[name] = expand(_text(item.get("value")), base, env)

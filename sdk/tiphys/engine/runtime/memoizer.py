@@ -18,7 +18,7 @@ from tiphys.engine.pods.host import Host
 from tiphys.errors import StoreError
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
-from tiphys.reuse.judge import Judge, bytes_of
+from tiphys.reuse.judge import Judge, held_by
 from tiphys.reuse.limits import automatic
 from tiphys.reuse.uses import Lookup, note
 
@@ -92,8 +92,8 @@ class Memoizer:
         )
 
         def work() -> None:
-            data = bytes_of(command.outputs or {}, host.store)
-            self._entries(command.cache_name).save(replace(entry, data=data))
+            held = held_by(command.outputs or {}, host.store)
+            self._entries(command.cache_name).save(replace(entry, data=sum(held.values()), held=held))
 
         def done(error: str) -> None:
             self._emit(CacheStored(host.loop.now(), command.node_id, error))

@@ -131,6 +131,17 @@ def test_a_pod_is_told_the_earlier_of_its_deadlines(more: str, deadline: float |
             'Pod "wf" is invalid: [spec.initContainers[1].name: Required value, '
             "spec.initContainers[1].image: Required value]",  # asked of 4.0.5
         ),
+        # Kubernetes, pkg/apis/core/validation: ValidateEnv; Argo's own container is the first of the pod
+        (
+            "container: {image: i, env: [{}]}",
+            'Pod "wf" is invalid: spec.containers[1].env[0].name: Required value',
+        ),
+        (
+            "script: {image: i, source: x, env: [{name: A, value: b}, {value: c}]}, "
+            "sidecars: [{name: s, image: i, env: [{name: ''}]}]",
+            'Pod "wf" is invalid: [spec.containers[1].env[1].name: Required value, '
+            "spec.containers[2].env[0].name: Required value]",
+        ),
     ],
 )
 def test_a_pod_that_cannot_be_made_is_an_error(template: str, message: str) -> None:

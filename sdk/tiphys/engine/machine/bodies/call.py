@@ -117,18 +117,7 @@ class Call:
                 self.local["pod.name"] = pod_name(
                     state.name, self.id, str(self.compiled.template.get("name") or "")
                 )
-            values = state.globals.values
-            known = Layers(self.local, state.globals.moving, values)
-            self.template = process_arguments(
-                self.compiled,
-                self.arguments,
-                known,
-                state.config_map_value,
-                body=Layers(self.local, values, early=True)
-                if self.compiled.kind in ("steps", "dag")
-                else known,
-                strict_values=state.strict_values,
-            )
+            self.template = self._processed(self.compiled)
         except (TemplateError, ArgumentError, TagError) as error:
             self.fail(str(error))
             return
@@ -136,6 +125,20 @@ class Call:
             self.fail(f"Template '{self.template.get('name')}' missing specification")
             return
         self.enter()
+
+    def _processed(self, compiled: Compiled) -> Template:
+        """The template with its inputs, and what is known by now in place of its tags."""
+        state = self.state
+        known = Layers(self.local, state.globals.moving, state.globals.values)
+        early = Layers(self.local, state.globals.values, early=True)
+        return process_arguments(
+            compiled,
+            self.arguments,
+            known,
+            state.config_map_value,
+            body=early if compiled.kind in ("steps", "dag") else known,
+            strict_values=state.strict_values,
+        )
 
     def _keep(self, node: Node) -> None:
         """The node ended in the earlier run that is retried or resubmitted."""
@@ -213,6 +216,13 @@ class Call:
         if self.node is not None:
             self.state.nodes.lock_wait(self.node, "")
             self.state.nodes.mark(self.node, self.node["phase"], "")
+        memoize = self.compiled.template.get("memoize") if self.compiled is not None else None
+        if self.compiled is not None and memoize and "{{" in str(memoize.get("maxAge")):
+            try:  # Argo makes the template anew each time it looks at the node: an age may be told with now()
+                self.template = {**self.template, "memoize": self._processed(self.compiled)["memoize"]}
+            except (TemplateError, ArgumentError, TagError) as error:
+                self.fail(str(error))
+                return
         self.look_up()
 
     def look_up(self) -> None:

@@ -65,6 +65,7 @@ class PodBody(Body):
             or invalid_pod_name(name, state.name)
             or self._check_artifacts(name)
             or self._check_names(name)
+            or self._check_env(name)
         )
         if problem:
             state.defer(self.run.fail_body, self, problem)
@@ -121,6 +122,21 @@ class PodBody(Body):
             if each.get("name") == "wait":
                 return f'Pod "{pod}" is invalid: spec.containers[{at}].name: Duplicate value: "wait"'
         return ""
+
+    def _check_env(self, pod: str) -> str:
+        """A variable has a name; Argo's own containers come before those of the template."""
+        counts = {"spec.containers": 0, "spec.initContainers": 0}
+        missing = []
+        for path, container in containers(self.template):
+            kind = f"spec.{path[0] if path[0] == 'initContainers' else 'containers'}"
+            counts[kind] += 1
+            missing += [
+                f"{kind}[{counts[kind]}].env[{at}].name: Required value"
+                for at, item in enumerate(container.get("env") or ())
+                if not item.get("name")
+            ]
+        told = missing[0] if len(missing) == 1 else f"[{', '.join(missing)}]"
+        return f'Pod "{pod}" is invalid: {told}' if missing else ""
 
     def _globals_in_pod(self, name: str) -> Layers:
         values = self.run.state.globals
