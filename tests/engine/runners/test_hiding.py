@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from pathlib import Path
 
@@ -48,18 +47,21 @@ def test_it_makes_no_device(tmp_path: Path) -> None:
     assert asked(tmp_path, "mknod /tmp/d b 8 0 && echo made; true").endswith("not permitted\n")
 
 
-def test_the_store_is_not_there(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """Its runs, their journals with Secrets, other steps' /tmp; also a store in the folder of the project."""
-    folder = Path(request.config.rootpath) / ".tiphys-test-store"
-    for store in (tmp_path / "store", folder / "store"):
-        first = execute(store.parent, workflow(shell("main", "echo mine > /tmp/private")), runner="sandbox")
-        assert first.folder.is_dir()
-        try:
-            found = asked(store.parent, f"ls -A {store} {first.folder}; cat {first.folder}/journal.db")
-            assert "workflow.json" not in found
-            assert found.count("No such file") >= 2
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+@pytest.mark.parametrize("inside", [False, True], ids=["elsewhere", "in-the-project"])
+def test_the_store_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: bool) -> None:
+    """Its runs, their journals with Secrets, other steps' /tmp; also where it lies in the folder of the project, which
+    is there."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "module.py").touch()
+    monkeypatch.chdir(project)
+    place = project if inside else tmp_path
+    first = execute(place, workflow(shell("main", "echo mine > /tmp/private")), runner="sandbox")
+    assert {"journal.db", "workflow.json"} <= set(os.listdir(first.folder))
+    found = asked(place, f"ls {project}; ls -A {place}/store; cat {first.folder}/journal.db")
+    assert found.startswith("module.py\n")
+    assert "No such file" in found.splitlines()[-1]
+    assert "runs" not in found.replace(str(first.folder), "").split()
 
 
 def test_homes_are_not_there(tmp_path: Path) -> None:
