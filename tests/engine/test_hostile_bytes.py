@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.harness import RUNNERS, execute, log, node, sandboxed, shell, value, workflow
+from tests.engine.harness import RUNNERS, execute, log, node, python, sandboxed, shell, value, workflow
 from tiphys.engine import RunResult
 
 Json = Any
@@ -149,6 +149,27 @@ def test_a_nul_in_what_a_step_is_given(tmp_path: Path, runner: str, place: str) 
 
 
 @every
+@pytest.mark.parametrize("key", ["", "A=B", "A\0B"])
+def test_a_variable_that_is_none(tmp_path: Path, runner: str, key: str) -> None:
+    """The API server refuses one that a tag names; of a ConfigMap the kubelet leaves it out."""
+    use = shell("bad", "env", inputs={"parameters": [{"name": "v"}]})
+    use["container"]["env"] = [{"name": "{{inputs.parameters.v}}", "value": "x"}]
+    result = beside(tmp_path, runner, use, arguments={"parameters": [{"name": "v", "value": key}]})
+    assert node(result, "bad")["phase"] == "Error"
+    given = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c"},
+        "data": {key: "odd", "fine": "yes"},
+    }
+    main = shell("main", "env")
+    main["container"]["envFrom"] = [{"configMapRef": {"name": "c"}}]
+    result = execute(tmp_path, workflow(main), runner=runner, context=[given])
+    assert "fine=yes\n" in log(result, result.name)
+    assert "odd" not in log(result, result.name)
+
+
+@every
 def test_a_tree_too_deep_to_be_walked(tmp_path: Path, runner: str) -> None:
     script = "cd /tmp && python3 -c \"import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')\""
     result = beside(tmp_path, runner, shell("bad", script))
@@ -182,6 +203,42 @@ def test_a_manifest_that_a_step_has_written(tmp_path: Path, runner: str, what: s
     result = execute(tmp_path, flow, runner=runner)
     assert node(result, "use")["phase"] in ("Error", "Failed")
     assert log(result, "good") == "fine\n"
+
+
+@every
+@pytest.mark.parametrize(
+    ("source", "phase"),
+    [
+        ("'[' * 100_000", "Failed"),
+        ("'[' * 5000 + ']' * 5000", "Failed"),
+        ("'[' + '1' * 5000 + ']'", "Succeeded"),
+        (r"""'["\\ud800"]'""", "Succeeded"),
+        (r"""'[{"\\udc00": "\\ud800"}]'""", "Succeeded"),
+        (r"""'["\\u0000"]'""", ""),
+    ],
+)
+def test_a_list_to_loop_over_that_a_step_has_written(
+    tmp_path: Path, runner: str, source: str, phase: str
+) -> None:
+    """Go reads half a character as U+FFFD."""
+    item = {"parameters": [{"name": "v", "value": "{{item}}"}]}
+    loop = {
+        "name": "loop",
+        "template": "use",
+        "withParam": "{{steps.make.outputs.result}}",
+        "arguments": item,
+    }
+    inner = {"name": "inner", "steps": [[{"name": "make", "template": "make"}], [loop]]}
+    use = shell("use", "true", inputs={"parameters": [{"name": "v"}]})
+    outer = {"name": "inner", "template": "inner", "continueOn": {"error": True, "failed": True}}
+    good = {"name": "good", "template": "good"}
+    flow = workflow(
+        {"name": "main", "steps": [[outer, good], [{"name": "after", "template": "good"}]]},
+        inner, use, python("make", f"print({source})"), shell("good", "echo fine"),
+    )  # fmt: skip
+    result = execute(tmp_path, flow, runner=runner)
+    assert log(result, "after") == "fine\n"
+    assert node(result, "inner")["phase"] in (phase or node(result, "inner")["phase"])
 
 
 @sandboxed

@@ -253,9 +253,15 @@ def fetch_object(host: Host, kind: str, artifact: Artifact, box: Path) -> None:
     try:
         if not files.exists(path):
             raise FileNotFoundError("The specified key does not exist.")
-        files.get(path, str(box), recursive=files.isdir(path))
+        folder = files.isdir(path)
+        for each in files.find(path) if folder else ():
+            if ".." in str(each).split("/"):
+                raise LocationError(f"the key {each!r} leads out of its folder")
+        files.get(path, str(box), recursive=folder)
     except FileNotFoundError:
         raise FileNotFoundError("The specified key does not exist.") from None
+    except LocationError:
+        raise
     except Exception as error:  # each library has exceptions of its own
         raise LocationError(f"{kind}://{path}: {error}") from error
 
