@@ -3,18 +3,32 @@ others go on, and nothing waits."""
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.harness import RUNNERS, execute, log, node, python, sandboxed, shell, value, workflow
+from tests.engine.harness import (
+    RUNNERS,
+    execute,
+    log,
+    node,
+    python,
+    sandboxed,
+    shell,
+    value,
+    wait_until,
+    workflow,
+)
 from tiphys.engine import RunResult
 
 Json = Any
@@ -245,14 +259,55 @@ def test_a_list_to_loop_over_that_a_step_has_written(
 @pytest.mark.parametrize("script", ["mkfifo /tmp/o; sleep 60", "mkfifo /tmp/.argo-progress; sleep 60"])
 def test_control_c_works(tmp_path: Path, script: str) -> None:
     outputs = {"parameters": [{"name": "o", "valueFrom": {"path": "/tmp/o", "default": "none"}}]}
-    flow = tmp_path / "flow.json"
-    flow.write_text(json.dumps(workflow(shell("main", f"{script}", outputs=outputs))))
-    words = ["run", str(flow), "--store", str(tmp_path / "store"), "--runner", "sandbox"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tiphys", *words], cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}/sdk"}
-    )
-    deadline = time.monotonic() + 30
-    while not list(tmp_path.glob("store/runs/*/nodes/*/tmp/*o*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    (tmp_path / "flow.json").write_text(json.dumps(workflow(shell("main", script, outputs=outputs))))
+    process = started(tmp_path, "sandbox")
+    wait_until(lambda: any(tmp_path.glob("store/runs/*/nodes/*/tmp/*o*")))
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
+
+
+class Endless(http.server.BaseHTTPRequestHandler):
+    """Sends for ever."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"x" * 1000)
+                time.sleep(0.01)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("kind", ["pack", "download"])
+def test_control_c_does_not_wait_for_an_artifact(tmp_path: Path, kind: str) -> None:
+    """Twice: the second kills what runs."""
+    main = shell("main", "true")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        if kind == "pack":
+            main = shell("main", "truncate -s 4G /tmp/o")
+            made = {"name": "o", "path": "/tmp/o", "archive": {"tar": {"compressionLevel": 9}}}
+            main["outputs"] = {"artifacts": [made]}
+        else:
+            url = f"http://127.0.0.1:{server.server_port}/"
+            main["inputs"] = {"artifacts": [{"name": "i", "path": "/tmp/i", "http": {"url": url}}]}
+        (tmp_path / "flow.json").write_text(json.dumps(workflow(main)))
+        process = started(tmp_path, "process")
+        wanted = "store/artifacts/incoming/*" if kind == "pack" else "store/runs/*/nodes/*/tmp/.i.download"
+        wait_until(lambda: any(each.stat().st_size for each in tmp_path.glob(wanted)))
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        server.shutdown()
+
+
+def started(tmp_path: Path, runner: str) -> subprocess.Popen[bytes]:
+    """The command that runs ``flow.json``."""
+    words = ["run", str(tmp_path / "flow.json"), "--store", str(tmp_path / "store"), "--runner", runner]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tiphys", *words], cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}/sdk"}
+    )
