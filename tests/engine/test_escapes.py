@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.harness import IMAGE, RUNNERS, execute, log, node, python, shell, workflow
+from tests.engine.harness import IMAGE, RUNNERS, execute, log, node, python, sandboxed, shell, workflow
 from tiphys.engine import RunResult
 from tiphys.errors import RefusedError
 
@@ -257,3 +257,23 @@ def test_the_names_of_objects(tmp_path: Path, runner: str, name: str) -> None:
     result = execute(tmp_path, workflow(main), runner=runner)
     assert "a lowercase RFC 1123 subdomain must consist" in node(result, result.name)["message"]
     assert not list(tmp_path.rglob("*balancer*"))
+
+
+@sandboxed
+def test_a_probe_makes_nothing_through_what_the_step_has_moved(tmp_path: Path, outside: Path) -> None:
+    """The sandbox of an exec probe is made in the files of a step that runs."""
+    source = (
+        "import os, time\nopen('/usr/local/share/x', 'w').close()\n"
+        f"os.rename('/usr', '/moved')\nos.symlink('{outside}', '/usr')\ntime.sleep(3)\n"
+    )
+    main = python("main", source)
+    main["outputs"] = {
+        "parameters": [{"name": "x", "valueFrom": {"path": "/usr/local/share/x", "default": ""}}]
+    }
+    main["script"]["livenessProbe"] = {
+        "exec": {"command": ["true"]},
+        "periodSeconds": 1,
+        "failureThreshold": 99,
+    }
+    execute(tmp_path, workflow(main), runner="sandbox")
+    untouched(outside)

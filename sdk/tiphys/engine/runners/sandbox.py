@@ -297,10 +297,9 @@ class _View:
 
     def _link(self, source: Path, target: str) -> None:
         """Copy a link; the container may have been started before, or have made something there."""
-        place = self.container.root / target[1:]
-        if not os.path.lexists(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(os.readlink(source))
+        with held(target, self.container.root) as place:
+            if not os.path.lexists(place):
+                place.symlink_to(os.readlink(source))
 
 
 def _below(path: str, folders: Iterable[str]) -> bool:
