@@ -269,9 +269,12 @@ def test_control_c_works(tmp_path: Path, script: str) -> None:
 class Endless(http.server.BaseHTTPRequestHandler):
     """Sends for ever."""
 
+    asked = threading.Event()
+
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
+        self.asked.set()
         with contextlib.suppress(OSError):
             while True:
                 self.wfile.write(b"x" * 1000)
@@ -281,23 +284,29 @@ class Endless(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize("kind", ["pack", "download"])
+@pytest.mark.parametrize("kind", ["pack", "download", "http"])
 def test_control_c_does_not_wait_for_an_artifact(tmp_path: Path, kind: str) -> None:
     """Twice: the second kills what runs."""
     main = shell("main", "true")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
         if kind == "pack":
             main = shell("main", "truncate -s 4G /tmp/o")
             made = {"name": "o", "path": "/tmp/o", "archive": {"tar": {"compressionLevel": 9}}}
             main["outputs"] = {"artifacts": [made]}
+        elif kind == "http":
+            main = {"name": "main", "http": {"url": url}}
         else:
-            url = f"http://127.0.0.1:{server.server_port}/"
             main["inputs"] = {"artifacts": [{"name": "i", "path": "/tmp/i", "http": {"url": url}}]}
         (tmp_path / "flow.json").write_text(json.dumps(workflow(main)))
+        Endless.asked.clear()
         process = started(tmp_path, "process")
         wanted = "store/artifacts/incoming/*" if kind == "pack" else "store/runs/*/nodes/*/tmp/.i.download"
-        wait_until(lambda: any(each.stat().st_size for each in tmp_path.glob(wanted)))
+        if kind == "http":
+            wait_until(Endless.asked.is_set)
+        else:
+            wait_until(lambda: any(each.stat().st_size for each in tmp_path.glob(wanted)))
         process.send_signal(signal.SIGINT)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
