@@ -302,7 +302,7 @@ def test_control_c_does_not_wait_for_an_artifact(tmp_path: Path, kind: str) -> N
         (tmp_path / "flow.json").write_text(json.dumps(workflow(main)))
         Endless.asked.clear()
         process = started(tmp_path, "process")
-        wanted = "store/artifacts/incoming/*" if kind == "pack" else "store/runs/*/nodes/*/tmp/.i.download"
+        wanted = "store/artifacts/incoming/*" if kind == "pack" else "store/runs/*/nodes/*/tmp/.tiphys-*"
         if kind == "http":
             wait_until(Endless.asked.is_set)
         else:

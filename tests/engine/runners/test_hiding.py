@@ -136,3 +136,24 @@ def test_processes_of_the_host(tmp_path: Path) -> None:
 
 def test_sockets_in_run(tmp_path: Path) -> None:
     assert asked(tmp_path, "ls -A /run") == ""
+
+
+def test_a_home_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of ``nobody``, or of a service."""
+    monkeypatch.setenv("HOME", "/usr/nonexistent")
+    hiding.homes.cache_clear()
+    try:
+        assert asked(tmp_path, "echo ran") == "ran\n"
+    finally:
+        monkeypatch.undo()
+        hiding.homes.cache_clear()
+
+
+def test_a_home_in_a_folder_that_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/usr/share")
+    hiding.homes.cache_clear()
+    try:
+        assert asked(tmp_path, "ls -A /usr/share") == ""
+    finally:
+        monkeypatch.undo()
+        hiding.homes.cache_clear()

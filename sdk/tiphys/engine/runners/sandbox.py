@@ -266,7 +266,7 @@ class _View:
             options += ["--ro-bind-try", path, path]
         shown = [target for _, target in self._binds]
         for path in [*homes(), *not_for_all("/etc")]:
-            if _below(path, shown):
+            if _below(path, shown) and os.path.lexists(path):
                 options += ["--tmpfs", path] if os.path.isdir(path) else ["--ro-bind", os.devnull, path]
         needed = self._needed()
         for path in needed:
