@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.server
+import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.harness import IMAGE, RUNNERS, execute, log, node, python, shell, workflow
+from tests.engine.harness import IMAGE, RUNNERS, execute, log, node, python, sandboxed, shell, workflow
 from tiphys.engine import RunResult
 from tiphys.errors import RefusedError
 
@@ -257,3 +260,68 @@ def test_the_names_of_objects(tmp_path: Path, runner: str, name: str) -> None:
     result = execute(tmp_path, workflow(main), runner=runner)
     assert "a lowercase RFC 1123 subdomain must consist" in node(result, result.name)["message"]
     assert not list(tmp_path.rglob("*balancer*"))
+
+
+@sandboxed
+def test_a_probe_makes_nothing_through_what_the_step_has_moved(tmp_path: Path, outside: Path) -> None:
+    """The sandbox of an exec probe is made in the files of a step that runs."""
+    source = (
+        "import os, time\nopen('/usr/local/share/x', 'w').close()\n"
+        f"os.rename('/usr', '/moved')\nos.symlink('{outside}', '/usr')\ntime.sleep(3)\n"
+    )
+    main = python("main", source)
+    main["outputs"] = {
+        "parameters": [{"name": "x", "valueFrom": {"path": "/usr/local/share/x", "default": ""}}]
+    }
+    main["script"]["livenessProbe"] = {
+        "exec": {"command": ["true"]},
+        "periodSeconds": 1,
+        "failureThreshold": 99,
+    }
+    execute(tmp_path, workflow(main), runner="sandbox")
+    untouched(outside)
+
+
+class Evil(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"evil")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@every
+def test_what_is_fetched_takes_no_name_that_a_step_knows(tmp_path: Path, outside: Path, runner: str) -> None:
+    """A file that is downloaded has a temporary name; a link may be there already."""
+    (outside / "x").touch()
+    names = [f".i{end}" for end in (".download", ".object", ".part", ".tmp", "")]
+    plant = with_mount(shell("plant", "; ".join(f"ln -s {outside}/x /v/{name}" for name in names)))
+    steps = [[{"name": "plant", "template": "plant"}], [{"name": "second", "template": "second"}]]
+    wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+    claims = [{"metadata": {"name": "v"}, "spec": wanted}]
+    second = with_mount(shell("second", "cat /v/i"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Evil) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        second["inputs"] = {"artifacts": [{"name": "i", "path": "/v/i", "http": {"url": url}}]}
+        flow = workflow({"name": "main", "steps": steps}, plant, second, volumeClaimTemplates=claims)
+        result = execute(tmp_path, flow, runner=runner)
+        server.shutdown()
+    assert log(result, "second") == "evil"
+    assert (outside / "x").read_bytes() == b""
+
+
+@every
+def test_nothing_is_cloned_through_a_link(tmp_path: Path, outside: Path, runner: str) -> None:
+    source = tmp_path / "source"
+    subprocess.run(["git", "init", "-q", str(source)], check=True)
+    whose = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    words = [*whose, "commit", "-q", "--allow-empty", "-m", "x"]
+    subprocess.run(["git", "-C", str(source), *words], check=True)
+    second = with_mount(shell("second", "ls -d /v/l/.git"))
+    second["inputs"] = {"artifacts": [{"name": "i", "path": "/v/l", "git": {"repo": str(source)}}]}
+    result = two(tmp_path, runner, outside, second)
+    assert log(result, "second").endswith("v/l/.git\n")
+    untouched(outside)

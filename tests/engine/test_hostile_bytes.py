@@ -3,18 +3,32 @@ others go on, and nothing waits."""
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.harness import RUNNERS, execute, log, node, sandboxed, shell, value, workflow
+from tests.engine.harness import (
+    RUNNERS,
+    execute,
+    log,
+    node,
+    python,
+    sandboxed,
+    shell,
+    value,
+    wait_until,
+    workflow,
+)
 from tiphys.engine import RunResult
 
 Json = Any
@@ -149,6 +163,27 @@ def test_a_nul_in_what_a_step_is_given(tmp_path: Path, runner: str, place: str) 
 
 
 @every
+@pytest.mark.parametrize("key", ["", "A=B", "A\0B"])
+def test_a_variable_that_is_none(tmp_path: Path, runner: str, key: str) -> None:
+    """The API server refuses one that a tag names; of a ConfigMap the kubelet leaves it out."""
+    use = shell("bad", "env", inputs={"parameters": [{"name": "v"}]})
+    use["container"]["env"] = [{"name": "{{inputs.parameters.v}}", "value": "x"}]
+    result = beside(tmp_path, runner, use, arguments={"parameters": [{"name": "v", "value": key}]})
+    assert node(result, "bad")["phase"] == "Error"
+    given = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c"},
+        "data": {key: "odd", "fine": "yes"},
+    }
+    main = shell("main", "env")
+    main["container"]["envFrom"] = [{"configMapRef": {"name": "c"}}]
+    result = execute(tmp_path, workflow(main), runner=runner, context=[given])
+    assert "fine=yes\n" in log(result, result.name)
+    assert "odd" not in log(result, result.name)
+
+
+@every
 def test_a_tree_too_deep_to_be_walked(tmp_path: Path, runner: str) -> None:
     script = "cd /tmp && python3 -c \"import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')\""
     result = beside(tmp_path, runner, shell("bad", script))
@@ -184,18 +219,104 @@ def test_a_manifest_that_a_step_has_written(tmp_path: Path, runner: str, what: s
     assert log(result, "good") == "fine\n"
 
 
+@every
+@pytest.mark.parametrize(
+    ("source", "phase"),
+    [
+        ("'[' * 100_000", "Failed"),
+        ("'[' * 5000 + ']' * 5000", "Failed"),
+        ("'[' + '1' * 5000 + ']'", "Succeeded"),
+        (r"""'["\\ud800"]'""", "Succeeded"),
+        (r"""'[{"\\udc00": "\\ud800"}]'""", "Succeeded"),
+        (r"""'["\\u0000"]'""", ""),
+    ],
+)
+def test_a_list_to_loop_over_that_a_step_has_written(
+    tmp_path: Path, runner: str, source: str, phase: str
+) -> None:
+    """Go reads half a character as U+FFFD."""
+    item = {"parameters": [{"name": "v", "value": "{{item}}"}]}
+    loop = {
+        "name": "loop",
+        "template": "use",
+        "withParam": "{{steps.make.outputs.result}}",
+        "arguments": item,
+    }
+    inner = {"name": "inner", "steps": [[{"name": "make", "template": "make"}], [loop]]}
+    use = shell("use", "true", inputs={"parameters": [{"name": "v"}]})
+    outer = {"name": "inner", "template": "inner", "continueOn": {"error": True, "failed": True}}
+    good = {"name": "good", "template": "good"}
+    flow = workflow(
+        {"name": "main", "steps": [[outer, good], [{"name": "after", "template": "good"}]]},
+        inner, use, python("make", f"print({source})"), shell("good", "echo fine"),
+    )  # fmt: skip
+    result = execute(tmp_path, flow, runner=runner)
+    assert log(result, "after") == "fine\n"
+    assert node(result, "inner")["phase"] in (phase or node(result, "inner")["phase"])
+
+
 @sandboxed
 @pytest.mark.parametrize("script", ["mkfifo /tmp/o; sleep 60", "mkfifo /tmp/.argo-progress; sleep 60"])
 def test_control_c_works(tmp_path: Path, script: str) -> None:
     outputs = {"parameters": [{"name": "o", "valueFrom": {"path": "/tmp/o", "default": "none"}}]}
-    flow = tmp_path / "flow.json"
-    flow.write_text(json.dumps(workflow(shell("main", f"{script}", outputs=outputs))))
-    words = ["run", str(flow), "--store", str(tmp_path / "store"), "--runner", "sandbox"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tiphys", *words], cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}/sdk"}
-    )
-    deadline = time.monotonic() + 30
-    while not list(tmp_path.glob("store/runs/*/nodes/*/tmp/*o*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    (tmp_path / "flow.json").write_text(json.dumps(workflow(shell("main", script, outputs=outputs))))
+    process = started(tmp_path, "sandbox")
+    wait_until(lambda: any(tmp_path.glob("store/runs/*/nodes/*/tmp/*o*")))
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
+
+
+class Endless(http.server.BaseHTTPRequestHandler):
+    """Sends for ever."""
+
+    asked = threading.Event()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.asked.set()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"x" * 1000)
+                time.sleep(0.01)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("kind", ["pack", "download", "http"])
+def test_control_c_does_not_wait_for_an_artifact(tmp_path: Path, kind: str) -> None:
+    """Twice: the second kills what runs."""
+    main = shell("main", "true")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        if kind == "pack":
+            main = shell("main", "truncate -s 4G /tmp/o")
+            made = {"name": "o", "path": "/tmp/o", "archive": {"tar": {"compressionLevel": 9}}}
+            main["outputs"] = {"artifacts": [made]}
+        elif kind == "http":
+            main = {"name": "main", "http": {"url": url}}
+        else:
+            main["inputs"] = {"artifacts": [{"name": "i", "path": "/tmp/i", "http": {"url": url}}]}
+        (tmp_path / "flow.json").write_text(json.dumps(workflow(main)))
+        Endless.asked.clear()
+        process = started(tmp_path, "process")
+        wanted = "store/artifacts/incoming/*" if kind == "pack" else "store/runs/*/nodes/*/tmp/.tiphys-*"
+        if kind == "http":
+            wait_until(Endless.asked.is_set)
+        else:
+            wait_until(lambda: any(each.stat().st_size for each in tmp_path.glob(wanted)))
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        server.shutdown()
+
+
+def started(tmp_path: Path, runner: str) -> subprocess.Popen[bytes]:
+    """The command that runs ``flow.json``."""
+    words = ["run", str(tmp_path / "flow.json"), "--store", str(tmp_path / "store"), "--runner", runner]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tiphys", *words], cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}/sdk"}
+    )

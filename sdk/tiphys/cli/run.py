@@ -45,7 +45,18 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--store", default=".tiphys", metavar="DIR", help="records, caches and volumes (%(default)s)"
     )
-    parser.add_argument("--runner", choices=("process", "sandbox", "docker"), default="process")
+    parser.add_argument(
+        "--runner",
+        choices=("process", "sandbox", "auto", "docker"),
+        default="process",
+        help="how steps run (%(default)s; docs/runners.md); auto: in the sandbox where there is one",
+    )
+    parser.add_argument(
+        "--network",
+        choices=("host", "none"),
+        default="host",
+        help="none: each container has a loopback of its own and nothing else (sandbox, docker)",
+    )
     parser.add_argument(
         "--image",
         action="append",
@@ -129,6 +140,7 @@ def handle(options: argparse.Namespace) -> int:
     settings = RunOptions(
         store=options.store,
         runner=options.runner,
+        network=options.network,
         images=_images(options.image),
         name=options.name,
         keep_serving=options.keep_serving,
@@ -159,6 +171,7 @@ def _detached(options: argparse.Namespace, workflow: Workflow | None) -> int:
         name = options.name or new_name(workflow)
         words = ["run", options.workflow, "--name", name]
     words += ["--store", str(Path(options.store).absolute()), "--runner", options.runner]
+    words += ["--network", options.network]
     for flag in _OF_THE_RUN:
         if value := getattr(options, flag):
             words += [f"--{flag.replace('_', '-')}", *([value] if value is not True else [])]

@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import Iterator
 
-__all__ = ["RawText", "compact", "elements", "members", "squeezed", "syntax_error"]
+__all__ = ["RawText", "compact", "elements", "members", "squeezed", "syntax_error", "unquoted"]
 
 _BLANK = " \t\r\n"
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_HALF = re.compile("[\ud800-\udfff]")
 _STRING = re.compile(r'"(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|[^"\\\x00-\x1f])*"')
 _QUOTED = {"'": "\\'", '"': '"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\"}
 
@@ -148,7 +149,15 @@ def syntax_error(text: str) -> str:
             raise scanner.fail("after top-level value")
     except _Wrong as wrong:
         return str(wrong)
+    except RecursionError:  # Go's decoder takes ten thousand lists in lists, this one fewer
+        return "exceeded max depth"
     return ""
+
+
+def unquoted(text: str) -> str:
+    """Return the text that a JSON string stands for; as Go reads it, half a character is the replacement character."""
+    value: str = json.loads(text)
+    return _HALF.sub("\ufffd", value)
 
 
 class RawText(str):
@@ -178,7 +187,7 @@ def members(text: str) -> Iterator[tuple[str, RawText]]:
     while scanner.blank() not in ("}", ""):
         begin = scanner.at
         scanner.string()
-        name = json.loads(text[begin : scanner.at])
+        name = unquoted(text[begin : scanner.at])
         scanner.blank()
         scanner.at += 1
         scanner.blank()

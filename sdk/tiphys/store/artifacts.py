@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import gzip
 import hashlib
+import io
 import os
 import posixpath
 import secrets
@@ -64,6 +65,7 @@ class Artifacts:
         max_ratio: int = UnpackLimits.max_ratio,
     ) -> None:
         self.folder = folder
+        self.abandoned = False  # nobody waits any more for what is stored or laid out now
         self.limits = UnpackLimits(max_bytes, max_files, max_ratio)
 
     def path(self, digest: str) -> Path:
@@ -90,7 +92,7 @@ class Artifacts:
             incoming.mkdir(parents=True, exist_ok=True)
             temporary = incoming / secrets.token_hex(12)
             try:
-                with temporary.open("wb") as stream:
+                with _Stoppable(temporary, self) as stream:
                     if packing == "zip":
                         _pack_zip(members(source, name, laid), stream)
                     elif packing == "tar" or source.is_dir():
@@ -163,7 +165,7 @@ class Artifacts:
             else:
                 box.mkdir()
                 try:
-                    unpack_archive(source, box, kind=kind, limits=self.limits)
+                    unpack_archive(source, box, kind=kind, limits=self.limits, going_on=self.going_on)
                     entries = list(box.iterdir())
                     # Argo renames whatever single thing was packed to the wanted name
                     if len(entries) == 1:
@@ -174,6 +176,11 @@ class Artifacts:
                     remove(box)
             if mode is not None:
                 _chmod(target, mode, recurse_mode)
+
+    def going_on(self) -> None:
+        """Raises StoreError TIP447 when nobody waits any more."""
+        if self.abandoned:
+            raise StoreError("TIP447", "the run was stopped while an artifact was on its way")
 
     def collect(self, keep: Iterable[str], *, dry_run: bool = False, older_than: float = 0.0) -> list[Stored]:
         """Delete every artifact that is not in ``keep`` and was stored more than ``older_than`` seconds ago; what was
@@ -262,6 +269,22 @@ def _open(path: Path, name: str) -> IO[bytes]:
             cause="a sparse file is stored with all its zeros",
         )
     return stream
+
+
+class _Stoppable(io.FileIO):
+    """The file that is written, until nobody waits for it."""
+
+    def __init__(self, path: Path, artifacts: Artifacts) -> None:
+        super().__init__(path, "wb")
+        self._artifacts = artifacts
+
+    def write(self, data: Any) -> int:
+        self._artifacts.going_on()
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left:
+            left = left[super().write(left) :]
+        return size
 
 
 def _copy(source: IO[bytes], target: IO[bytes]) -> None:

@@ -10,12 +10,11 @@ import contextlib
 import gzip
 import lzma
 import os
-import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -48,11 +47,19 @@ class UnpackLimits:
     floor: int = 1 << 29
 
 
-def unpack(source: Path, box: Path, *, kind: str, limits: UnpackLimits) -> None:
+def unpack(
+    source: Path,
+    box: Path,
+    *,
+    kind: str,
+    limits: UnpackLimits,
+    going_on: Callable[[], None] = lambda: None,
+) -> None:
     """Unpack a ``tar`` (packed by gzip) or ``zip`` into an empty folder. Raises StoreError TIP442 for what would lie
-    outside, TIP443 for what cannot be read, TIP444 for what is too large; OSError."""
+    outside, TIP443 for what cannot be read, TIP444 for what is too large; OSError.
+    ``going_on`` is called again and again, and may raise."""
     try:
-        with _Box(source, box, limits) as folder:
+        with _Box(source, box, limits, going_on) as folder:
             (_untar if kind == "tar" else _unzip)(source, folder)
             folder.make_links()
     except _DAMAGED as error:
@@ -137,7 +144,10 @@ class _Careful(gzip.GzipFile):
 class _Box:
     """The folder that an archive is unpacked into."""
 
-    def __init__(self, source: Path, folder: Path, limits: UnpackLimits) -> None:
+    def __init__(
+        self, source: Path, folder: Path, limits: UnpackLimits, going_on: Callable[[], None]
+    ) -> None:
+        self._going_on = going_on
         self._source = source
         self._limits = limits
         self._top = os.open(folder, _FOLDER)
@@ -165,6 +175,7 @@ class _Box:
 
     def count(self, name: str, size: int) -> None:
         """One entry more, of so many bytes."""
+        self._going_on()
         self._files += 1
         self._bytes += max(size, 0)
         if self._files > self._limits.max_files:
@@ -192,7 +203,9 @@ class _Box:
         folder = self._into(tuple(above))
         self._make_room(folder, (*above, last), name)
         with open(os.open(last, _NEW, 0o600, dir_fd=folder), "wb") as stream:
-            shutil.copyfileobj(content, stream, _CHUNK)
+            while piece := content.read(_CHUNK):
+                self._going_on()
+                stream.write(piece)
             os.fchmod(stream.fileno(), mode)
 
     def link(self, name: str, target: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from pathlib import Path
 
@@ -48,18 +47,21 @@ def test_it_makes_no_device(tmp_path: Path) -> None:
     assert asked(tmp_path, "mknod /tmp/d b 8 0 && echo made; true").endswith("not permitted\n")
 
 
-def test_the_store_is_not_there(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """Its runs, their journals with Secrets, other steps' /tmp; also a store in the folder of the project."""
-    folder = Path(request.config.rootpath) / ".tiphys-test-store"
-    for store in (tmp_path / "store", folder / "store"):
-        first = execute(store.parent, workflow(shell("main", "echo mine > /tmp/private")), runner="sandbox")
-        assert first.folder.is_dir()
-        try:
-            found = asked(store.parent, f"ls -A {store} {first.folder}; cat {first.folder}/journal.db")
-            assert "workflow.json" not in found
-            assert found.count("No such file") >= 2
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+@pytest.mark.parametrize("inside", [False, True], ids=["elsewhere", "in-the-project"])
+def test_the_store_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: bool) -> None:
+    """Its runs, their journals with Secrets, other steps' /tmp; also where it lies in the folder of the project, which
+    is there."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "module.py").touch()
+    monkeypatch.chdir(project)
+    place = project if inside else tmp_path
+    first = execute(place, workflow(shell("main", "echo mine > /tmp/private")), runner="sandbox")
+    assert {"journal.db", "workflow.json"} <= set(os.listdir(first.folder))
+    found = asked(place, f"ls {project}; ls -A {place}/store; cat {first.folder}/journal.db")
+    assert found.startswith("module.py\n")
+    assert "No such file" in found.splitlines()[-1]
+    assert "runs" not in found.replace(str(first.folder), "").split()
 
 
 def test_homes_are_not_there(tmp_path: Path) -> None:
@@ -134,3 +136,24 @@ def test_processes_of_the_host(tmp_path: Path) -> None:
 
 def test_sockets_in_run(tmp_path: Path) -> None:
     assert asked(tmp_path, "ls -A /run") == ""
+
+
+def test_a_home_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of ``nobody``, or of a service."""
+    monkeypatch.setenv("HOME", "/usr/nonexistent")
+    hiding.homes.cache_clear()
+    try:
+        assert asked(tmp_path, "echo ran") == "ran\n"
+    finally:
+        monkeypatch.undo()
+        hiding.homes.cache_clear()
+
+
+def test_a_home_in_a_folder_that_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/usr/share")
+    hiding.homes.cache_clear()
+    try:
+        assert asked(tmp_path, "ls -A /usr/share") == ""
+    finally:
+        monkeypatch.undo()
+        hiding.homes.cache_clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -268,11 +269,53 @@ def test_components_and_this_python_are_there(tmp_path: Path) -> None:
     assert log(result, result.name).strip() == sys.prefix
 
 
-def test_without_bubblewrap_the_process_runner_is_used_and_says_so(
+def test_without_bubblewrap_auto_is_the_process_runner_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SandboxRunner, "check", lambda self: "the kernel refuses")
     recorder = Recorder()
-    assert execute(tmp_path, workflow(shell("main", "true")), runner="sandbox", observer=recorder).succeeded
+    assert execute(tmp_path, workflow(shell("main", "true")), runner="auto", observer=recorder).succeeded
     (notice,) = [each for each in recorder.of(Notice) if each.code == "TIP222"]
     assert "the kernel refuses" in notice.text
+
+
+def test_a_sandbox_that_was_asked_for_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SandboxRunner, "check", lambda self: "the kernel refuses")
+    ran = tmp_path / "ran"
+    with pytest.raises(RefusedError, match="the kernel refuses") as caught:
+        execute(tmp_path, workflow(shell("main", f"touch {ran}")), runner="sandbox")
+    assert caught.value.code == "TIP229"
+    assert not ran.exists()
+
+
+def test_auto_is_the_sandbox_where_there_is_one(tmp_path: Path) -> None:
+    result = execute(tmp_path, workflow(shell("main", "readlink /proc/self/ns/mnt")), runner="auto")
+    assert log(result, result.name).strip() != os.readlink("/proc/self/ns/mnt")
+
+
+def test_without_a_network_it_reaches_no_service_of_this_machine(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        ask = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)"
+        flow = workflow(python("main", ask))
+        assert execute(tmp_path, flow, runner="sandbox").succeeded
+        alone = execute(tmp_path, flow, runner="sandbox", network="none")
+        assert "ConnectionRefusedError" in log(alone, alone.name)
+        with socket.socket(socket.AF_UNIX) as abstract:
+            abstract.bind(f"\0tiphys-{os.getpid()}")
+            abstract.listen()
+            ask = f"import socket; socket.socket(socket.AF_UNIX).connect('\\0tiphys-{os.getpid()}')"
+            alone = execute(tmp_path, workflow(python("main", ask)), runner="sandbox", network="none")
+            assert "ConnectionRefusedError" in log(alone, alone.name)
+
+
+@pytest.mark.parametrize("runner", ["process", "auto"])
+def test_plain_processes_cannot_be_without_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner: str
+) -> None:
+    monkeypatch.setattr(SandboxRunner, "check", lambda self: "the kernel refuses")
+    with pytest.raises(RefusedError) as caught:
+        execute(tmp_path, workflow(shell("main", "true")), runner=runner, network="none")
+    assert caught.value.code == "TIP229"

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
 
-__all__ = ["RunOptions", "RunResult"]
+__all__ = ["RunOptions", "RunResult", "RunnerName"]
+
+RunnerName = Literal["process", "sandbox", "auto", "docker"]
 
 
 def _slots() -> int:
@@ -28,7 +30,9 @@ class RunOptions:
 
     ``images`` maps image patterns (shell globs) to ``host`` (this machine's programs) or to a folder that holds
     the image's unpacked root. ``project`` is put first on ``PYTHONPATH`` of steps that run in this Python
-    environment. ``max_pods`` bounds the containers that run at once (daemons, training workers and servers do not
+    environment. ``runner``: docs/runners.md says what each one promises; ``auto`` is the sandbox, or processes where
+    that cannot be had. ``network``: with ``none`` each container has a loopback of its own and nothing else.
+    ``max_pods`` bounds the containers that run at once (daemons, training workers and servers do not
     count). ``grace``: seconds between SIGTERM and SIGKILL when a run is interrupted. ``strict``: refuse what would have
     no effect, such as a misspelt field, as ``argo submit`` does; else drop it, as ``kubectl apply`` does. ``argo``: the
     version to behave as, where versions differ (docs/conformance.md); a run keeps the one that it began with.
@@ -37,7 +41,8 @@ class RunOptions:
     """
 
     store: Path | str = ".tiphys"
-    runner: Literal["process", "sandbox", "docker"] = "process"
+    runner: RunnerName = "process"
+    network: Literal["host", "none"] = "host"
     images: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     namespace: str = "argo"

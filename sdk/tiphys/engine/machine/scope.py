@@ -222,7 +222,7 @@ def _join_parameter(texts: list[str]) -> str:
     for text in texts:
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return gojson.marshal(texts)
         if not isinstance(value, (dict, list)):
             return gojson.marshal(texts)

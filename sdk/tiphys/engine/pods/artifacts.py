@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
@@ -134,6 +135,8 @@ def load_artifact(host: Host, artifact: Artifact, target: Path) -> None:
         elif kind == "http":
             _fetched(host, target, mode, recurse, lambda path: download(host, artifact["http"], path))
         elif kind == "git":
+            if target.is_symlink():
+                target.unlink()
             clone(host, artifact["git"], target)
         elif kind == "artifactory" and not host.store.bucket.digest(key_of(artifact)):
             place = over_http(artifact["artifactory"])
@@ -162,7 +165,7 @@ def _from_store(
     except FileNotFoundError:
         if kind not in REMOTE or not names_a_store(artifact):
             raise
-        box = target.with_name(f".{target.name}.object")
+        box = _beside(target)
         box.parent.mkdir(parents=True, exist_ok=True)
         try:
             fetch_object(host, kind, artifact, box)
@@ -200,10 +203,15 @@ def _from_bucket(host: Host, key: str, target: Path, mode: int | None, recurse: 
             host.store.artifacts.get(bucket.digest(each), place, mode=mode, unpack=unpack)
 
 
+def _beside(target: Path) -> Path:
+    """A name that no step can have taken before."""
+    return target.with_name(f".tiphys-{secrets.token_hex(12)}")
+
+
 def _fetched(
     host: Host, target: Path, mode: int | None, recurse: bool, fetch: Callable[[Path], None]
 ) -> None:
-    temporary = target.with_name(f".{target.name}.download")
+    temporary = _beside(target)
     temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
         fetch(temporary)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from tiphys.argo.paths import variable_problem
 from tiphys.argo.time import ZERO, rfc3339
 from tiphys.compiler.project import import_folders
 from tiphys.engine.machine.protocol import StartPod
@@ -133,8 +134,13 @@ def container_environment(
         for kind, reference in (("ConfigMap", group.get("configMapRef")), ("Secret", group.get("secretRef"))):
             if reference is not None:
                 data = _data(host, kind, str(reference.get("name")), bool(reference.get("optional")))
+                # as the kubelet, which leaves out what no variable can be called
                 env.update(
-                    {prefix + key: value.decode(errors="surrogateescape") for key, value in data.items()}
+                    {
+                        prefix + key: value.decode(errors="surrogateescape")
+                        for key, value in data.items()
+                        if not variable_problem(prefix + key)
+                    }
                 )
     for at, item in enumerate(container.get("env") or []):
         name = str(item.get("name") or "")

@@ -16,6 +16,7 @@ from tiphys.expr.evaluate import evaluate
 
 if TYPE_CHECKING:
     import ssl
+    from http.client import HTTPResponse
 
     from tiphys.argo.pod_types import HTTPHeader, HTTPTemplate
     from tiphys.argo.types import Outputs
@@ -84,9 +85,9 @@ class HttpPod(_ThreadPod):
         timeout = float(spec.get("timeoutSeconds") or 30)
         try:
             with urllib.request.urlopen(request, timeout=timeout, context=_context(spec)) as answer:
-                status, headers, text = answer.status, answer.headers, answer.read(_BODY_LIMIT)
+                status, headers, text = answer.status, answer.headers, self._read(answer)
         except urllib.error.HTTPError as error:
-            status, headers, text = error.code, error.headers, error.read(_BODY_LIMIT)
+            status, headers, text = error.code, error.headers, self._read(error)
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             return "Error", f'{method[:1]}{method[1:].lower()} "{url}": {reason}', None
@@ -108,6 +109,16 @@ class HttpPod(_ThreadPod):
         if not 200 <= status < 300:
             return "Failed", f"received non-2xx response code: {status}", outputs
         return "Succeeded", "", outputs
+
+    def _read(self, answer: HTTPResponse | urllib.error.HTTPError) -> bytes:
+        """Piece by piece: a server may never end, and the step may."""
+        data = b""
+        while not self._finished and len(data) < _BODY_LIMIT:
+            piece = answer.read1(_BODY_LIMIT - len(data))
+            if not piece:
+                break
+            data += piece
+        return data
 
     def _body(self, spec: HTTPTemplate) -> bytes | None:
         source = spec.get("bodyFrom")

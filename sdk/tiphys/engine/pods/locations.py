@@ -73,6 +73,7 @@ def download(host: Host, place: HTTPLocation, path: Path) -> None:
     """Fetch an ``http`` artifact into a file, piece by piece."""
     with _Web(host, place) as web, web.ask("GET") as answer, path.open("wb") as stream:
         for piece in answer.iter_content(_CHUNK):
+            host.store.artifacts.going_on()
             stream.write(piece)
 
 
@@ -195,11 +196,28 @@ def clone(host: Host, settings: GitLocation, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="tiphys-") as folder:
         env = _git_environment(host, settings, Path(folder))
         for step in steps:
-            done = subprocess.run(
-                step, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, check=False
-            )
-            if done.returncode:
-                raise LocationError(done.stderr.strip() or f"git failed with code {done.returncode}")
+            code, said = _ended(host, step, env)
+            if code:
+                raise LocationError(said or f"git failed with code {code}")
+
+
+def _ended(host: Host, command: list[str], env: dict[str, str]) -> tuple[int, str]:
+    """The exit code of a program and what it said of errors; it is killed when the run is."""
+    null = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=null, stdout=null, stderr=subprocess.PIPE, text=True, env=env
+    ) as process:
+        while True:
+            try:
+                said = process.communicate(timeout=0.2)[1]
+            except subprocess.TimeoutExpired:
+                try:
+                    host.store.artifacts.going_on()
+                except StoreError:
+                    process.kill()
+                    raise
+            else:
+                return process.returncode, said.strip()
 
 
 def _git_environment(host: Host, settings: GitLocation, folder: Path) -> dict[str, str]:
@@ -256,9 +274,15 @@ def fetch_object(host: Host, kind: str, artifact: Artifact, box: Path) -> None:
     try:
         if not files.exists(path):
             raise FileNotFoundError("The specified key does not exist.")
-        files.get(path, str(box), recursive=files.isdir(path))
+        folder = files.isdir(path)
+        for each in files.find(path) if folder else ():
+            if ".." in str(each).split("/"):
+                raise LocationError(f"the key {each!r} leads out of its folder")
+        files.get(path, str(box), recursive=folder)
     except FileNotFoundError:
         raise FileNotFoundError("The specified key does not exist.") from None
+    except LocationError:
+        raise
     except Exception as error:  # each library has exceptions of its own
         raise LocationError(f"{kind}://{path}: {error}") from error
 

@@ -143,7 +143,7 @@ class Keeper:
                 setsigmask=(),
                 setsigdef=DEFAULT_SIGNALS,
             )
-        except (OSError, ValueError) as error:  # no kernel takes a NUL, no encoding half a character
+        except Exception as error:  # noqa: BLE001 - no kernel takes a NUL, no encoding half a character
             problem = f"tiphys: cannot start {path}: {getattr(error, 'strerror', None) or error}"
             with contextlib.suppress(OSError):
                 log = os.open(err or out, APPEND | os.O_CLOEXEC, 0o644)

@@ -34,6 +34,11 @@ class StartProblem(Exception):
 
 def startable(launch: Launch, name: str) -> Launch:
     """A launch that the kernel can be asked for. Raises StartProblem, as a container runtime that cannot start it."""
+    for variable in launch.env:
+        if not variable or "=" in variable:
+            raise StartProblem(
+                f"{name}: StartError (exit code 128): {variable!r} is no variable", phase="Error", code=128
+            )
     texts = [launch.path, launch.cwd, *launch.argv, *launch.env, *launch.env.values()]
     for text in texts:
         why = "holds a NUL" if "\0" in text else "" if _encodes(text) else "holds half a character"

@@ -63,7 +63,8 @@ class DockerRunner:
     slowness = 10.0
     not_run: tuple[int, ...] = (125, 126, 127)
 
-    def __init__(self) -> None:
+    def __init__(self, *, network: str = "host") -> None:
+        self._network = network
         self._program = shutil.which("docker") or shutil.which("podman") or ""
         if _check(self._program) and (other := shutil.which("podman")):
             self._program = other  # a client without its daemon
@@ -98,7 +99,7 @@ class DockerRunner:
         run = [
             self._program,
             "run",
-            "--network=host",
+            f"--network={self._network}",
             f"--name={name}",
             "--pull=missing",
             "--label",

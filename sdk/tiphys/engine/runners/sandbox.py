@@ -3,7 +3,8 @@
 The container's private folder is bound at ``/``; the host's folders (or those of the image's unpacked root) are bound
 read-only over it, and ``/tmp``, the volume mounts, ``/proc`` and ``/dev`` over those. So absolute paths mean what they
 mean in a pod, two steps never see each other's ``/tmp``, and nothing on the host can be changed. The container has its
-own user, process, hostname and IPC namespaces, no capability, and shares the network. What it must not see of the host
+own user, process, hostname and IPC namespaces, no capability, and the host's network if that is not refused. What it
+must not see of the host
 (:mod:`tiphys.engine.runners.hiding`) is laid over. docs/runners.md says what is promised.
 """
 
@@ -46,6 +47,9 @@ class SandboxRunner:
     slowness = 0.0
     not_run: tuple[int, ...] = ()
 
+    def __init__(self, *, network: str = "host") -> None:
+        self._network = network
+
     @property
     def last(self) -> Sequence[str]:
         return ()
@@ -78,6 +82,8 @@ class SandboxRunner:
             raise not_found(container.name, argv[0])
         bwrap = shutil.which("bwrap") or "bwrap"
         options = plan.options()
+        if self._network == "none":
+            options.insert(0, "--unshare-net")
         container.view = plan.view()
         container.confined = True
         command = [bwrap, *options, "--chdir", absolute(container.workdir), "--", *argv]
@@ -260,7 +266,7 @@ class _View:
             options += ["--ro-bind-try", path, path]
         shown = [target for _, target in self._binds]
         for path in [*homes(), *not_for_all("/etc")]:
-            if _below(path, shown):
+            if _below(path, shown) and os.path.lexists(path):
                 options += ["--tmpfs", path] if os.path.isdir(path) else ["--ro-bind", os.devnull, path]
         needed = self._needed()
         for path in needed:
@@ -291,10 +297,9 @@ class _View:
 
     def _link(self, source: Path, target: str) -> None:
         """Copy a link; the container may have been started before, or have made something there."""
-        place = self.container.root / target[1:]
-        if not os.path.lexists(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(os.readlink(source))
+        with held(target, self.container.root) as place:
+            if not os.path.lexists(place):
+                place.symlink_to(os.readlink(source))
 
 
 def _below(path: str, folders: Iterable[str]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from tiphys.argo.version import NEWEST, Argo, known
-from tiphys.engine.base.options import RunOptions
+from tiphys.engine.base.options import RunnerName, RunOptions
 from tiphys.engine.machine import Machine
 from tiphys.errors import RefusedError
 
@@ -25,7 +25,8 @@ T = TypeVar("T")
 class Remembered(TypedDict, total=False):
     """Options that belong to a run, as its journal keeps them."""
 
-    runner: Literal["process", "sandbox", "docker"]
+    runner: RunnerName
+    network: Literal["host", "none"]
     images: Mapping[str, str]
     project: Path | str
     env: Mapping[str, str]
@@ -125,6 +126,7 @@ class RunFacts:
             name=self.name,
             namespace=self.namespace,
             runner=chosen(options.runner, default.runner, own.get("runner")),
+            network=chosen(options.network, default.network, own.get("network")),
             images={**(own.get("images") or {}), **options.images},
             project=chosen(options.project, default.project, own.get("project")),
             env=chosen(options.env, default.env, own.get("env")),
@@ -141,6 +143,7 @@ def remembered(options: RunOptions) -> Remembered:
     """What of the options belongs to the run, so that it goes on in the same way."""
     return {
         "runner": options.runner,
+        "network": options.network,
         "images": dict(options.images),
         "project": str(options.project),
         "env": dict(options.env),

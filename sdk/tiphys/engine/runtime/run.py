@@ -318,6 +318,7 @@ class Run:
             self._tell(Notice(now, "killing what runs"))
             driver.emit(Shutdown(now, "Terminate"))
             driver.grace = 0.0
+            driver.host.store.artifacts.abandoned = True
             driver.kill_all()
 
 

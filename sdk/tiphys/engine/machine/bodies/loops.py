@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.any_string import any_string
 from tiphys.expr import gojson
 from tiphys.expr.gofmt import sprintf
-from tiphys.expr.gojson_scan import RawText, compact, elements, members, squeezed, syntax_error
+from tiphys.expr.gojson_scan import RawText, compact, elements, members, squeezed, syntax_error, unquoted
 from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import (
     Chain,
@@ -156,7 +156,7 @@ def _values(item: Json) -> tuple[dict[str, str], str]:
         values = {"item": compact(raw)}
         description = "[" + " ".join(_bare(part) for part in elements(raw)) + "]"
     elif raw[0] == '"':
-        values = {"item": json.loads(raw)}
+        values = {"item": unquoted(raw)}
         description = raw[1:-1]
     else:
         values = {"item": str(raw)}
