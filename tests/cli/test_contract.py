@@ -342,3 +342,36 @@ def test_a_run_that_goes_on_keeps_its_version_of_argo(tmp_path: Path) -> None:
     assert "template\n" not in tiphys("logs", "d", "--local", cwd=tmp_path).stdout
     done = tiphys("run", "--resume", "d", "--argo", "4.0", cwd=tmp_path)
     assert (done.returncode, "TIP297" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), RecursionError("deep"), MemoryError(), KeyError("x")])
+def test_what_nobody_foresaw_has_a_code_and_a_report_and_no_traceback(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("tiphys.runs.Client", broken)
+    assert main(["get", "my-secret-name", "--store", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("tiphys: TIP303: ") and "Traceback" not in said.err
+    [report] = tmp_path.glob("tiphys-report-*.txt")
+    assert str(report) in said.err
+    text = report.read_text()
+    assert "in broken" in text and type(error).__name__ in text and "my-secret-name" not in text
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_who_ends_the_program_is_no_error(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tiphys.runs.Client", ended)
+    if error is SystemExit:
+        with pytest.raises(SystemExit):
+            main(["list", "--store", "x"])
+    else:
+        assert main(["list", "--store", "x"]) == 130

@@ -361,7 +361,7 @@ def _part(part: str, low: int, high: int, names: Mapping[str, int]) -> tuple[ran
 def _number(text: str, names: Mapping[str, int]) -> int:
     if text.lower() in names:
         return names[text.lower()]
-    number = int(text) if _NUMBER.fullmatch(text) else None
+    number = int(text) if _NUMBER.fullmatch(text) and len(text.lstrip("+-0")) < 20 else None
     if number is None or abs(number) >= 2**63:
         raise _BadError(f"failed to parse int from {text}")
     if number < 0:

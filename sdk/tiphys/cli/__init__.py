@@ -7,9 +7,11 @@ Exit codes: 0 done (``run``: Succeeded), 1 it ran and failed, or findings, 2 ref
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Sequence
 
@@ -61,5 +63,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if show:
             traceback.print_exc()
         place = f" ({error.filename})" if error.filename else ""
-        sys.stderr.write(f"tiphys: TIP300: {error.strerror or error}{place}\n")
-        return 1
+        return _told(TiphysError("TIP300", f"{error.strerror or error}{place}"))
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user who did not ask for it
+        if show:
+            traceback.print_exc()
+        return _told(_unexpected(error, str(options.command)))
+
+
+def _told(error: TiphysError) -> int:
+    sys.stderr.write(f"tiphys: {error}\n")
+    return error.exit_code
+
+
+def _unexpected(error: Exception, command: str) -> TiphysError:
+    """What nobody foresaw, as an error with a code.
+
+    What is of use to who mends it is kept in a file: the traceback, and no argument, for those may be secrets.
+    """
+    what = f"{type(error).__name__}: {error}"[:200].partition("\n")[0].rstrip(": ")
+    frames = "".join(traceback.format_tb(error.__traceback__, 50))
+    fix = "show the traceback with --traceback, and report it"
+    with contextlib.suppress(OSError):
+        handle, path = tempfile.mkstemp(prefix="tiphys-report-", suffix=".txt")
+        with os.fdopen(handle, "w", errors="replace") as stream:
+            stream.write(
+                f"tiphys {__version__}, Python {sys.version}\ncommand: {command}\n\n{frames}{what}\n"
+            )
+        fix = f"report it with the file {path}"
+    cause = "the input is larger or nested deeper than this program can take"
+    if not isinstance(error, RecursionError | MemoryError):
+        cause = "a fault of tiphys: it should have said what is wrong with the input"
+    return TiphysError("TIP303", f"unexpected error: {what}", cause=cause, fix=fix)

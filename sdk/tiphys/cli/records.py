@@ -55,7 +55,7 @@ def list_runs(options: argparse.Namespace) -> int:
         if options.name:
             print_json(client.get(options.name).workflow)
             return 0
-        return show_list(client.list(), as_json=options.json)
+        return show_list(client.list(brief=not options.json), as_json=options.json)
 
 
 def list_models(options: argparse.Namespace) -> int:

@@ -226,7 +226,10 @@ def _submit(client: Client, options: argparse.Namespace) -> int:
 
 
 def _list(client: Client, options: argparse.Namespace) -> int:
-    return show_list(client.list(labels=options.selector, phases=options.phase), as_json=options.json)
+    return show_list(
+        client.list(labels=options.selector, phases=options.phase, brief=not options.json),
+        as_json=options.json,
+    )
 
 
 def show_list(found: Sequence[Result], *, as_json: bool) -> int:

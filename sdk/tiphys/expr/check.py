@@ -103,6 +103,10 @@ def _binary(tree: Tree, names: Names) -> str:
     if left and right and not fits(left, right):
         raise ExprError(f"invalid operation: {operator} (mismatched types {left} and {right})", position)
     if operator == "matches" and tree[3][0] == "const":
+        if not isinstance(tree[3][1], str):
+            raise ExprError(
+                f"invalid operation: {operator} (mismatched types {left or 'unknown'} and {right})", position
+            )
         try:
             regex(tree[3][1])
         except ExprError as error:

@@ -121,6 +121,8 @@ def compile_expression(source: str) -> Program:
         return Program(source, parse(source, library.NAMES))
     except ExprError as error:
         raise error.located(source) from None
+    except RecursionError:
+        raise ExprError("expression is nested too deeply") from None
 
 
 def evaluate(source: str, environment: Mapping[str, Value]) -> Value:

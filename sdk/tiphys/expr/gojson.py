@@ -133,6 +133,16 @@ def _indented(compact: str, step: str) -> str:
 
 
 def unmarshal(source: str, *, floats: bool = False) -> Json:
-    """Parse JSON; with ``floats`` every number is a float64, as when Go decodes into ``interface{}``."""
-    value: Json = json.loads(source, parse_int=float) if floats else json.loads(source)
+    """Parse JSON; with ``floats`` every number is a float64, as when Go decodes into ``interface{}``.
+
+    Raises json.JSONDecodeError, also for what is nested too deeply and for a number that nothing holds.
+    """
+    try:
+        value: Json = json.loads(source, parse_int=float) if floats else json.loads(source)
+    except RecursionError:
+        raise json.JSONDecodeError("exceeded max depth", source, 0) from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        raise json.JSONDecodeError("number out of range", source, 0) from None
     return value

@@ -325,11 +325,41 @@ def _arithmetic(operator: str, left: float, right: float) -> float:
     if operator == "%":
         import math
 
-        return math.fmod(left, right) if right else float("nan")
+        return math.fmod(left, right) if right and math.isfinite(left) else float("nan")
     if operator == "**":
-        return float(left**right)
-    a, b = int(left), int(right)
-    return float({"&": a & b, "|": a | b, "^": a ^ b, "<<": a << b, ">>": a >> b}[operator])
+        return _power(left, right)
+    return _bits(operator, _int64(left), _int64(right))
+
+
+def _power(base: float, exponent: float) -> float:
+    """Go's math.Pow: what has no value is NaN, what is too large is infinite."""
+    import math
+
+    try:
+        return math.pow(base, exponent)
+    except ValueError:
+        return float("nan") if base else float("inf")
+    except OverflowError:
+        return float("-inf") if base < 0 and exponent % 2 else float("inf")
+
+
+def _int64(value: float) -> int:
+    """Go's conversion to int64: what does not fit is the smallest."""
+    return int(value) if -(2.0**63) <= value < 2.0**63 else -(2**63)
+
+
+def _bits(operator: str, a: int, b: int) -> float:
+    """As Go does on int64: bits that leave it are lost, a count of 64 or more leaves none."""
+    if operator == "&":
+        return float(a & b)
+    if operator == "|":
+        return float(a | b)
+    if operator == "^":
+        return float(a ^ b)
+    if operator == ">>":
+        return float(a >> b if 0 <= b < 64 else -(a < 0))
+    shifted = (a << b) & (2**64 - 1) if 0 <= b < 64 else 0
+    return float(shifted - 2**64 if shifted >= 2**63 else shifted)
 
 
 @lru_cache(maxsize=8192)

@@ -89,12 +89,17 @@ def _text(literal: str, position: int) -> str:
         raise ExprError(str(error), position + (error.position or 0)) from None
 
 
+_LONGEST = 1000  # digits: far beyond what 64 bits hold, and below what Python reads
+
+
 def _number(text: str) -> int | float:
     plain = text.replace("_", "")
     if plain[:2].lower() in ("0x", "0o", "0b"):
         return int(plain, 0)
     if "." in plain or "e" in plain.lower():
         return float(plain)
+    if len(plain) > _LONGEST:
+        raise ExprError("invalid integer literal: value out of range")
     return int(plain)
 
 

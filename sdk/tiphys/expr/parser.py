@@ -55,7 +55,10 @@ def parse(source: str, builtins: frozenset[str]) -> Tree:
     ExprError
         The text is not an expression.
     """
-    return _Parser(source, builtins).whole()
+    try:
+        return _Parser(source, builtins).whole()
+    except RecursionError:
+        raise ExprError("expression is nested too deeply") from None
 
 
 class _Parser:

@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS sync_limit(name TEXT PRIMARY KEY, sizelimit INTEGER N
 """
 
 
+_FRONT = "WHERE lock=? ORDER BY priority DESC, created, seq LIMIT 1"
+
+
 @dataclass(frozen=True, slots=True)
 class Granted:
     """All locks were taken."""
@@ -95,7 +98,8 @@ class Locks:
         with clear(path):
             try:
                 self._db = connect(path)
-                until_free(self._prepare)
+                with self._db.turn():
+                    until_free(self._prepare)
             except sqlite3.Error as error:
                 raise StoreError(
                     "TIP452", f"the lock table cannot be opened: {error}", where=str(path)
@@ -119,6 +123,11 @@ class Locks:
                     db.execute(f"DELETE FROM {table} WHERE holder=?", (holder,))
         self._db.close()
 
+    def changes(self) -> int:
+        """A number that changes when another engine has changed the table; to ask waits for nobody."""
+        with self._guard, self._clear():
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
     def acquire(
         self,
         holder: str,
@@ -136,6 +145,10 @@ class Locks:
         if len(set(locks)) != len(locks):
             return Refused("duplicate synchronization lock")
         self._holders.add(holder)
+        with self._guard, self._clear():
+            vain = self._in_vain(self._db, locks, holder, workflow, limits)
+        if vain is not None:
+            return vain
         with self._transaction() as db:
             for lock in locks:
                 db.execute(
@@ -196,35 +209,57 @@ class Locks:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
+    def _in_vain(
+        self,
+        db: sqlite3.Connection,
+        locks: Sequence[str],
+        holder: str,
+        workflow: str,
+        limits: Mapping[str, int],
+    ) -> Waiting | None:
+        """Whether a holder that stands in all queues must go on waiting for somebody who lives.
+
+        It is only looked, which disturbs nobody: of many that wait, those whose turn it is not leave the others alone.
+        """
+        for lock in locks:
+            queued = "SELECT 1 FROM waiters WHERE lock=? AND holder=?"
+            if not db.execute(queued, (lock, holder)).fetchone():
+                return None
+        for lock in locks:
+            mine, free, front = self._state(db, lock, holder, workflow, limits.get(lock))
+            if mine or (free > 0 and front == workflow):
+                continue
+            before = db.execute("SELECT DISTINCT pid, start FROM holders WHERE lock=?", (lock,)).fetchall()
+            before += db.execute(f"SELECT pid, start FROM waiters {_FRONT}", (lock,)).fetchall()
+            if all(self._lives(pid, start) for pid, start in before):
+                return _waiting(lock, free, limits.get(lock))
+            return None
+        return None
+
     def _blocked(
         self, db: sqlite3.Connection, lock: str, holder: str, workflow: str, given: int | None
     ) -> Waiting | None:
-        limit = 1 if given is None else given
-
-        def state() -> tuple[bool, int, str]:
-            rows = db.execute("SELECT holder FROM holders WHERE lock=?", (lock,)).fetchall()
-            front = db.execute(
-                "SELECT workflow FROM waiters WHERE lock=? ORDER BY priority DESC, created, seq LIMIT 1",
-                (lock,),
-            ).fetchone()
-            return any(row[0] == holder for row in rows), limit - len(rows), front[0] if front else workflow
-
-        mine, free, front = state()
+        mine, free, front = self._state(db, lock, holder, workflow, given)
         if mine:
             return None
         if free <= 0 or front != workflow:
             self._bury(db, lock)
-            mine, free, front = state()
+            mine, free, front = self._state(db, lock, holder, workflow, given)
             if free <= 0 or front != workflow:
-                namespace, kind, name = (*lock.split("/", 2), "", "")[:3]
-                if kind != "Database":
-                    text = f"Waiting for {lock} lock. Lock status: {max(free, 0)}/{limit}"
-                    return Waiting(lock, text)
-                # of these Argo tells the row of its table, and how many hold it, not how many are free
-                row = f"{'mtx' if given is None else 'sem'}/{namespace}/{name}"
-                text = f"Waiting for {lock} lock ({row}). Lock status: {limit - free}/{limit}"
-                return Waiting(lock, text)
+                return _waiting(lock, free, given)
         return None
+
+    def _state(
+        self, db: sqlite3.Connection, lock: str, holder: str, workflow: str, given: int | None
+    ) -> tuple[bool, int, str]:
+        """Whether it holds the lock, how many permits are free, and which workflow is at the front of the queue."""
+        rows = db.execute("SELECT holder FROM holders WHERE lock=?", (lock,)).fetchall()
+        front = db.execute(f"SELECT workflow FROM waiters {_FRONT}", (lock,)).fetchone()
+        free = (1 if given is None else given) - len(rows)
+        return any(row[0] == holder for row in rows), free, front[0] if front else workflow
+
+    def _lives(self, pid: int, start: str) -> bool:
+        return (pid, start) == (self._pid, self._start) or process_start(pid) == start
 
     def _bury(self, db: sqlite3.Connection, lock: str = "") -> None:
         """Clear away what dead engines left in the rows of ``lock``, or in all."""
@@ -232,15 +267,29 @@ class Locks:
         for table in ("holders", "waiters"):
             rows = db.execute(f"SELECT DISTINCT pid, start FROM {table} {where}", given).fetchall()
             for pid, start in rows:
-                if (pid, start) != (self._pid, self._start) and process_start(pid) != start:
+                if not self._lives(pid, start):
                     for each in ("holders", "waiters"):
                         db.execute(f"DELETE FROM {each} WHERE pid=? AND start=?", (pid, start))
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._guard, clear(self.path):
+        with self._guard, self._clear(), transaction(self._db):
+            yield self._db
+
+    @contextlib.contextmanager
+    def _clear(self) -> Iterator[None]:
+        with clear(self.path):
             try:
-                with transaction(self._db):
-                    yield self._db
+                yield
             except sqlite3.Error as error:
                 raise StoreError("TIP452", f"the lock table failed: {error}", where=str(self.path)) from error
+
+
+def _waiting(lock: str, free: int, given: int | None) -> Waiting:
+    limit = 1 if given is None else given
+    namespace, kind, name = (*lock.split("/", 2), "", "")[:3]
+    if kind != "Database":
+        return Waiting(lock, f"Waiting for {lock} lock. Lock status: {max(free, 0)}/{limit}")
+    # of these Argo tells the row of its table, and how many hold it, not how many are free
+    row = f"{'mtx' if given is None else 'sem'}/{namespace}/{name}"
+    return Waiting(lock, f"Waiting for {lock} lock ({row}). Lock status: {limit - free}/{limit}")

@@ -69,7 +69,8 @@ class CacheFile:
             except sqlite3.Error as error:
                 raise self._problem(error) from error
         try:
-            until_free(self._prepare)
+            with clear(path), self._db.turn():
+                until_free(self._prepare)
         except BaseException as error:
             self._db.close()
             if isinstance(error, sqlite3.Error):

@@ -49,7 +49,10 @@ class Backend(Protocol):
 
     def get(self, namespace: str, name: str) -> Workflow: ...
 
-    def list(self, namespace: str, *, labels: str = "", limit: int = 0) -> Sequence[Workflow]: ...
+    def list(
+        self, namespace: str, *, labels: str = "", limit: int = 0, brief: bool = False
+    ) -> Sequence[Workflow]:
+        """``brief``: nodes, templates and outputs may be left out."""
 
     def watch(self, namespace: str, name: str, version: str, silence: float) -> Iterator[Change]:
         """The events after resource ``version``, until the stream ends or is silent for ``silence`` seconds.

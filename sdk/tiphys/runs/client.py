@@ -132,9 +132,16 @@ class Client:
 
     # -- looking ---------------------------------------------------------------------------------------------
 
-    def list(self, *, labels: str = "", phases: Sequence[str] = (), limit: int = 0) -> list[Result]:
-        """The workflows of the namespace, the newest first; ``labels`` is a label selector."""
-        found = [Result.of(item) for item in self.backend.list(self.namespace, labels=labels, limit=limit)]
+    def list(
+        self, *, labels: str = "", phases: Sequence[str] = (), limit: int = 0, brief: bool = False
+    ) -> list[Result]:
+        """The workflows of the namespace, the newest first; ``labels`` is a label selector.
+
+        ``brief``: nodes, templates and outputs may be left out, which is much faster. A run of this machine that cannot
+        be read has the phase ``Unreadable``, and says why.
+        """
+        listed = self.backend.list(self.namespace, labels=labels, limit=limit, brief=brief)
+        found = [Result.of(item) for item in listed]
         if phases:
             found = [item for item in found if item.phase in phases]
         return sorted(
@@ -152,7 +159,7 @@ class Client:
     def _name(self, name: str) -> str:
         if name != "@latest":
             return name
-        newest = self.list()
+        newest = self.list(brief=True)
         if not newest:
             raise ClusterError(
                 "TIP605",

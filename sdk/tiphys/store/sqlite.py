@@ -1,21 +1,65 @@
-"""SQLite files that several engines share: opened by many at once, changed in one transaction at a time."""
+"""SQLite files that several processes share: opened by many at once, changed in one transaction at a time, and read
+without a trace."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
-__all__ = ["connect", "transaction", "until_free"]
+__all__ = ["SharedFile", "connect", "reading", "transaction", "until_free"]
 
 _PATIENCE = 30.0  # seconds until a file that others use all the time is given up
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection for several threads; transactions are begun by hand."""
-    return sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+class SharedFile(sqlite3.Connection):
+    """A connection to a file that many write to, who take turns.
+
+    SQLite's own waiting is a poll without an order: under load the unlucky wait until their patience ends. The turn is
+    a lock on a file beside it (``NAME.turn``), which the kernel gives in the order of asking, and takes from the dead.
+    """
+
+    _beside = ""
+    _turn = -1
+    _depth = 0
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for as long as it takes, and hold the turn; also within itself. Raises OSError."""
+        if self._turn < 0:
+            self._turn = os.open(self._beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        if not self._depth:
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close the file, and the one beside it."""
+        super().close()
+        if self._turn >= 0:
+            os.close(self._turn)
+            self._turn = -1
+
+
+def connect(path: Path) -> SharedFile:
+    """A connection for several threads, of which one at a time uses it; transactions are begun by hand."""
+    db = sqlite3.connect(
+        path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, factory=SharedFile
+    )
+    db._beside = f"{path}.turn"
+    return db
 
 
 def until_free(prepare: Callable[[], None]) -> None:
@@ -37,13 +81,74 @@ def until_free(prepare: Callable[[], None]) -> None:
             time.sleep(0.005)
 
 
+def reading(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing: no file is made beside the one that is read, nothing is taken over into it.
+
+    A file whose writer is gone and left no log is read as it is; one with a log is read with it. Where the log
+    cannot be shared (a folder that is read-only or somebody else's), a copy is read. Raises sqlite3.Error and OSError.
+    """
+    log, shared = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    if not (log.exists() and log.stat().st_size):
+        return _open(path, "immutable=1")
+    if shared.exists():
+        db = _open(path, "mode=ro")
+        try:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return db
+        except sqlite3.OperationalError as error:
+            db.close()
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
+    return _copied(path, log)
+
+
+def _open(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?{how}",
+        uri=True,
+        timeout=_PATIENCE,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _copied(path: Path, log: Path) -> sqlite3.Connection:
+    """What the two files held at one moment, in memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.db")
+        while True:
+            before = _stamps(path, log)
+            shutil.copyfile(path, copy)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(log, copy.with_name("copy.db-wal"))
+            if _stamps(path, log) == before:
+                break
+        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        with contextlib.closing(sqlite3.connect(copy)) as source:
+            source.backup(memory)
+    return memory
+
+
+def _stamps(*paths: Path) -> list[tuple[int, int] | None]:
+    found: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            state = path.stat()
+        except FileNotFoundError:
+            found.append(None)
+        else:
+            found.append((state.st_mtime_ns, state.st_size))
+    return found
+
+
 @contextlib.contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All that is done in the block is written, or nothing."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield db
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
+    """All that is done in the block is written, or nothing. Of a :class:`SharedFile` file it waits for its turn."""
+    with db.turn() if isinstance(db, SharedFile) else contextlib.nullcontext():
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")

@@ -157,7 +157,7 @@ def _json_document(text: str, file: str, limits: ReaderLimits) -> Document | Non
     """The document of a JSON text; None where it is no JSON (a YAML flow mapping, perhaps)."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError:
+    except ValueError:  # no JSON, or with a number that is too long
         return None
     except RecursionError:
         problem = Problem("TIP204", f"nested deeper than {limits.depth} levels", "nest less", 1, 1)

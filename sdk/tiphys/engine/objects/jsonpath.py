@@ -124,11 +124,11 @@ def _step(root: object, value: object, match: re.Match[str]) -> Iterator[object]
         if not isinstance(value, list):
             raise JsonPathError(f"{json.dumps(value)[:80]} is not array or slice")
         if groups["slice"]:
-            parts = [int(part) if part else None for part in groups["slice"].split(":")]
+            parts = [_index(part) if part else None for part in groups["slice"].split(":")]
             yield from value[slice(*parts)]
             return
         for word in (groups["index"] or groups["union"]).split(","):
-            index = int(word)
+            index = _index(word)
             if not -len(value) <= index < len(value):
                 raise JsonPathError(f"array index out of bounds: index {index}, length {len(value)}")
             yield value[index]
@@ -189,3 +189,10 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _index(word: str) -> int:
+    try:
+        return int(word[:20])  # more digits are out of bounds, too
+    except ValueError:
+        raise JsonPathError(f"invalid array index {word}") from None

@@ -10,8 +10,10 @@ A run's folder belongs to one run, and to one engine at a time:
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,13 +27,15 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runtime.cleanup import clean_up
 from tiphys.engine.runtime.driver import Driver
-from tiphys.engine.runtime.facts import RunFacts
+from tiphys.engine.runtime.facts import WRITTEN, RunFacts
 from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.refusals import check
 from tiphys.engine.runtime.requests import Bell, ring, unanswered
 from tiphys.engine.runtime.resume import replay
 from tiphys.engine.runtime.stored import Ownership
+from tiphys.errors import StoreError
 from tiphys.store import Store, write_json
+from tiphys.store.ended import Ended
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow, WorkflowSpec
@@ -123,8 +127,19 @@ class Execution:
         workflow = self.machine.workflow()
         self.driver.metrics.write()
         write_json(self.folder / "workflow.json", workflow, private=True)
+        self._note_end(workflow)
         clean_up(self.store, workflow, self.spec)
         return workflow
+
+    def _note_end(self, workflow: Workflow) -> None:
+        """Write down what was written, so that it is seen when it changes, and listed without being read.
+
+        Both only help: a run that has ended has ended without them.
+        """
+        path = self.folder / "workflow.json"
+        with contextlib.suppress(StoreError, OSError):
+            self.journal.write_facts({WRITTEN: zlib.crc32(path.read_bytes())})
+            Ended(self.store).note(self.facts.name, path.stat(), self.facts.now, workflow)
 
     def halt(self) -> None:
         """Listen to nobody any more, and give back locks."""

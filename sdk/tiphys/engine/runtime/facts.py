@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 from tiphys.argo.version import NEWEST, Argo, known
 from tiphys.engine.base.options import RunnerName, RunOptions
 from tiphys.engine.machine import Machine
-from tiphys.errors import RefusedError
+from tiphys.errors import RefusedError, StoreError
 
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, Workflow, WorkflowStatus
 
 
-__all__ = ["Remembered", "RunFacts", "remembered"]
+__all__ = ["WRITTEN", "Remembered", "RunFacts", "remembered"]
 
 VERSION = 1  # of the journal: its facts and its events
+WRITTEN = "written"  # the fact that is added at the end: the sum over workflow.json
 T = TypeVar("T")
 
 
@@ -73,6 +74,8 @@ class RunFacts:
         ------
         RefusedError
             TIP213: they are of another version of tiphys.
+        StoreError
+            TIP451: some are missing, or are nothing that was written.
         """
         if not found:
             return None
@@ -81,7 +84,16 @@ class RunFacts:
             name = found.get("name", "a run")
             raise RefusedError("TIP213", f"the journal of {name!r} is of another version of tiphys")
         own: Any = {name: value for name, value in found.items() if name in known}
-        return cls(**own)
+        try:
+            made = cls(**own)
+            for item in (made.workflow, made.parameters, made.options, *made.context):
+                if not isinstance(item, dict):
+                    raise TypeError(f"{type(item).__name__} where an object must be")
+            return made
+        except TypeError as error:
+            raise StoreError(
+                "TIP451", f"the journal is damaged: {error}", fix="start the run anew"
+            ) from error
 
     @property
     def started(self) -> float:

@@ -14,14 +14,16 @@ import dataclasses
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tiphys.engine.machine import protocol
 from tiphys.engine.machine.protocol import Event
 from tiphys.engine.objects.workflow import MAKER
-from tiphys.errors import StoreError
+from tiphys.errors import RefusedError, StoreError
+from tiphys.store import sqlite
 from tiphys.store.files import clear
 
 if TYPE_CHECKING:
@@ -31,12 +33,13 @@ if TYPE_CHECKING:
 __all__ = ["Journal", "decode", "encode"]
 
 GONE = "the run was retried meanwhile"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS events(seq INTEGER PRIMARY KEY, kind TEXT, body TEXT);
-CREATE TABLE IF NOT EXISTS objects(kind TEXT, name TEXT, body TEXT, PRIMARY KEY(kind, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS requests(seq INTEGER PRIMARY KEY, kind TEXT, body TEXT, answer TEXT);
-"""
+_TABLES = (
+    "facts(name TEXT PRIMARY KEY, value TEXT, sum INTEGER) WITHOUT ROWID",
+    "events(seq INTEGER PRIMARY KEY, kind TEXT, body TEXT, sum INTEGER)",
+    "objects(kind TEXT, name TEXT, body TEXT, sum INTEGER, PRIMARY KEY(kind, name)) WITHOUT ROWID",
+    "requests(seq INTEGER PRIMARY KEY, kind TEXT, body TEXT, answer TEXT, sum INTEGER)",
+)
+_VERSION = 1  # of the tables (user_version): 0 has no column for sums
 _KINDS = {
     name: getattr(protocol, name) for name in protocol.__all__ if isinstance(getattr(protocol, name), type)
 }
@@ -63,22 +66,84 @@ def decode(kind: str, body: str) -> Event:
     return event
 
 
-class Journal:
-    """The journal of one run (``runs/NAME/journal.db``)."""
+def _sum(*parts: str) -> int:
+    return zlib.crc32("\0".join(parts).encode(errors="surrogatepass"))
 
-    def __init__(self, path: Path) -> None:
+
+class Journal:
+    """The journal of one run (``runs/NAME/journal.db``).
+
+    Each row has a sum over what it holds, which is checked when it is read: TIP451 where a bit has changed.
+
+    Parameters
+    ----------
+    reading:
+        Nothing is written, on no way: for those who only look, also at a store that is read-only or somebody else's.
+
+    Raises
+    ------
+    RefusedError
+        TIP213: it was written by a later version of tiphys. What an earlier one wrote is read, and taken over by the
+        first that writes.
+    StoreError
+        TIP451: it is damaged; TIP411, TIP412: its file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, *, reading: bool = False) -> None:
         self.path = path
-        with clear(path), self._named():
-            # Secrets that were given with the workflow are in it: nobody else may read it
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_SCHEMA)
+        if reading:
+            with clear(path, "read"), self._named():
+                os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))  # says what is wrong; SQLite does not
+                self._db = sqlite.reading(path)
+                self._version()
+        else:
+            self._open(path)
+        self._sums = self._has_sums()
         self._batch: list[tuple[str, str]] = []
         self._urgent = False
         self._objects: dict[tuple[str, str], str | None] = {}
         self._answers: dict[int, str] = {}
+
+    def _open(self, path: Path) -> None:
+        with clear(path), self._named():
+            # Secrets that were given with the workflow are in it: nobody else may read it
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            version = self._version()
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            if version < _VERSION:
+                self._migrate()
+
+    def _migrate(self) -> None:
+        """Make the tables. What an earlier version wrote gets its column for sums; what is in it is not checked."""
+        with sqlite.transaction(self._db):
+            for table in _TABLES:
+                self._db.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+                name = table.partition("(")[0]
+                if "sum" not in self._columns(name):
+                    self._db.execute(f"ALTER TABLE {name} ADD COLUMN sum INTEGER")
+            self._db.execute(f"PRAGMA user_version={_VERSION}")
+
+    def _columns(self, table: str) -> list[str]:
+        return [row[1] for row in self._db.execute(f"PRAGMA table_info({table})")]
+
+    def _has_sums(self) -> bool:
+        with self._named():
+            return "sum" in self._columns("events")
+
+    def _version(self) -> int:
+        """The version of its tables. Raises RefusedError TIP213 for a later one than is known here."""
+        found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if found > _VERSION:
+            self._db.close()
+            raise RefusedError(
+                "TIP213",
+                f"the journal of {self.path.parent.name!r} is of a later version of tiphys ({found})",
+                where=str(self.path),
+                fix="use that version",
+            )
+        return found
 
     # -- facts: what the machine was made from --------------------------------------------------------------
 
@@ -86,21 +151,34 @@ class Journal:
         with self._named():
             self._db.execute("BEGIN IMMEDIATE")
             for name, value in facts.items():
-                self._db.execute("INSERT OR REPLACE INTO facts VALUES(?,?)", (name, json.dumps(value)))
+                self._put_fact(name, value)
             self._db.execute("COMMIT")
+
+    def _put_fact(self, name: str, value: object) -> None:
+        text = json.dumps(value)
+        self._db.execute(
+            "INSERT OR REPLACE INTO facts(name, value, sum) VALUES(?,?,?)", (name, text, _sum(name, text))
+        )
 
     def facts(self) -> JsonObject:
         with self._named():
-            return {
-                name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM facts")
-            }
+            return {name: json.loads(value) for name, value in self._rows("facts", "name, value")}
 
     def fact(self, name: str) -> Json:
         """One of the facts, or None."""
         with self._named():
-            row = self._db.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone()
-        found: Json = json.loads(row[0]) if row is not None else None
-        return found
+            found: list[Json] = [
+                json.loads(value) for _, value in self._rows("facts", "name, value", "WHERE name=?", name)
+            ]
+        return found[0] if found else None
+
+    def _rows(self, table: str, columns: str, rest: str = "", *values: object) -> Iterator[tuple[Any, ...]]:
+        """Rows whose sum is right: it is over all that is asked for, but the number of the row."""
+        sums = ", sum" if self._sums else ", NULL"
+        for *row, total in self._db.execute(f"SELECT {columns}{sums} FROM {table} {rest}", values):
+            if total is not None and total != _sum(*(str(item) for item in row)):
+                raise ValueError(f"the sum of a row of {table} is wrong")
+            yield tuple(row)
 
     def restart(self, facts: Mapping[str, object]) -> None:
         """Begin the run anew with other facts, all at once: its events go, its resource objects stay, but for the
@@ -112,7 +190,7 @@ class Journal:
             self._db.execute("DELETE FROM objects WHERE kind IN ('Workflow', ?)", (MAKER,))
             self._db.execute("UPDATE requests SET answer=? WHERE answer IS NULL", (GONE,))
             for name, value in facts.items():
-                self._db.execute("INSERT INTO facts VALUES(?,?)", (name, json.dumps(value)))
+                self._put_fact(name, value)
             self._db.execute("COMMIT")
 
     # -- requests: what other processes ask of the run --------------------------------------------------------
@@ -120,14 +198,24 @@ class Journal:
     def request(self, event: Event) -> int:
         """Write down what is asked, and wait for the disk; returns its number."""
         with clear(self.path), self._named():
-            row = self._db.execute("INSERT INTO requests(kind, body) VALUES(?,?)", encode(event))
+            kind, body = encode(event)
+            row = self._db.execute(
+                "INSERT INTO requests(kind, body, sum) VALUES(?,?,?)", (kind, body, _sum(kind, body))
+            )
             return int(row.lastrowid or 0)
 
     def requests(self) -> list[tuple[int, Event]]:
         """What is asked and not answered, in the order of arrival."""
         with self._named():
-            rows = self._db.execute("SELECT seq, kind, body FROM requests WHERE answer IS NULL ORDER BY seq")
-            return [(int(seq), decode(kind, body)) for seq, kind, body in rows if seq not in self._answers]
+            numbers = self._db.execute(
+                "SELECT seq FROM requests WHERE answer IS NULL ORDER BY seq"
+            ).fetchall()
+            return [
+                (seq, decode(kind, body))
+                for (seq,) in numbers
+                if seq not in self._answers
+                for kind, body in self._rows("requests", "kind, body", "WHERE seq=?", seq)
+            ]
 
     def answer(self, number: int, text: str = "") -> None:
         """Answer a request with the next commit: an empty text for done, else why not."""
@@ -169,12 +257,18 @@ class Journal:
         with clear(self.path), self._named():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._db.executemany("INSERT INTO events(kind, body) VALUES(?,?)", self._batch)
+                self._db.executemany(
+                    "INSERT INTO events(kind, body, sum) VALUES(?,?,?)",
+                    ((kind, body, _sum(kind, body)) for kind, body in self._batch),
+                )
                 for (kind, name), body in self._objects.items():
                     if body is None:
                         self._db.execute("DELETE FROM objects WHERE kind=? AND name=?", (kind, name))
                     else:
-                        self._db.execute("INSERT OR REPLACE INTO objects VALUES(?,?,?)", (kind, name, body))
+                        self._db.execute(
+                            "INSERT OR REPLACE INTO objects(kind, name, body, sum) VALUES(?,?,?,?)",
+                            (kind, name, body, _sum(kind, name, body)),
+                        )
                 for number, text in self._answers.items():
                     self._db.execute("UPDATE requests SET answer=? WHERE seq=?", (text, number))
                 self._db.execute("COMMIT")
@@ -195,10 +289,14 @@ class Journal:
     def events_after(self, number: int) -> Iterator[tuple[int, Event]]:
         """The events that came after event ``number``, each with its own."""
         with self._named():
-            for seq, kind, body in self._db.execute(
-                "SELECT seq, kind, body FROM events WHERE seq>? ORDER BY seq", (number,)
+            sums = "sum" if self._sums else "NULL"
+            for seq, kind, body, total in self._db.execute(
+                f"SELECT seq, kind, body, {sums} FROM events WHERE seq>? ORDER BY seq", (number,)
             ):
-                yield int(seq), decode(kind, body)
+                number += 1
+                if seq != number or (total is not None and total != _sum(kind, body)):
+                    raise ValueError(f"event {number} is not there, or its sum is wrong")
+                yield number, decode(kind, body)
 
     def last(self) -> int:
         """The number of the last event."""
@@ -214,7 +312,8 @@ class Journal:
         """The resource objects that exist."""
         with self._named():
             return [
-                json.loads(row[0]) for row in self._db.execute("SELECT body FROM objects ORDER BY kind, name")
+                json.loads(body)
+                for _, _, body in self._rows("objects", "kind, name, body", "ORDER BY kind, name")
             ]
 
     def close(self) -> None:
@@ -225,7 +324,7 @@ class Journal:
 
 
 class _Named:
-    """Turns sqlite3 errors into StoreErrors."""
+    """Turns sqlite3 errors, and what cannot be decoded, into StoreErrors."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -234,6 +333,14 @@ class _Named:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ValueError | KeyError | TypeError | RecursionError | MemoryError):
+            raise StoreError(
+                "TIP451",
+                f"the journal is damaged: {error or type(error).__name__}",
+                where=str(self._path),
+                cause="what is in it is not what was written",
+                fix="start the run anew",
+            ) from error
         if isinstance(error, sqlite3.Error):
             text = str(error)
             if "full" in text or getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):

@@ -14,6 +14,7 @@ __all__ = ["Synchronizer"]
 
 # another engine's release is not announced: look again this often while something waits
 _POLL = 0.25
+_LOOKS = 4  # the table is looked at; what it does not tell (an engine that was killed) is asked for at each so many
 
 
 @dataclass(slots=True)
@@ -31,6 +32,8 @@ class Synchronizer:
         self._waiting: dict[str, _Wait] = {}
         self._timer: Timer | None = None
         self._opened: Locks | None = None
+        self._changes = -1  # of the table, when it was last asked
+        self._looks = 0
         self._known: dict[str, int] = {}  # the last limit seen of each semaphore
 
     def acquire(self, command: AcquireLocks) -> None:
@@ -97,7 +100,13 @@ class Synchronizer:
 
     def _tick(self) -> None:
         self._timer = None
-        self._again()
+        changes = self._table.changes()
+        self._looks += 1
+        if changes != self._changes or self._looks % _LOOKS == 0:
+            self._changes = changes
+            self._again()
+        elif self._waiting:
+            self._timer = self._host.loop.call_later(_POLL, self._tick)
 
     def _attempt(self, command: AcquireLocks, limits: Mapping[str, int]) -> Outcome:
         return self._table.acquire(

@@ -10,14 +10,15 @@ import fcntl
 import json
 import os
 import time
+import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from tiphys.engine.machine import Machine
-from tiphys.engine.runtime.facts import RunFacts
+from tiphys.engine.runtime.facts import WRITTEN, RunFacts
 from tiphys.engine.runtime.journal import Journal
-from tiphys.errors import RefusedError, did_you_mean
+from tiphys.errors import RefusedError, StoreError, TiphysError, did_you_mean
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -90,15 +91,17 @@ class Ownership:
 
 
 class Record:
-    """One run of the store.
+    """One run of the store. ``reading``: for those who only look; nothing is written, whatever is asked of it.
 
     Raises
     ------
     RefusedError
         TIP211: there is no such run; TIP213: its journal is of another version.
+    StoreError
+        TIP451: its journal is damaged; TIP411, TIP412: it cannot be read or written.
     """
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, *, reading: bool = False) -> None:
         self.store = store
         self.name = name
         if not store.has_run(name) or not (store.run(name) / "journal.db").is_file():
@@ -112,10 +115,10 @@ class Record:
                 fix="`tiphys list --local` lists them; --store names another folder",
             )
         self.folder = store.run(name)
-        self.journal = Journal(self.folder / "journal.db")
+        self.journal = Journal(self.folder / "journal.db", reading=reading)
         try:
             self.facts = RunFacts.from_json(self.journal.facts())
-        except RefusedError:
+        except TiphysError:
             self.journal.close()
             raise
         self._machine: Machine | None = None
@@ -183,12 +186,28 @@ class Record:
         return self.store.held(self.name)
 
     def machine(self) -> Machine:
-        """The machine with all events so far; asked again, it takes in what has come since."""
-        if self._machine is None:
-            self._machine = self.begun().machine()
-        for number, event in self.journal.events_after(self._seen):
-            self._seen = number
-            self._machine.handle(event)
+        """The machine with all events so far; asked again, it takes in what has come since.
+
+        Raises
+        ------
+        StoreError
+            TIP451: the journal is damaged, also where its sums cannot tell (an earlier version wrote none).
+        """
+        try:
+            if self._machine is None:
+                self._machine = self.begun().machine()
+            for number, event in self.journal.events_after(self._seen):
+                self._seen = number
+                self._machine.handle(event)
+        except TiphysError:
+            raise
+        except Exception as error:  # whatever a machine makes of facts that nobody wrote
+            raise StoreError(
+                "TIP451",
+                f"the journal of {self.name!r} cannot be replayed: {type(error).__name__}: {error}",
+                where=str(self.folder / "journal.db"),
+                fix="start the run anew",
+            ) from error
         return self._machine
 
     @property
@@ -210,9 +229,10 @@ class Record:
         return True
 
     def workflow(self) -> Workflow:
-        """The Workflow object as it stands. Of a run that ended: what was written at its end."""
-        try:
-            found: Workflow = json.loads((self.folder / "workflow.json").read_bytes())
-        except (OSError, ValueError):
-            return self.machine().workflow()
-        return found
+        """The Workflow object as it stands; of a run that ended what was written at its end, if that is whole."""
+        with contextlib.suppress(OSError, ValueError):
+            data = (self.folder / "workflow.json").read_bytes()
+            if (self.journal.fact(WRITTEN) or zlib.crc32(data)) == zlib.crc32(data):
+                found: Workflow = json.loads(data)
+                return found
+        return self.machine().workflow()

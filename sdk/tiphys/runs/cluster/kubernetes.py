@@ -86,7 +86,7 @@ class Kubernetes(Caller):
         except ClusterError as error:
             if error.code != "TIP605":
                 raise
-            known = [item["metadata"]["name"] for item in self.list(namespace)]
+            known = [item["metadata"]["name"] for item in self.list(namespace, brief=True)]
             raise not_found("workflow", name, namespace, known) from error
         return result
 
@@ -97,7 +97,9 @@ class Kubernetes(Caller):
     def get(self, namespace: str, name: str) -> Workflow:
         return unpacked(self._named("get", "GET", namespace, name))
 
-    def list(self, namespace: str, *, labels: str = "", limit: int = 0) -> Sequence[Workflow]:
+    def list(
+        self, namespace: str, *, labels: str = "", limit: int = 0, brief: bool = False
+    ) -> Sequence[Workflow]:
         query = {}
         if labels:
             query["labelSelector"] = labels

@@ -90,7 +90,9 @@ class ArgoServer(Caller):
             self._call(f"{what} {name}", method, path, body=body, name=name, namespace=namespace)
         )
 
-    def list(self, namespace: str, *, labels: str = "", limit: int = 0) -> Sequence[Workflow]:
+    def list(
+        self, namespace: str, *, labels: str = "", limit: int = 0, brief: bool = False
+    ) -> Sequence[Workflow]:
         query = {
             "fields": "metadata,items.metadata,items.spec.shutdown,items.spec.suspend,items.spec.arguments,"
             "items.status.phase,items.status.message,items.status.startedAt,items.status.finishedAt,"

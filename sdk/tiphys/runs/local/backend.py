@@ -6,14 +6,13 @@ none does, it is carried out here.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tiphys.argo.selectors import matches_labels, parse_fields, parse_labels
+from tiphys.argo.selectors import parse_fields, parse_labels
 from tiphys.engine.base.options import RunOptions, RunResult
 from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
 from tiphys.engine.runtime.requests import ring, why_not
@@ -21,7 +20,8 @@ from tiphys.engine.runtime.retry import prepare_resubmit, prepare_retry
 from tiphys.engine.runtime.run import Run
 from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.errors import RefusedError, StoreError
-from tiphys.runs.backend import KEPT_AS, Change, WorkflowLogLine, ended
+from tiphys.runs.backend import Change, WorkflowLogLine, ended
+from tiphys.runs.local.listing import listed, marked, written
 from tiphys.runs.local.logs import log_lines
 from tiphys.store import Store
 
@@ -62,32 +62,27 @@ class LocalRuns:
     # -- looking ---------------------------------------------------------------------------------------------
 
     def get(self, namespace: str, name: str) -> Workflow:
-        with Record(self.store, name) as record:
-            return _seen(record)
+        try:
+            with Record(self.store, name, reading=True) as record:
+                return _seen(record)
+        except StoreError:
+            # what was written at its end can be read when the journal is damaged, or somebody else's
+            found = written(self.store, name)
+            if found is None:
+                raise
+            return found
 
-    def list(self, namespace: str, *, labels: str = "", limit: int = 0) -> Sequence[Workflow]:
-        found, wanted = [], parse_labels(labels)
-        for name in reversed(self.store.runs()):
-            try:
-                workflow = self.get(namespace, name)
-            except (RefusedError, StoreError):
-                # of another version: what was written at its end can still be read; else it is being made just now
-                written = _written(self.store, name)
-                if written is None:
-                    continue
-                workflow = written
-            if matches_labels(wanted, workflow["metadata"].get("labels")):
-                found.append(workflow)
-            if limit and len(found) == limit:
-                break
-        return found
+    def list(
+        self, namespace: str, *, labels: str = "", limit: int = 0, brief: bool = False
+    ) -> Sequence[Workflow]:
+        return listed(self.store, self.get, parse_labels(labels), limit=limit, brief=brief)
 
     def watch(self, namespace: str, name: str, version: str, silence: float) -> Iterator[Change]:
         """Each new state after ``version``, until the run's end or until nothing happened for ``silence`` seconds.
 
         Raises RefusedError TIP217 when its engine is killed.
         """
-        with Record(self.store, name) as record:
+        with Record(self.store, name, reading=True) as record:
             until = time.monotonic() + silence
             mark = -1
             while time.monotonic() < until:
@@ -119,8 +114,13 @@ class LocalRuns:
     def logs(
         self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
     ) -> Iterator[WorkflowLogLine]:
-        with Record(self.store, name) as record:
-            yield from log_lines(record, follow=follow, pod=pod, tail=tail)
+        try:
+            record = Record(self.store, name, reading=True)
+        except StoreError:  # the logs can be read when the journal cannot; their steps have no names then
+            yield from log_lines(self.store, name, None, follow=follow, pod=pod, tail=tail)
+        else:
+            with record:
+                yield from log_lines(self.store, name, record, follow=follow, pod=pod, tail=tail)
 
     # -- changing --------------------------------------------------------------------------------------------
 
@@ -251,29 +251,12 @@ def _refused(what: str, name: str, why: str) -> RefusedError:
     return RefusedError("TIP216", f"cannot {what} {name}: {why}", fix=fix or f"look at `tiphys get {name}`")
 
 
-def _written(store: Store, name: str) -> Workflow | None:
-    """What a run wrote at its end, whatever wrote it."""
-    try:
-        found: Workflow = json.loads((store.run(name) / "workflow.json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    return _marked(found, name)
-
-
-def _marked(workflow: Workflow, name: str) -> Workflow:
-    """Told by which name the verbs take it, where a later run has taken its own."""
-    if workflow["metadata"]["name"] != name:
-        annotations = workflow["metadata"].get("annotations") or {}
-        workflow["metadata"]["annotations"] = {**annotations, KEPT_AS: name}
-    return workflow
-
-
 def _seen(record: Record) -> Workflow:
     workflow = record.workflow()
     if record.refresh():
         workflow = record.workflow()
     workflow["metadata"]["resourceVersion"] = f"{record.retries}.{record.seen}"
-    _marked(workflow, record.name)
+    marked(workflow, record.name)
     status = workflow["status"]
     if not ended(workflow) and not record.live and not status.get("message"):
         status["message"] = _KILLED if record.begun().name == record.name else _KILLED_BEFORE

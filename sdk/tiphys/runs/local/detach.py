@@ -79,7 +79,7 @@ def detach(arguments: Sequence[str], name: str, store: Path | str, *, resumed: b
 def _state(store: Store, name: str) -> tuple[str, bool] | None:
     """Which run has the name now, and whether it has ended; None for none that has begun."""
     try:
-        with Record(store, name) as record:
+        with Record(store, name, reading=True) as record:
             return record.begun().uid, (record.folder / "workflow.json").is_file()
     except (RefusedError, StoreError):
         return None

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from tiphys.argo.nodes import origin
 from tiphys.engine.runtime.stored import Record
+from tiphys.errors import RefusedError, StoreError
 from tiphys.runs.backend import WorkflowLogLine
+from tiphys.store import Store
+from tiphys.store.files import clear
 
 __all__ = ["log_lines"]
 
@@ -19,7 +22,7 @@ _PERIOD = 0.1
 class _File:
     """One log, read on from where it was left."""
 
-    def __init__(self, path: Path, record: Record) -> None:
+    def __init__(self, path: Path, record: Record | None) -> None:
         self.path = path
         self.pod = path.name.removesuffix(".log")
         self.source = _source(record, self.pod)
@@ -28,7 +31,7 @@ class _File:
 
     def lines(self, *, last: bool) -> Iterator[str]:
         """Whole lines that are new; with ``last`` also one without its end."""
-        with self.path.open("rb") as stream:
+        with clear(self.path, "read"), self.path.open("rb") as stream:
             stream.seek(self._position)
             while data := stream.read(1 << 16):
                 self._position += len(data)
@@ -40,13 +43,20 @@ class _File:
             self._rest = b""
 
 
-def _source(record: Record, pod: str) -> str:
-    """A name for people: the path of the step below the workflow's name."""
-    node, name = record.machine().nodes.get(pod), record.begun().name
+def _source(record: Record | None, pod: str) -> str:
+    """A name for people: the path of the step below the workflow's name; the pod's where the journal cannot be read."""
+    if record is None:
+        return pod
+    try:
+        node, name = record.machine().nodes.get(pod), record.begun().name
+    except (RefusedError, StoreError):
+        return pod
     return pod.removeprefix(f"{name}-") if node is None else origin(node, name)
 
 
-def log_lines(record: Record, *, follow: bool, pod: str = "", tail: int = 0) -> Iterator[WorkflowLogLine]:
+def log_lines(
+    store: Store, name: str, record: Record | None, *, follow: bool, pod: str = "", tail: int = 0
+) -> Iterator[WorkflowLogLine]:
     """The lines of all logs, or of those of the step or pod called ``pod``; ``follow`` goes on until the engine ends.
 
     ``tail``: only the last so many lines of each log that is there already.
@@ -54,8 +64,8 @@ def log_lines(record: Record, *, follow: bool, pod: str = "", tail: int = 0) -> 
     files: dict[Path, _File] = {}
     first = True
     while True:
-        live = follow and record.live  # asked before the last look: nothing is missed
-        for path in sorted((record.folder / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime):
+        live = follow and store.held(name)  # asked before the last look: nothing is missed
+        for path in sorted((store.run(name) / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime):
             file = files.get(path)
             if file is None:
                 file = files[path] = _File(path, record)
