@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 from tiphys.compiler.line import Site
-from tiphys.dsl.source.closure import Module, check_names, function_node, module_of, reached, used_names
-from tiphys.dsl.source.names_used import FunctionNode
+from tiphys.dsl.source.closure import check_names, function_node, reached, used_names
+from tiphys.dsl.source.module import Module, module_of
+from tiphys.dsl.source.names_used import FunctionNode, scan
 from tiphys.dsl.types import Field, FunctionSignature, is_record, unwrap
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
@@ -40,7 +41,7 @@ def script_source(
     imports = _Imports()
     inputs = [f"    {f.python!r}: {_decode(f.type, _environ(f), imports, site)}," for f in signature.inputs]
     needed = [*used_names(node), *imports.classes]
-    statements = [s for s in reached(module, needed) if not _future(s)]
+    statements = [s for s in reached(module, needed, scan(node).imports) if not _future(s)]
     parts = [
         "from __future__ import annotations",
         "\n".join(sorted({"import json", "import os", *imports.lines})),

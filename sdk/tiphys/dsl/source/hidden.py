@@ -18,7 +18,7 @@ from tiphys.dsl.source.statements import is_main
 from tiphys.dsl.source.written_paths import FUNCTIONS, FunctionScope, PathReader, assigned, own_nodes, words
 
 if TYPE_CHECKING:
-    from tiphys.dsl.source.closure import Module
+    from tiphys.dsl.source.module import Module
 
 __all__ = ["Found", "Hidden", "Pass", "look"]
 

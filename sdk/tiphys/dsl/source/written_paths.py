@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tiphys.dsl.source.closure import Module
+    from tiphys.dsl.source.module import Module
 
 __all__ = ["FUNCTIONS", "FunctionScope", "PathReader", "assigned", "own_nodes", "words"]
 
