@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tiphys.dsl.source.effects import Effect
 from tiphys.dsl.source.imports import Import, OwnModules
 from tiphys.dsl.source.module import Module
 from tiphys.dsl.source.names_used import FunctionNode, scan
+from tiphys.dsl.source.statements import DEFINITIONS
 from tiphys.errors import DefinitionError, did_you_mean
 
 __all__ = ["check_names", "function_node", "reached", "used_names"]
@@ -83,11 +85,11 @@ def reached(
             if name in seen:
                 continue
             seen.add(name)
-            stars = () if name in _BUILTINS else module.bindings.get("*", ())
+            stars = module.bindings.get("*", ()) if name not in _BUILTINS or outward.star_binds(name) else ()
             for index in (*module.bindings.get(name, ()), *stars):  # ``K |= …`` needs what the star brought
                 if index not in found:
                     found.add(index)
-                    queue.extend(_needs(module.tree.body[index]))
+                    queue.extend(_needs(module.tree.body[index], module.reads_annotations))
                     outward.use(scan(module.tree.body[index]).imports)
         found.update(outward.plug_ins())
         for effect in module.effects:
@@ -95,7 +97,7 @@ def reached(
                 _refuse_effect(module, effect)
                 if effect.index not in found:
                     found.add(effect.index)
-                    queue.extend(_needs(module.tree.body[effect.index]))
+                    queue.extend(_needs(module.tree.body[effect.index], module.reads_annotations))
                     outward.use(scan(module.tree.body[effect.index]).imports)
     return [module.tree.body[index] for index in sorted(found)]
 
@@ -130,6 +132,11 @@ class _Outward:
             known |= program.changed(self._module, stored, called=False)
             self._changed[effect] = known
         return not known.isdisjoint(self._used)
+
+    def star_binds(self, name: str) -> bool:
+        """Whether a star brings ``name`` of Python's own in another meaning."""
+        stars = self._bringing.get("*", [])
+        return any(name in m.bindings for s in stars for m, _ in self._program.targets(self._module, s))
 
     def _brought_by(self, name: str) -> list[Import]:
         return self._bringing.get(name) or self._bringing.get("*", [])
@@ -166,11 +173,25 @@ def _refuse_effect(module: Module, effect: Effect) -> None:
         )
 
 
-def _needs(statement: ast.stmt) -> Iterator[str]:
-    """The names a top-level statement needs, decorators included: they travel with it."""
+def _needs(statement: ast.stmt, annotations: bool) -> Iterator[str]:
+    """The names a top-level statement needs, decorators included: they travel with it; ``annotations``: those, too."""
     names = scan(statement)
     yield from names.loads
     yield from names.both
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
         for decorator in statement.decorator_list:
             yield from scan(decorator).loads
+    looked_at = isinstance(statement, DEFINITIONS) and (annotations or statement.decorator_list)
+    if looked_at or isinstance(statement, ast.ClassDef):
+        yield from _annotated(statement)
+
+
+def _annotated(statement: ast.stmt) -> Iterator[str]:
+    """The names in annotations: a dataclass, a model, a function that is chosen by type look at them."""
+    for node in ast.walk(statement):
+        for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                with contextlib.suppress(SyntaxError):
+                    part = ast.parse(part.value, mode="eval").body
+            if isinstance(part, ast.AST):
+                yield from scan(part).loads

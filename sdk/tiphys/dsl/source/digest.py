@@ -176,7 +176,16 @@ class _Collected:
         self._found.files += seen.files
         self._found.passes += seen.passes
         self._found.readers |= seen.readers
-        return [ast.Import(names=[ast.alias(name=name)]) for name in seen.modules]
+        names = [*seen.modules, *(name for word in seen.named if (name := self._own_name(word)))]
+        return [ast.Import(names=[ast.alias(name=name)]) for name in names]
+
+    def _own_name(self, word: str) -> str:
+        """The module of the author's own that a word of a text begins with; empty when there is none."""
+        if not self._program.own(word.partition(".")[0]):
+            return ""
+        while not self._program.own(word):
+            word = word.rpartition(".")[0]
+        return word
 
     def _digest(self) -> str:
         digest = hashlib.sha256()
@@ -231,7 +240,8 @@ class _Collected:
                 if wanted is None:
                     self.whole(found)
                 elif self.add(found.name, f"import {wanted}", ""):
-                    self.names(found, [wanted])
+                    known = wanted in found.bindings or "__getattr__" not in found.bindings
+                    self.names(found, [wanted if known else "__getattr__"])
 
     def _parents(self, module: Module) -> None:
         """The packages around a module are executed before it: what they change counts."""

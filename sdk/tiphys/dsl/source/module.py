@@ -32,6 +32,8 @@ class Module:
     """The names that are for authors: what is made with them builds pipelines."""
     reads_docs: bool
     """Whether the code looks at docstrings."""
+    reads_annotations: bool
+    """Whether the code looks at annotations."""
     strings: frozenset[int]
     """The lines whose end is inside a string: nothing of them may be cut."""
 
@@ -97,6 +99,7 @@ def _parse(name: str, path: str, _mtime: int, _size: int) -> Module:
         changes,
         authoring,
         "__doc__" in text,
+        any(word in text for word in ("get_type_hints", "__annotations__", "signature(")),
         inside_strings(tree),
     )
 
