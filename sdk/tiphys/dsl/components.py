@@ -25,9 +25,10 @@ from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.source.closure import check_names, function_node, module_of
+from tiphys.dsl.source.closure import check_names, function_node
 from tiphys.dsl.source.digest import depended, step_code
 from tiphys.dsl.source.embed import script_source
+from tiphys.dsl.source.module import module_of
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, may_be_long, signature_of
 from tiphys.dsl.values import Input

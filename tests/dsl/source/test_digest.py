@@ -1,19 +1,23 @@
-"""What counts as the author's own code. Executed mutations: tests/dsl/test_keys.py."""
+"""What `depends_on` gives to a key. Executed mutations: tests/dsl/test_keys.py."""
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from tests.dsl import library
-from tiphys.dsl.source.digest import own_module
-
-
-@pytest.mark.parametrize("name", ["json", "os.path", "yaml", "pytest", "tiphys.dsl", "nowhere", "", "sys"])
-def test_what_is_installed_is_not_the_authors_own(name: str) -> None:
-    assert own_module(name) is None
+from tiphys.compiler.line import Site
+from tiphys.dsl.source.digest import depended
 
 
-def test_what_lies_beside_the_pipeline_is() -> None:
-    found = own_module(library.__name__)
-    assert found is not None and found.path == library.__file__
-    assert own_module(library.__name__, importer=library.__name__) is None
+def test_a_folder_counts_by_all_its_files(tmp_path: Path) -> None:
+    (tmp_path / "data" / "deep").mkdir(parents=True)
+    (tmp_path / "data" / "deep" / "a.csv").write_text("1")
+    (tmp_path / "data" / "__pycache__").mkdir()
+    site = Site(str(tmp_path / "p.py"), 1)
+    first = depended(["data"], str(tmp_path), site)
+    (tmp_path / "data" / "__pycache__" / "x.pyc").write_text("1")
+    assert depended(["data"], str(tmp_path), site) == first
+    (tmp_path / "data" / "deep" / "b.csv").write_text("1")
+    assert depended(["data"], str(tmp_path), site) != first
+    (tmp_path / "data" / "deep" / "b.csv").unlink()
+    (tmp_path / "data" / "deep" / "a.csv").write_text("2")
+    assert depended(["data"], str(tmp_path), site) != first

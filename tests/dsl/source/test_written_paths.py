@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tiphys.compiler.line import Site
-from tiphys.dsl.source.closure import module_of
+from tiphys.dsl.source.module import module_of
 from tiphys.dsl.source.written_paths import PathReader
 
 HEAD = "import os\nfrom pathlib import Path\nHERE = Path(__file__).parent\nNAME = 'a' + '.json'\n"

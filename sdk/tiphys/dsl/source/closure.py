@@ -9,110 +9,22 @@ from __future__ import annotations
 
 import ast
 import builtins
-import functools
-import tokenize
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tiphys.compiler.line import Site
-from tiphys.dsl.source.effects import Effect, effects_of
+from tiphys.dsl.source.effects import Effect
+from tiphys.dsl.source.imports import Import, OwnModules
+from tiphys.dsl.source.module import Module
 from tiphys.dsl.source.names_used import FunctionNode, scan
+from tiphys.dsl.source.statements import DEFINITIONS
 from tiphys.errors import DefinitionError, did_you_mean
 
-__all__ = ["Module", "check_names", "function_node", "inside_strings", "module_of", "reached"]
+__all__ = ["check_names", "function_node", "reached", "used_names"]
 
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__annotations__"}
-
-
-@dataclass(frozen=True, slots=True)
-class Module:
-    """A parsed source file. ``bindings``: name -> indexes of the top-level statements that bind it."""
-
-    name: str
-    path: str
-    lines: tuple[str, ...]
-    tree: ast.Module
-    bindings: dict[str, tuple[int, ...]]
-    effects: tuple[Effect, ...]
-    authoring: frozenset[str]
-    """The names that are for authors: what is made with them builds pipelines."""
-    reads_docs: bool
-    """Whether the code looks at docstrings."""
-    strings: frozenset[int]
-    """The lines whose end is inside a string: nothing of them may be cut."""
-
-    def segment(self, node: ast.stmt) -> str:
-        """The source of a statement with its decorators, without trailing blanks."""
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-        lines = self.lines_of(first, node.end_lineno or first)
-        last, begin = lines[-1].encode(), lines[0].encode()[: node.col_offset]
-        # ``a = 1; a += 1``: each statement by itself
-        if last[node.end_col_offset :].lstrip().startswith(b";"):
-            lines[-1] = last[: node.end_col_offset].decode()
-        if first == node.lineno and begin.rstrip().endswith(b";"):
-            lines[0] = lines[0].encode()[node.col_offset :].decode()
-        return "\n".join(lines)
-
-    def lines_of(self, first: int, last: int) -> list[str]:
-        """The lines from ``first`` to ``last``, counted from 1, without trailing blanks outside of strings."""
-        numbered = enumerate(self.lines[first - 1 : last], first)
-        return [line if number in self.strings else line.rstrip() for number, line in numbered]
-
-
-def inside_strings(tree: ast.AST) -> frozenset[int]:
-    """The numbers of the lines, from 1, whose end is inside a string of several lines."""
-    found: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno != node.lineno:
-            found.update(range(node.lineno, node.end_lineno or node.lineno))
-    return frozenset(found)
-
-
-def module_of(name: str, path: str, site: Site) -> Module:
-    """The parsed module in ``path``. Raises DefinitionError (TIP112) when it cannot be read."""
-    try:
-        stat = Path(path).stat()
-        return _parse(name, path, stat.st_mtime_ns, stat.st_size)
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise DefinitionError(
-            "TIP112",
-            f"the source of {name} cannot be read: {error}",
-            where=str(site),
-            cause="the compiler reads the source to embed a function and to make its cache key",
-            fix="define components in a file, not in an interactive session",
-        ) from error
-
-
-@functools.lru_cache(maxsize=256)
-def _parse(name: str, path: str, _mtime: int, _size: int) -> Module:
-    with tokenize.open(path) as file:  # in the encoding that the file says
-        text = file.read()
-    tree = ast.parse(text, path)
-    bindings: dict[str, list[int]] = {}
-    for index, statement in enumerate(tree.body):
-        for bound in _bound(statement):
-            bindings.setdefault(bound, []).append(index)
-    effects, authoring = effects_of(tree)
-    return Module(
-        name,
-        path,
-        tuple(text.split("\n")),
-        tree,
-        {k: tuple(v) for k, v in bindings.items()},
-        effects,
-        authoring,
-        "__doc__" in text,
-        inside_strings(tree),
-    )
-
-
-def _bound(statement: ast.stmt) -> Iterable[str]:
-    """The names a top-level statement binds, also inside its if/try/with/for blocks."""
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return (statement.name,)
-    return scan(statement).stores
 
 
 def function_node(module: Module, function: Callable[..., Any], site: Site) -> FunctionNode:
@@ -152,32 +64,92 @@ def check_names(module: Module, node: FunctionNode, site: Site) -> None:
             )
 
 
-def reached(module: Module, names: Iterable[str]) -> list[ast.stmt]:
+def reached(
+    module: Module, names: Iterable[str], imports: Iterable[Import] = (), program: OwnModules | None = None
+) -> list[ast.stmt]:
     """The top-level statements that ``names`` need, in file order: those that bind them, and those that change them.
+
+    ``imports``: those in the function itself. What changes another module counts for whoever uses that one, and so
+    does an import of a module which changes it.
 
     Raises DefinitionError (TIP124) for one that changes them and cannot travel, or hides what it does.
     """
     found: set[int] = set()
     queue = list(names)
     seen: set[str] = set()
+    outward = _Outward(module, program or OwnModules())
+    outward.use(imports)
     while queue:
         while queue:
             name = queue.pop()
             if name in seen:
                 continue
             seen.add(name)
-            stars = () if name in _BUILTINS else module.bindings.get("*", ())
+            stars = module.bindings.get("*", ()) if name not in _BUILTINS or outward.star_binds(name) else ()
             for index in (*module.bindings.get(name, ()), *stars):  # ``K |= …`` needs what the star brought
                 if index not in found:
                     found.add(index)
-                    queue.extend(_needs(module.tree.body[index]))
+                    queue.extend(_needs(module.tree.body[index], module.reads_annotations))
+                    outward.use(scan(module.tree.body[index]).imports)
+        found.update(outward.plug_ins())
         for effect in module.effects:
-            if effect.unfollowed or not effect.touches.isdisjoint(seen):
+            if effect.unfollowed or not effect.touches.isdisjoint(seen) or outward.changes(effect):
                 _refuse_effect(module, effect)
                 if effect.index not in found:
                     found.add(effect.index)
-                    queue.extend(_needs(module.tree.body[effect.index]))
+                    queue.extend(_needs(module.tree.body[effect.index], module.reads_annotations))
+                    outward.use(scan(module.tree.body[effect.index]).imports)
     return [module.tree.body[index] for index in sorted(found)]
+
+
+class _Outward:
+    """What statements of a module change in others, as far as that concerns who uses these."""
+
+    def __init__(self, module: Module, program: OwnModules) -> None:
+        self._module, self._program = module, program
+        self._used = program.read(module, ())
+        self._bringing: dict[str, list[Import]] = {}
+        for statement in program.imports(module):
+            for name in scan(statement).stores:
+                self._bringing.setdefault(name, []).append(statement)
+        self._changed: dict[Effect, frozenset[str]] = {}
+
+    def use(self, imports: Iterable[Import]) -> None:
+        """What is asked for uses what these bring."""
+        self._used |= self._program.read(self._module, imports)
+
+    def changes(self, effect: Effect) -> bool:
+        """Whether an effect changes what is used of other modules."""
+        known = self._changed.get(effect)
+        if known is None:
+            program, names = self._program, {n for n in effect.touches if n in self._bringing}
+            asked = [ask for ask in effect.asks if program.may_change(self._module, ask)]
+            called = {ask.dotted.partition(".")[0] for ask in asked if ask.kind != "text"}
+            runs = [s for n in {*called, *(names if effect.runs else ())} for s in self._brought_by(n)]
+            runs += [ast.Import([ast.alias(a.dotted.partition(".")[0])]) for a in asked if a.kind == "text"]
+            stored = [s for n in names for s in self._brought_by(n)]
+            known = program.changed(self._module, runs, called=True)
+            known |= program.changed(self._module, stored, called=False)
+            self._changed[effect] = known
+        return not known.isdisjoint(self._used)
+
+    def star_binds(self, name: str) -> bool:
+        """Whether a star brings ``name`` of Python's own in another meaning."""
+        stars = self._bringing.get("*", [])
+        return any(name in m.bindings for s in stars for m, _ in self._program.targets(self._module, s))
+
+    def _brought_by(self, name: str) -> list[Import]:
+        return self._bringing.get(name) or self._bringing.get("*", [])
+
+    def plug_ins(self) -> Iterable[int]:
+        """The imports that change what is used of other modules."""
+        for index, statement in enumerate(self._module.tree.body):
+            if isinstance(statement, Import):
+                found = [m for m, _ in self._program.targets(self._module, statement)]
+                if any(self._program.reaches_out(m) for m in found):
+                    places = self._program.changed(self._module, [statement], called=True)
+                    if not places.isdisjoint(self._used):
+                        yield index
 
 
 def _refuse_effect(module: Module, effect: Effect) -> None:
@@ -201,11 +173,25 @@ def _refuse_effect(module: Module, effect: Effect) -> None:
         )
 
 
-def _needs(statement: ast.stmt) -> Iterator[str]:
-    """The names a top-level statement needs, decorators included: they travel with it."""
+def _needs(statement: ast.stmt, annotations: bool) -> Iterator[str]:
+    """The names a top-level statement needs, decorators included: they travel with it; ``annotations``: those, too."""
     names = scan(statement)
     yield from names.loads
     yield from names.both
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
         for decorator in statement.decorator_list:
             yield from scan(decorator).loads
+    looked_at = isinstance(statement, DEFINITIONS) and (annotations or statement.decorator_list)
+    if looked_at or isinstance(statement, ast.ClassDef):
+        yield from _annotated(statement)
+
+
+def _annotated(statement: ast.stmt) -> Iterator[str]:
+    """The names in annotations: a dataclass, a model, a function that is chosen by type look at them."""
+    for node in ast.walk(statement):
+        for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                with contextlib.suppress(SyntaxError):
+                    part = ast.parse(part.value, mode="eval").body
+            if isinstance(part, ast.AST):
+                yield from scan(part).loads

@@ -12,7 +12,6 @@ import copy
 import functools
 import glob
 import hashlib
-import importlib.util
 import io
 import os
 import sys
@@ -23,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from tiphys.compiler.line import Site
-from tiphys.dsl.source.closure import Module, function_node, inside_strings, module_of, reached, used_names
+from tiphys.dsl.source.closure import function_node, reached, used_names
 from tiphys.dsl.source.hidden import Found, Hidden, look
+from tiphys.dsl.source.imports import Import, OwnModules, own_module, tops
 from tiphys.dsl.source.installed import installed
+from tiphys.dsl.source.module import Module, inside_strings, module_of
 from tiphys.dsl.source.names_used import scan
 from tiphys.dsl.source.statements import DEFINITIONS
 from tiphys.errors import DefinitionError
@@ -33,8 +34,6 @@ from tiphys.reference import file_digest
 
 __all__ = ["StepCode", "depended", "module_code", "step_code"]
 
-_Import = ast.Import | ast.ImportFrom
-_INSTALLED = ("site-packages", "dist-packages")
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -151,7 +150,7 @@ class _Collected:
     def __init__(self, base: str) -> None:
         self._base = base
         self._entered: set[str] = set()
-        self._quiet: set[str] = set()
+        self._program = OwnModules()
         self._texts: dict[tuple[str, str], str] = {}
         self._found = Found()
         self._places: dict[Hidden, str] = {}
@@ -167,7 +166,7 @@ class _Collected:
         hidden = {h: None for h in self._found.hidden}
         return StepCode(self._digest(), tuple((self._places.get(h, self._base), h) for h in hidden))
 
-    def look(self, module: Module, node: ast.AST, *, whole: bool, runs: bool = False) -> list[_Import]:
+    def look(self, module: Module, node: ast.AST, *, whole: bool, runs: bool = False) -> list[Import]:
         """Take what ``node`` depends on besides code; gives the imports of what it names by constants."""
         seen = look(module, node, whole=whole, runs=runs)
         for hidden in (*seen.hidden, *(given.hidden for given in seen.passes)):
@@ -177,7 +176,16 @@ class _Collected:
         self._found.files += seen.files
         self._found.passes += seen.passes
         self._found.readers |= seen.readers
-        return [ast.Import(names=[ast.alias(name=name)]) for name in seen.modules]
+        names = [*seen.modules, *(name for word in seen.named if (name := self._own_name(word)))]
+        return [ast.Import(names=[ast.alias(name=name)]) for name in names]
+
+    def _own_name(self, word: str) -> str:
+        """The module of the author's own that a word of a text begins with; empty when there is none."""
+        if not self._program.own(word.partition(".")[0]):
+            return ""
+        while not self._program.own(word):
+            word = word.rpartition(".")[0]
+        return word
 
     def _digest(self) -> str:
         digest = hashlib.sha256()
@@ -199,10 +207,10 @@ class _Collected:
                 imports += self.look(module, statement, whole=True, runs=True)
             self._follow(module, imports)
 
-    def names(self, module: Module, names: Iterable[str], imports: Iterable[_Import] = ()) -> None:
+    def names(self, module: Module, names: Iterable[str], imports: Iterable[Import] = ()) -> None:
         """What ``names`` of ``module`` need, and what ``imports`` bring."""
         imports = list(imports)
-        for statement in reached(module, names):
+        for statement in reached(module, names, imports, self._program):
             if self.add(
                 module.name, f"{statement.lineno:06d}:{statement.col_offset}", _code(module, statement)
             ):
@@ -218,100 +226,31 @@ class _Collected:
             return
         self._entered.add(module.path)
         for statement in module.tree.body:
-            for found, _ in _targets(module, statement) if isinstance(statement, _Import) else ():
-                if found.path not in self._quiet and _reaches_out(found, {module.path}):
+            for found, _ in self._program.targets(module, statement) if isinstance(statement, Import) else ():
+                if self._program.reaches_out(found):
                     self.whole(found)
-                else:
-                    self._quiet.add(found.path)
 
-    def _follow(self, module: Module, imports: Iterable[_Import]) -> None:
+    def _follow(self, module: Module, imports: Iterable[Import]) -> None:
         for statement in imports:
-            for top in _tops(statement):
-                if top not in sys.stdlib_module_names and top != "tiphys" and own_module(top) is None:
+            for top in tops(statement):
+                if top not in sys.stdlib_module_names and top != "tiphys" and self._program.own(top) is None:
                     self.add("", f"installed {top}", " ".join(installed(top)) or f"{top} of the image")
-            for found, wanted in _targets(module, statement):
+            for found, wanted in self._program.targets(module, statement):
                 self._parents(found)
                 if wanted is None:
                     self.whole(found)
                 elif self.add(found.name, f"import {wanted}", ""):
-                    self.names(found, [wanted])
+                    known = wanted in found.bindings or "__getattr__" not in found.bindings
+                    self.names(found, [wanted if known else "__getattr__"])
 
     def _parents(self, module: Module) -> None:
         """The packages around a module are executed before it: what they change counts."""
         package = module.name
         while "." in package:
             package = package.rpartition(".")[0]
-            found = own_module(package, module.name)
+            found = self._program.own(package, module.name)
             if found is not None and found.effects:
                 self.whole(found)
-
-
-def _reaches_out(module: Module, seen: set[str]) -> bool:
-    """Whether importing a module changes what another module has: a plug-in, which is imported for its effect."""
-    if module.path in seen:
-        return False
-    seen.add(module.path)
-    imports = [statement for statement in module.tree.body if isinstance(statement, _Import)]
-    brought = {name for statement in imports for name in scan(statement).stores}
-    plain = {name for statement in imports if _is_pythons(statement) for name in scan(statement).stores}
-    for effect in module.effects:
-        # Python's own decorators (dataclass, contextmanager, cache) give another function and register nothing
-        decorated = isinstance(module.tree.body[effect.index], DEFINITIONS)
-        if effect.unfollowed or effect.touches & (brought - plain if decorated else brought):
-            return True
-    inner = (found for statement in imports for found, _ in _targets(module, statement))
-    return any(_reaches_out(found, seen) for found in inner)
-
-
-def _is_pythons(statement: _Import) -> bool:
-    tops = list(_tops(statement))
-    return bool(tops) and all(top in sys.stdlib_module_names for top in tops)
-
-
-def _tops(statement: _Import) -> Iterator[str]:
-    """The names of the top level that an import names; none when it is relative."""
-    if isinstance(statement, ast.Import):
-        yield from (alias.name.partition(".")[0] for alias in statement.names)
-    elif not statement.level and statement.module:
-        yield statement.module.partition(".")[0]
-
-
-def _targets(module: Module, statement: _Import) -> Iterator[tuple[Module, str | None]]:
-    """The author's own modules that an import brings, each with the name that is wanted of it; None for all of it."""
-    if isinstance(statement, ast.Import):
-        wanted: list[tuple[str, str | None]] = [(alias.name, None) for alias in statement.names]
-    else:
-        base = statement.module or ""
-        if statement.level:
-            parts = module.name.split(".")
-            up = statement.level - (
-                os.path.basename(module.path) == "__init__.py"
-            )  # a package is its own parent
-            package = parts[: len(parts) - up] if module.name else []
-            base = ".".join([*package, *([base] if base else [])])
-        wanted = [(base, None if alias.name == "*" else alias.name) for alias in statement.names]
-    for base, name in wanted:
-        if name is not None and (submodule := own_module(f"{base}.{name}", module.name)):
-            yield submodule, None
-        elif found := own_module(base, module.name):
-            yield found, name
-
-
-def own_module(name: str, importer: str = "") -> Module | None:
-    """The module ``name`` when its source is the author's own: neither Python's, nor installed, nor tiphys."""
-    top = name.partition(".")[0]
-    if not top or name == importer or top == "tiphys" or top in sys.stdlib_module_names:
-        return None
-    path = getattr(sys.modules.get(name), "__file__", None)
-    if path is None:
-        try:
-            spec = importlib.util.find_spec(name)
-        except (ImportError, ValueError, AttributeError):
-            return None
-        path = spec.origin if spec else None
-    if not path or not path.endswith(".py") or any(f"{os.sep}{part}{os.sep}" in path for part in _INSTALLED):
-        return None
-    return module_of(name, path, Site(path, 1))
 
 
 def _undecorated(node: ast.stmt, without: frozenset[str]) -> ast.stmt:

@@ -13,220 +13,113 @@ statement in the step, one too few a wrong result. Statements that build the pip
 from __future__ import annotations
 
 import ast
-import builtins
 import functools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
+from tiphys.dsl.source.bindings import Bindings, dotted, words
 from tiphys.dsl.source.names_used import FunctionNode, scan
-from tiphys.dsl.source.statements import (
-    BLOCKS,
-    DEFINITIONS,
-    bound,
-    calls,
-    expressions,
-    flat,
-    handed_on,
-    inner_bindings,
-    inside,
-    targets,
-    walk,
-)
+from tiphys.dsl.source.statements import BLOCKS, DEFINITIONS, calls, expressions, flat, targets, walk
 
-__all__ = ["Effect", "effects_of"]
+__all__ = ["Ask", "Changes", "Effect", "changes_of"]
 
-_AUTHORING = ("dsl", "compiler", "runs", "lint", "engine", "cli")
-_RUNTIME = frozenset(["Reference", "errors", "reference", "step", "training", "serving"])
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# what these give holds nothing of what they take
-_PLAIN = _words("bool int float str len hash repr isinstance callable")
 # what these are given is not changed by them
-_HARMLESS = _words(
+_HARMLESS = words(
     """abs all any bool bytes callable chr complex dict divmod enumerate filter float format frozenset hasattr hash hex
     id int isinstance issubclass len list map max min oct ord pow print range repr reversed round set slice sorted str
     sum tuple type zip"""
 )
-_CHANGING = _words(  # methods of Python's own containers that change them
+_CHANGING = words(  # methods of Python's own containers that change them
     """add append appendleft clear difference_update discard extend extendleft insert intersection_update move_to_end
     pop popitem popleft remove reverse rotate send setdefault sort subtract symmetric_difference_update update"""
 )
-_READING = _words(
+_READING = words(
     """copy count endswith format get index isdisjoint issubset items join keys lower most_common split startswith strip
     title upper values"""
 )
-_ITERATORS = _words("accumulate chain count cycle enumerate filter iter map open product reader reversed zip")
 _UNFOLLOWED = frozenset(["exec", "eval", "globals", "locals", "vars", "__import__"])
+
+
+# functions of other modules that change something there, although they give a value
+_SETTING = re.compile(
+    r"(set|seed|manual_seed|register|enable|disable|configure|install|patch)(_|[A-Z]|\Z)|set[a-z]+\Z|\w+_seed\Z"
+)
+
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What another module must be asked: whether ``dotted``, a name that was imported, changes something there.
+
+    ``kind``: it is called (``call``), it is a base of a class (``base``), something of it is given away (``sure``), or
+    it stands in a text (``text``).
+    """
+
+    dotted: str
+    kind: str = "call"
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """The top-level statement ``index`` may change ``touches``; ``unfollowed``: by which word it hides what it does.
 
+    ``asks``: what it changes is known only by the modules that these names come from. ``runs``: code of theirs runs.
     ``authoring``: it builds the pipeline, too, so it cannot travel.
     """
 
     index: int
     line: int
     touches: frozenset[str]
+    asks: frozenset[Ask] = frozenset()
+    runs: bool = False
     authoring: bool = False
     unfollowed: str = ""
 
 
-def effects_of(tree: ast.Module) -> tuple[tuple[Effect, ...], frozenset[str]]:
-    """The effects of a module, in file order, and the names in it that are for authors: they build pipelines."""
+class Changes:
+    """What the functions and classes of a module change when others call them."""
+
+    def __init__(self, file: _File) -> None:
+        self._file = file
+
+    def defines(self, name: str) -> bool:
+        """Whether ``name`` is a function or class of the module."""
+        return self._file.defines(name)
+
+    def of(self, name: str) -> tuple[bool, frozenset[Ask]]:
+        """Whether a call of ``name`` may change more than local names; what it calls of other modules."""
+        return self._file.called_from_outside(name)
+
+
+def changes_of(tree: ast.Module) -> tuple[tuple[Effect, ...], frozenset[str], Changes]:
+    """The effects of a module, in file order; its names for authors (they build pipelines); what its functions do."""
     file = _File(tree)
-    return tuple(file.effects()), frozenset(file.authoring)
+    return tuple(file.effects()), frozenset(file.authoring), Changes(file)
 
 
-class _File:
+class _File(Bindings):
     def __init__(self, tree: ast.Module) -> None:
-        self._tree = tree
-        self._functions: dict[str, list[FunctionNode]] = {}
-        self._classes: dict[str, ast.ClassDef] = {}
-        self._imported: set[str] = set()
-        # None: bound in a way that tells nothing of the value
-        self._values: dict[str, list[ast.expr | None]] = {}
-        self.authoring: set[str] = set()
+        super().__init__(tree)
         self._changers: dict[str, bool] = {}
-        # names from one module: what one of them does may change what another holds
-        self._together: dict[str, set[str]] = {}
-        for statement in tree.body:
-            self._index(statement)
-        if "*" in self._imported:
-            loads = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-            stars = {n for n in loads if not self._is_bound(n) and not hasattr(builtins, n)}
-            self._index_names(stars)
-            self._together["*"] = stars
-        self._constants = self._immutable()
-        self._spread_authoring()
-        self._related = self._aliases()
-        self._iterators = {
-            n for n, values in self._values.items() if any(self._is_iterator(v) for v in values)
-        }
+        self._asks: set[Ask] = set()
+        self._runs = False
 
-    # -- what the file binds ----------------------------------------------------------------------------------
+    def defines(self, name: str) -> bool:
+        return name in self._functions or name in self._classes
 
-    def _index(self, statement: ast.stmt) -> None:
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            self._functions.setdefault(statement.name, []).append(statement)
-        elif isinstance(statement, ast.ClassDef):
-            self._classes[statement.name] = statement
-        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
-            self._import(statement)
-        elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            for target in targets:
-                for name in bound(target):
-                    whole = isinstance(target, ast.Name)
-                    self._values.setdefault(name, []).append(statement.value if whole else None)
-        elif isinstance(statement, BLOCKS):
-            self._index_names(scan(statement).stores)
-            for inner in inside(statement):
-                self._index(inner)
-        else:
-            self._index_names(scan(statement).stores)
-        if not isinstance(statement, DEFINITIONS):
-            for expression in expressions(statement):
-                for names, _ in inner_bindings(expression):
-                    self._index_names(names)
-
-    def _index_names(self, names: Iterable[str]) -> None:
-        for name in names:
-            self._values.setdefault(name, []).append(None)
-
-    def _import(self, statement: ast.Import | ast.ImportFrom) -> None:
-        module = getattr(statement, "module", None) or ""
-        if isinstance(statement, ast.ImportFrom):
-            names = self._together.setdefault("." * statement.level + module, set())
-            names.update(alias.asname or alias.name for alias in statement.names)
-        for alias in statement.names:
-            name = alias.asname or alias.name.split(".")[0]
-            self._imported.add(name)
-            if name.isupper() and isinstance(statement, ast.ImportFrom):
-                self._index_names([name])  # a table of another module, not a module or a function
-            if isinstance(statement, ast.Import):
-                parts = alias.name.split(".")
-            else:
-                parts = [] if statement.level else [*module.split("."), alias.name]
-            if parts and _is_authoring(parts):
-                self.authoring.add(name)
-
-    def _immutable(self) -> frozenset[str]:
-        """The names whose every value is a number, a text or a tuple of such."""
-        constants: set[str] = set()
-        declared = {
-            name for functions in self._functions.values() for f in functions for name in _declared(f)
-        }
-        while True:
-            found = {
-                name
-                for name, values in self._values.items()
-                if name not in declared
-                and name not in self._functions
-                and name not in self._classes
-                and name not in self._imported
-                and all(value is not None and _immutable(value, constants) for value in values)
-            }
-            if found == constants:
-                return frozenset(found)
-            constants = found
-
-    def _spread_authoring(self) -> None:
-        """Components, pipelines and tasks: what is made with the authors' words is for authors, too."""
-        while True:
-            before = len(self.authoring)
-            for statement in self._tree.body:
-                if isinstance(statement, DEFINITIONS):
-                    body = {} if isinstance(statement, ast.ClassDef) else scan(statement).loads
-                    if self._is_building(statement) or not self.authoring.isdisjoint(body):
-                        self.authoring.add(statement.name)
-                elif self._is_building(statement) and not isinstance(statement, ast.If):
-                    self.authoring |= scan(statement).stores - self._constants
-            if len(self.authoring) == before:
-                return
-
-    def _aliases(self) -> dict[str, set[str]]:
-        """Name -> the names whose objects it may hold, or be held by."""
-        related: dict[str, set[str]] = {}
-        for group in self._together.values():
-            for name in group:
-                related.setdefault(name, set()).update(n for n in group if n in self._values)
-        for statement in walk(self._tree.body):
-            for names, value in handed_on(statement):
-                held = self._held(value)
-                for name in names:
-                    related.setdefault(name, set()).update(held)
-        return related
-
-    def _held(self, value: ast.expr) -> set[str]:
-        """The mutable names of the file that an expression may hand on."""
-        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in _PLAIN:
-            return set()
-        loads = self._reach(scan(value).loads)
-        return {n for n in loads if self._is_object(n)}
-
-    def _is_object(self, name: str) -> bool:
-        return (name in self._values or name in self._classes) and name not in self._constants
-
-    def _is_iterator(self, value: ast.expr | None) -> bool:
-        if isinstance(value, ast.GeneratorExp):
-            return True
-        if not isinstance(value, ast.Call):
-            return False
-        if isinstance(value.func, ast.Name):
-            functions = self._functions.get(value.func.id, ())
-            return value.func.id in _ITERATORS or any(
-                isinstance(n, (ast.Yield, ast.YieldFrom)) for f in functions for n in ast.walk(f)
-            )
-        return (
-            any(n in self._imported for n in self._base(value.func))
-            and getattr(value.func, "attr", "") in _ITERATORS
-        )
+    def called_from_outside(self, name: str) -> tuple[bool, frozenset[Ask]]:
+        asks: set[Ask] = set()
+        for reached in self._reach([name]):
+            nodes: list[ast.AST] = [*self._functions.get(reached, ())]
+            nodes += [self._classes[reached]] if reached in self._classes else []
+            for node in nodes:
+                for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
+                    if self._imported.intersection([(text := dotted(call.func)).partition(".")[0]]):
+                        asks.add(Ask(text))
+        return self._changes(name), frozenset(asks)
 
     # -- what a statement changes -----------------------------------------------------------------------------
 
@@ -239,24 +132,24 @@ class _File:
                     yield Effect(index, statement.lineno, self._closure(stored), authoring=True)
                 continue
             touched: set[str] = set()
+            asks: set[Ask] = set()
+            runs = False
             line, word = 0, ""
             for part in walk([statement]):
                 if self._is_building(part):
                     continue
+                self._asks, self._runs = set(), False
                 found, hidden = self._touched(part), _unfollowed(part)
-                if found or hidden:
+                if found or hidden or self._asks:
                     line = line or part.lineno
                     touched |= found
+                    asks |= self._asks
+                    runs = runs or self._runs
                     word = word or hidden
             if line:
-                yield Effect(index, line, self._closure(touched), authoring=building, unfollowed=word)
-
-    def _is_building(self, statement: ast.stmt) -> bool:
-        if isinstance(statement, DEFINITIONS):
-            return any(self.authoring & scan(d).loads.keys() for d in statement.decorator_list)
-        if isinstance(statement, (ast.Import, ast.ImportFrom)):
-            return False
-        return bool(self.authoring & scan(statement).loads.keys())
+                names = self._closure(touched)
+                asks |= {Ask(drawn, "sure") for name in names for drawn in self._drawn.get(name, ())}
+                yield Effect(index, line, names, frozenset(asks), runs, building, word)
 
     def _closure(self, names: Iterable[str]) -> frozenset[str]:
         """With the names that may hold the same objects."""
@@ -272,23 +165,17 @@ class _File:
     def _stored(self, statement: ast.stmt) -> set[str]:
         """The roots of attributes and items that a statement assigns or deletes."""
         found: set[str] = set()
+        if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+            found.add(statement.target.id)  # a list is changed in place, under all its names
         for target in targets(statement):
             for part in flat(target):
                 if isinstance(part, (ast.Attribute, ast.Subscript)):
                     found |= self._base(part)
         return found
 
-    def _base(self, node: ast.expr) -> set[str]:
-        """The names at the root of ``a.b[c].d``; those behind a call when the root is one."""
-        while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Await)):
-            node = node.value
-        if isinstance(node, ast.Name):
-            return {node.id}
-        return self._reach(scan(node).loads)
-
     def _touched(self, statement: ast.stmt) -> set[str]:
         """What this statement itself changes; the statements inside it are asked by themselves."""
-        if isinstance(statement, (ast.Import, ast.ImportFrom, ast.Assert)):
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
             return set()
         if isinstance(statement, DEFINITIONS):
             return self._defined(statement)
@@ -304,7 +191,13 @@ class _File:
         for decorator in statement.decorator_list:
             loads = scan(decorator).loads
             found |= loads.keys() | self._reach(loads)
+            self._runs = True
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for part in _evaluated(statement):
+                for call in calls(part):
+                    found |= self._called(call, discarded=False)
         if isinstance(statement, ast.ClassDef):
+            self._asks |= {Ask(base, "base") for base in self._imported_bases(statement)}
             for base_node in statement.bases:
                 for name in scan(base_node).loads:
                     if name in self._classes and self._knows_children(name):
@@ -315,8 +208,19 @@ class _File:
             found.discard(statement.name)
         return {name for name in found if self._is_bound(name)}
 
-    def _is_bound(self, name: str) -> bool:
-        return any(name in names for names in (self._values, self._functions, self._classes, self._imported))
+    def _imported_bases(self, node: ast.ClassDef) -> Iterator[str]:
+        """The bases and metaclasses of a class that other modules bring, those of its bases, too."""
+        seen: set[str] = set()
+        queue = [node]
+        while queue:
+            current = queue.pop()
+            for base in (*current.bases, *(k.value for k in current.keywords)):
+                text = dotted(base)
+                if text in self._classes and text not in seen:
+                    seen.add(text)
+                    queue.append(self._classes[text])
+                elif text.partition(".")[0] in self._imported:
+                    yield text
 
     def _knows_children(self, name: str) -> bool:
         """Whether a class of the file is told of its subclasses, or asked for them."""
@@ -341,15 +245,23 @@ class _File:
 
     def _called(self, call: ast.Call, *, discarded: bool) -> set[str]:
         """What a call at the top level may change. ``discarded``: nobody takes its value, so it has an effect."""
-        arguments = {
-            name
-            for value in (*call.args, *(k.value for k in call.keywords))
-            for name in self._given(value, bare=True)
-        }
+        given = [*call.args, *(k.value for k in call.keywords)]
+        arguments = {name for value in given for name in self._given(value, bare=True)}
         function = call.func
+        text = dotted(function)
+        method = text.rpartition(".")[2] or getattr(function, "attr", "")
+        foreign = text.partition(".")[0] in self._imported
+        if foreign and not discarded and not _SETTING.match(method):
+            self._asks.add(Ask(text))
+        self._runs = self._runs or foreign
+        if foreign:  # ``patch("lib.rate", 1)``
+            self._asks |= {Ask(str(value.value), "text") for value in given if _is_dotted(value)}
+        if discarded or self._changes_given(function):
+            arguments |= {n for value in given for n in scan(value).loads if n in self._imported}
         if isinstance(function, ast.Name):
             name = function.id
             if name in self._functions or name in self._classes:
+                self._asks |= self.called_from_outside(name)[1]
                 if not self._changes(name):
                     return set()
                 return {*arguments, *self._reach([name])}
@@ -357,17 +269,26 @@ class _File:
                 return self._handed(call)
             if self._is_object(name):
                 return {name, *arguments}
-            return arguments | ({name} if discarded and name in self._imported else set())
+            known = name in self._imported and (discarded or _SETTING.match(name))
+            return arguments | ({name} if known else set())
         base = self._base(function)
-        method = function.attr if isinstance(function, ast.Attribute) else ""
         objects = {n for n in base if self._is_object(n)}
         if objects:
             # a method of an object: one that is known to change it, or of which nothing is known
             reading = isinstance(function, ast.Attribute) and method in _READING and not discarded
             return set() if reading else {*base, *arguments}
-        if discarded:
+        if discarded or (foreign and (method in _CHANGING or _SETTING.match(method))):
             return {*base, *arguments}
         return arguments
+
+    def _changes_given(self, function: ast.expr) -> bool:
+        """Whether a function changes what it is given: one of Python's own, or one of the file that changes things."""
+        match function:
+            case ast.Name(id="setattr" | "delattr"):
+                return True
+            case ast.Name(id=name) if self.defines(name):
+                return self._changes(name)
+        return False
 
     def _handed(self, call: ast.Call) -> set[str]:
         """What a harmless function changes by the functions it is given (``map(NUMBERS.append, ...)``)."""
@@ -395,22 +316,6 @@ class _File:
                 found |= self._reach([name])
         return found
 
-    def _reach(self, names: Iterable[str]) -> set[str]:
-        """``names`` and all that the functions and classes among them use, at any depth."""
-        seen: set[str] = set()
-        queue = list(names)
-        while queue:
-            name = queue.pop()
-            if name in seen or name in self._constants or hasattr(builtins, name):
-                continue
-            seen.add(name)
-            for function in self._functions.get(name, ()):
-                queue.extend(scan(function).loads)
-                seen.update(_declared(function))
-            if name in self._classes:
-                queue.extend(scan(self._classes[name]).loads)
-        return seen
-
     def _changes(self, name: str) -> bool:
         """Whether a function or class of the file may change more than its own local names when it is called."""
         known = self._changers.get(name)
@@ -419,14 +324,25 @@ class _File:
         self._changers[name] = False  # a function that calls itself
         nodes: Sequence[ast.AST] = self._functions.get(name) or [self._classes[name]]
         result = any(self._body_changes(node) for node in nodes)
+        if not result and name in self._classes:  # what its bases do when it is made
+            parts = (*self._classes[name].bases, *(k.value for k in self._classes[name].keywords))
+            loads = {n for part in parts for n in scan(part).loads if n != name}
+            result = any(self._changes(n) for n in loads if self.defines(n))
         self._changers[name] = result
         return result
 
     def _body_changes(self, node: ast.AST) -> bool:
+        new = _selves(node)  # a class that is called gives its attributes to an object that nobody else has
         for inner in ast.walk(node):
             if isinstance(inner, (ast.Global, ast.Nonlocal, ast.Delete, ast.Yield, ast.YieldFrom)):
                 return True
             if isinstance(inner, (ast.Attribute, ast.Subscript)) and not isinstance(inner.ctx, ast.Load):
+                if (
+                    isinstance(inner, ast.Attribute)
+                    and isinstance(inner.value, ast.Name)
+                    and inner.value.id in new
+                ):
+                    continue
                 return True
             if isinstance(inner, ast.AugAssign):
                 return True
@@ -444,36 +360,11 @@ class _File:
                         continue
                     if called in _HARMLESS:
                         continue
+                    if called in ("setattr", "delattr"):
+                        return True
                 if any(self._is_object(n) for a in inner.args for n in scan(a).loads):
                     return True
         return False
-
-
-def _is_authoring(parts: Sequence[str]) -> bool:
-    if parts[0] == "hera":
-        return True
-    if parts[0] != "tiphys":
-        return False
-    return len(parts) == 1 or parts[1] in _AUTHORING or (len(parts) == 2 and parts[1] not in _RUNTIME)
-
-
-def _immutable(value: ast.expr, constants: Iterable[str]) -> bool:
-    if isinstance(value, ast.Constant):
-        return True
-    if isinstance(value, ast.Name):
-        return value.id in constants
-    if isinstance(value, ast.Tuple):
-        return all(_immutable(item, constants) for item in value.elts)
-    if isinstance(value, ast.UnaryOp):
-        return _immutable(value.operand, constants)
-    if isinstance(value, ast.BinOp):
-        return _immutable(value.left, constants) and _immutable(value.right, constants)
-    return isinstance(value, ast.JoinedStr)
-
-
-def _declared(function: FunctionNode) -> Iterator[str]:
-    """The names that a function binds in the module."""
-    return (name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names)
 
 
 def _unfollowed(statement: ast.stmt) -> str:
@@ -490,3 +381,33 @@ def _unfollowed(statement: ast.stmt) -> str:
                 case ast.Attribute(attr="modules", value=ast.Name(id="sys")):
                     return "sys.modules"
     return ""
+
+
+def _evaluated(function: FunctionNode) -> Iterator[ast.expr]:
+    """What is evaluated when a function is defined, its decorators left out."""
+    arguments = function.args
+    every = (
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        arguments.vararg,
+        arguments.kwarg,
+    )
+    annotations = (*(a.annotation for a in every if a is not None), function.returns)
+    for part in (*arguments.defaults, *arguments.kw_defaults, *annotations):
+        if part is not None:
+            yield part
+
+
+def _is_dotted(value: ast.expr) -> TypeGuard[ast.Constant]:
+    return (
+        isinstance(value, ast.Constant) and isinstance(value.value, str) and bool(_DOTTED.match(value.value))
+    )
+
+
+def _selves(node: ast.AST) -> frozenset[str]:
+    """What the methods of a class call their object; nothing for a function."""
+    methods = (
+        [s for s in node.body if isinstance(s, ast.FunctionDef)] if isinstance(node, ast.ClassDef) else []
+    )
+    return frozenset(m.args.args[0].arg for m in methods if m.args.args and not m.decorator_list)

@@ -14,8 +14,9 @@ from typing import Any, Literal, get_args, get_origin
 
 from tiphys.compiler.line import Site
 from tiphys.dsl.source.brought import brought_along
-from tiphys.dsl.source.closure import Module, check_names, function_node, module_of, reached, used_names
-from tiphys.dsl.source.names_used import FunctionNode
+from tiphys.dsl.source.closure import check_names, function_node, reached, used_names
+from tiphys.dsl.source.module import Module, module_of
+from tiphys.dsl.source.names_used import FunctionNode, scan
 from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long, unwrap
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
@@ -51,7 +52,7 @@ def script_source(
     if _writes_text(signature):
         imports.lines.add("import re")
     needed = [*used_names(node), *imports.classes]
-    statements = [s for s in reached(module, needed) if not _future(s)]
+    statements = [s for s in reached(module, needed, scan(node).imports) if not _future(s)]
     parts = [
         "from __future__ import annotations",
         "\n".join(sorted({"import json", "import os", *imports.lines})),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from tiphys.dsl.source.statements import is_main
 from tiphys.dsl.source.written_paths import FUNCTIONS, FunctionScope, PathReader, assigned, own_nodes, words
 
 if TYPE_CHECKING:
-    from tiphys.dsl.source.closure import Module
+    from tiphys.dsl.source.module import Module
 
 __all__ = ["Found", "Hidden", "Pass", "look"]
 
@@ -30,19 +31,26 @@ _UNKNOWN_MODULES = words(
 )
 _READERS = words(
     """open io.open os.open codecs.open gzip.open bz2.open lzma.open tarfile.open zipfile.ZipFile sqlite3.connect
-    shelve.open dbm.open linecache.getline linecache.getlines fileinput.input glob.glob glob.iglob os.listdir os.scandir
-    os.walk numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile numpy.memmap joblib.load torch.load PIL.Image.open
-    cv2.imread h5py.File xarray.open_dataset pyarrow.parquet.read_table pyarrow.parquet.ParquetFile
-    tensorflow.io.read_file tensorflow.io.gfile.GFile tensorflow.saved_model.load tensorflow.keras.models.load_model
-    keras.models.load_model keras.saving.load_model tf_keras.models.load_model ctypes.CDLL"""
+    shelve.open dbm.open linecache.getline linecache.getlines fileinput.input glob.glob glob.iglob os.listdir
+    os.scandir os.walk os.stat os.path.getsize os.path.getmtime builtins.open io.FileIO io.open_code
+    shutil.copy shutil.copy2 shutil.copyfile shutil.copytree shutil.move xml.etree.ElementTree.parse
+    numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile numpy.memmap joblib.load torch.load
+    PIL.Image.open cv2.imread h5py.File xarray.open_dataset pyarrow.parquet.read_table
+    pyarrow.parquet.ParquetFile tensorflow.io.read_file tensorflow.io.gfile.GFile tensorflow.saved_model.load
+    tensorflow.keras.models.load_model keras.models.load_model keras.saving.load_model
+    tf_keras.models.load_model ctypes.CDLL"""
 )
 _READER_FAMILIES = ("pandas.read_", "polars.read_", "polars.scan_")
 _RESOURCES = words(
     """importlib.resources.open_text importlib.resources.open_binary importlib.resources.read_text
     importlib.resources.read_binary importlib.resources.path importlib.resources.contents pkgutil.get_data"""
 )
-_READING = words("open read_text read_bytes iterdir glob rglob")
+_READING = words("open read_text read_bytes iterdir glob rglob stat")
+_HANDED_ON = words("pathlib.Path.read_text pathlib.Path.read_bytes pathlib.Path.open pathlib.Path.iterdir")
+_BY_NAME = words("read_text read_bytes import_module __import__ open __globals__ __dict__")
+_WORDS = re.compile(r"[\w./-]+")
 # a step's own scratch space, and what the machine says of itself
+_FIRST = words("file path name filename filepath_or_buffer src")
 _NO_DATA = ("/tmp/", "/dev/", "/proc/", "/sys/")
 _OF_THE_RUN = ("TIPHYS_", "TF_CONFIG")
 _NAMESPACES = words("globals eval exec builtins.globals builtins.eval builtins.exec")
@@ -65,6 +73,8 @@ class Found:
 
     modules: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
+    """What may be the name of a module, in a text."""
     hidden: list[Hidden] = field(default_factory=list)
     written: set[str] = field(default_factory=set)
     readers: set[tuple[str, str]] = field(default_factory=set)
@@ -132,12 +142,46 @@ class _Looker:
             return
         if isinstance(node, ast.Call):
             self._call(node, scopes)
+        elif isinstance(node, ast.Constant):
+            self._text(node)
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             self._subscript(node, scopes)
         elif isinstance(node, (ast.DictComp, ast.Dict, ast.For, ast.comprehension)) and not scopes:
             self._environment_whole(node)
         for child in ast.iter_child_nodes(node):
+            if not (isinstance(node, ast.Call) and child is node.func):
+                self._handed_on(child, scopes)
             self.visit(child, scopes)
+
+    def _handed_on(self, node: ast.AST, scopes: list[FunctionScope]) -> None:
+        """A function that reads or imports, as a value: whoever is given it calls it with what nobody knows."""
+        if not isinstance(node, (ast.Name, ast.Attribute)) or not isinstance(node.ctx, ast.Load):
+            return
+        name = self._paths.dotted(node, scopes)
+        if name in _IMPORTERS or name in _UNKNOWN_MODULES:
+            self._hide(node, f"`{name}` is handed on, so what it imports is not shown")
+        elif name in _READERS or name in _HANDED_ON or name in _RESOURCES:
+            self._hide(node, f"`{name}` is handed on, so what it reads is not shown", path=name)
+        elif name in _NAMESPACES and not self._whole:
+            self._hide(node, f"`{name}` is handed on: it reaches names that the code does not show")
+
+    def _text(self, node: ast.Constant) -> None:
+        """A text may name a file that lies beside the code, or a module: it counts, whoever is given the text."""
+        text = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
+        if not isinstance(text, str) or len(text) > 2000:
+            return
+        found = _WORDS.findall(text)
+        for word in found:
+            plain = word.strip("./")
+            if "." not in plain and "/" not in plain:
+                if "import" in found:
+                    self.found.named.append(plain)
+                continue
+            if "/" not in plain:
+                self.found.named.append(plain)
+            path = os.path.join(os.path.dirname(self._module.path), plain)
+            if os.path.isfile(path):
+                self.found.files.append(os.path.normpath(path))
 
     def _function(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scopes: list[FunctionScope]
@@ -177,7 +221,10 @@ class _Looker:
             if name != "dict" or any(self._paths.dotted(a, []) == "os.environ" for a in node.args):
                 self._variable(node, None)
         elif name in _READERS or name.startswith(_READER_FAMILIES):
-            self._read(node, node.args[0] if node.args else None, _mode(node, 1), scopes)
+            first = next((k.value for k in node.keywords if k.arg in _FIRST), None)
+            self._read(node, node.args[0] if node.args else first, _mode(node, 1), scopes)
+        elif name == "getattr" and len(node.args) > 1:
+            self._attribute_by_name(node, scopes)
         elif name in _RESOURCES:
             self._hide(node, f"`{_short(node)}` reads a file", path=_short(node))
         elif isinstance(node.func, ast.Attribute) and self._reads(node.func.attr, name):
@@ -186,6 +233,14 @@ class _Looker:
             self.found.written.add(ast.unparse(node.func.value))
         if node.args or node.keywords:
             self._pass(node, scopes)
+
+    def _attribute_by_name(self, node: ast.Call, scopes: list[FunctionScope]) -> None:
+        """``getattr(path, "read_text")``; of a module that was imported, what is read there is found by its text."""
+        text = self._paths.text(node.args[1], scopes)
+        if text in _BY_NAME or self._paths.dotted(node.args[0], scopes) in ("importlib", "builtins"):
+            self._hide(
+                node, f"`{_short(node)}` reads or imports what the code does not show", path=_short(node)
+            )
 
     def _reads(self, method: str, name: str) -> bool:
         """Whether a method reads a file; ``open`` of an imported class (``name``) is a function of its own."""

@@ -68,6 +68,8 @@ def expressions(statement: ast.stmt) -> Iterator[ast.expr]:
                 yield item
             elif isinstance(item, ast.withitem):
                 yield item.context_expr
+            elif isinstance(item, ast.match_case) and item.guard is not None:
+                yield item.guard
 
 
 def calls(expression: ast.expr) -> Iterator[ast.Call]:

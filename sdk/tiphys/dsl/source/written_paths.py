@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tiphys.dsl.source.closure import Module
+    from tiphys.dsl.source.module import Module
 
 __all__ = ["FUNCTIONS", "FunctionScope", "PathReader", "assigned", "own_nodes", "words"]
 
@@ -26,7 +26,9 @@ _PATHS = words(
     os.path.realpath os.path.normpath os.path.expanduser importlib.resources.files pathlib.Path.home pathlib.Path.cwd
     os.getcwd"""
 )
-_PATH_METHODS = words("joinpath with_suffix with_name with_stem resolve absolute expanduser format")
+_PATH_METHODS = words(
+    "joinpath with_suffix with_name with_stem resolve absolute expanduser format replace strip lower removesuffix"
+)
 _LISTING = words("glob rglob iterdir")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -107,6 +109,8 @@ class PathReader:
                 name = self.dotted(function, scopes)
                 if name in _PATHS:
                     return not args or self.fixed(args[0], scopes, seen)
+                if isinstance(function, ast.Attribute) and function.attr == "join" and args and not name:
+                    return self.fixed(args[0], scopes, seen)
                 if isinstance(function, ast.Attribute) and function.attr in (*_PATH_METHODS, *_LISTING):
                     return self.fixed(function.value, scopes, seen)
                 return False
