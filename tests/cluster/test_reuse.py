@@ -198,3 +198,42 @@ def test_a_cluster_s_caches_keep_their_limits(
         assert not gone.kept
         assert collect(api, "argo", limits, now=later).entries == ()
         assert hits(client, *calls) == [False, False, True]
+
+
+LARGE = textwrap.dedent(
+    """
+    from tiphys import Cache, Pipeline, Volume, component
+
+    @component(cache=Cache.by_content(version="{version}"))
+    def make(letter: str) -> str:
+        return letter * 400_000
+
+    @component
+    def read(text: str) -> str:
+        return f"{{len(text)}} {{text[0]}} {{len(set(text))}}"
+
+    with Pipeline("large", volumes=[Volume("tiphys")]) as pipeline:
+        for letter in "abc":
+            read(text=make(letter=letter).named(f"make-{{letter}}")).named(f"read-{{letter}}")
+    """
+)
+
+
+def test_large_results_are_handed_on_and_taken_again(
+    images: None, cluster: Cluster, tmp_path: Path, version: str
+) -> None:
+    """Three texts of 400 kB would fill one map and fit no variable: they are files of the claim."""
+    path = tmp_path / "large.py"
+    path.write_text(LARGE.format(version=version))
+    with connect(cluster) as client:
+        for hit in (False, True):
+            end = client.wait(client.submit(path, labels={"tiphys-test": "yes"}).name, timeout=WAIT)
+            assert end.phase == "Succeeded", end.failures
+            assert [step["memoizationStatus"]["hit"] for step in steps(end.workflow).values()] == [hit] * 3
+            said = {
+                node["displayName"]: node["outputs"]["parameters"][0]["value"]
+                for node in end.workflow["status"]["nodes"].values()
+                if node["displayName"].startswith(("make-", "read-")) and node.get("outputs")
+            }
+            assert {said[f"read-{letter}"] for letter in "abc"} == {f"400000 {letter} 1" for letter in "abc"}
+            assert all(len(said[f"make-{letter}"]) < 400 for letter in "abc")
