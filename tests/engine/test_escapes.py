@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+import tiphys
 from tests.engine.harness import IMAGE, RUNNERS, execute, log, node, python, sandboxed, shell, workflow
-from tiphys.engine import RunResult
+from tiphys.engine import RunOptions, RunResult
 from tiphys.errors import RefusedError
 
 Json = Any
@@ -325,3 +326,17 @@ def test_nothing_is_cloned_through_a_link(tmp_path: Path, outside: Path, runner:
     result = two(tmp_path, runner, outside, second)
     assert log(result, "second").endswith("v/l/.git\n")
     untouched(outside)
+
+
+def test_the_line_is_told(tmp_path: Path) -> None:
+    flow = tmp_path / "flow.yaml"
+    flow.write_text(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: e}\nspec:\n  entrypoint: m\n"
+        "  templates:\n  - name: m\n    container: {image: alpine, command: ['true']}\n"
+        "    volumes:\n    - name: v\n      hostPath:\n        path: /a/../b\n"
+    )
+    with pytest.raises(RefusedError) as caught:
+        tiphys.run(str(flow), options=RunOptions(store=tmp_path / "store"))
+    assert caught.value.code == "TIP228"
+    assert f"{flow}:12:15" in str(caught.value)
+    assert not (tmp_path / "store").exists()
