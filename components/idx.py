@@ -26,6 +26,7 @@ __all__ = ["MAX_EXAMPLES", "read_header", "read_images", "read_labels", "read_pa
 
 MAX_EXAMPLES = 10_000_000
 _UNSIGNED_BYTE = 0x08
+_PIECE = 1 << 20
 
 
 def read_images(path: Path) -> NDArray[np.uint8]:
@@ -112,13 +113,16 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _take(stream: BinaryIO, size: int, path: Path, what: str) -> bytes:
+    found = bytearray()
     try:
-        data = stream.read(size)
+        # in pieces: a header may claim gigabytes that are not there
+        while len(found) < size and (piece := stream.read(min(size - len(found), _PIECE))):
+            found += piece
     except (OSError, EOFError, zlib.error) as error:
         raise _invalid(path, f"its gzip stream is damaged or cut off ({error})") from error
-    if len(data) != size:
-        raise _invalid(path, f"it ends inside {what}: {len(data)} of {size} bytes are there")
-    return data
+    if len(found) != size:
+        raise _invalid(path, f"it ends inside {what}: {len(found)} of {size} bytes are there")
+    return bytes(found)
 
 
 def _more(stream: BinaryIO) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,17 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(ComponentError) as caught:
         read_labels(tmp_path)
     assert caught.value.code == "TIP704"
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_a_header_that_claims_gigabytes_costs_none(tmp_path: Path, kind: str) -> None:
+    sides = struct.pack(">II", 28, 28) if kind == "images" else b""
+    header = struct.pack(">HBBI", 0, 8, 3 if sides else 1, 10_000_000) + sides
+    path = write(tmp_path, gzip.compress(header + bytes(5000)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ComponentError, match="TIP704"):
+            (read_images if sides else read_labels)(path)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()

@@ -99,24 +99,29 @@ class Spawner:
         self._last = command
 
     def spawn(self, launch: Launch, on_exit: Callable[[Process], None]) -> Process:
-        """Start a process; ``on_exit`` is called in the loop when it has ended."""
+        """Start a process; ``on_exit`` is called in the loop when it has ended.
+
+        When the keeper has been killed, and that has not been seen yet, nothing starts: the loop is about to say so
+        (TIP301), of the run and not of what should have started.
+        """
         process = Process(self, next(self._numbers), on_exit)
         process.kill_command = launch.kill
         self._processes[process.number] = process
         env = dict(launch.env)
         env[_MARK] = f"{self._token}-{process.number}"
-        self._send(
-            "spawn",
-            process.number,
-            launch.path,
-            list(launch.argv),
-            env,
-            launch.cwd,
-            launch.out,
-            launch.err,
-            len(launch.descriptors),
-            descriptors=launch.descriptors,
-        )
+        with contextlib.suppress(RunError):
+            self._send(
+                "spawn",
+                process.number,
+                launch.path,
+                list(launch.argv),
+                env,
+                launch.cwd,
+                launch.out,
+                launch.err,
+                len(launch.descriptors),
+                descriptors=launch.descriptors,
+            )
         return process
 
     @property

@@ -1,0 +1,52 @@
+"""The engine's end of the keeper: what it says when the keeper is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tiphys.engine.base.loop import Loop
+from tiphys.engine.runners.spawner import Launch, Process, Spawner
+from tiphys.errors import RunError
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def test_what_is_started_when_the_keeper_is_gone_is_not_the_steps_fault(tmp_path: Path) -> None:
+    """The engine may want to start a step before it has seen that the keeper was killed: the run, and no step, has
+    failed, so that it can be resumed."""
+    loop = Loop()
+    spawner = Spawner(loop)
+    over: list[Process] = []
+    try:
+        launch = Launch("/bin/sleep", ["sleep", "60"], {}, "/", str(tmp_path / "log"))
+        first = spawner.spawn(launch, over.append)
+        while not first.pid:
+            loop.step()
+        keeper = parent(first.pid)
+        os.kill(keeper, signal.SIGKILL)
+        while not ended(keeper):
+            time.sleep(0.005)
+        spawner.spawn(launch, over.append)
+        first.kill()
+        with pytest.raises(RunError) as caught:
+            while True:
+                loop.step()
+        assert caught.value.code == "TIP301"
+        assert over == []
+    finally:
+        spawner.close()
+        loop.close()
