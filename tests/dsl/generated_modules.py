@@ -177,8 +177,10 @@ if __name__ == "__main__":
 """
 
 
-def module_text(seed: int) -> str:
-    """The source of a module: objects, statements that change them, and the component ``answer`` that looks."""
+def module_text(seed: int, looks: int = 4) -> str:
+    """The source of a module: objects, statements that change them, and the component ``answer`` that looks at up to
+    ``looks`` of them.
+    """
     random_ = random.Random(seed)
 
     def change(n: str) -> str:
@@ -201,5 +203,5 @@ def module_text(seed: int) -> str:
             parts.append(block(str(n), 2))
         else:
             parts.append(random_.choice(_DEFINITIONS).format(n=n, v=random_.randrange(100)))
-    answers = ", ".join(random_.sample(_ANSWERS, random_.randint(1, 4)))
+    answers = ", ".join(random_.sample(_ANSWERS, random_.randint(1, looks)))
     return _HEAD + "\n" + "\n\n".join(parts) + "\n" + _TAIL.format(answers=answers)

@@ -30,6 +30,11 @@ __all__ = ["Judged", "judge"]
 BESIDE = "beside_the_generated"
 GENERATED = "generated"
 PER_PROGRAM = 8
+_WORD = re.compile(r"[A-Za-z_]{3,}")
+_EVERYWHERE = frozenset(
+    ["component", "answer", "str", "return", "repr", "with", "Pipeline", "generated", "pipeline", "append"]
+)
+
 _TAIL = "\n@component\ndef answer"
 _SWAPS = (
     (" + ", " - "), (" - ", " + "), (" * ", " + "), (" += ", " -= "), (" > ", " < "), (" < ", " > "), (" 1", " True"),
@@ -53,7 +58,7 @@ def judge(seeds: range, folder: Path, judged: Judged) -> None:
     for seed in seeds:
         chance = random.Random(seed)
         beside = seed % 3 == 0
-        text = module_text(seed)
+        text = module_text(seed, looks=14)
         before = _outcome(text, folder, beside)
         if before is None:
             judged.counts["no program"] += 1
@@ -82,16 +87,21 @@ def mutated(text: str, chance: random.Random) -> str:
     lines = head.split("\n")
     full = [n for n, line in enumerate(lines) if line.strip() and not line.startswith("from tiphys")]
     late = [n for n in full if n > lines.index("class Plain:")]
-    at = chance.choice(late if chance.random() < 0.7 else full)
+    asked = set(_WORD.findall(tail)) - _EVERYWHERE
+    aimed = [n for n in late if asked.intersection(_WORD.findall(lines[n])) and lines[n].strip() != "pass"]
+    at = chance.choice(aimed if aimed and chance.random() < 0.85 else late if chance.random() < 0.7 else full)
     line = lines[at]
-    kind = chance.randrange(7)
+    kind = chance.choices(range(7), (6, 4, 4, 5, 3, 2, 2))[0]
     if kind == 0:
         numbers = list(re.finditer(r"\b\d+\b", line))
         if numbers:
             found = chance.choice(numbers)
             lines[at] = line[: found.start()] + str(int(found[0]) + 1) + line[found.end() :]
     elif kind == 1:
-        lines[at] = re.sub(r"(['\"])(\w+)", r"\1\2_", line, count=1)
+        texts = list(re.finditer(r"(?<=['\"])\w+", line))
+        if texts:
+            found = chance.choice(texts)
+            lines[at] = line[: found.end()] + "_" + line[found.end() :]
     elif kind == 2:
         able = [swap for swap in _SWAPS if swap[0] in line]
         if able:

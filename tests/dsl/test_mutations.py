@@ -15,5 +15,5 @@ def test_no_change_of_an_answer_keeps_its_key(tmp_path: Path) -> None:
     assert judged.false_hits == []
     executed = sum(n for end, n in judged.counts.items() if not end.startswith("no program"))
     assert executed >= 2000 and executed <= PROGRAMS * PER_PROGRAM
-    assert judged.counts["another answer, another key"] > 100, judged.counts
+    assert judged.counts["another answer, another key"] > executed / 3, judged.counts
     assert judged.counts["the same key, the same answer"] > 100, judged.counts

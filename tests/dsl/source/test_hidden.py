@@ -209,6 +209,67 @@ def test_depends_on_names_what_is_there(tmp_path: Path) -> None:
         assert refused.value.code == "TIP127"
 
 
+NAMES_NOT = {
+    "another file": ("", "open('y.json').read()", "y.json", ["x.json"]),
+    "a file, and not the module": (
+        "import importlib",
+        "importlib.import_module('hel' + 'per'[:3])",
+        "helper",
+        ["x.json"],
+    ),
+    "a module, and not the file": ("", "open('y.json').read()", "y.json", ["module:helper"]),
+    "a text about something else": ("", "open('y.json').read()", "y.json", ["text:x.json v2"]),
+    "a file, and not the variable": (
+        "import os\nRATE = os.environ['RATE_OF']",
+        "RATE",
+        "RATE_OF",
+        ["x.json"],
+    ),
+    "a text, and not the variable": (
+        "import os\nRATE = os.environ['RATE_OF']",
+        "RATE",
+        "RATE_OF",
+        ["text:1"],
+    ),
+    "one of two": ("", "open('x.json').read() + open('y.json').read()", "y.json", ["x.json"]),
+}
+
+
+@pytest.mark.parametrize(("body", "what", "about", "named"), NAMES_NOT.values(), ids=NAMES_NOT)
+def test_an_entry_answers_only_for_what_it_names(
+    body: str, what: str, about: str, named: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RATE_OF", "1")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "x.json").write_text("[1]")
+    (tmp_path / "helper.py").write_text("N = 1\n")
+
+    def compiled(depends_on: list[str]) -> object:
+        text = pipeline(body, what).replace("by_content()", f"by_content(), depends_on={depends_on!r}")
+        (tmp_path / "p.py").write_text(text)
+        return load_module(tmp_path / "p.py").pipeline.to_dict()
+
+    with pytest.raises(DefinitionError, match="TIP126") as refused:
+        compiled(named)
+    assert about in str(refused.value) or "importlib" in str(refused.value)
+    right = {"helper": "module:helper", "RATE_OF": "text:RATE_OF=1"}.get(about, f"text:{about} v2")
+    assert compiled([*named, right]) and compiled([])
+
+
+@pytest.mark.parametrize("entry", ["data/t.csv", "data/*.csv", "data", "**/t.csv", "text:data/t.csv v2"])
+def test_a_file_may_be_named_in_many_ways(
+    entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deep" / "data").mkdir(parents=True)
+    (tmp_path / "deep" / "data" / "t.csv").write_text("1")
+    monkeypatch.chdir(tmp_path)
+    text = pipeline("", "open('data/t.csv').read()").replace(
+        "content()", f"content(), depends_on=[{entry!r}]"
+    )
+    (tmp_path / "deep" / "p.py").write_text(text)
+    assert load_module(tmp_path / "deep" / "p.py").pipeline.to_dict()
+
+
 def test_a_training_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATE_OF", "1")
     (tmp_path / "trained_alone.py").write_text(
@@ -223,6 +284,6 @@ def test_a_training_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(DefinitionError, match="RATE_OF") as refused:
         load_module(path)
     assert refused.value.code == "TIP126" and "trained_alone.py:2" in str(refused.value)
-    for named in (", env={'RATE_OF': '0.1'}", ", depends_on=[]", ", depends_on=['text:1']"):
+    for named in (", env={'RATE_OF': '0.1'}", ", depends_on=[]", ", depends_on=['text:RATE_OF=1']"):
         path.write_text(text.format(str(tmp_path), named))
         assert load_module(path).job

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import fnmatch
 import functools
 import glob
 import hashlib
@@ -48,20 +49,44 @@ class StepCode:
     def check(self, owner: str, env: Iterable[str], depends_on: Sequence[str] | None) -> None:
         """Refuse a cache by content (TIP126) when a result depends on what the key does not hold.
 
-        ``env``: the variables that the key holds. An author who names what is hidden (``depends_on``) answers for it.
+        ``env``: the variables that the key holds. An author answers for what ``depends_on`` names, each for itself, and
+        with ``[]`` for all.
         """
         given = frozenset(env)
-        for path, hidden in self.hidden if depends_on is None else ():
-            if hidden.env and hidden.env in given:
+        for path, hidden in self.hidden if depends_on is None or depends_on else ():
+            if hidden.env in given or any(_answers(entry, hidden) for entry in depends_on or ()):
                 continue
             raise DefinitionError(
                 "TIP126",
                 f"the cache of {owner} cannot know what its result depends on: {hidden.what}",
                 where=str(Site(path, hidden.line)),
                 cause="the key holds code, image, env= and inputs; with this the same key can mean another result",
-                fix=f'{_fix(hidden)}, or name it: depends_on=["data/*.csv", "module:plugins.a", "text:v2"]'
-                " ([] says that no result depends on it)",
+                fix=f'{_fix(hidden)}, or name it: depends_on=["{_entry(hidden)}"] (each answers for what it names; []'
+                " says that no result depends on anything hidden)",
             )
+
+
+def _answers(entry: str, hidden: Hidden) -> bool:
+    """Whether an entry of ``depends_on`` names what is hidden: files a file, modules code, a text what it mentions."""
+    kind, separator, rest = entry.partition(":")
+    if separator and kind == "text":
+        return (hidden.env or os.path.basename(hidden.file)) in rest
+    if hidden.env:
+        return False
+    if not hidden.path:
+        return bool(separator and kind == "module") or entry.endswith(".py")
+    file, named = f"/{hidden.file.strip('./')}", entry.strip("./")
+    return not hidden.file or any(
+        fnmatch.fnmatch(one, f"*/{two}")
+        for one, two in ((file, named), (file, f"{named}/*"), (f"/{named}", file[1:]))
+    )
+
+
+def _entry(hidden: Hidden) -> str:
+    """How ``depends_on`` may name what is hidden."""
+    if hidden.env:
+        return f"text:{hidden.env}=…"
+    return (hidden.file or "data/*.csv") if hidden.path else "module:plugins.a"
 
 
 def _fix(hidden: Hidden) -> str:

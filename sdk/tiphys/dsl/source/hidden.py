@@ -65,6 +65,8 @@ class Hidden:
     env: str = ""
     path: str = ""
     """How the path is written, for files."""
+    file: str = ""
+    """The path itself, when it is known."""
 
 
 @dataclass(slots=True)
@@ -237,10 +239,10 @@ class _Looker:
     def _attribute_by_name(self, node: ast.Call, scopes: list[FunctionScope]) -> None:
         """``getattr(path, "read_text")``; of a module that was imported, what is read there is found by its text."""
         text = self._paths.text(node.args[1], scopes)
-        if text in _BY_NAME or self._paths.dotted(node.args[0], scopes) in ("importlib", "builtins"):
-            self._hide(
-                node, f"`{_short(node)}` reads or imports what the code does not show", path=_short(node)
-            )
+        imports = self._paths.dotted(node.args[0], scopes) in ("importlib", "builtins")
+        if text in _BY_NAME or imports:
+            what = f"`{_short(node)}` reads or imports what the code does not show"
+            self._hide(node, what, path="" if imports else _short(node))
 
     def _reads(self, method: str, name: str) -> bool:
         """Whether a method reads a file; ``open`` of an imported class (``name``) is a function of its own."""
@@ -309,7 +311,7 @@ class _Looker:
         if start.startswith(_NO_DATA) and not start.startswith(own):
             return None, ""
         what = f"`{_short(node)}` reads a file that is no input of the step"
-        return Hidden(node.lineno, what, path=ast.unparse(path)), ""
+        return Hidden(node.lineno, what, path=ast.unparse(path), file=text or ""), ""
 
     def _pass(self, node: ast.Call, scopes: list[FunctionScope]) -> None:
         """A call of an author's function: does it hand a path on?"""
