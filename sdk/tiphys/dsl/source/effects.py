@@ -89,6 +89,10 @@ class Changes:
         """Whether ``name`` is a function or class of the module."""
         return self._file.defines(name)
 
+    def iterates(self, name: str) -> bool:
+        """Whether ``name`` is an iterator, which is used up by who looks at it."""
+        return self._file.iterates(name)
+
     def of(self, name: str) -> tuple[bool, frozenset[Ask]]:
         """Whether a call of ``name`` may change more than local names; what it calls of other modules."""
         return self._file.called_from_outside(name)
@@ -109,6 +113,9 @@ class _File(Bindings):
 
     def defines(self, name: str) -> bool:
         return name in self._functions or name in self._classes
+
+    def iterates(self, name: str) -> bool:
+        return name in self._iterators
 
     def called_from_outside(self, name: str) -> tuple[bool, frozenset[Ask]]:
         asks: set[Ask] = set()
@@ -181,7 +188,10 @@ class _File(Bindings):
             return self._defined(statement)
         found = self._stored(statement)
         for expression in expressions(statement):
-            found |= self._iterators & scan(expression).loads.keys()  # to look at one is to use it up
+            loads = scan(expression).loads.keys()
+            found |= self._iterators & loads  # to look at one is to use it up
+            foreign = loads & (self._imported | self._together.get("*", set()))
+            self._asks |= {Ask(name, "look") for name in foreign}
             for call in calls(expression):
                 found |= self._called(call, discarded=isinstance(statement, ast.Expr))
         return found

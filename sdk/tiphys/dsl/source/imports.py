@@ -189,6 +189,9 @@ class OwnModules:
         if not names:
             return False
         name = names[0]
+        if kind == "look":
+            again = any(name in scan(i).stores for i in self.imports(module))
+            return module.changes.iterates(name) or (again and self.may_change(module, Ask(name, kind), seen))
         if kind == "base":
             return self._told_of_children(module)
         if module.changes.defines(name):
