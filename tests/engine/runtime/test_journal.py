@@ -44,6 +44,18 @@ def test_only_what_was_committed_is_there(tmp_path: Path) -> None:
     assert list(Journal(tmp_path / "journal.db").events()) == [p.Begin(1.0)]
 
 
+def test_a_reader_that_comes_before_the_tables_finds_nothing_and_then_all(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.touch(0o600)  # an engine makes it, and then its tables
+    reader = Journal(path, reading=True)
+    assert (reader.facts(), list(reader.events()), reader.last(), reader.objects()) == ({}, [], 0, [])
+    writer = Journal(path)
+    writer.write_facts({"name": "a"})
+    writer.append(p.Begin(1.0))
+    writer.commit()
+    assert (reader.facts(), list(reader.events()), reader.last()) == ({"name": "a"}, [p.Begin(1.0)], 1)
+
+
 def test_journal_is_for_its_owner_only(tmp_path: Path) -> None:
     Journal(tmp_path / "journal.db").close()
     assert (tmp_path / "journal.db").stat().st_mode & 0o077 == 0

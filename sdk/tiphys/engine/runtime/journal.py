@@ -98,7 +98,10 @@ class Journal:
                 self._version()
         else:
             self._open(path)
-        self._sums = self._has_sums()
+        self._reading = reading
+        self._looked = self._made = self._sums = False
+        with self._named():
+            self._look()
         self._batch: list[tuple[str, str]] = []
         self._urgent = False
         self._objects: dict[tuple[str, str], str | None] = {}
@@ -128,9 +131,15 @@ class Journal:
     def _columns(self, table: str) -> list[str]:
         return [row[1] for row in self._db.execute(f"PRAGMA table_info({table})")]
 
-    def _has_sums(self) -> bool:
-        with self._named():
-            return "sum" in self._columns("events")
+    def _look(self) -> bool:
+        """Whether its tables are there: a reader may come before they are, and opens it again."""
+        if self._reading and self._looked:
+            self._db.close()
+            self._db = sqlite.reading(self.path)
+        self._looked = True
+        columns = self._columns("requests")  # the last one that is made
+        self._made, self._sums = bool(columns), "sum" in columns
+        return self._made
 
     def _version(self) -> int:
         """The version of its tables. Raises RefusedError TIP213 for a later one than is known here."""
@@ -173,7 +182,12 @@ class Journal:
         return found[0] if found else None
 
     def _rows(self, table: str, columns: str, rest: str = "", *values: object) -> Iterator[tuple[Any, ...]]:
-        """Rows whose sum is right: it is over all that is asked for, but the number of the row."""
+        """Rows whose sum is right: it is over all that is asked for, but the number of the row.
+
+        None of a journal that an engine is making at this moment, or was killed while it did.
+        """
+        if not self._made and not self._look():
+            return
         sums = ", sum" if self._sums else ", NULL"
         for *row, total in self._db.execute(f"SELECT {columns}{sums} FROM {table} {rest}", values):
             if total is not None and total != _sum(*(str(item) for item in row)):
@@ -289,6 +303,8 @@ class Journal:
     def events_after(self, number: int) -> Iterator[tuple[int, Event]]:
         """The events that came after event ``number``, each with its own."""
         with self._named():
+            if not self._made and not self._look():
+                return
             sums = "sum" if self._sums else "NULL"
             for seq, kind, body, total in self._db.execute(
                 f"SELECT seq, kind, body, {sums} FROM events WHERE seq>? ORDER BY seq", (number,)
@@ -301,6 +317,8 @@ class Journal:
     def last(self) -> int:
         """The number of the last event."""
         with self._named():
+            if not self._made and not self._look():
+                return 0
             return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     def version(self) -> int:
