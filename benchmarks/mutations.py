@@ -2,7 +2,7 @@
 
     python benchmarks/mutations.py [--changes 100000] [--first 0] [--seconds 0]
 
-Prints how many changes came to which end; exit code 1 and both programs of the first when one was a false hit.
+Prints how many changes came to which end; exit code 1 and both programs of the first ten false hits, if there are any.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> int:
     print(f"{sum(judged.counts.values())} changes in {time.monotonic() - begin:.0f} s")
     for end, count in judged.counts.most_common():
         print(f"{count:8} {end}")
-    for seed, before, after in judged.false_hits[:1]:
+    for seed, before, after in judged.false_hits[:10]:
         print(f"--- seed {seed}, before\n{before}\n--- after\n{after}")
     return 1 if judged.false_hits else 0
 
