@@ -23,8 +23,8 @@ from tests.conformance.generate import generate
 from tests.conformance.generate_rich import LIBRARY, RICH, generate_rich
 from tests.conformance.replay import NAME, Replay
 from tests.conformance.replaying import found_invalid
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 Json = Any
 DONE = ("Succeeded", "Failed", "Error")

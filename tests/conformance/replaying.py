@@ -12,8 +12,8 @@ from tests.conformance.replay import NAME, Replay
 from tiphys.argo import verbs
 from tiphys.argo.reader import read_text
 from tiphys.argo.version import NEWEST, Argo
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 from tiphys.lint.verdict import judge
 
 Json = Any

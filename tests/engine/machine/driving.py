@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from tests.conformance.replay import Replay
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 Json = Any
 NOW = 1_000_000_000.0

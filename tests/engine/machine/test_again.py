@@ -13,8 +13,8 @@ from tests.argo.verbs.recorded import NOW, cases, given, shown
 from tests.conformance.replay import Replay
 from tiphys.argo.names import NodeIDs
 from tiphys.argo.verbs import memoized, retried
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 Json = Any
 # tasks that run after a failure only, a failure that is kept because what follows it succeeded, pods that never end

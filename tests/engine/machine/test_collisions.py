@@ -14,8 +14,8 @@ from tests.conformance.replay import Replay
 from tests.engine.machine.driving import NOW, echo, phases
 from tiphys.argo.names import fnv32a
 from tiphys.argo.verbs import memoized, retried
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 Json = Any
 FIRST, SECOND = "task-17648", "task-200026"

@@ -15,8 +15,8 @@ from tests.conformance.control import CASES, clean, load_records
 from tests.conformance.test_control import OTHERWISE
 from tiphys.argo.reader import read_text
 from tiphys.argo.verbs import ImpossibleError, memoized, resubmitted, retried
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 Json = Any
 STAMP = "2001-09-09T01:46:40Z"

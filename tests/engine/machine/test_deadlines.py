@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.engine.machine.driving import NOW, begun, named, phases
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 OVER = "Step exceeded its deadline"
 

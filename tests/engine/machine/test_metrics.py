@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.engine.machine.driving import drive, label, machine, metric
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 Json = Any
 ONE = "{name: main, container: {image: i}}"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.conformance.generate import generate
 from tests.conformance.replay import Replay
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 Json = Any
 

@@ -11,8 +11,8 @@ from datetime import datetime
 import pytest
 
 from tests.engine.machine.driving import NOW, drive, machine, named
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 LOCK = "argo/Mutex/m"
 TEXT = f"Waiting for {LOCK} lock. Lock status: 0/1"

@@ -1,1 +1,36 @@
-"""One run on this machine: how it starts, goes on, is stored and ends."""
+"""One run on this machine: how it starts, goes on, is stored and ends.
+
+What others use of it is loaded when it is asked for: who lists runs needs no engine.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tiphys.engine.runtime.requests import ring, why_not
+    from tiphys.engine.runtime.retry import prepare_resubmit, prepare_retry
+    from tiphys.engine.runtime.run import Run
+    from tiphys.engine.runtime.stored import Ownership, Record
+
+__all__ = ["Ownership", "Record", "Run", "prepare_resubmit", "prepare_retry", "ring", "why_not"]
+
+_HOMES = {
+    "Ownership": "stored",
+    "Record": "stored",
+    "Run": "run",
+    "prepare_resubmit": "retry",
+    "prepare_retry": "retry",
+    "ring": "requests",
+    "why_not": "requests",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.nodes import ENDED, is_hit
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import Change, NodeChanged
-from tiphys.engine.machine import Machine
+from tiphys.engine.machine.machine import Machine
 from tiphys.engine.machine.protocol import (
     AcquireLocks,
     Command,

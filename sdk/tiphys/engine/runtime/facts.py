@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from tiphys.argo.version import NEWEST, Argo, known
 from tiphys.engine.base.options import RunnerName, RunOptions
-from tiphys.engine.machine import Machine
+from tiphys.engine.machine.machine import Machine
 from tiphys.errors import RefusedError, StoreError
 
 if TYPE_CHECKING:

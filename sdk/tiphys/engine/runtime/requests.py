@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tiphys.argo.selectors import SelectorError, matches_node, parse_fields
 from tiphys.engine.base.loop import Loop
-from tiphys.engine.machine import Machine
+from tiphys.engine.machine.machine import Machine
 from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
 from tiphys.engine.runtime.journal import Journal
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tiphys.engine.machine import Machine
+from tiphys.engine.machine.machine import Machine
 from tiphys.engine.machine.protocol import (
     AcquireLocks,
     Begin,

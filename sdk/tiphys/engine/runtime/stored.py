@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from tiphys.engine.machine import Machine
+from tiphys.engine.machine.machine import Machine
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
 from tiphys.engine.runtime.journal import Journal
 from tiphys.errors import RefusedError, StoreError, TiphysError, did_you_mean

@@ -13,12 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tiphys.argo.selectors import parse_fields, parse_labels
+from tiphys.engine import runtime
 from tiphys.engine.base.options import RunOptions, RunResult
 from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
-from tiphys.engine.runtime.requests import ring, why_not
-from tiphys.engine.runtime.retry import prepare_resubmit, prepare_retry
-from tiphys.engine.runtime.run import Run
-from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.errors import RefusedError, StoreError
 from tiphys.runs.backend import Change, WorkflowLogLine, ended
 from tiphys.runs.local.listing import listed, marked, written
@@ -63,7 +60,7 @@ class LocalRuns:
 
     def get(self, namespace: str, name: str) -> Workflow:
         try:
-            with Record(self.store, name, reading=True) as record:
+            with runtime.Record(self.store, name, reading=True) as record:
                 return _seen(record)
         except StoreError:
             # what was written at its end can be read when the journal is damaged, or somebody else's
@@ -82,7 +79,7 @@ class LocalRuns:
 
         Raises RefusedError TIP217 when its engine is killed.
         """
-        with Record(self.store, name, reading=True) as record:
+        with runtime.Record(self.store, name, reading=True) as record:
             until = time.monotonic() + silence
             mark = -1
             while time.monotonic() < until:
@@ -115,7 +112,7 @@ class LocalRuns:
         self, namespace: str, name: str, *, follow: bool, pod: str = "", container: str = "", tail: int = 0
     ) -> Iterator[WorkflowLogLine]:
         try:
-            record = Record(self.store, name, reading=True)
+            record = runtime.Record(self.store, name, reading=True)
         except StoreError:  # the logs can be read when the journal cannot; their steps have no names then
             yield from log_lines(self.store, name, None, follow=follow, pod=pod, tail=tail)
         else:
@@ -153,7 +150,7 @@ class LocalRuns:
         nodes: str,
     ) -> Workflow:
         """Run again what failed, in this process, to the end."""
-        run = prepare_retry(
+        run = runtime.prepare_retry(
             name,
             options=self.options,
             parameters=parameters,
@@ -166,11 +163,11 @@ class LocalRuns:
         self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool
     ) -> Workflow:
         """Run a copy, in this process, to the end."""
-        run = prepare_resubmit(name, options=self.options, parameters=parameters, memoized=memoized)
+        run = runtime.prepare_resubmit(name, options=self.options, parameters=parameters, memoized=memoized)
         return self._execute(run)
 
     def delete(self, namespace: str, name: str) -> None:
-        with Record(self.store, name) as record, Ownership(record.folder, name):
+        with runtime.Record(self.store, name) as record, runtime.Ownership(record.folder, name):
             shutil.rmtree(record.folder)
 
     def create(self, namespace: str, workflow: Workflow) -> Workflow:
@@ -192,7 +189,7 @@ class LocalRuns:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    def _execute(self, run: Run) -> Workflow:
+    def _execute(self, run: runtime.Run) -> Workflow:
         result = run.execute()
         self.result = result
         return result.workflow
@@ -200,11 +197,11 @@ class LocalRuns:
     def _ask(self, what: str, name: str, event: Event) -> Workflow:
         if isinstance(event, Resume | NodeSet):
             parse_fields(event.selector)  # refused before it is written down
-        with Record(self.store, name) as record:
+        with runtime.Record(self.store, name) as record:
             if record.state == "ended":
                 raise _refused(what, name, f"it has ended as {record.workflow()['status']['phase']}")
             number = record.journal.request(event)
-            ring(record.folder)
+            runtime.ring(record.folder)
             began = time.monotonic()
             answer = record.journal.answered(number)
             while answer is None:
@@ -219,22 +216,22 @@ class LocalRuns:
                         fix="wait: it is carried out when the engine comes to it, or by who goes on with the run",
                     )
                 time.sleep(_PERIOD / 5)
-                ring(record.folder)
+                runtime.ring(record.folder)
                 answer = record.journal.answered(number)
             if answer:
                 raise _refused(what, name, answer)
             return _seen(record)
 
-    def _unattended(self, record: Record, number: int, event: Event) -> str:
+    def _unattended(self, record: runtime.Record, number: int, event: Event) -> str:
         """No engine lives: carry out here what was asked; what must run for it (exit handlers, say) runs here, too."""
         answer = record.journal.answered(number)
         if answer is not None:
             return answer
-        problem = why_not(record.machine(), event)
+        problem = runtime.why_not(record.machine(), event)
         if record.state == "ended":
             problem = f"it has ended as {record.workflow()['status']['phase']}"
         if not problem and isinstance(event, Shutdown | Resume):
-            self._execute(Run.load(record.name, options=self.options))
+            self._execute(runtime.Run.load(record.name, options=self.options))
             return record.journal.answered(number) or ""
         with record.own():
             if not problem:
@@ -251,7 +248,7 @@ def _refused(what: str, name: str, why: str) -> RefusedError:
     return RefusedError("TIP216", f"cannot {what} {name}: {why}", fix=fix or f"look at `tiphys get {name}`")
 
 
-def _seen(record: Record) -> Workflow:
+def _seen(record: runtime.Record) -> Workflow:
     workflow = record.workflow()
     if record.refresh():
         workflow = record.workflow()
@@ -263,7 +260,7 @@ def _seen(record: Record) -> Workflow:
     return workflow
 
 
-def _gone(record: Record, patience: float) -> None:
+def _gone(record: runtime.Record, patience: float) -> None:
     """Wait until the engine of a workflow that has ended is gone, too: then it can be retried."""
     until = time.monotonic() + patience
     while record.live and time.monotonic() < until:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tiphys.engine.runtime.stored import Record
+from tiphys.engine import runtime
 from tiphys.errors import RefusedError, StoreError
 from tiphys.store import Store
 from tiphys.store.files import clear
@@ -32,7 +32,7 @@ def detach(arguments: Sequence[str], name: str, store: Path | str, *, resumed: b
     """
     place = Store(store)
     if resumed:
-        with Record(place, name) as record:
+        with runtime.Record(place, name) as record:
             record.take_up().close()
     before = _state(place, name)
 
@@ -79,7 +79,7 @@ def detach(arguments: Sequence[str], name: str, store: Path | str, *, resumed: b
 def _state(store: Store, name: str) -> tuple[str, bool] | None:
     """Which run has the name now, and whether it has ended; None for none that has begun."""
     try:
-        with Record(store, name, reading=True) as record:
+        with runtime.Record(store, name, reading=True) as record:
             return record.begun().uid, (record.folder / "workflow.json").is_file()
     except (RefusedError, StoreError):
         return None

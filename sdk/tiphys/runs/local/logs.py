@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tiphys.argo.nodes import origin
-from tiphys.engine.runtime.stored import Record
+from tiphys.engine import runtime
 from tiphys.errors import RefusedError, StoreError
 from tiphys.runs.backend import WorkflowLogLine
 from tiphys.store import Store
@@ -22,7 +22,7 @@ _PERIOD = 0.1
 class _File:
     """One log, read on from where it was left."""
 
-    def __init__(self, path: Path, record: Record | None) -> None:
+    def __init__(self, path: Path, record: runtime.Record | None) -> None:
         self.path = path
         self.pod = path.name.removesuffix(".log")
         self.source = _source(record, self.pod)
@@ -43,7 +43,7 @@ class _File:
             self._rest = b""
 
 
-def _source(record: Record | None, pod: str) -> str:
+def _source(record: runtime.Record | None, pod: str) -> str:
     """A name for people: the path of the step below the workflow's name; the pod's where the journal cannot be read."""
     if record is None:
         return pod
@@ -55,7 +55,7 @@ def _source(record: Record | None, pod: str) -> str:
 
 
 def log_lines(
-    store: Store, name: str, record: Record | None, *, follow: bool, pod: str = "", tail: int = 0
+    store: Store, name: str, record: runtime.Record | None, *, follow: bool, pod: str = "", tail: int = 0
 ) -> Iterator[WorkflowLogLine]:
     """The lines of all logs, or of those of the step or pod called ``pod``; ``follow`` goes on until the engine ends.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.engine.machine.driving import NOW, machine, named, phases
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 SET = """
 entrypoint: main

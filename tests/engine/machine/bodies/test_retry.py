@@ -8,8 +8,8 @@ from typing import Any, Literal
 import pytest
 
 from tests.engine.machine.driving import NOW, drive, machine, named, phases
-from tiphys.engine.machine import Machine
 from tiphys.engine.machine import protocol as p
+from tiphys.engine.machine.machine import Machine
 
 Json = Any
 Ending = tuple[Literal["Succeeded", "Failed", "Error"], str]
