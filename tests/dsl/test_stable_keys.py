@@ -94,9 +94,12 @@ def test_folders_seeds_line_ends_and_encodings_do_not_count(tmp_path: Path) -> N
 
 
 def others() -> list[str]:
-    """Pythons of other minor versions: those on the path, and those that TIPHYS_OTHER_PYTHONS names."""
+    """Pythons of other minor versions: those on the path, those of pyenv, and those that TIPHYS_OTHER_PYTHONS names."""
     named = os.environ.get("TIPHYS_OTHER_PYTHONS", "").split(os.pathsep)
-    known = [shutil.which(f"python3.{minor}") for minor in range(11, 20) if minor != sys.version_info.minor]
+    minors = [minor for minor in range(11, 20) if minor != sys.version_info.minor]
+    known = [shutil.which(f"python3.{minor}") for minor in minors]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    known += [str(next(pyenv.glob(f"3.{minor}.*/bin/python3.{minor}"), "")) for minor in minors]
     return [python for python in [*named, *known] if python and _runs(python)]
 
 
