@@ -176,9 +176,10 @@ def _taken_literally(name: str, value: str, *, typed: bool) -> None:
 
 
 def _schemas(workflow: Workflow) -> dict[str, _Schema]:
-    text = ((workflow.get("metadata") or {}).get("annotations") or {}).get(ANNOTATION)
-    if not text:
-        return {}
+    annotations: object = (workflow.get("metadata") or {}).get("annotations")
+    text = annotations.get(ANNOTATION) if isinstance(annotations, Mapping) else None
+    if not isinstance(text, str):
+        return {}  # what is of another type is told by who decodes it
     try:
         value = json.loads(text)
     except ValueError:
