@@ -142,6 +142,22 @@ EDITS: dict[str, tuple[dict[str, str], str, tuple[str, str]]] = {
          "def f():\n    return get_type_hints(g)\n", "p.py": pipeline("from lib import f", "f()")},
         "lib.py", ("[1]", "[2]"),
     ),
+    "a module that another import made an attribute": (
+        {"a/__init__.py": "", "a/b.py": "X = 1\n", "c.py": "import a.b\n",
+         "p.py": pipeline("import a\nimport c", "a.b.X")}, "a/b.py", ("X = 1", "X = 2"),
+    ),
+    "the docstring of a function that is used": (
+        {"lib.py": "def g():\n    'one'\n", "p.py": pipeline("from lib import g", "g.__doc__")},
+        "lib.py", ("one", "two"),
+    ),
+    "a comment in source that is looked at": (
+        {"lib.py": "def g():\n    return 1  # one\n", "p.py": pipeline("import inspect\nfrom lib import g",
+                                                                     "inspect.getsource(g)")}, "lib.py", ("one", "two"),
+    ),
+    "the number of a line that is looked at": (
+        {"lib.py": "def g():\n    import sys\n    return sys._getframe().f_lineno\n",
+         "p.py": pipeline("from lib import g", "g()")}, "lib.py", ("def g", "\n\ndef g"),
+    ),
     "a star that brings another len": (
         {"lib.py": "def len(x): return 1\n", "p.py": pipeline("from lib import *", "len([])")}, "lib.py", ("1", "2"),
     ),

@@ -15,6 +15,7 @@ import glob
 import hashlib
 import io
 import os
+import re
 import sys
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,6 +36,12 @@ from tiphys.reference import file_digest
 
 __all__ = ["StepCode", "depended", "module_code", "step_code"]
 
+# what lets a program see its own text (comments and the numbers of lines count then), or the documentation in it
+_OWN_TEXT = re.compile(
+    r"\b(?:getsource|getsourcelines|findsource|getcomments|linecache|f_lineno|co_firstlineno|co_lines|co_linetable"
+    r"|co_positions|tb_lineno|(?:format|print)_(?:exc|exception|tb|stack)|extract_(?:tb|stack)|TracebackException)\b"
+)
+_OWN_DOCS = re.compile(r"\b(?:__doc__|getdoc|help|pydoc|doctest)\b")
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -149,6 +156,12 @@ def depended(depends_on: Sequence[str], base: str, site: Site) -> list[str]:
     return parts
 
 
+def _inner_modules(path: str) -> list[str]:
+    """The names of the modules and packages beside an ``__init__.py``."""
+    names = [entry.name.removesuffix(".py") for entry in os.scandir(os.path.dirname(path))]
+    return sorted(name for name in names if name.isidentifier() and name not in ("__init__", "__pycache__"))
+
+
 def _inside(path: str) -> Iterator[str]:
     if not os.path.isdir(path):
         yield path
@@ -179,9 +192,12 @@ class _Collected:
         self._texts: dict[tuple[str, str], str] = {}
         self._found = Found()
         self._places: dict[Hidden, str] = {}
+        self._modules: dict[str, Module] = {}
 
     def code(self) -> StepCode:
         """All that was collected."""
+        self._submodules()
+        self._own_text()
         self._found.settle()
         for file in self._found.files:
             base = os.path.dirname(self._base)
@@ -190,6 +206,27 @@ class _Collected:
                 self.add("", f"file {name}", f"{name}={file_digest(Path(inner))}")
         hidden = {h: None for h in self._found.hidden}
         return StepCode(self._digest(), tuple((self._places.get(h, self._base), h) for h in hidden))
+
+    def _submodules(self) -> None:
+        """Modules of packages that the code names as attributes of these: whoever imports one makes it such."""
+        grown = True
+        while grown:
+            grown = False
+            text = "\n".join(self._texts.values())
+            for package in [m for m in self._modules.values() if os.path.basename(m.path) == "__init__.py"]:
+                for inner in _inner_modules(package.path):
+                    found = re.search(rf"\.{inner}\b", text) and self._program.own(f"{package.name}.{inner}")
+                    if found and (found.name, "") not in self._texts:
+                        self.whole(found)
+                        grown = True
+
+    def _own_text(self) -> None:
+        """The text of the modules, where the code looks at it, or their documentation."""
+        text = "\n".join(self._texts.values())
+        verbatim = bool(_OWN_TEXT.search(text))
+        if verbatim or _OWN_DOCS.search(text):
+            for name, module in self._modules.items():
+                self.add(name, "text", "\n".join(module.lines) if verbatim else _bare(module.lines, True))
 
     def look(self, module: Module, node: ast.AST, *, whole: bool, runs: bool = False) -> list[Import]:
         """Take what ``node`` depends on besides code; gives the imports of what it names by constants."""
@@ -226,6 +263,7 @@ class _Collected:
         return True
 
     def whole(self, module: Module) -> None:
+        self._modules[module.name] = module
         if self.add(module.name, "", _bare(module.lines, module.reads_docs)):
             imports = [i for s in module.tree.body for i in scan(s).imports]
             for statement in module.tree.body:
@@ -235,6 +273,7 @@ class _Collected:
     def names(self, module: Module, names: Iterable[str], imports: Iterable[Import] = ()) -> None:
         """What ``names`` of ``module`` need, and what ``imports`` bring."""
         imports = list(imports)
+        self._modules[module.name] = module
         for statement in reached(module, names, imports, self._program):
             if self.add(
                 module.name, f"{statement.lineno:06d}:{statement.col_offset}", _code(module, statement)

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 from tiphys.compiler.line import Site
 from tiphys.dsl.source.brought import brought_along
 from tiphys.dsl.source.closure import check_names, function_node, reached, used_names
+from tiphys.dsl.source.imports import own_module
 from tiphys.dsl.source.module import Module, module_of
 from tiphys.dsl.source.names_used import FunctionNode, scan
 from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long, unwrap
@@ -53,6 +54,7 @@ def script_source(
         imports.lines.add("import re")
     needed = [*used_names(node), *imports.classes]
     statements = [s for s in reached(module, needed, scan(node).imports) if not _future(s)]
+    imports.lines |= {f"import {name}" for name in _inner_imports([node, *statements])}
     parts = [
         "from __future__ import annotations",
         "\n".join(sorted({"import json", "import os", *imports.lines})),
@@ -86,6 +88,24 @@ def _refuse_closure(function: Callable[..., Any], site: Site) -> None:
             cause="a value captured from an enclosing function does not exist in the pod",
             fix=f"pass {free[0]} as an argument, or make it a constant of the file",
         )
+
+
+def _inner_imports(code: list[FunctionNode | ast.stmt]) -> Iterator[str]:
+    """Modules of packages that the code names as attributes of these (``a.b`` after ``import a``): in the pipeline's
+    program another module has imported them."""
+    nodes = [node for each in code for node in ast.walk(each)]
+    packages = {
+        alias.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.asname is None and own_module(alias.name)
+    }
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in packages:
+            name = f"{node.value.id}.{node.attr}"
+            if own_module(name):
+                yield name
 
 
 def _future(statement: ast.stmt) -> bool:
