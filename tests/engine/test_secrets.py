@@ -102,3 +102,4 @@ def test_the_records_of_a_run_are_its_owners(tmp_path: Path) -> None:
     assert stat.S_IMODE(result.folder.stat().st_mode) == 0o700
     for name in ("workflow.json", "journal.db"):
         assert stat.S_IMODE((result.folder / name).stat().st_mode) == 0o600, name
+    assert stat.S_IMODE((tmp_path / "store" / "ended.jsonl").stat().st_mode) == 0o600
