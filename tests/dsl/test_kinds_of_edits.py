@@ -6,6 +6,16 @@ import pytest
 
 from tests.dsl.executed import executed, pipeline
 
+
+def starred(binding: str, name: str) -> dict[str, str]:
+    """A pipeline that has its table by a star, binds it, and changes what is in it."""
+    body = f"from lib import *\n{binding}\nfor place in [{name}['first']]:\n    place['v'] = 57"
+    return {
+        "lib.py": "PLACES = {'first': {}}\ndef view(): return PLACES['first']\n",
+        "p.py": pipeline(body, "view()"),
+    }
+
+
 FILES = {
     "pk/__init__.py": "", "pk/t.txt": "1", "pk/s.py": "V = 1\nprint(V)\n", "cst.py": "PATH = 'pk/t.txt'\n",
     "pk/t.ini": "[a]\nb = 1\n", "pk/t.toml": "a = 1\n", "pk/t.xml": "<a>1</a>", "pk/t.pkl": "I1\n.",
@@ -157,6 +167,18 @@ EDITS: dict[str, tuple[dict[str, str], str, tuple[str, str]]] = {
     "the number of a line that is looked at": (
         {"lib.py": "def g():\n    import sys\n    return sys._getframe().f_lineno\n",
          "p.py": pipeline("from lib import g", "g()")}, "lib.py", ("def g", "\n\ndef g"),
+    ),
+    "what a star brought, bound on and changed": (
+        starred("PLACES |= {'or': 1}", "PLACES"), "p.py", ("57", "58"),
+    ),
+    "what a star brought, bound anew and changed": (
+        starred("PLACES = PLACES or {}", "PLACES"), "p.py", ("57", "58"),
+    ),
+    "what a star brought, bound sometimes and changed": (
+        starred("if not PLACES:\n    PLACES = {'first': {}}", "PLACES"), "p.py", ("57", "58"),
+    ),
+    "what a star brought, deleted and changed": (
+        starred("P = PLACES\ndel PLACES", "P"), "p.py", ("57", "58"),
     ),
     "a star that brings another len": (
         {"lib.py": "def len(x): return 1\n", "p.py": pipeline("from lib import *", "len([])")}, "lib.py", ("1", "2"),

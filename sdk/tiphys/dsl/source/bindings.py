@@ -53,7 +53,8 @@ class Bindings:
             self._index(statement)
         if "*" in self._imported:
             loads = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-            stars = {n for n in loads if not self._is_bound(n) and not hasattr(builtins, n)}
+            again = set(self._bound_again())
+            stars = {n for n in loads if (n in again or not self._is_bound(n)) and not hasattr(builtins, n)}
             self._index_names(stars)
             self._together["*"] = stars
         self._constants = self._immutable()
@@ -88,6 +89,20 @@ class Bindings:
             for expression in expressions(statement):
                 for names, _ in inner_bindings(expression):
                     self._index_names(names)
+
+    def _bound_again(self) -> Iterator[str]:
+        """Names that are bound to what they were before, or only sometimes, or are deleted: a star may have brought
+        them."""
+        for statement in self._tree.body:
+            if isinstance(statement, ast.AugAssign):
+                yield from bound(statement.target)
+            elif isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
+                names = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                loads = scan(statement.value).loads
+                yield from (name for target in names for name in bound(target) if name in loads)
+            elif isinstance(statement, (ast.Delete, *BLOCKS)):
+                yield from scan(statement).stores
+                yield from (name for target in getattr(statement, "targets", ()) for name in bound(target))
 
     def _index_names(self, names: Iterable[str]) -> None:
         for name in names:
