@@ -180,6 +180,10 @@ EDITS: dict[str, tuple[dict[str, str], str, tuple[str, str]]] = {
     "what a star brought, deleted and changed": (
         starred("P = PLACES\ndel PLACES", "P"), "p.py", ("57", "58"),
     ),
+    "a pickle that names a module": (
+        {"b.py": "X = 1\n", "lib.py": "import pickle\ndef f(): return pickle.loads(b'cb\\nX\\n.')\n",
+         "p.py": pipeline("from lib import f", "f()")}, "b.py", ("X = 1", "X = 2"),
+    ),
     "a star that brings another len": (
         {"lib.py": "def len(x): return 1\n", "p.py": pipeline("from lib import *", "len([])")}, "lib.py", ("1", "2"),
     ),

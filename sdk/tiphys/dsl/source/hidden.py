@@ -27,8 +27,9 @@ __all__ = ["Found", "Hidden", "Pass", "look"]
 _IMPORTERS = words("importlib.import_module __import__ builtins.__import__ runpy.run_module")
 _UNKNOWN_MODULES = words(
     """importlib.util.spec_from_file_location importlib.machinery.SourceFileLoader importlib.metadata.entry_points
-    pkgutil.iter_modules pkgutil.walk_packages runpy.run_path zipimport.zipimporter"""
-)
+    pkgutil.iter_modules pkgutil.walk_packages runpy.run_path zipimport.zipimporter pickle.load pickle.loads
+    pickle.Unpickler dill.load dill.loads cloudpickle.load cloudpickle.loads joblib.load"""
+)  # a pickle names the classes of its objects, wherever they are
 _READERS = words(
     """open io.open os.open codecs.open gzip.open bz2.open lzma.open tarfile.open zipfile.ZipFile sqlite3.connect
     shelve.open dbm.open linecache.getline linecache.getlines fileinput.input glob.glob glob.iglob os.listdir
