@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ import pytest
 from tests.engine.harness import Recorder, execute, shell, workflow
 from tiphys.cli import main
 from tiphys.engine import CacheChecked
-from tiphys.reference import Reference, seal
+from tiphys.reference import MANIFEST, Reference, seal
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
-from tiphys.reuse.judge import Judge, entries
+from tiphys.reuse.judge import Judge, entries, held_by
 from tiphys.store import Store
 
 Json = Any
@@ -165,3 +166,11 @@ def test_what_is_too_old_is_told_alike(tmp_path: Path) -> None:
     assert execute(tmp_path, flow, observer=seen).succeeded
     (checked,) = seen.of(CacheChecked)
     assert (checked.hit, checked.why) == (False, old.problem) and "10m" in old.problem
+
+
+def test_a_pipe_in_the_place_of_a_manifest_is_not_waited_for(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    made = store.volume("c") / "made"
+    made.mkdir()
+    os.mkfifo(made / MANIFEST)
+    assert held_by({"result": "pvc://c/made"}, store) == {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tiphys.large import ENV, shortened
-from tiphys.reference import Reference, seal
+from tiphys.reference import MANIFEST, Reference, seal
 from tiphys.step.guard import judge, main, record
 
 Json = Any
@@ -68,6 +69,14 @@ def test_a_reference_is_measured_by_bytes_and_digest(tmp_path: Path) -> None:
         ({"grew": 2.0}, "pvc://c/gone", False),
     ):  # fmt: skip
         assert (judge(known, [{"input": "d", **rule}], {"d": now}, volumes) == "") is taken
+
+
+def test_a_pipe_in_the_place_of_a_manifest_is_not_waited_for(tmp_path: Path) -> None:
+    volumes, before = folder(tmp_path, "before", "x")
+    (tmp_path / "now").mkdir()
+    os.mkfifo(tmp_path / "now" / MANIFEST)
+    known = record("g", {"d": before}, {}, volumes)
+    assert judge(known, [{"input": "d"}], {"d": "pvc://c/now"}, volumes)
 
 
 def test_every_reference_among_the_outputs_must_verify(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.memo import too_old
 from tiphys.argo.time import rfc3339
 from tiphys.errors import StoreError
-from tiphys.reference import MANIFEST, Reference, pointed, resolve, verify
+from tiphys.reference import MANIFEST, Reference, contents, pointed, resolve, verify
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.seen import Seen
@@ -119,7 +119,7 @@ def held_by(outputs: Outputs, store: Store) -> dict[str, int]:
             if place.is_file():  # a long value
                 held[reference.uri] = place.stat().st_size
                 continue
-            manifest = json.loads((place / MANIFEST).read_bytes())
+            manifest = json.loads(contents(place / MANIFEST))
             held[reference.uri] = sum(int(file["size"]) for file in manifest["files"].values())
     for artifact in outputs.get("artifacts") or []:
         key = stored_key(artifact) or ""

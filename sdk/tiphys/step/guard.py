@@ -21,6 +21,7 @@ from tiphys.reference import (
     MANIFEST,
     STATES,
     Reference,
+    contents,
     file_digest,
     pointed,
     resolve,
@@ -115,7 +116,7 @@ def _manifest(reference: Reference, volumes: Mapping[str, str] | None) -> tuple[
         place = resolve(reference.uri, volumes)
         if place.is_file():  # a long value
             return file_digest(place), place.stat().st_size
-        data = (place / MANIFEST).read_bytes()
+        data = contents(place / MANIFEST)
         size = sum(int(entry["size"]) for entry in json.loads(data)["files"].values())
     except Exception:  # noqa: BLE001 - whatever it is, it is not there to be measured
         return "", None
