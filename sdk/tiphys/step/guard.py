@@ -185,7 +185,7 @@ def main(verb: str, environ: Mapping[str, str] = os.environ) -> None:
     state_now: Mapping[str, object] | None = None
     reason = ""
     try:
-        state_now = json.loads(path.read_bytes()) if path.exists() else None
+        state_now = json.loads(contents(path)) if path.exists() else None
         reason = judge(state_now, json.loads(environ["TIPHYS_INPUT_CONDITIONS"]), values, volumes)
     except Exception as error:  # noqa: BLE001 - a doubt about an earlier result is no reason to fail a step
         reason = f"the earlier result cannot be judged: {error}"
