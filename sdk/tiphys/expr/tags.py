@@ -31,7 +31,6 @@ __all__ = [
     "environment",
     "has_tags",
     "keeps_tags",
-    "refuse_brought",
     "substitute",
 ]
 
@@ -195,16 +194,19 @@ def has_tags(text: str) -> bool:
     return "{{" in text
 
 
-def substitute(text: str, variables: Variables, *, strict: tuple[str, ...] | None = ()) -> str:
+def substitute(
+    text: str, variables: Variables, *, strict: tuple[str, ...] | None = (), literal: bool = False
+) -> str:
     """Replace the tags of one string.
 
     ``strict``: None means every tag must resolve; otherwise a tag stays when nothing is known of it, unless its name
-    starts with one of the given prefixes.
+    starts with one of the given prefixes. ``literal``: no value may bring a tag along.
 
     Raises
     ------
     TagError
-        A tag that must resolve does not, or a value is the output of a skipped node without a default.
+        A tag that must resolve does not, a value is the output of a skipped node without a default, or one holds a tag
+        and must be literal.
     """
     if "{{" not in text:
         return text
@@ -216,7 +218,10 @@ def substitute(text: str, variables: Variables, *, strict: tuple[str, ...] | Non
             out.append(_expression(piece[0], variables, strict))
         else:
             out.append(_simple(piece[0], variables, strict))
-    return "".join(out)
+    result = "".join(out)
+    if literal and "{{" in result:
+        _refuse_brought(text, result)
+    return result
 
 
 def keeps_tags(text: str, variables: Variables) -> bool:
@@ -227,7 +232,7 @@ def keeps_tags(text: str, variables: Variables) -> bool:
     )
 
 
-def refuse_brought(text: str, result: str) -> None:
+def _refuse_brought(text: str, result: str) -> None:
     """Raise TagError when a value brought along a tag, or the beginning of one, that ``text``, into which it was put,
     does not have itself."""
     known = set(_pieces(text))

@@ -9,7 +9,7 @@ from tiphys.argo.any_string import any_string
 from tiphys.argo.artifacts import location_of
 from tiphys.engine.machine.library import Compiled
 from tiphys.expr import gojson
-from tiphys.expr.tags import Chain, Layers, Variables, compile_plan, refuse_brought, substitute
+from tiphys.expr.tags import Chain, Layers, Variables, compile_plan, substitute
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import KeySelector
@@ -256,9 +256,7 @@ def substitute_template(
         everything = Chain(own, known)
 
         def replace(value: str) -> str:
-            first = substitute(value, known)
-            if strict_values and "{{" in first:
-                refuse_brought(value, first)
+            first = substitute(value, known, literal=strict_values)
             return substitute(first, everything) if "{{" in first else first
 
         return replace

@@ -13,7 +13,7 @@ from tiphys.engine.machine.bodies.pod import result_users
 from tiphys.engine.machine.scope import BoundaryScope, Flat, ScopeError, resolve_artifact, skipped_values
 from tiphys.engine.machine.state import State
 from tiphys.expr.govaluate import WhenError, evaluate_when
-from tiphys.expr.tags import compile_plan, keeps_tags, refuse_brought, substitute
+from tiphys.expr.tags import compile_plan, keeps_tags, substitute
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Artifact, Node, WorkflowStep
@@ -142,10 +142,7 @@ class Boundary(Body):
             def replace(text: str) -> str:
                 if ".outputs.artifacts." in text:
                     return substitute(text, scope)
-                found = substitute(text, scope, strict=strict)
-                if "{{" in found and self.state.strict_values:
-                    refuse_brought(text, found)
-                return found
+                return substitute(text, scope, strict=strict, literal=self.state.strict_values)
 
             resolved = plan.render(body, replace)
         if items is not None:

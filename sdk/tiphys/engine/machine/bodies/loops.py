@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import TYPE_CHECKING
@@ -14,11 +15,9 @@ from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.tags import (
     Chain,
     Layers,
-    Plan,
     TagError,
     Variables,
     compile_plan,
-    refuse_brought,
     substitute,
 )
 
@@ -66,7 +65,9 @@ def expand(step: WorkflowStep, variables: Variables, *, strict_values: bool = Fa
         copy = base
         if plan is not None:
             try:
-                copy = _filled(base, plan, scope, strict_values)
+                copy = plan.render(
+                    base, functools.partial(substitute, variables=scope, strict=None, literal=strict_values)
+                )
             except TagError as error:
                 if not _plainly_false(base, scope):
                     raise LoopError(str(error)) from None
@@ -75,16 +76,6 @@ def expand(step: WorkflowStep, variables: Variables, *, strict_values: bool = Fa
         made["name"] = f"{name}({index}:{description})"
         result.append(made)
     return result
-
-
-def _filled(step: WorkflowStep, plan: Plan, scope: Variables, strict_values: bool) -> WorkflowStep:
-    def replace(text: str) -> str:
-        found = substitute(text, scope, strict=None)
-        if strict_values and "{{" in found:
-            refuse_brought(text, found)
-        return found
-
-    return plan.render(step, replace)
 
 
 def _plainly_false(step: WorkflowStep, variables: Variables) -> bool:
