@@ -13,6 +13,7 @@ __all__ = [
     "fnv32a",
     "fnv64a",
     "generated_name",
+    "invalid",
     "invalid_pod_name",
     "pod_name",
     "subdomain_problem",
@@ -103,7 +104,15 @@ def invalid_pod_name(name: str, workflow: str) -> str:
     Source: k8s.io/apimachinery, validation.IsDNS1123Subdomain.
     """
     problem = subdomain_problem("x" + name.removeprefix(workflow))
-    return f'Pod "{name}" is invalid: metadata.name: Invalid value: "{name}": {problem}' if problem else ""
+    return invalid("Pod", name, "metadata.name", name, problem) if problem else ""
+
+
+def invalid(kind: str, name: str, where: str, value: str, problem: str) -> str:
+    """What the API server answers to an object with such a value in a field. Source: field.Error of apimachinery."""
+    if problem == "Required value":
+        return f'{kind} "{name}" is invalid: {where}: {problem}'
+    shown = value.replace("\0", "\\x00")
+    return f'{kind} "{name}" is invalid: {where}: Invalid value: "{shown}": {problem}'
 
 
 def subdomain_problem(name: str) -> str:

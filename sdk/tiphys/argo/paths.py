@@ -18,7 +18,6 @@ from tiphys.errors import RefusedError
 __all__ = [
     "bad_keys",
     "host_problem",
-    "invalid_pod",
     "key_problem",
     "label_problem",
     "local_problem",
@@ -96,14 +95,6 @@ def variable_problem(name: str) -> str:
 
 def _nul(text: str) -> str:
     return "must not contain a NUL" if "\0" in text else ""
-
-
-def invalid_pod(pod: str, where: str, value: str, problem: str) -> str:
-    """What the API server answers to a pod with such a value in a field."""
-    if problem == "Required value":
-        return f'Pod "{pod}" is invalid: {where}: {problem}'
-    shown = value.replace("\0", "\\x00")
-    return f'Pod "{pod}" is invalid: {where}: Invalid value: "{shown}": {problem}'
 
 
 def refusal(found: Found, where: str = "") -> RefusedError:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tiphys.argo.answers import ApiError
-from tiphys.argo.names import generated_name, subdomain_problem
+from tiphys.argo.names import generated_name, invalid, subdomain_problem
 from tiphys.argo.paths import bad_keys
 from tiphys.argo.selectors import matches_labels, parse_labels
 from tiphys.argo.time import rfc3339
@@ -43,9 +43,7 @@ def _check_names(item: KubeObject, kind: Kind, name: str) -> None:
     problems += [(f"{path[0]}[{key}]", key, problem) for path, key, problem in bad_keys(item)]
     for where, value, problem in problems:
         if problem:
-            raise ApiError(
-                "Invalid", f'{kind.kind} "{name}" is invalid: {where}: Invalid value: "{value}": {problem}'
-            )
+            raise ApiError("Invalid", invalid(kind.kind, name, where, value, problem))
 
 
 class Api:

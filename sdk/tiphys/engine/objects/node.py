@@ -18,6 +18,7 @@ from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
 from tiphys.engine.objects.kinds import Kind, check_manifest, find_kind, split_kinds
 from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.outputs import REQUEST_LIMIT
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import TiphysError
 from tiphys.expr.gjson import gjson
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["ResourcePod"]
-
-_LONGEST = 3 << 19  # bytes of a manifest: what etcd takes in one request
 
 
 class ResourcePod:
@@ -132,8 +131,8 @@ class ResourcePod:
                 try:
                     load_artifact(self.host, artifact, folder / "manifest")
                     with open_file(folder / "manifest", follow=False) as stream:
-                        text = stream.read(_LONGEST + 1)
-                    if len(text) > _LONGEST:
+                        text = stream.read(REQUEST_LIMIT + 1)
+                    if len(text) > REQUEST_LIMIT:
                         raise StartProblem(f"the artifact {name} is too large for a manifest")
                     return text.decode()
                 finally:

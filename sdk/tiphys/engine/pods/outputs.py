@@ -21,12 +21,10 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Artifact, Outputs, Template, ValueFrom, WorkflowSpec
 
 
-__all__ = ["PARAMETER_LIMIT", "RESULT_LIMIT", "archives_logs", "collect", "has_artifacts", "trim_result"]
+__all__ = ["REQUEST_LIMIT", "RESULT_LIMIT", "archives_logs", "collect", "has_artifacts", "trim_result"]
 
 RESULT_LIMIT = 256 * 1024  # bytes of stdout that outputs.result keeps
-PARAMETER_LIMIT = (
-    3 << 19
-)  # bytes of all parameters of a node: what etcd takes in one request (--max-request-bytes)
+REQUEST_LIMIT = 3 << 19  # bytes that etcd takes in one request: all parameters of a node, or a manifest
 
 
 class Missing(Exception):
@@ -64,7 +62,7 @@ def collect(
     problem = ""
     if (parameters := declared.get("parameters")) is not None:
         values = []
-        room = PARAMETER_LIMIT
+        room = REQUEST_LIMIT
         for parameter in parameters:
             item = copy.deepcopy(parameter)
             source: ValueFrom = item.get("valueFrom") or {}
@@ -185,7 +183,7 @@ def _read(container: Container, path: str, room: int) -> str:
     if len(data) > room:
         raise StoreError(
             "TIP446",
-            f"output {path} cannot be kept: the parameters of a node hold {PARAMETER_LIMIT} bytes at most",
+            f"output {path} cannot be kept: the parameters of a node hold {REQUEST_LIMIT} bytes at most",
             where=str(place),
             cause="a cluster has no room for more: etcdserver: request is too large",
             fix="write it as an artifact",

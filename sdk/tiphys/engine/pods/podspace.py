@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiphys.argo.paths import invalid_pod, refused, subpath_problem
+from tiphys.argo.names import invalid
+from tiphys.argo.paths import refused, subpath_problem
 from tiphys.argo.spec import written
 from tiphys.engine.pods.environment import container_environment, expand, pod_fields
 from tiphys.engine.pods.host import Host
@@ -129,7 +130,7 @@ class PodSpace:
         name = name or str(spec.get("name") or "main")
         for where, found, problem in refused({"templates": [{"sidecars": [{**spec, "name": name}]}]}):
             place = written(("spec", "containers", *where[4:]))
-            raise StartProblem(invalid_pod(self.name, place, found, problem), phase="Error")
+            raise StartProblem(invalid("Pod", self.name, place, found, problem), phase="Error")
         image = self.host.images.resolve(str(spec.get("image", "")), where=f"container {name} of {self.name}")
         mounts = self.mounts(spec)
         base = self._base(image)
@@ -220,7 +221,7 @@ class PodSpace:
             if part:
                 if problem := subpath_problem(part):
                     raise StartProblem(
-                        invalid_pod(self.name, "spec.containers.volumeMounts.subPath", part, problem),
+                        invalid("Pod", self.name, "spec.containers.volumeMounts.subPath", part, problem),
                         phase="Error",
                     )
                 source = _part_of(source, part, str(item["name"]), str(spec.get("name") or self.main))
