@@ -102,7 +102,6 @@ class Bindings:
                 yield from (name for target in names for name in bound(target) if name in loads)
             elif isinstance(statement, (ast.Delete, *BLOCKS)):
                 yield from scan(statement).stores
-                yield from (name for target in getattr(statement, "targets", ()) for name in bound(target))
 
     def _index_names(self, names: Iterable[str]) -> None:
         for name in names:

@@ -197,11 +197,9 @@ class OwnModules:
         if module.changes.defines(name):
             changes, asks = module.changes.of(name)
             return changes or any(self.may_change(module, each, seen) for each in asks)
-        if any(name in scan(i).stores for i in self.imports(module)):
-            return self.may_change(module, Ask(".".join(names), kind), seen)
-        return "*" not in module.bindings or any(
-            self.may_change(module, Ask(".".join(names), kind), seen) for _ in (0,)
-        )
+        if "*" not in module.bindings and not any(name in scan(i).stores for i in self.imports(module)):
+            return True
+        return self.may_change(module, Ask(".".join(names), kind), seen)
 
     def _told_of_children(self, module: Module) -> bool:
         return any(not _CHILDREN.isdisjoint(_words(self._modules[p].tree)) for p in self.closure(module))
@@ -235,10 +233,10 @@ def tops(statement: Import) -> Iterator[str]:
         yield statement.module.partition(".")[0]
 
 
-def own_module(name: str, importer: str = "") -> Module | None:
+def own_module(name: str) -> Module | None:
     """The module ``name`` when its source is the author's own: neither Python's, nor installed, nor tiphys."""
     top = name.partition(".")[0]
-    if not top or name == importer or top == "tiphys" or top in sys.stdlib_module_names:
+    if not top or top == "tiphys" or top in sys.stdlib_module_names:
         return None
     path = getattr(sys.modules.get(name), "__file__", None)
     if path is None:
