@@ -10,27 +10,29 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tiphys.argo.reader import Path, scan_text
+from tiphys.argo.spec import containers
 from tiphys.lint.manifests import resource_objects
 from tiphys.lint.model import CallView, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
 
 _STANDARDS = "Kubernetes documentation, Pod Security Standards (baseline)"
-_ADDED = frozenset(
-    {
-        "AUDIT_WRITE",
-        "CHOWN",
-        "DAC_OVERRIDE",
-        "FOWNER",
-        "FSETID",
-        "KILL",
-        "MKNOD",
-        "NET_BIND_SERVICE",
-        "SETFCAP",
-    }
-    | {"SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
-)  # capabilities that the baseline standard lets a container add
+# capabilities that the baseline standard lets a container add
+_ADDED = {
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+}
 _HOST = ("hostNetwork", "hostPID", "hostIPC")
-_CONTAINERS = ("containers", "initContainers", "sidecars")
 _OUTPUT = re.compile(
     r"\{\{\s*((?:steps|tasks)\.[-\w]+\.outputs\.(?:result|parameters\.[-\w]+)|item(?:\.[-\w]+)?)\s*\}\}"
 )
@@ -216,16 +218,10 @@ def _specs(data: object) -> Iterator[Mapping[str, object]]:
 
 
 def _containers(pod: _Pod) -> Iterator[tuple[Path, Mapping[str, object]]]:
-    for key in ("container", "script"):
-        if isinstance(container := pod.data.get(key), Mapping):
-            yield pod.at(key), container
-    own = pod.data.get("containerSet")
-    if isinstance(own, Mapping) and isinstance(listed := own.get("containers"), list):
-        for index, container in enumerate(listed):
-            if isinstance(container, Mapping):
-                yield pod.at("containerSet", "containers", index), container
-    for key in _CONTAINERS:
-        listed = pod.data.get(key)
-        for index, container in enumerate(listed if isinstance(listed, list) else ()):
-            if isinstance(container, Mapping):
-                yield pod.at(key, index), container
+    """Those of a template, and those that a plain pod has besides."""
+    for path, container in containers(pod.data):
+        yield pod.at(*path), container
+    listed = pod.data.get("containers")
+    for index, other in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(other, Mapping):
+            yield pod.at("containers", index), other
