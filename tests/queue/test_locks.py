@@ -6,6 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+
+def nothing_fails(program: str, path: Path) -> None:
+    """Run a program that prints what its engines did not take well."""
+    words = [sys.executable, "-c", program, str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 ENGINES = """
 import multiprocessing, sys
 from pathlib import Path
@@ -35,10 +43,7 @@ while not failures.empty():
 
 def test_engines_that_begin_at_once_share_a_table_that_is_new(tmp_path: Path) -> None:
     """SQLite tells all but one of them "locked" at once, whatever patience it was given."""
-    done = subprocess.run(
-        [sys.executable, "-c", ENGINES, str(tmp_path)], capture_output=True, text=True, timeout=120
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    nothing_fails(ENGINES, tmp_path)
 
 
 CROWD = """
@@ -76,6 +81,4 @@ while not failures.empty():
 
 
 def test_two_hundred_engines_wait_for_one_table_and_none_dies(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", CROWD, str(tmp_path / "locks.db")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    nothing_fails(CROWD, tmp_path / "locks.db")

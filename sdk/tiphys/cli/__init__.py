@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import os
 import sys
-import tempfile
 import traceback
 from collections.abc import Sequence
 
@@ -80,6 +79,8 @@ def _unexpected(error: Exception, command: str) -> TiphysError:
 
     What is of use to who mends it is kept in a file: the traceback, and no argument, for those may be secrets.
     """
+    import tempfile
+
     what = f"{type(error).__name__}: {error}"[:200].partition("\n")[0].rstrip(": ")
     frames = "".join(traceback.format_tb(error.__traceback__, 50))
     fix = "show the traceback with --traceback, and report it"

@@ -55,10 +55,6 @@ class Store:
         found = [path for path in folder.iterdir() if path.is_dir()]
         return [path.name for path in sorted(found, key=lambda path: (_beginning(path), path.name))]
 
-    def beginning(self, name: str) -> float:
-        """When a run that is there was made, in seconds since the epoch. Raises OSError."""
-        return _beginning(self.root / "runs" / name)
-
     def note_beginning(self, name: str, moment: float) -> None:
         """Note when a run was made, for the order of :meth:`runs`: looking at a run changes its folder's own time."""
         path = self.run(name) / _BEGAN
@@ -66,8 +62,8 @@ class Store:
             path.write_text(f"{moment!r}\n")
 
     def began(self, name: str) -> float:
-        """When a run was made, in seconds since the epoch."""
-        return _beginning(self.run(name))
+        """When a run was made, in seconds since the epoch. Raises OSError when it is not there."""
+        return _beginning(self.root / "runs" / name)
 
     def held(self, name: str) -> bool:
         """Whether a process goes on with a run: it holds a lock on its folder, which ends with the process."""

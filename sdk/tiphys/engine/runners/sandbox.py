@@ -4,8 +4,7 @@ The container's private folder is bound at ``/``; the host's folders (or those o
 read-only over it, and ``/tmp``, the volume mounts, ``/proc`` and ``/dev`` over those. So absolute paths mean what they
 mean in a pod, two steps never see each other's ``/tmp``, and nothing on the host can be changed. The container has its
 own user, process, hostname and IPC namespaces, no capability, and the host's network if that is not refused. What it
-must not see of the host
-(:mod:`tiphys.engine.runners.hiding`) is laid over. docs/runners.md says what is promised.
+must not see of the host (:mod:`tiphys.engine.runners.hiding`) is laid over. docs/runners.md says what is promised.
 """
 
 from __future__ import annotations

@@ -133,6 +133,8 @@ class Journal:
 
     def _look(self) -> bool:
         """Whether its tables are there: a reader may come before they are, and opens it again."""
+        if self._made:
+            return True
         if self._reading and self._looked:
             self._db.close()
             self._db = sqlite.reading(self.path)
@@ -186,7 +188,7 @@ class Journal:
 
         None of a journal that an engine is making at this moment, or was killed while it did.
         """
-        if not self._made and not self._look():
+        if not self._look():
             return
         sums = ", sum" if self._sums else ", NULL"
         for *row, total in self._db.execute(f"SELECT {columns}{sums} FROM {table} {rest}", values):
@@ -303,7 +305,7 @@ class Journal:
     def events_after(self, number: int) -> Iterator[tuple[int, Event]]:
         """The events that came after event ``number``, each with its own."""
         with self._named():
-            if not self._made and not self._look():
+            if not self._look():
                 return
             sums = "sum" if self._sums else "NULL"
             for seq, kind, body, total in self._db.execute(
@@ -317,7 +319,7 @@ class Journal:
     def last(self) -> int:
         """The number of the last event."""
         with self._named():
-            if not self._made and not self._look():
+            if not self._look():
                 return 0
             return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 

@@ -45,7 +45,7 @@ def listed(
             if line is not None and line.stamp == _stamp(f"{entry.path}/workflow.json"):
                 found.append((line.began, entry.name, line.workflow))
             else:
-                found.append((store.beginning(entry.name), entry.name, None))
+                found.append((store.began(entry.name), entry.name, None))
     found.sort(key=lambda item: item[:2], reverse=True)
     chosen: list[Workflow] = []
     for began, name, shown in found:
