@@ -99,7 +99,8 @@ def others() -> list[str]:
     minors = [minor for minor in range(11, 20) if minor != sys.version_info.minor]
     known = [shutil.which(f"python3.{minor}") for minor in minors]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
-    known += [str(next(pyenv.glob(f"3.{minor}.*/bin/python3.{minor}"), "")) for minor in minors]
+    if os.access(pyenv, os.R_OK | os.X_OK):  # PYENV_ROOT may be another user's
+        known += [str(next(pyenv.glob(f"3.{minor}.*/bin/python3.{minor}"), "")) for minor in minors]
     return [python for python in [*named, *known] if python and _runs(python)]
 
 
