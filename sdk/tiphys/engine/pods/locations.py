@@ -224,6 +224,8 @@ def _git_environment(host: Host, settings: GitLocation, folder: Path) -> dict[st
     """Credentials go through a helper that reads them from the environment: never into a command line or a file of
     the checkout."""
     env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    if host.runner.name != "process":  # a repository of this machine is none of the container's
+        env["GIT_ALLOW_PROTOCOL"] = "git:http:https:ssh"
     if settings.get("usernameSecret") or settings.get("passwordSecret"):
         helper = folder / "askpass"
         helper.write_text(
