@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.queue.locks import process_start
+from tiphys.reference import contents
 from tiphys.store import Store, write_atomic
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def kept_services(store: Store | Path | str) -> list[_Record]:
     found = []
     for name in store.runs():
         with contextlib.suppress(OSError, ValueError):
-            record: _Record = json.loads((store.run(name) / "serving.json").read_bytes())
+            record: _Record = json.loads(contents(store.run(name) / "serving.json"))
             if any(process_start(pid) == start for pid, start in record["processes"]):
                 found.append(record)
     return found

@@ -19,6 +19,7 @@ from tiphys.engine.machine.machine import Machine
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
 from tiphys.engine.runtime.journal import Journal
 from tiphys.errors import RefusedError, StoreError, TiphysError, did_you_mean
+from tiphys.reference import contents
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ class Record:
     def workflow(self) -> Workflow:
         """The Workflow object as it stands; of a run that ended what was written at its end, if that is whole."""
         with contextlib.suppress(OSError, ValueError):
-            data = (self.folder / "workflow.json").read_bytes()
+            data = contents(self.folder / "workflow.json")
             if self.journal.fact(WRITTEN) in (None, zlib.crc32(data)):
                 found: Workflow = json.loads(data)
                 return found
