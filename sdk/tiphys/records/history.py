@@ -72,7 +72,7 @@ def lineage(store: Store, target: str) -> Link:
         if workflow is None:
             raise StoreError(
                 "TIP430",
-                f"the run {target!r} has not ended",
+                f"the run {target!r} has not ended, or what it wrote at its end cannot be read",
                 where=str(store.run(target)),
                 fix=f"ask again when it has: tiphys wait {target} --store {store.root}",
             )
