@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
-from tiphys.argo.decode import without_nulls
+from tiphys.argo.decode import as_stored
 from tiphys.argo.newer import older_reading
 from tiphys.engine.machine.protocol import Shutdown
 from tiphys.engine.objects import Controllers
@@ -61,7 +61,7 @@ def start_child(
     if again:
         return _found(item, parent, resources)
     given = {key: value for key, value in item.items() if key != "status"}
-    workflow = without_nulls(cast("Workflow", copy.deepcopy(given)))
+    workflow = as_stored(cast("Workflow", copy.deepcopy(given)))
     name, context = str(item["metadata"]["name"]), [*parent.objects.all()]
     try:
         invalid = judged(workflow, context, parent.options.argo)

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal, cast
 
 from tiphys.argo import parameters as declared
-from tiphys.argo.decode import without_nulls
+from tiphys.argo.decode import as_stored
 from tiphys.argo.names import generated_name
 from tiphys.argo.newer import older_reading
 from tiphys.argo.selectors import parse_fields
@@ -114,7 +114,7 @@ class Run:
         self.options = options or RunOptions()
         self.store = Store(self.options.store)
         argo = known(self.options.argo)
-        workflow, context = without_nulls(workflow), [without_nulls(item) for item in context]
+        workflow, context = as_stored(workflow), [as_stored(item) for item in context]
         if argo == "4.0":
             workflow, context = older_reading(workflow), [older_reading(item) for item in context]
         self._facts = RunFacts(
