@@ -87,7 +87,7 @@ def parse_loose(text: str) -> float:
     Argo's ``ParseStringToDuration``, used for backoff, suspend and timeouts.
     """
     if _NUMBER.fullmatch(text):
-        return float(int(text))
+        return float(text)
     return parse_go(text)
 
 
