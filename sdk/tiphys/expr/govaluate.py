@@ -253,7 +253,7 @@ class _Evaluator:
                 raise _Bad(
                     f"Value '{v(operand)}' cannot be used with the numeric prefix '{value}', it is not a number"
                 )
-            return -operand if value == "-" else float(~int(operand))
+            return -operand if value == "-" else float(~_int64(operand))
         if kind == "op" and value == "(":
             self.index += 1
             if self.peek() == ("op", ")"):

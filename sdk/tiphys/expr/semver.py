@@ -53,7 +53,8 @@ class SemverVersion:
     @property
     def order(self) -> tuple[Any, ...]:
         """What versions are compared by: metadata counts for nothing, a prerelease comes before its release."""
-        parts = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in self.prerelease.split("."))
+        numbers = ((p, p.lstrip("0")) for p in self.prerelease.split("."))  # of any length
+        parts = tuple((0, len(n), n) if p.isdigit() else (1, 0, p) for p, n in numbers)
         return (self.major, self.minor, self.patch, (1, ()) if not self.prerelease else (0, parts))
 
     def compare(self, other: SemverVersion) -> int:
