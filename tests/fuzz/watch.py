@@ -26,6 +26,7 @@ CORPUS = Path(__file__).with_name("corpus")
 LIMIT = 10.0  # seconds of processor time for one input
 KNOWN = frozenset(re.findall(r"^\| (TIP\d{3}) \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE))
 _TRIES = 400  # to make an input smaller
+_PATIENCE = 10.0  # seconds of processor time for all of them
 
 
 class Broken(Exception):
@@ -100,16 +101,17 @@ class Watch:
 
     def minimise(self) -> None:
         """Make the input of each finding smaller, while it ends as it does."""
+        until = time.process_time() + _PATIENCE
         for end, known in self.findings.items():
             if end == "hang":
                 continue
             tries = 0
             smaller = True
-            while smaller and tries < _TRIES:
+            while smaller and tries < _TRIES and time.process_time() < until:
                 smaller = False
                 for each in self._shrink(known["input"]):
                     tries += 1
-                    if tries > _TRIES:
+                    if tries > _TRIES or time.process_time() > until:
                         break
                     if self._end(each)[0] == end:
                         known["input"] = each

@@ -33,6 +33,7 @@ from tiphys.engine.runtime.refusals import check
 from tiphys.engine.runtime.requests import Bell, ring, unanswered
 from tiphys.engine.runtime.resume import replay
 from tiphys.engine.runtime.stored import Ownership
+from tiphys.engine.runtime.withheld import forget, keep
 from tiphys.errors import StoreError
 from tiphys.store import Store, write_json
 from tiphys.store.ended import Ended
@@ -86,6 +87,7 @@ class Execution:
             self.journal = Journal(self.folder / "journal.db")
             if not resumed:
                 store.note_beginning(facts.name, facts.now)
+                keep(self.folder, facts.context, facts.origins)
                 self.journal.write_facts(facts.to_json())
         except BaseException:
             self._ownership.close()
@@ -128,6 +130,7 @@ class Execution:
         self.driver.metrics.write()
         write_json(self.folder / "workflow.json", workflow, private=True)
         self._note_end(workflow)
+        forget(self.folder)
         clean_up(self.store, workflow, self.spec)
         return workflow
 
