@@ -3,8 +3,9 @@
 The container's private folder is bound at ``/``; the host's folders (or those of the image's unpacked root) are bound
 read-only over it, and ``/tmp``, the volume mounts, ``/proc`` and ``/dev`` over those. So absolute paths mean what they
 mean in a pod, two steps never see each other's ``/tmp``, and nothing on the host can be changed. The container has its
-own user, process, hostname and IPC namespaces, no capability, and the host's network if that is not refused. What it
-must not see of the host (:mod:`tiphys.engine.runners.hiding`) is laid over. docs/runners.md says what is promised.
+own user, process, hostname and IPC namespaces, no capability, and the network of its run
+(:mod:`tiphys.engine.runners.network`), or none. What it must not see of the host (:mod:`tiphys.engine.runners.hiding`)
+is laid over. docs/runners.md says what is promised.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.hiding import homes, not_for_all, parts_of_home, without_passwords
+from tiphys.engine.runners.network import HostNetwork, Network, NetworkLost
 from tiphys.engine.runners.places import held, make_folders
 from tiphys.engine.runners.programs import PACKAGES, STANDINS, keep_packages, not_found, own_command
 from tiphys.engine.runners.spawner import Launch
@@ -46,8 +48,11 @@ class SandboxRunner:
     slowness = 0.0
     not_run: tuple[int, ...] = ()
 
-    def __init__(self, *, network: str = "host") -> None:
-        self._network = network
+    def __init__(self, network: Network | None = None, *, alone: bool = False) -> None:
+        """``network``: of the run's pods, this machine's if none is given; ``alone``: each has nothing but a loopback
+        of its own."""
+        self.network = network or HostNetwork()
+        self._alone = alone
 
     @property
     def last(self) -> Sequence[str]:
@@ -81,7 +86,7 @@ class SandboxRunner:
             raise not_found(container.name, argv[0])
         bwrap = shutil.which("bwrap") or "bwrap"
         options = plan.options()
-        if self._network == "none":
+        if self._alone:
             options.insert(0, "--unshare-net")
         container.view = plan.view()
         container.confined = True
@@ -90,7 +95,10 @@ class SandboxRunner:
         env["TMPDIR"] = "/tmp"
         if image.kind != "root":  # there the environment is the image's own
             keep_packages(env, PACKAGES)
-        return Launch(bwrap, command, env, "/", str(container.log))
+        try:
+            return self.network.joined(Launch(bwrap, command, env, "/", str(container.log)))
+        except NetworkLost as error:
+            raise StartProblem(f"{container.name}: {error}", phase="Error") from error
 
 
 class _View:
