@@ -59,9 +59,9 @@ def _sandbox(options: RunOptions) -> tuple[SandboxRunner, str]:
     kept = not options.network and options.keep_serving
     if options.network == "host" or kept:
         why = "the servers of this run are to stay: its steps reach what listens on this machine"
-        return SandboxRunner(), why if kept else ""
+        return SandboxRunner(outlives=options.keep_serving), why if kept else ""
     if options.network == "none":
-        return SandboxRunner(alone=True), ""
+        return SandboxRunner(alone=True, outlives=options.keep_serving), ""
     if options.keep_serving:
         raise _no_own_network("servers that are to stay would be where you do not reach them")
     asked = options.runner == "sandbox" or options.network == "run"

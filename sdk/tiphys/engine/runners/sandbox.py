@@ -34,7 +34,7 @@ _HOSTS = {"home", "root", "var", "boot", "lost+found"}  # never taken from the h
 _DATA = ("/var/lib/dpkg", "/var/lib/texmf", "/var/cache/fontconfig")  # of the programs in /usr
 # user 0 of a namespace in which there is nobody else, without any capability
 _NAMESPACES = (
-    "--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+    "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
     "--uid", "0", "--gid", "0", "--cap-drop", "ALL",
 )  # fmt: skip
 _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -48,11 +48,14 @@ class SandboxRunner:
     slowness = 0.0
     not_run: tuple[int, ...] = ()
 
-    def __init__(self, network: Network | None = None, *, alone: bool = False) -> None:
+    def __init__(
+        self, network: Network | None = None, *, alone: bool = False, outlives: bool = False
+    ) -> None:
         """``network``: of the run's pods, this machine's if none is given; ``alone``: each has nothing but a loopback
-        of its own."""
+        of its own; ``outlives``: what is released goes on without who started it, the keeper of the run."""
         self.network = network or HostNetwork()
         self._alone = alone
+        self._outlives = outlives
 
     @property
     def last(self) -> Sequence[str]:
@@ -88,6 +91,8 @@ class SandboxRunner:
         options = plan.options()
         if self._alone:
             options.insert(0, "--unshare-net")
+        if not self._outlives:
+            options.insert(0, "--die-with-parent")
         container.view = plan.view()
         container.confined = True
         command = [bwrap, *options, "--chdir", absolute(container.workdir), "--", *argv]
