@@ -166,7 +166,9 @@ class Attendant:
             self._on_started()
 
     def _probe(self, probe: Probe, good: Callable[[], None] | None = None) -> None:
-        ask = ask_with(self._host.loop, probe, timeout_of(probe), self._ip, self.ports, self.execute)
+        ask = ask_with(
+            self._host.loop, self._host.network, probe, timeout_of(probe), self._ip, self.ports, self.execute
+        )
         if ask is None:
             if good is not None:
                 good()
@@ -183,7 +185,7 @@ class Attendant:
             seconds = min(float(pause.get("seconds") or 0), timeout)
             self._host.loop.call_later(seconds, lambda: done(True))
             return
-        ask = ask_with(self._host.loop, hook, timeout, self._ip, self.ports, self.execute)
+        ask = ask_with(self._host.loop, self._host.network, hook, timeout, self._ip, self.ports, self.execute)
         if ask is None:
             self._host.loop.call_soon(lambda: done(True))
         else:

@@ -139,6 +139,7 @@ class Containers:
             if name == self._daemon:
                 self._readiness = Readiness(
                     self._host.loop,
+                    self._host.network,
                     spec.get("readinessProbe"),
                     self._space.ip,
                     self._ready,

@@ -20,6 +20,7 @@ from tiphys.store import Store
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, WorkflowSpec
     from tiphys.engine.runners.base import Runner
+    from tiphys.engine.runners.network import Network
 
 __all__ = ["Host", "Objects"]
 
@@ -89,6 +90,11 @@ class Host:
         self.memory = MemoryWatch(self.loop)
         if self.runner.last:
             self.spawner.at_end(self.runner.last)
+
+    @property
+    def network(self) -> Network:
+        """What the pods reach, and by which the engine reaches them."""
+        return self.runner.network
 
     def log_path(self, name: str) -> Path:
         """The log file of a node or replica."""

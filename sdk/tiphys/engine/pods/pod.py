@@ -20,7 +20,7 @@ from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.pods.podspace import PodSpace, claim_address
 from tiphys.engine.pods.podspec import SCRIPT, beside_main, main_spec, patched, pod_containers, pod_metadata
 from tiphys.engine.runners.base import StartProblem, exit_message
-from tiphys.engine.runners.hints import missing_file
+from tiphys.engine.runners.hints import missing_file, no_connection
 from tiphys.engine.runners.places import held
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import StoreError, TiphysError
@@ -273,9 +273,9 @@ class StepPod:
                 outputs["exitCode"] = str(self._graph.codes.get("main", code) if self._graph else code)
             phase, message = self._verdict(problem)
             if source is not None and not source.confined and (problem or code):
-                hint = missing_file(source, failed=bool(code))
-                if hint:
-                    self.host.tell(Notice(time.time(), f"{self.command.node_name}: {hint}", "TIP274"))
+                self._hint(missing_file(source, failed=bool(code)), "TIP274")
+            elif source is not None and code:
+                self._hint(no_connection(source, self.host.network), "TIP275")
             self._finish(phase, message, outputs or None)
 
         if archived or has_artifacts(self.template):
@@ -287,6 +287,10 @@ class StepPod:
                 self._refuse(error)
                 return
             done(found)
+
+    def _hint(self, text: str, code: str) -> None:
+        if text:
+            self.host.tell(Notice(time.time(), f"{self.command.node_name}: {text}", code))
 
     def _verdict(self, problem: str) -> tuple[PodPhase, str]:
         """Phase and message from the exit codes, in the order of the controller's inferFailedReason."""

@@ -44,6 +44,7 @@ from tiphys.store import Store
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
     from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.engine.runners.base import Runner
 
 
 __all__ = ["Run", "new_name", "resume", "run"]
@@ -196,8 +197,12 @@ class Run:
                 self._ownership.close()
 
     def _execute(self) -> RunResult:
+        runner, weaker = choose_runner(self.options)
+        with contextlib.closing(runner.network):
+            return self._run(runner, weaker)
+
+    def _run(self, runner: Runner, weaker: str) -> RunResult:
         options, facts = self.options, self._facts
-        runner, weaker = choose_runner(options)
         images = Images(options.images, everything=runner.name == "docker")
         execution = Execution(facts, self.store, images, ownership=self._ownership, resumed=self._resumed)
         folder = execution.folder
