@@ -36,6 +36,7 @@ from tiphys.engine.runtime.stored import Ownership
 from tiphys.errors import StoreError
 from tiphys.store import Store, write_json
 from tiphys.store.ended import Ended
+from tiphys.store.files import sweep
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow, WorkflowSpec
@@ -83,6 +84,8 @@ class Execution:
         self.folder = store.run(facts.name)
         try:
             _make_room(self.folder)
+            for place in (self.folder, store.artifacts.incoming):
+                sweep(place)  # what killed engines were about to write
             self.journal = Journal(self.folder / "journal.db")
             if not resumed:
                 store.note_beginning(facts.name, facts.now)
