@@ -168,12 +168,13 @@ class Locks:
                 )
         return Granted()
 
-    def release(self, holder: str) -> bool:
-        """Give back all locks of ``holder`` and leave all queues; whether it held any."""
-        self._holders.discard(holder)
+    def release(self, *holders: str) -> bool:
+        """Give back all locks of ``holders`` and leave all queues; whether they held any."""
+        self._holders.difference_update(holders)
+        rows = [(holder,) for holder in holders]
         with self._transaction() as db:
-            db.execute("DELETE FROM waiters WHERE holder=?", (holder,))
-            return db.execute("DELETE FROM holders WHERE holder=?", (holder,)).rowcount > 0
+            db.executemany("DELETE FROM waiters WHERE holder=?", rows)
+            return db.executemany("DELETE FROM holders WHERE holder=?", rows).rowcount > 0
 
     def table(self) -> list[Lock]:
         """The locks that somebody holds or waits for, and the database semaphores that have a limit, by name."""
