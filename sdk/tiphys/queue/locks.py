@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tiphys.errors import StoreError
 from tiphys.store.files import clear
-from tiphys.store.sqlite import connect, transaction, until_free
+from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 
 __all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting", "process_start"]
 
@@ -101,6 +101,7 @@ class Locks:
                 with self._db.turn():
                     until_free(self._prepare)
             except sqlite3.Error as error:
+                heed_full_disk(error, path)
                 raise StoreError(
                     "TIP452", f"the lock table cannot be opened: {error}", where=str(path)
                 ) from error
@@ -283,6 +284,7 @@ class Locks:
             try:
                 yield
             except sqlite3.Error as error:
+                heed_full_disk(error, self.path)
                 raise StoreError("TIP452", f"the lock table failed: {error}", where=str(self.path)) from error
 
 

@@ -22,6 +22,8 @@ from tiphys.errors import StoreError
 
 __all__ = [
     "clear",
+    "heed_full_disk",
+    "no_room",
     "remove",
     "replacing",
     "sweep",
@@ -33,6 +35,25 @@ __all__ = [
 
 
 _TEMPORARY = ".tmp"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def no_room(error: BaseException | None) -> bool:
+    """Whether an exception, or what it was raised from, is a full disk, quota or file size limit."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return True
+        error = error.__cause__
+    return False
+
+
+def heed_full_disk(error: BaseException) -> None:
+    """Raise the StoreError or OSError of a full disk, if an exception comes of one: that is no step's failure."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, StoreError | OSError) and no_room(cause):
+            raise cause
+        cause = cause.__cause__
 
 
 @contextlib.contextmanager
@@ -41,14 +62,13 @@ def clear(path: Path | str, doing: str = "write") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in _NO_ROOM:
             raise StoreError(
                 "TIP411",
                 f"cannot {doing} {path}: {os.strerror(error.errno)}",
                 where=str(path),
                 cause="the disk, the quota or the file size limit is exhausted",
-                fix="free some space (tiphys cache gc) or give another folder with --store; "
-                "then the same command continues",
+                fix="free some space (tiphys cache gc) or give another folder with --store; then the same again",
             ) from error
         raise StoreError(
             "TIP412",
