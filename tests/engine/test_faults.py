@@ -15,6 +15,7 @@ import pytest
 
 from tests.engine.harness import Recorder, dag, execute, marked, node, out, shell, wait_until, workflow
 from tiphys.engine import Notice, Run, RunOptions, resume
+from tiphys.engine.runtime.journal import Journal
 from tiphys.errors import RefusedError, RunError
 
 # runs a workflow file in a process of its own, as the command line does
@@ -157,6 +158,20 @@ def test_killed_run_is_resumed(tmp_path: Path, mark: str) -> None:
     with pytest.raises(RefusedError) as caught:
         resume("wf", options=RunOptions(store=tmp_path / "store"))
     assert caught.value.code == "TIP212"
+
+
+def test_what_was_killed_before_it_began_is_no_earlier_run(tmp_path: Path) -> None:
+    """Its journal has no facts: the same name begins in its place, and nothing is kept under a number."""
+    folder = tmp_path / "store/runs/wf"
+    folder.mkdir(parents=True)
+    Journal(folder / "journal.db").close()
+    with pytest.raises(RefusedError) as caught:
+        resume("wf", options=RunOptions(store=tmp_path / "store"))
+    assert caught.value.code == "TIP226"
+    assert execute(tmp_path, workflow(shell("main", "true")), name="wf").succeeded
+    assert [each.name for each in folder.parent.iterdir()] == ["wf"]
+    assert execute(tmp_path, workflow(shell("main", "true")), name="wf").succeeded
+    assert sorted(each.name for each in folder.parent.iterdir()) == ["wf", "wf.1"]
 
 
 def test_killed_run_gives_its_locks_back(tmp_path: Path, mark: str) -> None:

@@ -23,7 +23,7 @@ __all__ = ["GRACE_VARIABLE", "KINDS", "Base", "Outcome", "play", "summed", "unin
 Json = Any
 NAME = "wf"
 _KEEPER = "_keeper.py"
-GRACE_VARIABLE = "TIPHYS_GRACE"  # how long steps wait for another engine when theirs was killed
+GRACE_VARIABLE = "TIPHYS_KEEPER_GRACE"  # how long steps wait for another engine when theirs was killed
 ABANDONED_GRACE = 1.0
 PATIENCE = 90.0  # seconds after which what has not ended hangs
 KINDS = {"engine": 6, "group": 2, "keeper": 1, "guard": 1, "engine and keeper": 1, "stop and continue": 1}
@@ -215,7 +215,6 @@ class _Round:
                     self.outcome.fault("lost", "TIP226 after a body began")
                     return
                 self.outcome.notes["killed before it began"] += 1
-                shutil.rmtree(self.place.store / "runs" / NAME)
                 engine = self.engine = self.place.begin()
                 continue
             if error == "TIP301":  # the keeper was killed, and the engine told of it: resumable
