@@ -32,8 +32,8 @@ ConfigMap, TFJob, child workflow, metrics; in the sandbox, too), kills with SIGK
 body has ended, goes on, and compares phases, messages, outputs, artifacts, cached results, metrics and files with the
 uninterrupted run's."""
 DISK = """A run in which the engine writes all it can write, on a real file system that is full after so many pages, or
-so many files. It ends with TIP411; when there is room the same goes on, and what it leaves is compared with the run on
-a disk with room."""
+so many files, or has no room for one call alone. It ends with TIP411; when there is room the same goes on, and what it
+leaves is compared with the run on a disk with room."""
 NAMES = """A node's ID is a hash of its name, which begins with the workflow's: each name is another draw. Under each,
 the whole fan-out is driven through the machine, without processes: it must end, with a node and an ID for each item."""
 
@@ -92,6 +92,7 @@ def disk(found: Mapping[str, Any]) -> list[str]:
         ("moments at which the disk was full", f"{found['points']} ({kinds})"),
         ("what the run ended with", codes),
         ("went on to the same end", found["went_on_to_the_same_end"]),
+        ("did without what had no room, and ended the same", found["did_without"]),
         ("did not", len(found["faults"])),
     ]
     return [DISK, _table(("", ""), rows)]

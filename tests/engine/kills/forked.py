@@ -15,7 +15,7 @@ import os
 import pkgutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ def subreaper() -> None:
 
 
 class Engine:
-    """One engine in a process and session of its own. With a ``workflow`` it begins the run, else it goes on."""
+    """One engine in a process and session of its own. With a ``workflow`` it begins the run, else it goes on.
+    ``before`` is called in it first."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Engine:
         *,
         workflow: Mapping[str, Json] | None = None,
         context: list[Mapping[str, Json]] | None = None,
+        before: Callable[[], None] | None = None,
     ) -> None:
         self.answer_path = folder / f"answer-{time.monotonic_ns()}.json"
         self._said = folder / "said.txt"
@@ -70,6 +72,8 @@ class Engine:
                 null = os.open(os.devnull, os.O_RDONLY)
                 for descriptor, place in ((null, 0), (said, 1), (said, 2)):
                     os.dup2(descriptor, place)
+                if before is not None:
+                    before()
                 code = self._work(name, dict(options), workflow, context or [])
             except BaseException as error:  # noqa: BLE001 - it is told, and this process ends
                 with contextlib.suppress(BaseException):

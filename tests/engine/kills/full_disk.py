@@ -1,4 +1,5 @@
-"""A disk that fills up at each of the writes of a run: a small tmpfs, of so many pages or of so many files.
+"""A disk that fills up at each of the writes of a run: a small tmpfs, of so many pages or of so many files; or a quota
+that is exhausted for one call alone, the n-th that makes, renames, writes or flushes something in the store.
 
 The steps write nothing to it themselves: what they hand on lies outside the store, and so does the file of bodies. What
 then meets the full disk is a write of the engine, of its keeper or of SQLite.
@@ -6,12 +7,16 @@ then meets the full disk is a write of the engine, of its keeper or of SQLite.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.engine.kills import flows
 from tests.engine.kills.flows import FLOWS, Flow, Json
@@ -24,18 +29,64 @@ __all__ = ["LIMITS", "Disk", "Full", "fill", "uninterrupted"]
 NAME = "wf"
 PAGE = 4  # KiB: what a tmpfs is filled by
 _ROOM = "remount,size=256m,nr_inodes=100000"
-LIMITS = {"pages": "size={}k,nr_inodes=100000", "files": "size=256m,nr_inodes={}"}
+LIMITS = {
+    "pages": "size={}k,nr_inodes=100000",
+    "files": "size=256m,nr_inodes={}",
+    "calls": "size=256m,nr_inodes=100000",
+}
+_MAKING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+class NthCall:
+    """Makes one call of this process fail, once: the ``count``-th that changes something in the store."""
+
+    def __init__(self, count: int, disk: Disk) -> None:
+        self.left = count
+        self.store = str(disk.store)
+        self.reached = disk.reached
+        self.guard = threading.Lock()
+
+    def install(self) -> None:
+        sys.addaudithook(self.heard)
+        for name in ("write", "fsync"):
+            setattr(os, name, self.counted(getattr(os, name)))
+
+    def counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(descriptor: int, *arguments: Any) -> Any:
+            self.meant(os.readlink(f"/proc/self/fd/{descriptor}"))
+            return call(descriptor, *arguments)
+
+        return counting
+
+    def heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.mkdir" and os.path.isdir(arguments[0]):
+            return  # it would say so first
+        if event in ("os.mkdir", "os.rename", "os.link", "os.symlink", "sqlite3.connect"):
+            self.meant(arguments[1 if event in ("os.link", "os.symlink") else 0])
+        elif event == "open" and isinstance(arguments[2], int) and arguments[2] & _MAKING:
+            self.meant(arguments[0])
+
+    def meant(self, path: object) -> None:
+        if not isinstance(path, str | Path) or not str(path).startswith(self.store):
+            return
+        with self.guard:
+            self.left -= 1
+            if self.left:
+                return
+        self.reached.write_text(str(path))
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(path))
 
 
 @dataclass(frozen=True)
 class Full:
     """What happened when the disk was full after ``count`` pages or files. ``code``: what the run ended with, empty
-    when it had room enough; ``faults``: what was not as it should be."""
+    when it succeeded; ``faults``: what was not as it should be; ``full``: whether it met the full disk at all."""
 
     kind: str
     count: int
     code: str
     faults: tuple[str, ...]
+    full: bool = True
 
 
 class Disk:
@@ -46,6 +97,7 @@ class Disk:
         self.store = folder / "store"
         self.outside = folder / "outside"
         self.bodies = self.outside / "bodies"
+        self.reached = folder / "reached"
         shutil.rmtree(folder, ignore_errors=True)
         self.store.mkdir(parents=True)
         self.outside.mkdir()
@@ -58,6 +110,7 @@ class Disk:
         (self.store / "volumes").mkdir()
         (self.store / "volumes" / "outside").symlink_to(self.outside)
         self.bodies.write_bytes(b"")
+        self.reached.unlink(missing_ok=True)
 
     def make_room(self) -> None:
         subprocess.run(["mount", "-o", _ROOM, str(self.store)], check=True, capture_output=True)
@@ -72,10 +125,12 @@ class Disk:
             "env": {"BODIES": str(self.bodies)},
         }
 
-    def begin(self) -> Engine:
+    def begin(self, before: Callable[[], None] | None = None) -> Engine:
         flow = everything()
         workflow = flow.workflow(NAME)
-        return Engine(NAME, self.folder, self.options(), workflow=workflow, context=list(flow.context))
+        return Engine(
+            NAME, self.folder, self.options(), workflow=workflow, context=list(flow.context), before=before
+        )
 
     def go_on(self) -> Engine:
         """The same again: a run that there is goes on."""
@@ -84,7 +139,6 @@ class Disk:
             engine.wait(PATIENCE)
             if engine.answer().get("error") != "TIP226":  # killed before it began
                 return engine
-            shutil.rmtree(self.store / "runs" / NAME)
         return self.begin()
 
 
@@ -169,11 +223,11 @@ def uninterrupted(disk: Disk) -> tuple[State, Bodies]:
 
 
 def fill(disk: Disk, kind: str, count: int, base: tuple[State, Bodies]) -> Full:
-    """Run on a disk of ``count`` pages or files; then make room, and go on."""
+    """Run on a disk of ``count`` pages or files, or that has no room for that call; then make room, and go on."""
     disk.mounted(LIMITS[kind].format(count * PAGE if kind == "pages" else count))
     code, faults = "", list[str]()
     try:
-        engine = disk.begin()
+        engine = disk.begin(NthCall(count, disk).install if kind == "calls" else None)
         if not engine.wait(PATIENCE):
             faults.append(f"hangs on the full disk: {engine.said()[-500:]}")
             return Full(kind, count, code, tuple(faults))
@@ -197,7 +251,8 @@ def fill(disk: Disk, kind: str, count: int, base: tuple[State, Bodies]) -> Full:
                 faults.append(f"bodies never ended: {sorted(lost)}")
     finally:
         disk.unmount()
-    return Full(kind, count, code, tuple(faults))
+    full = bool(code or faults) or (kind == "calls" and disk.reached.exists())
+    return Full(kind, count, code, tuple(faults), full)
 
 
 def _why(disk: Disk) -> str:
@@ -215,7 +270,7 @@ def _why(disk: Disk) -> str:
 
 def points(kind: str, step: int, first: int = 0) -> Iterator[int]:
     """How full the disk may be; 0 would be no limit."""
-    count = {"pages": 1, "files": 4}[kind] + first  # the folders of the volume are there
+    count = {"pages": 1, "files": 4, "calls": 1}[kind] + first  # the folders of the volume are there
     while True:
         yield count
         count += step
