@@ -76,6 +76,7 @@ def kills(found: Mapping[str, Any]) -> list[str]:
     kinds = ", ".join(f"{count} of {kind}" for kind, count in sorted(found["kills_by_kind"].items()))
     told = (
         f"**{found['kills']} kills** ({kinds}) in {found['rounds']} rounds, seed {found['seed']}; "
+        f"{found['stopped_and_continued']} times all was stopped and continued; "
         f"{found['resumes']} resumes, {found['two_resumes_at_once']} times two at once; {found['left_alone']} times "
         f"nobody went on until the grace time was over; {found['bodies_ended']} bodies came to their end, and "
         f"{found['bodies_begun_twice']} began more than once, as what was cut off has to."

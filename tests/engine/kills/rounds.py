@@ -18,7 +18,7 @@ from tests.engine.kills.flows import FLOWS, IMAGE, MOUNTED
 from tests.engine.kills.forked import Engine, descendants, name_of, reap, send
 from tests.engine.kills.state import Bodies, State, differences
 
-__all__ = ["GRACE_VARIABLE", "KINDS", "Base", "Outcome", "play", "summed", "uninterrupted"]
+__all__ = ["GRACE_VARIABLE", "KINDS", "STOP", "Base", "Outcome", "play", "summed", "uninterrupted"]
 
 Json = Any
 NAME = "wf"
@@ -26,7 +26,8 @@ _KEEPER = "_keeper.py"
 GRACE_VARIABLE = "TIPHYS_KEEPER_GRACE"  # how long steps wait for another engine when theirs was killed
 ABANDONED_GRACE = 1.0
 PATIENCE = 90.0  # seconds after which what has not ended hangs
-KINDS = {"engine": 6, "group": 2, "keeper": 1, "guard": 1, "engine and keeper": 1, "stop and continue": 1}
+STOP = "stop and continue"
+KINDS = {"engine": 6, "group": 2, "keeper": 1, "guard": 1, "engine and keeper": 1, STOP: 1}
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,10 @@ class _Round:
             if not self._kill(kind, engine):
                 self.outcome.notes["nothing to kill yet"] += 1
                 continue
-            self.outcome.kills[kind] += 1
-            if kind == "stop and continue":
+            if kind == STOP:  # nobody was killed
+                self.outcome.notes[kind] += 1
                 continue
+            self.outcome.kills[kind] += 1
             if not engine.wait(PATIENCE):
                 self.outcome.fault("hang", f"after {kind}")
                 return
@@ -177,7 +179,7 @@ class _Round:
             return send(engine.pid, signal.SIGKILL)
         if kind == "group":
             return send(engine.pid, signal.SIGKILL, group=True)
-        if kind == "stop and continue":
+        if kind == STOP:
             below = [engine.pid, *descendants(os.getpid())]
             for pid in below:
                 send(pid, signal.SIGSTOP)
@@ -316,6 +318,7 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
         "kills_by_kind": dict(kills),
         "kills_by_flow": dict(sorted(flows.items())),
         "resumes": sum(outcome.resumes for outcome in outcomes),
+        "stopped_and_continued": notes[STOP],
         "two_resumes_at_once": notes["two resumes at once"],
         "left_alone": notes["left alone"],
         "bodies_ended": sum(outcome.ended for outcome in outcomes),
