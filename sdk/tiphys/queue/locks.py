@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tiphys.errors import StoreError
 from tiphys.store.files import clear
-from tiphys.store.sqlite import connect, transaction, until_free
+from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 
 __all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting", "process_start"]
 
@@ -101,6 +101,7 @@ class Locks:
                 with self._db.turn():
                     until_free(self._prepare)
             except sqlite3.Error as error:
+                heed_full_disk(error, path)
                 raise StoreError(
                     "TIP452", f"the lock table cannot be opened: {error}", where=str(path)
                 ) from error
@@ -168,12 +169,13 @@ class Locks:
                 )
         return Granted()
 
-    def release(self, holder: str) -> bool:
-        """Give back all locks of ``holder`` and leave all queues; whether it held any."""
-        self._holders.discard(holder)
+    def release(self, *holders: str) -> bool:
+        """Give back all locks of ``holders`` and leave all queues; whether they held any."""
+        self._holders.difference_update(holders)
+        rows = [(holder,) for holder in holders]
         with self._transaction() as db:
-            db.execute("DELETE FROM waiters WHERE holder=?", (holder,))
-            return db.execute("DELETE FROM holders WHERE holder=?", (holder,)).rowcount > 0
+            db.executemany("DELETE FROM waiters WHERE holder=?", rows)
+            return db.executemany("DELETE FROM holders WHERE holder=?", rows).rowcount > 0
 
     def table(self) -> list[Lock]:
         """The locks that somebody holds or waits for, and the database semaphores that have a limit, by name."""
@@ -282,6 +284,7 @@ class Locks:
             try:
                 yield
             except sqlite3.Error as error:
+                heed_full_disk(error, self.path)
                 raise StoreError("TIP452", f"the lock table failed: {error}", where=str(self.path)) from error
 
 

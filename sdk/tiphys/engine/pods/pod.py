@@ -24,6 +24,7 @@ from tiphys.engine.runners.hints import missing_file, no_connection
 from tiphys.engine.runners.places import held
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import StoreError, TiphysError
+from tiphys.store.files import heed_full_disk
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSet, SetContainer, SideContainer
@@ -320,6 +321,7 @@ class StepPod:
         """The pod cannot go on."""
         if self._finished:
             return
+        heed_full_disk(error)
         if isinstance(error, StartProblem):
             phase, message, code = error.phase, error.message, error.code
         elif isinstance(error, TiphysError):

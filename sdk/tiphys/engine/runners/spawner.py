@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import marshal
 import os
@@ -216,6 +217,8 @@ class Spawner:
                 if process is not None:
                     process.code = _exit_code(frame[2])
                     process.problem = frame[3]
+                    if process.problem.endswith(os.strerror(errno.ENOSPC)):  # of its log: not its failure
+                        raise OSError(errno.ENOSPC, process.problem)
                     process.on_exit(process)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,6 +141,10 @@ class Driver:
     def reacquire(self, command: AcquireLocks) -> bool:
         """After a resume: take a held lock again."""
         return self._sync.reacquire(command)
+
+    def forget_locks(self, nodes: Collection[str]) -> None:
+        """After a resume: these nodes' locks were given back."""
+        self._sync.forget(nodes)
 
     def kill_all(self) -> None:
         """SIGKILL every pod; they still report."""

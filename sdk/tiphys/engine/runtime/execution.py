@@ -33,9 +33,10 @@ from tiphys.engine.runtime.refusals import check
 from tiphys.engine.runtime.requests import Bell, ring, unanswered
 from tiphys.engine.runtime.resume import replay
 from tiphys.engine.runtime.stored import Ownership
-from tiphys.errors import StoreError
+from tiphys.errors import StoreError, TiphysError
 from tiphys.store import Store, write_json
 from tiphys.store.ended import Ended
+from tiphys.store.files import sweep
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow, WorkflowSpec
@@ -83,6 +84,8 @@ class Execution:
         self.folder = store.run(facts.name)
         try:
             _make_room(self.folder)
+            for place in (self.folder, store.artifacts.incoming):
+                sweep(place)  # what killed engines were about to write
             self.journal = Journal(self.folder / "journal.db")
             if not resumed:
                 store.note_beginning(facts.name, facts.now)
@@ -183,13 +186,23 @@ def _claim(store: Store, name: str) -> Ownership:
             ownership = Ownership(folder, name)
         except FileNotFoundError:
             continue  # just now renamed or deleted by somebody else
-        if not (folder / "journal.db").exists():
+        if not (folder / "journal.db").exists() or _never_began(folder):
             return ownership
         with ownership:
             number = 1
             while (folder.parent / f"{name}.{number}").exists():
                 number += 1
             folder.rename(folder.parent / f"{name}.{number}")
+
+
+def _never_began(folder: Path) -> bool:
+    """Whether its engine was killed before it had written what the run is: there is nothing to keep."""
+    with (
+        contextlib.suppress(TiphysError),
+        contextlib.closing(Journal(folder / "journal.db", reading=True)) as journal,
+    ):
+        return not journal.facts()
+    return False
 
 
 def _make_room(folder: Path) -> None:

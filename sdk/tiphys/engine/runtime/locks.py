@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from tiphys.engine.base.loop import Timer
@@ -56,6 +56,11 @@ class Synchronizer:
     def reacquire(self, command: AcquireLocks) -> bool:
         """Take back what a killed engine held, without an event; False when somebody else has it now."""
         return isinstance(self._attempt(command, self._limits(command)), Granted)
+
+    def forget(self, nodes: Collection[str]) -> None:
+        """After a resume: nodes that gave their locks back, which a killed engine may not have written down."""
+        if nodes:
+            self._table.release(*map(self._holder, nodes))
 
     def close(self) -> None:
         """Give back what this run holds or waits for; others of this process go on with theirs."""

@@ -36,6 +36,7 @@ class Outstanding:
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], Command] = {}
         self.held: dict[str, AcquireLocks] = {}  # locks that were granted and not given back
+        self.released: set[str] = set()  # nodes that gave theirs back: was that done before the kill?
 
     def command(self, command: Command) -> None:
         """The core asked for something."""
@@ -46,7 +47,8 @@ class Outstanding:
                 self._open["StopPod", command.node_id] = command
             case ReleaseLocks():
                 self._open.pop(("AcquireLocks", command.node_id), None)
-                self.held.pop(command.node_id, None)
+                if self.held.pop(command.node_id, None) is not None:
+                    self.released.add(command.node_id)
             case SetTimer():
                 self._open["SetTimer", command.token] = command
             case WorkflowFinished():
@@ -105,6 +107,7 @@ def replay(
             journal.commit()
             for command in machine.handle(asked):
                 outstanding.command(command)
+    driver.forget_locks(outstanding.released - outstanding.held.keys())
     resources.restore(journal.objects())
     driver.remember()
     for node_id in outstanding.lost():

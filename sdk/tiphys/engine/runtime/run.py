@@ -39,7 +39,9 @@ from tiphys.engine.runtime.judged import judged
 from tiphys.engine.runtime.kept_servers import record_kept
 from tiphys.engine.runtime.refusals import unaliased
 from tiphys.engine.runtime.stored import Ownership, Record
+from tiphys.errors import StoreError
 from tiphys.store import Store
+from tiphys.store.files import no_room
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
@@ -192,9 +194,24 @@ class Run:
         """Run to the end. See :func:`run`."""
         try:
             return self._execute()
+        except (StoreError, OSError) as error:
+            if not no_room(error):
+                raise
+            raise self._out_of_room(error) from error
         finally:
             if self._ownership is not None:
                 self._ownership.close()
+
+    def _out_of_room(self, error: StoreError | OSError) -> StoreError:
+        """Like a kill, it interrupts the run; steps that ran begin again when it goes on."""
+        goes_on = f"`tiphys run --resume {self.name}` goes on with it" if self._resumed else "run it again"
+        return StoreError(
+            "TIP411",
+            error.message if isinstance(error, StoreError) else f"the run cannot go on: {error}",
+            where=error.where if isinstance(error, StoreError) else str(self.store.root),
+            cause="the disk, the quota or the file size limit is exhausted",
+            fix=f"free some space (tiphys cache gc), then {goes_on}",
+        )
 
     def _execute(self) -> RunResult:
         runner, weaker = choose_runner(self.options)
@@ -205,6 +222,7 @@ class Run:
         options, facts = self.options, self._facts
         images = Images(options.images, everything=runner.name == "docker")
         execution = Execution(facts, self.store, images, ownership=self._ownership, resumed=self._resumed)
+        resumed, self._resumed = self._resumed, True
         folder = execution.folder
         with execution, contextlib.ExitStack() as stack:
             loop = Loop()
@@ -234,7 +252,7 @@ class Run:
             stack.callback(execution.halt)
             stack.callback(resources.kill)
             resources.know(self.name, facts.uid, facts.workflow)
-            self._tell(RunStarted(time.time(), self.name, str(folder), self._resumed))
+            self._tell(RunStarted(time.time(), self.name, str(folder), resumed))
             if weaker:
                 self._tell(Notice(time.time(), weaker, "TIP222"))
             if aliases := unaliased(execution.spec, runner.name):
