@@ -14,6 +14,7 @@ from tiphys.engine.base.options import RunOptions
 from tiphys.engine.pods.memory import MemoryWatch
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
+from tiphys.engine.runners.left import Left
 from tiphys.engine.runners.spawner import Spawner
 from tiphys.store import Store
 
@@ -84,6 +85,7 @@ class Host:
     project_env: Mapping[str, str]  # of the project's own images
     folders: Folders
     addresses: set[str] = field(default_factory=set)
+    left: Left | None = None  # of a killed engine; None: what belongs to steps is not written down
     memory: MemoryWatch = field(init=False)
 
     def __post_init__(self) -> None:

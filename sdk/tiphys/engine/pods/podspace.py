@@ -21,6 +21,7 @@ from tiphys.argo.spec import written
 from tiphys.engine.pods.environment import container_environment, expand, pod_fields
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.hosts import hosts_file
+from tiphys.engine.pods.podspec import SCRIPT
 from tiphys.engine.pods.volumes import Volume, make_volume
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.images import Image
@@ -186,6 +187,14 @@ class PodSpace:
             (root / "tmp").mkdir(parents=True, exist_ok=True)
         return self._roots[name]
 
+    def script(self, *, again: bool = False) -> Path:
+        """Where the source of a script template is to be written. ``again``: the main container runs already and reads
+        its own; how it was started is found out with another one."""
+        root = self._beside("+again") if again else self.folder
+        place = root / SCRIPT[1:]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
     def clean(self) -> None:
         """Give the folders back."""
         for folder in self._besides:
@@ -254,7 +263,8 @@ class PodSpace:
         folder = self._beside("+pod")  # no container has such a name
         folder.mkdir(exist_ok=True)
         place = folder / os.path.basename(path)
-        place.write_text(text)
+        if not place.exists() or place.read_text() != text:  # a container may be reading it
+            place.write_text(text)
         return place
 
 

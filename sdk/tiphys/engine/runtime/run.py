@@ -227,8 +227,12 @@ class Run:
         with execution, contextlib.ExitStack() as stack:
             loop = Loop()
             stack.callback(loop.close)
-            spawner = Spawner(loop)
+            written = runner.name != "docker"  # its containers are somebody else's
+            spawner = Spawner(loop, folder if written else None)
             stack.callback(spawner.close)
+            if not written:
+                execution.end_left()
+            left = spawner.take_over() if written else None
             follower = LogFollower(loop, folder / "logs", self._tell) if options.follow_logs else None
             host = Host(
                 loop=loop,
@@ -247,6 +251,7 @@ class Run:
                 base_env=base_environment(str(options.project)),
                 project_env=project_environment(str(options.project)),
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
+                left=left,
             )
             resources = Controllers(host, start_child, execution.journal.put_object)
             stack.callback(execution.halt)
@@ -258,6 +263,8 @@ class Run:
             if aliases := unaliased(execution.spec, runner.name):
                 self._tell(Notice(time.time(), aliases, "TIP273"))
             execution.begin(host, resources)
+            if left is not None:
+                spawner.kill(left.stray(runner.name))
             driver = execution.driver
             self._open(loop, driver.emit)
             with self._signals(loop, driver):
