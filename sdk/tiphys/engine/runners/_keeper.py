@@ -13,8 +13,9 @@ killed, all that it had started falls to the guard, which kills it. When the gua
 ends everything. This stands in for a parent-death signal, which a process can only ask for itself, after a fork: a
 fork copies the page tables of a Python program, and costs more than twice what ``posix_spawn`` (a vfork) does.
 
-Run as ``python -I -S _keeper.py DESCRIPTOR FOLDER GRACE``; FOLDER is a descriptor of the run's folder, or -1. Frames
-are a 4-byte length and a marshalled tuple:
+Run as ``python -I -S _keeper.py DESCRIPTOR FOLDER GRACE NETWORK``; FOLDER is a descriptor of the run's folder, or -1;
+NETWORK is what holds the network that its processes are in, or -1: it is kept for the next engine. Who is welcomed is
+sent a byte, with NETWORK if there is one. Frames are a 4-byte length and a marshalled tuple:
 in  (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, signal) (release, id) (last, argv) (adopt,)
     (bye,)
 out (spawned, id, pid) (exit, id, status, problem, end of stdout) (alive, guard's pid, ids)
@@ -71,10 +72,17 @@ class Stdout:
 
 class Keeper:
     def __init__(
-        self, sock: socket.socket, guard: int, folder: int, listener: socket.socket | None, grace: float
+        self,
+        sock: socket.socket,
+        guard: int,
+        folder: int,
+        listener: socket.socket | None,
+        grace: float,
+        network: int,
     ) -> None:
         self.sock: socket.socket | None = sock
         self.guard, self.folder, self.listener, self.grace = guard, folder, listener, grace
+        self.network = network
         self.until = 0.0  # when it waits no more for another engine
         self.me = os.getpid()
         self.alive: dict[int, int] = {}  # pid -> id
@@ -183,6 +191,8 @@ class Keeper:
         if uid != os.getuid():
             sock.close()
             return
+        with contextlib.suppress(OSError):
+            socket.send_fds(sock, [b"+"], [self.network] if self.network >= 0 else [])
         self.sock = sock
         self.poll.unregister(self.listener)
         self.poll.register(sock, select.POLLIN)
@@ -461,14 +471,20 @@ def listen(folder: int) -> socket.socket | None:
 
 
 def main() -> None:
-    descriptor, folder, grace = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    descriptor, folder, grace, network = (
+        int(sys.argv[1]),
+        int(sys.argv[2]),
+        float(sys.argv[3]),
+        int(sys.argv[4]),
+    )
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
     reap_orphans()
     # whoever held a copy would keep the engine from seeing that the keeper is gone
     os.set_inheritable(descriptor, False)
-    if folder >= 0:
-        os.set_inheritable(folder, False)
+    for held in (folder, network):
+        if held >= 0:
+            os.set_inheritable(held, False)
     listener = listen(folder)
     os.umask(0o022)
     # closes when the guard is gone; the guard alone holds the other end
@@ -477,13 +493,15 @@ def main() -> None:
     if inner:
         os.close(descriptor)
         os.close(guard)
+        if network >= 0:
+            os.close(network)
         hush()
         watch(inner)
         return
     os.close(held)
     os.setsid()
     reap_orphans()
-    keeper = Keeper(socket.socket(fileno=descriptor), guard, folder, listener, grace)
+    keeper = Keeper(socket.socket(fileno=descriptor), guard, folder, listener, grace, network)
     gc.collect()
     gc.freeze()
     gc.disable()

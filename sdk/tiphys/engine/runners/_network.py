@@ -10,6 +10,7 @@ is given the number of the inner process as its last argument. Messages:
 out  JSON {"pid": "1"} once there is a network, or {"problem": "..."}; with a program then {"outside": "..."}: why it
      does not reach out, or an empty string
 in   "4" or "6", out a byte with a TCP socket of this family, or the text of an error
+in   "?" out JSON {"again": "1", "outside": "..."}: the same for an engine that comes later; null without a program
 """
 
 from __future__ import annotations
@@ -125,9 +126,12 @@ def shut(ours: set[bytes]) -> None:
                 take(address, number)
 
 
-def serve(sock: socket.socket) -> None:
-    """Make sockets for the engine until it is gone."""
+def serve(sock: socket.socket, outside: str | None) -> None:
+    """Make sockets for the engine until it is gone, and what holds the network for the next one."""
     while asked := sock.recv(64):
+        if asked == b"?":
+            tell(sock, again=str(os.getpid()), outside=outside)
+            continue
         try:
             with socket.socket(FAMILIES[asked]) as made:
                 socket.send_fds(sock, [b"+"], [made.fileno()])
@@ -136,6 +140,7 @@ def serve(sock: socket.socket) -> None:
 
 
 def inner(sock: socket.socket, ready: int, heard: int, ours: set[bytes], way_out: bool) -> None:
+    problem = None
     try:
         separate()
         tell(sock, pid=str(os.getpid()))
@@ -145,14 +150,15 @@ def inner(sock: socket.socket, ready: int, heard: int, ours: set[bytes], way_out
             if not outside:
                 return
             shut(ours)
-            tell(sock, outside=outside[1:].decode(errors="replace"))
+            problem = outside[1:].decode(errors="replace")
+            tell(sock, outside=problem)
     except OSError as error:
         tell(sock, problem=str(error))
         return
-    serve(sock)
+    serve(sock, problem)
 
 
-def tell(sock: socket.socket, **what: str) -> None:
+def tell(sock: socket.socket, **what: str | None) -> None:
     sock.send(json.dumps(what).encode())
 
 

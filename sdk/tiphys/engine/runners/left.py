@@ -27,10 +27,11 @@ __all__ = [
     "Left",
     "LeftPod",
     "Start",
-    "adopt",
     "await_end",
     "begin_records",
+    "dismiss",
     "end_left",
+    "find",
     "keeper_grace",
 ]
 
@@ -211,31 +212,44 @@ def knock(folder: Path) -> socket.socket | None:
     return sock
 
 
-def adopt(folder: Path) -> tuple[socket.socket, int, list[int]] | None:
-    """The keeper that waits for the next engine: the connection, its guard's PID, and the numbers of its processes."""
+class Found(NamedTuple):
+    """A keeper that waited for the next engine."""
+
+    sock: socket.socket
+    guard: int  # its guard's PID
+    numbers: list[int]  # of its processes
+    network: int  # a descriptor of what holds the network that these are in; -1: it is this machine's
+
+
+def find(folder: Path) -> Found | None:
+    """The keeper that waits for the next engine, if there is one."""
     sock = knock(folder)
     if sock is None:
         return None
+    descriptors: list[int] = []
     try:
+        said, descriptors, _, _ = socket.recv_fds(sock, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        if not said:
+            raise EOFError
         _send(sock, "adopt")
         # what else it tells before that, it has written down
         while (frame := marshal.loads(_exactly(sock, *struct.unpack("<I", _exactly(sock, 4)))))[0] != "alive":
             pass
     except (OSError, EOFError):  # it has just ended, and all with it
         sock.close()
+        for each in descriptors:
+            os.close(each)
         return None
     sock.settimeout(None)
     _, guard, numbers = frame
-    return sock, guard, numbers
+    return Found(sock, guard, numbers, descriptors[0] if descriptors else -1)
 
 
 def end_left(folder: Path, keep: Iterable[str] = ()) -> None:
     """End the keeper that waits for the next engine of this run, and all that it has; what it wrote down is void, but
     for the pods in ``keep``."""
     if (sock := knock(folder)) is not None:
-        with sock, contextlib.suppress(OSError):
-            _send(sock, "bye")
-            await_end(sock)
+        dismiss(sock)
     records = folder / RECORDS
     kept = sorted(keep)
     if kept and records.exists():
@@ -243,6 +257,13 @@ def end_left(folder: Path, keep: Iterable[str] = ()) -> None:
             stream.write(f"\n= {json.dumps(kept, separators=(',', ':'))};\n".encode())
     else:
         records.unlink(missing_ok=True)
+
+
+def dismiss(sock: socket.socket) -> None:
+    """Have a keeper end, and all that it has; what had ended before is written down when this returns."""
+    with sock, contextlib.suppress(OSError):
+        _send(sock, "bye")
+        await_end(sock)
 
 
 def await_end(sock: socket.socket) -> None:

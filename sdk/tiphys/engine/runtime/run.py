@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import threading
@@ -29,6 +30,7 @@ from tiphys.engine.pods.host import Host, Objects
 from tiphys.engine.runners.choose import choose_runner
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
+from tiphys.engine.runners.network import RunNetwork
 from tiphys.engine.runners.spawner import Spawner
 from tiphys.engine.runtime.child import start_child
 from tiphys.engine.runtime.driver import Driver
@@ -215,8 +217,10 @@ class Run:
 
     def _execute(self) -> RunResult:
         runner, weaker = choose_runner(self.options)
-        with contextlib.closing(runner.network):
+        try:
             return self._run(runner, weaker)
+        finally:
+            runner.network.close()
 
     def _run(self, runner: Runner, weaker: str) -> RunResult:
         options, facts = self.options, self._facts
@@ -232,7 +236,8 @@ class Run:
             stack.callback(spawner.close)
             if not written:
                 execution.end_left()
-            left = spawner.take_over() if written else None
+            left = spawner.take_over(lambda network: _joins(runner, network)) if written else None
+            spawner.network = runner.network.descriptor
             follower = LogFollower(loop, folder / "logs", self._tell) if options.follow_logs else None
             host = Host(
                 loop=loop,
@@ -358,3 +363,18 @@ def new_name(workflow: Workflow) -> str:
         return str(metadata["name"])
     prefix = str(metadata.get("generateName") or "workflow-")
     return generated_name(prefix, random.Random())
+
+
+def _joins(runner: Runner, descriptor: int) -> bool:
+    """Have the pods of a runner in the network that those are in which outlived a killed engine; whether they are."""
+    if descriptor < 0 or not runner.network.own:
+        if descriptor >= 0:
+            os.close(descriptor)
+        return descriptor < 0 and not runner.network.own
+    try:
+        found = RunNetwork(descriptor)
+    except OSError:
+        return False
+    runner.network.close()
+    runner.network = found
+    return True
