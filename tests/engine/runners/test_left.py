@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.engine.runners.left import RECORDS, Left, Start, adopt, begin_records, end_left
+from tiphys.engine.runners._keeper import RECORDS
+from tiphys.engine.runners.left import Left, Start, adopt, begin_records, end_left
 
 
 class Book:
