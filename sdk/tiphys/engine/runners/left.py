@@ -12,30 +12,32 @@ import marshal
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL
 from typing import NamedTuple
 
-from tiphys.engine.runners._keeper import RECORDS, SOCKET
+from tiphys.engine.runners._keeper import RECORDS
 from tiphys.store.files import clear
 
 __all__ = [
-    "RECORDS",
     "Earlier",
     "Left",
     "LeftPod",
     "Start",
     "await_end",
     "begin_records",
+    "clear_records",
     "dismiss",
     "end_left",
     "find",
     "keeper_grace",
+    "listen",
 ]
 
 GRACE = 60.0  # seconds that the steps of a killed engine go on and wait for the next one
+_SOCKET = "keeper"  # in the run's folder
 _PATIENCE = 20.0  # seconds for a keeper to answer or to end
 
 
@@ -197,18 +199,46 @@ def begin_records(folder: Path, token: str) -> None:
             os.close(descriptor)
 
 
+def clear_records(folder: Path) -> None:
+    """Nothing of an ended run goes on."""
+    for name in (RECORDS, _SOCKET):
+        (folder / name).unlink(missing_ok=True)
+
+
+def listen(folder: Path) -> socket.socket | None:
+    """Where the next engine finds the keeper of this one; None where the file system has no sockets."""
+    (folder / _SOCKET).unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _address(folder) as address:
+            sock.bind(address)
+        sock.listen(8)
+    except OSError:
+        sock.close()
+        return None
+    return sock
+
+
+@contextlib.contextmanager
+def _address(folder: Path) -> Iterator[str]:
+    """Of the socket in a folder: an address has room for 108 bytes."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{_SOCKET}"
+    finally:
+        os.close(descriptor)
+
+
 def knock(folder: Path) -> socket.socket | None:
     """A connection to the keeper that waits for the next engine, or is about to; None: there is none."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(_PATIENCE)
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        sock.connect(f"/proc/self/fd/{descriptor}/{SOCKET}")  # an address has room for 108 bytes
+        with _address(folder) as address:
+            sock.connect(address)
     except OSError:
         sock.close()
         return None
-    finally:
-        os.close(descriptor)
     return sock
 
 
@@ -256,7 +286,7 @@ def end_left(folder: Path, keep: Iterable[str] = ()) -> None:
         with clear(records), records.open("ab") as stream:
             stream.write(f"\n= {json.dumps(kept, separators=(',', ':'))};\n".encode())
     else:
-        records.unlink(missing_ok=True)
+        clear_records(folder)
 
 
 def dismiss(sock: socket.socket) -> None:

@@ -19,7 +19,16 @@ from pathlib import Path
 
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.runners import _keeper
-from tiphys.engine.runners.left import Earlier, Left, await_end, begin_records, dismiss, find, keeper_grace
+from tiphys.engine.runners.left import (
+    Earlier,
+    Left,
+    await_end,
+    begin_records,
+    dismiss,
+    find,
+    keeper_grace,
+    listen,
+)
 from tiphys.errors import RunError
 
 __all__ = ["GROUP", "HELPER", "STEP", "Launch", "Process", "Spawner"]
@@ -225,29 +234,23 @@ class Spawner:
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        folder = -1
-        with theirs:
-            passed = [theirs.fileno(), *([self.network] if self.network >= 0 else [])]
+        with contextlib.ExitStack() as stack:
+            passed = [stack.enter_context(theirs).fileno(), -1, -1, self.network]
             if self._home is not None:
-                folder = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                passed.append(folder)
+                if (listener := listen(self._home)) is not None:
+                    passed[1] = stack.enter_context(listener).fileno()
+                passed[2] = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                stack.callback(os.close, passed[2])
                 begin_records(self._home, self._token)
-            try:
-                self._keeper = subprocess.Popen(
-                    [
-                        *(sys.executable, "-I", "-S", str(_KEEPER)),
-                        *(str(theirs.fileno()), str(folder), str(keeper_grace()), str(self.network)),
-                    ],
-                    pass_fds=passed,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    start_new_session=True,
-                    env={"PATH": os.environ.get("PATH", os.defpath)},
-                    cwd="/",
-                )
-            finally:
-                if folder >= 0:
-                    os.close(folder)
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_KEEPER), *map(str, passed), str(keeper_grace())],
+                pass_fds=[each for each in passed if each >= 0],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+                cwd="/",
+            )
         self._socket, self._guard = ours, self._keeper.pid
         self._loop.watch(ours, self._receive)
         if self._last:

@@ -25,7 +25,7 @@ from tiphys.engine.machine.protocol import Begin, Event
 from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.images import Images
-from tiphys.engine.runners.left import RECORDS
+from tiphys.engine.runners.left import clear_records
 from tiphys.engine.runtime.cleanup import clean_up
 from tiphys.engine.runtime.driver import Driver
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
@@ -133,7 +133,7 @@ class Execution:
         self.driver.metrics.write()
         write_json(self.folder / "workflow.json", workflow, private=True)
         self._note_end(workflow)
-        (self.folder / RECORDS).unlink(missing_ok=True)
+        clear_records(self.folder)
         clean_up(self.store, workflow, self.spec)
         return workflow
 
@@ -226,3 +226,5 @@ def _make_room(folder: Path) -> None:
     folder.chmod(0o700)  # arguments, logs and outputs are nobody else's, whatever the umask
     (folder / "logs").mkdir(exist_ok=True)
     (folder / "nodes").mkdir(exist_ok=True)
+    for half in folder.glob(".*.tmp"):  # an engine was killed while it wrote
+        half.unlink(missing_ok=True)

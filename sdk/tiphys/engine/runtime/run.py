@@ -94,7 +94,8 @@ def run(
 
 
 def resume(name: str, *, options: RunOptions | None = None) -> RunResult:
-    """Go on with a run whose engine was killed: finished nodes stay finished, those that ran start again.
+    """Go on with a run whose engine was killed: finished nodes stay finished, steps that still run or have ended are
+    taken over, and those that were lost start again.
 
     Raises RefusedError for a run that does not exist, has ended, or goes on in another process.
     """
