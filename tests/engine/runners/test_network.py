@@ -244,7 +244,7 @@ except OSError as error:
 """
 
 
-@pytest.mark.skipif(not shutil.which("pasta"), reason="passt is not installed")
+@pytest.mark.skipif(not all(map(shutil.which, ("pasta", "ip"))), reason="no passt or no iproute2 here")
 def test_a_step_reaches_the_world_by_pasta_and_not_this_machine() -> None:
     """Also not at an address that this machine gets later."""
     command = ["unshare", "-Urn", sys.executable, "-c", _MACHINE, _CONNECT]
@@ -273,6 +273,22 @@ def test_without_a_way_out_the_sandbox_stays_shut_and_auto_opens(
     (notice,) = [each.text for each in recorder.of(Notice) if each.code == "TIP222"]
     assert "passt is not installed" in notice
     assert "what listens on this machine" in notice
+
+
+@pytest.mark.skipif(not _outer(), reason="this machine has no way out itself")
+def test_a_way_out_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "pasta"
+    program.write_text("#!/bin/sh\necho no tun device >&2; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(network, "way_out", lambda: [str(program)])
+    with closing(RunNetwork()) as made:
+        assert made.outside == "pasta: no tun device"
+        made.new_socket().close()
+    for runner, own in ("auto", False), ("sandbox", True):
+        chosen, told = choose_runner(RunOptions(runner=runner))  # type: ignore[arg-type]
+        with closing(chosen.network):
+            assert chosen.network.own is own
+        assert ("no tun device" in told) is not own
 
 
 def test_who_keeps_servers_is_told_that_steps_share_this_machines_network() -> None:

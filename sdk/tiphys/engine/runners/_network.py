@@ -227,7 +227,6 @@ def bring(program: list[str], pid: int) -> tuple[int, str]:
         os._exit(127)
     os.close(log)
     until = time.monotonic() + PATIENCE
-    problem = "it has no way out"
     while time.monotonic() < until:
         if reached(pid):
             return child, ""
@@ -237,11 +236,11 @@ def bring(program: list[str], pid: int) -> tuple[int, str]:
             with contextlib.suppress(OSError):
                 text = os.read(said, 4000).decode(errors="replace")
             lines = [line for line in text.splitlines() if line.strip() and "syslog" not in line]
-            return 0, (lines or [f"it ends with {os.waitstatus_to_exitcode(status)}"])[-1].strip()
+            return 0, "pasta: " + (lines or [f"it ends with {os.waitstatus_to_exitcode(status)}"])[-1].strip()
         time.sleep(0.005)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return 0, problem
+    return 0, "pasta: there is no way out"
 
 
 def main() -> None:
