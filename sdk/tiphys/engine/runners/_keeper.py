@@ -14,9 +14,9 @@ ends everything. This stands in for a parent-death signal, which a process can o
 fork copies the page tables of a Python program, and costs more than twice what ``posix_spawn`` (a vfork) does.
 
 Run as ``python -I -S _keeper.py DESCRIPTOR LISTENER FOLDER NETWORK GRACE``: descriptors of the socket to the engine, of
-the one where the next engine knocks, of the run's folder, and of what holds the network that its processes are in, to be
-kept for the next engine; the last three or -1. Guard and keeper both hold the listener: as long as one of them is there,
-who knocks is not sent away. Who is welcomed is sent a byte, with NETWORK if there is one. Frames are a 4-byte length
+the one where the next engine knocks, of the run's folder, and of what holds the network of its processes, which is kept
+for the next engine; the last three or -1. Guard and keeper both hold the listener: as long as one of them is there, who
+knocks is not sent away. Who is welcomed is sent a byte, with NETWORK if there is one. Frames are a 4-byte length
 and a marshalled tuple:
 in  (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, signal) (release, id) (last, argv) (adopt,)
     (bye,)

@@ -2,11 +2,11 @@
 
 A run's own network is a network namespace. All pods of the run share it, as they share the addresses that the engine
 gives them (127.x.y.z), and each of them has its containers' ``localhost`` in it. What listens on this machine is not
-there: neither on the loopback, nor on an abstract socket, nor at another address that this machine had when the run
-began. The way out, where there is one, is ``pasta`` (of passt): connections of the pods are made anew by a process in
-this machine's network, which takes none to this machine itself. How a step comes to be in the network: ``nsenter``
-(of util-linux), before bubblewrap. How the engine comes to reach a pod: a helper makes a socket inside and hands it
-over (:mod:`tiphys.engine.runners._network`).
+there: neither on the loopback, nor on an abstract socket, nor at another address that this machine has. The way out,
+where there is one, is ``pasta`` (of passt): connections of the pods are made anew by a process in this machine's
+network, which takes none to this machine itself. How a step comes to be in the network: ``nsenter`` (of util-linux),
+before bubblewrap. How the engine comes to reach a pod: a helper makes a socket inside and hands it over
+(:mod:`tiphys.engine.runners._network`).
 """
 
 from __future__ import annotations
