@@ -34,6 +34,7 @@ from tiphys.engine.runtime.refusals import check
 from tiphys.engine.runtime.requests import Bell, ring, unanswered
 from tiphys.engine.runtime.resume import replay
 from tiphys.engine.runtime.stored import Ownership
+from tiphys.engine.runtime.withheld import forget, keep
 from tiphys.errors import StoreError, TiphysError
 from tiphys.store import Store, write_json
 from tiphys.store.ended import Ended
@@ -90,6 +91,7 @@ class Execution:
             self.journal = Journal(self.folder / "journal.db")
             if not resumed:
                 store.note_beginning(facts.name, facts.now)
+                keep(self.folder, facts.context, facts.origins)
                 self.journal.write_facts(facts.to_json())
         except BaseException:
             self._ownership.close()
@@ -134,6 +136,7 @@ class Execution:
         write_json(self.folder / "workflow.json", workflow, private=True)
         self._note_end(workflow)
         clear_records(self.folder)
+        forget(self.folder)
         clean_up(self.store, workflow, self.spec)
         return workflow
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal, cast
 
 from tiphys.argo import parameters as declared
-from tiphys.argo.decode import without_nulls
+from tiphys.argo.decode import as_stored
 from tiphys.argo.names import generated_name
 from tiphys.argo.newer import older_reading
 from tiphys.argo.selectors import parse_fields
@@ -105,7 +105,8 @@ def resume(name: str, *, options: RunOptions | None = None) -> RunResult:
 class Run:
     """One run. :meth:`execute` blocks; the other methods may be called from other threads meanwhile.
 
-    Parameters are checked by who makes it: :func:`run` and :func:`tiphys.run`.
+    Parameters are checked by who makes it: :func:`run` and :func:`tiphys.run`. ``origins`` are the files that Secrets
+    of the ``context`` are in, by their names.
     """
 
     def __init__(
@@ -116,11 +117,12 @@ class Run:
         options: RunOptions | None = None,
         context: Sequence[GivenObject] = (),
         invalid: str | None = None,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         self.options = options or RunOptions()
         self.store = Store(self.options.store)
         argo = known(self.options.argo)
-        workflow, context = without_nulls(workflow), [without_nulls(item) for item in context]
+        workflow, context = as_stored(workflow), [as_stored(item) for item in context]
         if argo == "4.0":
             workflow, context = older_reading(workflow), [older_reading(item) for item in context]
         self._facts = RunFacts(
@@ -130,6 +132,7 @@ class Run:
             uid=str(uuid.uuid4()),
             parameters=dict(parameters or {}),
             context=[item.copy() for item in context],
+            origins=origins or {},
             invalid=judged(workflow, context, argo) if invalid is None else invalid,
             options=remembered(self.options),
             now=time.time(),
@@ -143,11 +146,12 @@ class Run:
         self._interrupts = 0
 
     @classmethod
-    def load(cls, name: str, *, options: RunOptions | None = None) -> Run:
-        """A run of the store, to be resumed."""
+    def load(cls, name: str, *, options: RunOptions | None = None, partly: bool = False) -> Run:
+        """A run of the store, to be resumed; ``partly``: also without Secrets that cannot be had any more."""
         options = options or RunOptions()
         with Record(Store(options.store), name) as record:
-            return cls.of(record.begun(), options, record.take_up())
+            facts = record.begun().revealed(record.folder, options.secrets, partly=partly)
+            return cls.of(facts, options, record.take_up())
 
     @classmethod
     def of(
