@@ -314,7 +314,8 @@ def pointed(value: object, volumes: Mapping[str, str] | None = None) -> Iterator
 
 
 def contents(path: Path) -> bytes:
-    """The bytes of a file that a step has written. Raises OSError, and ValueError for one that is too long."""
+    """The bytes of a file that a step, or somebody else, has written. Raises OSError, also for what is no file, and
+    ValueError for one that is too long."""
     with open_file(path) as stream:
         data = stream.read(_LONGEST_MANIFEST + 1)
     if len(data) > _LONGEST_MANIFEST:

@@ -34,7 +34,12 @@ def start(tmp_path: Path, flow: dict[str, object], *, grace: float = 20.0) -> su
     path.write_text(json.dumps(flow))
     command = [sys.executable, "-c", PROGRAM, str(path), str(tmp_path / "store"), str(grace)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TIPHYS_KEEPER_GRACE": "0"},  # what outlives a killed engine: test_outliving.py
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import FAILED, is_step, label, state
 from tiphys.cli._common import Style, seconds, table
 from tiphys.cli.times import Times, elapsed, since_epoch
+from tiphys.reference import open_file
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, Workflow
@@ -16,6 +19,7 @@ __all__ = ["failures", "summary"]
 
 
 _LONG = 160  # an output of one line that is longer belongs to programs: --json shows it
+_TAIL = 20_000  # bytes of a log that are looked at for its last lines
 
 
 def summary(workflow: Workflow, times: Times, style: Style) -> str:
@@ -86,6 +90,8 @@ def _tail(logs: Path, node: Node, lines: int) -> str:
     """The last lines of the logs of a node."""
     found: list[str] = []
     for path in sorted(logs.glob(f"{node['id']}*.log")):
-        text = path.read_bytes()[-20000:].decode("utf-8", "replace").splitlines()
-        found.extend(f"    {line}" for line in text[-lines:])
+        with contextlib.suppress(OSError), open_file(path) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            text = stream.read(_TAIL).decode("utf-8", "replace").splitlines()
+            found.extend(f"    {line}" for line in text[-lines:])
     return "\n".join(found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import is_hit, is_step, label
 from tiphys.errors import StoreError, did_you_mean
-from tiphys.reference import MANIFEST, Reference, file_digest, verify
+from tiphys.reference import MANIFEST, Reference, contents, file_digest, verify
 from tiphys.store.layout import Store
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def lineage(store: Store, target: str) -> Link:
         if workflow is None:
             raise StoreError(
                 "TIP430",
-                f"the run {target!r} has not ended",
+                f"the run {target!r} has not ended, or what it wrote at its end cannot be read",
                 where=str(store.run(target)),
                 fix=f"ask again when it has: tiphys wait {target} --store {store.root}",
             )
@@ -125,7 +125,7 @@ def _references(part: object) -> list[Reference]:
 
 def _read(path: Path) -> Workflow | None:
     try:
-        value: Workflow = json.loads(path.read_bytes())
+        value: Workflow = json.loads(contents(path))
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

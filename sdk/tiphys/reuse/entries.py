@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.memo import family
 from tiphys.errors import StoreError
+from tiphys.reference import contents
 from tiphys.reuse.configmaps import check_name, entries_in
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.file import CacheFile
@@ -228,7 +229,7 @@ class Entries:
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
             try:
                 with clear(path, "read"):
-                    config = json.loads(path.read_bytes())
+                    config = json.loads(contents(path))
             except ValueError as error:
                 self.refused[path.stem] = StoreError(
                     "TIP421",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of, location_of
+from tiphys.reference import contents
 from tiphys.store.files import clear, write_atomic
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ class Bucket:
     def digest(self, key: str) -> str:
         """The digest under a key, or an empty string."""
         try:
-            return str(json.loads(self._path(key).read_bytes())["digest"])
+            return str(json.loads(contents(self._path(key)))["digest"])
         except (OSError, ValueError, KeyError):
             return ""
 
     def size(self, key: str) -> int:
         """The bytes of what is under a key; 0 without one."""
         try:
-            return int(json.loads(self._path(key).read_bytes())["size"])
+            return int(json.loads(contents(self._path(key)))["size"])
         except (OSError, ValueError, KeyError):
             return 0
 

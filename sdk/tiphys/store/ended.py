@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tiphys.reference import contents
 from tiphys.store.files import clear
 from tiphys.store.layout import Store
 
@@ -60,7 +61,9 @@ class Ended:
         )
         data = f"{zlib.crc32(line.encode()):08x} {line}\n".encode()
         with clear(self._path):
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(
+                self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o600
+            )
             try:
                 os.write(descriptor, data)
             finally:
@@ -70,8 +73,8 @@ class Ended:
         """The last line of each run; of a file that cannot be read none."""
         found: dict[str, Line] = {}
         try:
-            data = self._path.read_bytes()
-        except OSError:
+            data = contents(self._path)
+        except (OSError, ValueError):
             return found
         for each in data.split(b"\n"):
             total, _, line = each.partition(b" ")

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tiphys.errors import StoreError
+from tiphys.reference import contents
 from tiphys.store.artifacts import Artifacts
 from tiphys.store.bucket import Bucket
 from tiphys.store.files import clear
@@ -108,6 +109,6 @@ class Store:
 
 def _beginning(folder: Path) -> float:
     try:
-        return float((folder / _BEGAN).read_bytes())
+        return float(contents(folder / _BEGAN))
     except (OSError, ValueError):
         return folder.stat().st_mtime  # it is being made at this moment

@@ -16,6 +16,7 @@ import pytest
 
 from tests.engine.harness import execute, log, node, out, shell, value, workflow
 from tiphys.engine import RunResult
+from tiphys.engine.runners.sandbox import SandboxRunner
 
 Json = Any
 
@@ -204,6 +205,21 @@ def test_git(tmp_path: Path, repository: Path, settings: dict[str, Json], text: 
     place = {"git": {"repo": f"file://{repository}", **settings}}
     result = take(tmp_path, place, "mkdir -p /tmp/out; cat /in/a/f > /tmp/out/x")
     assert value(result, result.name, "x") == text
+
+
+@pytest.mark.skipif(
+    not shutil.which("git") or bool(SandboxRunner().check()), reason="needs git and a sandbox"
+)
+@pytest.mark.parametrize("repo", ["file://{}", "{}", "{}/.git"])
+def test_a_sandboxed_step_is_given_no_repository_of_this_machine(
+    tmp_path: Path, repository: Path, repo: str
+) -> None:
+    template = shell("main", "ls /in/a")
+    place = {"git": {"repo": repo.format(repository)}}
+    template["inputs"] = {"artifacts": [{"name": "a", "path": "/in/a", **place}]}
+    result = execute(tmp_path, workflow(template), runner="sandbox")
+    assert result.phase == "Error"
+    assert result.message.endswith("artifact a failed to load: fatal: transport 'file' not allowed")
 
 
 def test_an_object_that_the_store_does_not_have_names_the_extra(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,7 @@ from tests.engine.harness import execute, shell, workflow
 from tiphys.engine import RunOptions, resume
 from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError, StoreError, TiphysError
+from tiphys.reuse.entries import Entries
 from tiphys.runs import Client
 from tiphys.runs.local.listing import UNREADABLE
 from tiphys.store import Store
@@ -232,3 +236,75 @@ def test_a_journal_of_a_later_version_is_refused(tmp_path: Path) -> None:
         with pytest.raises(RefusedError) as caught:
             Record(Store(place), "r", reading=reading)
         assert caught.value.code == "TIP213"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with two runs, a cached result and an artifact."""
+    place = tmp_path_factory.mktemp("made")
+    cache = {"memoize": {"key": "k", "cache": {"configMap": {"name": "c"}}}}
+    artifact = {"artifacts": [{"name": "a", "path": "/tmp/a", "archive": {"none": {}}}]}
+    flow = workflow(shell("main", "echo hello; echo x > /tmp/a", outputs=artifact, **cache))
+    for name in ("bad", "good"):
+        assert execute(place, flow, name=name).succeeded
+    return place / "store"
+
+
+def put(place: Path, kind: str) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
+    match kind:
+        case "pipe":
+            os.mkfifo(place)
+        case "folder":
+            place.mkdir()
+        case "device":
+            place.symlink_to("/dev/zero")
+        case "loop":
+            place.symlink_to(place.name)
+        case _:
+            place.symlink_to("nothing-there")
+
+
+PLACES = ("workflow.json", "journal.db", "began", "bell", "logs/bad.log", "logs", "nodes", "")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "loop", "dangling"])
+@pytest.mark.parametrize(
+    "place", [*(f"runs/bad/{each}".rstrip("/") for each in PLACES), "ended.jsonl", "cache.db", "artifacts"]
+)
+def test_what_is_no_file_spoils_nothing_else(made: Path, tmp_path: Path, place: str, kind: str) -> None:
+    """A store may be somebody else's: nobody waits for a pipe in it, or reads a device."""
+    there = tmp_path / "store"
+    shutil.copytree(made, there, ignore=shutil.ignore_patterns("bell"))
+    if not os.path.lexists(there / place):
+        (there / place).touch()
+    put(there / place, kind)
+
+    def late(*_: object) -> None:
+        pytest.fail("it waits")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(20)
+    try:
+        with Client(store=there) as client:
+            names = [each.name for each in client.list()]
+            assert "good" in names
+            for verb in (
+                client.get,
+                lambda name: list(client.logs(name)),
+                lambda name: list(client.watch(name)),
+            ):
+                verb("good")
+                with contextlib.suppress(TiphysError):
+                    verb("bad")
+            if place != "runs/bad" and place != "runs/bad/journal.db":
+                assert "bad" in names
+                assert client.get("bad").phase == "Succeeded"
+        with contextlib.suppress(TiphysError):
+            Entries(Store(there)).names()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

@@ -93,7 +93,7 @@ class Balancers:
             str(self.host.folder),
             str(self.host.log_path("balancer")),
         )
-        self._process = self.host.spawner.spawn(launch, self._ended)
+        self._process = self.host.spawner.spawn(self.host.network.joined(launch), self._ended)
 
     def _ended(self, process: Process) -> None:
         self._process = None

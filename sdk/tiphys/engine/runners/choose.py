@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runners.base import Runner
+from tiphys.engine.runners.network import RunNetwork, proxies_here
 from tiphys.engine.runners.process import ProcessRunner
 from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.errors import RefusedError
@@ -18,10 +21,9 @@ def choose_runner(options: RunOptions) -> tuple[Runner, str]:
     docker (TIP224), the sandbox or a network that is not this machine's (TIP229).
     """
     if options.runner in ("sandbox", "auto"):
-        sandbox = SandboxRunner(network=options.network)
-        problem = sandbox.check()
+        problem = SandboxRunner().check()
         if not problem:
-            return sandbox, ""
+            return _sandbox(options)
         if options.runner == "sandbox":
             raise RefusedError(
                 "TIP229",
@@ -38,7 +40,9 @@ def choose_runner(options: RunOptions) -> tuple[Runner, str]:
     if options.runner == "docker":
         from tiphys.engine.runners.docker import DockerRunner
 
-        docker = DockerRunner(network=options.network)
+        if options.network == "run":
+            raise _no_own_network("containers of docker are in this machine's network")
+        docker = DockerRunner(network=options.network or "host")
         if problem := docker.check():
             raise RefusedError(
                 "TIP224", f"the docker runner cannot be used: {problem}", fix="use --runner process"
@@ -49,8 +53,55 @@ def choose_runner(options: RunOptions) -> tuple[Runner, str]:
     )
 
 
+def _sandbox(options: RunOptions) -> tuple[SandboxRunner, str]:
+    """The sandbox with the network that is asked for. Without a word it is one of the run's own; who keeps servers
+    wants to reach them, and ``auto`` does not take the way out from a step that had it."""
+    kept = not options.network and options.keep_serving
+    if options.network == "host" or kept:
+        why = "the servers of this run are to stay: its steps reach what listens on this machine"
+        return SandboxRunner(outlives=options.keep_serving), why if kept else ""
+    if options.network == "none":
+        return SandboxRunner(alone=True, outlives=options.keep_serving), ""
+    if options.keep_serving:
+        raise _no_own_network("servers that are to stay would be where you do not reach them")
+    asked = options.runner == "sandbox" or options.network == "run"
+    problem = ""
+    try:
+        network = RunNetwork()
+    except OSError as error:
+        problem = str(error)
+        if asked:
+            raise _no_own_network(problem) from error
+    else:
+        try:
+            proxies = () if asked else proxies_here(os.environ)
+            problem = (
+                f"{proxies[0]} names a proxy on the loopback" if proxies else "" if asked else network.outside
+            )
+        except OSError as error:
+            problem = str(error)
+        if not problem:
+            return SandboxRunner(network), ""
+        network.close()
+    return (
+        SandboxRunner(),
+        f"no way out of a network of the run's own ({problem}): steps reach what listens on this machine",
+    )
+
+
+def _no_own_network(problem: str) -> RefusedError:
+    return RefusedError(
+        "TIP229",
+        f"a network of the run's own cannot be had here: {problem}",
+        cause="without it, steps reach the services of others on this machine",
+        fix="--runner sandbox gives it; or let steps you trust have this machine's with --network host",
+    )
+
+
 def _process(options: RunOptions) -> ProcessRunner:
-    if options.network != "host":
+    if options.network == "run":
+        raise _no_own_network("plain processes are in this machine's network")
+    if options.network == "none":
         raise RefusedError(
             "TIP229",
             "plain processes have this machine's network",

@@ -168,9 +168,17 @@ class Driver:
 
     # -- pods -------------------------------------------------------------------------------------------------
 
+    def kept(self, node_id: str) -> bool:
+        """Whether something of a node's pod is left of a killed engine, and goes on."""
+        left = self.host.left
+        return left is not None and left.pod(node_id, self.host.runner.name) is not None
+
     def _start_pod(self, command: StartPod) -> None:
-        self._queue.append(command)
-        self._admit()
+        if self.kept(command.node_id):  # it runs already
+            self._begin(command)
+        else:
+            self._queue.append(command)
+            self._admit()
 
     def _admit(self) -> None:
         limit = self.host.options.max_pods
@@ -180,24 +188,31 @@ class Driver:
             if counted and len(self._slots_used) >= limit:
                 return
             self._queue.popleft()
-            if counted:
-                self._slots_used.add(command.node_id)
-            pod = make_pod(
-                self.host,
-                self.resources,
-                command,
-                lambda ip, command=command: self.emit(PodRunning(self.host.loop.now(), command.node_id, ip)),  # type: ignore[misc]
-                self._pod_finished,
+            self._begin(command)
+
+    def _begin(self, command: StartPod) -> None:
+        if _counts(command):
+            self._slots_used.add(command.node_id)
+        pod = make_pod(
+            self.host,
+            self.resources,
+            command,
+            lambda ip: self.emit(PodRunning(self.host.loop.now(), command.node_id, ip)),
+            self._pod_finished,
+        )
+        self._pods[command.node_id] = pod
+        if command.deadline is not None and not self._over(command.node_id):
+            self._deadlines[command.node_id] = self.host.loop.call_at(
+                command.deadline, lambda: self._deadline(command)
             )
-            self._pods[command.node_id] = pod
-            if command.deadline is not None:
-                self._deadlines[command.node_id] = self.host.loop.call_at(
-                    command.deadline,
-                    lambda command=command: self._deadline(command),  # type: ignore[misc]
-                )
-            pod.start()
-            if self._progress_timer is None and hasattr(pod, "progress_file"):
-                self._progress_timer = self.host.loop.call_later(_PROGRESS_PERIOD, self._read_progress)
+        pod.start()
+        if self._progress_timer is None and hasattr(pod, "progress_file"):
+            self._progress_timer = self.host.loop.call_later(_PROGRESS_PERIOD, self._read_progress)
+
+    def _over(self, node_id: str) -> bool:
+        """Whether the work of a pod had ended when its engine was killed: only its outputs are to be collected."""
+        left = self.host.left.pod(node_id, self.host.runner.name) if self.host.left is not None else None
+        return left is not None and left.over
 
     def _pod_finished(self, event: PodFinished) -> None:
         self._pods.pop(event.node_id, None)

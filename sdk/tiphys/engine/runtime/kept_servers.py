@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.queue.locks import process_start
+from tiphys.reference import contents
 from tiphys.store import Store, write_atomic
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def kept_services(store: Store | Path | str) -> list[_Record]:
     found = []
     for name in store.runs():
         with contextlib.suppress(OSError, ValueError):
-            record: _Record = json.loads((store.run(name) / "serving.json").read_bytes())
+            record: _Record = json.loads(contents(store.run(name) / "serving.json"))
             if any(process_start(pid) == start for pid, start in record["processes"]):
                 found.append(record)
     return found
@@ -63,13 +64,23 @@ def stop_serving(store: Store | Path | str, *, run: str = "", grace: float = 10.
 
 
 def _end(processes: list[tuple[int, str]], grace: float) -> None:
-    def alive() -> list[int]:
-        return [pid for pid, start in processes if start and process_start(pid) == start]
-
+    """Each leads a group, which is over when its last process is: that of a sandbox outlives its first one."""
+    groups = {pid for pid, start in processes if start and process_start(pid) == start}
     for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-        for pid in alive():
+        for group in groups:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, number)
+                os.killpg(group, number)
         until = time.monotonic() + patience
-        while alive() and time.monotonic() < until:
+        while (groups := groups & _groups()) and time.monotonic() < until:
             time.sleep(0.05)
+
+
+def _groups() -> set[int]:
+    """The process groups in which something runs."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            state, _, group = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:3]
+            if state not in "ZX":
+                found.add(int(group))
+    return found

@@ -114,7 +114,8 @@ class Synchronizer:
             self._timer = self._host.loop.call_later(_POLL, self._tick)
 
     def _attempt(self, command: AcquireLocks, limits: Mapping[str, int]) -> Outcome:
-        return self._table.acquire(
+        """Ask for the locks. What is held is held as long as the steps live, which may outlive this process."""
+        outcome = self._table.acquire(
             self._holder(command.node_id),
             command.locks,
             workflow=f"{self._host.namespace}/{self._host.workflow}",
@@ -122,6 +123,9 @@ class Synchronizer:
             priority=command.priority,
             created=command.created,
         )
+        if isinstance(outcome, Granted) and self._host.left is not None:
+            self._table.inherit(self._host.spawner.guard)
+        return outcome
 
     def _holder(self, node_id: str) -> str:
         workflow = f"{self._host.namespace}/{self._host.workflow}"

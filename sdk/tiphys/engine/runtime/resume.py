@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from tiphys.engine.machine.machine import Machine
@@ -73,12 +74,13 @@ class Outstanding:
                 if name:
                     self._open.pop((name, getattr(event, "node_id", "")), None)
 
-    def lost(self) -> list[str]:
-        """The nodes whose pods went with the killed engine and are to be stopped: they are not started again."""
+    def lost(self, kept: Callable[[str], bool]) -> list[str]:
+        """The nodes whose pods went with the killed engine and are to be stopped: they are not started again. Those
+        that are ``kept`` go on, to be stopped."""
         found = [
             node_id
             for kind, node_id in self._open
-            if kind == "StopPod" and ("StartPod", node_id) in self._open
+            if kind == "StopPod" and ("StartPod", node_id) in self._open and not kept(node_id)
         ]
         for node_id in found:
             del self._open["StopPod", node_id], self._open["StartPod", node_id]
@@ -110,7 +112,7 @@ def replay(
     driver.forget_locks(outstanding.released - outstanding.held.keys())
     resources.restore(journal.objects())
     driver.remember()
-    for node_id in outstanding.lost():
+    for node_id in outstanding.lost(driver.kept):
         driver.emit(PodFinished(driver.host.loop.now(), node_id, "Error", "pod deleted"))
     commands = outstanding.commands()
 

@@ -84,6 +84,7 @@ def prepare_retry(
                 retries=facts.retries + 1,
                 options=remembered(facts.recalled(options)),
             )
+            ownership.end_left()
             # in this order: killed in between, the journal still tells the old end
             (record.folder / "workflow.json").unlink(missing_ok=True)
             record.journal.restart(facts.to_json())

@@ -46,6 +46,7 @@ from tiphys.store.files import no_room
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
     from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.engine.runners.base import Runner
 
 
 __all__ = ["Run", "new_name", "resume", "run"]
@@ -213,8 +214,12 @@ class Run:
         )
 
     def _execute(self) -> RunResult:
+        runner, weaker = choose_runner(self.options)
+        with contextlib.closing(runner.network):
+            return self._run(runner, weaker)
+
+    def _run(self, runner: Runner, weaker: str) -> RunResult:
         options, facts = self.options, self._facts
-        runner, weaker = choose_runner(options)
         images = Images(options.images, everything=runner.name == "docker")
         execution = Execution(facts, self.store, images, ownership=self._ownership, resumed=self._resumed)
         resumed, self._resumed = self._resumed, True
@@ -222,8 +227,12 @@ class Run:
         with execution, contextlib.ExitStack() as stack:
             loop = Loop()
             stack.callback(loop.close)
-            spawner = Spawner(loop)
+            written = runner.name != "docker"  # its containers are somebody else's
+            spawner = Spawner(loop, folder if written else None)
             stack.callback(spawner.close)
+            if not written:
+                execution.end_left()
+            left = spawner.take_over() if written else None
             follower = LogFollower(loop, folder / "logs", self._tell) if options.follow_logs else None
             host = Host(
                 loop=loop,
@@ -242,6 +251,7 @@ class Run:
                 base_env=base_environment(str(options.project)),
                 project_env=project_environment(str(options.project)),
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
+                left=left,
             )
             resources = Controllers(host, start_child, execution.journal.put_object)
             stack.callback(execution.halt)
@@ -253,6 +263,8 @@ class Run:
             if aliases := unaliased(execution.spec, runner.name):
                 self._tell(Notice(time.time(), aliases, "TIP273"))
             execution.begin(host, resources)
+            if left is not None:
+                spawner.kill(left.stray(runner.name))
             driver = execution.driver
             self._open(loop, driver.emit)
             with self._signals(loop, driver):

@@ -16,9 +16,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from tiphys.engine.machine.machine import Machine
+from tiphys.engine.runners.left import end_left
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
 from tiphys.engine.runtime.journal import Journal
 from tiphys.errors import RefusedError, StoreError, TiphysError, did_you_mean
+from tiphys.reference import contents
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Ownership:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
         self._descriptor = -1
         until = time.monotonic() + _GLANCE
         while not self._there(folder):
@@ -74,6 +77,11 @@ class Ownership:
         except OSError:
             return False
         return True
+
+    def end_left(self) -> None:
+        """End the steps that outlived a killed engine of this run: for who moves or removes its folder, or begins it
+        anew."""
+        end_left(self._folder)
 
     def close(self) -> None:
         """Let go of it."""
@@ -231,7 +239,7 @@ class Record:
     def workflow(self) -> Workflow:
         """The Workflow object as it stands; of a run that ended what was written at its end, if that is whole."""
         with contextlib.suppress(OSError, ValueError):
-            data = (self.folder / "workflow.json").read_bytes()
+            data = contents(self.folder / "workflow.json")
             if self.journal.fact(WRITTEN) in (None, zlib.crc32(data)):
                 found: Workflow = json.loads(data)
                 return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.selectors import Requirement, matches_labels
 from tiphys.argo.time import rfc3339
 from tiphys.errors import RefusedError, StoreError
+from tiphys.reference import contents
 from tiphys.runs.backend import KEPT_AS
 from tiphys.store import Store
 from tiphys.store.ended import Ended
@@ -39,7 +40,7 @@ def listed(
     with clear(folder, "read"):
         entries = list(os.scandir(folder)) if folder.exists() else []
         for entry in entries:
-            if not entry.is_dir():
+            if not os.path.isdir(entry.path):  # a link to itself is none, and no error
                 continue
             line = known.get(entry.name)
             if line is not None and line.stamp == _stamp(f"{entry.path}/workflow.json"):
@@ -86,7 +87,7 @@ def _read(store: Store, get: Callable[[str, str], Workflow], name: str, began: f
 def written(store: Store, name: str) -> Workflow | None:
     """What a run wrote at its end, whatever wrote it."""
     try:
-        found: Workflow = json.loads((store.run(name) / "workflow.json").read_bytes())
+        found: Workflow = json.loads(contents(store.run(name) / "workflow.json"))
     except (OSError, ValueError):
         return None
     return marked(found, name)

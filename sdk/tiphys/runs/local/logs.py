@@ -10,9 +10,9 @@ from pathlib import Path
 from tiphys.argo.nodes import origin
 from tiphys.engine import runtime
 from tiphys.errors import RefusedError, StoreError
+from tiphys.reference import open_file
 from tiphys.runs.backend import WorkflowLogLine
 from tiphys.store import Store
-from tiphys.store.files import clear
 
 __all__ = ["log_lines"]
 
@@ -28,10 +28,19 @@ class _File:
         self.source = _source(record, self.pod)
         self._position = 0
         self._rest = b""
+        self._problem = ""  # why it could not be read, once that is told
 
     def lines(self, *, last: bool) -> Iterator[str]:
-        """Whole lines that are new; with ``last`` also one without its end."""
-        with clear(self.path, "read"), self.path.open("rb") as stream:
+        """Whole lines that are new; with ``last`` also one without its end. Of one that cannot be read a line says
+        why: the others can be."""
+        try:
+            stream = open_file(self.path)
+        except OSError as error:
+            if not self._problem:
+                self._problem = error.strerror or str(error)
+                yield f"tiphys: TIP412: cannot read {self.path}: {self._problem}"
+            return
+        with stream:
             stream.seek(self._position)
             while data := stream.read(1 << 16):
                 self._position += len(data)
@@ -65,7 +74,7 @@ def log_lines(
     first = True
     while True:
         live = follow and store.held(name)  # asked before the last look: nothing is missed
-        for path in sorted((store.run(name) / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime):
+        for path in sorted((store.run(name) / "logs").glob("*.log"), key=lambda path: path.lstat().st_mtime):
             file = files.get(path)
             if file is None:
                 file = files[path] = _File(path, record)
