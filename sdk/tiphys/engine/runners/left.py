@@ -242,7 +242,7 @@ def knock(folder: Path) -> socket.socket | None:
     return sock
 
 
-class Found(NamedTuple):
+class WaitingKeeper(NamedTuple):
     """A keeper that waited for the next engine."""
 
     sock: socket.socket
@@ -251,7 +251,7 @@ class Found(NamedTuple):
     network: int  # a descriptor of what holds the network that these are in; -1: it is this machine's
 
 
-def find(folder: Path) -> Found | None:
+def find(folder: Path) -> WaitingKeeper | None:
     """The keeper that waits for the next engine, if there is one."""
     sock = knock(folder)
     if sock is None:
@@ -272,7 +272,7 @@ def find(folder: Path) -> Found | None:
         return None
     sock.settimeout(None)
     _, guard, numbers = frame
-    return Found(sock, guard, numbers, descriptors[0] if descriptors else -1)
+    return WaitingKeeper(sock, guard, numbers, descriptors[0] if descriptors else -1)
 
 
 def end_left(folder: Path, keep: Iterable[str] = ()) -> None:
