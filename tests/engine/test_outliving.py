@@ -29,6 +29,7 @@ from tests.engine.harness import (
     workflow,
 )
 from tiphys.engine import RunOptions, RunResult, resume, run
+from tiphys.engine.runtime.retry import prepare_retry
 from tiphys.errors import RunError
 from tiphys.runs.client import Client
 from tiphys.runs.local.backend import LocalRuns
@@ -518,11 +519,37 @@ def test_a_mutex_is_free_when_the_steps_are_gone(plain: World) -> None:
         ]
 
 
+def test_a_retry_of_what_was_only_killed_is_a_resume(plain: World) -> None:
+    plain.start(
+        workflow(
+            dag({"name": "a", "template": "long"}, {"name": "b", "template": "short", "depends": "a"}),
+            shell("long", BODY, outputs=out("x")),
+            shell("short", "echo x >> /notes/short"),
+        )
+    )
+    plain.wait_for("began")
+    plain.kill()
+    threading.Timer(1, plain.let_go).start()
+    result = prepare_retry("wf", options=RunOptions(store=plain.store, handle_signals=False)).execute()
+    assert result.succeeded, result.message
+    assert plain.seen("began") == plain.seen("ended") == plain.seen("short") == ["x"]
+    assert value(result, "a", "x") == "made"
+
+
 @pytest.mark.parametrize("verb", ["delete", "retry", "run again", "stop", "terminate"])
 def test_what_takes_a_run_over_ends_its_steps(plain: World, verb: str) -> None:
     """No step of the killed engine writes into a folder that was removed, renamed or begun anew."""
-    plain.start(workflow(shell("main", BODY, outputs=out("x"))))
+    flow = workflow(
+        dag({"name": "a", "template": "long"}, {"name": "b", "template": "bad"}),
+        shell("long", BODY, outputs=out("x")),
+        shell("bad", "echo x >> /notes/bad; exit 1") if verb == "retry" else shell("bad", "true"),
+    )
+    flow["spec"]["templates"][0]["dag"]["failFast"] = False
+    plain.start(flow)
     plain.wait_for("began")
+    if verb == "retry":  # what failed is tried again
+        plain.wait_for("bad")
+        time.sleep(0.5)
     plain.kill()
     before = plain.alive()
     assert before
@@ -535,10 +562,9 @@ def test_what_takes_a_run_over_ends_its_steps(plain: World, verb: str) -> None:
         assert run(flow, options=RunOptions(store=plain.store, name="wf", handle_signals=False)).succeeded
         assert (plain.store / "runs" / "wf.1").exists()
     elif verb == "retry":
-        plain.let_go("never")
         threading.Timer(2, plain.let_go).start()
-        assert client.retry("wf").phase == "Succeeded"
-        assert plain.seen("began") == ["x", "x"] and plain.seen("ended") == ["x"]
+        assert client.retry("wf").phase == "Failed"
+        assert plain.seen("began") == plain.seen("bad") == ["x", "x"] and plain.seen("ended") == ["x"]
     elif verb == "stop":
         assert client.stop("wf").phase == "Failed"
     else:
