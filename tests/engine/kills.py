@@ -6,6 +6,7 @@ loaded. What it saw is printed as JSON.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -200,7 +201,8 @@ def one(
                     time.sleep(0.3)
                 os.kill(pid, signal.SIGKILL)
             else:
-                os.kill(keepers[0 if what == "guard" else -1], signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it was about to end
+                    os.kill(keepers[0 if what == "guard" else -1], signal.SIGKILL)
             code = await_end(pid, 40)
             assert code is not None, "the engine does not end"
             if chance.random() < 0.3:
