@@ -572,3 +572,66 @@ def test_what_takes_a_run_over_ends_its_steps(plain: World, verb: str) -> None:
     assert not plain.alive()
     wait_until(lambda: not plain.keepers(), 5)
     assert "x" not in plain.seen("ended") or verb == "retry"
+
+
+def test_what_the_kubelet_does_goes_on(plain: World) -> None:
+    """The memory limit holds for what was taken over; its postStart handler has run, and does not run again."""
+    template = shell(
+        "main",
+        "echo x >> /notes/began; until test -e /notes/go; do sleep 0.02; done; "
+        "exec python -c 'import time; x = bytearray(200_000_000); time.sleep(1000)'",
+    )
+    template["container"]["resources"] = {"limits": {"memory": "100Mi"}}
+    template["container"]["lifecycle"] = {
+        "postStart": {"exec": {"command": ["sh", "-c", "echo x >> /notes/hook"]}}
+    }
+    plain.start(workflow(template))
+    plain.wait_for("began")
+    plain.wait_for("hook")
+    plain.kill()
+    plain.let_go()
+    result = plain.resume()
+    assert result.phase == "Failed"
+    assert node(result, "wf")["message"] == "main: OOMKilled (exit code 137)"
+    assert plain.seen("began") == plain.seen("hook") == ["x"]
+    assert not plain.alive()
+
+
+def test_servers_are_no_steps(plain: World) -> None:
+    """While an object's processes run nothing outlives the engine: who goes on starts them again, as a group."""
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "server"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "server"}},
+            "template": {
+                "metadata": {"labels": {"app": "server"}},
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "c",
+                            "image": "tiphys/step:test",
+                            "command": ["sh", "-c", "exec sleep 1000"],
+                            "env": [{"name": "MARK", "value": plain.mark}],
+                        }
+                    ]
+                },
+            },
+        },
+    }
+    deploy = {"name": "deploy", "resource": {"action": "create", "manifest": json.dumps(manifest)}}
+    plain.start(
+        workflow(
+            dag({"name": "d", "template": "deploy"}, {"name": "a", "template": "long", "depends": "d"}),
+            deploy,
+            shell("long", BODY),
+        )
+    )
+    plain.wait_for("began")
+    wait_until(lambda: len(plain.alive()) >= 2)
+    plain.kill()
+    wait_until(lambda: not plain.alive() and not plain.keepers(), 15)
+    plain.let_go()
+    assert plain.resume().succeeded
+    assert plain.seen("began") == ["x", "x"] and plain.seen("ended") == ["x"]
