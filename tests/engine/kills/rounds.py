@@ -297,6 +297,11 @@ def _nobody_left(seconds: float) -> list[int]:
         time.sleep(0.01)
 
 
+def _of_keepers(kinds: str) -> bool:
+    """Whether a keeper was among what was killed: who could write down that a body has ended, too."""
+    return "keeper" in kinds or "guard" in kinds
+
+
 def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
     """All rounds together, as the numbers of the page."""
     kills: collections.Counter[str] = collections.Counter()
@@ -323,7 +328,10 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
         "left_alone": notes["left alone"],
         "bodies_ended": sum(outcome.ended for outcome in outcomes),
         "bodies_begun_twice": sum(outcome.begun_twice for outcome in outcomes),
-        "bodies_ended_twice": twice.total(),
+        "bodies_ended_twice": sum(count for kinds, count in twice.items() if not _of_keepers(kinds)),
+        "bodies_ended_twice_with_their_keeper_killed": sum(
+            count for kinds, count in twice.items() if _of_keepers(kinds)
+        ),
         "bodies_ended_twice_by_kind": dict(twice),
         "rounds_with_a_body_ended_twice": sum(bool(outcome.twice) for outcome in outcomes),
         "ends_different": sum(any(kind in different for kind, _ in outcome.faults) for outcome in outcomes),

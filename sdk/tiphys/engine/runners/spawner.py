@@ -194,6 +194,11 @@ class Spawner:
 
     def close(self) -> None:
         """Kill everything that was not released and end the keeper."""
+        self._end()
+        if self._home is not None:  # of a keeper that was killed
+            (self._home / _keeper.SOCKET).unlink(missing_ok=True)
+
+    def _end(self) -> None:
         if self._socket is None:
             return
         with contextlib.suppress(OSError, RunError):

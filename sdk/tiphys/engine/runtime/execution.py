@@ -131,9 +131,14 @@ class Execution:
         """Write the end of the run, and remove what Argo removes then; the Workflow object with its status."""
         workflow = self.machine.workflow()
         self.driver.metrics.write()
+        if self.resumed and not self.driver.host.options.keep_folders:
+            for entry in os.listdir(
+                self.folder / "nodes"
+            ):  # of pods whose end was in the journal before the kill
+                remove(self.folder / "nodes" / entry)
+        (self.folder / RECORDS).unlink(missing_ok=True)
         write_json(self.folder / "workflow.json", workflow, private=True)
         self._note_end(workflow)
-        (self.folder / RECORDS).unlink(missing_ok=True)
         clean_up(self.store, workflow, self.spec)
         return workflow
 
