@@ -128,7 +128,7 @@ class Reference:
             return None
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(value, dict) or not isinstance(value.get("uri"), str):
             return None
@@ -325,24 +325,21 @@ def contents(path: Path) -> bytes:
 
 def references(value: object) -> Iterator[Reference]:
     """Every reference in an output's value: the JSON form at any depth, or a bare ``pvc://`` / ``file://`` text."""
-    if isinstance(value, str):
-        found = Reference.maybe(value)
-        if found is not None:
-            yield found
-        elif value[:1] in ("{", "["):
-            try:
-                inner = json.loads(value)
-            except ValueError:
-                return
-            yield from references(inner)
-    elif isinstance(value, Mapping):
-        uri = value.get("uri")
-        if isinstance(uri, str) and uri.startswith(("pvc://", "file://")):
-            digest = value.get("digest")
-            yield Reference(uri, digest if isinstance(digest, str) else "")
-        for key, inner in value.items():
-            if key != "uri":
-                yield from references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from references(inner)
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            found = Reference.maybe(value)
+            if found is not None:
+                yield found
+            elif value[:1] in ("{", "["):
+                with contextlib.suppress(ValueError, RecursionError):
+                    waiting.append(json.loads(value))
+        elif isinstance(value, Mapping):
+            uri = value.get("uri")
+            if isinstance(uri, str) and uri.startswith(("pvc://", "file://")):
+                digest = value.get("digest")
+                yield Reference(uri, digest if isinstance(digest, str) else "")
+            waiting += reversed([inner for key, inner in value.items() if key != "uri"])
+        elif isinstance(value, list):
+            waiting += reversed(value)

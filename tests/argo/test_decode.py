@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.argo.decode import check_types, decode, without_nulls
+from tiphys.argo.decode import as_stored, check_types, decode
 from tiphys.argo.schema import table
 from tiphys.errors import RefusedError
 
@@ -87,7 +87,7 @@ def test_null_is_nothing_as_a_field_and_empty_in_a_list() -> None:
         nodeSelector={"a": None},
         onExit=None,
     )
-    read = without_nulls(whole)
+    read = as_stored(whole)
     assert read == spec(
         arguments={"parameters": [{}, {"name": "a"}]},
         templates=[{}, {"name": "a", "container": {"args": ["", "b"], "env": [{}]}, "steps": [[{}], []]}],
@@ -98,10 +98,25 @@ def test_null_is_nothing_as_a_field_and_empty_in_a_list() -> None:
 
 def test_nulls_of_free_json_and_of_the_status_stay() -> None:
     free = spec(templates=[{"steps": [[{"withItems": [None, {"a": None}]}]], "plugin": {"a": None}}])
-    assert without_nulls(free) == free
+    assert as_stored(free) == free
     status = {"kind": "Workflow", "metadata": None, "status": {"finishedAt": None}}
-    assert without_nulls(status) == {"kind": "Workflow", "status": {"finishedAt": None}}
+    assert as_stored(status) == {"kind": "Workflow", "status": {"finishedAt": None}}
     config = {"kind": "ConfigMap", "data": None}
-    assert without_nulls(config) is config
+    assert as_stored(config) is config
     plain = spec(entrypoint="a")
-    assert without_nulls(plain) is plain
+    assert as_stored(plain) is plain
+
+
+def test_a_bare_number_or_boolean_is_the_text_that_argo_makes_of_it() -> None:
+    """The texts are those of Argo's own AnyString (any_string.json); free JSON keeps what it is."""
+    task = {"name": 1, "depends": True, "when": 1.50, "withItems": [1, True]}
+    bare = spec(templates=[{"name": "a", "dag": {"tasks": [task]}, "metadata": {"labels": {"a": 1e21}}}])
+    text = {"name": "1", "depends": "true", "when": "1.5", "withItems": [1, True]}
+    read = spec(
+        templates=[
+            {"name": "a", "dag": {"tasks": [text]}, "metadata": {"labels": {"a": "1000000000000000000000"}}}
+        ]
+    )
+    assert as_stored(bare) == read
+    kept, misfits = decode(bare, WORKFLOW)
+    assert kept == read and {each.kind for each in misfits} == {"bare"}

@@ -401,7 +401,7 @@ def test_init_containers_sidecars_and_artifacts(world: World) -> None:
     assert not world.alive()
 
 
-def test_a_daemon_goes_on_at_its_address(plain: World) -> None:
+def test_a_daemon_goes_on_at_its_address(world: World) -> None:
     serve = (
         "import http.server, os\nopen('/notes/daemon', 'a').write('x\\n')\n"
         "place = (os.environ['TIPHYS_POD_IP'], 8123)\n"
@@ -418,23 +418,25 @@ def test_a_daemon_goes_on_at_its_address(plain: World) -> None:
     )
     ask["container"]["env"] = [{"name": "IP", "value": "{{inputs.parameters.ip}}"}]
     given = {"parameters": [{"name": "ip", "value": "{{tasks.d.ip}}"}]}
-    plain.start(
+    world.start(
         workflow(
             dag(
                 {"name": "d", "template": "daemon"},
                 {"name": "a", "template": "ask", "depends": "d", "arguments": given},
+                {"name": "later", "template": "ask", "depends": "a", "arguments": given},
             ),
             daemon,
             ask,
         )
     )
-    plain.wait_for("began")
-    plain.kill()
-    plain.let_go()
-    result = plain.resume()
+    world.wait_for("began")
+    world.kill()
+    world.let_go()
+    result = world.resume()
     assert result.succeeded, result.message
-    assert plain.seen("daemon") == plain.seen("began") == ["x"] and plain.seen("ended") == ["0"]
-    assert not plain.alive()
+    assert world.seen("daemon") == ["x"]
+    assert len(world.seen("began")) == 2 and world.seen("ended") == ["0", "0"]
+    assert not world.alive()
 
 
 def test_a_deadline_still_holds(plain: World) -> None:

@@ -67,6 +67,8 @@ DEEP = "/".join(f"d{number}" for number in range(24))
         [("file", "d/x", b""), ("link", "d", b"e")],
         [("file", "f", b""), ("file", "f/x", b"")],
         [("hard", "h", b"../../etc/passwd")],
+        [("dir", "d/e", b""), ("link", "d/e/l", b"../..")],
+        [("file", "d/f", b""), ("link", "d/l", b"..")],
         [("hard", "h", b"not-there")],
         [("link", "l", b"/etc"), ("hard", "h", b"l/passwd")],
         [("file", "../x", b"")],
@@ -74,7 +76,7 @@ DEEP = "/".join(f"d{number}" for number in range(24))
         [("file", "a/../../x", b"")],
         [("file", "a/" * 3000 + "x", b"")],
     ],
-    ids=range(15),
+    ids=range(17),
 )  # fmt: skip
 def test_what_leaves_is_refused(tmp_path: Path, entries: list[Entry]) -> None:
     with pytest.raises(StoreError) as caught:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.time import rfc3339
 from tiphys.errors import RefusedError
 from tiphys.expr.durations import parse_nanoseconds
+from tiphys.expr.lexer import ExprError
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
@@ -267,14 +268,12 @@ def zone_problem(name: str) -> str:
 
 
 def _zone(name: str) -> tzinfo:
-    if name in ("", "UTC", "Local"):
-        return UTC  # the controller's own zone is UTC
-    import zoneinfo
+    from tiphys.expr.gotime import location
 
     try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise _BadError(f"unknown time zone {name}") from None
+        return location("" if name == "Local" else name)  # the controller's own zone is UTC
+    except ExprError as error:
+        raise _BadError(str(error)) from None
 
 
 # -- the grammar -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Strict decoding: what Argo's and Kubernetes' Go types refuse, and the same data with what they would keep.
 
-Decoding never stops: each problem is noted with its path, the value that caused it is left out, and later
-rules can trust the types of what remains.
+Decoding never stops: each problem is noted with its path, the value that caused it is left out (of a bare number or
+boolean where text belongs its text is kept), and later rules can trust the types of what remains.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Mapping[str, object])
 
-__all__ = ["Decoder", "Misfit", "check_types", "decode", "without_nulls"]
+__all__ = ["Decoder", "Misfit", "as_stored", "check_types", "decode"]
 
 # unknown: no such field. type: wrong type. bare: a bare number or boolean where Go has a string.
 # range: does not fit the Go type. shape: the type's own decoder refuses it.
@@ -83,37 +83,35 @@ def check_types(data: object, kind: str) -> None:
             )
 
 
-def without_nulls(item: T) -> T:
+def as_stored(item: T) -> T:
     """An object of one of Argo's kinds with what Go has in place of null: nothing as a field, and in a list or a map
-    the empty value of its type. Free JSON (``withItems``) keeps its nulls, and so does the status, which nobody writes
-    by hand."""
+    the empty value of its type; and with the text of a bare number or boolean where Go has a string. Free JSON
+    (``withItems``) keeps what it has, and so does the status, which nobody writes by hand."""
     reference = table().roots.get(str(item.get("kind")))
     written_by_hand = {name: each for name, each in item.items() if name != "status"}
-    if reference is None or not _has_null(written_by_hand):
+    if reference is None:
         return item
-    read = {**item, **cast("JsonObject", _without_nulls(written_by_hand, reference, table()))}
-    return cast(T, {name: each for name, each in read.items() if each is not None})
+    read = cast("JsonObject", _stored(written_by_hand, reference, table()))
+    if read == written_by_hand:
+        return item
+    return cast(T, {**read, **({"status": item["status"]} if item.get("status") is not None else {})})
 
 
-def _has_null(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(each is None or _has_null(each) for each in value.values())
-    return isinstance(value, list) and any(each is None or _has_null(each) for each in value)
-
-
-def _without_nulls(value: object, reference: str, types: Table) -> object:
+def _stored(value: object, reference: str, types: Table) -> object:
     head, inner = reference[0], reference[1:]
     if head == "#" and isinstance(value, dict):
         fields = types.fields(reference)
         kept = {name: each for name, each in value.items() if each is not None}
-        return {name: _without_nulls(each, fields.get(name, "*"), types) for name, each in kept.items()}
+        return {name: _stored(each, fields.get(name, "*"), types) for name, each in kept.items()}
     if head == "a" and isinstance(value, list):
-        return [_empty(inner) if each is None else _without_nulls(each, inner, types) for each in value]
+        return [_empty(inner) if each is None else _stored(each, inner, types) for each in value]
     if head == "m" and isinstance(value, dict):
         return {
-            name: _empty(inner) if each is None else _without_nulls(each, inner, types)
+            name: _empty(inner) if each is None else _stored(each, inner, types)
             for name, each in value.items()
         }
+    if head == "s" and isinstance(value, bool | int | float):
+        return any_string(value)
     return value
 
 
@@ -242,7 +240,7 @@ class Decoder:
                 return self.wrong(data, "s")
             words = "a boolean" if sort is bool else "a number"
             self.note("bare", f"{self.name()} is {words} ({any_string(data)}), but must be a string")
-            return None
+            return any_string(data)  # as it is stored (see as_stored): the other rules judge what runs
         if kind == "b":
             return data if sort is bool else self.wrong(data, "b")
         if kind in "ilx":

@@ -11,7 +11,7 @@ _UNITS = {
     "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
     "m": 1e-3, "u": 1e-6, "n": 1e-9,
 }  # fmt: skip
-_QUANTITY = re.compile(rf"([-+]?(?:\d+\.?\d*|\.\d+))(?:({'|'.join(_UNITS)})|[eE][-+]?\d+)?", re.ASCII)
+_QUANTITY = re.compile(rf"([-+]?(?:\d+(?:\.\d*)?|\.\d+))(?:({'|'.join(_UNITS)})|[eE][-+]?\d+)?", re.ASCII)
 
 
 def quantity(text: object) -> float:

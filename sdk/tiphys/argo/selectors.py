@@ -85,7 +85,10 @@ def _name_problem(name: str, what: str) -> str:
 def _integer(text: str) -> int | None:
     if not _INTEGER.fullmatch(text):
         return None
-    number = int(text)
+    digits = text.lstrip("+-0")
+    if len(digits) > 20:  # Python reads no more than some thousand
+        return None
+    number = int(digits or "0") * (-1 if text.startswith("-") else 1)
     return number if -_LARGEST <= number < _LARGEST else None
 
 

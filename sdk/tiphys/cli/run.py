@@ -148,6 +148,7 @@ def handle(options: argparse.Namespace) -> int:
         strict=not options.lenient,
         argo=options.argo or NEWEST,
         strict_values=options.strict_values,
+        secrets=options.context if options.resume else (),
     )
     if options.detach:
         return _detached(options, source.workflow if source else None)

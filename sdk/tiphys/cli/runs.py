@@ -120,6 +120,14 @@ def _again(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--logs", action="store_true", help="show what the steps write (runs of this machine: they run here)"
     )
+    parser.add_argument(
+        "--with",
+        dest="secrets",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="YAML with Secrets that the run had and that are not where they were (runs of this machine)",
+    )
 
 
 def _node(parser: argparse.ArgumentParser, text: str) -> None:
@@ -370,7 +378,8 @@ def _retry(client: Client, options: argparse.Namespace) -> int:
                 selector=options.node,
             ).execute()
 
-        return run_shown(start, RunOptions(store=Path(client.store)), logs=options.logs, as_json=options.json)
+        settings = RunOptions(store=Path(client.store), secrets=options.secrets)
+        return run_shown(start, settings, logs=options.logs, as_json=options.json)
     state = client.retry(
         options.name,
         parameters=parameters_of(options),
@@ -393,7 +402,8 @@ def _resubmit(client: Client, options: argparse.Namespace) -> int:
                 memoized=options.memoized,
             ).execute()
 
-        return run_shown(start, RunOptions(store=Path(client.store)), logs=options.logs, as_json=options.json)
+        settings = RunOptions(store=Path(client.store), secrets=options.secrets)
+        return run_shown(start, settings, logs=options.logs, as_json=options.json)
     made = client.resubmit(options.name, parameters=parameters_of(options), memoized=options.memoized)
     if options.json:
         print_json(made.workflow)

@@ -6,10 +6,9 @@ import base64
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cmp_to_key
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from tiphys.expr import gojson
 from tiphys.expr.closures import CLOSURES, compare
@@ -20,7 +19,7 @@ from tiphys.expr.gotext import SPACES, atoi, find, from_bytes, lower, parse_floa
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.moment import PRESENT
 from tiphys.expr.moments import Named, go_type, nanoseconds
-from tiphys.expr.operators import equal, map_key
+from tiphys.expr.operators import MOST, equal, map_key
 
 Value = Any
 
@@ -143,7 +142,7 @@ def _repeat(text: str, count: int | float) -> str:
     count = int(count)
     if count < 0:
         raise ExprError(f"invalid argument for repeat (expected positive integer, got {count})")
-    if len(text) * count > 1_000_000:
+    if len(text) * count > MOST:
         raise ExprError("memory budget exceeded")
     return text * count
 
@@ -220,13 +219,19 @@ def _round(value: Value) -> float:
 
 
 def _date(text: str, layout: str = "", zone: str = "") -> datetime:
-    from tiphys.expr.gotime import parse_layout
+    from tiphys.expr.gotime import location, parse_layout
 
     try:
         moment = parse_layout(text, layout)
     except ExprError:
         raise ExprError(f"invalid date {text}") from None
-    return moment.replace(tzinfo=ZoneInfo(zone)) if zone else moment
+    return moment.replace(tzinfo=location(zone)) if zone else moment
+
+
+def _timezone(name: str) -> tzinfo:
+    from tiphys.expr.gotime import location
+
+    return location(name)
 
 
 def _from_base64(text: str) -> str:
@@ -272,7 +277,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "toBase64": lambda s: base64.b64encode(to_bytes(s)).decode(),
     "fromBase64": _from_base64,
     "duration": lambda s: timedelta(seconds=parse_go(s)), "date": _date, "now": _now,
-    "timezone": lambda s: ZoneInfo(s) if s != "UTC" else UTC,
+    "timezone": _timezone,
     "first": _end("first", 0), "last": _end("last", -1), "get": _get, "take": _take,
     "keys": _members("keys", list), "values": _members("values", lambda m: list(m.values())),
     "toPairs": _members("pairs", lambda m: [[key, value] for key, value in m.items()]),

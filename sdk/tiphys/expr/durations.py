@@ -5,6 +5,7 @@ Source: Go's time.ParseDuration and Duration.String; argo-workflows v4.1.2, Pars
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
@@ -87,7 +88,11 @@ def parse_loose(text: str) -> float:
     Argo's ``ParseStringToDuration``, used for backoff, suspend and timeouts.
     """
     if _NUMBER.fullmatch(text):
-        return float(int(text))
+        digits = text.lstrip("+-0")
+        if len(digits) < 20 and (whole := int(digits or "0")) < _LARGEST:
+            nanoseconds = whole * (-(10**9) if text.startswith("-") else 10**9)
+            # Go's int64 goes round, so that it never is more than 292 years
+            return ((nanoseconds + _LARGEST) % (2 * _LARGEST) - _LARGEST) / 1e9
     return parse_go(text)
 
 
@@ -133,6 +138,8 @@ def parse_human(text: str) -> float:
             raise ValueError(f"{text!r} is not a duration")
         total += float(part[1]) * _HUMAN_UNITS[part[2][0]]
         position = part.end()
+    if total == math.inf:
+        raise ValueError(f"{text!r} is not a duration")
     return total
 
 

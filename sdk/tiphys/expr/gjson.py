@@ -19,7 +19,7 @@ def gjson(value: object, path: str) -> str | None:
         elif isinstance(value, list):
             if part == "#":
                 value = len(value)
-            elif part.isdigit() and int(part) < len(value):
+            elif part.isdecimal() and len(part) < 20 and int(part) < len(value):
                 value = value[int(part)]
             else:
                 return None

@@ -132,17 +132,51 @@ def _indented(compact: str, step: str) -> str:
     return "".join(out)
 
 
-def unmarshal(source: str, *, floats: bool = False) -> Json:
-    """Parse JSON; with ``floats`` every number is a float64, as when Go decodes into ``interface{}``.
+TOO_DEEP = "exceeded max depth"
+_HALF = re.compile(r"\\u[dD]|[\ud800-\udfff]")
+_HALVES = re.compile(r"[\ud800-\udfff]")
 
-    Raises json.JSONDecodeError, also for what is nested too deeply and for a number that nothing holds.
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(text)
+    return value
+
+
+def _no_constant(text: str) -> float:
+    raise json.JSONDecodeError(f"invalid character {text[:1]!r}", text, 0)
+
+
+# what Python's own reader takes beyond JSON (NaN, Infinity, 1e999) no reader in Go does
+_PLAIN = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_FLOATS = json.JSONDecoder(parse_float=_finite, parse_int=_finite, parse_constant=_no_constant)
+
+
+def unmarshal(source: str, *, floats: bool = False) -> Json:
+    """Parse JSON; with ``floats`` every number is a float64, as when Go decodes into ``interface{}``. Half of a
+    surrogate pair is read as U+FFFD.
+
+    Raises json.JSONDecodeError, also for what is nested too deeply (its ``msg`` is ``TOO_DEEP`` then) and for a number
+    that nothing holds.
     """
     try:
-        value: Json = json.loads(source, parse_int=float) if floats else json.loads(source)
+        value: Json = (_FLOATS if floats else _PLAIN).decode(source)
+        return _whole(value) if _HALF.search(source) else value
     except RecursionError:
-        raise json.JSONDecodeError("exceeded max depth", source, 0) from None
+        raise json.JSONDecodeError(TOO_DEEP, source, 0) from None
     except json.JSONDecodeError:
         raise
     except ValueError:
         raise json.JSONDecodeError("number out of range", source, 0) from None
+
+
+def _whole(value: Json) -> Json:
+    """The same without halves of pairs."""
+    if isinstance(value, str):
+        return _HALVES.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {_HALVES.sub("\ufffd", key): _whole(each) for key, each in value.items()}
     return value

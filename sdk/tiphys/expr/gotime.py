@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from tiphys.expr.lexer import ExprError
 
-__all__ = ["STRFTIME_KEYS", "format_layout", "parse_layout", "strftime", "zone_name"]
+__all__ = ["STRFTIME_KEYS", "format_layout", "location", "parse_layout", "strftime", "zone_name"]
 
 _PIECES = re.compile(
     r"002|__2|2006|January|Monday|Jan|Mon|MST|Z07:00|Z0700|-07:00|-0700|-07|[.,]0+|[.,]9+|01|02|03|04|05|06|15|PM|pm|_2|1|2|3|4|5"
@@ -34,6 +34,24 @@ def zone_name(moment: datetime) -> str:
     """Return the abbreviation of a time's zone; an offset by itself has none."""
     name = moment.tzname() or "UTC"
     return "" if name.startswith("UTC") and name != "UTC" else name
+
+
+def location(name: str) -> tzinfo:
+    """The time zone of that name.
+
+    Raises
+    ------
+    ExprError
+        There is none, in the words of Go's time.LoadLocation.
+    """
+    if name in ("", "UTC"):
+        return UTC
+    from zoneinfo import ZoneInfo  # few expressions have one
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ExprError(f"unknown time zone {name}") from None
 
 
 def format_layout(moment: datetime, layout: str) -> str:
@@ -96,7 +114,7 @@ def _parse(text: str, layout: str) -> datetime | None:
         fraction = timedelta(microseconds=int(found[1][:6].ljust(6, "0")))
     try:
         moment = datetime.strptime(trimmed, pattern) + fraction
-    except ValueError:
+    except (ValueError, OverflowError, re.error):  # re: of an element that the layout has twice
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -70,7 +70,7 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
         if kind == "number":
             try:
                 tokens.append(("value", float(int(body, 16)) if body.startswith("0x") else float(body)))
-            except ValueError:
+            except (ValueError, OverflowError):
                 if body.startswith("0x"):
                     raise _Bad(f"Unable to parse hex value '{body[2:]}' to uint64\n") from None
                 raise _Bad(f"Unable to parse numeric value '{body}' to float64\n") from None
@@ -196,7 +196,10 @@ class _Evaluator:
         return self.tokens[self.index] if self.index < len(self.tokens) else ("end", "")
 
     def whole(self) -> Value:
-        value = self.separated()
+        try:
+            value = self.separated()
+        except RecursionError:
+            raise _Bad("it is nested too deeply") from None
         if self.peek()[0] != "end":
             raise _Bad(f"Unexpected token {self.peek()[1]}")
         return value
@@ -250,7 +253,7 @@ class _Evaluator:
                 raise _Bad(
                     f"Value '{v(operand)}' cannot be used with the numeric prefix '{value}', it is not a number"
                 )
-            return -operand if value == "-" else float(~int(operand))
+            return -operand if value == "-" else float(~_int64(operand))
         if kind == "op" and value == "(":
             self.index += 1
             if self.peek() == ("op", ")"):

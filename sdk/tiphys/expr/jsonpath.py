@@ -122,6 +122,10 @@ def _closing(text: str, start: int) -> int:
     raise ExprError(f"invalid JSONPath expression '{text}' unexpected end")
 
 
+def _number(text: str) -> int:
+    return int(text[:20])  # more digits are out of bounds, too
+
+
 def _bracket(body: str, path: str) -> Step:
     if body == "*":
         return ("all", None)
@@ -136,9 +140,9 @@ def _bracket(body: str, path: str) -> Step:
         if string:
             keys.append(re.sub(r"\\(.)", r"\1", string.group(1) or string.group(2) or ""))
         elif re.fullmatch(r"-?\d+", part):
-            keys.append(int(part))
-        elif re.fullmatch(r"-?\d*:-?\d*(:-?\d*)?", part):
-            bounds = tuple(int(item) if item else None for item in part.split(":"))
+            keys.append(_number(part))
+        elif re.fullmatch(r"(-?\d+)?:(-?\d+)?(:(-?\d+)?)?", part):
+            bounds = tuple(_number(item) if item else None for item in part.split(":"))
             if bounds[2:] == (0,):
                 raise ExprError("range: invalid token out of range")
             return ("slice", slice(*bounds))

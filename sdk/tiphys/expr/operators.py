@@ -14,9 +14,9 @@ from tiphys.expr.lexer import ExprError
 
 Value = Any
 
-__all__ = ["BINARY", "equal", "go_kind", "map_key", "regex", "truth"]
+__all__ = ["BINARY", "MOST", "equal", "go_kind", "map_key", "regex", "truth"]
 
-_LIMIT = 1_000_000
+MOST = 1_000_000  # of a list or text that an expression makes from a number
 
 
 def _numeric(value: Value) -> bool:
@@ -121,7 +121,7 @@ def _range(left: Value, right: Value) -> Value:
     if not (_numeric(left) and _numeric(right)):
         raise _wrong("..", left, right)
     left, right = int(left), int(right)
-    if right - left + 1 > _LIMIT:
+    if right - left + 1 > MOST:
         raise ExprError("memory budget exceeded")
     return list(range(left, right + 1))
 
@@ -150,6 +150,9 @@ def _in(left: Value, right: Value) -> bool:
 _CLASSES = (
     ("alpha", "a-zA-Z"), ("digit", "0-9"), ("alnum", "a-zA-Z0-9"), ("space", r"\s"), ("upper", "A-Z"), ("lower", "a-z"),
 )  # fmt: skip
+# a set's signs that Python may give another meaning one day, and warns of
+_SET = re.compile(r"\\.|(\[\^?\]?)((?:\\.|[^\]\\])*)", re.DOTALL)
+_SIGN = re.compile(r"\\.|\[|(?<=-)-|(?<=&)&|(?<=~)~|(?<=\|)\|")
 _FOLDS = re.compile(r"\(\?[a-zA-Z]*i")
 _ASCII_ONLY = re.compile(r"\\[wdsb]", re.IGNORECASE)
 
@@ -161,12 +164,19 @@ def regex(pattern: str) -> re.Pattern[str]:
     translated = re.sub(r"(?<!\\)\$(?=$|\))", r"\\Z", translated)
     for name, charset in _CLASSES:
         translated = translated.replace(f"[:{name}:]", charset)
+    translated = _SET.sub(
+        lambda match: match[1] + _SIGN.sub(_escaped, match[2]) if match[1] else match[0], translated
+    )
     try:
         # (?i) folds all letters in RE2, while its classes are ASCII: Python has both or neither
         folds = not pattern.isascii() and _FOLDS.search(pattern) and not _ASCII_ONLY.search(pattern)
         return re.compile(translated, re.UNICODE if folds else re.ASCII)
     except re.error as error:
         raise ExprError(f"error parsing regexp: {_regex_problem(error, pattern)}") from error
+
+
+def _escaped(sign: re.Match[str]) -> str:
+    return sign[0] if sign[0][0] == "\\" else "\\" + sign[0]
 
 
 def _regex_problem(error: re.error, pattern: str) -> str:

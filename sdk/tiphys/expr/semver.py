@@ -53,7 +53,8 @@ class SemverVersion:
     @property
     def order(self) -> tuple[Any, ...]:
         """What versions are compared by: metadata counts for nothing, a prerelease comes before its release."""
-        parts = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in self.prerelease.split("."))
+        numbers = ((p, p.lstrip("0")) for p in self.prerelease.split("."))  # of any length
+        parts = tuple((0, len(n), n) if p.isdigit() else (1, 0, p) for p, n in numbers)
         return (self.major, self.minor, self.patch, (1, ()) if not self.prerelease else (0, parts))
 
     def compare(self, other: SemverVersion) -> int:
@@ -81,12 +82,17 @@ def parse_version(text: str) -> SemverVersion:
     match = _VERSION.fullmatch(text)
     if match is None:
         raise ExprError("Invalid Semantic Version")
-    numbers = [int(part or 0) for part in match.group(1, 2, 3)]
-    if max(numbers) >= 2**64:
-        raise ExprError("Error parsing version segment")
+    numbers = [_segment(part or "0") for part in match.group(1, 2, 3)]
     _no_leading_zero(match[4] or "")
     major, minor, patch = numbers
     return SemverVersion(major, minor, patch, match[4] or "", match[5] or "", text)
+
+
+def _segment(text: str) -> int:
+    number = int(text.lstrip("0")[:21] or "0")  # Python reads no more than some thousand digits
+    if number >= 2**64:
+        raise ExprError("Error parsing version segment")
+    return number
 
 
 def _no_leading_zero(prerelease: str) -> None:
@@ -222,7 +228,7 @@ def _constraints(text: str) -> tuple[tuple[_Constraint, ...], ...]:
 def _constraint(match: re.Match[str]) -> _Constraint:
     operator, *parts, prerelease = match.groups()
     given = next((at for at, part in enumerate(parts) if part is None or part in "xX*"), 3)
-    major, minor, patch = [int(part) for part in parts[:given]] + [0] * (3 - given)
+    major, minor, patch = [_segment(part) for part in parts[:given]] + [0] * (3 - given)
     return _Constraint(operator or "", SemverVersion(major, minor, patch, prerelease or ""), given)
 
 

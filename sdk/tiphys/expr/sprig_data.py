@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from typing import Any
 
 from tiphys.expr import gojson
@@ -156,13 +156,11 @@ def _moment(value: Value) -> datetime:
 
 
 def _date(layout: str, value: Value, zone: str = "UTC") -> str:
-    from zoneinfo import ZoneInfo
-
-    from tiphys.expr.gotime import format_layout
+    from tiphys.expr.gotime import format_layout, location
 
     try:
-        where: tzinfo = ZoneInfo(zone)
-    except (KeyError, ValueError):  # sprig takes what it does not know for UTC
+        where = location(zone)
+    except ExprError:  # sprig takes what it does not know for UTC
         where = UTC
     return format_layout(_moment(value).astimezone(where), layout)
 

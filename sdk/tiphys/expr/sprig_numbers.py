@@ -12,6 +12,7 @@ from typing import Any
 from tiphys.expr.gofmt import v
 from tiphys.expr.gotext import atoi, parse_float
 from tiphys.expr.lexer import ExprError
+from tiphys.expr.operators import MOST
 
 Value = Any
 
@@ -108,7 +109,15 @@ def _seq(*given: Value) -> str:
             pass
         case _:
             return ""
-    return " ".join(map(str, range(start, end + (1 if step > 0 else -1), step)))
+    return " ".join(map(str, _counted(start, end + (1 if step > 0 else -1), step)))
+
+
+def _counted(start: int, end: int, step: int) -> list[int]:
+    """A list that Go's sprig would make, too, if the memory of a controller holds it."""
+    numbers = range(start, end, step)
+    if len(numbers) > MOST:
+        raise ExprError("memory budget exceeded")
+    return list(numbers)
 
 
 NUMBERS: dict[str, Callable[..., Value]] = {
@@ -136,7 +145,7 @@ NUMBERS: dict[str, Callable[..., Value]] = {
     "ceil": lambda x: float(math.ceil(real(x))),
     "floor": lambda x: float(math.floor(real(x))),
     "round": _round,
-    "until": lambda n: list(range(0, n, 1 if n >= 0 else -1)),
-    "untilStep": lambda a, b, step: list(range(a, b, step)) if step else [],
+    "until": lambda n: _counted(0, n, 1 if n >= 0 else -1),
+    "untilStep": lambda a, b, step: _counted(a, b, step) if step else [],
     "seq": _seq,
 }

@@ -33,7 +33,7 @@ def render(workflow: object, format: Literal["mermaid", "svg", "html"] = "mermai
             f"there is no format {format!r}.{did_you_mean(str(format), _FORMATS)}",
             fix=f"formats are: {', '.join(_FORMATS)}",
         )
-    from tiphys.argo.decode import check_types
+    from tiphys.argo.decode import as_stored, check_types
     from tiphys.compiler import documents
 
     found = [d for d in documents(workflow) if d.get("kind") in _KINDS]
@@ -42,4 +42,4 @@ def render(workflow: object, format: Literal["mermaid", "svg", "html"] = "mermai
             "TIP250", "there is no workflow to draw", fix=f"give one of kind {', '.join(_KINDS)}"
         )
     check_types(found[0], found[0]["kind"])
-    return draw(plan(cast("Workflow", found[0])))
+    return draw(plan(as_stored(cast("Workflow", found[0]))))

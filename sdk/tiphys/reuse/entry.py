@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.time import is_time, rfc3339, seconds
 from tiphys.errors import StoreError
+from tiphys.expr.gojson import unmarshal
 from tiphys.expr.gojson_scan import syntax_error
 
 if TYPE_CHECKING:
@@ -63,10 +64,9 @@ class CachedResult:
 def entry_of(text: str, cache: str, key: str) -> CachedResult:
     """Read the text under a key of a ConfigMap; what cannot be read is an entry that is ``broken``."""
     try:
-        value = json.loads(text)
-        _typed(value)
+        value = _typed(unmarshal(text))
     except (ValueError, TypeError):
-        return CachedResult(cache, key, broken=text, size=len(text.encode()))
+        return CachedResult(cache, key, broken=text, size=len(text.encode(errors="replace")))
     made, hit = value.get("creationTimestamp"), value.get("lastHitTimestamp")
     outputs = value.get("outputs")
     return CachedResult(
@@ -92,7 +92,7 @@ def text_of(entry: CachedResult) -> str:
 def damaged(text: str, cache: str, key: str) -> StoreError:
     """What Argo says of an entry that it cannot read."""
     try:
-        _typed(json.loads(text))
+        _typed(unmarshal(text))
     except (ValueError, TypeError) as error:
         problem = syntax_error(text) or str(error)
     else:
@@ -105,8 +105,8 @@ def damaged(text: str, cache: str, key: str) -> StoreError:
     )
 
 
-def _typed(entry: object) -> None:
-    """Raise TypeError unless the fields have the types of Argo's entry."""
+def _typed(entry: object) -> CacheEntry:
+    """The same, whose fields have the types of Argo's entry; else TypeError is raised."""
     if not isinstance(entry, dict):
         raise TypeError("not an object")
     if not isinstance(entry.get("nodeID") or "", str):
@@ -122,3 +122,4 @@ def _typed(entry: object) -> None:
         time = entry.get(name)
         if time is not None and not (isinstance(time, str) and is_time(time)):
             raise TypeError(f"{name} is not a time")
+    return cast("CacheEntry", entry)

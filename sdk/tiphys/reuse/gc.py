@@ -257,7 +257,7 @@ def _recorded(store: Store) -> Iterator[str]:
 def _records(store: Store) -> Iterator[str]:
     for name in store.runs():
         with contextlib.suppress(FileNotFoundError):  # it goes on, or is just deleted
-            yield (store.run(name) / "workflow.json").read_text(encoding="utf-8")
+            yield (store.run(name) / "workflow.json").read_text(encoding="utf-8", errors="replace")
 
 
 def _cached(known: Entries, gone: frozenset[tuple[str, str]]) -> Iterator[str]:

@@ -6,6 +6,7 @@ What runs, is drawn or linted is always the YAML: a pipeline is compiled to text
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -85,8 +86,20 @@ def run_source(source: Source, options: RunOptions | None = None, *, cache: Cach
         options=chosen,
         context=context,
         invalid=invalid,
+        origins=_origins(source),
     )
     return run.execute()
+
+
+def _origins(source: Source) -> dict[str, str]:
+    """The files that Secrets are in, by their names: those that can be read again."""
+    return {
+        str((item.data.get("metadata") or {}).get("name")): os.path.abspath(item.file)
+        for item in source.documents
+        if item.kind == "Secret"
+        and item.file.endswith((".yaml", ".yml", ".json"))
+        and os.path.isfile(item.file)
+    }
 
 
 def _once(source: Source) -> Source:

@@ -24,7 +24,10 @@ def decode(text: str, kind: Any, name: str = "value") -> Any:
     Raises RefusedError (TIP241) that says what was expected.
     """
     try:
-        return _decode(text, kind)
+        try:
+            return _decode(text, kind)
+        except RecursionError:
+            raise _MismatchError("JSON that Python can read: it is nested too deeply") from None
     except _MismatchError as error:
         raise RefusedError(
             "TIP241",
@@ -93,9 +96,12 @@ def _convert(value: Any, kind: Any) -> Any:
     if kind is str:
         raise _MismatchError("text")
     if kind in (int, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if kind is int and value != int(value):
+        if kind is int and isinstance(value, float) and not value.is_integer():
             raise _MismatchError("a whole number")
-        return kind(value)
+        try:
+            return kind(value)
+        except OverflowError:
+            raise _MismatchError("a number that a float can hold") from None
     if origin is Literal and value in get_args(kind):
         return value
     if isinstance(kind, type) and issubclass(kind, enum.Enum):

@@ -232,16 +232,24 @@ class _Box:
                 raise self.refused(name, f"is another name of {first!r}, which is no file in it") from None
 
     def make_links(self) -> None:
-        """Make the links, when it is clear that each leads to a place inside."""
+        """Make the links, when it is clear that each leads to a place inside.
+
+        One folder that is all there is is laid out by itself, under another name: of it, too, none may lead out.
+        """
+        top = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._top)
+        try:
+            alone = len(os.listdir(top)) == 1 and not any(len(parts) == 1 for parts in self._links)
+        finally:
+            os.close(top)
         for parts, target in self._links.items():
-            self._check(parts, target)
+            self._check(parts, target, 1 if alone else 0)
         for parts, target in self._links.items():
             os.symlink(target, parts[-1], dir_fd=self._into(parts[:-1]))
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _check(self, parts: tuple[str, ...], target: str) -> None:
-        """Refuse a link that leads out, by itself or by way of the others."""
+    def _check(self, parts: tuple[str, ...], target: str, depth: int) -> None:
+        """Refuse a link that leads out, to fewer folders than ``depth``, by itself or by way of the others."""
         if "\0" in target:
             raise self.refused("/".join(parts), "is a link with a NUL")
         done = list(parts[:-1])
@@ -253,7 +261,7 @@ class _Box:
             if part in ("", "."):
                 continue
             if part == "..":
-                outside = not done
+                outside = len(done) <= depth
                 done = done[:-1]
                 continue
             done.append(part)

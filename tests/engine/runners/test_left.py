@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.engine.runners.left import RECORDS, Left, Start, adopt, begin_records, end_left
+from tiphys.engine.runners._keeper import RECORDS
+from tiphys.engine.runners.left import Left, Start, begin_records, end_left, find
 
 
 class Book:
@@ -126,7 +127,7 @@ def test_a_pod_goes_on_only_as_it_was(book: Book, why: str) -> None:
 def test_where_nobody_waits_nobody_is_found_and_the_records_go(book: Book) -> None:
     book.started(1)
     book.ended(1)
-    assert adopt(book.folder) is None
+    assert find(book.folder) is None
     end_left(book.folder, keep=["pod"])
     assert Left(book.folder).pod("pod", "process") is not None
     end_left(book.folder, keep=["another"])

@@ -172,39 +172,89 @@ def test_nothing_is_left_of_it() -> None:
     wait_until(lambda: not any(map(alive, left)))
 
 
-# a machine of its own, as a network namespace: two addresses in a network that has a way out
+# a machine of its own, which is a network namespace with two addresses, and the world beyond it, which is another one
 _MACHINE = """
-ip link set lo up && ip tuntap add d0 mode tap && ip link set d0 up && ip address add 198.51.100.2/24 dev d0 &&
-ip address add 198.51.100.9/24 dev d0 && ip route add default via 198.51.100.1 || exit 77
-exec "$@"
-"""
-_WORLD = """
-import socket, subprocess, sys
+import socket, subprocess, sys, time
 from tiphys.engine.runners.network import RunNetwork
 from tiphys.engine.runners.spawner import Launch
+
+def ip(words):
+    done = subprocess.run(["ip", *words.split()], capture_output=True, text=True)
+    if done.returncode:
+        print(done.stderr)
+        sys.exit(77)
+
+def ask(host, port):
+    launch = made.joined(Launch(sys.executable, ["python", "-c", sys.argv[1], host, str(port)], {}, "/", ""))
+    return subprocess.run(launch.argv, capture_output=True, text=True).stdout.strip()
+
+ip("link set lo up")
+ip("link add here type veth peer name there")
+source = '''
+import socket, subprocess, sys, threading
+print("here", flush=True)
+sys.stdin.readline()
+for words in ("link set lo up", "link set there up", "address add 198.51.100.1/24 dev there",
+              "address add 203.0.113.7/32 dev lo"):
+    subprocess.run(["ip", *words.split()], check=True)
+server = socket.create_server(("0.0.0.0", 7001))
+print("up", flush=True)
+def serve():
+    while True:
+        server.accept()[0].close()
+threading.Thread(target=serve, daemon=True).start()
+sys.stdin.read()
+'''
+command = ["unshare", "-n", sys.executable, "-c", source]
+world = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+world.stdout.readline()
+ip(f"link set there netns {world.pid}")
+world.stdin.write(b"go\\n")
+world.stdin.flush()
+world.stdout.readline()
+for address in ("198.51.100.2/24", "198.51.100.9/24"):
+    ip(f"address add {address} dev here")
+ip("link set here up")
+ip("route add default via 198.51.100.1")
 made = RunNetwork()
 if made.outside:
     print("none:", made.outside)
     sys.exit(77)
-# what comes later stands for the world: only a connection that has left the run's network finds it
-subprocess.run(["ip", "address", "add", "203.0.113.7/32", "dev", "lo"], check=True)
 servers = [socket.create_server(("0.0.0.0", 7001)), socket.create_server(("127.0.0.1", 7002))]
-launch = made.joined(Launch(sys.executable, ["python", "-c", sys.argv[1]], {}, "/", ""))
-subprocess.run(launch.argv, check=True)
+print("203.0.113.7 7001", ask("203.0.113.7", 7001))
+print("198.51.100.1 7002", ask("198.51.100.1", 7002))  # the way out does not stand for this machine
+for host in ("198.51.100.2", "198.51.100.9", "127.0.0.1"):
+    for port in (7001, 7002):
+        print(host, port, ask(host, port))
+ip("address add 203.0.113.99/32 dev lo")
+until = time.monotonic() + 10
+while (answer := ask("203.0.113.99", 7001)) != "ConnectionRefusedError" and time.monotonic() < until:
+    pass
+print("203.0.113.99 7001", answer)
 made.close()
+world.kill()
+"""
+_CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).close()
+    print("connected")
+except OSError as error:
+    print(type(error).__name__)
 """
 
 
-@pytest.mark.skipif(not shutil.which("pasta"), reason="passt is not installed")
+@pytest.mark.skipif(not all(map(shutil.which, ("pasta", "ip"))), reason="no passt or no iproute2 here")
 def test_a_step_reaches_the_world_by_pasta_and_not_this_machine() -> None:
-    hosts = ("203.0.113.7", "198.51.100.2", "198.51.100.9", "127.0.0.1")
-    ask = _ASK.format(places=[(host, port) for host in hosts for port in (7001, 7002)], abstract="")
-    command = ["unshare", "-Urn", "sh", "-c", _MACHINE, "sh", sys.executable, "-c", _WORLD, ask]
+    """Also not at an address that this machine gets later."""
+    command = ["unshare", "-Urn", sys.executable, "-c", _MACHINE, _CONNECT]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode == 77:
         pytest.skip(f"no such machine can be made here: {done.stdout or done.stderr}")
-    answers = [tuple(line.split()) for line in done.stdout.splitlines()]
-    assert [host for host, answer in answers if answer == "connected"] == ["203.0.113.7"], done.stderr
+    answers = [line.split() for line in done.stdout.splitlines()]
+    assert len(answers) == 9, done.stderr
+    assert [line[:2] for line in answers if line[2] == "connected"] == [["203.0.113.7", "7001"]]
+    assert answers[-1] == ["203.0.113.99", "7001", "ConnectionRefusedError"]
 
 
 def _no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +273,22 @@ def test_without_a_way_out_the_sandbox_stays_shut_and_auto_opens(
     (notice,) = [each.text for each in recorder.of(Notice) if each.code == "TIP222"]
     assert "passt is not installed" in notice
     assert "what listens on this machine" in notice
+
+
+@pytest.mark.skipif(not _outer(), reason="this machine has no way out itself")
+def test_a_way_out_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "pasta"
+    program.write_text("#!/bin/sh\necho no tun device >&2; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(network, "way_out", lambda: [str(program)])
+    with closing(RunNetwork()) as made:
+        assert made.outside == "pasta: no tun device"
+        made.new_socket().close()
+    for runner, own in ("auto", False), ("sandbox", True):
+        chosen, told = choose_runner(RunOptions(runner=runner))  # type: ignore[arg-type]
+        with closing(chosen.network):
+            assert chosen.network.own is own
+        assert ("no tun device" in told) is not own
 
 
 def test_who_keeps_servers_is_told_that_steps_share_this_machines_network() -> None:

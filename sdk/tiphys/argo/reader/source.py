@@ -13,6 +13,7 @@ import yaml
 from tiphys.argo.reader.compose import ReaderLimits, TooMuch, compose
 from tiphys.argo.reader.document import Document, Problem
 from tiphys.errors import RefusedError
+from tiphys.expr import gojson
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json
@@ -136,6 +137,9 @@ def _document(text: str, file: str, index: int, line_offset: int, limits: Reader
     node = None
     try:
         data, node = compose(text, limits, problems)
+    except UnicodeEncodeError as error:
+        line, column = text.count("\n", 0, error.start) + 1, error.start - text.rfind("\n", 0, error.start)
+        problems = [Problem("TIP203", "not YAML: half of a surrogate pair", "save it as UTF-8", line, column)]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -156,10 +160,10 @@ def _document(text: str, file: str, index: int, line_offset: int, limits: Reader
 def _json_document(text: str, file: str, limits: ReaderLimits) -> Document | None:
     """The document of a JSON text; None where it is no JSON (a YAML flow mapping, perhaps)."""
     try:
-        data = json.loads(text)
-    except ValueError:  # no JSON, or with a number that is too long
-        return None
-    except RecursionError:
+        data = gojson.unmarshal(text)
+    except json.JSONDecodeError as error:  # no JSON, or with a number that is too long
+        if error.msg != gojson.TOO_DEEP:
+            return None
         problem = Problem("TIP204", f"nested deeper than {limits.depth} levels", "nest less", 1, 1)
         return Document(None, None, file=file, text=text, problems=[problem])
     document = _document(text, file, 0, 0, limits)

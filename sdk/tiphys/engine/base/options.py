@@ -40,7 +40,8 @@ class RunOptions:
     no effect, such as a misspelt field, as ``argo submit`` does; else drop it, as ``kubectl apply`` does. ``argo``: the
     version to behave as, where versions differ (docs/conformance.md); a run keeps the one that it began with.
     ``strict_values``: a value that a step wrote, or that was given for the run, and that holds a tag is refused where
-    Argo would read it for tags once more (docs/runs.md); a run keeps it, too.
+    Argo would read it for tags once more (docs/runs.md); a run keeps it, too. ``secrets``: files with the Secrets of a
+    run that goes on, where those it began with are gone or are to be others.
     """
 
     store: Path | str = ".tiphys"
@@ -59,6 +60,7 @@ class RunOptions:
     strict: bool = True
     argo: Argo = NEWEST
     strict_values: bool = False
+    secrets: Sequence[Path | str] = ()
     keep_folders: bool = False  # keep each step's private folder for inspection
     env: Mapping[str, str] = field(default_factory=dict)  # added to the environment of every step
 

@@ -163,6 +163,8 @@ class Controllers:
             if kind == "Deployment":
                 item.pop("status", None)
             self.api.restore(item)
+            if kind in ("ConfigMap", "Secret"):
+                self.host.objects.add(cast("GivenObject", item))
         for item in objects:
             if item["kind"] in ("Deployment", "Service"):
                 self._watch("added", item)

@@ -46,9 +46,9 @@ def _parse(template: str) -> list[str | _Path]:
     """Texts, and what stands between them."""
     stack: list[list[str | _Path]] = [[]]
     position = 0
-    for match in re.finditer(r"\{((?:[^{}\"']|\"(?:\\.|[^\"])*\"|'(?:\\.|[^'])*')*)\}", template):
+    for match in _ACTION.finditer(template):
         if match.start() > position:
-            stack[-1].append(template[position : match.start()])
+            stack[-1].append(_plain(template[position : match.start()]))
         position = match.end()
         inner = match[1].strip()
         if inner.startswith("range"):
@@ -60,15 +60,11 @@ def _parse(template: str) -> list[str | _Path]:
                 raise JsonPathError("not in range, nothing to end")
             stack.pop()
         elif inner[:1] in ('"', "'"):
-            stack[-1].append(
-                json.loads('"' + inner[1:-1].replace('"', '\\"') + '"')
-                if inner[0] == "'"
-                else json.loads(inner)
-            )
+            stack[-1].append(_unquoted(inner))
         else:
             stack[-1].append(_Path(inner))
     if position < len(template):
-        stack[-1].append(template[position:])
+        stack[-1].append(_plain(template[position:]))
     if len(stack) != 1:
         raise JsonPathError("unclosed range")
     return stack[0]
@@ -107,7 +103,7 @@ def _find(root: object, here: object, path: str) -> list[object]:
 
 def _step(root: object, value: object, match: re.Match[str]) -> Iterator[object]:
     groups = match.groupdict()
-    name = groups["name"] or (json.loads('"' + groups["quoted"][1:-1] + '"') if groups["quoted"] else None)
+    name = groups["name"] or (_unquoted(groups["quoted"]) if groups["quoted"] else None)
     if groups["deep"]:
         yield from _deep(value, groups["deep"].replace("\\", ""))
     elif name is not None and name != "*":
@@ -155,6 +151,30 @@ def _filter(root: object, value: object, text: str) -> Iterator[object]:
         right: object = wanted[1:-1] if wanted[:1] in ("'", '"') else _literal(wanted)
         if found and _compare(found[0], match["op"], right):
             yield item
+
+
+_ACTION = re.compile(r"""\{((?:[^{}"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')*)\}""", re.DOTALL)
+
+
+def _plain(text: str) -> str:
+    """A text between actions."""
+    if "{" in text:
+        raise JsonPathError("unclosed action")
+    return text
+
+
+_ESCAPE = re.compile(r"\\.|\"", re.DOTALL)
+
+
+def _unquoted(text: str) -> str:
+    """What stands between quotes of either kind."""
+    body = text[1:-1] if text[:1] == text[-1:] and len(text) > 1 else "\\"
+    if text[:1] == "'":
+        body = _ESCAPE.sub(lambda match: {"\\'": "'", '"': '\\"'}.get(match[0], match[0]), body)
+    try:
+        return str(json.loads(f'"{body}"', strict=False))
+    except ValueError:
+        raise JsonPathError(f"unquote string {text} error invalid syntax") from None
 
 
 def _literal(text: str) -> object:

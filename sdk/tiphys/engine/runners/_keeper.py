@@ -13,8 +13,11 @@ killed, all that it had started falls to the guard, which kills it. When the gua
 ends everything. This stands in for a parent-death signal, which a process can only ask for itself, after a fork: a
 fork copies the page tables of a Python program, and costs more than twice what ``posix_spawn`` (a vfork) does.
 
-Run as ``python -I -S _keeper.py DESCRIPTOR FOLDER GRACE``; FOLDER is a descriptor of the run's folder, or -1. Frames
-are a 4-byte length and a marshalled tuple:
+Run as ``python -I -S _keeper.py DESCRIPTOR LISTENER FOLDER NETWORK GRACE``: descriptors of the socket to the engine, of
+the one where the next engine knocks, of the run's folder, and of what holds the network of its processes, which is kept
+for the next engine; the last three or -1. Guard and keeper both hold the listener: as long as one of them is there, who
+knocks is not sent away. Who is welcomed is sent a byte, with NETWORK if there is one. Frames are a 4-byte length
+and a marshalled tuple:
 in  (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, signal) (release, id) (last, argv) (adopt,)
     (bye,)
 out (spawned, id, pid) (exit, id, status, problem, end of stdout) (alive, guard's pid, ids)
@@ -44,7 +47,7 @@ DEFAULT_SIGNALS = (
     *(signal.SIGTTOU, signal.SIGPIPE, signal.SIGXFSZ),
 )
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-RECORDS, SOCKET = "processes", "keeper"  # in the run's folder
+RECORDS = "processes"  # in the run's folder
 HELPER, GROUP, STEP = 0, 1, 2  # of a killed engine's: killed at once; ends all others with it; goes on
 CHUNK = 1 << 16
 
@@ -71,10 +74,17 @@ class Stdout:
 
 class Keeper:
     def __init__(
-        self, sock: socket.socket, guard: int, folder: int, listener: socket.socket | None, grace: float
+        self,
+        sock: socket.socket,
+        guard: int,
+        folder: int,
+        listener: socket.socket | None,
+        grace: float,
+        network: int,
     ) -> None:
         self.sock: socket.socket | None = sock
         self.guard, self.folder, self.listener, self.grace = guard, folder, listener, grace
+        self.network = network
         self.until = 0.0  # when it waits no more for another engine
         self.me = os.getpid()
         self.alive: dict[int, int] = {}  # pid -> id
@@ -183,6 +193,8 @@ class Keeper:
         if uid != os.getuid():
             sock.close()
             return
+        with contextlib.suppress(OSError):
+            socket.send_fds(sock, [b"+"], [self.network] if self.network >= 0 else [])
         self.sock = sock
         self.poll.unregister(self.listener)
         self.poll.register(sock, select.POLLIN)
@@ -441,49 +453,33 @@ def watch(inner: int) -> None:
         time.sleep(0.002)
 
 
-def listen(folder: int) -> socket.socket | None:
-    """Where the next engine knocks; None where the file system has no such thing. Guard and keeper both hold it: as
-    long as one of them is there, somebody who knocks is not sent away."""
-    if folder < 0:
-        return None
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    place = f"/proc/self/fd/{folder}/{SOCKET}"  # an address has room for 108 bytes
-    os.umask(0o177)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(place)
-        sock.bind(place)
-        sock.listen(8)
-    except OSError:
-        sock.close()
-        return None
-    return sock
-
-
 def main() -> None:
-    descriptor, folder, grace = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    descriptor, door, folder, network = map(int, sys.argv[1:5])
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
+    os.umask(0o022)
     reap_orphans()
     # whoever held a copy would keep the engine from seeing that the keeper is gone
-    os.set_inheritable(descriptor, False)
-    if folder >= 0:
-        os.set_inheritable(folder, False)
-    listener = listen(folder)
-    os.umask(0o022)
+    for each in (descriptor, door, folder, network):
+        if each >= 0:
+            os.set_inheritable(each, False)
     # closes when the guard is gone; the guard alone holds the other end
     guard, held = os.pipe2(os.O_CLOEXEC)
     inner = os.fork()
     if inner:
         os.close(descriptor)
         os.close(guard)
+        if network >= 0:
+            os.close(network)
         hush()
         watch(inner)
         return
     os.close(held)
     os.setsid()
     reap_orphans()
-    keeper = Keeper(socket.socket(fileno=descriptor), guard, folder, listener, grace)
+    listener = socket.socket(fileno=door) if door >= 0 else None
+    sock = socket.socket(fileno=descriptor)
+    keeper = Keeper(sock, guard, folder, listener, float(sys.argv[5]), network)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -491,9 +487,6 @@ def main() -> None:
         keeper.run()
     finally:
         keeper.end()
-        if listener is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(SOCKET, dir_fd=folder)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@ is given the number of the inner process as its last argument. Messages:
 out  JSON {"pid": "1"} once there is a network, or {"problem": "..."}; with a program then {"outside": "..."}: why it
      does not reach out, or an empty string
 in   "4" or "6", out a byte with a TCP socket of this family, or the text of an error
+in   "?" out JSON {"again": "1", "outside": "..."}: the same for an engine that comes later; null without a program
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -31,6 +33,7 @@ PR_SET_PDEATHSIG = 1
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 LOOPBACK = 1  # the number of the first interface of every network
 RTM_NEWADDR, NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE = 20, 1, 4, 0x400
+RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x10, 0x100
 IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_F_NODAD = 1, 2, 6, 2
 PORTS = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 FOR_EVER = 0xFFFFFFFF
@@ -109,7 +112,7 @@ def take(address: bytes, interface: int) -> None:
         netlink.bind((0, 0))
         netlink.send(struct.pack("IHHII", 16 + len(body), RTM_NEWADDR, flags, 1, 0) + body)
         error = -struct.unpack_from("i", netlink.recv(4096), 16)[0]
-    if error:
+    if error and error != errno.EEXIST:
         raise OSError(error, f"an address: {os.strerror(error)}")
 
 
@@ -125,17 +128,59 @@ def shut(ours: set[bytes]) -> None:
                 take(address, number)
 
 
-def serve(sock: socket.socket) -> None:
-    """Make sockets for the engine until it is gone."""
-    while asked := sock.recv(64):
-        try:
-            with socket.socket(FAMILIES[asked]) as made:
-                socket.send_fds(sock, [b"+"], [made.fileno()])
-        except OSError as error:
-            sock.send(str(error).encode())
+def serve(sock: socket.socket, heard: int, outside: str | None) -> None:
+    """Make sockets for the engine, and shut the addresses that this machine comes to have, until either is gone."""
+    poll = select.poll()
+    for descriptor in (sock.fileno(), heard):
+        poll.register(descriptor, select.POLLIN)
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor == heard:
+                new = os.read(heard, 1 << 16)
+                if not new:
+                    return
+                shut({bytes.fromhex(line) for line in new.decode().split()})
+            elif not (asked := sock.recv(64)):
+                return
+            elif asked == b"?":
+                tell(sock, again=str(os.getpid()), outside=outside)
+            else:
+                give(sock, FAMILIES[asked])
+
+
+def give(sock: socket.socket, family: int) -> None:
+    """A new socket of this network, or why there is none."""
+    try:
+        with socket.socket(family) as made:
+            socket.send_fds(sock, [b"+"], [made.fileno()])
+    except OSError as error:
+        sock.send(str(error).encode())
+
+
+def changes() -> socket.socket:
+    """What tells when this machine's addresses change."""
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    netlink.bind((0, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
+    return netlink
+
+
+def watch(netlink: socket.socket, hears: int, tells: int, ours: set[bytes]) -> None:
+    """Tell the inner process of new addresses, until it has ended."""
+    poll = select.poll()
+    poll.register(hears, 0)
+    poll.register(netlink, select.POLLIN)
+    while all(descriptor != hears for descriptor, _ in poll.poll()):
+        with contextlib.suppress(OSError):  # no more, or too much: what is there now counts
+            while netlink.recv(1 << 16):
+                pass
+        for address in addresses() - ours:
+            ours.add(address)
+            with contextlib.suppress(OSError):
+                os.write(tells, f"{address.hex()}\n".encode())
 
 
 def inner(sock: socket.socket, ready: int, heard: int, ours: set[bytes], way_out: bool) -> None:
+    problem = None
     try:
         separate()
         tell(sock, pid=str(os.getpid()))
@@ -145,14 +190,15 @@ def inner(sock: socket.socket, ready: int, heard: int, ours: set[bytes], way_out
             if not outside:
                 return
             shut(ours)
-            tell(sock, outside=outside[1:].decode(errors="replace"))
+            problem = outside[1:].decode(errors="replace")
+            tell(sock, outside=problem)
     except OSError as error:
         tell(sock, problem=str(error))
         return
-    serve(sock)
+    serve(sock, heard, problem)
 
 
-def tell(sock: socket.socket, **what: str) -> None:
+def tell(sock: socket.socket, **what: str | None) -> None:
     sock.send(json.dumps(what).encode())
 
 
@@ -189,7 +235,6 @@ def bring(program: list[str], pid: int) -> tuple[int, str]:
         os._exit(127)
     os.close(log)
     until = time.monotonic() + PATIENCE
-    problem = "it has no way out"
     while time.monotonic() < until:
         if reached(pid):
             return child, ""
@@ -199,11 +244,11 @@ def bring(program: list[str], pid: int) -> tuple[int, str]:
             with contextlib.suppress(OSError):
                 text = os.read(said, 4000).decode(errors="replace")
             lines = [line for line in text.splitlines() if line.strip() and "syslog" not in line]
-            return 0, (lines or [f"it ends with {os.waitstatus_to_exitcode(status)}"])[-1].strip()
+            return 0, "pasta: " + (lines or [f"it ends with {os.waitstatus_to_exitcode(status)}"])[-1].strip()
         time.sleep(0.005)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return 0, problem
+    return 0, "pasta: there is no way out"
 
 
 def main() -> None:
@@ -212,6 +257,7 @@ def main() -> None:
     sock.set_inheritable(False)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    netlink = changes()  # first: what comes between is told twice
     me, ours = os.getpid(), addresses()
     hears, ready = os.pipe2(os.O_CLOEXEC)
     heard, tells = os.pipe2(os.O_CLOEXEC)
@@ -220,6 +266,7 @@ def main() -> None:
         end_with_parent(me)
         os.close(hears)
         os.close(tells)
+        netlink.close()
         with contextlib.suppress(OSError):
             inner(sock, ready, heard, ours, bool(program))
         os._exit(0)
@@ -233,9 +280,7 @@ def main() -> None:
             helper, outside = bring(program, child)
         with contextlib.suppress(OSError):
             os.write(tells, b"+" + outside.encode()[:4000])
-    ends = select.poll()
-    ends.register(hears, 0)
-    ends.poll()
+    watch(netlink, hears, tells, ours)
     for each in filter(None, (child, helper)):
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(each, signal.SIGKILL)

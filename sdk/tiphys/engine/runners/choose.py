@@ -6,12 +6,14 @@ import os
 
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runners.base import Runner
-from tiphys.engine.runners.network import RunNetwork, proxies_here
+from tiphys.engine.runners.network import NetworkLost, RunNetwork, proxies_here
 from tiphys.engine.runners.process import ProcessRunner
 from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.errors import RefusedError
 
 __all__ = ["choose_runner"]
+
+_SHARED = "its steps reach what listens on this machine"
 
 
 def choose_runner(options: RunOptions) -> tuple[Runner, str]:
@@ -41,7 +43,7 @@ def choose_runner(options: RunOptions) -> tuple[Runner, str]:
         from tiphys.engine.runners.docker import DockerRunner
 
         if options.network == "run":
-            raise _no_own_network("containers of docker are in this machine's network")
+            raise _no_own_network("containers of docker are in this machine's", "use --runner sandbox")
         docker = DockerRunner(network=options.network or "host")
         if problem := docker.check():
             raise RefusedError(
@@ -56,51 +58,52 @@ def choose_runner(options: RunOptions) -> tuple[Runner, str]:
 def _sandbox(options: RunOptions) -> tuple[SandboxRunner, str]:
     """The sandbox with the network that is asked for. Without a word it is one of the run's own; who keeps servers
     wants to reach them, and ``auto`` does not take the way out from a step that had it."""
-    kept = not options.network and options.keep_serving
-    if options.network == "host" or kept:
-        why = "the servers of this run are to stay: its steps reach what listens on this machine"
-        return SandboxRunner(outlives=options.keep_serving), why if kept else ""
+    kept = options.keep_serving
     if options.network == "none":
-        return SandboxRunner(alone=True, outlives=options.keep_serving), ""
-    if options.keep_serving:
-        raise _no_own_network("servers that are to stay would be where you do not reach them")
-    asked = options.runner == "sandbox" or options.network == "run"
-    problem = ""
+        return SandboxRunner(alone=True, outlives=kept), ""
+    if options.network == "host":
+        return SandboxRunner(outlives=kept), ""
+    if kept and options.network == "run":
+        raise _no_own_network(
+            "servers that are to stay would be where nobody reaches them", "leave --network out"
+        )
+    if kept:
+        return SandboxRunner(outlives=True), f"the servers of this run are to stay: {_SHARED}"
+    promised = options.runner == "sandbox" or options.network == "run"
     try:
         network = RunNetwork()
     except OSError as error:
-        problem = str(error)
-        if asked:
-            raise _no_own_network(problem) from error
-    else:
-        try:
-            proxies = () if asked else proxies_here(os.environ)
-            problem = (
-                f"{proxies[0]} names a proxy on the loopback" if proxies else "" if asked else network.outside
-            )
-        except OSError as error:
-            problem = str(error)
-        if not problem:
-            return SandboxRunner(network), ""
-        network.close()
-    return (
-        SandboxRunner(),
-        f"no way out of a network of the run's own ({problem}): steps reach what listens on this machine",
-    )
+        if promised:
+            raise _no_own_network(str(error), "install util-linux and allow user namespaces") from error
+        return SandboxRunner(), f"no network of the run's own here ({error}): {_SHARED}"
+    if promised or not (problem := _shut_in(network)):
+        return SandboxRunner(network), ""
+    network.close()
+    return SandboxRunner(), f"no way out of a network of the run's own ({problem}): {_SHARED}"
 
 
-def _no_own_network(problem: str) -> RefusedError:
+def _shut_in(network: RunNetwork) -> str:
+    """Why steps would download less there than in this machine's network, or an empty string."""
+    if proxies := proxies_here(os.environ):
+        return f"the proxy in {proxies[0]} is on this machine's loopback"
+    try:
+        return network.outside
+    except NetworkLost as error:
+        return str(error)
+
+
+def _no_own_network(problem: str, fix: str) -> RefusedError:
     return RefusedError(
         "TIP229",
         f"a network of the run's own cannot be had here: {problem}",
         cause="without it, steps reach the services of others on this machine",
-        fix="--runner sandbox gives it; or let steps you trust have this machine's with --network host",
+        fix=f"{fix}, or let steps that you trust have this machine's with --network host",
     )
 
 
 def _process(options: RunOptions) -> ProcessRunner:
     if options.network == "run":
-        raise _no_own_network("plain processes are in this machine's network")
+        raise _no_own_network("plain processes are in this machine's", "use --runner sandbox")
     if options.network == "none":
         raise RefusedError(
             "TIP229",

@@ -20,7 +20,7 @@ _NOWHERE = re.compile(
     r"network is unreachable|no route to host|no such host|EAI_AGAIN|ENETUNREACH|dns error"
 )
 _REFUSED = re.compile(r"(?i)connection refused|ECONNREFUSED|failed to connect|cannot connect to proxy")
-_HOST = "--network host lets the steps of a run use this machine's network"
+_HOST = "run with --network host, which is this machine's network"
 _WHY = (
     "plain processes get the paths that the command, the arguments, the environment and the script name moved to a "
     "folder of their own, not those that their code computes; --runner sandbox gives them a file system of their own"
@@ -50,15 +50,15 @@ def no_connection(container: Container, network: Network) -> str:
     refused, nowhere = _REFUSED.search(text), _NOWHERE.search(text)
     proxies = proxies_here({**container.base_env, **container.env}) if refused or nowhere else ()
     if proxies:
-        return f"the proxy in {proxies[0]} is on this machine's loopback, which steps do not reach; {_HOST}"
+        return f"the proxy in {proxies[0]} is on this machine's loopback, which steps do not reach: {_HOST}"
     try:
         problem = network.outside if nowhere else ""
     except NetworkLost as error:
         problem = str(error)
     if problem:
-        return f"the step reaches nothing outside of its run ({problem}): install passt for that; {_HOST}"
+        return f"the step reaches nothing outside of its run: {problem}; install or mend it, or {_HOST}"
     if refused:
-        return f"if the step asked a service of this machine: it is not in the network of its run; {_HOST}"
+        return f"a service of this machine, if the step asked one, is not in the network of its run: {_HOST}"
     return ""
 
 

@@ -12,13 +12,13 @@ import marshal
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL
 from typing import NamedTuple
 
-from tiphys.engine.runners._keeper import RECORDS, SOCKET
+from tiphys.engine.runners._keeper import RECORDS
 from tiphys.store.files import clear
 
 __all__ = [
@@ -27,14 +27,18 @@ __all__ = [
     "Left",
     "LeftPod",
     "Start",
-    "adopt",
     "await_end",
     "begin_records",
+    "clear_records",
+    "dismiss",
     "end_left",
+    "find",
     "keeper_grace",
+    "listen",
 ]
 
 GRACE = 60.0  # seconds that the steps of a killed engine go on and wait for the next one
+_SOCKET = "keeper"  # in the run's folder
 _PATIENCE = 20.0  # seconds for a keeper to answer or to end
 
 
@@ -196,53 +200,101 @@ def begin_records(folder: Path, token: str) -> None:
             os.close(descriptor)
 
 
+def clear_records(folder: Path) -> None:
+    """Nothing of an ended run goes on."""
+    for name in (RECORDS, _SOCKET):
+        (folder / name).unlink(missing_ok=True)
+
+
+def listen(folder: Path) -> socket.socket | None:
+    """Where the next engine finds the keeper of this one; None where the file system has no sockets."""
+    (folder / _SOCKET).unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _address(folder) as address:
+            sock.bind(address)
+        sock.listen(8)
+    except OSError:
+        sock.close()
+        return None
+    return sock
+
+
+@contextlib.contextmanager
+def _address(folder: Path) -> Iterator[str]:
+    """Of the socket in a folder: an address has room for 108 bytes."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{_SOCKET}"
+    finally:
+        os.close(descriptor)
+
+
 def knock(folder: Path) -> socket.socket | None:
     """A connection to the keeper that waits for the next engine, or is about to; None: there is none."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(_PATIENCE)
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        sock.connect(f"/proc/self/fd/{descriptor}/{SOCKET}")  # an address has room for 108 bytes
+        with _address(folder) as address:
+            sock.connect(address)
     except OSError:
         sock.close()
         return None
-    finally:
-        os.close(descriptor)
     return sock
 
 
-def adopt(folder: Path) -> tuple[socket.socket, int, list[int]] | None:
-    """The keeper that waits for the next engine: the connection, its guard's PID, and the numbers of its processes."""
+class WaitingKeeper(NamedTuple):
+    """A keeper that waited for the next engine."""
+
+    sock: socket.socket
+    guard: int  # its guard's PID
+    numbers: list[int]  # of its processes
+    network: int  # a descriptor of what holds the network that these are in; -1: it is this machine's
+
+
+def find(folder: Path) -> WaitingKeeper | None:
+    """The keeper that waits for the next engine, if there is one."""
     sock = knock(folder)
     if sock is None:
         return None
+    descriptors: list[int] = []
     try:
+        said, descriptors, _, _ = socket.recv_fds(sock, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        if not said:
+            raise EOFError
         _send(sock, "adopt")
         # what else it tells before that, it has written down
         while (frame := marshal.loads(_exactly(sock, *struct.unpack("<I", _exactly(sock, 4)))))[0] != "alive":
             pass
     except (OSError, EOFError):  # it has just ended, and all with it
         sock.close()
+        for each in descriptors:
+            os.close(each)
         return None
     sock.settimeout(None)
     _, guard, numbers = frame
-    return sock, guard, numbers
+    return WaitingKeeper(sock, guard, numbers, descriptors[0] if descriptors else -1)
 
 
 def end_left(folder: Path, keep: Iterable[str] = ()) -> None:
     """End the keeper that waits for the next engine of this run, and all that it has; what it wrote down is void, but
     for the pods in ``keep``."""
     if (sock := knock(folder)) is not None:
-        with sock, contextlib.suppress(OSError):
-            _send(sock, "bye")
-            await_end(sock)
+        dismiss(sock)
     records = folder / RECORDS
     kept = sorted(keep)
     if kept and records.exists():
         with clear(records), records.open("ab") as stream:
             stream.write(f"\n= {json.dumps(kept, separators=(',', ':'))};\n".encode())
     else:
-        records.unlink(missing_ok=True)
+        clear_records(folder)
+
+
+def dismiss(sock: socket.socket) -> None:
+    """Have a keeper end, and all that it has; what had ended before is written down when this returns."""
+    with sock, contextlib.suppress(OSError):
+        _send(sock, "bye")
+        await_end(sock)
 
 
 def await_end(sock: socket.socket) -> None:

@@ -2,11 +2,11 @@
 
 A run's own network is a network namespace. All pods of the run share it, as they share the addresses that the engine
 gives them (127.x.y.z), and each of them has its containers' ``localhost`` in it. What listens on this machine is not
-there: neither on the loopback, nor on an abstract socket, nor at another address that this machine had when the run
-began. The way out, where there is one, is ``pasta`` (of passt): connections of the pods are made anew by a process in
-this machine's network, which takes none to this machine itself. How a step comes to be in the network: ``nsenter``
-(of util-linux), before bubblewrap. How the engine comes to reach a pod: a helper makes a socket inside and hands it
-over (:mod:`tiphys.engine.runners._network`).
+there: neither on the loopback, nor on an abstract socket, nor at another address that this machine has. The way out,
+where there is one, is ``pasta`` (of passt): connections of the pods are made anew by a process in this machine's
+network, which takes none to this machine itself. How a step comes to be in the network: ``nsenter`` (of util-linux),
+before bubblewrap. How the engine comes to reach a pod: a helper makes a socket inside and hands it over
+(:mod:`tiphys.engine.runners._network`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -32,6 +33,7 @@ __all__ = ["HostNetwork", "Network", "NetworkLost", "RunNetwork", "nameservers",
 _HELPER = Path(__file__).with_name("_network.py")
 _PATIENCE = 15.0  # seconds that the helper may take
 _RESOLV = Path("/etc/resolv.conf")
+_NO_WAY = "passt is not installed"
 _DNS = "169.254.1.1"  # who asks it is answered by this machine's own name server
 # no address of the network stands for this machine (--no-map-gw), and no port is handed in or out
 _PASTA = ("-f", "-q", "--config-net", "--no-map-gw", "-t", "none", "-u", "none", "-T", "none", "-U", "none")
@@ -70,6 +72,11 @@ class Network(Protocol):
         """The same program, in this network. Raises NetworkLost."""
         ...
 
+    @property
+    def descriptor(self) -> int:
+        """What holds it: it is there as long as somebody has this open. -1: it stays anyway."""
+        ...
+
     def close(self) -> None:
         """Nothing needs it any more."""
         ...
@@ -80,6 +87,7 @@ class HostNetwork:
 
     own = False
     outside = ""
+    descriptor = -1
 
     def has(self, host: str) -> bool:
         return False
@@ -100,24 +108,43 @@ class HostNetwork:
 class RunNetwork:
     """A network of the run's own. It is there once it is made; the way out follows while other things are done.
 
+    ``descriptor``: the one that an earlier engine had, of a network that is there. It is this one's then.
+
     Raises
     ------
     OSError
-        The kernel gives no network, or ``nsenter`` is not there.
+        The kernel gives no network, or ``nsenter`` is not there; the network is gone.
     """
 
     own = True
 
-    def __init__(self) -> None:
+    def __init__(self, descriptor: int = -1) -> None:
         self._enter = shutil.which("nsenter") or ""
         if not self._enter:
             raise FileNotFoundError("nsenter (of util-linux) is not installed")
-        program = way_out()
-        self._outside: str | None = None if program else "passt is not installed"
+        self._outside: str | None = None
         self._lost = ""
         self._lock = threading.Lock()
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._helper: subprocess.Popen[bytes] | None = None
+        if descriptor >= 0:
+            self._socket = socket.socket(fileno=descriptor)
+        else:
+            self._socket = self._made()
         self._socket.settimeout(_PATIENCE)
+        try:
+            if descriptor >= 0:
+                self._again()
+            else:
+                self._pid = int(self._told()["pid"])
+        except BaseException:
+            self.close()
+            raise
+
+    def _made(self) -> socket.socket:
+        program = way_out()
+        if not program:
+            self._outside = _NO_WAY
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._helper = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_HELPER), str(theirs.fileno()), *program],
@@ -129,11 +156,21 @@ class RunNetwork:
                 env={"PATH": os.environ.get("PATH", os.defpath)},
                 cwd="/",
             )
-        try:
-            self._pid = int(self._told("pid"))
-        except BaseException:
-            self.close()
-            raise
+        return ours
+
+    def _again(self) -> None:
+        """Ask for what an earlier engine has been told. What it was answered and has not read is of no use."""
+        self._socket.send(b"?")
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(self._socket, 8192, 1, socket.MSG_CMSG_CLOEXEC)
+            for each in descriptors:
+                os.close(each)
+            if not data:
+                raise NetworkLost("its helper has ended")
+            if data.startswith(b"{") and "again" in (said := json.loads(data)):
+                self._pid = int(said["again"])
+                self._outside = _NO_WAY if said["outside"] is None else said["outside"]
+                return
 
     @property
     def outside(self) -> str:
@@ -179,15 +216,21 @@ class RunNetwork:
         raise problem or OSError(f"{host} has no address")
 
     def joined(self, launch: Launch) -> Launch:
-        if self._helper.poll() is not None:  # its number may be another's soon
+        if self._ended():  # its number may be another's soon
             raise NetworkLost("the network of the run is gone: its helper was killed")
         _ = self.outside  # a step may ask for it at once
         spaces = [f"--{space}=/proc/{self._pid}/ns/{space}" for space in ("user", "net")]
         words = [self._enter, "--preserve-credentials", *spaces, "--", launch.path, *launch.argv[1:]]
         return replace(launch, path=self._enter, argv=words)
 
+    @property
+    def descriptor(self) -> int:
+        return self._socket.fileno()
+
     def close(self) -> None:
         self._socket.close()
+        if self._helper is None:  # another engine's child: it ends all the same
+            return
         try:
             self._helper.wait(5)
         except subprocess.TimeoutExpired:
@@ -200,7 +243,7 @@ class RunNetwork:
         """Wait until the way out is there, or is not to be had. Raises NetworkLost."""
         if self._outside is None:
             try:
-                self._outside = self._told("outside")
+                self._outside = self._told()["outside"]
             except OSError as error:
                 self._lost = f"the network of the run is gone: {error}"
                 self._outside = ""
@@ -208,7 +251,13 @@ class RunNetwork:
             raise NetworkLost(self._lost)
         return self._outside
 
-    def _told(self, what: str) -> str:
+    def _ended(self) -> bool:
+        """Whether the helper has: nobody has the other end."""
+        poll = select.poll()
+        poll.register(self._socket, 0)
+        return bool(poll.poll(0))
+
+    def _told(self) -> dict[str, str]:
         """The helper's next message. Raises OSError with the problem that it has met."""
         try:
             data = self._socket.recv(8192)
@@ -219,7 +268,7 @@ class RunNetwork:
         said: dict[str, str] = json.loads(data)
         if said.get("problem"):
             raise OSError(said["problem"])
-        return said[what]
+        return said
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -19,7 +19,16 @@ from pathlib import Path
 
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.runners import _keeper
-from tiphys.engine.runners.left import Earlier, Left, adopt, await_end, begin_records, keeper_grace
+from tiphys.engine.runners.left import (
+    Earlier,
+    Left,
+    await_end,
+    begin_records,
+    dismiss,
+    find,
+    keeper_grace,
+    listen,
+)
 from tiphys.errors import RunError
 
 __all__ = ["GROUP", "HELPER", "STEP", "Launch", "Process", "Spawner"]
@@ -100,6 +109,7 @@ class Spawner:
     """Owns the keeper, which is started with the first process.
 
     ``home``: the run's folder, where the keeper writes down what ended, and waits when this process was killed.
+    ``network``: a descriptor of what holds the network of the processes, which the keeper then holds, too, or -1.
     """
 
     def __init__(self, loop: Loop, home: Path | None = None) -> None:
@@ -114,18 +124,27 @@ class Spawner:
         self._guard = 0  # the PID of the keeper's guard
         self._last: Sequence[str] = ()
         self._left: Left | None = None
+        self.network = -1
 
     def at_end(self, command: Sequence[str]) -> None:
         """A command that the keeper runs when all is over, also when this process was killed."""
         self._last = command
 
-    def take_over(self) -> Left:
+    def take_over(self, joins: Callable[[int], bool]) -> Left:
         """What an earlier engine left in this run's folder: the processes that its keeper still has are now this
-        one's, and those that it no longer has and that had not ended are lost."""
+        one's, and those that it no longer has and that had not ended are lost.
+
+        ``joins``: told the descriptor of what holds the network that the processes are in, now its own, or -1 for this
+        machine's; whether this engine can go on in it. If not, all that lives is ended, and what has ended stays.
+        """
         assert self._home is not None and self._socket is None
         alive: list[int] = []
-        if (found := adopt(self._home)) is not None:
-            self._socket, self._guard, alive = found
+        found = find(self._home)
+        if found is not None and not joins(found.network):
+            dismiss(found.sock)
+            found = None
+        if found is not None:
+            self._socket, self._guard, alive, _ = found
         self._left = Left(self._home, alive)
         self._number = self._left.highest
         if self._socket is not None:
@@ -194,11 +213,6 @@ class Spawner:
 
     def close(self) -> None:
         """Kill everything that was not released and end the keeper."""
-        self._end()
-        if self._home is not None:  # of a keeper that was killed
-            (self._home / _keeper.SOCKET).unlink(missing_ok=True)
-
-    def _end(self) -> None:
         if self._socket is None:
             return
         with contextlib.suppress(OSError, RunError):
@@ -220,29 +234,23 @@ class Spawner:
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        folder = -1
-        with theirs:
-            passed = [theirs.fileno()]
+        with contextlib.ExitStack() as stack:
+            passed = [stack.enter_context(theirs).fileno(), -1, -1, self.network]
             if self._home is not None:
-                folder = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                passed.append(folder)
+                if (listener := listen(self._home)) is not None:
+                    passed[1] = stack.enter_context(listener).fileno()
+                passed[2] = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                stack.callback(os.close, passed[2])
                 begin_records(self._home, self._token)
-            try:
-                self._keeper = subprocess.Popen(
-                    [
-                        *(sys.executable, "-I", "-S", str(_KEEPER)),
-                        *(str(theirs.fileno()), str(folder), str(keeper_grace())),
-                    ],
-                    pass_fds=passed,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    start_new_session=True,
-                    env={"PATH": os.environ.get("PATH", os.defpath)},
-                    cwd="/",
-                )
-            finally:
-                if folder >= 0:
-                    os.close(folder)
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_KEEPER), *map(str, passed), str(keeper_grace())],
+                pass_fds=[each for each in passed if each >= 0],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+                cwd="/",
+            )
         self._socket, self._guard = ours, self._keeper.pid
         self._loop.watch(ours, self._receive)
         if self._last:

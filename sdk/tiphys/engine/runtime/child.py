@@ -15,13 +15,14 @@ When the parent's engine was killed and the parent is resumed, the child goes on
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
-from tiphys.argo.decode import without_nulls
+from tiphys.argo.decode import as_stored
 from tiphys.argo.newer import older_reading
 from tiphys.engine.machine.protocol import Shutdown
 from tiphys.engine.objects import Controllers
@@ -31,8 +32,10 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runtime.execution import Execution
 from tiphys.engine.runtime.facts import RunFacts, remembered
+from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.judged import judged
 from tiphys.engine.runtime.stored import Record
+from tiphys.engine.runtime.withheld import hollow, name_of
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -61,20 +64,23 @@ def start_child(
     if again:
         return _found(item, parent, resources)
     given = {key: value for key, value in item.items() if key != "status"}
-    workflow = without_nulls(cast("Workflow", copy.deepcopy(given)))
+    workflow = as_stored(cast("Workflow", copy.deepcopy(given)))
     name, context = str(item["metadata"]["name"]), [*parent.objects.all()]
     try:
         invalid = judged(workflow, context, parent.options.argo)
     except RefusedError as error:
         words = error.message.partition(": ")[2]
         raise ApiError("BadRequest", f'Workflow in version "v1alpha1" cannot be handled: {words}') from error
+    origins = _origins(parent)
     facts = RunFacts(
         workflow=older_reading(workflow) if parent.options.argo == "4.0" else workflow,
         name=name,
         namespace=parent.namespace,
         uid=str(item["metadata"]["uid"]),
         now=parent.loop.now(),
-        context=context,
+        # what its steps see are the parent's objects: no Secret is written down once more
+        context=[hollow(each, origins.get(name_of(each), "")) for each in context],
+        origins=origins,
         invalid=invalid,
         options=remembered(parent.options),
     )
@@ -85,6 +91,12 @@ def start_child(
             raise already_exists(item) from error
         raise
     return _Child(execution, parent, resources)
+
+
+def _origins(parent: Host) -> dict[str, str]:
+    """The files that the Secrets of the parent are in."""
+    with contextlib.closing(Journal(parent.folder / "journal.db", reading=True)) as journal:
+        return cast("dict[str, str]", journal.fact("origins") or {})
 
 
 def _found(item: KubeObject, parent: Host, resources: Controllers) -> ChildRun | None:

@@ -25,7 +25,7 @@ from tiphys.engine.machine.protocol import Begin, Event
 from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.images import Images
-from tiphys.engine.runners.left import RECORDS
+from tiphys.engine.runners.left import RECORDS, clear_records
 from tiphys.engine.runtime.cleanup import clean_up
 from tiphys.engine.runtime.driver import Driver
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
@@ -34,6 +34,7 @@ from tiphys.engine.runtime.refusals import check
 from tiphys.engine.runtime.requests import Bell, ring, unanswered
 from tiphys.engine.runtime.resume import replay
 from tiphys.engine.runtime.stored import Ownership
+from tiphys.engine.runtime.withheld import forget, keep
 from tiphys.errors import StoreError, TiphysError
 from tiphys.store import Store, write_json
 from tiphys.store.ended import Ended
@@ -90,6 +91,7 @@ class Execution:
             self.journal = Journal(self.folder / "journal.db")
             if not resumed:
                 store.note_beginning(facts.name, facts.now)
+                keep(self.folder, facts.context, facts.origins)
                 self.journal.write_facts(facts.to_json())
         except BaseException:
             self._ownership.close()
@@ -132,13 +134,14 @@ class Execution:
         workflow = self.machine.workflow()
         self.driver.metrics.write()
         if self.resumed and not self.driver.host.options.keep_folders:
-            for entry in os.listdir(
-                self.folder / "nodes"
-            ):  # of pods whose end was in the journal before the kill
+            # of pods whose end was in the journal before the kill
+            for entry in os.listdir(self.folder / "nodes"):
                 remove(self.folder / "nodes" / entry)
-        (self.folder / RECORDS).unlink(missing_ok=True)
+        (self.folder / RECORDS).unlink(missing_ok=True)  # all that is in it is over
         write_json(self.folder / "workflow.json", workflow, private=True)
         self._note_end(workflow)
+        clear_records(self.folder)
+        forget(self.folder)
         clean_up(self.store, workflow, self.spec)
         return workflow
 
@@ -231,3 +234,5 @@ def _make_room(folder: Path) -> None:
     folder.chmod(0o700)  # arguments, logs and outputs are nobody else's, whatever the umask
     (folder / "logs").mkdir(exist_ok=True)
     (folder / "nodes").mkdir(exist_ok=True)
+    for half in folder.glob(".*.tmp"):  # an engine was killed while it wrote
+        half.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from tiphys.argo.version import NEWEST, Argo, known
 from tiphys.engine.base.options import NetworkName, RunnerName, RunOptions
 from tiphys.engine.machine.machine import Machine
+from tiphys.engine.runtime.withheld import hollow, name_of, revealed
 from tiphys.errors import RefusedError, StoreError
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class RunFacts:
     """Everything about a run that its events do not tell.
 
     ``workflow`` is the object as it was given, with the values of its parameters in it; ``context`` the objects given
-    with it; ``invalid`` what validation found, in the words after ``invalid spec:``; ``options`` how it runs
+    with it, ``origins`` the files that its Secrets are in, by their names: a journal has no value of a Secret
+    (:mod:`.withheld`); ``invalid`` what validation found, in the words after ``invalid spec:``; ``options`` how it runs
     (:func:`remembered`); ``now`` when it was made, in seconds since the epoch. Of a run that was retried: ``earlier``
     is the status that it goes on from, ``begun`` when the retry began, ``retries`` how many there were.
     """
@@ -56,6 +58,7 @@ class RunFacts:
     now: float
     parameters: Mapping[str, str] = field(default_factory=dict)
     context: Sequence[GivenObject] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
     invalid: str = ""
     options: Remembered = field(default_factory=Remembered)
     earlier: WorkflowStatus | None = None
@@ -64,7 +67,9 @@ class RunFacts:
 
     def to_json(self) -> dict[str, object]:
         """As the journal keeps them: one JSON value for each name."""
-        return {"version": VERSION, **{each.name: getattr(self, each.name) for each in fields(self)}}
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        context = [hollow(item, self.origins.get(name_of(item), "")) for item in self.context]
+        return {"version": VERSION, **own, "context": context}
 
     @classmethod
     def from_json(cls, found: Mapping[str, object]) -> RunFacts | None:
@@ -86,7 +91,7 @@ class RunFacts:
         own: Any = {name: value for name, value in found.items() if name in known}
         try:
             made = cls(**own)
-            for item in (made.workflow, made.parameters, made.options, *made.context):
+            for item in (made.workflow, made.parameters, made.origins, made.options, *made.context):
                 if not isinstance(item, dict):
                     raise TypeError(f"{type(item).__name__} where an object must be")
             return made
@@ -94,6 +99,11 @@ class RunFacts:
             raise StoreError(
                 "TIP451", f"the journal is damaged: {error}", fix="start the run anew"
             ) from error
+
+    def revealed(self, folder: Path, anew: Sequence[Path | str] = (), *, partly: bool = False) -> RunFacts:
+        """These facts with the Secrets themselves, which no journal has: :func:`.withheld.revealed`."""
+        context, origins = revealed(self.name, folder, self.context, anew, partly=partly)
+        return replace(self, context=context, origins={**self.origins, **origins})
 
     @property
     def started(self) -> float:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.engine.machine import protocol
 from tiphys.engine.machine.protocol import Event
 from tiphys.engine.objects.workflow import MAKER
+from tiphys.engine.runtime import withheld
 from tiphys.errors import RefusedError, StoreError
 from tiphys.store import sqlite
 from tiphys.store.files import clear
@@ -105,11 +106,12 @@ class Journal:
         self._batch: list[tuple[str, str]] = []
         self._urgent = False
         self._objects: dict[tuple[str, str], str | None] = {}
+        self._secrets: dict[str, Mapping[str, object] | None] = {}
         self._answers: dict[int, str] = {}
 
     def _open(self, path: Path) -> None:
         with clear(path), self._named():
-            # Secrets that were given with the workflow are in it: nobody else may read it
+            # arguments and outputs are nobody else's
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             version = self._version()
@@ -253,6 +255,9 @@ class Journal:
 
     def put_object(self, kind: str, name: str, value: Mapping[str, object] | None) -> None:
         """Remember a resource object (None: it was deleted) with the next commit."""
+        if kind == withheld.SECRET:
+            self._secrets[name] = value
+            value = value and withheld.hollow(value)
         self._objects[kind, name] = None if value is None else json.dumps(value, separators=(",", ":"))
 
     @property
@@ -270,6 +275,8 @@ class Journal:
         one. Raises StoreError (TIP411 for a full disk)."""
         if not self._urgent and not self._objects:
             return
+        withheld.note_made(self.path.parent, self._secrets)
+        self._secrets.clear()
         with clear(self.path), self._named():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -329,10 +336,11 @@ class Journal:
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def objects(self) -> list[KubeObject]:
-        """The resource objects that exist."""
+        """The resource objects that exist. Raises RefusedError TIP233 for a Secret that is not kept any more."""
+        whole = withheld.made(self.path.parent, self.path.parent.name)
         with self._named():
             return [
-                json.loads(body)
+                whole(json.loads(body))
                 for _, _, body in self._rows("objects", "kind, name, body", "ORDER BY kind, name")
             ]
 

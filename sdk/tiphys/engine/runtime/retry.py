@@ -22,6 +22,7 @@ from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runtime.facts import remembered
 from tiphys.engine.runtime.run import Run, new_name
 from tiphys.engine.runtime.stored import Record
+from tiphys.engine.runtime.withheld import keep
 from tiphys.errors import RefusedError
 from tiphys.store import Store
 
@@ -54,14 +55,16 @@ def prepare_retry(
     Raises
     ------
     RefusedError
-        TIP210: it goes on in another process; TIP211: there is no such run; TIP216: Argo would not retry it; TIP280:
-        a parameter that it does not have.
+        TIP210: it goes on in another process; TIP211: there is no such run; TIP216: Argo would not retry it; TIP233: a
+        Secret that it had is gone or another (``options.secrets`` gives it anew); TIP280: a parameter that it does not
+        have.
     """
     options = options or RunOptions()
     with Record(Store(options.store), name) as record:
         ownership = record.own()
         try:
-            facts = record.begun()
+            facts = record.begun().revealed(record.folder, options.secrets)
+            record.journal.objects()  # what steps made is there, too
             before = record.workflow()
             if (before.get("status") or {}).get("phase") not in COMPLETED:
                 before = _cut_off(before)
@@ -87,6 +90,7 @@ def prepare_retry(
             ownership.end_left()
             # in this order: killed in between, the journal still tells the old end
             (record.folder / "workflow.json").unlink(missing_ok=True)
+            keep(record.folder, facts.context, facts.origins)
             record.journal.restart(facts.to_json())
         except BaseException:
             ownership.close()
@@ -108,7 +112,7 @@ def prepare_resubmit(
     """
     options = options or RunOptions()
     with Record(Store(options.store), name) as record:
-        facts = record.begun()
+        facts = record.begun().revealed(record.folder, options.secrets)
         before = record.workflow()
         if record.state == "killed":
             before = _cut_off(before)

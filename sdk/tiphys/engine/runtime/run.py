@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import threading
@@ -13,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal, cast
 
 from tiphys.argo import parameters as declared
-from tiphys.argo.decode import without_nulls
+from tiphys.argo.decode import as_stored
 from tiphys.argo.names import generated_name
 from tiphys.argo.newer import older_reading
 from tiphys.argo.selectors import parse_fields
@@ -29,6 +30,7 @@ from tiphys.engine.pods.host import Host, Objects
 from tiphys.engine.runners.choose import choose_runner
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
+from tiphys.engine.runners.network import RunNetwork
 from tiphys.engine.runners.spawner import Spawner
 from tiphys.engine.runtime.child import start_child
 from tiphys.engine.runtime.driver import Driver
@@ -92,7 +94,8 @@ def run(
 
 
 def resume(name: str, *, options: RunOptions | None = None) -> RunResult:
-    """Go on with a run whose engine was killed: finished nodes stay finished, those that ran start again.
+    """Go on with a run whose engine was killed: finished nodes stay finished, steps that still run or have ended are
+    taken over, and those that were lost start again.
 
     Raises RefusedError for a run that does not exist, has ended, or goes on in another process.
     """
@@ -102,7 +105,8 @@ def resume(name: str, *, options: RunOptions | None = None) -> RunResult:
 class Run:
     """One run. :meth:`execute` blocks; the other methods may be called from other threads meanwhile.
 
-    Parameters are checked by who makes it: :func:`run` and :func:`tiphys.run`.
+    Parameters are checked by who makes it: :func:`run` and :func:`tiphys.run`. ``origins`` are the files that Secrets
+    of the ``context`` are in, by their names.
     """
 
     def __init__(
@@ -113,11 +117,12 @@ class Run:
         options: RunOptions | None = None,
         context: Sequence[GivenObject] = (),
         invalid: str | None = None,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         self.options = options or RunOptions()
         self.store = Store(self.options.store)
         argo = known(self.options.argo)
-        workflow, context = without_nulls(workflow), [without_nulls(item) for item in context]
+        workflow, context = as_stored(workflow), [as_stored(item) for item in context]
         if argo == "4.0":
             workflow, context = older_reading(workflow), [older_reading(item) for item in context]
         self._facts = RunFacts(
@@ -127,6 +132,7 @@ class Run:
             uid=str(uuid.uuid4()),
             parameters=dict(parameters or {}),
             context=[item.copy() for item in context],
+            origins=origins or {},
             invalid=judged(workflow, context, argo) if invalid is None else invalid,
             options=remembered(self.options),
             now=time.time(),
@@ -140,11 +146,12 @@ class Run:
         self._interrupts = 0
 
     @classmethod
-    def load(cls, name: str, *, options: RunOptions | None = None) -> Run:
-        """A run of the store, to be resumed."""
+    def load(cls, name: str, *, options: RunOptions | None = None, partly: bool = False) -> Run:
+        """A run of the store, to be resumed; ``partly``: also without Secrets that cannot be had any more."""
         options = options or RunOptions()
         with Record(Store(options.store), name) as record:
-            return cls.of(record.begun(), options, record.take_up())
+            facts = record.begun().revealed(record.folder, options.secrets, partly=partly)
+            return cls.of(facts, options, record.take_up())
 
     @classmethod
     def of(
@@ -215,8 +222,10 @@ class Run:
 
     def _execute(self) -> RunResult:
         runner, weaker = choose_runner(self.options)
-        with contextlib.closing(runner.network):
+        try:
             return self._run(runner, weaker)
+        finally:
+            runner.network.close()
 
     def _run(self, runner: Runner, weaker: str) -> RunResult:
         options, facts = self.options, self._facts
@@ -232,7 +241,8 @@ class Run:
             stack.callback(spawner.close)
             if not written:
                 execution.end_left()
-            left = spawner.take_over() if written else None
+            left = spawner.take_over(lambda network: _joins(runner, network)) if written else None
+            spawner.network = runner.network.descriptor
             follower = LogFollower(loop, folder / "logs", self._tell) if options.follow_logs else None
             host = Host(
                 loop=loop,
@@ -358,3 +368,18 @@ def new_name(workflow: Workflow) -> str:
         return str(metadata["name"])
     prefix = str(metadata.get("generateName") or "workflow-")
     return generated_name(prefix, random.Random())
+
+
+def _joins(runner: Runner, descriptor: int) -> bool:
+    """Have the pods of a runner in the network that those are in which outlived a killed engine; whether they are."""
+    if descriptor < 0 or not runner.network.own:
+        if descriptor >= 0:
+            os.close(descriptor)
+        return descriptor < 0 and not runner.network.own
+    try:
+        found = RunNetwork(descriptor)
+    except OSError:
+        return False
+    runner.network.close()
+    runner.network = found
+    return True

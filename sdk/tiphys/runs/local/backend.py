@@ -232,7 +232,8 @@ class LocalRuns:
         if record.state == "ended":
             problem = f"it has ended as {record.workflow()['status']['phase']}"
         if not problem and isinstance(event, Shutdown | Resume):
-            self._execute(runtime.Run.load(record.name, options=self.options))
+            stops = isinstance(event, Shutdown)  # for which no Secret need be there
+            self._execute(runtime.Run.load(record.name, options=self.options, partly=stops))
             return record.journal.answered(number) or ""
         with record.own():
             if not problem:
