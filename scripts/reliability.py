@@ -36,8 +36,9 @@ uninterrupted run's."""
 DISK = """A run in which the engine writes all it can write, on a real file system that is full after so many pages, or
 so many files, or has no room for one call alone. It ends with TIP411; when there is room the same goes on, and what it
 leaves is compared with the run on a disk with room."""
-NAMES = """A node's ID is a hash of its name, which begins with the workflow's: each name is another draw. Under each,
-the whole fan-out is driven through the machine, without processes: it must end, with a node and an ID for each item."""
+NAMES = """A node's ID is a hash of its name, which begins with the workflow's: each name is another draw. Where two
+hashes are equal, and under some of the other names, the whole fan-out is driven through the machine, without processes:
+it must end, with a node and an ID for each item."""
 
 
 def results() -> dict[str, dict[str, Any]]:
@@ -109,6 +110,7 @@ def scale(found: Mapping[str, Any]) -> list[str]:
         _table(
             (
                 "shape",
+                "commit",
                 "nodes",
                 "engine CPU a node",
                 "peak memory",
@@ -118,6 +120,7 @@ def scale(found: Mapping[str, Any]) -> list[str]:
             [
                 (
                     run["shape"],
+                    run["commit"],
                     run["nodes"],
                     f"{run['cpu_ms_a_node']} ms",
                     f"{run['peak_rss_mb']} MB",
@@ -134,7 +137,7 @@ def scale(found: Mapping[str, Any]) -> list[str]:
     equal, wrong = names["names_with_equal_hashes"], len(names["wrong"])
     parts.append(
         f"{NAMES} **{names['names']} names** of a fan-out of {names['nodes_each']}: under {equal} of them two nodes "
-        f"have one hash of 32 bits; wrong under {wrong}."
+        f"have one hash of 32 bits; {names['names_driven']} driven, wrong under {wrong}."
     )
     return parts
 
