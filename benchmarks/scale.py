@@ -4,9 +4,10 @@
 
 The runs are real ones: each node starts ``true``; right before, a bare loop of posix_spawn starts as many. CPU is the
 engine's own, the wall time everybody's. The names: a node's ID is a hash of its name, which begins with the workflow's,
-so each name of a workflow is another draw of 10 000 hashes of 32 bits, of which 1.2 % have two equal ones. Each of the
-fan-outs is driven through the machine without processes: it must end, with a node and an ID for each item. ``--peers
-DIR``: other tools' runners as well (engine_peers.py). Exit code 1 when a name fails.
+so each name of a workflow is another draw of 10 000 hashes of 32 bits, of which 1.2 % have two equal ones. Those, and
+each ``--every``-th of the others, are driven through the machine without processes: the run must end, with a node and
+an ID for each item. ``--shapes ""`` leaves the runs out: those that are in the file stay. ``--peers DIR``: other tools'
+runners as well (engine_peers.py). Exit code 1 when a name fails.
 """
 
 from __future__ import annotations
@@ -56,14 +57,38 @@ def named(count: int, number: int) -> tuple[str, int, str]:
     return name, wide, ""
 
 
-def names(count: int, fan: int, processes: int) -> dict[str, Any]:
+def equal_hashes(count: int, number: int) -> bool:
+    """Whether two nodes of the fan-out have one FNV-1a hash of 32 bits (http://www.isthe.com/chongo/tech/comp/fnv)."""
+    begin = 0x811C9DC5
+    for byte in f"run-{number:05d}[0].x(".encode():
+        begin = ((begin ^ byte) * 0x01000193) & 0xFFFFFFFF
+    seen = set()
+    for index in range(count):
+        value = begin
+        for byte in f"{index}:{index})".encode():
+            value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+        seen.add(value)
+    return len(seen) < count
+
+
+def names(count: int, fan: int, every: int, processes: int) -> dict[str, Any]:
+    """All names whose hashes meet, and of the others each ``every``-th, through the machine."""
     with ProcessPoolExecutor(processes) as pool:
-        found = list(pool.map(partial(named, fan), range(count), chunksize=4))
+        equal = list(pool.map(partial(equal_hashes, fan), range(count), chunksize=4))
+        driven = [number for number in range(count) if equal[number] or number % every == 0]
+        found = list(pool.map(partial(named, fan), driven))
+    wrong = [f"{name}: {problem}" for name, _, problem in found if problem]
+    wrong += [
+        f"{name}: {wide} nodes with a wider ID"
+        for number, (name, wide, _) in zip(driven, found, strict=True)
+        if bool(wide) != equal[number]
+    ]
     return {
-        "names": len(found),
+        "names": count,
         "nodes_each": fan,
-        "names_with_equal_hashes": sum(wide > 0 for _, wide, _ in found),
-        "wrong": [f"{name}: {problem}" for name, _, problem in found if problem],
+        "names_with_equal_hashes": sum(equal),
+        "names_driven": len(driven),
+        "wrong": wrong,
     }
 
 
@@ -79,6 +104,7 @@ def runs(shapes: list[str], nodes: int, width: int) -> list[dict[str, Any]]:
             found.append(
                 {
                     "shape": shape,
+                    "commit": about()["commit"],
                     "nodes": int(count),
                     "cpu_ms_a_node": round(cost["own"] / count * 1e3, 3),
                     "peak_rss_mb": round(cost["memory"]),
@@ -108,6 +134,7 @@ def main() -> int:
     parser.add_argument("--width", type=int, default=16, help="containers at once")
     parser.add_argument("--names", type=int, default=1000)
     parser.add_argument("--fan", type=int, default=10_000)
+    parser.add_argument("--every", type=int, default=10, help="1: all names through the machine")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--peers", metavar="DIR", default="")
     parser.add_argument("--json", metavar="FILE", default="", help="write the numbers there")
@@ -119,8 +146,10 @@ def main() -> int:
         found["peers"] = peers(options.peers)
         for row in found["peers"]:
             print(json.dumps(row))
+    if not options.shapes and options.json:
+        found["runs"] = json.loads(Path(options.json).read_text(encoding="utf-8"))["runs"]
     begin = time.monotonic()
-    found["names"] = names(options.names, options.fan, options.processes)
+    found["names"] = names(options.names, options.fan, options.every, options.processes)
     print(json.dumps(found["names"]), f"{time.monotonic() - begin:.0f} s")
     if options.json:
         write(Path(options.json), {**found, **about()})

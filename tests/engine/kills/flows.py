@@ -17,6 +17,7 @@ __all__ = ["FLOWS", "Flow"]
 Json = Any
 IMAGE = "tiphys/step:kills"
 MOUNTED = "/bodies"
+REPLICAS = "job/"  # what the workers of a training job are called
 WHO = "$ARGO_NODE_ID/$ARGO_CONTAINER_NAME"
 
 
@@ -292,7 +293,7 @@ def _config_map() -> Flow:
 @flow
 def _training_job() -> Flow:
     number = """n=${TF_CONFIG##*\\"index\\":}; n=${n%%[!0-9 ]*};"""
-    lines = f"{number} {line(0.1, who='job/worker$n')}"
+    lines = f"{number} {line(0.1, who=REPLICAS + 'worker$n')}"
     worker = {"containers": [{"name": "tensorflow", "image": IMAGE, "command": ["sh", "-c", lines]}]}
     job = {
         "apiVersion": "kubeflow.org/v1",

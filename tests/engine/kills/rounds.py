@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.engine.kills.flows import FLOWS, IMAGE, MOUNTED
+from tests.engine.kills.flows import FLOWS, IMAGE, MOUNTED, REPLICAS
 from tests.engine.kills.forked import Engine, descendants, name_of, reap, send
 from tests.engine.kills.state import Bodies, State, differences
 
@@ -297,6 +297,11 @@ def _nobody_left(seconds: float) -> list[int]:
         time.sleep(0.01)
 
 
+def _of_keepers(kinds: str) -> bool:
+    """Whether a keeper was among what was killed: who could write down that a body has ended, too."""
+    return "keeper" in kinds or "guard" in kinds
+
+
 def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
     """All rounds together, as the numbers of the page."""
     kills: collections.Counter[str] = collections.Counter()
@@ -304,13 +309,16 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
     notes: collections.Counter[str] = collections.Counter()
     faults: collections.Counter[str] = collections.Counter()
     twice: collections.Counter[str] = collections.Counter()
+    replicas = 0
     for outcome in outcomes:
         kills.update(outcome.kills)
         flows[outcome.flow] += outcome.kills.total()
         notes.update(outcome.notes)
         faults.update(kind for kind, _ in outcome.faults)
-        if outcome.twice:
-            twice[" + ".join(sorted(outcome.kills))] += len(outcome.twice)
+        steps = [who for who in outcome.twice if not who.startswith(REPLICAS)]
+        replicas += len(outcome.twice) - len(steps)
+        if steps:
+            twice[" + ".join(sorted(outcome.kills))] += len(steps)
     different = ("trees", "artifacts", "memos", "metrics", "lost files", "hang", "no end")
     return {
         "rounds": len(outcomes),
@@ -323,7 +331,11 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
         "left_alone": notes["left alone"],
         "bodies_ended": sum(outcome.ended for outcome in outcomes),
         "bodies_begun_twice": sum(outcome.begun_twice for outcome in outcomes),
-        "bodies_ended_twice": twice.total(),
+        "bodies_ended_twice": sum(count for kinds, count in twice.items() if not _of_keepers(kinds)),
+        "bodies_ended_twice_with_their_keeper_killed": sum(
+            count for kinds, count in twice.items() if _of_keepers(kinds)
+        ),
+        "replicas_ended_twice": replicas,
         "bodies_ended_twice_by_kind": dict(twice),
         "rounds_with_a_body_ended_twice": sum(bool(outcome.twice) for outcome in outcomes),
         "ends_different": sum(any(kind in different for kind, _ in outcome.faults) for outcome in outcomes),

@@ -75,11 +75,11 @@ class State:
             found.locks += [
                 [table, *row] for row in _rows(root / "locks.db", f"SELECT lock, holder FROM {table}")
             ]
-        # SQLite's own files beside a database go with the last who closes it
+        # SQLite's own files beside a database go with the last who closes it; a socket has nothing in it
         found.files = sorted(
             path.relative_to(root).as_posix()
             for path in root.rglob("*")
-            if not path.is_dir() and not path.name.endswith(("-wal", "-shm"))
+            if path.is_file() and not path.name.endswith(("-wal", "-shm"))
         )
         return found
 

@@ -127,6 +127,10 @@ class StepPod:
         if self._kill_timer is None:
             self._kill_timer = self.host.loop.call_later(grace, self.kill)
 
+    def clean(self) -> None:
+        """Give its folder back: its end is in the journal, and nobody will collect it again."""
+        self.space.clean()
+
     def kill(self) -> None:
         """SIGKILL everything now."""
         self._stopping = True
@@ -360,7 +364,6 @@ class StepPod:
             phase, message = self.failure
             outputs = None
         containers = self._graph.report() if self._graph is not None else {}
-        self.space.clean()
         if self.space.ip != "127.0.0.1":
             self.host.addresses.discard(self.space.ip)
         self._done(

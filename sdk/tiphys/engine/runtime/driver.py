@@ -31,6 +31,7 @@ from tiphys.engine.machine.protocol import (
 )
 from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.pod import StepPod
 from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.leaves import Pod, make_pod
 from tiphys.engine.runtime.locks import Synchronizer
@@ -66,6 +67,7 @@ class Driver:
         self._flushing = False
         self._queue: deque[StartPod] = deque()
         self._pods: dict[str, Pod] = {}
+        self._collected: list[StepPod] = []  # what they left is collected, and not yet in the journal
         self._slots_used: set[str] = set()
         self._deadlines: dict[str, Timer] = {}
         self._progress: dict[str, str] = {}
@@ -119,6 +121,8 @@ class Driver:
             for event in events:
                 self.journal.append(event)
             self.journal.commit()
+            while self._collected:
+                self._collected.pop().clean()
             for event in events:
                 commands = self.machine.handle(event)
                 self._tell_changes(event.now)
@@ -215,7 +219,9 @@ class Driver:
         return left is not None and left.over
 
     def _pod_finished(self, event: PodFinished) -> None:
-        self._pods.pop(event.node_id, None)
+        pod = self._pods.pop(event.node_id, None)
+        if isinstance(pod, StepPod):
+            self._collected.append(pod)
         self._slots_used.discard(event.node_id)
         self._progress.pop(event.node_id, None)
         timer = self._deadlines.pop(event.node_id, None)
