@@ -102,7 +102,10 @@ from tiphys.errors import RefusedError
 options = RunOptions(store={str(tmp_path / "store")!r}, images={{"tiphys/*": "host"}}, name="r")
 {what}
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=stdout, stderr=subprocess.DEVNULL)
+    env = {**os.environ, "TIPHYS_KEEPER_GRACE": "0"}  # what outlives a killed engine: test_outliving.py
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=stdout, stderr=subprocess.DEVNULL, env=env
+    )
     _STARTED.append(process)
     return process
 

@@ -308,7 +308,7 @@ def test_what_is_fetched_takes_no_name_that_a_step_knows(tmp_path: Path, outside
         url = f"http://127.0.0.1:{server.server_port}/"
         second["inputs"] = {"artifacts": [{"name": "i", "path": "/v/i", "http": {"url": url}}]}
         flow = workflow({"name": "main", "steps": steps}, plant, second, volumeClaimTemplates=claims)
-        result = execute(tmp_path, flow, runner=runner)
+        result = execute(tmp_path, flow, runner=runner, network="host")
         server.shutdown()
     assert log(result, "second") == "evil"
     assert (outside / "x").read_bytes() == b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from tests.engine.harness import Recorder, dag, execute, marked, node, out, shell, wait_until, workflow
 from tiphys.engine import Notice, Run, RunOptions, resume
+from tiphys.engine.runtime.journal import Journal
 from tiphys.errors import RefusedError, RunError
 
 # runs a workflow file in a process of its own, as the command line does
@@ -32,7 +34,12 @@ def start(tmp_path: Path, flow: dict[str, object], *, grace: float = 20.0) -> su
     path.write_text(json.dumps(flow))
     command = [sys.executable, "-c", PROGRAM, str(path), str(tmp_path / "store"), str(grace)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TIPHYS_KEEPER_GRACE": "0"},  # what outlives a killed engine: test_outliving.py
     )
 
 
@@ -158,6 +165,20 @@ def test_killed_run_is_resumed(tmp_path: Path, mark: str) -> None:
     assert caught.value.code == "TIP212"
 
 
+def test_what_was_killed_before_it_began_is_no_earlier_run(tmp_path: Path) -> None:
+    """Its journal has no facts: the same name begins in its place, and nothing is kept under a number."""
+    folder = tmp_path / "store/runs/wf"
+    folder.mkdir(parents=True)
+    Journal(folder / "journal.db").close()
+    with pytest.raises(RefusedError) as caught:
+        resume("wf", options=RunOptions(store=tmp_path / "store"))
+    assert caught.value.code == "TIP226"
+    assert execute(tmp_path, workflow(shell("main", "true")), name="wf").succeeded
+    assert [each.name for each in folder.parent.iterdir()] == ["wf"]
+    assert execute(tmp_path, workflow(shell("main", "true")), name="wf").succeeded
+    assert sorted(each.name for each in folder.parent.iterdir()) == ["wf", "wf.1"]
+
+
 def test_killed_run_gives_its_locks_back(tmp_path: Path, mark: str) -> None:
     template = sleeper("main", mark, tmp_path)
     template["synchronization"] = {"mutexes": [{"name": "only-one"}]}
@@ -167,6 +188,28 @@ def test_killed_run_gives_its_locks_back(tmp_path: Path, mark: str) -> None:
     process.communicate()
     other = shell("main", "true", synchronization={"mutexes": [{"name": "only-one"}]})
     assert execute(tmp_path, workflow(other)).succeeded
+
+
+def test_run_killed_between_its_record_and_the_release_leaves_no_row(tmp_path: Path) -> None:
+    """The end of the step is in the journal, its lock is still in the table: nobody asks for it again."""
+    template = shell("main", "true", synchronization={"mutexes": [{"name": "only-one"}]})
+    program = (
+        "import json, os, sys\n"
+        "from tiphys.engine import RunOptions, run\n"
+        "def kill(told):\n"
+        "    if getattr(told, 'change', '') == 'finished': os.kill(os.getpid(), 9)\n"
+        "options = RunOptions(store=sys.argv[2], name='wf', observer=kill)\n"
+        "run(json.loads(sys.argv[1]), options=options)\n"
+    )
+    store = tmp_path / "store"
+    command = [sys.executable, "-c", program, json.dumps(workflow(template)), str(store)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    with sqlite3.connect(store / "locks.db") as table:
+        query = "SELECT holder FROM holders UNION SELECT holder FROM waiters"
+        assert len(table.execute(query).fetchall()) == 1
+        assert resume("wf", options=RunOptions(store=store)).succeeded
+        assert table.execute(query).fetchall() == []
+    table.close()
 
 
 def test_run_in_another_process_is_not_touched(tmp_path: Path, mark: str) -> None:

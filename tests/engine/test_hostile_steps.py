@@ -229,19 +229,20 @@ def small(tmp_path: Path) -> Any:
 def test_a_full_disk_is_one_clear_error_and_the_run_goes_on_later(small: Path) -> None:
     made = shell("make", "head -c 6000000 /dev/urandom > /tmp/a")
     made["outputs"] = {"artifacts": [{"name": "a", "path": "/tmp/a", "archive": {"none": {}}}]}
-    flow = workflow(made)
-    try:
-        result = execute(small, flow, name="full")
-    except StoreError as error:
-        assert error.code == "TIP411"
-        assert not (small / "store/runs/full/workflow.json").exists()
-        subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
-        assert resume("full", options=RunOptions(store=small / "store")).succeeded
-    else:
-        assert result.phase == "Error"
-        assert "TIP411" in result.message
-        assert (small / "store/runs/full/workflow.json").read_text().startswith("{")
+    with pytest.raises(StoreError) as caught:
+        execute(small, workflow(made), name="full")
+    assert caught.value.code == "TIP411"
+    assert "`tiphys run --resume full`" in caught.value.fix
+    assert not (small / "store/runs/full/workflow.json").exists()
     assert not list((small / "store/artifacts/incoming").glob("*"))
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
+    assert resume("full", options=RunOptions(store=small / "store")).succeeded
+
+
+def test_what_a_step_cannot_write_itself_is_its_own_failure(small: Path) -> None:
+    greedy = shell("greedy", "head -c 20000000 /dev/zero > /tmp/a || { rm /tmp/a; exit 9; }")
+    result = execute(small, workflow(greedy))
+    assert (result.phase, result.message) == ("Failed", "main: Error (exit code 9)")
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root writes everywhere")

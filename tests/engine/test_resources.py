@@ -13,9 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.harness import IMAGE, Recorder, dag, execute, log, marked, node, value, wait_until, workflow
+from tests.engine.harness import (
+    IMAGE,
+    RUNNERS,
+    Recorder,
+    dag,
+    execute,
+    log,
+    marked,
+    node,
+    python,
+    sandboxed,
+    value,
+    wait_until,
+    workflow,
+)
 from tiphys.argo.answers import ApiError
-from tiphys.engine import ReplicaChanged, Run, RunOptions, resume, stop_serving
+from tiphys.engine import NodeChanged, Observation, ReplicaChanged, Run, RunOptions, resume, stop_serving
 from tiphys.engine.runtime.retry import prepare_retry
 from tiphys.errors import RefusedError
 from tiphys.training.tf_config import tf_config
@@ -430,17 +444,71 @@ def test_deployment_that_cannot_come_up_says_why(tmp_path: Path) -> None:
     assert "no model" in log(result, result.name)
 
 
-def test_kept_services_outlive_the_run_until_they_are_stopped(tmp_path: Path) -> None:
+MEET = """
+import json, os, socket
+task = json.loads(os.environ["TF_CONFIG"])
+hosts, index = task["cluster"]["worker"], task["task"]["index"]
+with socket.create_server(("localhost", int(hosts[index].rpartition(":")[2]))) as own:
+    host, _, port = hosts[1 - index].rpartition(":")
+    while True:
+        try:
+            socket.create_connection((host, int(port)), 5).close()
+            break
+        except ConnectionRefusedError:
+            pass
+    own.accept()[0].close()
+"""
+
+
+@sandboxed
+def test_in_the_sandbox_workers_meet_and_services_answer(tmp_path: Path) -> None:
+    """In the network of the run: what is asked there is nowhere on this machine."""
+    url, refused = "{{inputs.parameters.url}}", []
+    get = f"import urllib.request as u; print(u.urlopen('{url}').read().decode())"
+    given = {"inputs": {"parameters": [{"name": "url"}]}}
+    asking = [python("ask", get, **given), {"name": "http", "http": {"url": url}, **given}]
+    tasks = [
+        {"name": "d", "template": "d"},
+        {"name": "e", "template": "e", "depends": "d"},
+        {"name": "job", "template": "job"},
+        *(
+            {
+                "name": each["name"],
+                "template": each["name"],
+                "depends": "e",
+                "arguments": {"parameters": [{"name": "url", "value": "{{tasks.e.outputs.parameters.url}}"}]},
+            }
+            for each in asking
+        ),
+    ]
+    job = {**waiting(tfjob(f"exec python -c '{MEET}'")), "name": "job"}
+
+    def observe(seen: Observation) -> None:
+        if isinstance(seen, NodeChanged) and (seen.node["displayName"], seen.change) == ("e", "finished"):
+            with pytest.raises(OSError, match="refused") as caught:
+                ask(seen.node["outputs"]["parameters"][0]["value"])
+            refused.append(str(caught.value))
+
+    flow = workflow(dag(*tasks), deploy("d", deployment("dep", "a")), expose("e", "a"), job, *asking)
+    result = execute(tmp_path, flow, runner="sandbox", network="run", observer=observe)
+    assert result.succeeded, result.workflow["status"]
+    assert (log(result, "ask"), node(result, "http")["outputs"]["result"]) == ("a\n", "a")
+    assert refused
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_kept_services_outlive_the_run_until_they_are_stopped(tmp_path: Path, runner: str) -> None:
     mark = f"kept-mark-{os.getpid()}-{tmp_path.name}"
     steps = {"name": "main", "steps": [[{"name": "d", "template": "d"}], [{"name": "e", "template": "e"}]]}
     flow = workflow(steps, deploy("d", deployment("dep", "a", mark=mark)), expose("e", "a"))
-    result = execute(tmp_path, flow, keep_serving=True)
+    result = execute(tmp_path, flow, keep_serving=True, runner=runner)
     try:
         assert result.succeeded
         url = value(result, "e", "url")
         assert [each["url"] for each in result.services] == [url]
         assert ask(url) == "a"
-        assert len(marked(mark)) == 2
+        programs = [pid for pid in marked(mark) if Path(f"/proc/{pid}/comm").read_text() != "bwrap\n"]
+        assert len(programs) == 2
     finally:
         assert stop_serving(tmp_path / "store") == [result.name]
     assert not marked(mark)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+from tiphys.queue.locks import Granted, Locks, Waiting, process_start
 
 
 def nothing_fails(program: str, path: Path) -> None:
@@ -82,3 +87,63 @@ while not failures.empty():
 
 def test_two_hundred_engines_wait_for_one_table_and_none_dies(tmp_path: Path) -> None:
     nothing_fails(CROWD, tmp_path / "locks.db")
+
+
+HOLDER = """
+import subprocess, sys, time
+from pathlib import Path
+from tiphys.queue.locks import Locks
+locks = Locks(Path(sys.argv[1]))
+keeper = subprocess.Popen(["sleep", "1000"])
+locks.inherit(keeper.pid)
+locks.acquire("a", ["argo/Mutex/held"], workflow="a", limits={})
+other = Locks(Path(sys.argv[1]))
+other.acquire("b", ["argo/Mutex/wanted"], workflow="b", limits={})
+locks.acquire("a2", ["argo/Mutex/wanted"], workflow="a", limits={}, priority=9)
+other.release("b")
+print(keeper.pid, flush=True)
+time.sleep(1000)
+"""
+
+
+def test_what_a_killed_engine_held_its_heir_holds(tmp_path: Path) -> None:
+    """Its steps live on with their keeper, and are in the mutex; what it waited for it wants no more."""
+    path = tmp_path / "locks.db"
+    engine = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert engine.stdout is not None
+    heir = int(engine.stdout.readline())
+    locks = Locks(path)
+    try:
+        engine.kill()
+        engine.wait()
+        engine.stdout.close()
+        wanted = locks.acquire("c", ["argo/Mutex/wanted"], workflow="c", limits={})
+        assert isinstance(wanted, Granted)
+        for _ in range(3):
+            held = locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={})
+            assert isinstance(held, Waiting)
+        # the next engine of the same run has its locks at once
+        again = Locks(path)
+        assert isinstance(again.acquire("a", ["argo/Mutex/held"], workflow="a", limits={}), Granted)
+        again.close()
+        assert isinstance(locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={}), Granted)
+        locks.release("d")
+    finally:
+        os.kill(heir, signal.SIGKILL)
+        locks.close()
+
+
+def test_when_the_heir_has_ended_too_the_lock_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "locks.db"
+    engine = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert engine.stdout is not None
+    heir = int(engine.stdout.readline())
+    engine.kill()
+    engine.wait()
+    engine.stdout.close()
+    os.kill(heir, signal.SIGKILL)
+    while process_start(heir):
+        time.sleep(0.01)
+    locks = Locks(path)
+    assert isinstance(locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={}), Granted)
+    locks.close()

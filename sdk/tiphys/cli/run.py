@@ -53,9 +53,10 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--network",
-        choices=("host", "none"),
-        default="host",
-        help="none: each container has a loopback of its own and nothing else (sandbox, docker)",
+        choices=("run", "host", "none"),
+        default="",
+        help="run: steps reach one another and the internet, not what listens here (usual in the sandbox); host: all; "
+        "none: each container has a loopback of its own and nothing else (sandbox, docker)",
     )
     parser.add_argument(
         "--image",
@@ -172,7 +173,7 @@ def _detached(options: argparse.Namespace, workflow: Workflow | None) -> int:
         name = options.name or new_name(workflow)
         words = ["run", options.workflow, "--name", name]
     words += ["--store", str(Path(options.store).absolute()), "--runner", options.runner]
-    words += ["--network", options.network]
+    words += ["--network", options.network] if options.network else []
     for flag in _OF_THE_RUN:
         if value := getattr(options, flag):
             words += [f"--{flag.replace('_', '-')}", *([value] if value is not True else [])]

@@ -7,7 +7,9 @@ where "front" is compared by workflow, so any node of the front workflow may.
 Locks in Argo's database are the same here: the table is shared by all engines anyway. The limits of their semaphores
 stand in ``sync_limit``, a table with the name and the columns of Argo's.
 
-Locks are rows in SQLite that name the engine's process by PID and start time: those of a dead engine are void.
+Locks are rows in SQLite that name the engine's process by PID and start time: those of a dead engine are void. What it
+holds, though, it holds as long as one of its heirs lives: the keeper of its steps, which go on for a while. It waits
+for nothing any more.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from pathlib import Path
 
 from tiphys.errors import StoreError
 from tiphys.store.files import clear
-from tiphys.store.sqlite import connect, transaction, until_free
+from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 
 __all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting", "process_start"]
 
@@ -32,6 +34,8 @@ CREATE TABLE IF NOT EXISTS holders(
 CREATE TABLE IF NOT EXISTS waiters(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, lock TEXT, holder TEXT, workflow TEXT, priority INTEGER, created REAL,
   pid INTEGER, start TEXT, UNIQUE(lock, holder));
+CREATE TABLE IF NOT EXISTS heirs(
+  pid INTEGER, start TEXT, heir INTEGER, since TEXT, PRIMARY KEY(pid, start, heir)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sync_limit(name TEXT PRIMARY KEY, sizelimit INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -93,6 +97,7 @@ class Locks:
         self.path = path
         self._guard = threading.Lock()
         self._holders: set[str] = set()
+        self._heirs: set[int] = set()
         self._pid = os.getpid()
         self._start = process_start(self._pid)
         with clear(path):
@@ -101,6 +106,7 @@ class Locks:
                 with self._db.turn():
                     until_free(self._prepare)
             except sqlite3.Error as error:
+                heed_full_disk(error, path)
                 raise StoreError(
                     "TIP452", f"the lock table cannot be opened: {error}", where=str(path)
                 ) from error
@@ -121,7 +127,18 @@ class Locks:
             for table in ("holders", "waiters"):
                 for holder in self._holders:
                     db.execute(f"DELETE FROM {table} WHERE holder=?", (holder,))
+            for heir in self._heirs:
+                where = "WHERE pid=? AND start=? AND heir=?"
+                db.execute(f"DELETE FROM heirs {where}", (self._pid, self._start, heir))
         self._db.close()
+
+    def inherit(self, heir: int) -> None:
+        """When this process is killed, what it holds is held until the process ``heir`` has ended, too."""
+        if heir not in self._heirs:
+            self._heirs.add(heir)
+            row = (self._pid, self._start, heir, process_start(heir))
+            with self._transaction() as db:
+                db.execute("INSERT OR REPLACE INTO heirs VALUES(?,?,?,?)", row)
 
     def changes(self) -> int:
         """A number that changes when another engine has changed the table; to ask waits for nobody."""
@@ -168,12 +185,13 @@ class Locks:
                 )
         return Granted()
 
-    def release(self, holder: str) -> bool:
-        """Give back all locks of ``holder`` and leave all queues; whether it held any."""
-        self._holders.discard(holder)
+    def release(self, *holders: str) -> bool:
+        """Give back all locks of ``holders`` and leave all queues; whether they held any."""
+        self._holders.difference_update(holders)
+        rows = [(holder,) for holder in holders]
         with self._transaction() as db:
-            db.execute("DELETE FROM waiters WHERE holder=?", (holder,))
-            return db.execute("DELETE FROM holders WHERE holder=?", (holder,)).rowcount > 0
+            db.executemany("DELETE FROM waiters WHERE holder=?", rows)
+            return db.executemany("DELETE FROM holders WHERE holder=?", rows).rowcount > 0
 
     def table(self) -> list[Lock]:
         """The locks that somebody holds or waits for, and the database semaphores that have a limit, by name."""
@@ -229,9 +247,9 @@ class Locks:
             mine, free, front = self._state(db, lock, holder, workflow, limits.get(lock))
             if mine or (free > 0 and front == workflow):
                 continue
-            before = db.execute("SELECT DISTINCT pid, start FROM holders WHERE lock=?", (lock,)).fetchall()
-            before += db.execute(f"SELECT pid, start FROM waiters {_FRONT}", (lock,)).fetchall()
-            if all(self._lives(pid, start) for pid, start in before):
+            held = db.execute("SELECT DISTINCT pid, start FROM holders WHERE lock=?", (lock,)).fetchall()
+            first = db.execute(f"SELECT pid, start FROM waiters {_FRONT}", (lock,)).fetchall()
+            if all(self._holds(db, *each) for each in held) and all(self._lives(*each) for each in first):
                 return _waiting(lock, free, limits.get(lock))
             return None
         return None
@@ -261,6 +279,13 @@ class Locks:
     def _lives(self, pid: int, start: str) -> bool:
         return (pid, start) == (self._pid, self._start) or process_start(pid) == start
 
+    def _holds(self, db: sqlite3.Connection, pid: int, start: str) -> bool:
+        """Whether a process or an heir of it lives."""
+        if self._lives(pid, start):
+            return True
+        rows = db.execute("SELECT heir, since FROM heirs WHERE pid=? AND start=?", (pid, start)).fetchall()
+        return any(process_start(heir) == since for heir, since in rows)
+
     def _bury(self, db: sqlite3.Connection, lock: str = "") -> None:
         """Clear away what dead engines left in the rows of ``lock``, or in all."""
         where, given = ("WHERE lock=?", (lock,)) if lock else ("", ())
@@ -268,7 +293,9 @@ class Locks:
             rows = db.execute(f"SELECT DISTINCT pid, start FROM {table} {where}", given).fetchall()
             for pid, start in rows:
                 if not self._lives(pid, start):
-                    for each in ("holders", "waiters"):
+                    db.execute("DELETE FROM waiters WHERE pid=? AND start=?", (pid, start))
+                if not self._holds(db, pid, start):
+                    for each in ("holders", "heirs"):
                         db.execute(f"DELETE FROM {each} WHERE pid=? AND start=?", (pid, start))
 
     @contextlib.contextmanager
@@ -282,6 +309,7 @@ class Locks:
             try:
                 yield
             except sqlite3.Error as error:
+                heed_full_disk(error, self.path)
                 raise StoreError("TIP452", f"the lock table failed: {error}", where=str(self.path)) from error
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tiphys.errors import StoreError
 from tiphys.store.files import clear
-from tiphys.store.sqlite import connect, transaction, until_free
+from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 
 __all__ = ["CacheFile"]
 
@@ -124,6 +124,7 @@ class CacheFile:
         return found
 
     def _problem(self, error: sqlite3.Error) -> StoreError:
+        heed_full_disk(error, self.path)
         return StoreError(
             "TIP425",
             f"the table of cache entries cannot be used: {error}",

@@ -25,7 +25,7 @@ from typing import IO, Any, Literal
 
 from tiphys.errors import StoreError
 from tiphys.reference import NotAFile, file_digest, open_file
-from tiphys.store.files import clear, remove, sync_folder
+from tiphys.store.files import clear, remove, sweep, sync_folder, temporary_file
 from tiphys.store.unpack import UnpackLimits, archive_kind
 from tiphys.store.unpack import unpack as unpack_archive
 
@@ -34,7 +34,6 @@ __all__ = ["Artifacts", "Packing", "Stored", "Unreadable", "members"]
 Packing = Literal["tar", "zip", "none"]
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _SPARSE = 1 << 32  # bytes that a file may claim without having them written
-_ABANDONED = 86400.0  # seconds after which a file that is being stored is nobody's
 
 
 class Unreadable(Exception):
@@ -68,6 +67,11 @@ class Artifacts:
         self.abandoned = False  # nobody waits any more for what is stored or laid out now
         self.limits = UnpackLimits(max_bytes, max_files, max_ratio)
 
+    @property
+    def incoming(self) -> Path:
+        """Where files are while they are written: on the same file system, and swept by each run that begins."""
+        return self.folder / "incoming"
+
     def path(self, digest: str) -> Path:
         """Where the file with this digest is, or would be."""
         algorithm, _, value = digest.partition(":")
@@ -87,12 +91,11 @@ class Artifacts:
         """Store a file or folder. ``none`` keeps a file's bytes as they are (a folder is packed by tar all the same,
         uncompressed). ``name``: what it is called in an archive, if not as it is; ``laid``: what lies elsewhere and
         belongs at these paths below it. Raises StoreError or Unreadable."""
-        incoming = self.folder / "incoming"
-        with clear(incoming):
-            incoming.mkdir(parents=True, exist_ok=True)
-            temporary = incoming / secrets.token_hex(12)
+        with clear(self.incoming):
+            self.incoming.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = temporary_file(self.incoming)
             try:
-                with _Stoppable(temporary, self) as stream:
+                with _Stoppable(descriptor, self) as stream:
                     if packing == "zip":
                         _pack_zip(members(source, name, laid), stream)
                     elif packing == "tar" or source.is_dir():
@@ -102,14 +105,16 @@ class Artifacts:
                             _copy(plain, stream)
                     stream.flush()
                     os.fsync(stream.fileno())
-                with temporary.open("rb") as stream:
-                    digest = "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
-                size = temporary.stat().st_size
-                target = self.path(digest)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with self._guard(fcntl.LOCK_SH):
-                    temporary.replace(target)  # also over an equal one: its time says that it is wanted now
-                sync_folder(target.parent)
+                    with temporary.open("rb") as written:
+                        digest = "sha256:" + hashlib.file_digest(written, "sha256").hexdigest()
+                    size = temporary.stat().st_size
+                    target = self.path(digest)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with self._guard(fcntl.LOCK_SH):
+                        temporary.replace(
+                            target
+                        )  # also over an equal one: its time says that it is wanted now
+                    sync_folder(target.parent)
             finally:
                 with contextlib.suppress(OSError):
                     temporary.unlink()
@@ -202,10 +207,8 @@ class Artifacts:
                 if not dry_run:
                     path.unlink()
                 gone.append(Stored("sha256:" + value, known.st_size))
-        for path in (self.folder / "incoming").glob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                if not dry_run and now - path.stat().st_mtime > _ABANDONED:
-                    path.unlink()
+        if not dry_run:
+            sweep(self.incoming)
         return gone
 
     # -- inside -----------------------------------------------------------------------------------------------
@@ -274,8 +277,8 @@ def _open(path: Path, name: str) -> IO[bytes]:
 class _Stoppable(io.FileIO):
     """The file that is written, until nobody waits for it."""
 
-    def __init__(self, path: Path, artifacts: Artifacts) -> None:
-        super().__init__(path, "wb")
+    def __init__(self, descriptor: int, artifacts: Artifacts) -> None:
+        super().__init__(descriptor, "wb")
         self._artifacts = artifacts
 
     def write(self, data: Any) -> int:

@@ -28,16 +28,18 @@ def stored_key(artifact: Artifact) -> str | None:
 
 
 class Bucket:
-    """The keys of stored artifacts, one small JSON file each."""
+    """The keys of stored artifacts, one small JSON file each; ``incoming``: where those are while they are written."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, incoming: Path) -> None:
         self._folder = folder
+        self._incoming = incoming
 
     def put(self, key: str, digest: str, size: int) -> None:
         path = self._path(key)
         with clear(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, json.dumps({"digest": digest, "size": size}).encode())
+            self._incoming.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps({"digest": digest, "size": size}).encode(), beside=self._incoming)
 
     def digest(self, key: str) -> str:
         """The digest under a key, or an empty string."""

@@ -1,9 +1,14 @@
-"""Files that are either whole or not there: temporary name, flush to disk, rename."""
+"""Files that are either whole or not there: temporary name, flush to disk, rename.
+
+A temporary file is locked (``flock``) by who writes it: what a killed process has left is nobody's, and the next one
+removes it (:func:`sweep`).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import secrets
@@ -15,7 +20,40 @@ from typing import IO, Any
 
 from tiphys.errors import StoreError
 
-__all__ = ["clear", "remove", "replacing", "sync_folder", "write_atomic", "write_json"]
+__all__ = [
+    "clear",
+    "heed_full_disk",
+    "no_room",
+    "remove",
+    "replacing",
+    "sweep",
+    "sync_folder",
+    "temporary_file",
+    "write_atomic",
+    "write_json",
+]
+
+
+_TEMPORARY = ".tmp"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def no_room(error: BaseException | None) -> bool:
+    """Whether an exception, or what it was raised from, is a full disk, quota or file size limit."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return True
+        error = error.__cause__
+    return False
+
+
+def heed_full_disk(error: BaseException) -> None:
+    """Raise the StoreError or OSError of a full disk, if an exception comes of one: that is no step's failure."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, StoreError | OSError) and no_room(cause):
+            raise cause
+        cause = cause.__cause__
 
 
 @contextlib.contextmanager
@@ -24,14 +62,13 @@ def clear(path: Path | str, doing: str = "write") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in _NO_ROOM:
             raise StoreError(
                 "TIP411",
                 f"cannot {doing} {path}: {os.strerror(error.errno)}",
                 where=str(path),
                 cause="the disk, the quota or the file size limit is exhausted",
-                fix="free some space (tiphys cache gc) or give another folder with --store; "
-                "then the same command continues",
+                fix="free some space (tiphys cache gc) or give another folder with --store; then the same again",
             ) from error
         raise StoreError(
             "TIP412",
@@ -41,20 +78,51 @@ def clear(path: Path | str, doing: str = "write") -> Iterator[None]:
         ) from error
 
 
+def temporary_file(folder: Path, name: str = "", *, private: bool = False) -> tuple[int, Path]:
+    """A new file in ``folder``, open for writing, that is this process's until it is closed. ``private``: nobody else
+    on this machine may read it."""
+    while True:
+        path = folder / f".{name[:200]}.{secrets.token_hex(6)}{_TEMPORARY}"
+        descriptor = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if private else 0o666
+        )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor, path
+        except BlockingIOError:  # somebody sweeps at this very moment
+            pass
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files in ``folder`` whose writers are gone."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(f".*{_TEMPORARY}"):
+            with contextlib.suppress(OSError):
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                finally:
+                    os.close(descriptor)
+
+
 @contextlib.contextmanager
-def replacing(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, private: bool = False, beside: Path | None = None) -> Iterator[IO[bytes]]:
     """A binary stream whose content replaces ``path`` when the block ends well, and vanishes when it does not.
 
-    ``private``: nobody else on this machine may read the file.
+    ``private``: nobody else on this machine may read the file. ``beside``: the folder of the temporary file, on the
+    same file system, if not the file's own.
     """
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}.tmp")
     with clear(path):
+        descriptor, temporary = temporary_file(beside or path.parent, path.name, private=private)
         try:
-            with open(temporary, "wb", opener=_private if private else None) as stream:
+            with open(descriptor, "wb") as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            temporary.replace(path)
+                temporary.replace(path)
             sync_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -62,14 +130,10 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
             raise
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, beside: Path | None = None) -> None:
     """Replace the content of ``path`` in one step. Raises StoreError."""
-    with replacing(path) as stream:
+    with replacing(path, beside=beside) as stream:
         stream.write(data)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def write_json(path: Path, value: Any, *, private: bool = False) -> None:

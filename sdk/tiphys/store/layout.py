@@ -85,7 +85,7 @@ class Store:
     @cached_property
     def bucket(self) -> Bucket:
         """The keys of artifacts; ``artifacts.collect(bucket.digests())`` deletes what no key names."""
-        return Bucket(self.artifacts.folder / "keys")
+        return Bucket(self.artifacts.folder / "keys", self.artifacts.incoming)
 
     @property
     def locks(self) -> Path:

@@ -4,6 +4,7 @@ without a trace."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -14,8 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-__all__ = ["SharedFile", "connect", "reading", "transaction", "until_free"]
+__all__ = ["SharedFile", "connect", "heed_full_disk", "reading", "transaction", "until_free"]
 
+_OF_READING = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 _PATIENCE = 30.0  # seconds until a file that others use all the time is given up
 
 
@@ -60,6 +62,27 @@ def connect(path: Path) -> SharedFile:
     )
     db._beside = f"{path}.turn"
     return db
+
+
+def heed_full_disk(error: sqlite3.Error, path: Path) -> None:
+    """Raise OSError ENOSPC for an error of SQLite that comes of a full disk, quota or file size limit.
+
+    It says "full" of its own pages only: of its log and what is beside it, "I/O error" (https://sqlite.org/rescode.html),
+    and where a file cannot be made, as for any other reason, that it cannot open it.
+    """
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    written = code & 0xFF == sqlite3.SQLITE_IOERR and code not in _OF_READING
+    if (
+        code & 0xFF == sqlite3.SQLITE_FULL
+        or written
+        or (code & 0xFF == sqlite3.SQLITE_CANTOPEN and _is_full(path))
+    ):
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({error})") from error
+
+
+def _is_full(path: Path) -> bool:
+    room = os.statvfs(path.parent)
+    return not room.f_bavail or (room.f_files > 0 and not room.f_favail)
 
 
 def until_free(prepare: Callable[[], None]) -> None:
@@ -149,6 +172,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         try:
             yield db
         except BaseException:
-            db.execute("ROLLBACK")
+            if db.in_transaction:  # a full disk has ended it
+                db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.machine.driving import NOW, machine, phases
+from tests.engine.machine.driving import NOW, begun, machine, phases
 from tiphys.engine.machine import protocol as p
 
 TEXT = "{entrypoint: main, templates: [{name: main, container: {image: i}}]}"
@@ -59,3 +59,30 @@ def test_progress_is_taken_over_when_it_is_one() -> None:
         made.handle(p.PodProgress(NOW + 2, "wf", bad))
         assert made.nodes["wf"]["progress"] == "25/100"
     assert made.workflow()["status"]["progress"] == "25/100"
+
+
+@pytest.mark.parametrize("retry", ["", ", retryStrategy: {limit: '1'}"], ids=["plain", "retried"])
+@pytest.mark.parametrize("kind", ["steps", "dag"])
+def test_a_daemon_that_comes_up_again_ends_nothing(kind: str, retry: str) -> None:
+    """After a resume its process is started anew, while what needed it runs: that is not over by it."""
+    main = {
+        "steps": "steps: [[{name: d, template: d}], [{name: z, template: z}]]",
+        "dag": "dag: {tasks: [{name: d, template: d}, {name: z, template: z, depends: d}]}",
+    }[kind]
+    made, commands = begun(
+        f"""
+        entrypoint: main
+        templates:
+        - {{name: main, {main}}}
+        - {{name: d, daemon: true, container: {{image: i}}{retry}}}
+        - {{name: z, container: {{image: i}}}}
+        """
+    )
+    daemon = next(each.node_id for each in commands if isinstance(each, p.StartPod))
+    started = made.handle(p.PodRunning(NOW + 1, daemon, "127.0.0.2"))
+    last = next(each.node_id for each in started if isinstance(each, p.StartPod))
+    assert made.handle(p.PodRunning(NOW + 2, daemon, "127.0.0.2")) == []
+    assert (made.phase, made.nodes[last]["phase"]) == ("Running", "Pending")
+    commands = made.handle(p.PodFinished(NOW + 3, last, "Succeeded"))
+    assert {each.node_id for each in commands if isinstance(each, p.StopPod)} == {daemon}
+    assert made.phase == "Succeeded"

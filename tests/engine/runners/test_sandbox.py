@@ -300,7 +300,7 @@ def test_without_a_network_it_reaches_no_service_of_this_machine(tmp_path: Path)
         port = server.getsockname()[1]
         ask = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)"
         flow = workflow(python("main", ask))
-        assert execute(tmp_path, flow, runner="sandbox").succeeded
+        assert execute(tmp_path, flow, runner="sandbox", network="host").succeeded
         alone = execute(tmp_path, flow, runner="sandbox", network="none")
         assert "ConnectionRefusedError" in log(alone, alone.name)
         with socket.socket(socket.AF_UNIX) as abstract:

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
 
-__all__ = ["RunOptions", "RunResult", "RunnerName"]
+__all__ = ["NetworkName", "RunOptions", "RunResult", "RunnerName"]
 
 RunnerName = Literal["process", "sandbox", "auto", "docker"]
+NetworkName = Literal["", "run", "host", "none"]
 
 
 def _slots() -> int:
@@ -31,7 +32,9 @@ class RunOptions:
     ``images`` maps image patterns (shell globs) to ``host`` (this machine's programs) or to a folder that holds
     the image's unpacked root. ``project`` is put first on ``PYTHONPATH`` of steps that run in this Python
     environment. ``runner``: docs/runners.md says what each one promises; ``auto`` is the sandbox, or processes where
-    that cannot be had. ``network``: with ``none`` each container has a loopback of its own and nothing else.
+    that cannot be had. ``network``: ``run`` is one of the run's own, which reaches nothing that listens on this
+    machine; ``host`` this machine's; with ``none`` each container has a loopback of its own and nothing else. An empty
+    text: ``run`` in the sandbox, if no servers are to be kept, else ``host``.
     ``max_pods`` bounds the containers that run at once (daemons, training workers and servers do not
     count). ``grace``: seconds between SIGTERM and SIGKILL when a run is interrupted. ``strict``: refuse what would have
     no effect, such as a misspelt field, as ``argo submit`` does; else drop it, as ``kubectl apply`` does. ``argo``: the
@@ -43,7 +46,7 @@ class RunOptions:
 
     store: Path | str = ".tiphys"
     runner: RunnerName = "process"
-    network: Literal["host", "none"] = "host"
+    network: NetworkName = ""
     images: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     namespace: str = "argo"

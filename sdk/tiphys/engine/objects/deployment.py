@@ -75,6 +75,7 @@ class PodEndpoint:
     def _new_readiness(self) -> Readiness:
         return Readiness(
             self.owner.host.loop,
+            self.owner.host.network,
             self._probe,
             self.ip,
             self._ready,

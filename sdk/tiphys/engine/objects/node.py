@@ -23,6 +23,7 @@ from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import TiphysError
 from tiphys.expr.gjson import gjson
 from tiphys.reference import open_file
+from tiphys.store.files import heed_full_disk
 from tiphys.training.tfjob_rules import validate_tfjob
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ class ResourcePod:
             tried = text.startswith(("Error from server", "error: ", "The request is invalid: "))
             self._fail(f"no more retries {text}" if tried else text)
         except TiphysError as error:
+            heed_full_disk(error)
             self._fail(error.message)
         except (OSError, ValueError, RecursionError) as error:  # of what a step has written as a manifest
+            heed_full_disk(error)
             self._fail(str(error))
 
     def stop(self, grace: float) -> None:

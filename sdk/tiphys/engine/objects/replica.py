@@ -14,6 +14,7 @@ from tiphys.engine.pods.podspace import PodSpace
 from tiphys.engine.runners.base import StartProblem, startable
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import TiphysError
+from tiphys.store.files import heed_full_disk
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import PodSpec, PodTemplate
@@ -165,6 +166,7 @@ class Replica:
             )
             launch = startable(self.host.runner.launch(container), name)
         except (StartProblem, TiphysError, OSError, ValueError) as error:
+            heed_full_disk(error)
             text = str(getattr(error, "message", error))
             code = getattr(error, "code", None)
             self.host.tell(Notice(time.time(), f"{self.name}: {text}", code if isinstance(code, str) else ""))

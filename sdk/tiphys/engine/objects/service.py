@@ -12,6 +12,7 @@ from tiphys.engine.objects.deployment import PodEndpoint
 from tiphys.engine.pods.environment import base_environment
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.podspace import claim_address
+from tiphys.engine.runners.network import NetworkLost
 from tiphys.engine.runners.spawner import Launch, Process
 
 if TYPE_CHECKING:
@@ -64,8 +65,6 @@ class Balancers:
             return
         self._busy = True
         work, done, failed = self._queue.pop(0)
-        if self._process is None:
-            self._start()
 
         def task() -> object:
             return work(self._connect())
@@ -80,6 +79,13 @@ class Balancers:
             failed(error)
             self._next()
 
+        try:
+            if self._process is None:
+                self._start()
+        except NetworkLost as error:
+            lost = error
+            self.host.loop.call_soon(lambda: wrong(lost))
+            return
         self.host.loop.in_thread(task, over, wrong)
 
     def _start(self) -> None:
@@ -93,7 +99,7 @@ class Balancers:
             str(self.host.folder),
             str(self.host.log_path("balancer")),
         )
-        self._process = self.host.spawner.spawn(launch, self._ended)
+        self._process = self.host.spawner.spawn(self.host.network.joined(launch), self._ended)
 
     def _ended(self, process: Process) -> None:
         self._process = None

@@ -9,6 +9,7 @@ from tiphys.argo.answers import ApiError
 from tiphys.engine.base.loop import Loop, Timer
 from tiphys.engine.objects.api import Api
 from tiphys.errors import TiphysError
+from tiphys.store.files import heed_full_disk
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import KubeObject
@@ -84,6 +85,7 @@ class WorkflowObject:
             try:
                 self.claim()
             except (ApiError, TiphysError) as error:
+                heed_full_disk(error)
                 self._api.status(self.item, {"phase": "Error", "message": error.message})
                 self._changed()
                 return

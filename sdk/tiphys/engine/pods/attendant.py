@@ -11,7 +11,7 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.probes import Prober, ask_with, timeout_of
 from tiphys.engine.runners.base import Container, StartProblem, startable
 from tiphys.engine.runners.resources import memory_limit
-from tiphys.engine.runners.spawner import Process
+from tiphys.engine.runners.spawner import HELPER, Process
 from tiphys.errors import TiphysError
 
 if TYPE_CHECKING:
@@ -73,12 +73,13 @@ class Attendant:
         self._ending = False
         self._closed = False
 
-    def start(self) -> None:
-        """Begin, right after the container was started."""
+    def start(self, *, again: bool = False) -> None:
+        """Begin, right after the container was started. ``again``: an earlier engine had begun, and its postStart
+        handler is not run once more."""
         limit = memory_limit(self._spec)
         if limit and not self._host.runner.limits_memory:
             self._host.memory.watch(self.process, limit, self._over_limit)
-        if (hook := self._lifecycle.get("postStart")) is not None:
+        if (hook := self._lifecycle.get("postStart")) is not None and not again:
             self._handle(hook, _PATIENCE, self._post_started)
         else:
             self._start_up()
@@ -135,7 +136,7 @@ class Attendant:
             loop.call_soon(lambda: done(None))
             return
         timer = loop.call_later(timeout + self._host.runner.slowness, late)
-        started = self._host.spawner.spawn(launch, ended)
+        started = self._host.spawner.spawn(launch, ended, bond=HELPER)
         self._helpers.add(started)
 
     # -- inside -----------------------------------------------------------------------------------------------
@@ -166,7 +167,9 @@ class Attendant:
             self._on_started()
 
     def _probe(self, probe: Probe, good: Callable[[], None] | None = None) -> None:
-        ask = ask_with(self._host.loop, probe, timeout_of(probe), self._ip, self.ports, self.execute)
+        ask = ask_with(
+            self._host.loop, self._host.network, probe, timeout_of(probe), self._ip, self.ports, self.execute
+        )
         if ask is None:
             if good is not None:
                 good()
@@ -183,7 +186,7 @@ class Attendant:
             seconds = min(float(pause.get("seconds") or 0), timeout)
             self._host.loop.call_later(seconds, lambda: done(True))
             return
-        ask = ask_with(self._host.loop, hook, timeout, self._ip, self.ports, self.execute)
+        ask = ask_with(self._host.loop, self._host.network, hook, timeout, self._ip, self.ports, self.execute)
         if ask is None:
             self._host.loop.call_soon(lambda: done(True))
         else:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.attendant import Attendant, needs_attendant
-from tiphys.engine.pods.capture import Capture
 from tiphys.engine.pods.environment import PROGRESS, argo_environment
 from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.outputs import RESULT_LIMIT, trim_result
 from tiphys.engine.pods.podspace import PodSpace
 from tiphys.engine.pods.podspec import declared_paths, main_spec, required_outputs
 from tiphys.engine.pods.readiness import Readiness
 from tiphys.engine.runners.base import Container, startable
-from tiphys.engine.runners.spawner import Process
+from tiphys.engine.runners.left import LeftPod, Start
+from tiphys.engine.runners.spawner import GROUP, STEP, Process
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
@@ -39,6 +40,7 @@ class Containers:
         *,
         grace: float | None,
         ready: Callable[[], None],
+        left: LeftPod | None = None,
     ) -> None:
         self.main: Container | None = None
         self.oom_killed: set[str] = set()
@@ -50,7 +52,9 @@ class Containers:
         self._ready = ready
         self._processes: dict[str, Process] = {}
         self._attendants: dict[str, Attendant] = {}
-        self._capture: Capture | None = None
+        self._stdout: bytes | None = None
+        self._left = left
+        self._starts: dict[str, int] = {}  # how often each was started
         self._readiness: Readiness | None = None
         self._text = json.dumps(command.template, separators=(",", ":"), ensure_ascii=False)
         self._declared = declared_paths(template)
@@ -75,8 +79,14 @@ class Containers:
         *,
         scripts: Sequence[Path] = (),
         capture: bool = False,
+        serves: bool = False,
     ) -> None:
-        """Start one; ``ended`` is called when it is over and no longer counts as running. Raises StartProblem."""
+        """Start one; ``ended`` is called when it is over and no longer counts as running. Raises StartProblem.
+
+        One that a killed engine had started is taken over as it is, running or ended. ``serves``: it is a sidecar.
+        """
+        nth = self._starts[name] = self._starts.get(name, 0) + 1
+        earlier = self._left.find(name, nth) if self._left is not None else None
         suffix = "" if name == "main" else f".{name}"
         container = self._space.container(
             spec,
@@ -91,9 +101,7 @@ class Containers:
             container.outputs = required_outputs(self._template)
         launch = startable(self._host.runner.launch(container), name)
         if capture:
-            self._capture = Capture(self._host.loop, container.log)
-            launch.descriptors = (self._capture.writer,)
-            launch.err = str(container.log)
+            launch.keep = RESULT_LIMIT
 
         def over(process: Process) -> None:
             self._processes.pop(name, None)
@@ -102,13 +110,19 @@ class Containers:
                 attendant.close()
                 if attendant.oom_killed:
                     self.oom_killed.add(name)
+            if capture:
+                self._stdout = process.stdout
             ended(process)
 
-        process = self._processes[name] = self._host.spawner.spawn(launch, over)
-        if capture and self._capture is not None:
-            self._capture.started()
-        if name == self._daemon or needs_attendant(spec):
-            self._attend(name, spec, container, process)
+        if earlier is not None:
+            process = self._processes[name] = self._host.spawner.adopt(earlier, over)
+        else:
+            note = self._note(name, nth, serves=serves)
+            process = self._processes[name] = self._host.spawner.spawn(
+                launch, over, bond=STEP if note else GROUP, note=note
+            )
+        if (name == self._daemon or needs_attendant(spec)) and (earlier is None or earlier.alive):
+            self._attend(name, spec, container, process, started=earlier is not None)
 
     def end(self, grace: float | None = None, *, kindly: bool = False) -> None:
         """SIGTERM to all; ``kindly``: as the kubelet does it, with preStop handlers and SIGKILL after ``grace``."""
@@ -125,20 +139,30 @@ class Containers:
 
     def result(self) -> str | None:
         """What the main container wrote to stdout, where that was to be kept."""
-        return self._capture.result() if self._capture is not None else None
+        return trim_result(self._stdout) if self._stdout is not None else None
 
-    def close(self, *, pipe: bool = False) -> None:
-        """Probe no more; ``pipe``: read no more either."""
+    def close(self) -> None:
+        """Probe no more."""
         if self._readiness is not None:
             self._readiness.stop()
-        if pipe and self._capture is not None:
-            self._capture.close()
 
-    def _attend(self, name: str, spec: ContainerSpec, container: Container, process: Process) -> None:
-        def started() -> None:
+    def _note(self, name: str, nth: int, *, serves: bool) -> str:
+        """What is written down when it starts, for the engine that goes on when this one was killed."""
+        left, node_id = self._host.left, self._command.node_id
+        if left is None:
+            return ""
+        generation = self._left.generation if self._left is not None else left.generation(node_id) + 1
+        space, runner = self._space, self._host.runner.name
+        return Start(node_id, generation, name, nth, space.folder.name, space.ip, runner, serves).note()
+
+    def _attend(
+        self, name: str, spec: ContainerSpec, container: Container, process: Process, *, started: bool
+    ) -> None:
+        def ready() -> None:
             if name == self._daemon:
                 self._readiness = Readiness(
                     self._host.loop,
+                    self._host.network,
                     spec.get("readinessProbe"),
                     self._space.ip,
                     self._ready,
@@ -154,6 +178,6 @@ class Containers:
             process,
             ip=self._space.ip,
             grace=self._grace,
-            on_started=started,
+            on_started=ready,
         )
-        attendant.start()
+        attendant.start(again=started)

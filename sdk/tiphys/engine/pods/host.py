@@ -14,12 +14,14 @@ from tiphys.engine.base.options import RunOptions
 from tiphys.engine.pods.memory import MemoryWatch
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
+from tiphys.engine.runners.left import Left
 from tiphys.engine.runners.spawner import Spawner
 from tiphys.store import Store
 
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, WorkflowSpec
     from tiphys.engine.runners.base import Runner
+    from tiphys.engine.runners.network import Network
 
 __all__ = ["Host", "Objects"]
 
@@ -83,12 +85,18 @@ class Host:
     project_env: Mapping[str, str]  # of the project's own images
     folders: Folders
     addresses: set[str] = field(default_factory=set)
+    left: Left | None = None  # of a killed engine; None: what belongs to steps is not written down
     memory: MemoryWatch = field(init=False)
 
     def __post_init__(self) -> None:
         self.memory = MemoryWatch(self.loop)
         if self.runner.last:
             self.spawner.at_end(self.runner.last)
+
+    @property
+    def network(self) -> Network:
+        """What the pods reach, and by which the engine reaches them."""
+        return self.runner.network
 
     def log_path(self, name: str) -> Path:
         """The log file of a node or replica."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING
 from tiphys.argo.artifacts import key_of
 from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.reach import InsideHandler
 from tiphys.errors import redacted
 from tiphys.expr.evaluate import evaluate
 
 if TYPE_CHECKING:
-    import ssl
     from http.client import HTTPResponse
 
     from tiphys.argo.pod_types import HTTPHeader, HTTPTemplate
@@ -84,7 +85,7 @@ class HttpPod(_ThreadPod):
             request.add_header(str(item["name"]), self._header(item))
         timeout = float(spec.get("timeoutSeconds") or 30)
         try:
-            with urllib.request.urlopen(request, timeout=timeout, context=_context(spec)) as answer:
+            with self._opener(spec).open(request, timeout=timeout) as answer:
                 status, headers, text = answer.status, answer.headers, self._read(answer)
         except urllib.error.HTTPError as error:
             status, headers, text = error.code, error.headers, self._read(error)
@@ -110,6 +111,12 @@ class HttpPod(_ThreadPod):
             return "Failed", f"received non-2xx response code: {status}", outputs
         return "Succeeded", "", outputs
 
+    def _opener(self, spec: HTTPTemplate) -> urllib.request.OpenerDirector:
+        context = ssl._create_unverified_context() if spec.get("insecureSkipVerify") else None
+        return urllib.request.build_opener(
+            InsideHandler(self.host.network, context), urllib.request.HTTPSHandler(context=context)
+        )
+
     def _read(self, answer: HTTPResponse | urllib.error.HTTPError) -> bytes:
         """Piece by piece: a server may never end, and the step may."""
         data = b""
@@ -133,12 +140,6 @@ class HttpPod(_ThreadPod):
             return str(item.get("value") or "")
         data = self.host.objects.secret(str(reference.get("name"))) or {}
         return data.get(str(reference.get("key")), b"").decode()
-
-
-def _context(spec: HTTPTemplate) -> ssl.SSLContext | None:
-    import ssl
-
-    return ssl._create_unverified_context() if spec.get("insecureSkipVerify") else None
 
 
 class DataPod(_ThreadPod):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tiphys.argo.artifacts import key_of, location_of
 from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.reach import session
 from tiphys.errors import StoreError, redacted
 
 if TYPE_CHECKING:
@@ -87,11 +88,10 @@ class _Web:
     """One request with the artifact's headers and ``auth``."""
 
     def __init__(self, host: Host, place: HTTPLocation) -> None:
-        import requests  # 0.15 s that most runs do not need
 
         self._host = host
         self._place = place
-        self._session = requests.Session()
+        self._session = session(host.network)
         self._folder = tempfile.TemporaryDirectory(prefix="tiphys-")
         self.url = str(place.get("url", ""))
 

@@ -18,12 +18,13 @@ from tiphys.engine.pods.containerset import ContainerGraph
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.pods.podspace import PodSpace, claim_address
-from tiphys.engine.pods.podspec import SCRIPT, beside_main, main_spec, patched, pod_containers, pod_metadata
+from tiphys.engine.pods.podspec import beside_main, main_spec, patched, pod_containers, pod_metadata
 from tiphys.engine.runners.base import StartProblem, exit_message
-from tiphys.engine.runners.hints import missing_file
+from tiphys.engine.runners.hints import missing_file, no_connection
 from tiphys.engine.runners.places import held
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import StoreError, TiphysError
+from tiphys.store.files import heed_full_disk
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSet, SetContainer, SideContainer
@@ -70,11 +71,17 @@ class StepPod:
         self._graph: ContainerGraph | None = None
         self._closing = False
         self.failure: tuple[PodPhase, str] | None = None  # (phase, message) that overrides the exit codes
-        ip = claim_address(host, "127.22") if command.daemon else "127.0.0.1"
+        # what a killed engine had started of it goes on, in its folder and at its address
+        self._left = host.left.pod(command.node_id, host.runner.name) if host.left is not None else None
+        if self._left is not None:
+            folder, ip = host.folder / "nodes" / self._left.folder, self._left.ip
+        else:
+            folder = host.folders.take(command.node_id)
+            ip = claim_address(host, "127.22") if command.daemon else "127.0.0.1"
         self.space = PodSpace(
             host,
             command.pod_name,
-            host.folders.take(command.node_id),
+            folder,
             volumes=volumes,
             metadata=pod_metadata(host, command),
             ip=ip,
@@ -84,7 +91,7 @@ class StepPod:
             containers=pod_containers(self.template),
         )
         self._containers = Containers(
-            host, self.space, command, self.template, grace=self._grace, ready=self._ready
+            host, self.space, command, self.template, grace=self._grace, ready=self._ready, left=self._left
         )
 
     @property
@@ -99,7 +106,7 @@ class StepPod:
         artifacts = [
             item for item in (self.template.get("inputs") or {}).get("artifacts") or [] if item.get("path")
         ]
-        if artifacts:
+        if artifacts and self._left is None:
             self.host.loop.in_thread(lambda: self._fetch(artifacts), lambda _: self._begin(), self._refuse)
         else:
             self._begin()
@@ -119,6 +126,10 @@ class StepPod:
         self._containers.end(grace, kindly=self.failure is not None)
         if self._kill_timer is None:
             self._kill_timer = self.host.loop.call_later(grace, self.kill)
+
+    def clean(self) -> None:
+        """Give its folder back: its end is in the journal, and nobody will collect it again."""
+        self.space.clean()
 
     def kill(self) -> None:
         """SIGKILL everything now."""
@@ -169,7 +180,8 @@ class StepPod:
         for spec in self.template.get("sidecars") or []:
             name = str(spec.get("name"))
             own = beside_main(spec, self.template)
-            self._guard(partial(self._containers.start, own, name, self._ended_sidecar(name)))
+            ended = self._ended_sidecar(name)
+            self._guard(partial(self._containers.start, own, name, ended, serves=True))
         if self._finished:
             return
         if not self.command.daemon:
@@ -184,8 +196,7 @@ class StepPod:
         script = self.template.get("script")
         extra: list[Path] = []
         if script is not None:
-            place = self.space.folder / SCRIPT[1:]
-            place.parent.mkdir(parents=True)
+            place = self.space.script(again=self._left is not None and ("main", 1) in self._left.containers)
             place.write_text(str(script.get("source") or ""))
             place.chmod(0o755)
             extra.append(place)
@@ -273,9 +284,9 @@ class StepPod:
                 outputs["exitCode"] = str(self._graph.codes.get("main", code) if self._graph else code)
             phase, message = self._verdict(problem)
             if source is not None and not source.confined and (problem or code):
-                hint = missing_file(source, failed=bool(code))
-                if hint:
-                    self.host.tell(Notice(time.time(), f"{self.command.node_name}: {hint}", "TIP274"))
+                self._hint(missing_file(source, failed=bool(code)), "TIP274")
+            elif source is not None and code:
+                self._hint(no_connection(source, self.host.network), "TIP275")
             self._finish(phase, message, outputs or None)
 
         if archived or has_artifacts(self.template):
@@ -287,6 +298,10 @@ class StepPod:
                 self._refuse(error)
                 return
             done(found)
+
+    def _hint(self, text: str, code: str) -> None:
+        if text:
+            self.host.tell(Notice(time.time(), f"{self.command.node_name}: {text}", code))
 
     def _verdict(self, problem: str) -> tuple[PodPhase, str]:
         """Phase and message from the exit codes, in the order of the controller's inferFailedReason."""
@@ -316,6 +331,7 @@ class StepPod:
         """The pod cannot go on."""
         if self._finished:
             return
+        heed_full_disk(error)
         if isinstance(error, StartProblem):
             phase, message, code = error.phase, error.message, error.code
         elif isinstance(error, TiphysError):
@@ -343,12 +359,11 @@ class StepPod:
         self._finished = True
         if self._kill_timer is not None:
             self._kill_timer.cancel()
-        self._containers.close(pipe=True)
+        self._containers.close()
         if self.failure is not None:
             phase, message = self.failure
             outputs = None
         containers = self._graph.report() if self._graph is not None else {}
-        self.space.clean()
         if self.space.ip != "127.0.0.1":
             self.host.addresses.discard(self.space.ip)
         self._done(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import random
 import re
 import socket
@@ -20,9 +21,11 @@ from tiphys.argo.spec import written
 from tiphys.engine.pods.environment import container_environment, expand, pod_fields
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.hosts import hosts_file
+from tiphys.engine.pods.podspec import SCRIPT
 from tiphys.engine.pods.volumes import Volume, make_volume
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.images import Image
+from tiphys.engine.runners.network import nameservers
 from tiphys.engine.runners.places import make_folders
 from tiphys.engine.runners.resources import resource_field
 from tiphys.store.files import remove
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PodSpace", "claim_address"]
 
+_HOSTS, _RESOLV = "/etc/hosts", "/etc/resolv.conf"
 _VARIABLE = re.compile(r"\$\(([^)]+)\)")
 _IMAGE_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -55,7 +59,7 @@ def claim_address(host: Host, prefix: str, ports: Sequence[int] = ()) -> str:
         with contextlib.ExitStack() as stack:
             try:
                 for port in ports:
-                    probe = stack.enter_context(socket.socket())
+                    probe = stack.enter_context(host.network.new_socket())
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind((address, port))
             except PermissionError:
@@ -183,6 +187,14 @@ class PodSpace:
             (root / "tmp").mkdir(parents=True, exist_ok=True)
         return self._roots[name]
 
+    def script(self, *, again: bool = False) -> Path:
+        """Where the source of a script template is to be written. ``again``: the main container runs already and reads
+        its own; how it was started is found out with another one."""
+        root = self._beside("+again") if again else self.folder
+        place = root / SCRIPT[1:]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
     def clean(self) -> None:
         """Give the folders back."""
         for folder in self._besides:
@@ -229,8 +241,13 @@ class PodSpace:
             mounts.append(Mount(path, source, read_only or bool(item.get("readOnly"))))
         # every pod has one; a plain process sees this machine's, and one of its own only where that would miss names
         wanted = bool(self._aliases) or self.host.runner.name != "process"
-        if wanted and not any(mount.path == "/etc/hosts" for mount in mounts):
-            mounts.append(Mount("/etc/hosts", self._hosts()))
+        taken = {mount.path for mount in mounts}
+        if wanted and _HOSTS not in taken:
+            text = hosts_file(self.ip, self.hostname, self._aliases)
+            mounts.append(Mount(_HOSTS, self._file(_HOSTS, text)))
+        confined = self.host.runner.name == "sandbox" and _RESOLV not in taken
+        if confined and (text := nameservers(self.host.network)):
+            mounts.append(Mount(_RESOLV, self._file(_RESOLV, text), read_only=True))
         return mounts
 
     def _expand_path(self, expression: str, spec: ContainerSpec) -> str:
@@ -241,11 +258,13 @@ class PodSpace:
             raise StartProblem(f"CreateContainerConfigError: missing value for {missing[1]}", phase="Error")
         return part
 
-    def _hosts(self) -> Path:
+    def _file(self, path: str, text: str) -> Path:
+        """One of the pod's own, which the kubelet writes."""
         folder = self._beside("+pod")  # no container has such a name
         folder.mkdir(exist_ok=True)
-        place = folder / "hosts"
-        place.write_text(hosts_file(self.ip, self.hostname, self._aliases))
+        place = folder / os.path.basename(path)
+        if not place.exists() or place.read_text() != text:  # a container may be reading it
+            place.write_text(text)
         return place
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from tiphys.engine.base.loop import Loop, Timer
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import HTTPGetAction, LifecycleHandler, Probe
+    from tiphys.engine.runners.network import Network
 
 __all__ = ["Ask", "Execute", "Prober", "ask_with", "timeout_of"]
 
@@ -24,25 +24,29 @@ def timeout_of(probe: Probe) -> float:
 
 
 def _ask_once(
-    probe: Probe | LifecycleHandler, timeout: float, ip: str, ports: Mapping[str, int] | None
+    network: Network,
+    probe: Probe | LifecycleHandler,
+    timeout: float,
+    ip: str,
+    ports: Mapping[str, int] | None,
 ) -> bool:
     """Try an httpGet or tcpSocket probe now (blocking): whether it answers well."""
     if (http := probe.get("httpGet")) is not None:
-        return _get(http, str(http.get("host") or ip), _port(http.get("port"), ports), timeout)
+        return _get(network, http, str(http.get("host") or ip), _port(http.get("port"), ports), timeout)
     if (tcp := probe.get("tcpSocket")) is not None:
         try:
-            with socket.create_connection(
-                (str(tcp.get("host") or ip), _port(tcp.get("port"), ports)), timeout
-            ):
+            with network.connect(str(tcp.get("host") or ip), _port(tcp.get("port"), ports), timeout):
                 return True
         except OSError:
             return False
     return True
 
 
-def _get(http: HTTPGetAction, host: str, port: int, timeout: float) -> bool:
+def _get(network: Network, http: HTTPGetAction, host: str, port: int, timeout: float) -> bool:
     import ssl  # few runs probe, and these are slow to import
     import urllib.request
+
+    from tiphys.engine.pods.reach import InsideHandler
 
     path = "/" + str(http.get("path") or "/").lstrip("/")
     scheme = str(http.get("scheme") or "HTTP").lower()
@@ -51,8 +55,8 @@ def _get(http: HTTPGetAction, host: str, port: int, timeout: float) -> bool:
         request.add_header(str(item["name"]), str(item["value"]))
     # the kubelet does not verify certificates, and asks the pod itself, never a proxy
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-    if scheme == "https":
-        handlers.append(urllib.request.HTTPSHandler(context=ssl._create_unverified_context()))
+    context = ssl._create_unverified_context() if scheme == "https" else None
+    handlers += [InsideHandler(network, context), urllib.request.HTTPSHandler(context=context)]
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
             return bool(200 <= answer.status < 400)
@@ -68,6 +72,7 @@ def _port(value: int | str | None, ports: Mapping[str, int] | None) -> int:
 
 def ask_with(
     loop: Loop,
+    network: Network,
     probe: Probe | LifecycleHandler,
     timeout: float,
     ip: str,
@@ -77,7 +82,7 @@ def ask_with(
     """How a probe (or a lifecycle handler) is made; None when it has nothing to ask."""
     if "httpGet" in probe or "tcpSocket" in probe:
         return lambda answer: loop.in_thread(
-            lambda: _ask_once(probe, timeout, ip, ports), answer, lambda _: answer(False)
+            lambda: _ask_once(network, probe, timeout, ip, ports), answer, lambda _: answer(False)
         )
     command = [str(word) for word in (probe.get("exec") or {}).get("command") or []]
     if command and execute is not None:

@@ -10,6 +10,7 @@ from tiphys.engine.pods.probes import Execute, Prober, ask_with, timeout_of
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import Probe
+    from tiphys.engine.runners.network import Network
 
 __all__ = ["Readiness"]
 
@@ -22,6 +23,7 @@ class Readiness:
     def __init__(
         self,
         loop: Loop,
+        network: Network,
         probe: Probe | None,
         ip: str,
         ready: Callable[[], None],
@@ -35,7 +37,7 @@ class Readiness:
         self._on_lost = lost
         self._stopped = False
         self.ready = False
-        ask = ask_with(loop, probe, timeout_of(probe), ip, ports, execute) if probe else None
+        ask = ask_with(loop, network, probe, timeout_of(probe), ip, ports, execute) if probe else None
         self._prober: Prober | None = None
         if probe and ask is not None:
             period = min(float(probe.get("periodSeconds") or 10), _FAST)

@@ -129,10 +129,7 @@ def _project(target: Path, data: Mapping[str, bytes], source: _Source, default: 
             raise StartProblem(f"references non-existent config key: {key}", phase="Error")
         _accept("volumes.items.path", path, local_problem(path) if items else key_problem(path))
         place = target / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.unlink(missing_ok=True)
-        place.write_bytes(data[key])
-        place.chmod(permissions)
+        _put(target, place, data[key], permissions)
 
 
 def _downward(
@@ -146,7 +143,6 @@ def _downward(
         path = str((item.get("fieldRef") or {}).get("fieldPath", ""))
         _accept("volumes.items.path", str(item["path"]), local_problem(str(item["path"])))
         place = target / str(item["path"])
-        place.parent.mkdir(parents=True, exist_ok=True)
         if (amount := item.get("resourceFieldRef")) is not None:
             text = resource(amount)
         elif path in ("metadata.labels", "metadata.annotations"):
@@ -158,5 +154,13 @@ def _downward(
             )
         else:
             text = fields.get(path, "")
-        place.write_text(text)
-        place.chmod(int(item.get("mode") or default or _MODE))
+        _put(target, place, text.encode(), int(item.get("mode") or default or _MODE))
+
+
+def _put(target: Path, place: Path, data: bytes, mode: int) -> None:
+    """A file is whole or not there: a container that goes on after its engine was killed may be reading it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    whole = target.with_name(f"{target.name}+")  # no volume has such a name
+    whole.write_bytes(data)
+    whole.chmod(mode)
+    whole.replace(place)

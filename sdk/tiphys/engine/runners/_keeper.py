@@ -1,23 +1,33 @@
 """The keeper of a run's processes: a small program beside the engine that starts, signals and reaps them.
 
-It exists so that nothing outlives the engine: each process is a session of its own, orphans come back to the keeper
-(it is a child subreaper), and when the engine's end of the socket closes, even by SIGKILL, the keeper kills everything
-that is left. It also leaves the host program's SIGCHLD alone.
+Each process is a session of its own, and orphans come back to the keeper (it is a child subreaper), so nothing gets
+lost. It also leaves the host program's SIGCHLD alone.
+
+What belongs to a step it writes down before it tells the engine (``processes`` in the run's folder): what has ended
+has ended, whoever is killed then. When the engine's end of the socket closes without a word, the engine was killed: the
+steps go on, and for a grace time the keeper waits at a socket in the run's folder for the next engine, which takes them
+over. Then, and when it is told to, it kills everything that is left.
 
 The keeper is two processes. The inner one works; the outer one, its guard, only waits for it: when the inner one was
 killed, all that it had started falls to the guard, which kills it. When the guard was killed the inner one sees it and
 ends everything. This stands in for a parent-death signal, which a process can only ask for itself, after a fork: a
 fork copies the page tables of a Python program, and costs more than twice what ``posix_spawn`` (a vfork) does.
 
-Run as ``python -I -S _keeper.py DESCRIPTOR``. Frames are a 4-byte length and a marshalled tuple:
-in  (spawn, id, path, argv, env, cwd, out, err, descriptors) (kill, id, signal) (release, id) (last, argv) (bye,)
-out (spawned, id, pid) (exit, id, status, problem)
+Run as ``python -I -S _keeper.py DESCRIPTOR LISTENER FOLDER NETWORK GRACE``: descriptors of the socket to the engine, of
+the one where the next engine knocks, of the run's folder, and of what holds the network of its processes, which is kept
+for the next engine; the last three or -1. Guard and keeper both hold the listener: as long as one of them is there, who
+knocks is not sent away. Who is welcomed is sent a byte, with NETWORK if there is one. Frames are a 4-byte length
+and a marshalled tuple:
+in  (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, signal) (release, id) (last, argv) (adopt,)
+    (bye,)
+out (spawned, id, pid) (exit, id, status, problem, end of stdout) (alive, guard's pid, ids)
+
+Records are lines, each in one ``write``: ``+ ID PID NOTE;`` and ``- ID STATUS STDOUT;``, STDOUT in base 64.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import marshal
 import os
@@ -27,64 +37,107 @@ import socket
 import struct
 import sys
 import time
+from binascii import b2a_base64 as b64
 
 PR_SET_CHILD_SUBREAPER = 36
 MARK = b"TIPHYS_PROCESS="
 # a program starts with these as the kernel has them; Python ignores two, the keeper the others
 DEFAULT_SIGNALS = (
-    signal.SIGINT,
-    signal.SIGHUP,
-    signal.SIGTERM,
-    signal.SIGTTOU,
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
+    *(signal.SIGINT, signal.SIGHUP, signal.SIGTERM),
+    *(signal.SIGTTOU, signal.SIGPIPE, signal.SIGXFSZ),
 )
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+RECORDS = "processes"  # in the run's folder
+HELPER, GROUP, STEP = 0, 1, 2  # of a killed engine's: killed at once; ends all others with it; goes on
+CHUNK, PIPE = 1 << 16, 1 << 20  # bytes that are read at once; that a pipe can hold
+
+
+class Stdout:
+    """The stdout of a process, which goes to its log and whose end is kept."""
+
+    def __init__(self, reader: int, log: int, size: int) -> None:
+        self.reader, self.log, self.size, self.data = reader, log, size, bytearray()
+
+    def read(self, chunks: int = 4) -> bool:
+        """Take what is there, but not all of what is written meanwhile; False when there will be no more."""
+        try:
+            for _ in range(chunks):
+                if not (data := os.read(self.reader, CHUNK)):
+                    return False
+                with contextlib.suppress(OSError):  # a full disk
+                    os.write(self.log, data)
+                self.data += data
+                if len(self.data) > 4 * self.size:
+                    del self.data[: -self.size]
+        except BlockingIOError:
+            pass
+        return True
 
 
 class Keeper:
-    def __init__(self, sock: socket.socket, guard: int) -> None:
-        self.sock = sock
-        self.guard = guard
+    def __init__(
+        self,
+        sock: socket.socket,
+        guard: int,
+        folder: int,
+        listener: socket.socket | None,
+        grace: float,
+        network: int,
+    ) -> None:
+        self.sock: socket.socket | None = sock
+        self.guard, self.folder, self.listener, self.grace = guard, folder, listener, grace
+        self.network = network
+        self.until = 0.0  # when it waits no more for another engine
         self.me = os.getpid()
         self.alive: dict[int, int] = {}  # pid -> id
         self.pids: dict[int, int] = {}  # id -> pid
+        self.bonds: dict[int, int] = {}  # id -> HELPER, GROUP or STEP
         self.released: set[int] = set()  # sessions that may outlive the run
         self.free: set[int] = set()  # their ids
+        self.kept: dict[int, Stdout] = {}  # id -> its stdout
+        self.pipes: dict[int, Stdout] = {}  # the same by descriptor, while they are read
         self.buffer = bytearray()
-        self.descriptors: list[int] = []
-        self.answers: list[bytes] = []
+        self.answers = bytearray()
+        self.records: list[bytes] = []
+        self.book, self.torn = -1, True  # the file may end in half a record
         self.last: list[str] = []
         self.offspring = os.open(f"/proc/{self.me}/task/{self.me}/children", os.O_RDONLY | os.O_CLOEXEC)
         self.reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.poll = select.poll()
+        for descriptor in (sock.fileno(), self.reader, guard):
+            self.poll.register(descriptor, select.POLLIN)
 
     def run(self) -> None:
-        poll = select.poll()
-        for descriptor in (self.sock.fileno(), self.reader, self.guard):
-            poll.register(descriptor, select.POLLIN)
         while True:
-            for descriptor, _ in poll.poll():
+            for descriptor, event in self.poll.poll(None if self.sock else self.patience()):
                 if descriptor == self.reader:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self.reader, 4096)
                     self.reap()
-                elif descriptor == self.guard or not self.receive():
+                elif descriptor == self.guard:
                     return
-            if self.answers:
-                with contextlib.suppress(OSError):
-                    self.sock.sendall(b"".join(self.answers))
-                self.answers.clear()
+                elif descriptor in self.pipes:
+                    if not self.pipes[descriptor].read():
+                        self.shut(descriptor)
+                elif self.sock is None:
+                    if self.listener and descriptor == self.listener.fileno():
+                        self.welcome()
+                elif descriptor == self.sock.fileno() and event & ~select.POLLOUT and not self.receive():
+                    return
+            self.tell()
+            if self.sock is None and not self.patience():
+                return
 
     def receive(self) -> bool:
+        assert self.sock is not None
         try:
-            data, descriptors, _, _ = socket.recv_fds(self.sock, 1 << 16, 16, socket.MSG_CMSG_CLOEXEC)
+            data = self.sock.recv(CHUNK)
         except ConnectionError:  # the engine was killed before it had read everything
-            return False
-        self.descriptors += descriptors
+            data = b""
         if not data:
-            return False
+            return self.orphaned()
         self.buffer += data
         while len(self.buffer) >= 4:
             (size,) = struct.unpack_from("<I", self.buffer)
@@ -104,14 +157,79 @@ class Keeper:
                     self.free.add(frame[1])
             elif frame[0] == "last":
                 self.last = frame[1]
+            elif frame[0] == "adopt":
+                self.send("alive", os.getppid(), list(self.pids))
             else:
                 return False
         return True
 
-    def send(self, *frame: int | str) -> None:
+    def orphaned(self) -> bool:
+        """The engine was killed: whether there is something that may wait for the next one."""
+        assert self.sock is not None
+        self.poll.unregister(self.sock)
+        self.sock.close()
+        self.sock = None
+        self.buffer.clear()
+        self.answers.clear()
+        bonds = {self.bonds[number] for number in self.pids}
+        if self.listener is None or not self.grace or GROUP in bonds or STEP not in bonds:
+            return False
+        for number in self.pids:
+            if self.bonds[number] == HELPER:
+                self.kill(number, signal.SIGKILL)
+        hush()
+        self.until = time.monotonic() + self.grace
+        self.poll.register(self.listener, select.POLLIN)
+        return True
+
+    def patience(self) -> int:
+        """Milliseconds that it still waits; none when nothing of a step runs any more."""
+        stays = any(self.bonds[number] == STEP for number in self.pids)
+        return max(0, int(1000 * (self.until - time.monotonic()))) if stays else 0
+
+    def welcome(self) -> None:
+        """The next engine, or somebody who wants an end of it all."""
+        assert self.listener is not None
+        sock = self.listener.accept()[0]
+        (uid,) = struct.unpack("4xI4x", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != os.getuid():
+            sock.close()
+            return
+        with contextlib.suppress(OSError):
+            socket.send_fds(sock, [b"+"], [self.network] if self.network >= 0 else [])
+        self.sock = sock
+        self.poll.unregister(self.listener)
+        self.poll.register(sock, select.POLLIN)
+
+    def send(self, *frame: int | str | bytes | list[int]) -> None:
         """Answer at the end of this turn, with everything else there is to tell."""
         data = marshal.dumps(frame)
-        self.answers.append(struct.pack("<I", len(data)) + data)
+        self.answers += struct.pack("<I", len(data)) + data
+
+    def tell(self) -> None:
+        """Write down what happened, then tell it. An engine that does not read is not waited for."""
+        if self.records:
+            self.write(b"".join(self.records))
+            self.records.clear()
+        if self.sock is None or not self.answers:
+            self.answers.clear()
+            return
+        try:
+            del self.answers[: self.sock.send(self.answers, socket.MSG_DONTWAIT)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.answers.clear()
+        self.poll.modify(self.sock, select.POLLIN | select.POLLOUT if self.answers else select.POLLIN)
+
+    def write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # a full disk is the engine's to tell
+            if self.book < 0:
+                self.book = os.open(RECORDS, APPEND | os.O_CLOEXEC, 0o600, dir_fd=self.folder)
+            if self.torn:
+                data = b"\n" + data
+            self.torn = True
+            self.torn = os.write(self.book, data) < len(data)
 
     def spawn(
         self,
@@ -122,41 +240,62 @@ class Keeper:
         cwd: str,
         out: str,
         err: str,
-        descriptors: int,
+        keep: int,
+        bond: int,
+        note: str,
     ) -> None:
-        passed, self.descriptors = self.descriptors[:descriptors], self.descriptors[descriptors:]
-        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
-            (os.POSIX_SPAWN_DUP2, passed[0], 1) if passed else (os.POSIX_SPAWN_OPEN, 1, out, APPEND, 0o644),
-            (os.POSIX_SPAWN_OPEN, 2, err, APPEND, 0o644) if err else (os.POSIX_SPAWN_DUP2, 1, 2),
-        ]
-        actions += [
-            (os.POSIX_SPAWN_DUP2, descriptor, position) for position, descriptor in enumerate(passed[1:], 3)
-        ]
+        reader = writer = log = -1
+        err = err or (out if keep else "")
         try:
+            if keep:
+                reader, writer = os.pipe2(os.O_CLOEXEC)
+                os.set_blocking(reader, False)
+                log = os.open(out, APPEND | os.O_CLOEXEC, 0o644)
+            actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+                (os.POSIX_SPAWN_DUP2, writer, 1) if keep else (os.POSIX_SPAWN_OPEN, 1, out, APPEND, 0o644),
+                (os.POSIX_SPAWN_OPEN, 2, err, APPEND, 0o644) if err else (os.POSIX_SPAWN_DUP2, 1, 2),
+            ]
             os.chdir(cwd)
+            signals = DEFAULT_SIGNALS
             pid = os.posix_spawn(
-                path,
-                argv,
-                env,
-                file_actions=actions,
-                setsid=True,
-                setsigmask=(),
-                setsigdef=DEFAULT_SIGNALS,
+                path, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=signals
             )
         except Exception as error:  # noqa: BLE001 - no kernel takes a NUL, no encoding half a character
+            for descriptor in filter(lambda each: each >= 0, (reader, writer, log)):
+                os.close(descriptor)
             problem = f"tiphys: cannot start {path}: {getattr(error, 'strerror', None) or error}"
             with contextlib.suppress(OSError):
                 log = os.open(err or out, APPEND | os.O_CLOEXEC, 0o644)
                 os.write(log, f"{problem}\n".encode(errors="replace"))
                 os.close(log)
-            self.send("exit", number, (127 if isinstance(error, FileNotFoundError) else 126) << 8, problem)
+            status = (127 if isinstance(error, FileNotFoundError) else 126) << 8
+            self.send("exit", number, status, problem, b"")
             return
-        finally:
-            for descriptor in passed:
-                os.close(descriptor)
+        if keep:
+            os.close(writer)
+            self.kept[number] = self.pipes[reader] = Stdout(reader, log, keep)
+            self.poll.register(reader, select.POLLIN)
         self.alive[pid] = number
         self.pids[number] = pid
+        self.bonds[number] = bond
+        if note:
+            self.records.append(f"+ {number} {pid} {note};\n".encode(errors="surrogatepass"))
         self.send("spawned", number, pid)
+
+    def shut(self, reader: int) -> None:
+        """Read a pipe no more."""
+        self.poll.unregister(reader)
+        os.close(self.pipes.pop(reader).log)
+        os.close(reader)
+
+    def stdout(self, number: int) -> bytes:
+        """The end of what an ended process wrote, where that was to be kept."""
+        if (kept := self.kept.pop(number, None)) is None:
+            return b""
+        if self.pipes.get(kept.reader) is kept:
+            kept.read(PIPE // CHUNK)
+            self.shut(kept.reader)
+        return bytes(kept.data[-kept.size :])
 
     def reap(self) -> None:
         exited = False
@@ -177,7 +316,10 @@ class Keeper:
             status = os.waitpid(pid, 0)[1]
             if number is not None:
                 self.pids.pop(number, None)
-                self.send("exit", number, status, "")
+                stdout = self.stdout(number)
+                if self.bonds.pop(number) == STEP:
+                    self.records.append(b"- %d %d %s;\n" % (number, status, b64(stdout, newline=False)))
+                self.send("exit", number, status, "", stdout)
         if exited:
             self.sweep()
 
@@ -235,7 +377,16 @@ class Keeper:
             return ""
 
     def end(self) -> None:
-        """Kill what is left, until nothing is; what was released stays. The last command comes first."""
+        """Kill what is left, until nothing is; what was released stays. The last command comes first.
+
+        What has ended by itself until then has ended, and is written down; what ends because another one was killed has
+        not. So all are stopped before the first is killed.
+        """
+        for pid in self.alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGSTOP)
+        self.reap()
+        self.tell()
         if self.last:
             with contextlib.suppress(OSError):
                 null = os.open(os.devnull, os.O_RDWR)
@@ -275,8 +426,17 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def hush() -> None:
+    """Hold nothing that the engine wrote to: who reads it waits for its end."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 2)
+    os.close(null)
+
+
 def reap_orphans() -> int:
     """Adopt what loses its parent below this process."""
+    import ctypes  # the engine, which only wants the names of this module, does not
+
     return int(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
@@ -296,25 +456,32 @@ def watch(inner: int) -> None:
 
 
 def main() -> None:
-    descriptor = int(sys.argv[1])
+    descriptor, door, folder, network = map(int, sys.argv[1:5])
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o022)
     reap_orphans()
+    # whoever held a copy would keep the engine from seeing that the keeper is gone
+    for each in (descriptor, door, folder, network):
+        if each >= 0:
+            os.set_inheritable(each, False)
     # closes when the guard is gone; the guard alone holds the other end
     guard, held = os.pipe2(os.O_CLOEXEC)
     inner = os.fork()
     if inner:
         os.close(descriptor)
         os.close(guard)
+        if network >= 0:
+            os.close(network)
+        hush()
         watch(inner)
         return
     os.close(held)
     os.setsid()
     reap_orphans()
-    # whoever held a copy would keep the engine from seeing that the keeper is gone
-    os.set_inheritable(descriptor, False)
-    keeper = Keeper(socket.socket(fileno=descriptor), guard)
+    listener = socket.socket(fileno=door) if door >= 0 else None
+    sock = socket.socket(fileno=descriptor)
+    keeper = Keeper(sock, guard, folder, listener, float(sys.argv[5]), network)
     gc.collect()
     gc.freeze()
     gc.disable()

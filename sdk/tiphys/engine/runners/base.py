@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from tiphys.engine.runners.images import Image
+from tiphys.engine.runners.network import Network
 from tiphys.engine.runners.spawner import Launch
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ class Runner(Protocol):
     )
     slowness: float  # seconds that a command in a container may take to start, beyond the probe's own timeout
     not_run: tuple[int, ...]  # exit codes of such a command that mean that it could not be run
+    network: Network  # of its pods
 
     @property
     def last(self) -> Sequence[str]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runners.base import Runner
+from tiphys.engine.runners.network import NetworkLost, RunNetwork, proxies_here
 from tiphys.engine.runners.process import ProcessRunner
 from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.errors import RefusedError
 
 __all__ = ["choose_runner"]
+
+_SHARED = "its steps reach what listens on this machine"
 
 
 def choose_runner(options: RunOptions) -> tuple[Runner, str]:
@@ -18,10 +23,9 @@ def choose_runner(options: RunOptions) -> tuple[Runner, str]:
     docker (TIP224), the sandbox or a network that is not this machine's (TIP229).
     """
     if options.runner in ("sandbox", "auto"):
-        sandbox = SandboxRunner(network=options.network)
-        problem = sandbox.check()
+        problem = SandboxRunner().check()
         if not problem:
-            return sandbox, ""
+            return _sandbox(options)
         if options.runner == "sandbox":
             raise RefusedError(
                 "TIP229",
@@ -38,7 +42,9 @@ def choose_runner(options: RunOptions) -> tuple[Runner, str]:
     if options.runner == "docker":
         from tiphys.engine.runners.docker import DockerRunner
 
-        docker = DockerRunner(network=options.network)
+        if options.network == "run":
+            raise _no_own_network("containers of docker are in this machine's", "use --runner sandbox")
+        docker = DockerRunner(network=options.network or "host")
         if problem := docker.check():
             raise RefusedError(
                 "TIP224", f"the docker runner cannot be used: {problem}", fix="use --runner process"
@@ -49,8 +55,56 @@ def choose_runner(options: RunOptions) -> tuple[Runner, str]:
     )
 
 
+def _sandbox(options: RunOptions) -> tuple[SandboxRunner, str]:
+    """The sandbox with the network that is asked for. Without a word it is one of the run's own; who keeps servers
+    wants to reach them, and ``auto`` does not take the way out from a step that had it."""
+    kept = options.keep_serving
+    if options.network == "none":
+        return SandboxRunner(alone=True, outlives=kept), ""
+    if options.network == "host":
+        return SandboxRunner(outlives=kept), ""
+    if kept and options.network == "run":
+        raise _no_own_network(
+            "servers that are to stay would be where nobody reaches them", "leave --network out"
+        )
+    if kept:
+        return SandboxRunner(outlives=True), f"the servers of this run are to stay: {_SHARED}"
+    promised = options.runner == "sandbox" or options.network == "run"
+    try:
+        network = RunNetwork()
+    except OSError as error:
+        if promised:
+            raise _no_own_network(str(error), "install util-linux and allow user namespaces") from error
+        return SandboxRunner(), f"no network of the run's own here ({error}): {_SHARED}"
+    if promised or not (problem := _shut_in(network)):
+        return SandboxRunner(network), ""
+    network.close()
+    return SandboxRunner(), f"no way out of a network of the run's own ({problem}): {_SHARED}"
+
+
+def _shut_in(network: RunNetwork) -> str:
+    """Why steps would download less there than in this machine's network, or an empty string."""
+    if proxies := proxies_here(os.environ):
+        return f"the proxy in {proxies[0]} is on this machine's loopback"
+    try:
+        return network.outside
+    except NetworkLost as error:
+        return str(error)
+
+
+def _no_own_network(problem: str, fix: str) -> RefusedError:
+    return RefusedError(
+        "TIP229",
+        f"a network of the run's own cannot be had here: {problem}",
+        cause="without it, steps reach the services of others on this machine",
+        fix=f"{fix}, or let steps that you trust have this machine's with --network host",
+    )
+
+
 def _process(options: RunOptions) -> ProcessRunner:
-    if options.network != "host":
+    if options.network == "run":
+        raise _no_own_network("plain processes are in this machine's", "use --runner sandbox")
+    if options.network == "none":
         raise RefusedError(
             "TIP229",
             "plain processes have this machine's network",

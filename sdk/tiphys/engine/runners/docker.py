@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.quantity import quantity
 from tiphys.engine.runners.base import Container, absolute
+from tiphys.engine.runners.network import HostNetwork, Network
 from tiphys.engine.runners.process import ProcessRunner
 from tiphys.engine.runners.resources import memory_limit
 from tiphys.engine.runners.spawner import Launch
@@ -62,6 +63,7 @@ class DockerRunner:
     limits_memory = True
     slowness = 10.0
     not_run: tuple[int, ...] = (125, 126, 127)
+    network: Network = HostNetwork()
 
     def __init__(self, *, network: str = "host") -> None:
         self._network = network

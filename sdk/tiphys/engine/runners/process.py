@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from tiphys.engine.runners.base import Container, StartProblem, absolute
+from tiphys.engine.runners.network import HostNetwork, Network
 from tiphys.engine.runners.places import make_folders
 from tiphys.engine.runners.programs import PACKAGES, find_program, keep_packages, not_found, own_command
 from tiphys.engine.runners.relocate import Relocation
@@ -32,6 +33,7 @@ class ProcessRunner:
     limits_memory = False
     slowness = 0.0
     not_run: tuple[int, ...] = ()
+    network: Network = HostNetwork()
 
     @property
     def last(self) -> Sequence[str]:

@@ -3,8 +3,9 @@
 The container's private folder is bound at ``/``; the host's folders (or those of the image's unpacked root) are bound
 read-only over it, and ``/tmp``, the volume mounts, ``/proc`` and ``/dev`` over those. So absolute paths mean what they
 mean in a pod, two steps never see each other's ``/tmp``, and nothing on the host can be changed. The container has its
-own user, process, hostname and IPC namespaces, no capability, and the host's network if that is not refused. What it
-must not see of the host (:mod:`tiphys.engine.runners.hiding`) is laid over. docs/runners.md says what is promised.
+own user, process, hostname and IPC namespaces, no capability, and the network of its run
+(:mod:`tiphys.engine.runners.network`), or none. What it must not see of the host (:mod:`tiphys.engine.runners.hiding`)
+is laid over. docs/runners.md says what is promised.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.hiding import homes, not_for_all, parts_of_home, without_passwords
+from tiphys.engine.runners.network import HostNetwork, Network, NetworkLost
 from tiphys.engine.runners.places import held, make_folders
 from tiphys.engine.runners.programs import PACKAGES, STANDINS, keep_packages, not_found, own_command
 from tiphys.engine.runners.spawner import Launch
@@ -32,7 +34,7 @@ _HOSTS = {"home", "root", "var", "boot", "lost+found"}  # never taken from the h
 _DATA = ("/var/lib/dpkg", "/var/lib/texmf", "/var/cache/fontconfig")  # of the programs in /usr
 # user 0 of a namespace in which there is nobody else, without any capability
 _NAMESPACES = (
-    "--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+    "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
     "--uid", "0", "--gid", "0", "--cap-drop", "ALL",
 )  # fmt: skip
 _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -46,8 +48,14 @@ class SandboxRunner:
     slowness = 0.0
     not_run: tuple[int, ...] = ()
 
-    def __init__(self, *, network: str = "host") -> None:
-        self._network = network
+    def __init__(
+        self, network: Network | None = None, *, alone: bool = False, outlives: bool = False
+    ) -> None:
+        """``network``: of the run's pods, this machine's if none is given; ``alone``: each has nothing but a loopback
+        of its own; ``outlives``: what is released goes on without who started it, the keeper of the run."""
+        self.network = network or HostNetwork()
+        self._alone = alone
+        self._outlives = outlives
 
     @property
     def last(self) -> Sequence[str]:
@@ -81,8 +89,10 @@ class SandboxRunner:
             raise not_found(container.name, argv[0])
         bwrap = shutil.which("bwrap") or "bwrap"
         options = plan.options()
-        if self._network == "none":
+        if self._alone:
             options.insert(0, "--unshare-net")
+        if not self._outlives:
+            options.insert(0, "--die-with-parent")
         container.view = plan.view()
         container.confined = True
         command = [bwrap, *options, "--chdir", absolute(container.workdir), "--", *argv]
@@ -90,7 +100,10 @@ class SandboxRunner:
         env["TMPDIR"] = "/tmp"
         if image.kind != "root":  # there the environment is the image's own
             keep_packages(env, PACKAGES)
-        return Launch(bwrap, command, env, "/", str(container.log))
+        try:
+            return self.network.joined(Launch(bwrap, command, env, "/", str(container.log)))
+        except NetworkLost as error:
+            raise StartProblem(f"{container.name}: {error}", phase="Error") from error
 
 
 class _View:

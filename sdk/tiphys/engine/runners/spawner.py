@@ -1,9 +1,9 @@
-"""The engine's end of the keeper: start, signal and await processes."""
+"""The engine's end of the keeper: start, signal and await processes, and take over those of a killed engine."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
+import errno
 import marshal
 import os
 import secrets
@@ -13,17 +13,30 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiphys.engine.base.loop import Loop
+from tiphys.engine.runners import _keeper
+from tiphys.engine.runners.left import (
+    Earlier,
+    Left,
+    await_end,
+    begin_records,
+    dismiss,
+    find,
+    keeper_grace,
+    listen,
+)
 from tiphys.errors import RunError
 
-__all__ = ["Launch", "Process", "Spawner"]
+__all__ = ["GROUP", "HELPER", "STEP", "Launch", "Process", "Spawner"]
 
 _MARK = "TIPHYS_PROCESS"  # in every process's environment: whose it is
-_KEEPER = Path(__file__).with_name("_keeper.py")
+_KEEPER = Path(_keeper.__file__)
+# what becomes of a process when the engine is killed: it is killed, too; and so are all others; it goes on
+HELPER, GROUP, STEP = _keeper.HELPER, _keeper.GROUP, _keeper.STEP
 
 
 @dataclass(slots=True)
@@ -36,14 +49,24 @@ class Launch:
     cwd: str
     out: str  # file that stdout is appended to
     err: str = ""  # file for stderr; empty: with stdout
-    descriptors: tuple[int, ...] = ()  # the first replaces stdout, the others become 3, 4, ...
+    keep: int = 0  # bytes of the end of stdout that are kept, too: Process.stdout
     kill: tuple[str, ...] = ()  # a program that ends it, where SIGKILL would not reach what it stands for
 
 
 class Process:
     """One started process."""
 
-    __slots__ = ("code", "kill_command", "number", "on_exit", "pid", "problem", "signalled", "spawner")
+    __slots__ = (
+        "code",
+        "kill_command",
+        "number",
+        "on_exit",
+        "pid",
+        "problem",
+        "signalled",
+        "spawner",
+        "stdout",
+    )
 
     def __init__(self, spawner: Spawner, number: int, on_exit: Callable[[Process], None]) -> None:
         self.spawner = spawner
@@ -52,6 +75,7 @@ class Process:
         self.pid = 0
         self.code: int | None = None  # as a shell tells it: 128 + N after signal N
         self.problem = ""
+        self.stdout = b""
         self.signalled = False  # by this process
         self.kill_command: tuple[str, ...] = ()
 
@@ -71,7 +95,7 @@ class Process:
         self.signalled = True
         launch = Launch(command[0], command, dict(os.environ), "/", os.devnull)
         with contextlib.suppress(RunError):
-            self.spawner.spawn(launch, lambda done: self.kill() if done.code else None)
+            self.spawner.spawn(launch, lambda done: self.kill() if done.code else None, bond=HELPER)
 
     def release(self) -> None:
         """Let it outlive the run."""
@@ -82,29 +106,63 @@ class Process:
 
 
 class Spawner:
-    """Owns the keeper, which is started with the first process."""
+    """Owns the keeper, which is started with the first process.
 
-    def __init__(self, loop: Loop) -> None:
+    ``home``: the run's folder, where the keeper writes down what ended, and waits when this process was killed.
+    ``network``: a descriptor of what holds the network of the processes, which the keeper then holds, too, or -1.
+    """
+
+    def __init__(self, loop: Loop, home: Path | None = None) -> None:
         self._loop = loop
-        self._numbers = itertools.count(1)
+        self._home = home
+        self._number = 0
         self._processes: dict[int, Process] = {}
         self._token = secrets.token_hex(8)
         self._buffer = bytearray()
         self._socket: socket.socket | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
+        self._guard = 0  # the PID of the keeper's guard
         self._last: Sequence[str] = ()
+        self._left: Left | None = None
+        self.network = -1
 
     def at_end(self, command: Sequence[str]) -> None:
         """A command that the keeper runs when all is over, also when this process was killed."""
         self._last = command
 
-    def spawn(self, launch: Launch, on_exit: Callable[[Process], None]) -> Process:
-        """Start a process; ``on_exit`` is called in the loop when it has ended.
+    def take_over(self, joins: Callable[[int], bool]) -> Left:
+        """What an earlier engine left in this run's folder: the processes that its keeper still has are now this
+        one's, and those that it no longer has and that had not ended are lost.
+
+        ``joins``: told the descriptor of what holds the network that the processes are in, now its own, or -1 for this
+        machine's; whether this engine can go on in it. If not, all that lives is ended, and what has ended stays.
+        """
+        assert self._home is not None and self._socket is None
+        alive: list[int] = []
+        found = find(self._home)
+        if found is not None and not joins(found.network):
+            dismiss(found.sock)
+            found = None
+        if found is not None:
+            self._socket, self._guard, alive, _ = found
+        self._left = Left(self._home, alive)
+        self._number = self._left.highest
+        if self._socket is not None:
+            self._token = self._left.token
+            self._loop.watch(self._socket, self._receive)
+        return self._left
+
+    def spawn(
+        self, launch: Launch, on_exit: Callable[[Process], None], *, bond: int = GROUP, note: str = ""
+    ) -> Process:
+        """Start a process; ``on_exit`` is called in the loop when it has ended. With a ``note`` (JSON) both are written
+        down in the run's folder.
 
         When the keeper has been killed, and that has not been seen yet, nothing starts: the loop is about to say so
         (TIP301), of the run and not of what should have started.
         """
-        process = Process(self, next(self._numbers), on_exit)
+        self._number += 1
+        process = Process(self, self._number, on_exit)
         process.kill_command = launch.kill
         self._processes[process.number] = process
         env = dict(launch.env)
@@ -119,10 +177,35 @@ class Spawner:
                 launch.cwd,
                 launch.out,
                 launch.err,
-                len(launch.descriptors),
-                descriptors=launch.descriptors,
+                launch.keep,
+                bond,
+                note if self._home is not None else "",
             )
         return process
+
+    def adopt(self, earlier: Earlier, on_exit: Callable[[Process], None]) -> Process:
+        """As :meth:`spawn`, of a process that an earlier engine started: ``on_exit`` is called also when it has ended
+        long ago."""
+        process = Process(self, earlier.number, on_exit)
+        process.pid = earlier.pid
+        self._processes[process.number] = process
+        if not earlier.alive:
+            status = earlier.status or 0
+            self._loop.call_soon(lambda: self._ended(earlier.number, status, "", earlier.stdout))
+        return process
+
+    def kill(self, numbers: Iterable[int]) -> None:
+        """SIGKILL what an earlier engine had started and nobody wants."""
+        for number in numbers:
+            self._send("kill", number, int(signal.SIGKILL))
+
+    @property
+    def guard(self) -> int:
+        """The PID of a process that lives as long as any process that this one has started, and was not released, may
+        live."""
+        if self._socket is None:
+            self._start()
+        return self._guard
 
     @property
     def running(self) -> int:
@@ -130,16 +213,19 @@ class Spawner:
 
     def close(self) -> None:
         """Kill everything that was not released and end the keeper."""
-        if self._keeper is None or self._socket is None:
+        if self._socket is None:
             return
         with contextlib.suppress(OSError, RunError):
             self._send("bye")
         self._loop.unwatch(self._socket)
-        try:
-            self._keeper.wait(15)
-        except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.wait()
+        if self._keeper is None:
+            await_end(self._socket)
+        else:
+            try:
+                self._keeper.wait(15)
+            except subprocess.TimeoutExpired:
+                self._keeper.kill()
+                self._keeper.wait()
         self._socket.close()
         self._socket = None
         self._processes.clear()
@@ -148,33 +234,34 @@ class Spawner:
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs:
+        with contextlib.ExitStack() as stack:
+            passed = [stack.enter_context(theirs).fileno(), -1, -1, self.network]
+            if self._home is not None:
+                if (listener := listen(self._home)) is not None:
+                    passed[1] = stack.enter_context(listener).fileno()
+                passed[2] = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                stack.callback(os.close, passed[2])
+                begin_records(self._home, self._token)
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_KEEPER), str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-I", "-S", str(_KEEPER), *map(str, passed), str(keeper_grace())],
+                pass_fds=[each for each in passed if each >= 0],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
                 start_new_session=True,
                 env={"PATH": os.environ.get("PATH", os.defpath)},
                 cwd="/",
             )
-        self._socket = ours
+        self._socket, self._guard = ours, self._keeper.pid
         self._loop.watch(ours, self._receive)
         if self._last:
             self._send("last", list(self._last))
         return ours
 
-    def _send(
-        self, *frame: str | int | list[str] | dict[str, str] | None, descriptors: Sequence[int] = ()
-    ) -> None:
+    def _send(self, *frame: str | int | list[str] | dict[str, str] | None) -> None:
         sock = self._socket or self._start()
         data = marshal.dumps(frame)
-        data = struct.pack("<I", len(data)) + data
         try:
-            if descriptors:
-                sent = socket.send_fds(sock, [data], list(descriptors))
-                data = data[sent:]
-            if data:
-                sock.sendall(data)
+            sock.sendall(struct.pack("<I", len(data)) + data)
         except OSError as error:
             raise _lost() from error
 
@@ -207,16 +294,22 @@ class Spawner:
                 return
             frame = marshal.loads(bytes(self._buffer[4 : 4 + size]))
             del self._buffer[: 4 + size]
-            if frame[0] == "spawned":
-                process = self._processes.get(frame[1])
-                if process is not None:
-                    process.pid = frame[2]
-            else:
-                process = self._processes.pop(frame[1], None)
-                if process is not None:
-                    process.code = _exit_code(frame[2])
-                    process.problem = frame[3]
-                    process.on_exit(process)
+            if frame[0] == "exit":
+                self._ended(*frame[1:])
+            elif (process := self._processes.get(frame[1])) is not None:
+                process.pid = frame[2]
+
+    def _ended(self, number: int, status: int, problem: str, stdout: bytes) -> None:
+        process = self._processes.pop(number, None)
+        if process is not None:
+            process.code = _exit_code(status)
+            process.problem = problem
+            process.stdout = stdout
+            if problem.endswith(os.strerror(errno.ENOSPC)):  # of its log: not its failure
+                raise OSError(errno.ENOSPC, problem)
+            process.on_exit(process)
+        elif self._left is not None:
+            self._left.ended(number, status, stdout)
 
 
 def _environment(pid: str) -> bytes:

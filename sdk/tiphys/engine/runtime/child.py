@@ -109,6 +109,7 @@ def _found(item: KubeObject, parent: Host, resources: Controllers) -> ChildRun |
             if record.state == "ended":
                 return _Ended(record.workflow()["status"])
             ownership = record.own()
+            ownership.end_left()
     except RefusedError as error:
         if error.code in ("TIP211", "TIP226"):
             return None
@@ -138,6 +139,7 @@ class _Child:
             uid=execution.facts.uid,
             spec=execution.spec,
             folders=Folders(folder / "nodes", reuse=not parent.options.keep_folders),
+            left=None,  # what the parent's keeper writes down is the parent's
         )
 
     @property

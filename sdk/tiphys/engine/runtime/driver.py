@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from tiphys.engine.machine.protocol import (
 )
 from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.pod import StepPod
 from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.leaves import Pod, make_pod
 from tiphys.engine.runtime.locks import Synchronizer
@@ -66,6 +67,7 @@ class Driver:
         self._flushing = False
         self._queue: deque[StartPod] = deque()
         self._pods: dict[str, Pod] = {}
+        self._collected: list[StepPod] = []  # what they left is collected, and not yet in the journal
         self._slots_used: set[str] = set()
         self._deadlines: dict[str, Timer] = {}
         self._progress: dict[str, str] = {}
@@ -119,6 +121,8 @@ class Driver:
             for event in events:
                 self.journal.append(event)
             self.journal.commit()
+            while self._collected:
+                self._collected.pop().clean()
             for event in events:
                 commands = self.machine.handle(event)
                 self._tell_changes(event.now)
@@ -142,6 +146,10 @@ class Driver:
         """After a resume: take a held lock again."""
         return self._sync.reacquire(command)
 
+    def forget_locks(self, nodes: Collection[str]) -> None:
+        """After a resume: these nodes' locks were given back."""
+        self._sync.forget(nodes)
+
     def kill_all(self) -> None:
         """SIGKILL every pod; they still report."""
         self._queue.clear()
@@ -164,9 +172,17 @@ class Driver:
 
     # -- pods -------------------------------------------------------------------------------------------------
 
+    def kept(self, node_id: str) -> bool:
+        """Whether something of a node's pod is left of a killed engine, and goes on."""
+        left = self.host.left
+        return left is not None and left.pod(node_id, self.host.runner.name) is not None
+
     def _start_pod(self, command: StartPod) -> None:
-        self._queue.append(command)
-        self._admit()
+        if self.kept(command.node_id):  # it runs already
+            self._begin(command)
+        else:
+            self._queue.append(command)
+            self._admit()
 
     def _admit(self) -> None:
         limit = self.host.options.max_pods
@@ -176,27 +192,36 @@ class Driver:
             if counted and len(self._slots_used) >= limit:
                 return
             self._queue.popleft()
-            if counted:
-                self._slots_used.add(command.node_id)
-            pod = make_pod(
-                self.host,
-                self.resources,
-                command,
-                lambda ip, command=command: self.emit(PodRunning(self.host.loop.now(), command.node_id, ip)),  # type: ignore[misc]
-                self._pod_finished,
+            self._begin(command)
+
+    def _begin(self, command: StartPod) -> None:
+        if _counts(command):
+            self._slots_used.add(command.node_id)
+        pod = make_pod(
+            self.host,
+            self.resources,
+            command,
+            lambda ip: self.emit(PodRunning(self.host.loop.now(), command.node_id, ip)),
+            self._pod_finished,
+        )
+        self._pods[command.node_id] = pod
+        if command.deadline is not None and not self._over(command.node_id):
+            self._deadlines[command.node_id] = self.host.loop.call_at(
+                command.deadline, lambda: self._deadline(command)
             )
-            self._pods[command.node_id] = pod
-            if command.deadline is not None:
-                self._deadlines[command.node_id] = self.host.loop.call_at(
-                    command.deadline,
-                    lambda command=command: self._deadline(command),  # type: ignore[misc]
-                )
-            pod.start()
-            if self._progress_timer is None and hasattr(pod, "progress_file"):
-                self._progress_timer = self.host.loop.call_later(_PROGRESS_PERIOD, self._read_progress)
+        pod.start()
+        if self._progress_timer is None and hasattr(pod, "progress_file"):
+            self._progress_timer = self.host.loop.call_later(_PROGRESS_PERIOD, self._read_progress)
+
+    def _over(self, node_id: str) -> bool:
+        """Whether the work of a pod had ended when its engine was killed: only its outputs are to be collected."""
+        left = self.host.left.pod(node_id, self.host.runner.name) if self.host.left is not None else None
+        return left is not None and left.over
 
     def _pod_finished(self, event: PodFinished) -> None:
-        self._pods.pop(event.node_id, None)
+        pod = self._pods.pop(event.node_id, None)
+        if isinstance(pod, StepPod):
+            self._collected.append(pod)
         self._slots_used.discard(event.node_id)
         self._progress.pop(event.node_id, None)
         timer = self._deadlines.pop(event.node_id, None)

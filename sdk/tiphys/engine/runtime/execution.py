@@ -11,7 +11,7 @@ A run's folder belongs to one run, and to one engine at a time:
 from __future__ import annotations
 
 import contextlib
-import shutil
+import os
 import time
 import zlib
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from tiphys.engine.machine.protocol import Begin, Event
 from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.images import Images
+from tiphys.engine.runners.left import RECORDS, clear_records
 from tiphys.engine.runtime.cleanup import clean_up
 from tiphys.engine.runtime.driver import Driver
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
@@ -34,9 +35,10 @@ from tiphys.engine.runtime.requests import Bell, ring, unanswered
 from tiphys.engine.runtime.resume import replay
 from tiphys.engine.runtime.stored import Ownership
 from tiphys.engine.runtime.withheld import forget, keep
-from tiphys.errors import StoreError
+from tiphys.errors import StoreError, TiphysError
 from tiphys.store import Store, write_json
 from tiphys.store.ended import Ended
+from tiphys.store.files import remove, sweep
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow, WorkflowSpec
@@ -84,6 +86,8 @@ class Execution:
         self.folder = store.run(facts.name)
         try:
             _make_room(self.folder)
+            for place in (self.folder, store.artifacts.incoming):
+                sweep(place)  # what killed engines were about to write
             self.journal = Journal(self.folder / "journal.db")
             if not resumed:
                 store.note_beginning(facts.name, facts.now)
@@ -115,6 +119,7 @@ class Execution:
 
         ``wake``: told that there is something to :meth:`Driver.drain`, where nobody calls :meth:`Driver.step`.
         """
+        self._sweep(host)
         driver = self._driver = Driver(host, self.machine, self.journal, resources)
         driver.wake = wake
         if self.resumed:
@@ -128,11 +133,30 @@ class Execution:
         """Write the end of the run, and remove what Argo removes then; the Workflow object with its status."""
         workflow = self.machine.workflow()
         self.driver.metrics.write()
+        if self.resumed and not self.driver.host.options.keep_folders:
+            # of pods whose end was in the journal before the kill
+            for entry in os.listdir(self.folder / "nodes"):
+                remove(self.folder / "nodes" / entry)
+        (self.folder / RECORDS).unlink(missing_ok=True)  # all that is in it is over
         write_json(self.folder / "workflow.json", workflow, private=True)
         self._note_end(workflow)
+        clear_records(self.folder)
         forget(self.folder)
         clean_up(self.store, workflow, self.spec)
         return workflow
+
+    def end_left(self) -> None:
+        """As :meth:`Ownership.end_left`."""
+        self._ownership.end_left()
+
+    def _sweep(self, host: Host) -> None:
+        """Remove what a killed engine left of pods that begin anew."""
+        kept = host.left.kept(host.runner.name) if host.left is not None else []
+        host.addresses.update(pod.ip for pod in kept if pod.ip != "127.0.0.1")
+        names = {pod.folder for pod in kept}
+        for entry in os.listdir(self.folder / "nodes"):
+            if not any(entry == name or entry.startswith(f"{name}.") for name in names):
+                remove(self.folder / "nodes" / entry)
 
     def _note_end(self, workflow: Workflow) -> None:
         """Write down what was written, so that it is seen when it changes, and listed without being read.
@@ -186,18 +210,29 @@ def _claim(store: Store, name: str) -> Ownership:
             ownership = Ownership(folder, name)
         except FileNotFoundError:
             continue  # just now renamed or deleted by somebody else
-        if not (folder / "journal.db").exists():
+        if not (folder / "journal.db").exists() or _never_began(folder):
             return ownership
         with ownership:
+            ownership.end_left()
             number = 1
             while (folder.parent / f"{name}.{number}").exists():
                 number += 1
             folder.rename(folder.parent / f"{name}.{number}")
 
 
+def _never_began(folder: Path) -> bool:
+    """Whether its engine was killed before it had written what the run is: there is nothing to keep."""
+    with (
+        contextlib.suppress(TiphysError),
+        contextlib.closing(Journal(folder / "journal.db", reading=True)) as journal,
+    ):
+        return not journal.facts()
+    return False
+
+
 def _make_room(folder: Path) -> None:
     folder.chmod(0o700)  # arguments, logs and outputs are nobody else's, whatever the umask
     (folder / "logs").mkdir(exist_ok=True)
-    # what a killed engine left there is of no use: those nodes start again
-    shutil.rmtree(folder / "nodes", ignore_errors=True)
-    (folder / "nodes").mkdir()
+    (folder / "nodes").mkdir(exist_ok=True)
+    for half in folder.glob(".*.tmp"):  # an engine was killed while it wrote
+        half.unlink(missing_ok=True)

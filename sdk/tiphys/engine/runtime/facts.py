@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from tiphys.argo.version import NEWEST, Argo, known
-from tiphys.engine.base.options import RunnerName, RunOptions
+from tiphys.engine.base.options import NetworkName, RunnerName, RunOptions
 from tiphys.engine.machine.machine import Machine
 from tiphys.engine.runtime.withheld import hollow, name_of, revealed
 from tiphys.errors import RefusedError, StoreError
@@ -28,7 +28,7 @@ class Remembered(TypedDict, total=False):
     """Options that belong to a run, as its journal keeps them."""
 
     runner: RunnerName
-    network: Literal["host", "none"]
+    network: NetworkName
     images: Mapping[str, str]
     project: Path | str
     env: Mapping[str, str]

@@ -370,19 +370,11 @@ class _Named:
                 fix="start the run anew",
             ) from error
         if isinstance(error, sqlite3.Error):
-            text = str(error)
-            if "full" in text or getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
-                raise StoreError(
-                    "TIP411",
-                    f"cannot write {self._path}: {text}",
-                    where=str(self._path),
-                    cause="the disk, the quota or the file size limit is exhausted",
-                    fix="free some space (tiphys cache gc) or give another folder with --store; "
-                    "then the same command continues",
-                ) from error
+            with clear(self._path):
+                sqlite.heed_full_disk(error, self._path)
             raise StoreError(
                 "TIP451",
-                f"the journal cannot be used: {text}",
+                f"the journal cannot be used: {error}",
                 where=str(self._path),
                 fix="start the run anew",
             ) from error

@@ -64,13 +64,23 @@ def stop_serving(store: Store | Path | str, *, run: str = "", grace: float = 10.
 
 
 def _end(processes: list[tuple[int, str]], grace: float) -> None:
-    def alive() -> list[int]:
-        return [pid for pid, start in processes if start and process_start(pid) == start]
-
+    """Each leads a group, which is over when its last process is: that of a sandbox outlives its first one."""
+    groups = {pid for pid, start in processes if start and process_start(pid) == start}
     for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-        for pid in alive():
+        for group in groups:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, number)
+                os.killpg(group, number)
         until = time.monotonic() + patience
-        while alive() and time.monotonic() < until:
+        while (groups := groups & _groups()) and time.monotonic() < until:
             time.sleep(0.05)
+
+
+def _groups() -> set[int]:
+    """The process groups in which something runs."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            state, _, group = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:3]
+            if state not in "ZX":
+                found.add(int(group))
+    return found

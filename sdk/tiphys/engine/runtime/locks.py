@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from tiphys.engine.base.loop import Timer
@@ -57,6 +57,11 @@ class Synchronizer:
         """Take back what a killed engine held, without an event; False when somebody else has it now."""
         return isinstance(self._attempt(command, self._limits(command)), Granted)
 
+    def forget(self, nodes: Collection[str]) -> None:
+        """After a resume: nodes that gave their locks back, which a killed engine may not have written down."""
+        if nodes:
+            self._table.release(*map(self._holder, nodes))
+
     def close(self) -> None:
         """Give back what this run holds or waits for; others of this process go on with theirs."""
         if self._timer is not None:
@@ -109,7 +114,8 @@ class Synchronizer:
             self._timer = self._host.loop.call_later(_POLL, self._tick)
 
     def _attempt(self, command: AcquireLocks, limits: Mapping[str, int]) -> Outcome:
-        return self._table.acquire(
+        """Ask for the locks. What is held is held as long as the steps live, which may outlive this process."""
+        outcome = self._table.acquire(
             self._holder(command.node_id),
             command.locks,
             workflow=f"{self._host.namespace}/{self._host.workflow}",
@@ -117,6 +123,9 @@ class Synchronizer:
             priority=command.priority,
             created=command.created,
         )
+        if isinstance(outcome, Granted) and self._host.left is not None:
+            self._table.inherit(self._host.spawner.guard)
+        return outcome
 
     def _holder(self, node_id: str) -> str:
         workflow = f"{self._host.namespace}/{self._host.workflow}"

@@ -21,6 +21,7 @@ from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.judge import Judge, held_by
 from tiphys.reuse.limits import automatic
 from tiphys.reuse.uses import Lookup, note
+from tiphys.store.files import heed_full_disk
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CacheEntry
@@ -68,6 +69,7 @@ class Memoizer:
             return found.argo() if found is not None and good else None, problem
 
         def failed(error: BaseException) -> None:
+            heed_full_disk(error)
             if isinstance(error, StoreError):
                 self._emit(CacheAnswer(self._host.loop.now(), command.node_id, None, error.message))
             else:
@@ -103,6 +105,7 @@ class Memoizer:
             host.loop.in_thread(self._keep_limits, lambda _: None, lambda error: None)
 
         def failed(error: BaseException) -> None:
+            heed_full_disk(error)
             done(error.message if isinstance(error, StoreError) else str(error))
 
         host.loop.in_thread(work, stored, failed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from tiphys.engine.machine.machine import Machine
@@ -36,6 +37,7 @@ class Outstanding:
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], Command] = {}
         self.held: dict[str, AcquireLocks] = {}  # locks that were granted and not given back
+        self.released: set[str] = set()  # nodes that gave theirs back: was that done before the kill?
 
     def command(self, command: Command) -> None:
         """The core asked for something."""
@@ -46,7 +48,8 @@ class Outstanding:
                 self._open["StopPod", command.node_id] = command
             case ReleaseLocks():
                 self._open.pop(("AcquireLocks", command.node_id), None)
-                self.held.pop(command.node_id, None)
+                if self.held.pop(command.node_id, None) is not None:
+                    self.released.add(command.node_id)
             case SetTimer():
                 self._open["SetTimer", command.token] = command
             case WorkflowFinished():
@@ -71,12 +74,13 @@ class Outstanding:
                 if name:
                     self._open.pop((name, getattr(event, "node_id", "")), None)
 
-    def lost(self) -> list[str]:
-        """The nodes whose pods went with the killed engine and are to be stopped: they are not started again."""
+    def lost(self, kept: Callable[[str], bool]) -> list[str]:
+        """The nodes whose pods went with the killed engine and are to be stopped: they are not started again. Those
+        that are ``kept`` go on, to be stopped."""
         found = [
             node_id
             for kind, node_id in self._open
-            if kind == "StopPod" and ("StartPod", node_id) in self._open
+            if kind == "StopPod" and ("StartPod", node_id) in self._open and not kept(node_id)
         ]
         for node_id in found:
             del self._open["StopPod", node_id], self._open["StartPod", node_id]
@@ -105,9 +109,10 @@ def replay(
             journal.commit()
             for command in machine.handle(asked):
                 outstanding.command(command)
+    driver.forget_locks(outstanding.released - outstanding.held.keys())
     resources.restore(journal.objects())
     driver.remember()
-    for node_id in outstanding.lost():
+    for node_id in outstanding.lost(driver.kept):
         driver.emit(PodFinished(driver.host.loop.now(), node_id, "Error", "pod deleted"))
     commands = outstanding.commands()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import threading
@@ -29,6 +30,7 @@ from tiphys.engine.pods.host import Host, Objects
 from tiphys.engine.runners.choose import choose_runner
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
+from tiphys.engine.runners.network import RunNetwork
 from tiphys.engine.runners.spawner import Spawner
 from tiphys.engine.runtime.child import start_child
 from tiphys.engine.runtime.driver import Driver
@@ -39,11 +41,14 @@ from tiphys.engine.runtime.judged import judged
 from tiphys.engine.runtime.kept_servers import record_kept
 from tiphys.engine.runtime.refusals import unaliased
 from tiphys.engine.runtime.stored import Ownership, Record
+from tiphys.errors import StoreError
 from tiphys.store import Store
+from tiphys.store.files import no_room
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
     from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.engine.runners.base import Runner
 
 
 __all__ = ["Run", "new_name", "resume", "run"]
@@ -89,7 +94,8 @@ def run(
 
 
 def resume(name: str, *, options: RunOptions | None = None) -> RunResult:
-    """Go on with a run whose engine was killed: finished nodes stay finished, those that ran start again.
+    """Go on with a run whose engine was killed: finished nodes stay finished, steps that still run or have ended are
+    taken over, and those that were lost start again.
 
     Raises RefusedError for a run that does not exist, has ended, or goes on in another process.
     """
@@ -195,21 +201,48 @@ class Run:
         """Run to the end. See :func:`run`."""
         try:
             return self._execute()
+        except (StoreError, OSError) as error:
+            if not no_room(error):
+                raise
+            raise self._out_of_room(error) from error
         finally:
             if self._ownership is not None:
                 self._ownership.close()
 
+    def _out_of_room(self, error: StoreError | OSError) -> StoreError:
+        """Like a kill, it interrupts the run; steps that ran begin again when it goes on."""
+        goes_on = f"`tiphys run --resume {self.name}` goes on with it" if self._resumed else "run it again"
+        return StoreError(
+            "TIP411",
+            error.message if isinstance(error, StoreError) else f"the run cannot go on: {error}",
+            where=error.where if isinstance(error, StoreError) else str(self.store.root),
+            cause="the disk, the quota or the file size limit is exhausted",
+            fix=f"free some space (tiphys cache gc), then {goes_on}",
+        )
+
     def _execute(self) -> RunResult:
+        runner, weaker = choose_runner(self.options)
+        try:
+            return self._run(runner, weaker)
+        finally:
+            runner.network.close()
+
+    def _run(self, runner: Runner, weaker: str) -> RunResult:
         options, facts = self.options, self._facts
-        runner, weaker = choose_runner(options)
         images = Images(options.images, everything=runner.name == "docker")
         execution = Execution(facts, self.store, images, ownership=self._ownership, resumed=self._resumed)
+        resumed, self._resumed = self._resumed, True
         folder = execution.folder
         with execution, contextlib.ExitStack() as stack:
             loop = Loop()
             stack.callback(loop.close)
-            spawner = Spawner(loop)
+            written = runner.name != "docker"  # its containers are somebody else's
+            spawner = Spawner(loop, folder if written else None)
             stack.callback(spawner.close)
+            if not written:
+                execution.end_left()
+            left = spawner.take_over(lambda network: _joins(runner, network)) if written else None
+            spawner.network = runner.network.descriptor
             follower = LogFollower(loop, folder / "logs", self._tell) if options.follow_logs else None
             host = Host(
                 loop=loop,
@@ -228,17 +261,20 @@ class Run:
                 base_env=base_environment(str(options.project)),
                 project_env=project_environment(str(options.project)),
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
+                left=left,
             )
             resources = Controllers(host, start_child, execution.journal.put_object)
             stack.callback(execution.halt)
             stack.callback(resources.kill)
             resources.know(self.name, facts.uid, facts.workflow)
-            self._tell(RunStarted(time.time(), self.name, str(folder), self._resumed))
+            self._tell(RunStarted(time.time(), self.name, str(folder), resumed))
             if weaker:
                 self._tell(Notice(time.time(), weaker, "TIP222"))
             if aliases := unaliased(execution.spec, runner.name):
                 self._tell(Notice(time.time(), aliases, "TIP273"))
             execution.begin(host, resources)
+            if left is not None:
+                spawner.kill(left.stray(runner.name))
             driver = execution.driver
             self._open(loop, driver.emit)
             with self._signals(loop, driver):
@@ -332,3 +368,18 @@ def new_name(workflow: Workflow) -> str:
         return str(metadata["name"])
     prefix = str(metadata.get("generateName") or "workflow-")
     return generated_name(prefix, random.Random())
+
+
+def _joins(runner: Runner, descriptor: int) -> bool:
+    """Have the pods of a runner in the network that those are in which outlived a killed engine; whether they are."""
+    if descriptor < 0 or not runner.network.own:
+        if descriptor >= 0:
+            os.close(descriptor)
+        return descriptor < 0 and not runner.network.own
+    try:
+        found = RunNetwork(descriptor)
+    except OSError:
+        return False
+    runner.network.close()
+    runner.network = found
+    return True

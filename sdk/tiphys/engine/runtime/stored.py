@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from tiphys.engine.machine.machine import Machine
+from tiphys.engine.runners.left import end_left
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
 from tiphys.engine.runtime.journal import Journal
 from tiphys.errors import RefusedError, StoreError, TiphysError, did_you_mean
@@ -43,6 +44,7 @@ class Ownership:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
         self._descriptor = -1
         until = time.monotonic() + _GLANCE
         while not self._there(folder):
@@ -75,6 +77,11 @@ class Ownership:
         except OSError:
             return False
         return True
+
+    def end_left(self) -> None:
+        """End the steps that outlived a killed engine of this run: for who moves or removes its folder, or begins it
+        anew."""
+        end_left(self._folder)
 
     def close(self) -> None:
         """Let go of it."""

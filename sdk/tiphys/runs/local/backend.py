@@ -167,7 +167,8 @@ class LocalRuns:
         return self._execute(run)
 
     def delete(self, namespace: str, name: str) -> None:
-        with runtime.Record(self.store, name) as record, runtime.Ownership(record.folder, name):
+        with runtime.Record(self.store, name) as record, runtime.Ownership(record.folder, name) as held:
+            held.end_left()
             shutil.rmtree(record.folder)
 
     def create(self, namespace: str, workflow: Workflow) -> Workflow:

@@ -47,8 +47,10 @@ class DagPlan:
                     self.wanted_by[need].append(name)
         self.targets = self._targets(dag)
         self.order = self._order()
-        self._bits = {name: 1 << index for index, name in enumerate(self.tasks)}
-        self._above: dict[str, int] = {}
+        self._place = {name: index for index, name in enumerate(self.tasks)}
+        self._above: dict[
+            str, int
+        ] = {}  # the places of those before a task, as bits; made when they are asked for
         self.loops = [name for name, task in self.tasks.items() if is_loop(task)]
 
     def _logic(self, task: DAGTask) -> Depends | None:
@@ -89,18 +91,24 @@ class DagPlan:
 
     def is_above(self, name: str, task: str) -> bool:
         """Return whether ``task`` comes after ``name``."""
-        return bool(self._ancestors(task) & self._bits.get(name, 0))
+        if name in self.needs.get(task, ()):
+            return name in self.tasks
+        return bool(self._ancestors(task) & self._bit(name))
 
     def above(self, task: str) -> Iterable[str]:
         """Return the tasks that come before ``task``."""
         bits = self._ancestors(task)
-        return [name for name, bit in self._bits.items() if bits & bit]
+        return [name for name, bit in zip(self.tasks, f"{bits:b}"[::-1], strict=False) if bit == "1"]
+
+    def _bit(self, name: str) -> int:
+        place = self._place.get(name)
+        return 0 if place is None else 1 << place
 
     def _ancestors(self, task: str) -> int:
         if not self._above:
             for name in self.order:
                 bits = 0
                 for need in self.needs[name]:
-                    bits |= self._above.get(need, 0) | self._bits.get(need, 0)
+                    bits |= self._above.get(need, 0) | self._bit(need)
                 self._above[name] = bits
         return self._above.get(task, 0)

@@ -236,6 +236,8 @@ class PodBody(Body):
             self.node["podIP"] = pod_ip
         state = self.run.state
         if self.template.get("daemon"):
+            if self.node.get("daemoned"):  # started again by the next engine: who waited for it has gone on
+                return
             self.node["daemoned"] = True
             state.nodes.mark(self.node, "Running")
             boundary = self.node.get("boundaryID", "")

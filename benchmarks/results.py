@@ -1,0 +1,54 @@
+"""The results of benchmarks as files: what was measured, on which machine, when, and of which commit.
+
+``scripts/reliability.py`` makes docs/reliability.md of the files in ``benchmarks/results``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["about", "write"]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def about() -> dict[str, str]:
+    """``machine``, ``date`` and ``commit`` of what is measured now."""
+    cpu = ""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        cpu = platform.machine()
+    python = f"Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} x {cpu}, Linux {platform.release().partition('-')[0]}, {python}"
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return {"machine": machine, "date": today, "commit": _commit()}
+
+
+def write(path: Path, value: Mapping[str, Any]) -> None:
+    """Write results to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def _commit() -> str:
+    """The commit, with a ``+`` where the tree is another."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        name = subprocess.run(
+            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "sdk"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name.stdout.strip() + ("+" if changed.stdout.strip() else "")

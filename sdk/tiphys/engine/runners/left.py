@@ -1,0 +1,329 @@
+"""What a killed engine left in its run's folder: the records of its processes, and perhaps the keeper that has them.
+
+Only who holds the run's folder may call these: it alone decides what becomes of them.
+"""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import json
+import marshal
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGKILL
+from typing import NamedTuple
+
+from tiphys.engine.runners._keeper import RECORDS
+from tiphys.store.files import clear
+
+__all__ = [
+    "RECORDS",
+    "Earlier",
+    "Left",
+    "LeftPod",
+    "Start",
+    "await_end",
+    "begin_records",
+    "clear_records",
+    "dismiss",
+    "end_left",
+    "find",
+    "keeper_grace",
+    "listen",
+]
+
+GRACE = 60.0  # seconds that the steps of a killed engine go on and wait for the next one
+_SOCKET = "keeper"  # in the run's folder
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_PATIENCE = 20.0  # seconds for a keeper to answer or to end
+
+
+def keeper_grace() -> float:
+    """How long steps outlive a killed engine; ``TIPHYS_KEEPER_GRACE`` gives another number, 0: not at all."""
+    try:
+        return max(0.0, float(os.environ.get("TIPHYS_KEEPER_GRACE", GRACE)))
+    except ValueError:
+        return GRACE
+
+
+class Start(NamedTuple):
+    """What is written down of the start of a pod's container: the ``nth`` start of ``container`` in a pod, which may
+    have been made anew (``generation``) and lies in ``folder`` of the run's ``nodes``. ``serves``: a sidecar, whose end
+    is nobody's result."""
+
+    pod: str
+    generation: int
+    container: str
+    nth: int
+    folder: str
+    ip: str
+    runner: str
+    serves: bool = False
+
+    def note(self) -> str:
+        """As the keeper writes it down."""
+        return _encode(self)
+
+
+@dataclass(slots=True)
+class Earlier:
+    """A process that an earlier engine started: it is ``alive``, has ended with ``status``, or (None) was lost with its
+    keeper."""
+
+    number: int
+    pid: int
+    start: Start
+    alive: bool = False
+    status: int | None = None
+    stdout: bytes = b""
+
+
+@dataclass(slots=True)
+class LeftPod:
+    """What there is of a pod."""
+
+    generation: int
+    folder: str
+    ip: str
+    runner: str
+    containers: dict[tuple[str, int], Earlier] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it can go on, or be collected: nothing is lost, or only what served a container that has ended."""
+        lost = [each for each in self.containers.values() if each.status is None and not each.alive]
+        return all(each.start.serves for each in lost) and (not lost or self.over)
+
+    @property
+    def over(self) -> bool:
+        """Whether what it has of its work has ended."""
+        work = [each for each in self.containers.values() if not each.start.serves]
+        return bool(work) and all(each.status is not None for each in work)
+
+    def find(self, container: str, nth: int) -> Earlier | None:
+        """The nth start of a container; of a lost one the end is that of a kill."""
+        found = self.containers.get((container, nth))
+        if found is not None and not found.alive and found.status is None:
+            found.status = int(SIGKILL)
+        return found
+
+
+class Left:
+    """The records of a run's folder. ``alive``: the numbers of the processes that its keeper still has."""
+
+    def __init__(self, folder: Path, alive: Iterable[int] = ()) -> None:
+        self.folder = folder
+        self.token = ""
+        self.highest = 0
+        self._pods: dict[str, LeftPod] = {}
+        self._found: dict[int, Earlier] = {}
+        try:
+            data = (folder / RECORDS).read_bytes()
+        except FileNotFoundError:
+            data = b""
+        boot = current = _boot()
+        for line in data.split(b"\n"):
+            if not line.endswith(b";"):
+                continue  # who wrote it was killed, or the disk was full
+            mark, *words = line[:-1].split(b" ", 3)
+            with contextlib.suppress(ValueError, TypeError, IndexError):
+                if mark == b"!":
+                    current, self.token = words[0].decode(), words[1].decode()
+                elif mark == b"=":
+                    kept = json.loads(b" ".join(words))
+                    self._pods = {name: pod for name, pod in self._pods.items() if name in kept}
+                elif mark == b"+":
+                    self._started(int(words[0]), int(words[1]), words[2], known=current == boot)
+                elif mark == b"-":
+                    stdout = binascii.a2b_base64(words[2])
+                    self.ended(int(words[0]), int(words[1]), stdout)
+        for number in alive:
+            self.highest = max(self.highest, number)
+            if number in self._found and self._found[number].status is None:  # it may just have ended
+                self._found[number].alive = True
+
+    def pod(self, name: str, runner: str) -> LeftPod | None:
+        """What is left of a pod and can go on with this runner; None: it must be made anew."""
+        pod = self._pods.get(name)
+        if (
+            pod is None
+            or pod.runner != runner
+            or not pod.whole
+            or not (self.folder / "nodes" / pod.folder).is_dir()
+        ):
+            return None
+        return pod
+
+    def generation(self, name: str) -> int:
+        """How often a pod was made so far."""
+        pod = self._pods.get(name)
+        return 0 if pod is None else pod.generation
+
+    def kept(self, runner: str) -> list[LeftPod]:
+        """All pods that :meth:`pod` gives."""
+        return [pod for name in self._pods if (pod := self.pod(name, runner)) is not None]
+
+    def stray(self, runner: str) -> list[int]:
+        """The numbers of processes that live and belong to no pod which goes on."""
+        kept = {each.number for pod in self.kept(runner) for each in pod.containers.values()}
+        return [each.number for each in self._found.values() if each.alive and each.number not in kept]
+
+    def ended(self, number: int, status: int, stdout: bytes) -> None:
+        """A process has ended."""
+        if (found := self._found.get(number)) is not None:
+            found.alive, found.status, found.stdout = False, status, stdout
+
+    def _started(self, number: int, pid: int, note: bytes, *, known: bool) -> None:
+        self.highest = max(self.highest, number)
+        if not known:  # before a power cut: what was written to disk since is not known
+            return
+        start = Start(*json.loads(note))
+        pod = self._pods.get(start.pod)
+        if pod is None or pod.generation != start.generation:
+            pod = LeftPod(start.generation, start.folder, start.ip, start.runner)
+            self._pods[start.pod] = pod
+        earlier = self._found[number] = Earlier(number, pid, start)
+        pod.containers[start.container, start.nth] = earlier
+
+
+def begin_records(folder: Path, token: str) -> None:
+    """A keeper begins to write down what it starts; ``token`` marks its processes."""
+    with clear(folder / RECORDS):
+        descriptor = os.open(folder / RECORDS, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, f"\n! {_boot()} {token};\n".encode())
+        finally:
+            os.close(descriptor)
+
+
+def clear_records(folder: Path) -> None:
+    """Nothing of an ended run goes on."""
+    for name in (RECORDS, _SOCKET):
+        (folder / name).unlink(missing_ok=True)
+
+
+def listen(folder: Path) -> socket.socket | None:
+    """Where the next engine finds the keeper of this one; None where the file system has no sockets."""
+    (folder / _SOCKET).unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _address(folder) as address:
+            sock.bind(address)
+        sock.listen(8)
+    except OSError:
+        sock.close()
+        return None
+    return sock
+
+
+@contextlib.contextmanager
+def _address(folder: Path) -> Iterator[str]:
+    """Of the socket in a folder: an address has room for 108 bytes."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{_SOCKET}"
+    finally:
+        os.close(descriptor)
+
+
+def knock(folder: Path) -> socket.socket | None:
+    """A connection to the keeper that waits for the next engine, or is about to; None: there is none."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(_PATIENCE)
+    try:
+        with _address(folder) as address:
+            sock.connect(address)
+    except OSError:
+        sock.close()
+        return None
+    return sock
+
+
+class WaitingKeeper(NamedTuple):
+    """A keeper that waited for the next engine."""
+
+    sock: socket.socket
+    guard: int  # its guard's PID
+    numbers: list[int]  # of its processes
+    network: int  # a descriptor of what holds the network that these are in; -1: it is this machine's
+
+
+def find(folder: Path) -> WaitingKeeper | None:
+    """The keeper that waits for the next engine, if there is one."""
+    sock = knock(folder)
+    if sock is None:
+        return None
+    descriptors: list[int] = []
+    try:
+        said, descriptors, _, _ = socket.recv_fds(sock, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        if not said:
+            raise EOFError
+        _send(sock, "adopt")
+        # what else it tells before that, it has written down
+        while (frame := marshal.loads(_exactly(sock, *struct.unpack("<I", _exactly(sock, 4)))))[0] != "alive":
+            pass
+    except (OSError, EOFError):  # it has just ended, and all with it
+        sock.close()
+        for each in descriptors:
+            os.close(each)
+        return None
+    sock.settimeout(None)
+    _, guard, numbers = frame
+    return WaitingKeeper(sock, guard, numbers, descriptors[0] if descriptors else -1)
+
+
+def end_left(folder: Path, keep: Iterable[str] = ()) -> None:
+    """End the keeper that waits for the next engine of this run, and all that it has; what it wrote down is void, but
+    for the pods in ``keep``."""
+    if (sock := knock(folder)) is not None:
+        dismiss(sock)
+    records = folder / RECORDS
+    kept = sorted(keep)
+    if kept and records.exists():
+        with clear(records), records.open("ab") as stream:
+            stream.write(f"\n= {json.dumps(kept, separators=(',', ':'))};\n".encode())
+    else:
+        clear_records(folder)
+
+
+def dismiss(sock: socket.socket) -> None:
+    """Have a keeper end, and all that it has; what had ended before is written down when this returns."""
+    with sock, contextlib.suppress(OSError):
+        _send(sock, "bye")
+        await_end(sock)
+
+
+def await_end(sock: socket.socket) -> None:
+    """Wait until a keeper that was told to end has ended."""
+    sock.settimeout(_PATIENCE)
+    with contextlib.suppress(OSError):
+        while sock.recv(1 << 16):
+            pass
+
+
+def _send(sock: socket.socket, *frame: str) -> None:
+    data = marshal.dumps(frame)
+    sock.sendall(struct.pack("<I", len(data)) + data)
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = sock.recv(size - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
+def _boot() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            return stream.read().strip()
+    except OSError:
+        return "unknown"
