@@ -23,7 +23,7 @@ _VERSION = re.compile(
 )
 _OPERATORS = r"=>|=<|>=|<=|!=|~>|[=<>~^]"
 _PART = (
-    rf"v?([0-9]+|[xX*])(?:\.([0-9]+|[xX*]))?(?:\.([0-9]+|[xX*]))?(?:-({_IDENTIFIERS}))?(?:\+{_IDENTIFIERS})?"
+    rf"v?([0-9]+|[xX*])(?:\.([0-9]+|[xX*])(?:\.([0-9]+|[xX*]))?)?(?:-({_IDENTIFIERS}))?(?:\+{_IDENTIFIERS})?"
 )
 _CONSTRAINT = re.compile(rf"({_OPERATORS})?\s*{_PART}", re.ASCII)
 # blanks are taken whole: tried in two ways each, a list of many would take for ever
