@@ -184,10 +184,13 @@ def test_a_body_that_ended_before_the_journal_had_it_runs_once(world: World) -> 
 def test_a_body_that_failed_is_not_tried_again_by_itself(plain: World) -> None:
     plain.start(
         workflow(
-            shell("main", "until test -e /notes/go; do sleep 0.02; done; echo x >> /notes/ended; exit 3")
+            shell(
+                "main",
+                "echo x >> /notes/began; until test -e /notes/go; do sleep 0.02; done; echo x >> /notes/ended; exit 3",
+            )
         )
     )
-    plain.wait_for("../../runs/wf/processes")
+    plain.wait_for("began")
     plain.freeze()
     plain.let_go()
     plain.wait_for("ended")
