@@ -26,8 +26,9 @@ _PART = (
     rf"v?([0-9]+|[xX*])(?:\.([0-9]+|[xX*]))?(?:\.([0-9]+|[xX*]))?(?:-({_IDENTIFIERS}))?(?:\+{_IDENTIFIERS})?"
 )
 _CONSTRAINT = re.compile(rf"({_OPERATORS})?\s*{_PART}", re.ASCII)
+# blanks are taken whole: tried in two ways each, a list of many would take for ever
 _SEVERAL = re.compile(
-    rf"\s*(?:{_OPERATORS})?\s*{_PART}\s*(?:[,\s]\s*(?:{_OPERATORS})?\s*{_PART}\s*)*", re.ASCII
+    rf"\s*+(?:{_OPERATORS})?\s*+{_PART}(?:(?:\s++,?|,)\s*+(?:{_OPERATORS})?\s*+{_PART})*\s*", re.ASCII
 )
 _RANGE = re.compile(rf"\s*({_PART})\s+-\s+({_PART})\s*", re.ASCII)
 

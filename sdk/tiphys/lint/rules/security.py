@@ -162,7 +162,8 @@ def value_evaluated_again(template: TemplateView) -> Iterator[Issue]:
             value = argument.get("value")
             found = _OUTPUT.search(value) if isinstance(value, str) else None
             source = items if found and found[1].startswith("item") else found
-            if found and source and careless(source[1].split(".")[1]):
+            if source and not source[1].startswith("item") and careless(source[1].split(".")[1]):
+                assert found is not None
                 words = f"{call.label}: {found[1]} is read for tags once more when it is an argument"
                 fix = "pass {{=sprig.b64enc(...)}} where the text comes from others, or an artifact"
                 yield Issue((*call.path, "arguments", "parameters", index, "value"), words, fix=fix)
