@@ -29,6 +29,7 @@ from tests.engine.harness import (
     workflow,
 )
 from tiphys.engine import RunOptions, RunResult, resume, run
+from tiphys.engine.runtime.retry import prepare_retry
 from tiphys.errors import RunError
 from tiphys.runs.client import Client
 from tiphys.runs.local.backend import LocalRuns
@@ -523,11 +524,37 @@ def test_a_mutex_is_free_when_the_steps_are_gone(plain: World) -> None:
         ]
 
 
+def test_a_retry_of_what_was_only_killed_is_a_resume(plain: World) -> None:
+    plain.start(
+        workflow(
+            dag({"name": "a", "template": "long"}, {"name": "b", "template": "short", "depends": "a"}),
+            shell("long", BODY, outputs=out("x")),
+            shell("short", "echo x >> /notes/short"),
+        )
+    )
+    plain.wait_for("began")
+    plain.kill()
+    threading.Timer(1, plain.let_go).start()
+    result = prepare_retry("wf", options=RunOptions(store=plain.store, handle_signals=False)).execute()
+    assert result.succeeded, result.message
+    assert plain.seen("began") == plain.seen("ended") == plain.seen("short") == ["x"]
+    assert value(result, "a", "x") == "made"
+
+
 @pytest.mark.parametrize("verb", ["delete", "retry", "run again", "stop", "terminate"])
 def test_what_takes_a_run_over_ends_its_steps(plain: World, verb: str) -> None:
     """No step of the killed engine writes into a folder that was removed, renamed or begun anew."""
-    plain.start(workflow(shell("main", BODY, outputs=out("x"))))
+    flow = workflow(
+        dag({"name": "a", "template": "long"}, {"name": "b", "template": "bad"}),
+        shell("long", BODY, outputs=out("x")),
+        shell("bad", "echo x >> /notes/bad; exit 1") if verb == "retry" else shell("bad", "true"),
+    )
+    flow["spec"]["templates"][0]["dag"]["failFast"] = False
+    plain.start(flow)
     plain.wait_for("began")
+    if verb == "retry":  # what failed is tried again
+        plain.wait_for("bad")
+        time.sleep(0.5)
     plain.kill()
     before = plain.alive()
     assert before
@@ -540,10 +567,9 @@ def test_what_takes_a_run_over_ends_its_steps(plain: World, verb: str) -> None:
         assert run(flow, options=RunOptions(store=plain.store, name="wf", handle_signals=False)).succeeded
         assert (plain.store / "runs" / "wf.1").exists()
     elif verb == "retry":
-        plain.let_go("never")
         threading.Timer(2, plain.let_go).start()
-        assert client.retry("wf").phase == "Succeeded"
-        assert plain.seen("began") == ["x", "x"] and plain.seen("ended") == ["x"]
+        assert client.retry("wf").phase == "Failed"
+        assert plain.seen("began") == plain.seen("bad") == ["x", "x"] and plain.seen("ended") == ["x"]
     elif verb == "stop":
         assert client.stop("wf").phase == "Failed"
     else:
@@ -551,3 +577,66 @@ def test_what_takes_a_run_over_ends_its_steps(plain: World, verb: str) -> None:
     assert not plain.alive()
     wait_until(lambda: not plain.keepers(), 5)
     assert "x" not in plain.seen("ended") or verb == "retry"
+
+
+def test_what_the_kubelet_does_goes_on(plain: World) -> None:
+    """The memory limit holds for what was taken over; its postStart handler has run, and does not run again."""
+    template = shell(
+        "main",
+        "echo x >> /notes/began; until test -e /notes/go; do sleep 0.02; done; "
+        "exec python -c 'import time; x = bytearray(200_000_000); time.sleep(1000)'",
+    )
+    template["container"]["resources"] = {"limits": {"memory": "100Mi"}}
+    template["container"]["lifecycle"] = {
+        "postStart": {"exec": {"command": ["sh", "-c", "echo x >> /notes/hook"]}}
+    }
+    plain.start(workflow(template))
+    plain.wait_for("began")
+    plain.wait_for("hook")
+    plain.kill()
+    plain.let_go()
+    result = plain.resume()
+    assert result.phase == "Failed"
+    assert node(result, "wf")["message"] == "main: OOMKilled (exit code 137)"
+    assert plain.seen("began") == plain.seen("hook") == ["x"]
+    assert not plain.alive()
+
+
+def test_servers_are_no_steps(plain: World) -> None:
+    """While an object's processes run nothing outlives the engine: who goes on starts them again, as a group."""
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "server"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "server"}},
+            "template": {
+                "metadata": {"labels": {"app": "server"}},
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "c",
+                            "image": "tiphys/step:test",
+                            "command": ["sh", "-c", "exec sleep 1000"],
+                            "env": [{"name": "MARK", "value": plain.mark}],
+                        }
+                    ]
+                },
+            },
+        },
+    }
+    deploy = {"name": "deploy", "resource": {"action": "create", "manifest": json.dumps(manifest)}}
+    plain.start(
+        workflow(
+            dag({"name": "d", "template": "deploy"}, {"name": "a", "template": "long", "depends": "d"}),
+            deploy,
+            shell("long", BODY),
+        )
+    )
+    plain.wait_for("began")
+    wait_until(lambda: len(plain.alive()) >= 2)
+    plain.kill()
+    wait_until(lambda: not plain.alive() and not plain.keepers(), 15)
+    plain.let_go()
+    assert plain.resume().succeeded
+    assert plain.seen("began") == ["x", "x"] and plain.seen("ended") == ["x"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -39,9 +40,13 @@ def engines(folder: Path) -> Iterator[dict[str, subprocess.Popen[str]]]:
     path = folder / "flight.py"
     path.write_text(FILE)
     words = [sys.executable, "-m", "tiphys", "run", str(path), "--store", str(folder / "store"), "--json"]
+    env = {
+        **os.environ,
+        "TIPHYS_KEEPER_GRACE": "1",
+    }  # the step of the killed one goes on so long, for its resume
     made = {
         f"run-{n}": subprocess.Popen(
-            [*words, "--name", f"run-{n}", "-p", f"run=run-{n}"], stdout=subprocess.PIPE, text=True
+            [*words, "--name", f"run-{n}", "-p", f"run=run-{n}"], stdout=subprocess.PIPE, text=True, env=env
         )
         for n in range(RUNS)
     }

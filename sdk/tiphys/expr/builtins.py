@@ -19,7 +19,7 @@ from tiphys.expr.gotext import SPACES, atoi, find, from_bytes, lower, parse_floa
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.moment import PRESENT
 from tiphys.expr.moments import Named, go_type, nanoseconds
-from tiphys.expr.operators import MOST, equal, map_key
+from tiphys.expr.operators import equal, map_key, within
 
 Value = Any
 
@@ -142,8 +142,7 @@ def _repeat(text: str, count: int | float) -> str:
     count = int(count)
     if count < 0:
         raise ExprError(f"invalid argument for repeat (expected positive integer, got {count})")
-    if len(text) * count > MOST:
-        raise ExprError("memory budget exceeded")
+    within(len(text) * count)
     return text * count
 
 
@@ -228,6 +227,11 @@ def _date(text: str, layout: str = "", zone: str = "") -> datetime:
     return moment.replace(tzinfo=location(zone)) if zone else moment
 
 
+def _shift_left(value: int, count: int) -> int:
+    """On Go's int64: bits that leave it are lost."""
+    return ((value << min(count, 64)) + 2**63) % 2**64 - 2**63
+
+
 def _timezone(name: str) -> tzinfo:
     from tiphys.expr.gotime import location
 
@@ -284,7 +288,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "fromPairs": lambda xs: gojson.AnyMap(xs, "interface {}"), "reverse": lambda xs: _array("reverse", xs)[::-1],
     "sort": _sort, "concat": _concat, "flatten": _flatten, "uniq": _uniq,
     "bitand": lambda a, b: a & b, "bitor": lambda a, b: a | b, "bitxor": lambda a, b: a ^ b,
-    "bitnand": lambda a, b: a & ~b, "bitnot": lambda a: ~a, "bitshl": lambda a, b: a << b,
+    "bitnand": lambda a, b: a & ~b, "bitnot": lambda a: ~a, "bitshl": _shift_left,
     "bitshr": lambda a, b: a >> b, "bitushr": lambda a, b: (a % 2**64) >> b,
 }  # fmt: skip
 NAMES = frozenset(FUNCTIONS) | frozenset(CLOSURES)

@@ -83,6 +83,7 @@ class Program:
             KeyError,
             IndexError,
             AttributeError,
+            OSError,  # of a moment that this machine's clock has not
             OverflowError,
             ArithmeticError,
             re.error,
@@ -164,6 +165,7 @@ def _at(position: int, code: Code) -> Code:
             KeyError,
             IndexError,
             AttributeError,
+            OSError,  # of a moment that this machine's clock has not
             OverflowError,
             ArithmeticError,
         ) as error:

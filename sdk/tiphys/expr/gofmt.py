@@ -87,6 +87,8 @@ def _type(value: object) -> str:
 
 
 def _one(flags: str, width: str, precision: str | None, letter: str, value: object) -> str:
+    if any(len(number) > 6 for number in (width, precision or "")):
+        return "%!(NOVERB)"  # Go reads no number that large
     spec = f"%{flags}{width}" + (f".{precision}" if precision is not None else "")
     integer = value if isinstance(value, int) and not isinstance(value, bool) else None
     if letter == "v":

@@ -14,9 +14,21 @@ from tiphys.expr.lexer import ExprError
 
 Value = Any
 
-__all__ = ["BINARY", "MOST", "equal", "go_kind", "map_key", "regex", "truth"]
+__all__ = ["BINARY", "equal", "go_kind", "map_key", "regex", "truth", "within"]
 
-MOST = 1_000_000  # of a list or text that an expression makes from a number
+_MOST = 1_000_000  # of a list or text that an expression makes from a number
+
+
+def within(size: int) -> None:
+    """Refuse a list or a text that is made from a number, if it is too long for the memory of a controller.
+
+    Raises
+    ------
+    ExprError
+        In the words of expr-lang.
+    """
+    if size > _MOST:
+        raise ExprError("memory budget exceeded")
 
 
 def _numeric(value: Value) -> bool:
@@ -121,8 +133,7 @@ def _range(left: Value, right: Value) -> Value:
     if not (_numeric(left) and _numeric(right)):
         raise _wrong("..", left, right)
     left, right = int(left), int(right)
-    if right - left + 1 > MOST:
-        raise ExprError("memory budget exceeded")
+    within(right - left + 1)
     return list(range(left, right + 1))
 
 

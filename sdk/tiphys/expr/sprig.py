@@ -27,7 +27,7 @@ from tiphys.expr.gotext import (
     to_bytes,
 )
 from tiphys.expr.lexer import ExprError
-from tiphys.expr.operators import regex
+from tiphys.expr.operators import regex, within
 from tiphys.expr.semver import compare_constraint, parse_version
 from tiphys.expr.sprig_data import DATA, empty, texts
 from tiphys.expr.sprig_numbers import NUMBERS
@@ -46,7 +46,13 @@ def _split(separator: str, text: str, count: int = -1) -> list[str]:
     return runes if count < 0 or count >= len(runes) else [*runes[: count - 1], "".join(runes[count - 1 :])]
 
 
+def _repeat(count: int, text: str) -> str:
+    within(count * len(text))
+    return text * count
+
+
 def _indent(spaces: int, text: str) -> str:
+    within(spaces * (text.count("\n") + 1))
     pad = " " * spaces
     return pad + text.replace("\n", "\n" + pad)
 
@@ -211,7 +217,7 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "trimall": lambda c, s: s.strip(c),
     "trimPrefix": lambda p, s: s.removeprefix(p),
     "trimSuffix": lambda p, s: s.removesuffix(p),
-    "repeat": lambda n, s: s * n,
+    "repeat": _repeat,
     "contains": lambda p, s: p in s,
     "hasPrefix": lambda p, s: s.startswith(p),
     "hasSuffix": lambda p, s: s.endswith(p),

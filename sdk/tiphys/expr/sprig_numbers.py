@@ -12,7 +12,7 @@ from typing import Any
 from tiphys.expr.gofmt import v
 from tiphys.expr.gotext import atoi, parse_float
 from tiphys.expr.lexer import ExprError
-from tiphys.expr.operators import MOST
+from tiphys.expr.operators import within
 
 Value = Any
 
@@ -114,10 +114,8 @@ def _seq(*given: Value) -> str:
 
 def _counted(start: int, end: int, step: int) -> list[int]:
     """A list that Go's sprig would make, too, if the memory of a controller holds it."""
-    numbers = range(start, end, step)
-    if len(numbers) > MOST:
-        raise ExprError("memory budget exceeded")
-    return list(numbers)
+    within((end - start) // step)
+    return list(range(start, end, step))
 
 
 NUMBERS: dict[str, Callable[..., Value]] = {

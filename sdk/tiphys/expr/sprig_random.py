@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from tiphys.expr.moment import PRESENT
+from tiphys.expr.operators import within
 
 Value = Any
 
@@ -33,7 +34,12 @@ def _random() -> Random:
 
 
 def _draw(letters: str) -> Callable[[int], str]:
-    return lambda count: "".join(_random().choices(letters, k=count))
+    return lambda count: "".join(_random().choices(letters, k=_size(count)))
+
+
+def _size(count: int) -> int:
+    within(count)
+    return count
 
 
 def _shuffle(text: str) -> str:
@@ -49,6 +55,6 @@ RANDOM: dict[str, Callable[..., Value]] = {
     "randNumeric": _draw(_DIGITS),
     "randAscii": _draw(_ASCII),
     "randInt": lambda low, high: _random().randrange(low, high),
-    "randBytes": lambda count: base64.b64encode(_random().randbytes(count)).decode(),
+    "randBytes": lambda count: base64.b64encode(_random().randbytes(_size(count))).decode(),
     "shuffle": _shuffle,
 }

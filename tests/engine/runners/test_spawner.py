@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tiphys.engine.base.loop import Loop
+from tiphys.engine.runners._keeper import Stdout
 from tiphys.engine.runners.spawner import Launch, Process, Spawner
 from tiphys.errors import RunError
 
@@ -47,6 +49,36 @@ def test_what_is_started_when_the_keeper_is_gone_is_not_the_steps_fault(tmp_path
                 loop.step()
         assert caught.value.code == "TIP301"
         assert over == []
+    finally:
+        spawner.close()
+        loop.close()
+
+
+def test_who_writes_without_end_does_not_keep_the_keeper_from_its_work() -> None:
+    """More comes than can ever be read: after a while it looks after the others again."""
+    endless, nowhere = os.open("/dev/zero", os.O_RDONLY), os.open(os.devnull, os.O_WRONLY)
+    try:
+        kept = Stdout(endless, nowhere, 1000)
+        assert kept.read() and kept.read()
+        assert bytes(kept.data[-1000:]) == bytes(1000)
+    finally:
+        os.close(endless)
+        os.close(nowhere)
+
+
+def test_what_was_written_before_the_end_is_kept_whole(tmp_path: Path) -> None:
+    loop = Loop()
+    spawner = Spawner(loop)
+    over: list[Process] = []
+    program = "import os\nos.write(1, b'a' * 60_000); os.write(2, b'no'); os.write(1, b'b' * 5000)"
+    log = tmp_path / "log"
+    launch = Launch(sys.executable, ["python", "-c", program], {}, "/", str(log), keep=64_000)
+    try:
+        process = spawner.spawn(launch, over.append)
+        while not over:
+            loop.step()
+        assert process.stdout == b"a" * 59_000 + b"b" * 5000
+        assert sorted(log.read_bytes()) == sorted(b"a" * 60_000 + b"no" + b"b" * 5000)
     finally:
         spawner.close()
         loop.close()

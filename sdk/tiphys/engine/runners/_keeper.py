@@ -49,7 +49,7 @@ DEFAULT_SIGNALS = (
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 RECORDS = "processes"  # in the run's folder
 HELPER, GROUP, STEP = 0, 1, 2  # of a killed engine's: killed at once; ends all others with it; goes on
-CHUNK = 1 << 16
+CHUNK, PIPE = 1 << 16, 1 << 20  # bytes that are read at once; that a pipe can hold
 
 
 class Stdout:
@@ -58,18 +58,20 @@ class Stdout:
     def __init__(self, reader: int, log: int, size: int) -> None:
         self.reader, self.log, self.size, self.data = reader, log, size, bytearray()
 
-    def read(self) -> bool:
-        """Take what is there; False when there will be no more."""
+    def read(self, chunks: int = 4) -> bool:
+        """Take what is there, but not all of what is written meanwhile; False when there will be no more."""
         try:
-            while data := os.read(self.reader, CHUNK):
+            for _ in range(chunks):
+                if not (data := os.read(self.reader, CHUNK)):
+                    return False
                 with contextlib.suppress(OSError):  # a full disk
                     os.write(self.log, data)
                 self.data += data
                 if len(self.data) > 4 * self.size:
                     del self.data[: -self.size]
         except BlockingIOError:
-            return True
-        return False
+            pass
+        return True
 
 
 class Keeper:
@@ -291,7 +293,7 @@ class Keeper:
         if (kept := self.kept.pop(number, None)) is None:
             return b""
         if self.pipes.get(kept.reader) is kept:
-            kept.read()
+            kept.read(PIPE // CHUNK)
             self.shut(kept.reader)
         return bytes(kept.data[-kept.size :])
 

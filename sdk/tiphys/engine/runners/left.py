@@ -39,6 +39,7 @@ __all__ = [
 
 GRACE = 60.0  # seconds that the steps of a killed engine go on and wait for the next one
 _SOCKET = "keeper"  # in the run's folder
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _PATIENCE = 20.0  # seconds for a keeper to answer or to end
 
 
@@ -66,7 +67,7 @@ class Start(NamedTuple):
 
     def note(self) -> str:
         """As the keeper writes it down."""
-        return json.dumps(self, separators=(",", ":"))
+        return _encode(self)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """Retry and resubmit of a run of the store: what succeeded is kept, the rest runs in this process.
 
 What is kept is :mod:`tiphys.argo.verbs`'s matter, by the rules of Argo. Of a run whose engine was killed, what was
-running counts as never begun. Killed in the middle of a retry, a run is either as before or begun anew: the verb can be
-given again.
+running counts as never begun; where nothing had failed, it goes on as with a resume. Killed in the middle of a retry, a
+run is either as before or begun anew: the verb can be given again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo import parameters as declared
 from tiphys.argo import verbs
-from tiphys.argo.nodes import ACTIVE, COMPLETED, HOLDERS
+from tiphys.argo.nodes import ACTIVE, COMPLETED, FAILED, HOLDERS
 from tiphys.argo.time import rfc3339
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runtime.facts import remembered
@@ -66,7 +66,10 @@ def prepare_retry(
             facts = record.begun().revealed(record.folder, options.secrets)
             record.journal.objects()  # what steps made is there, too
             before = record.workflow()
+            goes_on = False
             if (before.get("status") or {}).get("phase") not in COMPLETED:
+                # where nothing is tried again, and with nothing new, what is under way is what would begin
+                goes_on = not (parameters or restart_successful or selector or _failed(before))
                 before = _cut_off(before)
             declared.check(before, parameters or {}, complete=False, literal=facts.strict_values)
             now = time.time()
@@ -87,7 +90,8 @@ def prepare_retry(
                 retries=facts.retries + 1,
                 options=remembered(facts.recalled(options)),
             )
-            ownership.end_left()
+            if not goes_on:
+                ownership.end_left()
             # in this order: killed in between, the journal still tells the old end
             (record.folder / "workflow.json").unlink(missing_ok=True)
             keep(record.folder, facts.context, facts.origins)
@@ -140,6 +144,12 @@ def prepare_resubmit(
         retries=0,
     )
     return Run.of(new, options, resumed=False)
+
+
+def _failed(workflow: Workflow) -> bool:
+    """Whether anything in it has failed so far."""
+    nodes = workflow["status"].get("nodes") or {}
+    return any(node["phase"] in FAILED for node in nodes.values())
 
 
 def _cut_off(workflow: Workflow) -> Workflow:
