@@ -22,7 +22,6 @@ from tiphys.engine.runners._keeper import RECORDS
 from tiphys.store.files import clear
 
 __all__ = [
-    "RECORDS",
     "Earlier",
     "Left",
     "LeftPod",
