@@ -22,7 +22,6 @@ from tiphys.engine.runners._keeper import RECORDS
 from tiphys.store.files import clear
 
 __all__ = [
-    "RECORDS",
     "Earlier",
     "Left",
     "LeftPod",
@@ -201,9 +200,9 @@ def begin_records(folder: Path, token: str) -> None:
             os.close(descriptor)
 
 
-def clear_records(folder: Path) -> None:
-    """Nothing of an ended run goes on."""
-    for name in (RECORDS, _SOCKET):
+def clear_records(folder: Path, *, door: bool = True) -> None:
+    """Nothing of an ended run goes on. Without ``door`` who comes still finds a keeper that waits."""
+    for name in (RECORDS, *([_SOCKET] if door else [])):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -25,7 +25,7 @@ from tiphys.engine.machine.protocol import Begin, Event
 from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.images import Images
-from tiphys.engine.runners.left import RECORDS, clear_records
+from tiphys.engine.runners.left import clear_records
 from tiphys.engine.runtime.cleanup import clean_up
 from tiphys.engine.runtime.driver import Driver
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
@@ -137,7 +137,7 @@ class Execution:
             # of pods whose end was in the journal before the kill
             for entry in os.listdir(self.folder / "nodes"):
                 remove(self.folder / "nodes" / entry)
-        (self.folder / RECORDS).unlink(missing_ok=True)  # all that is in it is over
+        clear_records(self.folder, door=False)  # all that is in them is over
         write_json(self.folder / "workflow.json", workflow, private=True)
         self._note_end(workflow)
         clear_records(self.folder)
