@@ -300,6 +300,29 @@ def test_a_killed_keeper_loses_no_ended_body(plain: World, which: str) -> None:
     assert plain.seen("short") == ["x"] and plain.seen("ended") == ["x"]
 
 
+def test_a_body_that_ended_before_its_keeper_could_tell_runs_once(world: World) -> None:
+    world.start(
+        workflow(
+            dag({"name": "a", "template": "short"}, {"name": "b", "template": "long"}),
+            shell("short", "until test -e /notes/end; do sleep 0.02; done; echo x >> /notes/short"),
+            shell("long", BODY),
+        )
+    )
+    world.wait_for("began")
+    keeper = world.keepers()[-1]
+    os.kill(keeper, signal.SIGSTOP)
+    world.let_go("end")
+    world.wait_for("short")
+    time.sleep(0.3)  # the shell ends
+    os.kill(keeper, signal.SIGKILL)
+    wait_until(lambda: not world.alive())
+    world.kill()
+    world.let_go()
+    result = world.resume()
+    assert result.succeeded, result.message
+    assert world.seen("short") == ["x"] and world.seen("ended") == ["x"]
+
+
 def test_a_keeper_killed_beside_a_living_engine_is_told_and_resumed(plain: World) -> None:
     plain.start(workflow(shell("main", BODY)))
     plain.wait_for("began")

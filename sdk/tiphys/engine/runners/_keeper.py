@@ -22,7 +22,8 @@ in  (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, sig
     (bye,)
 out (spawned, id, pid) (exit, id, status, problem, end of stdout) (alive, guard's pid, ids)
 
-Records are lines, each in one ``write``: ``+ ID PID NOTE;`` and ``- ID STATUS STDOUT;``, STDOUT in base 64.
+Records are lines, each in one ``write``: ``+ ID PID NOTE;`` (``&`` for ``+`` where the end of stdout is kept) and
+``- ID STATUS STDOUT;``, STDOUT in base 64.
 """
 
 from __future__ import annotations
@@ -279,7 +280,8 @@ class Keeper:
         self.pids[number] = pid
         self.bonds[number] = bond
         if note:
-            self.records.append(f"+ {number} {pid} {note};\n".encode(errors="surrogatepass"))
+            mark = "&" if keep else "+"
+            self.records.append(f"{mark} {number} {pid} {note};\n".encode(errors="surrogatepass"))
         self.send("spawned", number, pid)
 
     def shut(self, reader: int) -> None:
@@ -440,10 +442,25 @@ def reap_orphans() -> int:
     return int(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
-def watch(inner: int) -> None:
-    """The guard: when the inner process did not end by itself, kill what it leaves behind."""
+def watch(inner: int, folder: int) -> None:
+    """The guard: when the inner process did not end by itself, kill what it leaves behind.
+
+    What had ended well by then, and was not written down, has ended: its body does not run again. (How another ended
+    may be the work of the kill, and of one whose stdout was kept the rest is lost.)
+    """
     if os.waitpid(inner, 0)[1] == 0:
         return
+    well: set[int] = set()
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            if found[1] == 0:
+                well.add(found[0])
+    if folder >= 0 and well:
+        with contextlib.suppress(OSError):
+            book = os.open(RECORDS, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, dir_fd=folder)
+            ended = b"".join(b"- %d 0 ;\n" % number for number in unfinished(book, well))
+            if ended:
+                os.write(book, b"\n" + ended)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and (left := children(os.getpid())):
         for pid in left:
@@ -453,6 +470,25 @@ def watch(inner: int) -> None:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         time.sleep(0.002)
+
+
+def unfinished(book: int, pids: set[int]) -> list[int]:
+    """The ids of processes of which only the start is written down, and no stdout was to be kept."""
+    data = b""
+    while piece := os.read(book, CHUNK):
+        data += piece
+    found: dict[int, int] = {}  # id -> pid
+    for line in data.split(b"\n"):
+        words = line.split(b" ", 3)
+        if not line.endswith(b";") or len(words) < 3:
+            continue
+        if words[0] == b"!":
+            found.clear()  # of an earlier keeper
+        elif words[0] == b"+":
+            found[int(words[1])] = int(words[2])
+        elif words[0] == b"-":
+            found.pop(int(words[1]), None)
+    return [number for number, pid in found.items() if pid in pids]
 
 
 def main() -> None:
@@ -474,7 +510,7 @@ def main() -> None:
         if network >= 0:
             os.close(network)
         hush()
-        watch(inner)
+        watch(inner, folder)
         return
     os.close(held)
     os.setsid()

@@ -136,7 +136,7 @@ class Left:
                 elif mark == b"=":
                     kept = json.loads(b" ".join(words))
                     self._pods = {name: pod for name, pod in self._pods.items() if name in kept}
-                elif mark == b"+":
+                elif mark in (b"+", b"&"):
                     self._started(int(words[0]), int(words[1]), words[2], known=current == boot)
                 elif mark == b"-":
                     stdout = binascii.a2b_base64(words[2])
