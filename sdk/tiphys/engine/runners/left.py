@@ -18,7 +18,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import NamedTuple
 
-from tiphys.engine.runners._keeper import RECORDS
+from tiphys.engine.runners._guard import RECORDS
 from tiphys.store.files import clear
 
 __all__ = [
