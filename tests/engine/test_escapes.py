@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.server
 import subprocess
 import threading
@@ -321,9 +322,15 @@ def test_nothing_is_cloned_through_a_link(tmp_path: Path, outside: Path, runner:
     whose = ["-c", "user.name=a", "-c", "user.email=a@b"]
     words = [*whose, "commit", "-q", "--allow-empty", "-m", "x"]
     subprocess.run(["git", "-C", str(source), *words], check=True)
+    subprocess.run(["git", "-C", str(source), "update-server-info"], check=True)
     second = with_mount(shell("second", "ls -d /v/l/.git"))
-    second["inputs"] = {"artifacts": [{"name": "i", "path": "/v/l", "git": {"repo": str(source)}}]}
-    result = two(tmp_path, runner, outside, second)
+    served = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(source / ".git"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), served) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = {"repo": f"http://127.0.0.1:{server.server_port}"}
+        second["inputs"] = {"artifacts": [{"name": "i", "path": "/v/l", "git": place}]}
+        result = two(tmp_path, runner, outside, second)
+        server.shutdown()
     assert log(result, "second").endswith("v/l/.git\n")
     untouched(outside)
 

@@ -124,7 +124,8 @@ class CacheFile:
         return found
 
     def _problem(self, error: sqlite3.Error) -> StoreError:
-        heed_full_disk(error, self.path)
+        with clear(self.path):
+            heed_full_disk(error, self.path)
         return StoreError(
             "TIP425",
             f"the table of cache entries cannot be used: {error}",

@@ -70,6 +70,8 @@ def heed_full_disk(error: sqlite3.Error, path: Path) -> None:
     It says "full" of its own pages only: of its log and what is beside it, "I/O error" (https://sqlite.org/rescode.html),
     and where a file cannot be made, as for any other reason, that it cannot open it.
     """
+    if path.exists() and not path.is_file():
+        return  # a device takes no database
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     written = code & 0xFF == sqlite3.SQLITE_IOERR and code not in _OF_READING
     if (
