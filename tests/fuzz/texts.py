@@ -267,7 +267,7 @@ LANGUAGES = [
     _plain("jq", (".a[0]", ".items | map(.v) | add", ".. | numbers", ".items[] | select(.v>1) | .name", '"\\(.s)"',
                   "reduce .items[] as $i (0; .+$i.v)", "def f: 1; f", "{a:.a}", "to_entries", "[limit(3;.a[])]",
                   ".s | test(\"t\")", "@base64", "try error catch .", "[paths]", ".n|floor"),
-           lambda text: jq(DOCUMENT, text), JqError),
+           lambda text: jq(DOCUMENT, text), JqError, inputs=40),
     _plain("gjson", ("a.0", "items.#.v", "items.#(v>1).name", "d.e.f", "a.@reverse", "s|@ugly", "*", "items.#",
                      "d.a\\.b", "metadata.labels"), lambda text: gjson(DOCUMENT, text)),
     _plain("Go's JSON", lambda: [*_asked_json(), '{"a":[1,2.5e3,"x\\u00e9",null,true]}', '"\\ud83d\\ude00"', "-0.0"],

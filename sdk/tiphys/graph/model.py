@@ -153,7 +153,7 @@ class _Reader:
             for other, label in _dependencies(task):
                 if other in keys:
                     group.edges.append(Edge(keys[other], item.key, label))
-            self._hook(task, item, group)
+            self._hook(task, item, group, path)
         return group
 
     def _steps(self, rows: list[list[WorkflowStep]], path: tuple[str, ...]) -> Group:
@@ -165,17 +165,17 @@ class _Reader:
                 item = self._item(str(step.get("name")), step, path)
                 current.append(item)
                 group.items.append(item)
-                self._hook(step, item, group)
+                self._hook(step, item, group, path)
             group.edges += [Edge(a.key, b.key) for a in previous for b in current]
             previous = current or previous
         return group
 
-    def _hook(self, task: WorkflowStep, item: PlannedItem, group: Group) -> None:
+    def _hook(self, task: WorkflowStep, item: PlannedItem, group: Group, path: tuple[str, ...]) -> None:
         """The exit handler of one task."""
         exit_hook = (task.get("hooks") or {}).get("exit") or {}
         template = exit_hook.get("template") or task.get("onExit")
         if template:
-            extra = self._item(str(template), {"template": template}, ())
+            extra = self._item(str(template), {"template": template}, path)
             group.items.append(extra)
             group.edges.append(Edge(item.key, extra.key, "on exit"))
 
@@ -197,10 +197,10 @@ class _Reader:
                 item.subtitle = f"{name} · {item.subtitle}" if item.subtitle else name
             item.badges += _template_badges(template)
             if item.kind == "graph":
-                if name in path:
+                if name and name in path:
                     item.kind, item.subtitle = "recursion", f"{name}, again"
                 elif self.count < MAX_ITEMS:
-                    item.inner = self._group(template, (*path, name))
+                    item.inner = self._group(template, (*path, name) if name else path)
         item.badges = [*_task_badges(task), *item.badges]
         item.details += [f"{b.kind}: {b.text}" for b in item.badges if b.text]
         return item

@@ -45,3 +45,12 @@ def test_results(text: str, result: str) -> None:
 def test_what_fails(text: str) -> None:
     with pytest.raises(JqError):
         jq(OBJECT, text)
+
+
+@pytest.mark.parametrize("text", ["[paths]" * 30, "[range(1e9)]", "last(repeat(1))"])
+def test_what_never_ends_or_wants_all_memory(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by the fuzzer: libjq cannot be interrupted, so the engine was lost."""
+    monkeypatch.setattr("tiphys.engine.objects.jq._SECONDS", 1)
+    monkeypatch.setattr("tiphys.engine.objects.jq._BYTES", 512 << 20)
+    with pytest.raises(JqError, match="processor time"):
+        jq(OBJECT, text)

@@ -7,11 +7,20 @@ object that the filter itself makes keeps its order in ``tojson``; and the words
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from tiphys.expr import gojson
 
 __all__ = ["JqError", "jq"]
+
+_PROGRAM = Path(__file__).with_name("_jq.py")
+_SECONDS = 10  # of processor time that a filter may take
+_BYTES = 2 << 30  # of address space
+_PATIENCE = 120.0  # seconds, where others want the processor, too
 
 
 class JqError(ValueError):
@@ -19,13 +28,26 @@ class JqError(ValueError):
 
 
 def jq(value: object, text: str) -> str:
-    """The results as Argo joins them: strings raw, others as JSON, one a line, trimmed. Raises JqError."""
-    import jq as libjq  # few runs need it
-
+    """The results as Argo joins them: strings raw, others as JSON, one a line, trimmed. Raises JqError, also for a
+    filter that does not come to its end or wants all memory: the library cannot be interrupted, its process can."""
+    command = [sys.executable, "-P", str(_PROGRAM), str(_SECONDS), str(_BYTES)]
     try:
-        results = libjq.compile(text).input_value(_sorted(value)).all()
-    except ValueError as error:
-        raise JqError(str(error)) from error
+        done = subprocess.run(
+            command,
+            input=json.dumps([_sorted(value), text]),
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise JqError("the filter takes too long") from None
+    if done.returncode:
+        said = "".join(f" ({line})" for line in done.stderr.strip().splitlines()[-1:])
+        raise JqError(f"the filter takes more than {_SECONDS} s of processor time, or too much memory{said}")
+    results = json.loads(done.stdout)
+    if isinstance(results, str):
+        raise JqError(results)
     return "\n".join(each if isinstance(each, str) else gojson.marshal(each) for each in results).strip()
 
 
