@@ -20,7 +20,8 @@ UNSHARE = ["unshare", "-Urm"]
 def _mounts() -> bool:
     """Whether this user may mount a file system of his own."""
     try:
-        words = [*UNSHARE, "mount", "-t", "tmpfs", "-o", "size=4k", "none", "/mnt"]
+        script = "mount -t tmpfs -o size=4k none /mnt && mount --options-mode ignore -o remount,size=8k /mnt"
+        words = [*UNSHARE, "sh", "-c", script]
         return subprocess.run(words, capture_output=True, check=False).returncode == 0
     except OSError:
         return False

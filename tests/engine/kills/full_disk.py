@@ -113,7 +113,9 @@ class Disk:
         self.reached.unlink(missing_ok=True)
 
     def make_room(self) -> None:
-        subprocess.run(["mount", "-o", _ROOM, str(self.store)], check=True, capture_output=True)
+        # the kernel tells the owner of the file system as the first namespace knows him: not to be said again
+        words = ["mount", "--options-mode", "ignore", "-o", _ROOM, str(self.store)]
+        subprocess.run(words, check=True, capture_output=True)
 
     def unmount(self) -> None:
         subprocess.run(["umount", "-l", str(self.store)], check=True, capture_output=True)
