@@ -75,15 +75,18 @@ def attack(target: str, inputs: int, seed: int = 1) -> Report:
                 "--state",
                 str(state),
             ]
-            with subprocess.Popen(
-                [sys.executable, "-m", "tests.fuzz.worker", target, *words],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": f"{ROOT}/sdk:{ROOT}", "TMPDIR": str(scratch)},
-                stdout=subprocess.PIPE,
-            ) as process:
+            said = Path(folder, "said")  # a pipe holds 64 KiB
+            with (
+                said.open("wb") as out,
+                subprocess.Popen(
+                    [sys.executable, "-m", "tests.fuzz.worker", target, *words],
+                    cwd=ROOT,
+                    env={**os.environ, "PYTHONPATH": f"{ROOT}/sdk:{ROOT}", "TMPDIR": str(scratch)},
+                    stdout=out,
+                ) as process,
+            ):
                 stuck = _watched(process, state)
-                assert process.stdout is not None
-                answer = process.stdout.read()
+            answer = said.read_bytes() if not process.returncode else b""
             number, given = state_of(state.read_bytes())
             if answer:
                 _add(report, json.loads(answer))
@@ -109,9 +112,6 @@ def _watched(process: subprocess.Popen[bytes], state: Path) -> str:
             return ""
         except subprocess.TimeoutExpired:
             pass
-        if _readable(process):
-            process.wait()
-            return ""
         now, spent = time.monotonic(), _spent(process.pid)
         with state.open("rb") as file:
             number = int.from_bytes(file.read(8), "little", signed=True)
@@ -120,13 +120,6 @@ def _watched(process: subprocess.Popen[bytes], state: Path) -> str:
         elif number >= 0 and (spent - begin > _STUCK or now - since > _BLOCKED):
             process.kill()
             return f"stuck for {spent - begin:.0f} s of processor time, {now - since:.0f} s in all"
-
-
-def _readable(process: subprocess.Popen[bytes]) -> bool:
-    """Whether the worker has said something: it says it all at once, at its end."""
-    import select
-
-    return bool(select.select([process.stdout], [], [], 0)[0]) and process.poll() is not None
 
 
 def _spent(pid: int) -> float:
