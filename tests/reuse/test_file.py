@@ -61,3 +61,14 @@ def test_a_file_of_the_first_version_is_taken_over(store: Store) -> None:
             assert known.totals() == (1, 75)
     with Entries(store) as known:
         assert known.remove("cache", "k") and known.totals() == (0, 0)
+
+
+def test_a_damaged_row_is_told_as_such(tmp_path: Path) -> None:
+    """Found by the fuzzer of stores: flipped bytes of a table that SQLite still reads."""
+    with Entries(Store(tmp_path)) as entries:
+        with entries.file.writing() as db:
+            db.execute("DELETE FROM totals")
+        for ask in (entries.totals, entries.swept):
+            with pytest.raises(StoreError) as caught:
+                ask()
+            assert caught.value.code == "TIP425"

@@ -84,11 +84,15 @@ class CacheFile:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for one statement that reads. Raises StoreError."""
+        """The connection, for one statement that reads, and for making of its rows what they are. Raises StoreError."""
         with self._guard, clear(self.path):
             try:
                 yield self._db
-            except sqlite3.Error as error:
+            except (
+                sqlite3.Error,
+                TypeError,
+                ValueError,
+            ) as error:  # a damaged table has rows that it cannot have
                 raise self._problem(error) from error
 
     @contextlib.contextmanager
@@ -123,9 +127,10 @@ class CacheFile:
             )
         return found
 
-    def _problem(self, error: sqlite3.Error) -> StoreError:
-        with clear(self.path):
-            heed_full_disk(error, self.path)
+    def _problem(self, error: Exception) -> StoreError:
+        if isinstance(error, sqlite3.Error):
+            with clear(self.path):
+                heed_full_disk(error, self.path)
         return StoreError(
             "TIP425",
             f"the table of cache entries cannot be used: {error}",
