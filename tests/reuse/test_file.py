@@ -72,3 +72,13 @@ def test_a_damaged_row_is_told_as_such(tmp_path: Path) -> None:
             with pytest.raises(StoreError) as caught:
                 ask()
             assert caught.value.code == "TIP425"
+
+
+def test_a_name_that_is_no_text_is_damage(store: Store) -> None:
+    """Found by the fuzzer of stores: SQLite tells of it in words that are no text either."""
+    Entries(store).close()
+    path = store.root / FILE
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE totals", b"CREATE \x80ABLE totals"))
+    with pytest.raises(StoreError) as caught, Entries(store) as entries:
+        entries.totals()
+    assert caught.value.code == "TIP425"

@@ -105,7 +105,7 @@ class Locks:
                 self._db = connect(path)
                 with self._db.turn():
                     until_free(self._prepare)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, TypeError, ValueError) as error:  # the last two: of a damaged table
                 heed_full_disk(error, path)
                 raise StoreError(
                     "TIP452", f"the lock table cannot be opened: {error}", where=str(path)
@@ -308,7 +308,7 @@ class Locks:
         with clear(self.path):
             try:
                 yield
-            except sqlite3.Error as error:
+            except (sqlite3.Error, TypeError, ValueError) as error:  # the last two: of a damaged table
                 heed_full_disk(error, self.path)
                 raise StoreError("TIP452", f"the lock table failed: {error}", where=str(self.path)) from error
 

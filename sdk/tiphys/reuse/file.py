@@ -73,7 +73,7 @@ class CacheFile:
                 until_free(self._prepare)
         except BaseException as error:
             self._db.close()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, sqlite3.Error | TypeError | ValueError):
                 raise self._problem(error) from error
             raise
 
@@ -128,9 +128,8 @@ class CacheFile:
         return found
 
     def _problem(self, error: Exception) -> StoreError:
-        if isinstance(error, sqlite3.Error):
-            with clear(self.path):
-                heed_full_disk(error, self.path)
+        with clear(self.path):
+            heed_full_disk(error, self.path)
         return StoreError(
             "TIP425",
             f"the table of cache entries cannot be used: {error}",

@@ -64,7 +64,7 @@ def connect(path: Path) -> SharedFile:
     return db
 
 
-def heed_full_disk(error: sqlite3.Error, path: Path) -> None:
+def heed_full_disk(error: Exception, path: Path) -> None:
     """Raise OSError ENOSPC for an error of SQLite that comes of a full disk, quota or file size limit.
 
     It says "full" of its own pages only: of its log and what is beside it, "I/O error" (https://sqlite.org/rescode.html),
