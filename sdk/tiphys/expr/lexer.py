@@ -94,16 +94,17 @@ _LONGEST = 1000  # digits: far beyond what 64 bits hold, and below what Python r
 
 def _number(text: str) -> int | float:
     plain = text.replace("_", "")
-    if plain[:2].lower() in ("0x", "0o", "0b"):
-        try:
-            return int(plain, 0)
-        except ValueError:
-            raise ExprError(f"bad number syntax: {text!r}") from None
-    if "." in plain or "e" in plain.lower():
+    based = plain[:2].lower() in ("0x", "0o", "0b")
+    if not based and ("." in plain or "e" in plain.lower()):
         return float(plain)
     if len(plain) > _LONGEST:
         raise ExprError("invalid integer literal: value out of range")
-    return int(plain)
+    if not based:
+        return int(plain)
+    try:
+        return int(plain, 0)
+    except ValueError:
+        raise ExprError(f"bad number syntax: {text!r}") from None
 
 
 def tokenize(source: str) -> list[Token]:
