@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from tiphys.argo.artifacts import key_of, location_of
 from tiphys.engine.pods.host import Host
-from tiphys.engine.pods.reach import session
 from tiphys.errors import StoreError, redacted
 
 if TYPE_CHECKING:
@@ -88,6 +87,7 @@ class _Web:
     """One request with the artifact's headers and ``auth``."""
 
     def __init__(self, host: Host, place: HTTPLocation) -> None:
+        from tiphys.engine.pods.reach import session  # TLS, which most runs do not need
 
         self._host = host
         self._place = place
