@@ -234,5 +234,3 @@ def _make_room(folder: Path) -> None:
     folder.chmod(0o700)  # arguments, logs and outputs are nobody else's, whatever the umask
     (folder / "logs").mkdir(exist_ok=True)
     (folder / "nodes").mkdir(exist_ok=True)
-    for half in folder.glob(".*.tmp"):  # an engine was killed while it wrote
-        half.unlink(missing_ok=True)
