@@ -14,7 +14,7 @@ from tiphys.engine.base.options import RunOptions
 from tiphys.engine.pods.memory import MemoryWatch
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
-from tiphys.engine.runners.left import Left
+from tiphys.engine.runners.left import Left, LeftPod
 from tiphys.engine.runners.spawner import Spawner
 from tiphys.store import Store
 
@@ -85,6 +85,7 @@ class Host:
     project_env: Mapping[str, str]  # of the project's own images
     folders: Folders
     addresses: set[str] = field(default_factory=set)
+    origins: Mapping[str, str] = field(default_factory=dict)  # the files that Secrets are in, by their names
     left: Left | None = None  # of a killed engine; None: what belongs to steps is not written down
     memory: MemoryWatch = field(init=False)
 
@@ -97,6 +98,10 @@ class Host:
     def network(self) -> Network:
         """What the pods reach, and by which the engine reaches them."""
         return self.runner.network
+
+    def left_pod(self, node_id: str) -> LeftPod | None:
+        """What a killed engine had started of a node's pod, if it goes on as it is."""
+        return None if self.left is None else self.left.pod(node_id, self.runner.name)
 
     def log_path(self, name: str) -> Path:
         """The log file of a node or replica."""

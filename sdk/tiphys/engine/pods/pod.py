@@ -72,7 +72,7 @@ class StepPod:
         self._closing = False
         self.failure: tuple[PodPhase, str] | None = None  # (phase, message) that overrides the exit codes
         # what a killed engine had started of it goes on, in its folder and at its address
-        self._left = host.left.pod(command.node_id, host.runner.name) if host.left is not None else None
+        self._left = host.left_pod(command.node_id)
         if self._left is not None:
             folder, ip = host.folder / "nodes" / self._left.folder, self._left.ip
         else:

@@ -15,7 +15,6 @@ When the parent's engine was killed and the parent is resumed, the child goes on
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +31,6 @@ from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runtime.execution import Execution
 from tiphys.engine.runtime.facts import RunFacts, remembered
-from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.judged import judged
 from tiphys.engine.runtime.stored import Record
 from tiphys.engine.runtime.withheld import hollow, name_of
@@ -71,7 +69,6 @@ def start_child(
     except RefusedError as error:
         words = error.message.partition(": ")[2]
         raise ApiError("BadRequest", f'Workflow in version "v1alpha1" cannot be handled: {words}') from error
-    origins = _origins(parent)
     facts = RunFacts(
         workflow=older_reading(workflow) if parent.options.argo == "4.0" else workflow,
         name=name,
@@ -79,8 +76,8 @@ def start_child(
         uid=str(item["metadata"]["uid"]),
         now=parent.loop.now(),
         # what its steps see are the parent's objects: no Secret is written down once more
-        context=[hollow(each, origins.get(name_of(each), "")) for each in context],
-        origins=origins,
+        context=[hollow(each, parent.origins.get(name_of(each), "")) for each in context],
+        origins=parent.origins,
         invalid=invalid,
         options=remembered(parent.options),
     )
@@ -91,12 +88,6 @@ def start_child(
             raise already_exists(item) from error
         raise
     return _Child(execution, parent, resources)
-
-
-def _origins(parent: Host) -> dict[str, str]:
-    """The files that the Secrets of the parent are in."""
-    with contextlib.closing(Journal(parent.folder / "journal.db", reading=True)) as journal:
-        return cast("dict[str, str]", journal.fact("origins") or {})
 
 
 def _found(item: KubeObject, parent: Host, resources: Controllers) -> ChildRun | None:

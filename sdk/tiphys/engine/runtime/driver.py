@@ -174,8 +174,7 @@ class Driver:
 
     def kept(self, node_id: str) -> bool:
         """Whether something of a node's pod is left of a killed engine, and goes on."""
-        left = self.host.left
-        return left is not None and left.pod(node_id, self.host.runner.name) is not None
+        return self.host.left_pod(node_id) is not None
 
     def _start_pod(self, command: StartPod) -> None:
         if self.kept(command.node_id):  # it runs already
@@ -215,7 +214,7 @@ class Driver:
 
     def _over(self, node_id: str) -> bool:
         """Whether the work of a pod had ended when its engine was killed: only its outputs are to be collected."""
-        left = self.host.left.pod(node_id, self.host.runner.name) if self.host.left is not None else None
+        left = self.host.left_pod(node_id)
         return left is not None and left.over
 
     def _pod_finished(self, event: PodFinished) -> None:

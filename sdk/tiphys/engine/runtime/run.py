@@ -261,6 +261,7 @@ class Run:
                 base_env=base_environment(str(options.project)),
                 project_env=project_environment(str(options.project)),
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
+                origins=facts.origins,
                 left=left,
             )
             resources = Controllers(host, start_child, execution.journal.put_object)
@@ -372,10 +373,11 @@ def new_name(workflow: Workflow) -> str:
 
 def _joins(runner: Runner, descriptor: int) -> bool:
     """Have the pods of a runner in the network that those are in which outlived a killed engine; whether they are."""
-    if descriptor < 0 or not runner.network.own:
-        if descriptor >= 0:
-            os.close(descriptor)
-        return descriptor < 0 and not runner.network.own
+    if descriptor < 0:
+        return not runner.network.own
+    if not runner.network.own:
+        os.close(descriptor)
+        return False
     try:
         found = RunNetwork(descriptor)
     except OSError:
