@@ -15,6 +15,7 @@ for nothing any more.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
 import threading
@@ -26,7 +27,7 @@ from tiphys.errors import StoreError
 from tiphys.store.files import clear
 from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 
-__all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting", "process_start"]
+__all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting", "boot_id", "process_start"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS holders(
@@ -77,6 +78,13 @@ class Lock:
     waiting: list[str] = field(default_factory=list)
 
 
+@functools.cache
+def boot_id() -> str:
+    """What the kernel calls this time that the machine is up. Raises OSError."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        return stream.read().strip()
+
+
 def process_start(pid: int) -> str:
     """What tells this process from an earlier one with its PID: boot and start time; empty for a dead one."""
     try:
@@ -84,8 +92,7 @@ def process_start(pid: int) -> str:
             fields = stream.read().rpartition(b")")[2].split()
         if fields[0] in (b"Z", b"X"):
             return ""
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-            return f"{stream.read(8)}:{fields[19].decode()}"
+        return f"{boot_id()[:8]}:{fields[19].decode()}"
     except OSError:
         return ""
 

@@ -128,9 +128,5 @@ def test_where_nobody_waits_nobody_is_found_and_the_records_go(book: Book) -> No
     book.started(1)
     book.ended(1)
     assert find(book.folder) is None
-    end_left(book.folder, keep=["pod"])
-    assert Left(book.folder).pod("pod", "process") is not None
-    end_left(book.folder, keep=["another"])
-    assert Left(book.folder).pod("pod", "process") is None
     end_left(book.folder)
     assert not (book.folder / RECORDS).exists()

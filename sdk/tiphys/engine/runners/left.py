@@ -19,6 +19,8 @@ from signal import SIGKILL
 from typing import NamedTuple
 
 from tiphys.engine.runners._guard import RECORDS
+from tiphys.queue.locks import boot_id
+from tiphys.reference import open_file
 from tiphys.store.files import clear
 
 __all__ = [
@@ -122,7 +124,8 @@ class Left:
         self._pods: dict[str, LeftPod] = {}
         self._found: dict[int, Earlier] = {}
         try:
-            data = (folder / RECORDS).read_bytes()
+            with open_file(folder / RECORDS) as stream:
+                data = stream.read()
         except FileNotFoundError:
             data = b""
         boot = current = _boot()
@@ -133,9 +136,6 @@ class Left:
             with contextlib.suppress(ValueError, TypeError, IndexError):
                 if mark == b"!":
                     current, self.token = words[0].decode(), words[1].decode()
-                elif mark == b"=":
-                    kept = json.loads(b" ".join(words))
-                    self._pods = {name: pod for name, pod in self._pods.items() if name in kept}
                 elif mark in (b"+", b"&"):
                     self._started(int(words[0]), int(words[1]), words[2], known=current == boot)
                 elif mark == b"-":
@@ -276,18 +276,11 @@ def find(folder: Path) -> WaitingKeeper | None:
     return WaitingKeeper(sock, guard, numbers, descriptors[0] if descriptors else -1)
 
 
-def end_left(folder: Path, keep: Iterable[str] = ()) -> None:
-    """End the keeper that waits for the next engine of this run, and all that it has; what it wrote down is void, but
-    for the pods in ``keep``."""
+def end_left(folder: Path) -> None:
+    """End the keeper that waits for the next engine of this run, and all that it has; what it wrote down is void."""
     if (sock := knock(folder)) is not None:
         dismiss(sock)
-    records = folder / RECORDS
-    kept = sorted(keep)
-    if kept and records.exists():
-        with clear(records), records.open("ab") as stream:
-            stream.write(f"\n= {json.dumps(kept, separators=(',', ':'))};\n".encode())
-    else:
-        clear_records(folder)
+    clear_records(folder)
 
 
 def dismiss(sock: socket.socket) -> None:
@@ -322,7 +315,6 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 def _boot() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-            return stream.read().strip()
+        return boot_id()
     except OSError:
         return "unknown"
