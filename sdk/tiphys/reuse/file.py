@@ -88,11 +88,8 @@ class CacheFile:
         with self._guard, clear(self.path):
             try:
                 yield self._db
-            except (
-                sqlite3.Error,
-                TypeError,
-                ValueError,
-            ) as error:  # a damaged table has rows that it cannot have
+            # of the last two: a damaged table has rows that it cannot have
+            except (sqlite3.Error, TypeError, ValueError) as error:
                 raise self._problem(error) from error
 
     @contextlib.contextmanager
@@ -128,8 +125,7 @@ class CacheFile:
         return found
 
     def _problem(self, error: Exception) -> StoreError:
-        with clear(self.path):
-            heed_full_disk(error, self.path)
+        heed_full_disk(error, self.path)
         return StoreError(
             "TIP425",
             f"the table of cache entries cannot be used: {error}",

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from tiphys.store.files import clear
+
 __all__ = ["SharedFile", "connect", "heed_full_disk", "reading", "transaction", "until_free"]
 
 _OF_READING = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
@@ -65,7 +67,7 @@ def connect(path: Path) -> SharedFile:
 
 
 def heed_full_disk(error: Exception, path: Path) -> None:
-    """Raise OSError ENOSPC for an error of SQLite that comes of a full disk, quota or file size limit.
+    """Raise StoreError TIP411 for an error of SQLite that comes of a full disk, quota or file size limit.
 
     It says "full" of its own pages only: of its log and what is beside it, "I/O error" (https://sqlite.org/rescode.html),
     and where a file cannot be made, as for any other reason, that it cannot open it.
@@ -79,7 +81,8 @@ def heed_full_disk(error: Exception, path: Path) -> None:
         or written
         or (code & 0xFF == sqlite3.SQLITE_CANTOPEN and _is_full(path))
     ):
-        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({error})") from error
+        with clear(path):
+            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({error})") from error
 
 
 def _is_full(path: Path) -> bool:

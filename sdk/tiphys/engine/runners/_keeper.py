@@ -20,7 +20,7 @@ knocks is not sent away. Who is welcomed is sent a byte, with NETWORK if there i
 and a marshalled tuple:
 in  (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, signal) (release, id) (last, argv) (adopt,)
     (bye,)
-out (spawned, id, pid) (exit, id, status, problem, end of stdout) (alive, guard's pid, ids)
+out (spawned, id, pid) (exit, id, status, end of stdout, problem, its errno) (alive, guard's pid, ids)
 
 Records are lines, each in one ``write``: ``+ ID PID NOTE;`` (``&`` for ``+`` where the end of stdout is kept) and
 ``- ID STATUS STDOUT;``, STDOUT in base 64.
@@ -276,7 +276,7 @@ class Keeper:
                 os.write(log, f"{problem}\n".encode(errors="replace"))
                 os.close(log)
             status = (127 if isinstance(error, FileNotFoundError) else 126) << 8
-            self.send("exit", number, status, problem, b"")
+            self.send("exit", number, status, b"", problem, getattr(error, "errno", None) or 0)
             return
         if keep:
             os.close(writer)
@@ -327,7 +327,7 @@ class Keeper:
                 stdout = self.stdout(number)
                 if self.bonds.pop(number) == STEP:
                     self.records.append(b"- %d %d %s;\n" % (number, status, b64(stdout, newline=False)))
-                self.send("exit", number, status, "", stdout)
+                self.send("exit", number, status, stdout, "", 0)
         if exited:
             self.sweep()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import marshal
 import os
 import secrets
@@ -30,6 +29,7 @@ from tiphys.engine.runners.left import (
     listen,
 )
 from tiphys.errors import RunError
+from tiphys.store.files import heed_full_disk
 
 __all__ = ["GROUP", "HELPER", "STEP", "Launch", "Process", "Spawner"]
 
@@ -191,7 +191,7 @@ class Spawner:
         self._processes[process.number] = process
         if not earlier.alive:
             status = earlier.status or 0
-            self._loop.call_soon(lambda: self._ended(earlier.number, status, "", earlier.stdout))
+            self._loop.call_soon(lambda: self._ended(earlier.number, status, earlier.stdout))
         return process
 
     def kill(self, numbers: Iterable[int]) -> None:
@@ -299,14 +299,14 @@ class Spawner:
             elif (process := self._processes.get(frame[1])) is not None:
                 process.pid = frame[2]
 
-    def _ended(self, number: int, status: int, problem: str, stdout: bytes) -> None:
+    def _ended(self, number: int, status: int, stdout: bytes, problem: str = "", why: int = 0) -> None:
         process = self._processes.pop(number, None)
         if process is not None:
             process.code = _exit_code(status)
             process.problem = problem
             process.stdout = stdout
-            if problem.endswith(os.strerror(errno.ENOSPC)):  # of its log: not its failure
-                raise OSError(errno.ENOSPC, problem)
+            if why:
+                heed_full_disk(OSError(why, problem))  # of its log: not its failure
             process.on_exit(process)
         elif self._left is not None:
             self._left.ended(number, status, stdout)

@@ -370,8 +370,7 @@ class _Named:
                 fix="start the run anew",
             ) from error
         if isinstance(error, sqlite3.Error):
-            with clear(self._path):
-                sqlite.heed_full_disk(error, self._path)
+            sqlite.heed_full_disk(error, self._path)
             raise StoreError(
                 "TIP451",
                 f"the journal cannot be used: {error}",
