@@ -41,6 +41,7 @@ __all__ = [
     "references",
     "resolve",
     "seal",
+    "tail",
     "verify",
     "volumes_from_env",
 ]
@@ -321,6 +322,13 @@ def contents(path: Path) -> bytes:
     if len(data) > _LONGEST_MANIFEST:
         raise ValueError("it is too long")
     return data
+
+
+def tail(path: Path, size: int) -> str:
+    """The last ``size`` bytes of what a step writes, as text. Raises OSError, also for what is no file."""
+    with open_file(path) as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
+        return stream.read(size).decode(errors="replace")
 
 
 def references(value: object) -> Iterator[Reference]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from tiphys.cli import main
 from tiphys.errors import StoreError
-from tiphys.reference import Reference, seal
+from tiphys.reference import NotAFile, Reference, seal
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult
 from tiphys.reuse.gc import collect
@@ -175,6 +176,23 @@ def test_a_journal_that_cannot_be_read_is_no_reason_to_remove(store: Store) -> N
         volumes(store)
     assert caught.value.code == "TIP451" and "tiphys delete broken" in caught.value.fix
     assert (store.volume("tiphys") / "models" / "nobody").is_dir()
+
+
+def test_a_record_that_is_a_pipe_is_not_waited_for_and_no_reason_to_remove(store: Store) -> None:
+    kept = sealed(store, "pvc://data/kept")
+    ran(store, "earlier", kept)
+    record = store.run("earlier") / "workflow.json"
+    record.unlink()
+    os.mkfifo(record)
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits"))
+    signal.alarm(20)
+    try:
+        with pytest.raises(NotAFile):
+            collect(store, CacheLimits())
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert (store.volume("data") / "kept" / "file").exists()
 
 
 def test_artifacts_without_a_key_go_when_they_are_not_new(store: Store, tmp_path: Path) -> None:

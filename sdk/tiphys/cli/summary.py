@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import FAILED, is_step, label, state
 from tiphys.cli._common import Style, seconds, table
 from tiphys.cli.times import Times, elapsed, since_epoch
-from tiphys.reference import open_file
+from tiphys.reference import tail
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, Workflow
@@ -77,8 +76,8 @@ def failures(workflow: Workflow, folder: Path, style: Style, *, lines: int = 15)
         if last is not node and last.get("message"):
             message = f"{message}; attempt {len(attempts)}: {last['message']}"
         head = f"{style.red('✖')} {style.bold(label(node, name))}: {message}"
-        tail = _tail(folder / "logs", last, lines)
-        parts.append(head + (f"\n{tail}" if tail else ""))
+        log = _log(folder / "logs", last, lines)
+        parts.append(head + (f"\n{log}" if log else ""))
     if len(failed) > 5:
         parts.append(f"and {len(failed) - 5} more")
     if not failed and status.get("message"):
@@ -86,12 +85,10 @@ def failures(workflow: Workflow, folder: Path, style: Style, *, lines: int = 15)
     return "\n\n".join(parts)
 
 
-def _tail(logs: Path, node: Node, lines: int) -> str:
+def _log(logs: Path, node: Node, lines: int) -> str:
     """The last lines of the logs of a node."""
     found: list[str] = []
     for path in sorted(logs.glob(f"{node['id']}*.log")):
-        with contextlib.suppress(OSError), open_file(path) as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
-            text = stream.read(_TAIL).decode("utf-8", "replace").splitlines()
-            found.extend(f"    {line}" for line in text[-lines:])
+        with contextlib.suppress(OSError):
+            found.extend(f"    {line}" for line in tail(path, _TAIL).splitlines()[-lines:])
     return "\n".join(found)

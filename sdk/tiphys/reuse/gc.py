@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tiphys.argo.names import LETTERS
 from tiphys.large import FOLDER, file_of
-from tiphys.reference import MANIFEST, STATES, contents
+from tiphys.reference import MANIFEST, STATES, contents, open_file
 from tiphys.reuse.entries import Entries
 from tiphys.reuse.entry import CachedResult, damaged
 from tiphys.reuse.limits import CacheLimits, artifact_keys, sweep
@@ -256,8 +256,12 @@ def _recorded(store: Store) -> Iterator[str]:
 
 def _records(store: Store) -> Iterator[str]:
     for name in store.runs():
-        with contextlib.suppress(FileNotFoundError):  # it goes on, or is just deleted
-            yield (store.run(name) / "workflow.json").read_text(encoding="utf-8", errors="replace")
+        try:
+            stream = open_file(store.run(name) / "workflow.json")
+        except FileNotFoundError:  # it goes on, or is just deleted
+            continue
+        with stream:
+            yield stream.read().decode(errors="replace")
 
 
 def _cached(known: Entries, gone: frozenset[tuple[str, str]]) -> Iterator[str]:

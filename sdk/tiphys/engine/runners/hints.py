@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tiphys.engine.runners.base import Container, absolute
 from tiphys.engine.runners.network import Network, NetworkLost, proxies_here
+from tiphys.reference import tail
 
 __all__ = ["missing_file", "no_connection"]
 
@@ -65,9 +66,7 @@ def no_connection(container: Container, network: Network) -> str:
 def _end(container: Container) -> str:
     """The last of what it wrote."""
     try:
-        with container.log.open("rb") as stream:
-            stream.seek(max(0, container.log.stat().st_size - _TAIL))
-            return stream.read().decode(errors="replace")
+        return tail(container.log, _TAIL)
     except OSError:
         return ""
 
