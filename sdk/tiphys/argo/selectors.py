@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiphys.errors import RefusedError
+from tiphys.expr.gotext import atoi
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, TemplateRef
@@ -34,8 +35,6 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_NAME = 63
 _LONGEST_PREFIX = 253
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_LARGEST = 2**63
 
 _BLANKS = " \t\r\n"
 _SYMBOLS = ("==", "!=", "=", "!", "(", ")", ",", ">", "<")
@@ -82,16 +81,6 @@ def _name_problem(name: str, what: str) -> str:
     return ""
 
 
-def _integer(text: str) -> int | None:
-    if not _INTEGER.fullmatch(text):
-        return None
-    digits = text.lstrip("+-0")
-    if len(digits) > 20:  # Python reads no more than some thousand
-        return None
-    number = int(digits or "0") * (-1 if text.startswith("-") else 1)
-    return number if -_LARGEST <= number < _LARGEST else None
-
-
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """One condition: ``operator`` is ``=``, ``==``, ``!=``, ``in``, ``notin``, ``exists``, ``!``, ``gt``, ``lt``."""
@@ -116,7 +105,7 @@ class Requirement:
                 return value is not None
             case "!":
                 return value is None
-        left, right = _integer(value or ""), _integer(self.values[0])
+        left, right = atoi(value or ""), atoi(self.values[0])
         if left is None or right is None:
             return False
         return left > right if self.operator == "gt" else left < right
@@ -199,7 +188,7 @@ class _Labels:
         if operator is None:
             raise self.unexpected(token, "in, notin, =, ==, !=, gt, lt")
         values = self.listed() if operator in ("in", "notin") else [self.exact()]
-        if operator in ("gt", "lt") and _integer(values[0]) is None:
+        if operator in ("gt", "lt") and atoi(values[0]) is None:
             raise self.error(f"{token} compares whole numbers, not {values[0]!r}")
         for value in values:
             self.refuse(label_value_problem(value))

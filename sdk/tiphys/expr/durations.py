@@ -9,6 +9,8 @@ import math
 import re
 from collections.abc import Callable
 
+from tiphys.expr.gotext import atoi
+
 __all__ = [
     "format_go",
     "format_short",
@@ -34,7 +36,6 @@ _UNITS = {
 }
 _LARGEST = 2**63  # nanoseconds that Go can count: 292 years
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([^0-9.]*)")
-_NUMBER = re.compile(r"[+-]?[0-9]+")
 _HUMAN_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _HUMAN_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(weeks?|w|days?|d|h|m|s)(?![a-z])\s*", re.ASCII)
 
@@ -87,12 +88,9 @@ def parse_loose(text: str) -> float:
 
     Argo's ``ParseStringToDuration``, used for backoff, suspend and timeouts.
     """
-    if _NUMBER.fullmatch(text):
-        digits = text.lstrip("+-0")
-        if len(digits) < 20 and (whole := int(digits or "0")) < _LARGEST:
-            nanoseconds = whole * (-(10**9) if text.startswith("-") else 10**9)
-            # Go's int64 goes round, so that it never is more than 292 years
-            return ((nanoseconds + _LARGEST) % (2 * _LARGEST) - _LARGEST) / 1e9
+    if (whole := atoi(text)) is not None:
+        # Go's int64 goes round, so that it never is more than 292 years
+        return ((whole * 10**9 + _LARGEST) % (2 * _LARGEST) - _LARGEST) / 1e9
     return parse_go(text)
 
 

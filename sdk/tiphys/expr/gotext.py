@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 __all__ = [
     "SPACES",
     "atoi",
+    "bounded",
     "cut",
     "find",
     "from_bytes",
@@ -143,11 +144,18 @@ def _quoted_rune(rune: str) -> str:
     )
 
 
+def bounded(text: str) -> int:
+    """The number of digits with or without a sign; of more than 64 bits hold, one that they do not hold either: Python
+    reads no more than some thousand digits."""
+    digits = text.lstrip("+-").lstrip("0")[:21] or "0"
+    return -int(digits) if text.startswith("-") else int(digits)
+
+
 def atoi(text: str) -> int | None:
     """Return the whole number that ``strconv.Atoi`` reads, or None."""
     if not _INTEGER.fullmatch(text):
         return None
-    number = int(text)
+    number = bounded(text)
     return number if -(2**63) <= number < 2**63 else None
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from tiphys.expr.evaluate import evaluate
+from tiphys.expr.gotext import bounded
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.operators import go_kind
 
@@ -122,10 +123,6 @@ def _closing(text: str, start: int) -> int:
     raise ExprError(f"invalid JSONPath expression '{text}' unexpected end")
 
 
-def _number(text: str) -> int:
-    return int(text[:20])  # more digits are out of bounds, too
-
-
 def _bracket(body: str, path: str) -> Step:
     if body == "*":
         return ("all", None)
@@ -140,9 +137,9 @@ def _bracket(body: str, path: str) -> Step:
         if string:
             keys.append(re.sub(r"\\(.)", r"\1", string.group(1) or string.group(2) or ""))
         elif re.fullmatch(r"-?\d+", part):
-            keys.append(_number(part))
+            keys.append(bounded(part))
         elif re.fullmatch(r"(-?\d+)?:(-?\d+)?(:(-?\d+)?)?", part):
-            bounds = tuple(_number(item) if item else None for item in part.split(":"))
+            bounds = tuple(bounded(item) if item else None for item in part.split(":"))
             if bounds[2:] == (0,):
                 raise ExprError("range: invalid token out of range")
             return ("slice", slice(*bounds))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from tiphys.expr.gotext import bounded
 from tiphys.expr.lexer import ExprError
 
 Value = Any
@@ -90,7 +91,7 @@ def parse_version(text: str) -> SemverVersion:
 
 
 def _segment(text: str) -> int:
-    number = int(text.lstrip("0")[:21] or "0")  # Python reads no more than some thousand digits
+    number = bounded(text)
     if number >= 2**64:
         raise ExprError("Error parsing version segment")
     return number
