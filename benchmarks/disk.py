@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import json
 import os
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.results import about, write
+from benchmarks.results import about, show, write
 from tests.engine.kills.forked import subreaper, warm
 from tests.engine.kills.full_disk import LIMITS, Disk, Full, fill, points, uninterrupted
 
@@ -70,9 +69,7 @@ def main() -> int:
             {"kind": each.kind, "count": each.count, "what": text} for each in found for text in each.faults
         ],
     }
-    for name, value in summary.items():
-        if name != "faults":
-            print(f"{name.replace('_', ' '):32} {json.dumps(value) if isinstance(value, dict) else value}")
+    show(summary)
     if options.json:
         write(Path(options.json), {**summary, **about()})
     return 1 if summary["faults"] else 0

@@ -12,21 +12,17 @@ each hundred inputs.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.fuzz.drive import Report, attack  # noqa: E402
-from tests.fuzz.targets import TARGETS  # noqa: E402
+from benchmarks.results import about, write
+from tests.fuzz.drive import Report, attack
+from tests.fuzz.targets import TARGETS
 
 SLICE = 20_000
 
@@ -79,9 +75,6 @@ def row(name: str, report: Report) -> str:
 
 def summary(reports: dict[str, Report], begin: float) -> dict[str, object]:
     """What docs/reliability.md is told."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
     return {
         "inputs": sum(each.inputs for each in reports.values()),
         "tracebacks": sum(each.tracebacks for each in reports.values()),
@@ -103,9 +96,7 @@ def summary(reports: dict[str, Report], begin: float) -> dict[str, object]:
         },
         "cpu_s": round(sum(each.cpu_s for each in reports.values())),
         "wall_s": round(time.monotonic() - begin),
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": commit,
+        **about(),
     }
 
 
@@ -130,7 +121,7 @@ def main() -> int:
             if part.findings:
                 print(part.told(), file=sys.stderr, flush=True)
             if given.json:  # also of a run that is interrupted
-                given.json.write_text(json.dumps(summary(reports, begin), indent=1) + "\n")
+                write(given.json, summary(reports, begin))
     print(
         "| target | inputs | tracebacks | hangs | slowest | peak RSS | growth | values | kinds of answers |"
     )

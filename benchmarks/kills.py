@@ -25,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.results import about, write
+from benchmarks.results import about, show, write
 from tests.engine.kills.flows import FLOWS
 from tests.engine.kills.forked import subreaper, warm
 from tests.engine.kills.rounds import Base, Outcome, play, summed, uninterrupted
@@ -133,10 +133,7 @@ def _shared_out(
 
 
 def _show(found: dict[str, Any], seconds: float) -> None:
-    for name, value in found.items():
-        if name != "faults":
-            print(f"{name.replace('_', ' '):32} {json.dumps(value) if isinstance(value, dict) else value}")
-    print(f"{'seconds':32} {seconds:.0f}")
+    show({**found, "seconds": round(seconds)})
     for fault in found["faults"][:_SHOWN]:
         print(json.dumps(fault)[:1200])
 

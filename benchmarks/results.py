@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["about", "write"]
+__all__ = ["about", "show", "write"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,6 +31,13 @@ def about() -> dict[str, str]:
     machine = f"{os.cpu_count()} x {cpu}, Linux {platform.release().partition('-')[0]}, {python}"
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return {"machine": machine, "date": today, "commit": _commit()}
+
+
+def show(value: Mapping[str, Any]) -> None:
+    """Print what was found, a line each; faults are the caller's to show."""
+    for name, each in value.items():
+        if name != "faults":
+            print(f"{name.replace('_', ' '):32} {json.dumps(each) if isinstance(each, dict) else each}")
 
 
 def write(path: Path, value: Mapping[str, Any]) -> None:

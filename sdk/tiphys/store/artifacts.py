@@ -111,9 +111,8 @@ class Artifacts:
                     target = self.path(digest)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with self._guard(fcntl.LOCK_SH):
-                        temporary.replace(
-                            target
-                        )  # also over an equal one: its time says that it is wanted now
+                        # also over an equal one: its time says that it is wanted now
+                        temporary.replace(target)
                     sync_folder(target.parent)
             finally:
                 with contextlib.suppress(OSError):

@@ -61,9 +61,8 @@ class Ended:
         )
         data = f"{zlib.crc32(line.encode()):08x} {line}\n".encode()
         with clear(self._path):
-            descriptor = os.open(
-                self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o600
-            )
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(self._path, flags, 0o600)
             try:
                 os.write(descriptor, data)
             finally:

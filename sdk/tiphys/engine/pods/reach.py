@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["InsideHandler", "session"]
 
 
-def _reached(network: Network, connection: HTTPConnection) -> None:
-    """Connect what is about to be asked, in the network of the pods. Raises OSError."""
-    timeout = connection.timeout if isinstance(connection.timeout, int | float) else None
-    connection.sock = network.connect(connection.host, connection.port, timeout)
+def _connected(network: Network, host: str, port: int, timeout: object) -> socket.socket:
+    """What is about to be asked, in the network of the pods. Raises OSError."""
+    return network.connect(host, port, timeout if isinstance(timeout, int | float) else None)
 
 
 class InsideHandler(urllib.request.AbstractHTTPHandler):
@@ -38,7 +37,7 @@ class InsideHandler(urllib.request.AbstractHTTPHandler):
 
         class Connection(HTTPConnection):
             def connect(self) -> None:
-                _reached(network, self)
+                self.sock = _connected(network, self.host, self.port, self.timeout)
 
         return self.do_open(Connection, request) if self._asked(request) else None
 
@@ -47,9 +46,9 @@ class InsideHandler(urllib.request.AbstractHTTPHandler):
 
         class Connection(HTTPSConnection):
             def connect(self) -> None:
-                _reached(network, self)
+                plain = _connected(network, self.host, self.port, self.timeout)
                 verified = context or ssl.create_default_context()
-                self.sock = verified.wrap_socket(self.sock, server_hostname=self.host)
+                self.sock = verified.wrap_socket(plain, server_hostname=self.host)
 
         return self.do_open(Connection, request) if self._asked(request) else None
 
@@ -69,9 +68,9 @@ def session(network: Network) -> requests.Session:
     from urllib3.exceptions import NewConnectionError
 
     def connected(connection: Plain) -> socket.socket:
-        timeout = connection.timeout if isinstance(connection.timeout, int | float) else None
+        port = connection.port or connection.default_port
         try:
-            return network.connect(connection.host, connection.port or connection.default_port, timeout)
+            return _connected(network, connection.host, port, connection.timeout)
         except OSError as error:
             raise NewConnectionError(connection, f"Failed to establish a new connection: {error}") from error
 

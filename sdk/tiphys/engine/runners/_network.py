@@ -223,11 +223,8 @@ def bring(program: list[str], pid: int) -> tuple[int, str]:
         null = os.open(os.devnull, os.O_RDWR)
         for source, target in ((null, 0), (null, 1), (log, 2)):
             os.dup2(source, target)
-        for number in (
-            *IGNORED,
-            signal.SIGPIPE,
-            signal.SIGXFSZ,
-        ):  # Python ignores two, this program the others
+        # Python ignores two, this program the others
+        for number in (*IGNORED, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         end_with_parent(me)
         with contextlib.suppress(OSError):

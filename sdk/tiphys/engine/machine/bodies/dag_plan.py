@@ -48,9 +48,8 @@ class DagPlan:
         self.targets = self._targets(dag)
         self.order = self._order()
         self._place = {name: index for index, name in enumerate(self.tasks)}
-        self._above: dict[
-            str, int
-        ] = {}  # the places of those before a task, as bits; made when they are asked for
+        # the places of those before a task, as bits; made when they are asked for
+        self._above: dict[str, int] = {}
         self.loops = [name for name, task in self.tasks.items() if is_loop(task)]
 
     def _logic(self, task: DAGTask) -> Depends | None:
