@@ -102,7 +102,7 @@ from tiphys.errors import RefusedError
 options = RunOptions(store={str(tmp_path / "store")!r}, images={{"tiphys/*": "host"}}, name="r")
 {what}
 """
-    env = {**os.environ, "TIPHYS_KEEPER_GRACE": "0"}  # what outlives a killed engine: test_outliving.py
+    env = {**os.environ, "TIPHYS_KEEPER_GRACE": "0"}  # what outlives a killed engine: tests/engine/outliving
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=stdout, stderr=subprocess.DEVNULL, env=env
     )

@@ -215,7 +215,7 @@ def _idx(text: str) -> None:
 def _whole(data: bytes) -> bool:
     try:
         gzip.decompress(data)
-    except (OSError, EOFError, ValueError, Exception):  # noqa: BLE001 - whatever is wrong with it
+    except Exception:  # noqa: BLE001 - whatever is wrong with it
         return False
     return True
 

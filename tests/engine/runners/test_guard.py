@@ -9,7 +9,7 @@ from tiphys.engine.runners._guard import unfinished
 
 
 def test_only_starts_of_the_last_keeper_without_an_end_and_without_a_kept_stdout(tmp_path: Path) -> None:
-    """How each end is told with a real keeper: tests/engine/test_outliving.py."""
+    """How each end is told with a real keeper: tests/engine/outliving."""
     book = tmp_path / "processes"
     book.write_text(
         "! boot one;\n+ 1 101 {};\n"  # an earlier keeper's; its number may be another's by now
