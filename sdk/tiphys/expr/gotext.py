@@ -12,6 +12,7 @@ import unicodedata
 __all__ = [
     "SPACES",
     "atoi",
+    "atoi_problem",
     "bounded",
     "cut",
     "find",
@@ -153,6 +154,11 @@ def atoi(text: str) -> int | None:
         return None
     number = bounded(text)
     return number if -(2**63) <= number < 2**63 else None
+
+
+def atoi_problem(text: str) -> str:
+    """What ``strconv.Atoi`` says of a text that it does not read."""
+    return "value out of range" if _INTEGER.fullmatch(text) else "invalid syntax"
 
 
 def parse_float(text: str) -> float | None:
