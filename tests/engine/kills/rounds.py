@@ -309,6 +309,7 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
     notes: collections.Counter[str] = collections.Counter()
     faults: collections.Counter[str] = collections.Counter()
     twice: collections.Counter[str] = collections.Counter()
+    where: collections.Counter[str] = collections.Counter()
     replicas = 0
     for outcome in outcomes:
         kills.update(outcome.kills)
@@ -318,7 +319,9 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
         steps = [who for who in outcome.twice if not who.startswith(REPLICAS)]
         replicas += len(outcome.twice) - len(steps)
         if steps:
-            twice[" + ".join(sorted(outcome.kills))] += len(steps)
+            kinds = " + ".join(sorted(outcome.kills))
+            twice[kinds] += len(steps)
+            where[f"{outcome.flow}: {kinds}"] += len(steps)
     different = ("trees", "artifacts", "memos", "metrics", "lost files", "hang", "no end")
     return {
         "rounds": len(outcomes),
@@ -337,6 +340,7 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
         ),
         "replicas_ended_twice": replicas,
         "bodies_ended_twice_by_kind": dict(twice),
+        "bodies_ended_twice_by_flow": dict(sorted(where.items())),
         "rounds_with_a_body_ended_twice": sum(bool(outcome.twice) for outcome in outcomes),
         "ends_different": sum(any(kind in different for kind, _ in outcome.faults) for outcome in outcomes),
         "lost": faults["lost"],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from tests.engine.harness import execute, workflow
+from tiphys.engine.machine.protocol import Shutdown
+from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.stored import Record
 from tiphys.errors import RefusedError
 from tiphys.store import Store
@@ -32,3 +35,20 @@ def test_a_run_that_is_not_there(tmp_path: Path, name: str) -> None:
     assert caught.value.code == "TIP211"
     assert made in f"{caught.value.message} {caught.value.cause}"
     assert [path.name for path in (tmp_path / "store/runs").iterdir()] == [made]
+
+
+@pytest.mark.parametrize("left", ["nothing", "an event", "a log"])
+def test_of_a_run_that_had_not_begun_nothing_is_kept(tmp_path: Path, left: str) -> None:
+    """Its engine was killed right after it had written what the run is; with more, it is an earlier run."""
+    folder = Store(tmp_path / "store").run("wf")
+    (folder / "logs").mkdir(parents=True)
+    with contextlib.closing(Journal(folder / "journal.db")) as journal:
+        journal.write_facts({"name": "wf"})
+        if left == "an event":
+            journal.append(Shutdown(1.0, "Stop"))
+            journal.append(Shutdown(2.0, "Stop"))
+            journal.commit()
+    if left == "a log":
+        (folder / "logs" / "wf.log").touch()
+    execute(tmp_path, FLOW, name="wf")
+    assert (folder.parent / "wf.1").exists() == (left != "nothing")

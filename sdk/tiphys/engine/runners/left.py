@@ -24,6 +24,7 @@ from tiphys.reference import open_file
 from tiphys.store.files import clear
 
 __all__ = [
+    "RECORDS",
     "Earlier",
     "Left",
     "LeftPod",

@@ -25,7 +25,7 @@ from tiphys.engine.machine.protocol import Begin, Event
 from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.images import Images
-from tiphys.engine.runners.left import clear_records
+from tiphys.engine.runners.left import RECORDS, clear_records
 from tiphys.engine.runtime.cleanup import clean_up
 from tiphys.engine.runtime.driver import Driver
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
@@ -221,12 +221,17 @@ def _claim(store: Store, name: str) -> Ownership:
 
 
 def _never_began(folder: Path) -> bool:
-    """Whether its engine was killed before it had written what the run is: there is nothing to keep."""
+    """Whether its engine was killed before it had written what the run is, or had started anything: there is nothing to
+    keep. (Of a workflow that a step makes, the run is there before the maker has written down that it is his.)"""
     with (
         contextlib.suppress(TiphysError),
         contextlib.closing(Journal(folder / "journal.db", reading=True)) as journal,
     ):
-        return not journal.facts()
+        if not journal.facts():
+            return True
+        logs = folder / "logs"
+        begun = journal.last() > 1  # the first event is that it begins
+        return not (begun or (folder / RECORDS).exists() or (logs.is_dir() and os.listdir(logs)))
     return False
 
 
