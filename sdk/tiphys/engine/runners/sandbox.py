@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
+from tiphys.engine.runners.gpus import BESIDE, visible_devices
 from tiphys.engine.runners.hiding import homes, not_for_all, parts_of_home, without_passwords
 from tiphys.engine.runners.network import HostNetwork, Network, NetworkLost
 from tiphys.engine.runners.places import held, make_folders
@@ -83,7 +84,8 @@ class SandboxRunner:
             argv = own_command(argv)
         base = image.root if image.kind == "root" and image.root is not None else Path("/")
         plan = _View(container, base)
-        env = {**without_passwords(container.base_env), **container.env}
+        own = {**visible_devices(container.gpus, alone=True), **container.env}
+        env = {**without_passwords(container.base_env), **own}
         path = plan.program(argv[0], env.get("PATH", ""))
         if path is None:
             raise not_found(container.name, argv[0])
@@ -147,6 +149,10 @@ class _View:
         for source, target in self._binds:
             options += ["--ro-bind", source, target]
         options += ["--bind", str(container.root / "tmp"), "/tmp", "--proc", "/proc", "--dev", "/dev"]
+        for name, place in container.nodes.items():
+            options += ["--dev-bind", place, name]
+        for path in BESIDE if container.gpus else ():
+            options += ["--ro-bind-try", path, path]
         if self.base == Path("/"):
             options += self._hide()
         laid: list[Mount] = []

@@ -1,0 +1,72 @@
+"""Pods of a run that wait for GPUs before they are started: the driver's side of the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tiphys.engine.machine.bodies.pod import DEADLINE
+from tiphys.engine.machine.protocol import Event, PodFinished, PodWaiting, StartPod
+from tiphys.engine.pods.gpus import NoGpus
+from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.podspec import pod_gpus
+from tiphys.engine.runners.base import StartProblem
+from tiphys.errors import RefusedError
+
+__all__ = ["GpuTurns"]
+
+
+class GpuTurns:
+    """``start`` is called with what may start; ``emit`` takes what is to be told of the others."""
+
+    def __init__(self, host: Host, emit: Callable[[Event], None], start: Callable[[StartPod], None]) -> None:
+        self._host = host
+        self._emit = emit
+        self._start = start
+        self._waiting: dict[str, StartPod] = {}
+
+    def enter(self, command: StartPod) -> None:
+        """Start a pod when it has its GPUs: one that asks for none at once."""
+        node_id = command.node_id
+        try:
+            count = pod_gpus(command)
+            if not count:
+                self._start(command)
+                return
+            self._waiting[node_id] = command
+            self._host.gpus.ask(
+                self._host.holder(node_id),
+                count,
+                lambda: self._granted(node_id),
+                lambda text: self._wait(node_id, text),
+            )
+        except (NoGpus, RefusedError, StartProblem) as error:
+            self._waiting.pop(node_id, None)
+            text = error.message if isinstance(error, StartProblem) else f"{error.code}: {error.message}"
+            if not isinstance(error, StartProblem):
+                self._host.notice(error)
+            self._emit(PodFinished(self._host.loop.now(), node_id, "Error", text))
+
+    def leave(self, node_id: str) -> bool:
+        """It is not to be started any more, or has ended; whether it still waited."""
+        self._host.gpus.give_back(self._host.holder(node_id))
+        return self._waiting.pop(node_id, None) is not None
+
+    def clear(self) -> None:
+        """Nothing that waits is to be started."""
+        for node_id in list(self._waiting):
+            self.leave(node_id)
+
+    def _granted(self, node_id: str) -> None:
+        self._start(_from_now(self._waiting.pop(node_id), self._host.loop.now()))
+
+    def _wait(self, node_id: str, text: str) -> None:
+        self._emit(PodWaiting(self._host.loop.now(), node_id, text))
+
+
+def _from_now(command: StartPod, now: float) -> StartPod:
+    """``activeDeadlineSeconds`` counts from when the pod has its node."""
+    seconds = command.template.get("activeDeadlineSeconds")
+    if seconds is None or command.deadline_message != DEADLINE or command.template.get("timeout"):
+        return command
+    return replace(command, deadline=now + int(seconds))
