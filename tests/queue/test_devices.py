@@ -95,6 +95,7 @@ def test_what_is_left_to_a_server_stays_its_own(tmp_path: Path) -> None:
         == "{'GPU-a': 'server'}"
     )
     end(server)
+    assert Devices(tmp_path / "t").held() == {}
 
 
 def _contend(path: Path, notes: Path, number: int) -> None:

@@ -105,8 +105,9 @@ class Devices(SharedTable):
 
     def leave(self, holder: str, heir: int) -> None:
         """From now on a holder has what it has until the process ``heir`` ends, whatever becomes of this one."""
+        row = (heir, process_start(heir), holder)
         with self.transaction() as db:
-            self._own(db, holder, heir)
+            db.execute("UPDATE holders SET pid=?, start=?, heir=0, since='' WHERE holder=?", row)
         self._mine.discard(holder)
 
     def adopt(self, prefix: str, *, heir: int = 0) -> dict[str, tuple[str, ...]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tiphys.argo.manifest_types import PodSpec
     from tiphys.argo.pod_types import ContainerSpec
 
-__all__ = ["GPU", "GpuDesk", "NoGpus", "asked", "pod_needs", "shares", "spec_shares"]
+__all__ = ["GPU", "GpuDesk", "NoGpus", "asked", "pod_needs", "shares", "spec_needs", "spec_shares"]
 
 GPU = "nvidia.com/gpu"
 # of device plugins that have no stand-in: what they hand out cannot be had here
@@ -243,6 +243,11 @@ def _shortage(count: int, pool: int, short: Short) -> str:
     before = f", {short.before} before it" if short.before else ""
     told = f"asks for {count} of {pool}, {short.free} free{before}"
     return f"Unschedulable: 0/1 nodes are available: 1 Insufficient {GPU} ({told})"
+
+
+def spec_needs(spec: PodSpec) -> int:
+    """:func:`pod_needs` of the pod of an object."""
+    return pod_needs(spec.get("initContainers") or [], spec.get("containers") or [])
 
 
 def spec_shares(gpus: Sequence[Gpu], spec: PodSpec) -> Mapping[str, tuple[Gpu, ...]]:
