@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypedDict, cast
 
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.deployment import Deployment, PodEndpoint
-from tiphys.engine.objects.gpus import check_gpus
 from tiphys.engine.objects.pod import PodObject
+from tiphys.engine.objects.seats import check_gpus
 from tiphys.engine.objects.service import Balancers, Service
 from tiphys.engine.objects.tfjob import TFJobController
 from tiphys.engine.objects.workflow import MAKER, ChildRun, WorkflowObject

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import Notice
-from tiphys.engine.objects.gpus import Seats
+from tiphys.engine.objects.seats import Seats
 from tiphys.engine.pods.attendant import GRACE, Attendant
 from tiphys.engine.pods.gpus import NoGpus
 from tiphys.engine.pods.host import Host

@@ -14,8 +14,8 @@ from tiphys.argo.time import rfc3339
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import ReplicaChanged
 from tiphys.engine.objects.api import Api
-from tiphys.engine.objects.gpus import Seats
 from tiphys.engine.objects.replica import Replica, describe_end
+from tiphys.engine.objects.seats import Seats
 from tiphys.engine.pods.host import Host
 from tiphys.training.tf_config import free_ports, replica_counts, tf_config
 from tiphys.training.tfjob_rules import TYPES
