@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from tests.engine.harness import (
     execute,
     log,
     node,
+    sandboxed,
     shell,
     wait_until,
     workflow,
@@ -277,3 +279,31 @@ def test_a_step_that_outlives_its_engine_keeps_its_own(tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     assert {finished(each) for each in (second, third, again)} == {"Succeeded"}
     assert lines(tmp_path, "lines").count("begin") == 3
+
+
+@sandboxed
+def test_a_step_in_an_unpacked_image_finds_the_driver(tmp_path: Path, give: Any) -> None:
+    """An image has none of the host's driver; without its libraries a framework goes on with the CPU."""
+    give(A)
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("busybox is not installed")
+    root = tmp_path / "image"
+    (root / "bin").mkdir(parents=True)
+    shutil.copy(busybox, root / "bin/busybox")
+    (root / "bin/sh").symlink_to("busybox")
+    (root / "bin/ls").symlink_to("busybox")
+    script = "for each in $(echo $LD_LIBRARY_PATH | tr : ' '); do busybox cat $each/libcuda.so.1; done"
+    template = gpu(shell("main", script.replace("tr ", "busybox tr ")))
+    template["container"]["image"] = "own:1"
+    refused = execute(tmp_path, workflow(template), runner="sandbox", images={"own:*": str(root)})
+    found = node(refused, refused.name)
+    assert (found["phase"], found["message"]) == (
+        "Error",
+        "main: the NVIDIA driver's libcuda.so is not found here",
+    )
+    folder = tmp_path / "machine/usr/lib/x86_64-linux-gnu"
+    folder.mkdir(parents=True)
+    (folder / "libcuda.so.1").write_text("the driver\n")
+    result = execute(tmp_path, workflow(template), runner="sandbox", images={"own:*": str(root)})
+    assert log(result, result.name) == "the driver\n"

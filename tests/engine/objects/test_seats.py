@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.engine.gpus import TELL, A, B
+from tests.engine.gpus import TELL, A, B, machine
 from tests.engine.harness import IMAGE, Recorder, dag, execute, node, wait_until, workflow
 from tests.engine.test_resources import creating, deployment, tfjob, waiting
+from tests.engine.test_steps_with_gpus import engine, finished
 from tiphys.engine import Notice, stop_serving
 from tiphys.engine.pods.gpus import GpuDesk
 from tiphys.queue.devices import Devices
@@ -149,4 +150,26 @@ def test_a_server_that_is_left_running_keeps_its_own(tmp_path: Path, give: Any) 
     finally:
         stop_serving(tmp_path / "store")
     wait_until(lambda: not table.held())
+    table.close()
+
+
+def test_a_gang_whose_engine_was_killed_has_its_own_again(tmp_path: Path) -> None:
+    machine(tmp_path, A, B)
+    flow = workflow(
+        waiting(
+            gang("echo $CUDA_VISIBLE_DEVICES >> /notes/lines; until test -e /notes/go; do sleep 0.02; done")
+        )
+    )
+    first = engine(tmp_path, "store", flow)
+    place = tmp_path / "store/volumes/notes/lines"
+    wait_until(lambda: place.exists() and len(notes(tmp_path)) == 2)
+    first.kill()
+    finished(first)
+    again = engine(tmp_path, "store", None)
+    wait_until(lambda: len(notes(tmp_path)) == 4)
+    (place.parent / "go").touch()
+    assert finished(again) == "Succeeded"
+    assert sorted(notes(tmp_path)) == [A, A, B, B]
+    table = Devices(tmp_path / "devices.db")
+    assert table.held() == {}
     table.close()

@@ -129,6 +129,19 @@ def test_a_step_is_shown_its_own_and_what_all_share(two: Path) -> None:
     assert machine.nodes([]) == {}
 
 
+def test_the_libraries_of_the_driver(two: Path) -> None:
+    """docs.nvidia.com, container toolkit: nvidia-container-cli list --libraries."""
+    folder = two / "usr/lib/x86_64-linux-gnu"
+    folder.mkdir(parents=True)
+    for name in ("libcuda.so.550.54", "libnvidia-ml.so.1", "libc.so.6", "libcudart.so.12"):
+        (folder / name).touch()
+    (folder / "libcuda.so.1").symlink_to("libcuda.so.550.54")
+    (folder / "libnvidia-gone.so.1").symlink_to("nothing")
+    assert GpuMachine(two, {}, silent).libraries() == {
+        name: str(folder / name) for name in ("libcuda.so.1", "libcuda.so.550.54", "libnvidia-ml.so.1")
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

@@ -148,6 +148,7 @@ class PodSpace:
         env.update(self.host.options.env)
         if extra_env:
             env.update(extra_env)
+        gpus, machine = self.gpus.get(name, ()), self.host.gpus.machine
         command = image.command(
             [expand(str(word), base, env) for word in spec.get("command") or []],
             [expand(str(word), base, env) for word in spec.get("args") or []],
@@ -167,8 +168,9 @@ class PodSpace:
             spec=self._as_the_pods_user(spec),
             own_entrypoint=not spec.get("command"),
             hidden=[self.host.store.root],
-            gpus=self.gpus.get(name, ()),
-            nodes=self.host.gpus.machine.nodes(self.gpus.get(name, ())),
+            gpus=gpus,
+            nodes=machine.nodes(gpus),
+            drivers=machine.libraries() if gpus and image.kind == "root" else {},
         )
 
     def _as_the_pods_user(self, spec: ContainerSpec) -> ContainerSpec:

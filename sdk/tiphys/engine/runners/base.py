@@ -101,6 +101,9 @@ class Container:
     nodes: Mapping[str, str] = field(
         default_factory=dict
     )  # by which it opens them: its path -> that on this machine
+    drivers: Mapping[str, str] = field(
+        default_factory=dict
+    )  # libraries by which: the name of each -> where it is
     shown: Sequence[str] = ()  # declared paths that a plain process finds on this machine, as if in its image
 
     def beside(self, command: Sequence[str]) -> Container:

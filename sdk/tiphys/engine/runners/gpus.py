@@ -35,6 +35,25 @@ BESIDE = (
     "/run/opengl-driver",
 )
 
+# of the programs of the driver those that the container toolkit, too, brings into a container
+_LIBRARIES = (
+    "usr/lib/wsl/lib",
+    "usr/local/nvidia/lib64",
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib/aarch64-linux-gnu",
+    "usr/lib64",
+    "usr/lib",
+    "run/opengl-driver/lib",
+)
+_OF_THE_DRIVER = (
+    "libcuda.so",
+    "libcudadebugger.so",
+    "libnvidia-",
+    "libnvcuvid.so",
+    "libnvoptix.so",
+    "libdxcore.so",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
@@ -80,6 +99,15 @@ class GpuMachine:
         names = [*_SHARED, *(node for gpu in gpus for node in gpu.nodes)] if gpus else []
         places = {f"/dev/{name}": str(self.root / "dev" / name) for name in names}
         return {name: place for name, place in places.items() if os.path.exists(place)}
+
+    def libraries(self) -> dict[str, str]:
+        """The driver's libraries, which an image does not have: the name of each -> where it is."""
+        found: dict[str, str] = {}
+        for folder in _LIBRARIES:
+            for place in sorted((self.root / folder).glob("lib*.so*")):
+                if place.name.startswith(_OF_THE_DRIVER) and place.is_file():
+                    found.setdefault(place.name, str(place))
+        return found
 
     def _found(self) -> list[Gpu]:
         try:

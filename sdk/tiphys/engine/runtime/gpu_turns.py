@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from tiphys.engine.machine.bodies.pod import DEADLINE
 from tiphys.engine.machine.protocol import Event, PodFinished, PodWaiting, StartPod
@@ -30,22 +31,21 @@ class GpuTurns:
         node_id = command.node_id
         try:
             count = pod_gpus(command)
-            if not count:
-                self._start(command)
-                return
-            self._waiting[node_id] = command
-            self._host.gpus.ask(
-                self._host.holder(node_id),
-                count,
-                lambda: self._granted(node_id),
-                lambda text: self._wait(node_id, text),
-            )
+            if count:
+                self._waiting[node_id] = command
+                holder = self._host.holder(node_id)
+                granted, waits = partial(self._granted, node_id), partial(self._wait, node_id)
+                self._host.gpus.ask(holder, count, granted, waits)
         except (NoGpus, RefusedError, StartProblem) as error:
-            self._waiting.pop(node_id, None)
-            text = error.message if isinstance(error, StartProblem) else f"{error.code}: {error.message}"
+            self.leave(node_id)
+            text = error.message
             if not isinstance(error, StartProblem):
+                text = f"{error.code}: {error.message}"
                 self._host.notice(error)
             self._emit(PodFinished(self._host.loop.now(), node_id, "Error", text))
+            return
+        if not count:
+            self._start(command)
 
     def leave(self, node_id: str) -> bool:
         """It is not to be started any more, or has ended; whether it still waited."""
