@@ -27,8 +27,10 @@ from tiphys.expr.depends import parse_depends
 from tiphys.expr.evaluate import ExprError, compile_expression, evaluate
 from tiphys.expr.gjson import gjson
 from tiphys.expr.gojson import marshal, unmarshal
+from tiphys.expr.gotext import from_bytes
 from tiphys.expr.govaluate import WhenError, evaluate_when, govaluate
 from tiphys.expr.jsonpath import query
+from tiphys.expr.regexp import regexp
 from tiphys.expr.sprig import SPRIG
 from tiphys.expr.tags import Layers, TagError, compile_plan, substitute
 from tiphys.reuse.entry import damaged, entry_of
@@ -223,6 +225,13 @@ def _value(text: str) -> None:
     check(FLOW, assignments(text.split("\n"), "-p"), complete=False)  # type: ignore[arg-type]
 
 
+def _matched(text: str) -> None:
+    pattern = regexp(text)
+    for other in ("", "aab ab\nb1_-é🙂", "a" * 200 + "!", from_bytes(b"a\xc3 \xff")):
+        pattern.replace(other, lambda match: match.expand("<$0$1${n}>"))
+        pattern.split(other, -1)
+
+
 def _entry(text: str) -> None:
     if entry_of(text, "cache", "key").broken is not None:
         raise damaged(text, "cache", "key")
@@ -255,6 +264,7 @@ LANGUAGES = [
     _plain("expression", lambda: _questions(*_EXPRESSIONS), _expression, ExprError, inputs=4000),
     _plain("sprig", lambda: _questions(*_SPRIG), _expression, ExprError, inputs=4000),
     _plain("compile", lambda: _questions(*_EXPRESSIONS, *_SPRIG), compile_expression, ExprError, inputs=2000),
+    _plain("regexp", lambda: _asked("expr/recorded/regexp.json"), _matched, ExprError, inputs=2000),
     _plain("tags", TAGS, _tags, TagError, inputs=3000),
     _plain("when", lambda: _questions("govaluate"), _when, WhenError, inputs=3000),
     _plain("depends", ("a && b", "a.Succeeded || (b.Failed && !c)", "!a", "a.AnySucceeded && b.AllFailed",

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 
 from tiphys._version import __version__
-from tiphys.errors import TiphysError
+from tiphys.errors import TiphysError, plain
 
 __all__ = ["main", "parser"]
 
@@ -50,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TiphysError as error:
         if show:
             traceback.print_exc()
-        sys.stderr.write(f"tiphys: {error}\n")
-        return error.exit_code
+        return _told(error)
     except KeyboardInterrupt:
         sys.stderr.write("tiphys: interrupted\n")
         return 130
@@ -70,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _told(error: TiphysError) -> int:
-    sys.stderr.write(f"tiphys: {error}\n")
+    sys.stderr.write(f"tiphys: {plain(str(error), 20_000)}\n")
     return error.exit_code
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tiphys.errors import RefusedError
+from tiphys.errors import RefusedError, plain
 
 if TYPE_CHECKING:
     from tiphys.store import Store
@@ -118,7 +118,7 @@ class Style:
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Columns aligned to the left, two blanks apart."""
-    lines = [list(header), *(list(row) for row in rows)]
+    lines = [list(header), *([plain(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

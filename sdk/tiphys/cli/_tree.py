@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from tiphys.cli._common import Style, seconds
+from tiphys.errors import plain
 from tiphys.runs import Result, Row, rows
 
 __all__ = ["Picture", "age", "picture"]
@@ -41,17 +42,17 @@ def picture(state: Result, style: Style, *, width: int = 0) -> list[str]:
     facts = [state.namespace, state.progress, seconds(state.seconds) if state.started else ""]
     lines = [head + "  " + style.dim("  ".join(item for item in facts if item))]
     if state.message:
-        lines.append("  " + state.message)
+        lines.append("  " + plain(state.message))
     tree = rows(state.workflow)
-    cells = [(f"{row.guide}{_mark(row)} {row.name}", _lasted(row), _remark(row)) for row in tree]
+    cells = [(f"{row.guide}{_mark(row)} {plain(row.name)}", _lasted(row), _remark(row)) for row in tree]
     column = min(max((len(cell[0]) for cell in cells), default=0), 60)
     for row, (name, lasted, remark) in zip(tree, cells, strict=True):
-        plain = f"{name.ljust(column)}  {lasted:>7}  {remark}".rstrip()
+        line = f"{name.ljust(column)}  {lasted:>7}  {remark}".rstrip()
         if width:
-            plain = plain[: width - 1]
+            line = line[: width - 1]
         symbol, colour = _SYMBOLS.get(row.phase, ("?", 0))
         mark = _mark(row)
-        lines.append(plain.replace(mark, style(mark, colour), 1))
+        lines.append(line.replace(mark, style(mark, colour), 1))
     return lines
 
 
@@ -60,7 +61,7 @@ def _mark(row: Row) -> str:
 
 
 def _remark(row: Row) -> str:
-    return "hit" if row.hit else row.message.replace("\n", " ")
+    return "hit" if row.hit else plain(row.message).replace("\n", " ")
 
 
 class Picture:
@@ -100,9 +101,9 @@ class Picture:
         told = [
             (
                 row.guide + row.name + row.template,
-                f"{_mark(row)} {row.name}  {row.phase}  {_remark(row)}".rstrip(),
+                f"{_mark(row)} {plain(row.name)}  {row.phase}  {_remark(row)}".rstrip(),
             )
             for row in rows(state.workflow)
             if row.phase
         ]
-        return [*told[1:], ("", f"{state.name}  {state.phase}  {state.message}".rstrip())]
+        return [*told[1:], ("", f"{state.name}  {state.phase}  {plain(state.message)}".rstrip())]

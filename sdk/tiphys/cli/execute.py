@@ -26,7 +26,8 @@ def run_shown(
 
     progress = _progress(logs)
     times = Times(progress)
-    chosen = replace(settings, observer=times, follow_logs=True)  # what steps say of how far they are
+    # what steps say of how far they are is among the latest
+    chosen = replace(settings, observer=times, follow_logs=True if logs else "latest")
     try:
         result = start(chosen)
     finally:

@@ -21,6 +21,7 @@ from tiphys.engine.base.observations import (
     RunFinished,
     RunStarted,
 )
+from tiphys.errors import plain
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node
@@ -30,6 +31,7 @@ __all__ = ["LineProgress", "TableProgress"]
 _GLOG = re.compile(r"[IWEF]\d{4} |\d{4}-\d\d-\d\d .*: [IWEF] ")  # what a native library says of itself
 _COUNTS = re.compile(r"(?i)\bepoch\b|\b\d+ ?/ ?\d+\b|\b\d{1,3}(\.\d+)? ?%")  # how far a step has come
 _FOLLOWER = re.compile(r"-worker-[1-9]\d*\Z")  # says what worker 0 of its gang says
+_LINE = 1 << 17  # characters of a line of a log: the engine gives no longer ones
 _PAUSE = 1.0  # seconds between two such lines of one step
 _SYMBOLS = {
     "Pending": "◷",
@@ -71,20 +73,20 @@ class LineProgress:
         style = self.style
         if isinstance(seen, RunStarted):
             self.workflow, self.begin = seen.name, seen.at
-            return f"{style.bold(seen.name)} {'continues' if seen.resumed else 'starts'}"
+            return f"{style.bold(plain(seen.name))} {'continues' if seen.resumed else 'starts'}"
         if isinstance(seen, NodeChanged):
             self._labels[str(seen.node.get("id"))] = label(seen.node, self.workflow)
             return self._node(seen) if is_step(seen.node) else ""
         if isinstance(seen, CacheChecked) and seen.why:
-            return style.yellow(f"cache {seen.cache}: not used: {seen.why}")
+            return style.yellow(plain(f"cache {seen.cache}: not used: {seen.why}"))
         if isinstance(seen, ReplicaChanged) and seen.state != "succeeded":
             tail = f": {seen.message}" if seen.message else ""
             names = " ".join(dict.fromkeys(map(self._short, (seen.name, seen.replica))))
-            return style.dim(f"{seen.kind} {names} {seen.state}{tail}")
+            return style.dim(plain(f"{seen.kind} {names} {seen.state}{tail}"))
         if isinstance(seen, LogLine) and (self.logs or self._news(seen)):
-            return f"{style.cyan(self._writer(seen.source))} | {seen.text}"
+            return f"{style.cyan(plain(self._writer(seen.source)))} | {plain(_last(seen.text), _LINE)}"
         if isinstance(seen, Notice):
-            return style.yellow(seen.text)
+            return style.yellow(plain(seen.text))
         return ""
 
     def _writer(self, source: str) -> str:
@@ -107,8 +109,8 @@ class LineProgress:
 
     def _node(self, seen: NodeChanged) -> str:
         node, style = seen.node, self.style
-        name = label(node, self.workflow).ljust(28)
-        message = str(node.get("message") or "")
+        name = plain(label(node, self.workflow)).ljust(28)
+        message = plain(str(node.get("message") or ""))
         if seen.change == "started":
             return f"{name} started"
         if seen.change == "waiting":
@@ -155,7 +157,7 @@ class TableProgress:
                 self.nodes[str(seen.node["id"])] = seen.node.copy()
                 self._widest = max(self._widest, len(label(seen.node, self.workflow)))
             elif isinstance(seen, LogLine) and seen.text.strip() and not _GLOG.match(seen.text):
-                self.last[seen.source] = seen.text.strip()
+                self.last[seen.source] = _last(seen.text).strip()
         if isinstance(seen, Notice):
             self.live.console.print(f"[yellow]{_plain(seen.text)}[/]")
         elif isinstance(seen, CacheChecked) and seen.why:
@@ -234,6 +236,11 @@ def _clock(value: float) -> str:
     return f"{whole // 60:3d}:{whole % 60:02d}"
 
 
+def _last(text: str) -> str:
+    """What is left on a terminal of a line that was written over, as progress bars do."""
+    return text.replace("\b", "").rpartition("\r")[2]
+
+
 def _plain(text: str) -> str:
     """Without control characters and rich markup."""
-    return "".join(char if char.isprintable() else " " for char in text).replace("[", "\\[")
+    return plain(text).replace("\n", " ").replace("[", "\\[")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.argo.cache_mode import CACHE_MODES
 from tiphys.cli._common import Style, add_parameters, assignments, parameters_of, print_json, seconds, table
 from tiphys.cli.execute import run_shown
+from tiphys.errors import plain
 
 if TYPE_CHECKING:
     from tiphys.engine import RunOptions, RunResult
@@ -271,7 +272,7 @@ def _show(state: Result, options: argparse.Namespace) -> None:
     style = Style(sys.stdout)
     print("\n".join(picture(state, style)))
     for key, value in state.outputs.items():
-        print(style.bold(key) + (":\n" if "\n" in value else ": ") + value)
+        print(style.bold(key) + (":\n" if "\n" in value else ": ") + plain(value, len(value)))
 
 
 def _get(client: Client, options: argparse.Namespace) -> int:
@@ -284,9 +285,9 @@ def _ended(state: Result, options: argparse.Namespace) -> int:
         print_json(state.workflow)
         return 0 if state.succeeded else 1
     for failure in state.failures:
-        sys.stderr.write(f"{failure.phase}: {failure.name}: {failure.message}\n")
+        sys.stderr.write(f"{failure.phase}: {plain(failure.name)}: {plain(failure.message)}\n")
     for key, value in state.outputs.items():
-        print(f"{key}:\n{value}" if "\n" in value else f"{key}: {value}")
+        print(f"{key}:{chr(10) if chr(10) in value else ' '}{plain(value, len(value))}")
     return 0 if state.succeeded else 1
 
 
@@ -303,7 +304,7 @@ def _watch(client: Client, options: argparse.Namespace) -> int:
 def _wait(client: Client, options: argparse.Namespace) -> int:
     state = client.wait(options.name, timeout=options.timeout)
     if not options.json:
-        print(f"{state.name}  {state.phase}  {seconds(state.seconds)}  {state.message}".rstrip())
+        print(f"{state.name}  {state.phase}  {seconds(state.seconds)}  {plain(state.message)}".rstrip())
     return _ended(state, options)
 
 

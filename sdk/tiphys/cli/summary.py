@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.nodes import FAILED, is_step, label, state
 from tiphys.cli._common import Style, seconds, table
 from tiphys.cli.times import Times, elapsed, since_epoch
+from tiphys.errors import plain
 from tiphys.reference import tail
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def summary(workflow: Workflow, times: Times, style: Style) -> str:
     steps = f"{len(nodes)} step{'' if len(nodes) == 1 else 's'}"
     parts.append(f"{style.bold(name)} {colour(phase)} in {seconds(total)}, {steps}, {hits} from the cache")
     for parameter in (status.get("outputs") or {}).get("parameters") or []:
-        value = str(parameter.get("value", ""))
+        value = plain(str(parameter.get("value", "")))
         if "\n" in value:
             parts.append(value.rstrip("\n"))
         elif len(value) <= _LONG:
@@ -75,13 +76,13 @@ def failures(workflow: Workflow, folder: Path, style: Style, *, lines: int = 15)
         last = attempts[-1] if node.get("type") == "Retry" and attempts else node
         if last is not node and last.get("message"):
             message = f"{message}; attempt {len(attempts)}: {last['message']}"
-        head = f"{style.red('✖')} {style.bold(label(node, name))}: {message}"
+        head = f"{style.red('✖')} {style.bold(plain(label(node, name)))}: {plain(str(message))}"
         log = _log(folder / "logs", last, lines)
         parts.append(head + (f"\n{log}" if log else ""))
     if len(failed) > 5:
         parts.append(f"and {len(failed) - 5} more")
     if not failed and status.get("message"):
-        parts.append(f"{style.red('✖')} {status['message']}")
+        parts.append(f"{style.red('✖')} {plain(status['message'])}")
     return "\n\n".join(parts)
 
 
@@ -90,5 +91,5 @@ def _log(logs: Path, node: Node, lines: int) -> str:
     found: list[str] = []
     for path in sorted(logs.glob(f"{node['id']}*.log")):
         with contextlib.suppress(OSError):
-            found.extend(f"    {line}" for line in tail(path, _TAIL).splitlines()[-lines:])
+            found.extend(f"    {plain(line)}" for line in tail(path, _TAIL).split("\n")[-lines - 1 :] if line)
     return "\n".join(found)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiphys.expr.lexer import ExprError
-from tiphys.expr.operators import regex
+from tiphys.expr.regexp import regexp
 
 Tree = tuple[Any, ...]
 Names = Mapping[str, str]
@@ -108,7 +108,7 @@ def _binary(tree: Tree, names: Names) -> str:
                 f"invalid operation: {operator} (mismatched types {left or 'unknown'} and {right})", position
             )
         try:
-            regex(tree[3][1])
+            regexp(tree[3][1])
         except ExprError as error:
             raise ExprError(str(error), position) from None
     if result or not (left and right) or operator == "..":

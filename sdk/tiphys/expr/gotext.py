@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
 
 __all__ = [
     "SPACES",
     "atoi",
+    "atoi_problem",
     "bounded",
     "cut",
     "find",
@@ -21,12 +21,9 @@ __all__ = [
     "is_upper",
     "joined",
     "lower",
-    "matches",
     "parse_float",
     "quote",
     "size",
-    "split_regex",
-    "sub_regex",
     "title_rune",
     "to_bytes",
     "upper",
@@ -159,53 +156,13 @@ def atoi(text: str) -> int | None:
     return number if -(2**63) <= number < 2**63 else None
 
 
+def atoi_problem(text: str) -> str:
+    """What ``strconv.Atoi`` says of a text that it does not read."""
+    return "value out of range" if _INTEGER.fullmatch(text) else "invalid syntax"
+
+
 def parse_float(text: str) -> float | None:
     """Return the number that ``strconv.ParseFloat`` reads, or None."""
     if _HEX_FLOAT.fullmatch(text):
         return float.fromhex(text)
     return float(text) if _FLOAT.fullmatch(text) else None
-
-
-def matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """Yield all matches; unlike Python's, an empty one may not touch the end of the one before."""
-    at, previous = 0, -1
-    while at <= len(text):
-        match = pattern.search(text, at)
-        if match is None:
-            return
-        empty = match.end() == at
-        touches = empty and match.start() == previous
-        at = at + 1 if empty else match.end()
-        previous = match.end()
-        if not touches:
-            yield match
-
-
-def sub_regex(pattern: re.Pattern[str], text: str, replacement: Callable[[re.Match[str]], str]) -> str:
-    """Replace all matches by what ``replacement`` makes of each."""
-    out: list[str] = []
-    end = 0
-    for match in matches(pattern, text):
-        out += [text[end : match.start()], replacement(match)]
-        end = match.end()
-    return "".join((*out, text[end:]))
-
-
-def split_regex(pattern: re.Pattern[str], text: str, count: int) -> list[str] | None:
-    """Split at matches into at most ``count`` parts; negative: all."""
-    if count == 0:
-        return None
-    if pattern.pattern and not text:
-        return [""]
-    parts: list[str] = []
-    begin = end = 0
-    for number, match in enumerate(matches(pattern, text)):
-        if 0 < count <= number or (count > 0 and len(parts) == count - 1):
-            break
-        end = match.start()
-        if match.end() != 0:
-            parts.append(text[begin:end])
-        begin = match.end()
-    if end != len(text):
-        parts.append(text[begin:])
-    return parts

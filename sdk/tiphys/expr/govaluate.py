@@ -10,7 +10,8 @@ from typing import Any
 
 from tiphys.expr.gofmt import v
 from tiphys.expr.lexer import ExprError
-from tiphys.expr.operators import equal, regex
+from tiphys.expr.operators import equal
+from tiphys.expr.regexp import regexp
 
 Value = Any
 
@@ -97,7 +98,7 @@ def _tokens(text: str) -> list[tuple[str, Value]]:
     for token, operand in itertools.pairwise(tokens):
         if token in (("op", "=~"), ("op", "!~")) and isinstance(operand[1], str):
             try:
-                regex(operand[1])
+                regexp(operand[1])
             except ExprError as error:
                 raise _Bad(str(error)) from None
     return tokens
@@ -298,7 +299,7 @@ def _apply(operator: str, left: Value, right: Value) -> Value:
                 raise _Bad(
                     f"Value '{v(value)}' cannot be used with the comparator '{operator}', it is not a number"
                 )
-        found = regex(right).search(left) is not None
+        found = regexp(right).search(left) is not None
         return found if operator == "=~" else not found
     both_strings = isinstance(left, str) and isinstance(right, str)
     if operator == "+" and (isinstance(left, str) or isinstance(right, str)):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from tiphys.expr.gotext import joined
 from tiphys.expr.lexer import ExprError
+from tiphys.expr.regexp import regexp
 
 Value = Any
 
-__all__ = ["BINARY", "equal", "go_kind", "map_key", "regex", "truth", "within"]
+__all__ = ["BINARY", "equal", "go_kind", "map_key", "truth", "within"]
 
 _MOST = 1_000_000  # of a list or text that an expression makes from a number
 
@@ -158,52 +157,6 @@ def _in(left: Value, right: Value) -> bool:
     raise ExprError(f'operator "in" not defined on {go_kind(right)}')
 
 
-_CLASSES = (
-    ("alpha", "a-zA-Z"), ("digit", "0-9"), ("alnum", "a-zA-Z0-9"), ("space", r"\s"), ("upper", "A-Z"), ("lower", "a-z"),
-)  # fmt: skip
-# a set's signs that Python may give another meaning one day, and warns of
-_SET = re.compile(r"\\.|(\[\^?\]?)((?:\\.|[^\]\\])*)", re.DOTALL)
-_SIGN = re.compile(r"\\.|\[|(?<=-)-|(?<=&)&|(?<=~)~|(?<=\|)\|")
-_FOLDS = re.compile(r"\(\?[a-zA-Z]*i")
-_ASCII_ONLY = re.compile(r"\\[wdsb]", re.IGNORECASE)
-
-
-@lru_cache(maxsize=1024)
-def regex(pattern: str) -> re.Pattern[str]:
-    """Compile an RE2 pattern with Python's engine (named groups, ``\\z`` and inline flags are translated)."""
-    translated = re.sub(r"\(\?P?<(?![=!])(\w+)>", r"(?P<\1>", pattern).replace(r"\z", r"\Z")
-    translated = re.sub(r"(?<!\\)\$(?=$|\))", r"\\Z", translated)
-    for name, charset in _CLASSES:
-        translated = translated.replace(f"[:{name}:]", charset)
-    translated = _SET.sub(
-        lambda match: match[1] + _SIGN.sub(_escaped, match[2]) if match[1] else match[0], translated
-    )
-    try:
-        # (?i) folds all letters in RE2, while its classes are ASCII: Python has both or neither
-        folds = not pattern.isascii() and _FOLDS.search(pattern) and not _ASCII_ONLY.search(pattern)
-        return re.compile(translated, re.UNICODE if folds else re.ASCII)
-    except re.error as error:
-        raise ExprError(f"error parsing regexp: {_regex_problem(error, pattern)}") from error
-
-
-def _escaped(sign: re.Match[str]) -> str:
-    return sign[0] if sign[0][0] == "\\" else "\\" + sign[0]
-
-
-def _regex_problem(error: re.error, pattern: str) -> str:
-    """Return Go's words for a pattern that cannot be compiled."""
-    text = str(error)
-    if text.startswith("unterminated character set"):
-        return f"missing closing ]: `{pattern[error.pos or 0 :]}`"
-    if text.startswith("missing )"):
-        return f"missing closing ): `{pattern}`"
-    if text.startswith("unbalanced parenthesis"):
-        return f"unexpected ): `{pattern}`"
-    if text.startswith("nothing to repeat"):
-        return f"missing argument to repetition operator: `{pattern[error.pos or 0 :][:1]}`"
-    return f"{text}: `{pattern}`"
-
-
 def _strings(operator: str, test: Callable[[str, str], bool]) -> Callable[[Value, Value], bool]:
     def run(left: Value, right: Value) -> bool:
         if left is None or right is None:
@@ -228,7 +181,7 @@ BINARY: dict[str, Callable[[Value, Value], Value]] = {
     "<=": _compare("<=", lambda a, b: a <= b),
     ">=": _compare(">=", lambda a, b: a >= b),
     "in": _in,
-    "matches": _strings("matches", lambda a, b: regex(b).search(a) is not None),
+    "matches": _strings("matches", lambda a, b: regexp(b).search(a) is not None),
     "contains": _strings("contains", lambda a, b: b in a),
     "startsWith": _strings("startsWith", lambda a, b: a.startswith(b)),
     "endsWith": _strings("endsWith", lambda a, b: a.endswith(b)),

@@ -20,14 +20,12 @@ from tiphys.expr.gofmt import v
 from tiphys.expr.gotext import (
     SPACES,
     from_bytes,
-    matches,
     quote,
-    split_regex,
-    sub_regex,
     to_bytes,
 )
 from tiphys.expr.lexer import ExprError
-from tiphys.expr.operators import regex, within
+from tiphys.expr.operators import within
+from tiphys.expr.regexp import regexp
 from tiphys.expr.semver import compare_constraint, parse_version
 from tiphys.expr.sprig_data import DATA, empty, texts
 from tiphys.expr.sprig_numbers import NUMBERS
@@ -164,29 +162,15 @@ def _gen_private_key(kind: str) -> str:
     return f"Unknown type {kind}"
 
 
-_REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))", re.ASCII)
-
-
-def _expand(replacement: str) -> Callable[[re.Match[str]], str]:
-    """What a match is replaced by: ``$name`` and ``${name}`` are groups, one that does not exist is empty."""
-
-    def one(match: re.Match[str]) -> str:
-        groups = {str(index): text for index, text in enumerate((match.group(), *match.groups()))}
-        found = groups | match.groupdict()
-        return _REFERENCE.sub(lambda at: at[1] or found.get(at[2] or at[3]) or "", replacement)
-
-    return one
-
-
 def _regex_match(pattern: str, text: str) -> bool:
     try:
-        return regex(pattern).search(text) is not None
+        return regexp(pattern).search(text) is not None
     except ExprError:  # mustRegexMatch tells it
         return False
 
 
 def _regex_find_all(pattern: str, text: str, count: int) -> list[str] | None:
-    found = [match.group() for match in matches(regex(pattern), text)]
+    found = [match.texts[0] or "" for match in regexp(pattern).matches(text)]
     return (found if count < 0 else found[:count]) or None
 
 
@@ -255,12 +239,12 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "semver": parse_version,
     "semverCompare": compare_constraint,
     "regexMatch": _regex_match,
-    "mustRegexMatch": lambda p, s: regex(p).search(s) is not None,
-    "regexFind": lambda p, s: m.group() if (m := regex(p).search(s)) else "",
+    "mustRegexMatch": lambda p, s: regexp(p).search(s) is not None,
+    "regexFind": lambda p, s: m.texts[0] if (m := regexp(p).search(s)) else "",
     "regexFindAll": _regex_find_all,
-    "regexReplaceAll": lambda p, s, r: sub_regex(regex(p), s, _expand(r)),
-    "regexReplaceAllLiteral": lambda p, s, r: sub_regex(regex(p), s, lambda _: r),
-    "regexSplit": lambda p, s, n: split_regex(regex(p), s, n),
+    "regexReplaceAll": lambda p, s, r: regexp(p).replace(s, lambda m: m.expand(r)),
+    "regexReplaceAllLiteral": lambda p, s, r: regexp(p).replace(s, lambda _: r),
+    "regexSplit": lambda p, s, n: regexp(p).split(s, n),
     "regexQuoteMeta": lambda s: re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", s),
     "base": _base,
     "dir": _dir,

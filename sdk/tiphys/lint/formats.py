@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tiphys.errors import plain
 from tiphys.lint.finding import Finding
 from tiphys.lint.registry import catalogue
 
@@ -32,12 +33,13 @@ def _text(findings: list[Finding], color: bool) -> str:
         if color:
             severity = f"\033[{paint[severity]}m{severity}\033[0m"  # type: ignore[assignment]
         lines.append(
-            f"{finding.file}:{finding.line}:{finding.column}: {severity} {finding.code} {finding.message}"
+            f"{plain(finding.file)}:{finding.line}:{finding.column}: {severity} {finding.code} "
+            f"{plain(finding.message)}"
         )
         if finding.cause:
-            lines.append(f"    why: {finding.cause}")
+            lines.append(f"    why: {plain(finding.cause)}")
         if finding.fix:
-            lines.append(f"    fix: {finding.fix}")
+            lines.append(f"    fix: {plain(finding.fix)}")
         if finding.python_file:
             lines.append(f"    made by: {finding.python_file}:{finding.python_line}")
     return "\n".join(lines) + "\n" if lines else ""

@@ -226,7 +226,7 @@ class Artifacts:
 def members(source: Path, name: str = "", laid: Mapping[str, Path] | None = None) -> list[tuple[Path, str]]:
     """Everything to pack with its name in the archive, sorted; the top is ``name``, or the source's own.
 
-    ``laid``: path below the top -> what is there instead. It is never reached through a link.
+    ``laid``: path below the top -> what is there instead, perhaps nothing. It is never reached through a link.
     """
     top = name or source.name
     laid = laid or {}
@@ -249,7 +249,9 @@ def members(source: Path, name: str = "", laid: Mapping[str, Path] | None = None
             pass
         for each in names:
             below = f"{inside}/{each}" if inside else each
-            left.append((laid.get(below, path / each), below))
+            place = laid.get(below, path / each)
+            if below not in laid or os.path.lexists(place):
+                left.append((place, below))
     return sorted(found, key=lambda pair: pair[1])
 
 

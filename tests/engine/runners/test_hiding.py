@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.engine.harness import execute, log, sandboxed, shell, workflow
+from tests.engine.harness import RUNNERS, execute, log, sandboxed, shell, value, workflow
 from tiphys.engine.runners import hiding
+from tiphys.engine.runners.base import Container
+from tiphys.engine.runners.images import Image
+from tiphys.engine.runners.sandbox import _View
+from tiphys.store.artifacts import members
 
 pytestmark = sandboxed
 
@@ -97,6 +102,69 @@ def test_passwords_and_keys_of_the_system(tmp_path: Path) -> None:
     found = asked(tmp_path, "cat /etc/shadow && echo read; cat /etc/passwd >/dev/null && echo users")
     assert found.endswith("users\n")
     assert "read" not in found.replace("reading", "")
+
+
+@pytest.mark.skipif(not os.access("/etc/shadow", os.R_OK), reason="this user may not read them anyway")
+def test_what_is_hidden_is_no_output(tmp_path: Path) -> None:
+    """Who collects outputs is no step and may read passwords: he looks with the eyes of the step."""
+    passwords = Path("/etc/shadow").read_text()
+    step = shell(
+        "main",
+        "ln -s /etc/shadow /tmp/link; ln -s /etc /tmp/folder; mkdir -p /tmp/out",
+        outputs={
+            "parameters": [
+                {"name": name, "valueFrom": {"path": path, "default": "nothing"}}
+                for name, path in (("a", "/etc/shadow"), ("b", "/tmp/link"), ("c", "/tmp/folder/shadow"))
+            ],
+            "artifacts": [
+                {"name": "file", "path": "/etc/shadow", "optional": True},
+                {"name": "link", "path": "/tmp/link", "optional": True},
+                {"name": "folder", "path": "/etc"},
+            ],
+        },
+    )
+    result = execute(tmp_path, workflow(step), runner="sandbox")
+    assert result.succeeded, result.message
+    assert [value(result, result.name, name) for name in "abc"] == ["nothing"] * 3
+    stored = [path for path in (tmp_path / "store/artifacts/sha256").rglob("*") if path.is_file()]
+    assert len(stored) == 1
+    with tarfile.open(stored[0]) as archive:
+        names = archive.getnames()
+    assert "etc/passwd" in names and "etc/shadow" not in names
+    assert passwords.encode() not in b"".join(path.read_bytes() for path in stored)
+
+
+def test_of_what_is_hidden_nothing_is_found(tmp_path: Path) -> None:
+    """The store, also where it lies in a folder of the system."""
+    place = next(each for each in Path("/usr/share").iterdir() if each.is_dir() and any(each.iterdir()))
+    inside = next(place.iterdir()).name
+    (tmp_path / "root/tmp").mkdir(parents=True)
+    container = Container(
+        "main", Image("x", "host"), ["true"], {}, {}, "/", tmp_path / "root", [], [], "pod", Path(os.devnull), {},
+        hidden=[place],
+    )  # fmt: skip
+    view = _View(container, Path("/"))
+    view.options()
+    container.view = view.view()
+    assert container.found(f"{place}/{inside}") is None
+    assert container.found(str(place.parent)) is not None
+    packed = dict(container.below("/usr/share"))
+    names = {name for _, name in members(place.parent, "share", packed)}
+    assert f"share/{place.name}" not in names and f"share/{place.name}/{inside}" not in names
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_the_root_as_an_output_is_what_the_step_made(tmp_path: Path, runner: str) -> None:
+    """Not all of this machine, which stands for its image."""
+    step = shell("main", "echo x > /tmp/mine", outputs={"artifacts": [{"name": "all", "path": "/"}]})
+    result = execute(tmp_path, workflow(step), runner=runner)
+    assert result.succeeded, result.message
+    (stored,) = [path for path in (tmp_path / "store/artifacts/sha256").rglob("*") if path.is_file()]
+    with tarfile.open(stored) as archive:
+        names = archive.getnames()
+    assert any(name.endswith("tmp/mine") for name in names)
+    assert not [name for name in names if "passwd" in name or "/proc/" in name]
+    assert len(names) < 100
 
 
 def test_what_not_everyone_may_read(tmp_path: Path) -> None:

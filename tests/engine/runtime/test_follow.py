@@ -31,3 +31,29 @@ def test_all_lines_of_a_step_come_once_and_before_its_end(tmp_path: Path) -> Non
             )
         ]
         assert seen == [*lines, "ended"]
+
+
+def lines_of(tmp_path: Path, source: str, follow: bool | str) -> list[str]:
+    recorder = Recorder()
+    result = execute(tmp_path, workflow(shell("main", source)), observer=recorder, follow_logs=follow)
+    assert result.succeeded
+    return [each.text for each in recorder.seen if isinstance(each, LogLine)]
+
+
+def test_a_line_without_an_end_comes_in_pieces(tmp_path: Path) -> None:
+    """Kept until its end it would be copied with each piece that is read: 50 MB took the engine half a minute."""
+    told = lines_of(tmp_path, "echo first; head -c 3000000 /dev/zero | tr '\\0' a; echo; echo last", True)
+    assert told[0] == "first" and told[-1] == "last"
+    assert "".join(told[1:-1]) == "a" * 3_000_000
+    assert max(map(len, told)) <= 1 << 18
+
+
+def test_of_much_only_the_latest(tmp_path: Path) -> None:
+    told = lines_of(tmp_path, "seq 200000; sleep 1; seq 5", "latest")
+    assert told[-5:] == ["1", "2", "3", "4", "5"]
+    assert "200000" in told
+    assert len(told) < 100_000
+
+
+def test_all_of_much(tmp_path: Path) -> None:
+    assert lines_of(tmp_path, "seq 300000", True) == [str(number) for number in range(1, 300_001)]

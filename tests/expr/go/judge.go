@@ -22,6 +22,8 @@ type question struct {
 	Ask    string          `json:"ask"`
 	Text   string          `json:"text"`
 	Other  string          `json:"other"`
+	With   string          `json:"with"`
+	Count  string          `json:"count"`
 	Values json.RawMessage `json:"values"`
 }
 
@@ -136,6 +138,14 @@ func answer(q question) (result any, err error) {
 			return nil, err
 		}
 		return pattern.FindAllString(q.Other, -1), nil
+	case "replace":
+		return regexp.MustCompile(q.Text).ReplaceAllString(q.Other, q.With), nil
+	case "split":
+		count, err := strconv.Atoi(q.Count)
+		if err != nil {
+			panic(err)
+		}
+		return regexp.MustCompile(q.Text).Split(q.Other, count), nil
 	}
 	panic("what is " + q.Ask + "?")
 }

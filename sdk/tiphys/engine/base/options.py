@@ -37,14 +37,15 @@ class RunOptions:
     machine; ``host`` this machine's; with ``none`` each container has a loopback of its own and nothing else. An empty
     text: ``run`` in the sandbox, if no servers are to be kept, else ``host``.
     ``max_pods`` bounds the containers that run at once (daemons, training workers and servers do not
-    count). ``gpus``: how many of this machine's GPUs the run may use, or their numbers and UUIDs, as ``nvidia-smi
-    -L`` has them; None: all that ``CUDA_VISIBLE_DEVICES`` leaves. ``grace``: seconds between SIGTERM and SIGKILL
-    when a run is interrupted. ``strict``: refuse what would have no effect, such as a misspelt field, as ``argo
-    submit`` does; else drop it, as ``kubectl apply`` does. ``argo``: the version to behave as, where versions
-    differ (docs/conformance.md); a run keeps the one that it began with. ``strict_values``: a value that a step
-    wrote, or that was given for the run, and that holds a tag is refused where Argo would read it for tags once
-    more (docs/runs.md); a run keeps it, too. ``secrets``: files with the Secrets of a run that goes on, where those
-    it began with are gone or are to be others.
+    count). ``gpus``: how many of this machine's GPUs the run may use, or their numbers and UUIDs, as ``nvidia-smi -L``
+    has them; None: all that ``CUDA_VISIBLE_DEVICES`` leaves.
+    ``grace``: seconds between SIGTERM and SIGKILL when a run is interrupted. ``strict``: refuse what would have
+    no effect, such as a misspelt field, as ``argo submit`` does; else drop it, as ``kubectl apply`` does. ``argo``: the
+    version to behave as, where versions differ (docs/conformance.md); a run keeps the one that it began with.
+    ``strict_values``: a value that a step wrote, or that was given for the run, and that holds a tag is refused where
+    Argo would read it for tags once more (docs/runs.md); a run keeps it, too. ``follow_logs``: the observer is told
+    each line that a step writes, in pieces of 64 KiB at most; ``latest``: of much that comes at once only the end.
+    ``secrets``: files with the Secrets of a run that goes on, where those it began with are gone or are to be others.
     """
 
     store: Path | str = ".tiphys"
@@ -55,7 +56,7 @@ class RunOptions:
     namespace: str = "argo"
     project: Path | str = ""
     observer: Observer | None = None
-    follow_logs: bool = False
+    follow_logs: bool | Literal["latest"] = False
     keep_serving: bool = False
     max_pods: int = field(default_factory=_slots)
     gpus: GpuChoice = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Loop, Timer
+from tiphys.expr.gotext import atoi
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import HTTPGetAction, LifecycleHandler, Probe
@@ -65,9 +66,10 @@ def _get(network: Network, http: HTTPGetAction, host: str, port: int, timeout: f
 
 
 def _port(value: int | str | None, ports: Mapping[str, int] | None) -> int:
-    if isinstance(value, str) and not value.isdigit():
-        return (ports or {}).get(value, 0)
-    return int(value or 0)
+    if isinstance(value, str):
+        number = atoi(value)
+        return (ports or {}).get(value, 0) if number is None else number
+    return value or 0
 
 
 def ask_with(

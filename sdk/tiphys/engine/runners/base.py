@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
 
 
-__all__ = ["Container", "Mount", "Runner", "StartProblem", "exit_message", "place_of", "startable"]
+__all__ = ["NOTHING", "Container", "Mount", "Runner", "StartProblem", "exit_message", "place_of", "startable"]
 
+NOTHING = Path("/dev/null/nothing")
+"""The source of a mount that hides what is there: nothing ever is below a device."""
 _KERNEL = ("dev", "proc", "sys")  # not files, and not kept when the processes are gone
 
 
@@ -121,11 +123,13 @@ class Container:
         return place_of(path, self.root, self.view or self.mounts)
 
     def below(self, path: str) -> dict[str, Path]:
-        """What is mounted below a path: the rest of the path -> where it is on this machine."""
+        """What is mounted below a path: the rest of the path -> where it is on this machine. Below the root of an image
+        for which this machine stands, only the volumes: the rest is all of this machine."""
         top = "/" + path.strip("/") + "/" if path.strip("/") else "/"
+        whole = top == "/" and self.image.kind != "root"
         return {
             mount.path[len(top) :]: mount.source
-            for mount in reversed(self.view or self.mounts)
+            for mount in reversed(self.mounts if whole else self.view or self.mounts)
             if mount.path.startswith(top) and mount.path != top
         }
 

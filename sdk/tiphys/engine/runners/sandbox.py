@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
+from tiphys.engine.runners.base import NOTHING, Container, Mount, StartProblem, absolute
 from tiphys.engine.runners.gpus import BESIDE, visible_devices
 from tiphys.engine.runners.hiding import homes, not_for_all, parts_of_home, without_passwords
 from tiphys.engine.runners.network import HostNetwork, Network, NetworkLost
@@ -127,6 +127,7 @@ class _View:
             ]
         }
         self._binds: list[tuple[str, str]] = []  # of files and folders of the image, read-only
+        self._covered: list[str] = []  # paths over which nothing is laid
         self._unlisted: list[str] = []  # folders of the host whose entries this user may not list
 
     def _covers(self, mount: Mount) -> bool:
@@ -185,13 +186,15 @@ class _View:
         return target
 
     def view(self) -> list[Mount]:
-        """The same for who looks for outputs (after :meth:`options`); not the folders of this Python, which are not
-        the image's. Mounts come first: they hide what is bound there."""
+        """The same for who looks for outputs (after :meth:`options`): what the step must not see is not there for it,
+        either, nor are the folders of this Python, which are not the image's. Mounts come first: they hide what is
+        bound there."""
         mounts = [
             Mount(self._canonical(each.path), each.source, each.read_only) for each in self.container.mounts
         ]
         hidden = tuple(f"{each.path.rstrip('/')}/" for each in mounts)
-        image = [Mount(target, Path(source), read_only=True) for source, target in self._binds]
+        image = [Mount(path, NOTHING, read_only=True) for path in self._covered]
+        image += [Mount(target, Path(source), read_only=True) for source, target in self._binds]
         return [*mounts, *(each for each in image if not f"{each.path}/".startswith(hidden))]
 
     def program(self, name: str, search: str) -> str | None:
@@ -290,12 +293,14 @@ class _View:
         shown = [target for _, target in self._binds]
         for path in [*homes(), *not_for_all("/etc")]:
             if _below(path, shown) and os.path.lexists(path):
+                self._covered.append(path)
                 options += ["--tmpfs", path] if os.path.isdir(path) else ["--ro-bind", os.devnull, path]
         needed = self._needed()
         for path in needed:
             options += ["--ro-bind", path, path]
         for folder in {path for each in self.container.hidden for path in (str(each), str(each.resolve()))}:
             if _below(folder, [*shown, *needed]):
+                self._covered.append(folder)
                 options += ["--tmpfs", folder]
         return options
 

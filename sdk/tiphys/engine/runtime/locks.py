@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.machine.protocol import AcquireLocks, Event, LocksGranted, LocksRefused, LocksWaiting
 from tiphys.engine.pods.host import Host
+from tiphys.expr.gotext import atoi
 from tiphys.queue import Granted, Locks, Outcome, Waiting
 
 __all__ = ["Synchronizer"]
@@ -141,10 +142,7 @@ class Synchronizer:
             limit = self._table.limit("/".join((namespace, *rest)))
         else:
             data = self._host.objects.configmap(rest[0]) or {}
-            try:
-                limit = int(data.get(rest[-1], b"").decode())
-            except ValueError:
-                limit = None
+            limit = atoi(data.get(rest[-1], b"").decode(errors="replace"))
         if limit is not None:
             self._known[name] = limit
         return self._known.get(name, 0)

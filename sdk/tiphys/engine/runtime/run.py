@@ -249,7 +249,10 @@ class Run:
                 execution.end_left()
             left = spawner.take_over(lambda network: _joins(runner, network)) if written else None
             spawner.network = runner.network.descriptor
-            follower = LogFollower(loop, folder / "logs", self._tell) if options.follow_logs else None
+            follower = None
+            if options.follow_logs:
+                latest = options.follow_logs == "latest"
+                follower = LogFollower(loop, folder / "logs", self._tell, latest=latest)
             host = Host(
                 loop=loop,
                 spawner=spawner,

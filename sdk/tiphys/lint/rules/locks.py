@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tiphys.argo.reader import Path
+from tiphys.expr.gotext import atoi
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.model import Project, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
@@ -114,7 +115,7 @@ def semaphore_limit(workflow: WorkflowView) -> Iterator[Issue]:
     for label, path, item, name, key in _semaphores(workflow):
         data = _config_map(workflow, name, item.get("namespace", workflow.namespace))
         value = (data or {}).get(key)
-        if value and not (str(value).isdigit() and int(value) > 0):
+        if value and (atoi(str(value)) or 0) <= 0:
             words = (
                 f"{label}: the limit in ConfigMap {name!r}, key {key!r}, is {value!r}, not a positive number"
             )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
+from tiphys.expr.gotext import atoi
 from tiphys.lint import conditions
 from tiphys.lint.manifests import Manifest
 from tiphys.lint.model import TemplateView
@@ -105,9 +106,10 @@ def condition_never_holds(manifest: Manifest) -> Iterator[Issue]:
                     words = f"{label}: {manifest.kind} has no {part!r} in {where}"
                     yield Issue(path, words, near=known)
             most = _replicas(manifest, where)
-            if most is None or not value.isdigit() or "{{" in text or key == "failureCondition":
+            number = atoi(value)
+            if most is None or number is None or "{{" in text or key == "failureCondition":
                 continue
-            least = int(value) + (each.operator == "gt")
+            least = number + (each.operator == "gt")
             if each.operator in ("=", "==", "gt") and least > most:
                 words = f"{manifest.template.label}.resource.{key}: {where} never exceeds {most}"
                 yield Issue(path, words, fix=f"write {where} == {most}")

@@ -11,7 +11,10 @@ from tiphys.argo.any_string import any_string
 from tiphys.expr import gojson
 from tiphys.expr.gofmt import sprintf
 from tiphys.expr.gojson_scan import RawText, compact, elements, members, squeezed, syntax_error, unquoted
+from tiphys.expr.gotext import atoi, atoi_problem
 from tiphys.expr.govaluate import WhenError, evaluate_when
+from tiphys.expr.lexer import ExprError
+from tiphys.expr.operators import within
 from tiphys.expr.tags import (
     Chain,
     Layers,
@@ -107,10 +110,10 @@ def _items(step: WorkflowStep) -> list[Json]:
 
 
 def _number(value: int | str) -> int:
-    try:
-        return int(any_string(value))
-    except ValueError:
-        raise LoopError(f'strconv.Atoi: parsing "{value}": invalid syntax') from None
+    number = atoi(any_string(value))
+    if number is None:
+        raise LoopError(f'strconv.Atoi: parsing "{value}": {atoi_problem(any_string(value))}')
+    return number
 
 
 def _sequence(sequence: LoopSequence) -> list[str]:
@@ -125,6 +128,10 @@ def _sequence(sequence: LoopSequence) -> list[str]:
     else:
         raise LoopError("must have end or count in withSequence")
     numbers = range(start, end + 1) if start <= end else range(start, end - 1, -1)
+    try:
+        within(abs(end - start) + 1)
+    except ExprError as error:  # Argo goes on until its controller has no memory
+        raise LoopError(f"withSequence from {start} to {end}: {error}") from None
     template = sequence.get("format") or "%d"
     return [sprintf(template, number) for number in numbers]
 

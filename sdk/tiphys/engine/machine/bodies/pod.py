@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tiphys.argo.any_string import any_string
 from tiphys.argo.names import invalid_pod_name, pod_name
 from tiphys.argo.spec import containers
 from tiphys.engine.machine.arguments import input_parameters, substitute_pod
@@ -16,6 +17,7 @@ from tiphys.engine.machine.library import NODE_TYPES
 from tiphys.engine.machine.protocol import PodFinished, StartPod, StopPod
 from tiphys.engine.machine.state import DEADLINE_PASSED
 from tiphys.expr.durations import parse_named
+from tiphys.expr.gotext import atoi, atoi_problem
 from tiphys.expr.tags import Layers, substitute
 
 if TYPE_CHECKING:
@@ -177,11 +179,8 @@ class PodBody(Body):
         value = self.template.get("activeDeadlineSeconds")
         if value is None:
             return ""
-        try:
-            int(value)
-        except (TypeError, ValueError):
-            return f'strconv.Atoi: parsing "{value}": invalid syntax'
-        return ""
+        text = any_string(value)
+        return f'strconv.Atoi: parsing "{text}": {atoi_problem(text)}' if atoi(text) is None else ""
 
     def _check_timeout(self) -> str:
         value = self.template.get("timeout")
@@ -194,7 +193,14 @@ class PodBody(Body):
 
     def _deadline(self) -> tuple[float | None, str]:
         value = self.template.get("activeDeadlineSeconds")
-        return (None, "") if value is None else (self.run.state.now + int(value), DEADLINE)
+        return (
+            (None, "")
+            if value is None
+            else (
+                self.run.state.now + (atoi(any_string(value)) or 0),
+                DEADLINE,
+            )
+        )
 
     def _timed_out(self) -> None:
         if self.node["phase"] == "Pending":

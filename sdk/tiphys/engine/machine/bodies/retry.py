@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tiphys.argo.any_string import any_string
 from tiphys.argo.names import pod_name
 from tiphys.engine.machine.bodies.body import Body
 from tiphys.engine.machine.bodies.call import Call
@@ -12,6 +13,7 @@ from tiphys.engine.machine.library import Compiled
 from tiphys.engine.machine.nodes import fulfilled
 from tiphys.expr.durations import parse_named, round_to_text
 from tiphys.expr.evaluate import ExprError, compile_expression, evaluate_bool
+from tiphys.expr.gotext import atoi
 from tiphys.expr.tags import Layers, environment
 
 if TYPE_CHECKING:
@@ -155,10 +157,10 @@ class Retrying:
         value = self.strategy.get("limit")
         if value is None:
             return None
-        try:
-            return int(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"value '{value}' cannot be resolved to an int") from None
+        limit = atoi(any_string(value))
+        if limit is None:
+            raise ValueError(f"value '{value}' cannot be resolved to an int")
+        return limit
 
     def _backoff(self) -> float | str:
         """Return the seconds to wait, or the message with which to give up."""

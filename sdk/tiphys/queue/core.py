@@ -1,0 +1,448 @@
+"""Who may start now: one pure decision, without clock, files or processes.
+
+Whoever waits asks for permits of named pools, all or nothing: a mutex is a pool of 1, a semaphore one of n, a gang of w
+workers wants w permits of its pool, and the cores, the memory and the GPUs of a machine are pools, too.
+
+The rules, in this order:
+
+1. The higher class (``priority``) comes first; in a class, who has used less of what is owed to him
+   (:class:`~tiphys.queue.shares.Shares`); of one user's, the older.
+2. The first that fits is admitted, also past others that do not fit. The first of these is the *head* of the pools that
+   it wants; each that takes of them and is admitted past it costs one of its ``BYPASSES``. When they are used up, its
+   pools are kept for it: what comes free there waits for it.
+3. A head of a higher class names victims: holders of lower classes who can go on from a backup. They end at the next
+   one and keep their place; what they give back is kept for the head.
+4. Who can do with less is admitted with what there is, and grown when nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from tiphys.queue.shares import Shares
+
+__all__ = [
+    "Admit",
+    "Claim",
+    "Grow",
+    "Holding",
+    "PermitPool",
+    "Preempt",
+    "QueueState",
+    "Wait",
+    "advance",
+    "apply",
+    "ask",
+    "decide",
+    "explain",
+    "give_back",
+    "stuck",
+]
+
+Bucket = tuple[int, str, tuple[tuple[str, int], ...], int]
+BYPASSES = 32  # claims that may be admitted past one that does not fit
+ENTRY = 600.0  # seconds that one who was just admitted is taken to have used already
+
+
+@dataclass(frozen=True, slots=True)
+class PermitPool:
+    """``size`` permits. ``price``: what holding one for a second counts as use; 0 for a mutex."""
+
+    size: int
+    price: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody who wants ``each`` permits of named pools for every unit of its size, from ``least`` to ``most`` units.
+
+    ``preemptible``: it has a backup to go on from. ``within``: the claim whose permits are held until this one has
+    been admitted and has ended. ``passed``: how many were admitted past it while it was a head.
+    """
+
+    name: str
+    each: tuple[tuple[str, int], ...]
+    user: str = ""
+    priority: int = 0
+    created: float = 0.0
+    least: int = 1
+    most: int = 1
+    preemptible: bool = False
+    within: str = ""
+    passed: int = 0
+
+    def wants(self, units: int) -> Iterator[tuple[str, int]]:
+        """Pools, and how many permits of each so many units take."""
+        return ((pool, count * units) for pool, count in self.each)
+
+    @property
+    def bucket(self) -> Bucket:
+        """Those of one class and one user who want the same: when the oldest does not fit, no other does."""
+        return -self.priority, self.user, self.each, self.least
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A claim that was admitted with so many ``units``. ``ending``: it was told to end at its next backup."""
+
+    claim: Claim
+    units: int
+    since: float
+    ending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """All there is to know. ``waiting``: by :attr:`Claim.bucket`, the older first; see :func:`ask`."""
+
+    pools: Mapping[str, PermitPool]
+    waiting: Mapping[Bucket, tuple[Claim, ...]] = field(default_factory=dict)
+    holding: tuple[Holding, ...] = ()
+    shares: Shares = field(default_factory=Shares)
+    bypasses: int = BYPASSES
+
+    def free(self) -> dict[str, int]:
+        """Permits that nobody has; less than none where a pool was made smaller."""
+        left = {name: pool.size for name, pool in self.pools.items()}
+        for held in self.holding:
+            for pool, count in held.claim.wants(held.units):
+                left[pool] = left.get(pool, 0) - count
+        return left
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """``name`` may start with ``units``, past ``heads``."""
+
+    name: str
+    units: int
+    heads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preempt:
+    """``name`` is to end at its next backup, because ``head`` needs what it has."""
+
+    name: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grow:
+    """``name`` may go on with ``units``, more than it has."""
+
+    name: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why ``name`` waits: there is not enough in ``pool``, or (``head``) what is there is kept for another.
+
+    ``ahead``: those whose turn is before it and who want of this pool. ``held_by``: who would free it. ``never``: it
+    wants more than there is in all.
+    """
+
+    name: str
+    pool: str
+    wanted: int
+    free: int
+    head: str = ""
+    ahead: tuple[str, ...] = ()
+    held_by: tuple[str, ...] = ()
+    never: bool = False
+
+
+Move = Admit | Preempt | Grow
+
+
+def decide(state: QueueState, now: float) -> list[Move]:
+    """All that may happen now, in order; to be done together, or :func:`apply` one after the other.
+
+    Whoever is not named waits: :func:`explain` says why.
+    """
+    state = advance(state, now)
+    moves: list[Move] = []
+    while found := _Walk(state, now).moves():
+        for move in found:
+            state = apply(state, move, now)
+        moves += found
+    return moves
+
+
+def explain(state: QueueState, name: str, now: float) -> Wait | None:
+    """Why a claim waits; None when it does not, or may start now."""
+    return _Walk(advance(state, now), now).why(name)
+
+
+def ask(state: QueueState, *claims: Claim) -> QueueState:
+    """The state with more that wait."""
+    waiting = dict(state.waiting)
+    for claim in claims:
+        there = (*waiting.get(claim.bucket, ()), claim)
+        waiting[claim.bucket] = tuple(sorted(there, key=lambda each: (each.created, each.name)))
+    return replace(state, waiting=waiting)
+
+
+def give_back(state: QueueState, name: str, now: float, *, again: bool = False) -> QueueState:
+    """The state without a claim, whether it held permits or waited. ``again``: it waits once more, in its place."""
+    state = advance(state, now)
+    kept = tuple(each for each in state.holding if each.claim.name != name)
+    gone = [each.claim for each in state.holding if each.claim.name == name]
+    waiting = {
+        bucket: left
+        for bucket, there in state.waiting.items()
+        if (left := tuple(each for each in there if each.name != name))
+    }
+    state = replace(state, holding=kept, waiting=waiting)
+    return ask(state, *gone) if again else state
+
+
+def advance(state: QueueState, now: float) -> QueueState:
+    """The state with what was used until now."""
+    rates: dict[str, float] = {}
+    for held in state.holding:
+        rates[held.claim.user] = rates.get(held.claim.user, 0.0) + _price(state, held)
+    return replace(state, shares=state.shares.after(rates, now))
+
+
+def apply(state: QueueState, move: Move, now: float) -> QueueState:
+    """The state after a move, which is made ``now``."""
+    state = advance(state, now)
+    if isinstance(move, Admit):
+        claim = next(each for there in state.waiting.values() for each in there if each.name == move.name)
+        passed = set(move.heads)
+        waiting = {}
+        for bucket, there in state.waiting.items():
+            if bucket == claim.bucket or there[0].name in passed:  # a head is the oldest of its kind
+                there = tuple(
+                    replace(each, passed=each.passed + 1) if each.name in passed else each
+                    for each in there
+                    if each.name != move.name
+                )
+            if there:
+                waiting[bucket] = there
+        return replace(state, waiting=waiting, holding=(*state.holding, Holding(claim, move.units, now)))
+    change: dict[str, int | bool] = {"ending": True} if isinstance(move, Preempt) else {"units": move.units}
+    holding = tuple(
+        replace(each, **change) if each.claim.name == move.name else each  # type: ignore[arg-type]
+        for each in state.holding
+    )
+    return replace(state, holding=holding)
+
+
+def stuck(state: QueueState) -> dict[str, tuple[str, ...]]:
+    """Claims that wait for one another and would for ever: each with those who hold what it wants.
+
+    Whoever holds permits gives them back, unless one that waits is ``within`` it. What can be reached so is taken away
+    until nothing changes; what is left never moves.
+    """
+    free = state.free()
+    waiting = {each.name: each for there in state.waiting.values() for each in there}
+    held = {each.claim.name: each for each in state.holding}
+    moved = True
+    while moved:
+        moved = False
+        needed = {each.within for each in waiting.values()}
+        for name in [each for each in held if each not in needed]:
+            holding = held.pop(name)
+            for pool, count in holding.claim.wants(holding.units):
+                free[pool] = free.get(pool, 0) + count
+            moved = True
+        for name, claim in list(waiting.items()):
+            if _fits(claim, claim.least, free):
+                del waiting[name]
+                moved = True
+    found = {}
+    for name, claim in waiting.items():
+        short = {pool for pool, count in claim.wants(claim.least) if count > free.get(pool, 0)}
+        if not _never(claim, state.pools):
+            found[name] = tuple(other for other, each in held.items() if short & set(dict(each.claim.each)))
+    return found
+
+
+def _price(state: QueueState, held: Holding) -> float:
+    pools = state.pools
+    return sum(pools[pool].price * count for pool, count in held.claim.wants(held.units) if pool in pools)
+
+
+def _fits(claim: Claim, units: int, free: Mapping[str, int]) -> bool:
+    return all(count <= free.get(pool, 0) for pool, count in claim.wants(units))
+
+
+def _most(claim: Claim, free: Mapping[str, int], already: int = 0) -> int:
+    """The most units that it may have, when it has some already."""
+    units = claim.most
+    for pool, count in claim.each:
+        if count:
+            units = min(units, already + free.get(pool, 0) // count)
+    return units
+
+
+def _never(claim: Claim, pools: Mapping[str, PermitPool]) -> bool:
+    return any(count > (pools[pool].size if pool in pools else 0) for pool, count in claim.wants(claim.least))
+
+
+class _Walk:
+    """One pass over those who wait, in order, until one may start."""
+
+    def __init__(self, state: QueueState, now: float) -> None:
+        self.state = state
+        self.free = state.free()
+        self.heads: dict[str, Claim] = {}  # pool -> the first that wants of it and does not fit
+        self.kept: dict[str, str] = {}  # pool -> for whom what comes free is kept
+        self.wanted: set[str] = set()  # pools that somebody waits for
+        # what does not fit does not fit later, either
+        self.blocked: set[tuple[object, int]] = set()
+        extra: dict[str, float] = {}
+        for held in state.holding:
+            if (early := ENTRY - (now - held.since)) > 0:
+                user = held.claim.user
+                extra[user] = extra.get(user, 0.0) + early * _price(state, held)
+        users = {user for _, user, _, _ in state.waiting} | {each.claim.user for each in state.holding}
+        self.places = state.shares.places(users, extra)
+
+    def moves(self) -> list[Move]:
+        """The next moves: one admitted, or some victims, or one that grows."""
+        for claim in self._ordered(self.blocked):
+            if not self._closed(claim) and _fits(claim, claim.least, self.free):
+                past = {head.name for pool, _ in claim.wants(1) if (head := self.heads.get(pool))}
+                return [Admit(claim.name, _most(claim, self.free), tuple(sorted(past)))]
+            self.blocked.add((claim.each, claim.least))
+            if victims := self._block(claim):
+                return victims
+        return self._growth()
+
+    def why(self, name: str) -> Wait | None:
+        """Why a claim waits."""
+        waiting = self.state.waiting.values()
+        mine = next((each for there in waiting for each in there if each.name == name), None)
+        if mine is None:
+            return None
+        for claim in self._ordered(self.blocked):
+            if self._place(claim) >= self._place(mine):
+                break
+            if self._closed(claim) or not _fits(claim, claim.least, self.free):
+                self.blocked.add((claim.each, claim.least))
+                self._block(claim)
+        closed = self._closed(mine)
+        if not closed and _fits(mine, mine.least, self.free):
+            return None
+        wants = dict(mine.wants(mine.least))
+        pool = closed or next(pool for pool, count in wants.items() if count > self.free.get(pool, 0))
+        return Wait(
+            name,
+            pool,
+            wants[pool],
+            self.free.get(pool, 0),
+            head=self.kept.get(pool, ""),
+            ahead=tuple(each.name for each in self._before(mine, pool)),
+            held_by=tuple(each.claim.name for each in self.state.holding if pool in dict(each.claim.each)),
+            never=_never(mine, self.state.pools),
+        )
+
+    def _place(self, claim: Claim) -> tuple[object, ...]:
+        return (-claim.priority, self.places[claim.user], claim.user, claim.created, claim.name)
+
+    def _before(self, mine: Claim, pool: str) -> Iterator[Claim]:
+        """Those whose turn is before it and who want of this pool."""
+        place = self._place(mine)
+        wanting = [there for bucket, there in self.state.waiting.items() if pool in dict(bucket[2])]
+        merged = heapq.merge(*([(self._place(each), each) for each in there] for there in wanting))
+        return (each for _, each in itertools.takewhile(lambda one: one[0] < place, merged))
+
+    def _ordered(self, without: Collection[tuple[object, int]] = ()) -> Iterator[Claim]:
+        """Those who wait, in order, without those of a kind that is in ``without`` when it is their turn."""
+        waiting = self.state.waiting
+        buckets = sorted(waiting, key=lambda each: (each[0], self.places[each[1]], each[1]))
+        for _, group in itertools.groupby(buckets, key=lambda each: each[:2]):
+            heap = [
+                (there[0].created, there[0].name, 0, there) for bucket in group if (there := waiting[bucket])
+            ]
+            heapq.heapify(heap)
+            while heap:
+                _, _, index, there = heap[0]
+                claim = there[index]
+                if (claim.each, claim.least) in without or index + 1 == len(there):
+                    heapq.heappop(heap)
+                else:
+                    following = there[index + 1]
+                    heapq.heapreplace(heap, (following.created, following.name, index + 1, there))
+                if (claim.each, claim.least) not in without:
+                    yield claim
+
+    def _closed(self, claim: Claim) -> str:
+        """A pool that it wants and that is kept for another."""
+        return next((pool for pool, count in claim.wants(1) if count and pool in self.kept), "")
+
+    def _block(self, claim: Claim) -> list[Move]:
+        """One that does not fit: it may be the head of its pools, and name victims."""
+        if _never(claim, self.state.pools):
+            return []
+        pools = [pool for pool, count in claim.wants(1) if count]
+        self.wanted.update(pools)
+        if self._closed(claim) or any(pool in self.heads for pool in pools):
+            return []
+        self.heads.update(dict.fromkeys(pools, claim))
+        coming = self._with([each for each in self.state.holding if each.ending])
+        if _fits(claim, claim.least, coming):
+            victims: list[Holding] = []
+        elif not (victims := self._victims(claim, coming)):
+            if claim.passed >= self.state.bypasses:
+                self.kept.update(dict.fromkeys(pools, claim.name))
+            return []
+        self.kept.update(dict.fromkeys(pools, claim.name))
+        return [Preempt(each.claim.name, claim.name) for each in victims]
+
+    def _victims(self, claim: Claim, coming: Mapping[str, int]) -> list[Holding]:
+        """The fewest of the lowest class, of those with the most use, the youngest first; none if all do not help."""
+        able = [
+            each
+            for each in self.state.holding
+            if each.claim.preemptible and not each.ending and each.claim.priority < claim.priority
+        ]
+        able.sort(
+            key=lambda each: (
+                each.claim.priority,
+                *(-x for x in self.places[each.claim.user]),
+                -each.since,
+            )
+        )
+        chosen: list[Holding] = []
+        for each in able:
+            if any(self._lacks(claim, chosen, coming, pool) for pool, _ in each.claim.wants(1)):
+                chosen.append(each)
+        if any(self._lacks(claim, chosen, coming, pool) for pool, _ in claim.wants(1)):
+            return []
+        for each in list(chosen):  # one that came first may not be needed, after those that followed
+            others = [other for other in chosen if other is not each]
+            if not any(self._lacks(claim, others, coming, pool) for pool, _ in claim.wants(1)):
+                chosen = others
+        return chosen
+
+    def _lacks(self, claim: Claim, chosen: Iterable[Holding], coming: Mapping[str, int], pool: str) -> bool:
+        wanted = dict(claim.wants(claim.least)).get(pool, 0)
+        given = sum(dict(each.claim.wants(each.units)).get(pool, 0) for each in chosen)
+        return wanted > coming.get(pool, 0) + given
+
+    def _with(self, given: Iterable[Holding]) -> dict[str, int]:
+        free = dict(self.free)
+        for each in given:
+            for pool, count in each.claim.wants(each.units):
+                free[pool] = free.get(pool, 0) + count
+        return free
+
+    def _growth(self) -> list[Move]:
+        """The next that may have more, of pools that nobody waits for."""
+        for held in sorted(
+            self.state.holding, key=lambda each: (-each.claim.priority, self.places[each.claim.user])
+        ):
+            pools = [pool for pool, count in held.claim.wants(1) if count]
+            if held.ending or self.wanted.intersection(pools):
+                continue
+            if (units := _most(held.claim, self.free, held.units)) > held.units:
+                return [Grow(held.claim.name, units)]
+        return []
