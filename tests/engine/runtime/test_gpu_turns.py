@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.engine.gpus import TELL, A, B, gpu
-from tests.engine.harness import Recorder, dag, execute, node, shell, workflow
+import pytest
+
+from tests.engine.gpus import TELL, A, B, gpu, machine
+from tests.engine.harness import Recorder, dag, execute, node, shell, wait_until, workflow
+from tests.engine.test_steps_with_gpus import engine, finished, held, lines
 from tiphys.engine import NodeChanged
 
 
@@ -40,3 +44,21 @@ def test_at_the_workflows_deadline_nobody_waits_any_more(tmp_path: Path, give: A
     result = execute(tmp_path, flow, grace=0.1)
     assert result.phase == "Failed"
     assert {node(result, f"t{at}")["phase"] for at in range(3)} == {"Failed"}
+
+
+def test_nor_does_the_next_engine_count_what_a_pod_has_waited(tmp_path: Path) -> None:
+    machine(tmp_path, A)
+    first = gpu(shell("a-first", "sleep 3", activeDeadlineSeconds=4))
+    second = gpu(shell("b-second", held(tmp_path)["spec"]["templates"][0]["container"]["command"][-1]))
+    second["activeDeadlineSeconds"] = 4
+    tasks = [{"name": name, "template": name} for name in ("a-first", "b-second")]
+    killed = engine(tmp_path, "store", workflow(dag(*tasks), first, second))
+    wait_until(lambda: lines(tmp_path) == ["begin"])
+    killed.kill()
+    finished(killed)
+    again = engine(tmp_path, "store", None)
+    with pytest.raises(subprocess.TimeoutExpired):  # four seconds have passed since it was to start
+        again.wait(2)
+    (tmp_path / "go").touch()
+    assert finished(again) == "Succeeded"
+    assert lines(tmp_path) == ["begin", "end"]

@@ -182,7 +182,7 @@ class Driver:
 
     def _start_pod(self, command: StartPod) -> None:
         if self.kept(command.node_id):  # it runs already
-            self._begin(command)
+            self._begin(self._gpus.taken_over(command))
         else:
             self._gpus.enter(command)
 

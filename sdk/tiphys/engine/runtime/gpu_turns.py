@@ -47,6 +47,11 @@ class GpuTurns:
         if not count:
             self._start(command)
 
+    def taken_over(self, command: StartPod) -> StartPod:
+        """One that a killed engine started, for how long nobody knows: rather too late an end than too early."""
+        has = self._host.gpus.of(self._host.holder(command.node_id))
+        return _from_now(command, self._host.loop.now()) if has else command
+
     def leave(self, node_id: str) -> bool:
         """It is not to be started any more, or has ended; whether it still waited."""
         self._host.gpus.give_back(self._host.holder(node_id))
