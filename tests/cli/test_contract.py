@@ -375,3 +375,30 @@ def test_who_ends_the_program_is_no_error(
             main(["list", "--store", "x"])
     else:
         assert main(["list", "--store", "x"]) == 130
+
+
+ASKS = """
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: asks}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    container: {image: "tiphys/step:1", command: ["true"], resources: {limits: {nvidia.com/gpu: 1}}}
+"""
+
+
+def test_gpus_are_chosen_and_their_want_is_told(tmp_path: Path) -> None:
+    none = {"CUDA_VISIBLE_DEVICES": ""}  # whatever this machine has
+    for wrong in ("two", "1,1", "-1"):
+        done = tiphys("run", HELLO, f"--gpus={wrong}", cwd=tmp_path, **none)
+        assert done.returncode == 2 and "TIP234" in done.stderr and "--gpus 2" in done.stderr
+    assert tiphys("run", HELLO, "--gpus", "1", cwd=tmp_path, **none).returncode == 2
+    assert not (tmp_path / ".tiphys" / "runs").exists()
+    assert tiphys("run", HELLO, "--gpus", "0", cwd=tmp_path, **none).returncode == 0
+    (tmp_path / "asks.yaml").write_text(ASKS)
+    done = tiphys("run", "asks.yaml", cwd=tmp_path, **none)
+    assert done.returncode == 1
+    assert "TIP235: it asks for 1 of nvidia.com/gpu, and the run has none" in done.stderr
+    assert "fix:" in done.stderr and "CUDA_VISIBLE_DEVICES" in done.stderr

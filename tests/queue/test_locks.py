@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from tiphys.queue.locks import Granted, Locks, Waiting, process_start
+from tiphys.queue.locks import Granted, Locks, Waiting
+from tiphys.queue.table import process_start
 
 
 def nothing_fails(program: str, path: Path) -> None:

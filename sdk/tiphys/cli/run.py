@@ -59,6 +59,13 @@ def register(subparsers: Any) -> None:
         "none: each container has a loopback of its own and nothing else (sandbox, docker)",
     )
     parser.add_argument(
+        "--gpus",
+        default="all",
+        metavar="N|LIST",
+        help="the GPUs that steps may have (nvidia.com/gpu): how many (2; 0: none), or numbers and UUIDs as nvidia-smi "
+        "-L has them (0,3; one: 3,); usual: all that CUDA_VISIBLE_DEVICES leaves. A step has its own, or waits",
+    )
+    parser.add_argument(
         "--image",
         action="append",
         default=[],
@@ -118,6 +125,7 @@ def register(subparsers: Any) -> None:
 def handle(options: argparse.Namespace) -> int:
     from tiphys.compiler.source import load_source
     from tiphys.engine import RunOptions, resume
+    from tiphys.engine.runners.gpus import read_choice
     from tiphys.runs.start import next_runs, run_source
 
     if bool(options.workflow) == bool(options.resume):
@@ -142,6 +150,7 @@ def handle(options: argparse.Namespace) -> int:
         store=options.store,
         runner=options.runner,
         network=options.network,
+        gpus=read_choice(options.gpus),
         images=_images(options.image),
         name=options.name,
         keep_serving=options.keep_serving,
@@ -174,6 +183,7 @@ def _detached(options: argparse.Namespace, workflow: Workflow | None) -> int:
         words = ["run", options.workflow, "--name", name]
     words += ["--store", str(Path(options.store).absolute()), "--runner", options.runner]
     words += ["--network", options.network] if options.network else []
+    words += [f"--gpus={options.gpus}"]
     for flag in _OF_THE_RUN:
         if value := getattr(options, flag):
             words += [f"--{flag.replace('_', '-')}", *([value] if value is not True else [])]

@@ -14,20 +14,14 @@ for nothing any more.
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import os
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tiphys.errors import StoreError
-from tiphys.store.files import clear
-from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
+from tiphys.queue.table import SharedTable, process_start
 
-__all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting", "boot_id", "process_start"]
+__all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS holders(
@@ -78,79 +72,35 @@ class Lock:
     waiting: list[str] = field(default_factory=list)
 
 
-@functools.cache
-def boot_id() -> str:
-    """What the kernel calls this time that the machine is up. Raises OSError."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-        return stream.read().strip()
-
-
-def process_start(pid: int) -> str:
-    """What tells this process from an earlier one with its PID: boot and start time; empty for a dead one."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            fields = stream.read().rpartition(b")")[2].split()
-        if fields[0] in (b"Z", b"X"):
-            return ""
-        return f"{boot_id()[:8]}:{fields[19].decode()}"
-    except OSError:
-        return ""
-
-
-class Locks:
+class Locks(SharedTable):
     """The lock table of one store. Safe for several threads and processes."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._guard = threading.Lock()
         self._holders: set[str] = set()
         self._heirs: set[int] = set()
-        self._pid = os.getpid()
-        self._start = process_start(self._pid)
-        with clear(path):
-            try:
-                self._db = connect(path)
-                with self._db.turn():
-                    until_free(self._prepare)
-            except (sqlite3.Error, TypeError, ValueError) as error:  # the last two: of a damaged table
-                heed_full_disk(error, path)
-                raise StoreError(
-                    "TIP452", f"the lock table cannot be opened: {error}", where=str(path)
-                ) from error
-
-    def _prepare(self) -> None:
-        """Make the tables, unless they are there."""
-        # a lock need not survive a power cut: its holder does not either
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=OFF")
-        self._db.executescript(_SCHEMA)
+        super().__init__(path, _SCHEMA)
 
     def close(self) -> None:
         """Give back everything that was taken or waited for through this object, and close the table.
 
         Other runs of this process have objects of their own.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             for table in ("holders", "waiters"):
                 for holder in self._holders:
                     db.execute(f"DELETE FROM {table} WHERE holder=?", (holder,))
             for heir in self._heirs:
                 where = "WHERE pid=? AND start=? AND heir=?"
                 db.execute(f"DELETE FROM heirs {where}", (self._pid, self._start, heir))
-        self._db.close()
+        super().close()
 
     def inherit(self, heir: int) -> None:
         """When this process is killed, what it holds is held until the process ``heir`` has ended, too."""
         if heir not in self._heirs:
             self._heirs.add(heir)
             row = (self._pid, self._start, heir, process_start(heir))
-            with self._transaction() as db:
+            with self.transaction() as db:
                 db.execute("INSERT OR REPLACE INTO heirs VALUES(?,?,?,?)", row)
-
-    def changes(self) -> int:
-        """A number that changes when another engine has changed the table; to ask waits for nobody."""
-        with self._guard, self._clear():
-            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def acquire(
         self,
@@ -169,11 +119,11 @@ class Locks:
         if len(set(locks)) != len(locks):
             return Refused("duplicate synchronization lock")
         self._holders.add(holder)
-        with self._guard, self._clear():
-            vain = self._in_vain(self._db, locks, holder, workflow, limits)
+        with self.looking() as db:
+            vain = self._in_vain(db, locks, holder, workflow, limits)
         if vain is not None:
             return vain
-        with self._transaction() as db:
+        with self.transaction() as db:
             for lock in locks:
                 db.execute(
                     "INSERT OR IGNORE INTO waiters(lock, holder, workflow, priority, created, pid, start)"
@@ -196,13 +146,13 @@ class Locks:
         """Give back all locks of ``holders`` and leave all queues; whether they held any."""
         self._holders.difference_update(holders)
         rows = [(holder,) for holder in holders]
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany("DELETE FROM waiters WHERE holder=?", rows)
             return db.executemany("DELETE FROM holders WHERE holder=?", rows).rowcount > 0
 
     def table(self) -> list[Lock]:
         """The locks that somebody holds or waits for, and the database semaphores that have a limit, by name."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             self._bury(db)
             limits = dict(db.execute("SELECT name, sizelimit FROM sync_limit").fetchall())
             held = db.execute("SELECT lock, holder FROM holders ORDER BY holder").fetchall()
@@ -221,13 +171,13 @@ class Locks:
 
     def limit(self, key: str) -> int | None:
         """The limit of the database semaphore ``key`` (``namespace/name``); None without one."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             row = db.execute("SELECT sizelimit FROM sync_limit WHERE name=?", (key,)).fetchone()
         return None if row is None else int(row[0])
 
     def set_limit(self, key: str, limit: int | None) -> None:
         """Give the database semaphore ``key`` a limit, or take it away (None)."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("DELETE FROM sync_limit WHERE name=?", (key,))
             if limit is not None:
                 db.execute("INSERT INTO sync_limit VALUES(?,?)", (key, limit))
@@ -256,7 +206,7 @@ class Locks:
                 continue
             held = db.execute("SELECT DISTINCT pid, start FROM holders WHERE lock=?", (lock,)).fetchall()
             first = db.execute(f"SELECT pid, start FROM waiters {_FRONT}", (lock,)).fetchall()
-            if all(self._holds(db, *each) for each in held) and all(self._lives(*each) for each in first):
+            if all(self._holds(db, *each) for each in held) and all(self.lives(*each) for each in first):
                 return _waiting(lock, free, limits.get(lock))
             return None
         return None
@@ -283,12 +233,9 @@ class Locks:
         free = (1 if given is None else given) - len(rows)
         return any(row[0] == holder for row in rows), free, front[0] if front else workflow
 
-    def _lives(self, pid: int, start: str) -> bool:
-        return (pid, start) == (self._pid, self._start) or process_start(pid) == start
-
     def _holds(self, db: sqlite3.Connection, pid: int, start: str) -> bool:
         """Whether a process or an heir of it lives."""
-        if self._lives(pid, start):
+        if self.lives(pid, start):
             return True
         rows = db.execute("SELECT heir, since FROM heirs WHERE pid=? AND start=?", (pid, start)).fetchall()
         return any(process_start(heir) == since for heir, since in rows)
@@ -299,25 +246,11 @@ class Locks:
         for table in ("holders", "waiters"):
             rows = db.execute(f"SELECT DISTINCT pid, start FROM {table} {where}", given).fetchall()
             for pid, start in rows:
-                if not self._lives(pid, start):
+                if not self.lives(pid, start):
                     db.execute("DELETE FROM waiters WHERE pid=? AND start=?", (pid, start))
                 if not self._holds(db, pid, start):
                     for each in ("holders", "heirs"):
                         db.execute(f"DELETE FROM {each} WHERE pid=? AND start=?", (pid, start))
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._guard, self._clear(), transaction(self._db):
-            yield self._db
-
-    @contextlib.contextmanager
-    def _clear(self) -> Iterator[None]:
-        with clear(self.path):
-            try:
-                yield
-            except (sqlite3.Error, TypeError, ValueError) as error:  # the last two: of a damaged table
-                heed_full_disk(error, self.path)
-                raise StoreError("TIP452", f"the lock table failed: {error}", where=str(self.path)) from error
 
 
 def _waiting(lock: str, free: int, given: int | None) -> Waiting:

@@ -142,3 +142,20 @@ templates:
 """)
     took = datetime.fromisoformat(made.workflow()["status"]["finishedAt"]).timestamp() - NOW
     assert made.phase == "Failed" and took < 3600
+
+
+def test_a_pod_that_has_no_room_says_so_until_it_runs() -> None:
+    """As the controller, which writes the condition PodScheduled of a Pending pod as its node's message."""
+    made = machine("entrypoint: a\ntemplates: [{name: a, container: {image: i}}]")
+    [start] = [each for each in made.handle(p.Begin(NOW)) if isinstance(each, p.StartPod)]
+    made.handle(p.PodWaiting(NOW + 1, start.node_id, "Unschedulable: no room"))
+    node = made.nodes[start.node_id]
+    assert (node["phase"], node["message"]) == ("Pending", "Unschedulable: no room")
+    assert start.node_id in made.changed
+    made.handle(p.PodRunning(NOW + 2, start.node_id))
+    assert node["phase"] == "Running" and "message" not in node
+    made.handle(p.PodWaiting(NOW + 3, start.node_id, "late"))
+    assert "message" not in node
+    made.handle(p.PodFinished(NOW + 4, start.node_id, "Succeeded", ""))
+    made.handle(p.PodWaiting(NOW + 5, start.node_id, "later"))
+    assert (node["phase"], node.get("message", "")) == ("Succeeded", "")

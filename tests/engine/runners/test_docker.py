@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.engine.gpus import A, B
 from tests.engine.harness import execute, log, node, out, value, wait_until, workflow
 from tiphys.engine.runners.docker import DockerRunner
 
@@ -56,6 +57,39 @@ def calls(fake: Path, verb: str) -> list[list[str]]:
 
 def box(script: str, **more: Json) -> dict[str, Json]:
     return {"image": "busybox", "command": ["sh", "-c", script], **more}
+
+
+@pytest.mark.parametrize("program", ["docker", "podman"])
+def test_the_gpus_of_a_container_are_named(tmp_path: Path, fake: Path, give: Any, program: str) -> None:
+    """docs.docker.com, docker run --gpus; docs.podman.io, --device, with the CDI names of nvidia-ctk."""
+    give(A, B)
+    if program == "podman":
+        docker = tmp_path / "bin" / "docker"
+        docker.rename(tmp_path / "bin" / "podman")
+        docker.write_text("#!/bin/sh\nexit 1\n")
+        docker.chmod(0o755)
+    spec = box("echo $CUDA_VISIBLE_DEVICES", resources={"limits": {"nvidia.com/gpu": 2}})
+    result = execute(tmp_path, workflow({"name": "main", "container": spec}), runner="docker", gpus=[1, 0])
+    assert result.succeeded, result.message
+    (run,) = calls(fake, "run")
+    if program == "docker":
+        assert run[run.index("--gpus") + 1] == f'"device={B},{A}"'
+    else:
+        assert [word for word in run if word.startswith("--device")] == [
+            "--device=nvidia.com/gpu=1",
+            "--device=nvidia.com/gpu=0",
+        ]
+    assert log(result, result.name) == f"{B},{A}\n"
+    assert "--env=NVIDIA_VISIBLE_DEVICES" in run
+
+
+def test_a_container_that_asks_for_no_gpu_is_shown_none(tmp_path: Path, fake: Path, give: Any) -> None:
+    give(A)
+    script = box("echo [$CUDA_VISIBLE_DEVICES] $NVIDIA_VISIBLE_DEVICES")
+    result = execute(tmp_path, workflow({"name": "main", "container": script}), runner="docker")
+    (run,) = calls(fake, "run")
+    assert not any(word.startswith(("--gpus", "--device")) for word in run)
+    assert log(result, result.name) == "[] void\n"
 
 
 def test_the_command_line(tmp_path: Path, fake: Path) -> None:

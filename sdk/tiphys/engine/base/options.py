@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
 
-__all__ = ["NetworkName", "RunOptions", "RunResult", "RunnerName"]
+__all__ = ["GpuChoice", "NetworkName", "RunOptions", "RunResult", "RunnerName"]
 
 RunnerName = Literal["process", "sandbox", "auto", "docker"]
 NetworkName = Literal["", "run", "host", "none"]
+GpuChoice = int | Sequence[int | str] | None  # how many, which (numbers and UUIDs), or all that there are
 
 
 def _slots() -> int:
@@ -36,7 +37,9 @@ class RunOptions:
     machine; ``host`` this machine's; with ``none`` each container has a loopback of its own and nothing else. An empty
     text: ``run`` in the sandbox, if no servers are to be kept, else ``host``.
     ``max_pods`` bounds the containers that run at once (daemons, training workers and servers do not
-    count). ``grace``: seconds between SIGTERM and SIGKILL when a run is interrupted. ``strict``: refuse what would have
+    count). ``gpus``: how many of this machine's GPUs the run may use, or their numbers and UUIDs, as ``nvidia-smi -L``
+    has them; None: all that ``CUDA_VISIBLE_DEVICES`` leaves.
+    ``grace``: seconds between SIGTERM and SIGKILL when a run is interrupted. ``strict``: refuse what would have
     no effect, such as a misspelt field, as ``argo submit`` does; else drop it, as ``kubectl apply`` does. ``argo``: the
     version to behave as, where versions differ (docs/conformance.md); a run keeps the one that it began with.
     ``strict_values``: a value that a step wrote, or that was given for the run, and that holds a tag is refused where
@@ -56,6 +59,7 @@ class RunOptions:
     follow_logs: bool | Literal["latest"] = False
     keep_serving: bool = False
     max_pods: int = field(default_factory=_slots)
+    gpus: GpuChoice = None
     grace: float = 10.0
     handle_signals: bool = True
     strict: bool = True

@@ -214,6 +214,11 @@ class Machine:
         if self._life.root is None:
             self._life.begin()
 
+    def _pod_waiting(self, event: p.PodWaiting) -> None:
+        pod = self._state.pods.get(event.node_id)
+        if pod is not None:
+            pod.waiting(event.message)
+
     def _pod_running(self, event: p.PodRunning) -> None:
         pod = self._state.pods.get(event.node_id)
         if pod is not None:
@@ -336,7 +341,8 @@ class Machine:
 
 _HANDLERS: dict[type[p.Event], Callable[[Machine, Any], None]] = {
     p.Begin: Machine._begin, p.PodRunning: Machine._pod_running, p.PodProgress: Machine._pod_progress,
-    p.PodFinished: Machine._pod_finished, p.CacheAnswer: Machine._cache_answer, p.CacheStored: Machine._cache_stored,
+    p.PodWaiting: Machine._pod_waiting, p.PodFinished: Machine._pod_finished,
+    p.CacheAnswer: Machine._cache_answer, p.CacheStored: Machine._cache_stored,
     p.LocksGranted: Machine._locks_granted, p.LocksWaiting: Machine._locks_waiting,
     p.LocksRefused: Machine._locks_refused, p.TimerFired: Machine._timer_fired, p.Shutdown: Machine._shutdown,
     p.Suspend: Machine._suspend, p.Resume: Machine._resume, p.NodeSet: Machine._node_set,

@@ -147,6 +147,9 @@ class APod(ABody, Protocol):
     def run(self) -> ACall:
         """The call that it is the body of."""
 
+    def waiting(self, message: str) -> None:
+        """There is no room for it yet."""
+
     def running(self, ip: str) -> None:
         """It has begun."""
 

@@ -7,7 +7,8 @@ records events; replaying them through a new machine rebuilds the same state.
 
 Ownership of effects:
 
-* pods: ``StartPod`` .. ``PodRunning``/``PodProgress`` .. exactly one ``PodFinished``; ``StopPod`` asks for an early end
+* pods: ``StartPod`` .. ``PodWaiting``* .. ``PodRunning``/``PodProgress`` .. exactly one ``PodFinished``; ``StopPod``
+  asks for an early end
 * memoization: ``LookupCache`` -> ``CacheAnswer``; ``StoreCache`` -> ``CacheStored``
 * locks: ``AcquireLocks`` -> ``LocksWaiting``* -> ``LocksGranted`` | ``LocksRefused``; ``ReleaseLocks`` has no answer
 * time: ``SetTimer`` -> ``TimerFired``
@@ -40,6 +41,7 @@ __all__ = [
     "PodPhase",
     "PodProgress",
     "PodRunning",
+    "PodWaiting",
     "ReleaseLocks",
     "Resume",
     "SetTimer",
@@ -74,6 +76,14 @@ class PodRunning(Event):
 
     node_id: str
     pod_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodWaiting(Event):
+    """No room for the node's pod so far; ``message`` as Argo tells it of a pod that is not scheduled."""
+
+    node_id: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypedDict, cast
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.deployment import Deployment, PodEndpoint
 from tiphys.engine.objects.pod import PodObject
+from tiphys.engine.objects.seats import check_gpus
 from tiphys.engine.objects.service import Balancers, Service
 from tiphys.engine.objects.tfjob import TFJobController
 from tiphys.engine.objects.workflow import MAKER, ChildRun, WorkflowObject
@@ -287,6 +288,7 @@ class Controllers:
         )
 
     def _admit(self, item: KubeObject) -> None:
+        check_gpus(self._maker, item)
         if item["kind"] == "Workflow":
             name = str(item["metadata"]["name"])
             child = self._child(item)

@@ -63,8 +63,7 @@ class PodEndpoint:
         return self.readiness.ready and self.replica.alive and not self.leaving
 
     def start(self) -> None:
-        self.replica.start()
-        self.readiness.start()
+        self.replica.start(self.readiness.start)
 
     def port(self, target: int | str) -> int:
         """A Service's ``targetPort``: a number or a name."""

@@ -17,6 +17,7 @@ from tiphys.engine.objects.controllers import Controllers
 from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
 from tiphys.engine.objects.kinds import Kind, check_manifest, find_kind, split_kinds
+from tiphys.engine.pods.gpus import NoGpus
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import REQUEST_LIMIT
 from tiphys.engine.runners.base import StartProblem
@@ -70,6 +71,9 @@ class ResourcePod:
             # kubectl was tried again and again, as far as it is worth it
             tried = text.startswith(("Error from server", "error: ", "The request is invalid: "))
             self._fail(f"no more retries {text}" if tried else text)
+        except NoGpus as error:
+            self.host.notice(error)
+            self._end("Error", f"{error.code}: {error.message}", {})
         except TiphysError as error:
             heed_full_disk(error)
             self._fail(error.message)

@@ -47,9 +47,15 @@ class PodObject:
             restart=restart,
             ended=self._ended,
         )
-        now = rfc3339(self.host.loop.now())
-        self._write({"active": 1, "startTime": now} if self._job else {"phase": "Running", "startTime": now})
-        self._replica.start()
+        if self._job:
+            self._write({"active": 1, "startTime": rfc3339(self.host.loop.now())})
+        else:
+            self._write({"phase": "Pending"})
+        self._replica.start(self._started)
+
+    def _started(self) -> None:
+        if not self._job:
+            self._write({"phase": "Running", "startTime": rfc3339(self.host.loop.now())})
 
     def delete(self) -> None:
         self._deleted = True

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import Notice
+from tiphys.engine.objects.seats import Seats
 from tiphys.engine.pods.attendant import GRACE, Attendant
+from tiphys.engine.pods.gpus import NoGpus
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.podspace import PodSpace
 from tiphys.engine.runners.base import StartProblem, startable
@@ -41,7 +43,8 @@ class Replica:
     """Runs a pod template. ``ended(code)``: the pod is over (``restartPolicy`` never restarts it, or it succeeded).
 
     ``restarted(count)`` is called each time a container is started again. ``main`` names the container whose exit
-    code counts; the others are sidecars.
+    code counts; the others are sidecars. ``seats``: the GPUs of the gang that it belongs to; alone it waits for its
+    own.
     """
 
     def __init__(
@@ -56,12 +59,15 @@ class Replica:
         restarted: Callable[[int], None] | None = None,
         extra_env: Mapping[str, str] | None = None,
         ip: str = "127.0.0.1",
+        seats: Seats | None = None,
     ) -> None:
         self.host = host
         self.name = name
         self.ip = ip
         self.restarts = 0
         self._spec: PodSpec = template.get("spec") or {}
+        self._gang = seats  # of which it is a part; None: it is alone
+        self._seats = seats or Seats(host, f"pod/{name}", {name: self._spec})
         self._main = main
         self._restart = restart
         self._on_end = ended
@@ -116,8 +122,25 @@ class Replica:
         else:
             attendant.execute(command, timeout, done)
 
-    def start(self) -> None:
-        """Run the init containers one after another, then the others."""
+    def start(self, started: Callable[[], None] | None = None) -> None:
+        """Run the init containers one after another, then the others; ``started``: it has its GPUs, and begins."""
+
+        def begin() -> None:
+            self._go_on()
+            if started is not None:
+                started()
+
+        if self._gang is not None:
+            begin()
+            return
+        try:
+            self._seats.take(begin)
+        except (NoGpus, StartProblem) as error:
+            self.host.tell(Notice(time.time(), f"{self.name}: {error}", getattr(error, "code", None) or ""))
+            self.host.loop.call_soon(self._could_not_start)
+
+    def _go_on(self) -> None:
+        self.space.gpus = self._seats.of(self.name)
         if self._inits:
             spec = self._inits.pop(0)
             self._spawn(spec, lambda process: self._init_ended(process))
@@ -152,6 +175,8 @@ class Replica:
         """Let its processes outlive the run."""
         for process in self._processes.values():
             process.release()
+        if self._gang is None and self.pids:
+            self._seats.leave(self.pids[0])
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -196,7 +221,7 @@ class Replica:
             self._code = process.code or 143
             self._end()
         else:
-            self.start()
+            self._go_on()
 
     def _container_ended(self, name: str) -> Callable[[Process], None]:
         def ended(process: Process) -> None:
@@ -247,6 +272,8 @@ class Replica:
             if self._timer is not None:
                 self._timer.cancel()
             self.space.clean()
+            if self._gang is None:
+                self._seats.give_back()
             if self.ip != "127.0.0.1":
                 self.host.addresses.discard(self.ip)
             self._on_end(self._code)

@@ -7,7 +7,7 @@ pkg/controller.v1/tensorflow; ``TF_CONFIG`` is in ``tfconfig.py``, what the webh
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tiphys.argo.time import rfc3339
@@ -15,6 +15,7 @@ from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import ReplicaChanged
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.replica import Replica, describe_end
+from tiphys.engine.objects.seats import Seats
 from tiphys.engine.pods.host import Host
 from tiphys.training.tf_config import free_ports, replica_counts, tf_config
 from tiphys.training.tfjob_rules import TYPES
@@ -60,6 +61,7 @@ class TFJobController:
         self._status: TFJobStatus = {"conditions": [], "replicaStatuses": {}}
         self._env: dict[tuple[str, int], dict[str, str]] = {}
         self._codes: dict[tuple[str, int], int] = {}
+        self._seats: Seats | None = None
 
     def start(self) -> None:
         """Accept the job and start its replicas."""
@@ -77,9 +79,23 @@ class TFJobController:
             self._env[kind, index] = {} if text is None else {"TF_CONFIG": text}
         if (seconds := run_policy.get("activeDeadlineSeconds")) is not None:
             self._timer = self.host.loop.call_later(float(seconds), self._past_deadline)
+        specs = {self._pod(key): self._spec["tfReplicaSpecs"][key[0]]["template"]["spec"] for key in keys}
+        self._seats = Seats(self.host, f"TFJob/{self._name}", specs)
+        self._sync()
+        self._seats.take(lambda: self._start_all(keys))
+
+    def _start_all(self, keys: Sequence[tuple[str, int]]) -> None:
         for key in keys:
             self._start_replica(key)
         self._sync()
+
+    def _pod(self, key: tuple[str, int]) -> str:
+        return f"{self._name}-{key[0].lower()}-{key[1]}"
+
+    def _leave_seats(self) -> None:
+        """Give the GPUs of the gang back, when none of it runs or will run."""
+        if self._done and not any(self._replicas.values()) and self._seats is not None:
+            self._seats.give_back()
 
     def delete(self) -> None:
         """The object is gone: so are its pods."""
@@ -89,13 +105,14 @@ class TFJobController:
         for replica in self._replicas.values():
             if replica is not None:
                 replica.stop()
+        self._leave_seats()
 
     def report(self) -> list[str]:
         """For people: how each replica that failed ended, with the end of its log."""
         lines = []
         for (kind, index), code in sorted(self._codes.items()):
             if code:
-                name = f"{self._name}-{kind.lower()}-{index}"
+                name = self._pod((kind, index))
                 lines += describe_end(self.host, name, f"{kind.lower()}-{index} ended with exit code {code}")
         return lines
 
@@ -121,7 +138,7 @@ class TFJobController:
                 "training.kubeflow.org/replica-type": kind.lower(),
             }
         )
-        name = f"{self._name}-{kind.lower()}-{index}"
+        name = self._pod(key)
 
         def ended(code: int) -> None:
             self._ended(key, code, policy)
@@ -141,6 +158,7 @@ class TFJobController:
             ended=ended,
             restarted=restarted,
             extra_env=self._env[key],
+            seats=self._seats,
         )
         self._replicas[key] = replica
         self._tell(key, "started", "")
@@ -149,6 +167,7 @@ class TFJobController:
     def _ended(self, key: tuple[str, int], code: int, policy: str) -> None:
         self._replicas[key] = None
         self._codes[key] = code
+        self._leave_seats()
         if self._deleted:
             self._tell(key, "stopped", "")
             return
@@ -278,6 +297,7 @@ class TFJobController:
         # on a cluster the pods of a failed job go on as cleanPodPolicy says; here they would only slow the next
         # gang down, which shares the machine
         self._clean(everything=kind == "Failed")
+        self._leave_seats()
 
     def _clean(self, *, everything: bool = False) -> None:
         policy = str((self._spec.get("runPolicy") or {}).get("cleanPodPolicy") or "None")

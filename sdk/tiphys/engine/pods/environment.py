@@ -37,7 +37,7 @@ __all__ = [
 _PASSED = (
     "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-    "ALL_PROXY", "USER", "LOGNAME", "CUDA_HOME", "CUDA_VISIBLE_DEVICES",
+    "ALL_PROXY", "USER", "LOGNAME", "CUDA_HOME",
 )  # fmt: skip
 PROGRESS = "/tmp/.argo-progress"  # not below /var/run/argo: that would be a folder more for every step
 _ARG_LIMIT = 100_000  # a single environment value must stay below the kernel's 128 kB

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Loop
-from tiphys.engine.base.observations import Observation
+from tiphys.engine.base.observations import Notice, Observation
 from tiphys.engine.base.options import RunOptions
+from tiphys.engine.pods.gpus import GpuDesk
 from tiphys.engine.pods.memory import MemoryWatch
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.left import Left, LeftPod
 from tiphys.engine.runners.spawner import Spawner
+from tiphys.errors import TiphysError
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class Host:
     base_env: Mapping[str, str]  # of images that are mapped to this machine
     project_env: Mapping[str, str]  # of the project's own images
     folders: Folders
+    gpus: GpuDesk
     addresses: set[str] = field(default_factory=set)
     origins: Mapping[str, str] = field(default_factory=dict)  # the files that Secrets are in, by their names
     left: Left | None = None  # of a killed engine; None: what belongs to steps is not written down
@@ -102,6 +105,14 @@ class Host:
     def left_pod(self, node_id: str) -> LeftPod | None:
         """What a killed engine had started of a node's pod, if it goes on as it is."""
         return None if self.left is None else self.left.pod(node_id, self.runner.name)
+
+    def holder(self, name: str) -> str:
+        """What a node or replica of the run is called where all engines of this machine meet."""
+        return f"{self.uid}/{name}"
+
+    def notice(self, error: TiphysError) -> None:
+        """Tell whoever watches of an error that ends a step, with its cause and what to do."""
+        self.tell(Notice(self.loop.now(), str(error), error.code))
 
     def log_path(self, name: str) -> Path:
         """The log file of a node or replica."""

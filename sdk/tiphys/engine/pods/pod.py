@@ -18,7 +18,14 @@ from tiphys.engine.pods.containerset import ContainerGraph
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import archives_logs, collect, has_artifacts
 from tiphys.engine.pods.podspace import PodSpace, claim_address
-from tiphys.engine.pods.podspec import beside_main, main_spec, patched, pod_containers, pod_metadata
+from tiphys.engine.pods.podspec import (
+    beside_main,
+    gpu_shares,
+    main_spec,
+    patched,
+    pod_containers,
+    pod_metadata,
+)
 from tiphys.engine.runners.base import StartProblem, exit_message
 from tiphys.engine.runners.hints import missing_file, no_connection
 from tiphys.engine.runners.places import held
@@ -90,6 +97,7 @@ class StepPod:
             aliases=self.template.get("hostAliases") or (),
             containers=pod_containers(self.template),
         )
+        self.space.gpus = gpu_shares(self.template, host.gpus.of(host.holder(command.node_id)))
         self._containers = Containers(
             host, self.space, command, self.template, grace=self._grace, ready=self._ready, left=self._left
         )

@@ -24,6 +24,7 @@ from tiphys.engine.pods.hosts import hosts_file
 from tiphys.engine.pods.podspec import SCRIPT
 from tiphys.engine.pods.volumes import Volume, make_volume
 from tiphys.engine.runners.base import Container, Mount, StartProblem, absolute
+from tiphys.engine.runners.gpus import Gpu
 from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.network import nameservers
 from tiphys.engine.runners.places import make_folders
@@ -95,6 +96,7 @@ class PodSpace:
         self.ip = ip
         self.hostname = hostname or name
         self.main = main
+        self.gpus: Mapping[str, Sequence[Gpu]] = {}  # by its containers
         self._security = security  # the pod's securityContext
         self._aliases = aliases
         self._containers = containers or {}  # those of the pod, by name
@@ -146,6 +148,7 @@ class PodSpace:
         env.update(self.host.options.env)
         if extra_env:
             env.update(extra_env)
+        gpus, machine = self.gpus.get(name, ()), self.host.gpus.machine
         command = image.command(
             [expand(str(word), base, env) for word in spec.get("command") or []],
             [expand(str(word), base, env) for word in spec.get("args") or []],
@@ -165,6 +168,9 @@ class PodSpace:
             spec=self._as_the_pods_user(spec),
             own_entrypoint=not spec.get("command"),
             hidden=[self.host.store.root],
+            gpus=gpus,
+            nodes=machine.nodes(gpus),
+            drivers=machine.libraries() if gpus and image.kind == "root" else {},
         )
 
     def _as_the_pods_user(self, spec: ContainerSpec) -> ContainerSpec:

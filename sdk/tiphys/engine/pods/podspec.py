@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 from tiphys.argo.patch import POD_SPEC, PatchError, strategic
 from tiphys.argo.spec import set_containers
 from tiphys.engine.machine.protocol import StartPod
+from tiphys.engine.pods.gpus import pod_needs, shares
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem, absolute
 from tiphys.errors import RefusedError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec, HostAlias, Metadata, ScriptSpec, SideContainer
     from tiphys.argo.types import Arguments, Outputs, Template
     from tiphys.argo.volume_types import VolumeSpec
+    from tiphys.engine.runners.gpus import Gpu
 
     class _Pod(TypedDict, total=False):
         """What of a patched pod has an effect here."""
@@ -38,9 +40,11 @@ __all__ = [
     "SCRIPT",
     "beside_main",
     "declared_paths",
+    "gpu_shares",
     "main_spec",
     "patched",
     "pod_containers",
+    "pod_gpus",
     "pod_metadata",
     "required_outputs",
 ]
@@ -67,6 +71,32 @@ def pod_containers(template: Template) -> dict[str, ContainerSpec]:
     mains: list[ContainerSpec] = [{**main, "name": "main"}] if main else [*set_containers(template)]
     others = [*(template.get("sidecars") or []), *(template.get("initContainers") or [])]
     return {str(each.get("name")): each for each in [*mains, *others]}
+
+
+def pod_gpus(command: StartPod) -> int:
+    """How many GPUs the pod of a step asks for. Raises as :func:`tiphys.engine.pods.gpus.asked`."""
+    if not {"container", "script", "containerSet"} & command.template.keys():
+        return 0  # no containers of its own
+    template = command.template
+    if any("/" in text for text in command.patches):  # a patch may ask for some: their name has one
+        try:
+            template, _, _ = patched(template, command.volumes, command.patches)
+        except StartProblem:
+            return 0  # told when it is started
+    inits, others = _in_turn(template)
+    return pod_needs(inits, others)
+
+
+def gpu_shares(template: Template, gpus: Sequence[Gpu]) -> dict[str, tuple[Gpu, ...]]:
+    """Which container of a step's pod has which of its GPUs."""
+    return shares(gpus, *_in_turn(template)) if gpus else {}
+
+
+def _in_turn(template: Template) -> tuple[list[ContainerSpec], list[ContainerSpec]]:
+    """The init containers of the template's pod, and those that run at once."""
+    inits: list[ContainerSpec] = [*(template.get("initContainers") or [])]
+    names = {str(each.get("name")) for each in inits}
+    return inits, [each for name, each in pod_containers(template).items() if name not in names]
 
 
 def beside_main(spec: SideContainer, template: Template) -> ContainerSpec:

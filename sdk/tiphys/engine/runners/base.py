@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from tiphys.engine.runners.gpus import Gpu
 from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.network import Network
 from tiphys.engine.runners.spawner import Launch
@@ -98,6 +99,13 @@ class Container:
     scripts: Sequence[Path] = field(default_factory=tuple)  # files on this machine whose text may name paths
     view: Sequence[Mount] = ()  # all that its runner laid over the root: the mounts, and the image's files
     hidden: Sequence[Path] = ()  # folders of this machine that it must not see by their own paths: the store
+    gpus: Sequence[Gpu] = ()  # its own
+    nodes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by which it opens them: its path -> that on this machine
+    drivers: Mapping[str, str] = field(
+        default_factory=dict
+    )  # libraries by which: the name of each -> where it is
     shown: Sequence[str] = ()  # declared paths that a plain process finds on this machine, as if in its image
 
     def beside(self, command: Sequence[str]) -> Container:

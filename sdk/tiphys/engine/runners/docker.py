@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.quantity import quantity
 from tiphys.engine.runners.base import Container, absolute
+from tiphys.engine.runners.gpus import visible_devices
 from tiphys.engine.runners.network import HostNetwork, Network
 from tiphys.engine.runners.process import ProcessRunner
 from tiphys.engine.runners.resources import memory_limit
@@ -119,7 +120,8 @@ class DockerRunner:
         if container.workdir != "/":
             run.append(f"--workdir={container.workdir}")
         env = dict(os.environ)
-        for key, value in container.env.items():
+        run += _gpus(container, podman=podman)
+        for key, value in {**visible_devices(container.gpus, alone=True), **container.env}.items():
             if key.startswith(_CLIENTS):
                 run.append(f"--env={key}={value}")
             else:  # through the client's environment: it does not show in the process list
@@ -189,6 +191,17 @@ def _files(container: Container) -> tuple[list[str], list[tuple[str, str]]]:
     for folder in folders:  # not before: an output above another one is no input
         folder.mkdir(parents=True, exist_ok=True)
     return volumes, outputs
+
+
+def _gpus(container: Container, *, podman: bool) -> list[str]:
+    """Its GPUs, and no others: docker takes UUIDs and numbers; podman the names of the toolkit's CDI specification, in
+    which a whole GPU always has its number (nvidia-ctk cdi generate)."""
+    if not container.gpus:
+        return []
+    if podman:
+        named = [str(gpu.index) if not gpu.uuid.startswith("MIG-") else gpu.uuid for gpu in container.gpus]
+        return [f"--device=nvidia.com/gpu={name}" for name in named]
+    return ["--gpus", f'"device={",".join(gpu.name for gpu in container.gpus)}"']
 
 
 def _any_file(paths: Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ from signal import SIGKILL
 from typing import NamedTuple
 
 from tiphys.engine.runners._guard import RECORDS
-from tiphys.queue.locks import boot_id
+from tiphys.queue.table import boot_id
 from tiphys.reference import open_file
 from tiphys.store.files import clear
 

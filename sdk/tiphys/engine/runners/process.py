@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from tiphys.engine.runners.base import Container, StartProblem, absolute
+from tiphys.engine.runners.gpus import visible_devices
 from tiphys.engine.runners.network import HostNetwork, Network
 from tiphys.engine.runners.places import make_folders
 from tiphys.engine.runners.programs import PACKAGES, find_program, keep_packages, not_found, own_command
@@ -62,7 +63,11 @@ class ProcessRunner:
             script.write_text(relocation.text(script.read_text()))
         _make_folders(container)
         env = dict(container.base_env)
-        for name, value in [*_told(container), *container.env.items()]:
+        for name, value in [
+            *visible_devices(container.gpus).items(),
+            *_told(container),
+            *container.env.items(),
+        ]:
             env[name] = relocation.value(value)
         env["TMPDIR"] = relocation.place("/tmp")
         keep_packages(env, relocation.place(PACKAGES))

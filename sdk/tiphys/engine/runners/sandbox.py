@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tiphys.engine.runners.base import NOTHING, Container, Mount, StartProblem, absolute
+from tiphys.engine.runners.gpus import BESIDE, visible_devices
 from tiphys.engine.runners.hiding import homes, not_for_all, parts_of_home, without_passwords
 from tiphys.engine.runners.network import HostNetwork, Network, NetworkLost
 from tiphys.engine.runners.places import held, make_folders
@@ -37,6 +38,7 @@ _NAMESPACES = (
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
     "--uid", "0", "--gid", "0", "--cap-drop", "ALL",
 )  # fmt: skip
+_DRIVERS = "/run/nvidia/lib"  # where an image's programs find the driver's libraries
 _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 
@@ -83,7 +85,8 @@ class SandboxRunner:
             argv = own_command(argv)
         base = image.root if image.kind == "root" and image.root is not None else Path("/")
         plan = _View(container, base)
-        env = {**without_passwords(container.base_env), **container.env}
+        own = {**visible_devices(container.gpus, alone=True), **container.env}
+        env = {**without_passwords(container.base_env), **own}
         path = plan.program(argv[0], env.get("PATH", ""))
         if path is None:
             raise not_found(container.name, argv[0])
@@ -100,6 +103,8 @@ class SandboxRunner:
         env["TMPDIR"] = "/tmp"
         if image.kind != "root":  # there the environment is the image's own
             keep_packages(env, PACKAGES)
+        elif container.gpus:
+            _find_drivers(container, env)
         try:
             return self.network.joined(Launch(bwrap, command, env, "/", str(container.log)))
         except NetworkLost as error:
@@ -148,6 +153,12 @@ class _View:
         for source, target in self._binds:
             options += ["--ro-bind", source, target]
         options += ["--bind", str(container.root / "tmp"), "/tmp", "--proc", "/proc", "--dev", "/dev"]
+        for name, place in container.nodes.items():
+            options += ["--dev-bind", place, name]
+        for path in BESIDE if container.gpus else ():
+            options += ["--ro-bind-try", path, path]
+        for name, place in container.drivers.items():
+            options += ["--ro-bind", place, f"{_DRIVERS}/{name}"]
         if self.base == Path("/"):
             options += self._hide()
         laid: list[Mount] = []
@@ -317,6 +328,15 @@ class _View:
         with held(target, self.container.root) as place:
             if not os.path.lexists(place):
                 place.symlink_to(os.readlink(source))
+
+
+def _find_drivers(container: Container, env: dict[str, str]) -> None:
+    """Have programs of an image find the libraries of this machine's driver. Raises StartProblem without any."""
+    if not any(name.startswith(("libcuda.so", "libdxcore.so")) for name in container.drivers):
+        raise StartProblem(
+            f"{container.name}: the NVIDIA driver's libcuda.so is not found here", phase="Error"
+        )
+    env["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [_DRIVERS, env.get("LD_LIBRARY_PATH", "")]))
 
 
 def _below(path: str, folders: Iterable[str]) -> bool:

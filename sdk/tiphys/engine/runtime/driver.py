@@ -32,6 +32,7 @@ from tiphys.engine.machine.protocol import (
 from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.pod import StepPod
+from tiphys.engine.runtime.gpu_turns import GpuTurns
 from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.leaves import Pod, make_pod
 from tiphys.engine.runtime.locks import Synchronizer
@@ -75,6 +76,7 @@ class Driver:
         self._phases: dict[str, str] = {}
         self._memo = Memoizer(host, self.emit)
         self._sync = Synchronizer(host, self.emit)
+        self._gpus = GpuTurns(host, self.emit, self._enqueue)
 
     def emit(self, event: Event) -> None:
         """Take an event; it reaches the core in the order of arrival, after the journal."""
@@ -153,6 +155,7 @@ class Driver:
     def kill_all(self) -> None:
         """SIGKILL every pod; they still report."""
         self._queue.clear()
+        self._gpus.clear()
         for pod in list(self._pods.values()):
             pod.kill()
 
@@ -164,6 +167,7 @@ class Driver:
     def close(self) -> None:
         """Give back locks. The pods' processes end with the spawner."""
         self._sync.close()
+        self._gpus.clear()
         self._memo.close()
         for timer in self._deadlines.values():
             timer.cancel()
@@ -178,10 +182,13 @@ class Driver:
 
     def _start_pod(self, command: StartPod) -> None:
         if self.kept(command.node_id):  # it runs already
-            self._begin(command)
+            self._begin(self._gpus.taken_over(command))
         else:
-            self._queue.append(command)
-            self._admit()
+            self._gpus.enter(command)
+
+    def _enqueue(self, command: StartPod) -> None:
+        self._queue.append(command)
+        self._admit()
 
     def _admit(self) -> None:
         limit = self.host.options.max_pods
@@ -222,6 +229,7 @@ class Driver:
         if isinstance(pod, StepPod):
             self._collected.append(pod)
         self._slots_used.discard(event.node_id)
+        self._gpus.leave(event.node_id)
         self._progress.pop(event.node_id, None)
         timer = self._deadlines.pop(event.node_id, None)
         if timer is not None:
@@ -231,11 +239,12 @@ class Driver:
             self.host.loop.call_soon(self._admit)
 
     def _stop_pod(self, command: StopPod) -> None:
-        for queued in self._queue:
-            if queued.node_id == command.node_id:
-                self._queue.remove(queued)
-                self.emit(PodFinished(self.host.loop.now(), command.node_id, "Failed", ""))
-                return
+        queued = next((each for each in self._queue if each.node_id == command.node_id), None)
+        if queued is not None:
+            self._queue.remove(queued)
+        if (command.node_id not in self._pods and self._gpus.leave(command.node_id)) or queued is not None:
+            self.emit(PodFinished(self.host.loop.now(), command.node_id, "Failed", ""))
+            return
         pod = self._pods.get(command.node_id)
         if pod is not None:
             pod.stop(command.grace if self.grace is None else min(self.grace, command.grace))

@@ -123,6 +123,7 @@ class Execution:
         driver = self._driver = Driver(host, self.machine, self.journal, resources)
         driver.wake = wake
         if self.resumed:
+            host.gpus.adopt(host.holder(""))
             replay(driver, self.machine, self.journal, resources, self.facts.started)
         else:
             driver.emit(Begin(self.facts.now))

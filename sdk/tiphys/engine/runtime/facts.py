@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from tiphys.argo.version import NEWEST, Argo, known
-from tiphys.engine.base.options import NetworkName, RunnerName, RunOptions
+from tiphys.engine.base.options import GpuChoice, NetworkName, RunnerName, RunOptions
 from tiphys.engine.machine.machine import Machine
 from tiphys.engine.runtime.withheld import hollow, name_of, revealed
 from tiphys.errors import RefusedError, StoreError
@@ -35,6 +35,7 @@ class Remembered(TypedDict, total=False):
     keep_serving: bool
     keep_folders: bool
     max_pods: int
+    gpus: GpuChoice
     grace: float
     argo: Argo
     strict_values: bool
@@ -155,6 +156,7 @@ class RunFacts:
             keep_serving=chosen(options.keep_serving, default.keep_serving, own.get("keep_serving")),
             keep_folders=chosen(options.keep_folders, default.keep_folders, own.get("keep_folders")),
             max_pods=chosen(options.max_pods, default.max_pods, own.get("max_pods")),
+            gpus=chosen(options.gpus, default.gpus, own.get("gpus")),
             grace=chosen(options.grace, default.grace, own.get("grace")),
             argo=self.argo,
             strict_values=self.strict_values,
@@ -172,6 +174,7 @@ def remembered(options: RunOptions) -> Remembered:
         "keep_serving": options.keep_serving,
         "keep_folders": options.keep_folders,
         "max_pods": options.max_pods,
+        "gpus": options.gpus,
         "grace": options.grace,
         "argo": options.argo,
         "strict_values": options.strict_values,

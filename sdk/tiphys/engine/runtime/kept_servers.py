@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiphys.queue.locks import process_start
+from tiphys.queue.table import process_start
 from tiphys.reference import contents
 from tiphys.store import Store, write_atomic
 

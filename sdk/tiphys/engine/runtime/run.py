@@ -26,9 +26,11 @@ from tiphys.engine.base.options import RunOptions, RunResult
 from tiphys.engine.machine.protocol import Event, NodeSet, Resume, Shutdown, Suspend
 from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.environment import base_environment, project_environment
+from tiphys.engine.pods.gpus import GpuDesk
 from tiphys.engine.pods.host import Host, Objects
 from tiphys.engine.runners.choose import choose_runner
 from tiphys.engine.runners.folders import Folders
+from tiphys.engine.runners.gpus import chosen
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.network import RunNetwork
 from tiphys.engine.runners.spawner import Spawner
@@ -229,6 +231,8 @@ class Run:
 
     def _run(self, runner: Runner, weaker: str) -> RunResult:
         options, facts = self.options, self._facts
+        if options.gpus is not None:  # what there is not is refused before anything is written
+            chosen(options.gpus, GpuDesk.machine.gpus() if options.gpus else [])
         images = Images(options.images, everything=runner.name == "docker")
         execution = Execution(facts, self.store, images, ownership=self._ownership, resumed=self._resumed)
         resumed, self._resumed = self._resumed, True
@@ -238,7 +242,9 @@ class Run:
             stack.callback(loop.close)
             written = runner.name != "docker"  # its containers are somebody else's
             spawner = Spawner(loop, folder if written else None)
-            stack.callback(spawner.close)
+            gpus = GpuDesk(loop, options.gpus, lambda: spawner.guard if left is not None else 0)
+            stack.callback(gpus.close)
+            stack.callback(spawner.close)  # before that
             if not written:
                 execution.end_left()
             left = spawner.take_over(lambda network: _joins(runner, network)) if written else None
@@ -264,6 +270,7 @@ class Run:
                 base_env=base_environment(str(options.project)),
                 project_env=project_environment(str(options.project)),
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
+                gpus=gpus,
                 origins=facts.origins,
                 left=left,
             )

@@ -234,6 +234,11 @@ class PodBody(Body):
 
     # -- events ----------------------------------------------------------------------------------------------
 
+    def waiting(self, message: str) -> None:
+        """There is no room for it yet."""
+        if self.node["phase"] == "Pending":
+            self.run.state.nodes.mark(self.node, "Pending", message)
+
     def running(self, pod_ip: str) -> None:
         """The processes run; a daemon is ready."""
         if self.node["phase"] not in ("Pending", "Running"):
@@ -241,6 +246,8 @@ class PodBody(Body):
         if pod_ip:
             self.node["podIP"] = pod_ip
         state = self.run.state
+        if self.node["phase"] == "Pending":  # it waits for nothing any more
+            self.node.pop("message", None)
         if self.template.get("daemon"):
             if self.node.get("daemoned"):  # started again by the next engine: who waited for it has gone on
                 return

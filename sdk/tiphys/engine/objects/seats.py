@@ -1,0 +1,80 @@
+"""GPUs of the pods that a controller makes: those of a gang are taken all at once, before the first one starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+from tiphys.engine.base.observations import Notice
+from tiphys.engine.pods.gpus import spec_needs, spec_shares
+from tiphys.engine.pods.host import Host
+
+if TYPE_CHECKING:
+    from tiphys.argo.manifest_types import DeploymentManifest, KubeObject, PodSpec, PodTemplate, TFJobManifest
+    from tiphys.engine.runners.gpus import Gpu
+
+__all__ = ["Seats", "check_gpus"]
+
+
+def check_gpus(host: Host, item: KubeObject) -> None:
+    """Raise NoGpus for an object whose pods can never run at once here, StartProblem for a number that is none."""
+    if count := sum(spec_needs(spec) for spec in _pods(item)):
+        host.gpus.check(count)
+
+
+def _pods(item: KubeObject) -> Iterator[PodSpec]:
+    """The pods that an object stands for."""
+    kind = item["kind"]
+    if kind == "Pod":
+        yield cast("PodTemplate", item).get("spec") or {}
+    elif kind == "TFJob":
+        for replicas in cast("TFJobManifest", item)["spec"]["tfReplicaSpecs"].values():
+            count = replicas.get("replicas")
+            yield from [replicas["template"]["spec"]] * (1 if count is None else int(count))
+    elif kind in ("Job", "Deployment"):
+        spec = cast("DeploymentManifest", item)["spec"]
+        count = spec.get("replicas") if kind == "Deployment" else 1
+        yield from [spec["template"]["spec"]] * (1 if count is None else int(count))
+
+
+class Seats:
+    """Of the pods with these specs, by their names. ``name`` is that of all of them together."""
+
+    def __init__(self, host: Host, name: str, specs: Mapping[str, PodSpec]) -> None:
+        self._host = host
+        self._name = name
+        self._holder = host.holder(name)
+        self._specs = specs
+
+    def take(self, then: Callable[[], None]) -> None:
+        """Call ``then`` when all have theirs: at once where none asks.
+
+        Raises as :meth:`tiphys.engine.pods.gpus.GpuDesk.ask` and :func:`tiphys.engine.pods.gpus.asked`.
+        """
+        if count := sum(map(spec_needs, self._specs.values())):
+            self._host.gpus.ask(self._holder, count, then, self._tell)
+        else:
+            then()
+
+    def of(self, pod: str) -> Mapping[str, Sequence[Gpu]]:
+        """What the containers of a pod have."""
+        at = 0
+        gpus = self._host.gpus.of(self._holder)
+        for name, spec in self._specs.items() if gpus else ():
+            count = spec_needs(spec)
+            if name == pod:
+                return spec_shares(gpus[at : at + count], spec)
+            at += count
+        return {}
+
+    def give_back(self) -> None:
+        """None of them runs any more."""
+        self._host.gpus.give_back(self._holder)
+
+    def leave(self, pid: int) -> None:
+        """They outlive the run, as the process ``pid`` does."""
+        self._host.gpus.leave(self._holder, pid)
+
+    def _tell(self, text: str) -> None:
+        self._host.tell(Notice(time.time(), f"{self._name} waits: {text}"))

@@ -1,0 +1,99 @@
+"""A table that engines share: its rows name the process that wrote them, by PID and start time, so that those of a dead
+one are known."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tiphys.errors import StoreError
+from tiphys.store.files import clear
+from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
+
+__all__ = ["SharedTable", "boot_id", "process_start"]
+
+
+@functools.cache
+def boot_id() -> str:
+    """What the kernel calls this time that the machine is up. Raises OSError."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        return stream.read().strip()
+
+
+def process_start(pid: int) -> str:
+    """What tells this process from an earlier one with its PID: boot and start time; empty for a dead one."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            fields = stream.read().rpartition(b")")[2].split()
+        if fields[0] in (b"Z", b"X"):
+            return ""
+        return f"{boot_id()[:8]}:{fields[19].decode()}"
+    except OSError:
+        return ""
+
+
+class SharedTable:
+    """One SQLite file. Safe for several threads and processes. Raises StoreError TIP452 where it cannot be used."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self.path = path
+        self._schema = schema
+        self._guard = threading.Lock()
+        self._pid = os.getpid()
+        self._start = process_start(self._pid)
+        with clear(path):
+            try:
+                self._db = connect(path)
+                with self._db.turn():
+                    until_free(self._prepare)
+            except (sqlite3.Error, TypeError, ValueError) as error:  # the last two: of a damaged table
+                heed_full_disk(error, path)
+                raise StoreError(
+                    "TIP452", f"the lock table cannot be opened: {error}", where=str(path)
+                ) from error
+
+    @property
+    def me(self) -> tuple[int, str]:
+        """What a row of this process says."""
+        return self._pid, self._start
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def changes(self) -> int:
+        """A number that changes when another engine has changed the table; to ask waits for nobody."""
+        with self.looking() as db:
+            return int(db.execute("PRAGMA data_version").fetchone()[0])
+
+    def lives(self, pid: int, start: str) -> bool:
+        """Whether the process that a row names lives."""
+        return (pid, start) == self.me or process_start(pid) == start
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Change it, when it is this one's turn."""
+        with self.looking() as db, transaction(self._db):
+            yield db
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[sqlite3.Connection]:
+        """Look at it, which disturbs nobody."""
+        with self._guard, clear(self.path):
+            try:
+                yield self._db
+            except (sqlite3.Error, TypeError, ValueError) as error:  # the last two: of a damaged table
+                heed_full_disk(error, self.path)
+                raise StoreError("TIP452", f"the lock table failed: {error}", where=str(self.path)) from error
+
+    def _prepare(self) -> None:
+        """Make the tables, unless they are there."""
+        # what is held need not survive a power cut: its holder does not either
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.executescript(self._schema)

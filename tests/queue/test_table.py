@@ -1,0 +1,43 @@
+"""How a process is told from another that has its PID."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tiphys.errors import StoreError
+from tiphys.queue.table import SharedTable, process_start
+
+
+def test_a_process_is_known_until_it_ends() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    start = process_start(process.pid)
+    assert start and start == process_start(process.pid) != process_start(os.getpid())
+    process.stdin.close()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has taken note
+    assert process_start(process.pid) == ""
+    process.wait()
+    assert process_start(process.pid) == ""
+
+
+def test_what_another_has_written_is_seen(tmp_path: Path) -> None:
+    schema = "CREATE TABLE IF NOT EXISTS notes(text TEXT)"
+    one, two = SharedTable(tmp_path / "t", schema), SharedTable(tmp_path / "t", schema)
+    before = one.changes()
+    assert one.changes() == before
+    with two.transaction() as db:
+        db.execute("INSERT INTO notes VALUES('x')")
+    assert one.changes() != before
+    assert one.lives(*two.me) and not one.lives(os.getpid(), "another time")
+
+
+def test_what_is_no_table_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("what is this? " * 1000)
+    with pytest.raises(StoreError) as caught:
+        SharedTable(tmp_path / "t", "")
+    assert caught.value.code == "TIP452"
