@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cmp_to_key
 from typing import Any
 
-from tiphys.expr import gojson
+from tiphys.expr import budget, gojson
 from tiphys.expr.closures import CLOSURES, compare
 from tiphys.expr.durations import parse_go
 from tiphys.expr.gofmt import v
@@ -19,7 +19,7 @@ from tiphys.expr.gotext import SPACES, atoi, find, from_bytes, lower, parse_floa
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.moment import PRESENT
 from tiphys.expr.moments import Named, go_type, nanoseconds
-from tiphys.expr.operators import equal, map_key, within
+from tiphys.expr.operators import equal, map_key
 
 Value = Any
 
@@ -135,6 +135,7 @@ def _split_after(text: str, separator: str, limit: int = -1) -> list[str]:
 
 
 def _replace(text: str, old: str, new: str, count: int = -1) -> str:
+    budget.text(len(text) + text.count(old) * len(new))
     return text.replace(old, new, count)
 
 
@@ -142,7 +143,7 @@ def _repeat(text: str, count: int | float) -> str:
     count = int(count)
     if count < 0:
         raise ExprError(f"invalid argument for repeat (expected positive integer, got {count})")
-    within(len(text) * count)
+    budget.grow(len(text) * count)
     return text * count
 
 
@@ -152,6 +153,7 @@ def _join(items: Value, separator: str = "") -> str:
     for item in items:
         if not isinstance(item, str):
             raise ExprError(f"interface conversion: interface {{}} is {type_name(item)}, not string")
+    budget.text(sum(map(len, items)) + len(separator) * len(items))
     return separator.join(items)
 
 
@@ -202,6 +204,12 @@ def _flatten(items: Value) -> list[Value]:
     flat: list[Value] = []
     for item in _array("flatten", items):
         flat.extend(_flatten(item) if isinstance(item, list) else [item])
+    return flat
+
+
+def _flattened(items: Value) -> list[Value]:
+    flat = _flatten(items)
+    budget.grow(len(flat))
     return flat
 
 
@@ -266,7 +274,9 @@ def _members(what: str, of: Callable[[Mapping[Value, Value]], list[Value]]) -> C
 def _concat(*lists: Value) -> list[Value]:
     if not lists:
         raise ExprError("invalid number of arguments (expected at least 1, got 0)")
-    return [item for part in lists for item in _array("concat", part)]
+    found = [item for part in lists for item in _array("concat", part)]
+    budget.grow(len(found))
+    return found
 
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {
@@ -286,7 +296,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "keys": _members("keys", list), "values": _members("values", lambda m: list(m.values())),
     "toPairs": _members("pairs", lambda m: [[key, value] for key, value in m.items()]),
     "fromPairs": lambda xs: gojson.AnyMap(xs, "interface {}"), "reverse": lambda xs: _array("reverse", xs)[::-1],
-    "sort": _sort, "concat": _concat, "flatten": _flatten, "uniq": _uniq,
+    "sort": _sort, "concat": _concat, "flatten": _flattened, "uniq": _uniq,
     "bitand": lambda a, b: a & b, "bitor": lambda a, b: a | b, "bitxor": lambda a, b: a ^ b,
     "bitnand": lambda a, b: a & ~b, "bitnot": lambda a: ~a, "bitshl": _shift_left,
     "bitshr": lambda a, b: a >> b, "bitushr": lambda a, b: (a % 2**64) >> b,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cmp_to_key
 from typing import Any
 
+from tiphys.expr import budget
 from tiphys.expr.gojson import AnyMap
 from tiphys.expr.gotext import to_bytes
 from tiphys.expr.lexer import ExprError
@@ -19,8 +20,10 @@ __all__ = ["CLOSURES", "compare"]
 
 def _items(value: Value, name: str) -> list[Value]:
     if isinstance(value, (list, tuple)):
+        budget.turn(len(value))
         return list(value)
     if isinstance(value, str):
+        budget.turn(len(value))
         return list(to_bytes(value))
     raise ExprError(f"builtin {name} takes only array (got {type(value).__name__})")
 
@@ -68,12 +71,16 @@ def _one(items: Value, predicate: Predicate | None, rest: list[Value]) -> bool:
 
 def _filter(items: Value, predicate: Predicate | None, rest: list[Value]) -> list[Value]:
     test = _test(predicate)
-    return [item for index, item in enumerate(_items(items, "filter")) if truth(test(item, index))]
+    found = [item for index, item in enumerate(_items(items, "filter")) if truth(test(item, index))]
+    budget.grow(len(found))
+    return found
 
 
 def _map(items: Value, predicate: Predicate | None, rest: list[Value]) -> list[Value]:
     apply = _test(predicate)
-    return [apply(item, index) for index, item in enumerate(_items(items, "map"))]
+    found = [apply(item, index) for index, item in enumerate(_items(items, "map"))]
+    budget.grow(len(found))
+    return found
 
 
 def _position(items: list[Value], test: Predicate, backwards: bool) -> int | None:

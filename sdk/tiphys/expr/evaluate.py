@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from tiphys.expr import budget
 from tiphys.expr import builtins as library
 from tiphys.expr.check import check
 from tiphys.expr.closures import CLOSURES
@@ -68,6 +69,7 @@ class Program:
         self.check(environment)
         frame = dict(environment)
         frame["\0env"] = environment
+        budget.begin()
         try:
             value = self._code(frame)
             return visible(value) if isinstance(value, str) else value
@@ -77,6 +79,8 @@ class Program:
             return None
         except RecursionError as error:
             raise ExprError("expression is nested too deeply") from error
+        except MemoryError as error:
+            raise ExprError("memory budget exceeded") from error
         except (
             TypeError,
             ValueError,
@@ -393,12 +397,25 @@ def _cond(tree: Tree) -> Code:
 
 def _array(tree: Tree) -> Code:
     items = [_compile(item) for item in tree[1]]
-    return lambda frame: [item(frame) for item in items]
+    size = 0 if all(item[0] == "const" for item in tree[1]) else len(items)  # Go makes those once
+
+    def run(frame: Frame) -> Value:
+        made = [item(frame) for item in items]
+        budget.grow(size)
+        return made
+
+    return run
 
 
 def _map(tree: Tree) -> Code:
     pairs = [(_compile(key), _compile(value)) for key, value in tree[1]]
-    return lambda frame: {key(frame): value(frame) for key, value in pairs}
+
+    def run(frame: Frame) -> Value:
+        made = {key(frame): value(frame) for key, value in pairs}
+        budget.grow(len(pairs))
+        return made
+
+    return run
 
 
 def _let(tree: Tree) -> Code:

@@ -7,27 +7,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from tiphys.expr import budget
 from tiphys.expr.gotext import joined
 from tiphys.expr.lexer import ExprError
 from tiphys.expr.regexp import regexp
 
 Value = Any
 
-__all__ = ["BINARY", "equal", "go_kind", "map_key", "truth", "within"]
-
-_MOST = 1_000_000  # of a list or text that an expression makes from a number
-
-
-def within(size: int) -> None:
-    """Refuse a list or a text that is made from a number, if it is too long for the memory of a controller.
-
-    Raises
-    ------
-    ExprError
-        In the words of expr-lang.
-    """
-    if size > _MOST:
-        raise ExprError("memory budget exceeded")
+__all__ = ["BINARY", "equal", "go_kind", "map_key", "truth"]
 
 
 def _numeric(value: Value) -> bool:
@@ -82,6 +69,7 @@ def _add(left: Value, right: Value) -> Value:
     if _numeric(left) and _numeric(right):
         return left + right
     if isinstance(left, str) and isinstance(right, str):
+        budget.text(len(left) + len(right))
         return joined(left, right)
     if isinstance(left, (datetime, timedelta)) and isinstance(right, (datetime, timedelta)):
         return left + right  # type: ignore[operator]
@@ -132,7 +120,7 @@ def _range(left: Value, right: Value) -> Value:
     if not (_numeric(left) and _numeric(right)):
         raise _wrong("..", left, right)
     left, right = int(left), int(right)
-    within(right - left + 1)
+    budget.grow(right - left + 1)
     return list(range(left, right + 1))
 
 

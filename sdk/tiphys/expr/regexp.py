@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from tiphys.expr import budget
 from tiphys.expr.gotext import visible
 from tiphys.expr.lexer import ExprError
 
@@ -103,10 +104,12 @@ class Regexp:
     def replace(self, text: str, replacement: Callable[[Match], str]) -> str:
         """Replace all matches by what ``replacement`` makes of each."""
         out: list[str] = []
-        end = 0
+        end = made = 0
         for match in self.matches(text):
             out += [text[end : match.start], replacement(match)]
             end = match.end
+            made += len(out[-1])
+            budget.text(made)
         return "".join((*out, text[end:]))
 
     def split(self, text: str, count: int) -> list[str] | None:

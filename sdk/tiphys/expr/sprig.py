@@ -16,6 +16,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlunsplit
 
+from tiphys.expr import budget
+from tiphys.expr.budget import within
 from tiphys.expr.gofmt import v
 from tiphys.expr.gotext import (
     SPACES,
@@ -24,7 +26,6 @@ from tiphys.expr.gotext import (
     to_bytes,
 )
 from tiphys.expr.lexer import ExprError
-from tiphys.expr.operators import within
 from tiphys.expr.regexp import regexp
 from tiphys.expr.semver import compare_constraint, parse_version
 from tiphys.expr.sprig_data import DATA, empty, texts
@@ -195,6 +196,17 @@ def _ext(path: str) -> str:
     return name[name.rfind(".") :] if "." in name else ""
 
 
+def _replace(old: str, new: str, text: str) -> str:
+    budget.text(len(text) + text.count(old) * len(new))
+    return text.replace(old, new)
+
+
+def _join(separator: str, items: Value) -> str:
+    parts = texts(items)
+    budget.text(sum(map(len, parts)) + len(separator) * len(parts))
+    return separator.join(parts)
+
+
 SPRIG: dict[str, Callable[..., Value]] = {
     "trim": lambda s: s.strip(SPACES),
     "trimAll": lambda c, s: s.strip(c),
@@ -210,14 +222,14 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "cat": lambda *xs: " ".join(v(x) for x in xs if x is not None),
     "indent": _indent,
     "nindent": lambda n, s: "\n" + _indent(n, s),
-    "replace": lambda old, new, s: s.replace(old, new),
+    "replace": _replace,
     "plural": lambda one, many, n: one if n == 1 else many,
     "toString": v,
     "toStrings": texts,
     "split": _split_map,
     "splitn": _splitn,
     "splitList": _split,
-    "join": lambda sep, xs: sep.join(texts(xs)),
+    "join": _join,
     "sha1sum": lambda s: hashlib.sha1(to_bytes(s)).hexdigest(),
     "sha256sum": lambda s: hashlib.sha256(to_bytes(s)).hexdigest(),
     "sha512sum": lambda s: hashlib.sha512(to_bytes(s)).hexdigest(),

@@ -9,10 +9,10 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import reduce
 from typing import Any
 
+from tiphys.expr.budget import within
 from tiphys.expr.gofmt import v
 from tiphys.expr.gotext import atoi, parse_float
 from tiphys.expr.lexer import ExprError
-from tiphys.expr.operators import within
 
 Value = Any
 

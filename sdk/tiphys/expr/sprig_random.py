@@ -12,8 +12,8 @@ from contextvars import ContextVar
 from random import Random
 from typing import Any
 
+from tiphys.expr.budget import within
 from tiphys.expr.moment import PRESENT
-from tiphys.expr.operators import within
 
 Value = Any
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.any_string import any_string
 from tiphys.expr import gojson
+from tiphys.expr.budget import within
 from tiphys.expr.gofmt import sprintf
 from tiphys.expr.gojson_scan import RawText, compact, elements, members, squeezed, syntax_error, unquoted
 from tiphys.expr.gotext import atoi, atoi_problem
 from tiphys.expr.govaluate import WhenError, evaluate_when
 from tiphys.expr.lexer import ExprError
-from tiphys.expr.operators import within
 from tiphys.expr.tags import (
     Chain,
     Layers,
