@@ -39,7 +39,10 @@ def start(tmp_path: Path, flow: dict[str, object], *, grace: float = 20.0) -> su
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "TIPHYS_KEEPER_GRACE": "0"},  # what outlives a killed engine: tests/engine/outliving
+        env={
+            **os.environ,
+            "TIPHYS_KEEPER_GRACE": "0",
+        },  # what outlives a killed engine: tests/engine/outliving
     )
 
 
