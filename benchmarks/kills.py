@@ -1,6 +1,6 @@
 """Kills: engines are killed at random moments, resumed until they end, and what is left is compared.
 
-    python benchmarks/kills.py [--kills 200] [--seed 1] [--processes 2] [--json FILE] [--flows mutex,dag]
+    python benchmarks/kills.py [--kills 200] [--seed 1] [--processes 2] [--json FILE [--add]] [--flows mutex,dag]
 
 Each round begins a run of one kind of flow (tests/engine/kills/flows.py), kills its engine, its group, its keeper or
 the keeper's guard, once or several times, or stops and continues everything; goes on with it, sometimes twice at once,
@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--flows", default="", help="some of " + ", ".join(FLOWS))
     parser.add_argument("--seconds", type=float, default=0, help="stop after this time")
     parser.add_argument("--json", metavar="FILE", default="", help="write the numbers there")
+    parser.add_argument("--add", action="store_true", help="beside the runs that are in the file already")
     parser.add_argument("--round", type=int, default=-1)
     parser.add_argument("--folder", default="", help="where the runs are (default: a temporary folder)")
     options = parser.parse_args()
@@ -61,7 +62,10 @@ def main() -> int:
     found = {**summed(outcomes), "flows": len(flows), "seed": options.seed}
     _show(found, time.monotonic() - begin)
     if options.json:
-        write(Path(options.json), {**found, **about(), "seconds": round(time.monotonic() - begin)})
+        this = {**found, **about(), "seconds": round(time.monotonic() - begin)}
+        path = Path(options.json)
+        earlier = json.loads(path.read_text())["runs"] if options.add and path.exists() else []
+        write(path, {"runs": [*earlier, this]})
     good = not found["faults"] and not found["bodies_ended_twice"]
     return 0 if good else 1
 

@@ -67,28 +67,38 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def kills(found: Mapping[str, Any]) -> list[str]:
+    runs = found["runs"]
     rows = [
         ("runs that ended otherwise than uninterrupted", "ends_different"),
         ("bodies lost", "lost"),
         ("bodies run again after their end", "bodies_ended_twice"),
         ("the same, where the keeper was killed before it had written that down", _KEEPER),
-        ("workers of a training job run again after their end: a job is begun anew as a whole", _REPLICAS),
+        ("workers of a training job run again after their end, as one of the job was lost", _REPLICAS),
         ("processes left behind", "orphans"),
         ("rows left in the lock table", "locks"),
         ("temporary files left", "temporary_files"),
         ("resumes at once that both went on, or neither", "refused_wrongly"),
     ]
+    table = _table(
+        ("what must not be", *(f"at {run['commit']}" for run in runs)),
+        [(text, *(run[name] for run in runs)) for text, name in rows],
+    )
+    return [KILLS.format(flows=max(run["flows"] for run in runs)), *map(_killed, runs), table]
+
+
+def _killed(found: Mapping[str, Any]) -> str:
+    """What was done in one run of the benchmark."""
     kinds = ", ".join(f"{count} of {kind}" for kind, count in sorted(found["kills_by_kind"].items()))
-    told = (
+    flows = ", ".join(f"{name} {count}" for name, count in found["kills_by_flow"].items())
+    return (
+        f"At {found['commit']} ({found['date']}): "
         f"**{found['kills']} kills** ({kinds}) in {found['rounds']} rounds, seed {found['seed']}; "
         f"{found['stopped_and_continued']} times all was stopped and continued; "
         f"{found['resumes']} resumes, {found['two_resumes_at_once']} times two at once; {found['left_alone']} times "
         f"nobody went on until the grace time was over; {found['bodies_ended']} bodies came to their end, and "
-        f"{found['bodies_begun_twice']} began more than once, as what was cut off has to."
+        f"{found['bodies_begun_twice']} began more than once, as what was cut off has to. "
+        f"Kills by flow: {flows}."
     )
-    table = _table(("what must not be", "times"), [(text, found[name]) for text, name in rows])
-    flows = ", ".join(f"{name} {count}" for name, count in found["kills_by_flow"].items())
-    return [KILLS.format(flows=found["flows"]), told, table, f"Kills by flow: {flows}."]
 
 
 def disk(found: Mapping[str, Any]) -> list[str]:
@@ -157,7 +167,8 @@ def fuzz(found: Mapping[str, Any]) -> list[str]:
 
 
 def _source(name: str, found: Mapping[str, Any]) -> str:
-    return f"`{COMMANDS[name]}`, {found['date']}, commit {found['commit']}, {found['machine']}."
+    last = found if "date" in found else found["runs"][-1]
+    return f"`{COMMANDS[name]}`, {last['date']}, commit {last['commit']}, {last['machine']}."
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:

@@ -102,8 +102,9 @@ def test_nothing_is_left_behind(tmp_path: Path, phase: str, number: signal.Signa
     path = tmp_path / "flow.json"
     path.write_text(json.dumps(flow(mark, phase)))
     command = [sys.executable, "-c", PROGRAM, str(path), str(tmp_path / "store"), kept]
+    env = {**os.environ, "TIPHYS_KEEPER_GRACE": "1"}  # so long workers wait for another engine
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=env
     )
     wait_until((tmp_path / "store/volumes/here/reached").exists, 60)
     wait_until(lambda: bool(marked(mark)))

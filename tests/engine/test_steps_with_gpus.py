@@ -281,6 +281,46 @@ def test_a_step_that_outlives_its_engine_keeps_its_own(tmp_path: Path) -> None:
     assert lines(tmp_path, "lines").count("begin") == 3
 
 
+def test_a_gang_that_outlives_its_engine_keeps_its_own(tmp_path: Path) -> None:
+    machine(tmp_path, A, B)
+    body = held(tmp_path)["spec"]["templates"][0]["container"]["command"][-1]
+    worker = {
+        "name": "tensorflow",
+        "image": "tiphys/step:test",
+        "command": ["sh", "-c", body],
+        "resources": {"limits": {"nvidia.com/gpu": 1}},
+    }
+    job = {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "TFJob",
+        "metadata": {"name": "job"},
+        "spec": {
+            "successPolicy": "AllWorkers",
+            "tfReplicaSpecs": {
+                "Worker": {
+                    "replicas": 2,
+                    "restartPolicy": "Never",
+                    "template": {"spec": {"containers": [worker]}},
+                }
+            },
+        },
+    }
+    done = "status.replicaStatuses.Worker.succeeded == 2"
+    resource = {"action": "create", "manifest": json.dumps(job), "successCondition": done}
+    first = engine(tmp_path, "store", workflow({"name": "main", "resource": resource}))
+    wait_until(lambda: lines(tmp_path) == ["begin"] * 2)
+    first.kill()
+    finished(first)
+    other = engine(tmp_path, "else", held(tmp_path))
+    again = engine(tmp_path, "store", None)
+    with pytest.raises(subprocess.TimeoutExpired):
+        other.wait(8)  # longer than what nobody comes for is kept
+    assert sorted(lines(tmp_path, "names")) == [A, B] and len(lines(tmp_path)) == 2
+    (tmp_path / "go").touch()
+    assert {finished(each) for each in (other, again)} == {"Succeeded"}
+    assert lines(tmp_path).count("begin") == 3 and lines(tmp_path).count("end") == 3
+
+
 @sandboxed
 def test_a_step_in_an_unpacked_image_finds_the_driver(tmp_path: Path, give: Any) -> None:
     """An image has none of the host's driver; without its libraries a framework goes on with the CPU."""

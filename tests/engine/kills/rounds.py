@@ -316,12 +316,15 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
         flows[outcome.flow] += outcome.kills.total()
         notes.update(outcome.notes)
         faults.update(kind for kind, _ in outcome.faults)
+        kinds = " + ".join(sorted(outcome.kills))
         steps = [who for who in outcome.twice if not who.startswith(REPLICAS)]
-        replicas += len(outcome.twice) - len(steps)
-        if steps:
-            kinds = " + ".join(sorted(outcome.kills))
-            twice[kinds] += len(steps)
-            where[f"{outcome.flow}: {kinds}"] += len(steps)
+        workers = len(outcome.twice) - len(steps)
+        # a gang of which one was lost begins anew: with the keeper, or when nobody came in its grace time
+        anew = _of_keepers(kinds) or outcome.notes["left alone"] > 0
+        replicas += workers if anew else 0
+        if again := len(steps) + (0 if anew else workers):
+            twice[kinds] += again
+            where[f"{outcome.flow}: {kinds}"] += again
     different = ("trees", "artifacts", "memos", "metrics", "lost files", "hang", "no end")
     return {
         "rounds": len(outcomes),

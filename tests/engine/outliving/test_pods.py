@@ -196,7 +196,7 @@ def test_what_the_kubelet_does_goes_on(plain: World) -> None:
 
 
 def test_servers_are_no_steps(plain: World) -> None:
-    """While an object's processes run nothing outlives the engine: who goes on starts them again, as a group."""
+    """While servers run nothing outlives the engine: who goes on starts them again, as a group."""
     manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

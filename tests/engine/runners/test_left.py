@@ -56,7 +56,7 @@ def test_what_neither_ended_nor_lives_is_lost_and_the_pod_is_made_anew(book: Boo
     book.ended(1)
     book.started(2)
     assert Left(book.folder).pod("pod", "process") is None
-    assert Left(book.folder).generation("pod") == 1
+    assert Left(book.folder).next_generation("pod") == 2
     pod = Left(book.folder, [2]).pod("pod", "process")
     assert pod is not None and not pod.over
 

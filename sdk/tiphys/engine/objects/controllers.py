@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypedDict, cast
 
 from tiphys.engine.objects.api import Api
@@ -21,12 +21,21 @@ if TYPE_CHECKING:
     Record: TypeAlias = Callable[[str, str, Mapping[str, object] | None], None]
 
     class _Maker(KubeObject):
-        """Which node made a workflow, as a journal keeps it."""
+        """Which node made an object that goes on, as a journal keeps it; of a TFJob, where its replicas are."""
 
         node: str
+        ports: Sequence[int]
 
 
 __all__ = ["Controllers", "Kept"]
+
+_OUTLIVING = ("TFJob", "Pod", "Job")  # their processes go on when the engine is killed
+
+
+def _record_name(item: KubeObject) -> str:
+    """Under which a journal keeps who made an object: workflows came first."""
+    name = str(item["metadata"]["name"])
+    return name if item["kind"] == "Workflow" else f"{item['kind']}/{name}"
 
 
 class Kept(TypedDict):
@@ -99,9 +108,13 @@ class Controllers:
             item = self._gone_on(node_id) or self.api.create(manifest)
         finally:
             self._maker = before
-        if item["kind"] == "Workflow":
-            name = str(item["metadata"]["name"])
-            self._record(MAKER, name, {"kind": MAKER, "metadata": {"name": name}, "node": node_id})
+        # of what a child workflow made, the processes end with the engine
+        if item["kind"] == "Workflow" or (item["kind"] in _OUTLIVING and host is self.host):
+            name = _record_name(item)
+            maker: dict[str, object] = {"kind": MAKER, "metadata": {"name": name}, "node": node_id}
+            if item["kind"] == "TFJob":
+                maker["ports"] = self._jobs[str(item["metadata"]["name"])].ports
+            self._record(MAKER, name, maker)
         return item
 
     def _gone_on(self, node_id: str) -> KubeObject | None:
@@ -109,6 +122,8 @@ class Controllers:
         if item is None:
             return None
         name = str(item["metadata"]["name"])
+        if item["kind"] != "Workflow":  # it does already, unless it was deleted
+            return item if self.api.get(item["kind"], name) is item else None
         child = self._child(item, again=True)
         if self.api.get("Workflow", name) is not None or not child.claim():
             return None
@@ -145,30 +160,44 @@ class Controllers:
         return []
 
     def restore(self, objects: list[KubeObject]) -> None:
-        """After a resume: bring back what served, and drop jobs whose processes are gone."""
-        makers = {
-            item["metadata"]["name"]: cast("_Maker", item)["node"]
-            for item in objects
-            if item["kind"] == MAKER
-        }
+        """After a resume: bring back what served, go on with jobs, and drop those whose processes are gone."""
+        makers = {item["metadata"]["name"]: cast("_Maker", item) for item in objects if item["kind"] == MAKER}
         objects = [item for item in objects if item["kind"] != MAKER]
         for item in objects:
             kind = item["kind"]
-            if kind == "Workflow" and (node_id := makers.get(item["metadata"]["name"])):
-                self._earlier[node_id] = item  # its node has its result, or asks for it once more
-                continue
-            if kind in ("TFJob", "Pod", "Job", "Workflow"):
-                # its node either has its result or runs again and makes it anew
-                self._record(kind, item["metadata"]["name"], None)
+            if kind == "Workflow" or kind in _OUTLIVING:
+                maker = makers.get(_record_name(item))
+                if maker is not None and (kind == "Workflow" or self._goes_on(item, maker)):
+                    self._earlier[maker["node"]] = item  # its node has its result, or asks for it once more
+                else:  # its node either has its result or runs again and makes it anew
+                    self._record(kind, item["metadata"]["name"], None)
                 continue
             if kind == "Deployment":
                 item.pop("status", None)
             self.api.restore(item)
             if kind in ("ConfigMap", "Secret"):
                 self.host.objects.add(cast("GivenObject", item))
+        if self.host.left is not None:
+            self.host.left.drop_unclaimed()
         for item in objects:
             if item["kind"] in ("Deployment", "Service"):
                 self._watch("added", item)
+
+    def _goes_on(self, item: KubeObject, maker: _Maker) -> bool:
+        """Go on with an object as a killed engine had it, if nothing of it is lost."""
+        name = str(item["metadata"]["name"])
+        if item["kind"] == "TFJob":
+            job = TFJobController(self.host, self.api, cast("TFJobManifest", item), self._poke)
+            if not job.go_on(maker["ports"]):
+                return False
+            self._jobs[name] = job
+        else:
+            pod = PodObject(self.host, self.api, item, self._poke)
+            if not pod.go_on():
+                return False
+            self._pods[f"{item['kind']}/{name}"] = pod
+        self.api.restore(item)
+        return True
 
     def recovered(self, then: Callable[[], None], patience: float = 120.0) -> None:
         """Call ``then`` once everything that was restored serves again (or after ``patience`` seconds)."""
@@ -214,13 +243,13 @@ class Controllers:
         return [name for name, child in self._workflows.items() if child.running]
 
     def kill(self) -> None:
-        """SIGKILL every process behind the objects."""
+        """SIGKILL every server, and let go of the workflows. What else runs ends with its keeper: it did not end by
+        itself, and is not to be taken for what did."""
         self.balancers.stopped = True
         for child in [*self._workflows.values(), *self._leaving.values()]:
             child.close()
-        for group in (self._jobs, self._deployments, self._pods):
-            for each in group.values():
-                each.kill()
+        for each in self._deployments.values():
+            each.kill()
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -241,7 +270,7 @@ class Controllers:
         elif kind == "PersistentVolumeClaim" and change == "added":
             self.host.store.volume(name)
             item["status"] = {"phase": "Bound"}
-        if change != "status":
+        if change != "status" or kind in _OUTLIVING:
             self._record(kind, name, None if change == "deleted" else item)
         self._poke()
 

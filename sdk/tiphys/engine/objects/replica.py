@@ -13,7 +13,9 @@ from tiphys.engine.pods.attendant import GRACE, Attendant
 from tiphys.engine.pods.gpus import NoGpus
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.podspace import PodSpace
+from tiphys.engine.pods.starts import Starts
 from tiphys.engine.runners.base import StartProblem, startable
+from tiphys.engine.runners.left import LeftPod
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import TiphysError
 from tiphys.store.files import heed_full_disk
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from tiphys.argo.manifest_types import PodSpec, PodTemplate
     from tiphys.argo.pod_types import ContainerSpec
 
-__all__ = ["Replica", "describe_end"]
+__all__ = ["Replica", "describe_end", "end_of", "pod_record"]
 
 _BACKOFF = (0.2, 10.0)  # the kubelet's 10 s .. 300 s, scaled to one machine
 
@@ -39,12 +41,34 @@ def describe_end(host: Host, name: str, what: str, *, lines: int = 15) -> list[s
     return [f"{what}; the end of {path}:", *(f"  | {line}" for line in end)]
 
 
+def pod_record(owner: str, name: str) -> str:
+    """What a pod is called where its starts are written down; ``owner``: the UID of the object that made it."""
+    return f"{owner}/{name}"
+
+
+def end_of(left: LeftPod, spec: PodSpec, *, main: str, restart: str) -> int | None:
+    """The code with which a pod that a killed engine left was over; None: it was not."""
+    for init in spec.get("initContainers") or []:
+        if (found := left.last(str(init.get("name")))) is not None and found.code:
+            return found.code
+    found = left.last(main)
+    if found is None or found.code is None or _runs_again(restart, found.code):
+        return None
+    return found.code
+
+
+def _runs_again(restart: str, code: int) -> bool:
+    """Whether a pod's ``restartPolicy`` starts a container again that ended with this code."""
+    return restart == "Always" or (restart == "OnFailure" and code != 0)
+
+
 class Replica:
     """Runs a pod template. ``ended(code)``: the pod is over (``restartPolicy`` never restarts it, or it succeeded).
 
     ``restarted(count)`` is called each time a container is started again. ``main`` names the container whose exit
     code counts; the others are sidecars. ``seats``: the GPUs of the gang that it belongs to; alone it waits for its
-    own.
+    own. ``owner``: the UID of the object that made it, if it outlives the engine; ``left``: what a killed engine had
+    started of it, which goes on.
     """
 
     def __init__(
@@ -60,10 +84,12 @@ class Replica:
         extra_env: Mapping[str, str] | None = None,
         ip: str = "127.0.0.1",
         seats: Seats | None = None,
+        owner: str = "",
+        left: LeftPod | None = None,
     ) -> None:
         self.host = host
         self.name = name
-        self.ip = ip
+        self.ip = ip if left is None else left.ip
         self.restarts = 0
         self._spec: PodSpec = template.get("spec") or {}
         self._gang = seats  # of which it is a part; None: it is alone
@@ -77,6 +103,7 @@ class Replica:
         self._attendants: dict[str, Attendant] = {}
         self._timer: Timer | None = None
         self._inits: list[ContainerSpec] = list(self._spec.get("initContainers") or [])
+        self._work = {main, *(str(each.get("name")) for each in self._inits)}  # the others are sidecars
         self._stopping = False
         self._over = False
         self._code = 0
@@ -88,10 +115,10 @@ class Replica:
         self.space = PodSpace(
             host,
             name,
-            host.folders.take(name),
+            host.folders.take(name) if left is None else host.folder / "nodes" / left.folder,
             volumes=self._spec.get("volumes") or (),
             metadata=template.get("metadata"),
-            ip=ip,
+            ip=self.ip,
             hostname=name[:63],
             security=self._spec.get("securityContext"),
             aliases=self._spec.get("hostAliases") or (),
@@ -100,6 +127,7 @@ class Replica:
             },
             main=main,
         )
+        self._starts = Starts(host, pod_record(owner, name) if owner else "", self.space, left)
 
     @property
     def alive(self) -> bool:
@@ -204,11 +232,14 @@ class Replica:
                 attendant.close()
             ended(process)
 
-        process = self._processes[name] = self.host.spawner.spawn(launch, over)
+        process, earlier = self._starts.start(name, launch, over, serves=name not in self._work)
+        self._processes[name] = process
+        if earlier is not None and not earlier.alive:
+            return
         attendant = self._attendants[name] = Attendant(
             self.host, spec, container, process, ip=self.ip, grace=self._grace
         )
-        attendant.start()
+        attendant.start(again=earlier is not None)
 
     def _could_not_start(self) -> None:
         self._code = self._code or 128
@@ -234,8 +265,7 @@ class Replica:
                 if not self._processes:
                     self._end()
                 return
-            again = self._restart == "Always" or (self._restart == "OnFailure" and code != 0)
-            if again:
+            if _runs_again(self._restart, code):
                 self._restart_later(name)
             elif name == self._main:
                 # the pod lives as long as a container does, but only this one is waited for
@@ -249,7 +279,9 @@ class Replica:
         return ended
 
     def _restart_later(self, name: str) -> None:
-        if self.host.loop.now() - self._started_at > 60:
+        if self._starts.earlier(name) is not None:  # it was restarted already
+            delay = 0.0
+        elif self.host.loop.now() - self._started_at > 60:
             delay = _BACKOFF[0]
         else:
             delay = min(_BACKOFF[0] * 2.0 ** min(self.restarts, 10), _BACKOFF[1])

@@ -7,24 +7,34 @@ pkg/controller.v1/tensorflow; ``TF_CONFIG`` is in ``tfconfig.py``, what the webh
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tiphys.argo.time import rfc3339
+from tiphys.argo.time import rfc3339, seconds
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import ReplicaChanged
 from tiphys.engine.objects.api import Api
-from tiphys.engine.objects.replica import Replica, describe_end
+from tiphys.engine.objects.replica import Replica, describe_end, end_of, pod_record
 from tiphys.engine.objects.seats import Seats
 from tiphys.engine.pods.host import Host
+from tiphys.engine.runners.left import LeftPod
 from tiphys.training.tf_config import free_ports, replica_counts, tf_config
 from tiphys.training.tfjob_rules import TYPES
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import TFJobManifest, TFJobSpec, TFJobStatus, TFReplicaStatus
+    from tiphys.argo.manifest_types import (
+        PodTemplate,
+        TFJobManifest,
+        TFJobSpec,
+        TFJobStatus,
+        TFReplicaStatus,
+    )
 
 
 __all__ = ["TFJobController"]
+
+_MAIN = "tensorflow"  # the container that counts
+_ENDS = ("Failed", "Succeeded")
 
 
 def _status(count: Mapping[str, int]) -> TFReplicaStatus:
@@ -39,6 +49,12 @@ def _status(count: Mapping[str, int]) -> TFReplicaStatus:
     return found
 
 
+def _end(status: TFJobStatus) -> str:
+    """How a job has ended; empty while it has not."""
+    ends = (each["type"] for each in status["conditions"] if each["status"] == "True")
+    return next((kind for kind in ends if kind in _ENDS), "")
+
+
 class TFJobController:
     """The controller of one TFJob object."""
 
@@ -49,48 +65,90 @@ class TFJobController:
         self._changed = changed
         self._spec: TFJobSpec = item["spec"]
         self._name = str(item["metadata"]["name"])
+        self._uid = str(item["metadata"]["uid"])
         self._counts = replica_counts(self._spec)
         self._replicas: dict[tuple[str, int], Replica | None] = {}
         self._phase: dict[tuple[str, int], str] = {}  # Pending, Running, Succeeded, Failed
         self._restarts: dict[tuple[str, int], int] = {}
         self._failed_now: set[tuple[str, int]] = set()
-        self._restarting = False
         self._done = False
         self._deleted = False
         self._timer: Timer | None = None
         self._status: TFJobStatus = {"conditions": [], "replicaStatuses": {}}
-        self._env: dict[tuple[str, int], dict[str, str]] = {}
         self._codes: dict[tuple[str, int], int] = {}
         self._seats: Seats | None = None
+        self._keys = [(kind, index) for kind in sorted(self._counts) for index in range(self._counts[kind])]
+        self.ports: Sequence[int] = free_ports(len(self._keys))
 
     def start(self) -> None:
         """Accept the job and start its replicas."""
         self._condition("Created", "TFJobCreated", f"TFJob {self._name} is created.")
         run_policy = self._spec.get("runPolicy") or {}
-        keys = [(kind, index) for kind in sorted(self._counts) for index in range(self._counts[kind])]
         if run_policy.get("suspend"):
             self._condition("Suspended", "TFJobSuspended", f"TFJob {self._name} is suspended.")
             self._write()
             return
-        hosts = {key: f"localhost:{port}" for key, port in zip(keys, free_ports(len(keys)), strict=True)}
         self._status["startTime"] = rfc3339(self.host.loop.now())
-        for kind, index in keys:
-            text = tf_config(self._spec, hosts, kind, index)
-            self._env[kind, index] = {} if text is None else {"TF_CONFIG": text}
-        if (seconds := run_policy.get("activeDeadlineSeconds")) is not None:
-            self._timer = self.host.loop.call_later(float(seconds), self._past_deadline)
-        specs = {self._pod(key): self._spec["tfReplicaSpecs"][key[0]]["template"]["spec"] for key in keys}
-        self._seats = Seats(self.host, f"TFJob/{self._name}", specs)
+        self._heed_deadline(self.host.loop.now())
         self._sync()
-        self._seats.take(lambda: self._start_all(keys))
+        self._take_seats(self._start_all)
 
-    def _start_all(self, keys: Sequence[tuple[str, int]]) -> None:
-        for key in keys:
+    def _start_all(self) -> None:
+        for key in self._keys:
             self._start_replica(key)
         self._sync()
 
-    def _pod(self, key: tuple[str, int]) -> str:
-        return f"{self._name}-{key[0].lower()}-{key[1]}"
+    def go_on(self, ports: Sequence[int]) -> bool:
+        """Go on where a killed engine was, with the ports that it had chosen; False: some replica is lost, so that the
+        job has to begin anew as a group.
+
+        Its status is the one that was written down; how each replica ended, and how often it was restarted, is in the
+        records of its processes. GPUs that the gang had are still its own.
+        """
+        if len(ports) != len(self._keys):
+            return False
+        self.ports = ports
+        left = self.host.left.of(self._uid) if self.host.left is not None else {}
+        ends: dict[tuple[str, int], int] = {}
+        for key in self._keys:
+            if (pod := left.get(self._pod(key))) is not None:
+                self._restarts[key] = pod.generation - 1
+                spec = self._template(key).get("spec") or {}
+                code = end_of(pod, spec, main=_MAIN, restart=self._pod_policy(key))
+                if code is not None:
+                    ends[key] = code
+        kept = {key: pod for key in self._keys if key not in ends and (pod := self._left(key)) is not None}
+        status: TFJobStatus = copy.deepcopy(self.item.get("status") or {})
+        self._status.update(status)
+        if end := _end(self._status):
+            self._done = True
+            if end == "Succeeded" and not self._cleans():  # else what still runs is about to be ended
+                self._take_seats(lambda: self._start_left(kept, kept))
+            return True
+        lost = [key for key in self._keys if self._pod(key) in left and key not in ends and key not in kept]
+        if lost or not left:
+            return False
+        self._condition("Created", "TFJobCreated", f"TFJob {self._name} is created.")
+        started = self._status.setdefault("startTime", rfc3339(self.host.loop.now()))
+        self._phase = {key: "Failed" if code else "Succeeded" for key, code in ends.items()}
+        # one that is not kept was not started yet
+        self._take_seats(lambda: self._start_left([key for key in self._keys if key not in ends], kept))
+        for key, code in ends.items():
+            self._ended(key, code)
+        self._sync()
+        if not self._done:
+            self._heed_deadline(seconds(str(started)))
+        return True
+
+    def _start_left(self, keys: Iterable[tuple[str, int]], kept: Mapping[tuple[str, int], LeftPod]) -> None:
+        for key in keys:
+            self._start_replica(key, kept.get(key))
+
+    def _take_seats(self, then: Callable[[], None]) -> None:
+        """Call ``then`` when the gang has its GPUs."""
+        specs = {self._pod(key): self._template(key).get("spec") or {} for key in self._keys}
+        self._seats = Seats(self.host, f"TFJob/{self._name}", specs)
+        self._seats.take(then)
 
     def _leave_seats(self) -> None:
         """Give the GPUs of the gang back, when none of it runs or will run."""
@@ -110,25 +168,35 @@ class TFJobController:
     def report(self) -> list[str]:
         """For people: how each replica that failed ended, with the end of its log."""
         lines = []
-        for (kind, index), code in sorted(self._codes.items()):
+        for key, code in sorted(self._codes.items()):
             if code:
-                name = self._pod((kind, index))
-                lines += describe_end(self.host, name, f"{kind.lower()}-{index} ended with exit code {code}")
+                what = f"{key[0].lower()}-{key[1]} ended with exit code {code}"
+                lines += describe_end(self.host, self._pod(key), what)
         return lines
-
-    def kill(self) -> None:
-        self._deleted = self._done = True
-        for replica in self._replicas.values():
-            if replica is not None:
-                replica.kill()
 
     # -- replicas ---------------------------------------------------------------------------------------------
 
-    def _start_replica(self, key: tuple[str, int]) -> None:
+    def _pod(self, key: tuple[str, int]) -> str:
+        return f"{self._name}-{key[0].lower()}-{key[1]}"
+
+    def _left(self, key: tuple[str, int]) -> LeftPod | None:
+        """What goes on of a replica that a killed engine had started."""
+        return self.host.left_pod(pod_record(self._uid, self._pod(key)))
+
+    def _policy(self, key: tuple[str, int]) -> str:
+        return str(self._spec["tfReplicaSpecs"][key[0]].get("restartPolicy") or "Never")
+
+    def _pod_policy(self, key: tuple[str, int]) -> str:
+        """What the pods are given: for ``ExitCode`` it is the operator who decides."""
+        policy = self._policy(key)
+        return "Never" if policy == "ExitCode" else policy
+
+    def _template(self, key: tuple[str, int]) -> PodTemplate:
+        return self._spec["tfReplicaSpecs"][key[0]]["template"]
+
+    def _start_replica(self, key: tuple[str, int], left: LeftPod | None = None) -> None:
         kind, index = key
-        spec = self._spec["tfReplicaSpecs"][kind]
-        policy = str(spec.get("restartPolicy") or "Never")
-        template = copy.deepcopy(spec["template"])
+        template = copy.deepcopy(self._template(key))
         labels = template.setdefault("metadata", {}).setdefault("labels", {})
         labels.update(
             {
@@ -138,10 +206,8 @@ class TFJobController:
                 "training.kubeflow.org/replica-type": kind.lower(),
             }
         )
-        name = self._pod(key)
-
-        def ended(code: int) -> None:
-            self._ended(key, code, policy)
+        hosts = {each: f"localhost:{port}" for each, port in zip(self._keys, self.ports, strict=True)}
+        text = tf_config(self._spec, hosts, kind, index)
 
         def restarted(count: int) -> None:
             self._restarts[key] = self._restarts.get(key, 0) + 1
@@ -151,20 +217,22 @@ class TFJobController:
         self._phase[key] = "Running"
         replica = Replica(
             self.host,
-            name,
+            self._pod(key),
             template,
-            main="tensorflow",
-            restart="Never" if policy == "ExitCode" else policy,
-            ended=ended,
+            main=_MAIN,
+            restart=self._pod_policy(key),
+            ended=lambda code: self._ended(key, code),
             restarted=restarted,
-            extra_env=self._env[key],
+            extra_env={} if text is None else {"TF_CONFIG": text},
             seats=self._seats,
+            owner=self._uid,
+            left=left,
         )
         self._replicas[key] = replica
         self._tell(key, "started", "")
         replica.start()
 
-    def _ended(self, key: tuple[str, int], code: int, policy: str) -> None:
+    def _ended(self, key: tuple[str, int], code: int) -> None:
         self._replicas[key] = None
         self._codes[key] = code
         self._leave_seats()
@@ -176,6 +244,7 @@ class TFJobController:
             self._tell(key, "succeeded", "")
         else:
             self._phase[key] = "Failed"
+            policy = self._policy(key)
             retry = policy in ("OnFailure", "Always") or (policy == "ExitCode" and code >= 128)
             self._tell(
                 key, "failed", f"exit code {code}" + (", to be restarted" if retry and not self._done else "")
@@ -259,23 +328,24 @@ class TFJobController:
                 )
 
     def _will_restart(self, key: tuple[str, int]) -> bool:
-        policy = str(self._spec["tfReplicaSpecs"][key[0]].get("restartPolicy") or "Never")
-        return self._restarts.get(key, 0) > 0 and policy != "Never"
+        return self._restarts.get(key, 0) > 0 and self._policy(key) != "Never"
 
     def _check_backoff(self) -> None:
         limit = (self._spec.get("runPolicy") or {}).get("backoffLimit")
         if limit is None or self._done:
             return
         total = sum(
-            count
-            for key, count in self._restarts.items()
-            if self._spec["tfReplicaSpecs"][key[0]].get("restartPolicy") in ("OnFailure", "Always")
+            count for key, count in self._restarts.items() if self._policy(key) in ("OnFailure", "Always")
         )
         if (int(limit) == 0 and total > 0) or (int(limit) > 0 and total >= int(limit)):
             self._finish(
                 "Failed", f"Job {self._name} has failed because it has reached the specified backoff limit"
             )
             self._write()
+
+    def _heed_deadline(self, start: float) -> None:
+        if (limit := (self._spec.get("runPolicy") or {}).get("activeDeadlineSeconds")) is not None:
+            self._timer = self.host.loop.call_at(start + float(limit), self._past_deadline)
 
     def _past_deadline(self) -> None:
         if not self._done:
@@ -299,9 +369,12 @@ class TFJobController:
         self._clean(everything=kind == "Failed")
         self._leave_seats()
 
+    def _cleans(self) -> bool:
+        """Whether the pods that still run when the job has succeeded are ended."""
+        return (self._spec.get("runPolicy") or {}).get("cleanPodPolicy") in ("Running", "All")
+
     def _clean(self, *, everything: bool = False) -> None:
-        policy = str((self._spec.get("runPolicy") or {}).get("cleanPodPolicy") or "None")
-        if everything or policy in ("Running", "All"):
+        if everything or self._cleans():
             for replica in self._replicas.values():
                 if replica is not None:
                     replica.stop()
@@ -311,14 +384,14 @@ class TFJobController:
         current = next((each for each in conditions if each["type"] == kind), None)
         if current is not None and current["status"] == "True" and current["reason"] == reason:
             return
-        if any(each["type"] in ("Failed", "Succeeded") and each["status"] == "True" for each in conditions):
+        if _end(self._status):
             return
         now = rfc3339(self.host.loop.now())
         kept = []
         for each in conditions:
             if {each["type"], kind} == {"Running", "Restarting"} or each["type"] == kind:
                 continue
-            if kind in ("Failed", "Succeeded") and each["type"] in ("Running", "Failed"):
+            if kind in _ENDS and each["type"] in ("Running", "Failed"):
                 each = {**each, "status": "False"}
             kept.append(each)
         kept.append(

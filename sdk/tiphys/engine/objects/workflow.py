@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAKER", "ChildRun", "WorkflowObject"]
 
-MAKER = "tiphys.dev/maker"  # the kind under which a journal keeps which node made a workflow
+MAKER = "tiphys.dev/maker"  # the kind under which a journal keeps which node made an object
 
 # seconds: a status holds every node, so that while the workflow runs it is written this often, not for each event
 _PERIOD = 0.2

@@ -16,9 +16,10 @@ from tiphys.engine.pods.outputs import RESULT_LIMIT, trim_result
 from tiphys.engine.pods.podspace import PodSpace
 from tiphys.engine.pods.podspec import declared_paths, main_spec, required_outputs
 from tiphys.engine.pods.readiness import Readiness
+from tiphys.engine.pods.starts import Starts
 from tiphys.engine.runners.base import Container, startable
-from tiphys.engine.runners.left import LeftPod, Start
-from tiphys.engine.runners.spawner import GROUP, STEP, Process
+from tiphys.engine.runners.left import LeftPod
+from tiphys.engine.runners.spawner import Process
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
@@ -53,8 +54,7 @@ class Containers:
         self._processes: dict[str, Process] = {}
         self._attendants: dict[str, Attendant] = {}
         self._stdout: bytes | None = None
-        self._left = left
-        self._starts: dict[str, int] = {}  # how often each was started
+        self._starts = Starts(host, command.node_id, space, left)
         self._readiness: Readiness | None = None
         self._text = json.dumps(command.template, separators=(",", ":"), ensure_ascii=False)
         self._declared = declared_paths(template)
@@ -85,8 +85,6 @@ class Containers:
 
         One that a killed engine had started is taken over as it is, running or ended. ``serves``: it is a sidecar.
         """
-        nth = self._starts[name] = self._starts.get(name, 0) + 1
-        earlier = self._left.find(name, nth) if self._left is not None else None
         suffix = "" if name == "main" else f".{name}"
         container = self._space.container(
             spec,
@@ -114,13 +112,8 @@ class Containers:
                 self._stdout = process.stdout
             ended(process)
 
-        if earlier is not None:
-            process = self._processes[name] = self._host.spawner.adopt(earlier, over)
-        else:
-            note = self._note(name, nth, serves=serves)
-            process = self._processes[name] = self._host.spawner.spawn(
-                launch, over, bond=STEP if note else GROUP, note=note
-            )
+        process, earlier = self._starts.start(name, launch, over, serves=serves)
+        self._processes[name] = process
         if (name == self._daemon or needs_attendant(spec)) and (earlier is None or earlier.alive):
             self._attend(name, spec, container, process, started=earlier is not None)
 
@@ -145,15 +138,6 @@ class Containers:
         """Probe no more."""
         if self._readiness is not None:
             self._readiness.stop()
-
-    def _note(self, name: str, nth: int, *, serves: bool) -> str:
-        """What is written down when it starts, for the engine that goes on when this one was killed."""
-        left, node_id = self._host.left, self._command.node_id
-        if left is None:
-            return ""
-        generation = self._left.generation if self._left is not None else left.generation(node_id) + 1
-        space, runner = self._space, self._host.runner.name
-        return Start(node_id, generation, name, nth, space.folder.name, space.ip, runner, serves).note()
 
     def _attend(
         self, name: str, spec: ContainerSpec, container: Container, process: Process, *, started: bool

@@ -102,9 +102,10 @@ class Host:
         """What the pods reach, and by which the engine reaches them."""
         return self.runner.network
 
-    def left_pod(self, node_id: str) -> LeftPod | None:
-        """What a killed engine had started of a node's pod, if it goes on as it is."""
-        return None if self.left is None else self.left.pod(node_id, self.runner.name)
+    def left_pod(self, name: str) -> LeftPod | None:
+        """What a killed engine had started of a pod (a node's ID, ``UID/NAME`` of an object's), if it goes on as it
+        is."""
+        return None if self.left is None else self.left.pod(name, self.runner.name)
 
     def holder(self, name: str) -> str:
         """What a node or replica of the run is called where all engines of this machine meet."""

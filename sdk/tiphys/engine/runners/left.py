@@ -34,6 +34,7 @@ __all__ = [
     "clear_records",
     "dismiss",
     "end_left",
+    "exit_code",
     "find",
     "keeper_grace",
     "listen",
@@ -53,10 +54,15 @@ def keeper_grace() -> float:
         return GRACE
 
 
+def exit_code(status: int) -> int:
+    """Of what ended with a wait status, as a shell tells it: 128 + N after signal N."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
 class Start(NamedTuple):
     """What is written down of the start of a pod's container: the ``nth`` start of ``container`` in a pod, which may
     have been made anew (``generation``) and lies in ``folder`` of the run's ``nodes``. ``serves``: a sidecar, whose end
-    is nobody's result."""
+    is nobody's result. ``pod`` is a node's ID, or ``UID/NAME`` of one that an object made."""
 
     pod: str
     generation: int
@@ -84,6 +90,11 @@ class Earlier:
     status: int | None = None
     stdout: bytes = b""
 
+    @property
+    def code(self) -> int | None:
+        """The exit code, of one that has ended."""
+        return None if self.status is None else exit_code(self.status)
+
 
 @dataclass(slots=True)
 class LeftPod:
@@ -107,6 +118,11 @@ class LeftPod:
         work = [each for each in self.containers.values() if not each.start.serves]
         return bool(work) and all(each.status is not None for each in work)
 
+    def last(self, container: str) -> Earlier | None:
+        """The last start of a container."""
+        found = [nth for name, nth in self.containers if name == container]
+        return self.containers[container, max(found)] if found else None
+
     def find(self, container: str, nth: int) -> Earlier | None:
         """The nth start of a container; of a lost one the end is that of a kill."""
         found = self.containers.get((container, nth))
@@ -123,6 +139,8 @@ class Left:
         self.token = ""
         self.highest = 0
         self._pods: dict[str, LeftPod] = {}
+        self._made: dict[str, int] = {}  # how often each pod was made so far
+        self._claimed: set[str] = set()
         self._found: dict[int, Earlier] = {}
         try:
             with open_file(folder / RECORDS) as stream:
@@ -159,10 +177,23 @@ class Left:
             return None
         return pod
 
-    def generation(self, name: str) -> int:
-        """How often a pod was made so far."""
-        pod = self._pods.get(name)
-        return 0 if pod is None else pod.generation
+    def next_generation(self, name: str) -> int:
+        """Of a pod that is made now."""
+        self._made[name] = self._made.get(name, 0) + 1
+        return self._made[name]
+
+    def of(self, uid: str) -> dict[str, LeftPod]:
+        """The pods that an object made, whole or not, by their own names."""
+        return {name[len(uid) + 1 :]: pod for name, pod in self._pods.items() if name.startswith(f"{uid}/")}
+
+    def claim(self, name: str) -> None:
+        """Somebody goes on with this pod."""
+        self._claimed.add(name)
+
+    def drop_unclaimed(self) -> None:
+        """What objects made and nobody has claimed does not go on. (A node asks for its pod when its turn comes.)"""
+        for name in [name for name in self._pods if "/" in name and name not in self._claimed]:
+            del self._pods[name]
 
     def kept(self, runner: str) -> list[LeftPod]:
         """All pods that :meth:`pod` gives."""
@@ -187,6 +218,7 @@ class Left:
         if pod is None or pod.generation != start.generation:
             pod = LeftPod(start.generation, start.folder, start.ip, start.runner)
             self._pods[start.pod] = pod
+            self._made[start.pod] = start.generation
         earlier = self._found[number] = Earlier(number, pid, start)
         pod.containers[start.container, start.nth] = earlier
 

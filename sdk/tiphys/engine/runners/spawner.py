@@ -24,6 +24,7 @@ from tiphys.engine.runners.left import (
     await_end,
     begin_records,
     dismiss,
+    exit_code,
     find,
     keeper_grace,
     listen,
@@ -302,7 +303,7 @@ class Spawner:
     def _ended(self, number: int, status: int, stdout: bytes, problem: str = "", why: int = 0) -> None:
         process = self._processes.pop(number, None)
         if process is not None:
-            process.code = _exit_code(status)
+            process.code = exit_code(status)
             process.problem = problem
             process.stdout = stdout
             if why:
@@ -318,10 +319,6 @@ def _environment(pid: str) -> bytes:
             return stream.read()
     except OSError:
         return b""
-
-
-def _exit_code(status: int) -> int:
-    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
 def _lost() -> RunError:
