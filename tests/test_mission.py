@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -201,8 +202,10 @@ def test_a_majority_vote_of_one_service(store: Path, second: dict[str, Any]) -> 
 
 @contextlib.contextmanager
 def started(store: Path, *parameters: str) -> Iterator[subprocess.Popen[str]]:
+    """A run whose workers end with its engine, even if that is killed."""
     process = subprocess.Popen(
         command(store, *parameters),
+        env={**os.environ, "TIPHYS_KEEPER_GRACE": "0"},
         cwd=store.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

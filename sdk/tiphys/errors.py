@@ -30,35 +30,15 @@ __all__ = [
     "UnknownNameError",
     "UserCodeError",
     "did_you_mean",
-    "plain",
     "redacted",
 ]
 
 _PASSWORD = re.compile(r"(?<=://)([^\s/?#@:]*):[^\s/?#]*@")
 
-# what moves a terminal's cursor, changes its title or its order of writing
-_CONTROLS = re.compile(
-    r"[^\n\t -~\u00a0-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]|\ufeff"
-)
-_MOST = 4000
-
 
 def redacted(text: str) -> str:
     """A text without the passwords of the URLs in it: ``http://user:***@host``, as Go's net/http writes its errors."""
     return _PASSWORD.sub(r"\1:***@", text) if "://" in text else text
-
-
-def plain(text: str, most: int = _MOST) -> str:
-    """Text that others wrote, for a terminal: its control characters as escapes, and at most ``most`` characters.
-
-    A step could else clear the screen of who looks at why it failed, or write what looks like this program's lines.
-    """
-    more = len(text) - most
-    if more > 0:
-        text = f"{text[:most]}… ({more} characters more)"
-    return _CONTROLS.sub(
-        lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text
-    )
 
 
 class TiphysError(Exception):

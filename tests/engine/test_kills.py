@@ -38,7 +38,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (folder / "found.json").exists(), done.stdout + done.stderr
-    result: dict[str, Any] = json.loads((folder / "found.json").read_text())
+    result: dict[str, Any]
+    (result,) = json.loads((folder / "found.json").read_text())["runs"]
     return result
 
 

@@ -15,7 +15,8 @@ import traceback
 from collections.abc import Sequence
 
 from tiphys._version import __version__
-from tiphys.errors import TiphysError, plain
+from tiphys.errors import TiphysError
+from tiphys.terminal import plain
 
 __all__ = ["main", "parser"]
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tiphys.errors import RefusedError, plain
+from tiphys.errors import RefusedError
+from tiphys.terminal import plain
 
 if TYPE_CHECKING:
     from tiphys.store import Store

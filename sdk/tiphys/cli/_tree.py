@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from tiphys.cli._common import Style, seconds
-from tiphys.errors import plain
 from tiphys.runs import Result, Row, rows
+from tiphys.terminal import plain
 
 __all__ = ["Picture", "age", "picture"]
 

@@ -21,7 +21,7 @@ from tiphys.engine.base.observations import (
     RunFinished,
     RunStarted,
 )
-from tiphys.errors import plain
+from tiphys.terminal import plain
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node

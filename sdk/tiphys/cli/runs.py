@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.argo.cache_mode import CACHE_MODES
 from tiphys.cli._common import Style, add_parameters, assignments, parameters_of, print_json, seconds, table
 from tiphys.cli.execute import run_shown
-from tiphys.errors import plain
+from tiphys.terminal import plain
 
 if TYPE_CHECKING:
     from tiphys.engine import RunOptions, RunResult

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from tiphys.argo.nodes import FAILED, is_step, label, state
 from tiphys.cli._common import Style, seconds, table
 from tiphys.cli.times import Times, elapsed, since_epoch
-from tiphys.errors import plain
 from tiphys.reference import tail
+from tiphys.terminal import plain
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, Workflow

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from tiphys.errors import plain
 from tiphys.lint.finding import Finding
 from tiphys.lint.registry import catalogue
+from tiphys.terminal import plain
 
 __all__ = ["FORMATS", "render"]
 

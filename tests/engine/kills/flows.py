@@ -17,6 +17,7 @@ __all__ = ["FLOWS", "Flow"]
 Json = Any
 IMAGE = "tiphys/step:kills"
 MOUNTED = "/bodies"
+CHILDREN = "child-workflow"  # the flow of which a step makes a workflow
 REPLICAS = "job/"  # what the workers of a training job are called
 WHO = "$ARGO_NODE_ID/$ARGO_CONTAINER_NAME"
 

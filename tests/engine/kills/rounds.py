@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.engine.kills.flows import FLOWS, IMAGE, MOUNTED, REPLICAS
+from tests.engine.kills.flows import CHILDREN, FLOWS, IMAGE, MOUNTED, REPLICAS
 from tests.engine.kills.forked import Engine, descendants, name_of, reap, send
 from tests.engine.kills.state import Bodies, State, differences
 
@@ -310,7 +310,7 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
     faults: collections.Counter[str] = collections.Counter()
     twice: collections.Counter[str] = collections.Counter()
     where: collections.Counter[str] = collections.Counter()
-    replicas = 0
+    replicas = children = 0
     for outcome in outcomes:
         kills.update(outcome.kills)
         flows[outcome.flow] += outcome.kills.total()
@@ -322,7 +322,12 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
         # a gang of which one was lost begins anew: with the keeper, or when nobody came in its grace time
         anew = _of_keepers(kinds) or outcome.notes["left alone"] > 0
         replicas += workers if anew else 0
-        if again := len(steps) + (0 if anew else workers):
+        again = len(steps) + (0 if anew else workers)
+        if again and outcome.flow == CHILDREN and not _of_keepers(kinds):
+            # what runs of a workflow that a step made ends with the engine, also one that is about to end by itself
+            children += again
+            where[f"{outcome.flow}: {kinds}"] += again
+        elif again:
             twice[kinds] += again
             where[f"{outcome.flow}: {kinds}"] += again
     different = ("trees", "artifacts", "memos", "metrics", "lost files", "hang", "no end")
@@ -342,6 +347,7 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
             count for kinds, count in twice.items() if _of_keepers(kinds)
         ),
         "replicas_ended_twice": replicas,
+        "bodies_of_children_ended_twice": children,
         "bodies_ended_twice_by_kind": dict(twice),
         "bodies_ended_twice_by_flow": dict(sorted(where.items())),
         "rounds_with_a_body_ended_twice": sum(bool(outcome.twice) for outcome in outcomes),
