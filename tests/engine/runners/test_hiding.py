@@ -148,9 +148,12 @@ def test_of_what_is_hidden_nothing_is_found(tmp_path: Path) -> None:
     container.view = view.view()
     assert container.found(f"{place}/{inside}") is None
     assert container.found(str(place.parent)) is not None
-    packed = dict(container.below("/usr/share"))
-    names = {name for _, name in members(place.parent, "share", packed)}
-    assert f"share/{place.name}" not in names and f"share/{place.name}/{inside}" not in names
+    laid = container.below(str(place.parent))
+    folder = tmp_path / "share"  # as if it were that one
+    (folder / place.name).mkdir(parents=True)
+    (folder / place.name / inside).touch()
+    (folder / "other").touch()
+    assert [name for _, name in members(folder, "share", laid)] == ["share", "share/other"]
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
