@@ -36,6 +36,18 @@ def test_what_another_has_written_is_seen(tmp_path: Path) -> None:
     assert one.lives(*two.me) and not one.lives(os.getpid(), "another time")
 
 
+def test_who_waits_looks_again_when_another_has_written_and_now_and_then(tmp_path: Path) -> None:
+    schema = "CREATE TABLE IF NOT EXISTS notes(text TEXT)"
+    one, two = SharedTable(tmp_path / "t", schema), SharedTable(tmp_path / "t", schema)
+    assert [one.news() for _ in range(9)].count(
+        True
+    ) == 3  # the first look, and each fourth: an engine may be dead
+    assert not one.news()
+    with two.transaction() as db:
+        db.execute("INSERT INTO notes VALUES('x')")
+    assert one.news()
+
+
 def test_what_is_no_table_is_told(tmp_path: Path) -> None:
     (tmp_path / "t").write_text("what is this? " * 1000)
     with pytest.raises(StoreError) as caught:

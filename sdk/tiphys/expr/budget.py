@@ -8,10 +8,11 @@ controller goes on until it is killed.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from tiphys.expr.lexer import ExprError
 
-__all__ = ["begin", "grow", "text", "turn", "within"]
+__all__ = ["begin", "grow", "joined", "replaced", "text", "turn", "within"]
 
 _CELLS = 1_000_000
 _TURNS = 5_000_000
@@ -47,3 +48,15 @@ def within(size: int, most: int = _CELLS) -> None:
 def text(size: int) -> None:
     """Make a text of so many bytes. Raises ExprError."""
     within(size, _TEXT)
+
+
+def replaced(whole: str, old: str, new: str, count: int = -1) -> str:
+    """``str.replace``. Raises ExprError."""
+    text(len(whole) + whole.count(old) * len(new))
+    return whole.replace(old, new, count)
+
+
+def joined(separator: str, parts: Sequence[str]) -> str:
+    """``str.join``. Raises ExprError."""
+    text(sum(map(len, parts)) + len(separator) * len(parts))
+    return separator.join(parts)

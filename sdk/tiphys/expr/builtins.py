@@ -135,8 +135,7 @@ def _split_after(text: str, separator: str, limit: int = -1) -> list[str]:
 
 
 def _replace(text: str, old: str, new: str, count: int = -1) -> str:
-    budget.text(len(text) + text.count(old) * len(new))
-    return text.replace(old, new, count)
+    return budget.replaced(text, old, new, count)
 
 
 def _repeat(text: str, count: int | float) -> str:
@@ -153,8 +152,7 @@ def _join(items: Value, separator: str = "") -> str:
     for item in items:
         if not isinstance(item, str):
             raise ExprError(f"interface conversion: interface {{}} is {type_name(item)}, not string")
-    budget.text(sum(map(len, items)) + len(separator) * len(items))
-    return separator.join(items)
+    return budget.joined(separator, items)
 
 
 def _end(which: str, index: int) -> Callable[[Value], Value]:

@@ -83,6 +83,7 @@ class Regexp:
         except re2.error as error:
             told = error.args[0].decode(errors="replace")
             raise ExprError(f"error parsing regexp: {_problem(told, pattern)}") from None
+        self._names: dict[str, int] = self._compiled.groupindex
 
     def search(self, text: str) -> Match | None:
         """The first match."""
@@ -90,7 +91,6 @@ class Regexp:
 
     def matches(self, text: str) -> Iterator[Match]:
         """All matches; an empty one does not touch the end of the one before."""
-        names = self._compiled.groupindex
         previous = -1
         # a byte that is no UTF-8 is one character here, and one U+FFFD to Go
         for found in self._compiled.finditer(visible(text)):
@@ -98,7 +98,7 @@ class Regexp:
             if start < end or start != previous:
                 spans = map(found.span, range(self._compiled.groups + 1))
                 texts = tuple(None if first < 0 else text[first:last] for first, last in spans)
-                yield Match(start, end, texts, names)
+                yield Match(start, end, texts, self._names)
             previous = end
 
     def replace(self, text: str, replacement: Callable[[Match], str]) -> str:

@@ -196,17 +196,6 @@ def _ext(path: str) -> str:
     return name[name.rfind(".") :] if "." in name else ""
 
 
-def _replace(old: str, new: str, text: str) -> str:
-    budget.text(len(text) + text.count(old) * len(new))
-    return text.replace(old, new)
-
-
-def _join(separator: str, items: Value) -> str:
-    parts = texts(items)
-    budget.text(sum(map(len, parts)) + len(separator) * len(parts))
-    return separator.join(parts)
-
-
 SPRIG: dict[str, Callable[..., Value]] = {
     "trim": lambda s: s.strip(SPACES),
     "trimAll": lambda c, s: s.strip(c),
@@ -222,14 +211,14 @@ SPRIG: dict[str, Callable[..., Value]] = {
     "cat": lambda *xs: " ".join(v(x) for x in xs if x is not None),
     "indent": _indent,
     "nindent": lambda n, s: "\n" + _indent(n, s),
-    "replace": _replace,
+    "replace": lambda old, new, s: budget.replaced(s, old, new),
     "plural": lambda one, many, n: one if n == 1 else many,
     "toString": v,
     "toStrings": texts,
     "split": _split_map,
     "splitn": _splitn,
     "splitList": _split,
-    "join": _join,
+    "join": lambda sep, xs: budget.joined(sep, texts(xs)),
     "sha1sum": lambda s: hashlib.sha1(to_bytes(s)).hexdigest(),
     "sha256sum": lambda s: hashlib.sha256(to_bytes(s)).hexdigest(),
     "sha512sum": lambda s: hashlib.sha512(to_bytes(s)).hexdigest(),

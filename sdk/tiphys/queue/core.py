@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tiphys.queue.shares import Shares
@@ -77,6 +77,11 @@ class Claim:
     def wants(self, units: int) -> Iterator[tuple[str, int]]:
         """Pools, and how many permits of each so many units take."""
         return ((pool, count * units) for pool, count in self.each)
+
+    @property
+    def pools(self) -> set[str]:
+        """Those that it takes permits of."""
+        return {pool for pool, count in self.each if count}
 
     @property
     def bucket(self) -> Bucket:
@@ -226,12 +231,13 @@ def apply(state: QueueState, move: Move, now: float) -> QueueState:
             if there:
                 waiting[bucket] = there
         return replace(state, waiting=waiting, holding=(*state.holding, Holding(claim, move.units, now)))
-    change: dict[str, int | bool] = {"ending": True} if isinstance(move, Preempt) else {"units": move.units}
-    holding = tuple(
-        replace(each, **change) if each.claim.name == move.name else each  # type: ignore[arg-type]
-        for each in state.holding
-    )
-    return replace(state, holding=holding)
+
+    def changed(held: Holding) -> Holding:
+        if held.claim.name != move.name:
+            return held
+        return replace(held, ending=True) if isinstance(move, Preempt) else replace(held, units=move.units)
+
+    return replace(state, holding=tuple(map(changed, state.holding)))
 
 
 def stuck(state: QueueState) -> dict[str, tuple[str, ...]]:
@@ -253,14 +259,14 @@ def stuck(state: QueueState) -> dict[str, tuple[str, ...]]:
                 free[pool] = free.get(pool, 0) + count
             moved = True
         for name, claim in list(waiting.items()):
-            if _fits(claim, claim.least, free):
+            if _fits(claim, free):
                 del waiting[name]
                 moved = True
     found = {}
     for name, claim in waiting.items():
-        short = {pool for pool, count in claim.wants(claim.least) if count > free.get(pool, 0)}
         if not _never(claim, state.pools):
-            found[name] = tuple(other for other, each in held.items() if short & set(dict(each.claim.each)))
+            short = _short(claim, free)
+            found[name] = tuple(other for other, each in held.items() if short & each.claim.pools)
     return found
 
 
@@ -269,8 +275,13 @@ def _price(state: QueueState, held: Holding) -> float:
     return sum(pools[pool].price * count for pool, count in held.claim.wants(held.units) if pool in pools)
 
 
-def _fits(claim: Claim, units: int, free: Mapping[str, int]) -> bool:
-    return all(count <= free.get(pool, 0) for pool, count in claim.wants(units))
+def _fits(claim: Claim, free: Mapping[str, int]) -> bool:
+    return all(count <= free.get(pool, 0) for pool, count in claim.wants(claim.least))
+
+
+def _short(claim: Claim, free: Mapping[str, int]) -> set[str]:
+    """The pools in which there is not enough for it."""
+    return {pool for pool, count in claim.wants(claim.least) if count > free.get(pool, 0)}
 
 
 def _most(claim: Claim, free: Mapping[str, int], already: int = 0) -> int:
@@ -308,7 +319,7 @@ class _Walk:
     def moves(self) -> list[Move]:
         """The next moves: one admitted, or some victims, or one that grows."""
         for claim in self._ordered(self.blocked):
-            if not self._closed(claim) and _fits(claim, claim.least, self.free):
+            if not self._closed(claim) and _fits(claim, self.free):
                 past = {head.name for pool, _ in claim.wants(1) if (head := self.heads.get(pool))}
                 return [Admit(claim.name, _most(claim, self.free), tuple(sorted(past)))]
             self.blocked.add((claim.each, claim.least))
@@ -325,11 +336,11 @@ class _Walk:
         for claim in self._ordered(self.blocked):
             if self._place(claim) >= self._place(mine):
                 break
-            if self._closed(claim) or not _fits(claim, claim.least, self.free):
+            if self._closed(claim) or not _fits(claim, self.free):
                 self.blocked.add((claim.each, claim.least))
                 self._block(claim)
         closed = self._closed(mine)
-        if not closed and _fits(mine, mine.least, self.free):
+        if not closed and _fits(mine, self.free):
             return None
         wants = dict(mine.wants(mine.least))
         pool = closed or next(pool for pool, count in wants.items() if count > self.free.get(pool, 0))
@@ -382,22 +393,22 @@ class _Walk:
         """One that does not fit: it may be the head of its pools, and name victims."""
         if _never(claim, self.state.pools):
             return []
-        pools = [pool for pool, count in claim.wants(1) if count]
-        self.wanted.update(pools)
-        if self._closed(claim) or any(pool in self.heads for pool in pools):
+        pools = claim.pools
+        self.wanted |= pools
+        if self._closed(claim) or pools & self.heads.keys():
             return []
         self.heads.update(dict.fromkeys(pools, claim))
-        coming = self._with([each for each in self.state.holding if each.ending])
-        if _fits(claim, claim.least, coming):
+        ending = [each for each in self.state.holding if each.ending]
+        if not _short(claim, self._with(ending)):
             victims: list[Holding] = []
-        elif not (victims := self._victims(claim, coming)):
+        elif not (victims := self._victims(claim, ending)):
             if claim.passed >= self.state.bypasses:
                 self.kept.update(dict.fromkeys(pools, claim.name))
             return []
         self.kept.update(dict.fromkeys(pools, claim.name))
         return [Preempt(each.claim.name, claim.name) for each in victims]
 
-    def _victims(self, claim: Claim, coming: Mapping[str, int]) -> list[Holding]:
+    def _victims(self, claim: Claim, ending: Sequence[Holding]) -> list[Holding]:
         """The fewest of the lowest class, of those with the most use, the youngest first; none if all do not help."""
         able = [
             each
@@ -413,20 +424,15 @@ class _Walk:
         )
         chosen: list[Holding] = []
         for each in able:
-            if any(self._lacks(claim, chosen, coming, pool) for pool, _ in each.claim.wants(1)):
+            if _short(claim, self._with([*ending, *chosen])) & each.claim.pools:
                 chosen.append(each)
-        if any(self._lacks(claim, chosen, coming, pool) for pool, _ in claim.wants(1)):
+        if _short(claim, self._with([*ending, *chosen])):
             return []
         for each in list(chosen):  # one that came first may not be needed, after those that followed
             others = [other for other in chosen if other is not each]
-            if not any(self._lacks(claim, others, coming, pool) for pool, _ in claim.wants(1)):
+            if not _short(claim, self._with([*ending, *others])):
                 chosen = others
         return chosen
-
-    def _lacks(self, claim: Claim, chosen: Iterable[Holding], coming: Mapping[str, int], pool: str) -> bool:
-        wanted = dict(claim.wants(claim.least)).get(pool, 0)
-        given = sum(dict(each.claim.wants(each.units)).get(pool, 0) for each in chosen)
-        return wanted > coming.get(pool, 0) + given
 
     def _with(self, given: Iterable[Holding]) -> dict[str, int]:
         free = dict(self.free)
@@ -440,8 +446,7 @@ class _Walk:
         for held in sorted(
             self.state.holding, key=lambda each: (-each.claim.priority, self.places[each.claim.user])
         ):
-            pools = [pool for pool, count in held.claim.wants(1) if count]
-            if held.ending or self.wanted.intersection(pools):
+            if held.ending or self.wanted & held.claim.pools:
                 continue
             if (units := _most(held.claim, self.free, held.units)) > held.units:
                 return [Grow(held.claim.name, units)]

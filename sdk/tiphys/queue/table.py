@@ -15,7 +15,11 @@ from tiphys.errors import StoreError
 from tiphys.store.files import clear
 from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 
-__all__ = ["SharedTable", "boot_id", "process_start"]
+__all__ = ["LOOK_AGAIN", "SharedTable", "boot_id", "process_start"]
+
+# seconds: another engine's release is not announced, so who waits looks again this often
+LOOK_AGAIN = 0.25
+_LOOKS = 4  # of engines that were killed the table does not tell: that is asked at each so many looks
 
 
 @functools.cache
@@ -46,6 +50,8 @@ class SharedTable:
         self._guard = threading.Lock()
         self._pid = os.getpid()
         self._start = process_start(self._pid)
+        self._seen = -1  # what :meth:`changes` gave at the last news
+        self._looks = 0
         with clear(path):
             try:
                 self._db = connect(path)
@@ -70,6 +76,15 @@ class SharedTable:
         """A number that changes when another engine has changed the table; to ask waits for nobody."""
         with self.looking() as db:
             return int(db.execute("PRAGMA data_version").fetchone()[0])
+
+    def news(self) -> bool:
+        """Whether who waits should ask again: another engine has changed something, or may have been killed."""
+        changes = self.changes()
+        self._looks += 1
+        if changes == self._seen and self._looks % _LOOKS:
+            return False
+        self._seen = changes
+        return True
 
     def lives(self, pid: int, start: str) -> bool:
         """Whether the process that a row names lives."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from tiphys.engine.base.observations import Notice
 from tiphys.engine.pods.gpus import spec_needs, spec_shares
 from tiphys.engine.pods.host import Host
+from tiphys.training.tf_config import replica_counts
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import DeploymentManifest, KubeObject, PodSpec, PodTemplate, TFJobManifest
@@ -25,17 +26,17 @@ def check_gpus(host: Host, item: KubeObject) -> None:
 
 def _pods(item: KubeObject) -> Iterator[PodSpec]:
     """The pods that an object stands for."""
-    kind = item["kind"]
-    if kind == "Pod":
+    what = item["kind"]
+    if what == "Pod":
         yield cast("PodTemplate", item).get("spec") or {}
-    elif kind == "TFJob":
-        for replicas in cast("TFJobManifest", item)["spec"]["tfReplicaSpecs"].values():
-            count = replicas.get("replicas")
-            yield from [replicas["template"]["spec"]] * (1 if count is None else int(count))
-    elif kind in ("Job", "Deployment"):
-        spec = cast("DeploymentManifest", item)["spec"]
-        count = spec.get("replicas") if kind == "Deployment" else 1
-        yield from [spec["template"]["spec"]] * (1 if count is None else int(count))
+    elif what == "TFJob":
+        spec = cast("TFJobManifest", item)["spec"]
+        for kind, count in replica_counts(spec).items():
+            yield from [spec["tfReplicaSpecs"][kind]["template"]["spec"]] * count
+    elif what in ("Job", "Deployment"):
+        made = cast("DeploymentManifest", item)["spec"]
+        replicas = made.get("replicas") if what == "Deployment" else 1
+        yield from [made["template"]["spec"]] * (1 if replicas is None else int(replicas))
 
 
 class Seats:

@@ -16,6 +16,7 @@ from tiphys.engine.runners.gpus import Gpu, GpuMachine, chosen
 from tiphys.errors import RunError, StoreError
 from tiphys.queue.devices import Devices, users_table
 from tiphys.queue.pool import Short, Wanted
+from tiphys.queue.table import LOOK_AGAIN
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import PodSpec
@@ -32,10 +33,6 @@ _OTHERS = (
     "habana.ai/",
     "google.com/tpu",
     "aws.amazon.com/neuron",
-)
-_POLL = 0.25  # another engine's release is not announced: look again this often while somebody waits
-_LOOKS = (
-    4  # the table is looked at; of engines that were killed it does not tell: asked at each so many looks
 )
 _FORGOTTEN = 5.0  # seconds after which nobody will come for what a killed engine's pod had
 
@@ -118,8 +115,6 @@ class GpuDesk:
         self._earlier: set[str] = set()  # of a killed engine, and nobody has come for it so far
         self._opened: Devices | None = None
         self._timer: Timer | None = None
-        self._changes = -1
-        self._looks = 0
 
     @cached_property
     def pool(self) -> tuple[Gpu, ...]:
@@ -213,7 +208,7 @@ class GpuDesk:
             wait.said = text
             wait.waiting(text)
         if self._timer is None:
-            self._timer = self._loop.call_later(_POLL, self._tick)
+            self._timer = self._loop.call_later(LOOK_AGAIN, self._tick)
 
     def _again(self) -> None:
         for holder in list(self._waiting):
@@ -224,13 +219,10 @@ class GpuDesk:
         self._timer = None
         if not self._waiting:
             return
-        changes = self._table.changes()
-        self._looks += 1
-        if changes != self._changes or self._looks % _LOOKS == 0:
-            self._changes = changes
+        if self._table.news():
             self._again()
         if self._waiting and self._timer is None:
-            self._timer = self._loop.call_later(_POLL, self._tick)
+            self._timer = self._loop.call_later(LOOK_AGAIN, self._tick)
 
     def _forget(self) -> None:
         if self._opened is not None:

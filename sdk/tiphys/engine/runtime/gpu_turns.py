@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from tiphys.engine.machine.bodies.pod import DEADLINE
+from tiphys.engine.machine.bodies.pod import DEADLINE, active_seconds
 from tiphys.engine.machine.protocol import Event, PodFinished, PodWaiting, StartPod
 from tiphys.engine.pods.gpus import NoGpus
 from tiphys.engine.pods.host import Host
@@ -71,7 +71,7 @@ class GpuTurns:
 
 def _from_now(command: StartPod, now: float) -> StartPod:
     """``activeDeadlineSeconds`` counts from when the pod has its node."""
-    seconds = command.template.get("activeDeadlineSeconds")
+    seconds = active_seconds(command.template)
     if seconds is None or command.deadline_message != DEADLINE or command.template.get("timeout"):
         return command
-    return replace(command, deadline=now + int(seconds))
+    return replace(command, deadline=now + seconds)

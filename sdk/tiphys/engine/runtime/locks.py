@@ -10,12 +10,9 @@ from tiphys.engine.machine.protocol import AcquireLocks, Event, LocksGranted, Lo
 from tiphys.engine.pods.host import Host
 from tiphys.expr.gotext import atoi
 from tiphys.queue import Granted, Locks, Outcome, Waiting
+from tiphys.queue.table import LOOK_AGAIN
 
 __all__ = ["Synchronizer"]
-
-# another engine's release is not announced: look again this often while something waits
-_POLL = 0.25
-_LOOKS = 4  # the table is looked at; what it does not tell (an engine that was killed) is asked for at each so many
 
 
 @dataclass(slots=True)
@@ -33,8 +30,6 @@ class Synchronizer:
         self._waiting: dict[str, _Wait] = {}
         self._timer: Timer | None = None
         self._opened: Locks | None = None
-        self._changes = -1  # of the table, when it was last asked
-        self._looks = 0
         self._known: dict[str, int] = {}  # the last limit seen of each semaphore
 
     def acquire(self, command: AcquireLocks) -> None:
@@ -99,20 +94,17 @@ class Synchronizer:
                 wait.message = outcome.message
                 self._emit(LocksWaiting(now, node_id, outcome.message, outcome.lock))
             if self._timer is None:
-                self._timer = self._host.loop.call_later(_POLL, self._tick)
+                self._timer = self._host.loop.call_later(LOOK_AGAIN, self._tick)
             return
         del self._waiting[node_id]
         self._emit(LocksRefused(now, node_id, outcome.message))
 
     def _tick(self) -> None:
         self._timer = None
-        changes = self._table.changes()
-        self._looks += 1
-        if changes != self._changes or self._looks % _LOOKS == 0:
-            self._changes = changes
+        if self._table.news():
             self._again()
         elif self._waiting:
-            self._timer = self._host.loop.call_later(_POLL, self._tick)
+            self._timer = self._host.loop.call_later(LOOK_AGAIN, self._tick)
 
     def _attempt(self, command: AcquireLocks, limits: Mapping[str, int]) -> Outcome:
         """Ask for the locks. What is held is held as long as the steps live, which may outlive this process."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tiphys.argo.volume_types import VolumeSpec
 
 
-__all__ = ["DEADLINE", "PodBody", "result_users"]
+__all__ = ["DEADLINE", "PodBody", "active_seconds", "result_users"]
 
 DEADLINE = "Pod was active on the node longer than the specified deadline"
 _RESULT = re.compile(
@@ -37,6 +37,12 @@ def result_users(template: Template) -> frozenset[str]:
     """Return the steps or tasks whose ``outputs.result`` the template's text mentions."""
     text = json.dumps(template).replace('\\"', '"')
     return frozenset(a or b or c for a, b, c in _RESULT.findall(text))
+
+
+def active_seconds(template: Template) -> int | None:
+    """``activeDeadlineSeconds``, of a template whose number was looked at; None without one."""
+    value = template.get("activeDeadlineSeconds")
+    return None if value is None else atoi(any_string(value))
 
 
 @lru_cache(maxsize=4096)
@@ -192,15 +198,8 @@ class PodBody(Body):
         return ""
 
     def _deadline(self) -> tuple[float | None, str]:
-        value = self.template.get("activeDeadlineSeconds")
-        return (
-            (None, "")
-            if value is None
-            else (
-                self.run.state.now + (atoi(any_string(value)) or 0),
-                DEADLINE,
-            )
-        )
+        seconds = active_seconds(self.template)
+        return (None, "") if seconds is None else (self.run.state.now + seconds, DEADLINE)
 
     def _timed_out(self) -> None:
         if self.node["phase"] == "Pending":
