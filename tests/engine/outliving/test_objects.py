@@ -221,18 +221,15 @@ def test_the_deadline_counts_from_the_first_start(plain: World) -> None:
 
 
 @pytest.mark.parametrize("which", ["guard", "keeper"])
-def test_a_gang_whose_keeper_was_killed_begins_anew(plain: World, which: str) -> None:
+def test_a_gang_whose_keeper_was_killed_goes_on(plain: World, which: str) -> None:
     plain.start(workflow(train(plain, WORKER)))
     wait_until(lambda: len(plain.seen("began")) == 2)
-    plain.freeze()
     os.kill(plain.keepers()[0 if which == "guard" else -1], signal.SIGKILL)
-    wait_until(lambda: not plain.alive())
     plain.kill()
     plain.let_go()
     result = plain.resume()
     assert result.succeeded, result.message
-    assert sorted(plain.seen("began")) == ["0", "0", "1", "1"]
-    assert sorted(plain.seen("ended")) == ["0", "1"]
+    assert sorted(plain.seen("began")) == sorted(plain.seen("ended")) == ["0", "1"]
 
 
 def test_of_a_gang_that_is_not_whole_nothing_goes_on(plain: World) -> None:

@@ -20,8 +20,14 @@ PROGRAM = """
 import json, sys
 from tiphys.engine import RunOptions, run
 flow, store, runner = json.load(open(sys.argv[1])), sys.argv[2], sys.argv[3]
-result = run(flow, options=RunOptions(store=store, name="wf", grace=5.0, runner=runner))
+result = run(flow, options=RunOptions(store=store, name=sys.argv[4], grace=5.0, runner=runner))
 print(result.phase)
+"""
+
+AGAIN = """
+import sys
+from tiphys.engine import RunOptions, resume
+resume('wf', options=RunOptions(store=sys.argv[1], runner=sys.argv[2]))
 """
 
 
@@ -43,7 +49,7 @@ class World:
         self.engine: subprocess.Popen[str] | None = None
         self.mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
 
-    def start(self, flow: dict[str, Any], grace: float | None = None) -> None:
+    def start(self, flow: dict[str, Any], grace: float | None = None, name: str = "wf") -> None:
         flow["spec"].setdefault("volumes", []).append(
             {"name": "notes", "persistentVolumeClaim": {"claimName": "notes"}}
         )
@@ -65,8 +71,8 @@ class World:
         if grace is not None:
             env["TIPHYS_KEEPER_GRACE"] = str(grace)
         self.engine = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(file), str(self.store), self.runner],
-            stdout=subprocess.DEVNULL,
+            [sys.executable, "-c", PROGRAM, str(file), str(self.store), self.runner, name],
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=env,
@@ -95,6 +101,21 @@ class World:
 
     def resume(self) -> RunResult:
         return resume("wf", options=RunOptions(store=self.store, runner=self.runner, handle_signals=False))
+
+    def go_on(self) -> None:
+        """Another engine resumes the run, in a process of its own."""
+        self.engine = subprocess.Popen(
+            [sys.executable, "-c", AGAIN, str(self.store), self.runner],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def ended(self) -> RunResult:
+        """What a run that has ended is."""
+        folder = self.store / "runs" / "wf"
+        return RunResult("wf", json.loads((folder / "workflow.json").read_text()), folder)
 
     def alive(self) -> list[int]:
         """The processes of the run's steps, whatever they have become."""

@@ -1,6 +1,6 @@
-"""The guard of a keeper: the process above it, which outlives it by a moment.
+"""What a keeper and those beside it have in common: whose children there are, and how all that is left is killed.
 
-It reads no socket and starts nothing; it waits, and clears up. Imported by ``_keeper.py``, which runs without tiphys.
+Imported by ``_keeper.py``, which runs without tiphys.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 
-__all__ = ["CHUNK", "RECORDS", "children", "hush", "reap_orphans", "watch"]
+__all__ = ["MARK", "RECORDS", "bury", "children", "hush", "reap_orphans", "unfinished", "watchman"]
 
 PR_SET_CHILD_SUBREAPER = 36
 RECORDS = "processes"  # in the run's folder
-CHUNK = 1 << 16
+MARK = "TIPHYS_PROCESS"  # in every process's environment: whose it is
 
 
 def children(pid: int) -> list[int]:
@@ -39,42 +40,51 @@ def reap_orphans() -> int:
     return int(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
-def watch(inner: int, folder: int) -> None:
-    """The guard: when the inner process did not end by itself, kill what it leaves behind.
-
-    What had ended well by then, and was not written down, has ended: its body does not run again. (How another ended
-    may be the work of the kill, and of one whose stdout was kept the rest is lost.)
-    """
-    if os.waitpid(inner, 0)[1] == 0:
-        return
-    well: set[int] = set()
-    with contextlib.suppress(ChildProcessError):
-        while (found := os.waitpid(-1, os.WNOHANG))[0]:
-            if found[1] == 0:
-                well.add(found[0])
-    if folder >= 0 and well:
-        with contextlib.suppress(OSError):
-            book = os.open(RECORDS, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, dir_fd=folder)
-            ended = b"".join(b"- %d 0 ;\n" % number for number in unfinished(book, well))
-            if ended:
-                os.write(book, b"\n" + ended)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and (left := children(os.getpid())):
-        for pid in left:
+def bury(token: str) -> None:
+    """Kill every process that is marked with ``token``, and what those start meanwhile."""
+    mark = f"{MARK}={token}-".encode()
+    for _ in range(10):
+        found = list(_marked(mark))
+        if not found:
+            return
+        for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        time.sleep(0.002)
+        time.sleep(0.01)
 
 
-def unfinished(book: int, pids: set[int]) -> list[int]:
-    """The ids of processes of which only the start is written down, and no stdout was to be kept."""
+def _marked(mark: bytes) -> Iterator[int]:
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as stream:
+            if mark in stream.read():
+                yield int(pid)
+
+
+def watchman(token: str) -> int:
+    """A child of this process that waits for its end, and then kills what it has left: the child's PID."""
+    reader, _writer = os.pipe()  # this process alone holds the writing end, to its own end
+    child = os.fork()
+    if child:
+        os.close(reader)
+        return child
+    try:
+        hush()
+        os.dup2(reader, 3)
+        os.closerange(4, os.sysconf("SC_OPEN_MAX"))  # also what others wait for until it is closed
+        os.read(3, 1)
+        bury(token)
+    finally:
+        os._exit(0)
+
+
+def unfinished(folder: int) -> dict[int, tuple[int, bool]]:
+    """The processes of which only the start is written down: by their ids, pids, and whether stdout is to be kept."""
     data = b""
-    while piece := os.read(book, CHUNK):
-        data += piece
-    found: dict[int, int] = {}  # id -> pid
+    with contextlib.suppress(OSError):
+        book = os.open(RECORDS, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+        with os.fdopen(book, "rb") as stream:
+            data = stream.read()
+    found: dict[int, tuple[int, bool]] = {}
     for line in data.split(b"\n"):
         words = line.split(b" ", 3)
         if not line.endswith(b";") or len(words) < 3:
@@ -82,8 +92,8 @@ def unfinished(book: int, pids: set[int]) -> list[int]:
         with contextlib.suppress(ValueError):
             if words[0] == b"!":
                 found.clear()  # of an earlier keeper
-            elif words[0] == b"+":
-                found[int(words[1])] = int(words[2])
+            elif words[0] in (b"+", b"&"):
+                found[int(words[1])] = int(words[2]), words[0] == b"&"
             elif words[0] == b"-":
                 found.pop(int(words[1]), None)
-    return [number for number, pid in found.items() if pid in pids]
+    return found

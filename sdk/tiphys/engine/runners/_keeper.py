@@ -8,19 +8,23 @@ has ended, whoever is killed then. When the engine's end of the socket closes wi
 steps go on, and for a grace time the keeper waits at a socket in the run's folder for the next engine, which takes them
 over. Then, and when it is told to, it kills everything that is left.
 
-The keeper is two processes. The inner one works; the outer one, its guard, only waits for it: when the inner one was
-killed, all that it had started falls to the guard, which kills it. When the guard was killed the inner one sees it and
-ends everything. This stands in for a parent-death signal, which a process can only ask for itself, after a fork: a
-fork copies the page tables of a Python program, and costs more than twice what ``posix_spawn`` (a vfork) does.
+The keeper is two processes, so that one may be killed. The inner one works; the outer one, its guard, only waits for
+it: when the inner one was killed, all that it had started falls to the guard, which is the keeper from then on. What
+belongs to steps it finds in the records and goes on with, as if the engine had been killed; it waits for the next one,
+which may be the same. The rest it kills. When the guard was killed the inner one sees it, and goes on. One that is left
+alone in either way has a watchman below it, who kills what is left when it is killed as well. This stands in for a
+parent-death signal, which a process can only ask for itself, after a fork: a fork copies the page tables of a Python
+program, and costs more than twice what ``posix_spawn`` (a vfork) does.
 
-Run as ``python -I -S _keeper.py DESCRIPTOR LISTENER FOLDER NETWORK GRACE``: descriptors of the socket to the engine, of
-the one where the next engine knocks, of the run's folder, and of what holds the network of its processes, which is kept
-for the next engine; the last three or -1. Guard and keeper both hold the listener: as long as one of them is there, who
-knocks is not sent away. Who is welcomed is sent a byte, with NETWORK if there is one. Frames are a 4-byte length
-and a marshalled tuple:
+Run as ``python -I -S _keeper.py DESCRIPTOR LISTENER FOLDER NETWORK GRACE TOKEN``: descriptors of the socket to the
+engine, of the one where the next engine knocks, of the run's folder, and of what holds the network of its processes,
+which is kept for the next engine; the last three or -1; and what its processes are marked with. Guard and keeper both
+hold the listener: as long as one of them is there, who knocks is not sent away. Who is welcomed is sent a byte, with
+NETWORK if there is one. Frames are a 4-byte length and a marshalled tuple:
 in  (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, signal) (release, id) (last, argv) (adopt,)
     (bye,)
-out (spawned, id, pid) (exit, id, status, end of stdout, problem, its errno) (alive, guard's pid, ids)
+out (keepers, pids) (spawned, id, pid) (exit, id, status, end of stdout, problem, its errno) (alive, ids)
+``keepers``, the first that an engine hears, are guard and keeper: as long as one of them lives, a step may.
 
 Records are lines, each in one ``write``: ``+ ID PID NOTE;`` (``&`` for ``+`` where the end of stdout is kept) and
 ``- ID STATUS STDOUT;``, STDOUT in base 64.
@@ -41,71 +45,60 @@ import time
 from binascii import b2a_base64 as b64
 
 if __name__ != "__main__":
-    from tiphys.engine.runners._guard import CHUNK, RECORDS, children, hush, reap_orphans, watch
+    from tiphys.engine.runners._guard import MARK, RECORDS, children, hush, reap_orphans, unfinished, watchman
+    from tiphys.engine.runners._stdout import APPEND, CHUNK, Deposit, Stdout
 else:  # nothing of tiphys is on this program's path
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    from _guard import CHUNK, RECORDS, children, hush, reap_orphans, watch  # type: ignore[import-not-found,no-redef]
+    from _guard import (  # type: ignore[import-not-found,no-redef]
+        MARK,
+        RECORDS,
+        children,
+        hush,
+        reap_orphans,
+        unfinished,
+        watchman,
+    )
+    from _stdout import APPEND, CHUNK, Deposit, Stdout  # type: ignore[import-not-found,no-redef]
 
     del sys.path[0]
 
-MARK = b"TIPHYS_PROCESS="
 # a program starts with these as the kernel has them; Python ignores two, the keeper the others
 DEFAULT_SIGNALS = (
     *(signal.SIGINT, signal.SIGHUP, signal.SIGTERM),
     *(signal.SIGTTOU, signal.SIGPIPE, signal.SIGXFSZ),
 )
-APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+MARKED = f"{MARK}=".encode()
 HELPER, GROUP, STEP = 0, 1, 2  # of a killed engine's: killed at once; ends all others with it; goes on
-PIPE = 1 << 20  # bytes that a pipe can hold
-
-
-class Stdout:
-    """The stdout of a process, which goes to its log and whose end is kept."""
-
-    def __init__(self, reader: int, log: int, size: int) -> None:
-        self.reader, self.log, self.size, self.data = reader, log, size, bytearray()
-
-    def read(self, chunks: int = 4) -> bool:
-        """Take what is there, but not all of what is written meanwhile; False when there will be no more."""
-        try:
-            for _ in range(chunks):
-                if not (data := os.read(self.reader, CHUNK)):
-                    return False
-                with contextlib.suppress(OSError):  # a full disk
-                    os.write(self.log, data)
-                self.data += data
-                if len(self.data) > 4 * self.size:
-                    del self.data[: -self.size]
-        except BlockingIOError:
-            pass
-        return True
 
 
 class Keeper:
     def __init__(
         self,
-        sock: socket.socket,
+        sock: socket.socket | None,
         guard: int,
+        deposit: Deposit,
         folder: int,
         listener: socket.socket | None,
-        grace: float,
         network: int,
+        grace: float,
+        token: str,
     ) -> None:
-        self.sock: socket.socket | None = sock
+        self.sock = sock
         self.guard, self.folder, self.listener, self.grace = guard, folder, listener, grace
-        self.network = network
+        self.network, self.token = network, token
         self.until = 0.0  # when it waits no more for another engine
         self.me = os.getpid()
+        self.watchman = 0
         self.alive: dict[int, int] = {}  # pid -> id
         self.pids: dict[int, int] = {}  # id -> pid
         self.bonds: dict[int, int] = {}  # id -> HELPER, GROUP or STEP
         self.released: set[int] = set()  # sessions that may outlive the run
         self.free: set[int] = set()  # their ids
+        self.deposit = deposit  # of what is kept
         self.kept: dict[int, Stdout] = {}  # id -> its stdout
         self.pipes: dict[int, Stdout] = {}  # the same by descriptor, while they are read
         self.buffer = bytearray()
         self.answers = bytearray()
-        self.records: list[bytes] = []
         self.book, self.torn = -1, True  # the file may end in half a record
         self.last: list[str] = []
         self.offspring = os.open(f"/proc/{self.me}/task/{self.me}/children", os.O_RDONLY | os.O_CLOEXEC)
@@ -113,8 +106,11 @@ class Keeper:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.poll = select.poll()
-        for descriptor in (sock.fileno(), self.reader, guard):
-            self.poll.register(descriptor, select.POLLIN)
+        self.poll.register(self.reader, select.POLLIN)
+        if sock is not None:
+            self.poll.register(sock, select.POLLIN)
+        if guard >= 0:
+            self.poll.register(guard, select.POLLIN)
 
     def run(self) -> None:
         while True:
@@ -124,10 +120,10 @@ class Keeper:
                         os.read(self.reader, 4096)
                     self.reap()
                 elif descriptor == self.guard:
-                    return
+                    self.alone()
                 elif descriptor in self.pipes:
                     if not self.pipes[descriptor].read():
-                        self.shut(descriptor)
+                        self.unread(descriptor)
                 elif self.sock is None:
                     if self.listener and descriptor == self.listener.fileno():
                         self.welcome()
@@ -165,7 +161,8 @@ class Keeper:
             elif frame[0] == "last":
                 self.last = frame[1]
             elif frame[0] == "adopt":
-                self.send("alive", os.getppid(), list(self.pids))
+                self.introduce()
+                self.send("alive", list(self.pids))
             else:
                 return False
         return True
@@ -179,15 +176,45 @@ class Keeper:
         self.buffer.clear()
         self.answers.clear()
         bonds = {self.bonds[number] for number in self.pids}
-        if self.listener is None or not self.grace or GROUP in bonds or STEP not in bonds:
+        if GROUP in bonds or STEP not in bonds:
             return False
         for number in self.pids:
             if self.bonds[number] == HELPER:
                 self.kill(number, signal.SIGKILL)
         hush()
+        return self.wait()
+
+    def wait(self) -> bool:
+        """Wait for the next engine, where it can come."""
+        if self.listener is None or not self.grace:
+            return False
         self.until = time.monotonic() + self.grace
         self.poll.register(self.listener, select.POLLIN)
         return True
+
+    def alone(self) -> None:
+        """The guard was killed: go on without one."""
+        self.poll.unregister(self.guard)
+        self.guard = -1
+        self.watchman = watchman(self.token)
+        if self.sock is not None:
+            self.introduce()
+
+    def inherit(self) -> None:
+        """In the guard: wait for the next engine with the steps of a killed keeper."""
+        if self.folder < 0:
+            return
+        mine = children(self.me)
+        steps = {number: found for number, found in unfinished(self.folder).items() if found[0] in mine}
+        for number, stdout in self.deposit.take(steps).items():
+            self.keep(number, stdout)
+        for number, (pid, kept) in steps.items():
+            if not kept or number in self.kept:
+                self.alive[pid], self.pids[number], self.bonds[number] = number, pid, STEP
+        self.sweep()
+        self.reap()
+        self.watchman = watchman(self.token)
+        self.wait()
 
     def patience(self) -> int:
         """Milliseconds that it still waits; none when nothing of a step runs any more."""
@@ -208,16 +235,17 @@ class Keeper:
         self.poll.unregister(self.listener)
         self.poll.register(sock, select.POLLIN)
 
+    def introduce(self) -> None:
+        """Tell the engine who has its processes."""
+        self.send("keepers", [self.me] if self.guard < 0 else [os.getppid(), self.me])
+
     def send(self, *frame: int | str | bytes | list[int]) -> None:
         """Answer at the end of this turn, with everything else there is to tell."""
         data = marshal.dumps(frame)
         self.answers += struct.pack("<I", len(data)) + data
 
     def tell(self) -> None:
-        """Write down what happened, then tell it. An engine that does not read is not waited for."""
-        if self.records:
-            self.write(b"".join(self.records))
-            self.records.clear()
+        """Tell what happened. An engine that does not read is not waited for."""
         if self.sock is None or not self.answers:
             self.answers.clear()
             return
@@ -251,15 +279,15 @@ class Keeper:
         bond: int,
         note: str,
     ) -> None:
-        reader = writer = log = -1
+        stdout, pipe = None, out
         err = err or (out if keep else "")
         try:
             if keep:
-                reader, writer = os.pipe2(os.O_CLOEXEC)
-                os.set_blocking(reader, False)
-                log = os.open(out, APPEND | os.O_CLOEXEC, 0o644)
+                stdout, writer = Stdout.opened(out, keep)
+                pipe = f"/proc/self/fd/{writer}"
+                self.deposit.put(number, stdout)
             actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
-                (os.POSIX_SPAWN_DUP2, writer, 1) if keep else (os.POSIX_SPAWN_OPEN, 1, out, APPEND, 0o644),
+                (os.POSIX_SPAWN_OPEN, 1, pipe, os.O_RDWR if keep else APPEND, 0o644),
                 (os.POSIX_SPAWN_OPEN, 2, err, APPEND, 0o644) if err else (os.POSIX_SPAWN_DUP2, 1, 2),
             ]
             os.chdir(cwd)
@@ -268,8 +296,9 @@ class Keeper:
                 path, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=signals
             )
         except Exception as error:  # noqa: BLE001 - no kernel takes a NUL, no encoding half a character
-            for descriptor in filter(lambda each: each >= 0, (reader, writer, log)):
-                os.close(descriptor)
+            if stdout is not None:
+                stdout.close()
+                os.close(writer)
             problem = f"tiphys: cannot start {path}: {getattr(error, 'strerror', None) or error}"
             with contextlib.suppress(OSError):
                 log = os.open(err or out, APPEND | os.O_CLOEXEC, 0o644)
@@ -278,32 +307,35 @@ class Keeper:
             status = (127 if isinstance(error, FileNotFoundError) else 126) << 8
             self.send("exit", number, status, b"", problem, getattr(error, "errno", None) or 0)
             return
-        if keep:
+        if note:
+            mark = "&" if keep else "+"
+            self.write(f"{mark} {number} {pid} {note};\n".encode(errors="surrogatepass"))
+        if stdout is not None:
             os.close(writer)
-            self.kept[number] = self.pipes[reader] = Stdout(reader, log, keep)
-            self.poll.register(reader, select.POLLIN)
+            self.keep(number, stdout)
         self.alive[pid] = number
         self.pids[number] = pid
         self.bonds[number] = bond
-        if note:
-            mark = "&" if keep else "+"
-            self.records.append(f"{mark} {number} {pid} {note};\n".encode(errors="surrogatepass"))
         self.send("spawned", number, pid)
 
-    def shut(self, reader: int) -> None:
+    def keep(self, number: int, stdout: Stdout) -> None:
+        self.kept[number] = self.pipes[stdout.reader] = stdout
+        self.poll.register(stdout.reader, select.POLLIN)
+
+    def unread(self, reader: int) -> None:
         """Read a pipe no more."""
-        self.poll.unregister(reader)
-        os.close(self.pipes.pop(reader).log)
-        os.close(reader)
+        if self.pipes.pop(reader, None) is not None:
+            self.poll.unregister(reader)
 
     def stdout(self, number: int) -> bytes:
         """The end of what an ended process wrote, where that was to be kept."""
         if (kept := self.kept.pop(number, None)) is None:
             return b""
-        if self.pipes.get(kept.reader) is kept:
-            kept.read(PIPE // CHUNK)
-            self.shut(kept.reader)
-        return bytes(kept.data[-kept.size :])
+        self.unread(kept.reader)
+        written = kept.end()
+        kept.close()
+        self.deposit.tidy(self.kept)
+        return written
 
     def reap(self) -> None:
         exited = False
@@ -321,20 +353,23 @@ class Keeper:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)
                 exited = True
-            status = os.waitpid(pid, 0)[1]
-            if number is not None:
                 self.pids.pop(number, None)
+                # it stays a child until its end is written down: whoever is killed, one of the two tells of it
+                status = info.si_status << 8 if info.si_code == os.CLD_EXITED else info.si_status
                 stdout = self.stdout(number)
                 if self.bonds.pop(number) == STEP:
-                    self.records.append(b"- %d %d %s;\n" % (number, status, b64(stdout, newline=False)))
+                    self.write(b"- %d %d %s;\n" % (number, status, b64(stdout, newline=False)))
                 self.send("exit", number, status, stdout, "", 0)
+            os.waitpid(pid, 0)
+            if pid == self.watchman:
+                self.watchman = watchman(self.token)
         if exited:
             self.sweep()
 
     def sweep(self) -> None:
         """Kill orphans (they are our children now) of processes that have ended."""
         for pid in map(int, os.pread(self.offspring, 1 << 16, 0).split()):
-            if pid not in self.alive and not self.helps(pid):
+            if pid not in self.alive and pid != self.watchman and not self.helps(pid):
                 with contextlib.suppress(OSError, ValueError):
                     if os.getsid(pid) in self.alive or self.mark(pid) in self.pids:
                         continue
@@ -347,7 +382,7 @@ class Keeper:
     def mark(self, pid: int) -> int:
         with open(f"/proc/{pid}/environ", "rb") as stream:
             for entry in stream.read().split(b"\0"):
-                if entry.startswith(MARK):
+                if entry.startswith(MARKED):
                     return int(entry.rpartition(b"-")[2])
         return -1
 
@@ -428,6 +463,7 @@ class Keeper:
 
 def main() -> None:
     descriptor, door, folder, network = map(int, sys.argv[1:5])
+    grace, token = float(sys.argv[5]), sys.argv[6]
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o022)
@@ -436,27 +472,32 @@ def main() -> None:
     for each in (descriptor, door, folder, network):
         if each >= 0:
             os.set_inheritable(each, False)
+    listener = socket.socket(fileno=door) if door >= 0 else None
+    deposit = Deposit()
     # closes when the guard is gone; the guard alone holds the other end
     guard, held = os.pipe2(os.O_CLOEXEC)
     inner = os.fork()
     if inner:
         os.close(descriptor)
         os.close(guard)
-        if network >= 0:
-            os.close(network)
         hush()
-        watch(inner, folder)
-        return
-    os.close(held)
-    os.setsid()
-    reap_orphans()
-    listener = socket.socket(fileno=door) if door >= 0 else None
-    sock = socket.socket(fileno=descriptor)
-    keeper = Keeper(sock, guard, folder, listener, float(sys.argv[5]), network)
+        if os.waitpid(inner, 0)[1] == 0:
+            return
+        keeper = Keeper(None, -1, deposit, folder, listener, network, grace, token)
+    else:
+        os.close(held)
+        os.setsid()
+        reap_orphans()
+        sock = socket.socket(fileno=descriptor)
+        keeper = Keeper(sock, guard, deposit, folder, listener, network, grace, token)
+        keeper.introduce()
+        keeper.tell()
     gc.collect()
     gc.freeze()
     gc.disable()
     try:
+        if inner:
+            keeper.inherit()
         keeper.run()
     finally:
         keeper.end()

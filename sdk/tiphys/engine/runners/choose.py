@@ -60,15 +60,15 @@ def _sandbox(options: RunOptions) -> tuple[SandboxRunner, str]:
     wants to reach them, and ``auto`` does not take the way out from a step that had it."""
     kept = options.keep_serving
     if options.network == "none":
-        return SandboxRunner(alone=True, outlives=kept), ""
+        return SandboxRunner(alone=True), ""
     if options.network == "host":
-        return SandboxRunner(outlives=kept), ""
+        return SandboxRunner(), ""
     if kept and options.network == "run":
         raise _no_own_network(
             "servers that are to stay would be where nobody reaches them", "leave --network out"
         )
     if kept:
-        return SandboxRunner(outlives=True), f"the servers of this run are to stay: {_SHARED}"
+        return SandboxRunner(), f"the servers of this run are to stay: {_SHARED}"
     promised = options.runner == "sandbox" or options.network == "run"
     try:
         network = RunNetwork()

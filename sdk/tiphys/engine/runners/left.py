@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tiphys.engine.runners._guard import RECORDS
 from tiphys.queue.table import boot_id
@@ -36,6 +36,7 @@ __all__ = [
     "end_left",
     "exit_code",
     "find",
+    "heard",
     "keeper_grace",
     "listen",
 ]
@@ -204,6 +205,16 @@ class Left:
         kept = {each.number for pod in self.kept(runner) for each in pod.containers.values()}
         return [each.number for each in self._found.values() if each.alive and each.number not in kept]
 
+    @property
+    def known(self) -> dict[int, Earlier]:
+        """By their numbers, the processes that live, and those of which it is known how they ended."""
+        return {number: each for number, each in self._found.items() if each.alive or each.status is not None}
+
+    @property
+    def lost(self) -> bool:
+        """Whether there are processes of which nobody knows how they ended."""
+        return len(self.known) < len(self._found)
+
     def ended(self, number: int, status: int, stdout: bytes) -> None:
         """A process has ended."""
         if (found := self._found.get(number)) is not None:
@@ -280,7 +291,7 @@ class WaitingKeeper(NamedTuple):
     """A keeper that waited for the next engine."""
 
     sock: socket.socket
-    guard: int  # its guard's PID
+    keepers: list[int]  # PIDs: its own, and its guard's, if it has one
     numbers: list[int]  # of its processes
     network: int  # a descriptor of what holds the network that these are in; -1: it is this machine's
 
@@ -296,17 +307,18 @@ def find(folder: Path) -> WaitingKeeper | None:
         if not said:
             raise EOFError
         _send(sock, "adopt")
+        keepers: list[int] = []
         # what else it tells before that, it has written down
-        while (frame := marshal.loads(_exactly(sock, *struct.unpack("<I", _exactly(sock, 4)))))[0] != "alive":
-            pass
+        while (frame := heard(sock))[0] != "alive":
+            if frame[0] == "keepers":
+                keepers = frame[1]
     except (OSError, EOFError):  # it has just ended, and all with it
         sock.close()
         for each in descriptors:
             os.close(each)
         return None
     sock.settimeout(None)
-    _, guard, numbers = frame
-    return WaitingKeeper(sock, guard, numbers, descriptors[0] if descriptors else -1)
+    return WaitingKeeper(sock, keepers, frame[1], descriptors[0] if descriptors else -1)
 
 
 def end_left(folder: Path) -> None:
@@ -334,6 +346,12 @@ def await_end(sock: socket.socket) -> None:
 def _send(sock: socket.socket, *frame: str) -> None:
     data = marshal.dumps(frame)
     sock.sendall(struct.pack("<I", len(data)) + data)
+
+
+def heard(sock: socket.socket) -> tuple[Any, ...]:
+    """Wait for the next frame of a keeper. Raises EOFError when there is none, OSError."""
+    frame: tuple[Any, ...] = marshal.loads(_exactly(sock, *struct.unpack("<I", _exactly(sock, 4))))
+    return frame
 
 
 def _exactly(sock: socket.socket, size: int) -> bytes:

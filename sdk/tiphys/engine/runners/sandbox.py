@@ -50,14 +50,11 @@ class SandboxRunner:
     slowness = 0.0
     not_run: tuple[int, ...] = ()
 
-    def __init__(
-        self, network: Network | None = None, *, alone: bool = False, outlives: bool = False
-    ) -> None:
+    def __init__(self, network: Network | None = None, *, alone: bool = False) -> None:
         """``network``: of the run's pods, this machine's if none is given; ``alone``: each has nothing but a loopback
-        of its own; ``outlives``: what is released goes on without who started it, the keeper of the run."""
+        of its own."""
         self.network = network or HostNetwork()
         self._alone = alone
-        self._outlives = outlives
 
     @property
     def last(self) -> Sequence[str]:
@@ -94,8 +91,6 @@ class SandboxRunner:
         options = plan.options()
         if self._alone:
             options.insert(0, "--unshare-net")
-        if not self._outlives:
-            options.insert(0, "--die-with-parent")
         container.view = plan.view()
         container.confined = True
         command = [bwrap, *options, "--chdir", absolute(container.workdir), "--", *argv]

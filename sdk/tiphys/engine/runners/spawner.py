@@ -11,13 +11,13 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.runners import _keeper
+from tiphys.engine.runners._guard import MARK, bury
 from tiphys.engine.runners.left import (
     Earlier,
     Left,
@@ -26,6 +26,7 @@ from tiphys.engine.runners.left import (
     dismiss,
     exit_code,
     find,
+    heard,
     keeper_grace,
     listen,
 )
@@ -34,7 +35,6 @@ from tiphys.store.files import heed_full_disk
 
 __all__ = ["GROUP", "HELPER", "STEP", "Launch", "Process", "Spawner"]
 
-_MARK = "TIPHYS_PROCESS"  # in every process's environment: whose it is
 _KEEPER = Path(_keeper.__file__)
 # what becomes of a process when the engine is killed: it is killed, too; and so are all others; it goes on
 HELPER, GROUP, STEP = _keeper.HELPER, _keeper.GROUP, _keeper.STEP
@@ -60,6 +60,7 @@ class Process:
     __slots__ = (
         "code",
         "kill_command",
+        "killed",
         "number",
         "on_exit",
         "pid",
@@ -78,11 +79,13 @@ class Process:
         self.problem = ""
         self.stdout = b""
         self.signalled = False  # by this process
+        self.killed = False  # with SIGKILL
         self.kill_command: tuple[str, ...] = ()
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and its group; nothing when the keeper and so all of them are gone."""
         self.signalled = True
+        self.killed = self.killed or number == signal.SIGKILL
         if self.code is None:
             with contextlib.suppress(RunError):
                 self.spawner._send("kill", self.number, int(number))
@@ -122,7 +125,7 @@ class Spawner:
         self._buffer = bytearray()
         self._socket: socket.socket | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
-        self._guard = 0  # the PID of the keeper's guard
+        self._keepers: Sequence[int] = ()
         self._last: Sequence[str] = ()
         self._left: Left | None = None
         self.network = -1
@@ -145,8 +148,10 @@ class Spawner:
             dismiss(found.sock)
             found = None
         if found is not None:
-            self._socket, self._guard, alive, _ = found
+            self._socket, self._keepers, alive, _ = found
         self._left = Left(self._home, alive)
+        if found is None and self._left.lost:  # keeper and guard were killed, one after the other
+            bury(self._left.token)
         self._number = self._left.highest
         if self._socket is not None:
             self._token = self._left.token
@@ -167,7 +172,7 @@ class Spawner:
         process.kill_command = launch.kill
         self._processes[process.number] = process
         env = dict(launch.env)
-        env[_MARK] = f"{self._token}-{process.number}"
+        env[MARK] = f"{self._token}-{process.number}"
         with contextlib.suppress(RunError):
             self._send(
                 "spawn",
@@ -201,12 +206,15 @@ class Spawner:
             self._send("kill", number, int(signal.SIGKILL))
 
     @property
-    def guard(self) -> int:
-        """The PID of a process that lives as long as any process that this one has started, and was not released, may
-        live."""
-        if self._socket is None:
-            self._start()
-        return self._guard
+    def keepers(self) -> Sequence[int]:
+        """PIDs: while one of these lives, any process that this one has started, and was not released, may live."""
+        sock = self._socket or self._start()
+        if not self._keepers:  # it has just been started, and this is the first that it tells
+            try:
+                _, self._keepers = heard(sock)
+            except (OSError, EOFError) as error:
+                raise _lost() from error
+        return self._keepers
 
     @property
     def running(self) -> int:
@@ -219,14 +227,8 @@ class Spawner:
         with contextlib.suppress(OSError, RunError):
             self._send("bye")
         self._loop.unwatch(self._socket)
-        if self._keeper is None:
-            await_end(self._socket)
-        else:
-            try:
-                self._keeper.wait(15)
-            except subprocess.TimeoutExpired:
-                self._keeper.kill()
-                self._keeper.wait()
+        await_end(self._socket)
+        self._await_keeper()
         self._socket.close()
         self._socket = None
         self._processes.clear()
@@ -244,7 +246,10 @@ class Spawner:
                 stack.callback(os.close, passed[2])
                 begin_records(self._home, self._token)
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_KEEPER), *map(str, passed), str(keeper_grace())],
+                [
+                    *(sys.executable, "-I", "-S", str(_KEEPER)),
+                    *(*map(str, passed), str(keeper_grace()), self._token),
+                ],
                 pass_fds=[each for each in passed if each >= 0],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -252,11 +257,19 @@ class Spawner:
                 env={"PATH": os.environ.get("PATH", os.defpath)},
                 cwd="/",
             )
-        self._socket, self._guard = ours, self._keeper.pid
+        self._socket = ours
         self._loop.watch(ours, self._receive)
         if self._last:
             self._send("last", list(self._last))
         return ours
+
+    def _await_keeper(self) -> None:
+        if self._keeper is not None:
+            try:
+                self._keeper.wait(15)
+            except subprocess.TimeoutExpired:
+                self._keeper.kill()
+                self._keeper.wait()
 
     def _send(self, *frame: str | int | list[str] | dict[str, str] | None) -> None:
         sock = self._socket or self._start()
@@ -266,18 +279,6 @@ class Spawner:
         except OSError as error:
             raise _lost() from error
 
-    def _bury(self) -> None:
-        """The keeper is gone, and with it the processes it had started; kill what those had started."""
-        mark = f"{_MARK}={self._token}-".encode()
-        for _ in range(10):
-            found = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and mark in _environment(pid)]
-            if not found:
-                return
-            for pid in found:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.01)
-
     def _receive(self) -> None:
         assert self._socket is not None
         try:
@@ -285,9 +286,41 @@ class Spawner:
         except ConnectionError:  # it was killed before it had read everything
             data = b""
         if not data:
-            self._loop.unwatch(self._socket)
-            self._bury()
+            self._lose()
+            return
+        self._heard(data)
+
+    def _lose(self) -> None:
+        """The keeper is gone: go on with the one that has taken its place. Raises RunError TIP301 when that is not
+        possible without a second start."""
+        assert self._socket is not None
+        self._loop.unwatch(self._socket)
+        self._socket.close()
+        self._socket = None
+        self._buffer.clear()
+        found = find(self._home) if self._home is not None else None
+        if self._home is None or found is None:
+            bury(self._token)
+            self._await_keeper()
             raise _lost()
+        if found.network >= 0:
+            os.close(found.network)
+        known = Left(self._home, found.numbers).known
+        if not known.keys() >= self._processes.keys():
+            found.sock.close()
+            if self._keeper is not None:
+                self._keeper.returncode = 0  # it is the next engine's
+            raise _lost()
+        self._socket, self._keepers = found.sock, found.keepers
+        self._loop.watch(self._socket, self._receive)
+        for number, process in list(self._processes.items()):
+            earlier = known[number]
+            if not earlier.alive:
+                self._ended(number, earlier.status or 0, earlier.stdout)
+            elif process.killed:  # it may not have been heard
+                process.signal(signal.SIGKILL)
+
+    def _heard(self, data: bytes) -> None:
         self._buffer += data
         while len(self._buffer) >= 4:
             (size,) = struct.unpack_from("<I", self._buffer)
@@ -297,6 +330,8 @@ class Spawner:
             del self._buffer[: 4 + size]
             if frame[0] == "exit":
                 self._ended(*frame[1:])
+            elif frame[0] == "keepers":
+                self._keepers = frame[1]
             elif (process := self._processes.get(frame[1])) is not None:
                 process.pid = frame[2]
 
@@ -313,18 +348,10 @@ class Spawner:
             self._left.ended(number, status, stdout)
 
 
-def _environment(pid: str) -> bytes:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as stream:
-            return stream.read()
-    except OSError:
-        return b""
-
-
 def _lost() -> RunError:
     return RunError(
         "TIP301",
         "the process that keeps the run's children was killed",
-        cause="its children have been killed with it",
+        cause="what runs goes on for a while without an engine",
         fix="run the same command again with resume: finished steps are not repeated",
     )

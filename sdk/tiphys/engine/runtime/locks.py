@@ -117,7 +117,8 @@ class Synchronizer:
             created=command.created,
         )
         if isinstance(outcome, Granted) and self._host.left is not None:
-            self._table.inherit(self._host.spawner.guard)
+            for keeper in self._host.spawner.keepers:
+                self._table.inherit(keeper)
         return outcome
 
     def _holder(self, node_id: str) -> str:

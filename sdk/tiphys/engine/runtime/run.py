@@ -242,7 +242,7 @@ class Run:
             stack.callback(loop.close)
             written = runner.name != "docker"  # its containers are somebody else's
             spawner = Spawner(loop, folder if written else None)
-            gpus = GpuDesk(loop, options.gpus, lambda: spawner.guard if left is not None else 0)
+            gpus = GpuDesk(loop, options.gpus, lambda: spawner.keepers[0] if left is not None else 0)
             stack.callback(gpus.close)
             stack.callback(spawner.close)  # before that
             if not written:
