@@ -101,6 +101,43 @@ def test_how_it_ended_while_nobody_could_tell(plain: World, who: str) -> None:
     assert plain.seen("began") == plain.seen("ended") == ["x"]
 
 
+@pytest.mark.parametrize("over", [False, True])
+def test_a_keeper_that_is_killed_while_it_starts_something(plain: World, over: bool) -> None:
+    """What it had no time to write down is taken away: which process it was."""
+    plain.start(workflow(shell("main", BODY)))
+    plain.wait_for("began")
+    for pid in plain.keepers():
+        os.kill(pid, signal.SIGSTOP)
+    if over:
+        plain.let_go()
+        wait_until(lambda: not plain.alive())
+    book = plain.store / "runs" / "wf" / "processes"
+    whole = book.read_text()
+    (line,) = [each for each in whole.splitlines() if each.startswith("= ")]
+    book.write_text(whole.replace(f"{line}\n", ""))
+    guard, keeper = plain.keepers()
+    os.kill(keeper, signal.SIGKILL)
+    os.kill(guard, signal.SIGCONT)
+    plain.let_go()
+    assert end(plain, "keeper").phase == "Succeeded"
+    assert plain.seen("began") == plain.seen("ended") == ["x"]
+
+
+def test_what_a_killed_keeper_had_not_started_starts(plain: World) -> None:
+    plain.start(workflow(shell("main", BODY)))
+    plain.wait_for("began")
+    for pid in plain.keepers():
+        os.kill(pid, signal.SIGSTOP)
+    book = plain.store / "runs" / "wf" / "processes"
+    book.write_text(book.read_text() + '+ 7 0 ["another",1,"main",1,"1","127.0.0.1","process",false];\n')
+    guard, keeper = plain.keepers()
+    os.kill(keeper, signal.SIGKILL)
+    os.kill(guard, signal.SIGCONT)
+    wait_until(lambda: book.read_text().endswith("/ 7 0;\n"), 10)
+    plain.let_go()
+    assert end(plain, "keeper").phase == "Succeeded"
+
+
 @pytest.mark.parametrize("who", VICTIMS)
 def test_a_container_set_goes_on(plain: World, who: str) -> None:
     def one(name: str, script: str, *needs: str) -> dict[str, Any]:
@@ -143,7 +180,6 @@ def test_what_starts_later_is_kept_as_well(plain: World, who: str) -> None:
     kill(plain, who)
     if who.endswith("engine"):
         plain.go_on()
-        time.sleep(1.0)  # it takes over what still runs
     plain.let_go()
     plain.wait_for("began2")
     plain.kill()

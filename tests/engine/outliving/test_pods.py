@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from typing import Any
+
+import pytest
 
 from tests.engine.harness import (
     dag,
@@ -195,7 +199,8 @@ def test_what_the_kubelet_does_goes_on(plain: World) -> None:
     assert not plain.alive()
 
 
-def test_servers_are_no_steps(plain: World) -> None:
+@pytest.mark.parametrize("who", ["engine", "keeper"])
+def test_servers_are_no_steps(plain: World, who: str) -> None:
     """While servers run nothing outlives the engine: who goes on starts them again, as a group."""
     manifest = {
         "apiVersion": "apps/v1",
@@ -228,6 +233,8 @@ def test_servers_are_no_steps(plain: World) -> None:
     )
     plain.wait_for("began")
     wait_until(lambda: len(plain.alive()) >= 2)
+    if who == "keeper":
+        os.kill(plain.keepers()[-1], signal.SIGKILL)
     plain.kill()
     wait_until(lambda: not plain.alive() and not plain.keepers(), 15)
     plain.let_go()

@@ -27,7 +27,9 @@ print(result.phase)
 AGAIN = """
 import sys
 from tiphys.engine import RunOptions, resume
-resume('wf', options=RunOptions(store=sys.argv[1], runner=sys.argv[2]))
+def told(_):
+    open(sys.argv[1] + "/volumes/notes/resumed", "a").write("x ")
+resume('wf', options=RunOptions(store=sys.argv[1], runner=sys.argv[2], observer=told))
 """
 
 
@@ -103,7 +105,7 @@ class World:
         return resume("wf", options=RunOptions(store=self.store, runner=self.runner, handle_signals=False))
 
     def go_on(self) -> None:
-        """Another engine resumes the run, in a process of its own."""
+        """Another engine resumes the run, in a process of its own; it has what still runs when this returns."""
         self.engine = subprocess.Popen(
             [sys.executable, "-c", AGAIN, str(self.store), self.runner],
             stdout=subprocess.PIPE,
@@ -111,6 +113,7 @@ class World:
             text=True,
             start_new_session=True,
         )
+        self.wait_for("resumed")
 
     def ended(self) -> RunResult:
         """What a run that has ended is."""

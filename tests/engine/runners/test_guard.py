@@ -13,13 +13,16 @@ def test_only_starts_of_the_last_keeper_without_an_end(tmp_path: Path) -> None:
     (tmp_path / RECORDS).write_text(
         "! boot one;\n+ 1 101 {};\n"  # an earlier keeper's; its number may be another's by now
         "! boot two;\n"
-        "+ 2 102 {};\n"
-        "+ 3 103 {};\n- 3 0 ;\n"  # told
-        "& 4 104 {};\n"  # its stdout is kept
-        "+ 6 106 {\n+ x 107 {};\n"  # torn; none
+        "+ 2 0 {};\n= 2 102;\n"
+        "+ 3 0 {};\n= 3 103;\n- 3 0 ;\n"  # told
+        "& 4 0 {};\n= 4 104;\n"  # its stdout is kept
+        "* 5 0 ;\n= 5 105;\n"  # a server
+        "+ 6 0 {\n+ x 0 {};\n"  # torn; none
+        "+ 7 0 {};\n/ 7 0;\n"  # did not start
+        "+ 8 0 {};\n"  # its keeper was killed just then
     )
     descriptor = os.open(tmp_path, os.O_PATH)
     try:
-        assert unfinished(descriptor) == {2: (102, False), 4: (104, True)}
+        assert unfinished(descriptor) == {2: (102, b"+"), 4: (104, b"&"), 5: (105, b"*"), 8: (0, b"+")}
     finally:
         os.close(descriptor)

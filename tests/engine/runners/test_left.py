@@ -27,7 +27,7 @@ class Book:
         self, number: int, container: str = "main", *, nth: int = 1, made: int = 1, serves: bool = False
     ) -> None:
         start = Start("pod", made, container, nth, "1", "127.0.0.1", "process", serves)
-        self.write(f"+ {number} {1000 + number} {start.note()};\n")
+        self.write(f"+ {number} 0 {start.note()};\n= {number} {1000 + number};\n")
 
     def ended(self, number: int, status: int = 0, stdout: bytes = b"") -> None:
         self.write(f"- {number} {status} {base64.b64encode(stdout).decode()};\n")
@@ -79,6 +79,17 @@ def test_a_pod_that_was_made_anew_has_nothing_of_the_one_before(book: Book) -> N
     book.started(3, "main", made=2)
     pod = Left(book.folder, [3]).pod("pod", "process")
     assert pod is not None and list(pod.containers) == [("main", 1)] and pod.generation == 2
+
+
+def test_what_did_not_start_is_not_lost(book: Book) -> None:
+    book.started(1)
+    book.ended(1)
+    book.started(2, nth=2)
+    book.write("/ 2 0;\n")
+    left = Left(book.folder)
+    pod = left.pod("pod", "process")
+    assert pod is not None and pod.over and pod.find("main", 2) is None and not left.lost
+    assert left.highest == 2
 
 
 def test_half_a_record_is_none(book: Book) -> None:

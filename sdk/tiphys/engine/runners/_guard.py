@@ -77,23 +77,25 @@ def watchman(token: str) -> int:
         os._exit(0)
 
 
-def unfinished(folder: int) -> dict[int, tuple[int, bool]]:
-    """The processes of which only the start is written down: by their ids, pids, and whether stdout is to be kept."""
+def unfinished(folder: int) -> dict[int, tuple[int, bytes]]:
+    """The processes of which only the start is written down: by their ids, pids (0: not written down) and marks."""
     data = b""
     with contextlib.suppress(OSError):
         book = os.open(RECORDS, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
         with os.fdopen(book, "rb") as stream:
             data = stream.read()
-    found: dict[int, tuple[int, bool]] = {}
+    found: dict[int, tuple[int, bytes]] = {}
     for line in data.split(b"\n"):
-        words = line.split(b" ", 3)
+        words = line[:-1].split(b" ", 3)
         if not line.endswith(b";") or len(words) < 3:
             continue
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, KeyError):
             if words[0] == b"!":
                 found.clear()  # of an earlier keeper
-            elif words[0] in (b"+", b"&"):
-                found[int(words[1])] = int(words[2]), words[0] == b"&"
-            elif words[0] == b"-":
+            elif words[0] in (b"+", b"&", b"*"):
+                found[int(words[1])] = int(words[2]), words[0]
+            elif words[0] == b"=":
+                found[int(words[1])] = int(words[2]), found[int(words[1])][1]
+            elif words[0] in (b"-", b"/"):
                 found.pop(int(words[1]), None)
     return found

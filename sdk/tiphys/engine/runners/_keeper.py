@@ -26,8 +26,9 @@ in  (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, sig
 out (keepers, pids) (spawned, id, pid) (exit, id, status, end of stdout, problem, its errno) (alive, ids)
 ``keepers``, the first that an engine hears, are guard and keeper: as long as one of them lives, a step may.
 
-Records are lines, each in one ``write``: ``+ ID PID NOTE;`` (``&`` for ``+`` where the end of stdout is kept) and
-``- ID STATUS STDOUT;``, STDOUT in base 64.
+Records are lines, each in one ``write``: ``+ ID 0 NOTE;`` when a process is about to start (``&`` for ``+`` where the
+end of stdout is kept, ``*`` for what is no step, and has no note), ``= ID PID;`` when it has started or ``/ ID 0;``
+when it could not, and ``- ID STATUS STDOUT;``, STDOUT in base 64.
 """
 
 from __future__ import annotations
@@ -204,17 +205,31 @@ class Keeper:
         """In the guard: wait for the next engine with the steps of a killed keeper."""
         if self.folder < 0:
             return
-        mine = children(self.me)
-        steps = {number: found for number, found in unfinished(self.folder).items() if found[0] in mine}
+        mine = set(children(self.me))
+        steps = unfinished(self.folder)
         for number, stdout in self.deposit.take(steps).items():
             self.keep(number, stdout)
-        for number, (pid, kept) in steps.items():
-            if not kept or number in self.kept:
-                self.alive[pid], self.pids[number], self.bonds[number] = number, pid, STEP
+        for number, (pid, mark) in steps.items():
+            pid = pid or self.just_started(number, mine.difference(pid for pid, _ in steps.values()))
+            if not pid:
+                self.write(b"/ %d 0;\n" % number)
+            elif pid in mine and (mark != b"&" or number in self.kept):
+                self.alive[pid], self.pids[number] = number, pid
+                self.bonds[number] = GROUP if mark == b"*" else STEP
         self.sweep()
         self.reap()
-        self.watchman = watchman(self.token)
-        self.wait()
+        if GROUP not in self.bonds.values():
+            self.watchman = watchman(self.token)
+            self.wait()
+
+    def just_started(self, number: int, among: set[int]) -> int:
+        """The PID of the one whose keeper was killed before it was written down; 0: there is none yet. One that has
+        ended has its session, and no mark any more."""
+        for pid in among:
+            with contextlib.suppress(OSError, ValueError):
+                if os.getsid(pid) == pid and self.mark(pid) in (number, None):
+                    return pid
+        return 0
 
     def patience(self) -> int:
         """Milliseconds that it still waits; none when nothing of a step runs any more."""
@@ -281,6 +296,10 @@ class Keeper:
     ) -> None:
         stdout, pipe = None, out
         err = err or (out if keep else "")
+        if written := self.folder >= 0 and bond != HELPER:
+            # before it starts: it may have begun before this process goes on
+            mark = "*" if bond == GROUP else "&" if keep else "+"
+            self.write(f"{mark} {number} 0 {note};\n".encode(errors="surrogatepass"))
         try:
             if keep:
                 stdout, writer = Stdout.opened(out, keep)
@@ -304,12 +323,13 @@ class Keeper:
                 log = os.open(err or out, APPEND | os.O_CLOEXEC, 0o644)
                 os.write(log, f"{problem}\n".encode(errors="replace"))
                 os.close(log)
+            if written:
+                self.write(b"/ %d 0;\n" % number)
             status = (127 if isinstance(error, FileNotFoundError) else 126) << 8
             self.send("exit", number, status, b"", problem, getattr(error, "errno", None) or 0)
             return
-        if note:
-            mark = "&" if keep else "+"
-            self.write(f"{mark} {number} {pid} {note};\n".encode(errors="surrogatepass"))
+        if written:
+            self.write(b"= %d %d;\n" % (number, pid))
         if stdout is not None:
             os.close(writer)
             self.keep(number, stdout)
@@ -357,7 +377,7 @@ class Keeper:
                 # it stays a child until its end is written down: whoever is killed, one of the two tells of it
                 status = info.si_status << 8 if info.si_code == os.CLD_EXITED else info.si_status
                 stdout = self.stdout(number)
-                if self.bonds.pop(number) == STEP:
+                if self.bonds.pop(number) != HELPER and self.folder >= 0:
                     self.write(b"- %d %d %s;\n" % (number, status, b64(stdout, newline=False)))
                 self.send("exit", number, status, stdout, "", 0)
             os.waitpid(pid, 0)
@@ -379,12 +399,17 @@ class Keeper:
         """Whether it is podman's own monitor of a container: those go with the last command."""
         return bool(self.last) and self.name(pid) in ("conmon", "podman", "catatonit")
 
-    def mark(self, pid: int) -> int:
-        with open(f"/proc/{pid}/environ", "rb") as stream:
-            for entry in stream.read().split(b"\0"):
-                if entry.startswith(MARKED):
-                    return int(entry.rpartition(b"-")[2])
-        return -1
+    def mark(self, pid: int) -> int | None:
+        """The id that a process is marked with; -1: none. None: it has ended."""
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as stream:
+                found = stream.read()
+        except ProcessLookupError:
+            return None
+        for entry in found.split(b"\0"):
+            if entry.startswith(MARKED):
+                return int(entry.rpartition(b"-")[2])
+        return -1 if found else None
 
     def kill(self, number: int, what: int) -> None:
         pid = self.pids.get(number)

@@ -157,7 +157,11 @@ class Left:
                 if mark == b"!":
                     current, self.token = words[0].decode(), words[1].decode()
                 elif mark in (b"+", b"&"):
-                    self._started(int(words[0]), int(words[1]), words[2], known=current == boot)
+                    self._starts(int(words[0]), int(words[1]), words[2], known=current == boot)
+                elif mark == b"=" and (started := self._found.get(int(words[0]))):
+                    started.pid = int(words[1])
+                elif mark == b"/":
+                    self._did_not_start(int(words[0]))
                 elif mark == b"-":
                     stdout = binascii.a2b_base64(words[2])
                     self.ended(int(words[0]), int(words[1]), stdout)
@@ -220,7 +224,11 @@ class Left:
         if (found := self._found.get(number)) is not None:
             found.alive, found.status, found.stdout = False, status, stdout
 
-    def _started(self, number: int, pid: int, note: bytes, *, known: bool) -> None:
+    def _did_not_start(self, number: int) -> None:
+        if (found := self._found.pop(number, None)) is not None:
+            del self._pods[found.start.pod].containers[found.start.container, found.start.nth]
+
+    def _starts(self, number: int, pid: int, note: bytes, *, known: bool) -> None:
         self.highest = max(self.highest, number)
         if not known:  # before a power cut: what was written to disk since is not known
             return
