@@ -148,3 +148,25 @@ def test_when_the_heir_has_ended_too_the_lock_is_free(tmp_path: Path) -> None:
     locks = Locks(path)
     assert isinstance(locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={}), Granted)
     locks.close()
+
+
+def test_what_a_workflow_held_that_does_not_go_on_is_free_beside_its_heir(tmp_path: Path) -> None:
+    """What somebody who lives holds for a workflow of that name is his."""
+    path = tmp_path / "locks.db"
+    engine = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert engine.stdout is not None
+    heir = int(engine.stdout.readline())
+    locks = Locks(path)
+    try:
+        locks.forsake("a")
+        assert isinstance(locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={}), Waiting)
+        engine.kill()
+        engine.wait()
+        engine.stdout.close()
+        assert isinstance(locks.acquire("a3", ["argo/Mutex/mine"], workflow="a", limits={}), Granted)
+        locks.forsake("a")
+        assert isinstance(locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={}), Granted)
+        assert isinstance(locks.acquire("e", ["argo/Mutex/mine"], workflow="e", limits={}), Waiting)
+    finally:
+        os.kill(heir, signal.SIGKILL)
+        locks.close()

@@ -150,6 +150,18 @@ class Locks(SharedTable):
             db.executemany("DELETE FROM waiters WHERE holder=?", rows)
             return db.executemany("DELETE FROM holders WHERE holder=?", rows).rowcount > 0
 
+    def forsake(self, workflow: str) -> None:
+        """Give back what killed engines held for a workflow of which nothing goes on, whatever heirs they have."""
+        with self.transaction() as db:
+            rows = db.execute(
+                "SELECT DISTINCT pid, start FROM holders WHERE workflow=?", (workflow,)
+            ).fetchall()
+            for pid, start in rows:
+                if not self.lives(pid, start):
+                    db.execute(
+                        "DELETE FROM holders WHERE workflow=? AND pid=? AND start=?", (workflow, pid, start)
+                    )
+
     def table(self) -> list[Lock]:
         """The locks that somebody holds or waits for, and the database semaphores that have a limit, by name."""
         with self.transaction() as db:

@@ -323,11 +323,8 @@ def summed(outcomes: list[Outcome]) -> Mapping[str, Json]:
         anew = _of_keepers(kinds) or outcome.notes["left alone"] > 0
         replicas += workers if anew else 0
         again = len(steps) + (0 if anew else workers)
-        if again and outcome.flow == CHILDREN and not _of_keepers(kinds):
-            # what runs of a workflow that a step made ends with the engine, also one that is about to end by itself
-            children += again
-            where[f"{outcome.flow}: {kinds}"] += again
-        elif again:
+        if again:
+            children += again if outcome.flow == CHILDREN and not _of_keepers(kinds) else 0
             twice[kinds] += again
             where[f"{outcome.flow}: {kinds}"] += again
     different = ("trees", "artifacts", "memos", "metrics", "lost files", "hang", "no end")

@@ -141,3 +141,30 @@ def test_where_nobody_waits_nobody_is_found_and_the_records_go(book: Book) -> No
     assert find(book.folder) is None
     end_left(book.folder)
     assert not (book.folder / RECORDS).exists()
+
+
+def test_pods_of_a_child_are_its_own(book: Book, tmp_path: Path) -> None:
+    """Nodes and objects of the same names, in the parent and in two children."""
+    key, other = "child/uid/1", "child/uid/2"
+    for number, (child, pod) in enumerate(
+        [("", "pod"), (key, "pod"), (other, "pod"), (key, "o/p"), ("", "o/p")], 1
+    ):
+        start = Start(pod, 1, "main", 1, "1", f"127.0.0.{number}", "process", child=child)
+        book.write(f"+ {number} {number} {start.note()};\n")
+    left = Left(book.folder, [1, 2, 3, 4, 5])
+    view = left.of_child(key, tmp_path / "child")
+    assert view.pod("pod", "process") is None  # its folder is gone
+    (tmp_path / "child" / "nodes" / "1").mkdir(parents=True)
+    for each, ip in ((left, "127.0.0.1"), (view, "127.0.0.2")):
+        found = each.pod("pod", "process")
+        assert found is not None and found.ip == ip
+    assert (view.home, left.children()) == (left.home, {key, other})
+    assert list(view.of("o")) == ["p"]
+    view.claim("o/p")
+    for each in (left, view):
+        each.drop_unclaimed()
+    assert list(view.of("o")) == ["p"] and not left.of("o")
+    assert left.stray("process") == [5] and view.stray("process") == []
+    assert left.alive_of(other) == [3]
+    assert view.next_generation("pod") == left.next_generation("pod") == 2
+    assert left.addresses() == {f"127.0.0.{number}" for number in (2, 3, 4)}

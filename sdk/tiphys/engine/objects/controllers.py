@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypedDict, cast
 
 from tiphys.engine.objects.api import Api
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     Record: TypeAlias = Callable[[str, str, Mapping[str, object] | None], None]
 
     class _Maker(KubeObject):
-        """Which node made an object that goes on, as a journal keeps it; of a TFJob, where its replicas are."""
+        """Which node of which run (its UID) made an object that goes on, as a journal keeps it; of a TFJob, where its
+        replicas are."""
 
         node: str
+        run: str
         ports: Sequence[int]
 
 
@@ -82,8 +84,10 @@ class Controllers:
         self._services: dict[str, Service] = {}
         self._pods: dict[str, PodObject] = {}
         self._workflows: dict[str, WorkflowObject] = {}
-        # after a resume: workflows by the node that had made them
+        # after a resume: what goes on, by the node that had made it
         self._earlier: dict[str, KubeObject] = {}
+        # what a run had made that has not gone on so far, by its UID
+        self._waiting: dict[str, list[tuple[KubeObject, _Maker]]] = {}
         self._leaving: dict[str, WorkflowObject] = {}  # deleted, and their pods not gone yet
         self._waiters: list[Callable[[], None]] = []
         self._poked = False
@@ -108,10 +112,14 @@ class Controllers:
             item = self._gone_on(node_id) or self.api.create(manifest)
         finally:
             self._maker = before
-        # of what a child workflow made, the processes end with the engine
-        if item["kind"] == "Workflow" or (item["kind"] in _OUTLIVING and host is self.host):
+        if item["kind"] == "Workflow" or item["kind"] in _OUTLIVING:
             name = _record_name(item)
-            maker: dict[str, object] = {"kind": MAKER, "metadata": {"name": name}, "node": node_id}
+            maker: dict[str, object] = {
+                "kind": MAKER,
+                "metadata": {"name": name},
+                "node": node_id,
+                "run": host.uid,
+            }
             if item["kind"] == "TFJob":
                 maker["ports"] = self._jobs[str(item["metadata"]["name"])].ports
             self._record(MAKER, name, maker)
@@ -167,32 +175,54 @@ class Controllers:
             kind = item["kind"]
             if kind == "Workflow" or kind in _OUTLIVING:
                 maker = makers.get(_record_name(item))
-                if maker is not None and (kind == "Workflow" or self._goes_on(item, maker)):
-                    self._earlier[maker["node"]] = item  # its node has its result, or asks for it once more
-                else:  # its node either has its result or runs again and makes it anew
+                if maker is None:  # its node runs again and makes it anew
                     self._record(kind, item["metadata"]["name"], None)
+                else:
+                    self._waiting.setdefault(maker["run"], []).append((item, maker))
                 continue
             if kind == "Deployment":
                 item.pop("status", None)
             self.api.restore(item)
             if kind in ("ConfigMap", "Secret"):
                 self.host.objects.add(cast("GivenObject", item))
-        if self.host.left is not None:
-            self.host.left.drop_unclaimed()
         for item in objects:
             if item["kind"] in ("Deployment", "Service"):
                 self._watch("added", item)
 
-    def _goes_on(self, item: KubeObject, maker: _Maker) -> bool:
+    def go_on(self, host: Host, asking: Collection[str]) -> None:
+        """After a resume: the run behind ``host`` goes on, and with it what its steps had made. ``asking``: its nodes
+        that do so once more; a workflow goes on with such a node only."""
+        for item, maker in self._waiting.pop(host.uid, []):
+            kind, node = item["kind"], maker["node"]
+            if (node in asking) if kind == "Workflow" else self._goes_on(item, maker, host):
+                self._earlier[node] = item  # its node has its result, or asks for it once more
+            else:  # its node either has its result or runs again and makes it anew
+                self._record(kind, item["metadata"]["name"], None)
+        if host.left is not None:
+            host.left.drop_unclaimed()
+
+    def going_on(self) -> set[str]:
+        """The UIDs of the workflows that go on, or will when the run that had made them does."""
+        made = [*self._earlier.values(), *(each.item for each in self._workflows.values())]
+        found, look = set(), [str(item["metadata"]["uid"]) for item in made if item["kind"] == "Workflow"]
+        while look:
+            found.add(run := look.pop())
+            waiting = [item for item, _ in self._waiting.get(run, ()) if item["kind"] == "Workflow"]
+            look += [str(item["metadata"]["uid"]) for item in waiting]
+        return found
+
+    def _goes_on(self, item: KubeObject, maker: _Maker, host: Host) -> bool:
         """Go on with an object as a killed engine had it, if nothing of it is lost."""
         name = str(item["metadata"]["name"])
+        if self.api.get(item["kind"], name) is not None:  # somebody was quicker than the run that had made it
+            return False
         if item["kind"] == "TFJob":
-            job = TFJobController(self.host, self.api, cast("TFJobManifest", item), self._poke)
+            job = TFJobController(host, self.api, cast("TFJobManifest", item), self._poke)
             if not job.go_on(maker["ports"]):
                 return False
             self._jobs[name] = job
         else:
-            pod = PodObject(self.host, self.api, item, self._poke)
+            pod = PodObject(host, self.api, item, self._poke)
             if not pod.go_on():
                 return False
             self._pods[f"{item['kind']}/{name}"] = pod

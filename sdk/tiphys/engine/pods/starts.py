@@ -57,5 +57,13 @@ class Starts:
         self._generation = self._generation or left.next_generation(self._pod)
         folder, runner = self._space.folder.name, self._host.runner.name
         return Start(
-            self._pod, self._generation, container, nth, folder, self._space.ip, runner, serves
+            self._pod,
+            self._generation,
+            container,
+            nth,
+            folder,
+            self._space.ip,
+            runner,
+            serves,
+            left.child,
         ).note()

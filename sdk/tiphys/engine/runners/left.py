@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import contextlib
+import copy
 import json
 import marshal
 import os
@@ -63,7 +64,9 @@ def exit_code(status: int) -> int:
 class Start(NamedTuple):
     """What is written down of the start of a pod's container: the ``nth`` start of ``container`` in a pod, which may
     have been made anew (``generation``) and lies in ``folder`` of the run's ``nodes``. ``serves``: a sidecar, whose end
-    is nobody's result. ``pod`` is a node's ID, or ``UID/NAME`` of one that an object made."""
+    is nobody's result. ``pod`` is a node's ID, or ``UID/NAME`` of one that an object made. ``child``: of a
+    workflow that a step made, its run's name, its UID and more (``kept_by.py``): the folder lies in ``nodes`` of that
+    run; empty: it is a pod of the run itself."""
 
     pod: str
     generation: int
@@ -73,6 +76,7 @@ class Start(NamedTuple):
     ip: str
     runner: str
     serves: bool = False
+    child: str = ""
 
     def note(self) -> str:
         """As the keeper writes it down."""
@@ -133,15 +137,20 @@ class LeftPod:
 
 
 class Left:
-    """The records of a run's folder. ``alive``: the numbers of the processes that its keeper still has."""
+    """The records of a run's folder. ``alive``: the numbers of the processes that its keeper still has.
+
+    Pods are asked for by the run that they are of: this one, or (:meth:`of_child`) a workflow that a step made.
+    """
 
     def __init__(self, folder: Path, alive: Iterable[int] = ()) -> None:
-        self.folder = folder
+        self.home = folder  # of the run that has the keeper
+        self.folder = folder  # of the run whose pods are meant
+        self.child = ""  # what that is called in the records
         self.token = ""
         self.highest = 0
-        self._pods: dict[str, LeftPod] = {}
-        self._made: dict[str, int] = {}  # how often each pod was made so far
-        self._claimed: set[str] = set()
+        self._pods: dict[tuple[str, str], LeftPod] = {}  # by the run and the pod's name
+        self._made: dict[tuple[str, str], int] = {}  # how often each pod was made so far
+        self._claimed: set[tuple[str, str]] = set()
         self._found: dict[int, Earlier] = {}
         try:
             with open_file(folder / RECORDS) as stream:
@@ -170,9 +179,31 @@ class Left:
             if number in self._found and self._found[number].status is None:  # it may just have ended
                 self._found[number].alive = True
 
+    def of_child(self, key: str, folder: Path) -> Left:
+        """The same records, for the pods of a workflow that a step made, whose run is in ``folder``."""
+        view = copy.copy(self)
+        view.child, view.folder = key, folder
+        return view
+
+    def children(self) -> set[str]:
+        """What the workflows are called that steps made, and of which there are pods."""
+        return {child for child, _ in self._pods if child}
+
+    def started(self, key: str) -> list[Earlier]:
+        """All processes of such a workflow."""
+        return [each for each in self._found.values() if each.start.child == key]
+
+    def alive_of(self, key: str) -> list[int]:
+        """The numbers of the processes of such a workflow that live."""
+        return [each.number for each in self.started(key) if each.alive]
+
+    def addresses(self) -> set[str]:
+        """Those of all pods, of whatever run."""
+        return {pod.ip for pod in self._pods.values()} - {"127.0.0.1"}
+
     def pod(self, name: str, runner: str) -> LeftPod | None:
         """What is left of a pod and can go on with this runner; None: it must be made anew."""
-        pod = self._pods.get(name)
+        pod = self._pods.get((self.child, name))
         if (
             pod is None
             or pod.runner != runner
@@ -184,30 +215,37 @@ class Left:
 
     def next_generation(self, name: str) -> int:
         """Of a pod that is made now."""
-        self._made[name] = self._made.get(name, 0) + 1
-        return self._made[name]
+        key = self.child, name
+        self._made[key] = self._made.get(key, 0) + 1
+        return self._made[key]
 
     def of(self, uid: str) -> dict[str, LeftPod]:
         """The pods that an object made, whole or not, by their own names."""
-        return {name[len(uid) + 1 :]: pod for name, pod in self._pods.items() if name.startswith(f"{uid}/")}
+        return {
+            name[len(uid) + 1 :]: pod
+            for (child, name), pod in self._pods.items()
+            if child == self.child and name.startswith(f"{uid}/")
+        }
 
     def claim(self, name: str) -> None:
         """Somebody goes on with this pod."""
-        self._claimed.add(name)
+        self._claimed.add((self.child, name))
 
     def drop_unclaimed(self) -> None:
         """What objects made and nobody has claimed does not go on. (A node asks for its pod when its turn comes.)"""
-        for name in [name for name in self._pods if "/" in name and name not in self._claimed]:
-            del self._pods[name]
+        for key in [*self._pods]:
+            if key[0] == self.child and "/" in key[1] and key not in self._claimed:
+                del self._pods[key]
 
     def kept(self, runner: str) -> list[LeftPod]:
         """All pods that :meth:`pod` gives."""
-        return [pod for name in self._pods if (pod := self.pod(name, runner)) is not None]
+        names = [name for child, name in self._pods if child == self.child]
+        return [pod for name in names if (pod := self.pod(name, runner)) is not None]
 
     def stray(self, runner: str) -> list[int]:
         """The numbers of processes that live and belong to no pod which goes on."""
         kept = {each.number for pod in self.kept(runner) for each in pod.containers.values()}
-        return [each.number for each in self._found.values() if each.alive and each.number not in kept]
+        return [number for number in self.alive_of(self.child) if number not in kept]
 
     @property
     def known(self) -> dict[int, Earlier]:
@@ -226,18 +264,20 @@ class Left:
 
     def _did_not_start(self, number: int) -> None:
         if (found := self._found.pop(number, None)) is not None:
-            del self._pods[found.start.pod].containers[found.start.container, found.start.nth]
+            start = found.start
+            del self._pods[start.child, start.pod].containers[start.container, start.nth]
 
     def _starts(self, number: int, pid: int, note: bytes, *, known: bool) -> None:
         self.highest = max(self.highest, number)
         if not known:  # before a power cut: what was written to disk since is not known
             return
         start = Start(*json.loads(note))
-        pod = self._pods.get(start.pod)
+        key = start.child, start.pod
+        pod = self._pods.get(key)
         if pod is None or pod.generation != start.generation:
             pod = LeftPod(start.generation, start.folder, start.ip, start.runner)
-            self._pods[start.pod] = pod
-            self._made[start.pod] = start.generation
+            self._pods[key] = pod
+            self._made[key] = start.generation
         earlier = self._found[number] = Earlier(number, pid, start)
         pod.containers[start.container, start.nth] = earlier
 

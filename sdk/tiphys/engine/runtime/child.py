@@ -10,7 +10,8 @@ holds for its name:
 * one that has ended, or whose engine was killed, is an earlier run: it is kept under a number, as when ``tiphys run``
   takes a name again.
 
-When the parent's engine was killed and the parent is resumed, the child goes on, too; a retry makes it anew.
+When the parent's engine was killed and the parent is resumed, the child goes on, too, with its steps that outlived the
+engine or have ended: its pods are its parent's keeper's. A retry of the parent makes it anew.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
@@ -29,10 +31,12 @@ from tiphys.engine.objects.kinds import already_exists
 from tiphys.engine.objects.workflow import ChildRun
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.folders import Folders
+from tiphys.engine.runners.left import Left
 from tiphys.engine.runtime.execution import Execution
 from tiphys.engine.runtime.facts import RunFacts, remembered
 from tiphys.engine.runtime.judged import judged
-from tiphys.engine.runtime.stored import Record
+from tiphys.engine.runtime.kept_by import drop_children, end_children, keep, kept_by
+from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.engine.runtime.withheld import hollow, name_of
 from tiphys.errors import RefusedError
 
@@ -60,7 +64,13 @@ def start_child(
         What cannot run on this machine.
     """
     if again:
-        return _found(item, parent, resources)
+        found = None
+        try:
+            found = _found(item, parent, resources)
+        finally:
+            if not isinstance(found, _Child):
+                drop_children(parent, resources.going_on())
+        return found
     given = {key: value for key, value in item.items() if key != "status"}
     workflow = as_stored(cast("Workflow", copy.deepcopy(given)))
     name, context = str(item["metadata"]["name"]), [*parent.objects.all()]
@@ -87,7 +97,12 @@ def start_child(
         if error.code == "TIP210":
             raise already_exists(item) from error
         raise
-    return _Child(execution, parent, resources)
+    try:
+        left = _new(facts, parent, execution.folder)
+    except BaseException:
+        execution.close()
+        raise
+    return _Child(execution, parent, resources, left)
 
 
 def _found(item: KubeObject, parent: Host, resources: Controllers) -> ChildRun | None:
@@ -100,7 +115,6 @@ def _found(item: KubeObject, parent: Host, resources: Controllers) -> ChildRun |
             if record.state == "ended":
                 return _Ended(record.workflow()["status"])
             ownership = record.own()
-            ownership.end_left()
     except RefusedError as error:
         if error.code in ("TIP211", "TIP226"):
             return None
@@ -108,17 +122,38 @@ def _found(item: KubeObject, parent: Host, resources: Controllers) -> ChildRun |
             raise already_exists(item) from error
         raise
     try:
+        left = _left(ownership, facts, parent, parent.store.run(name))
         execution = Execution(facts, parent.store, parent.images, ownership=ownership, resumed=True)
     except BaseException:
         ownership.close()
         raise
-    return _Child(execution, parent, resources)
+    return _Child(execution, parent, resources, left)
+
+
+def _new(facts: RunFacts, parent: Host, folder: Path) -> Left | None:
+    """What is written down of a run of which nothing is left."""
+    if parent.left is None:
+        return None
+    return parent.left.of_child(keep(folder, parent, facts.name, facts.uid), folder)
+
+
+def _left(ownership: Ownership, facts: RunFacts, parent: Host, folder: Path) -> Left | None:
+    """What a killed engine left of a run that goes on."""
+    if parent.left is None:
+        ownership.end_left()
+        return None
+    kept = kept_by(folder)
+    if kept is not None and kept.top == parent.left.home.name:
+        return parent.left.of_child(kept.child, folder)
+    ownership.end_left()  # somebody else had it meanwhile
+    end_children(parent, facts.uid)
+    return _new(facts, parent, folder)
 
 
 class _Child:
     """A run in the loop of its parent, with the parent's objects and lock table."""
 
-    def __init__(self, execution: Execution, parent: Host, resources: Controllers) -> None:
+    def __init__(self, execution: Execution, parent: Host, resources: Controllers, left: Left | None) -> None:
         self._execution = execution
         self._resources = resources
         self._closed = False
@@ -130,7 +165,7 @@ class _Child:
             uid=execution.facts.uid,
             spec=execution.spec,
             folders=Folders(folder / "nodes", reuse=not parent.options.keep_folders),
-            left=None,  # what the parent's keeper writes down is the parent's
+            left=left,
         )
 
     @property
@@ -139,6 +174,8 @@ class _Child:
 
     def begin(self, wake: Callable[[], None]) -> None:
         self._execution.begin(self._host, self._resources, wake)
+        if (left := self._host.left) is not None:
+            self._host.spawner.kill(left.stray(self._host.runner.name))
 
     def turn(self) -> None:
         if self._execution.begun:

@@ -26,6 +26,7 @@ from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.left import RECORDS, clear_records
+from tiphys.engine.runtime import kept_by
 from tiphys.engine.runtime.cleanup import clean_up
 from tiphys.engine.runtime.driver import Driver
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
@@ -142,6 +143,7 @@ class Execution:
         write_json(self.folder / "workflow.json", workflow, private=True)
         self._note_end(workflow)
         clear_records(self.folder)
+        kept_by.forget(self.folder)
         forget(self.folder)
         clean_up(self.store, workflow, self.spec)
         return workflow
@@ -150,10 +152,15 @@ class Execution:
         """As :meth:`Ownership.end_left`."""
         self._ownership.end_left()
 
+    def part(self) -> None:
+        """As :meth:`Ownership.part`."""
+        self._ownership.part()
+
     def _sweep(self, host: Host) -> None:
         """Remove what a killed engine left of pods that begin anew."""
         kept = host.left.kept(host.runner.name) if host.left is not None else []
-        host.addresses.update(pod.ip for pod in kept if pod.ip != "127.0.0.1")
+        if host.left is not None:
+            host.addresses.update(host.left.addresses())
         names = {pod.folder for pod in kept}
         for entry in os.listdir(self.folder / "nodes"):
             if not any(entry == name or entry.startswith(f"{name}.") for name in names):

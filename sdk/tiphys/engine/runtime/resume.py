@@ -27,6 +27,7 @@ from tiphys.engine.machine.protocol import (
 from tiphys.engine.objects import Controllers
 from tiphys.engine.runtime.driver import Driver
 from tiphys.engine.runtime.journal import Journal
+from tiphys.engine.runtime.kept_by import drop_children
 
 __all__ = ["Outstanding", "replay"]
 
@@ -86,6 +87,11 @@ class Outstanding:
             del self._open["StopPod", node_id], self._open["StartPod", node_id]
         return found
 
+    @property
+    def asking(self) -> set[str]:
+        """The nodes whose pods must be started again, or go on."""
+        return {node_id for kind, node_id in self._open if kind == "StartPod"}
+
     def commands(self) -> list[Command]:
         """What must be done again, in the order it was asked for."""
         return list(self._open.values())
@@ -114,6 +120,8 @@ def replay(
     driver.remember()
     for node_id in outstanding.lost(driver.kept):
         driver.emit(PodFinished(driver.host.loop.now(), node_id, "Error", "pod deleted"))
+    resources.go_on(driver.host, outstanding.asking)
+    drop_children(driver.host, resources.going_on())
     commands = outstanding.commands()
 
     def set_off() -> None:

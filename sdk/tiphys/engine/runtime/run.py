@@ -245,6 +245,7 @@ class Run:
             gpus = GpuDesk(loop, options.gpus, lambda: spawner.keepers[0] if left is not None else 0)
             stack.callback(gpus.close)
             stack.callback(spawner.close)  # before that
+            execution.part()
             if not written:
                 execution.end_left()
             left = spawner.take_over(lambda network: _joins(runner, network)) if written else None

@@ -19,6 +19,7 @@ from tiphys.engine.machine.machine import Machine
 from tiphys.engine.runners.left import end_left
 from tiphys.engine.runtime.facts import WRITTEN, RunFacts
 from tiphys.engine.runtime.journal import Journal
+from tiphys.engine.runtime.kept_by import part
 from tiphys.errors import RefusedError, StoreError, TiphysError, did_you_mean
 from tiphys.reference import contents
 from tiphys.store import Store
@@ -81,7 +82,12 @@ class Ownership:
     def end_left(self) -> None:
         """End the steps that outlived a killed engine of this run: for who moves or removes its folder, or begins it
         anew."""
+        self.part()
         end_left(self._folder)
+
+    def part(self) -> None:
+        """End the steps that the keeper of another run has, which made this one: for who goes on with it by itself."""
+        part(self._folder, Store(self._folder.parents[1]))
 
     def close(self) -> None:
         """Let go of it."""
