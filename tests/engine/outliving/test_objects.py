@@ -159,6 +159,25 @@ def test_a_worker_that_failed_while_nobody_watched_is_restarted_once(
     assert sorted(world.seen("began")) == ["0", "1", "1"] and sorted(world.seen("ended")) == ["0", "1"]
 
 
+def test_one_that_failed_is_restarted_though_another_had_ended_well(plain: World) -> None:
+    line = (
+        f"echo $n >> /notes/began; {UNTIL}"
+        "test $n = 1 && ! test -e /notes/failed && { echo x >> /notes/failed; exit 137; }; echo $n >> /notes/ended"
+    )
+    plain.start(workflow(train(plain, line)))
+    wait_until(lambda: len(plain.seen("began")) == 2)
+    plain.freeze()
+    plain.let_go()
+    plain.wait_for("failed")
+    plain.wait_for("ended")
+    wait_until(lambda: not plain.alive())
+    plain.kill()
+    wait_until(lambda: not plain.keepers())
+    result = plain.resume()
+    assert result.succeeded, result.message
+    assert sorted(plain.seen("began")) == ["0", "1", "1"] and sorted(plain.seen("ended")) == ["0", "1"]
+
+
 def test_restarts_before_the_kill_still_count(plain: World) -> None:
     """The worker failed once under each engine: that is the limit."""
     line = "echo x >> /notes/began; k=$(wc -l < /notes/began | tr -d ' '); until test -e /notes/$k; "

@@ -130,7 +130,7 @@ class TFJobController:
             return False
         self._condition("Created", "TFJobCreated", f"TFJob {self._name} is created.")
         started = self._status.setdefault("startTime", rfc3339(self.host.loop.now()))
-        self._phase = {key: "Failed" if code else "Succeeded" for key, code in ends.items()}
+        self._phase = dict.fromkeys(ends, "Running")  # their ends are told one by one, as they were
         # one that is not kept was not started yet
         self._take_seats(lambda: self._start_left([key for key in self._keys if key not in ends], kept))
         for key, code in ends.items():
