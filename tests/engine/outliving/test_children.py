@@ -353,6 +353,8 @@ def test_a_child_whose_maker_has_its_result_ends(plain: World) -> None:
     assert result.succeeded, result.message
     assert plain.seen("waits") == plain.seen("began") == ["x"] and not plain.seen("ended")
     assert not plain.alive()
+    assert client(plain).retry("child").succeeded
+    assert plain.seen("began") == ["x"] * 2 and plain.seen("ended") == ["x"]
 
 
 def test_a_child_that_was_being_deleted_ends(plain: World) -> None:

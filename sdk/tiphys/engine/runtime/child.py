@@ -32,10 +32,11 @@ from tiphys.engine.objects.workflow import ChildRun
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.left import Left
+from tiphys.engine.runtime.dropped import drop_child, drop_children
 from tiphys.engine.runtime.execution import Execution
 from tiphys.engine.runtime.facts import RunFacts, remembered
 from tiphys.engine.runtime.judged import judged
-from tiphys.engine.runtime.kept_by import drop_children, end_children, keep, kept_by
+from tiphys.engine.runtime.kept_by import keep, kept_by
 from tiphys.engine.runtime.stored import Ownership, Record
 from tiphys.engine.runtime.withheld import hollow, name_of
 from tiphys.errors import RefusedError
@@ -146,7 +147,7 @@ def _left(ownership: Ownership, facts: RunFacts, parent: Host, folder: Path) -> 
     if kept is not None and kept.top == parent.left.home.name:
         return parent.left.of_child(kept.child, folder)
     ownership.end_left()  # somebody else had it meanwhile
-    end_children(parent, facts.uid)
+    drop_child(parent, facts.uid)
     return _new(facts, parent, folder)
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from tiphys.engine.pods.host import Host
-from tiphys.engine.runners.handover import end_processes, hand_over
+from tiphys.engine.runners.handover import hand_over
 from tiphys.queue import Locks
 from tiphys.reference import contents
 from tiphys.store import Store, write_json
@@ -22,9 +21,8 @@ __all__ = [
     "KeptBy",
     "child_key",
     "child_of",
-    "drop_children",
-    "end_children",
     "forget",
+    "forsake",
     "keep",
     "kept_by",
     "part",
@@ -82,30 +80,12 @@ def part(folder: Path, store: Store) -> None:
     found = kept_by(folder)
     if found is not None:
         hand_over(folder.parent / found.top, found.child, folder)
-        _forsake(store, found.workflow)
+        forsake(store, found.workflow)
         forget(folder)
 
 
-def drop_children(host: Host, going_on: Collection[str]) -> None:
-    """After a resume: of workflows that steps had made only those with these UIDs go on."""
-    children = host.left.children() if host.left is not None else ()
-    for uid in {child_of(each)[1] for each in children} - {*going_on}:
-        end_children(host, uid)
-
-
-def end_children(host: Host, uid: str) -> None:
-    """End what a workflow that a step had made still has of a killed engine: processes, locks, GPUs."""
-    if host.left is None:
-        return
-    for child in host.left.children():
-        name, own = child_of(child)
-        if own == uid:
-            end_processes(host.left, child)  # before its locks are somebody else's
-            _forsake(host.store, f"{host.namespace}/{name}")
-            host.gpus.adopt(f"{uid}/")  # nobody will come for them
-
-
-def _forsake(store: Store, workflow: str) -> None:
+def forsake(store: Store, workflow: str) -> None:
+    """Give back what killed engines held for a run (``NAMESPACE/NAME``) of which nothing goes on."""
     if store.locks.exists():
         table = Locks(store.locks)
         try:

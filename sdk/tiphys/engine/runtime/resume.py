@@ -26,8 +26,8 @@ from tiphys.engine.machine.protocol import (
 )
 from tiphys.engine.objects import Controllers
 from tiphys.engine.runtime.driver import Driver
+from tiphys.engine.runtime.dropped import drop_children
 from tiphys.engine.runtime.journal import Journal
-from tiphys.engine.runtime.kept_by import drop_children
 
 __all__ = ["Outstanding", "replay"]
 
