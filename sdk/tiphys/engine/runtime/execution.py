@@ -140,10 +140,10 @@ class Execution:
             for entry in os.listdir(self.folder / "nodes"):
                 remove(self.folder / "nodes" / entry)
         clear_records(self.folder, door=False)  # all that is in them is over
+        kept_by.forget(self.folder)
         write_json(self.folder / "workflow.json", workflow, private=True)
         self._note_end(workflow)
         clear_records(self.folder)
-        kept_by.forget(self.folder)
         forget(self.folder)
         clean_up(self.store, workflow, self.spec)
         return workflow
