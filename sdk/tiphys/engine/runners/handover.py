@@ -14,7 +14,7 @@ import time
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from tiphys.engine.runners._keeper import MARK
+from tiphys.engine.runners._guard import MARK
 from tiphys.engine.runners.left import RECORDS, Earlier, Left, begin_records
 
 __all__ = ["end_processes", "hand_over"]
@@ -41,7 +41,7 @@ def end_processes(left: Left, child: str) -> None:
 
 
 def _mark(left: Left, number: int) -> bytes:
-    return MARK + f"{left.token}-{number}".encode()
+    return f"{MARK}={left.token}-{number}".encode()
 
 
 def _kill(marks: AbstractSet[bytes]) -> None:
