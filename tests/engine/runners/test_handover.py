@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tiphys.engine.runners._guard import RECORDS
+from tiphys.engine.runners._processes import RECORDS
 from tiphys.engine.runners.handover import end_processes, hand_over
 from tiphys.engine.runners.left import Left, Start, begin_records
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tiphys.engine.runners._guard import RECORDS
+from tiphys.engine.runners._processes import RECORDS
 from tiphys.engine.runners.left import Left, Start, begin_records, end_left, find
 
 

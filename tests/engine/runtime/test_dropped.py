@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from tiphys.engine.pods.host import Host
-from tiphys.engine.runners._guard import RECORDS
+from tiphys.engine.runners._processes import RECORDS
 from tiphys.engine.runners.left import Left, Start, begin_records
 from tiphys.engine.runtime.dropped import drop_child, drop_children
 from tiphys.engine.runtime.kept_by import child_key, keep, kept_by

@@ -178,7 +178,7 @@ class Controllers:
                 if maker is None:  # its node runs again and makes it anew
                     self._record(kind, item["metadata"]["name"], None)
                 else:
-                    self._waiting.setdefault(maker["run"], []).append((item, maker))
+                    self._waiting.setdefault(maker.get("run", self.host.uid), []).append((item, maker))
                 continue
             if kind == "Deployment":
                 item.pop("status", None)

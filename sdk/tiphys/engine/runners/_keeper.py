@@ -46,19 +46,11 @@ import time
 from binascii import b2a_base64 as b64
 
 if __name__ != "__main__":
-    from tiphys.engine.runners._guard import MARK, RECORDS, children, hush, reap_orphans, unfinished, watchman
+    from tiphys.engine.runners import _processes as processes
     from tiphys.engine.runners._stdout import APPEND, CHUNK, Deposit, Stdout
 else:  # nothing of tiphys is on this program's path
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    from _guard import (  # type: ignore[import-not-found,no-redef]
-        MARK,
-        RECORDS,
-        children,
-        hush,
-        reap_orphans,
-        unfinished,
-        watchman,
-    )
+    import _processes as processes  # type: ignore[import-not-found,no-redef]
     from _stdout import APPEND, CHUNK, Deposit, Stdout  # type: ignore[import-not-found,no-redef]
 
     del sys.path[0]
@@ -68,7 +60,6 @@ DEFAULT_SIGNALS = (
     *(signal.SIGINT, signal.SIGHUP, signal.SIGTERM),
     *(signal.SIGTTOU, signal.SIGPIPE, signal.SIGXFSZ),
 )
-MARKED = f"{MARK}=".encode()
 HELPER, GROUP, STEP = 0, 1, 2  # of a killed engine's: killed at once; ends all others with it; goes on
 
 
@@ -182,7 +173,7 @@ class Keeper:
         for number in self.pids:
             if self.bonds[number] == HELPER:
                 self.kill(number, signal.SIGKILL)
-        hush()
+        processes.hush()
         return self.wait()
 
     def wait(self) -> bool:
@@ -197,7 +188,7 @@ class Keeper:
         """The guard was killed: go on without one."""
         self.poll.unregister(self.guard)
         self.guard = -1
-        self.watchman = watchman(self.token)
+        self.watchman = processes.watchman(self.token)
         if self.sock is not None:
             self.introduce()
 
@@ -205,8 +196,8 @@ class Keeper:
         """In the guard: wait for the next engine with the steps of a killed keeper."""
         if self.folder < 0:
             return
-        mine = set(children(self.me))
-        steps = unfinished(self.folder)
+        mine = set(processes.children(self.me))
+        steps = processes.unfinished(self.folder)
         for number, stdout in self.deposit.take(steps).items():
             self.keep(number, stdout)
         for number, (pid, mark) in steps.items():
@@ -219,7 +210,7 @@ class Keeper:
         self.sweep()
         self.reap()
         if GROUP not in self.bonds.values():
-            self.watchman = watchman(self.token)
+            self.watchman = processes.watchman(self.token)
             self.wait()
 
     def just_started(self, number: int, among: set[int]) -> int:
@@ -227,7 +218,7 @@ class Keeper:
         ended has its session, and no mark any more."""
         for pid in among:
             with contextlib.suppress(OSError, ValueError):
-                if os.getsid(pid) == pid and self.mark(pid) in (number, None):
+                if os.getsid(pid) == pid and processes.mark(pid) in (number, None):
                     return pid
         return 0
 
@@ -275,7 +266,7 @@ class Keeper:
     def write(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # a full disk is the engine's to tell
             if self.book < 0:
-                self.book = os.open(RECORDS, APPEND | os.O_CLOEXEC, 0o600, dir_fd=self.folder)
+                self.book = os.open(processes.RECORDS, APPEND | os.O_CLOEXEC, 0o600, dir_fd=self.folder)
             if self.torn:
                 data = b"\n" + data
             self.torn = True
@@ -382,7 +373,7 @@ class Keeper:
                 self.send("exit", number, status, stdout, "", 0)
             os.waitpid(pid, 0)
             if pid == self.watchman:
-                self.watchman = watchman(self.token)
+                self.watchman = processes.watchman(self.token)
         if exited:
             self.sweep()
 
@@ -391,31 +382,19 @@ class Keeper:
         for pid in map(int, os.pread(self.offspring, 1 << 16, 0).split()):
             if pid not in self.alive and pid != self.watchman and not self.helps(pid):
                 with contextlib.suppress(OSError, ValueError):
-                    if os.getsid(pid) in self.alive or self.mark(pid) in self.pids:
+                    if os.getsid(pid) in self.alive or processes.mark(pid) in self.pids:
                         continue
                     os.kill(pid, signal.SIGKILL)
 
     def helps(self, pid: int) -> bool:
         """Whether it is podman's own monitor of a container: those go with the last command."""
-        return bool(self.last) and self.name(pid) in ("conmon", "podman", "catatonit")
-
-    def mark(self, pid: int) -> int | None:
-        """The id that a process is marked with; -1: none. None: it has ended."""
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as stream:
-                found = stream.read()
-        except ProcessLookupError:
-            return None
-        for entry in found.split(b"\0"):
-            if entry.startswith(MARKED):
-                return int(entry.rpartition(b"-")[2])
-        return -1 if found else None
+        return bool(self.last) and processes.name(pid) in ("conmon", "podman", "catatonit")
 
     def kill(self, number: int, what: int) -> None:
         pid = self.pids.get(number)
         if pid is None:
             return
-        inner = self.inside(pid) if what != signal.SIGKILL else []
+        inner = processes.inside(pid) if what != signal.SIGKILL else []
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if inner:
                 # a sandbox's monitor would die at once and take the rest with it: reach through
@@ -424,25 +403,6 @@ class Keeper:
                         os.kill(each, what)
             else:
                 os.killpg(pid, what)
-
-    def inside(self, pid: int) -> list[int]:
-        """The processes in the sandbox whose monitor is ``pid``; empty when it is no sandbox."""
-        if self.name(pid) != "bwrap":
-            return []
-        found, look = [], [pid]
-        while look:
-            for child in children(look.pop()):
-                look.append(child)
-                if self.name(child) != "bwrap":
-                    found.append(child)
-        return found
-
-    def name(self, pid: int) -> str:
-        try:
-            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
-                return stream.read().strip()
-        except OSError:
-            return ""
 
     def end(self) -> None:
         """Kill what is left, until nothing is; what was released stays. The last command comes first.
@@ -472,9 +432,13 @@ class Keeper:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)
             left = bool(self.alive)
-            for pid in children(self.me):
+            for pid in processes.children(self.me):
                 with contextlib.suppress(OSError, ValueError):
-                    if pid in self.released or os.getsid(pid) in self.released or self.mark(pid) in self.free:
+                    if (
+                        pid in self.released
+                        or os.getsid(pid) in self.released
+                        or processes.mark(pid) in self.free
+                    ):
                         continue
                     left = True
                     os.kill(pid, signal.SIGKILL)
@@ -492,7 +456,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o022)
-    reap_orphans()
+    processes.reap_orphans()
     # whoever held a copy would keep the engine from seeing that the keeper is gone
     for each in (descriptor, door, folder, network):
         if each >= 0:
@@ -505,14 +469,14 @@ def main() -> None:
     if inner:
         os.close(descriptor)
         os.close(guard)
-        hush()
+        processes.hush()
         if os.waitpid(inner, 0)[1] == 0:
             return
         keeper = Keeper(None, -1, deposit, folder, listener, network, grace, token)
     else:
         os.close(held)
         os.setsid()
-        reap_orphans()
+        processes.reap_orphans()
         sock = socket.socket(fileno=descriptor)
         keeper = Keeper(sock, guard, deposit, folder, listener, network, grace, token)
         keeper.introduce()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from tiphys.engine.runners._guard import MARK
+from tiphys.engine.runners._processes import MARK
 from tiphys.engine.runners.left import RECORDS, Earlier, Left, begin_records
 
 __all__ = ["end_processes", "hand_over"]

@@ -19,7 +19,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any, NamedTuple
 
-from tiphys.engine.runners._guard import RECORDS
+from tiphys.engine.runners._processes import RECORDS
 from tiphys.queue.table import boot_id
 from tiphys.reference import open_file
 from tiphys.store.files import clear

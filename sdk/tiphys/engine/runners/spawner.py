@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.runners import _keeper
-from tiphys.engine.runners._guard import MARK, bury
+from tiphys.engine.runners._processes import MARK, bury
 from tiphys.engine.runners.left import (
     Earlier,
     Left,

@@ -1,11 +1,11 @@
-"""What the heir of a killed keeper finds in its records: whose end nobody has written down."""
+"""What the keepers of processes read of them: in their records, and of those that run."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from tiphys.engine.runners._guard import RECORDS, unfinished
+from tiphys.engine.runners._processes import RECORDS, unfinished
 
 
 def test_only_starts_of_the_last_keeper_without_an_end(tmp_path: Path) -> None:

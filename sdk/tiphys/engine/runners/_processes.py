@@ -11,11 +11,24 @@ import signal
 import time
 from collections.abc import Iterator
 
-__all__ = ["MARK", "RECORDS", "bury", "children", "hush", "reap_orphans", "unfinished", "watchman"]
+__all__ = [
+    "MARK",
+    "RECORDS",
+    "bury",
+    "children",
+    "hush",
+    "inside",
+    "mark",
+    "name",
+    "reap_orphans",
+    "unfinished",
+    "watchman",
+]
 
 PR_SET_CHILD_SUBREAPER = 36
 RECORDS = "processes"  # in the run's folder
 MARK = "TIPHYS_PROCESS"  # in every process's environment: whose it is
+_MARKED = f"{MARK}=".encode()
 
 
 def children(pid: int) -> list[int]:
@@ -24,6 +37,40 @@ def children(pid: int) -> list[int]:
             return [int(word) for word in stream.read().split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def mark(pid: int) -> int | None:
+    """The id that a process is marked with; -1: none. None: it has ended."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            found = stream.read()
+    except ProcessLookupError:
+        return None
+    for entry in found.split(b"\0"):
+        if entry.startswith(_MARKED):
+            return int(entry.rpartition(b"-")[2])
+    return -1 if found else None
+
+
+def name(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
+def inside(pid: int) -> list[int]:
+    """The processes in the sandbox whose monitor is ``pid``; empty when it is no sandbox."""
+    if name(pid) != "bwrap":
+        return []
+    found, look = [], [pid]
+    while look:
+        for child in children(look.pop()):
+            look.append(child)
+            if name(child) != "bwrap":
+                found.append(child)
+    return found
 
 
 def hush() -> None:
