@@ -192,6 +192,30 @@ def test_what_starts_later_is_kept_as_well(plain: World, who: str) -> None:
     assert plain.seen("began2") == ["x", "x"] and plain.seen("ended2") == ["x"]
 
 
+def test_keepers_that_are_killed_while_nothing_runs(plain: World) -> None:
+    """As between two steps: the engine has others."""
+    flow = workflow(
+        {
+            "name": "main",
+            "steps": [
+                [{"name": "a", "template": "a"}],
+                [{"name": "wait", "template": "wait"}],
+                [{"name": "b", "template": "b"}],
+            ],
+        },
+        shell("a", "echo x >> /notes/began"),
+        {"name": "wait", "suspend": {"duration": "2"}},
+        shell("b", "echo x >> /notes/ended"),
+    )
+    plain.start(flow)
+    plain.wait_for("began")
+    wait_until(lambda: not plain.alive(), 10)
+    for pid in plain.keepers():
+        os.kill(pid, signal.SIGKILL)
+    assert end(plain, "keeper").phase == "Succeeded"
+    assert plain.seen("began") == plain.seen("ended") == ["x"]
+
+
 def test_a_watchman_that_is_killed_has_a_successor(plain: World) -> None:
     plain.start(workflow(shell("main", BODY)))
     plain.wait_for("began")

@@ -291,28 +291,29 @@ class Spawner:
         self._heard(data)
 
     def _lose(self) -> None:
-        """The keeper is gone: go on with the one that has taken its place. Raises RunError TIP301 when that is not
-        possible without a second start."""
+        """The keeper is gone: go on with the one that has taken its place or, when nothing runs any more, with another.
+        Raises RunError TIP301 when a process is lost."""
         assert self._socket is not None
         self._loop.unwatch(self._socket)
         self._socket.close()
-        self._socket = None
+        self._socket, self._keepers = None, ()
         self._buffer.clear()
         found = find(self._home) if self._home is not None else None
-        if self._home is None or found is None:
+        known = Left(self._home, found.numbers if found else ()).known if self._home is not None else {}
+        if found is None:
             bury(self._token)
             self._await_keeper()
-            raise _lost()
-        if found.network >= 0:
+        elif found.network >= 0:
             os.close(found.network)
-        known = Left(self._home, found.numbers).known
         if not known.keys() >= self._processes.keys():
-            found.sock.close()
-            if self._keeper is not None:
-                self._keeper.returncode = 0  # it is the next engine's
+            if found is not None:
+                found.sock.close()
+                if self._keeper is not None:
+                    self._keeper.returncode = 0  # it is the next engine's
             raise _lost()
-        self._socket, self._keepers = found.sock, found.keepers
-        self._loop.watch(self._socket, self._receive)
+        if found is not None:
+            self._socket, self._keepers = found.sock, found.keepers
+            self._loop.watch(self._socket, self._receive)
         for number, process in list(self._processes.items()):
             earlier = known[number]
             if not earlier.alive:
