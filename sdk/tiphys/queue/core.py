@@ -243,7 +243,7 @@ def apply(state: QueueState, move: Move, now: float) -> QueueState:
 def stuck(state: QueueState) -> dict[str, tuple[str, ...]]:
     """Claims that wait for one another and would for ever: each with those who hold what it wants.
 
-    Whoever holds permits gives them back, unless one that waits is ``within`` it. What can be reached so is taken away
+    Whoever holds permits gives them back when nothing is ``within`` it any more. What can be reached so is taken away
     until nothing changes; what is left never moves.
     """
     free = state.free()
@@ -252,7 +252,7 @@ def stuck(state: QueueState) -> dict[str, tuple[str, ...]]:
     moved = True
     while moved:
         moved = False
-        needed = {each.within for each in waiting.values()}
+        needed = {each.within for each in waiting.values()} | {each.claim.within for each in held.values()}
         for name in [each for each in held if each not in needed]:
             holding = held.pop(name)
             for pool, count in holding.claim.wants(holding.units):
