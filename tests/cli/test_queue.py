@@ -120,7 +120,7 @@ def test_a_run_is_told_why_it_waits(tmp_path: Path, tiphys: Any) -> None:
     first, holds, when = text.splitlines()
     assert code == 0 and first.startswith("mine.t wants 3 of pool training (2 of 4 free), for ")
     assert holds.startswith("  holds       2: a.fit (anna), for ")
-    assert when == "  it starts   when 1 more are given back"
+    assert when == "  it starts   when 1 more is given back"
     told = json.loads(tiphys("explain", "mine", "--json")[1])
     (waits,) = told["waiting"]
     assert (waits["pool"], waits["permits"], waits["ahead"], waits["never"]) == ("training", 3, [], False)

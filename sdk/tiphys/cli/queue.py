@@ -230,7 +230,10 @@ def _when(pool: PoolTold, waits: Waits) -> str:
         return f"never, of {pool.size} in all: tiphys queue set {pool.name} {waits.permits}"
     if waits.kept_for:
         return f"after {waits.kept_for}"
-    return f"when {max(waits.permits - pool.free, 0)} more are given back"
+    more = waits.permits - pool.free
+    if more <= 0:
+        return "at its turn"
+    return f"when {more} more {'is' if more == 1 else 'are'} given back"
 
 
 def set_limit(options: argparse.Namespace) -> int:
