@@ -292,3 +292,20 @@ def test_thirty_claims_of_one_user_do_not_hold_up_the_first_of_another(permits: 
     assert isinstance(permits.ask(wanted("modest", 2, user="modest", created=100.0)), Queued)
     permits.give_back("greedy 0")
     assert "modest" in permits.view().holding
+
+
+def test_a_run_that_comes_back_for_what_it_had_is_not_the_one_that_is_told(permits: Permits) -> None:
+    """Its engine was killed; meanwhile another run took b, and a step of that one wants a."""
+    permits.ask(wanted("one", pool="a", size=1))
+    permits.ask(wanted("two", pool="b", size=1))
+    assert isinstance(permits.ask(wanted("two/x", pool="a", size=1, within="two")), Queued)
+    for _ in range(2):
+        assert isinstance(permits.ask(wanted("one/x", pool="b", size=1, within="one"), had=True), Queued)
+    assert isinstance(permits.ask(wanted("two/x", pool="a", size=1, within="two")), RunError)
+
+
+def test_another_size_is_heard_while_a_claim_holds_or_waits(permits: Permits) -> None:
+    permits.ask(wanted("a", 2, size=2))
+    permits.ask(wanted("b", 2, size=2))
+    assert isinstance(permits.ask(wanted("b", 2, size=4)), Holding)
+    assert isinstance(permits.ask(wanted("b", 2, size=1)), Holding)

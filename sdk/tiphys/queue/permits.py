@@ -114,7 +114,7 @@ class Permits(InheritedTable):
     ) -> None:
         self._rules = rules
         self._clock = clock
-        self._mine: set[str] = set()
+        self._mine: dict[str, str] = {}  # claims that were asked for here, with what they want
         self._last: tuple[int, View] | None = None  # what was seen, and at which of the changes
         super().__init__(path, _SCHEMA)
 
@@ -126,34 +126,37 @@ class Permits(InheritedTable):
             self._settle(db)
         super().close()
 
-    def ask(self, bid: Bid) -> Holding | Queued | RunError:
+    def ask(self, bid: Bid, *, had: bool = False) -> Holding | Queued | RunError:
         """What a claim has now, or why it waits; it is the same claim when it asks again, also by the next engine.
 
         RunError TIP304: it would wait for ever, since others wait for what its own run holds. It is not in the queue
-        then.
+        then. Not so if the run ``had`` this already before its engine was killed: it waits, and one of the others is
+        told.
         """
-        claim = bid.claim
-        if claim.name in self._mine:  # it is only looked, which disturbs nobody
+        claim, wants = bid.claim, _wants(bid)
+        if self._mine.get(claim.name) == wants:  # it is only looked, which disturbs nobody
             view = self.view()
             if claim.name in view.waiting and not (claim.within and view.stuck):
                 return self._queued(view, claim)
-        self._mine.add(claim.name)
+        self._mine[claim.name] = wants
         with self._turn() as db:
             self._enter(db, bid)
             view = self._settle(db) or self._load(db)
             if (held := view.holding.get(claim.name)) is not None:
                 db.execute("UPDATE claims SET taken=1 WHERE name=?", (claim.name,))
                 return held
-            if not (claim.within and view.stuck and (found := circle(view.state, claim.name))):
+            told = claim.within and not had and view.stuck
+            if not (told and (found := circle(view.state, claim.name))):
                 return self._queued(view, claim)
             self._delete(db, [claim.name])
             self._settle(db)
-        self._mine.discard(claim.name)
+        del self._mine[claim.name]
         return _deadlock(view, found)
 
     def give_back(self, *names: str) -> bool:
         """Give back what claims hold, or their places in the queue; whether there were any."""
-        self._mine.difference_update(names)
+        for name in names:
+            self._mine.pop(name, None)
         with self._turn() as db:
             there = self._delete(db, names)
             self._settle(db)
@@ -213,11 +216,11 @@ class Permits(InheritedTable):
 
     def _enter(self, db: sqlite3.Connection, bid: Bid) -> None:
         """A row for the claim, unless it is there and wants the same: then it is this engine's from now on."""
-        claim = bid.claim
-        wants = _wants(bid)
+        claim, wants = bid.claim, _wants(bid)
         there = db.execute("SELECT wants FROM claims WHERE name=?", (claim.name,)).fetchone()
-        if there is not None and there[0] == wants:
-            db.execute("UPDATE claims SET pid=?, start=? WHERE name=?", (*self.me, claim.name))
+        if there is not None and _read(there[0])[0] == claim.each:
+            given = (wants, *self.me, claim.name)
+            db.execute("UPDATE claims SET wants=?, pid=?, start=? WHERE name=?", given)
             return
         db.execute(
             "INSERT OR REPLACE INTO claims(name, shown, wants, user, priority, created, least, most, preemptible,"

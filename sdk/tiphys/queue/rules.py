@@ -18,7 +18,6 @@ highest = 0                  # of those who are not named
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import pwd
 import tomllib
@@ -29,7 +28,7 @@ from pathlib import Path
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.queue.shares import Shares
 
-__all__ = ["Member", "Rules", "RulesFile", "load_rules", "this_user"]
+__all__ = ["Member", "Rules", "RulesFile", "load_rules", "parse_rules", "this_user"]
 
 
 def this_user() -> str:
@@ -100,13 +99,20 @@ class RulesFile:
 def load_rules(path: Path) -> Rules:
     """The rules of a file; without one, none. Raises RefusedError (TIP286) with the file and the key."""
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return Rules()
-    except (OSError, ValueError, RecursionError) as error:
-        raise RefusedError(
-            "TIP286", f"the rules of the queue cannot be read: {error}", where=str(path)
-        ) from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(error, path) from None
+    return parse_rules(text, path)
+
+
+def parse_rules(text: str, path: Path) -> Rules:
+    """The rules that a text says. Raises RefusedError as :func:`load_rules`."""
+    try:
+        given = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error, path) from None
     file = _File(path)
     file.keys(given, "", ("pools", "groups", "users", "others"))
     pools = {name: file.whole(size, f"pools.{name}", 0) for name, size in file.table(given, "pools").items()}
@@ -117,6 +123,18 @@ def load_rules(path: Path) -> Rules:
     others = file.table(given, "others")
     file.keys(others, "others", ("highest",))
     return Rules(pools, groups, users, file.member(others, "others", groups))
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "this number"
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _unreadable(error: Exception, path: Path) -> RefusedError:
+    return RefusedError("TIP286", f"the rules of the queue cannot be read: {error}", where=str(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +156,20 @@ class _File:
 
     def mapping(self, value: object, key: str) -> Mapping[str, object]:
         if not isinstance(value, dict):
-            raise self.wrong(key, f"{value!r} is no table", f"write [{key}]")
+            raise self.wrong(key, f"{_shown(value)} is no table", f"write [{key}]")
         return value
 
     def whole(self, value: object, key: str, least: int | None = None) -> int:
         if type(value) is not int or abs(value) >= 2**31 or (least is not None and value < least):
             wanted = "a whole number" if least is None else f"a whole number from {least}"
-            raise self.wrong(key, f"{value!r} is not {wanted}")
+            raise self.wrong(key, f"{_shown(value)} is not {wanted}")
         return value
 
     def weight(self, value: object, key: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise self.wrong(key, f"{value!r} is not a weight", "write a number above 0")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-6 <= value <= 1e6:
+            raise self.wrong(
+                key, f"{_shown(value)} is not a weight", "write a number from 0.000001 to 1000000"
+            )
         return float(value)
 
     def member(self, value: object, key: str, groups: Mapping[str, float]) -> Member:
@@ -157,9 +177,9 @@ class _File:
         self.keys(given, key, ("group", "weight", "highest"))
         group = given.get("group", "")
         if "group" in given and not (isinstance(group, str) and group in groups):
-            near = did_you_mean(str(group), groups)
+            near = did_you_mean(group, groups) if isinstance(group, str) else ""
             raise self.wrong(
-                f"{key}.group", f"there is no group {group!r}.{near}", "give it a weight in [groups]"
+                f"{key}.group", f"there is no group {_shown(group)}.{near}", "give it a weight in [groups]"
             )
         if "weight" in given and not group:
             raise self.wrong(f"{key}.weight", "it counts inside a group only", "name the group, too")

@@ -75,7 +75,7 @@ class Synchronizer:
 
     def reacquire(self, command: AcquireLocks) -> bool:
         """Take back what a killed engine held, without an event; False when somebody else has it now."""
-        return isinstance(self._attempt(command, self._limits(command)), Granted)
+        return isinstance(self._attempt(command, self._limits(command), had=True), Granted)
 
     def forget(self, nodes: Collection[str]) -> None:
         """After a resume: nodes that gave their locks back, which a killed engine may not have written down."""
@@ -157,7 +157,7 @@ class Synchronizer:
         elif self._waiting:
             self._timer = self._host.loop.call_later(LOOK_AGAIN, self._tick)
 
-    def _attempt(self, command: AcquireLocks, limits: Mapping[str, int]) -> Outcome:
+    def _attempt(self, command: AcquireLocks, limits: Mapping[str, int], *, had: bool = False) -> Outcome:
         """Ask for all. What is held is held as long as the steps live, which may outlive this process."""
         holder = self._holder(command.node_id)
         pools = {
@@ -172,7 +172,7 @@ class Synchronizer:
         if not isinstance(outcome, Granted):
             self._permits.give_back(holder)
             return outcome
-        answer = self._permits.ask(self._bid(command, holder, pools, limits))
+        answer = self._permits.ask(self._bid(command, holder, pools, limits), had=had)
         if isinstance(answer, Holding):
             if self._host.left is not None:
                 self._permits.inherit(self._host.spawner.guard)
