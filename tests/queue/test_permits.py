@@ -309,3 +309,13 @@ def test_another_size_is_heard_while_a_claim_holds_or_waits(permits: Permits) ->
     permits.ask(wanted("b", 2, size=2))
     assert isinstance(permits.ask(wanted("b", 2, size=4)), Holding)
     assert isinstance(permits.ask(wanted("b", 2, size=1)), Holding)
+
+
+def test_who_gives_back_nothing_disturbs_nobody(permits: Permits, tmp_path: Path, clock: Clock) -> None:
+    with contextlib.closing(Permits(tmp_path / "locks.db", clock=clock)) as other:
+        permits.ask(wanted("a"))
+        other.news()
+        assert not permits.give_back("nobody")
+        assert not other.news()
+        assert permits.give_back("a")
+        assert other.news()

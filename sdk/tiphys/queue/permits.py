@@ -157,10 +157,16 @@ class Permits(InheritedTable):
         """Give back what claims hold, or their places in the queue; whether there were any."""
         for name in names:
             self._mine.pop(name, None)
+        with self.looking() as db:
+            there = [
+                name for name in names if db.execute("SELECT 1 FROM claims WHERE name=?", (name,)).fetchone()
+            ]
+        if not there:  # who gives back nothing disturbs nobody
+            return False
         with self._turn() as db:
-            there = self._delete(db, names)
+            self._delete(db, there)
             self._settle(db)
-        return there > 0
+        return True
 
     def news(self) -> bool:
         """As :meth:`SharedTable.news`; what dead engines left is cleared away."""
