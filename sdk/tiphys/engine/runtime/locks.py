@@ -158,7 +158,7 @@ class Synchronizer:
             self._timer = self._host.loop.call_later(LOOK_AGAIN, self._tick)
 
     def _attempt(self, command: AcquireLocks, limits: Mapping[str, int], *, had: bool = False) -> Outcome:
-        """Ask for all. What is held is held as long as the steps live, which may outlive this process."""
+        """Ask for all, or nothing."""
         holder = self._holder(command.node_id)
         pools = {
             lock: weight
@@ -174,8 +174,7 @@ class Synchronizer:
             return outcome
         answer = self._permits.ask(self._bid(command, holder, pools, limits), had=had)
         if isinstance(answer, Holding):
-            if self._host.left is not None:
-                self._permits.inherit(self._host.spawner.guard)
+            self._bequeath(self._permits)
             return outcome
         if locks:
             self._table.release(holder)
@@ -196,10 +195,15 @@ class Synchronizer:
             priority=command.priority,
             created=command.created,
         )
-        if isinstance(outcome, Granted) and self._host.left is not None:
-            for keeper in self._host.spawner.keepers:
-                self._table.inherit(keeper)
+        if isinstance(outcome, Granted):
+            self._bequeath(self._table)
         return outcome
+
+    def _bequeath(self, table: Locks | Permits) -> None:
+        """What is held is held as long as the steps live, which may outlive this process."""
+        if self._host.left is not None:
+            for keeper in self._host.spawner.keepers:
+                table.inherit(keeper)
 
     def _bid(
         self,
