@@ -18,6 +18,7 @@ from tiphys.argo import time as argo_time
 from tiphys.argo.jsonpatch import PatchError
 from tiphys.argo.parameters import check
 from tiphys.argo.patch import apply_patch
+from tiphys.argo.pools import POOLS, pools_of, pools_text
 from tiphys.argo.reader import read_value
 from tiphys.cli._common import assignments
 from tiphys.engine.objects.jq import JqError, jq
@@ -33,6 +34,7 @@ from tiphys.expr.jsonpath import query
 from tiphys.expr.regexp import regexp
 from tiphys.expr.sprig import SPRIG
 from tiphys.expr.tags import Layers, TagError, compile_plan, substitute
+from tiphys.queue.rules import parse_rules
 from tiphys.reuse.entry import damaged, entry_of
 
 __all__ = ["LANGUAGES", "Target"]
@@ -244,6 +246,28 @@ ENTRIES = (
 )  # fmt: skip
 
 
+def _pools(text: str) -> None:
+    found = pools_of({POOLS: text})
+    if pools_of({POOLS: pools_text(found.values())}).keys() != found.keys():
+        raise Broken(f"{text!r} is read as {found}")
+
+
+def _rules(text: str) -> None:
+    rules = parse_rules(text, Path("queue.toml"))
+    rules.shares({}, 0.0).places([*rules.users, "x"], {})
+    rules.check_class("x", 2**31)
+
+
+POOL_TEXTS = (
+    '{"limits/training-2":{"permits":2,"pool":"training","size":4},"limits/slots":{"permits":1,"pool":"s","size":1}}',
+    '{"a/b": {"pool": "p", "permits": 3, "size": 3}, "a/c": null}',
+)
+RULES = (
+    '[pools]\ntraining = 8\n[groups]\nvision = 3.5\n[users.anna]\ngroup = "vision"\nweight = 2\nhighest = 10\n',
+    '[others]\nhighest = 0\n[users]\n"b o" = {highest = -1}\n',
+)
+
+
 def _plain(
     name: str,
     seeds: Sequence[str] | Callable[[], Sequence[str]],
@@ -297,6 +321,8 @@ LANGUAGES = [
     _plain("patch", PATCHES, _patch, inputs=1500, group="documents"),
     _plain("parameters", VALUES, _value, inputs=1500, group="documents"),
     _plain("cache entry", ENTRIES, _entry, group="documents"),
+    _plain("pools", POOL_TEXTS, _pools, group="documents"),
+    _plain("queue rules", RULES, _rules, group="documents"),
 ]  # fmt: skip
 
 

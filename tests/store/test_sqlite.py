@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -46,3 +47,17 @@ def test_a_locked_file_is_asked_again_and_another_error_is_not(tmp_path: Path) -
     assert len(asked) == 4
     holder.close()
     other.close()
+
+
+def test_a_new_file_is_for_whom_the_umask_says(tmp_path: Path) -> None:
+    """SQLite makes one that the owner alone may write: users who share a store could not share its tables."""
+    before = os.umask(0o002)
+    try:
+        db = connect(tmp_path / "a.db")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("CREATE TABLE t(x)")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        db.close()
+    finally:
+        os.umask(before)
+    assert modes == {"a.db": 0o664, "a.db-wal": 0o664, "a.db-shm": 0o664}

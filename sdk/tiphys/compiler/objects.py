@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tiphys.argo.pools import POOLS, pools_text
 from tiphys.errors import DefinitionError
 
 __all__ = ["objects_of"]
@@ -23,10 +24,22 @@ def objects_of(x: Any) -> list[dict[str, Any]]:
         raise _not_a_workflow(x)
     if hasattr(x, "to_dict"):
         semaphores = [s for t in getattr(x, "templates", None) or [] for s in _semaphores(t)]
-        return [*_config_maps(semaphores), x.to_dict()]
+        body = x.to_dict()
+        if semaphores:
+            _annotate(body, POOLS, pools_text(each.weight() for each in semaphores))
+        return [*_config_maps(semaphores), body]
     if hasattr(x, "model_dump"):
         return [x.model_dump(exclude_none=True, by_alias=True)]
     raise _not_a_workflow(x)
+
+
+def _annotate(body: dict[str, Any], name: str, text: str) -> None:
+    """Give a workflow an annotation; of a template of workflows, the workflows that come of it."""
+    places = [body.setdefault("metadata", {})]
+    if body.get("kind") != "Workflow":
+        places.append(body["spec"].setdefault("workflowMetadata", {}))
+    for place in places:
+        place.setdefault("annotations", {})[name] = text
 
 
 def _not_a_workflow(x: Any) -> DefinitionError:

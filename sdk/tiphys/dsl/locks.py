@@ -2,7 +2,8 @@
 
 Argo 4 admits one permit for each holder and has no weights, so a gang of W workers is one permit and the
 limit is ``capacity // W``: a gang starts whole or not at all. Limits live in a ConfigMap whose key must exist
-before the run; the compiler writes it before the workflow.
+before the run; the compiler writes it before the workflow, and beside it (:mod:`tiphys.argo.pools`) that the gang is W
+permits of its pool.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiphys.argo.pools import Weight
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.names import check_name
 from tiphys.errors import DefinitionError
@@ -22,12 +24,17 @@ LOCKS = "tiphys-locks"
 
 @dataclass(frozen=True, slots=True)
 class Semaphore:
-    """At most ``limit`` holders at a time, over all workflows of the namespace that name it."""
+    """At most ``limit`` holders at a time, over all workflows of the namespace that name it.
+
+    ``part``: the pool, how many of its permits each holder has, and how many there are; without, the semaphore is a
+    pool of its own.
+    """
 
     name: str
     limit: int
     config_map: str = LOCKS
     site: Site = field(default_factory=caller, compare=False, repr=False)
+    part: tuple[str, int, int] | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "a semaphore", self.site)
@@ -40,6 +47,12 @@ class Semaphore:
                 cause="Argo fails a workflow whose semaphore has a limit below 1",
                 fix="give a limit of at least 1",
             )
+
+    def weight(self) -> Weight:
+        """What a holder has of which pool. Those of another ConfigMap are other pools."""
+        pool, permits, size = self.part or (self.name, 1, self.limit)
+        place = "" if self.config_map == LOCKS else f"{self.config_map}:"
+        return Weight(f"{self.config_map}/{self.name}", f"{place}{pool}", permits, size)
 
     def reference(self) -> dict[str, Any]:
         return {"configMapKeyRef": {"name": self.config_map, "key": self.name}}
@@ -64,11 +77,12 @@ Lock = Semaphore | Mutex
 
 @dataclass(frozen=True, slots=True)
 class Gang:
-    """Admission of whole gangs: ``capacity`` workers fit at a time, so ``capacity // W`` gangs of W workers.
+    """Admission of whole gangs: ``capacity`` workers of ``pool`` fit at a time, in gangs of any size.
 
-    Without a capacity one gang runs at a time.
+    Without a capacity a pool is as large as its largest gang.
 
-    Jobs of different size in one ``pool`` have a permit count each, so a pool should hold jobs of one size.
+    On a cluster, gangs of W workers have a semaphore of ``capacity // W``, and those of another size one of their own,
+    so there a pool should hold jobs of one size.
     """
 
     capacity: int | None = None
@@ -101,7 +115,13 @@ class Gang:
                 cause="a gang starts whole or not at all",
                 fix=f"use at most {capacity} workers, or raise the capacity to {workers}",
             )
-        return Semaphore(f"{self.pool}-{workers}", capacity // workers, self.config_map, self.site)
+        return Semaphore(
+            f"{self.pool}-{workers}",
+            capacity // workers,
+            self.config_map,
+            self.site,
+            part=(self.pool, workers, capacity),
+        )
 
 
 def synchronization(locks: list[Lock], mutex_names: list[str]) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from hera.workflows import Script, Workflow
 from hera.workflows.models import Workflow as WorkflowModel
 
 from tiphys.argo.parameters import ANNOTATION, check
+from tiphys.argo.pools import POOLS, pools_text
 from tiphys.compiler.line import Site, called_as_task, caller
 from tiphys.dsl.context import GraphScope, innermost, no_task, refuse_hera
 from tiphys.dsl.dags import Dag
@@ -337,6 +338,8 @@ class Pipeline(Workflow):
         annotations = dict(metadata.get("annotations") or {})
         if self.declared:
             annotations[ANNOTATION] = schema_text(self.declared)
+        if semaphores := self.semaphores():
+            annotations[POOLS] = pools_text(each.weight() for each in semaphores)
         if annotations:
             metadata["annotations"] = annotations
         spec: dict[str, Any] = {"entrypoint": self.entrypoint}

@@ -1,4 +1,4 @@
-"""Who may start now: locks, and the devices of a machine."""
+"""Who may start now: pools, locks, and the devices of a machine."""
 
 from __future__ import annotations
 

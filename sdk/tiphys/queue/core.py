@@ -39,6 +39,7 @@ __all__ = [
     "decide",
     "explain",
     "give_back",
+    "order",
     "stuck",
 ]
 
@@ -183,6 +184,11 @@ def explain(state: QueueState, name: str, now: float) -> Wait | None:
     return _Walk(advance(state, now), now).why(name)
 
 
+def order(state: QueueState, now: float) -> list[Claim]:
+    """Those who wait, in the order of their turns."""
+    return list(_Walk(advance(state, now), now).ordered())
+
+
 def ask(state: QueueState, *claims: Claim) -> QueueState:
     """The state with more that wait."""
     waiting = dict(state.waiting)
@@ -243,7 +249,7 @@ def apply(state: QueueState, move: Move, now: float) -> QueueState:
 def stuck(state: QueueState) -> dict[str, tuple[str, ...]]:
     """Claims that wait for one another and would for ever: each with those who hold what it wants.
 
-    Whoever holds permits gives them back, unless one that waits is ``within`` it. What can be reached so is taken away
+    Whoever holds permits gives them back when nothing is ``within`` it any more. What can be reached so is taken away
     until nothing changes; what is left never moves.
     """
     free = state.free()
@@ -252,7 +258,7 @@ def stuck(state: QueueState) -> dict[str, tuple[str, ...]]:
     moved = True
     while moved:
         moved = False
-        needed = {each.within for each in waiting.values()}
+        needed = {each.within for each in waiting.values()} | {each.claim.within for each in held.values()}
         for name in [each for each in held if each not in needed]:
             holding = held.pop(name)
             for pool, count in holding.claim.wants(holding.units):
@@ -318,7 +324,7 @@ class _Walk:
 
     def moves(self) -> list[Move]:
         """The next moves: one admitted, or some victims, or one that grows."""
-        for claim in self._ordered(self.blocked):
+        for claim in self.ordered(self.blocked):
             if not self._closed(claim) and _fits(claim, self.free):
                 past = {head.name for pool, _ in claim.wants(1) if (head := self.heads.get(pool))}
                 return [Admit(claim.name, _most(claim, self.free), tuple(sorted(past)))]
@@ -333,7 +339,7 @@ class _Walk:
         mine = next((each for there in waiting for each in there if each.name == name), None)
         if mine is None:
             return None
-        for claim in self._ordered(self.blocked):
+        for claim in self.ordered(self.blocked):
             if self._place(claim) >= self._place(mine):
                 break
             if self._closed(claim) or not _fits(claim, self.free):
@@ -365,7 +371,7 @@ class _Walk:
         merged = heapq.merge(*([(self._place(each), each) for each in there] for there in wanting))
         return (each for _, each in itertools.takewhile(lambda one: one[0] < place, merged))
 
-    def _ordered(self, without: Collection[tuple[object, int]] = ()) -> Iterator[Claim]:
+    def ordered(self, without: Collection[tuple[object, int]] = ()) -> Iterator[Claim]:
         """Those who wait, in order, without those of a kind that is in ``without`` when it is their turn."""
         waiting = self.state.waiting
         buckets = sorted(waiting, key=lambda each: (each[0], self.places[each[1]], each[1]))

@@ -7,9 +7,8 @@ where "front" is compared by workflow, so any node of the front workflow may.
 Locks in Argo's database are the same here: the table is shared by all engines anyway. The limits of their semaphores
 stand in ``sync_limit``, a table with the name and the columns of Argo's.
 
-Locks are rows in SQLite that name the engine's process by PID and start time: those of a dead engine are void. What it
-holds, though, it holds as long as one of its heirs lives: the keeper of its steps, which go on for a while. It waits
-for nothing any more.
+Locks are rows in SQLite that name the engine's process by PID and start time: those of a dead engine are void, but for
+what it leaves to its heirs. It waits for nothing any more.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tiphys.queue.table import SharedTable, process_start
+from tiphys.queue.table import InheritedTable
 
 __all__ = ["Granted", "Lock", "Locks", "Outcome", "Refused", "Waiting"]
 
@@ -29,8 +28,6 @@ CREATE TABLE IF NOT EXISTS holders(
 CREATE TABLE IF NOT EXISTS waiters(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, lock TEXT, holder TEXT, workflow TEXT, priority INTEGER, created REAL,
   pid INTEGER, start TEXT, UNIQUE(lock, holder));
-CREATE TABLE IF NOT EXISTS heirs(
-  pid INTEGER, start TEXT, heir INTEGER, since TEXT, PRIMARY KEY(pid, start, heir)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sync_limit(name TEXT PRIMARY KEY, sizelimit INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -72,12 +69,11 @@ class Lock:
     waiting: list[str] = field(default_factory=list)
 
 
-class Locks(SharedTable):
+class Locks(InheritedTable):
     """The lock table of one store. Safe for several threads and processes."""
 
     def __init__(self, path: Path) -> None:
         self._holders: set[str] = set()
-        self._heirs: set[int] = set()
         super().__init__(path, _SCHEMA)
 
     def close(self) -> None:
@@ -89,18 +85,8 @@ class Locks(SharedTable):
             for table in ("holders", "waiters"):
                 for holder in self._holders:
                     db.execute(f"DELETE FROM {table} WHERE holder=?", (holder,))
-            for heir in self._heirs:
-                where = "WHERE pid=? AND start=? AND heir=?"
-                db.execute(f"DELETE FROM heirs {where}", (self._pid, self._start, heir))
+            self.disinherit(db)
         super().close()
-
-    def inherit(self, heir: int) -> None:
-        """When this process is killed, what it holds is held until the process ``heir`` has ended, too."""
-        if heir not in self._heirs:
-            self._heirs.add(heir)
-            row = (self._pid, self._start, heir, process_start(heir))
-            with self.transaction() as db:
-                db.execute("INSERT OR REPLACE INTO heirs VALUES(?,?,?,?)", row)
 
     def acquire(
         self,
@@ -218,7 +204,7 @@ class Locks(SharedTable):
                 continue
             held = db.execute("SELECT DISTINCT pid, start FROM holders WHERE lock=?", (lock,)).fetchall()
             first = db.execute(f"SELECT pid, start FROM waiters {_FRONT}", (lock,)).fetchall()
-            if all(self._holds(db, *each) for each in held) and all(self.lives(*each) for each in first):
+            if all(self.holds(db, *each) for each in held) and all(self.lives(*each) for each in first):
                 return _waiting(lock, free, limits.get(lock))
             return None
         return None
@@ -245,13 +231,6 @@ class Locks(SharedTable):
         free = (1 if given is None else given) - len(rows)
         return any(row[0] == holder for row in rows), free, front[0] if front else workflow
 
-    def _holds(self, db: sqlite3.Connection, pid: int, start: str) -> bool:
-        """Whether a process or an heir of it lives."""
-        if self.lives(pid, start):
-            return True
-        rows = db.execute("SELECT heir, since FROM heirs WHERE pid=? AND start=?", (pid, start)).fetchall()
-        return any(process_start(heir) == since for heir, since in rows)
-
     def _bury(self, db: sqlite3.Connection, lock: str = "") -> None:
         """Clear away what dead engines left in the rows of ``lock``, or in all."""
         where, given = ("WHERE lock=?", (lock,)) if lock else ("", ())
@@ -260,7 +239,7 @@ class Locks(SharedTable):
             for pid, start in rows:
                 if not self.lives(pid, start):
                     db.execute("DELETE FROM waiters WHERE pid=? AND start=?", (pid, start))
-                if not self._holds(db, pid, start):
+                if not self.holds(db, pid, start):
                     for each in ("holders", "heirs"):
                         db.execute(f"DELETE FROM {each} WHERE pid=? AND start=?", (pid, start))
 

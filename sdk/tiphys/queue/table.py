@@ -15,7 +15,7 @@ from tiphys.errors import StoreError
 from tiphys.store.files import clear
 from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 
-__all__ = ["LOOK_AGAIN", "SharedTable", "boot_id", "process_start"]
+__all__ = ["LOOK_AGAIN", "InheritedTable", "SharedTable", "boot_id", "process_start"]
 
 # seconds: another engine's release is not announced, so who waits looks again this often
 LOOK_AGAIN = 0.25
@@ -112,3 +112,38 @@ class SharedTable:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")
         self._db.executescript(self._schema)
+
+
+_HEIRS = """
+CREATE TABLE IF NOT EXISTS heirs(
+  pid INTEGER, start TEXT, heir INTEGER, since TEXT, PRIMARY KEY(pid, start, heir)) WITHOUT ROWID;
+"""
+
+
+class InheritedTable(SharedTable):
+    """One in which what an engine holds is held as long as one of its heirs lives: the keeper of its steps, which go on
+    for a while after it was killed."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self._heirs: set[int] = set()
+        super().__init__(path, _HEIRS + schema)
+
+    def inherit(self, heir: int) -> None:
+        """When this process is killed, what it holds is held until the process ``heir`` has ended, too."""
+        if heir not in self._heirs:
+            self._heirs.add(heir)
+            row = (*self.me, heir, process_start(heir))
+            with self.transaction() as db:
+                db.execute("INSERT OR REPLACE INTO heirs VALUES(?,?,?,?)", row)
+
+    def disinherit(self, db: sqlite3.Connection) -> None:
+        """Nothing is held any more."""
+        for heir in self._heirs:
+            db.execute("DELETE FROM heirs WHERE pid=? AND start=? AND heir=?", (*self.me, heir))
+
+    def holds(self, db: sqlite3.Connection, pid: int, start: str) -> bool:
+        """Whether a process or an heir of it lives."""
+        if self.lives(pid, start):
+            return True
+        rows = db.execute("SELECT heir, since FROM heirs WHERE pid=? AND start=?", (pid, start)).fetchall()
+        return any(process_start(heir) == since for heir, since in rows)

@@ -92,6 +92,11 @@ class Store:
         """The file of the lock table that all engines on this store share (:class:`tiphys.queue.Locks`)."""
         return self._folder() / "locks.db"
 
+    @property
+    def queue_rules(self) -> Path:
+        """Users, groups and sizes of pools, if anybody wrote them down."""
+        return self.root / "queue.toml"
+
     def _folder(self, *parts: str) -> Path:
         for part in parts[1:]:
             if not _NAME.fullmatch(part):

@@ -58,7 +58,12 @@ class SharedFile(sqlite3.Connection):
 
 
 def connect(path: Path) -> SharedFile:
-    """A connection for several threads, of which one at a time uses it; transactions are begun by hand."""
+    """A connection for several threads, of which one at a time uses it; transactions are begun by hand.
+
+    A new file is for whom the umask says: SQLite makes one that only its owner may write, whatever the umask.
+    """
+    with contextlib.suppress(OSError):  # SQLite says what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
     db = sqlite3.connect(
         path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, factory=SharedFile
     )

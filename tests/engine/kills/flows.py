@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiphys.argo.pools import POOLS, Weight, pools_text
+
 __all__ = ["FLOWS", "Flow"]
 
 Json = Any
@@ -204,6 +206,25 @@ def _semaphore() -> Flow:
     return Flow(
         spec(steps([step("x", "l", withSequence={"count": "5"})], [step("z", "l")]), locked), [limits]
     )
+
+
+@flow
+def _pool() -> Flow:
+    """Two semaphores that are one pool of three permits: of one and of two a holder."""
+    weights = [Weight("limits/one", "p", 1, 3), Weight("limits/two", "p", 2, 3)]
+    locked = [
+        body(name, synchronization={"semaphores": [{"configMapKeyRef": {"name": "limits", "key": name}}]})
+        for name in ("one", "two")
+    ]
+    limits = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "limits"},
+        "data": {"one": "3", "two": "1"},
+    }
+    both = [step("x", "one", withSequence={"count": "4"}), step("y", "two", withSequence={"count": "2"})]
+    said = {"annotations": {POOLS: pools_text(weights)}}
+    return Flow(spec(steps(both, [step("z", "two")]), *locked, workflowMetadata=said), [limits])
 
 
 @flow

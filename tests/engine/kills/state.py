@@ -43,7 +43,7 @@ class Bodies:
 @dataclass
 class State:
     """``trees``: of each run its phase and nodes; ``artifacts``: what the keys name; ``memos``: the cached results;
-    ``metrics``: the series of each run; ``files``: all files in the store; ``locks``: rows of holders and waiters."""
+    ``metrics``: the series of each run; ``files``: all files in the store; ``locks``: what is held or waited for."""
 
     trees: dict[str, Json] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
@@ -75,6 +75,7 @@ class State:
             found.locks += [
                 [table, *row] for row in _rows(root / "locks.db", f"SELECT lock, holder FROM {table}")
             ]
+        found.locks += [["claims", *row] for row in _rows(root / "locks.db", "SELECT name FROM claims")]
         # SQLite's own files beside a database go with the last who closes it; a socket has nothing in it
         found.files = sorted(
             path.relative_to(root).as_posix()

@@ -84,7 +84,14 @@ class Lifecycle:
             if names.locks:
                 self.waiting_for_locks = True
                 self.state.emit(
-                    AcquireLocks("", names.locks, self.state.priority, self.state.created, names.semaphores)
+                    AcquireLocks(
+                        "",
+                        names.locks,
+                        self.state.priority,
+                        self.state.created,
+                        names.semaphores,
+                        self.state.name,
+                    )
                 )
                 return
         self._start()

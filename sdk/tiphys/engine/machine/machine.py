@@ -158,6 +158,21 @@ class Machine:
         return self._life.done
 
     @property
+    def annotations(self) -> Mapping[str, str]:
+        """Those of the workflow, with what its spec adds."""
+        return self._metadata.get("annotations") or {}
+
+    @property
+    def priority(self) -> int:
+        """The class of the workflow: the higher, the sooner."""
+        return self._state.priority
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it is to start nothing new."""
+        return self._state.suspended
+
+    @property
     def phase(self) -> str:
         """The workflow's phase."""
         return self._life.phase

@@ -96,6 +96,14 @@ class ACall(Protocol):
         """Whether it has ended."""
 
     @property
+    def id(self) -> str:
+        """That of its node."""
+
+    @property
+    def holds_locks(self) -> bool:
+        """Whether it holds semaphores or mutexes."""
+
+    @property
     def depth(self) -> int:
         """How many boundaries are around it."""
 

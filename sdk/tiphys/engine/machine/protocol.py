@@ -262,7 +262,8 @@ class AcquireLocks(Command):
     """Take all locks or none.
 
     ``locks``: names as Argo writes them, ``ns/ConfigMap/<cm>/<key>``, ``ns/Mutex/<name>`` or ``ns/Database/<key>``;
-    ``semaphores``: those that have a limit of their own, the others admit one.
+    ``semaphores``: those that have a limit of their own, the others admit one. ``within``: the nearest node around it
+    that holds locks; empty for the workflow.
     """
 
     node_id: str
@@ -270,6 +271,8 @@ class AcquireLocks(Command):
     priority: int = 0
     created: float = 0.0
     semaphores: tuple[str, ...] = ()
+    node_name: str = ""
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import ENDED, is_hit
+from tiphys.argo.pools import pools_of
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import Change, NodeChanged
 from tiphys.engine.machine.machine import Machine
@@ -22,10 +23,12 @@ from tiphys.engine.machine.protocol import (
     PodProgress,
     PodRunning,
     ReleaseLocks,
+    Resume,
     SetTimer,
     StartPod,
     StopPod,
     StoreCache,
+    Suspend,
     TimerFired,
     WorkflowFinished,
 )
@@ -75,7 +78,8 @@ class Driver:
         self._progress_timer: Timer | None = None
         self._phases: dict[str, str] = {}
         self._memo = Memoizer(host, self.emit)
-        self._sync = Synchronizer(host, self.emit)
+        weights = pools_of(machine.annotations)
+        self._sync = Synchronizer(host, self.emit, weights, lambda: machine.suspended)
         self._gpus = GpuTurns(host, self.emit, self._enqueue)
 
     def emit(self, event: Event) -> None:
@@ -129,6 +133,8 @@ class Driver:
                 commands = self.machine.handle(event)
                 self._tell_changes(event.now)
                 self.carry_out(commands)
+                if isinstance(event, Suspend | Resume):
+                    self._sync.suspended_or_resumed()
         self.journal.commit()
         self.metrics.touch()
         if self.journal.pending and not self._flushing:

@@ -37,6 +37,7 @@ from tiphys.engine.runtime.resume import replay
 from tiphys.engine.runtime.stored import Ownership
 from tiphys.engine.runtime.withheld import forget, keep
 from tiphys.errors import StoreError, TiphysError
+from tiphys.queue.rules import load_rules, this_user
 from tiphys.store import Store, write_json
 from tiphys.store.ended import Ended
 from tiphys.store.files import remove, sweep
@@ -79,6 +80,9 @@ class Execution:
         self.store = store
         self.resumed = resumed
         self.machine = facts.machine()
+        rules = load_rules(store.queue_rules)
+        if not resumed:
+            rules.check_class(this_user(), self.machine.priority)
         self.spec: WorkflowSpec = facts.workflow.get("spec") or {}
         if self.spec.get("workflowTemplateRef"):
             stored = self.machine.workflow()["status"].get("storedWorkflowTemplateSpec")

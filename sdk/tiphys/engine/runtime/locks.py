@@ -1,15 +1,27 @@
-"""Semaphores and mutexes of a run: the driver's side of ``AcquireLocks`` and ``ReleaseLocks``."""
+"""Semaphores and mutexes of a run: the driver's side of ``AcquireLocks`` and ``ReleaseLocks``.
+
+Semaphores that the workflow says are the project's pools (:mod:`tiphys.argo.pools`) are asked of the table of permits,
+all others of that of locks, in Argo's order. A step that wants of both has all or nothing, too: while it waits for the
+one it holds nothing of the other, and only its place, which is its workflow's creation, is kept.
+
+A run that is suspended waits for nothing: it has left all queues, and is back in its places when it goes on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from tiphys.argo.pools import Weight, weight_of
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.machine.protocol import AcquireLocks, Event, LocksGranted, LocksRefused, LocksWaiting
 from tiphys.engine.pods.host import Host
+from tiphys.errors import RunError
 from tiphys.expr.gotext import atoi
-from tiphys.queue import Granted, Locks, Outcome, Waiting
+from tiphys.queue import Granted, Locks, Outcome, Refused, Waiting
+from tiphys.queue.core import Claim, Holding
+from tiphys.queue.permits import Bid, Permits
+from tiphys.queue.rules import RulesFile, this_user
 from tiphys.queue.table import LOOK_AGAIN
 
 __all__ = ["Synchronizer"]
@@ -22,14 +34,26 @@ class _Wait:
 
 
 class Synchronizer:
-    """Keeps the queue of this run's waiting nodes; ``emit`` takes the answers."""
+    """Keeps the queue of this run's waiting nodes; ``emit`` takes the answers.
 
-    def __init__(self, host: Host, emit: Callable[[Event], None]) -> None:
+    ``weights``: the semaphores that are pools, by ``CONFIGMAP/KEY``. ``suspended`` tells whether the run is.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        emit: Callable[[Event], None],
+        weights: Mapping[str, Weight],
+        suspended: Callable[[], bool],
+    ) -> None:
         self._host = host
         self._emit = emit
+        self._weights = weights
+        self._suspended = suspended
         self._waiting: dict[str, _Wait] = {}
         self._timer: Timer | None = None
         self._opened: Locks | None = None
+        self._opened_permits: Permits | None = None
         self._known: dict[str, int] = {}  # the last limit seen of each semaphore
 
     def acquire(self, command: AcquireLocks) -> None:
@@ -46,17 +70,24 @@ class Synchronizer:
     def release(self, node_id: str) -> None:
         """Give a node's locks back and let the next ones have them."""
         self._waiting.pop(node_id, None)
-        if self._table.release(self._holder(node_id)):
+        if self._free(self._holder(node_id)):
             self._host.loop.call_soon(self._again)
 
     def reacquire(self, command: AcquireLocks) -> bool:
         """Take back what a killed engine held, without an event; False when somebody else has it now."""
-        return isinstance(self._attempt(command, self._limits(command)), Granted)
+        return isinstance(self._attempt(command, self._limits(command), had=True), Granted)
 
     def forget(self, nodes: Collection[str]) -> None:
         """After a resume: nodes that gave their locks back, which a killed engine may not have written down."""
         if nodes:
-            self._table.release(*map(self._holder, nodes))
+            self._free(*map(self._holder, nodes))
+
+    def suspended_or_resumed(self) -> None:
+        """Leave all queues, or ask anew."""
+        if not self._suspended():
+            self._again()
+        elif self._waiting:
+            self._free(*map(self._holder, self._waiting))
 
     def close(self) -> None:
         """Give back what this run holds or waits for; others of this process go on with theirs."""
@@ -66,6 +97,9 @@ class Synchronizer:
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+        if self._opened_permits is not None:
+            self._opened_permits.close()
+            self._opened_permits = None
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -76,12 +110,28 @@ class Synchronizer:
             self._opened = Locks(self._host.store.locks)
         return self._opened
 
+    @property
+    def _permits(self) -> Permits:
+        """The table of pools, likewise."""
+        if self._opened_permits is None:
+            self._opened_permits = Permits(
+                self._host.store.locks, RulesFile(self._host.store.queue_rules), self._host.loop.now
+            )
+        return self._opened_permits
+
+    def _free(self, *holders: str) -> bool:
+        """Give back what they have in both tables; whether they had something."""
+        locks = self._table.release(*holders)
+        return (bool(self._weights) and self._permits.give_back(*holders)) or locks
+
     def _again(self) -> None:
         for node_id in list(self._waiting):
             if node_id in self._waiting:
                 self._try(node_id, self._limits(self._waiting[node_id].command))
 
     def _try(self, node_id: str, limits: Mapping[str, int]) -> None:
+        if self._suspended():
+            return
         wait = self._waiting[node_id]
         outcome = self._attempt(wait.command, limits)
         now = self._host.loop.now()
@@ -101,25 +151,83 @@ class Synchronizer:
 
     def _tick(self) -> None:
         self._timer = None
-        if self._table.news():
+        tables = [each for each in (self._opened, self._opened_permits) if each is not None]
+        if any([each.news() for each in tables]):  # of both, whatever the first says
             self._again()
         elif self._waiting:
             self._timer = self._host.loop.call_later(LOOK_AGAIN, self._tick)
 
-    def _attempt(self, command: AcquireLocks, limits: Mapping[str, int]) -> Outcome:
-        """Ask for the locks. What is held is held as long as the steps live, which may outlive this process."""
+    def _attempt(self, command: AcquireLocks, limits: Mapping[str, int], *, had: bool = False) -> Outcome:
+        """Ask for all, or nothing."""
+        holder = self._holder(command.node_id)
+        pools = {
+            lock: weight
+            for lock in command.semaphores
+            if (weight := weight_of(lock, self._weights)) is not None
+        }
+        locks = [lock for lock in command.locks if lock not in pools]
+        outcome: Outcome = self._lock(command, holder, locks, limits) if locks else Granted()
+        if not pools:
+            return outcome
+        if not isinstance(outcome, Granted):
+            self._permits.give_back(holder)
+            return outcome
+        answer = self._permits.ask(self._bid(command, holder, pools, limits), had=had)
+        if isinstance(answer, Holding):
+            self._bequeath(self._permits)
+            return outcome
+        if locks:
+            self._table.release(holder)
+        if isinstance(answer, RunError):
+            self._host.notice(answer)
+            return Refused(f"{answer.code}: {answer.message}")
+        waited = next(lock for lock, weight in pools.items() if weight.pool == answer.pool)
+        return Waiting(waited, answer.message)
+
+    def _lock(
+        self, command: AcquireLocks, holder: str, locks: Sequence[str], limits: Mapping[str, int]
+    ) -> Outcome:
         outcome = self._table.acquire(
-            self._holder(command.node_id),
-            command.locks,
+            holder,
+            locks,
             workflow=f"{self._host.namespace}/{self._host.workflow}",
             limits=limits,
             priority=command.priority,
             created=command.created,
         )
-        if isinstance(outcome, Granted) and self._host.left is not None:
-            for keeper in self._host.spawner.keepers:
-                self._table.inherit(keeper)
+        if isinstance(outcome, Granted):
+            self._bequeath(self._table)
         return outcome
+
+    def _bequeath(self, table: Locks | Permits) -> None:
+        """What is held is held as long as the steps live, which may outlive this process."""
+        if self._host.left is not None:
+            for keeper in self._host.spawner.keepers:
+                table.inherit(keeper)
+
+    def _bid(
+        self,
+        command: AcquireLocks,
+        holder: str,
+        pools: Mapping[str, Weight],
+        limits: Mapping[str, int],
+    ) -> Bid:
+        wanted: dict[str, int] = {}
+        sizes: dict[str, int] = {}
+        for lock, weight in pools.items():
+            wanted[weight.pool] = wanted.get(weight.pool, 0) + weight.permits
+            # the ConfigMap may have another limit by now than the one that was compiled
+            compiled = limits[lock] == weight.size // weight.permits
+            sizes[weight.pool] = weight.size if compiled else limits[lock] * weight.permits
+        claim = Claim(
+            holder,
+            tuple(sorted(wanted.items())),
+            user=this_user(),
+            priority=command.priority,
+            created=command.created,
+            within=self._holder(command.within) if command.node_id else "",
+        )
+        return Bid(claim, sizes, command.node_name)
 
     def _holder(self, node_id: str) -> str:
         workflow = f"{self._host.namespace}/{self._host.workflow}"

@@ -164,11 +164,26 @@ class Call:
                 self.state.awaiting_locks[self.id] = self
                 self.state.emit(
                     AcquireLocks(
-                        self.id, names.locks, self.state.priority, self.state.created, names.semaphores
+                        self.id,
+                        names.locks,
+                        self.state.priority,
+                        self.state.created,
+                        names.semaphores,
+                        self.name,
+                        self._within(),
                     )
                 )
                 return
         self.look_up()
+
+    def _within(self) -> str:
+        """The nearest around it that holds locks."""
+        outer = self.boundary
+        while outer is not None and (around := self.state.boundaries.get(outer["id"])) is not None:
+            if around.run.holds_locks:
+                return around.run.id
+            outer = around.run.boundary
+        return ""
 
     def locks_waiting(self, message: str, lock: str) -> None:
         """Show what the node waits for."""

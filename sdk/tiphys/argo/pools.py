@@ -1,0 +1,67 @@
+"""Semaphores that are permits of the project's pools, as a workflow that Tiphys compiled says.
+
+Argo's semaphores admit one holder for each permit: a gang of w workers is one, of ``capacity // w``, and gangs of
+another size have a semaphore of their own, which knows nothing of the first. The annotation ``tiphys.dev/pools`` says
+what they mean together: a JSON object of the semaphore to ``{"pool": "training", "permits": 2, "size": 4}``. On a
+cluster it is a note; the engine of this machine admits by it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["POOLS", "Weight", "pools_of", "pools_text", "weight_of"]
+
+POOLS = "tiphys.dev/pools"
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A holder of the semaphore ``key`` (``CONFIGMAP/KEY``) has ``permits`` of ``pool``, which has ``size``."""
+
+    key: str
+    pool: str
+    permits: int
+    size: int
+
+
+def pools_text(weights: Iterable[Weight]) -> str:
+    """The annotation. A pool is as large as the largest ``size`` that is said of it."""
+    sizes: dict[str, int] = {}
+    weights = list(weights)
+    for each in weights:
+        sizes[each.pool] = max(each.size, sizes.get(each.pool, 0))
+    said = {
+        each.key: {"pool": each.pool, "permits": each.permits, "size": sizes[each.pool]} for each in weights
+    }
+    return json.dumps(said, sort_keys=True, separators=(",", ":"))
+
+
+def pools_of(annotations: Mapping[str, object]) -> dict[str, Weight]:
+    """The semaphores that are a pool's, by ``CONFIGMAP/KEY``; what cannot be understood says nothing."""
+    text = annotations.get(POOLS)
+    try:
+        said = json.loads(text) if isinstance(text, str) else {}
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(said, dict):
+        return {}
+    found = {key: _weight(key, value) for key, value in said.items()}
+    return {key: weight for key, weight in found.items() if weight is not None}
+
+
+def weight_of(lock: str, weights: Mapping[str, Weight]) -> Weight | None:
+    """Of a lock as Argo writes it, ``NAMESPACE/ConfigMap/CONFIGMAP/KEY``; None for one that is no pool's."""
+    kind, _, key = lock.partition("/")[2].partition("/")
+    return weights.get(key) if kind == "ConfigMap" else None
+
+
+def _weight(key: str, value: object) -> Weight | None:
+    if not isinstance(value, dict):
+        return None
+    pool, permits, size = (value.get(name) for name in ("pool", "permits", "size"))
+    if not (isinstance(pool, str) and pool and type(permits) is int and type(size) is int):
+        return None
+    return Weight(key, pool, permits, size) if 1 <= permits <= size < 2**31 else None

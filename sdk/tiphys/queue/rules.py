@@ -1,0 +1,191 @@
+"""Users, groups and sizes of pools: ``queue.toml`` in the store.
+
+[pools]
+training = 8                 # permits; `tiphys queue set` comes before it
+
+[groups]
+vision = 3                   # weight
+
+[users.anna]
+group = "vision"
+weight = 2                   # inside the group
+highest = 10                 # the highest class (`priority`) that she may ask for
+
+[others]
+highest = 0                  # of those who are not named
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tiphys.errors import RefusedError, did_you_mean
+from tiphys.queue.shares import Shares
+
+__all__ = ["Member", "Rules", "RulesFile", "load_rules", "parse_rules", "this_user"]
+
+
+def this_user() -> str:
+    """The user of the operating system that this process belongs to: the name, or the number of one without."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Without a ``group`` one is a group of his own, of weight 1. ``weight``: inside the group. ``highest``: the
+    highest class that may be asked for; None: any."""
+
+    group: str = ""
+    weight: float = 1.0
+    highest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Sizes of pools, weights of groups, users by name, and all ``others``."""
+
+    pools: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, float] = field(default_factory=dict)
+    users: Mapping[str, Member] = field(default_factory=dict)
+    others: Member = Member()
+
+    def shares(self, used: Mapping[str, float], at: float) -> Shares:
+        """With what was used until ``at``."""
+        users = {name: (each.group, each.weight) for name, each in self.users.items() if each.group}
+        return Shares(self.groups, users, used, at)
+
+    def check_class(self, user: str, priority: int) -> None:
+        """Raises RefusedError (TIP287) for a class above the user's highest."""
+        highest = self.users.get(user, self.others).highest
+        if highest is not None and priority > highest:
+            raise RefusedError(
+                "TIP287",
+                f"the priority {priority} is above the highest that {user} may ask for, {highest}",
+                cause="queue.toml in the store says who may ask for what",
+                fix=f"ask for at most {highest}, or have the highest of users.{user} raised",
+            )
+
+
+class RulesFile:
+    """The rules as they are in the file now, read again when it has changed; while it is wrong, those before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, ...] | None = None
+        self._rules = Rules()
+
+    def __call__(self) -> Rules:
+        try:
+            state = self._path.stat()
+            stamp: tuple[int, ...] | None = (state.st_mtime_ns, state.st_size, state.st_ino)
+        except OSError:
+            stamp = None
+        if stamp != self._stamp:
+            self._stamp = stamp
+            with contextlib.suppress(RefusedError):  # whoever begins a run is told
+                self._rules = load_rules(self._path)
+        return self._rules
+
+
+def load_rules(path: Path) -> Rules:
+    """The rules of a file; without one, none. Raises RefusedError (TIP286) with the file and the key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Rules()
+    except (OSError, ValueError) as error:
+        raise _unreadable(error, path) from None
+    return parse_rules(text, path)
+
+
+def parse_rules(text: str, path: Path) -> Rules:
+    """The rules that a text says. Raises RefusedError as :func:`load_rules`."""
+    try:
+        given = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error, path) from None
+    file = _File(path)
+    file.keys(given, "", ("pools", "groups", "users", "others"))
+    pools = {name: file.whole(size, f"pools.{name}", 0) for name, size in file.table(given, "pools").items()}
+    groups = {name: file.weight(each, f"groups.{name}") for name, each in file.table(given, "groups").items()}
+    users = {
+        name: file.member(each, f"users.{name}", groups) for name, each in file.table(given, "users").items()
+    }
+    others = file.table(given, "others")
+    file.keys(others, "others", ("highest",))
+    return Rules(pools, groups, users, file.member(others, "others", groups))
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "this number"
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _unreadable(error: Exception, path: Path) -> RefusedError:
+    return RefusedError("TIP286", f"the rules of the queue cannot be read: {error}", where=str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+
+    def wrong(self, key: str, problem: str, fix: str = "") -> RefusedError:
+        return RefusedError("TIP286", f"{key}: {problem}", where=str(self.path), fix=fix)
+
+    def keys(self, given: Mapping[str, object], key: str, known: tuple[str, ...]) -> None:
+        for name in given:
+            if name not in known:
+                where = f"{key}.{name}" if key else name
+                problem = f"nobody knows this key.{did_you_mean(name, known)}"
+                raise self.wrong(where, problem, f"the keys here are {', '.join(known)}")
+
+    def table(self, given: Mapping[str, object], key: str) -> Mapping[str, object]:
+        return self.mapping(given.get(key, {}), key)
+
+    def mapping(self, value: object, key: str) -> Mapping[str, object]:
+        if not isinstance(value, dict):
+            raise self.wrong(key, f"{_shown(value)} is no table", f"write [{key}]")
+        return value
+
+    def whole(self, value: object, key: str, least: int | None = None) -> int:
+        if type(value) is not int or abs(value) >= 2**31 or (least is not None and value < least):
+            wanted = "a whole number" if least is None else f"a whole number from {least}"
+            raise self.wrong(key, f"{_shown(value)} is not {wanted}")
+        return value
+
+    def weight(self, value: object, key: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-6 <= value <= 1e6:
+            raise self.wrong(
+                key, f"{_shown(value)} is not a weight", "write a number from 0.000001 to 1000000"
+            )
+        return float(value)
+
+    def member(self, value: object, key: str, groups: Mapping[str, float]) -> Member:
+        given = self.mapping(value, key)
+        self.keys(given, key, ("group", "weight", "highest"))
+        group = given.get("group", "")
+        if "group" in given and not (isinstance(group, str) and group in groups):
+            near = did_you_mean(group, groups) if isinstance(group, str) else ""
+            raise self.wrong(
+                f"{key}.group", f"there is no group {_shown(group)}.{near}", "give it a weight in [groups]"
+            )
+        if "weight" in given and not group:
+            raise self.wrong(f"{key}.weight", "it counts inside a group only", "name the group, too")
+        highest = given.get("highest")
+        return Member(
+            str(group),
+            self.weight(given.get("weight", 1), f"{key}.weight"),
+            None if highest is None else self.whole(highest, f"{key}.highest"),
+        )
