@@ -219,6 +219,18 @@ def test_the_next_engine_of_the_run_has_at_once_what_it_held(tmp_path: Path) -> 
         assert isinstance(permits.ask(wanted("held", 3)), Holding)
 
 
+def test_what_a_killed_engine_had_for_what_does_not_go_on_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "locks.db"
+    with killed(path), contextlib.closing(Permits(path)) as permits:
+        permits.ask(wanted("living", 1))
+        permits.forsake("hel")
+        permits.forsake("living")
+        assert isinstance(permits.ask(wanted("large", 3)), Queued)
+        permits.forsake("held")
+        assert isinstance(permits.ask(wanted("large", 3)), Holding)
+        assert set(permits.view().holding) == {"living", "large"}
+
+
 def test_what_was_given_to_one_who_died_unknowing_is_nobodys(tmp_path: Path) -> None:
     """It has not started what it was admitted for: its heir keeps other steps."""
     path = tmp_path / "locks.db"

@@ -168,6 +168,17 @@ class Permits(InheritedTable):
             self._settle(db)
         return True
 
+    def forsake(self, workflow: str) -> None:
+        """Give back what killed engines held for a workflow (``NAMESPACE/NAME``) of which nothing goes on, whatever
+        heirs they have."""
+        where = "name=? OR substr(name, 1, ?)=?"
+        inside = f"{workflow}/"
+        with self.looking() as db:
+            rows = db.execute(
+                f"SELECT name, pid, start FROM claims WHERE {where}", (workflow, len(inside), inside)
+            ).fetchall()
+        self.give_back(*(name for name, *owner in rows if not self.lives(*owner)))
+
     def news(self) -> bool:
         """As :meth:`SharedTable.news`; what dead engines left is cleared away."""
         if not super().news():

@@ -6,6 +6,7 @@ of its name) has them end first; whatever the run at the top knew of the child i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import NamedTuple
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.handover import hand_over
 from tiphys.queue import Locks
+from tiphys.queue.permits import Permits
+from tiphys.queue.rules import RulesFile
 from tiphys.reference import contents
 from tiphys.store import Store, write_json
 
@@ -87,8 +90,6 @@ def part(folder: Path, store: Store) -> None:
 def forsake(store: Store, workflow: str) -> None:
     """Give back what killed engines held for a run (``NAMESPACE/NAME``) of which nothing goes on."""
     if store.locks.exists():
-        table = Locks(store.locks)
-        try:
-            table.forsake(workflow)
-        finally:
-            table.close()
+        for table in (Locks(store.locks), Permits(store.locks, RulesFile(store.queue_rules))):
+            with contextlib.closing(table):
+                table.forsake(workflow)
