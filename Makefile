@@ -3,11 +3,14 @@
 # make coverage        how much of the pure rooms their own tests run; red below tests/house/coverage_floors.txt
 # make test LOCKED=1   the same with the versions of requirements-dev.lock, those that the project was last tested with
 # make lock            write requirements-dev.lock anew, with the newest versions that pyproject.toml allows
+# make test WORKERS=1   one test after the other, as pytest does by itself
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-
 LOCK := requirements-dev.lock
+# as many processes as there are cores; the tests of a file in one of them, as they share what is made once
+WORKERS ?= auto
 
 # Installed with the lock file or without it: each way has stamps of its own.
 KIND := $(if $(LOCKED),-locked)
@@ -19,7 +22,7 @@ demo: $(STAMP)train$(KIND)
 	$(BIN)/tiphys run pipelines/fashion_mnist.py $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest -m 'not cluster' $(ARGS)
+	$(BIN)/python -m pytest -m 'not cluster' --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 # needs root and the throw-away cluster: see docs/cluster.md
 cluster-test: $(STAMP)dev$(KIND)

@@ -50,7 +50,9 @@ def beside(tmp_path: Path, runner: str, *templates: dict[str, Json], **call: Jso
 ODD = {
     "pipe": "mkfifo {0}",
     "link-to-pipe": "mkfifo /tmp/p; ln -s /tmp/p {0}",
-    "socket": "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{0}\")'",
+    # by its name: an address is short, and paths may be long
+    "socket": "cd $(dirname {0}); "
+    "python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' $(basename {0})",
     "zero": "ln -s /dev/zero {0}",
     "relative-zero": "ln -s ../../../../../../../../../../../../dev/zero {0}",
     "terminal": "ln -s /dev/tty {0}",

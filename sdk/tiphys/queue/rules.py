@@ -100,7 +100,7 @@ def load_rules(path: Path) -> Rules:
     """The rules of a file; without one, none. Raises RefusedError (TIP286) with the file and the key."""
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # what a store may be is for others to tell
         return Rules()
     except (OSError, ValueError) as error:
         raise _unreadable(error, path) from None
