@@ -396,7 +396,8 @@ def test_deadline(tmp_path: Path) -> None:
     [
         ("open(chr(47) + 'tiphys-computed', 'w').write('1')", "/tiphys-computed"),
         ("import os; os.chdir(chr(47)); open('tiphys-computed', 'w').write('1')", "/tiphys-computed"),
-        ("import tempfile; open(tempfile.gettempdir() + '/x', 'w').write('1')", "/tmp/x"),
+        ("import tempfile; open(tempfile.gettempdir() + '/tiphys-x', 'w').write('1')",
+         "/tmp/tiphys-x"),
         ("import os; p = '/mnt' + '/tiphys-none'; os.mkdir(p); open(p + '/x', 'w').write('1')", "/mnt/tiphys-none/x"),
         ("import os; os.symlink('/etc/hostname', chr(47) + 'tiphys-link'); "
          "open(chr(47) + 'tiphys-computed', 'w').write('1')", "/tiphys-computed"),
