@@ -40,11 +40,11 @@ def children(pid: int) -> list[int]:
 
 
 def mark(pid: int) -> int | None:
-    """The id that a process is marked with; -1: none. None: it has ended."""
+    """The id that a process is marked with; -1: none. None: nobody may know, as of one that has ended."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as stream:
             found = stream.read()
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # of one that has ended: who is root, and who is not
         return None
     for entry in found.split(b"\0"):
         if entry.startswith(_MARKED):
