@@ -18,6 +18,7 @@ OUT = ROOT / "docs" / "reliability.md"
 COMMANDS = {
     "kills": "python benchmarks/kills.py --kills 10000 --json benchmarks/results/kills.json",
     "disk": "python benchmarks/disk.py --json benchmarks/results/disk.json",
+    "permits": "python benchmarks/permits.py --json benchmarks/results/permits.json",
     "scale": "python benchmarks/scale.py --json benchmarks/results/scale.json",
     "fuzz": "python benchmarks/fuzz.py --json benchmarks/results/fuzz.json",
 }
@@ -37,6 +38,8 @@ uninterrupted run's."""
 DISK = """A run in which the engine writes all it can write, on a real file system that is full after so many pages, or
 so many files, or has no room for one call alone. It ends with TIP411; when there is room the same goes on, and what it
 leaves is compared with the run on a disk with room."""
+PERMITS = """Engines ask one pool for permits, hold them for some milliseconds and give them back; one of them is
+killed every second, with all it has. What is held is summed up by the table itself, at every admission."""
 NAMES = """A node's ID is a hash of its name, which begins with the workflow's: each name is another draw. Where two
 hashes are equal, and under some of the other names, the whole fan-out is driven through the machine, without processes:
 it must end, with a node and an ID for each item."""
@@ -55,6 +58,7 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
     for title, name, write in (
         ("Kills", "kills", kills),
         ("A full disk", "disk", disk),
+        ("The table of pools", "permits", permits),
         ("Scale", "scale", scale),
         ("Hostile input", "fuzz", fuzz),
     ):
@@ -114,6 +118,23 @@ def disk(found: Mapping[str, Any]) -> list[str]:
         ("did not", len(found["faults"])),
     ]
     return [DISK, _table(("", ""), rows)]
+
+
+def permits(found: Mapping[str, Any]) -> list[str]:
+    faults = found["faults"]
+    rows = [
+        ("engines, kills, seconds", f"{found['engines']}, {found['kills']}, {found['seconds']}"),
+        ("claims admitted", found["admitted"]),
+        ("permits, and the most that were held at once", f"{found['size']}, {found['most_held']}"),
+        ("waited: median, `p99`", f"{found['wait_p50_ms']} ms, {found['wait_p99_ms']} ms"),
+        ("waited: longest", f"{found['wait_most_s']} s"),
+        ("used by the engine with the least, of that with the most", found["used_least_over_most"]),
+        ("admissions of more than there is", faults["too_many"]),
+        ("claims with a part of what they want", faults["torn"]),
+        ("claims that waited longer than all that may pass them", faults["waited_too_long"]),
+        ("permits that the dead hold in the end", faults["dead_hold"]),
+    ]
+    return [PERMITS, _table(("", ""), rows)]
 
 
 def scale(found: Mapping[str, Any]) -> list[str]:
