@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tiphys.engine.base.loop import Loop
-from tiphys.engine.runners.spawner import Launch, Process, Spawner
+from tiphys.engine.runners.left import RECORDS, clear_records
+from tiphys.engine.runners.spawner import STEP, Launch, Process, Spawner
 from tiphys.errors import RunError
 
 
@@ -69,3 +70,22 @@ def test_what_was_written_before_the_end_is_kept_whole(tmp_path: Path) -> None:
     finally:
         spawner.close()
         loop.close()
+
+
+def test_what_starts_when_the_run_has_just_ended_leaves_no_records(tmp_path: Path) -> None:
+    """As a daemon that is begun anew when all else had ended before a kill."""
+    loop = Loop()
+    spawner = Spawner(loop, tmp_path)
+    over: list[Process] = []
+    try:
+        assert spawner.keepers
+        clear_records(tmp_path)
+        launch = Launch("/bin/true", ["true"], {}, "/", str(tmp_path / "log"))
+        spawner.spawn(launch, over.append, bond=STEP, note='["n",1,"main",1,"1","127.0.0.1","process",false]')
+        while not over:
+            loop.step()
+        assert over[0].code == 0
+    finally:
+        spawner.close()
+        loop.close()
+    assert not (tmp_path / RECORDS).exists()

@@ -266,7 +266,9 @@ class Keeper:
     def write(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # a full disk is the engine's to tell
             if self.book < 0:
-                self.book = os.open(processes.RECORDS, APPEND | os.O_CLOEXEC, 0o600, dir_fd=self.folder)
+                # the engine has made it; where it is gone the run has ended
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+                self.book = os.open(processes.RECORDS, flags, dir_fd=self.folder)
             if self.torn:
                 data = b"\n" + data
             self.torn = True
