@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tiphys.queue.locks import Granted, Locks, Waiting
@@ -107,17 +109,32 @@ time.sleep(1000)
 """
 
 
+@contextlib.contextmanager
+def holder(path: Path) -> Iterator[tuple[Callable[[], None], int]]:
+    """An engine that holds and waits: how it is killed, and the process that keeps its steps."""
+    engine = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert engine.stdout is not None
+
+    def kill() -> None:
+        engine.kill()
+        engine.wait()
+
+    with engine.stdout:
+        heir = int(engine.stdout.readline())
+        try:
+            yield kill, heir
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(heir, signal.SIGKILL)
+            engine.kill()
+            engine.wait()
+
+
 def test_what_a_killed_engine_held_its_heir_holds(tmp_path: Path) -> None:
     """Its steps live on with their keeper, and are in the mutex; what it waited for it wants no more."""
     path = tmp_path / "locks.db"
-    engine = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
-    assert engine.stdout is not None
-    heir = int(engine.stdout.readline())
-    locks = Locks(path)
-    try:
-        engine.kill()
-        engine.wait()
-        engine.stdout.close()
+    with holder(path) as (kill, _), contextlib.closing(Locks(path)) as locks:
+        kill()
         wanted = locks.acquire("c", ["argo/Mutex/wanted"], workflow="c", limits={})
         assert isinstance(wanted, Granted)
         for _ in range(3):
@@ -129,44 +146,26 @@ def test_what_a_killed_engine_held_its_heir_holds(tmp_path: Path) -> None:
         again.close()
         assert isinstance(locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={}), Granted)
         locks.release("d")
-    finally:
-        os.kill(heir, signal.SIGKILL)
-        locks.close()
 
 
 def test_when_the_heir_has_ended_too_the_lock_is_free(tmp_path: Path) -> None:
     path = tmp_path / "locks.db"
-    engine = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
-    assert engine.stdout is not None
-    heir = int(engine.stdout.readline())
-    engine.kill()
-    engine.wait()
-    engine.stdout.close()
-    os.kill(heir, signal.SIGKILL)
-    while process_start(heir):
-        time.sleep(0.01)
-    locks = Locks(path)
-    assert isinstance(locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={}), Granted)
-    locks.close()
+    with holder(path) as (kill, heir), contextlib.closing(Locks(path)) as locks:
+        kill()
+        os.kill(heir, signal.SIGKILL)
+        while process_start(heir):
+            time.sleep(0.01)
+        assert isinstance(locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={}), Granted)
 
 
 def test_what_a_workflow_held_that_does_not_go_on_is_free_beside_its_heir(tmp_path: Path) -> None:
     """What somebody who lives holds for a workflow of that name is his."""
     path = tmp_path / "locks.db"
-    engine = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
-    assert engine.stdout is not None
-    heir = int(engine.stdout.readline())
-    locks = Locks(path)
-    try:
+    with holder(path) as (kill, _), contextlib.closing(Locks(path)) as locks:
         locks.forsake("a")
         assert isinstance(locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={}), Waiting)
-        engine.kill()
-        engine.wait()
-        engine.stdout.close()
+        kill()
         assert isinstance(locks.acquire("a3", ["argo/Mutex/mine"], workflow="a", limits={}), Granted)
         locks.forsake("a")
         assert isinstance(locks.acquire("d", ["argo/Mutex/held"], workflow="d", limits={}), Granted)
         assert isinstance(locks.acquire("e", ["argo/Mutex/mine"], workflow="e", limits={}), Waiting)
-    finally:
-        os.kill(heir, signal.SIGKILL)
-        locks.close()

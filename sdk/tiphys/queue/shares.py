@@ -66,6 +66,19 @@ class Shares:
             of_group[group] = of_group.get(group, 0.0) + use
         return {user: (self._level(user, of_group), own[user] / self._weight(user)) for user in users}
 
+    def owed(self, users: Iterable[str]) -> dict[str, float]:
+        """The part of 1 that each of these is owed, when they are all there are: that of the group by its weight, then
+        of the user inside it."""
+        group_of = {user: self._group(user) for user in users}
+        inside: dict[str, float] = {}
+        for user, group in group_of.items():
+            inside[group] = inside.get(group, 0.0) + self._weight(user)
+        total = sum(self.groups.get(group, 1.0) for group in inside)
+        return {
+            user: self.groups.get(group, 1.0) / total * self._weight(user) / inside[group]
+            for user, group in group_of.items()
+        }
+
     def _level(self, user: str, of_group: Mapping[str, float]) -> float:
         group = self._group(user)
         return of_group[group] / self.groups.get(group, 1.0)

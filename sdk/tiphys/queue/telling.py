@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tiphys.queue.core import Claim, Wait, explain, order
 from tiphys.queue.permits import View
-from tiphys.queue.rules import Member, Rules
+from tiphys.queue.rules import Rules
 
 __all__ = ["Held", "PoolTold", "UserTold", "Waits", "of_run", "pools_told", "users_told", "why"]
 
@@ -102,22 +102,18 @@ def users_told(view: View, rules: Rules) -> list[UserTold]:
     users = {*rules.users, *(user for user, use in used.items() if use >= 1)}
     users |= {each.user for each in view.waiting.values()}
     users |= {each.claim.user for each in view.holding.values()}
-    members = {user: rules.users.get(user, Member()) for user in users}
-    group_of = {user: each.group or f"user {user}" for user, each in members.items()}
-    weights = {group: rules.groups.get(group, 1.0) for group in group_of.values()}
-    inside = dict.fromkeys(weights, 0.0)
-    for user, each in members.items():
-        inside[group_of[user]] += each.weight
+    groups = {user: rules.users.get(user, rules.others).group for user in users}
+    owed = rules.shares(used, 0.0).owed(users)
     total = sum(used.get(user, 0.0) for user in users)
     return [
         UserTold(
             user,
-            members[user].group,
+            groups[user],
             used.get(user, 0.0),
             used.get(user, 0.0) / total if total else 0.0,
-            weights[group_of[user]] / sum(weights.values()) * members[user].weight / inside[group_of[user]],
+            owed[user],
         )
-        for user in sorted(users, key=lambda user: (members[user].group, user))
+        for user in sorted(users, key=lambda user: (groups[user], user))
     ]
 
 

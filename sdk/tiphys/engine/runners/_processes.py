@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 __all__ = [
     "MARK",
@@ -21,6 +21,8 @@ __all__ = [
     "mark",
     "name",
     "reap_orphans",
+    "records",
+    "send",
     "unfinished",
     "watchman",
 ]
@@ -41,6 +43,22 @@ def children(pid: int) -> list[int]:
 
 def mark(pid: int) -> int | None:
     """The id that a process is marked with; -1: none. None: nobody may know, as of one that has ended."""
+    found = _mark(pid)
+    return int(found.rpartition(b"-")[2]) if found else None if found is None else -1
+
+
+def send(number: int, wanted: Callable[[bytes], object]) -> bool:
+    """Send a signal to all processes whose mark, ``TOKEN-ID``, is wanted; whether there were any."""
+    sent = False
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        with contextlib.suppress(OSError):
+            if (found := _mark(pid)) and wanted(found):
+                os.kill(pid, number)
+                sent = True
+    return sent
+
+
+def _mark(pid: int) -> bytes | None:
     try:
         with open(f"/proc/{pid}/environ", "rb") as stream:
             found = stream.read()
@@ -48,8 +66,8 @@ def mark(pid: int) -> int | None:
         return None
     for entry in found.split(b"\0"):
         if entry.startswith(_MARKED):
-            return int(entry.rpartition(b"-")[2])
-    return -1 if found else None
+            return entry[len(_MARKED) :]
+    return b"" if found else None
 
 
 def name(pid: int) -> str:
@@ -89,22 +107,11 @@ def reap_orphans() -> int:
 
 def bury(token: str) -> None:
     """Kill every process that is marked with ``token``, and what those start meanwhile."""
-    mark = f"{MARK}={token}-".encode()
+    ours = f"{token}-".encode()
     for _ in range(10):
-        found = list(_marked(mark))
-        if not found:
+        if not send(signal.SIGKILL, lambda found: found.startswith(ours)):
             return
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
-
-
-def _marked(mark: bytes) -> Iterator[int]:
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as stream:
-            if mark in stream.read():
-                yield int(pid)
 
 
 def watchman(token: str) -> int:
@@ -132,17 +139,25 @@ def unfinished(folder: int) -> dict[int, tuple[int, bytes]]:
         with os.fdopen(book, "rb") as stream:
             data = stream.read()
     found: dict[int, tuple[int, bytes]] = {}
-    for line in data.split(b"\n"):
-        words = line[:-1].split(b" ", 3)
-        if not line.endswith(b";") or len(words) < 3:
-            continue
-        with contextlib.suppress(ValueError, KeyError):
-            if words[0] == b"!":
+    for mark, words in records(data):
+        with contextlib.suppress(ValueError, KeyError, IndexError):
+            if mark == b"!":
                 found.clear()  # of an earlier keeper
-            elif words[0] in (b"+", b"&", b"*"):
-                found[int(words[1])] = int(words[2]), words[0]
-            elif words[0] == b"=":
-                found[int(words[1])] = int(words[2]), found[int(words[1])][1]
-            elif words[0] in (b"-", b"/"):
-                found.pop(int(words[1]), None)
+                continue
+            number, value = int(words[0]), int(words[1])
+            if mark in (b"+", b"&", b"*"):
+                found[number] = value, mark
+            elif mark == b"=":
+                found[number] = value, found[number][1]
+            elif mark in (b"-", b"/"):
+                found.pop(number, None)
     return found
+
+
+def records(data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
+    """The whole records of a file, each as its mark and the words after it; see ``_keeper.py``. Half a record is none:
+    who wrote it was killed, or the disk was full."""
+    for line in data.split(b"\n"):
+        if line.endswith(b";"):
+            mark, *words = line[:-1].split(b" ", 3)
+            yield mark, words

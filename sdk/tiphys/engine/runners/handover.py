@@ -7,14 +7,12 @@ ended has ended: it is written into the records of the child's own folder.
 from __future__ import annotations
 
 import binascii
-import contextlib
-import os
 import signal
 import time
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from tiphys.engine.runners._processes import MARK
+from tiphys.engine.runners._processes import send
 from tiphys.engine.runners.left import RECORDS, Earlier, Left, begin_records
 
 __all__ = ["end_processes", "hand_over"]
@@ -28,7 +26,7 @@ def hand_over(top: Path, child: str, folder: Path) -> None:
     ``folder``, which the caller holds."""
     left = Left(top)
     marks = {_mark(left, each.number) for each in left.started(child) if each.status is None}
-    if _signal(marks, signal.SIGSTOP):  # none ends because another one was killed
+    if marks and send(signal.SIGSTOP, marks.__contains__):  # none ends because another one was killed
         time.sleep(_SETTLE)
         left = Left(top)
     _write(folder, left.started(child))
@@ -41,12 +39,12 @@ def end_processes(left: Left, child: str) -> None:
 
 
 def _mark(left: Left, number: int) -> bytes:
-    return f"{MARK}={left.token}-{number}".encode()
+    return f"{left.token}-{number}".encode()
 
 
 def _kill(marks: AbstractSet[bytes]) -> None:
     until = time.monotonic() + _PATIENCE
-    while _signal(marks, signal.SIGKILL) and time.monotonic() < until:
+    while marks and send(signal.SIGKILL, marks.__contains__) and time.monotonic() < until:
         time.sleep(_SETTLE)
 
 
@@ -64,16 +62,3 @@ def _write(folder: Path, started: list[Earlier]) -> None:
             lines.append(b"- %d %d %s;\n" % (each.number, each.status, stdout))
     with (folder / RECORDS).open("ab") as stream:
         stream.writelines(lines)
-
-
-def _signal(marks: AbstractSet[bytes], number: int) -> bool:
-    """Send a signal to all processes with one of these in their environments; whether there were any."""
-    found = False
-    for pid in filter(str.isdigit, os.listdir("/proc")) if marks else ():
-        with contextlib.suppress(OSError):
-            with open(f"/proc/{pid}/environ", "rb") as stream:
-                entries = stream.read().split(b"\0")
-            if not marks.isdisjoint(entries):
-                os.kill(int(pid), number)
-                found = True
-    return found

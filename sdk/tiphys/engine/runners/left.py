@@ -19,7 +19,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any, NamedTuple
 
-from tiphys.engine.runners._processes import RECORDS
+from tiphys.engine.runners._processes import RECORDS, records
 from tiphys.queue.table import boot_id
 from tiphys.reference import open_file
 from tiphys.store.files import clear
@@ -158,10 +158,7 @@ class Left:
         except FileNotFoundError:
             data = b""
         boot = current = _boot()
-        for line in data.split(b"\n"):
-            if not line.endswith(b";"):
-                continue  # who wrote it was killed, or the disk was full
-            mark, *words = line[:-1].split(b" ", 3)
+        for mark, words in records(data):
             with contextlib.suppress(ValueError, TypeError, IndexError):
                 if mark == b"!":
                     current, self.token = words[0].decode(), words[1].decode()
@@ -265,7 +262,9 @@ class Left:
     def _did_not_start(self, number: int) -> None:
         if (found := self._found.pop(number, None)) is not None:
             start = found.start
-            del self._pods[start.child, start.pod].containers[start.container, start.nth]
+            containers = self._pods[start.child, start.pod].containers
+            if containers.get((start.container, start.nth)) is found:  # the pod was not made anew since
+                del containers[start.container, start.nth]
 
     def _starts(self, number: int, pid: int, note: bytes, *, known: bool) -> None:
         self.highest = max(self.highest, number)

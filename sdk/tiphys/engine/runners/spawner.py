@@ -298,8 +298,10 @@ class Spawner:
         self._socket.close()
         self._socket, self._keepers = None, ()
         self._buffer.clear()
-        found = find(self._home) if self._home is not None else None
-        known = Left(self._home, found.numbers if found else ()).known if self._home is not None else {}
+        found, known = None, {}
+        if self._home is not None:
+            found = find(self._home)
+            known = Left(self._home, found.numbers if found else ()).known
         if found is None:
             bury(self._token)
             self._await_keeper()
