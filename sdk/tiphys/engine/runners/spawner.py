@@ -355,6 +355,6 @@ def _lost() -> RunError:
     return RunError(
         "TIP301",
         "the process that keeps the run's children was killed",
-        cause="what runs goes on for a while without an engine",
+        cause="some of what ran is lost with it",
         fix="run the same command again with resume: finished steps are not repeated",
     )
