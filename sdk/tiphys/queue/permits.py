@@ -38,8 +38,9 @@ from tiphys.queue.core import (
     explain,
     stuck,
 )
+from tiphys.queue.machine import PRICES
 from tiphys.queue.rules import Rules
-from tiphys.queue.table import InheritedTable
+from tiphys.queue.table import InheritedTable, process_start
 
 __all__ = ["Bid", "Permits", "Queued", "View"]
 
@@ -168,6 +169,12 @@ class Permits(InheritedTable):
             self._settle(db)
         return True
 
+    def leave(self, name: str, pid: int) -> None:
+        """A claim is the process ``pid``'s from now on: what it holds is held until that has ended."""
+        self._mine.pop(name, None)
+        with self.transaction() as db:
+            db.execute("UPDATE claims SET pid=?, start=? WHERE name=?", (pid, process_start(pid), name))
+
     def forsake(self, workflow: str) -> None:
         """Give back what killed engines held for a workflow (``NAMESPACE/NAME``) of which nothing goes on, whatever
         heirs they have."""
@@ -273,7 +280,7 @@ class Permits(InheritedTable):
         used = dict(db.execute("SELECT user, permit_seconds FROM used").fetchall())
         until = db.execute("SELECT at FROM used_until").fetchone()
         state = QueueState(
-            pools={name: PermitPool(size) for name, size in sizes.items()},
+            pools={name: PermitPool(size, PRICES.get(name, 1.0)) for name, size in sizes.items()},
             waiting={bucket: tuple(there) for bucket, there in waiting.items()},
             holding=tuple(holding),
             shares=rules.shares(used, until[0] if until else self._clock()),

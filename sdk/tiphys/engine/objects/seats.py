@@ -1,4 +1,4 @@
-"""GPUs of the pods that a controller makes: those of a gang are taken all at once, before the first one starts."""
+"""Room for the pods that a controller makes: that of a gang is taken all at once, before the first one starts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from tiphys.engine.base.observations import Notice
 from tiphys.engine.pods.gpus import spec_needs, spec_shares
 from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.room import requests
 from tiphys.training.tf_config import replica_counts
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["Seats", "check_gpus"]
 def check_gpus(host: Host, item: KubeObject) -> None:
     """Raise NoGpus for an object whose pods can never run at once here, StartProblem for a number that is none."""
     if count := sum(spec_needs(spec) for spec in _pods(item)):
-        host.gpus.check(count)
+        host.room.gpus.check(count)
 
 
 def _pods(item: KubeObject) -> Iterator[PodSpec]:
@@ -53,15 +54,16 @@ class Seats:
 
         Raises as :meth:`tiphys.engine.pods.gpus.GpuDesk.ask` and :func:`tiphys.engine.pods.gpus.asked`.
         """
-        if count := sum(map(spec_needs, self._specs.values())):
-            self._host.gpus.ask(self._holder, count, then, self._tell)
+        count, wants = sum(map(spec_needs, self._specs.values())), self._requests()
+        if count or self._host.room.counts(wants):
+            self._host.room.ask(self._host.guest(self._name, self._name), wants, count, then, self._tell)
         else:
             then()
 
     def of(self, pod: str) -> Mapping[str, Sequence[Gpu]]:
         """What the containers of a pod have."""
         at = 0
-        gpus = self._host.gpus.of(self._holder)
+        gpus = self._host.room.gpus.of(self._holder)
         for name, spec in self._specs.items() if gpus else ():
             count = spec_needs(spec)
             if name == pod:
@@ -71,11 +73,19 @@ class Seats:
 
     def give_back(self) -> None:
         """None of them runs any more."""
-        self._host.gpus.give_back(self._holder)
+        self._host.room.give_back(self._holder)
 
     def leave(self, pid: int) -> None:
         """They outlive the run, as the process ``pid`` does."""
-        self._host.gpus.leave(self._holder, pid)
+        self._host.room.leave(self._holder, pid)
+
+    def _requests(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for spec in self._specs.values():
+            inits, others = spec.get("initContainers") or [], spec.get("containers") or []
+            for pool, count in requests(inits, others).items():
+                found[pool] = found.get(pool, 0) + count
+        return found
 
     def _tell(self, text: str) -> None:
         self._host.tell(Notice(time.time(), f"{self._name} waits: {text}"))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from tiphys.engine.base.loop import Loop
 from tiphys.engine.base.observations import Notice, Observation
 from tiphys.engine.base.options import RunOptions
-from tiphys.engine.pods.gpus import GpuDesk
 from tiphys.engine.pods.memory import MemoryWatch
+from tiphys.engine.pods.room import Guest, Room
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.left import Left, LeftPod
@@ -86,7 +86,8 @@ class Host:
     base_env: Mapping[str, str]  # of images that are mapped to this machine
     project_env: Mapping[str, str]  # of the project's own images
     folders: Folders
-    gpus: GpuDesk
+    room: Room
+    created: float  # when the run was made, in seconds since the epoch
     addresses: set[str] = field(default_factory=set)
     origins: Mapping[str, str] = field(default_factory=dict)  # the files that Secrets are in, by their names
     left: Left | None = None  # of a killed engine; None: what belongs to steps is not written down
@@ -110,6 +111,12 @@ class Host:
     def holder(self, name: str) -> str:
         """What a node or replica of the run is called where all engines of this machine meet."""
         return f"{self.uid}/{name}"
+
+    def guest(self, name: str, shown: str) -> Guest:
+        """A node or replica that asks for room; people know it as ``shown``."""
+        claim = f"{self.namespace}/{self.workflow}/{name}/pod"
+        priority = int(self.spec.get("priority") or 0)
+        return Guest(self.holder(name), claim, shown, priority, self.created)
 
     def notice(self, error: TiphysError) -> None:
         """Tell whoever watches of an error that ends a step, with its cause and what to do."""

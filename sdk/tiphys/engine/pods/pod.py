@@ -97,7 +97,7 @@ class StepPod:
             aliases=self.template.get("hostAliases") or (),
             containers=pod_containers(self.template),
         )
-        self.space.gpus = gpu_shares(self.template, host.gpus.of(host.holder(command.node_id)))
+        self.space.gpus = gpu_shares(self.template, host.room.gpus.of(host.holder(command.node_id)))
         self._containers = Containers(
             host, self.space, command, self.template, grace=self._grace, ready=self._ready, left=self._left
         )

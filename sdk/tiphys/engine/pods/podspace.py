@@ -148,7 +148,7 @@ class PodSpace:
         env.update(self.host.options.env)
         if extra_env:
             env.update(extra_env)
-        gpus, machine = self.gpus.get(name, ()), self.host.gpus.machine
+        gpus, machine = self.gpus.get(name, ()), self.host.room.gpus.machine
         command = image.command(
             [expand(str(word), base, env) for word in spec.get("command") or []],
             [expand(str(word), base, env) for word in spec.get("args") or []],

@@ -11,6 +11,7 @@ from tiphys.argo.spec import set_containers
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.gpus import pod_needs, shares
 from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.room import requests
 from tiphys.engine.runners.base import StartProblem, absolute
 from tiphys.errors import RefusedError
 
@@ -46,6 +47,7 @@ __all__ = [
     "pod_containers",
     "pod_gpus",
     "pod_metadata",
+    "pod_requests",
     "required_outputs",
 ]
 
@@ -75,21 +77,30 @@ def pod_containers(template: Template) -> dict[str, ContainerSpec]:
 
 def pod_gpus(command: StartPod) -> int:
     """How many GPUs the pod of a step asks for. Raises as :func:`tiphys.engine.pods.gpus.asked`."""
-    if not {"container", "script", "containerSet"} & command.template.keys():
-        return 0  # no containers of its own
-    template = command.template
-    if any("/" in text for text in command.patches):  # a patch may ask for some: their name has one
-        try:
-            template, _, _ = patched(template, command.volumes, command.patches)
-        except StartProblem:
-            return 0  # told when it is started
-    inits, others = _in_turn(template)
-    return pod_needs(inits, others)
+    return pod_needs(*_asking(command, "/"))  # a patch may ask for some: their name has one
+
+
+def pod_requests(command: StartPod) -> dict[str, int]:
+    """The permits that the pod of a step requests of the machine's pools."""
+    return requests(*_asking(command, ""))
 
 
 def gpu_shares(template: Template, gpus: Sequence[Gpu]) -> dict[str, tuple[Gpu, ...]]:
     """Which container of a step's pod has which of its GPUs."""
     return shares(gpus, *_in_turn(template)) if gpus else {}
+
+
+def _asking(command: StartPod, mark: str) -> tuple[list[ContainerSpec], list[ContainerSpec]]:
+    """As :func:`_in_turn`, of the pod of a step, with patches that have ``mark`` in them."""
+    if not {"container", "script", "containerSet"} & command.template.keys():
+        return [], []  # no containers of its own
+    template = command.template
+    if any(mark in text for text in command.patches):
+        try:
+            template, _, _ = patched(template, command.volumes, command.patches)
+        except StartProblem:
+            return [], []  # told when it is started
+    return _in_turn(template)
 
 
 def _in_turn(template: Template) -> tuple[list[ContainerSpec], list[ContainerSpec]]:

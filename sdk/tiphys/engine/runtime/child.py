@@ -164,6 +164,7 @@ class _Child:
             folder=folder,
             workflow=execution.facts.name,
             uid=execution.facts.uid,
+            created=execution.facts.now,
             spec=execution.spec,
             folders=Folders(folder / "nodes", reuse=not parent.options.keep_folders),
             left=left,

@@ -35,12 +35,12 @@ from tiphys.engine.machine.protocol import (
 from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.pod import StepPod
-from tiphys.engine.runtime.gpu_turns import GpuTurns
 from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.leaves import Pod, make_pod
 from tiphys.engine.runtime.locks import Synchronizer
 from tiphys.engine.runtime.memoizer import Memoizer
 from tiphys.engine.runtime.metrics_file import MetricsFile
+from tiphys.engine.runtime.turns import Turns
 from tiphys.reference import open_file
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Driver:
         self._memo = Memoizer(host, self.emit)
         weights = pools_of(machine.annotations)
         self._sync = Synchronizer(host, self.emit, weights, lambda: machine.suspended)
-        self._gpus = GpuTurns(host, self.emit, self._enqueue)
+        self._turns = Turns(host, self.emit, self._enqueue)
 
     def emit(self, event: Event) -> None:
         """Take an event; it reaches the core in the order of arrival, after the journal."""
@@ -161,7 +161,7 @@ class Driver:
     def kill_all(self) -> None:
         """SIGKILL every pod; they still report."""
         self._queue.clear()
-        self._gpus.clear()
+        self._turns.clear()
         for pod in list(self._pods.values()):
             pod.kill()
 
@@ -173,7 +173,7 @@ class Driver:
     def close(self) -> None:
         """Give back locks. The pods' processes end with the spawner."""
         self._sync.close()
-        self._gpus.clear()
+        self._turns.clear()
         self._memo.close()
         for timer in self._deadlines.values():
             timer.cancel()
@@ -188,9 +188,9 @@ class Driver:
 
     def _start_pod(self, command: StartPod) -> None:
         if self.kept(command.node_id):  # it runs already
-            self._begin(self._gpus.taken_over(command))
+            self._begin(self._turns.taken_over(command))
         else:
-            self._gpus.enter(command)
+            self._turns.enter(command)
 
     def _enqueue(self, command: StartPod) -> None:
         self._queue.append(command)
@@ -235,7 +235,7 @@ class Driver:
         if isinstance(pod, StepPod):
             self._collected.append(pod)
         self._slots_used.discard(event.node_id)
-        self._gpus.leave(event.node_id)
+        self._turns.leave(event.node_id)
         self._progress.pop(event.node_id, None)
         timer = self._deadlines.pop(event.node_id, None)
         if timer is not None:
@@ -248,7 +248,7 @@ class Driver:
         queued = next((each for each in self._queue if each.node_id == command.node_id), None)
         if queued is not None:
             self._queue.remove(queued)
-        if (command.node_id not in self._pods and self._gpus.leave(command.node_id)) or queued is not None:
+        if (command.node_id not in self._pods and self._turns.leave(command.node_id)) or queued is not None:
             self.emit(PodFinished(self.host.loop.now(), command.node_id, "Failed", ""))
             return
         pod = self._pods.get(command.node_id)

@@ -36,7 +36,7 @@ def drop_child(host: Host, uid: str) -> None:
             if not _parted(folder, host.store, child):
                 end_processes(host.left, child)  # before its locks are somebody else's
                 forsake(host.store, f"{host.namespace}/{name}")
-            host.gpus.adopt(f"{uid}/")  # nobody will come for them
+            host.room.gpus.adopt(f"{uid}/")  # nobody will come for them
 
 
 def _parted(folder: Path, store: Store, child: str) -> bool:

@@ -128,7 +128,7 @@ class Execution:
         driver = self._driver = Driver(host, self.machine, self.journal, resources)
         driver.wake = wake
         if self.resumed:
-            host.gpus.adopt(host.holder(""))
+            host.room.adopt(host.holder(""), f"{host.namespace}/{host.workflow}")
             replay(driver, self.machine, self.journal, resources, self.facts.started)
         else:
             driver.emit(Begin(self.facts.now))

@@ -28,6 +28,7 @@ from tiphys.engine.objects import Controllers
 from tiphys.engine.pods.environment import base_environment, project_environment
 from tiphys.engine.pods.gpus import GpuDesk
 from tiphys.engine.pods.host import Host, Objects
+from tiphys.engine.pods.room import Room
 from tiphys.engine.runners.choose import choose_runner
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.gpus import chosen
@@ -244,6 +245,14 @@ class Run:
             spawner = Spawner(loop, folder if written else None)
             gpus = GpuDesk(loop, options.gpus, lambda: spawner.keepers[0] if left is not None else 0)
             stack.callback(gpus.close)
+            room = Room(
+                loop,
+                gpus,
+                self.store.locks,
+                self.store.queue_rules,
+                lambda: spawner.keepers if left is not None else (),
+            )
+            stack.callback(room.close)
             stack.callback(spawner.close)  # before that
             execution.part()
             if not written:
@@ -271,7 +280,8 @@ class Run:
                 base_env=base_environment(str(options.project)),
                 project_env=project_environment(str(options.project)),
                 folders=Folders(folder / "nodes", reuse=not options.keep_folders),
-                gpus=gpus,
+                room=room,
+                created=facts.now,
                 origins=facts.origins,
                 left=left,
             )

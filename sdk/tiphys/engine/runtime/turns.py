@@ -1,4 +1,4 @@
-"""Pods of a run that wait for GPUs before they are started: the driver's side of the desk."""
+"""Pods of a run that wait for room on this machine before they are started: the driver's side of it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tiphys.engine.machine.bodies.pod import DEADLINE, active_seconds
 from tiphys.engine.machine.protocol import Event, PodFinished, PodWaiting, StartPod
 from tiphys.engine.pods.gpus import NoGpus
 from tiphys.engine.pods.host import Host
-from tiphys.engine.pods.podspec import pod_gpus
+from tiphys.engine.pods.podspec import pod_gpus, pod_requests
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import RefusedError
 
-__all__ = ["GpuTurns"]
+__all__ = ["Turns"]
 
 
-class GpuTurns:
+class Turns:
     """``start`` is called with what may start; ``emit`` takes what is to be told of the others."""
 
     def __init__(self, host: Host, emit: Callable[[Event], None], start: Callable[[StartPod], None]) -> None:
@@ -27,15 +27,16 @@ class GpuTurns:
         self._waiting: dict[str, StartPod] = {}
 
     def enter(self, command: StartPod) -> None:
-        """Start a pod when it has its GPUs: one that asks for none at once."""
+        """Start a pod when it has all it asks for: one that asks for nothing at once."""
         node_id = command.node_id
         try:
-            count = pod_gpus(command)
-            if count:
+            count, wants = pod_gpus(command), pod_requests(command)
+            waits = bool(count) or self._host.room.counts(wants)
+            if waits:
                 self._waiting[node_id] = command
-                holder = self._host.holder(node_id)
-                granted, waits = partial(self._granted, node_id), partial(self._wait, node_id)
-                self._host.gpus.ask(holder, count, granted, waits)
+                guest = self._host.guest(node_id, command.node_name)
+                granted, told = partial(self._granted, node_id), partial(self._wait, node_id)
+                self._host.room.ask(guest, wants, count, granted, told)
         except (NoGpus, RefusedError, StartProblem) as error:
             self.leave(node_id)
             text = error.message
@@ -44,17 +45,18 @@ class GpuTurns:
                 self._host.notice(error)
             self._emit(PodFinished(self._host.loop.now(), node_id, "Error", text))
             return
-        if not count:
+        if not waits:
             self._start(command)
 
     def taken_over(self, command: StartPod) -> StartPod:
         """One that a killed engine started, for how long nobody knows: rather too late an end than too early."""
-        has = self._host.gpus.of(self._host.holder(command.node_id))
+        self._host.room.take_over(self._host.guest(command.node_id, command.node_name), pod_requests(command))
+        has = self._host.room.gpus.of(self._host.holder(command.node_id))
         return _from_now(command, self._host.loop.now()) if has else command
 
     def leave(self, node_id: str) -> bool:
         """It is not to be started any more, or has ended; whether it still waited."""
-        self._host.gpus.give_back(self._host.holder(node_id))
+        self._host.room.give_back(self._host.holder(node_id))
         return self._waiting.pop(node_id, None) is not None
 
     def clear(self) -> None:
