@@ -1,6 +1,6 @@
 """The queue's decision: a simulated week beside first come, first served; all states of four claims; its time.
 
-    python benchmarks/admission.py [--seeds 20] [--schedules 1000] [--states 200] [--json FILE]
+    python benchmarks/admission.py [--seeds 20] [--rounds 1] [--schedules 1000000] [--processes 2] [--json FILE]
 
 The week: nine users in groups of three, two and four share sixteen workers; gangs of one to eight workers run for ten
 minutes to two hours and make a backup every ten minutes; all have work all the time, and one, greedy, has thirty jobs
@@ -8,19 +8,25 @@ in the queue. Four times a day an administrator's job of a higher class comes. W
 use over share (1 is as owed), idle workers while a job that waits would fit, and how long the administrator waited. The
 peer is Argo's rule: higher class, then age, and only the first may start.
 
-``--states``: how many draws of four claims (two pools of up to three permits, classes, elastic sizes, backups) are
-gone through state by state. ``--schedules``: random schedules of 400 moves each. A fault ends the program.
+Four claims on two pools of up to three permits: each of the 3060 choices of what they want, ``--rounds`` times with
+other users, classes, elastic sizes and backups, is gone through state by state; what may happen is that one comes, ends
+(or its engine is killed), makes the backup it was asked for, is suspended, goes on, or that a pool gets another size.
+``--schedules``: random schedules of 16 of these moves, and of every thousandth one of 400. A fault ends the program.
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
+import itertools
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from random import Random
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -171,8 +177,7 @@ def week(seeds: int) -> dict[str, float]:
     return found
 
 
-def any_request(chance: Random, number: int, most: int) -> Claim:
-    counts = [0, 0]
+def any_request(chance: Random, number: int, most: int, counts: Sequence[int] = (0, 0)) -> Claim:
     while not any(counts):
         counts = [chance.randint(0, most), chance.randint(0, most)]
     return Claim(
@@ -186,23 +191,38 @@ def any_request(chance: Random, number: int, most: int) -> Claim:
     )
 
 
-def states(draws: int) -> dict[str, float]:
+def states_of(choice: tuple[int, tuple[tuple[int, int], ...]]) -> int:
+    """How many states four claims that want this can be in."""
+    seed, wants = choice
+    chance = Random(seed)
+    claims = tuple(any_request(chance, number, 3, counts) for number, counts in enumerate(wants))
+    return explore(claims, {"a": (3, 1), "b": (3, 2)}, chance.randint(0, 2))
+
+
+def states(rounds: int, processes: int) -> dict[str, float]:
     """States gone through."""
-    total = 0
-    for seed in range(draws):
-        chance = Random(seed)
-        claims = tuple(any_request(chance, number, 3) for number in range(4))
-        total += explore(claims, {"a": (3, 1), "b": (3, 2)}, chance.randint(0, 2))
-    return {"draws_of_four_requests": draws, "states": total}
+    wants = [counts for counts in itertools.product(range(4), repeat=2) if any(counts)]
+    choices = list(itertools.combinations_with_replacement(wants, 4)) * rounds
+    total = _shared_out(states_of, list(enumerate(choices)), processes)
+    return {"choices_of_four_requests": len(choices), "states": total}
 
 
-def schedules(count: int) -> dict[str, float]:
-    """Random schedules, and how many were admitted in them."""
-    admitted = sum(
-        random_schedule(seed, 400, lambda chance, number: any_request(chance, number, 4), {"a": 6, "b": 8})
-        for seed in range(count)
+def schedule(seed: int) -> int:
+    """How many were admitted in one."""
+    moves = 400 if seed % 1000 == 0 else 16
+    return random_schedule(
+        seed, moves, lambda chance, number: any_request(chance, number, 4), {"a": 6, "b": 8}
     )
-    return {"schedules": count, "moves": 400 * count, "admitted": admitted}
+
+
+def schedules(count: int, processes: int) -> dict[str, float]:
+    """Random schedules, and how many were admitted in them."""
+    return {"schedules": count, "admitted": _shared_out(schedule, range(count), processes)}
+
+
+def _shared_out(of: Callable[[Any], int], all_of_them: Iterable[Any], processes: int) -> int:
+    with ProcessPoolExecutor(processes) as pool:
+        return sum(pool.map(of, all_of_them, chunksize=50))
 
 
 def decisions(waiting: int) -> dict[str, float]:
@@ -243,14 +263,15 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--schedules", type=int, default=1000)
-    parser.add_argument("--states", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--schedules", type=int, default=1_000_000)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", metavar="FILE", default="", help="write the numbers there")
     options = parser.parse_args()
     found = {
         **week(options.seeds),
-        **states(options.states),
-        **schedules(options.schedules),
+        **states(options.rounds, options.processes),
+        **schedules(options.schedules, options.processes),
         **decisions(10_000),
     }
     show(found)

@@ -18,6 +18,7 @@ OUT = ROOT / "docs" / "reliability.md"
 COMMANDS = {
     "kills": "python benchmarks/kills.py --kills 10000 --json benchmarks/results/kills.json",
     "disk": "python benchmarks/disk.py --json benchmarks/results/disk.json",
+    "admission": "python benchmarks/admission.py --json benchmarks/results/admission.json",
     "permits": "python benchmarks/permits.py --json benchmarks/results/permits.json",
     "scale": "python benchmarks/scale.py --json benchmarks/results/scale.json",
     "fuzz": "python benchmarks/fuzz.py --json benchmarks/results/fuzz.json",
@@ -38,6 +39,14 @@ uninterrupted run's."""
 DISK = """A run in which the engine writes all it can write, on a real file system that is full after so many pages, or
 so many files, or has no room for one call alone. It ends with TIP411; when there is room the same goes on, and what it
 leaves is compared with the run on a disk with room."""
+STATES = """The decision alone is a function, and all states that {choices} choices of four claims on two pools of up
+to three permits can come to are gone through: one comes, ends or is killed, makes its backup, is suspended, goes on,
+a pool gets another size. In each of them, and after each move of the random schedules, it is looked whether more was
+given than there is, a part of what one wants, or to one past another too often, and whether in the end all have their
+turn. A fault ends the program, which writes nothing then."""
+WEEK = """A simulated week: nine users in groups of three, two and four share sixteen workers, and one of them,
+greedy, has thirty jobs in the queue all the time. Told is the worst of the seeds. Jain's index is of use over what is
+owed: one is as owed."""
 PERMITS = """Engines ask one pool for permits, hold them for some milliseconds and give them back; one of them is
 killed every second, with all it has. What is held is summed up by the table itself, at every admission."""
 NAMES = """A node's ID is a hash of its name, which begins with the workflow's: each name is another draw. Where two
@@ -58,6 +67,7 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
     for title, name, write in (
         ("Kills", "kills", kills),
         ("A full disk", "disk", disk),
+        ("Who may start", "admission", admission),
         ("The table of pools", "permits", permits),
         ("Scale", "scale", scale),
         ("Hostile input", "fuzz", fuzz),
@@ -118,6 +128,29 @@ def disk(found: Mapping[str, Any]) -> list[str]:
         ("did not", len(found["faults"])),
     ]
     return [DISK, _table(("", ""), rows)]
+
+
+def admission(found: Mapping[str, Any]) -> list[str]:
+    checked = [
+        ("states gone through", found["states"]),
+        ("random schedules, and claims admitted in them", f"{found['schedules']}, {found['admitted']}"),
+        ("a decision with so many waiting", found["waiting"]),
+        ("median, `p99` of CPU", f"{found['decision_p50_ms']} ms, {found['decision_p99_ms']} ms"),
+    ]
+    week = [
+        ("Jain's index, at least", "jain_at_least"),
+        ("share of the greedy user", "greedy_share"),
+        ("workers idle while one that waits would fit", "idle_though_one_fits"),
+        ("an administrator waits at most, s", "admin_waits_at_most_s"),
+    ]
+    head = (f"{found['seeds']} seeds", "this queue", "first come, first served (Argo's)")
+    rows = [(text, found[f"fair_{name}"], found[f"first_come_{name}"]) for text, name in week]
+    return [
+        STATES.format(choices=found["choices_of_four_requests"]),
+        _table(("", ""), checked),
+        WEEK,
+        _table(head, rows),
+    ]
 
 
 def permits(found: Mapping[str, Any]) -> list[str]:
