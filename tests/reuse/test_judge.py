@@ -145,6 +145,9 @@ def test_age_counts_for_who_lists_and_for_who_asks(tmp_path: Path) -> None:
     assert judge(tmp_path, made, at=4601.0, max_age="") == ""
     assert "10s" in judge(tmp_path, made, at=1011.0, max_age="10s")
     assert judge(tmp_path, made, at=4601.0, max_age="3d") == "", "the step that asks ends in Error"
+    store = Store(tmp_path / "store")
+    with Entries(store) as known:  # that it is read late makes no entry older
+        assert not Judge(store, known, clock=lambda: 5000.0).problem(made, "10s", at=1010.0)
 
 
 def test_an_entry_without_a_node_is_none(tmp_path: Path) -> None:

@@ -48,13 +48,15 @@ class Judge:
         self._seen = Seen(known.file, clock=clock)
         self._clock = clock
 
-    def problem(self, entry: CachedResult, max_age: str | None = None) -> str:
-        """Why an entry cannot be taken, or an empty string. ``max_age``: of the step that asks; by default of the one
-        that made the entry. Raises StoreError, in Argo's words, for an entry that cannot be read."""
+    def problem(self, entry: CachedResult, max_age: str | None = None, *, at: float | None = None) -> str:
+        """Why an entry cannot be taken, or an empty string. ``max_age``: of the step that asked ``at`` this time; by
+        default of the one that made the entry, now. Raises StoreError, in Argo's words, for an entry that cannot be
+        read."""
         outputs = entry.argo().get("outputs") or {}
         if not entry.node:
             return "it does not say which node made it"
-        problem = self._age(entry, entry.max_age if max_age is None else max_age)
+        now = self._clock() if at is None else at
+        problem = self._age(entry, entry.max_age if max_age is None else max_age, now)
         if problem:
             return problem
         volumes = self._store.volumes()
@@ -76,9 +78,10 @@ class Judge:
         except StoreError as error:
             return Judged(entry, error.message)
 
-    def _age(self, entry: CachedResult, max_age: str) -> str:
+    @staticmethod
+    def _age(entry: CachedResult, max_age: str, now: float) -> str:
         try:
-            if not too_old(entry.created, max_age, self._clock()):
+            if not too_old(entry.created, max_age, now):
                 return ""
         except ValueError:
             return ""  # the step that asks ends in Error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unittest.mock
 
 from tests.engine.machine.driving import NOW, drive, machine, named, phases
 from tiphys.engine.machine import protocol as p
@@ -73,6 +74,20 @@ def test_an_old_entry_is_a_miss_and_days_are_no_go_duration() -> None:
     bad = drive(with_age("14d"), cache=dict(cache))
     assert bad.phase == "Error"
     assert 'unknown unit "d"' in bad.message
+
+
+def test_an_age_that_tells_how_old_the_run_is_counts_from_when_it_was_told() -> None:
+    """What a busy machine takes to read the entry is not part of it."""
+    age = "{{=string(now().Unix() - 1000000000 - 1) + 's'}}"
+    made = machine(MEMO.replace("    cache:", f'    maxAge: "{age}"\n    cache:'))
+    made.handle(p.Begin(NOW))
+    with unittest.mock.patch("time.time", return_value=NOW + 4):
+        [lookup] = made.handle(p.LocksGranted(NOW + 4, "wf"))
+    assert isinstance(lookup, p.LookupCache)
+    assert lookup.now == NOW + 4
+    entry = {"nodeID": "other", "creationTimestamp": "2001-09-09T01:46:42Z"}
+    made.handle(p.CacheAnswer(NOW + 9, "wf", entry))
+    assert made.nodes["wf"]["memoizationStatus"]["hit"] is True
 
 
 def test_an_illegal_key_is_an_error() -> None:

@@ -232,7 +232,8 @@ class StopPod(Command):
 class LookupCache(Command):
     """Read ``key`` of memoization cache (ConfigMap) ``cache_name``; a hit also updates lastHitTimestamp.
 
-    ``max_age`` is the template's, a Go duration or empty; ``template`` its name, ``parts`` what the key is made of.
+    ``max_age`` is the template's, a Go duration or empty, which counts back from ``now``; ``template`` its name,
+    ``parts`` what the key is made of.
     """
 
     node_id: str
@@ -242,6 +243,7 @@ class LookupCache(Command):
     template: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
     node_name: str = ""
+    now: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

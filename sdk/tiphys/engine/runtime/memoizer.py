@@ -47,9 +47,10 @@ class Memoizer:
             entries = self._entries(command.cache_name)
             # used now, before it is looked at: no collection takes it, and what it points to, away meanwhile
             found = entries.get(command.cache_name, command.key, now=time.time())
-            problem = (
-                "" if found is None else Judge(self._host.store, entries).problem(found, command.max_age)
-            )
+            problem = ""
+            if found is not None:
+                judge = Judge(self._host.store, entries)
+                problem = judge.problem(found, command.max_age, at=command.now)
             good = found is not None and not problem
             step = command.node_name.removeprefix(self._host.workflow).lstrip(".")
             note(

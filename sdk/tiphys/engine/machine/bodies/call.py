@@ -245,7 +245,7 @@ class Call:
         declared = self.template.get("memoize")
         if declared and self.compiled is not None and self.compiled.kind != "plugin":
             try:
-                self.memo = memo.Memo.of(declared, self.template)
+                self.memo = memo.Memo.of(declared, self.template, self.state.now)
             except memo.MemoError as error:
                 self.fail(str(error))
                 return
@@ -260,7 +260,7 @@ class Call:
         hit = False
         if not error:
             try:
-                hit = self.memo.accept(entry, self.state.now)
+                hit = self.memo.accept(entry)
             except memo.MemoError as problem:
                 error = str(problem)
         if error:

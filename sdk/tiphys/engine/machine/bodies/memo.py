@@ -26,16 +26,18 @@ class MemoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Memo:
-    """A substituted ``memoize``."""
+    """A substituted ``memoize``. ``at``: when it was, in seconds since the epoch. An entry is as old as it was then: a
+    ``maxAge`` may tell the age of the run."""
 
     cache: str
     key: str
     max_age: str
+    at: float
     template: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, declared: Memoize, template: Template) -> Memo:
+    def of(cls, declared: Memoize, template: Template, at: float) -> Memo:
         """Read ``memoize`` of a substituted template.
 
         Raises
@@ -47,19 +49,20 @@ class Memo:
         cache = str(((declared.get("cache") or {}).get("configMap") or {}).get("name") or "")
         if not _KEY.fullmatch(key):
             raise MemoError(f"invalid cache key: {key}")
-        return cls(
-            cache, key, str(declared.get("maxAge") or ""), str(template.get("name") or ""), parts_of(template)
-        )
+        age, name = str(declared.get("maxAge") or ""), str(template.get("name") or "")
+        return cls(cache, key, age, at, name, parts_of(template))
 
     def lookup(self, node_id: str, name: str) -> LookupCache:
         """Return the command that reads the entry for the node of that name."""
-        return LookupCache(node_id, self.cache, self.key, self.max_age, self.template, self.parts, name)
+        return LookupCache(
+            node_id, self.cache, self.key, self.max_age, self.template, self.parts, name, self.at
+        )
 
     def store(self, node_id: str, outputs: Outputs | None) -> StoreCache:
         """Return the command that writes the entry."""
         return StoreCache(node_id, self.cache, self.key, outputs, self.max_age, self.template, self.parts)
 
-    def accept(self, entry: CacheEntry | None, now: float) -> bool:
+    def accept(self, entry: CacheEntry | None) -> bool:
         """Return whether ``entry`` is a hit.
 
         Raises
@@ -69,7 +72,7 @@ class Memo:
         """
         made = str((entry or {}).get("creationTimestamp") or "")
         try:
-            expired = too_old(seconds(made) if made else None, self.max_age, now)
+            expired = too_old(seconds(made) if made else None, self.max_age, self.at)
         except ValueError as error:
             raise MemoError(f"invalid maxAge: {error}") from None
         return bool(entry and entry.get("nodeID")) and not expired
