@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.argo.quantity import quantity
+from tiphys.argo.quantity import quantity, whole_quantity
 
 CASES = json.loads(Path(__file__).with_name("quantity.json").read_text(encoding="utf-8"))
 OTHERWISE = {
@@ -35,3 +35,33 @@ def test_what_kubernetes_refuses(text: str) -> None:
 
 def test_numbers_of_yaml_are_read_too() -> None:
     assert (quantity(2), quantity(0.5)) == (2.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "many"),
+    [
+        ("64", "m", 64000), ("0.1", "m", 100), (0.1, "m", 100), ("250m", "m", 250), ("1e3", "", 1000),
+        ("256Gi", "", 2**38), ("1.5Ki", "", 1536), ("3E", "", 3 * 10**18), ("2000m", "", 2), (8, "", 8), ("0", "", 0),
+        (2**63 - 1, "", 2**63 - 1),
+    ],
+)  # fmt: skip
+def test_how_many_it_is_exactly(text: object, unit: str, many: int) -> None:
+    assert whole_quantity(text, unit) == many
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("-1", ""),
+        ("0.5", ""),
+        ("1u", "m"),
+        ("8Ei", ""),
+        ("1e999999999", ""),
+        ("1" * 41, ""),
+        ("ten", ""),
+        ("", "m"),
+    ],
+)
+def test_what_is_not_so_many(text: str, unit: str) -> None:
+    with pytest.raises(ValueError):
+        whole_quantity(text, unit)

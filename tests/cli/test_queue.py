@@ -145,3 +145,41 @@ def test_a_run_is_told_of_a_lock_that_is_no_pools(tmp_path: Path, tiphys: Any) -
         run.waits("t")
         assert "mine waits for the lock argo/Mutex/m\n  held by     other\n" in tiphys("explain", "mine")[1]
     assert run.ended().succeeded
+
+
+QUEUE = """
+[pools]
+training = 8
+[groups]
+vision = 1
+[cluster]
+namespace = "ml"
+cpu = "64"
+memory = "256Gi"
+"""
+
+
+def test_a_queue_toml_is_compiled_the_same_every_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = tmp_path / "queue.toml", tmp_path / "kueue.yaml"
+    path.write_text(QUEUE)
+    assert main(["queue", "compile", str(path)]) == 0
+    said = capsys.readouterr()
+    assert "kind: ClusterQueue" in said.out
+    assert said.err.startswith("note: pools.training: ")
+    assert main(["queue", "compile", str(path), "-o", str(output)]) == 0
+    assert output.read_text() == said.out
+    assert capsys.readouterr().out == ""
+
+
+def test_a_queue_toml_without_a_cluster_or_that_is_not_there_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "queue.toml"
+    for text in (None, "[pools]"):
+        if text is not None:
+            path.write_text(text)
+        assert main(["queue", "compile", str(path)]) == 2
+        said = capsys.readouterr().err
+        assert "TIP286" in said and str(path) in said

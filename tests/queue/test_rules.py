@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tiphys.errors import RefusedError
-from tiphys.queue.rules import Member, Rules, RulesFile, load_rules, this_user
+from tiphys.queue.rules import Cluster, Member, Rules, RulesFile, load_rules, this_user
 
 WHOLE = """
 [pools]
@@ -48,8 +48,28 @@ def test_all_that_it_may_say(tmp_path: Path) -> None:
     assert (first[0], second[0], third[0]) == ("anna", "cy", "bo")
 
 
+CLUSTER = """
+[cluster]
+namespace = "ml"
+cpu = 1.5
+memory = "3Gi"
+"nvidia.com/gpu" = 8
+"""
+
+
+def test_what_it_may_say_of_a_cluster(tmp_path: Path) -> None:
+    users = "[users.anna]\naccount = 'anna@example.org'\nnamespace = 'ml-anna'\n"
+    rules = load_rules(file(tmp_path, f"{users}{CLUSTER}[classes]\nurgent = 10\ncalm = -5"))
+    resources = {"cpu": 1500, "memory": 3 * 2**30, "nvidia.com/gpu": 8}
+    assert rules.cluster == Cluster("ml", "ml", resources)
+    assert rules.classes == {"urgent": 10, "calm": -5}
+    assert rules.users == {"anna": Member(account="anna@example.org", namespace="ml-anna")}
+
+
 def test_without_a_file_there_are_no_rules(tmp_path: Path) -> None:
     assert load_rules(tmp_path / "queue.toml") == Rules()
+    with pytest.raises(RefusedError, match="No such file"):
+        load_rules(tmp_path / "queue.toml", needed=True)
     Rules().check_class("anna", 10**6)
 
 
@@ -77,6 +97,22 @@ def test_without_a_file_there_are_no_rules(tmp_path: Path) -> None:
         ("[users.anna]\nprio = 3", "users.anna.prio", "nobody knows"),
         ("[others]\ngroup = 'x'", "others.group", "nobody knows"),
         ("[users.anna]\ngroup = ['vision']", "users.anna.group", "no group"),
+        ("[users.anna]\naccount = 3", "users.anna.account", "no text"),
+        ("[users.anna]\nnamespace = 'No'", "users.anna.namespace", "no name to Kubernetes"),
+        ("cluster = 3", "cluster", "no table"),
+        ("[cluster]\ncpu = 1\nmemory = 1", "cluster.namespace", "not there"),
+        ("[cluster]\nnamespace = 'ml'\ncpu = 1", "cluster.memory", "not there"),
+        (f"{CLUSTER}cpus = 1", "cluster.cpus", "Did you mean 'cpu'?"),
+        (f"{CLUSTER}cohort = 'A b'", "cluster.cohort", "'A b'"),
+        (CLUSTER.replace("8", "1.5"), "cluster.nvidia.com/gpu", "no whole number"),
+        (CLUSTER.replace("8", "true"), "cluster.nvidia.com/gpu", "no amount"),
+        (CLUSTER.replace("1.5", "'much'"), "cluster.cpu", "no quantity"),
+        (CLUSTER.replace("1.5", "0.0001"), "cluster.cpu", "no whole number of m"),
+        (CLUSTER.replace("1.5", "-1"), "cluster.cpu", "not between"),
+        (CLUSTER.replace("1.5", "nan"), "cluster.cpu", "no quantity"),
+        (CLUSTER.replace("1.5", f"0x{'f' * 9000}"), "cluster.cpu", "no quantity"),
+        ("[classes]\nUrgent = 1", "classes.Urgent", "no name to Kubernetes"),
+        ("[classes]\nurgent = 1.5", "classes.urgent", "not a whole number"),
         ("[pools", "", "Expected ']'"),
     ],
 )

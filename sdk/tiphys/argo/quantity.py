@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from decimal import Context, Decimal
 
-__all__ = ["quantity"]
+__all__ = ["quantity", "whole_quantity"]
 
 _UNITS = {
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
@@ -22,3 +23,31 @@ def quantity(text: object) -> float:
         raise ValueError(f"{word!r} is no quantity")
     number, unit = found.groups()
     return float(number) * _UNITS[unit] if unit else float(word)
+
+
+_LARGEST = 2**63 - 1  # what Kubernetes counts in
+_EXACT = Context(prec=60)
+
+
+def whole_quantity(text: object, unit: str = "") -> int:
+    """How many of ``unit`` (``""`` or ``"m"``) a quantity is: 1500 m for ``1.5``. Raises ValueError for what is no
+    quantity, below 0, no whole number of units, or more than Kubernetes counts."""
+    word = str(text)
+    found = _QUANTITY.fullmatch(word)
+    if found is None or len(word) > 40:
+        raise ValueError(f"{word[:40]!r} is no quantity")
+    number, suffix = found.groups()
+    try:  # decimals, since 0.1 has no float
+        amount = _EXACT.multiply(Decimal(number), _size(suffix)) if suffix else Decimal(word)
+        many = _EXACT.divide(amount, _size(unit))
+    except ArithmeticError:
+        raise ValueError(f"{word!r} is too much") from None
+    if not 0 <= many <= _LARGEST:
+        raise ValueError(f"{word!r} is not between 0 and 2^63")
+    if many != int(many):
+        raise ValueError(f"{word!r} is no whole number of {unit or 'units'}")
+    return int(many)
+
+
+def _size(unit: str) -> Decimal:
+    return Decimal(str(_UNITS[unit])) if unit else Decimal(1)

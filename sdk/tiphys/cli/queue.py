@@ -8,6 +8,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import add_store, local_store, print_json, seconds, table
@@ -67,6 +68,16 @@ def register(subparsers: Any) -> None:
     )
     add.add_argument("--unset", action="store_true", help="what queue.toml or the runs say holds again")
     add.set_defaults(handler=set_limit)
+    add = verbs.add_parser(
+        "compile",
+        help="what a queue.toml says, as objects of Kueue for a cluster",
+        description="Write the YAML of Kueue's queues and classes, and of the policies that say who may use which: "
+        "the same bytes every time. What a cluster cannot be told is noted on standard error.",
+        epilog="example: tiphys queue compile queue.toml | kubectl apply -f -",
+    )
+    add.add_argument("file", metavar="FILE", help="a queue.toml with a table [cluster]")
+    add.add_argument("-o", "--output", metavar="FILE", help="write here instead of standard output")
+    add.set_defaults(handler=compile_rules)
 
 
 @contextlib.contextmanager
@@ -266,3 +277,21 @@ def _limit(options: argparse.Namespace) -> int | None:
             "TIP116", f"{text!r} is no limit", fix="write a whole number, or --unset to take a limit away"
         )
     return int(text)
+
+
+def compile_rules(options: argparse.Namespace) -> int:
+    from tiphys.compiler.emit import emit_all
+    from tiphys.compiler.output import write_atomically
+    from tiphys.queue.kueue import kueue_objects
+    from tiphys.queue.rules import load_rules
+
+    path = Path(options.file)
+    objects, unsaid = kueue_objects(load_rules(path, needed=True), path)
+    for note in unsaid:
+        sys.stderr.write(f"note: {plain(note)}\n")
+    text = emit_all(objects)
+    if options.output and options.output != "-":
+        write_atomically(Path(options.output), text)
+    else:
+        sys.stdout.write(text)
+    return 0

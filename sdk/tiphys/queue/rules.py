@@ -10,9 +10,21 @@ vision = 3                   # weight
 group = "vision"
 weight = 2                   # inside the group
 highest = 10                 # the highest class (`priority`) that she may ask for
+account = "anna@example.org" # who she is to Kubernetes; without it the same name
+namespace = "ml-anna"        # where she works on the cluster; without it the cluster's
 
 [others]
 highest = 0                  # of those who are not named
+
+[cluster]                    # what `tiphys queue compile` shares out; nothing on this machine
+namespace = "ml"
+cohort = "ml"
+cpu = "64"
+memory = "256Gi"
+"nvidia.com/gpu" = 8
+
+[classes]                    # names of priorities on the cluster
+urgent = 10
 """
 
 from __future__ import annotations
@@ -20,15 +32,23 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tiphys.argo.quantity import whole_quantity
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.queue.shares import Shares
 
-__all__ = ["Member", "Rules", "RulesFile", "load_rules", "parse_rules", "this_user"]
+__all__ = ["Cluster", "Member", "Rules", "RulesFile", "load_rules", "parse_rules", "this_user"]
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+_RESOURCE = re.compile(
+    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)\Z"
+)
+_UNITS = {"cpu": "m", "memory": "", "ephemeral-storage": ""}  # what is not here comes in whole devices
 
 
 def this_user() -> str:
@@ -42,21 +62,35 @@ def this_user() -> str:
 @dataclass(frozen=True, slots=True)
 class Member:
     """Without a ``group`` one is a group of his own, of weight 1. ``weight``: inside the group. ``highest``: the
-    highest class that may be asked for; None: any."""
+    highest class that may be asked for; None: any. On a cluster: the ``account`` that Kubernetes knows him by, and
+    his ``namespace``, where they are not his name and the cluster's."""
 
     group: str = ""
     weight: float = 1.0
     highest: int | None = None
+    account: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a cluster has for all. ``resources``: thousandths of ``cpu``, bytes of memory and storage, devices."""
+
+    namespace: str
+    cohort: str
+    resources: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Sizes of pools, weights of groups, users by name, and all ``others``."""
+    """Sizes of pools, weights of groups, users by name, and all ``others``; the cluster, and its classes by name."""
 
     pools: Mapping[str, int] = field(default_factory=dict)
     groups: Mapping[str, float] = field(default_factory=dict)
     users: Mapping[str, Member] = field(default_factory=dict)
     others: Member = Member()
+    cluster: Cluster | None = None
+    classes: Mapping[str, int] = field(default_factory=dict)
 
     def shares(self, used: Mapping[str, float], at: float) -> Shares:
         """With what was used until ``at``."""
@@ -96,11 +130,14 @@ class RulesFile:
         return self._rules
 
 
-def load_rules(path: Path) -> Rules:
-    """The rules of a file; without one, none. Raises RefusedError (TIP286) with the file and the key."""
+def load_rules(path: Path, *, needed: bool = False) -> Rules:
+    """The rules of a file; without one, none, unless it is ``needed``. Raises RefusedError (TIP286) with the file and
+    the key."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):  # what a store may be is for others to tell
+    except (FileNotFoundError, NotADirectoryError) as error:  # what a store may be is for others to tell
+        if needed:
+            raise _unreadable(error, path) from None
         return Rules()
     except (OSError, ValueError) as error:
         raise _unreadable(error, path) from None
@@ -114,7 +151,7 @@ def parse_rules(text: str, path: Path) -> Rules:
     except (ValueError, RecursionError) as error:
         raise _unreadable(error, path) from None
     file = _File(path)
-    file.keys(given, "", ("pools", "groups", "users", "others"))
+    file.keys(given, "", ("pools", "groups", "users", "others", "cluster", "classes"))
     pools = {name: file.whole(size, f"pools.{name}", 0) for name, size in file.table(given, "pools").items()}
     groups = {name: file.weight(each, f"groups.{name}") for name, each in file.table(given, "groups").items()}
     users = {
@@ -122,7 +159,12 @@ def parse_rules(text: str, path: Path) -> Rules:
     }
     others = file.table(given, "others")
     file.keys(others, "others", ("highest",))
-    return Rules(pools, groups, users, file.member(others, "others", groups))
+    cluster = file.cluster(given["cluster"]) if "cluster" in given else None
+    classes = {
+        file.label(name, f"classes.{name}"): file.whole(value, f"classes.{name}")
+        for name, value in file.table(given, "classes").items()
+    }
+    return Rules(pools, groups, users, file.member(others, "others", groups), cluster, classes)
 
 
 def _shown(value: object) -> str:
@@ -174,7 +216,7 @@ class _File:
 
     def member(self, value: object, key: str, groups: Mapping[str, float]) -> Member:
         given = self.mapping(value, key)
-        self.keys(given, key, ("group", "weight", "highest"))
+        self.keys(given, key, ("group", "weight", "highest", "account", "namespace"))
         group = given.get("group", "")
         if "group" in given and not (isinstance(group, str) and group in groups):
             near = did_you_mean(group, groups) if isinstance(group, str) else ""
@@ -188,4 +230,43 @@ class _File:
             str(group),
             self.weight(given.get("weight", 1), f"{key}.weight"),
             None if highest is None else self.whole(highest, f"{key}.highest"),
+            self.text(given.get("account", ""), f"{key}.account"),
+            self.label(given["namespace"], f"{key}.namespace") if "namespace" in given else "",
         )
+
+    def text(self, value: object, key: str) -> str:
+        if not isinstance(value, str):
+            raise self.wrong(key, f"{_shown(value)} is no text")
+        return value
+
+    def label(self, value: object, key: str) -> str:
+        if not (isinstance(value, str) and _LABEL.match(value)):
+            problem = f"{_shown(value)} is no name to Kubernetes"
+            raise self.wrong(key, problem, "write at most 63 of a-z, 0-9 and '-', none of these at an end")
+        return value
+
+    def cluster(self, value: object) -> Cluster:
+        given = self.mapping(value, "cluster")
+        known = ("namespace", "cohort", *_UNITS)
+        self.keys({key: 0 for key in given if not _RESOURCE.match(key)}, "cluster", known)
+        for key in ("namespace", "cpu", "memory"):
+            if key not in given:
+                raise self.wrong(f"cluster.{key}", "it is not there", f"write {key} = …")
+        names = {key: self.label(given.get(key, "ml"), f"cluster.{key}") for key in ("namespace", "cohort")}
+        resources = {
+            key: self.amount(amount, key) for key, amount in sorted(given.items()) if key not in names
+        }
+        return Cluster(**names, resources=resources)
+
+    def amount(self, value: object, resource: str) -> int:
+        key = f"cluster.{resource}"
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise self.wrong(key, f"{_shown(value)} is no amount")
+        try:
+            return whole_quantity(
+                _shown(value) if isinstance(value, int) else value, _UNITS.get(resource, "")
+            )
+        except ValueError as error:
+            raise self.wrong(
+                key, str(error), 'write what all have together, for example cpu = "64"'
+            ) from None
