@@ -179,7 +179,13 @@ def _policy(
         "values": list(namespaces),
     }
     rules: list[Json] = [
-        {"apiGroups": [group], "apiVersions": ["*"], "operations": list(operations), "resources": [kind]}
+        {
+            "apiGroups": [group],
+            "apiVersions": ["*"],
+            "operations": list(operations),
+            "resources": [kind],
+            "scope": "*",  # the default, said: `kubectl apply` finds nothing to change the next time
+        }
         for group, kind, operations in asked
     ]
     yield {

@@ -1,0 +1,280 @@
+"""What ``tiphys queue compile`` prints, on a real API server with a real Kueue: it is accepted, and it holds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.conftest import SCRIPT, Cluster
+from tiphys.cli import main
+
+pytestmark = [pytest.mark.cluster]
+
+SPACE = "argo"
+QUEUE = """
+[groups]
+vision = 1
+text = 1
+
+[users.anna]
+group = "vision"
+highest = 10
+
+[users."Bo.B"]
+group = "text"
+account = "bo@example.org"
+highest = 0
+
+[cluster]
+namespace = "argo"
+cohort = "tiphys-test"
+cpu = "1"
+memory = "2Gi"
+
+[classes]
+tiphys-urgent = 10
+tiphys-night = -5
+"""
+LABEL, CLASS = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
+
+
+@pytest.fixture(scope="module")
+def kueue(applied: Cluster) -> Cluster:
+    """The cluster with Kueue in it. It stays until the cluster goes: it looks at nothing that names no queue."""
+    subprocess.run([SCRIPT, "kueue"], env=applied.env, check=True, timeout=300)
+    return applied
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("queue")
+    (folder / "queue.toml").write_text(QUEUE)
+    assert main(["queue", "compile", str(folder / "queue.toml"), "-o", str(folder / "kueue.yaml")]) == 0
+    return list(yaml.safe_load_all((folder / "kueue.yaml").read_text()))
+
+
+@pytest.fixture(scope="module")
+def queues(kueue: Cluster, compiled: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
+    """The objects, applied; the queue of each user."""
+    text = yaml.safe_dump_all(compiled)
+    try:
+        kueue.kubectl("apply", "--validate=strict", "-f", "-", text=text)
+        names = [item["metadata"]["name"] for item in compiled if item["kind"] == "LocalQueue"]
+        ready = '{.status.conditions[?(@.type=="Active")].status}'
+        for name in names:
+            kueue.until(
+                f"the queue {name} is active",
+                lambda name=name: (
+                    kueue.kubectl("get", "-n", SPACE, "localqueue", name, "-o", f"jsonpath={ready}") == "True"
+                ),
+            )
+        yield {"anna": "anna", "bo": next(name for name in names if name != "anna")}
+    finally:
+        kueue.kubectl(
+            "delete",
+            "tfjobs,pods,workflows",
+            "-n",
+            SPACE,
+            "-l",
+            "tiphys-test=kueue",
+            "--timeout=60s",
+            check=False,
+        )
+        kueue.kubectl("delete", "--ignore-not-found", "--timeout=60s", "-f", "-", text=text, check=False)
+
+
+def test_all_of_it_is_accepted_and_applies_again(
+    kueue: Cluster, queues: dict[str, str], compiled: list[dict[str, Any]]
+) -> None:
+    again = kueue.kubectl("apply", "--validate=strict", "-f", "-", text=yaml.safe_dump_all(compiled))
+    assert {line.split()[-1] for line in again.splitlines()} == {"unchanged"}
+    for name in ("tiphys-test-text", "tiphys-test-vision"):
+        states = kueue.get("clusterqueue", name)["status"]["conditions"]
+        assert [(each["status"], each["reason"]) for each in states if each["type"] == "Active"] == [
+            ("True", "Ready")
+        ]
+    for name in ("tiphys-test-classes", "tiphys-test-workflows"):
+
+        def checked(name: str = name) -> Any:
+            return (
+                kueue.get("validatingadmissionpolicy", name).get("status", {}).get("typeChecking") is not None
+            )
+
+        kueue.until(f"the expressions of {name} are checked", checked)
+        assert kueue.get("validatingadmissionpolicy", name)["status"]["typeChecking"] == {}
+
+
+# -- what is lent comes back -----------------------------------------------------------------------------------
+
+
+def training(name: str, queue: str, *, cpu: str = "250m", workload_class: str = "") -> dict[str, Any]:
+    """A TFJob of one worker that never ends."""
+    container = {
+        "name": "tensorflow",
+        "image": "local/pause:1",
+        "command": ["/pause"],
+        "resources": {"requests": {"cpu": cpu, "memory": "16Mi"}, "limits": {"cpu": cpu, "memory": "16Mi"}},
+    }
+    template = {"spec": {"containers": [container], "terminationGracePeriodSeconds": 0}}
+    asked = {CLASS: workload_class} if workload_class else {}
+    return {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "TFJob",
+        "metadata": {
+            "name": name,
+            "namespace": SPACE,
+            "labels": {LABEL: queue, "tiphys-test": "kueue", **asked},
+        },
+        "spec": {
+            "tfReplicaSpecs": {"Worker": {"replicas": 1, "restartPolicy": "Never", "template": template}}
+        },
+    }
+
+
+def test_a_team_takes_back_what_it_had_lent_and_the_other_goes_on_later(
+    kueue: Cluster, queues: dict[str, str]
+) -> None:
+    """Each is owed half of one processor. Bo's four trainings have all of it until Anna asks."""
+
+    def create(*jobs: dict[str, Any]) -> None:
+        kueue.kubectl("create", "-f", "-", text="---\n".join(json.dumps(job) + "\n" for job in jobs))
+
+    def running(*names: str) -> bool:
+        found = kueue.get("pods", "-n", SPACE, "-l", f"training.kubeflow.org/job-name in ({','.join(names)})")
+        ready = [pod for pod in found if pod["status"].get("phase") == "Running"]
+        return len(ready) == len(names)
+
+    def victims() -> list[str]:
+        """Bo's trainings that were preempted and have not come back."""
+        found = [
+            job
+            for job in kueue.get("tfjobs", "-n", SPACE, "-l", LABEL)
+            if job["spec"]["runPolicy"].get("suspend")
+        ]
+        return [job["metadata"]["name"] for job in found if job["metadata"]["name"].startswith("lent-")]
+
+    lent = [f"lent-{index}" for index in range(4)]
+    create(*(training(name, queues["bo"]) for name in lent))
+    kueue.until("Bo's trainings have the whole cohort", lambda: running(*lent), timeout=60)
+    create(training("asked", queues["anna"]))
+    kueue.until("Anna's training runs", lambda: running("asked"), timeout=60)
+    assert len(victims()) == 1
+    workloads = kueue.get("workloads", "-n", SPACE)
+    evicted = [
+        (item["metadata"]["ownerReferences"][0]["name"], state["reason"])
+        for item in workloads
+        for state in item["status"].get("conditions", ())
+        if state["type"] == "Evicted" and state["status"] == "True"
+    ]
+    assert evicted == [(victims()[0], "Preempted")]
+    kueue.kubectl("delete", "tfjob", "-n", SPACE, "asked", "--timeout=60s")
+    kueue.until("the victim is back", lambda: not victims() and running(*lent), timeout=60)
+    kueue.kubectl("delete", "tfjobs", "-n", SPACE, "-l", LABEL, "--timeout=60s")
+
+
+# -- who may use which -----------------------------------------------------------------------------------------
+
+
+def pod(queue: str, workload_class: str = "", **spec: Any) -> dict[str, Any]:
+    labels = {LABEL: queue, **({CLASS: workload_class} if workload_class else {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "asks", "namespace": SPACE, "labels": labels},
+        "spec": {"containers": [{"name": "main", "image": "local/pause:1"}], **spec},
+    }
+
+
+def workflow(labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    main = {"name": "main", "container": {"image": "local/pause:1"}, "metadata": {"labels": labels or {}}}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "asks", "namespace": SPACE},
+        "spec": {"entrypoint": "main", "templates": [main], **spec},
+    }
+
+
+def of_pods(**labels: str) -> dict[str, Any]:
+    return {
+        "podMetadata": {
+            "labels": {LABEL if key == "queue" else CLASS: value for key, value in labels.items()}
+        }
+    }
+
+
+@pytest.fixture
+def create(kueue: Cluster, queues: dict[str, str]) -> Any:
+    """What the API server says to an object of a user, who has all rights otherwise; nothing is stored."""
+
+    def asked(item: dict[str, Any], user: str = "system:serviceaccount:argo:argo") -> str:
+        who = (f"--as={user}", "--as-group=system:masters")
+        return kueue.kubectl(
+            "create", "--dry-run=server", *who, "-f", "-", text=json.dumps(item), check=False
+        )
+
+    return asked
+
+
+def test_a_class_above_the_users_highest_is_refused_for_whatever_waits_in_his_queue(
+    create: Any, queues: dict[str, str]
+) -> None:
+    said = "the class tiphys-urgent (priority 10) is above the highest that Bo.B may ask for, 0"
+    bo, anna = queues["bo"], queues["anna"]
+    made = [pod(bo, "tiphys-urgent"), training("asks", bo, workload_class="tiphys-urgent")]
+    template = {"spec": {"containers": [{"name": "main", "image": "x"}], "restartPolicy": "Never"}}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": made[0]["metadata"],
+        "spec": {"template": template},
+    }
+    for item in (*made, job):
+        assert said in create(item), item["kind"]
+        below = json.loads(json.dumps(item).replace("tiphys-urgent", "tiphys-night"))
+        assert "created" in create(below), item["kind"]
+    assert "created" in create(pod(anna, "tiphys-urgent"))
+    assert "created" in create(pod("of-somebody-else", "tiphys-urgent"))
+    assert "there is no class top that Bo.B may ask for" in create(pod(bo, "top"))
+
+
+def test_a_priority_class_of_pods_is_no_way_around(create: Any, queues: dict[str, str]) -> None:
+    said = "without a class the priority of the pods counts, and that is above the highest that Bo.B may ask for, 0"
+    high = "system-cluster-critical"
+    bo = queues["bo"]
+    assert said in create(pod(bo, priorityClassName=high))
+    job = training("asks", bo)
+    job["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["priorityClassName"] = high
+    assert said in create(job)
+    job = training("asks", bo)
+    job["spec"]["runPolicy"] = {"schedulingPolicy": {"priorityClass": high}}
+    assert said in create(job)
+    assert "created" in create(pod(bo)) and "created" in create(training("asks", bo))
+
+
+def test_a_workflow_is_held_against_who_creates_it(create: Any, queues: dict[str, str]) -> None:
+    bo = "bo@example.org"
+    assert f"the priority 1 is above the highest that {bo} may ask for, 0" in create(workflow(priority=1), bo)
+    asked = f"the class tiphys-urgent (priority 10) is above the highest that {bo} may ask for, 0"
+    assert asked in create(workflow(**of_pods(workload_class="tiphys-urgent")), bo)
+    assert asked in create(workflow({CLASS: "tiphys-urgent"}), bo)
+    assert f"the queue anna is not that of {bo}" in create(workflow(**of_pods(queue="anna")), bo)
+    assert f"the queue anna is not that of {bo}" in create(workflow({LABEL: "anna"}), bo)
+    mine = of_pods(queue=queues["bo"], workload_class="tiphys-night")
+    assert "created" in create(workflow(priority=0, **mine), bo)
+    hers = of_pods(queue="anna", workload_class="tiphys-urgent")
+    assert "created" in create(workflow(priority=10, **hers), "anna")
+    assert "created" in create(workflow(priority=10, **hers))  # its controller, for a CronWorkflow
+
+
+def test_a_cron_workflow_is_held_against_who_writes_it(create: Any) -> None:
+    spec = {"schedules": ["0 3 * * *"], "workflowSpec": workflow(priority=11)["spec"]}
+    cron = {**workflow(), "kind": "CronWorkflow", "spec": spec}
+    assert "the priority 11 is above the highest that anna may ask for, 10" in create(cron, "anna")
+    spec["workflowSpec"]["priority"] = 10
+    assert "created" in create(cron, "anna")
