@@ -47,7 +47,8 @@ class Pipeline(Workflow):
     ``image`` runs components that name none (by default the project's own step image); ``volumes`` are
     mounted in every step (by default the claim ``tiphys`` when anything takes or makes a
     :class:`tiphys.Reference`); ``title``, ``description`` and ``links`` are shown by the Argo UI; ``locks``
-    hold for the whole workflow; ``scheduling`` orders it among others. ``service_account`` is by default
+    hold for the whole workflow; ``scheduling`` orders it among others, and ``priority=5, queue="anna"`` is short for
+    ``scheduling=Scheduling(priority=5, queue="anna")``. ``service_account`` is by default
     ``tiphys`` (manifests/) for a pipeline that creates Kubernetes objects, and for others the namespace's own;
     "" names none. Being a Hera Workflow, it also takes Hera's own templates, and Hera's fields as attributes
     (``pipeline.ttl_strategy = …``).
@@ -65,6 +66,8 @@ class Pipeline(Workflow):
         image: str = "",
         volumes: Sequence[Volume] | None = None,
         scheduling: Scheduling | None = None,
+        priority: int | None = None,
+        queue: str = "",
         locks: Sequence[Lock] = (),
         service_account: str | None = None,
         labels: Mapping[str, str] | None = None,
@@ -81,7 +84,8 @@ class Pipeline(Workflow):
         self.entrypoint = entrypoint
         self.locks = tuple(locks)
         self._volumes = None if volumes is None else tuple(volumes)
-        self._defaults = Defaults(image or STEP_IMAGE, (), scheduling or Scheduling(), site.file, name)
+        scheduling = _scheduling(scheduling, priority, queue, site)
+        self._defaults = Defaults(image or STEP_IMAGE, (), scheduling, site.file, name)
         self.declared: list[Declared] = []
         self._needs_account = service_account is None
         if service_account:
@@ -360,7 +364,9 @@ class Pipeline(Workflow):
                 if "resource" in template:
                     template.setdefault("serviceAccountName", SERVICE_ACCOUNT)
         for key, value in base.pop("spec", {}).items():
-            spec[key] = [*spec[key], *value] if key == "volumes" and key in spec else value
+            spec[key] = (
+                _together(spec[key], value) if key in ("volumes", "podMetadata") and key in spec else value
+            )
         spec["templates"] = templates
         return {"apiVersion": base["apiVersion"], "kind": base["kind"], "metadata": metadata, "spec": spec}
 
@@ -383,6 +389,26 @@ class Pipeline(Workflow):
         from tiphys.compiler import to_yaml
 
         return to_yaml(self)
+
+
+def _scheduling(given: Scheduling | None, priority: int | None, queue: str, site: Site) -> Scheduling:
+    """``given``, or what the short forms say."""
+    short = [word for word, value in (("priority", priority), ("queue", queue or None)) if value is not None]
+    if given is not None and short:
+        raise DefinitionError(
+            "TIP102",
+            f"the pipeline's scheduling is given twice: by scheduling= and by {'= and '.join(short)}=",
+            where=str(site),
+            fix=f"write scheduling=Scheduling({', '.join(f'{word}=…' for word in short)}, …)",
+        )
+    return given or Scheduling(priority, queue=queue, site=site)
+
+
+def _together(own: Any, given: Any) -> Any:
+    """What the pipeline makes and what was set through Hera's attribute: of a label that both have, the latter's."""
+    if isinstance(own, list):
+        return [*own, *given]
+    return {**given, **{key: {**value, **(given.get(key) or {})} for key, value in own.items()}}
 
 
 def _for_runs(metadata: Mapping[str, Any]) -> dict[str, dict[str, str]]:

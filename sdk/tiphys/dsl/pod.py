@@ -12,6 +12,7 @@ from typing import Any
 
 from tiphys._version import __version__
 from tiphys.argo.quantity import quantity
+from tiphys.argo.queue_labels import queue_labels
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.names import check_label, check_name
 from tiphys.errors import DefinitionError
@@ -201,14 +202,19 @@ def secured(
 class Scheduling:
     """Where and when pods are scheduled.
 
-    ``priority`` orders workflows that wait for the same lock or for the controller (higher first);
-    ``priority_class`` is the pods' PriorityClass; ``queue`` is the queue of a TFJob: Kueue's LocalQueue, or Volcano's
-    Queue, whichever of them the cluster has.
+    ``priority`` orders workflows that wait for the same lock or for the controller (higher first); ``queue`` is where
+    steps and training jobs wait for their turn: Kueue's LocalQueue, or Volcano's Queue (of a TFJob), whichever of them
+    the cluster has. ``workload_class`` is who comes first there: Kueue's WorkloadPriorityClass. ``priority_class`` is
+    the pods' PriorityClass: whom a node that is full sends away. They are two: what may wait long, as a night's
+    training, may be dear once it runs.
+
+    Raises DefinitionError: TIP101 for names that Kubernetes refuses, TIP109 for a priority that is no 32-bit number.
     """
 
     priority: int | None = None
     priority_class: str = ""
     queue: str = ""
+    workload_class: str = ""
     node_selector: tuple[tuple[str, str], ...] = ()
     site: Site = field(default_factory=caller, compare=False, repr=False)
 
@@ -217,6 +223,18 @@ class Scheduling:
             check_name(self.priority_class, "a priority class", self.site)
         if self.queue:
             check_label(self.queue, "a queue", self.site)
+        if self.workload_class:
+            check_name(self.workload_class, "a workload class", self.site)
+        if self.priority is not None and not (
+            type(self.priority) is int and -(2**31) <= self.priority < 2**31
+        ):
+            raise DefinitionError(
+                "TIP109",
+                f"priority={self.priority!r}",
+                where=str(self.site),
+                cause="Argo orders workflows by a whole number of 32 bits",
+                fix="give a number, for example 10",
+            )
 
     def workflow(self) -> dict[str, Any]:
         """The fields of a workflow's spec."""
@@ -227,11 +245,14 @@ class Scheduling:
             spec["podPriorityClassName"] = self.priority_class
         if self.node_selector:
             spec["nodeSelector"] = dict(self.node_selector)
+        if labels := self.labels():
+            spec["podMetadata"] = {"labels": labels}
         return spec
 
     def labels(self) -> dict[str, str]:
-        """Labels of a job that a queueing controller admits (https://kueue.sigs.k8s.io)."""
-        return {"kueue.x-k8s.io/queue-name": self.queue} if self.queue else {}
+        """Labels of what Kueue admits: the pods that Argo makes, each for itself, and a job as a whole. (Not those of a
+        job's own pods: Kueue would let each of them wait once more.)"""
+        return queue_labels(self.queue, self.workload_class)
 
     def policy(self) -> dict[str, Any]:
         """Fields of a job's runPolicy; the training operator hands them to Volcano, in the gang's PodGroup."""
