@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.conftest import SCRIPT, Cluster
+import tiphys
+from tests.cluster.conftest import SCRIPT, Cluster, connect
+from tiphys import Pipeline, Resources, Retry, Scheduling, component
 from tiphys.cli import main
 
 pytestmark = [pytest.mark.cluster]
@@ -175,6 +177,74 @@ def test_a_team_takes_back_what_it_had_lent_and_the_other_goes_on_later(
     kueue.kubectl("delete", "tfjob", "-n", SPACE, "asked", "--timeout=60s")
     kueue.until("the victim is back", lambda: not victims() and running(*lent), timeout=60)
     kueue.kubectl("delete", "tfjobs", "-n", SPACE, "-l", LABEL, "--timeout=60s")
+
+
+# -- a pipeline's steps --------------------------------------------------------------------------------------------
+
+
+@component(resources=Resources(cpu="700m", memory="128Mi"), retry=Retry.on_infrastructure())
+def long() -> str:
+    import time
+
+    time.sleep(15)
+    return "long"
+
+
+@component(resources=Resources(cpu="400m", memory="128Mi"))
+def short() -> str:
+    return "short"
+
+
+def submit(kueue: Cluster, pipeline: Pipeline, user: str) -> str:
+    """Create the workflow as the user does; its name."""
+    pipeline.labels = {"tiphys-test": "kueue"}
+    who = (f"--as={user}", "--as-group=system:masters", "-n", SPACE)
+    made: str = kueue.kubectl("create", *who, "-o", "name", "-f", "-", text=tiphys.to_yaml(pipeline))
+    return made.partition("/")[2]
+
+
+def test_steps_wait_in_their_queue_and_a_victim_is_tried_again(
+    kueue: Cluster, queues: dict[str, str], images: None
+) -> None:
+    """Anna has her half at once, in her class; the step of Bo's that had borrowed it begins anew when she is done."""
+    with Pipeline("lent", queue=queues["bo"]) as lent:
+        long()
+    with Pipeline(
+        "asked", scheduling=Scheduling(priority=10, queue="anna", workload_class="tiphys-urgent")
+    ) as asked:
+        short()
+
+    def steps(run: str) -> list[dict[str, Any]]:
+        found = kueue.get("pods", "-n", SPACE, "-l", f"workflows.argoproj.io/workflow={run}")
+        return [each for each in found if each["status"].get("phase") == "Running"]
+
+    first = submit(kueue, lent, "bo@example.org")
+    kueue.until("Bo's step runs", lambda: steps(first), timeout=60)
+    second = submit(kueue, asked, "anna")
+    with connect(kueue) as client:
+        assert client.wait(second, timeout=60).succeeded
+        (workload,) = workloads(kueue, second)
+        assert workload["spec"]["queueName"] == "anna"
+        assert (workload["spec"]["priority"], workload["spec"]["priorityClassRef"]["name"]) == (
+            10,
+            "tiphys-urgent",
+        )
+        states = {each["type"]: each["status"] for each in workload["status"]["conditions"]}
+        assert states["Admitted"] == states["Finished"] == "True"
+        result = client.wait(first, timeout=120)
+    assert result.succeeded
+    attempts = [node for node in result.workflow["status"]["nodes"].values() if node["type"] == "Pod"]
+    assert sorted((node["phase"], node.get("message", "")) for node in attempts) == [
+        ("Error", "pod deleted"),
+        ("Succeeded", ""),
+    ]
+    assert {each["spec"]["queueName"] for each in workloads(kueue, first)} == {queues["bo"]}
+
+
+def workloads(kueue: Cluster, run: str) -> list[dict[str, Any]]:
+    """Of a run's pods: each has one."""
+    found = kueue.get("workloads", "-n", SPACE)
+    return [each for each in found if each["metadata"]["ownerReferences"][0]["name"].startswith(f"{run}-")]
 
 
 # -- who may use which -----------------------------------------------------------------------------------------
