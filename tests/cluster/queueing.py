@@ -1,4 +1,4 @@
-"""The custom resources of Kueue and Volcano that the overlays use, as CustomResourceDefinitions.
+"""The custom resources of Kueue and Volcano that `tiphys queue compile` and an overlay use: their definitions.
 
 The fields of each spec, their types, enumerations and what is required are held against the projects' own
 definitions by a test, as far as a package registry has them (upstream.py). Bounds, patterns, defaults and the

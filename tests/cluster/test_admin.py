@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.cluster.conftest import ROOT, Cluster
-from tests.cluster.queueing import KUEUE, VOLCANO, definitions
+from tests.cluster.queueing import VOLCANO, definitions
 
 pytestmark = [pytest.mark.cluster]
 OVERLAYS = ROOT / "manifests" / "overlays"
@@ -195,10 +195,10 @@ def test_the_overlay_of_a_team_applies_and_applies_again(cluster: Cluster) -> No
         give_back(cluster)
 
 
-@pytest.fixture(params=["kueue", "volcano"])
-def queueing(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
-    """The objects of an overlay that belong to a queueing system, whose definitions the API server has."""
-    schemas = definitions(KUEUE if request.param == "kueue" else VOLCANO)
+@pytest.fixture
+def queueing(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
+    """The objects of the overlay that are Volcano's, whose definitions the API server has."""
+    schemas = definitions(VOLCANO)
     names = [item["metadata"]["name"] for item in schemas]
     groups = {item["spec"]["group"] for item in schemas}
     try:
@@ -206,9 +206,7 @@ def queueing(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[list[
             cluster.kubectl("apply", "--server-side", "-f", "-", text=json.dumps(item))
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", *names)
         yield [
-            item
-            for item in rendered(cluster, request.param)
-            if item["apiVersion"].partition("/")[0] in groups
+            item for item in rendered(cluster, "volcano") if item["apiVersion"].partition("/")[0] in groups
         ]
     finally:
         cluster.kubectl("delete", "crd", *names, "--ignore-not-found", "--wait=false")
@@ -221,9 +219,7 @@ def offered(cluster: Cluster, item: dict[str, Any]) -> str:
     return cluster.kubectl(*command, text=json.dumps(item), check=False)
 
 
-def test_the_overlays_of_the_queueing_systems_fit_their_schemas(
-    queueing: list[dict[str, Any]], cluster: Cluster
-) -> None:
+def test_the_overlay_of_volcano_fits_its_schemas(queueing: list[dict[str, Any]], cluster: Cluster) -> None:
     assert queueing
     for item in queueing:
         assert offered(cluster, item).endswith("created (server dry run)")
@@ -232,13 +228,6 @@ def test_the_overlays_of_the_queueing_systems_fit_their_schemas(
 
 
 BROKEN: list[tuple[str, str, Any, str]] = [
-    ("ClusterQueue", "spec.queueingStrategy", "FIFO", "Unsupported value"),
-    ("ClusterQueue", "spec.preemption.reclaimWithinCohort", "Sometimes", "Unsupported value"),
-    ("ClusterQueue", "spec.cohortName", None, "borrowingLimit must be nil when cohort is empty"),
-    ("ClusterQueue", "spec.resourceGroups.0.coveredResources", ["cpu"], "same number of resources"),
-    ("ClusterQueue", "spec.resourceGroups.0.flavors.0.resources.0.nominalQuota", "much", "should match"),
-    ("LocalQueue", "spec.clusterQueue", "Not A Name", "should match"),
-    ("WorkloadPriorityClass", "value", None, "Required value"),
     ("Queue", "spec.weight", "heavy", "must be of type integer"),
     ("Queue", "spec.capability.cpu", "much", "should match"),
 ]

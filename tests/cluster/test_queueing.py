@@ -1,4 +1,4 @@
-"""The schemas that the overlays of Kueue and Volcano are validated with are those of the projects."""
+"""The schemas that objects of Kueue and Volcano are validated with are those of the projects."""
 
 from __future__ import annotations
 

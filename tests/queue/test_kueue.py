@@ -153,7 +153,9 @@ def test_what_a_cluster_cannot_be_told_is_noted() -> None:
         "groups.small: its share of nv",
     ):
         assert [each for each in said if each.startswith(start)], start
-    assert notes(NINE.replace("0.5", "2")) == []
+    (classes,) = notes(NINE.replace("0.5", "2"))
+    assert classes.startswith("classes: shares come first")
+    assert notes(f"[users.anna]{CLUSTER}") == []
 
 
 @pytest.mark.parametrize(

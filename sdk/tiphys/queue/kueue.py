@@ -182,6 +182,11 @@ def _object(kind: str, name: str, namespace: str = "", **fields: Json) -> JsonOb
 def _unsaid(rules: Rules, seats: Mapping[str, Seat]) -> Iterator[str]:
     for pool in sorted(rules.pools):
         yield f"pools.{pool}: a cluster has no such pool: what is shared there is cpu, memory and devices ([cluster])"
+    if rules.classes:
+        yield (
+            "classes: shares come first there: a class orders what one user has waiting, and a higher one preempts "
+            "a lower one of its group"
+        )
     if rules.others.highest is not None:
         yield "others: who is not named has no queue there; his Workflows may have a priority up to their highest"
     for user, seat in seats.items():
