@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 import tiphys
+from components import train
+from pipelines.fashion_mnist import evaluate_model, find_source, ingest_images
 from tests.cluster.conftest import SCRIPT, Cluster, connect
-from tiphys import Pipeline, Resources, Retry, Scheduling, component
+from tiphys import Pipeline, Resources, Retry, Scheduling, TFJob, component
 from tiphys.cli import main
 
 pytestmark = [pytest.mark.cluster]
@@ -36,12 +40,13 @@ highest = 0
 namespace = "argo"
 cohort = "tiphys-test"
 cpu = "1"
-memory = "2Gi"
+memory = "8Gi"
 
 [classes]
 tiphys-urgent = 10
 tiphys-night = -5
 """
+EPOCHS = 6
 LABEL, CLASS = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
 
 
@@ -239,6 +244,59 @@ def test_steps_wait_in_their_queue_and_a_victim_is_tried_again(
         ("Succeeded", ""),
     ]
     assert {each["spec"]["queueName"] for each in workloads(kueue, first)} == {queues["bo"]}
+
+
+def trained(name: str, queue: str) -> Pipeline:
+    """A training of two workers on real images, with a folder of its own for what it makes."""
+    fit = TFJob(
+        train.train,
+        workers=2,
+        instance="model",
+        resources=Resources(cpu="350m", memory="1Gi", cpu_limit="2", memory_limit="4Gi"),
+        env={"TEST": uuid.uuid4().hex},
+    )
+    with Pipeline(name, queue=queue) as pipeline:
+        found = find_source(source="pvc://tiphys/raw", limit=4000)
+        data = ingest_images(source=found.source, validation_size=15000, seed=7, limit=4000)
+        model = fit(
+            dataset=data.dataset, model="cnn", epochs=EPOCHS, batch_size=64, learning_rate=0.003, seed=7
+        )
+        evaluate_model(name="cnn", model=model, dataset=data.dataset)
+    return pipeline
+
+
+def test_a_training_that_is_preempted_goes_on_from_its_backup(
+    kueue: Cluster, queues: dict[str, str], images: None, data: Path
+) -> None:
+    """And comes to what an equal one comes to that nobody disturbed, beside it."""
+    calm = submit(kueue, trained("calm", ""), "bo@example.org")
+    victim = submit(kueue, trained("victim", queues["bo"]), "bo@example.org")
+
+    def said() -> str:
+        return kueue.kubectl("logs", "-n", SPACE, f"{victim}-cnn-worker-0", check=False)
+
+    kueue.until("two epochs", lambda: f" epoch 2/{EPOCHS}" in said(), timeout=240)
+    job = training("asked", "anna", cpu="450m")
+    kueue.kubectl("create", "-f", "-", text=json.dumps(job))
+    pods = ("pods", "-n", SPACE, "-l", "training.kubeflow.org/job-name=asked")
+    kueue.until(
+        "Anna's runs", lambda: [pod["status"].get("phase") for pod in kueue.get(*pods)] == ["Running"], 60
+    )
+    assert kueue.get("tfjob", "-n", SPACE, f"{victim}-cnn")["spec"]["runPolicy"]["suspend"]
+    kueue.kubectl("delete", "tfjob", "-n", SPACE, "asked", "--timeout=60s")
+    kueue.until("it goes on from its backup", lambda: "resuming after epoch" in said(), timeout=120)
+    with connect(kueue) as client:
+        accuracies = []
+        for run in (calm, victim):
+            result = client.wait(run, timeout=300)
+            assert result.succeeded, result.failures
+            (node,) = (
+                n for n in result.workflow["status"]["nodes"].values() if n["displayName"] == "evaluate"
+            )
+            outputs = {each["name"]: each["value"] for each in node["outputs"]["parameters"]}
+            accuracies.append(json.loads(outputs["report"])["test_accuracy"])
+    assert accuracies[0] > 0.3
+    assert accuracies[1] == pytest.approx(accuracies[0], abs=0.005)
 
 
 def workloads(kueue: Cluster, run: str) -> list[dict[str, Any]]:
