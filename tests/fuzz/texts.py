@@ -21,6 +21,7 @@ from tiphys.argo.patch import apply_patch
 from tiphys.argo.pools import POOLS, pools_of, pools_text
 from tiphys.argo.reader import read_value
 from tiphys.cli._common import assignments
+from tiphys.compiler.emit import emit_all
 from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
 from tiphys.expr import durations, gotime, semver
@@ -34,6 +35,7 @@ from tiphys.expr.jsonpath import query
 from tiphys.expr.regexp import regexp
 from tiphys.expr.sprig import SPRIG
 from tiphys.expr.tags import Layers, TagError, compile_plan, substitute
+from tiphys.queue.kueue import kueue_objects
 from tiphys.queue.rules import parse_rules
 from tiphys.reuse.entry import damaged, entry_of
 
@@ -256,6 +258,7 @@ def _rules(text: str) -> None:
     rules = parse_rules(text, Path("queue.toml"))
     rules.shares({}, 0.0).places([*rules.users, "x"], {})
     rules.check_class("x", 2**31)
+    emit_all(kueue_objects(rules, Path("queue.toml"))[0])
 
 
 POOL_TEXTS = (
@@ -265,6 +268,8 @@ POOL_TEXTS = (
 RULES = (
     '[pools]\ntraining = 8\n[groups]\nvision = 3.5\n[users.anna]\ngroup = "vision"\nweight = 2\nhighest = 10\n',
     '[others]\nhighest = 0\n[users]\n"b o" = {highest = -1}\n',
+    '[groups]\nv = 0.1\n[users.a]\naccount = "a@b"\nnamespace = "c"\n[classes]\nhigh = 10\n'
+    '[cluster]\nnamespace = "ml"\ncpu = "1500m"\nmemory = "1.5Gi"\n"nvidia.com/gpu" = 8\n',
 )
 
 

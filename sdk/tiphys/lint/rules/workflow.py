@@ -1,9 +1,10 @@
-"""The workflow as a whole: pod garbage collection, plugins, resources of all pods."""
+"""The workflow as a whole: pod garbage collection, plugins, resources of all pods, queues."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from tiphys.argo.queue_labels import QUEUE
 from tiphys.argo.selectors import label_key_problem, label_value_problem
 from tiphys.lint.model import WorkflowView
 from tiphys.lint.registry import Issue, rule
@@ -86,3 +87,50 @@ def executor_plugins(workflow: WorkflowView) -> Iterator[Issue]:
 )
 def workflow_pod_resources(workflow: WorkflowView) -> Iterator[Issue]:
     yield from pod_resources("spec.podResources", workflow.at("podResources"), workflow.spec)
+
+
+@rule(
+    "L410",
+    "preempted-for-good",
+    "warning",
+    what="A step that waits in a queue of Kueue and is not tried again when it ends in Error.",
+    why="Kueue deletes the pod of a step that it preempts: the step ends in Error (`pod deleted`), and the run "
+    "with it.",
+    source="seen on Kueue 0.17 with Argo 4.0.5; Kueue's documentation, plain pods",
+    needs=QUEUE,
+)
+def preempted_for_good(workflow: WorkflowView) -> Iterator[Issue]:
+    everywhere = (workflow.spec.get("podMetadata") or {}).get("labels") or {}
+    shared = workflow.spec.get("templateDefaults") or {}
+    again = _tried_again(workflow, shared)
+    for template in workflow.every_template():
+        own = (template.data.get("metadata") or {}).get("labels") or {}
+        if template.pod and (QUEUE in everywhere or QUEUE in own) and template.name not in again:
+            words = f"{template.label} is preempted for good: it is not tried again when its pod is deleted"
+            yield Issue(template.path, words, fix="give it a retryStrategy: {limit: 2, retryPolicy: OnError}")
+
+
+def _tried_again(workflow: WorkflowView, shared: Mapping[str, object]) -> set[str]:
+    """The names of templates that begin anew after an Error, or are called by one that does."""
+    calls = {
+        each.name: [call.data.get("template", "") for call in each.calls()]
+        for each in workflow.every_template()
+    }
+    usual = shared.get("retryStrategy") or workflow.spec.get("retryStrategy")
+    found = {
+        each.name for each in workflow.every_template() if _on_error(each.data.get("retryStrategy") or usual)
+    }
+    below = list(found)
+    while below:
+        fresh = [name for name in calls.get(below.pop(), ()) if name not in found]
+        found.update(fresh)
+        below += fresh
+    return found
+
+
+def _on_error(strategy: object) -> bool:
+    """Without a policy Argo takes OnFailure, or Always where there is an expression."""
+    if not isinstance(strategy, dict):
+        return False
+    policy = strategy.get("retryPolicy") or ("Always" if strategy.get("expression") else "OnFailure")
+    return policy in ("Always", "OnError") or "{{" in str(policy)
