@@ -141,6 +141,7 @@ def test_names_that_kubernetes_refuses_become_others_and_no_two_the_same() -> No
         assert name.isascii() and name == name.lower() and len(name) <= 63 and name.strip("-") == name
         assert name.replace("-", "").isalnum()
     assert kueue_name("Anna@x").startswith("anna-x-")
+    assert kueue_name("default").startswith("default-")
 
 
 def test_what_a_cluster_cannot_be_told_is_noted() -> None:

@@ -59,8 +59,9 @@ def kueue_objects(rules: Rules, path: Path) -> tuple[list[JsonObject], list[str]
 
 def kueue_name(name: str, room: int = 63) -> str:
     """``name`` where Kubernetes takes it for one, of at most ``room`` characters; else one that is made of it, with
-    eight digits of its hash: no two of them are the same."""
-    if _NAME.match(name) and len(name) <= room:
+    eight digits of its hash: no two of them are the same. Into a LocalQueue ``default`` Kueue would put all that names
+    none, model servers, too: that name is another, as well."""
+    if _NAME.match(name) and len(name) <= room and name != "default":
         return name
     digits = hashlib.sha256(name.encode()).hexdigest()[:8]
     words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[: room - 9].strip("-")
