@@ -57,14 +57,14 @@ def kueue_objects(rules: Rules, path: Path) -> tuple[list[JsonObject], list[str]
     return objects, [*_unsaid(rules, seats), *_owed_nothing(teams, cluster)]
 
 
-def kueue_name(name: str, room: int = 63) -> str:
-    """``name`` where Kubernetes takes it for one, of at most ``room`` characters; else one that is made of it, with
-    eight digits of its hash: no two of them are the same. Into a LocalQueue ``default`` Kueue would put all that names
+def kueue_name(name: str) -> str:
+    """``name`` where Kubernetes takes it for one, of at most 63 characters; else one that is made of it, with eight
+    digits of its hash: no two of them are the same. Into a LocalQueue ``default`` Kueue would put all that names
     none, model servers, too: that name is another, as well."""
-    if _NAME.match(name) and len(name) <= room and name != "default":
+    if _NAME.match(name) and name != "default":
         return name
     digits = hashlib.sha256(name.encode()).hexdigest()[:8]
-    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[: room - 9].strip("-")
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:54].strip("-")
     return f"{words}-{digits}" if words else f"x-{digits}"
 
 

@@ -12,6 +12,11 @@ from tiphys.lint.rules.leaves import pod_resources
 
 _VALIDATE = "argo-workflows v4.1.2, workflow/validate/validate.go"
 _STRATEGIES = ("OnPodCompletion", "OnPodSuccess", "OnWorkflowCompletion", "OnWorkflowSuccess")
+_AGAIN = (
+    "give it a retryStrategy: {limit: 2, retryPolicy: Always, "
+    """expression: "lastRetry.status == 'Error' || lastRetry.exitCode == '143'"}"""
+    ", in Python retry=Retry.on_infrastructure()"
+)
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
@@ -93,9 +98,9 @@ def workflow_pod_resources(workflow: WorkflowView) -> Iterator[Issue]:
     "L410",
     "preempted-for-good",
     "warning",
-    what="A step that waits in a queue of Kueue and is not tried again when it ends in Error.",
-    why="Kueue deletes the pod of a step that it preempts: the step ends in Error (`pod deleted`), and the run "
-    "with it.",
+    what="A step that waits in a queue of Kueue and is not tried again when it is preempted.",
+    why="Kueue deletes the pod: the step ends in Error (`pod deleted`), or Failed with exit code 143, whichever the "
+    "controller sees first, and the run with it.",
     source="seen on Kueue 0.17 with Argo 4.0.5; Kueue's documentation, plain pods",
     needs=QUEUE,
 )
@@ -107,18 +112,18 @@ def preempted_for_good(workflow: WorkflowView) -> Iterator[Issue]:
         own = (template.data.get("metadata") or {}).get("labels") or {}
         if template.pod and (QUEUE in everywhere or QUEUE in own) and template.name not in again:
             words = f"{template.label} is preempted for good: it is not tried again when its pod is deleted"
-            yield Issue(template.path, words, fix="give it a retryStrategy: {limit: 2, retryPolicy: OnError}")
+            yield Issue(template.path, words, fix=_AGAIN)
 
 
 def _tried_again(workflow: WorkflowView, shared: Mapping[str, object]) -> set[str]:
-    """The names of templates that begin anew after an Error, or are called by one that does."""
+    """The names of templates that begin anew however they end, or are called by one that does."""
     calls = {
         each.name: [call.data.get("template", "") for call in each.calls()]
         for each in workflow.every_template()
     }
     usual = shared.get("retryStrategy") or workflow.spec.get("retryStrategy")
     found = {
-        each.name for each in workflow.every_template() if _on_error(each.data.get("retryStrategy") or usual)
+        each.name for each in workflow.every_template() if _always(each.data.get("retryStrategy") or usual)
     }
     below = list(found)
     while below:
@@ -128,9 +133,9 @@ def _tried_again(workflow: WorkflowView, shared: Mapping[str, object]) -> set[st
     return found
 
 
-def _on_error(strategy: object) -> bool:
-    """Without a policy Argo takes OnFailure, or Always where there is an expression."""
+def _always(strategy: object) -> bool:
+    """Without a policy Argo takes OnFailure, or Always where there is an expression (which then decides)."""
     if not isinstance(strategy, dict):
         return False
     policy = strategy.get("retryPolicy") or ("Always" if strategy.get("expression") else "OnFailure")
-    return policy in ("Always", "OnError") or "{{" in str(policy)
+    return policy == "Always" or "{{" in str(policy)
