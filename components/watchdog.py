@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-__all__ = ["RETRY", "Watchdog"]
+__all__ = ["RETRY", "Watchdog", "end"]
 
 RETRY = 138
 
@@ -21,12 +21,14 @@ class Watchdog:
     """Ends the process with 138 when :meth:`alive` was not called for the seconds that it last allowed."""
 
     def __init__(self) -> None:
+        self.started = False
         self._deadline = float("inf")
         self._what = ""
         self._changed = threading.Condition()
 
     def start(self) -> None:
         """Take over SIGTERM, SIGINT and SIGHUP (exit code 128 + number) and start to watch. Main thread only."""
+        self.started = True
         taken = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
         signal.pthread_sigmask(signal.SIG_BLOCK, taken)
         threading.Thread(target=self._take_signals, args=(taken,), daemon=True).start()
@@ -45,7 +47,7 @@ class Watchdog:
                 if left <= 0:
                     break
                 self._changed.wait(min(left, 3600.0))
-        _end(
+        end(
             RETRY,
             f"TIP715: nothing moved for too long while {self._what}; ending so that the job restarts this worker",
         )
@@ -53,13 +55,14 @@ class Watchdog:
     @staticmethod
     def _take_signals(taken: set[signal.Signals]) -> None:
         number = signal.sigwait(taken)
-        _end(
+        end(
             128 + number,
             f"stopped by {signal.Signals(number).name}; a later run resumes from the last backup",
         )
 
 
-def _end(code: int, message: str) -> None:
+def end(code: int, message: str) -> None:
+    """End the process at once, whatever its threads do."""
     sys.stderr.write(message + "\n")
     sys.stderr.flush()
     os._exit(code)

@@ -4,6 +4,7 @@ How a gang survives the death of any worker at any time:
 
 * every epoch the gang backs up together; all restore from the chief's backup, so they agree on where to go on;
 * who loses a peer ends with 138 and is started again; the gang then forms anew;
+* who is asked to end at a backup (:mod:`tiphys.step.backups`) ends with 143; the others may be anywhere then;
 * the chief's backup is removed only after the model is sealed, and no worker ends well before that: a job whose
   workers all ended well has a sound model, and a worker that is restarted always finds its peers.
 """
@@ -30,9 +31,10 @@ from components.models import build
 from components.publish import publish, published, writing
 from components.settings import Settings
 from components.stream import steps_per_epoch, training_stream, worker_share
-from components.watchdog import Watchdog
+from components.watchdog import Watchdog, end
 from tiphys.errors import ComponentError
 from tiphys.reference import resolve
+from tiphys.step.backups import ENDED_AT_BACKUP, end_at_backup
 
 __all__ = ["METRICS", "PEER_SECONDS", "run"]
 
@@ -231,6 +233,9 @@ def _progress(
                 kept.append(json.dumps(entry, sort_keys=True))
                 with writing(path):
                     path.write_text("\n".join(kept) + "\n")
+                last = epoch + 1 == settings.epochs
+                if watchdog.started and not last and end_at_backup(settings.work):
+                    end(ENDED_AT_BACKUP, f"ended after the backup of epoch {epoch + 1}, as it was asked to")
 
     return Progress()
 

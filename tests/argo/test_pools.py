@@ -20,6 +20,12 @@ def test_what_is_written_is_read_and_a_pool_has_one_size() -> None:
     }
 
 
+def test_who_can_do_with_less_says_so() -> None:
+    elastic = Weight("limits/training-1-4", "training", 4, 4, 1)
+    assert pools_of({POOLS: pools_text([elastic])}) == {elastic.key: elastic}
+    assert '"least"' not in pools_text([TWO])
+
+
 def test_a_lock_is_found_by_the_name_that_argo_gives_it() -> None:
     weights = {TWO.key: TWO}
     assert weight_of("argo/ConfigMap/limits/training-2", weights) == TWO
@@ -42,6 +48,9 @@ def test_a_lock_is_found_by_the_name_that_argo_gives_it() -> None:
         json.dumps({"a/b": {"pool": "p", "permits": True, "size": 1}}),
         json.dumps({"a/b": {"pool": "p", "permits": 1, "size": 1e9}}),
         json.dumps({"a/b": {"pool": "p", "permits": 1, "size": 2**70}}),
+        json.dumps({"a/b": {"pool": "p", "permits": 2, "size": 2, "least": 3}}),
+        json.dumps({"a/b": {"pool": "p", "permits": 2, "size": 2, "least": -1}}),
+        json.dumps({"a/b": {"pool": "p", "permits": 2, "size": 2, "least": None}}),
     ],
 )
 def test_what_cannot_be_understood_says_nothing(text: str) -> None:

@@ -45,6 +45,21 @@ def test_a_gang_is_as_many_permits_as_it_has_workers(tmp_path: Path) -> None:
     assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
 
 
+def test_a_training_that_can_do_with_less_says_so(tmp_path: Path) -> None:
+    """Argo has no such thing: there it is a gang of the most, and its semaphore is its own."""
+    with Pipeline("p") as pipeline:
+        TFJob(library.train, name="fixed", workers=4, gang=Gang(capacity=8))(data="d")
+        TFJob(library.train, name="elastic", workers=(1, 4), gang=Gang(capacity=8))(data="d")
+    limits, workflow = compiled(pipeline)
+    assert limits["data"] == {"training-4": "2", "training-1-4": "2"}
+    assert weights(workflow) == {
+        "tiphys-locks/training-4": Weight("tiphys-locks/training-4", "training", 4, 8),
+        "tiphys-locks/training-1-4": Weight("tiphys-locks/training-1-4", "training", 4, 8, 1),
+    }
+    assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
+    assert not [each for each in tiphys.lint(pipeline) if each.severity != "info"]
+
+
 def test_a_semaphore_is_a_pool_and_that_of_another_map_another() -> None:
     with Pipeline("p") as pipeline:
         slotted()

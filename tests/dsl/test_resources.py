@@ -12,7 +12,7 @@ import yaml
 import tiphys
 from tests.dsl import library
 from tests.tools import argo_lint
-from tiphys import Gang, Pipeline, Resource, Scheduling, Serving, TFJob, Volume, splice
+from tiphys import Gang, Pipeline, Resource, Scheduling, Semaphore, Serving, TFJob, Volume, splice
 
 
 def templates(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
@@ -69,6 +69,49 @@ def test_a_gang_is_one_permit(capacity: int, workers: int, permits: str) -> None
         TFJob(library.train, workers=workers, gang=Gang(capacity, pool="gpu"))(data="d")
     first = next(iter(yaml.safe_load_all(tiphys.to_yaml(pipeline))))
     assert first["data"] == {f"gpu-{workers}": permits}
+
+
+def test_a_training_of_any_number_of_workers_is_one_of_the_most_on_a_cluster() -> None:
+    """What its end is like, and where its backups are, has no number in it: that may change."""
+    template, job = training(workers=(1, 4), gang=Gang(capacity=4))
+    fixed, other = training(workers=4, gang=Gang(capacity=4))
+    assert job["spec"] == other["spec"]
+    assert template["resource"]["successCondition"] == "status.completionTime"
+    assert template["resource"]["failureCondition"] == fixed["resource"]["failureCondition"]
+    env = {e["name"]: e["value"] for e in containers(job)[0]["env"]}
+    assert job["metadata"]["annotations"] == {
+        "tiphys.dev/output": env["TIPHYS_INPUT_OUTPUT"],
+        "tiphys.dev/backup": env["TIPHYS_INPUT_WORK"],
+    }
+
+
+def containers(job: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(job["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"])
+
+
+def test_a_pair_of_one_number_is_that_number() -> None:
+    _, one = training(workers=(2, 2), gang=Gang(capacity=4))
+    assert "tiphys.dev/backup" not in one["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "text"),
+    [
+        ({"workers": (4, 1)}, "TIP109", "workers=(4, 1)"),
+        ({"workers": (0, 1)}, "TIP109", "workers=(0, 1)"),
+        ({"workers": (True, 2)}, "TIP109", "workers=(True, 2)"),
+        ({"workers": (1, 2, 3)}, "TIP109", "workers=(1, 2, 3)"),
+        ({"workers": (1, 4), "gang": None}, "TIP109", "may not change"),
+        ({"workers": (1, 4), "locks": [Semaphore("s", 1)]}, "TIP109", "may not change"),
+        ({"workers": (1, 4), "success_policy": ""}, "TIP109", "may not change"),
+        ({"workers": (1, 8)}, "TIP109", "never fits"),
+        ({"workers": (1, 4), "backup": "wrok"}, "TIP103", "backup='wrok'"),
+    ],
+)
+def test_wrong_numbers_of_workers(options: dict[str, Any], code: str, text: str) -> None:
+    with pytest.raises(tiphys.DefinitionError) as caught:
+        TFJob(library.train, **{"gang": Gang(capacity=4), **options})
+    assert caught.value.code == code and text in caught.value.message
 
 
 def test_without_the_success_policy_worker_0_decides() -> None:

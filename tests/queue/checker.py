@@ -22,6 +22,7 @@ from tiphys.queue.core import (
     ask,
     decide,
     give_back,
+    resize,
 )
 
 __all__ = ["World", "explore", "random_schedule"]
@@ -86,12 +87,15 @@ def _allowed(state: QueueState, move: Move) -> None:
             assert queued[head].passed < state.bypasses, move
     elif isinstance(move, Preempt):
         victim, head = holding[move.name], queued[move.head]
-        assert victim.claim.preemptible and not victim.ending, move
-        assert victim.claim.priority < head.priority, move
+        assert victim.claim.preemptible and 0 <= move.keeps < victim.later, move
+        if (
+            victim.claim.priority >= head.priority or move.keeps
+        ):  # of its own class it takes what is not needed
+            assert victim.claim.priority <= head.priority and move.keeps >= victim.claim.least, move
     else:
         assert isinstance(move, Grow)
         held = holding[move.name]
-        assert held.units < move.units <= held.claim.most and not held.ending, move
+        assert held.units < move.units <= held.claim.most and held.keeps is None, move
         for pool, count in held.claim.each:
             assert count * (move.units - held.units) <= state.pools[pool].size - taken(state)[pool], move
             assert not any(
@@ -115,7 +119,7 @@ def _nothing_idle(state: QueueState) -> None:
             for other in waiting(state)
             if other is not each
             and pools & {pool for pool, count in other.each if count}
-            and (other.passed >= state.bypasses or any(held.ending for held in state.holding))
+            and (other.passed >= state.bypasses or any(held.keeps is not None for held in state.holding))
         ]
         assert kept_for, f"{each} would fit"
 
@@ -128,8 +132,8 @@ def steps(world: World, sizes: dict[str, tuple[int, ...]], now: float) -> Iterat
     for held in state.holding:
         name = held.claim.name
         yield replace(world, state=settle(give_back(state, name, now), now))  # it ended, or was killed
-        if held.ending:
-            yield replace(world, state=settle(give_back(state, name, now, again=True), now))
+        if held.keeps is not None:  # its backup
+            yield replace(world, state=settle(_backed_up(state, held, now), now))
     for each in waiting(state):
         aside = (*world.aside, each)
         yield replace(world, state=settle(give_back(state, each.name, now), now), aside=aside)
@@ -143,10 +147,17 @@ def steps(world: World, sizes: dict[str, tuple[int, ...]], now: float) -> Iterat
                 yield replace(world, state=settle(replace(state, pools=pools), now))
 
 
+def _backed_up(state: QueueState, held: Holding, now: float) -> QueueState:
+    """One that was told to has ended at its backup, and goes on with what it keeps, or waits once more."""
+    if held.keeps:
+        return resize(state, held.claim.name, held.keeps, now)
+    return give_back(state, held.claim.name, now, again=True)
+
+
 def explore(claims: tuple[Claim, ...], sizes: dict[str, tuple[int, ...]], bypasses: int) -> int:
     """Go through every state that can be reached; returns how many there are."""
     pools = {name: PermitPool(choices[0]) for name, choices in sizes.items()}
-    first = World(QueueState(pools, bypasses=bypasses), claims)
+    first = World(QueueState(pools, bypasses=bypasses, settled=0.0), claims)
     seen = {first.key}
     look = [first]
     while look:
@@ -174,7 +185,9 @@ def random_schedule(
     chance = Random(seed)
     world = World(
         QueueState(
-            {name: PermitPool(size) for name, size in pools.items()}, bypasses=chance.choice((0, 1, 3, 8))
+            {name: PermitPool(size) for name, size in pools.items()},
+            bypasses=chance.choice((0, 1, 3, 8)),
+            settled=chance.choice((0.0, 120.0)),
         )
     )
     now, number, admitted = 0.0, 0, 0
@@ -188,8 +201,9 @@ def random_schedule(
             world = replace(world, state=ask(state, make(chance, number)))
         elif kind < 0.8 and state.holding:
             held: Holding = chance.choice(state.holding)
-            again = held.ending and chance.random() < 0.7
-            world = replace(world, state=give_back(state, held.claim.name, now, again=again))
+            backed_up = held.keeps is not None and chance.random() < 0.7
+            after = _backed_up(state, held, now) if backed_up else give_back(state, held.claim.name, now)
+            world = replace(world, state=after)
         elif kind < 0.87 and queued:
             each = chance.choice(queued)
             world = replace(world, state=give_back(state, each.name, now), aside=(*world.aside, each))

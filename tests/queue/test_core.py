@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from tests.queue.checker import explore, random_schedule, settle, waiting
 from tiphys.queue.core import (
+    SETTLED,
     Admit,
     Claim,
     Grow,
@@ -19,6 +21,7 @@ from tiphys.queue.core import (
     decide,
     explain,
     give_back,
+    resize,
     stuck,
 )
 from tiphys.queue.shares import Shares
@@ -51,7 +54,7 @@ def test_every_state_of_three_requests(seed: int) -> None:
             user=chance.choice("uv"),
             priority=chance.randint(0, 1),
             created=float(number),
-            most=chance.choice((1, 1, 2)),
+            most=chance.choice((1, 2, 2)),
             preemptible=chance.random() < 0.5,
         )
         for number in range(3)
@@ -142,9 +145,53 @@ def test_what_victims_give_back_is_not_given_to_others() -> None:
 def test_who_can_do_with_less_starts_and_grows_when_nobody_waits() -> None:
     found = settle(state(claim("x", 2), claim("elastic", 1, least=1, most=4, created=1.0), a=4), 0.0)
     assert [each.units for each in found.holding] == [1, 2]
+    later = SETTLED + 3.0
     waits = ask(found, claim("y", 3, created=2.0))
-    assert decide(give_back(waits, "x", 3.0), 3.0) == []  # y wants of that pool
-    assert decide(give_back(found, "x", 3.0), 3.0) == [Grow("elastic", 4)]
+    assert decide(give_back(waits, "x", later), later) == []  # y wants of that pool
+    assert decide(give_back(found, "x", later), later) == [Grow("elastic", 4)]
+
+
+def test_who_grows_has_had_for_a_while_what_it_has() -> None:
+    """To grow is to begin anew: not each time that somebody ends."""
+    found = settle(state(claim("elastic", 1, most=4), a=1), 10.0)
+    found = replace(found, pools={"a": PermitPool(2)})
+    assert decide(found, 9.0 + SETTLED) == []
+    assert decide(found, 10.0 + SETTLED) == [Grow("elastic", 2)]
+    found = replace(settle(found, 10.0 + SETTLED), pools={"a": PermitPool(4)})
+    assert decide(found, 11.0 + SETTLED) == []
+
+
+def test_what_one_can_do_without_is_given_to_one_of_its_class_who_waits() -> None:
+    """At its next backup, and not more than is needed."""
+    found = settle(state(claim("elastic", 1, most=4, preemptible=True), a=4), 0.0)
+    found = ask(found, claim("y", 2, created=1.0))
+    assert decide(found, 1.0) == [Preempt("elastic", "y", keeps=2)]
+    found = settle(found, 1.0)
+    assert names(found) == ["elastic"]
+    found = settle(resize(found, "elastic", 2, 60.0), 60.0)
+    assert [(each.claim.name, each.units) for each in found.holding] == [("elastic", 2), ("y", 1)]
+    assert decide(ask(found, claim("z", 2, created=2.0)), 61.0) == []  # one is not enough
+
+
+def test_nobody_gives_to_one_who_has_used_more() -> None:
+    shares = Shares(used={"greedy": 1e6})
+    found = settle(state(claim("e", 1, most=4, preemptible=True, user="modest"), a=4, shares=shares), 0.0)
+    assert decide(ask(found, claim("y", 1, user="greedy")), 1.0) == []
+    found = settle(state(claim("e", 1, most=4, preemptible=True, user="greedy"), a=4, shares=shares), 0.0)
+    assert decide(ask(found, claim("y", 1, user="modest")), 1.0) == [Preempt("e", "y", keeps=3)]
+
+
+def test_a_higher_class_takes_what_is_not_needed_before_it_takes_all() -> None:
+    victims = [claim(f"v{n}", 1, most=2, preemptible=True, created=float(n)) for n in range(2)]
+    found = settle(state(*victims, a=4), 0.0)
+    assert decide(ask(found, claim("head", 2, priority=1)), 1.0) == [
+        Preempt("v0", "head", keeps=1),
+        Preempt("v1", "head", keeps=1),
+    ]
+    assert decide(ask(found, claim("head", 4, priority=1)), 1.0) == [
+        Preempt("v0", "head"),
+        Preempt("v1", "head"),
+    ]
 
 
 def test_users_have_what_they_are_owed_and_not_what_they_ask_for() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tiphys.errors import RunError
-from tiphys.queue.core import Claim, Holding
+from tiphys.queue.core import SETTLED, Claim, Holding
 from tiphys.queue.locks import Granted, Locks
 from tiphys.queue.permits import Bid, Permits, Queued
 from tiphys.queue.rules import Member, Rules
@@ -82,6 +82,33 @@ def test_asking_again_keeps_the_place(permits: Permits) -> None:
     permits.give_back("a")
     assert isinstance(permits.ask(wanted("old", 4, created=1.0)), Holding)
     assert isinstance(permits.ask(wanted("young", 4, created=2.0)), Queued)
+
+
+def test_one_that_can_do_with_less_gives_it_back_and_has_it_again(permits: Permits, clock: Clock) -> None:
+    elastic = wanted("elastic", most=4, preemptible=True)
+    assert permits.ask(elastic) == Holding(elastic.claim, 4, clock.now)
+    assert message(permits.ask(wanted("other", 3))) == "Waiting for 3 permits of pool p: 0 of 4 free"
+    assert permits.view().holding["elastic"].keeps == 1
+    clock.now += 60
+    permits.resize("elastic", 1)
+    assert isinstance(permits.ask(wanted("other", 3)), Holding)
+    permits.give_back("other")
+    assert permits.view().holding["elastic"] == Holding(elastic.claim, 1, clock.now)
+    clock.now += SETTLED
+    permits.settle()
+    assert permits.view().holding["elastic"] == Holding(elastic.claim, 4, clock.now)
+
+
+def test_one_that_ended_at_its_backup_waits_in_its_place(permits: Permits) -> None:
+    permits.ask(wanted("elastic", least=2, most=4, preemptible=True))
+    permits.ask(wanted("young", 4, created=1.0))
+    assert message(permits.ask(wanted("urgent", 4, created=2.0, priority=1)))
+    assert permits.view().holding["elastic"].keeps == 0
+    permits.resize("elastic", 0)
+    assert isinstance(permits.ask(wanted("urgent", 4, created=2.0, priority=1)), Holding)
+    assert list(permits.view().waiting) == ["elastic", "young"]
+    permits.give_back("urgent")
+    assert list(permits.view().holding) == ["elastic"]
 
 
 def test_one_who_wants_more_than_there_is_in_all(permits: Permits) -> None:

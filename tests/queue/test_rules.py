@@ -30,6 +30,9 @@ group = "text"
 
 [others]
 highest = 0
+
+[elastic]
+settled = 60
 """
 
 
@@ -42,6 +45,7 @@ def file(tmp_path: Path, text: str) -> Path:
 def test_all_that_it_may_say(tmp_path: Path) -> None:
     rules = load_rules(file(tmp_path, WHOLE))
     assert rules.pools == {"training": 8, "closed": 0}
+    assert rules.settled == 60.0 and Rules().settled == 300.0
     assert rules.users == {"anna": Member("vision", 2.0, 10), "bo": Member("text")}
     shares = rules.shares({"anna": 60.0, "bo": 60.0, "cy": 60.0}, 0.0)
     first, second, third = sorted(shares.places(["anna", "bo", "cy"], {}).items(), key=lambda each: each[1])
@@ -95,6 +99,8 @@ def test_without_a_file_there_are_no_rules(tmp_path: Path) -> None:
         ("[users.anna]\nhighest = 'top'", "users.anna.highest", "'top'"),
         ("[users]\nanna = 1", "users.anna", "no table"),
         ("[users.anna]\nprio = 3", "users.anna.prio", "nobody knows"),
+        ("[elastic]\nsettled = -1", "elastic.settled", "-1"),
+        ("[elastic]\nsettles = 1", "elastic.settles", "Did you mean 'settled'?"),
         ("[others]\ngroup = 'x'", "others.group", "nobody knows"),
         ("[users.anna]\ngroup = ['vision']", "users.anna.group", "no group"),
         ("[users.anna]\naccount = 3", "users.anna.account", "no text"),

@@ -4,6 +4,9 @@ Argo's semaphores admit one holder for each permit: a gang of w workers is one, 
 another size have a semaphore of their own, which knows nothing of the first. The annotation ``tiphys.dev/pools`` says
 what they mean together: a JSON object of the semaphore to ``{"pool": "training", "permits": 2, "size": 4}``. On a
 cluster it is a note; the engine of this machine admits by it.
+
+``"least": 1`` beside it: each permit is a worker, and the training can do with so many. There the engine admits it with
+what there is, and changes that later.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ POOLS = "tiphys.dev/pools"
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A holder of the semaphore ``key`` (``CONFIGMAP/KEY``) has ``permits`` of ``pool``, which has ``size``."""
+    """A holder of the semaphore ``key`` (``CONFIGMAP/KEY``) has ``permits`` of ``pool``, which has ``size``. ``least``:
+    the permits that it can do with; 0: no fewer."""
 
     key: str
     pool: str
     permits: int
     size: int
+    least: int = 0
 
 
 def pools_text(weights: Iterable[Weight]) -> str:
@@ -34,7 +39,13 @@ def pools_text(weights: Iterable[Weight]) -> str:
     for each in weights:
         sizes[each.pool] = max(each.size, sizes.get(each.pool, 0))
     said = {
-        each.key: {"pool": each.pool, "permits": each.permits, "size": sizes[each.pool]} for each in weights
+        each.key: {
+            "pool": each.pool,
+            "permits": each.permits,
+            "size": sizes[each.pool],
+            **({"least": each.least} if each.least else {}),
+        }
+        for each in weights
     }
     return json.dumps(said, sort_keys=True, separators=(",", ":"))
 
@@ -64,4 +75,7 @@ def _weight(key: str, value: object) -> Weight | None:
     pool, permits, size = (value.get(name) for name in ("pool", "permits", "size"))
     if not (isinstance(pool, str) and pool and type(permits) is int and type(size) is int):
         return None
-    return Weight(key, pool, permits, size) if 1 <= permits <= size < 2**31 else None
+    least = value.get("least", 0)
+    if type(least) is not int or not 0 <= least <= permits:
+        return None
+    return Weight(key, pool, permits, size, least) if 1 <= permits <= size < 2**31 else None

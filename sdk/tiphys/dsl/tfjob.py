@@ -23,7 +23,7 @@ from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.guarded import GENERATED, guarded
 from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import expression_of_text, literal
-from tiphys.dsl.locks import Gang, Lock
+from tiphys.dsl.locks import Gang, Lock, Semaphore
 from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, Scheduling, secured
 from tiphys.dsl.resource import Resource, splice
@@ -34,6 +34,7 @@ from tiphys.dsl.types import Field, kebab, signature_of
 from tiphys.dsl.values import Expression, Input, Value
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import Reference
+from tiphys.step.backups import BACKUP
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Template
@@ -60,7 +61,9 @@ _AGAIN = "{{=" + _FRESH + " ? '-r' + retries : ''}}"
 
 
 class TFJob(Resource):
-    """A training function on ``workers`` replicas.
+    """A training function on ``workers`` replicas, or on any number of them, ``(least, most)``: then the engine of this
+    machine starts it with what its ``gang``'s pool has, and goes on with another number from one of its backups on,
+    which are in the folder ``backup``. On a cluster it has the most.
 
     ``function`` is typed like a component's and lives in an importable module; each worker runs ``python -m
     MODULE`` with the inputs in the environment (``TIPHYS_INPUT_<NAME>``) and ``TF_CONFIG`` from the operator.
@@ -81,13 +84,14 @@ class TFJob(Resource):
         self,
         function: Callable[..., Any],
         *,
-        workers: int = 2,
+        workers: int | tuple[int, int] = 2,
         gang: Gang | None = None,
         cache: Cache | None = None,
         name: str = "",
         image: str = "",
         folders: Mapping[str, str] | None = None,
         output: str = "output",
+        backup: str = "work",
         result: str = "model",
         instance: str = "",
         restart_policy: Literal["ExitCode", "OnFailure", "Never", "Always"] = "ExitCode",
@@ -104,14 +108,9 @@ class TFJob(Resource):
     ) -> None:
         site = caller()
         label = name or kebab(getattr(function, "__name__", "train"))
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise DefinitionError(
-                "TIP109",
-                f"{label}: workers={workers!r}",
-                where=str(site),
-                cause="a TFJob needs at least one worker",
-                fix="give a whole number of at least 1; 2 or more train together",
-            )
+        least, most = _workers(workers, label, site)
+        if least < most:
+            _check_elastic(gang, locks, success_policy, label, site)
         _one_of("restart_policy", restart_policy, RESTART_POLICIES, label, site)
         _one_of("success_policy", success_policy, SUCCESS_POLICIES, label, site)
         folders = (
@@ -130,22 +129,24 @@ class TFJob(Resource):
                     fix="name parameters of the training function in folders={…}",
                 )
             check_claim_path(root, f"the folder {folder!r} of {label}", site)
-        for what, value in (("output", output), ("instance", instance)):
-            allowed = list(folders) if what == "output" else [n for n in names if n not in folders]
-            if (value or what == "output") and value not in allowed:
+        asked = [("output", output), ("instance", instance), *([("backup", backup)] if least < most else [])]
+        for what, value in asked:
+            allowed = [n for n in names if n not in folders] if what == "instance" else list(folders)
+            if (value or what != "instance") and value not in allowed:
                 raise DefinitionError(
                     "TIP103",
                     f"{label}: {what}={value!r}{did_you_mean(value, allowed)}",
                     where=str(site),
                     fix=f"one of: {', '.join(allowed)}",
                 )
-        semaphores = [gang.semaphore(workers, site)] if gang is not None else []
+        fewer = least if least < most else 0
+        semaphores = [gang.semaphore(most, site, least=fewer)] if gang is not None else []
         super().__init__(
             label,
             {},
             action="apply",
             outputs={result: f"{{.metadata.annotations.{OUTPUT_ANNOTATION.replace('.', chr(92) + '.')}}}"},
-            success=_success(workers, success_policy),
+            success=_success(most, success_policy, elastic=least < most),
             failure=[f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)],
             locks=[*semaphores, *locks],
             retry=_ADOPT if retry else None,
@@ -153,7 +154,8 @@ class TFJob(Resource):
         )
         self.site = site
         self.function = function
-        self.workers, self.cache, self.image = workers, in_use(cache), image
+        self.least, self.workers, self.cache, self.image = least, most, in_use(cache), image
+        self.backup = backup
         self.folders, self.output_folder, self.instance = dict(folders), output, instance
         self.restart_policy, self.success_policy, self.clean_pods = restart_policy, success_policy, clean_pods
         self.deadline = whole_seconds(deadline, "deadline", site)
@@ -202,12 +204,17 @@ class TFJob(Resource):
             by_name = {f.python: f for f in self.arguments}
             instance = by_name.get(self.instance)
             prefix = literal(f"{self.name}-") if instance is None else f"{expression_of(instance)} + '-'"
-            code = f"{self.digest}:{self.image or defaults.image}:{self.workers}"
+            code = f"{self.digest}:{self.image or defaults.image}:{self._counts}"
             salt = self.cache.salt(f"{defaults.scope}/{self.name}", code) if self.cache else code
             return key_expression(prefix, salt, parts)
 
         values = tuple(v for v in arguments.values() if isinstance(v, Value))
         return {_KEY: Expression(render, values)}
+
+    @property
+    def _counts(self) -> str:
+        """How many workers there may be; a training goes on in the same folder with another number of them."""
+        return str(self.workers) if self.least == self.workers else f"{self.least}-{self.workers}"
 
     def mutex_names(self) -> list[str]:
         single = self.cache is None or self.cache.single_flight
@@ -267,13 +274,16 @@ class TFJob(Resource):
         }
         if self.success_policy:
             job["successPolicy"] = self.success_policy
+        annotations = {OUTPUT_ANNOTATION: f"{root}/{splice(key)}"}
+        if self.least < self.workers:
+            annotations[BACKUP] = f"{self.folders[self.backup]}/{splice(key)}"
         return {
             "apiVersion": "kubeflow.org/v1",
             "kind": "TFJob",
             "metadata": {
                 "name": f"{run}-{suffix}" + (_AGAIN if self.retry else ""),
                 "labels": labels,
-                "annotations": {OUTPUT_ANNOTATION: f"{root}/{splice(key)}"},
+                "annotations": annotations,
             },
             "spec": {**job, "tfReplicaSpecs": {"Worker": worker}},
         }
@@ -295,7 +305,7 @@ class TFJob(Resource):
                 env=self.env,
                 code=self.digest,
                 image=self.image or defaults.image,
-                workers=str(self.workers),
+                workers=self._counts,
                 **depends_made(self.depends_on),
             )
             template.setdefault("annotations", {}).update(said)
@@ -333,8 +343,44 @@ def _one_of(what: str, value: object, allowed: Sequence[str], label: str, site: 
         )
 
 
-def _success(workers: int, policy: str) -> list[str]:
-    """When the job has succeeded: all workers, or, with the operator's default policy, worker 0."""
+def _workers(workers: object, label: str, site: Site) -> tuple[int, int]:
+    """The least and the most. Raises DefinitionError TIP109."""
+    match workers if isinstance(workers, tuple) else (workers, workers):
+        case (int(least), int(most)) if 1 <= least <= most and not isinstance(least, bool):
+            return least, most
+        case _:
+            raise DefinitionError(
+                "TIP109",
+                f"{label}: workers={workers!r}",
+                where=str(site),
+                cause="a TFJob needs at least one worker",
+                fix="give a whole number of at least 1, or the least and the most: (1, 4); 2 or more train together",
+            )
+
+
+def _check_elastic(gang: Gang | None, locks: Sequence[Lock], policy: str, label: str, site: Site) -> None:
+    """Raise DefinitionError TIP109 for what would not go with a number of workers that changes."""
+    if gang is None:
+        cause = "the pool of its gang says how many workers there may be"
+        fix = "add gang=Gang(capacity=…), or give one number of workers"
+    elif any(isinstance(each, Semaphore) for each in locks):
+        cause = "of another pool it would hold the same whatever number of workers it has"
+        fix = "leave the semaphore out, or give one number of workers"
+    elif policy != "AllWorkers":
+        cause = "a gang that begins anew ends as a whole"
+        fix = "leave success_policy out"
+    else:
+        return
+    raise DefinitionError(
+        "TIP109", f"{label}: the number of its workers may not change", where=str(site), cause=cause, fix=fix
+    )
+
+
+def _success(workers: int, policy: str, *, elastic: bool) -> list[str]:
+    """When the job has succeeded: all workers, or, with the operator's default policy, worker 0. One whose number of
+    workers changes has an end then: that of a failure is among the failure conditions, which Argo looks at before."""
+    if elastic:
+        return ["status.completionTime"]
     if policy == "AllWorkers":
         return [f"status.replicaStatuses.Worker.succeeded == {workers}"]
     return ["status.replicaStatuses.Worker.succeeded > 0"]

@@ -10,16 +10,18 @@ The rules, in this order:
 2. The first that fits is admitted, also past others that do not fit. The first of these is the *head* of the pools that
    it wants; each that takes of them and is admitted past it costs one of its ``BYPASSES``. When they are used up, its
    pools are kept for it: what comes free there waits for it.
-3. A head of a higher class names victims: holders of lower classes who can go on from a backup. They end at the next
-   one and keep their place; what they give back is kept for the head.
-4. Who can do with less is admitted with what there is, and grown when nobody waits for it.
+3. A head takes of those who can go on from a backup: of its own class what is more than the least they can do with, if
+   it is not they who come first; of lower classes that, too, and then all. They go on with less from their next backup
+   on, or end there and keep their place; what they give back is kept for the head.
+4. Who can do with less is admitted with what there is, and grown when nobody waits for it: not before he has had for
+   ``SETTLED`` seconds what he has, for growing costs him a new beginning.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from tiphys.queue.shares import Shares
@@ -40,12 +42,14 @@ __all__ = [
     "explain",
     "give_back",
     "order",
+    "resize",
     "stuck",
 ]
 
 Bucket = tuple[int, str, tuple[tuple[str, int], ...], int]
 BYPASSES = 32  # claims that may be admitted past one that does not fit
 ENTRY = 600.0  # seconds that one who was just admitted is taken to have used already
+SETTLED = 300.0  # seconds between two beginnings of one that grows
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +96,18 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A claim that was admitted with so many ``units``. ``ending``: it was told to end at its next backup."""
+    """A claim that has so many ``units``, ``since`` then. ``keeps``: it was told to go on with so many from its next
+    backup on (0: to end there); None: it was told nothing."""
 
     claim: Claim
     units: int
     since: float
-    ending: bool = False
+    keeps: int | None = None
+
+    @property
+    def later(self) -> int:
+        """The units that it has after its next backup."""
+        return self.units if self.keeps is None else self.keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,7 @@ class QueueState:
     holding: tuple[Holding, ...] = ()
     shares: Shares = field(default_factory=Shares)
     bypasses: int = BYPASSES
+    settled: float = SETTLED
 
     def free(self) -> dict[str, int]:
         """Permits that nobody has; less than none where a pool was made smaller."""
@@ -130,10 +141,11 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Preempt:
-    """``name`` is to end at its next backup, because ``head`` needs what it has."""
+    """``name`` goes on with what it ``keeps`` from its next backup on, because ``head`` needs the rest; 0: it ends."""
 
     name: str
     head: str
+    keeps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +224,13 @@ def give_back(state: QueueState, name: str, now: float, *, again: bool = False) 
     return ask(state, *gone) if again else state
 
 
+def resize(state: QueueState, name: str, units: int, now: float) -> QueueState:
+    """The state in which a claim holds so many units from now on."""
+    state = advance(state, now)
+    holding = (Holding(each.claim, units, now) if each.claim.name == name else each for each in state.holding)
+    return replace(state, holding=tuple(holding))
+
+
 def advance(state: QueueState, now: float) -> QueueState:
     """The state with what was used until now."""
     rates: dict[str, float] = {}
@@ -222,6 +241,8 @@ def advance(state: QueueState, now: float) -> QueueState:
 
 def apply(state: QueueState, move: Move, now: float) -> QueueState:
     """The state after a move, which is made ``now``."""
+    if isinstance(move, Grow):
+        return resize(state, move.name, move.units, now)
     state = advance(state, now)
     if isinstance(move, Admit):
         claim = next(each for there in state.waiting.values() for each in there if each.name == move.name)
@@ -238,12 +259,10 @@ def apply(state: QueueState, move: Move, now: float) -> QueueState:
                 waiting[bucket] = there
         return replace(state, waiting=waiting, holding=(*state.holding, Holding(claim, move.units, now)))
 
-    def changed(held: Holding) -> Holding:
-        if held.claim.name != move.name:
-            return held
-        return replace(held, ending=True) if isinstance(move, Preempt) else replace(held, units=move.units)
-
-    return replace(state, holding=tuple(map(changed, state.holding)))
+    holding = (
+        replace(each, keeps=move.keeps) if each.claim.name == move.name else each for each in state.holding
+    )
+    return replace(state, holding=tuple(holding))
 
 
 def stuck(state: QueueState) -> dict[str, tuple[str, ...]]:
@@ -308,6 +327,7 @@ class _Walk:
 
     def __init__(self, state: QueueState, now: float) -> None:
         self.state = state
+        self.now = now
         self.free = state.free()
         self.heads: dict[str, Claim] = {}  # pool -> the first that wants of it and does not fit
         self.kept: dict[str, str] = {}  # pool -> for whom what comes free is kept
@@ -404,55 +424,66 @@ class _Walk:
         if self._closed(claim) or pools & self.heads.keys():
             return []
         self.heads.update(dict.fromkeys(pools, claim))
-        ending = [each for each in self.state.holding if each.ending]
-        if not _short(claim, self._with(ending)):
-            victims: list[Holding] = []
-        elif not (victims := self._victims(claim, ending)):
+        told: dict[str, int] = {}
+        if _short(claim, self._after(told)) and not (told := self._victims(claim)):
             if claim.passed >= self.state.bypasses:
                 self.kept.update(dict.fromkeys(pools, claim.name))
             return []
         self.kept.update(dict.fromkeys(pools, claim.name))
-        return [Preempt(each.claim.name, claim.name) for each in victims]
+        return [Preempt(name, claim.name, keeps) for name, keeps in told.items()]
 
-    def _victims(self, claim: Claim, ending: Sequence[Holding]) -> list[Holding]:
-        """The fewest of the lowest class, of those with the most use, the youngest first; none if all do not help."""
-        able = [
-            each
-            for each in self.state.holding
-            if each.claim.preemptible and not each.ending and each.claim.priority < claim.priority
-        ]
-        able.sort(
+    def _victims(self, claim: Claim) -> dict[str, int]:
+        """Whom it takes of, and what each of them keeps: the fewest, of the lowest class, of those with the most use,
+        the youngest first; what they can do without before all they have; none if all do not help."""
+        able = sorted(
+            (each for each in self.state.holding if self._gives_way(each, claim)),
             key=lambda each: (
                 each.claim.priority,
                 *(-x for x in self.places[each.claim.user]),
                 -each.since,
-            )
+            ),
         )
-        chosen: list[Holding] = []
-        for each in able:
-            if _short(claim, self._with([*ending, *chosen])) & each.claim.pools:
-                chosen.append(each)
-        if _short(claim, self._with([*ending, *chosen])):
-            return []
-        for each in list(chosen):  # one that came first may not be needed, after those that followed
-            others = [other for other in chosen if other is not each]
-            if not _short(claim, self._with([*ending, *others])):
-                chosen = others
-        return chosen
+        surplus = [(each, each.claim.least) for each in able if each.later > each.claim.least]
+        whole = [(each, 0) for each in able if each.claim.priority < claim.priority]
+        told: dict[str, int] = {}
+        for each, keeps in (*surplus, *whole):
+            if _short(claim, self._after(told)) & each.claim.pools:
+                told[each.claim.name] = keeps
+        if _short(claim, self._after(told)):
+            return {}
+        for each in able:  # of one that came first less may be needed, or nothing, after those that followed
+            name, least = each.claim.name, each.claim.least
+            if name in told:
+                fewer = (more for more in range(each.later, told[name], -1) if more >= least)
+                enough = (more for more in fewer if not _short(claim, self._after({**told, name: more})))
+                told[name] = next(enough, told[name])
+        later = {each.claim.name: each.later for each in able}
+        return {name: keeps for name, keeps in told.items() if keeps < later[name]}
 
-    def _with(self, given: Iterable[Holding]) -> dict[str, int]:
+    def _gives_way(self, held: Holding, claim: Claim) -> bool:
+        """Whether one who holds can give something to one who waits, at its next backup."""
+        mine = held.claim
+        if not mine.preemptible or not held.later or mine.priority > claim.priority:
+            return False
+        first = self.places[mine.user] < self.places[claim.user]
+        return mine.priority < claim.priority or (held.later > mine.least and not first)
+
+    def _after(self, told: Mapping[str, int]) -> dict[str, int]:
+        """What is free after everybody's next backup, when these keep so much."""
         free = dict(self.free)
-        for each in given:
-            for pool, count in each.claim.wants(each.units):
+        for each in self.state.holding:
+            gives = each.units - told.get(each.claim.name, each.later)
+            for pool, count in each.claim.wants(gives):
                 free[pool] = free.get(pool, 0) + count
         return free
 
     def _growth(self) -> list[Move]:
-        """The next that may have more, of pools that nobody waits for."""
+        """The next that may have more, of pools that nobody waits for, and has had for a while what it has."""
         for held in sorted(
             self.state.holding, key=lambda each: (-each.claim.priority, self.places[each.claim.user])
         ):
-            if held.ending or self.wanted & held.claim.pools:
+            settled = self.now - held.since >= self.state.settled
+            if held.keeps is not None or not settled or self.wanted & held.claim.pools:
                 continue
             if (units := _most(held.claim, self.free, held.units)) > held.units:
                 return [Grow(held.claim.name, units)]

@@ -175,6 +175,21 @@ class Permits(InheritedTable):
         with self.transaction() as db:
             db.execute("UPDATE claims SET pid=?, start=? WHERE name=?", (pid, process_start(pid), name))
 
+    def resize(self, name: str, units: int) -> None:
+        """What holds ``name`` goes on with so many units, fewer than it has; 0: it has ended at its backup, and waits
+        once more in its place."""
+        with self._turn() as db:
+            if units:
+                _resize(db, name, units, self._clock())
+            else:
+                db.execute("UPDATE claims SET units=0, ending=0, taken=0, passed=0 WHERE name=?", (name,))
+            self._settle(db)
+
+    def settle(self) -> None:
+        """What may happen now only because time has passed is decided."""
+        with self._turn() as db:
+            self._settle(db)
+
     def forsake(self, workflow: str) -> None:
         """Give back what killed engines held for a workflow (``NAMESPACE/NAME``) of which nothing goes on, whatever
         heirs they have."""
@@ -273,7 +288,7 @@ class Permits(InheritedTable):
             sizes.update(said)  # the youngest run says how large a pool is, if nobody else does
             claim = Claim(name, each, user, priority, created, least, most, bool(able), within, passed)
             if units:
-                holding.append(Holding(claim, units, since, bool(ending)))
+                holding.append(Holding(claim, units, since, ending - 1 if ending else None))
             else:
                 waiting.setdefault(claim.bucket, []).append(claim)
         sizes |= {**rules.pools, **dict(db.execute("SELECT pool, size FROM pool_sizes").fetchall())}
@@ -284,6 +299,7 @@ class Permits(InheritedTable):
             waiting={bucket: tuple(there) for bucket, there in waiting.items()},
             holding=tuple(holding),
             shares=rules.shares(used, until[0] if until else self._clock()),
+            settled=rules.settled,
         )
         return View(state, shown, asked)
 
@@ -319,12 +335,16 @@ class Permits(InheritedTable):
 
 def _write(db: sqlite3.Connection, move: Move, now: float) -> None:
     if isinstance(move, Preempt):
-        db.execute("UPDATE claims SET ending=1 WHERE name=?", (move.name,))
+        db.execute("UPDATE claims SET ending=? WHERE name=?", (1 + move.keeps, move.name))
     elif isinstance(move, Admit):
         db.execute("UPDATE claims SET units=?, since=? WHERE name=?", (move.units, now, move.name))
         db.executemany("UPDATE claims SET passed=passed+1 WHERE name=?", [(name,) for name in move.heads])
     else:
-        db.execute("UPDATE claims SET units=? WHERE name=?", (move.units, move.name))
+        _resize(db, move.name, move.units, now)
+
+
+def _resize(db: sqlite3.Connection, name: str, units: int, now: float) -> None:
+    db.execute("UPDATE claims SET units=?, since=?, ending=0 WHERE name=? AND units > 0", (units, now, name))
 
 
 def _wants(bid: Bid) -> str:

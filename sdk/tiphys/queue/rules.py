@@ -16,6 +16,9 @@ namespace = "ml-anna"        # where she works on the cluster; without it the cl
 [others]
 highest = 0                  # of those who are not named
 
+[elastic]
+settled = 300                # seconds between two beginnings of a training that grows
+
 [cluster]                    # what `tiphys queue compile` shares out; nothing on this machine
 namespace = "ml"
 cohort = "ml"
@@ -40,6 +43,7 @@ from pathlib import Path
 
 from tiphys.argo.quantity import whole_quantity
 from tiphys.errors import RefusedError, did_you_mean
+from tiphys.queue.core import SETTLED
 from tiphys.queue.shares import Shares
 
 __all__ = ["Cluster", "Member", "Rules", "RulesFile", "load_rules", "parse_rules", "this_user"]
@@ -83,12 +87,14 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Sizes of pools, weights of groups, users by name, and all ``others``; the cluster, and its classes by name."""
+    """Sizes of pools, weights of groups, users by name, and all ``others``. ``settled``: seconds between two beginnings
+    of a training that grows. The cluster, and its classes by name."""
 
     pools: Mapping[str, int] = field(default_factory=dict)
     groups: Mapping[str, float] = field(default_factory=dict)
     users: Mapping[str, Member] = field(default_factory=dict)
     others: Member = Member()
+    settled: float = SETTLED
     cluster: Cluster | None = None
     classes: Mapping[str, int] = field(default_factory=dict)
 
@@ -151,7 +157,7 @@ def parse_rules(text: str, path: Path) -> Rules:
     except (ValueError, RecursionError) as error:
         raise _unreadable(error, path) from None
     file = _File(path)
-    file.keys(given, "", ("pools", "groups", "users", "others", "cluster", "classes"))
+    file.keys(given, "", ("pools", "groups", "users", "others", "elastic", "cluster", "classes"))
     pools = {name: file.whole(size, f"pools.{name}", 0) for name, size in file.table(given, "pools").items()}
     groups = {name: file.weight(each, f"groups.{name}") for name, each in file.table(given, "groups").items()}
     users = {
@@ -159,12 +165,15 @@ def parse_rules(text: str, path: Path) -> Rules:
     }
     others = file.table(given, "others")
     file.keys(others, "others", ("highest",))
+    elastic = file.table(given, "elastic")
+    file.keys(elastic, "elastic", ("settled",))
+    settled = file.whole(elastic.get("settled", int(SETTLED)), "elastic.settled", 0)
     cluster = file.cluster(given["cluster"]) if "cluster" in given else None
     classes = {
         file.label(name, f"classes.{name}"): file.whole(value, f"classes.{name}")
         for name, value in file.table(given, "classes").items()
     }
-    return Rules(pools, groups, users, file.member(others, "others", groups), cluster, classes)
+    return Rules(pools, groups, users, file.member(others, "others", groups), settled, cluster, classes)
 
 
 def _shown(value: object) -> str:

@@ -12,6 +12,7 @@ STRAY = [
     p.Begin(NOW + 1),
     p.PodRunning(NOW + 1, "nobody"),
     p.PodProgress(NOW + 1, "nobody", "1/2"),
+    p.PodSays(NOW + 1, "nobody", "2 of 1-4 workers"),
     p.PodFinished(NOW + 1, "nobody", "Failed"),
     p.CacheAnswer(NOW + 1, "nobody"),
     p.CacheStored(NOW + 1, "nobody"),

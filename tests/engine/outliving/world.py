@@ -20,7 +20,8 @@ PROGRAM = """
 import json, sys
 from tiphys.engine import RunOptions, run
 flow, store, runner = json.load(open(sys.argv[1])), sys.argv[2], sys.argv[3]
-result = run(flow, options=RunOptions(store=store, name=sys.argv[4], grace=5.0, runner=runner))
+context = json.load(open(sys.argv[5])) if sys.argv[5:] else ()
+result = run(flow, context=context, options=RunOptions(store=store, name=sys.argv[4], grace=5.0, runner=runner))
 print(result.phase)
 """
 
@@ -51,7 +52,13 @@ class World:
         self.engine: subprocess.Popen[str] | None = None
         self.mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
 
-    def start(self, flow: dict[str, Any], grace: float | None = None, name: str = "wf") -> None:
+    def start(
+        self,
+        flow: dict[str, Any],
+        grace: float | None = None,
+        name: str = "wf",
+        context: Path | None = None,
+    ) -> None:
         flow["spec"].setdefault("volumes", []).append(
             {"name": "notes", "persistentVolumeClaim": {"claimName": "notes"}}
         )
@@ -73,7 +80,10 @@ class World:
         if grace is not None:
             env["TIPHYS_KEEPER_GRACE"] = str(grace)
         self.engine = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(file), str(self.store), self.runner, name],
+            [
+                *(sys.executable, "-c", PROGRAM, str(file), str(self.store), self.runner, name),
+                *([] if context is None else [str(context)]),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

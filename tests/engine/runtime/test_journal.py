@@ -19,6 +19,7 @@ from tiphys.engine.runtime.journal import Journal, decode, encode
         p.Begin(1.5),
         p.PodRunning(2.0, "n", "127.22.0.1"),
         p.PodProgress(2.0, "n", "1/2"),
+        p.PodSays(2.0, "n", "2 of 1-4 workers"),
         p.PodFinished(
             3.0, "n", "Failed", "ünïcode \n\"'", {"parameters": [{"name": "x", "value": "{{=1}}"}]}, {"a": {}}
         ),

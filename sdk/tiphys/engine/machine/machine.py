@@ -239,6 +239,11 @@ class Machine:
         if pod is not None:
             pod.running(event.pod_ip)
 
+    def _pod_says(self, event: p.PodSays) -> None:
+        pod = self._state.pods.get(event.node_id)
+        if pod is not None:
+            pod.says(event.message)
+
     def _pod_progress(self, event: p.PodProgress) -> None:
         pod = self._state.pods.get(event.node_id)
         if pod is not None:
@@ -356,7 +361,7 @@ class Machine:
 
 _HANDLERS: dict[type[p.Event], Callable[[Machine, Any], None]] = {
     p.Begin: Machine._begin, p.PodRunning: Machine._pod_running, p.PodProgress: Machine._pod_progress,
-    p.PodWaiting: Machine._pod_waiting, p.PodFinished: Machine._pod_finished,
+    p.PodWaiting: Machine._pod_waiting, p.PodSays: Machine._pod_says, p.PodFinished: Machine._pod_finished,
     p.CacheAnswer: Machine._cache_answer, p.CacheStored: Machine._cache_stored,
     p.LocksGranted: Machine._locks_granted, p.LocksWaiting: Machine._locks_waiting,
     p.LocksRefused: Machine._locks_refused, p.TimerFired: Machine._timer_fired, p.Shutdown: Machine._shutdown,

@@ -155,6 +155,9 @@ class APod(ABody, Protocol):
     def run(self) -> ACall:
         """The call that it is the body of."""
 
+    def says(self, message: str) -> None:
+        """It runs, and people should know this of it."""
+
     def waiting(self, message: str) -> None:
         """There is no room for it yet."""
 

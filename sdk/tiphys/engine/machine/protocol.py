@@ -7,8 +7,8 @@ records events; replaying them through a new machine rebuilds the same state.
 
 Ownership of effects:
 
-* pods: ``StartPod`` .. ``PodWaiting``* .. ``PodRunning``/``PodProgress`` .. exactly one ``PodFinished``; ``StopPod``
-  asks for an early end
+* pods: ``StartPod`` .. ``PodWaiting``* .. ``PodRunning``/``PodProgress``/``PodSays`` .. exactly one ``PodFinished``;
+  ``StopPod`` asks for an early end
 * memoization: ``LookupCache`` -> ``CacheAnswer``; ``StoreCache`` -> ``CacheStored``
 * locks: ``AcquireLocks`` -> ``LocksWaiting``* -> ``LocksGranted`` | ``LocksRefused``; ``ReleaseLocks`` has no answer
 * time: ``SetTimer`` -> ``TimerFired``
@@ -41,6 +41,7 @@ __all__ = [
     "PodPhase",
     "PodProgress",
     "PodRunning",
+    "PodSays",
     "PodWaiting",
     "ReleaseLocks",
     "Resume",
@@ -92,6 +93,14 @@ class PodProgress(Event):
 
     node_id: str
     progress: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodSays(Event):
+    """What people should know of a pod that runs: the node's ``message`` until it ends."""
+
+    node_id: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +213,7 @@ class StartPod(Command):
     ``capture_result``: the parent refers to ``outputs.result``, keep stdout. ``deadline``: seconds since the epoch at
     which the pod must be killed, with ``deadline_message`` as the node's message. ``daemon``: report ready through
     ``PodRunning`` when the readiness probe passes and run until ``StopPod``. ``patches``: ``podSpecPatch`` of workflow
-    and template, to be applied in this order.
+    and template, to be applied in this order. ``holder``: the node whose locks it runs under; empty: none.
     """
 
     node_id: str
@@ -218,6 +227,7 @@ class StartPod(Command):
     daemon: bool = False
     retry_attempt: int = 0
     patches: tuple[str, ...] = ()
+    holder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

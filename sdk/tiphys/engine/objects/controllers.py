@@ -88,6 +88,7 @@ class Controllers:
         self._earlier: dict[str, KubeObject] = {}
         # what a run had made that has not gone on so far, by its UID
         self._waiting: dict[str, list[tuple[KubeObject, _Maker]]] = {}
+        self._makers: dict[str, Mapping[str, object]] = {}  # of TFJobs
         self._leaving: dict[str, WorkflowObject] = {}  # deleted, and their pods not gone yet
         self._waiters: list[Callable[[], None]] = []
         self._poked = False
@@ -122,8 +123,20 @@ class Controllers:
             }
             if item["kind"] == "TFJob":
                 maker["ports"] = self._jobs[str(item["metadata"]["name"])].ports
+                self._makers[name] = maker
             self._record(MAKER, name, maker)
         return item
+
+    def job(self, item: KubeObject) -> TFJobController | None:
+        """The controller of a TFJob."""
+        return self._jobs.get(str(item["metadata"]["name"])) if item["kind"] == "TFJob" else None
+
+    def scale(self, job: TFJobController, workers: int) -> None:
+        """As :meth:`TFJobController.scale`; its replicas are elsewhere then."""
+        job.scale(workers)
+        name = _record_name(cast("KubeObject", job.item))
+        maker = self._makers[name] = {**self._makers[name], "ports": job.ports}
+        self._record(MAKER, name, maker)
 
     def _gone_on(self, node_id: str) -> KubeObject | None:
         item = self._earlier.pop(node_id, None)
@@ -221,6 +234,7 @@ class Controllers:
             if not job.go_on(maker["ports"]):
                 return False
             self._jobs[name] = job
+            self._makers[_record_name(item)] = maker
         else:
             pod = PodObject(host, self.api, item, self._poke)
             if not pod.go_on():

@@ -17,6 +17,7 @@ from tiphys.engine.objects.controllers import Controllers
 from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
 from tiphys.engine.objects.kinds import Kind, check_manifest, find_kind, split_kinds
+from tiphys.engine.objects.tfjob import TFJobController
 from tiphys.engine.pods.gpus import NoGpus
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import REQUEST_LIMIT
@@ -47,6 +48,7 @@ class ResourcePod:
         command: StartPod,
         running: Callable[[str], None],
         done: Callable[[PodFinished], None],
+        workers: Callable[[], int] | None = None,
     ) -> None:
         self.host = host
         self.resources = resources
@@ -55,6 +57,7 @@ class ResourcePod:
         self._spec = command.template["resource"]
         self._running = running
         self._done = done
+        self._workers = workers
         self._finished = False
         self._unwatch: Callable[[], None] | None = None
         self._item: KubeObject | None = None
@@ -88,6 +91,11 @@ class ResourcePod:
     def kill(self) -> None:
         self.stop(0)
 
+    @property
+    def job(self) -> TFJobController | None:
+        """The controller of the TFJob that it waits for."""
+        return None if self._item is None else self.resources.job(self._item)
+
     # -- actions ------------------------------------------------------------------------------------------------
 
     def _act(self) -> None:
@@ -101,7 +109,7 @@ class ResourcePod:
         if action in ("create", "apply", "replace"):
             if manifest is None:
                 raise ApiError("BadRequest", "must specify one of -f and -k")
-            item = self._put(action, manifest)
+            item = self._put(action, self._staffed(manifest))
         elif action == "get":
             item = self._named(manifest, flags)
         elif action == "patch":
@@ -110,6 +118,25 @@ class ResourcePod:
             raise ApiError("BadRequest", f"unknown action {action!r}")
         self._item = item
         self.resources.settled(item, self._settled)
+
+    def _staffed(self, manifest: KubeObject) -> KubeObject:
+        """The training with as many workers as it was admitted with (0: suspended), or has, if it is there."""
+        if self._workers is None or manifest.get("kind") != "TFJob":
+            return manifest
+        staffed = copy.deepcopy(cast("TFJobManifest", manifest))
+        try:
+            worker, policy = staffed["spec"]["tfReplicaSpecs"]["Worker"], staffed["spec"]["runPolicy"]
+            there = self.resources.api.get("TFJob", str(staffed["metadata"]["name"]))
+            current = cast("TFJobManifest | None", there)
+            if current is not None:
+                worker["replicas"] = current["spec"]["tfReplicaSpecs"]["Worker"]["replicas"]
+            elif count := self._workers():
+                worker["replicas"] = count
+            else:
+                policy["suspend"] = True
+        except (KeyError, TypeError):
+            return manifest
+        return cast("KubeObject", staffed)
 
     def _condition(self, word: str, text: str) -> list[Requirement]:
         try:

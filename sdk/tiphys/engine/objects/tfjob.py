@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.time import rfc3339, seconds
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.base.observations import ReplicaChanged
 from tiphys.engine.objects.api import Api
+from tiphys.engine.objects.backup import ask_to_end, take_back
 from tiphys.engine.objects.replica import Replica, describe_end, end_of, pod_record
 from tiphys.engine.objects.seats import Seats
+from tiphys.engine.objects.tfjob_status import end_of_job, replica_status, set_condition
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.left import LeftPod
 from tiphys.training.tf_config import free_ports, replica_counts, tf_config
@@ -23,36 +25,17 @@ from tiphys.training.tfjob_rules import TYPES
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import (
+        KubeObject,
         PodTemplate,
         TFJobManifest,
         TFJobSpec,
         TFJobStatus,
-        TFReplicaStatus,
     )
 
 
 __all__ = ["TFJobController"]
 
 _MAIN = "tensorflow"  # the container that counts
-_ENDS = ("Failed", "Succeeded")
-
-
-def _status(count: Mapping[str, int]) -> TFReplicaStatus:
-    """The API server leaves zeros out."""
-    found: TFReplicaStatus = {}
-    if count["active"]:
-        found["active"] = count["active"]
-    if count["succeeded"]:
-        found["succeeded"] = count["succeeded"]
-    if count["failed"]:
-        found["failed"] = count["failed"]
-    return found
-
-
-def _end(status: TFJobStatus) -> str:
-    """How a job has ended; empty while it has not."""
-    ends = (each["type"] for each in status["conditions"] if each["status"] == "True")
-    return next((kind for kind in ends if kind in _ENDS), "")
 
 
 class TFJobController:
@@ -63,10 +46,9 @@ class TFJobController:
         self.api = api
         self.item = item
         self._changed = changed
-        self._spec: TFJobSpec = item["spec"]
         self._name = str(item["metadata"]["name"])
         self._uid = str(item["metadata"]["uid"])
-        self._counts = replica_counts(self._spec)
+        self._read_spec()
         self._replicas: dict[tuple[str, int], Replica | None] = {}
         self._phase: dict[tuple[str, int], str] = {}  # Pending, Running, Succeeded, Failed
         self._restarts: dict[tuple[str, int], int] = {}
@@ -77,6 +59,15 @@ class TFJobController:
         self._status: TFJobStatus = {"conditions": [], "replicaStatuses": {}}
         self._codes: dict[tuple[str, int], int] = {}
         self._seats: Seats | None = None
+        self.paused = False  # none of its workers runs, and none begins until it is told
+        self._pausing = False  # the chief is to end after its next backup
+        self._ending = False  # and so are the others, at once
+        self._patience: Timer | None = None
+        self._round = 0  # of beginnings: what was to be started again in an earlier one is not
+
+    def _read_spec(self) -> None:
+        self._spec: TFJobSpec = self.item["spec"]
+        self._counts = replica_counts(self._spec)
         self._keys = [(kind, index) for kind in sorted(self._counts) for index in range(self._counts[kind])]
         self.ports: Sequence[int] = free_ports(len(self._keys))
 
@@ -85,6 +76,7 @@ class TFJobController:
         self._condition("Created", "TFJobCreated", f"TFJob {self._name} is created.")
         run_policy = self._spec.get("runPolicy") or {}
         if run_policy.get("suspend"):
+            self.paused = True
             self._condition("Suspended", "TFJobSuspended", f"TFJob {self._name} is suspended.")
             self._write()
             return
@@ -120,10 +112,13 @@ class TFJobController:
         kept = {key: pod for key in self._keys if key not in ends and (pod := self._left(key)) is not None}
         status: TFJobStatus = copy.deepcopy(self.item.get("status") or {})
         self._status.update(status)
-        if end := _end(self._status):
+        if end := end_of_job(self._status):
             self._done = True
             if end == "Succeeded" and not self._cleans():  # else what still runs is about to be ended
                 self._take_seats(lambda: self._start_left(kept, kept))
+            return True
+        if (self._spec.get("runPolicy") or {}).get("suspend"):
+            self.paused = True
             return True
         lost = [key for key in self._keys if self._pod(key) in left and key not in ends and key not in kept]
         if lost or not left:
@@ -160,10 +155,101 @@ class TFJobController:
         self._deleted = self._done = True
         if self._timer is not None:
             self._timer.cancel()
+        self._wait_no_longer(None)
         for replica in self._replicas.values():
             if replica is not None:
                 replica.stop()
         self._leave_seats()
+
+    # -- another number of workers ------------------------------------------------------------------------------
+
+    @property
+    def workers(self) -> int:
+        """How many there are, or were before it paused."""
+        return self._counts.get("Worker", 0)
+
+    @property
+    def over(self) -> bool:
+        """Whether the job has ended."""
+        return self._done
+
+    def pause(self, within: float | None) -> None:
+        """End all workers when the chief has written its next backup, or after so many seconds: then it is ``paused``.
+
+        To ask again changes nothing but the limit.
+        """
+        if self._done or self.paused or self._ending:
+            return
+        if not self._pausing:
+            self._pausing = True
+            ask_to_end(self.host, self.item)
+        if within is None:
+            self._wait_no_longer(None)
+        elif self._patience is None:
+            self._wait_no_longer(self.host.loop.call_later(within, self._end_all))
+        if not any(self._replicas.values()):
+            self._end_all()
+
+    def unpause(self) -> None:
+        """What was asked by :meth:`pause` is not wanted any more, if it has not begun."""
+        if self._pausing and not self._ending:
+            self._pausing = False
+            self._wait_no_longer(None)
+            take_back(self.host, self.item)
+
+    def scale(self, workers: int) -> None:
+        """Of a job that is paused: it has so many workers from now on; 0: it is suspended."""
+        spec = copy.deepcopy(self._spec)
+        policy = spec.setdefault("runPolicy", {})
+        if workers:
+            spec["tfReplicaSpecs"]["Worker"]["replicas"] = workers
+            policy.pop("suspend", None)
+        else:
+            policy["suspend"] = True
+            if self._timer is not None:  # its deadline counts what it runs
+                self._timer.cancel()
+                self._timer = None
+        self.api.replace(cast("KubeObject", self.item), cast("KubeObject", {"spec": spec}))
+        self._read_spec()
+
+    def begin(self) -> None:
+        """Start the workers of a job that is paused."""
+        if self._done:
+            return
+        self.paused = False
+        take_back(self.host, self.item)
+        if self._timer is None:
+            self._status["startTime"] = rfc3339(self.host.loop.now())
+            self._heed_deadline(self.host.loop.now())
+        self._take_seats(self._start_all)
+
+    def _wait_no_longer(self, timer: Timer | None) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = timer
+
+    def _end_all(self) -> None:
+        self._ending = True
+        for replica in list(self._replicas.values()):
+            if replica is not None:
+                replica.stop()
+        self._look_whether_paused()
+
+    def _look_whether_paused(self) -> None:
+        if not self._ending or any(self._replicas.values()):
+            return
+        self.paused, self._pausing, self._ending = True, False, False
+        self._wait_no_longer(None)
+        self._round += 1
+        for each in (self._replicas, self._phase, self._restarts, self._codes, self._failed_now):
+            each.clear()
+        if self._seats is not None:
+            self._seats.give_back()
+        if not self._done:
+            self._status["replicaStatuses"] = {kind: {} for kind in sorted(self._counts)}
+            text = f"TFJob {self._name} is restarting because the number of its workers changes."
+            self._condition("Restarting", "TFJobRestarting", text)
+            self._write()
 
     def report(self) -> list[str]:
         """For people: how each replica that failed ended, with the end of its log."""
@@ -239,7 +325,15 @@ class TFJobController:
         if self._deleted:
             self._tell(key, "stopped", "")
             return
+        if self._pausing and (self._ending or code >= 128):
+            self._tell(key, "stopped", "to go on with another number of workers")
+            if not self._ending:
+                self._end_all()
+            else:
+                self._look_whether_paused()
+            return
         if code == 0:
+            self.unpause()  # it has come to its end
             self._phase[key] = "Succeeded"
             self._tell(key, "succeeded", "")
         else:
@@ -256,12 +350,15 @@ class TFJobController:
                 self._failed_now.discard(key)
                 if not self._done:
                     delay = min(0.2 * 2.0 ** min(self._restarts[key], 8), 10.0)
-                    self.host.loop.call_later(delay, lambda: self._again(key))
+                    now = self._round
+                    self.host.loop.call_later(delay, lambda: self._again(key, now))
                 return
         self._sync()
 
-    def _again(self, key: tuple[str, int]) -> None:
-        if not self._done:
+    def _again(self, key: tuple[str, int], of_round: int) -> None:
+        if self._pausing:
+            self._end_all()
+        elif not self._done and of_round == self._round:
             self._start_replica(key)
             self._sync()
 
@@ -281,7 +378,7 @@ class TFJobController:
         counts = {kind: {"active": 0, "succeeded": 0, "failed": 0} for kind in self._counts}
         for key, phase in self._phase.items():
             counts[key[0]][{"Running": "active", "Succeeded": "succeeded"}.get(phase, "failed")] += 1
-        self._status["replicaStatuses"] = {kind: _status(counts[kind]) for kind in sorted(counts)}
+        self._status["replicaStatuses"] = {kind: replica_status(counts[kind]) for kind in sorted(counts)}
         if self._failed_now:
             kind = next(iter(self._failed_now))[0]
             self._condition(
@@ -380,31 +477,7 @@ class TFJobController:
                     replica.stop()
 
     def _condition(self, kind: str, reason: str, message: str) -> None:
-        conditions = self._status["conditions"]
-        current = next((each for each in conditions if each["type"] == kind), None)
-        if current is not None and current["status"] == "True" and current["reason"] == reason:
-            return
-        if _end(self._status):
-            return
-        now = rfc3339(self.host.loop.now())
-        kept = []
-        for each in conditions:
-            if {each["type"], kind} == {"Running", "Restarting"} or each["type"] == kind:
-                continue
-            if kind in _ENDS and each["type"] in ("Running", "Failed"):
-                each = {**each, "status": "False"}
-            kept.append(each)
-        kept.append(
-            {
-                "lastTransitionTime": now,
-                "lastUpdateTime": now,
-                "message": message,
-                "reason": reason,
-                "status": "True",
-                "type": kind,
-            }
-        )
-        self._status["conditions"] = kept
+        set_condition(self._status, kind, reason, message, rfc3339(self.host.loop.now()))
 
     def _write(self) -> None:
         self.api.status(self.item, self._status)

@@ -40,6 +40,7 @@ from tiphys.engine.runtime.leaves import Pod, make_pod
 from tiphys.engine.runtime.locks import Synchronizer
 from tiphys.engine.runtime.memoizer import Memoizer
 from tiphys.engine.runtime.metrics_file import MetricsFile
+from tiphys.engine.runtime.trainings import Trainings
 from tiphys.engine.runtime.turns import Turns
 from tiphys.reference import open_file
 
@@ -80,6 +81,7 @@ class Driver:
         self._memo = Memoizer(host, self.emit)
         weights = pools_of(machine.annotations)
         self._sync = Synchronizer(host, self.emit, weights, lambda: machine.suspended)
+        self._trainings = Trainings(host, self.emit, self._sync, resources, journal.commit)
         self._turns = Turns(host, self.emit, self._enqueue)
 
     def emit(self, event: Event) -> None:
@@ -215,8 +217,10 @@ class Driver:
             command,
             lambda ip: self.emit(PodRunning(self.host.loop.now(), command.node_id, ip)),
             self._pod_finished,
+            self._trainings.workers(command),
         )
         self._pods[command.node_id] = pod
+        self._trainings.enter(command, pod)
         if command.deadline is not None and not self._over(command.node_id):
             self._deadlines[command.node_id] = self.host.loop.call_at(
                 command.deadline, lambda: self._deadline(command)
@@ -236,6 +240,7 @@ class Driver:
             self._collected.append(pod)
         self._slots_used.discard(event.node_id)
         self._turns.leave(event.node_id)
+        self._trainings.leave(event.node_id)
         self._progress.pop(event.node_id, None)
         timer = self._deadlines.pop(event.node_id, None)
         if timer is not None:

@@ -51,7 +51,13 @@ _FIELDS = {
 }
 
 # when the engine is killed before these are written, the pod runs again or the wait is told again
-_SOFT = (protocol.PodRunning, protocol.PodWaiting, protocol.PodProgress, protocol.LocksWaiting)
+_SOFT = (
+    protocol.PodRunning,
+    protocol.PodWaiting,
+    protocol.PodSays,
+    protocol.PodProgress,
+    protocol.LocksWaiting,
+)
 
 
 def encode(event: Event) -> tuple[str, str]:

@@ -33,14 +33,18 @@ def make_pod(
     command: StartPod,
     running: Callable[[str], None],
     done: Callable[[PodFinished], None],
+    workers: Callable[[], int] | None = None,
 ) -> Pod:
-    """The pod for a ``StartPod``: ``running(ip)`` and then ``done`` are called, each at most once."""
+    """The pod for a ``StartPod``: ``running(ip)`` and then ``done`` are called, each at most once.
+
+    ``workers`` says with how many a training starts, where that is not fixed.
+    """
     template = command.template
     if "http" not in template:  # no pod of its own reads that one
         template = as_executor_reads(command, host.workflow, host.uid)
         command = command if template is command.template else replace(command, template=template)
     if "resource" in template:
-        return ResourcePod(host, resources, command, running, done)
+        return ResourcePod(host, resources, command, running, done, workers)
     if "http" in template or "data" in template:
         from tiphys.engine.pods.http import DataPod, HttpPod  # rarely wanted, and slow to import
 

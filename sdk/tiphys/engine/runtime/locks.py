@@ -20,7 +20,7 @@ from tiphys.errors import RunError
 from tiphys.expr.gotext import atoi
 from tiphys.queue import Granted, Locks, Outcome, Refused, Waiting
 from tiphys.queue.core import Claim, Holding
-from tiphys.queue.permits import Bid, Permits
+from tiphys.queue.permits import Bid, Permits, Queued
 from tiphys.queue.rules import RulesFile, this_user
 from tiphys.queue.table import LOOK_AGAIN
 
@@ -55,6 +55,8 @@ class Synchronizer:
         self._opened: Locks | None = None
         self._opened_permits: Permits | None = None
         self._known: dict[str, int] = {}  # the last limit seen of each semaphore
+        self._elastic: dict[str, Bid] = {}  # nodes that hold, or will, and can do with less
+        self.watch: Callable[[], bool] | None = None  # told at each look; whether it goes on looking
 
     def acquire(self, command: AcquireLocks) -> None:
         """Take all locks or wait; refuses a semaphore whose limit is not known."""
@@ -70,12 +72,50 @@ class Synchronizer:
     def release(self, node_id: str) -> None:
         """Give a node's locks back and let the next ones have them."""
         self._waiting.pop(node_id, None)
+        self._elastic.pop(node_id, None)
         if self._free(self._holder(node_id)):
             self._host.loop.call_soon(self._again)
 
     def reacquire(self, command: AcquireLocks) -> bool:
         """Take back what a killed engine held, without an event; False when somebody else has it now."""
         return isinstance(self._attempt(command, self._limits(command), had=True), Granted)
+
+    def elastic(self, node_id: str) -> Claim | None:
+        """What a node asked for, if it can do with less than the most of it."""
+        bid = self._elastic.get(node_id)
+        return None if bid is None else bid.claim
+
+    def held(self, node_id: str) -> Holding | None:
+        """What such a node has now."""
+        return self._permits.view().holding.get(self._holder(node_id))
+
+    def resize(self, node_id: str, units: int) -> None:
+        """Such a node goes on with fewer units; 0: it asks once more."""
+        self._permits.resize(self._holder(node_id), units)
+        self._host.loop.call_soon(self._again)
+
+    def ask_again(self, node_id: str) -> Holding | Queued | None:
+        """For one that has ended at a backup: what it goes on with, or why it waits; None while the run is suspended,
+        which waits for nothing."""
+        if self._suspended():
+            if (held := self.held(node_id)) is None:
+                self._permits.give_back(self._holder(node_id))
+            return held
+        answer = self._permits.ask(self._elastic[node_id], had=True)
+        assert not isinstance(answer, RunError)
+        return answer
+
+    def settle(self, held: Holding) -> float:
+        """Have it decided whether one may grow who has had for long enough what it has. Returns since when it has."""
+        if self._host.loop.now() - held.since < self._permits.view().state.settled:
+            return 0.0
+        self._permits.settle()
+        return held.since
+
+    def look_on(self) -> None:
+        """Look at the tables again and again, as long as somebody waits or :attr:`watch` says so."""
+        if self._timer is None:
+            self._timer = self._host.loop.call_later(LOOK_AGAIN, self._tick)
 
     def forget(self, nodes: Collection[str]) -> None:
         """After a resume: nodes that gave their locks back, which a killed engine may not have written down."""
@@ -143,8 +183,7 @@ class Synchronizer:
             if outcome.message != wait.message:
                 wait.message = outcome.message
                 self._emit(LocksWaiting(now, node_id, outcome.message, outcome.lock))
-            if self._timer is None:
-                self._timer = self._host.loop.call_later(LOOK_AGAIN, self._tick)
+            self.look_on()
             return
         del self._waiting[node_id]
         self._emit(LocksRefused(now, node_id, outcome.message))
@@ -154,8 +193,9 @@ class Synchronizer:
         tables = [each for each in (self._opened, self._opened_permits) if each is not None]
         if any([each.news() for each in tables]):  # of both, whatever the first says
             self._again()
-        elif self._waiting:
-            self._timer = self._host.loop.call_later(LOOK_AGAIN, self._tick)
+        watches = self.watch is not None and self.watch()
+        if self._waiting or watches:
+            self.look_on()
 
     def _attempt(self, command: AcquireLocks, limits: Mapping[str, int], *, had: bool = False) -> Outcome:
         """Ask for all, or nothing."""
@@ -172,7 +212,10 @@ class Synchronizer:
         if not isinstance(outcome, Granted):
             self._permits.give_back(holder)
             return outcome
-        answer = self._permits.ask(self._bid(command, holder, pools, limits), had=had)
+        bid = self._bid(command, holder, pools, limits)
+        if bid.claim.least < bid.claim.most:
+            self._elastic[command.node_id] = bid
+        answer = self._permits.ask(bid, had=had)
         if isinstance(answer, Holding):
             self._bequeath(self._permits)
             return outcome
@@ -219,12 +262,18 @@ class Synchronizer:
             # the ConfigMap may have another limit by now than the one that was compiled
             compiled = limits[lock] == weight.size // weight.permits
             sizes[weight.pool] = weight.size if compiled else limits[lock] * weight.permits
+        least = most = 1
+        if len(pools) == 1 and (only := next(iter(pools.values()))).least:  # each of its workers is a permit
+            wanted, least, most = {only.pool: 1}, only.least, only.permits
         claim = Claim(
             holder,
             tuple(sorted(wanted.items())),
             user=this_user(),
             priority=command.priority,
             created=command.created,
+            least=least,
+            most=most,
+            preemptible=least < most,
             within=self._holder(command.within) if command.node_id else "",
         )
         return Bid(claim, sizes, command.node_name)

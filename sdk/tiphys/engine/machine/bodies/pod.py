@@ -118,6 +118,7 @@ class PodBody(Body):
                 daemon=bool(template.get("daemon")),
                 retry_attempt=max(self.attempt, 0),
                 patches=self._patches(name),
+                holder=self.run.id if self.run.holds_locks else "",
             )
         )
 
@@ -237,6 +238,11 @@ class PodBody(Body):
         """There is no room for it yet."""
         if self.node["phase"] == "Pending":
             self.run.state.nodes.mark(self.node, "Pending", message)
+
+    def says(self, message: str) -> None:
+        """It runs, and people should know this of it."""
+        if self.node["phase"] == "Running":
+            self.run.state.nodes.mark(self.node, "Running", message)
 
     def running(self, pod_ip: str) -> None:
         """The processes run; a daemon is ready."""

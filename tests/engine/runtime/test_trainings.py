@@ -1,0 +1,301 @@
+"""Trainings whose number of workers changes while they go on.
+
+The stand-in for a training writes down each epoch that it began and ended, with the number of its workers, and has a
+backup after each; it goes on when the test lets it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.harness import node, wait_until, workflow
+from tests.engine.outliving.world import World
+from tests.engine.runtime.test_locks import Started, limits, pooled
+from tiphys.engine import NodeChanged
+from tiphys.engine.runtime import trainings
+from tiphys.queue.core import Claim, Holding
+from tiphys.queue.permits import Bid, Permits
+from tiphys.queue.rules import RulesFile
+
+Json = Any
+
+TRAINING = """
+size=1 index=0
+case "$TF_CONFIG" in *:*)
+  size=$(echo "$TF_CONFIG" | grep -o localhost | wc -l); index=${TF_CONFIG##*\\"index\\":}; index=${index%%[!0-9]*} ;;
+esac
+mkdir -p /notes/work; cd /notes/work
+if test $index != 0; then until test -e model; do sleep 0.02; done; exit 0; fi
+epoch=$(cat backup 2>/dev/null || echo 0)
+while test $epoch -lt 6; do
+  epoch=$((epoch + 1)); echo "$epoch/$size" >> /notes/began
+  until test -e /notes/go-$epoch; do sleep 0.02; done
+  echo "$epoch/$size" >> /notes/ended; echo $epoch > backup
+  if test -e end-at-backup; then rm end-at-backup; exit 143; fi
+done
+touch model
+"""
+DEAF = TRAINING.replace("if test -e end-at-backup", "if false")
+
+
+def elastic(world: World, script: str = TRAINING, *, most: int = 2) -> Json:
+    """A workflow of one training of one to ``most`` workers, in a pool of as many."""
+    container = {
+        "name": "tensorflow",
+        "image": "tiphys/step:test",
+        "command": ["sh", "-c", script],
+        "env": [{"name": "MARK", "value": world.mark}],
+        "volumeMounts": [{"name": "notes", "mountPath": "/notes"}],
+    }
+    volumes = [{"name": "notes", "persistentVolumeClaim": {"claimName": "notes"}}]
+    template = {"spec": {"containers": [container], "volumes": volumes}}
+    manifest = {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "TFJob",
+        "metadata": {"name": "job", "annotations": {"tiphys.dev/backup": "pvc://notes/work"}},
+        "spec": {
+            "successPolicy": "AllWorkers",
+            "runPolicy": {"activeDeadlineSeconds": 600},
+            "tfReplicaSpecs": {
+                "Worker": {"replicas": most, "restartPolicy": "ExitCode", "template": template}
+            },
+        },
+    }
+    step = {
+        "name": "main",
+        "synchronization": {"semaphores": [{"configMapKeyRef": {"name": "limits", "key": "elastic"}}]},
+        "resource": {
+            "action": "apply",
+            "manifest": json.dumps(manifest),
+            "successCondition": "status.completionTime",
+            "failureCondition": "status.conditions.1.type == Failed,status.conditions.2.type == Failed",
+        },
+    }
+    return pooled(workflow(step), ("elastic", "training", most, most, 1))
+
+
+class Training:
+    """One that runs in this process, or in another engine."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        (world.store / "queue.toml").write_text("[elastic]\nsettled = 0\n")
+        self.permits = Permits(world.store / "locks.db", RulesFile(world.store / "queue.toml"))
+        self.number = 0
+        self.run: Started | None = None
+
+    def start(self, script: str = TRAINING, *, most: int = 2) -> Started:
+        flow = elastic(self.world, script, most=most)
+        self.run = Started(self.world.path, "wf", flow, limits(elastic=1))
+        return self.run
+
+    def began(self, epoch: str) -> None:
+        wait_until(lambda: epoch in self.world.seen("began"), 20)
+
+    def go(self, *epochs: int) -> None:
+        for epoch in epochs:
+            self.world.let_go(f"go-{epoch}")
+
+    def other(self, count: int = 1, *, priority: int = 0) -> Bid:
+        """Somebody else wants of the pool."""
+        self.number += 1
+        claim = Claim(f"other-{self.number}", (("training", count),), priority=priority, created=time.time())
+        bid = Bid(claim, {"training": 2}, "other")
+        self.permits.ask(bid)
+        return bid
+
+    def has(self, bid: Bid) -> None:
+        wait_until(lambda: isinstance(self.permits.ask(bid), Holding), 20)
+
+    def units(self) -> int:
+        held = [each for each in self.permits.view().state.holding if "other" not in each.claim.name]
+        return sum(each.units for each in held)
+
+    def asked_to_end(self) -> None:
+        wait_until((self.world.notes / "work/end-at-backup").exists, 20)
+
+
+@pytest.fixture
+def training(plain: World) -> Iterator[Training]:
+    made = Training(plain)
+    with contextlib.closing(made.permits):
+        yield made
+        if made.run is not None and made.run.thread.is_alive():  # the test has failed
+            made.run.run.shutdown("Terminate")
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> World:
+    return World(tmp_path, "process")
+
+
+def messages(run: Started) -> list[str]:
+    said = [each.node.get("message", "") for each in run.seen.of(NodeChanged)]
+    return [text for at, text in enumerate(said) if text and text not in said[:at]]
+
+
+def test_two_workers_become_one_and_two_again(training: Training) -> None:
+    """Nothing is trained twice, and none runs without its permit."""
+    run = training.start()
+    training.began("1/2")
+    training.go(1)
+    training.began("2/2")
+    wait_until(lambda: bool(messages(run)))
+    other = training.other()
+    training.asked_to_end()
+    training.go(2)
+    training.began("3/1")
+    training.has(other)
+    assert training.units() == 1
+    training.go(3)
+    training.began("4/1")
+    training.permits.give_back(other.claim.name)
+    training.asked_to_end()
+    training.go(4)
+    training.began("5/2")
+    training.go(5, 6)
+    result = run.ended()
+    assert result.succeeded, result.workflow["status"]
+    assert training.world.seen("began") == training.world.seen("ended")
+    assert training.world.seen("ended") == ["1/2", "2/2", "3/1", "4/1", "5/2", "6/2"]
+    assert messages(run) == [
+        "2 of 1-2 workers",
+        "2 of 1-2 workers, going on with 1 from the next backup on",
+        "1 of 1-2 workers",
+        "1 of 1-2 workers, growing to 2 at the next backup",
+    ]
+    assert not node(result, "wf").get("message")
+
+
+def test_one_that_waits_for_nothing_else_starts_with_what_there_is(training: Training) -> None:
+    training.has(training.other())
+    run = training.start()
+    training.began("1/1")
+    training.go(*range(1, 7))
+    assert run.ended().succeeded
+    assert {each[-1] for each in training.world.seen("ended")} == {"1"}
+
+
+def test_what_was_not_begun_with_yet_is_given_back_at_once(training: Training) -> None:
+    """It had grown, and somebody came before its backup."""
+    first = training.other()
+    run = training.start()
+    training.began("1/1")
+    training.permits.give_back(first.claim.name)
+    wait_until(lambda: any("growing" in each for each in messages(run)))
+    second = training.other()
+    training.has(second)  # though no epoch has ended
+    training.go(*range(1, 7))
+    assert run.ended().succeeded
+    assert training.world.seen("ended") == [f"{epoch}/1" for epoch in range(1, 7)]
+
+
+def test_a_higher_class_has_all_and_the_training_goes_on_after_it(training: Training) -> None:
+    run = training.start()
+    training.began("1/2")
+    urgent = training.other(2, priority=5)
+    training.asked_to_end()
+    training.go(1)
+    training.has(urgent)
+    waiting = "none of 1-2 workers: Waiting for 1 permit of pool training: 0 of 2 free"
+    wait_until(lambda: waiting in messages(run))
+    training.go(*range(2, 7))
+    assert training.world.seen("began") == ["1/2"]
+    training.permits.give_back(urgent.claim.name)
+    result = run.ended()
+    assert result.succeeded, result.workflow["status"]
+    assert training.world.seen("ended") == [f"{epoch}/2" for epoch in range(1, 7)]
+
+
+def test_one_that_does_not_listen_is_ended_after_a_while(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It loses what it did since its last backup."""
+    monkeypatch.setattr(trainings, "PATIENCE", 0.2)
+    run = training.start(DEAF)
+    training.began("1/2")
+    training.go(1)
+    training.began("2/2")
+    training.has(training.other())
+    training.began("2/1")
+    training.go(*range(2, 7))
+    assert run.ended().succeeded
+    assert training.world.seen("ended") == ["1/2", *(f"{epoch}/1" for epoch in range(2, 7))]
+
+
+def test_one_that_fails_while_it_is_to_end_has_failed(training: Training) -> None:
+    run = training.start(TRAINING.replace("echo $epoch > backup", "exit 3"))
+    training.began("1/2")
+    training.other()
+    training.asked_to_end()
+    training.go(1)
+    result = run.ended()
+    assert result.phase == "Failed"
+    assert training.units() == 0
+
+
+def test_a_suspended_run_does_not_wait_for_workers(training: Training) -> None:
+    run = training.start()
+    training.began("1/2")
+    urgent = training.other(2, priority=5)
+    training.asked_to_end()
+    training.go(1)
+    training.has(urgent)
+    run.run.suspend()
+    wait_until(lambda: not training.permits.view().waiting)
+    training.permits.give_back(urgent.claim.name)
+    training.has(training.other(2))
+    run.run.resume_nodes()
+    wait_until(lambda: bool(training.permits.view().waiting))
+    training.permits.give_back("other-2")
+    training.go(*range(2, 7))
+    assert run.ended().succeeded
+
+
+def epochs(training: Training) -> list[str]:
+    return [each.partition("/")[0] for each in training.world.seen("ended")]
+
+
+@pytest.mark.parametrize("kill", ["before the backup", "after the backup", "while it has nothing", "growing"])
+def test_a_kill_at_any_moment_loses_no_epoch(training: Training, kill: str) -> None:
+    """Each epoch is trained once, with as many workers as there were permits, whenever the engine was killed."""
+    world = training.world
+    flow = elastic(world)
+    flow["spec"]["volumes"] = []
+    file = world.path / "context.json"
+    file.write_text(json.dumps(limits(elastic=1)))
+    world.start(flow, context=file)
+    training.began("1/2")
+    nothing = kill == "while it has nothing"
+    other = training.other(2, priority=5) if nothing else training.other()
+    training.asked_to_end()
+    if kill == "before the backup":
+        world.kill()
+    training.go(1)
+    if kill == "after the backup":
+        wait_until(lambda: world.seen("ended") == ["1/2"])
+        world.kill()
+    elif nothing:
+        training.has(other)
+        wait_until(lambda: bool(training.permits.view().waiting))
+        world.kill()
+        assert world.seen("began") == ["1/2"]
+    elif kill == "growing":
+        training.has(other)
+        training.began("2/1")
+        training.permits.give_back(other.claim.name)
+        wait_until(lambda: training.units() == 2)
+        world.kill()
+    training.permits.give_back(other.claim.name)
+    training.go(*range(2, 7))
+    result = world.resume()
+    assert result.succeeded, result.workflow["status"]
+    assert epochs(training) == list("123456")
+    assert training.units() == 0
