@@ -238,6 +238,26 @@ class TestGang:
         assert [entry["epoch"] for entry in metrics(volume)] == [1, 2]
         assert verify(Reference(OUTPUT)) == ""
 
+    def test_one_that_is_asked_to_ends_at_its_backup_and_loses_nothing(
+        self, volume: Path, dataset: Reference, tmp_path: Path
+    ) -> None:
+        request = volume / "work/m-1/end-at-backup"
+        asked: list[bool] = []
+
+        def ask(workers: Workers) -> None:
+            if not asked and (request.parent / "metrics.jsonl").exists():
+                asked.append(True)
+                request.touch()
+
+        with Workers(2, settings(dataset, epochs=6), tmp_path / "log") as workers:
+            assert workers.run(SECONDS, ask) == [0, 0]
+            assert (0, 143) in workers.exits
+            (told,) = [line for line in workers.text().splitlines() if "as it was asked to" in line]
+            epoch = told.partition("backup of epoch ")[2].partition(",")[0]
+            assert f"resuming after epoch {epoch}" in workers.text()
+            assert workers.text().count(f"worker 0: cnn epoch {epoch}/6") == 1
+        assert [entry["epoch"] for entry in metrics(volume)] == [1, 2, 3, 4, 5, 6]
+
     def test_a_late_worker_and_sigterm(self, volume: Path, dataset: Reference, tmp_path: Path) -> None:
         """SIGTERM ends with 143; a worker that starts while its peer has waited for long joins it."""
         with Workers(2, settings(dataset, model="dropout", epochs=1), tmp_path / "log") as workers:

@@ -329,6 +329,12 @@ class _Walk:
         self.state = state
         self.now = now
         self.free = state.free()
+        self.coming = dict(self.free)  # with what those give back who were told to
+        self.held = {each.claim.name: each for each in state.holding}
+        for each in state.holding:
+            if each.keeps is not None:
+                for pool, count in each.claim.wants(each.units - each.keeps):
+                    self.coming[pool] = self.coming.get(pool, 0) + count
         self.heads: dict[str, Claim] = {}  # pool -> the first that wants of it and does not fit
         self.kept: dict[str, str] = {}  # pool -> for whom what comes free is kept
         self.wanted: set[str] = set()  # pools that somebody waits for
@@ -470,10 +476,10 @@ class _Walk:
 
     def _after(self, told: Mapping[str, int]) -> dict[str, int]:
         """What is free after everybody's next backup, when these keep so much."""
-        free = dict(self.free)
-        for each in self.state.holding:
-            gives = each.units - told.get(each.claim.name, each.later)
-            for pool, count in each.claim.wants(gives):
+        free = dict(self.coming)
+        for name, keeps in told.items():
+            held = self.held[name]
+            for pool, count in held.claim.wants(held.later - keeps):
                 free[pool] = free.get(pool, 0) + count
         return free
 
