@@ -58,7 +58,9 @@ class World:
         grace: float | None = None,
         name: str = "wf",
         context: Path | None = None,
+        first: str = "",
     ) -> None:
+        """``context`` is a file of objects; ``first`` what the engine's process does before anything else."""
         flow["spec"].setdefault("volumes", []).append(
             {"name": "notes", "persistentVolumeClaim": {"claimName": "notes"}}
         )
@@ -81,7 +83,7 @@ class World:
             env["TIPHYS_KEEPER_GRACE"] = str(grace)
         self.engine = subprocess.Popen(
             [
-                *(sys.executable, "-c", PROGRAM, str(file), str(self.store), self.runner, name),
+                *(sys.executable, "-c", first + PROGRAM, str(file), str(self.store), self.runner, name),
                 *([] if context is None else [str(context)]),
             ],
             stdout=subprocess.PIPE,

@@ -263,19 +263,67 @@ def epochs(training: Training) -> list[str]:
     return [each.partition("/")[0] for each in training.world.seen("ended")]
 
 
+DIES = """
+import os, signal
+from tiphys.engine.objects.tfjob import TFJobController
+from tiphys.engine.runtime.locks import Synchronizer
+def dies(self, *args, _was={owner}.{method}):
+    _was(self, *args)
+    if getattr(self, "paused", True) or "{method}" == "begin":
+        os.kill(os.getpid(), signal.SIGKILL)
+{owner}.{method} = dies
+"""
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [
+        ("TFJobController", "_look_whether_paused"),  # all have ended, and nobody knows it
+        ("TFJobController", "scale"),  # nothing of it is written down
+        ("Synchronizer", "resize"),  # the permits are given back
+        ("TFJobController", "begin"),
+    ],
+)
+def test_an_engine_that_dies_between_two_numbers_of_workers(
+    training: Training, owner: str, method: str, urgent: bool
+) -> None:
+    """Whether it goes on with fewer workers, or with none for a while."""
+    world = training.world
+    other = start(training, DIES.format(owner=owner, method=method), urgent=urgent)
+    training.go(1)
+    if urgent and method == "begin":
+        training.has(other)
+        training.permits.give_back(other.claim.name)
+    assert world.engine is not None
+    world.engine.communicate(timeout=30)
+    assert world.engine.returncode == -9
+    training.permits.give_back(other.claim.name)
+    training.go(*range(2, 7))
+    result = world.resume()
+    assert result.succeeded, result.workflow["status"]
+    assert epochs(training) == list("123456")
+    assert training.units() == 0
+
+
+def start(training: Training, first: str = "", *, urgent: bool = False) -> Bid:
+    """An engine of its own begins with two workers, and has asked them to end for another, who is told."""
+    world = training.world
+    file = world.path / "context.json"
+    file.write_text(json.dumps(limits(elastic=1)))
+    world.start(elastic(world), context=file, first=first)
+    training.began("1/2")
+    other = training.other(2, priority=5) if urgent else training.other()
+    training.asked_to_end()
+    return other
+
+
 @pytest.mark.parametrize("kill", ["before the backup", "after the backup", "while it has nothing", "growing"])
 def test_a_kill_at_any_moment_loses_no_epoch(training: Training, kill: str) -> None:
     """Each epoch is trained once, with as many workers as there were permits, whenever the engine was killed."""
     world = training.world
-    flow = elastic(world)
-    flow["spec"]["volumes"] = []
-    file = world.path / "context.json"
-    file.write_text(json.dumps(limits(elastic=1)))
-    world.start(flow, context=file)
-    training.began("1/2")
     nothing = kill == "while it has nothing"
-    other = training.other(2, priority=5) if nothing else training.other()
-    training.asked_to_end()
+    other = start(training, urgent=nothing)
     if kill == "before the backup":
         world.kill()
     training.go(1)
