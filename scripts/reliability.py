@@ -20,6 +20,7 @@ COMMANDS = {
     "disk": "python benchmarks/disk.py --json benchmarks/results/disk.json",
     "admission": "python benchmarks/admission.py --json benchmarks/results/admission.json",
     "permits": "python benchmarks/permits.py --json benchmarks/results/permits.json",
+    "elastic": "python benchmarks/elastic.py --json benchmarks/results/elastic.json",
     "scale": "python benchmarks/scale.py --json benchmarks/results/scale.json",
     "fuzz": "python benchmarks/fuzz.py --json benchmarks/results/fuzz.json",
 }
@@ -49,6 +50,9 @@ greedy, has thirty jobs in the queue all the time. Told is the worst of the seed
 owed: one is as owed."""
 PERMITS = """Engines ask one pool for permits, hold them for some milliseconds and give them back; one of them is
 killed every second, with all it has. What is held is summed up by the table itself, at every admission."""
+ELASTIC = """A training on Fashion-MNIST with as many workers all the time, beside one of whose permits somebody else
+takes some for a few epochs: it ends at a backup, goes on with fewer workers, and then with all again. Same seed, model
+{model}, {epochs} epochs of {images} images."""
 NAMES = """A node's ID is a hash of its name, which begins with the workflow's: each name is another draw. Where two
 hashes are equal, and under some of the other names, the whole fan-out is driven through the machine, without processes:
 it must end, with a node and an ID for each item."""
@@ -69,6 +73,7 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
         ("A full disk", "disk", disk),
         ("Who may start", "admission", admission),
         ("The table of pools", "permits", permits),
+        ("Elastic training", "elastic", elastic),
         ("Scale", "scale", scale),
         ("Hostile input", "fuzz", fuzz),
     ):
@@ -168,6 +173,26 @@ def permits(found: Mapping[str, Any]) -> list[str]:
         ("permits that the dead hold in the end", faults["dead_hold"]),
     ]
     return [PERMITS, _table(("", ""), rows)]
+
+
+def elastic(found: Mapping[str, Any]) -> list[str]:
+    rows = [
+        ("accuracy on the test images", "test_accuracy"),
+        ("workers of each epoch", "workers_of_each_epoch"),
+        ("loss of each epoch", "loss_of_each_epoch"),
+        ("seconds", "seconds"),
+    ]
+
+    def told(value: Any) -> Any:
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+    kinds = [found[name] for name in ("fixed", "elastic")]
+    table = _table(
+        ("", "the same workers", "elastic"),
+        [(text, *(told(kind[name]) for kind in kinds)) for text, name in rows],
+    )
+    last = f"The accuracies differ by {found['accuracy_differs_by']}."
+    return [ELASTIC.format_map(found), table, last]
 
 
 def scale(found: Mapping[str, Any]) -> list[str]:

@@ -187,7 +187,7 @@ class TFJobController:
             self._wait_no_longer(None)
         elif self._patience is None:
             self._wait_no_longer(self.host.loop.call_later(within, self._end_all))
-        if not any(self._replicas.values()):
+        if within == 0 or not any(self._replicas.values()):
             self._end_all()
 
     def unpause(self) -> None:
