@@ -23,6 +23,10 @@ def test_what_is_written_is_read_and_a_pool_has_one_size() -> None:
 def test_who_can_do_with_less_says_so() -> None:
     elastic = Weight("limits/training-1-4", "training", 4, 4, 1)
     assert pools_of({POOLS: pools_text([elastic])}) == {elastic.key: elastic}
+    listed = Weight("limits/training-1-or-4", "training", 4, 4, 1, (1, 4))
+    assert pools_of({POOLS: pools_text([listed])}) == {listed.key: listed}
+    assert [listed.fit(permits) for permits in (1, 2, 3, 4)] == [1, 1, 1, 4]
+    assert [elastic.fit(permits) for permits in (1, 2, 3, 4)] == [1, 2, 3, 4]
     assert '"least"' not in pools_text([TWO])
 
 
@@ -51,6 +55,10 @@ def test_a_lock_is_found_by_the_name_that_argo_gives_it() -> None:
         json.dumps({"a/b": {"pool": "p", "permits": 2, "size": 2, "least": 3}}),
         json.dumps({"a/b": {"pool": "p", "permits": 2, "size": 2, "least": -1}}),
         json.dumps({"a/b": {"pool": "p", "permits": 2, "size": 2, "least": None}}),
+        json.dumps({"a/b": {"pool": "p", "permits": 2, "size": 2, "least": 1, "counts": [2, 1]}}),
+        json.dumps({"a/b": {"pool": "p", "permits": 2, "size": 2, "least": 1, "counts": [1, 3]}}),
+        json.dumps({"a/b": {"pool": "p", "permits": 2, "size": 2, "least": 1, "counts": ["1", 2]}}),
+        json.dumps({"a/b": {"pool": "p", "permits": 2, "size": 2, "least": 1, "counts": 1}}),
     ],
 )
 def test_what_cannot_be_understood_says_nothing(text: str) -> None:

@@ -50,11 +50,18 @@ def test_a_training_that_can_do_with_less_says_so(tmp_path: Path) -> None:
     with Pipeline("p") as pipeline:
         TFJob(library.train, name="fixed", workers=4, gang=Gang(capacity=8))(data="d")
         TFJob(library.train, name="elastic", workers=(1, 4), gang=Gang(capacity=8))(data="d")
+        TFJob(library.train, name="listed", workers=[1, 2, 4], gang=Gang(capacity=8))(data="d")
+        TFJob(library.train, name="close", workers=[3, 4], gang=Gang(capacity=8))(data="d")
     limits, workflow = compiled(pipeline)
-    assert limits["data"] == {"training-4": "2", "training-1-4": "2"}
+    keys = ("training-4", "training-1-4", "training-1-or-2-or-4", "training-3-4")
+    assert limits["data"] == dict.fromkeys(keys, "2")
     assert weights(workflow) == {
         "tiphys-locks/training-4": Weight("tiphys-locks/training-4", "training", 4, 8),
         "tiphys-locks/training-1-4": Weight("tiphys-locks/training-1-4", "training", 4, 8, 1),
+        "tiphys-locks/training-3-4": Weight("tiphys-locks/training-3-4", "training", 4, 8, 3),
+        "tiphys-locks/training-1-or-2-or-4": Weight(
+            "tiphys-locks/training-1-or-2-or-4", "training", 4, 8, 1, (1, 2, 4)
+        ),
     }
     assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
     assert not [each for each in tiphys.lint(pipeline) if each.severity != "info"]

@@ -6,7 +6,7 @@ what they mean together: a JSON object of the semaphore to ``{"pool": "training"
 cluster it is a note; the engine of this machine admits by it.
 
 ``"least": 1`` beside it: each permit is a worker, and the training can do with so many. There the engine admits it with
-what there is, and changes that later.
+what there is, and changes that later. ``"counts": [1, 2, 4]``: it can do with these numbers alone.
 """
 
 from __future__ import annotations
@@ -23,13 +23,19 @@ POOLS = "tiphys.dev/pools"
 @dataclass(frozen=True, slots=True)
 class Weight:
     """A holder of the semaphore ``key`` (``CONFIGMAP/KEY``) has ``permits`` of ``pool``, which has ``size``. ``least``:
-    the permits that it can do with; 0: no fewer."""
+    the permits that it can do with; 0: no fewer. ``counts``: the numbers of them that it can do with, from ``least`` to
+    ``permits``; empty: all between."""
 
     key: str
     pool: str
     permits: int
     size: int
     least: int = 0
+    counts: tuple[int, ...] = ()
+
+    def fit(self, permits: int) -> int:
+        """How many of so many permits, ``least`` or more, it can make use of."""
+        return max((each for each in self.counts if each <= permits), default=permits)
 
 
 def pools_text(weights: Iterable[Weight]) -> str:
@@ -44,6 +50,7 @@ def pools_text(weights: Iterable[Weight]) -> str:
             "permits": each.permits,
             "size": sizes[each.pool],
             **({"least": each.least} if each.least else {}),
+            **({"counts": each.counts} if each.counts else {}),
         }
         for each in weights
     }
@@ -78,4 +85,9 @@ def _weight(key: str, value: object) -> Weight | None:
     least = value.get("least", 0)
     if type(least) is not int or not 0 <= least <= permits:
         return None
-    return Weight(key, pool, permits, size, least) if 1 <= permits <= size < 2**31 else None
+    counts = value.get("counts", [])
+    if not isinstance(counts, list) or any(type(each) is not int for each in counts):
+        return None
+    if counts and (counts[0], counts[-1], sorted(set(counts))) != (least, permits, counts):
+        return None
+    return Weight(key, pool, permits, size, least, tuple(counts)) if 1 <= permits <= size < 2**31 else None

@@ -27,7 +27,8 @@ class Semaphore:
     """At most ``limit`` holders at a time, over all workflows of the namespace that name it.
 
     ``part``: the pool, how many of its permits each holder has, and how many there are; without, the semaphore is a
-    pool of its own. ``least``: the permits that a holder can do with, where that is fewer.
+    pool of its own. ``counts``: the numbers of them that a holder can do with, where it
+    can do with fewer.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Semaphore:
     config_map: str = LOCKS
     site: Site = field(default_factory=caller, compare=False, repr=False)
     part: tuple[str, int, int] | None = None
-    least: int = 0
+    counts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "a semaphore", self.site)
@@ -53,7 +54,10 @@ class Semaphore:
         """What a holder has of which pool. Those of another ConfigMap are other pools."""
         pool, permits, size = self.part or (self.name, 1, self.limit)
         place = "" if self.config_map == LOCKS else f"{self.config_map}:"
-        return Weight(f"{self.config_map}/{self.name}", f"{place}{pool}", permits, size, self.least)
+        least = self.counts[0] if self.counts else 0
+        every = self.counts == tuple(range(least, permits + 1))
+        key = f"{self.config_map}/{self.name}"
+        return Weight(key, f"{place}{pool}", permits, size, least, () if every else self.counts)
 
     def reference(self) -> dict[str, Any]:
         return {"configMapKeyRef": {"name": self.config_map, "key": self.name}}
@@ -104,9 +108,11 @@ class Gang:
                 fix="give a whole number of at least 1",
             )
 
-    def semaphore(self, workers: int, site: Site, *, least: int = 0) -> Semaphore:
-        """The semaphore for gangs of ``workers``, or of any number from ``least`` on. Raises DefinitionError (TIP109)
-        when none would ever fit."""
+    def semaphore(
+        self, workers: int, site: Site, *, counts: tuple[int, ...] = (), label: str = ""
+    ) -> Semaphore:
+        """The semaphore for gangs of ``workers``, or (``counts``, as ``label`` has it) of fewer, too. Raises
+        DefinitionError (TIP109) when none would ever fit."""
         capacity = workers if self.capacity is None else self.capacity
         if workers > capacity:
             raise DefinitionError(
@@ -117,12 +123,12 @@ class Gang:
                 fix=f"use at most {capacity} workers, or raise the capacity to {workers}",
             )
         return Semaphore(
-            f"{self.pool}-{least}-{workers}" if least else f"{self.pool}-{workers}",
+            f"{self.pool}-{label or workers}",
             capacity // workers,
             self.config_map,
             self.site,
             part=(self.pool, workers, capacity),
-            least=least,
+            counts=counts,
         )
 
 

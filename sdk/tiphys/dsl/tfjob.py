@@ -61,9 +61,11 @@ _AGAIN = "{{=" + _FRESH + " ? '-r' + retries : ''}}"
 
 
 class TFJob(Resource):
-    """A training function on ``workers`` replicas, or on any number of them, ``(least, most)``: then the engine of this
-    machine starts it with what its ``gang``'s pool has, and goes on with another number from one of its backups on,
-    which are in the folder ``backup``. On a cluster it has the most.
+    """A training function on ``workers`` replicas.
+
+    ``(least, most)``, or all the numbers that there may be, ``[1, 2, 4]``: the engine of this machine starts it with
+    what its ``gang``'s pool has, and goes on with another number from one of its backups on, which are in the folder
+    ``backup``. On a cluster it has the most.
 
     ``function`` is typed like a component's and lives in an importable module; each worker runs ``python -m
     MODULE`` with the inputs in the environment (``TIPHYS_INPUT_<NAME>``) and ``TF_CONFIG`` from the operator.
@@ -84,7 +86,7 @@ class TFJob(Resource):
         self,
         function: Callable[..., Any],
         *,
-        workers: int | tuple[int, int] = 2,
+        workers: int | tuple[int, int] | list[int] = 2,
         gang: Gang | None = None,
         cache: Cache | None = None,
         name: str = "",
@@ -108,8 +110,9 @@ class TFJob(Resource):
     ) -> None:
         site = caller()
         label = name or kebab(getattr(function, "__name__", "train"))
-        least, most = _workers(workers, label, site)
-        if least < most:
+        counts = _workers(workers, label, site)
+        most, elastic = counts[-1], len(counts) > 1
+        if elastic:
             _check_elastic(gang, locks, success_policy, label, site)
         _one_of("restart_policy", restart_policy, RESTART_POLICIES, label, site)
         _one_of("success_policy", success_policy, SUCCESS_POLICIES, label, site)
@@ -129,7 +132,7 @@ class TFJob(Resource):
                     fix="name parameters of the training function in folders={…}",
                 )
             check_claim_path(root, f"the folder {folder!r} of {label}", site)
-        asked = [("output", output), ("instance", instance), *([("backup", backup)] if least < most else [])]
+        asked = [("output", output), ("instance", instance), *([("backup", backup)] if elastic else [])]
         for what, value in asked:
             allowed = [n for n in names if n not in folders] if what == "instance" else list(folders)
             if (value or what != "instance") and value not in allowed:
@@ -139,14 +142,15 @@ class TFJob(Resource):
                     where=str(site),
                     fix=f"one of: {', '.join(allowed)}",
                 )
-        fewer = least if least < most else 0
-        semaphores = [gang.semaphore(most, site, least=fewer)] if gang is not None else []
+        shown = _shown(counts)
+        fewer = counts if elastic else ()
+        semaphores = [gang.semaphore(most, site, counts=fewer, label=shown)] if gang is not None else []
         super().__init__(
             label,
             {},
             action="apply",
             outputs={result: f"{{.metadata.annotations.{OUTPUT_ANNOTATION.replace('.', chr(92) + '.')}}}"},
-            success=_success(most, success_policy, elastic=least < most),
+            success=_success(most, success_policy, elastic=elastic),
             failure=[f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)],
             locks=[*semaphores, *locks],
             retry=_ADOPT if retry else None,
@@ -154,7 +158,7 @@ class TFJob(Resource):
         )
         self.site = site
         self.function = function
-        self.least, self.workers, self.cache, self.image = least, most, in_use(cache), image
+        self.workers, self.counts, self.cache, self.image = most, counts, in_use(cache), image
         self.backup = backup
         self.folders, self.output_folder, self.instance = dict(folders), output, instance
         self.restart_policy, self.success_policy, self.clean_pods = restart_policy, success_policy, clean_pods
@@ -204,17 +208,12 @@ class TFJob(Resource):
             by_name = {f.python: f for f in self.arguments}
             instance = by_name.get(self.instance)
             prefix = literal(f"{self.name}-") if instance is None else f"{expression_of(instance)} + '-'"
-            code = f"{self.digest}:{self.image or defaults.image}:{self._counts}"
+            code = f"{self.digest}:{self.image or defaults.image}:{_shown(self.counts)}"
             salt = self.cache.salt(f"{defaults.scope}/{self.name}", code) if self.cache else code
             return key_expression(prefix, salt, parts)
 
         values = tuple(v for v in arguments.values() if isinstance(v, Value))
         return {_KEY: Expression(render, values)}
-
-    @property
-    def _counts(self) -> str:
-        """How many workers there may be; a training goes on in the same folder with another number of them."""
-        return str(self.workers) if self.least == self.workers else f"{self.least}-{self.workers}"
 
     def mutex_names(self) -> list[str]:
         single = self.cache is None or self.cache.single_flight
@@ -275,7 +274,7 @@ class TFJob(Resource):
         if self.success_policy:
             job["successPolicy"] = self.success_policy
         annotations = {OUTPUT_ANNOTATION: f"{root}/{splice(key)}"}
-        if self.least < self.workers:
+        if len(self.counts) > 1:
             annotations[BACKUP] = f"{self.folders[self.backup]}/{splice(key)}"
         return {
             "apiVersion": "kubeflow.org/v1",
@@ -305,7 +304,7 @@ class TFJob(Resource):
                 env=self.env,
                 code=self.digest,
                 image=self.image or defaults.image,
-                workers=self._counts,
+                workers=_shown(self.counts),
                 **depends_made(self.depends_on),
             )
             template.setdefault("annotations", {}).update(said)
@@ -343,19 +342,28 @@ def _one_of(what: str, value: object, allowed: Sequence[str], label: str, site: 
         )
 
 
-def _workers(workers: object, label: str, site: Site) -> tuple[int, int]:
-    """The least and the most. Raises DefinitionError TIP109."""
-    match workers if isinstance(workers, tuple) else (workers, workers):
-        case (int(least), int(most)) if 1 <= least <= most and not isinstance(least, bool):
-            return least, most
-        case _:
-            raise DefinitionError(
-                "TIP109",
-                f"{label}: workers={workers!r}",
-                where=str(site),
-                cause="a TFJob needs at least one worker",
-                fix="give a whole number of at least 1, or the least and the most: (1, 4); 2 or more train together",
-            )
+def _workers(workers: object, label: str, site: Site) -> tuple[int, ...]:
+    """The numbers that there may be. Raises DefinitionError TIP109."""
+    given = list(workers) if isinstance(workers, tuple | list) else [workers]
+    counts = [each for each in given if isinstance(each, int) and not isinstance(each, bool) and each >= 1]
+    pair = isinstance(workers, tuple) and len(workers) != 2
+    if not counts or counts != given or sorted(counts) != counts or pair:
+        raise DefinitionError(
+            "TIP109",
+            f"{label}: workers={workers!r}",
+            where=str(site),
+            cause="a TFJob needs at least one worker",
+            fix="give a whole number of at least 1, the least and the most, (1, 4), or all there may be, [1, 2, 4]",
+        )
+    every = range(counts[0], counts[-1] + 1)
+    return tuple(every if isinstance(workers, tuple) else sorted(set(counts)))
+
+
+def _shown(counts: tuple[int, ...]) -> str:
+    """As part of a name; a training goes on in the same folder with another number of workers."""
+    if len(counts) > 1 and counts == tuple(range(counts[0], counts[-1] + 1)):
+        return f"{counts[0]}-{counts[-1]}"
+    return "-or-".join(map(str, counts))
 
 
 def _check_elastic(gang: Gang | None, locks: Sequence[Lock], policy: str, label: str, site: Site) -> None:

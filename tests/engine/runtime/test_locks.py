@@ -23,8 +23,8 @@ def semaphores(*keys: str) -> Json:
     return {"semaphores": [{"configMapKeyRef": {"name": "limits", "key": key}} for key in keys]}
 
 
-def pooled(flow: Json, *weights: tuple[str, str, int, int] | tuple[str, str, int, int, int]) -> Json:
-    """The workflow with its annotation: keys of ``limits``, each with its pool, permits, size, and the least."""
+def pooled(flow: Json, *weights: tuple[str, str, int, int]) -> Json:
+    """The workflow with its annotation: keys of ``limits``, each with its pool, permits and size."""
     said = [Weight(f"limits/{key}", *weight) for key, *weight in weights]
     flow["metadata"]["annotations"] = {POOLS: pools_text(said)}
     return flow

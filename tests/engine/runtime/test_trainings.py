@@ -17,7 +17,8 @@ import pytest
 
 from tests.engine.harness import node, wait_until, workflow
 from tests.engine.outliving.world import World
-from tests.engine.runtime.test_locks import Started, limits, pooled
+from tests.engine.runtime.test_locks import Started, limits
+from tiphys.argo.pools import POOLS, Weight, pools_text
 from tiphys.engine import NodeChanged
 from tiphys.engine.runtime import trainings
 from tiphys.queue.core import Claim, Holding
@@ -45,7 +46,7 @@ touch model
 DEAF = TRAINING.replace("if test -e end-at-backup", "if false")
 
 
-def elastic(world: World, script: str = TRAINING, *, most: int = 2) -> Json:
+def elastic(world: World, script: str = TRAINING, *, most: int = 2, counts: tuple[int, ...] = ()) -> Json:
     """A workflow of one training of one to ``most`` workers, in a pool of as many."""
     container = {
         "name": "tensorflow",
@@ -78,7 +79,10 @@ def elastic(world: World, script: str = TRAINING, *, most: int = 2) -> Json:
             "failureCondition": "status.conditions.1.type == Failed,status.conditions.2.type == Failed",
         },
     }
-    return pooled(workflow(step), ("elastic", "training", most, most, 1))
+    flow = workflow(step)
+    weight = Weight("limits/elastic", "training", most, most, 1, counts)
+    flow["metadata"]["annotations"] = {POOLS: pools_text([weight])}
+    return flow
 
 
 class Training:
@@ -89,10 +93,11 @@ class Training:
         (world.store / "queue.toml").write_text("[elastic]\nsettled = 0\n")
         self.permits = Permits(world.store / "locks.db", RulesFile(world.store / "queue.toml"))
         self.number = 0
+        self.size = 2
         self.run: Started | None = None
 
-    def start(self, script: str = TRAINING, *, most: int = 2) -> Started:
-        flow = elastic(self.world, script, most=most)
+    def start(self, script: str = TRAINING, *, most: int = 2, counts: tuple[int, ...] = ()) -> Started:
+        flow = elastic(self.world, script, most=most, counts=counts)
         self.run = Started(self.world.path, "wf", flow, limits(elastic=1))
         return self.run
 
@@ -107,7 +112,7 @@ class Training:
         """Somebody else wants of the pool."""
         self.number += 1
         claim = Claim(f"other-{self.number}", (("training", count),), priority=priority, created=time.time())
-        bid = Bid(claim, {"training": 2}, "other")
+        bid = Bid(claim, {"training": self.size}, "other")
         self.permits.ask(bid)
         return bid
 
@@ -181,6 +186,28 @@ def test_one_that_waits_for_nothing_else_starts_with_what_there_is(training: Tra
     training.go(*range(1, 7))
     assert run.ended().succeeded
     assert {each[-1] for each in training.world.seen("ended")} == {"1"}
+
+
+def test_one_that_can_do_with_some_numbers_only_keeps_no_more(training: Training) -> None:
+    """A batch of 1024 is not to be shared by three."""
+    training.size = 4
+    (training.world.store / "queue.toml").write_text("[elastic]\nsettled = 1\n")
+    run = training.start(most=4, counts=(1, 2, 4))
+    training.began("1/4")
+    other = training.other()
+    training.asked_to_end()
+    training.go(1)
+    training.began("2/2")
+    training.has(other)
+    wait_until(lambda: training.units() == 2)
+    training.permits.give_back(other.claim.name)
+    training.asked_to_end()
+    training.go(2)
+    training.began("3/4")
+    training.go(*range(3, 7))
+    assert run.ended().succeeded
+    assert training.world.seen("ended") == ["1/4", "2/2", *(f"{epoch}/4" for epoch in range(3, 7))]
+    assert "2 of 1, 2 or 4 workers" in messages(run)
 
 
 def test_what_was_not_begun_with_yet_is_given_back_at_once(training: Training) -> None:

@@ -55,7 +55,8 @@ class Synchronizer:
         self._opened: Locks | None = None
         self._opened_permits: Permits | None = None
         self._known: dict[str, int] = {}  # the last limit seen of each semaphore
-        self._elastic: dict[str, Bid] = {}  # nodes that hold, or will, and can do with less
+        # nodes that hold, or will, and can do with less
+        self._elastic: dict[str, tuple[Bid, Weight]] = {}
         self.watch: Callable[[], bool] | None = None  # told at each look; whether it goes on looking
 
     def acquire(self, command: AcquireLocks) -> None:
@@ -80,10 +81,10 @@ class Synchronizer:
         """Take back what a killed engine held, without an event; False when somebody else has it now."""
         return isinstance(self._attempt(command, self._limits(command), had=True), Granted)
 
-    def elastic(self, node_id: str) -> Claim | None:
+    def elastic(self, node_id: str) -> Weight | None:
         """What a node asked for, if it can do with less than the most of it."""
-        bid = self._elastic.get(node_id)
-        return None if bid is None else bid.claim
+        asked = self._elastic.get(node_id)
+        return None if asked is None else asked[1]
 
     def held(self, node_id: str) -> Holding | None:
         """What such a node has now."""
@@ -101,7 +102,7 @@ class Synchronizer:
             if (held := self.held(node_id)) is None:
                 self._permits.give_back(self._holder(node_id))
             return held
-        answer = self._permits.ask(self._elastic[node_id], had=True)
+        answer = self._permits.ask(self._elastic[node_id][0], had=True)
         assert not isinstance(answer, RunError)
         return answer
 
@@ -214,7 +215,7 @@ class Synchronizer:
             return outcome
         bid = self._bid(command, holder, pools, limits)
         if bid.claim.least < bid.claim.most:
-            self._elastic[command.node_id] = bid
+            self._elastic[command.node_id] = bid, next(iter(pools.values()))
         answer = self._permits.ask(bid, had=had)
         if isinstance(answer, Holding):
             self._bequeath(self._permits)

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tiphys.argo.pools import Weight
 from tiphys.engine.machine.protocol import Event, PodSays, StartPod
 from tiphys.engine.objects import Controllers, ResourcePod
 from tiphys.engine.objects.tfjob import TFJobController
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runtime.leaves import Pod
 from tiphys.engine.runtime.locks import Synchronizer
-from tiphys.queue.core import Claim, Holding
+from tiphys.queue.core import Holding
 from tiphys.queue.permits import Queued
 
 __all__ = ["PATIENCE", "Trainings"]
@@ -31,7 +32,7 @@ PATIENCE = (
 class _Training:
     node_id: str
     holder: str
-    claim: Claim
+    weight: Weight
     pod: ResourcePod
     said: str = ""
     settled: float = 0.0  # since when it had what it has when it was asked whether it may grow
@@ -58,14 +59,14 @@ class Trainings:
 
     def workers(self, command: StartPod) -> Callable[[], int] | None:
         """What says with how many workers the job of a step starts (0: not yet); None: with those of its manifest."""
-        holder = command.holder
-        return None if self._locks.elastic(holder) is None else lambda: self._units(holder)
+        holder, weight = command.holder, self._locks.elastic(command.holder)
+        return None if weight is None else lambda: self._units(holder, weight)
 
     def enter(self, command: StartPod, pod: Pod) -> None:
         """A step begins."""
-        claim = self._locks.elastic(command.holder)
-        if claim is not None and isinstance(pod, ResourcePod):
-            self._running[command.node_id] = _Training(command.node_id, command.holder, claim, pod)
+        weight = self._locks.elastic(command.holder)
+        if weight is not None and isinstance(pod, ResourcePod):
+            self._running[command.node_id] = _Training(command.node_id, command.holder, weight, pod)
             self._locks.look_on()
 
     def leave(self, node_id: str) -> None:
@@ -74,13 +75,19 @@ class Trainings:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _units(self, holder: str) -> int:
+    def _units(self, holder: str, weight: Weight) -> int:
         """What one may have that has no workers now."""
         held = self._locks.held(holder)
         if held is not None and held.keeps is not None:
             self._locks.resize(holder, held.keeps)
         answer = self._locks.ask_again(holder)
-        return answer.units if isinstance(answer, Holding) else 0
+        return self._used(holder, weight, answer.units) if isinstance(answer, Holding) else 0
+
+    def _used(self, holder: str, weight: Weight, units: int) -> int:
+        """How many workers so many permits are; those that are no use are given back."""
+        if (workers := weight.fit(units)) < units:
+            self._locks.resize(holder, workers)
+        return workers
 
     def _look(self) -> bool:
         for each in list(self._running.values()):
@@ -98,7 +105,9 @@ class Trainings:
         has = job.workers
         if held.keeps is not None and held.keeps >= has:  # it has not begun yet with what it is to give back
             self._locks.resize(each.holder, held.keeps)
-        wanted = held.later
+        wanted = each.weight.fit(held.later)
+        if has == wanted:
+            self._used(each.holder, each.weight, held.later)
         if has > held.units:
             job.pause(0.0)
         elif wanted < has:
@@ -107,9 +116,9 @@ class Trainings:
             job.pause(None)
         else:
             job.unpause()
-            if has < each.claim.most and each.settled != held.since:
+            if has < each.weight.permits and each.settled != held.since:
                 each.settled = self._locks.settle(held)
-        self._say(each, f"{has} of {_range(each.claim)} workers{_then(has, wanted)}")
+        self._say(each, f"{has} of {_range(each.weight)} workers{_then(has, wanted)}")
 
     def _go_on(self, each: _Training, job: TFJobController) -> None:
         """Begin anew, with what there is, a job whose workers have all ended."""
@@ -121,18 +130,19 @@ class Trainings:
         answer = self._locks.ask_again(each.holder)
         if isinstance(answer, Holding):
             if answer.later:  # else it was told to end again before it began
-                self._begin(each, job, answer.later)
+                self._begin(each, job, each.weight.fit(answer.later))
         else:
             why = answer.message if isinstance(answer, Queued) else "the run is suspended"
-            self._say(each, f"none of {_range(each.claim)} workers: {why}")
+            self._say(each, f"none of {_range(each.weight)} workers: {why}")
 
     def _begin(self, each: _Training, job: TFJobController, workers: int) -> None:
         self._resources.scale(job, workers)
         self._commit()
-        if (held := self._locks.held(each.holder)) is not None and held.keeps is not None:
+        held = self._locks.held(each.holder)
+        if held is not None and (held.keeps is not None or held.units > workers):
             self._locks.resize(each.holder, workers)
         job.begin()
-        self._say(each, f"{workers} of {_range(each.claim)} workers")
+        self._say(each, f"{workers} of {_range(each.weight)} workers")
 
     def _say(self, each: _Training, text: str) -> None:
         if text != each.said:
@@ -140,8 +150,10 @@ class Trainings:
             self._emit(PodSays(self._host.loop.now(), each.node_id, text))
 
 
-def _range(claim: Claim) -> str:
-    return f"{claim.least}-{claim.most}"
+def _range(weight: Weight) -> str:
+    if weight.counts:
+        return f"{', '.join(map(str, weight.counts[:-1]))} or {weight.permits}"
+    return f"{weight.least}-{weight.permits}"
 
 
 def _then(has: int, wanted: int) -> str:
