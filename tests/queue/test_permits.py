@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tiphys.errors import RunError
-from tiphys.queue.core import SETTLED, Claim, Holding
+from tiphys.queue.core import SETTLED, Claim, Holding, Move, QueueState, decide
 from tiphys.queue.locks import Granted, Locks
 from tiphys.queue.permits import Bid, Permits, Queued
 from tiphys.queue.rules import Member, Rules
@@ -303,13 +303,18 @@ def test_engines_that_are_killed_all_the_time(tmp_path: Path) -> None:
     def engine(number: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", ENGINE, str(path), str(number)])
 
+    def done(process: subprocess.Popen[bytes]) -> int:
+        return len(list((tmp_path / "done").glob(f"*-{process.pid}")))
+
     with contextlib.closing(Permits(path)) as permits:
         permits.set_size("p", 4)
         engines = [engine(number) for number in range(4)]
         try:
             for turn in range(12):
                 victim = turn % len(engines)
-                for _ in range(20):
+                looks = 0
+                while looks < 20 or not done(engines[victim]):
+                    looks += 1
                     held = permits.view().state.holding
                     assert sum(each.units * count for each in held for _, count in each.claim.each) <= 4
                     time.sleep(0.005)
@@ -322,7 +327,43 @@ def test_engines_that_are_killed_all_the_time(tmp_path: Path) -> None:
                 each.wait()
         assert isinstance(permits.ask(wanted("after them", 4)), Holding)
         assert list(permits.view().holding) == ["after them"]
-    assert len(list((tmp_path / "done").iterdir())) > 12
+
+
+def test_of_many_that_want_the_same_a_decision_reads_the_first(
+    permits: Permits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def looked(state: QueueState, now: float) -> list[Move]:
+        read.append(sum(map(len, state.waiting.values())))
+        return decide(state, now)
+
+    monkeypatch.setattr("tiphys.queue.permits.decide", looked)
+    bids = {
+        f"r{number:03}": wanted(f"r{number:03}", created=number % 2, within="run") for number in range(300)
+    }
+    for each in bids.values():
+        permits.ask(each)
+    first, *others = (
+        list(bids)[:4],
+        *sorted(list(bids)[4:], key=lambda name: (bids[name].claim.created, name)),
+    )
+    turns = [*first, *others]
+    for at, name in enumerate(turns):
+        assert set(permits.view().holding) == {*turns[at : at + 4]}
+        for new in permits.granted():
+            assert isinstance(permits.ask(bids[new]), Holding)
+        permits.give_back(name)
+    assert max(read) <= 64 and len(read) < 700
+
+
+def test_as_many_as_come_free_at_once_are_admitted_at_once(permits: Permits) -> None:
+    permits.set_size("p", 0)
+    for number in range(150):
+        permits.ask(wanted(f"r{number:03}", size=0))
+    permits.set_size("p", 100)
+    assert permits.granted() == {f"r{number:03}" for number in range(100)}
+    assert len(permits.view().waiting) == 50
 
 
 def test_thirty_claims_of_one_user_do_not_hold_up_the_first_of_another(permits: Permits) -> None:

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS holders(
 CREATE TABLE IF NOT EXISTS waiters(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, lock TEXT, holder TEXT, workflow TEXT, priority INTEGER, created REAL,
   pid INTEGER, start TEXT, UNIQUE(lock, holder));
+CREATE INDEX IF NOT EXISTS queue ON waiters(lock, priority DESC, created, seq);
 CREATE TABLE IF NOT EXISTS sync_limit(name TEXT PRIMARY KEY, sizelimit INTEGER NOT NULL) WITHOUT ROWID;
 """
 

@@ -19,7 +19,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from tiphys.errors import RunError
 from tiphys.queue.circles import circle
@@ -51,6 +54,10 @@ CREATE TABLE IF NOT EXISTS claims(
   within TEXT NOT NULL, asked REAL NOT NULL, pid INTEGER NOT NULL, start TEXT NOT NULL,
   passed INTEGER NOT NULL DEFAULT 0, units INTEGER NOT NULL DEFAULT 0, since REAL NOT NULL DEFAULT 0,
   ending INTEGER NOT NULL DEFAULT 0, taken INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS kinds ON claims(units, priority, user, wants, least, created, name);
+CREATE INDEX IF NOT EXISTS inside ON claims(within);
+CREATE INDEX IF NOT EXISTS said ON claims(wants, created, name);
+CREATE INDEX IF NOT EXISTS owners ON claims(pid, start);
 CREATE TABLE IF NOT EXISTS pool_sizes(pool TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS used(user TEXT PRIMARY KEY, permit_seconds REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS used_until(only INTEGER PRIMARY KEY CHECK(only = 0), at REAL NOT NULL);
@@ -59,6 +66,9 @@ _FIELDS = (
     "name, shown, wants, user, priority, created, least, most, preemptible, within, asked, passed, units, since,"
     " ending"
 )
+_age = itemgetter(5, 0)  # of a row: when it was made, and its name
+_FEW = 32  # of a kind that a decision reads at first
+_Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,7 @@ class Permits(InheritedTable):
         self._clock = clock
         self._mine: dict[str, str] = {}  # claims that were asked for here, with what they want
         self._last: tuple[int, View] | None = None  # what was seen, and at which of the changes
+        self._brief: tuple[int, View] | None = None  # the same, with the first few of each kind alone
         super().__init__(path, _SCHEMA)
 
     def close(self) -> None:
@@ -136,23 +147,39 @@ class Permits(InheritedTable):
         """
         claim, wants = bid.claim, _wants(bid)
         if self._mine.get(claim.name) == wants:  # it is only looked, which disturbs nobody
-            view = self.view()
-            if claim.name in view.waiting and not (claim.within and view.stuck):
-                return self._queued(view, claim)
+            with self.looking() as db:
+                row = db.execute("SELECT units FROM claims WHERE name=?", (claim.name,)).fetchone()
+                if row == (0,) and not (_nested(db) and self._load(db).stuck):
+                    return self._queued(db, claim)
+            if row is not None and row[0]:
+                with self.transaction() as db:
+                    if held := self._take(db, claim.name):
+                        return held
         self._mine[claim.name] = wants
+        brief = self._brief
         with self._turn() as db:
-            self._enter(db, bid)
-            view = self._settle(db) or self._load(db)
-            if (held := view.holding.get(claim.name)) is not None:
-                db.execute("UPDATE claims SET taken=1 WHERE name=?", (claim.name,))
+            if self._enter(db, bid) and _behind(db, claim, wants):
+                self._brief = brief  # for nobody anything has changed
+                return self._queued(db, claim)
+            self._settle(db)
+            if held := self._take(db, claim.name):
                 return held
-            told = claim.within and not had and view.stuck
-            if not (told and (found := circle(view.state, claim.name))):
-                return self._queued(view, claim)
+            found = []
+            if claim.within and not had and _nested(db):
+                view = self._load(db)
+                found = circle(view.state, claim.name) if view.stuck else []
+            if not found:
+                return self._queued(db, claim)
             self._delete(db, [claim.name])
             self._settle(db)
         del self._mine[claim.name]
         return _deadlock(view, found)
+
+    def granted(self) -> set[str]:
+        """Claims that were asked for here and have been admitted since they were told to wait."""
+        with self.looking() as db:
+            rows = db.execute("SELECT name FROM claims WHERE units>0 AND taken=0").fetchall()
+        return {name for (name,) in rows} & self._mine.keys()
 
     def give_back(self, *names: str) -> bool:
         """Give back what claims hold, or their places in the queue; whether there were any."""
@@ -239,28 +266,32 @@ class Permits(InheritedTable):
     def _turn(self) -> Iterator[sqlite3.Connection]:
         """Change the table, after what was used so far is counted; to be followed by :meth:`_settle`."""
         with self.transaction() as db:
-            self._last = None
+            self._last = self._brief = None
             self._count_use(db)
             yield db
 
-    def _settle(self, db: sqlite3.Connection) -> View | None:
-        """What may happen now is decided and written, for everybody; what is there, if that changed nothing."""
+    def _settle(self, db: sqlite3.Connection) -> None:
+        """What may happen now is decided and written, for everybody."""
         self._bury(db)
-        view = self._load(db)
         now = self._clock()
-        moves = decide(view.state, now)
-        for move in moves:
-            _write(db, move, now)
-        return None if moves else view
+        more = True
+        while more:
+            state = self._load(db, *_few(db)).state
+            moves = decide(state, now)
+            for move in moves:
+                _write(db, move, now)
+            admitted = {each.name for each in moves if isinstance(each, Admit)}
+            more = any(len(there) >= _FEW and there[-1].name in admitted for there in state.waiting.values())
 
-    def _enter(self, db: sqlite3.Connection, bid: Bid) -> None:
-        """A row for the claim, unless it is there and wants the same: then it is this engine's from now on."""
+    def _enter(self, db: sqlite3.Connection, bid: Bid) -> bool:
+        """A row for the claim, unless it is there and wants the same: then it is this engine's from now on. Whether it
+        is a new one."""
         claim, wants = bid.claim, _wants(bid)
         there = db.execute("SELECT wants FROM claims WHERE name=?", (claim.name,)).fetchone()
         if there is not None and _read(there[0])[0] == claim.each:
             given = (wants, *self.me, claim.name)
             db.execute("UPDATE claims SET wants=?, pid=?, start=? WHERE name=?", given)
-            return
+            return False
         db.execute(
             "INSERT OR REPLACE INTO claims(name, shown, wants, user, priority, created, least, most, preemptible,"
             " within, asked, pid, start) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -269,29 +300,51 @@ class Permits(InheritedTable):
                 *(claim.least, claim.most, claim.preemptible, claim.within, self._clock(), *self.me),
             ),
         )
+        return True
 
     @staticmethod
     def _delete(db: sqlite3.Connection, names: Iterable[str]) -> int:
         return db.executemany("DELETE FROM claims WHERE name=?", [(name,) for name in names]).rowcount
 
-    def _load(self, db: sqlite3.Connection, where: str = "") -> View:
+    def _take(self, db: sqlite3.Connection, name: str) -> Holding | None:
+        """What it has been admitted with, and knows now."""
+        holding = self._load(db, _select(db, "name=? AND units>0", name)).state.holding
+        if not holding:
+            return None
+        db.execute("UPDATE claims SET taken=1 WHERE name=?", (name,))
+        return holding[0]
+
+    def _glance(self, db: sqlite3.Connection) -> View:
+        """What is in the table, with the first few of each kind that waits alone."""
+        changes = int(db.execute("PRAGMA data_version").fetchone()[0])
+        if self._brief is None or self._brief[0] != changes:
+            self._brief = changes, self._load(db, *_few(db))
+        return self._brief[1]
+
+    def _load(
+        self,
+        db: sqlite3.Connection,
+        rows: Iterable[_Row] | None = None,
+        said: Mapping[str, int] = MappingProxyType({}),
+    ) -> View:
+        """What is in these rows, or in all. ``said``: how large the pools are where there are others."""
         rules = self._rules()
+        sizes: dict[str, int] = {}
         waiting: dict[Bucket, list[Claim]] = {}
         holding: list[Holding] = []
-        sizes: dict[str, int] = {}
         shown: dict[str, str] = {}
         asked: dict[str, float] = {}
-        for row in db.execute(f"SELECT {_FIELDS} FROM claims {where} ORDER BY created, name"):
+        for row in _select(db) if rows is None else rows:
             name, shown[name], wants, user, priority, created, least, most, able, within, *more = row
             asked[name], passed, units, since, ending = more
-            each, said = _read(wants)
-            sizes.update(said)  # the youngest run says how large a pool is, if nobody else does
+            each, largest = _read(wants)
+            sizes.update(largest)  # the youngest run says how large a pool is, if nobody else does
             claim = Claim(name, each, user, priority, created, least, most, bool(able), within, passed)
             if units:
                 holding.append(Holding(claim, units, since, ending - 1 if ending else None))
             else:
                 waiting.setdefault(claim.bucket, []).append(claim)
-        sizes |= {**rules.pools, **dict(db.execute("SELECT pool, size FROM pool_sizes").fetchall())}
+        sizes |= {**said, **rules.pools, **dict(db.execute("SELECT pool, size FROM pool_sizes").fetchall())}
         used = dict(db.execute("SELECT user, permit_seconds FROM used").fetchall())
         until = db.execute("SELECT at FROM used_until").fetchone()
         state = QueueState(
@@ -305,7 +358,7 @@ class Permits(InheritedTable):
 
     def _count_use(self, db: sqlite3.Connection) -> None:
         """What is held was used until now."""
-        state = advance(self._load(db, "WHERE units > 0").state, self._clock())
+        state = advance(self._load(db, _select(db, "units>0")).state, self._clock())
         db.execute("INSERT OR REPLACE INTO used_until VALUES(0, ?)", (state.shares.at,))
         db.executemany("INSERT OR REPLACE INTO used VALUES(?,?)", state.shares.used.items())
 
@@ -325,12 +378,48 @@ class Permits(InheritedTable):
                 found += [row[0] for row in db.execute(f"SELECT name FROM claims WHERE {where}", given)]
         return found
 
-    def _queued(self, view: View, claim: Claim) -> Queued:
-        wait = _short(view, claim) or explain(view.state, claim.name, self._clock())
+    def _queued(self, db: sqlite3.Connection, claim: Claim) -> Queued:
+        view = self._glance(db)
+        wait = _short(view, claim)
+        if wait is None:  # it is about whose turn it is
+            view = self._load(db)
+            wait = explain(view.state, claim.name, self._clock())
         if wait is None:  # it may start now, and will be told
             pool, count = claim.each[0]
             wait = Wait(claim.name, pool, count * claim.least, view.free.get(pool, 0))
         return Queued(wait.pool, _message(view, wait))
+
+
+def _select(db: sqlite3.Connection, where: str = "1", *given: object) -> list[_Row]:
+    """The rows of claims, the oldest first."""
+    return db.execute(f"SELECT {_FIELDS} FROM claims WHERE {where} ORDER BY created, name", given).fetchall()
+
+
+def _few(db: sqlite3.Connection) -> tuple[list[_Row], dict[str, int]]:
+    """The rows of those that hold, and the oldest few of each kind that waits: those of one class and one user who want
+    the same. When the oldest of them does not fit, no other does. And how large the pools are."""
+    kinds = "SELECT priority, user, wants, least FROM claims WHERE units=0 GROUP BY 1, 2, 3, 4"
+    where = "units=0 AND priority=? AND user=? AND wants=? AND least=?"
+    text = f"SELECT {_FIELDS} FROM claims WHERE {where} ORDER BY created, name LIMIT {_FEW}"
+    rows = [row for kind in db.execute(kinds).fetchall() for row in db.execute(text, kind)]
+    sizes: dict[str, int] = {}
+    for (wants,) in db.execute("SELECT wants FROM claims GROUP BY 1 ORDER BY MAX(created), MAX(name)"):
+        sizes.update(_read(wants)[1])
+    return [*_select(db, "units>0"), *sorted(rows, key=_age)], sizes
+
+
+def _nested(db: sqlite3.Connection) -> bool:
+    """Whether one waits while something is held that it is inside of."""
+    inside = "SELECT 1 FROM claims AS one JOIN claims AS other ON other.within=one.name"
+    return bool(db.execute(f"{inside} WHERE one.units>0 AND other.units=0 LIMIT 1").fetchone())
+
+
+def _behind(db: sqlite3.Connection, claim: Claim, wants: str) -> bool:
+    """Whether another step of its run waits for the same, and its turn is before: so it starts nothing, nor closes a
+    circle."""
+    where = "units=0 AND priority=? AND user=? AND wants=? AND least=? AND created=? AND name<? AND within=?"
+    given = (claim.priority, claim.user, wants, claim.least, claim.created, claim.name, claim.within)
+    return bool(db.execute(f"SELECT 1 FROM claims WHERE {where} LIMIT 1", given).fetchone())
 
 
 def _write(db: sqlite3.Connection, move: Move, now: float) -> None:

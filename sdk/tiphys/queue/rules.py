@@ -33,6 +33,7 @@ urgent = 10
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pwd
 import re
@@ -57,10 +58,15 @@ _UNITS = {"cpu": "m", "memory": "", "ephemeral-storage": ""}  # what is not here
 
 def this_user() -> str:
     """The user of the operating system that this process belongs to: the name, or the number of one without."""
+    return _user(os.geteuid())
+
+
+@functools.cache
+def _user(number: int) -> str:
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(number).pw_name
     except KeyError:
-        return str(os.geteuid())
+        return str(number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from tiphys.engine import NodeChanged, RunOptions, RunResult
 from tiphys.engine.runtime.run import Run
 from tiphys.errors import RefusedError
 from tiphys.queue import Granted, Locks
+from tiphys.queue.permits import Permits
 
 Json = Any
 
@@ -239,3 +240,20 @@ def test_a_size_in_the_rules_holds_for_all_runs(tmp_path: Path) -> None:
     flow = workflow(dag(*({"name": f"t{i}", "template": "job"} for i in range(3))), job)
     assert execute(tmp_path, pooled(flow, ("slots", "slots", 1, 3)), context=limits(slots=3)).succeeded
     assert (tmp_path / "seen").read_text().split() == ["1"] * 3
+
+
+@pytest.mark.parametrize("pools", [True, False], ids=["a pool", "Argo's"])
+def test_of_many_steps_that_wait_for_one_lock_not_all_ask_each_time_that_it_comes_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pools: bool
+) -> None:
+    asked = []
+    table, verb = (Permits, "ask") if pools else (Locks, "acquire")
+    ask = getattr(table, verb)
+    monkeypatch.setattr(table, verb, lambda *given, **more: asked.append(given[1]) or ask(*given, **more))
+    steps = {"name": "main", "steps": [[{"name": "x", "template": "leaf", "withSequence": {"count": "60"}}]]}
+    flow = workflow(steps, shell("leaf", "true", synchronization=semaphores("s")))
+    if pools:
+        pooled(flow, ("s", "p", 1, 2))
+    result = execute(tmp_path, flow, context=limits(s=2), max_pods=60)
+    assert result.succeeded, result.message
+    assert len(asked) < 5 * 60  # it was 60 * 60 / 2

@@ -10,7 +10,7 @@ A run that is suspended waits for nothing: it has left all queues, and is back i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tiphys.argo.pools import Weight, weight_of
 from tiphys.engine.base.loop import Timer
@@ -33,6 +33,14 @@ class _Wait:
     message: str = ""
 
 
+@dataclass(slots=True)
+class _Kind:
+    """Nodes that wait for the same locks: when one has to go on waiting, so have all. ``limits``: when they asked."""
+
+    waiting: dict[str, _Wait] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+
 class Synchronizer:
     """Keeps the queue of this run's waiting nodes; ``emit`` takes the answers.
 
@@ -50,7 +58,8 @@ class Synchronizer:
         self._emit = emit
         self._weights = weights
         self._suspended = suspended
-        self._waiting: dict[str, _Wait] = {}
+        self._waiting: dict[str, _Kind] = {}  # by node
+        self._kinds: dict[tuple[str, ...], _Kind] = {}  # by locks
         self._timer: Timer | None = None
         self._opened: Locks | None = None
         self._opened_permits: Permits | None = None
@@ -67,12 +76,13 @@ class Synchronizer:
                 problem = f"failed to initialize semaphore {name} with limit"
                 self._emit(LocksRefused(self._host.loop.now(), command.node_id, problem))
                 return
-        self._waiting[command.node_id] = _Wait(command)
+        kind = self._waiting[command.node_id] = self._kinds.setdefault(command.locks, _Kind(limits=limits))
+        kind.waiting[command.node_id] = _Wait(command)
         self._try(command.node_id, limits)
 
     def release(self, node_id: str) -> None:
         """Give a node's locks back and let the next ones have them."""
-        self._waiting.pop(node_id, None)
+        self._leave(node_id)
         self._elastic.pop(node_id, None)
         if self._free(self._holder(node_id)):
             self._host.loop.call_soon(self._again)
@@ -135,6 +145,7 @@ class Synchronizer:
         if self._timer is not None:
             self._timer.cancel()
         self._waiting.clear()
+        self._kinds.clear()
         if self._opened is not None:
             self._opened.close()
             self._opened = None
@@ -165,29 +176,64 @@ class Synchronizer:
         locks = self._table.release(*holders)
         return (bool(self._weights) and self._permits.give_back(*holders)) or locks
 
-    def _again(self) -> None:
-        for node_id in list(self._waiting):
-            if node_id in self._waiting:
-                self._try(node_id, self._limits(self._waiting[node_id].command))
+    def _leave(self, node_id: str) -> None:
+        """It waits no more."""
+        kind = self._waiting.pop(node_id, None)
+        if kind is not None:
+            del kind.waiting[node_id]
 
-    def _try(self, node_id: str, limits: Mapping[str, int]) -> None:
-        if self._suspended():
+    def _again(self) -> None:
+        """Ask anew, of each kind until one has to go on waiting: a thousand nodes may wait for one lock."""
+        granted = self._opened_permits.granted() if self._opened_permits is not None else ()
+        prefix = f"{self._holder('')}/"
+        for holder in granted:
+            if (node_id := holder.removeprefix(prefix)) in self._waiting:
+                self._try(node_id, self._waiting[node_id].limits)
+        for locks, kind in list(self._kinds.items()):
+            if kind.waiting:
+                self._ask_kind(kind)
+            if not kind.waiting:
+                self._kinds.pop(locks, None)
+
+    def _ask_kind(self, kind: _Kind) -> None:
+        first = next(iter(kind.waiting.values()))
+        limits = self._limits(first.command)
+        pools = [weight_of(lock, self._weights) is not None for lock in first.command.locks]
+        both = any(pools) and not all(pools)  # each may get of the one what another waits for of the other
+        if limits != kind.limits or both:
+            kind.limits = limits
+            for node_id in list(kind.waiting):
+                self._try(node_id, limits)
             return
-        wait = self._waiting[node_id]
+        told = first.message
+        while kind.waiting:
+            node_id, wait = next(iter(kind.waiting.items()))
+            if not self._try(node_id, limits):
+                if wait.message != told:
+                    for other in list(kind.waiting)[1:]:
+                        self._try(other, limits)
+                return
+
+    def _try(self, node_id: str, limits: Mapping[str, int]) -> bool:
+        """Whether it waits no more."""
+        if self._suspended():
+            return False
+        wait = self._waiting[node_id].waiting[node_id]
         outcome = self._attempt(wait.command, limits)
         now = self._host.loop.now()
         if isinstance(outcome, Granted):
-            del self._waiting[node_id]
+            self._leave(node_id)
             self._emit(LocksGranted(now, node_id))
-            return
+            return True
         if isinstance(outcome, Waiting):
             if outcome.message != wait.message:
                 wait.message = outcome.message
                 self._emit(LocksWaiting(now, node_id, outcome.message, outcome.lock))
             self.look_on()
-            return
-        del self._waiting[node_id]
+            return False
+        self._leave(node_id)
         self._emit(LocksRefused(now, node_id, outcome.message))
+        return True
 
     def _tick(self) -> None:
         self._timer = None
