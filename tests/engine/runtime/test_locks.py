@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.engine.harness import Recorder, dag, execute, node, shell, wait_until, workflow
+from tests.engine.test_steps_with_gpus import engine, finished, lines
 from tiphys.argo.pools import POOLS, Weight, pools_text
 from tiphys.engine import NodeChanged, RunOptions, RunResult
 from tiphys.engine.runtime.run import Run
@@ -228,6 +229,18 @@ def test_a_class_above_the_users_highest_is_refused_before_anything_runs(tmp_pat
     assert caught.value.code == "TIP287"
     assert not (tmp_path / "store/runs").exists()
     assert execute(tmp_path, workflow(shell("main", "true"), priority=5)).succeeded
+
+
+def test_what_has_begun_goes_on_whatever_is_wrong_with_the_rules_by_now(tmp_path: Path) -> None:
+    body = f"cd /; cd {str(tmp_path)[1:]}; echo begin >> lines; until test -e go; do sleep 0.02; done"
+    first = engine(tmp_path, "store", workflow(shell("main", body)))
+    wait_until(lambda: lines(tmp_path) == ["begin"])
+    first.kill()
+    finished(first)
+    (tmp_path / "store" / "queue.toml").write_text("[pools")
+    (tmp_path / "go").touch()
+    assert finished(engine(tmp_path, "store", None)) == "Succeeded"
+    assert "TIP286" in finished(engine(tmp_path, "store", workflow(shell("main", "true"))))
 
 
 def test_a_size_in_the_rules_holds_for_all_runs(tmp_path: Path) -> None:

@@ -374,3 +374,20 @@ def test_a_kill_at_any_moment_loses_no_epoch(training: Training, kill: str) -> N
     assert result.succeeded, result.workflow["status"]
     assert epochs(training) == list("123456")
     assert training.units() == 0
+
+
+def test_the_textbook_deadlock(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The share is used up by a training that hangs, and the administrator's job, which would free it, finds no room.
+    Of a higher class it has room when the patience is at an end. (On a cluster: tests/cluster/test_kueue.py.)"""
+    monkeypatch.setattr(trainings, "PATIENCE", 0.2)
+    run = training.start(DEAF)
+    training.began("1/2")  # and nobody lets it go on
+    assert not isinstance(training.permits.ask(training.other(1, priority=0)), Holding)
+    maintenance = training.other(2, priority=100)
+    training.has(maintenance)
+    assert training.units() == 0
+    training.go(*range(1, 7))
+    training.permits.give_back(maintenance.claim.name)
+    training.permits.give_back("other-1")
+    assert run.ended().succeeded
+    assert epochs(training) == ["1", "2", "3", "4", "5", "6"]

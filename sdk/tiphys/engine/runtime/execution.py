@@ -80,9 +80,8 @@ class Execution:
         self.store = store
         self.resumed = resumed
         self.machine = facts.machine()
-        rules = load_rules(store.queue_rules)
-        if not resumed:
-            rules.check_class(this_user(), self.machine.priority)
+        if not resumed:  # what has begun goes on, whatever the rules say by now
+            load_rules(store.queue_rules).check_class(this_user(), self.machine.priority)
         self.spec: WorkflowSpec = facts.workflow.get("spec") or {}
         if self.spec.get("workflowTemplateRef"):
             stored = self.machine.workflow()["status"].get("storedWorkflowTemplateSpec")
