@@ -26,7 +26,13 @@ def host(store: Store, *children: str) -> Any:
             stream.write(f"+ {number} {1 << 30} {start.note()};\n")
     given_up: list[str] = []
     left, gpus = Left(folder, range(len(children))), SimpleNamespace(adopt=given_up.append)
-    return SimpleNamespace(left=left, namespace="argo", store=store, gpus=gpus, given_up=given_up)
+    return SimpleNamespace(
+        left=left,
+        namespace="argo",
+        store=store,
+        room=SimpleNamespace(gpus=gpus),
+        given_up=given_up,
+    )
 
 
 def sleeper(number: int) -> subprocess.Popen[bytes]:
