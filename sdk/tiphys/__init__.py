@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.errors import ServingError as ServingError
     from tiphys.errors import StoreError as StoreError
     from tiphys.errors import TiphysError as TiphysError
+    from tiphys.errors import TiphysWarning as TiphysWarning
     from tiphys.errors import UserCodeError as UserCodeError
     from tiphys.lint import lint as lint
     from tiphys.reference import Reference as Reference
@@ -77,6 +78,7 @@ _PUBLIC = {
     "StoreError": "tiphys.errors",
     "TFJob": "tiphys.dsl",
     "TiphysError": "tiphys.errors",
+    "TiphysWarning": "tiphys.errors",
     "UserCodeError": "tiphys.errors",
     "Volume": "tiphys.dsl",
     "collect": "tiphys.dsl",

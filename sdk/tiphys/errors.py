@@ -27,6 +27,7 @@ __all__ = [
     "ServingError",
     "StoreError",
     "TiphysError",
+    "TiphysWarning",
     "UnknownNameError",
     "UserCodeError",
     "did_you_mean",
@@ -93,6 +94,15 @@ class DefinitionError(TiphysError):
     """The pipeline is written wrong: found when it is built, compiled or linted."""
 
     exit_code = 2
+
+
+class TiphysWarning(UserWarning):
+    """Something is dropped that was written: a code, and what becomes of it; it is shown at the line that wrote it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
 
 
 class UnknownNameError(DefinitionError, AttributeError):

@@ -1,22 +1,28 @@
-"""Kueue's and Volcano's own definitions, as far as a package registry has them.
+"""Kueue's, Volcano's and JobSet's own definitions, as far as a package registry has them.
 
 kube-custom-resources-rs publishes Rust types that kopium generates from the CustomResourceDefinitions of many
 projects, among them these two: every field, its type, whether it is required, its enumeration. ``cargo info``
 fetches such a crate; its source is read here and turned into schemas. What the types do not tell (bounds,
 patterns, rules between fields) is not here.
+
+The module proxy of Go has the whole of JobSet, with its CustomResourceDefinition.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CRATES", "fetch", "fields", "schema"]
+import yaml
+
+__all__ = ["CRATES", "fetch", "fields", "jobset", "misfits", "schema"]
 
 Json = dict[str, Any]
 # kind: (crate, version of the crate, file)
@@ -27,6 +33,7 @@ CRATES = {
     "Queue": ("kcr_scheduling_volcano_sh", "3.20260530.111213", "v1beta1/queues.rs"),
     "PodGroup": ("kcr_scheduling_volcano_sh", "3.20260530.111213", "v1beta1/podgroups.rs"),
 }
+JOBSET = ("sigs.k8s.io/jobset@v0.11.1", "config/components/crd/bases/jobset.x-k8s.io_jobsets.yaml")
 _ITEM = re.compile(r"^pub (struct|enum) (\w+) \{\n(.*?)^\}", re.M | re.S)
 _FIELD = re.compile(r"((?:^    #\[.*\]\n)*)^    pub (?:r#)?(\w+): (.+),$", re.M)
 _VARIANT = re.compile(r"((?:^    #\[.*\]\n)*)^    (\w+),$", re.M)
@@ -66,6 +73,59 @@ def fetch(folder: Path) -> dict[str, str]:
                 raise OSError(f"{file} is not in {package.name}")
             found[kind] = member.read().decode()
     return found
+
+
+def jobset() -> Json:
+    """The schema of JobSet v1alpha2, of the whole object. Raises OSError where it cannot be fetched."""
+    go = shutil.which("go")
+    if go is None:
+        raise OSError("go is not installed")
+    module, file = JOBSET
+    done = subprocess.run(
+        [go, "mod", "download", "-json", module], capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode:
+        raise OSError(f"go mod download {module}: {(done.stdout + done.stderr).strip()[-300:]}")
+    text = (Path(json.loads(done.stdout)["Dir"]) / file).read_text()
+    (version,) = yaml.load(text, yaml.CSafeLoader)["spec"]["versions"]
+    assert version["name"] == "v1alpha2"
+    found: Json = version["schema"]["openAPIV3Schema"]
+    return found
+
+
+_TYPES = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+}
+
+
+def misfits(value: Any, schema: Json, path: str = "") -> Iterator[str]:
+    """What the API server has against a value, with ``fieldValidation=Strict``: types, enumerations, bounds, what is
+    required, fields that are not known."""
+    kind = schema.get("type")
+    if kind and (not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")):
+        yield f"{path}: {value!r} is no {kind}"
+        return
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{path}: {value!r} is none of {schema['enum']}"
+    if "minimum" in schema and value < schema["minimum"]:
+        yield f"{path}: {value!r} is less than {schema['minimum']}"
+    if kind == "array":
+        for index, item in enumerate(value):
+            yield from misfits(item, schema["items"], f"{path}[{index}]")
+    if kind == "object" and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties")
+        yield from (f"{path}.{name}: required" for name in schema.get("required", ()) if name not in value)
+        for name, item in value.items():
+            inner = properties.get(name, others)
+            if inner is not None:
+                yield from misfits(item, inner, f"{path}.{name}")
+            elif path != ".metadata":  # ObjectMeta is the API server's own
+                yield f"{path}.{name}: unknown field"
 
 
 def schema(source: str, kind: str) -> Json:

@@ -7,6 +7,7 @@ through ``{{=toJson(x)[1:-1]}}`` inside a JSON string, so that no value can chan
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ from tiphys.errors import DefinitionError, did_you_mean
 __all__ = ["Action", "Resource", "manifest_text", "splice"]
 
 Action = Literal["get", "create", "apply", "delete", "replace", "patch"]
+# a list of numbers, one a line; there are no line ends inside a JSON string
+_NUMBERS = re.compile(r"\[\n\s*(\d+(?:,\n\s*\d+)*)\n\s*\]")
 _ACTIONS = ("get", "create", "apply", "delete", "replace", "patch")
 
 
@@ -42,7 +45,8 @@ class _Encoder(json.JSONEncoder):
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
     """A manifest as readable JSON; value objects in it become splices."""
-    return json.dumps(manifest, cls=_Encoder, indent=2, ensure_ascii=False)
+    text = json.dumps(manifest, cls=_Encoder, indent=2, ensure_ascii=False)
+    return _NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text)
 
 
 class Resource(CallableTemplate):

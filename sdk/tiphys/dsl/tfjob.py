@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tiphys.argo.cache_mode import KEY_ENV
 from tiphys.compiler.line import Site, caller
+from tiphys.dsl import jobset
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.components import env_name
 from tiphys.dsl.durations import whole_seconds
@@ -44,6 +45,7 @@ __all__ = ["OUTPUT_ANNOTATION", "TFJob"]
 OUTPUT_ANNOTATION = "tiphys.dev/output"
 RESTART_POLICIES = ("ExitCode", "OnFailure", "Never", "Always")
 SUCCESS_POLICIES = ("AllWorkers", "")
+KINDS = ("TFJob", "JobSet")
 _KEY = "key"
 
 # Seen on training operator 1.9.4 with Argo 4.1.2. The pod that watches the job is evicted: it ends as Failed
@@ -72,6 +74,9 @@ class TFJob(Resource):
     ``folders`` names the function's parameters that are folders of this very training, as ``{parameter:
     "pvc://claim/root"}``; each gets ``root/<key>``, where the key is made of code, image, workers and inputs.
     ``output`` names the folder that is the result, ``result`` the output parameter that carries it.
+
+    ``kind`` is what it becomes: a TFJob, or a JobSet where the cluster has no training operator. What a JobSet cannot
+    say is a warning (TIP129); docs/cluster.md has both side by side.
 
     ``retry`` survives the loss of the pod that watches the job, and of a worker's pod: one fresh job goes on
     from the backup.
@@ -106,6 +111,7 @@ class TFJob(Resource):
         locks: Sequence[Lock] = (),
         retry: bool = True,
         depends_on: Sequence[str] | None = None,
+        kind: Literal["TFJob", "JobSet"] = "TFJob",
         title: str = "",
     ) -> None:
         site = caller()
@@ -113,9 +119,12 @@ class TFJob(Resource):
         counts = _workers(workers, label, site)
         most, elastic = counts[-1], len(counts) > 1
         if elastic:
-            _check_elastic(gang, locks, success_policy, label, site)
+            _check_elastic(gang, locks, success_policy, kind, label, site)
         _one_of("restart_policy", restart_policy, RESTART_POLICIES, label, site)
         _one_of("success_policy", success_policy, SUCCESS_POLICIES, label, site)
+        _one_of("kind", kind, KINDS, label, site)
+        if as_set := kind == "JobSet":
+            jobset.warn_of_dropped(label, site, restart_policy=restart_policy, clean_pods=clean_pods)
         folders = (
             {"output": "pvc://tiphys/models", "work": "pvc://tiphys/work"} if folders is None else folders
         )
@@ -150,14 +159,17 @@ class TFJob(Resource):
             {},
             action="apply",
             outputs={result: f"{{.metadata.annotations.{OUTPUT_ANNOTATION.replace('.', chr(92) + '.')}}}"},
-            success=_success(most, success_policy, elastic=elastic),
-            failure=[f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)],
+            success=jobset.SUCCESS if as_set else _success(most, success_policy, elastic=elastic),
+            failure=jobset.FAILURE
+            if as_set
+            else [f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)],
             locks=[*semaphores, *locks],
             retry=_ADOPT if retry else None,
             title=title,
         )
         self.site = site
         self.function = function
+        self.as_set = as_set
         self.workers, self.counts, self.cache, self.image = most, counts, in_use(cache), image
         self.backup = backup
         self.folders, self.output_folder, self.instance = dict(folders), output, instance
@@ -178,7 +190,11 @@ class TFJob(Resource):
         self.stop = Resource(
             "stop-training",
             action="delete",
-            flags=["tfjobs.kubeflow.org", "--selector", "tiphys.dev/workflow={{workflow.name}}"],
+            flags=[
+                jobset.RESOURCE if as_set else "tfjobs.kubeflow.org",
+                "--selector",
+                "tiphys.dev/workflow={{workflow.name}}",
+            ],
         )
         """``stop()``: remove all training jobs of this run."""
         if self.cache is not None:
@@ -237,6 +253,7 @@ class TFJob(Resource):
             *defaults.volumes_env(),
             {"name": "TIPHYS_WORKFLOW", "value": run},
             *({"name": k, "value": v} for k, v in self.env.items()),
+            *(jobset.tf_config(self.workers) if self.as_set else ()),
         ]
         spec: dict[str, Any] = {
             "automountServiceAccountToken": False,
@@ -255,14 +272,31 @@ class TFJob(Resource):
         }
         secured(container, spec, defaults.volumes)
         root = check_claim_path(self.folders[self.output_folder], self.output_folder, self.site)
+        metadata: dict[str, Any] = {
+            "name": f"{run}-{suffix}" + (_AGAIN if self.retry else ""),
+            "labels": labels,
+            "annotations": {OUTPUT_ANNOTATION: f"{root}/{splice(key)}"},
+        }
+        if len(self.counts) > 1:
+            metadata["annotations"][BACKUP] = f"{self.folders[self.backup]}/{splice(key)}"
+        pod: dict[str, Any] = {
+            # the first label makes `argo logs` and the Argo UI show the workers
+            "metadata": {"labels": {"workflows.argoproj.io/workflow": run, "tiphys.dev/workflow": run}},
+            "spec": {**spec, "containers": [container]},
+        }
+        if self.as_set:
+            return jobset.job_set(
+                metadata,
+                pod,
+                workers=self.workers,
+                restart_policy=self.restart_policy,
+                success_policy=self.success_policy,
+                deadline=self.deadline,
+            )
         worker: dict[str, Any] = {
             "replicas": self.workers,
             "restartPolicy": self.restart_policy,
-            "template": {
-                # the first label makes `argo logs` and the Argo UI show the workers
-                "metadata": {"labels": {"workflows.argoproj.io/workflow": run, "tiphys.dev/workflow": run}},
-                "spec": {**spec, "containers": [container]},
-            },
+            "template": pod,
         }
         job: dict[str, Any] = {
             "runPolicy": {
@@ -273,17 +307,10 @@ class TFJob(Resource):
         }
         if self.success_policy:
             job["successPolicy"] = self.success_policy
-        annotations = {OUTPUT_ANNOTATION: f"{root}/{splice(key)}"}
-        if len(self.counts) > 1:
-            annotations[BACKUP] = f"{self.folders[self.backup]}/{splice(key)}"
         return {
             "apiVersion": "kubeflow.org/v1",
             "kind": "TFJob",
-            "metadata": {
-                "name": f"{run}-{suffix}" + (_AGAIN if self.retry else ""),
-                "labels": labels,
-                "annotations": annotations,
-            },
+            "metadata": metadata,
             "spec": {**job, "tfReplicaSpecs": {"Worker": worker}},
         }
 
@@ -366,7 +393,9 @@ def _shown(counts: tuple[int, ...]) -> str:
     return "-or-".join(map(str, counts))
 
 
-def _check_elastic(gang: Gang | None, locks: Sequence[Lock], policy: str, label: str, site: Site) -> None:
+def _check_elastic(
+    gang: Gang | None, locks: Sequence[Lock], policy: str, kind: str, label: str, site: Site
+) -> None:
     """Raise DefinitionError TIP109 for what would not go with a number of workers that changes."""
     if gang is None:
         cause = "the pool of its gang says how many workers there may be"
@@ -377,6 +406,9 @@ def _check_elastic(gang: Gang | None, locks: Sequence[Lock], policy: str, label:
     elif policy != "AllWorkers":
         cause = "a gang that begins anew ends as a whole"
         fix = "leave success_policy out"
+    elif kind != "TFJob":
+        cause = f"a {kind} has the number of workers that it was made with"
+        fix = "leave kind out, or give one number of workers"
     else:
         return
     raise DefinitionError(
