@@ -1,8 +1,9 @@
-"""Write sdk/tiphys/schema/data.json: what fields each Kubernetes and Argo object has, and their types.
+"""Write sdk/tiphys/argo/schema/data.json: what fields each Kubernetes and Argo object has, and their types.
 
     python scripts/lint_schema.py --crds DIR --openapi DIR
 
-``--crds`` holds the CRDs of Argo 4.1.2 (workflowtasksets has the whole Template) and the training operator.
+``--crds`` holds the CRDs of Argo 4.1.2 (workflowtasksets has the whole Template), of the training operator and of
+JobSet 0.11.1.
 ``--openapi`` holds dumps of a cluster: ``kubectl get --raw /openapi/v3/api/v1 > DIR/api_v1.json`` and so on.
 What Argo's Go types accept beyond their CRD (numbers where a parameter's value stands, steps as lists of
 lists, the fields of WorkflowSpec) is written in schema_argo.py.
@@ -22,7 +23,7 @@ from pathlib import Path
 from schema_argo import argo
 from schema_table import Converter, Json, Table, crd
 
-OUT = Path(__file__).parent.parent / "sdk" / "tiphys" / "schema" / "data.json"
+OUT = Path(__file__).parent.parent / "sdk" / "tiphys" / "argo" / "schema" / "data.json"
 
 # Kinds whose manifests a `resource` template may hold and that are checked field by field.
 KINDS = {
@@ -53,6 +54,24 @@ GROUPS = {
     "apis_rbac.authorization.k8s.io_v1": ("rbac.authorization.k8s.io", "v1", "io.k8s.api.rbac.v1"),
     "apis_scheduling.k8s.io_v1": ("scheduling.k8s.io", "v1", "io.k8s.api.scheduling.v1"),
 }
+
+
+def job_set(table: Table, schema: Json, meta: str, job: str, claim: str) -> str:
+    """The JobSet; its parts that are Kubernetes' own (jobs, claims) are those that the table has already."""
+    parts = {"template": job, "templates": "a" + claim}
+
+    class Own(Converter):
+        def object(self, part: Json) -> str:
+            fields = {
+                name: parts.get(name) or self.reference(inner)
+                for name, inner in part.get("properties", {}).items()
+            }
+            return self.table.struct(fields, part.get("required", [])) if fields else super().object(part)
+
+    own = Own(table)
+    spec, status = own.reference(schema["spec"]), own.reference(schema["status"])
+    fields = {"apiVersion": "s", "kind": "s", "metadata": meta, "spec": spec, "status": status}
+    return table.struct(fields, [])
 
 
 def main() -> None:
@@ -87,6 +106,13 @@ def main() -> None:
             "status": convert.reference(job["status"]),
         },
         ["spec"],
+    )
+    objects["jobset.x-k8s.io/v1alpha2/JobSet"] = job_set(
+        table,
+        crd(arguments.crds, "jobset.x-k8s.io_jobsets.yaml"),
+        meta,
+        core.named("io.k8s.api.batch.v1.JobTemplateSpec"),
+        core.named("io.k8s.api.core.v1.PersistentVolumeClaim"),
     )
     OUT.write_text(
         json.dumps({"types": table.types, "roots": roots, "objects": objects}, separators=(",", ":")) + "\n"

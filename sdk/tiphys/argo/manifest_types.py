@@ -177,6 +177,74 @@ class RunPolicy(TypedDict, total=False):
     ttlSecondsAfterFinished: int
 
 
+class JobSetManifest(TypedDict, total=False):
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+    spec: JobSetSpec
+    status: JobSetStatus
+
+
+class JobSetSpec(TypedDict, total=False):
+    coordinator: JsonObject
+    failurePolicy: JsonObject
+    managedBy: str
+    network: JobSetNetwork
+    replicatedJobs: list[ReplicatedJob]
+    startupPolicy: JsonObject
+    successPolicy: JsonObject
+    suspend: bool
+    ttlSecondsAfterFinished: int
+    volumeClaimPolicies: list[JsonObject]
+
+
+class JobSetNetwork(TypedDict, total=False):
+    enableDNSHostnames: bool
+    publishNotReadyAddresses: bool
+    subdomain: str
+
+
+class ReplicatedJob(TypedDict, total=False):
+    dependsOn: list[JsonObject]
+    groupName: str
+    name: str
+    replicas: int
+    template: JobTemplate
+
+
+class JobTemplate(TypedDict, total=False):
+    metadata: ObjectMeta
+    spec: JobSpec
+
+
+class JobSetStatus(TypedDict, total=False):
+    conditions: list[StatusCondition]
+    currentInPlaceRestartAttempt: int
+    previousInPlaceRestartAttempt: int
+    replicatedJobsStatus: list[ReplicatedJobStatus]
+    restarts: int
+    restartsCountTowardsMax: int
+    terminalState: str
+
+
+class ReplicatedJobStatus(TypedDict, total=False):
+    active: int
+    failed: int
+    name: str
+    ready: int
+    succeeded: int
+    suspended: int
+
+
+class StatusCondition(TypedDict, total=False):
+    lastTransitionTime: str | None
+    message: str
+    observedGeneration: int
+    reason: str
+    status: str
+    type: str
+
+
 class DeploymentManifest(TypedDict, total=False):
     apiVersion: str
     kind: str
@@ -226,13 +294,38 @@ class JobSpec(TypedDict, total=False):
     manualSelector: bool
     maxFailedIndexes: int
     parallelism: int
-    podFailurePolicy: JsonObject
+    podFailurePolicy: PodFailurePolicy
     podReplacementPolicy: str
     selector: LabelSelector
-    successPolicy: JsonObject
+    successPolicy: JobSuccess
     suspend: bool
     template: PodTemplate
     ttlSecondsAfterFinished: int
+
+
+class JobSuccess(TypedDict, total=False):
+    rules: list[JobSuccessRule]
+
+
+class JobSuccessRule(TypedDict, total=False):
+    succeededCount: int
+    succeededIndexes: str
+
+
+class PodFailurePolicy(TypedDict, total=False):
+    rules: list[PodFailureRule]
+
+
+class PodFailureRule(TypedDict, total=False):
+    action: str
+    onExitCodes: ExitCodes
+    onPodConditions: list[JsonObject]
+
+
+class ExitCodes(TypedDict, total=False):
+    containerName: str
+    operator: str
+    values: list[int]
 
 
 class ServiceManifest(TypedDict, total=False):

@@ -20,10 +20,16 @@ from tiphys.argo.time import rfc3339
 from tiphys.engine.objects.kinds import Kind, already_exists, find_kind
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import DeploymentManifest, KubeObject, ServiceManifest, TFJobManifest
+    from tiphys.argo.manifest_types import (
+        DeploymentManifest,
+        JobSetManifest,
+        KubeObject,
+        ServiceManifest,
+        TFJobManifest,
+    )
     from tiphys.argo.pod_types import ObjectMeta
 
-    Object: TypeAlias = KubeObject | TFJobManifest | DeploymentManifest | ServiceManifest
+    Object: TypeAlias = KubeObject | TFJobManifest | JobSetManifest | DeploymentManifest | ServiceManifest
 
 __all__ = ["Api"]
 

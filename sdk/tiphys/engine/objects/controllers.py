@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypedDict, cast
 
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.deployment import Deployment, PodEndpoint
+from tiphys.engine.objects.gang import GangController
+from tiphys.engine.objects.jobset import JobSetController
 from tiphys.engine.objects.pod import PodObject
 from tiphys.engine.objects.seats import check_gpus
 from tiphys.engine.objects.service import Balancers, Service
@@ -15,13 +17,19 @@ from tiphys.engine.objects.workflow import MAKER, ChildRun, WorkflowObject
 from tiphys.engine.pods.host import Host
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import DeploymentManifest, KubeObject, ServiceManifest, TFJobManifest
+    from tiphys.argo.manifest_types import (
+        DeploymentManifest,
+        JobSetManifest,
+        KubeObject,
+        ServiceManifest,
+        TFJobManifest,
+    )
     from tiphys.argo.types import GivenObject, Workflow
 
     Record: TypeAlias = Callable[[str, str, Mapping[str, object] | None], None]
 
     class _Maker(KubeObject):
-        """Which node of which run (its UID) made an object that goes on, as a journal keeps it; of a TFJob, where its
+        """Which node of which run (its UID) made an object that goes on, as a journal keeps it; of a gang, where its
         replicas are."""
 
         node: str
@@ -31,7 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Controllers", "Kept"]
 
-_OUTLIVING = ("TFJob", "Pod", "Job")  # their processes go on when the engine is killed
+_GANGS = ("TFJob", "JobSet")
+_OUTLIVING = (*_GANGS, "Pod", "Job")  # their processes go on when the engine is killed
 
 
 def _record_name(item: KubeObject) -> str:
@@ -79,7 +88,7 @@ class Controllers:
         self.api = Api(host.namespace, host.loop.now)
         self.balancers = Balancers(host)
         self._record = record
-        self._jobs: dict[str, TFJobController] = {}
+        self._gangs: dict[str, GangController] = {}
         self._deployments: dict[str, Deployment] = {}
         self._services: dict[str, Service] = {}
         self._pods: dict[str, PodObject] = {}
@@ -121,15 +130,16 @@ class Controllers:
                 "node": node_id,
                 "run": host.uid,
             }
-            if item["kind"] == "TFJob":
-                maker["ports"] = self._jobs[str(item["metadata"]["name"])].ports
+            if item["kind"] in _GANGS:
+                maker["ports"] = self._gangs[name].ports
                 self._makers[name] = maker
             self._record(MAKER, name, maker)
         return item
 
     def job(self, item: KubeObject) -> TFJobController | None:
         """The controller of a TFJob."""
-        return self._jobs.get(str(item["metadata"]["name"])) if item["kind"] == "TFJob" else None
+        found = self._gangs.get(_record_name(item))
+        return found if isinstance(found, TFJobController) else None
 
     def scale(self, job: TFJobController, workers: int) -> None:
         """As :meth:`TFJobController.scale`; its replicas are elsewhere then."""
@@ -174,8 +184,8 @@ class Controllers:
     def report(self, item: KubeObject) -> list[str]:
         """What a person should know about an object whose step failed."""
         name = str(item["metadata"]["name"])
-        if item["kind"] == "TFJob" and name in self._jobs:
-            return self._jobs[name].report()
+        if (gang := self._gangs.get(_record_name(item))) is not None:
+            return gang.report()
         if item["kind"] == "Deployment" and name in self._deployments:
             return self._deployments[name].report()
         return []
@@ -229,11 +239,11 @@ class Controllers:
         name = str(item["metadata"]["name"])
         if self.api.get(item["kind"], name) is not None:  # somebody was quicker than the run that had made it
             return False
-        if item["kind"] == "TFJob":
-            job = TFJobController(host, self.api, cast("TFJobManifest", item), self._poke)
-            if not job.go_on(maker["ports"]):
+        if item["kind"] in _GANGS:
+            gang = self._gang_of(item, host)
+            if not gang.go_on(maker["ports"]):
                 return False
-            self._jobs[name] = job
+            self._gangs[_record_name(item)] = gang
             self._makers[_record_name(item)] = maker
         else:
             pod = PodObject(host, self.api, item, self._poke)
@@ -299,8 +309,8 @@ class Controllers:
 
     def _watch(self, change: str, item: KubeObject) -> None:
         kind, name = str(item["kind"]), str(item["metadata"]["name"])
-        if kind == "TFJob":
-            self._tfjob(change, name, item)
+        if kind in _GANGS:
+            self._gang(change, item)
         elif kind == "Deployment":
             self._deployment(change, name, item)
         elif kind == "Service":
@@ -318,14 +328,18 @@ class Controllers:
             self._record(kind, name, None if change == "deleted" else item)
         self._poke()
 
-    def _tfjob(self, change: str, name: str, item: KubeObject) -> None:
+    def _gang(self, change: str, item: KubeObject) -> None:
+        name = _record_name(item)
         if change == "added":
-            job = self._jobs[name] = TFJobController(
-                self._maker, self.api, cast("TFJobManifest", item), self._poke
-            )
-            self.host.loop.call_soon(job.start)
-        elif change == "deleted" and name in self._jobs:
-            self._jobs.pop(name).delete()
+            gang = self._gangs[name] = self._gang_of(item, self._maker)
+            self.host.loop.call_soon(gang.start)
+        elif change == "deleted" and name in self._gangs:
+            self._gangs.pop(name).delete()
+
+    def _gang_of(self, item: KubeObject, host: Host) -> GangController:
+        if item["kind"] == "TFJob":
+            return TFJobController(host, self.api, cast("TFJobManifest", item), self._poke)
+        return JobSetController(host, self.api, cast("JobSetManifest", item), self._poke)
 
     def _deployment(self, change: str, name: str, item: KubeObject) -> None:
         if change == "added":

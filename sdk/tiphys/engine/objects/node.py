@@ -26,10 +26,11 @@ from tiphys.errors import TiphysError
 from tiphys.expr.gjson import gjson
 from tiphys.reference import open_file
 from tiphys.store.files import heed_full_disk
+from tiphys.training.jobset_rules import check_jobset
 from tiphys.training.tfjob_rules import validate_tfjob
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import KubeObject, TFJobManifest
+    from tiphys.argo.manifest_types import JobSetManifest, KubeObject, TFJobManifest
     from tiphys.argo.pod_types import ObjectMeta
     from tiphys.argo.types import Outputs, ValueFrom
     from tiphys.jsontypes import Json, JsonObject
@@ -211,6 +212,8 @@ class ResourcePod:
         kind = check_manifest(manifest, f"resource of {self.command.node_name}")
         if kind.kind == "TFJob":
             validate_tfjob(cast("TFJobManifest", manifest))
+        elif kind.kind == "JobSet":
+            check_jobset(cast("JobSetManifest", manifest))
         return kind
 
     def _patch(self, body: Json, flags: list[str]) -> KubeObject:

@@ -66,7 +66,8 @@ class Replica:
     """Runs a pod template. ``ended(code)``: the pod is over (``restartPolicy`` never restarts it, or it succeeded).
 
     ``restarted(count)`` is called each time a container is started again. ``main`` names the container whose exit
-    code counts; the others are sidecars. ``seats``: the GPUs of the gang that it belongs to; alone it waits for its
+    code counts; the others are sidecars. ``addresses``: where on this machine those are that the variables of its
+    containers name (``host:port``). ``seats``: the GPUs of the gang that it belongs to; alone it waits for its
     own. ``owner``: the UID of the object that made it, if it outlives the engine; ``left``: what a killed engine had
     started of it, which goes on.
     """
@@ -82,6 +83,7 @@ class Replica:
         ended: Callable[[int], None],
         restarted: Callable[[int], None] | None = None,
         extra_env: Mapping[str, str] | None = None,
+        addresses: Mapping[str, str] | None = None,
         ip: str = "127.0.0.1",
         seats: Seats | None = None,
         owner: str = "",
@@ -126,6 +128,7 @@ class Replica:
                 str(each.get("name")): each for each in [*(self._spec.get("containers") or []), *self._inits]
             },
             main=main,
+            addresses=addresses,
         )
         self._starts = Starts(host, pod_record(owner, name) if owner else "", self.space, left)
 

@@ -10,10 +10,18 @@ from tiphys.engine.base.observations import Notice
 from tiphys.engine.pods.gpus import spec_needs, spec_shares
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.room import requests
+from tiphys.training.jobset_rules import job_of
 from tiphys.training.tf_config import replica_counts
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import DeploymentManifest, KubeObject, PodSpec, PodTemplate, TFJobManifest
+    from tiphys.argo.manifest_types import (
+        DeploymentManifest,
+        JobSetManifest,
+        KubeObject,
+        PodSpec,
+        PodTemplate,
+        TFJobManifest,
+    )
     from tiphys.engine.runners.gpus import Gpu
 
 __all__ = ["Seats", "check_gpus"]
@@ -34,6 +42,9 @@ def _pods(item: KubeObject) -> Iterator[PodSpec]:
         spec = cast("TFJobManifest", item)["spec"]
         for kind, count in replica_counts(spec).items():
             yield from [spec["tfReplicaSpecs"][kind]["template"]["spec"]] * count
+    elif what == "JobSet":
+        job = job_of(cast("JobSetManifest", item))["template"]["spec"]
+        yield from [job["template"]["spec"]] * int(job["completions"])
     elif what in ("Job", "Deployment"):
         made = cast("DeploymentManifest", item)["spec"]
         replicas = made.get("replicas") if what == "Deployment" else 1

@@ -89,6 +89,7 @@ class PodSpace:
         security: PodSecurity | None = None,
         aliases: Sequence[HostAlias] = (),
         containers: Mapping[str, ContainerSpec] | None = None,
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
         self.host = host
         self.name = name
@@ -99,6 +100,7 @@ class PodSpace:
         self.gpus: Mapping[str, Sequence[Gpu]] = {}  # by its containers
         self._security = security  # the pod's securityContext
         self._aliases = aliases
+        self._addresses = addresses or {}  # where on this machine those are that variables name (host:port)
         self._containers = containers or {}  # those of the pod, by name
         self._besides: set[Path] = set()
         self._specs = {str(volume.get("name")): volume for volume in volumes}
@@ -141,6 +143,7 @@ class PodSpace:
         mounts = self.mounts(spec)
         base = self._base(image)
         env = container_environment(self.host, spec, self.fields, base, lambda one: self._resource(one, spec))
+        env = {key: self._here(value) for key, value in env.items()} if self._addresses else env
         if image.kind != "docker":  # a container's HOME is its user's
             env.setdefault("HOME", "/root" if image.kind == "root" else "/tmp")
         env["HOSTNAME"] = self.hostname
@@ -172,6 +175,12 @@ class PodSpace:
             nodes=machine.nodes(gpus),
             drivers=machine.libraries() if gpus and image.kind == "root" else {},
         )
+
+    def _here(self, text: str) -> str:
+        """A variable's value with the addresses that are on this machine."""
+        for there, here in self._addresses.items():
+            text = re.sub(rf"(?<![\w.-]){re.escape(there)}(?!\d)", here, text)
+        return text
 
     def _as_the_pods_user(self, spec: ContainerSpec) -> ContainerSpec:
         """With the pod's user and group where the container names none."""

@@ -13,10 +13,11 @@ from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
 from tiphys.engine.pods.volumes import check_volume
 from tiphys.engine.runners.images import Images
 from tiphys.errors import RefusedError
+from tiphys.training.jobset_rules import check_jobset
 from tiphys.training.tfjob_rules import validate_tfjob
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import KubeObject, TFJobManifest
+    from tiphys.argo.manifest_types import JobSetManifest, KubeObject, TFJobManifest
     from tiphys.argo.types import GivenObject, ResourceTemplate, Template, Workflow, WorkflowSpec
 
 
@@ -161,16 +162,14 @@ def _check_resource(resource: ResourceTemplate, images: Images, where: str) -> N
         image = str(container.get("image") or "")
         if image and "{{" not in image:
             images.resolve(image, where=where)
-    if (
-        kind is not None
-        and kind.kind == "TFJob"
-        and resource.get("action") in ("create", "apply")
-        and "{{" not in text
-    ):
+    if kind is not None and resource.get("action") in ("create", "apply") and "{{" not in text:
         try:
-            validate_tfjob(cast("TFJobManifest", manifest))
+            if kind.kind == "TFJob":
+                validate_tfjob(cast("TFJobManifest", manifest))
+            elif kind.kind == "JobSet":
+                check_jobset(cast("JobSetManifest", manifest))
         except ApiError as error:
-            raise RefusedError("TIP232", f"the TFJob would be refused: {error}", where=where) from error
+            raise RefusedError("TIP232", f"the {kind.kind} would be refused: {error}", where=where) from error
 
 
 def _pod_containers(value: object) -> Iterator[Mapping[str, object]]:
