@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ import yaml
 
 from tests.cluster.conftest import ROOT, Cluster
 from tests.cluster.queueing import VOLCANO, definitions
+from tests.cluster.upstream import jobset_definition
 
 pytestmark = [pytest.mark.cluster]
 OVERLAYS = ROOT / "manifests" / "overlays"
@@ -130,14 +131,52 @@ def tfjob_of(deployment: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "TFJob"])
-def test_what_a_pipeline_creates_has_no_secrets(cluster: Cluster, kind: str) -> None:
-    """The account of a pipeline may create pods by way of these two; not those that read Secrets."""
+def jobset_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The same pod as that of a JobSet."""
+    pod = copy.deepcopy(deployment["spec"]["template"])
+    pod["spec"]["restartPolicy"] = "Never"
+    return {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": deployment["metadata"],
+        "spec": {"replicatedJobs": [{"name": "worker", "template": {"spec": {"template": pod}}}]},
+    }
+
+
+MADE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "Deployment": lambda made: made,
+    "TFJob": tfjob_of,
+    "JobSet": jobset_of,
+}
+
+
+@pytest.fixture
+def with_kind(kind: str, cluster: Cluster) -> Iterator[str]:
+    """The kind, which the API server knows: the throw-away cluster has no JobSets."""
+    name = "jobsets.jobset.x-k8s.io"
+    if kind != "JobSet" or name in cluster.kubectl("get", "crd", "-o", "name"):
+        yield kind
+        return
+    try:
+        text = json.dumps(jobset_definition())
+    except OSError as error:
+        pytest.skip(f"the published definition of JobSet could not be fetched: {error}")
+    try:
+        cluster.kubectl("apply", "--server-side", "-f", "-", text=text)
+        cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", name)
+        yield kind
+    finally:
+        cluster.kubectl("delete", "crd", name, "--ignore-not-found", "--wait=false")
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_what_a_pipeline_creates_has_no_secrets(cluster: Cluster, with_kind: str) -> None:
+    """The account of a pipeline may create pods by way of these; not those that read Secrets."""
 
     def create(changes: dict[str, Any], account: str = "tiphys") -> str:
         made = copy.deepcopy(DEPLOYMENT)
         made["spec"]["template"]["spec"].update(changes)
-        text = json.dumps(made if kind == "Deployment" else tfjob_of(made))
+        text = json.dumps(MADE[with_kind](made))
         who = f"--as=system:serviceaccount:argo:{account}" if account else "--as=admin"
         groups = [] if account else ["--as-group=system:masters"]
         return cluster.kubectl(

@@ -349,6 +349,7 @@ def test_what_has_ended_cannot_be_stopped(verb: str) -> None:
 def test_terminate_deletes_what_the_run_created() -> None:
     objects = {
         "/apis/kubeflow.org/v1/namespaces/team/tfjobs": ["run-cnn"],
+        "/apis/jobset.x-k8s.io/v1alpha2/namespaces/team/jobsets": ["run-bn"],
         "/api/v1/namespaces/team/services": ["run-first"],
     }
 
@@ -367,8 +368,21 @@ def test_terminate_deletes_what_the_run_created() -> None:
 
     client, _ = kubernetes(handler)
     _, cleared = client.terminate("run")
-    assert sorted(cleared or ()) == ["services/run-first", "tfjobs/run-cnn"]
+    assert sorted(cleared or ()) == ["jobsets/run-bn", "services/run-first", "tfjobs/run-cnn"]
     assert objects == {key: [] for key in objects}
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_cluster_without_jobsets_or_a_role_that_says_nothing_of_them(status: int) -> None:
+    def handler(request: Request) -> Response:
+        if request.path.endswith("/jobsets"):
+            return Response.of({"message": "no"}, status)
+        if "/workflows" not in request.path:
+            return Response.of({"items": []})
+        return Response.of(state("Failed", 2) if request.method != "GET" else state("Running", 1))
+
+    client, _ = kubernetes(handler)
+    assert list(client.backend.leftovers("team", "run", delete=True)) == []
 
 
 def test_a_write_that_loses_a_race_is_done_again() -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.cluster.fakes import events, kubernetes, server, state
 from tiphys.errors import ClusterError
 from tiphys.runs import Request, Response, Stream
+from tiphys.runs.cluster.follow import source_names
 
 MANIFEST = json.dumps(
     {
@@ -314,3 +315,10 @@ def test_a_reader_may_stop_reading_logs() -> None:
     client, _ = server(lambda request: endless() if request.path.endswith("/log") else Response.of(logged()))
     lines = client.logs("run", follow=True, container="main")
     assert next(iter(lines)).text == "again"
+
+
+def test_a_jobsets_pods_have_the_names_of_their_workers() -> None:
+    name = source_names({"metadata": {"name": "run"}})
+    assert name("run-cnn-worker-0-1-rs5kd") == "cnn/worker-0-1"
+    assert name("run-cnn-r1-worker-0-12-n9hkn") == "cnn-r1/worker-0-12"
+    assert name("run-cnn-worker-1") == "cnn/worker-1"

@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["CRATES", "fetch", "fields", "jobset", "misfits", "schema"]
+__all__ = ["CRATES", "fetch", "fields", "jobset", "jobset_definition", "misfits", "schema"]
 
 Json = dict[str, Any]
 # kind: (crate, version of the crate, file)
@@ -76,7 +76,15 @@ def fetch(folder: Path) -> dict[str, str]:
 
 
 def jobset() -> Json:
-    """The schema of JobSet v1alpha2, of the whole object. Raises OSError where it cannot be fetched."""
+    """The schema of JobSet v1alpha2, of the whole object. Raises as :func:`jobset_definition`."""
+    (version,) = jobset_definition()["spec"]["versions"]
+    assert version["name"] == "v1alpha2"
+    found: Json = version["schema"]["openAPIV3Schema"]
+    return found
+
+
+def jobset_definition() -> Json:
+    """JobSet's CustomResourceDefinition. Raises OSError where it cannot be fetched."""
     go = shutil.which("go")
     if go is None:
         raise OSError("go is not installed")
@@ -86,10 +94,7 @@ def jobset() -> Json:
     )
     if done.returncode:
         raise OSError(f"go mod download {module}: {(done.stdout + done.stderr).strip()[-300:]}")
-    text = (Path(json.loads(done.stdout)["Dir"]) / file).read_text()
-    (version,) = yaml.load(text, yaml.CSafeLoader)["spec"]["versions"]
-    assert version["name"] == "v1alpha2"
-    found: Json = version["schema"]["openAPIV3Schema"]
+    found: Json = yaml.load((Path(json.loads(done.stdout)["Dir"]) / file).read_text(), yaml.CSafeLoader)
     return found
 
 

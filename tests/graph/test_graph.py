@@ -97,6 +97,17 @@ def test_steps_follow_each_other_in_groups() -> None:
     assert edges(found) == {("a", "b", ""), ("a", "c", ""), ("b", "d", ""), ("c", "d", "")}
 
 
+def test_a_jobset_has_as_many_workers_as_run_at_once() -> None:
+    manifest = (
+        '{"kind": "JobSet", "spec": {"replicatedJobs": [{"replicas": 1, "template": {"parallelism": 3}}]}}'
+    )
+    workflow = dag({"name": "a", "template": "t"})
+    workflow["spec"]["templates"][1:] = [
+        {"name": "t", "resource": {"action": "create", "manifest": manifest}}
+    ]
+    assert find(plan(workflow).main, "a").subtitle == "t · JobSet, 3 workers"
+
+
 def test_the_mission_is_drawn_whole() -> None:
     from tiphys.compiler import documents
 

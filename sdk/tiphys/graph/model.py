@@ -238,7 +238,8 @@ def _resource(resource: ResourceTemplate) -> tuple[str, str]:
             f"{action} {flags[0] if flags else 'resource'}",
         )
     kind = found[1]
-    replicas = re.search(r"""["']?replicas["']?\s*:\s*(\d+)""", text)
+    field = "parallelism" if kind == "JobSet" else "replicas"
+    replicas = re.search(rf"""["']?{field}["']?\s*:\s*(\d+)""", text)
     count = int(replicas[1]) if replicas else 0
     if kind in ("TFJob", "PyTorchJob", "JobSet", "MPIJob", "Job"):
         return "training", f"{kind}, {count} worker{'s' * (count != 1)}" if count else kind

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Merger", "Patience", "Stamps", "containers_of", "is_executor", "source_names", "until_end"]
 
 _WORKER = re.compile(r"^(?P<job>.+)-(?P<replica>(?:worker|chief|master|ps|evaluator|launcher)-\d+)$")
+_INDEXED = re.compile(r"^(?P<job>.+)-(?P<replica>worker-0-\d+)-[a-z0-9]{5}$")  # a pod of a JobSet
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 _EXECUTOR = re.compile(r"^time=\S+ level=\w+ msg=.*\bargo=true\b")
 
@@ -29,8 +30,8 @@ def is_executor(text: str) -> bool:
 
 
 def containers_of(workflow: Workflow) -> list[str]:
-    """The names of containers that the workflow's pods have: its own, and those of the TFJobs and Deployments
-    it creates."""
+    """The names of containers that the workflow's pods have: its own, and those of the TFJobs, JobSets and
+    Deployments it creates."""
     names = {"main": None}
     templates = workflow.get("spec", {}).get("templates") or []
     stored = (workflow.get("status", {}).get("storedWorkflowTemplateSpec") or {}).get("templates") or []
@@ -45,7 +46,7 @@ def containers_of(workflow: Workflow) -> list[str]:
         try:
             value = read_value(text)
         except RefusedError:  # template tags may stand where YAML cannot have them
-            if "TFJob" in text:
+            if "TFJob" in text or "JobSet" in text:
                 names["tensorflow"] = None
             continue
         for name in _containers(value):
@@ -67,13 +68,14 @@ def _containers(value: object) -> Iterator[str]:
 
 def source_names(workflow: Workflow, refresh: Callable[[], Workflow] | None = None) -> Callable[[str], str]:
     """A function from a pod's name to a short name for people: the node's path below the workflow's name,
-    ``JOB/worker-0`` for a TFJob's pod. ``refresh`` is asked for a newer state when a pod is not known yet."""
+    ``JOB/worker-0`` for a TFJob's pod, ``JOB/worker-0-0`` for a JobSet's. ``refresh`` is asked for a newer state when a
+    pod is not known yet."""
     name = str(workflow["metadata"]["name"])
     known = _pods(workflow)
     tried: set[str] = set()
 
     def of(pod: str) -> str:
-        worker = _WORKER.match(pod)
+        worker = _WORKER.match(pod) or _INDEXED.match(pod)
         if worker and pod not in known:
             return f"{worker['job'].removeprefix(name + '-')}/{worker['replica']}"
         if pod not in known and refresh is not None and pod not in tried:
