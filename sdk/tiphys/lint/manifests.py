@@ -70,6 +70,15 @@ class Manifest:
             value = value.get(step) if isinstance(value, dict) else None
         return value
 
+    def jobs(self) -> Iterator[tuple[Path, JsonObject]]:
+        """The specs of the Jobs of a JobSet, with their paths."""
+        items = self.get("spec", "replicatedJobs") if self.kind == "JobSet" else None
+        for index, item in enumerate(items if isinstance(items, list) else ()):
+            template = item.get("template") if isinstance(item, dict) else None
+            spec = template.get("spec") if isinstance(template, dict) else None
+            if isinstance(spec, dict):
+                yield ("spec", "replicatedJobs", index, "template", "spec"), spec
+
     def templated(self, *steps: str | int) -> bool:
         """Whether the value at a path holds a tag."""
         node = self.document.find(steps)

@@ -19,7 +19,7 @@ _CONDITIONS: tuple[Literal["successCondition", "failureCondition"], ...] = (
     "failureCondition",
 )
 # Objects that need time after they exist.
-_SLOW = re.compile(r"(Deployment|StatefulSet|DaemonSet|ReplicaSet|Pod|Job|InferenceService|Workflow)$")
+_SLOW = re.compile(r"(Deployment|StatefulSet|DaemonSet|ReplicaSet|Pod|Job|JobSet|InferenceService|Workflow)$")
 _UNQUOTED = re.compile(r"^\s*(?:-\s+)?[\w./-]+:\s+(\{\{[^}]*\}\}[^\s\"'#]*)\s*(?:#.*)?$")
 
 
@@ -248,6 +248,8 @@ def _condition(manifest: Manifest) -> str:
         return f"add successCondition: status.readyReplicas == {manifest.get('spec', 'replicas') or 1}"
     return {
         "Job": "add successCondition: status.succeeded > 0 and failureCondition: status.failed > 0",
+        "JobSet": "add successCondition: status.terminalState == Completed and failureCondition: "
+        "status.terminalState == Failed",
         "Pod": "add successCondition: status.phase == Succeeded",
         "InferenceService": "add successCondition: status.modelStatus.states.transitionStatus == UpToDate",
     }.get(manifest.kind, "add a successCondition")

@@ -139,11 +139,12 @@ def tfjob_api(manifest: Manifest) -> Iterator[Issue]:
 )
 def job_without_deadline(manifest: Manifest) -> Iterator[Issue]:
     template, spec = manifest.template, manifest.template.workflow.spec
-    if not manifest.kind.endswith("Job") or manifest.action not in ("create", "apply", "replace"):
+    if not manifest.kind.endswith(("Job", "JobSet")) or manifest.action not in ("create", "apply", "replace"):
         return
     bounded = (
         manifest.get("spec", "runPolicy", "activeDeadlineSeconds")
         or manifest.get("spec", "activeDeadlineSeconds")
+        or any(job.get("activeDeadlineSeconds") for _, job in manifest.jobs())
         or any(
             holder.get("activeDeadlineSeconds") or holder.get("timeout") for holder in (template.data, spec)
         )
@@ -166,13 +167,17 @@ def job_without_deadline(manifest: Manifest) -> Iterator[Issue]:
 def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
     template = manifest.template
     total = sum(item.get("replicas", 1) for item in _replicas(manifest).values() if _counted(item))
+    for path, job in manifest.jobs():
+        count = job.get("parallelism")
+        total += count if isinstance(count, int) and not manifest.templated(*path, "parallelism") else 1
     if total < 2:
         return
     if (template.workflow.spec.get("synchronization") or {}).get("semaphores") or _admitted(template, 0):
         return
     words = f"{manifest.label} starts {total} pods that must run together, without a semaphore"
     fix = "admit it by a semaphore whose limit is the number of gangs that fit"
-    yield manifest.issue(("spec", "tfReplicaSpecs"), words, fix=fix, key=True)
+    where = "replicatedJobs" if manifest.kind == "JobSet" else "tfReplicaSpecs"
+    yield manifest.issue(("spec", where), words, fix=fix, key=True)
 
 
 @rule(
