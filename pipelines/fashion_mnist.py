@@ -64,8 +64,10 @@ def build(
     replicas: int = 2,
     models: tuple[Model, ...] = ("cnn", "dropout", "batch-norm"),
     image: str = "",
+    kind: Literal["TFJob", "JobSet"] = "TFJob",
 ) -> Pipeline:
-    """The pipeline. ``capacity`` is how many workers may train at the same time; unset, one gang."""
+    """The pipeline. ``capacity`` is how many workers may train at the same time; unset, one gang. ``kind``: what the
+    cluster has for trainings."""
     pipeline = Pipeline(
         "fashion-mnist",
         title="Fashion-MNIST",
@@ -92,6 +94,7 @@ def build(
         gang=Gang(capacity),
         cache=TWO_WEEKS,
         instance="model",
+        kind=kind,
         resources=Resources(cpu="500m", memory="1Gi", cpu_limit="2", memory_limit="4Gi"),
     )
     serving = Serving("fashion-mnist", replicas=replicas)

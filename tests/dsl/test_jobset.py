@@ -16,8 +16,10 @@ from tests.cluster.upstream import jobset, misfits
 from tests.dsl import library
 from tests.tools import argo_lint
 from tiphys import DefinitionError, Gang, Pipeline, Scheduling, TFJob, TiphysWarning
+from tiphys.compiler import load
 
 Json = Any
+MISSION = Path(__file__).resolve().parents[2] / "pipelines" / "fashion_mnist.py"
 VARIANTS: list[dict[str, Any]] = [
     {},
     {"workers": 1},
@@ -168,6 +170,19 @@ def test_a_kind_that_there_is_not() -> None:
     with pytest.raises(DefinitionError) as caught, Pipeline("p"):
         TFJob(library.train, kind="Jobset")  # type: ignore[arg-type]
     assert caught.value.code == "TIP105" and "Did you mean 'JobSet'" in caught.value.message
+
+
+def test_a_site_chooses_the_kind_when_it_compiles(published: Json, tmp_path: Path) -> None:
+    """A setting of the mission's pipeline, as `tiphys compile -p kind=JobSet` gives it."""
+    text = tiphys.to_yaml(load(str(MISSION), {"kind": "JobSet"}))
+    assert argo_lint(text, tmp_path) == ""
+    spec = list(yaml.safe_load_all(text))[-1]["spec"]
+    resources = {each["name"]: each["resource"] for each in spec["templates"] if "resource" in each}
+    (manifest,) = (
+        each["manifest"] for each in resources.values() if '"kind": "JobSet"' in each.get("manifest", "")
+    )
+    assert list(misfits(json.loads(manifest), published)) == []
+    assert resources["stop-training"]["flags"][0] == "jobsets.jobset.x-k8s.io"
 
 
 def names_before(env: list[Json]) -> Iterator[tuple[str, set[str]]]:

@@ -38,6 +38,17 @@ def notes(tmp_path: Path) -> list[str]:
     return (tmp_path / "store/volumes/notes/lines").read_text().split("\n")[:-1]
 
 
+def jobset_of(container: Any) -> dict[str, Any]:
+    """A JobSet of two pods with one container."""
+    job = {"parallelism": 2, "completions": 2, "template": {"spec": {"containers": [container]}}}
+    return {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": {"name": "s"},
+        "spec": {"replicatedJobs": [{"name": "worker", "template": {"spec": job}}]},
+    }
+
+
 def test_each_worker_of_a_gang_has_its_own(tmp_path: Path, give: Any) -> None:
     give(A, B)
     result = execute(tmp_path, workflow(waiting(gang(f"{TELL} >> /notes/lines"))))
@@ -87,13 +98,14 @@ def test_the_devices_are_free_when_the_job_has_ended(tmp_path: Path, give: Any) 
         assert node(result, "step")["phase"] == "Succeeded"
 
 
-@pytest.mark.parametrize("kind", ["TFJob", "Pod", "Job", "Deployment"])
+@pytest.mark.parametrize("kind", ["TFJob", "JobSet", "Pod", "Job", "Deployment"])
 def test_what_can_never_run_is_an_error_at_once(tmp_path: Path, give: Any, kind: str) -> None:
     give(A)
     container = {"name": "c", "image": IMAGE, "command": ["true"], "resources": ONE}
     two = {"containers": [container, {**container, "name": "d"}]}
     manifests: dict[str, Any] = {
         "TFJob": gang("true"),
+        "JobSet": jobset_of(container),
         "Pod": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": two},
         "Job": {
             "apiVersion": "batch/v1",
