@@ -85,6 +85,9 @@ def test_what_is_known_is_taken() -> None:
             "with podFailurePolicy Never",
         ),
         (lambda one: job(one)["template"]["spec"].update(containers=[]), "containers"),
+        (lambda one: job(one)["template"]["spec"].update(containers=[None]), "null"),
+        (lambda one: replicated(one).update(template={}), "with a spec"),
+        (lambda one: job(one).update(successPolicy={"rules": [{"succeededIndexes": "x"}]}), "0,2-4"),
     ],
 )
 def test_what_has_no_stand_in(change: Callable[[Json], object], text: str) -> None:
@@ -163,4 +166,5 @@ def test_when_a_job_has_succeeded(rule: Json, succeeded: set[int], holds: bool) 
 
 
 def test_indexes() -> None:
-    assert indexes("0,2-4,7") == {0, 2, 3, 4, 7}
+    assert indexes("0,2-4,7", 8) == {0, 2, 3, 4, 7}
+    assert indexes("1-99999999999", 4) == {1, 2, 3}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["check_jobset", "has_succeeded", "indexes", "job_of", "pod_failure", "subdomain"]
 
 _TYPE = "jobset.x-k8s.io/v1alpha2/JobSet"
+_INDEXES = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DENIED = 'admission webhook "vjobset.kb.io" denied the request: '
 # per part: the fields that the stand-in heeds, and those of which it knows one value
@@ -91,6 +92,10 @@ def _check_known(manifest: JobSetManifest) -> None:
     jobs = (manifest.get("spec") or {}).get("replicatedJobs") or []
     if len(jobs) != 1:
         raise _unknown("spec.replicatedJobs", f"one is, and there are {len(jobs)}")
+    if (path := _null(manifest["spec"], "spec")) is not None:
+        raise _unknown(path, "null is not")
+    if "spec" not in jobs[0]["template"]:
+        raise _unknown("spec.replicatedJobs[0].template", "one with a spec is")
     for path, known in _KNOWN.items():
         part: object = manifest
         for step in re.findall(r"\w+", path):
@@ -107,6 +112,17 @@ def _check_known(manifest: JobSetManifest) -> None:
                 raise _unknown(f"{path}.{field}", "" if field not in known else f"only {only!r} is")
 
 
+def _null(value: object, path: str) -> str | None:
+    """Where a null is, if there is one."""
+    if isinstance(value, Mapping):
+        found = (_null(each, f"{path}.{key}") for key, each in value.items())
+    elif isinstance(value, list):
+        found = (_null(each, f"{path}[{index}]") for index, each in enumerate(value))
+    else:
+        return path if value is None else None
+    return next((each for each in found if each is not None), None)
+
+
 def _check_job(job: JobSpec) -> None:
     workers = job.get("completions")
     if workers is None or workers != job.get("parallelism"):
@@ -117,6 +133,9 @@ def _check_job(job: JobSpec) -> None:
         raise _unknown(
             "restartPolicy", "the Job controller takes OnFailure or Never, and with podFailurePolicy Never"
         )
+    for rule in (job.get("successPolicy") or {}).get("rules") or []:
+        if not _INDEXES.fullmatch(rule.get("succeededIndexes", "0")):
+            raise _unknown("successPolicy", "succeededIndexes is written as 0,2-4")
     if not template.get("containers"):
         raise _unknown("template.spec.containers", "the Job controller takes a pod with containers")
 
@@ -149,21 +168,18 @@ def has_succeeded(job: JobSpec, succeeded: Collection[int]) -> bool:
     if len(succeeded) == int(job["completions"]):
         return True
     for rule in (job.get("successPolicy") or {}).get("rules") or []:
-        wanted = (
-            indexes(rule["succeededIndexes"])
-            if "succeededIndexes" in rule
-            else set(range(job["completions"]))
-        )
+        count = int(job["completions"])
+        wanted = indexes(rule.get("succeededIndexes", f"0-{count}"), count)
         met = wanted & set(succeeded)
         if len(met) >= int(rule.get("succeededCount") or len(wanted)):
             return True
     return False
 
 
-def indexes(text: str) -> set[int]:
-    """``0,2-4`` is 0, 2, 3 and 4."""
+def indexes(text: str, count: int) -> set[int]:
+    """``0,2-4`` is 0, 2, 3 and 4, as far as there are so many."""
     found: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
+        found.update(range(int(first), min(int(last or first), count - 1) + 1))
     return found
