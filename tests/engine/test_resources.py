@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import urllib.request
 from pathlib import Path
 
@@ -148,37 +147,6 @@ def test_exit_code_1_fails_at_once_and_the_log_tells_why(tmp_path: Path) -> None
     text = log(result, result.name)
     assert "ended with exit code 1" in text
     assert "the reason" in text
-
-
-def test_killed_worker_is_restarted(tmp_path: Path) -> None:
-    """kill -9 of a worker from outside: ExitCode restarts 137."""
-    mark = f"worker-mark-{os.getpid()}-{tmp_path.name}"
-    (tmp_path / mark).touch()
-    script = f'cd "$HERE"; test -e "$HERE/again" || {{ touch "$HERE/again"; exec tail -f /dev/null {mark}; }}'
-    manifest = tfjob(
-        script,
-        replicas=1,
-        env=[{"name": "HERE", "value": str(tmp_path)}],
-        worker={"restartPolicy": "ExitCode"},
-    )
-    recorder = Recorder()
-
-    def kill() -> None:
-        wait_until((tmp_path / "again").exists)
-        for pid in marked(mark):
-            os.kill(pid, signal.SIGKILL)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    result = execute(tmp_path, workflow(waiting(manifest, workers=1)), observer=recorder)
-    thread.join()
-    assert result.succeeded
-    assert [each.state for each in recorder.of(ReplicaChanged)] == [
-        "started",
-        "failed",
-        "started",
-        "succeeded",
-    ]
 
 
 def test_on_failure_counts_restarts_against_the_backoff_limit(tmp_path: Path) -> None:
