@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from pathlib import Path
 
+import pytest
+
+from tiphys.engine.runners import _processes
 from tiphys.engine.runners._processes import RECORDS, unfinished
 
 
@@ -26,3 +31,26 @@ def test_only_starts_of_the_last_keeper_without_an_end(tmp_path: Path) -> None:
         assert unfinished(descriptor) == {2: (102, b"+"), 4: (104, b"&"), 5: (105, b"*"), 8: (0, b"+")}
     finally:
         os.close(descriptor)
+
+
+def test_one_that_is_just_being_executed_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever started it may go on before the kernel has given it its words and variables."""
+    process = subprocess.Popen(["sleep", "100"], env={**os.environ, _processes.MARK: "token-7"})
+    read, early = _processes._read, 3
+
+    def too_early(pid: int, file: str) -> bytes:
+        nonlocal early
+        if pid == process.pid and early:
+            early -= file == "environ"
+            return b""
+        return read(pid, file)
+
+    monkeypatch.setattr(_processes, "_read", too_early)
+    try:
+        assert _processes.mark(process.pid) == 7
+        early = 3
+        assert _processes.send(signal.SIGKILL, {b"token-7"}.__contains__)
+        assert process.wait(10) == -9
+    finally:
+        process.kill()
+        process.wait()

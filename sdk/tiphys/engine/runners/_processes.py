@@ -60,14 +60,30 @@ def send(number: int, wanted: Callable[[bytes], object]) -> bool:
 
 def _mark(pid: int) -> bytes | None:
     try:
-        with open(f"/proc/{pid}/environ", "rb") as stream:
-            found = stream.read()
+        found = _read(pid, "environ")
+        for _ in range(0 if found else 100):
+            begins = _begins(pid)
+            if (found := _read(pid, "environ")) or not begins:
+                break
+            time.sleep(0.001)
     except (ProcessLookupError, PermissionError):  # of one that has ended: who is root, and who is not
         return None
     for entry in found.split(b"\0"):
         if entry.startswith(_MARKED):
             return entry[len(_MARKED) :]
     return b"" if found else None
+
+
+def _begins(pid: int) -> bool:
+    """Whether it has a program and no words yet: the kernel is about to give them to it, and the mark with them."""
+    with contextlib.suppress(OSError):
+        return bool(os.readlink(f"/proc/{pid}/exe")) and not _read(pid, "cmdline")
+    return False
+
+
+def _read(pid: int, file: str) -> bytes:
+    with open(f"/proc/{pid}/{file}", "rb") as stream:
+        return stream.read()
 
 
 def name(pid: int) -> str:
