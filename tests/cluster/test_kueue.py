@@ -143,34 +143,33 @@ def training(name: str, queue: str, *, cpu: str = "250m", workload_class: str = 
     }
 
 
+def create_all(kueue: Cluster, *jobs: dict[str, Any]) -> None:
+    kueue.kubectl("create", "-f", "-", text="---\n".join(json.dumps(job) + "\n" for job in jobs))
+
+
+def running(kueue: Cluster, *names: str) -> bool:
+    found = kueue.get("pods", "-n", SPACE, "-l", f"training.kubeflow.org/job-name in ({','.join(names)})")
+    ready = [pod for pod in found if pod["status"].get("phase") == "Running"]
+    return len(ready) == len(names)
+
+
+def suspended(kueue: Cluster) -> list[str]:
+    """The trainings that were preempted and have not come back."""
+    found = kueue.get("tfjobs", "-n", SPACE, "-l", LABEL)
+    return [job["metadata"]["name"] for job in found if job["spec"]["runPolicy"].get("suspend")]
+
+
 def test_a_team_takes_back_what_it_had_lent_and_the_other_goes_on_later(
     kueue: Cluster, queues: dict[str, str]
 ) -> None:
     """Each is owed half of one processor. Bo's four trainings have all of it until Anna asks."""
-
-    def create(*jobs: dict[str, Any]) -> None:
-        kueue.kubectl("create", "-f", "-", text="---\n".join(json.dumps(job) + "\n" for job in jobs))
-
-    def running(*names: str) -> bool:
-        found = kueue.get("pods", "-n", SPACE, "-l", f"training.kubeflow.org/job-name in ({','.join(names)})")
-        ready = [pod for pod in found if pod["status"].get("phase") == "Running"]
-        return len(ready) == len(names)
-
-    def victims() -> list[str]:
-        """Bo's trainings that were preempted and have not come back."""
-        found = [
-            job
-            for job in kueue.get("tfjobs", "-n", SPACE, "-l", LABEL)
-            if job["spec"]["runPolicy"].get("suspend")
-        ]
-        return [job["metadata"]["name"] for job in found if job["metadata"]["name"].startswith("lent-")]
-
     lent = [f"lent-{index}" for index in range(4)]
-    create(*(training(name, queues["bo"]) for name in lent))
-    kueue.until("Bo's trainings have the whole cohort", lambda: running(*lent), timeout=60)
-    create(training("asked", queues["anna"]))
-    kueue.until("Anna's training runs", lambda: running("asked"), timeout=60)
-    assert len(victims()) == 1
+    create_all(kueue, *(training(name, queues["bo"]) for name in lent))
+    kueue.until("Bo's trainings have the whole cohort", lambda: running(kueue, *lent), timeout=60)
+    create_all(kueue, training("asked", queues["anna"]))
+    kueue.until("Anna's training runs", lambda: running(kueue, "asked"), timeout=60)
+    victims = suspended(kueue)
+    assert len(victims) == 1 and victims[0] in lent
     workloads = kueue.get("workloads", "-n", SPACE)
     evicted = [
         (item["metadata"]["ownerReferences"][0]["name"], state["reason"])
@@ -178,9 +177,23 @@ def test_a_team_takes_back_what_it_had_lent_and_the_other_goes_on_later(
         for state in item["status"].get("conditions", ())
         if state["type"] == "Evicted" and state["status"] == "True"
     ]
-    assert evicted == [(victims()[0], "Preempted")]
+    assert evicted == [(victims[0], "Preempted")]
     kueue.kubectl("delete", "tfjob", "-n", SPACE, "asked", "--timeout=60s")
-    kueue.until("the victim is back", lambda: not victims() and running(*lent), timeout=60)
+    kueue.until("the victim is back", lambda: not suspended(kueue) and running(kueue, *lent), timeout=60)
+    kueue.kubectl("delete", "tfjobs", "-n", SPACE, "-l", LABEL, "--timeout=60s")
+
+
+def test_the_textbook_deadlock(kueue: Cluster, queues: dict[str, str]) -> None:
+    """All that Anna is owed, and what she could borrow, is used up by trainings that hang, and the job that would end
+    them finds no room. Of a higher class it has room within a minute. (On one machine:
+    tests/engine/runtime/test_trainings.py.)"""
+    hang = [f"hangs-{index}" for index in range(4)]
+    create_all(kueue, *(training(name, queues["anna"]) for name in hang))
+    kueue.until("all is used up", lambda: running(kueue, *hang), timeout=60)
+    create_all(kueue, training("maintenance", queues["anna"], workload_class="tiphys-urgent"))
+    kueue.until("the maintenance runs", lambda: running(kueue, "maintenance"), timeout=60)
+    victims = suspended(kueue)
+    assert len(victims) == 1 and victims[0] in hang
     kueue.kubectl("delete", "tfjobs", "-n", SPACE, "-l", LABEL, "--timeout=60s")
 
 
