@@ -38,7 +38,8 @@ def train(
 
     Raises ComponentError: TIP708 the data set is damaged, TIP710 unknown model type, TIP711 a bad hyperparameter,
     TIP712 a bad TF_CONFIG, TIP713 TensorFlow is missing, TIP714 the training diverged, TIP707 no space, and
-    PeerLostError (TIP715) when another worker is gone.
+    PeerLostError (TIP715) when another worker is gone; as a worker of a job also (TIP716) when this one is ten times
+    slower than the others (:mod:`components.pace`).
     """
     from components.worker import run
 

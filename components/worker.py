@@ -28,6 +28,7 @@ from components.cluster import Gang, PeerLostError, available_cores, read_tf_con
 from components.dataset import Dataset
 from components.export import export
 from components.models import build
+from components.pace import SLOW, Pace, timed
 from components.publish import publish, published, writing
 from components.settings import Settings
 from components.stream import steps_per_epoch, training_stream, worker_share
@@ -147,7 +148,7 @@ def _fit(
     _log(gang, f"training {settings.model}: {model.count_params():,} parameters, {steps} steps an epoch")
     callbacks = [
         keras.callbacks.BackupAndRestore(str(backup), delete_checkpoint=False),
-        _progress(keras, settings, gang, work / METRICS, start, steps, watchdog),
+        _progress(keras, settings, gang, work / METRICS, start, steps, watchdog, _pace(tf, work, gang)),
     ]
     if epochs:
         model.fit(
@@ -183,8 +184,30 @@ def _schedule(tf: Any, keras: Any, settings: Settings, steps: int) -> Any:
     return OneCycle()
 
 
+def _pace(tf: Any, work: Path, gang: Gang) -> Pace:
+    """A worker's own, by some 50 ms of arithmetic."""
+    with tf.device("CPU:0"):
+        start = tf.random.stateless_uniform((256, 256), (1, 2))
+
+    def arithmetic() -> None:
+        with tf.device("CPU:0"):
+            found = start
+            for _ in range(50):
+                found = tf.linalg.matmul(found, start) / 128.0
+            found.numpy()
+
+    return Pace(work / "pace", gang, timed(arithmetic, time.monotonic))
+
+
 def _progress(
-    keras: Any, settings: Settings, gang: Gang, path: Path, start: int, steps: int, watchdog: Watchdog
+    keras: Any,
+    settings: Settings,
+    gang: Gang,
+    path: Path,
+    start: int,
+    steps: int,
+    watchdog: Watchdog,
+    pace: Pace,
 ) -> Any:
     """A callback that tells the watchdog of each step and writes one line of metrics for each epoch."""
     kept = []
@@ -220,6 +243,11 @@ def _progress(
                 f"{settings.model} epoch {epoch + 1}/{settings.epochs}: loss {loss:.4f}, accuracy {accuracy:.4f}, "
                 f"{seconds:.1f} s, {rate:.0f} examples/s",
             )
+            last = epoch + 1 == settings.epochs
+            with writing(settings.work):
+                lag = 0.0 if last else pace.lag(epoch + 1)
+            if lag >= SLOW:
+                _log(gang, f"{lag:.0f} times slower than the others, who wait for it")
             if gang.is_chief:
                 entry = {
                     "epoch": epoch + 1,
@@ -233,9 +261,15 @@ def _progress(
                 kept.append(json.dumps(entry, sort_keys=True))
                 with writing(path):
                     path.write_text("\n".join(kept) + "\n")
-                last = epoch + 1 == settings.epochs
                 if watchdog.started and not last and end_at_backup(settings.work):
                     end(ENDED_AT_BACKUP, f"ended after the backup of epoch {epoch + 1}, as it was asked to")
+            if watchdog.started and not last and pace.too_slow(lag):
+                raise PeerLostError(
+                    "TIP716",
+                    f"this worker is {lag:.0f} times slower than the others, who wait for it",
+                    cause="its processor is throttled, or somebody else's",
+                    fix="nothing to do: the job starts another in its place and the training resumes",
+                )
 
     return Progress()
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +276,27 @@ class TestGang:
             assert workers.exits[0][0] == 1
             assert workers.exits[0][1] >= 128
         assert verify(Reference(OUTPUT)) == ""
+
+    def test_a_slow_worker_is_replaced(self, volume: Path, dataset: Reference, tmp_path: Path) -> None:
+        """Worker 1 gets a twentieth of the time of its processor until another process has its place."""
+        written = volume / "work/m-1/metrics.jsonl"
+        slow: list[int] = []
+
+        def hinder(workers: Workers) -> None:
+            process = workers.processes[1]
+            if not slow and written.exists():
+                slow.append(process.pid)
+            if slow and process.pid == slow[0] and process.poll() is None:
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(0.4)
+                process.send_signal(signal.SIGCONT)
+
+        with Workers(2, settings(dataset, epochs=6), tmp_path / "log") as workers:
+            assert workers.run(SECONDS, hinder) == [0, 0]
+            assert (1, 138) in workers.exits
+            slower = [
+                line for line in workers.text().splitlines() if "times slower than the others, who" in line
+            ]
+            assert {line.partition(":")[0] for line in slower} == {"worker 1", "TIP716"}
+        assert [entry["epoch"] for entry in metrics(volume)] == [1, 2, 3, 4, 5, 6]
+        assert not (volume / "work/m-1").exists()
