@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -36,16 +37,34 @@ def test_what_another_has_written_is_seen(tmp_path: Path) -> None:
     assert one.lives(*two.me) and not one.lives(os.getpid(), "another time")
 
 
-def test_who_waits_looks_again_when_another_has_written_and_now_and_then(tmp_path: Path) -> None:
+def test_who_waits_looks_again_when_another_has_written_and_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     schema = "CREATE TABLE IF NOT EXISTS notes(text TEXT)"
     one, two = SharedTable(tmp_path / "t", schema), SharedTable(tmp_path / "t", schema)
-    assert [one.news() for _ in range(9)].count(
-        True
-    ) == 3  # the first look, and each fourth: an engine may be dead
-    assert not one.news()
+    now = 100.0
+    monkeypatch.setattr("tiphys.queue.table.time.monotonic", lambda: now)
+    assert [one.news() for _ in range(9)] == [True] + [False] * 8
+    now += 1.0  # an engine may be dead by now
+    assert [one.news() for _ in range(3)] == [True, False, False]
     with two.transaction() as db:
         db.execute("INSERT INTO notes VALUES('x')")
     assert one.news()
+
+
+def test_the_kernel_tells_of_what_another_has_written(tmp_path: Path) -> None:
+    schema = "CREATE TABLE IF NOT EXISTS notes(text TEXT)"
+    one, two = SharedTable(tmp_path / "t", schema), SharedTable(tmp_path / "t", schema)
+    ear = one.listen()
+    assert ear is not None
+    try:
+        one.changes()
+        assert not select.select([ear], [], [], 0.05)[0]
+        with two.transaction() as db:
+            db.execute("INSERT INTO notes VALUES('x')")
+        assert select.select([ear], [], [], 10)[0]
+    finally:
+        os.close(ear)
 
 
 def test_what_is_no_table_is_told(tmp_path: Path) -> None:

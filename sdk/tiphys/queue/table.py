@@ -8,18 +8,19 @@ import functools
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from tiphys.errors import StoreError
+from tiphys.queue.wake import listen
 from tiphys.store.files import clear
 from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 
 __all__ = ["LOOK_AGAIN", "InheritedTable", "SharedTable", "boot_id", "process_start"]
 
-# seconds: another engine's release is not announced, so who waits looks again this often
-LOOK_AGAIN = 0.25
-_LOOKS = 4  # of engines that were killed the table does not tell: that is asked at each so many looks
+LOOK_AGAIN = 0.25  # seconds: who waits looks this often where the kernel does not tell of changes
+_ALIVE = 0.9  # seconds that an engine is taken to live: of those that were killed the table does not tell
 
 
 @functools.cache
@@ -51,7 +52,7 @@ class SharedTable:
         self._pid = os.getpid()
         self._start = process_start(self._pid)
         self._seen = -1  # what :meth:`changes` gave at the last news
-        self._looks = 0
+        self._asked = -_ALIVE  # when that was, in seconds of the monotonic clock
         with clear(path):
             try:
                 self._db = connect(path)
@@ -72,6 +73,11 @@ class SharedTable:
         """Close the file."""
         self._db.close()
 
+    def listen(self) -> int | None:
+        """A descriptor, the caller's, that can be read when the table was written, by whomever; None where the kernel
+        gives none."""
+        return listen(self.path.with_name(f"{self.path.name}-wal"))
+
     def changes(self) -> int:
         """A number that changes when another engine has changed the table; to ask waits for nobody."""
         with self.looking() as db:
@@ -79,11 +85,10 @@ class SharedTable:
 
     def news(self) -> bool:
         """Whether who waits should ask again: another engine has changed something, or may have been killed."""
-        changes = self.changes()
-        self._looks += 1
-        if changes == self._seen and self._looks % _LOOKS:
+        changes, now = self.changes(), time.monotonic()
+        if changes == self._seen and now - self._asked < _ALIVE:
             return False
-        self._seen = changes
+        self._seen, self._asked = changes, now
         return True
 
     def lives(self, pid: int, start: str) -> bool:

@@ -13,10 +13,12 @@ from tests.engine.harness import Recorder, dag, execute, node, shell, wait_until
 from tests.engine.test_steps_with_gpus import engine, finished, lines
 from tiphys.argo.pools import POOLS, Weight, pools_text
 from tiphys.engine import NodeChanged, RunOptions, RunResult
+from tiphys.engine.pods import lookout
 from tiphys.engine.runtime.run import Run
 from tiphys.errors import RefusedError
 from tiphys.queue import Granted, Locks
-from tiphys.queue.permits import Permits
+from tiphys.queue.core import Claim, Holding
+from tiphys.queue.permits import Bid, Permits
 
 Json = Any
 
@@ -270,3 +272,25 @@ def test_of_many_steps_that_wait_for_one_lock_not_all_ask_each_time_that_it_come
     result = execute(tmp_path, flow, context=limits(s=2), max_pods=60)
     assert result.succeeded, result.message
     assert len(asked) < 5 * 60  # it was 60 * 60 / 2
+
+
+@pytest.mark.parametrize("pools", [True, False], ids=["a pool", "Argo's"])
+def test_a_run_that_waits_need_not_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pools: bool) -> None:
+    """The kernel tells it that another has given something back."""
+    monkeypatch.setattr(lookout, "_SELDOM", 1000.0)
+    flow = workflow(shell("main", "true", synchronization=semaphores("s")))
+    (tmp_path / "store").mkdir()
+    path = tmp_path / "store" / "locks.db"
+    other: Permits | Locks
+    if pools:
+        pooled(flow, ("s", "p", 1, 1))
+        other = Permits(path)
+        assert isinstance(other.ask(Bid(Claim("other", (("p", 1),)), {"p": 1}, "other")), Holding)
+    else:
+        other = Locks(path)
+        lock = "argo/ConfigMap/limits/s"
+        assert other.acquire("other", [lock], workflow="argo/other", limits={lock: 1}) == Granted()
+    run = Started(tmp_path, "waits", flow, limits(s=1))
+    run.waits("waits")
+    other.close()
+    assert run.ended().succeeded

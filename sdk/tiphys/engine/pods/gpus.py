@@ -9,14 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tiphys.argo.quantity import quantity
-from tiphys.engine.base.loop import Loop, Timer
+from tiphys.engine.base.loop import Loop
 from tiphys.engine.base.options import GpuChoice
+from tiphys.engine.pods.lookout import Lookout
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.gpus import Gpu, GpuMachine, chosen
 from tiphys.errors import RunError, StoreError
 from tiphys.queue.devices import Devices, users_table
 from tiphys.queue.pool import Short, Wanted
-from tiphys.queue.table import LOOK_AGAIN
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import PodSpec
@@ -114,7 +114,7 @@ class GpuDesk:
         self._has: dict[str, tuple[Gpu, ...]] = {}
         self._earlier: set[str] = set()  # of a killed engine, and nobody has come for it so far
         self._opened: Devices | None = None
-        self._timer: Timer | None = None
+        self._lookout = Lookout(loop, self._look)
 
     @cached_property
     def pool(self) -> tuple[Gpu, ...]:
@@ -178,8 +178,7 @@ class GpuDesk:
 
     def close(self) -> None:
         """Give everything back."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._lookout.off()
         self._waiting.clear()
         self._has.clear()
         if self._opened is not None:
@@ -207,22 +206,17 @@ class GpuDesk:
         if text != wait.said:
             wait.said = text
             wait.waiting(text)
-        if self._timer is None:
-            self._timer = self._loop.call_later(LOOK_AGAIN, self._tick)
+        self._lookout.on(self._table)
 
     def _again(self) -> None:
         for holder in list(self._waiting):
             if holder in self._waiting:
                 self._try(holder)
 
-    def _tick(self) -> None:
-        self._timer = None
-        if not self._waiting:
-            return
-        if self._table.news():
+    def _look(self) -> bool:
+        if self._waiting and self._table.news():
             self._again()
-        if self._waiting and self._timer is None:
-            self._timer = self._loop.call_later(LOOK_AGAIN, self._tick)
+        return bool(self._waiting)
 
     def _forget(self) -> None:
         if self._opened is not None:

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.quantity import quantity
-from tiphys.engine.base.loop import Loop, Timer
+from tiphys.engine.base.loop import Loop
 from tiphys.engine.pods.gpus import GpuDesk
+from tiphys.engine.pods.lookout import Lookout
 from tiphys.errors import StoreError
 from tiphys.queue.core import Claim, Holding
 from tiphys.queue.machine import CORES, MEMORY
 from tiphys.queue.permits import Bid, Permits
 from tiphys.queue.rules import RulesFile, this_user
-from tiphys.queue.table import LOOK_AGAIN
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
@@ -93,7 +93,7 @@ class Room:
         self._waiting: dict[str, _Wait] = {}
         self._claims: dict[str, str] = {}  # by holder
         self._opened: Permits | None = None
-        self._timer: Timer | None = None
+        self._lookout = Lookout(loop, self._look)
 
     def sizes(self) -> dict[str, int]:
         """How much there is of what counts here, in permits; nothing where nobody has said it."""
@@ -154,8 +154,7 @@ class Room:
 
     def close(self) -> None:
         """Give everything back."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._lookout.off()
         self._waiting.clear()
         self._claims.clear()
         if self._opened is not None:
@@ -180,8 +179,7 @@ class Room:
                 if answer.message != wait.said:
                     wait.said = answer.message
                     wait.waiting(answer.message)
-                if self._timer is None:
-                    self._timer = self._loop.call_later(LOOK_AGAIN, self._tick)
+                self._lookout.on(self._permits)
                 return
             self._hold(wait.guest)
         del self._waiting[holder]
@@ -200,12 +198,10 @@ class Room:
             if holder in self._waiting:
                 self._try(holder)
 
-    def _tick(self) -> None:
-        self._timer = None
+    def _look(self) -> bool:
         if self._waiting and self._permits.news():
             self._again()
-        if self._waiting and self._timer is None:
-            self._timer = self._loop.call_later(LOOK_AGAIN, self._tick)
+        return bool(self._waiting)
 
     def _forget(self, workflow: str) -> None:
         if self._opened is not None:

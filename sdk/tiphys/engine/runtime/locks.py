@@ -13,16 +13,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tiphys.argo.pools import Weight, weight_of
-from tiphys.engine.base.loop import Timer
 from tiphys.engine.machine.protocol import AcquireLocks, Event, LocksGranted, LocksRefused, LocksWaiting
 from tiphys.engine.pods.host import Host
+from tiphys.engine.pods.lookout import Lookout
 from tiphys.errors import RunError
 from tiphys.expr.gotext import atoi
 from tiphys.queue import Granted, Locks, Outcome, Refused, Waiting
 from tiphys.queue.core import Claim, Holding
 from tiphys.queue.permits import Bid, Permits, Queued
 from tiphys.queue.rules import RulesFile, this_user
-from tiphys.queue.table import LOOK_AGAIN
 
 __all__ = ["Synchronizer"]
 
@@ -60,7 +59,7 @@ class Synchronizer:
         self._suspended = suspended
         self._waiting: dict[str, _Kind] = {}  # by node
         self._kinds: dict[tuple[str, ...], _Kind] = {}  # by locks
-        self._timer: Timer | None = None
+        self._lookout = Lookout(host.loop, self._look)
         self._opened: Locks | None = None
         self._opened_permits: Permits | None = None
         self._known: dict[str, int] = {}  # the last limit seen of each semaphore
@@ -123,10 +122,9 @@ class Synchronizer:
         self._permits.settle()
         return held.since
 
-    def look_on(self) -> None:
+    def look_on(self, *, quick: bool | None = None) -> None:
         """Look at the tables again and again, as long as somebody waits or :attr:`watch` says so."""
-        if self._timer is None:
-            self._timer = self._host.loop.call_later(LOOK_AGAIN, self._tick)
+        self._lookout.on(*self._tables(), quick=quick)
 
     def forget(self, nodes: Collection[str]) -> None:
         """After a resume: nodes that gave their locks back, which a killed engine may not have written down."""
@@ -142,8 +140,7 @@ class Synchronizer:
 
     def close(self) -> None:
         """Give back what this run holds or waits for; others of this process go on with theirs."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._lookout.off()
         self._waiting.clear()
         self._kinds.clear()
         if self._opened is not None:
@@ -235,14 +232,16 @@ class Synchronizer:
         self._emit(LocksRefused(now, node_id, outcome.message))
         return True
 
-    def _tick(self) -> None:
-        self._timer = None
-        tables = [each for each in (self._opened, self._opened_permits) if each is not None]
-        if any([each.news() for each in tables]):  # of both, whatever the first says
+    def _tables(self) -> list[Locks | Permits]:
+        return [each for each in (self._opened, self._opened_permits) if each is not None]
+
+    def _look(self) -> bool:
+        if any([each.news() for each in self._tables()]):  # of both, whatever the first says
             self._again()
         watches = self.watch is not None and self.watch()
         if self._waiting or watches:
-            self.look_on()
+            self.look_on(quick=watches)
+        return bool(self._waiting) or watches
 
     def _attempt(self, command: AcquireLocks, limits: Mapping[str, int], *, had: bool = False) -> Outcome:
         """Ask for all, or nothing."""

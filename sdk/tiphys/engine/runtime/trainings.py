@@ -67,7 +67,7 @@ class Trainings:
         weight = self._locks.elastic(command.holder)
         if weight is not None and isinstance(pod, ResourcePod):
             self._running[command.node_id] = _Training(command.node_id, command.holder, weight, pod)
-            self._locks.look_on()
+            self._locks.look_on(quick=True)
 
     def leave(self, node_id: str) -> None:
         """It has ended."""
