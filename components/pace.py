@@ -49,9 +49,10 @@ class Pace:
         return seconds / max(statistics.median(others), 1e-9) if others else 0.0
 
     def too_slow(self, lag: float) -> bool:
-        """Whether this worker is to be replaced, which is counted."""
-        self._behind = self._behind + 1 if lag >= SLOW else 0
-        if self._behind < EPOCHS:
+        """Whether this worker is to be replaced, which is counted. ``lag``: of :meth:`lag`; 0 says nothing."""
+        if lag:
+            self._behind = self._behind + 1 if lag >= SLOW else 0
+        if lag < SLOW or self._behind < EPOCHS:
             return False
         file = self._folder / f"replaced-{self._gang.index}"
         times = int(_read(file).get("times", 0))

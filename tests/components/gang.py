@@ -34,6 +34,7 @@ class Workers:
         self._log = log
         self.exits: list[tuple[int, int]] = []
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.at_first: dict[int, list[str]] = {}  # what Python runs instead, the first time
 
     def __enter__(self) -> Workers:
         return self
@@ -54,9 +55,8 @@ class Workers:
                 }
             )
         with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "components.train"], env=environment, stdout=log, stderr=log
-            )
+            words = self.at_first.pop(index, ["-m", "components.train"])
+            return subprocess.Popen([sys.executable, *words], env=environment, stdout=log, stderr=log)
 
     def run(self, seconds: float, watch: Callable[[Workers], None] = lambda _workers: None) -> list[int]:
         """Start all and wait; ``watch`` is called all the time. Returns the last exit code of each worker.

@@ -42,6 +42,8 @@ def test_only_one_of_many_is_replaced_and_only_after_two_epochs(tmp_path: Path) 
 def test_one_slow_epoch_is_none(tmp_path: Path) -> None:
     worker = gang(tmp_path, 0.1, 1.5)[1]
     assert [worker.too_slow(lag) for lag in (15.0, 9.9, 15.0, 1.0, 15.0, 10.0)] == [False] * 5 + [True]
+    other = gang(tmp_path, 0.1, 0.1, 1.5)[2]
+    assert [other.too_slow(lag) for lag in (15.0, 0.0, 15.0)] == [False, False, True]
 
 
 def test_what_is_slow_again_and_again_stays(tmp_path: Path) -> None:
