@@ -12,6 +12,7 @@ Four claims on two pools of up to three permits: each of the 3060 choices of wha
 other users, classes, elastic sizes and backups, is gone through state by state; what may happen is that one comes, ends
 (or its engine is killed), makes the backup it was asked for, is suspended, goes on, or that a pool gets another size.
 ``--schedules``: random schedules of 16 of these moves, and of every thousandth one of 400. A fault ends the program.
+With ``--rounds 0`` and ``--schedules 0`` what the file has of both stays.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import itertools
+import json
 import os
 import sys
 import time
@@ -268,12 +270,15 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", metavar="FILE", default="", help="write the numbers there")
     options = parser.parse_args()
-    found = {
-        **week(options.seeds),
-        **states(options.rounds, options.processes),
-        **schedules(options.schedules, options.processes),
-        **decisions(10_000),
-    }
+    if options.rounds or options.schedules:
+        checked = {
+            **states(options.rounds, options.processes),
+            **schedules(options.schedules, options.processes),
+            **about(),
+        }
+    else:
+        checked = json.loads(Path(options.json).read_text(encoding="utf-8"))["checked"]
+    found = {**week(options.seeds), **decisions(10_000), "checked": checked}
     show(found)
     if options.json:
         write(Path(options.json), {**found, **about()})

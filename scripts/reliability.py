@@ -136,9 +136,11 @@ def disk(found: Mapping[str, Any]) -> list[str]:
 
 
 def admission(found: Mapping[str, Any]) -> list[str]:
+    walk = found["checked"]
     checked = [
-        ("states gone through", found["states"]),
-        ("random schedules, and claims admitted in them", f"{found['schedules']}, {found['admitted']}"),
+        ("states gone through", walk["states"]),
+        ("random schedules, and claims admitted in them", f"{walk['schedules']}, {walk['admitted']}"),
+        ("these at", f"{walk['commit']}, {walk['date']}"),
         ("a decision with so many waiting", found["waiting"]),
         ("median, `p99` of CPU", f"{found['decision_p50_ms']} ms, {found['decision_p99_ms']} ms"),
     ]
@@ -151,7 +153,7 @@ def admission(found: Mapping[str, Any]) -> list[str]:
     head = (f"{found['seeds']} seeds", "this queue", "first come, first served (Argo's)")
     rows = [(text, found[f"fair_{name}"], found[f"first_come_{name}"]) for text, name in week]
     return [
-        STATES.format(choices=found["choices_of_four_requests"]),
+        STATES.format(choices=walk["choices_of_four_requests"]),
         _table(("", ""), checked),
         WEEK,
         _table(head, rows),
