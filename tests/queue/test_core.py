@@ -97,8 +97,8 @@ def test_a_big_one_is_passed_so_many_times_and_no_more() -> None:
         passes += 1
         assert passes < 60
     assert names(found) == ["big"]
-    # `old`, before it, and 32 past it had run by then
-    assert len(waiting(found)) == 40 - 32
+    # `old`, before it, and 20 past it had run by then
+    assert len(waiting(found)) == 40 - 20
 
 
 def test_the_share_is_used_up_by_a_job_that_hangs_and_the_maintenance_job_starts() -> None:
