@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import statistics
 from collections.abc import Callable
 from pathlib import Path
 
 from components.cluster import Gang
+from components.publish import write_file
 
 __all__ = ["EPOCHS", "REPLACED", "SLOW", "Pace", "timed"]
 
@@ -40,7 +40,8 @@ class Pace:
             return 0.0
         seconds = self._measure()
         self._folder.mkdir(parents=True, exist_ok=True)
-        _write(self._folder / str(self._gang.index), {"epoch": epoch, "seconds": seconds})
+        told = {"epoch": epoch, "seconds": seconds}
+        write_file(self._folder / str(self._gang.index), json.dumps(told).encode())
         others = [
             found["seconds"]
             for index in range(self._gang.size)
@@ -58,26 +59,24 @@ class Pace:
         times = int(_read(file).get("times", 0))
         if times >= REPLACED:
             return False
-        _write(file, {"times": times + 1})
+        write_file(file, json.dumps({"times": times + 1}).encode())
         return True
 
 
 def timed(work: Callable[[], object], clock: Callable[[], float]) -> Callable[[], float]:
-    """Seconds that ``work`` takes; it is done once before, so that nothing is compiled or loaded then."""
-    work()
+    """Seconds that ``work`` takes; before the first time it is done once, so that nothing is loaded in them."""
+    warm = False
 
     def measure() -> float:
+        nonlocal warm
+        if not warm:
+            work()
+            warm = True
         begin = clock()
         work()
         return clock() - begin
 
     return measure
-
-
-def _write(path: Path, value: dict[str, float]) -> None:
-    made = path.with_name(f".{path.name}.{os.getpid()}")
-    made.write_text(json.dumps(value))
-    made.replace(path)
 
 
 def _read(path: Path) -> dict[str, float]:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tiphys.errors import RefusedError
@@ -23,6 +24,7 @@ __all__ = [
     "local_store",
     "parameters_of",
     "print_json",
+    "put",
     "seconds",
     "table",
 ]
@@ -41,6 +43,16 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
+
+
+def put(text: str, output: str | None) -> None:
+    """Write a text to the file of ``--output``, whole or not at all; without one, or for ``-``, to standard output."""
+    if output and output != "-":
+        from tiphys.compiler.output import write_atomically
+
+        write_atomically(Path(output), text)
+    else:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
 def local_store(options: argparse.Namespace) -> Store:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tiphys.cli._common import add_parameters, parameters_of
+from tiphys.cli._common import add_parameters, parameters_of, put
 
 __all__ = ["register"]
 
@@ -32,7 +32,6 @@ def register(subparsers: Any) -> None:
 
 def handle(options: argparse.Namespace) -> int:
     from tiphys.compiler import load, to_yaml
-    from tiphys.compiler.output import write_atomically
 
     text = to_yaml(load(options.pipeline, parameters_of(options)))
     if options.check:
@@ -41,8 +40,5 @@ def handle(options: argparse.Namespace) -> int:
         if not same:
             sys.stderr.write(f"tiphys: {path} is not what {options.pipeline} compiles to\n")
         return 0 if same else 1
-    if options.output and options.output != "-":
-        write_atomically(Path(options.output), text)
-    else:
-        sys.stdout.write(text)
+    put(text, options.output)
     return 0

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 from typing import Any
 
-from tiphys.cli._common import add_parameters, parameters_of
-from tiphys.compiler.output import write_atomically
+from tiphys.cli._common import add_parameters, parameters_of, put
 
 __all__ = ["register"]
 
@@ -33,8 +30,5 @@ def handle(options: argparse.Namespace) -> int:
 
     source = load_source(options.pipeline, parameters_of(options))
     text = graph.render(source.workflow, format=options.format)
-    if options.output and options.output != "-":
-        write_atomically(Path(options.output), text)
-    else:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    put(text, options.output)
     return 0

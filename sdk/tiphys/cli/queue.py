@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiphys.cli._common import add_store, local_store, print_json, seconds, table
+from tiphys.cli._common import add_store, local_store, print_json, put, seconds, table
 from tiphys.errors import RefusedError
 from tiphys.terminal import plain
 
@@ -281,7 +281,6 @@ def _limit(options: argparse.Namespace) -> int | None:
 
 def compile_rules(options: argparse.Namespace) -> int:
     from tiphys.compiler.emit import emit_all
-    from tiphys.compiler.output import write_atomically
     from tiphys.queue.kueue import kueue_objects
     from tiphys.queue.rules import load_rules
 
@@ -289,9 +288,5 @@ def compile_rules(options: argparse.Namespace) -> int:
     objects, unsaid = kueue_objects(load_rules(path, needed=True), path)
     for note in unsaid:
         sys.stderr.write(f"note: {plain(note)}\n")
-    text = emit_all(objects)
-    if options.output and options.output != "-":
-        write_atomically(Path(options.output), text)
-    else:
-        sys.stdout.write(text)
+    put(emit_all(objects), options.output)
     return 0

@@ -21,13 +21,14 @@ from tiphys.errors import TiphysWarning
 if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
 
-__all__ = ["FAILURE", "RESOURCE", "SUCCESS", "job_set", "tf_config", "warn_of_dropped"]
+__all__ = ["CONTAINER", "FAILURE", "PORT", "RESOURCE", "SUCCESS", "job_set", "tf_config", "warn_of_dropped"]
 
 RESOURCE = "jobsets.jobset.x-k8s.io"
 SUCCESS = ["status.terminalState == Completed"]
 FAILURE = ["status.terminalState == Failed"]
+CONTAINER = "tensorflow"  # the training operator looks for this name, and for this port
+PORT = 2222
 _JOB = "worker"
-_PORT = 2222
 _NAME = "metadata.annotations['jobset.sigs.k8s.io/jobset-name']"
 _INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 # The training operator counts no restarts of policy ExitCode, only the deadline ends them; a Job must have a limit,
@@ -58,7 +59,7 @@ def tf_config(workers: int) -> list[JsonObject]:
     """The variables that make ``TF_CONFIG``, with the training operator's keys; none for a single worker, as there."""
     if workers == 1:
         return []
-    hosts = [f"$(JOBSET_NAME)-{_JOB}-0-{index}.$(JOBSET_NAME):{_PORT}" for index in range(workers)]
+    hosts = [f"$(JOBSET_NAME)-{_JOB}-0-{index}.$(JOBSET_NAME):{PORT}" for index in range(workers)]
     cluster = json.dumps({"worker": hosts}, separators=(",", ":"))
     task = '{"type":"worker","index":$(JOB_COMPLETION_INDEX)}'
     return [
@@ -108,7 +109,7 @@ def _exit_codes() -> JsonObject:
     left is started anew."""
     taken: JsonObject = {"type": "DisruptionTarget", "status": "True"}
     codes: JsonObject = {
-        "containerName": "tensorflow",
+        "containerName": CONTAINER,
         "operator": "In",
         "values": list(range(1, 128)),
     }

@@ -263,11 +263,11 @@ class TFJob(Resource):
         if defaults.volumes:
             spec["volumes"] = [v.volume() for v in defaults.volumes]
         container: dict[str, Any] = {
-            "name": "tensorflow",  # the operator looks for this name
+            "name": jobset.CONTAINER,
             "image": image,
             "command": ["python", "-m", self.module],
             "env": env,
-            "ports": [{"name": "tfjob-port", "containerPort": 2222}],
+            "ports": [{"name": "tfjob-port", "containerPort": jobset.PORT}],
             "resources": self.resources.mapping(),
         }
         secured(container, spec, defaults.volumes)

@@ -17,9 +17,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiphys.errors import RefusedError
+from tiphys.argo.paths import label_problem
 from tiphys.queue.admission import Seat, policies
-from tiphys.queue.rules import Cluster, Member, Rules
+from tiphys.queue.rules import Cluster, Member, Rules, wrong
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["apportioned", "kueue_name", "kueue_objects"]
 
 _API = "kueue.x-k8s.io/v1beta2"
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 _BINARY = (("Ei", 2**60), ("Pi", 2**50), ("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
 
 
@@ -42,10 +41,10 @@ def kueue_objects(rules: Rules, path: Path) -> tuple[list[JsonObject], list[str]
             "there is no such table",
             "write [cluster] with namespace, cpu and memory of all together",
         )
-        raise _wrong(path, "cluster", problem, fix)
+        raise wrong(path, "cluster", problem, fix)
     teams = list(_teams(rules, cluster, path))
     if not teams:
-        raise _wrong(path, "groups", "there is neither a group nor a user", "write [groups] and [users.NAME]")
+        raise wrong(path, "groups", "there is neither a group nor a user", "write [groups] and [users.NAME]")
     seats = _seats(rules, cluster, path)
     objects = [
         _object("ResourceFlavor", cluster.cohort),
@@ -61,7 +60,7 @@ def kueue_name(name: str) -> str:
     """``name`` where Kubernetes takes it for one, of at most 63 characters; else one that is made of it, with eight
     digits of its hash: no two of them are the same. Into a LocalQueue ``default`` Kueue would put all that names
     none, model servers, too: that name is another, as well."""
-    if _NAME.match(name) and name != "default":
+    if not label_problem(name) and name != "default":
         return name
     digits = hashlib.sha256(name.encode()).hexdigest()[:8]
     words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:54].strip("-")
@@ -101,7 +100,7 @@ def _teams(rules: Rules, cluster: Cluster, path: Path) -> Iterator[_Team]:
     for key, name, weight, users in sorted(found, key=lambda each: (each[1], each[0])):
         queue = kueue_name(f"{cluster.cohort}-{name}")
         if queue in taken:
-            raise _wrong(
+            raise wrong(
                 path, key, f"its ClusterQueue would be {queue}, as that of {taken[queue]}", "rename one"
             )
         taken[queue] = key
@@ -127,7 +126,7 @@ def _seats(rules: Rules, cluster: Cluster, path: Path) -> dict[str, Seat]:
             ("account", seat.account, accounts.setdefault(seat.account, user)),
         ):
             if taken != user:
-                raise _wrong(
+                raise wrong(
                     path, f"users.{user}", f"the {what} {name} is that of users.{taken}", "rename one"
                 )
         seats[user] = seat
@@ -223,7 +222,3 @@ def _quantity(resource: str, amount: int) -> str:
             if amount % size == 0:
                 return f"{amount // size}{unit}"
     return str(amount)
-
-
-def _wrong(path: Path, key: str, problem: str, fix: str) -> RefusedError:
-    return RefusedError("TIP286", f"{key}: {problem}", where=str(path), fix=fix)

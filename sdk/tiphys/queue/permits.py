@@ -43,7 +43,7 @@ from tiphys.queue.core import (
 )
 from tiphys.queue.machine import PRICES
 from tiphys.queue.rules import Rules
-from tiphys.queue.table import InheritedTable, process_start
+from tiphys.queue.table import InheritedTable, process_start, version
 
 __all__ = ["Bid", "Permits", "Queued", "View"]
 
@@ -316,7 +316,7 @@ class Permits(InheritedTable):
 
     def _glance(self, db: sqlite3.Connection) -> View:
         """What is in the table, with the first few of each kind that waits alone."""
-        changes = int(db.execute("PRAGMA data_version").fetchone()[0])
+        changes = version(db)
         if self._brief is None or self._brief[0] != changes:
             self._brief = changes, self._load(db, *_few(db))
         return self._brief[1]

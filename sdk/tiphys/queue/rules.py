@@ -42,14 +42,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tiphys.argo.paths import label_problem
 from tiphys.argo.quantity import whole_quantity
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.queue.core import SETTLED
 from tiphys.queue.shares import Shares
 
-__all__ = ["Cluster", "Member", "Rules", "RulesFile", "load_rules", "parse_rules", "this_user"]
+__all__ = ["Cluster", "Member", "Rules", "RulesFile", "load_rules", "parse_rules", "this_user", "wrong"]
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 _RESOURCE = re.compile(
     r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)\Z"
 )
@@ -194,12 +194,17 @@ def _unreadable(error: Exception, path: Path) -> RefusedError:
     return RefusedError("TIP286", f"the rules of the queue cannot be read: {error}", where=str(path))
 
 
+def wrong(path: Path, key: str, problem: str, fix: str = "") -> RefusedError:
+    """What is to be raised for a key of a file."""
+    return RefusedError("TIP286", f"{key}: {problem}", where=str(path), fix=fix)
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     path: Path
 
     def wrong(self, key: str, problem: str, fix: str = "") -> RefusedError:
-        return RefusedError("TIP286", f"{key}: {problem}", where=str(self.path), fix=fix)
+        return wrong(self.path, key, problem, fix)
 
     def keys(self, given: Mapping[str, object], key: str, known: tuple[str, ...]) -> None:
         for name in given:
@@ -255,7 +260,7 @@ class _File:
         return value
 
     def label(self, value: object, key: str) -> str:
-        if not (isinstance(value, str) and _LABEL.match(value)):
+        if not isinstance(value, str) or label_problem(value):
             problem = f"{_shown(value)} is no name to Kubernetes"
             raise self.wrong(key, problem, "write at most 63 of a-z, 0-9 and '-', none of these at an end")
         return value

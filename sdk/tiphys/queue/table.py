@@ -17,7 +17,7 @@ from tiphys.queue.wake import listen
 from tiphys.store.files import clear
 from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 
-__all__ = ["LOOK_AGAIN", "InheritedTable", "SharedTable", "boot_id", "process_start"]
+__all__ = ["LOOK_AGAIN", "InheritedTable", "SharedTable", "boot_id", "process_start", "version"]
 
 LOOK_AGAIN = 0.25  # seconds: who waits looks this often where the kernel does not tell of changes
 _ALIVE = 0.9  # seconds that an engine is taken to live: of those that were killed the table does not tell
@@ -40,6 +40,11 @@ def process_start(pid: int) -> str:
         return f"{boot_id()[:8]}:{fields[19].decode()}"
     except OSError:
         return ""
+
+
+def version(db: sqlite3.Connection) -> int:
+    """What changes when another connection has changed the file."""
+    return int(db.execute("PRAGMA data_version").fetchone()[0])
 
 
 class SharedTable:
@@ -81,7 +86,7 @@ class SharedTable:
     def changes(self) -> int:
         """A number that changes when another engine has changed the table; to ask waits for nobody."""
         with self.looking() as db:
-            return int(db.execute("PRAGMA data_version").fetchone()[0])
+            return version(db)
 
     def news(self) -> bool:
         """Whether who waits should ask again: another engine has changed something, or may have been killed."""

@@ -224,13 +224,19 @@ def test_what_was_not_begun_with_yet_is_given_back_at_once(training: Training) -
     assert training.world.seen("ended") == [f"{epoch}/1" for epoch in range(1, 7)]
 
 
-def test_a_higher_class_has_all_and_the_training_goes_on_after_it(training: Training) -> None:
+def preempted(training: Training) -> tuple[Started, Bid]:
+    """One that has ended after its first epoch, and the one of a higher class who has all."""
     run = training.start()
     training.began("1/2")
     urgent = training.other(2, priority=5)
     training.asked_to_end()
     training.go(1)
     training.has(urgent)
+    return run, urgent
+
+
+def test_a_higher_class_has_all_and_the_training_goes_on_after_it(training: Training) -> None:
+    run, urgent = preempted(training)
     waiting = "none of 1-2 workers: Waiting for 1 permit of pool training: 0 of 2 free"
     wait_until(lambda: waiting in messages(run))
     training.go(*range(2, 7))
@@ -269,12 +275,7 @@ def test_one_that_fails_while_it_is_to_end_has_failed(training: Training) -> Non
 
 
 def test_a_suspended_run_does_not_wait_for_workers(training: Training) -> None:
-    run = training.start()
-    training.began("1/2")
-    urgent = training.other(2, priority=5)
-    training.asked_to_end()
-    training.go(1)
-    training.has(urgent)
+    run, urgent = preempted(training)
     run.run.suspend()
     wait_until(lambda: not training.permits.view().waiting)
     training.permits.give_back(urgent.claim.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.time import rfc3339
 from tiphys.engine.objects.api import Api
@@ -18,7 +18,13 @@ from tiphys.engine.pods.host import Host
 from tiphys.training.jobset_rules import has_succeeded, job_of, pod_failure, subdomain
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import JobSetManifest, JobSetStatus, PodTemplate, ReplicatedJobStatus
+    from tiphys.argo.manifest_types import (
+        JobSetManifest,
+        JobSetStatus,
+        PodTemplate,
+        ReplicatedJobStatus,
+        StatusCondition,
+    )
     from tiphys.argo.pod_types import FieldRef
     from tiphys.engine.objects.gang import Key
 
@@ -154,8 +160,14 @@ class JobSetController(GangController):
     def _finish(self, state: str) -> None:
         reason, message = _ENDS[state]
         now = rfc3339(self.host.loop.now())
-        said = {"type": state, "status": "True", "reason": reason, "message": message.format(job=self._job)}
-        self._status["conditions"] = [{**said, "lastTransitionTime": now}]  # type: ignore[typeddict-item]
+        said: StatusCondition = {
+            "type": state,
+            "status": "True",
+            "reason": reason,
+            "message": message.format(job=self._job),
+            "lastTransitionTime": now,
+        }
+        self._status["conditions"] = [said]
         self._status["terminalState"] = state
         self._write(**{"succeeded" if state == "Completed" else "failed": 1})
         self._finished(everything=True)
@@ -163,6 +175,6 @@ class JobSetController(GangController):
     def _write(self, **counts: int) -> None:
         job: ReplicatedJobStatus = {"name": self._replicated["name"], "ready": 0, "succeeded": 0, "failed": 0,
                                     "active": 0, "suspended": 0}  # fmt: skip
-        self._status["replicatedJobsStatus"] = [{**job, **counts}]  # type: ignore[typeddict-item]
+        self._status["replicatedJobsStatus"] = [cast("ReplicatedJobStatus", {**job, **counts})]
         self.api.status(self.item, self._status)
         self._changed()

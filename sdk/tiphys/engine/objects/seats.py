@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from tiphys.engine.base.observations import Notice
-from tiphys.engine.pods.gpus import spec_needs, spec_shares
+from tiphys.engine.pods.gpus import in_turn, spec_needs, spec_shares
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.room import requests
 from tiphys.training.jobset_rules import job_of
@@ -91,11 +92,9 @@ class Seats:
         self._host.room.leave(self._holder, pid)
 
     def _requests(self) -> dict[str, int]:
-        found: dict[str, int] = {}
+        found: Counter[str] = Counter()
         for spec in self._specs.values():
-            inits, others = spec.get("initContainers") or [], spec.get("containers") or []
-            for pool, count in requests(inits, others).items():
-                found[pool] = found.get(pool, 0) + count
+            found.update(requests(*in_turn(spec)))
         return found
 
     def _tell(self, text: str) -> None:

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from tiphys.argo.manifest_types import PodSpec
     from tiphys.argo.pod_types import ContainerSpec
 
-__all__ = ["GPU", "GpuDesk", "NoGpus", "asked", "pod_needs", "shares", "spec_needs", "spec_shares"]
+__all__ = [
+    "GPU",
+    "GpuDesk",
+    "NoGpus",
+    "asked",
+    "counted",
+    "in_turn",
+    "pod_needs",
+    "shares",
+    "spec_needs",
+    "spec_shares",
+]
 
 GPU = "nvidia.com/gpu"
 # of device plugins that have no stand-in: what they hand out cannot be had here
@@ -69,11 +80,20 @@ def asked(spec: ContainerSpec) -> int:
 
 
 def pod_needs(inits: Sequence[ContainerSpec], others: Sequence[ContainerSpec]) -> int:
-    """How many GPUs a pod asks for, as the scheduler counts: its init containers run one by one, before the others.
+    """How many GPUs a pod asks for. Raises as :func:`asked`."""
+    return counted(asked, inits, others)
 
-    Raises as :func:`asked`.
-    """
-    return max([sum(map(asked, others)), *map(asked, inits)])
+
+def counted(
+    amount: Callable[[ContainerSpec], int], inits: Sequence[ContainerSpec], others: Sequence[ContainerSpec]
+) -> int:
+    """What a pod asks for, as the scheduler counts: its init containers run one by one, before the others."""
+    return max([sum(map(amount, others)), *map(amount, inits)])
+
+
+def in_turn(spec: PodSpec) -> tuple[Sequence[ContainerSpec], Sequence[ContainerSpec]]:
+    """The init containers of an object's pod, and those that run at once."""
+    return spec.get("initContainers") or [], spec.get("containers") or []
 
 
 def shares(
@@ -233,9 +253,9 @@ def _shortage(count: int, pool: int, short: Short) -> str:
 
 def spec_needs(spec: PodSpec) -> int:
     """:func:`pod_needs` of the pod of an object."""
-    return pod_needs(spec.get("initContainers") or [], spec.get("containers") or [])
+    return pod_needs(*in_turn(spec))
 
 
 def spec_shares(gpus: Sequence[Gpu], spec: PodSpec) -> Mapping[str, tuple[Gpu, ...]]:
     """:func:`shares` of the pod of an object."""
-    return shares(gpus, spec.get("initContainers") or [], spec.get("containers") or [])
+    return shares(gpus, *in_turn(spec))

@@ -11,12 +11,13 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.quantity import quantity
 from tiphys.engine.base.loop import Loop
-from tiphys.engine.pods.gpus import GpuDesk
+from tiphys.engine.pods.gpus import GpuDesk, counted
 from tiphys.engine.pods.lookout import Lookout
 from tiphys.errors import StoreError
 from tiphys.queue.core import Claim, Holding
@@ -37,17 +38,11 @@ _FORGOTTEN = 5.0  # seconds after which nobody will come for what a killed engin
 
 
 def requests(inits: Sequence[ContainerSpec], others: Sequence[ContainerSpec]) -> dict[str, int]:
-    """The permits that a pod requests of each pool, as the scheduler counts: its init containers run one by one, before
-    the others. What is no quantity counts as nothing."""
-    return {
-        pool: max(
-            [sum(_requested(each, pool) for each in others), *(_requested(each, pool) for each in inits)]
-        )
-        for pool in _UNITS
-    }
+    """The permits that a pod requests of each pool. What is no quantity counts as nothing."""
+    return {pool: counted(partial(_requested, pool), inits, others) for pool in _UNITS}
 
 
-def _requested(spec: ContainerSpec, pool: str) -> int:
+def _requested(pool: str, spec: ContainerSpec) -> int:
     resource, unit = _UNITS[pool]
     resources = spec.get("resources") or {}
     given = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}.get(resource, 0)
@@ -124,8 +119,9 @@ class Room:
 
     def take_over(self, guest: Guest, wants: Mapping[str, int]) -> None:
         """A pod that a killed engine started has what it had then; also nothing."""
-        if any(wants.values()) and (claim := _claim(guest, wants, self.sizes())) is not None:
-            if isinstance(self._permits.ask(Bid(claim, self.sizes(), guest.shown)), Holding):
+        sizes = self.sizes() if any(wants.values()) else {}
+        if (claim := _claim(guest, wants, sizes)) is not None:
+            if isinstance(self._permits.ask(Bid(claim, sizes, guest.shown)), Holding):
                 self._hold(guest)
             else:
                 self._permits.give_back(claim.name)

@@ -30,7 +30,7 @@ class Turns:
         """Start a pod when it has all it asks for: one that asks for nothing at once."""
         node_id = command.node_id
         try:
-            count, wants = pod_gpus(command), pod_requests(command)
+            count, wants = pod_gpus(command), self._requests(command)
             waits = bool(count) or self._host.room.counts(wants)
             if waits:
                 self._waiting[node_id] = command
@@ -50,7 +50,8 @@ class Turns:
 
     def taken_over(self, command: StartPod) -> StartPod:
         """One that a killed engine started, for how long nobody knows: rather too late an end than too early."""
-        self._host.room.take_over(self._host.guest(command.node_id, command.node_name), pod_requests(command))
+        guest = self._host.guest(command.node_id, command.node_name)
+        self._host.room.take_over(guest, self._requests(command))
         has = self._host.room.gpus.of(self._host.holder(command.node_id))
         return _from_now(command, self._host.loop.now()) if has else command
 
@@ -63,6 +64,10 @@ class Turns:
         """Nothing that waits is to be started."""
         for node_id in list(self._waiting):
             self.leave(node_id)
+
+    def _requests(self, command: StartPod) -> dict[str, int]:
+        """A patch is applied only where the answer counts: it takes longer than all the rest of a start."""
+        return {} if command.patches and not self._host.room.sizes() else pod_requests(command)
 
     def _granted(self, node_id: str) -> None:
         self._start(_from_now(self._waiting.pop(node_id), self._host.loop.now()))
