@@ -61,6 +61,23 @@ class Cluster:
         value = json.loads(self.kubectl("get", *command, "-o", "json"))
         return value.get("items", value)
 
+    def define(self, *definitions: Json) -> list[str]:
+        """Give the API server custom kinds; their names when it knows them. `kubectl wait` fails on a definition that
+        has no conditions yet."""
+        names = [item["metadata"]["name"] for item in definitions]
+        for item in definitions:
+            self.kubectl("apply", "--server-side", "-f", "-", text=json.dumps(item))
+
+        def established() -> bool:
+            found = [self.get("crd", name).get("status", {}).get("conditions") or [] for name in names]
+            return all(
+                any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+                for conditions in found
+            )
+
+        self.until(f"the API server knows {', '.join(names)}", established, 60)
+        return names
+
     def until(self, what: str, probe: Callable[[], Json], timeout: float = 120) -> Json:
         """What ``probe`` gives as soon as it is true. There is no event to wait for where this is used."""
         end = time.monotonic() + timeout

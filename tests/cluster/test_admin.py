@@ -158,12 +158,11 @@ def with_kind(kind: str, cluster: Cluster) -> Iterator[str]:
         yield kind
         return
     try:
-        text = json.dumps(jobset_definition())
+        definition = jobset_definition()
     except OSError as error:
         pytest.skip(f"the published definition of JobSet could not be fetched: {error}")
     try:
-        cluster.kubectl("apply", "--server-side", "-f", "-", text=text)
-        cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", name)
+        cluster.define(definition)
         yield kind
     finally:
         cluster.kubectl("delete", "crd", name, "--ignore-not-found", "--wait=false")
@@ -184,6 +183,8 @@ def test_what_a_pipeline_creates_has_no_secrets(cluster: Cluster, with_kind: str
         )
 
     assert "created" in create({})
+    first = next(iter(REFUSED.values()))
+    cluster.until("the policy is in force", lambda: "tiphys-created-objects" in create(first), 60)
     said = {what: create(changes) for what, changes in REFUSED.items()}
     assert {what: text for what, text in said.items() if "tiphys-created-objects" not in text} == {}
     assert "created" in create(REFUSED["a volume of a Secret"], account="")  # others are not asked
@@ -241,9 +242,7 @@ def queueing(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
     names = [item["metadata"]["name"] for item in schemas]
     groups = {item["spec"]["group"] for item in schemas}
     try:
-        for item in schemas:
-            cluster.kubectl("apply", "--server-side", "-f", "-", text=json.dumps(item))
-        cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", *names)
+        cluster.define(*schemas)
         yield [
             item for item in rendered(cluster, "volcano") if item["apiVersion"].partition("/")[0] in groups
         ]

@@ -1,0 +1,206 @@
+"""From a Workflow object, of either engine, and the samples of its steps to what is known of the run."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from tiphys.argo.nodes import is_hit, is_step, label
+from tiphys.argo.time import seconds
+from tiphys.records.record import SAMPLED, ArtifactRecord, AttemptRecord, Point, RunRecord, StepRecord
+from tiphys.reference import Reference
+
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ObjectMeta
+    from tiphys.argo.types import Arguments, Node, Outputs, Workflow
+
+__all__ = ["LOCAL", "MADE_FROM", "fold"]
+
+LOCAL = "local"
+MADE_FROM = "tiphys.dev/from-"
+"""How the annotations begin that say what a run was made from: ``tiphys.dev/from-code``, ``-lock``, ``-git``."""
+_MADE_BY = ("workflows.argoproj.io/workflow-template", "workflows.argoproj.io/cron-workflow")
+_SUFFIX = re.compile(r"-[a-z0-9]{5}\Z")
+
+
+def fold(
+    workflow: Workflow, points: Iterable[Point] = (), *, source: str = LOCAL, key: str = ""
+) -> RunRecord:
+    """What is known of a run. ``key``: see :class:`RunRecord`; of a run of this machine its name, if none is given."""
+    metadata, spec = workflow.get("metadata") or {}, workflow.get("spec") or {}
+    status = workflow.get("status") or {}
+    name, namespace, uid = metadata.get("name", ""), metadata.get("namespace", ""), metadata.get("uid", "")
+    of_step: dict[str, list[Point]] = {}
+    for point in points:
+        of_step.setdefault(point.node, []).append(point)
+    annotations = metadata.get("annotations") or {}
+    return RunRecord(
+        key=key or (name if source == LOCAL else f"{source}/{namespace}/{uid}"),
+        name=name,
+        namespace=namespace,
+        uid=uid,
+        source=source,
+        pipeline=_pipeline(metadata),
+        phase=status.get("phase") or "Pending",
+        message=str(status.get("message") or ""),
+        created=_when(metadata.get("creationTimestamp")),
+        started=_when(status.get("startedAt")),
+        finished=_when(status.get("finishedAt")),
+        progress=status.get("progress", ""),
+        parameters=_values(spec.get("arguments")),
+        outputs=_values(status.get("outputs")),
+        labels=dict(metadata.get("labels") or {}),
+        made_from={
+            each.removeprefix(MADE_FROM): str(text)
+            for each, text in annotations.items()
+            if each.startswith(MADE_FROM)
+        },
+        images=tuple(sorted(_images(workflow))),
+        resources=dict(status.get("resourcesDuration") or {}),
+        steps=tuple(_steps(workflow, of_step)),
+    )
+
+
+def _pipeline(metadata: ObjectMeta) -> str:
+    """What the runs of one pipeline have in common: what their names are made from."""
+    labels = metadata.get("labels") or {}
+    for each in _MADE_BY:
+        if labels.get(each):
+            return labels[each]
+    made = metadata.get("generateName") or _SUFFIX.sub("", metadata.get("name") or "")
+    return made.rstrip("-")
+
+
+def _steps(workflow: Workflow, points: Mapping[str, list[Point]]) -> Iterator[StepRecord]:
+    name = workflow["metadata"]["name"]
+    nodes = (workflow.get("status") or {}).get("nodes") or {}
+    for identity, node in nodes.items():
+        if not is_step(node):
+            continue
+        pods = [nodes[child] for child in node.get("children") or () if child in nodes]
+        pods = [node] if node.get("type") != "Retry" else [pod for pod in pods if _is_attempt(pod)]
+        own = sorted(
+            (point for pod in pods for point in points.get(str(pod.get("id") or identity), ())),
+            key=lambda point: point.at,
+        )
+        inputs, outputs = _values(node.get("inputs")), _values(node.get("outputs"))
+        uses = tuple(_artifacts(node.get("inputs")))
+        taken = {item.uri for item in uses}
+        yield StepRecord(
+            node=identity,
+            name=label(node, name),
+            template=str(node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""),
+            kind=str(node.get("type", "")),
+            phase=str(node.get("phase", "")),
+            message=str(node.get("message") or ""),
+            hit=is_hit(node),
+            started=_when(node.get("startedAt")),
+            finished=_when(node.get("finishedAt")),
+            inputs=inputs,
+            outputs=outputs,
+            metrics={**_reported(own), **_numbers(outputs)},
+            uses=uses,
+            makes=tuple(item for item in _artifacts(node.get("outputs")) if item.uri not in taken),
+            attempts=tuple(_attempts(identity, pods)),
+            resources=dict(node.get("resourcesDuration") or {}),
+            points=tuple(own),
+        )
+
+
+def _is_attempt(node: Node) -> bool:
+    return bool((node.get("nodeFlag") or {}).get("retried"))
+
+
+def _attempts(identity: str, pods: Iterable[Node]) -> Iterator[AttemptRecord]:
+    for number, pod in enumerate(pods, start=1):
+        code = str((pod.get("outputs") or {}).get("exitCode", ""))
+        yield AttemptRecord(
+            node=str(pod.get("id") or identity),
+            number=number,
+            phase=str(pod.get("phase", "")),
+            message=str(pod.get("message") or ""),
+            exit_code=int(code) if code.lstrip("-").isdigit() else None,
+            started=_when(pod.get("startedAt")),
+            finished=_when(pod.get("finishedAt")),
+            host=str(pod.get("hostNodeName") or ""),
+            pod=str(pod.get("id") or identity),
+        )
+
+
+def _reported(points: Iterable[Point]) -> dict[str, float]:
+    """The last value of everything that was reported; of what was sampled, memory's highest."""
+    found: dict[str, float] = {}
+    for point in points:
+        if point.key == "memory":
+            found["peak_memory"] = max(found.get("peak_memory", 0.0), point.value)
+        elif point.key not in SAMPLED:
+            found[point.key] = point.value
+    return found
+
+
+def _numbers(outputs: Mapping[str, str]) -> dict[str, float]:
+    """The outputs that are numbers, and the numbers of those that are JSON objects (a report), by their own names."""
+    found: dict[str, float] = {}
+    for name, text in outputs.items():
+        value = _number(text)
+        if value is not None:
+            found[name] = value
+        elif text[:1] == "{" and len(text) <= 65536:
+            try:
+                inside = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            for key, each in inside.items():
+                if isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each):
+                    found[str(key)] = float(each)
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _values(part: Arguments | Outputs | None) -> dict[str, str]:
+    return {
+        str(item["name"]): str(item["value"])
+        for item in (part or {}).get("parameters") or ()
+        if item.get("name") and item.get("value") is not None
+    }
+
+
+def _artifacts(part: Arguments | Outputs | None) -> Iterator[ArtifactRecord]:
+    for item in (part or {}).get("parameters") or ():
+        reference = Reference.maybe(str(item.get("value", "")))
+        if reference is not None:
+            yield ArtifactRecord(reference.uri, reference.digest, str(item.get("name", "")))
+
+
+def _images(workflow: Workflow) -> set[str]:
+    """The images that the templates name."""
+    found: set[str] = set()
+    for template in (workflow.get("spec") or {}).get("templates") or ():
+        for container in (
+            template.get("container"),
+            template.get("script"),
+            *(template.get("initContainers") or ()),
+            *(template.get("sidecars") or ()),
+            *((template.get("containerSet") or {}).get("containers") or ()),
+        ):
+            image = (container or {}).get("image")
+            if image:
+                found.add(str(image))
+    return found
+
+
+def _when(text: object) -> float:
+    try:
+        return seconds(str(text)) if text else 0.0
+    except ValueError:
+        return 0.0
