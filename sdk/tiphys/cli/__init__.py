@@ -21,7 +21,7 @@ from tiphys.terminal import plain
 __all__ = ["main", "parser"]
 
 # each module has register(subparsers); the order is the order in --help
-_COMMANDS = ("compile", "lint", "run", "graph", "cache", "records", "serve", "runs", "queue")
+_COMMANDS = ("compile", "lint", "run", "graph", "cache", "records", "serve", "runs", "reproduce", "queue")
 
 
 def parser() -> argparse.ArgumentParser:

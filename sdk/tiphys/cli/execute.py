@@ -15,13 +15,25 @@ if TYPE_CHECKING:
     from tiphys.cli.times import Times
     from tiphys.engine import RunOptions, RunResult
 
-__all__ = ["run_shown"]
+__all__ = ["run_shown", "shown"]
 
 
 def run_shown(
     start: Callable[[RunOptions], RunResult], settings: RunOptions, *, logs: bool, as_json: bool
 ) -> int:
     """Call ``start`` with ``settings`` that show its progress, print the end, and return the exit code."""
+    result, times = shown(start, settings, logs=logs)
+    if as_json:
+        print_json(result.workflow)
+    else:
+        _report(result, times)
+    return int(result.exit_code)
+
+
+def shown(
+    start: Callable[[RunOptions], RunResult], settings: RunOptions, *, logs: bool
+) -> tuple[RunResult, Times]:
+    """Call ``start`` with ``settings`` that show its progress; its result, and the times of its steps."""
     from tiphys.cli.times import Times
 
     progress = _progress(logs)
@@ -32,11 +44,7 @@ def run_shown(
         result = start(chosen)
     finally:
         progress.close()
-    if as_json:
-        print_json(result.workflow)
-    else:
-        _report(result, times)
-    return int(result.exit_code)
+    return result, times
 
 
 def _report(result: RunResult, times: Times) -> None:

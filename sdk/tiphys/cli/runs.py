@@ -199,6 +199,7 @@ def _store(options: argparse.Namespace) -> str | None:
 def _submit(client: Client, options: argparse.Namespace) -> int:
     from tiphys.compiler.source import load_source
     from tiphys.errors import RefusedError
+    from tiphys.runs.made_from import made_from
 
     labels = {}
     for text in options.label:
@@ -219,6 +220,7 @@ def _submit(client: Client, options: argparse.Namespace) -> int:
         priority=options.priority,
         update_limits=options.update_limits,
         cache=options.cache,
+        made_from=made_from(source.workflow, source.project),
     )
     for note in made.notes:
         sys.stderr.write(f"note: {note}\n")

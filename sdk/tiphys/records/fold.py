@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tiphys.argo.artifacts import key_of, location_of
 from tiphys.argo.nodes import is_hit, is_step, label
 from tiphys.argo.time import seconds
 from tiphys.records.record import SAMPLED, ArtifactRecord, AttemptRecord, Point, RunRecord, StepRecord
-from tiphys.reference import Reference
+from tiphys.reference import references
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
-    from tiphys.argo.types import Arguments, Node, Outputs, Workflow
+    from tiphys.argo.types import Arguments, Node, Outputs, Template, Workflow
 
 __all__ = ["LOCAL", "MADE_FROM", "fold"]
 
 LOCAL = "local"
 MADE_FROM = "tiphys.dev/from-"
 """How the annotations begin that say what a run was made from: ``tiphys.dev/from-code``, ``-lock``, ``-git``."""
+_OF_A_RUN = ("shutdown", "suspend", "priority", "activeDeadlineSeconds", "serviceAccountName", "ttlStrategy")
+"""What of a spec is of how a run is done, and not of what it does."""
+_KIND = re.compile(r"""\bkind["']?\s*:\s*["']?([A-Za-z]+)""")  # a manifest with tags is no YAML yet
 _MADE_BY = ("workflows.argoproj.io/workflow-template", "workflows.argoproj.io/cron-workflow")
 _SUFFIX = re.compile(r"-[a-z0-9]{5}\Z")
 
@@ -58,9 +64,10 @@ def fold(
             for each, text in annotations.items()
             if each.startswith(MADE_FROM)
         },
+        config=_config(workflow),
         images=tuple(sorted(_images(workflow))),
         resources=dict(status.get("resourcesDuration") or {}),
-        steps=tuple(_steps(workflow, of_step)),
+        steps=_pinned(list(_steps(workflow, of_step))),
     )
 
 
@@ -74,9 +81,19 @@ def _pipeline(metadata: ObjectMeta) -> str:
     return made.rstrip("-")
 
 
+def _config(workflow: Workflow) -> str:
+    spec = dict(workflow.get("spec") or {})
+    for each in _OF_A_RUN:
+        spec.pop(each, None)
+    said = [{**spec, "arguments": None}, sorted(_values(workflow.get("spec", {}).get("arguments")).items())]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+    return f"{_pipeline(workflow.get('metadata') or {})}@{digest}"
+
+
 def _steps(workflow: Workflow, points: Mapping[str, list[Point]]) -> Iterator[StepRecord]:
     name = workflow["metadata"]["name"]
     nodes = (workflow.get("status") or {}).get("nodes") or {}
+    created = dict(_created(workflow))
     for identity, node in nodes.items():
         if not is_step(node):
             continue
@@ -87,12 +104,13 @@ def _steps(workflow: Workflow, points: Mapping[str, list[Point]]) -> Iterator[St
             key=lambda point: point.at,
         )
         inputs, outputs = _values(node.get("inputs")), _values(node.get("outputs"))
-        uses = tuple(_artifacts(node.get("inputs")))
+        uses, given = tuple(_artifacts(node.get("inputs"))), tuple(_artifacts(node.get("outputs")))
         taken = {item.uri for item in uses}
+        template = str(node.get("templateName") or (node.get("templateRef") or {}).get("template") or "")
         yield StepRecord(
             node=identity,
             name=label(node, name),
-            template=str(node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""),
+            template=template,
             kind=str(node.get("type", "")),
             phase=str(node.get("phase", "")),
             message=str(node.get("message") or ""),
@@ -103,11 +121,34 @@ def _steps(workflow: Workflow, points: Mapping[str, list[Point]]) -> Iterator[St
             outputs=outputs,
             metrics={**_reported(own), **_numbers(outputs)},
             uses=uses,
-            makes=tuple(item for item in _artifacts(node.get("outputs")) if item.uri not in taken),
+            makes=tuple(item for item in given if item.uri not in taken),
+            said=tuple(item for item in given if item.uri in taken),
+            creates=created.get(template, ""),
             attempts=tuple(_attempts(identity, pods)),
             resources=dict(node.get("resourcesDuration") or {}),
             points=tuple(own),
         )
+
+
+def _pinned(steps: Sequence[StepRecord]) -> tuple[StepRecord, ...]:
+    """The steps, each artifact with the digest that any of them tells: a training gives a place, and who judges the
+    model says what was there."""
+    known = {
+        item.uri: item.digest
+        for step in steps
+        for item in (*step.said, *step.makes, *step.uses)
+        if item.digest
+    }
+
+    def pin(items: tuple[ArtifactRecord, ...]) -> tuple[ArtifactRecord, ...]:
+        return tuple(
+            replace(item, digest=known[item.uri]) if not item.digest and item.uri in known else item
+            for item in items
+        )
+
+    return tuple(
+        replace(step, uses=pin(step.uses), makes=pin(step.makes), said=pin(step.said)) for step in steps
+    )
 
 
 def _is_attempt(node: Node) -> bool:
@@ -176,16 +217,51 @@ def _values(part: Arguments | Outputs | None) -> dict[str, str]:
 
 
 def _artifacts(part: Arguments | Outputs | None) -> Iterator[ArtifactRecord]:
+    """What the parameters point to, at any depth, and the artifacts; each place once."""
+    seen: set[str] = set()
     for item in (part or {}).get("parameters") or ():
-        reference = Reference.maybe(str(item.get("value", "")))
-        if reference is not None:
-            yield ArtifactRecord(reference.uri, reference.digest, str(item.get("name", "")))
+        for reference in references(str(item.get("value", ""))):
+            if reference.uri not in seen:
+                seen.add(reference.uri)
+                yield ArtifactRecord(reference.uri, reference.digest, str(item.get("name", "")))
+    for artifact in (part or {}).get("artifacts") or ():
+        uri = _place(artifact)
+        if uri and uri not in seen:
+            seen.add(uri)
+            yield ArtifactRecord(uri, "", str(artifact.get("name", "")))
+
+
+def _place(artifact: Mapping[str, object]) -> str:
+    """``s3://BUCKET/KEY``, or the same of another kind of store; empty where there is no key yet."""
+    found, key = location_of(artifact), key_of(artifact)
+    if found is None or not key or "://" in key:
+        return key
+    kind, settings = found
+    return f"{kind}://{settings.get('bucket') or settings.get('container') or ''}/{key.lstrip('/')}"
+
+
+def _created(workflow: Workflow) -> Iterator[tuple[str, str]]:
+    """The kind of the object that each resource template makes."""
+    for template in _templates(workflow):
+        resource = template.get("resource") or {}
+        if resource.get("action") in ("create", "apply"):
+            kind = _KIND.search(str(resource.get("manifest") or ""))
+            if kind:
+                yield str(template.get("name") or ""), kind.group(1)
+
+
+def _templates(workflow: Workflow) -> Sequence[Template]:
+    status = workflow.get("status") or {}
+    return [
+        *((workflow.get("spec") or {}).get("templates") or ()),
+        *((status.get("storedWorkflowTemplateSpec") or {}).get("templates") or ()),
+    ]
 
 
 def _images(workflow: Workflow) -> set[str]:
     """The images that the templates name."""
     found: set[str] = set()
-    for template in (workflow.get("spec") or {}).get("templates") or ():
+    for template in _templates(workflow):
         for container in (
             template.get("container"),
             template.get("script"),

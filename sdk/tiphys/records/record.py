@@ -63,8 +63,9 @@ class StepRecord:
     """A step as a person counts them (:func:`tiphys.argo.nodes.is_step`).
 
     ``node`` is its ID; ``name`` its path, as ``tiphys get`` shows it; ``metrics`` are its numeric outputs, and the last
-    value of everything that it reported; ``resources`` is Argo's ``resourcesDuration`` (seconds of a resource times
-    what was requested of it); ``points`` are in order of time.
+    value of everything that it reported; ``makes`` are the outputs that it was not given as inputs, ``said`` the others
+    (a report about a model); ``creates`` is the kind of object that a resource template makes; ``resources`` is Argo's
+    ``resourcesDuration`` (seconds of a resource times what was requested of it); ``points`` are in order of time.
     """
 
     node: str
@@ -81,6 +82,8 @@ class StepRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     uses: tuple[ArtifactRecord, ...] = ()
     makes: tuple[ArtifactRecord, ...] = ()
+    said: tuple[ArtifactRecord, ...] = ()
+    creates: str = ""
     attempts: tuple[AttemptRecord, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
     points: tuple[Point, ...] = ()
@@ -97,7 +100,9 @@ class RunRecord:
     ``SOURCE/NAMESPACE/UID`` for one of a cluster; ``source`` is ``local`` or the cluster's name.
 
     ``pipeline`` is the name that its runs have in common; ``parameters`` those of the workflow, as text; ``made_from``
-    what its annotations say that it was made from (``code``, ``lock``, ``git``, ``tiphys``).
+    what its annotations say that it was made from (``code``, ``lock``, ``git``, ``tiphys``); ``config`` names the
+    version of its configuration, ``PIPELINE@DIGEST`` of all that the Workflow says and of the parameters' values: equal
+    names are equal configurations, on whatever machine.
     """
 
     key: str
@@ -116,6 +121,7 @@ class RunRecord:
     outputs: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     made_from: Mapping[str, str] = field(default_factory=dict)
+    config: str = ""
     images: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
     steps: tuple[StepRecord, ...] = ()

@@ -275,11 +275,14 @@ class Client:
         entrypoint: str = "",
         update_limits: bool = False,
         cache: CacheMode = "auto",
+        made_from: Mapping[str, str] | None = None,
     ) -> Submitted:
         """Submit a pipeline, any Hera workflow, a mapping, YAML text, or a path to YAML or Python.
 
         Semaphore limits that the file brings along and the cluster lacks are created first. Where the cluster
         has another value it stays (it is the administrator's) and is noted, unless ``update_limits``.
+
+        ``made_from``: what it was made from, for its records (``{"git": COMMIT}``; :mod:`tiphys.runs.made_from`).
 
         ``cache="refresh"``: this run reads no earlier result and stores what it computes; ``"never"`` neither reads nor
         stores. RefusedError TIP285 where a step's template is on the cluster only, and that would not reach it.
@@ -293,6 +296,7 @@ class Client:
             priority=priority,
             entrypoint=entrypoint,
             cache=cache,
+            made_from=made_from,
         )
         notes = [*self._limits(made, update_limits), *self._full_caches(made)]
         # The namespace that was asked for wins over the file's: the limits above went there, too

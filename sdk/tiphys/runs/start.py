@@ -17,6 +17,8 @@ from tiphys.argo.time import rfc3339
 from tiphys.compiler.source import Source, load_source
 from tiphys.errors import RefusedError
 from tiphys.runs.checks import check_source
+from tiphys.runs.made_from import annotated
+from tiphys.store import Store
 
 if TYPE_CHECKING:
     from tiphys.argo.types import CronWorkflow
@@ -80,6 +82,7 @@ def run_source(source: Source, options: RunOptions | None = None, *, cache: Cach
     if source.project is not None and not chosen.project:
         chosen = replace(chosen, project=source.project)
     workflow, context = with_cache_mode(source.workflow, cache, source.context)
+    workflow = annotated(workflow, source.project, Store(chosen.store))
     run = Run(
         workflow,
         parameters=source.parameters,

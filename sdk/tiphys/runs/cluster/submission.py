@@ -13,6 +13,7 @@ from tiphys.argo.any_string import any_string
 from tiphys.argo.cache_mode import CacheMode, with_cache_mode
 from tiphys.argo.parameters import as_text, check
 from tiphys.errors import ClusterError, RefusedError
+from tiphys.runs.made_from import with_annotations
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
@@ -45,6 +46,7 @@ def prepare(
     priority: int | None = None,
     entrypoint: str = "",
     cache: CacheMode = "auto",
+    made_from: Mapping[str, str] | None = None,
 ) -> Submission:
     """Read ``source`` and make it ready: parameters checked and set, a name that does not collide.
 
@@ -52,7 +54,7 @@ def prepare(
     Hera workflow. A workflow with a fixed name gets it as a prefix instead, so that a second run does not
     collide with the first; ``name`` sets a fixed one.
 
-    ``cache``: see :func:`tiphys.argo.cache_mode.with_cache_mode`.
+    ``cache``: see :func:`tiphys.argo.cache_mode.with_cache_mode`; ``made_from``: :mod:`tiphys.runs.made_from`.
 
     Raises RefusedError for a wrong parameter, an unreadable source or an object that is none of its kind, ClusterError
     TIP610 when there is not exactly one workflow.
@@ -63,6 +65,8 @@ def prepare(
     workflow, _ = with_cache_mode(workflow, cache)
     _set_parameters(workflow, given)
     strings(workflow)
+    if made_from:
+        workflow = with_annotations(workflow, made_from)
     _name(workflow, name)
     metadata, spec = workflow["metadata"], workflow["spec"]
     if labels:
