@@ -77,6 +77,10 @@ class Store:
             os.close(descriptor)
         return False
 
+    def kept(self, source: str, namespace: str) -> Path:
+        """The folder of what was kept of a cluster's Workflows."""
+        return self._folder("records", source, namespace)
+
     @cached_property
     def artifacts(self) -> Artifacts:
         """The content-addressed artifacts."""

@@ -20,7 +20,7 @@ from tiphys.store.files import clear
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
-__all__ = ["UNREADABLE", "listed", "marked", "written"]
+__all__ = ["UNREADABLE", "listed", "marked", "read", "unreadable", "written"]
 
 UNREADABLE = "Unreadable"  # the phase of what cannot be read
 
@@ -52,7 +52,7 @@ def listed(
     for began, name, shown in found:
         if shown is not None and not matches_labels(wanted, shown["metadata"].get("labels")):
             continue
-        workflow = marked(shown, name) if shown is not None and brief else _read(store, get, name, began)
+        workflow = marked(shown, name) if shown is not None and brief else read(store, get, name, began)
         if workflow is not None and matches_labels(wanted, workflow["metadata"].get("labels")):
             chosen.append(short(workflow) if brief else workflow)
         if limit and len(chosen) == limit:
@@ -68,20 +68,26 @@ def _stamp(path: str) -> tuple[int, int] | None:
     return state.st_mtime_ns, state.st_size
 
 
-def _read(store: Store, get: Callable[[str, str], Workflow], name: str, began: float) -> Workflow | None:
+def read(store: Store, get: Callable[[str, str], Workflow], name: str, began: float) -> Workflow | None:
+    """A run, whatever state its files are in. None: it is being made, or deleted, just now."""
     try:
         return get("", name)
     except (RefusedError, StoreError) as error:
         found = written(store, name)  # of another version: what was written at its end can still be read
         if found is not None or error.code == "TIP211" or (error.code == "TIP226" and store.held(name)):
             return found  # else it is being made, or deleted, just now
-        return {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Workflow",
-            "metadata": {"name": name, "creationTimestamp": rfc3339(began)},
-            "spec": {},
-            "status": {"phase": UNREADABLE, "message": f"{error.code}: {error.message}"},
-        }
+        return unreadable(name, began, f"{error.code}: {error.message}")
+
+
+def unreadable(name: str, began: float, why: str) -> Workflow:
+    """What stands for a run that cannot be read."""
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": name, "creationTimestamp": rfc3339(began)},
+        "spec": {},
+        "status": {"phase": UNREADABLE, "message": why},
+    }
 
 
 def written(store: Store, name: str) -> Workflow | None:

@@ -1,0 +1,99 @@
+"""The index brought up to date with what is really there: runs that ended, go on, were moved, damaged or deleted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from pathlib import Path
+
+from tests.engine.harness import execute
+from tests.records.made import rows
+from tests.runs.local.test_listing import FLOW, damage, kill
+from tiphys.records.fold import fold
+from tiphys.records.index import Index
+from tiphys.records.schema import FILE
+from tiphys.runs import Client
+from tiphys.runs.records import answered, keep, sync
+from tiphys.store import Store
+
+
+def made(tmp_path: Path, *names: str) -> Store:
+    for name in names:
+        assert execute(tmp_path, FLOW, name=name).succeeded
+    return Store(tmp_path / "store")
+
+
+def test_runs_that_are_new_change_or_go(tmp_path: Path) -> None:
+    store = made(tmp_path, "a", "b")
+    with Index(store) as index:
+        assert (sync(index), sync(index)) == (2, 0)
+        with Client(store=store.root) as client:
+            assert index.record("a") == fold(client.get("a").workflow)
+        kill(store.run("b"))
+        assert sync(index) == 1
+        assert index.record("b").phase == "Running" and "killed" in index.record("b").message
+        since = index.last_change()
+        assert sync(index) == 0
+        shutil.rmtree(store.run("a"))
+        execute(tmp_path, FLOW, name="c")
+        assert sync(index) == 2
+        assert [(each.key, each.kind) for each in index.changes(since)] == [("c", "run"), ("a", "gone")]
+
+
+def test_what_cannot_be_read_is_told_and_spoils_nothing_else(tmp_path: Path) -> None:
+    store = made(tmp_path, "good", "bad", "odd")
+    (store.run("bad") / "workflow.json").unlink()
+    damage("garbage")(store.run("bad"))
+    damage("garbage")(store.run("odd"))
+    (store.run("odd") / "workflow.json").write_text(
+        json.dumps({"metadata": {"name": "odd"}, "status": {"nodes": {"x": 7}}})
+    )
+    phases = answered(store, lambda index: {key: index.record(key).phase for key in ("good", "bad", "odd")})
+    assert phases == {"good": "Succeeded", "bad": "Unreadable", "odd": "Unreadable"}
+
+
+def test_what_was_kept_of_a_cluster_stays_and_is_read_again(tmp_path: Path) -> None:
+    store = made(tmp_path, "a")
+    workflow = json.loads((store.run("a") / "workflow.json").read_text())
+    assert keep(store, "prod", workflow)
+    assert not keep(store, "prod", workflow)
+    key = f"prod/argo/{workflow['metadata']['uid']}"
+    with Index(store) as index:
+        assert sync(index) == 2
+        assert index.record(key).source == "prod"
+        assert index.record("a").source == "local"
+        workflow["status"]["phase"] = "Failed"
+        assert keep(store, "prod", workflow)
+        assert (sync(index), index.record(key).phase) == (1, "Failed")
+    path = next((store.root / "records").glob("*/*/*"))
+    path.write_bytes(gzip.compress(b"{")[:-9])
+    assert answered(store, lambda index: index.record(key).phase) == "Unreadable"
+
+
+def test_a_new_index_holds_what_the_old_one_did(tmp_path: Path) -> None:
+    store = made(tmp_path, "a")
+    with Index(store) as index:
+        sync(index)
+        made(tmp_path, "b", "c")
+        sync(index)
+        shutil.rmtree(store.run("b"))
+        sync(index)
+    before = rows(store.root / FILE)
+    os.unlink(store.root / FILE)
+    with Index(store) as index:
+        sync(index)
+    assert rows(store.root / FILE) == before
+
+
+def test_a_damaged_index_is_made_anew_for_who_asks(tmp_path: Path) -> None:
+    store = made(tmp_path, "a")
+    answered(store, lambda index: index.find(""))
+    path = store.root / FILE
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))
+    assert answered(store, lambda index: index.record("a").phase) == "Succeeded"
+    assert list(store.root.glob(f"{FILE}.damaged-*"))
+    assert answered(Store(tmp_path / "none"), lambda index: index.find("")) == []
+    assert not (tmp_path / "none").exists()
