@@ -6,6 +6,7 @@ One writer at a time; each change of a run has a number, higher than all before 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -140,7 +141,7 @@ class Index:
         written stays.
         """
         changed, waiting = 0, iter(records)
-        while batch := [item for item, _ in zip(waiting, range(_BATCH), strict=False)]:
+        while batch := list(itertools.islice(waiting, _BATCH)):
             changed += self._put(batch)
         return changed
 
