@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.lint import lint as lint
     from tiphys.reference import Reference as Reference
     from tiphys.runs import Client as Client
+    from tiphys.runs.records import Records as Records
     from tiphys.runs.start import run as run
 
 # name -> module that defines it; imported on first use
@@ -65,6 +66,7 @@ _PUBLIC = {
     "Gang": "tiphys.dsl",
     "Mutex": "tiphys.dsl",
     "Pipeline": "tiphys.dsl",
+    "Records": "tiphys.runs.records",
     "Reference": "tiphys.reference",
     "RefusedError": "tiphys.errors",
     "Resource": "tiphys.dsl",

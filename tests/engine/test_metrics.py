@@ -140,5 +140,5 @@ def test_template_defaults_and_exit_handlers(tmp_path: Path) -> None:
 
 def test_the_command_line_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = run_one(tmp_path, metric("counter", "seen", "1"))
-    assert main(["runs", "--store", str(tmp_path / "store"), "--metrics", result.name]) == 0
+    assert main(["get", result.name, "--metrics", "--store", str(tmp_path / "store")]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "argo_workflows_seen 1"

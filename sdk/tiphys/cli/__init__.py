@@ -21,7 +21,9 @@ from tiphys.terminal import plain
 __all__ = ["main", "parser"]
 
 # each module has register(subparsers); the order is the order in --help
-_COMMANDS = ("compile", "lint", "run", "graph", "cache", "records", "serve", "runs", "reproduce", "queue")
+_COMMANDS = (
+    "compile", "lint", "run", "graph", "cache", "records", "diff", "serve", "runs", "reproduce", "queue",
+)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

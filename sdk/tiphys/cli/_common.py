@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Style",
+    "add_cluster",
     "add_parameters",
     "add_store",
     "assignments",
+    "cluster_of",
     "local_store",
     "parameters_of",
     "print_json",
@@ -43,6 +45,23 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
+
+
+def add_cluster(parser: argparse._ActionsContainer) -> None:
+    """The options that lead to a cluster: :func:`cluster_of` reads them."""
+    parser.add_argument("-n", "--namespace", help="the namespace (default: ARGO_NAMESPACE or the context's)")
+    parser.add_argument("--server", metavar="HOST:PORT", help="the Argo Server (default: ARGO_SERVER)")
+    parser.add_argument("--token", help="the Argo Server's token (default: ARGO_TOKEN)")
+    parser.add_argument("--ca-file", metavar="FILE", help="the CA bundle of the Argo Server's certificate")
+    parser.add_argument("--insecure", action="store_true", default=None, help="do not check the certificate")
+    parser.add_argument("--kubeconfig", metavar="FILE", help="use the Kubernetes API of this kubeconfig")
+    parser.add_argument("--context", help="the kubeconfig's context")
+
+
+def cluster_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What :class:`tiphys.Client` takes of the options of :func:`add_cluster`."""
+    names = ("server", "token", "ca_file", "insecure", "kubeconfig", "context", "namespace")
+    return {name: getattr(options, name) for name in names}
 
 
 def put(text: str, output: str | None) -> None:

@@ -1,4 +1,4 @@
-"""``tiphys runs``, ``models`` and ``lineage``: the records of the local store."""
+"""``tiphys records``, ``artifacts``, ``models`` and ``lineage``: what the runs of a store left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from typing import Any
 
-from tiphys.cli._common import Style, add_store, local_store, print_json, table
+from tiphys.cli._common import Style, add_cluster, add_store, cluster_of, local_store, print_json, table
 
 __all__ = ["register"]
 
@@ -17,17 +17,6 @@ def register(subparsers: Any) -> None:
     add_store(common)
     common.add_argument("--json", action="store_true", help="print JSON")
 
-    add = subparsers.add_parser(
-        "runs",
-        parents=[common],
-        help="list runs: the same as `tiphys list --local`",
-        epilog="example: tiphys runs --json",
-    )
-    add.add_argument("name", nargs="?", help="print the Workflow object of this run")
-    add.add_argument(
-        "--metrics", metavar="NAME", help="print the metrics of this run in Prometheus' text format"
-    )
-    add.set_defaults(handler=list_runs)
     add = subparsers.add_parser(
         "models", parents=[common], help="list trained models", epilog="example: tiphys models"
     )
@@ -40,22 +29,94 @@ def register(subparsers: Any) -> None:
     )
     add.add_argument("target", help="a pvc:// URI, a digest, or the name of a run")
     add.set_defaults(handler=show_lineage)
+    _register_artifacts(subparsers, common)
+    _register_records(subparsers, common)
 
 
-def list_runs(options: argparse.Namespace) -> int:
-    """``tiphys list --store``, and with a name ``tiphys get --json --store``."""
-    from tiphys.cli.runs import show_list
-    from tiphys.engine.runtime.metrics_file import run_metrics
+def _register_artifacts(subparsers: Any, common: argparse.ArgumentParser) -> None:
+    artifacts = subparsers.add_parser(
+        "artifacts", help="what steps used and made", epilog="example: tiphys artifacts find --kind models"
+    )
+    verbs = artifacts.add_subparsers(dest="verb", metavar="VERB", required=True)
+    find = verbs.add_parser(
+        "find",
+        parents=[common],
+        help="by digest, by URI, or by kind",
+        epilog="example: tiphys artifacts find 'pvc://tiphys/models/*'",
+    )
+    find.add_argument(
+        "pattern", nargs="?", default="", help="a digest or its beginning (sha256:…), or a URI, with * and ?"
+    )
+    find.add_argument(
+        "--kind", default="", help="such as models or datasets: the folder of the volume it lies in"
+    )
+    find.set_defaults(handler=find_artifacts)
+
+
+def _register_records(subparsers: Any, common: argparse.ArgumentParser) -> None:
+    records = subparsers.add_parser(
+        "records",
+        help="the index of what runs left, by which `list --where`, `diff` and others answer",
+        epilog="example: tiphys records sync --server localhost:2746",
+    )
+    verbs = records.add_subparsers(dest="verb", metavar="VERB", required=True)
+    rebuild = verbs.add_parser(
+        "rebuild", parents=[common], help="make the index anew", epilog="example: tiphys records rebuild"
+    )
+    rebuild.set_defaults(handler=rebuild_index)
+    sync = verbs.add_parser(
+        "sync",
+        parents=[common],
+        help="bring the index up to date, and keep the workflows of a cluster in it",
+        description="Bring the index up to date. With a way to a cluster (or ARGO_SERVER): keep its workflows, too; "
+        "what was kept stays when the cluster deletes it.",
+        epilog="example: tiphys records sync --context staging --source staging",
+    )
+    sync.add_argument("--source", default="", help="how the cluster is called here (default: its address)")
+    add_cluster(sync)
+    sync.set_defaults(handler=sync_index)
+
+
+def find_artifacts(options: argparse.Namespace) -> int:
+    from tiphys.runs.records import Records
+
+    found = Records(options.store).artifacts(options.pattern, kind=options.kind)
+    if options.json:
+        print_json([{"uri": item.uri, "digest": item.digest} for item in found])
+    else:
+        rows = [(item.uri, item.digest) for item in found]
+        print(table(("ARTIFACT", "DIGEST"), rows) if rows else "no artifacts")
+    return 0 if found else 1
+
+
+def rebuild_index(options: argparse.Namespace) -> int:
+    from tiphys.runs.records import Records
+
+    count = Records(options.store).rebuild()
+    if options.json:
+        print_json({"runs": count})
+    else:
+        print(f"{count} runs")
+    return 0
+
+
+def sync_index(options: argparse.Namespace) -> int:
     from tiphys.runs import Client
+    from tiphys.runs.cluster.config import configured
+    from tiphys.runs.records import Records
 
-    if options.metrics:
-        sys.stdout.write(run_metrics(local_store(options), options.metrics))
-        return 0
-    with Client(store=options.store) as client:
-        if options.name:
-            print_json(client.get(options.name).workflow)
-            return 0
-        return show_list(client.list(brief=not options.json), as_json=options.json)
+    records, told = Records(options.store), dict[str, object]()
+    if options.server or options.kubeconfig or options.context or configured():
+        with Client(**cluster_of(options)) as client:
+            source, kept = records.sync_cluster(client, options.source)
+        told = {"source": source, "kept": kept}
+    else:
+        told = {"source": "local", "kept": records.sync()}
+    if options.json:
+        print_json(told)
+    else:
+        print(f"{told['kept']} of {told['source']} were new or had changed")
+    return 0
 
 
 def list_models(options: argparse.Namespace) -> int:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.cache_mode import CACHE_MODES
-from tiphys.cli._common import Style, add_parameters, assignments, parameters_of, print_json, seconds, table
+from tiphys.cli._common import (
+    Style,
+    add_cluster,
+    add_parameters,
+    assignments,
+    cluster_of,
+    parameters_of,
+    print_json,
+    seconds,
+    table,
+)
 from tiphys.cli.execute import run_shown
 from tiphys.terminal import plain
 
@@ -17,7 +27,7 @@ if TYPE_CHECKING:
     from tiphys.engine import RunOptions, RunResult
     from tiphys.runs import Client, Result
 
-__all__ = ["register", "show_list"]
+__all__ = ["register"]
 
 _CLUSTER = (
     "The cluster is the Argo Server of --server or ARGO_SERVER, else the Kubernetes API of the kubeconfig."
@@ -65,8 +75,32 @@ def register(subparsers: Any) -> None:
     )
     listing.add_argument("-l", "--selector", default="", help="a label selector")
     listing.add_argument("--phase", action="append", default=[], help="only this phase; repeat for several")
+    listing.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N")
+    asked = listing.add_argument_group(
+        "of the records (runs of this machine, and what `tiphys records sync` kept)"
+    )
+    asked.add_argument(
+        "--where",
+        default="",
+        metavar="EXPR",
+        help="such as: metrics.accuracy >= 0.9 and params.model == 'cnn'",
+    )
+    asked.add_argument(
+        "--order-by",
+        default="",
+        metavar="NAME",
+        help="started, name, metrics.NAME, …; -NAME: the highest first",
+    )
+    asked.add_argument(
+        "--source", default="", help="only what came from there: local, or a cluster that was kept"
+    )
 
-    _verb(subparsers, "get", _get, "show a workflow and its nodes", "get @latest")
+    get = _verb(subparsers, "get", _get, "show a workflow and its nodes", "get @latest")
+    get.add_argument(
+        "--metrics",
+        action="store_true",
+        help="only what it measures, in Prometheus' text format (this machine)",
+    )
 
     watch = _verb(
         subparsers, "watch", _watch, "follow a workflow as a live tree until its end", "watch @latest"
@@ -157,28 +191,13 @@ def _verb(
     if name != "submit":
         where.add_argument("--local", action="store_true", help="a run of this machine, of the store .tiphys")
         where.add_argument("--store", metavar="DIR", help="a run of this machine, of this store")
-    where.add_argument("-n", "--namespace", help="the namespace (default: ARGO_NAMESPACE or the context's)")
-    where.add_argument("--server", metavar="HOST:PORT", help="the Argo Server (default: ARGO_SERVER)")
-    where.add_argument("--token", help="the Argo Server's token (default: ARGO_TOKEN)")
-    where.add_argument("--ca-file", metavar="FILE", help="the CA bundle of the Argo Server's certificate")
-    where.add_argument("--insecure", action="store_true", default=None, help="do not check the certificate")
-    where.add_argument("--kubeconfig", metavar="FILE", help="use the Kubernetes API of this kubeconfig")
-    where.add_argument("--context", help="the kubeconfig's context")
+    add_cluster(where)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(options: argparse.Namespace) -> int:
         from tiphys.runs import Client
 
-        with Client(
-            store=_store(options),
-            server=options.server,
-            token=options.token,
-            ca_file=options.ca_file,
-            insecure=options.insecure,
-            kubeconfig=options.kubeconfig,
-            context=options.context,
-            namespace=options.namespace,
-        ) as client:
+        with Client(store=_store(options), **cluster_of(options)) as client:
             return handler(client, options)
 
     parser.set_defaults(handler=handle)
@@ -237,17 +256,17 @@ def _submit(client: Client, options: argparse.Namespace) -> int:
 
 
 def _list(client: Client, options: argparse.Namespace) -> int:
-    return show_list(
-        client.list(labels=options.selector, phases=options.phase, brief=not options.json),
-        as_json=options.json,
-    )
-
-
-def show_list(found: Sequence[Result], *, as_json: bool) -> int:
-    """Print workflows, the newest first."""
+    """Workflows, the newest first; or what the records say."""
     from tiphys.cli._tree import age
 
-    if as_json:
+    if options.where or options.order_by or options.source:
+        from tiphys.cli.asked import show_asked
+
+        return show_asked(client, options)
+    limit = 0 if options.phase else options.limit
+    found = client.list(labels=options.selector, phases=options.phase, limit=limit, brief=not options.json)
+    found = found[: options.limit or None]
+    if options.json:
         print_json([item.workflow for item in found])
         return 0
     lines = [
@@ -278,7 +297,17 @@ def _show(state: Result, options: argparse.Namespace) -> None:
 
 
 def _get(client: Client, options: argparse.Namespace) -> int:
-    _show(client.get(options.name), options)
+    from tiphys.cli.asked import measured, own_store
+
+    if options.metrics:
+        from tiphys.engine.runtime.metrics_file import run_metrics
+
+        sys.stdout.write(run_metrics(own_store(client, "--metrics"), client.full_name(options.name)))
+        return 0
+    state = client.get(options.name)
+    _show(state, options)
+    if not options.json and (lines := measured(client, state)):
+        print("\n".join([Style(sys.stdout).bold("metrics"), *lines]))
     return 0
 
 

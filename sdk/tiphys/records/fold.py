@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of, location_of
@@ -276,7 +277,12 @@ def _images(workflow: Workflow) -> set[str]:
 
 
 def _when(text: object) -> float:
+    return _seconds(str(text)) if text else 0.0
+
+
+@lru_cache(maxsize=4096)  # the nodes of a run share their seconds
+def _seconds(text: str) -> float:
     try:
-        return seconds(str(text)) if text else 0.0
+        return seconds(text)
     except ValueError:
         return 0.0

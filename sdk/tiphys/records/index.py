@@ -24,7 +24,6 @@ __all__ = ["FeedItem", "Index", "UseRecord"]
 
 _BATCH = 100  # runs of one transaction
 _FEED = 1000  # changes that are read at once
-_ANALYSED = 400  # rows of each index that ANALYZE looks at
 
 
 class UseRecord(NamedTuple):
@@ -148,6 +147,7 @@ class Index:
     def _put(self, batch: Sequence[tuple[str, RunRecord]]) -> int:
         changed = 0
         with self._writing() as db:
+            known: dict[str, int] = {}
             for stamp, record in batch:
                 there = db.execute("SELECT id, stamp FROM runs WHERE key=?", (record.key,)).fetchone()
                 if there is not None and there[1] == stamp:
@@ -158,13 +158,14 @@ class Index:
                 change = _next(db)
                 db.execute("SAVEPOINT run")
                 try:
-                    rows.insert(db, record, change, stamp)
+                    rows.insert(db, record, change, stamp, known)
                 except (
                     UnicodeEncodeError,
                     OverflowError,
                 ) as error:  # half a character, a number beyond 64 bits
                     db.execute("ROLLBACK TO run")
-                    rows.insert(db, rows.unwritten(record, str(error)), change, stamp)
+                    known = {}  # a name may have gone back, too
+                    rows.insert(db, rows.unwritten(record, str(error)), change, stamp, known)
                 db.execute("RELEASE run")
                 changed += 1
         return changed
@@ -197,13 +198,6 @@ class Index:
             ):
                 db.execute(f"DELETE FROM {table}")
             db.execute("UPDATE counter SET last=last+1, first=last+1")
-
-    def settle(self) -> None:
-        """After many changes: let SQLite count what it has, for its plans."""
-        with self.reading() as db:
-            db.execute(f"PRAGMA analysis_limit={_ANALYSED}")
-            with contextlib.suppress(sqlite3.OperationalError):  # another writes: another time
-                db.execute("PRAGMA optimize")
 
     # -- following -------------------------------------------------------------------------------------------
 

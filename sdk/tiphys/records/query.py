@@ -2,7 +2,8 @@
 
 What somebody wrote is bound to the SQL, never spliced into it. Two ways lead to the first hundred: along the order,
 passing over what does not fit; or from the test that the fewest runs can pass. SQLite cannot know which is shorter: how
-many pass one test does not say how many pass all. So a thousand runs are asked first.
+many pass one test does not say how many pass all. So a thousand runs are asked first. Which index a table is asked by
+is said each time ("NOT INDEXED" is by its own key): a run has ten facts, and a name has millions.
 """
 
 from __future__ import annotations
@@ -99,10 +100,11 @@ def _fact(test: Comparison, name: int) -> Condition:
     column = "number" if test.values and isinstance(test.values[0], float) else "value"
     found, values = _compared(column, test, shortened)
     chosen, bound = f"name=?{' AND ' * bool(found)}{found}", (name, *values)
+    own = chosen.replace("number", "+number")  # else SQLite takes the index of numbers, whatever is said
     return Condition(
-        f"EXISTS(SELECT 1 FROM facts WHERE run={{run}} AND {chosen})",
+        f"EXISTS(SELECT 1 FROM facts NOT INDEXED WHERE run={{run}} AND {own})",
         bound,
-        ((f"SELECT run FROM facts WHERE {chosen}", bound),),
+        ((f"SELECT run FROM facts INDEXED BY facts_{column} WHERE {chosen}", bound),),
     )
 
 
@@ -184,7 +186,7 @@ def _from_few(
     best, bound = f"r.{order.field}", tuple[int, ...]()
     if order.field not in COLUMNS:
         which = "max" if order.falling else "min"
-        best = f"(SELECT {which}(number) FROM facts WHERE run=r.id AND name=?)"
+        best = f"(SELECT {which}(number) FROM facts NOT INDEXED WHERE run=r.id AND name=?)"
         bound = (_number(db, order.field),)
     way = "DESC" if order.falling else "ASC"
     found = db.execute(
@@ -221,14 +223,16 @@ def _along_fact(db: sqlite3.Connection, condition: Condition, order: Order, limi
         for (row,) in db.execute(
             "SELECT o.run FROM facts o INDEXED BY facts_number CROSS JOIN runs r ON r.id=o.run "
             "WHERE o.name=? AND o.number IS NOT NULL AND NOT EXISTS("
-            f"SELECT 1 FROM facts b WHERE b.run=o.run AND b.name=o.name AND (b.number{better}o.number OR "
-            "(b.number=o.number AND b.value<o.value))) "
+            f"SELECT 1 FROM facts b NOT INDEXED WHERE b.run=o.run AND b.name=o.name AND (+b.number{better}o.number OR "
+            "(+b.number=o.number AND b.value<o.value))) "
             f"AND {condition.sql.format(run='o.run', row='r')} ORDER BY o.number {way}, o.run {way} LIMIT ?",
             (name, *condition.values, limit or -1),
         )
     ]
     if not limit or len(found) < limit:
-        has_none = "NOT EXISTS(SELECT 1 FROM facts WHERE run=r.id AND name=? AND number IS NOT NULL)"
+        has_none = (
+            "NOT EXISTS(SELECT 1 FROM facts NOT INDEXED WHERE run=r.id AND name=? AND +number IS NOT NULL)"
+        )
         found += _without(db, condition, has_none, (name,), limit - len(found) if limit else 0)
     return found
 

@@ -105,8 +105,8 @@ def kind_of(uri: str) -> str:
     return ""
 
 
-def insert(db: sqlite3.Connection, record: RunRecord, change: int, stamp: str) -> None:
-    """Write the rows of a run that has none."""
+def insert(db: sqlite3.Connection, record: RunRecord, change: int, stamp: str, known: dict[str, int]) -> None:
+    """Write the rows of a run that has none. ``known`` are numbers of names that were seen in this transaction."""
     more = {
         "parameters": dict(record.parameters),
         "outputs": dict(record.outputs),
@@ -125,7 +125,7 @@ def insert(db: sqlite3.Connection, record: RunRecord, change: int, stamp: str) -
         ),
     ).lastrowid  # fmt: skip
     assert row is not None
-    _insert_facts(db, row, facts(record))
+    _insert_facts(db, row, facts(record), known)
     db.executemany(
         "INSERT INTO steps VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
         [
@@ -179,15 +179,11 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _insert_facts(db: sqlite3.Connection, row: int, found: set[Fact]) -> None:
-    names = {fact.name for fact in found}
-    known: dict[str, int] = {}
-    for name in names:
+def _insert_facts(db: sqlite3.Connection, row: int, found: set[Fact], known: dict[str, int]) -> None:
+    for name in {fact.name for fact in found} - known.keys():
         there = db.execute("SELECT id FROM names WHERE name=?", (name,)).fetchone()
         if there is None:
-            made = db.execute("INSERT INTO names(name) VALUES(?)", (name,)).lastrowid
-            assert made is not None
-            there = (made,)
+            there = db.execute("INSERT INTO names(name) VALUES(?) RETURNING id", (name,)).fetchone()
         known[name] = there[0]
     db.executemany(
         "INSERT INTO facts VALUES(?,?,?,?)",

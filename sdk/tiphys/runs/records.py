@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import builtins
 import gzip
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tiphys.engine.base.options import RunOptions
-from tiphys.errors import StoreError
+from tiphys.errors import ClusterError, RefusedError, StoreError
+from tiphys.records.diff import Difference, differences
 from tiphys.records.fold import LOCAL, fold
-from tiphys.records.index import Index
+from tiphys.records.index import FeedItem, Index, UseRecord
+from tiphys.records.listed import ListedRun, listed
 from tiphys.records.points import points
-from tiphys.records.record import Point, RunRecord
+from tiphys.records.record import ArtifactRecord, Point, RunRecord
 from tiphys.records.schema import Damaged
 from tiphys.reference import contents
 from tiphys.runs.local.backend import LocalRuns
-from tiphys.runs.local.listing import read, unreadable
+from tiphys.runs.local.listing import read, unreadable, written
 from tiphys.store import Store
+from tiphys.store.ended import Ended, Line
 from tiphys.store.files import clear, write_atomic
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
+    from tiphys.runs.client import Client
 
-__all__ = ["answered", "keep", "sync"]
+__all__ = ["Records", "answered", "keep", "sync"]
 
 T = TypeVar("T")
 _KEPT = "records"  # the folder of what was kept of clusters: SOURCE/NAMESPACE/UID.json.gz
 _END = ".json.gz"
-_MANY = 50  # runs, after which it is worth counting anew
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -84,8 +91,6 @@ def sync(index: Index) -> int:
         gone = known.keys() - there.keys()
         if gone:
             count += index.remove(sorted(gone))
-        if count >= _MANY:
-            index.settle()
     return count
 
 
@@ -94,14 +99,114 @@ def keep(store: Store, source: str, workflow: Workflow) -> bool:
 
     Raises StoreError TIP411, TIP412, TIP413.
     """
-    metadata = workflow["metadata"]
-    namespace, identity = metadata.get("namespace", "default"), metadata.get("uid", metadata["name"])
-    path = store.kept(source, namespace) / f"{identity}{_END}"
+    path = _place(store, source, workflow)
     data = gzip.compress(json.dumps(workflow, ensure_ascii=True).encode(), 6, mtime=0)
     if path.is_file() and contents(path) == data:
         return False
     write_atomic(path, data)
     return True
+
+
+def _place(store: Store, source: str, workflow: Workflow) -> Path:
+    metadata = workflow["metadata"]
+    folder = store.kept(source, metadata.get("namespace") or "default")
+    return folder / f"{metadata.get('uid') or metadata['name']}{_END}"
+
+
+class Records:
+    """What is known of the runs of a store, and of those of clusters that were kept in it.
+
+    >>> records = Records(".tiphys")                                                     # doctest: +SKIP
+    >>> best = records.list("metrics.accuracy >= 0.9", order_by="-metrics.accuracy", limit=10)
+    >>> records.get(best[0].key).steps
+    >>> pandas.DataFrame(run.flat() for run in best)
+
+    Each question is asked of an index that is brought up to date first. Raises RefusedError TIP211 for a run that is
+    not known, TIP255 for a condition that cannot be read, StoreError TIP411, TIP412, TIP426 where the store cannot be
+    used.
+    """
+
+    def __init__(self, store: str | PathLike[str] = ".tiphys") -> None:
+        self.store = Store(Path(store))
+
+    def list(self, where: str = "", *, order_by: str = "", limit: int = 0) -> list[ListedRun]:
+        """The runs for which ``where`` holds, the newest first, or by ``order_by``; ``limit``: 0 for all."""
+        return self.listed(where, order_by=order_by, limit=limit)[0]
+
+    def listed(
+        self, where: str = "", *, order_by: str = "", limit: int = 0
+    ) -> tuple[builtins.list[ListedRun], builtins.list[str]]:
+        """As :meth:`list`, with notes on names that no run has."""
+        return answered(self.store, lambda index: listed(index, where, order_by, limit))
+
+    def get(self, name: str) -> RunRecord:
+        """All that is known of a run, by its key, name or UID."""
+        return answered(self.store, lambda index: index.record(name))
+
+    def diff(self, left: str, right: str) -> builtins.list[Difference]:
+        """What differs between two runs: what they were made from, were given, and what came of it."""
+        return answered(self.store, lambda index: differences(index.record(left), index.record(right)))
+
+    def artifacts(
+        self, pattern: str = "", *, kind: str = "", limit: int = 1000
+    ) -> builtins.list[ArtifactRecord]:
+        """Things that steps used or made: by digest (or its beginning), URI (or a pattern), kind."""
+        return answered(self.store, lambda index: index.artifacts(pattern, kind=kind, limit=limit))
+
+    def producers(self, target: str) -> builtins.list[UseRecord]:
+        """The steps that made a thing (a URI or a digest)."""
+        return answered(self.store, lambda index: index.producers(target))
+
+    def consumers(self, target: str) -> builtins.list[UseRecord]:
+        """The steps that used a thing (a URI or a digest)."""
+        return answered(self.store, lambda index: index.consumers(target))
+
+    def changes(self, since: int = 0) -> builtins.list[FeedItem]:
+        """What has changed after the change of that number: see :meth:`tiphys.records.index.Index.changes`."""
+        return answered(self.store, lambda index: list(index.changes(since)))
+
+    def sync(self) -> int:
+        """Bring the index up to date; how many runs had changed."""
+        with Index(self.store) as index:
+            return sync(index)
+
+    def rebuild(self) -> int:
+        """Make the index anew; how many runs it has."""
+        with Index(self.store) as index, index.turn():
+            try:
+                index.empty()
+            except Damaged:
+                index.set_aside()
+            return sync(index)
+
+    def sync_cluster(self, client: Client, source: str = "") -> tuple[str, int]:
+        """Keep what a client sees of its namespace: the source's name, and how many workflows are new or have changed.
+
+        What was kept stays when the cluster deletes it. Raises ClusterError, and StoreError TIP411 to TIP413.
+        """
+        source = source or _UNFIT.sub(
+            "-", client.backend.url.partition("://")[2] or client.backend.url
+        ).strip("-.")
+        if source == LOCAL:
+            raise RefusedError(
+                "TIP256", f"{LOCAL!r} is what runs of this machine come from", fix="choose another name"
+            )
+        changed = 0
+        for item in client.list(brief=True):
+            there = self._version(source, item.workflow)
+            if there and there == item.workflow["metadata"].get("resourceVersion"):
+                continue
+            try:
+                changed += keep(self.store, source, client.get(item.name).workflow)
+            except ClusterError as error:
+                if error.code != "TIP605":  # it was deleted just now
+                    raise
+        self.sync()
+        return source, changed
+
+    def _version(self, source: str, workflow: Workflow) -> str:
+        path = _place(self.store, source, workflow)
+        return _read(str(path), "")["metadata"].get("resourceVersion", "") if path.is_file() else ""
 
 
 # -- what is there -------------------------------------------------------------------------------------------
@@ -159,12 +264,20 @@ def _folded(
     store: Store, keys: Iterable[str], there: Mapping[str, _There]
 ) -> Iterator[tuple[str, RunRecord]]:
     backend = LocalRuns(RunOptions(store=store.root))
+    ended: Mapping[str, Line] | None = None
     for key in keys:
         each = there[key]
         if each.file:
             record = _record(_read(each.file, key), key, key.partition("/")[0])
         else:
-            workflow = read(store, backend.get, key, each.began)
+            ended = Ended(store).lines() if ended is None else ended
+            noted = ended.get(key)
+            workflow = None
+            if noted is not None and each.stamp.startswith("{}.{}.".format(*noted.stamp)):
+                workflow = written(
+                    store, key
+                )  # the very file that the engine wrote: the journal need not be asked
+            workflow = workflow or read(store, backend.get, key, each.began)
             if workflow is None:  # it is being made, or deleted, just now
                 continue
             try:
