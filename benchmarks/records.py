@@ -16,7 +16,9 @@ import argparse
 import itertools
 import json
 import random
+import resource
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,13 +28,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.results import show
+from benchmarks.results import about, show, write
+from tiphys.engine import Run, RunOptions
 from tiphys.records.index import Index
 from tiphys.records.listed import listed
 from tiphys.records.query import compiled
+from tiphys.records.record import ArtifactRecord, RunRecord, StepRecord
 from tiphys.records.schema import FILE
 from tiphys.records.where import parsed
+from tiphys.runs.records import sync
 from tiphys.store import Store
+from tiphys.store.ended import Ended
 
 _NOW = 1_795_000_000.0  # when the last run began: in November 2026
 _STEP = 30.0  # seconds between two runs
@@ -172,21 +178,165 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=1_000_000, help="that are asked")
+    parser.add_argument(
+        "--linked", type=int, default=100_000, help="runs with things that they used and made"
+    )
     parser.add_argument("--folded", type=int, default=600)
     parser.add_argument("--listed", type=int, default=10_000)
     parser.add_argument(
-        "--demo", metavar="FOLDER", help="a run that was really made (default: one of 26 steps, made now)"
+        "--demo", metavar="FOLDER", help="of a run that was really made (else one is made now)"
     )
     parser.add_argument("--json", metavar="FILE", default="", help="write the numbers there")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tiphys-records-") as folder:
-        found = _questions(Path(folder), options.runs)
-    show(found)
-    return 0
+    found: dict[str, Any] = {}
+    for part, count in (
+        (_folding, options.folded),
+        (_listing, options.listed),
+        (_links, options.linked),
+        (_questions, options.runs),
+    ):
+        with tempfile.TemporaryDirectory(prefix="tiphys-records-") as folder:
+            found |= part(Path(folder), count, options.demo)
+    show({name: value for name, value in found.items() if name != "questions"})
+    slow = [name for name in QUESTIONS if found["questions"][name]["ms"] > 100]
+    missed = {
+        "slow": slow,
+        "folded": found["folded_per_second"] < 300,
+        "listed": found["listed_seconds"] > 1,
+        "links": found["makers_ms"] > 50 or found["users_ms"] > 50,
+    }
+    if options.json:
+        write(Path(options.json), {**found, **about()})
+    print("missed:", ", ".join(name for name, bad in missed.items() if bad) or "nothing")
+    return 1 if any(missed.values()) else 0
 
 
-def _questions(folder: Path, count: int) -> dict[str, Any]:
+def _really(folder: Path, demo: str | None) -> Path:
+    """The folder of a run of some fifty nodes, as its engine left it."""
+    if demo:
+        return Path(demo)
+    task = {
+        "name": "work",
+        "retryStrategy": {"limit": 1},
+        "inputs": {"parameters": [{"name": "n"}, {"name": "data", "value": "pvc://tiphys/datasets/x"}]},
+        "script": {"image": "bench", "command": ["sh"], "source": "echo 0.9 > accuracy"},
+        "outputs": {"parameters": [{"name": "accuracy", "valueFrom": {"path": "accuracy"}}]},
+    }  # fmt: skip
+    calls = [
+        {
+            "name": f"t{n}",
+            "template": "work",
+            "arguments": {"parameters": [{"name": "n", "value": str(n % 4)}]},
+        }
+        for n in range(25)
+    ]
+    flow = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "really-made"},
+        "spec": {"entrypoint": "main", "templates": [{"name": "main", "dag": {"tasks": calls}}, task]},
+    }
+    Run(flow, options=RunOptions(store=folder, images={"*": "host"}, handle_signals=False)).execute()
+    return Store(folder).run("really-made")
+
+
+def _copied(source: Path, store: Store, count: int) -> None:
+    """A run under many names, as if each had been run."""
+    files = {name: (source / name).read_bytes() for name in ("workflow.json", "journal.db", "began")}
+    name, ended = json.loads(files["workflow.json"])["metadata"]["name"], Ended(store)
+    for number in range(count):
+        own = f"r{number:0{len(name) - 1}d}"  # as long: a journal is no text
+        folder = store.run(own)
+        for each, data in files.items():
+            (folder / each).write_bytes(data.replace(name.encode(), own.encode()))
+        path = folder / "workflow.json"
+        ended.note(own, path.stat(), float(files["began"]) + number, json.loads(path.read_bytes()))
+
+
+def _folding(folder: Path, count: int, demo: str | None) -> dict[str, Any]:
+    """Runs read from their folders into the index; and only read, for what that alone takes."""
+    source, store = _really(folder / "made", demo), Store(folder / "store")
+    nodes = len(json.loads((source / "workflow.json").read_bytes())["status"]["nodes"])
+    _copied(source, store, count)
+    with Index(store) as index:
+        cpu = _cpu(lambda: sync(index))
+        again = _cpu(lambda: sync(index))
+    files = [store.run(name) / "workflow.json" for name in store.runs()]
+    read = _cpu(lambda: [json.loads(path.read_bytes()) for path in files])
+    return {
+        "folded_nodes": nodes,
+        "folded_per_second": round(count / cpu),
+        "only_reading_json_per_second": round(count / read),
+        "nothing_new_ms": round(again * 1000, 1),
+    }
+
+
+def _listing(folder: Path, count: int, demo: str | None) -> dict[str, Any]:
+    """CPU seconds of whole commands that list all runs of a store, of one step each."""
+    flow = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "really-made"},
+        "spec": {
+            "entrypoint": "main",
+            "templates": [{"name": "main", "script": {"image": "b", "command": ["sh"], "source": "echo x"}}],
+        },
+    }
+    made, store = Store(folder / "made"), Store(folder / "store")
+    Run(flow, options=RunOptions(store=made.root, images={"*": "host"}, handle_signals=False)).execute()
+    _copied(made.run("really-made"), store, count)
+    words = ["list", "--store", str(store.root)]
+    first = _command(*words, "--where", "phase == 'Succeeded'")
+    return {
+        "listed_runs": count,
+        "listed_first_seconds": round(first, 2),
+        "listed_seconds": round(
+            min(_command(*words, "--where", "phase == 'Succeeded'") for _ in range(3)), 2
+        ),
+        "plain_list_seconds": round(min(_command(*words) for _ in range(3)), 2),
+    }
+
+
+def _command(*words: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "tiphys", *words], stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _links(folder: Path, count: int, demo: str | None) -> dict[str, Any]:
+    """From a thing to the steps that made and used it: a thing that one run made, and one that a hundred used."""
+
+    def runs() -> Iterator[tuple[str, RunRecord]]:
+        for number in range(count):
+            step = StepRecord(
+                f"n{number}", "train", "train", "Pod", "Succeeded", started=float(number),
+                uses=(ArtifactRecord(f"pvc://tiphys/datasets/{number // 100}", "", "data"),),
+                makes=(ArtifactRecord(f"pvc://tiphys/models/{number}", f"sha256:{number:064x}", "model"),),
+            )  # fmt: skip
+            yield (
+                "1",
+                RunRecord(f"r-{number}", f"r-{number}", "", "", "local", "r", "Succeeded", steps=(step,)),
+            )
+
+    with Index(Store(folder)) as index:
+        put = _cpu(lambda: index.put(runs()))
+        middle = count // 2
+        return {
+            "small_runs_put_per_second": round(count / put),
+            "makers_ms": round(
+                max(_cpu(lambda: index.producers(f"sha256:{middle:064x}")) for _ in range(5)) * 1e3, 2
+            ),
+            "users_ms": round(
+                max(_cpu(lambda: index.consumers(f"pvc://tiphys/datasets/{middle // 100}")) for _ in range(5))
+                * 1e3,
+                2,
+            ),
+        }
+
+
+def _questions(folder: Path, count: int, demo: str | None) -> dict[str, Any]:
     _fill(folder, count)
     answers = {}
     for name, (where, order) in {**QUESTIONS, **FURTHER}.items():

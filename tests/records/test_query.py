@@ -112,13 +112,15 @@ ORDERS = ("-started", "started", "name", "-key", "-metrics.accuracy", "metrics.a
           "phase", "-pipeline")  # fmt: skip
 
 
-@pytest.mark.parametrize("way", ["few", "along", "asked"])
+@pytest.mark.parametrize("way", ["few", "along", "asked", "impatient"])
 @pytest.mark.parametrize("text", CASES)
 def test_conditions(index: Index, text: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way != "few":
         monkeypatch.setattr(query, "_FEW", 0)
     if way == "along":
         monkeypatch.setattr(query, "_COUNTED", 0)
+    if way == "impatient":
+        monkeypatch.setattr(query, "_INSTRUCTIONS", 5)
     fits = [each for each in RUNS if CASES[text](each)]
     for order in ORDERS:
         for limit in (0, 1, 50):

@@ -8,10 +8,11 @@ is said each time ("NOT INDEXED" is by its own key): a run has ten facts, and a 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tiphys.errors import did_you_mean
@@ -23,6 +24,7 @@ __all__ = ["Condition", "compiled", "select", "strange_names"]
 _ASKED = 1000  # runs, to see how many fit
 _FEW = 2000  # runs that are all looked at, rather than asking how many fit
 _COUNTED = 200_000  # runs, at which counting ends
+_INSTRUCTIONS = 3_000_000  # of SQLite's machine, some 30 ms: after them the order was the wrong way
 _NEWEST = Order("started", falling=True)
 _INDEXED = ("key", "name", "phase", "pipeline", "uid", "started", "duration")
 
@@ -49,12 +51,19 @@ def select(
     """The numbers of the runs; without an order the newest first. ``limit``: 0 for all."""
     order = order or _NEWEST
     condition = compiled(where, lambda name: _number(db, name)) if where is not None else _ALL
-    among = _shortest(db, condition, limit)
-    if among is not None:
-        return _from_few(db, condition, among, order, limit)
-    if order.field in COLUMNS:
-        return _along_column(db, condition, order, limit)
-    return _along_fact(db, condition, order, limit)
+    few, shorter = _fewest(db, condition, limit)
+    if few is not None and shorter:
+        return _from_few(db, condition, few, order, limit)
+    along = _along_column if order.field in COLUMNS else _along_fact
+    if few is None:
+        return along(db, condition, order, limit)
+    try:
+        with _patience(db):
+            return along(db, condition, order, limit)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+    return _from_few(db, condition, few, order, limit)  # what fits lies far back in the order
 
 
 def strange_names(db: sqlite3.Connection, where: Group | Comparison) -> list[str]:
@@ -144,19 +153,34 @@ def _glob(pattern: str) -> str:
 # -- the ways ------------------------------------------------------------------------------------------------
 
 
-def _shortest(db: sqlite3.Connection, condition: Condition, limit: int) -> tuple[str, _Values] | None:
-    """The query to begin with, if that is shorter than to go along the order until there are enough."""
+def _fewest(
+    db: sqlite3.Connection, condition: Condition, limit: int
+) -> tuple[tuple[str, _Values] | None, bool]:
+    """The query that gives the fewest runs, if they are not too many; and whether to begin with it is shorter."""
     if not condition.among:
-        return None
-    counts = [(_count(db, among, _FEW), among) for among in condition.among]
-    fewest, among = min(counts, key=lambda item: item[0])
+        return None, False
+    fewest, among = min(
+        ((_count(db, each, _FEW), each) for each in condition.among), key=lambda item: item[0]
+    )
     if fewest < _FEW or not limit:
-        return among
+        return among, True
+    fewest, among = min(
+        ((_count(db, each, _COUNTED), each) for each in condition.among), key=lambda item: item[0]
+    )
+    if fewest >= _COUNTED:
+        return None, False
     part, all_runs = _part(db, condition)
-    along = min(limit / part, all_runs)
-    counts = [(_count(db, each, _COUNTED), each) for _, each in counts]
-    fewest, among = min(counts, key=lambda item: item[0])
-    return among if fewest < along and fewest < _COUNTED else None
+    return among, fewest < min(limit / part, all_runs)
+
+
+@contextlib.contextmanager
+def _patience(db: sqlite3.Connection) -> Iterator[None]:
+    """A statement inside is interrupted when it has gone on for long."""
+    db.set_progress_handler(lambda: 1, _INSTRUCTIONS)
+    try:
+        yield
+    finally:
+        db.set_progress_handler(None, 0)
 
 
 def _count(db: sqlite3.Connection, among: tuple[str, _Values], most: int) -> int:
