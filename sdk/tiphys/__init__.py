@@ -54,6 +54,8 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.runs import Client as Client
     from tiphys.runs.records import Records as Records
     from tiphys.runs.start import run as run
+    from tiphys.step.report import keras_report as keras_report
+    from tiphys.step.report import report as report
 
 # name -> module that defines it; imported on first use
 _PUBLIC = {
@@ -88,7 +90,9 @@ _PUBLIC = {
     "compose": "tiphys.dsl",
     "dag": "tiphys.dsl",
     "for_each": "tiphys.dsl",
+    "keras_report": "tiphys.step.report",
     "raw": "tiphys.dsl",
+    "report": "tiphys.step.report",
     "run": "tiphys.runs.start",
     "splice": "tiphys.dsl",
     "to_yaml": "tiphys.compiler",

@@ -24,6 +24,7 @@ from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
+from tiphys.dsl.reporting import report_env, reports, summary_output
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.closure import check_names, function_node
 from tiphys.dsl.source.digest import depended, step_code
@@ -193,6 +194,11 @@ class Component(CallableTemplate):
             template.setdefault("annotations", {}).update(keyed.parts)
             if cache.single_flight:
                 mutexes.append(key)
+        outputs: list[dict[str, Any]] = []
+        if reports(self.function):
+            summary, told = summary_output(OUTPUTS)
+            env += [*report_env(defaults, "{{pod.name}}"), summary]
+            outputs.append(told)
         env += [{"name": name, "value": value} for name, value in options.env]
         locks = synchronization(self.locks, mutexes)
         if locks:
@@ -218,18 +224,17 @@ class Component(CallableTemplate):
         secured(container, template, defaults.volumes, read_only=options.read_only_root)
         template["script" if "source" in container else "container"] = container
         template["podSpecPatch"] = executor_patch(resource=False)
-        if self.outputs:
-            exports = dict(options.exports)
-            template["outputs"] = {
-                "parameters": [
-                    {
-                        "name": f.name,
-                        "valueFrom": {"path": f"{OUTPUTS}/{f.name}"},
-                        **({"globalName": exports[f.name]} if f.name in exports else {}),
-                    }
-                    for f in self.outputs
-                ]
+        exports = dict(options.exports)
+        own = [
+            {
+                "name": f.name,
+                "valueFrom": {"path": f"{OUTPUTS}/{f.name}"},
+                **({"globalName": exports[f.name]} if f.name in exports else {}),
             }
+            for f in self.outputs
+        ]
+        if own or outputs:
+            template["outputs"] = {"parameters": [*own, *outputs]}
         return template
 
     @property

@@ -27,6 +27,7 @@ from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock, Semaphore
 from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, Scheduling, secured
+from tiphys.dsl.reporting import report_env
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.digest import StepCode, depended, module_code
@@ -252,6 +253,7 @@ class TFJob(Resource):
             {"name": KEY_ENV, "value": splice(key)},
             *defaults.volumes_env(),
             {"name": "TIPHYS_WORKFLOW", "value": run},
+            *report_env(defaults, splice(key)),
             *({"name": k, "value": v} for k, v in self.env.items()),
             *(jobset.tf_config(self.workers) if self.as_set else ()),
         ]

@@ -14,14 +14,22 @@ from typing import TYPE_CHECKING
 from tiphys.argo.artifacts import key_of, location_of
 from tiphys.argo.nodes import is_hit, is_step, label
 from tiphys.argo.time import seconds
-from tiphys.records.record import SAMPLED, ArtifactRecord, AttemptRecord, Point, RunRecord, StepRecord
+from tiphys.records.record import (
+    SAMPLED,
+    ArtifactRecord,
+    AttemptRecord,
+    EventRecord,
+    Point,
+    RunRecord,
+    StepRecord,
+)
 from tiphys.reference import references
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ObjectMeta
     from tiphys.argo.types import Arguments, Node, Outputs, Template, Workflow
 
-__all__ = ["LOCAL", "MADE_FROM", "fold"]
+__all__ = ["LOCAL", "MADE_FROM", "fold", "when"]
 
 LOCAL = "local"
 MADE_FROM = "tiphys.dev/from-"
@@ -34,15 +42,19 @@ _SUFFIX = re.compile(r"-[a-z0-9]{5}\Z")
 
 
 def fold(
-    workflow: Workflow, points: Iterable[Point] = (), *, source: str = LOCAL, key: str = ""
+    workflow: Workflow, points: Iterable[Point | EventRecord] = (), *, source: str = LOCAL, key: str = ""
 ) -> RunRecord:
     """What is known of a run. ``key``: see :class:`RunRecord`; of a run of this machine its name, if none is given."""
     metadata, spec = workflow.get("metadata") or {}, workflow.get("spec") or {}
     status = workflow.get("status") or {}
     name, namespace, uid = metadata.get("name", ""), metadata.get("namespace", ""), metadata.get("uid", "")
     of_step: dict[str, list[Point]] = {}
+    events: dict[str, list[EventRecord]] = {}
     for point in points:
-        of_step.setdefault(point.node, []).append(point)
+        if isinstance(point, Point):
+            of_step.setdefault(point.node, []).append(point)
+        else:
+            events.setdefault(point.node, []).append(point)
     annotations = metadata.get("annotations") or {}
     return RunRecord(
         key=key or (name if source == LOCAL else f"{source}/{namespace}/{uid}"),
@@ -53,9 +65,9 @@ def fold(
         pipeline=_pipeline(metadata),
         phase=status.get("phase") or "Pending",
         message=str(status.get("message") or ""),
-        created=_when(metadata.get("creationTimestamp")),
-        started=_when(status.get("startedAt")),
-        finished=_when(status.get("finishedAt")),
+        created=when(metadata.get("creationTimestamp")),
+        started=when(status.get("startedAt")),
+        finished=when(status.get("finishedAt")),
         progress=status.get("progress", ""),
         parameters=_values(spec.get("arguments")),
         outputs=_values(status.get("outputs")),
@@ -68,7 +80,7 @@ def fold(
         config=_config(workflow),
         images=tuple(sorted(_images(workflow))),
         resources=dict(status.get("resourcesDuration") or {}),
-        steps=_pinned(list(_steps(workflow, of_step))),
+        steps=_pinned(list(_steps(workflow, of_step, events))),
     )
 
 
@@ -91,7 +103,9 @@ def _config(workflow: Workflow) -> str:
     return f"{_pipeline(workflow.get('metadata') or {})}@{digest}"
 
 
-def _steps(workflow: Workflow, points: Mapping[str, list[Point]]) -> Iterator[StepRecord]:
+def _steps(
+    workflow: Workflow, points: Mapping[str, list[Point]], events: Mapping[str, list[EventRecord]]
+) -> Iterator[StepRecord]:
     name = workflow["metadata"]["name"]
     nodes = (workflow.get("status") or {}).get("nodes") or {}
     created = dict(_created(workflow))
@@ -100,10 +114,9 @@ def _steps(workflow: Workflow, points: Mapping[str, list[Point]]) -> Iterator[St
             continue
         pods = [nodes[child] for child in node.get("children") or () if child in nodes]
         pods = [node] if node.get("type") != "Retry" else [pod for pod in pods if _is_attempt(pod)]
-        own = sorted(
-            (point for pod in pods for point in points.get(str(pod.get("id") or identity), ())),
-            key=lambda point: point.at,
-        )
+        ids = [str(pod.get("id") or identity) for pod in pods]
+        own = sorted((point for each in ids for point in points.get(each, ())), key=lambda point: point.at)
+        happened = [event for each in ids for event in _with_losses(events.get(each, ()))]
         inputs, outputs = _values(node.get("inputs")), _values(node.get("outputs"))
         uses, given = tuple(_artifacts(node.get("inputs"))), tuple(_artifacts(node.get("outputs")))
         taken = {item.uri for item in uses}
@@ -116,8 +129,8 @@ def _steps(workflow: Workflow, points: Mapping[str, list[Point]]) -> Iterator[St
             phase=str(node.get("phase", "")),
             message=str(node.get("message") or ""),
             hit=is_hit(node),
-            started=_when(node.get("startedAt")),
-            finished=_when(node.get("finishedAt")),
+            started=when(node.get("startedAt")),
+            finished=when(node.get("finishedAt")),
             inputs=inputs,
             outputs=outputs,
             metrics={**_reported(own), **_numbers(outputs)},
@@ -128,6 +141,7 @@ def _steps(workflow: Workflow, points: Mapping[str, list[Point]]) -> Iterator[St
             attempts=tuple(_attempts(identity, pods)),
             resources=dict(node.get("resourcesDuration") or {}),
             points=tuple(own),
+            events=tuple(sorted(happened, key=lambda event: event.at)),
         )
 
 
@@ -165,22 +179,37 @@ def _attempts(identity: str, pods: Iterable[Node]) -> Iterator[AttemptRecord]:
             phase=str(pod.get("phase", "")),
             message=str(pod.get("message") or ""),
             exit_code=int(code) if code.lstrip("-").isdigit() else None,
-            started=_when(pod.get("startedAt")),
-            finished=_when(pod.get("finishedAt")),
+            started=when(pod.get("startedAt")),
+            finished=when(pod.get("finishedAt")),
             host=str(pod.get("hostNodeName") or ""),
             pod=str(pod.get("id") or identity),
         )
 
 
+def _with_losses(events: Iterable[EventRecord]) -> Iterator[EventRecord]:
+    """The events of one attempt, each start with the seconds since the same replica had ended."""
+    ended: dict[str, float] = {}
+    for event in sorted(events, key=lambda event: event.at):
+        if event.event == "started":
+            since = ended.pop(event.worker, event.at)
+            yield replace(event, lost=round(max(event.at - since, 0.0), 3))
+            continue
+        if event.event != "restarted":
+            ended[event.worker] = event.at
+        yield event
+
+
 def _reported(points: Iterable[Point]) -> dict[str, float]:
-    """The last value of everything that was reported; of what was sampled, memory's highest."""
+    """The last value of everything that was reported, of a gang the first replica's; of what was sampled, memory's
+    highest."""
     found: dict[str, float] = {}
+    others: dict[str, float] = {}
     for point in points:
-        if point.key == "memory":
+        if point.key in ("memory", "peak_memory"):
             found["peak_memory"] = max(found.get("peak_memory", 0.0), point.value)
-        elif point.key not in SAMPLED:
-            found[point.key] = point.value
-    return found
+        elif point.key not in (*SAMPLED, "epoch", "of"):
+            (others if point.worker and not point.worker.endswith("-0") else found)[point.key] = point.value
+    return {**others, **found}
 
 
 def _numbers(outputs: Mapping[str, str]) -> dict[str, float]:
@@ -276,7 +305,8 @@ def _images(workflow: Workflow) -> set[str]:
     return found
 
 
-def _when(text: object) -> float:
+def when(text: object) -> float:
+    """A time of Kubernetes' in seconds since the epoch; 0: there is none."""
     return _seconds(str(text)) if text else 0.0
 
 

@@ -1,19 +1,155 @@
-"""What the steps of a run told and were seen to use, read from the files that they and the engine wrote."""
+"""What the steps of a run told and were seen to use, read from the files that they and the engine wrote.
+
+The files are in the run's folder (:mod:`tiphys.store.reports`), and in ``records/WORKFLOW`` of the volumes. Steps write
+them, and may be killed while they do, or write anything: of a line that is none, only that line is lost; of a file that
+is too long its end is read; what is no file is not opened.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import math
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiphys.records.record import Point
+from tiphys.argo.names import pod_name
+from tiphys.records.fold import when
+from tiphys.records.record import SAMPLED, EventRecord, Point
+from tiphys.reference import open_file
 from tiphys.store.layout import Store
+from tiphys.store.reports import SAMPLES, parted, report_files
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
 __all__ = ["points"]
 
+_LARGEST = 32 << 20  # bytes of a file that are read: its end
+_LONGEST = 8192  # bytes of a line
+_MOST = 100_000  # lines of a file that count: the last
+_CLOCKS = 1.0  # seconds by which two clocks may differ, and Argo's times are whole
+_WORDS = 64  # values of a line, and characters of a name
 
-def points(store: Store, workflow: Workflow, name: str = "") -> Iterator[Point]:
-    """Every point of a run of the store, in no order. ``name``: the run's, where a later one has taken its own."""
-    yield from ()
+
+def points(store: Store, workflow: Workflow, name: str = "") -> Iterator[Point | EventRecord]:
+    """Every point and event of a run of the store, in no order. ``name``: the run's, where a later one has taken its
+    own."""
+    metadata = workflow.get("metadata") or {}
+    run = name or metadata.get("name", "")
+    nodes = (workflow.get("status") or {}).get("nodes") or {}
+    if store.has_run(run):
+        folder = store.root / "runs" / run
+        yield from _sampled(folder / SAMPLES, nodes)
+        for file, called in report_files(folder):
+            node, worker = parted(called, nodes)
+            worker = worker or parted(file.name.removesuffix(".jsonl"), ())[1]
+            if node in nodes:
+                yield from _told(file, node, worker)
+    pods = _pods(workflow)
+    for root in store.volumes().values():
+        for file in _files(Path(root) / "records" / metadata.get("name", "")):
+            pod, worker = parted(file.name.removesuffix(".jsonl"), pods)
+            attempts = pods.get(pod, ())
+            for point in _told(file, "", worker) if attempts else ():
+                yield replace(point, node=_attempt(attempts, point.at))
+
+
+def _pods(workflow: Workflow) -> dict[str, list[tuple[float, str]]]:
+    """The nodes of a run, and when each started, by what a file of theirs is called: the name of the pod, or the key of
+    a training, whose attempts tell in one file."""
+    name = (workflow.get("metadata") or {}).get("name", "")
+    found: dict[str, list[tuple[float, str]]] = {}
+    for identity, node in ((workflow.get("status") or {}).get("nodes") or {}).items():
+        if node.get("type") != "Pod":
+            continue
+        started = when(node.get("startedAt"))
+        template = node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""
+        found[pod_name(name, identity, str(template))] = [(started, identity)]
+        for item in (node.get("inputs") or {}).get("parameters") or ():
+            if item.get("name") == "key" and item.get("value"):
+                found.setdefault(str(item["value"]), []).append((started, identity))
+    return found
+
+
+def _attempt(attempts: Sequence[tuple[float, str]], at: float) -> str:
+    """The last that had started by then."""
+    begun = [each for each in attempts if each[0] <= at + _CLOCKS] or [min(attempts)]
+    return max(begun)[1]
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(each for each in folder.iterdir() if each.name.endswith(".jsonl"))
+    except OSError:
+        return []
+
+
+def _told(file: Path, node: str, worker: str) -> Iterator[Point]:
+    """What a step itself wrote. A line without a time has that of the one before, or the file's own."""
+    at, lines = _lines(file)
+    for line in lines:
+        at = _number(line.get("at"), at)
+        epoch = int(_number(line.get("epoch"), 0.0))
+        named = line.get("worker")
+        who = worker or (named if isinstance(named, str) and parted(f".{named}", ())[1] == named else "")
+        for key, value in list(line.items())[:_WORDS]:
+            if key in SAMPLED or key in ("at", "worker") or len(key) > _WORDS:
+                continue
+            number = _number(value)
+            if not math.isnan(number):
+                yield Point(node, at, key, number, epoch if 0 <= epoch < 1 << 31 else 0, who)
+
+
+def _sampled(file: Path, nodes: Mapping[str, object]) -> Iterator[Point | EventRecord]:
+    """What the engine wrote."""
+    _, lines = _lines(file)
+    for line in lines:
+        node, worker, at = line.get("node"), line.get("worker", ""), _number(line.get("at"))
+        if not isinstance(node, str) or node not in nodes or not isinstance(worker, str) or math.isnan(at):
+            continue
+        event, code = line.get("event"), line.get("exit_code")
+        if isinstance(event, str):
+            text = str(line.get("message", ""))
+            yield EventRecord(node, at, event, text, worker, code if isinstance(code, int) else None)
+            continue
+        for key in SAMPLED:
+            number = _number(line.get(key))
+            if not math.isnan(number):
+                yield Point(node, at, key, number, 0, worker)
+
+
+def _number(value: object, otherwise: float = math.nan) -> float:
+    """A finite number, or ``otherwise``."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return otherwise
+    try:
+        number = float(value)
+    except OverflowError:
+        return otherwise
+    return number if math.isfinite(number) else otherwise
+
+
+def _lines(file: Path) -> tuple[float, deque[dict[str, object]]]:
+    """When a file was last written, and the objects that its last lines are."""
+    found: deque[dict[str, object]] = deque(maxlen=_MOST)
+    try:
+        with open_file(file, follow=False) as stream:
+            state = os.fstat(stream.fileno())
+            start = max(state.st_size - _LARGEST, 0)
+            stream.seek(start)
+            data = stream.read(_LARGEST)
+    except OSError:
+        return 0.0, found
+    for text in data.split(b"\n")[1 if start else 0 :]:
+        if 2 < len(text) <= _LONGEST:
+            try:
+                line = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(line, dict):
+                found.append(line)
+    return state.st_mtime, found

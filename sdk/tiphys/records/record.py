@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["SAMPLED", "ArtifactRecord", "AttemptRecord", "Point", "RunRecord", "StepRecord"]
+__all__ = ["SAMPLED", "ArtifactRecord", "AttemptRecord", "EventRecord", "Point", "RunRecord", "StepRecord"]
 
-SAMPLED = ("memory", "cpu", "received", "sent")
-"""The keys that the engine's sampler writes: bytes, seconds of a core since the start, bytes, bytes."""
+SAMPLED = ("memory", "peak_memory", "cpu", "received", "sent")
+"""The keys that the engine's sampler writes: bytes, bytes at most so far, seconds of a core since the start, bytes,
+bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,31 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class EventRecord:
+    """What happened to a pod that a step waits for: ``event`` is ``started``, ``succeeded``, ``failed``, ``restarted``
+    or ``stopped``, ``worker`` which replica it was.
+
+    ``lost`` of a start: the seconds since the same replica had ended before.
+    """
+
+    node: str
+    at: float
+    event: str
+    message: str = ""
+    worker: str = ""
+    exit_code: int | None = None
+    lost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class StepRecord:
     """A step as a person counts them (:func:`tiphys.argo.nodes.is_step`).
 
     ``node`` is its ID; ``name`` its path, as ``tiphys get`` shows it; ``metrics`` are its numeric outputs, and the last
     value of everything that it reported; ``makes`` are the outputs that it was not given as inputs, ``said`` the others
     (a report about a model); ``creates`` is the kind of object that a resource template makes; ``resources`` is Argo's
-    ``resourcesDuration`` (seconds of a resource times what was requested of it); ``points`` are in order of time.
+    ``resourcesDuration`` (seconds of a resource times what was requested of it); ``points`` and ``events`` are in
+    order of time.
     """
 
     node: str
@@ -87,6 +106,7 @@ class StepRecord:
     attempts: tuple[AttemptRecord, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
     points: tuple[Point, ...] = ()
+    events: tuple[EventRecord, ...] = ()
 
     @property
     def seconds(self) -> float:

@@ -24,7 +24,9 @@ class Engine:
         self.left = self.spawner.take_over(lambda _: True)
         runner = SimpleNamespace(name="process")
         self.host = cast("Host", SimpleNamespace(left=self.left, spawner=self.spawner, runner=runner))
-        self.space = cast("PodSpace", SimpleNamespace(folder=folder / "nodes" / "1", ip="127.0.0.1"))
+        self.space = cast(
+            "PodSpace", SimpleNamespace(node="", worker="", folder=folder / "nodes" / "1", ip="127.0.0.1")
+        )
         self.log = folder / "log"
 
     def starts(self, pod: str, left: LeftPod | None = None) -> Starts:

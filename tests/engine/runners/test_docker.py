@@ -307,6 +307,14 @@ def test_folders_of_the_image_within_each_other(tmp_path: Path, real: str, paths
     assert not any(each.startswith(("etc/etc", "etc/d/d")) for each in found)
 
 
+def test_what_a_container_tells_arrives_whoever_it_runs_as(tmp_path: Path, real: str) -> None:
+    spec = box("""echo '{"loss": 0.5}' >> "$TIPHYS_REPORT" """, securityContext={"runAsUser": 1234})
+    result = execute(tmp_path, workflow({"name": "main", "container": spec}), runner="docker")
+    assert result.succeeded, result.message
+    assert next((result.folder / "reports").rglob("*.jsonl")).read_text() == '{"loss": 0.5}\n'
+    assert not (result.folder / "samples.jsonl").exists()  # it is the client that could be looked at
+
+
 def test_a_script_result(tmp_path: Path, real: str) -> None:
     script = {"name": "s", "script": {"image": "busybox", "command": ["sh"], "source": "echo $((6 * 7))"}}
     user = {

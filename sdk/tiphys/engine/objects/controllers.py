@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypedDict, cast
 
 from tiphys.engine.objects.api import Api
@@ -84,6 +85,7 @@ class Controllers:
         self.host = host
         # whose step makes something just now: that of a child workflow logs into its own folder
         self._maker = host
+        self._node = ""  # and which it is
         self._start_child = start_child
         self.api = Api(host.namespace, host.loop.now)
         self.balancers = Balancers(host)
@@ -117,11 +119,12 @@ class Controllers:
 
         Raises ApiError, and RefusedError for a Workflow that cannot run here.
         """
-        before, self._maker = self._maker, host
+        before = self._maker, self._node
+        self._maker, self._node = host, node_id
         try:
             item = self._gone_on(node_id) or self.api.create(manifest)
         finally:
-            self._maker = before
+            self._maker, self._node = before
         if item["kind"] == "Workflow" or item["kind"] in _OUTLIVING:
             name = _record_name(item)
             maker: dict[str, object] = {
@@ -140,6 +143,11 @@ class Controllers:
         """The controller of a TFJob."""
         found = self._gangs.get(_record_name(item))
         return found if isinstance(found, TFJobController) else None
+
+    def told(self, item: KubeObject) -> tuple[Path, str] | None:
+        """As :attr:`GangController.told`, of any object."""
+        gang = self._gangs.get(_record_name(item))
+        return None if gang is None else gang.told
 
     def scale(self, job: TFJobController, workers: int) -> None:
         """As :meth:`TFJobController.scale`; its replicas are elsewhere then."""
@@ -240,7 +248,7 @@ class Controllers:
         if self.api.get(item["kind"], name) is not None:  # somebody was quicker than the run that had made it
             return False
         if item["kind"] in _GANGS:
-            gang = self._gang_of(item, host)
+            gang = self._gang_of(item, host, maker["node"])
             if not gang.go_on(maker["ports"]):
                 return False
             self._gangs[_record_name(item)] = gang
@@ -331,15 +339,19 @@ class Controllers:
     def _gang(self, change: str, item: KubeObject) -> None:
         name = _record_name(item)
         if change == "added":
-            gang = self._gangs[name] = self._gang_of(item, self._maker)
+            gang = self._gangs[name] = self._gang_of(item, self._maker, self._node)
             self.host.loop.call_soon(gang.start)
         elif change == "deleted" and name in self._gangs:
             self._gangs.pop(name).delete()
 
-    def _gang_of(self, item: KubeObject, host: Host) -> GangController:
+    def _gang_of(self, item: KubeObject, host: Host, node: str) -> GangController:
+        gang: GangController
         if item["kind"] == "TFJob":
-            return TFJobController(host, self.api, cast("TFJobManifest", item), self._poke)
-        return JobSetController(host, self.api, cast("JobSetManifest", item), self._poke)
+            gang = TFJobController(host, self.api, cast("TFJobManifest", item), self._poke)
+        else:
+            gang = JobSetController(host, self.api, cast("JobSetManifest", item), self._poke)
+        gang.node = node
+        return gang
 
     def _deployment(self, change: str, name: str, item: KubeObject) -> None:
         if change == "added":

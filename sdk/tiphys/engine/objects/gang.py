@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from tiphys.argo.time import seconds
@@ -57,6 +58,7 @@ class GangController(ABC):
         self._round = 0  # of beginnings: what was to be started again in an earlier one is not
         self._timer: Timer | None = None
         self._seats: Seats | None = None
+        self.node = ""  # of the step that made it
         self.ports: Sequence[int] = free_ports(len(self._keys))
 
     # -- what a kind says ---------------------------------------------------------------------------------------
@@ -215,14 +217,21 @@ class GangController(ABC):
         lines = []
         for key, code in sorted(self._codes.items()):
             if code:
-                what = f"{key[0].lower()}-{key[1]} ended with exit code {code}"
+                what = f"{_worker(key)} ended with exit code {code}"
                 lines += describe_end(self.host, self._pod(key), what)
         return lines
+
+    @property
+    def told(self) -> tuple[Path, str] | None:
+        """The file that its first replica tells in what it has to tell, and what that one is called."""
+        lead = [key for key in self._keys if key in (("Chief", 0), ("Master", 0))] or self._keys
+        replica = self._replicas.get(lead[0])
+        return None if replica is None or replica.told is None else (replica.told, _worker(lead[0]))
 
     # -- replicas -----------------------------------------------------------------------------------------------
 
     def _pod(self, key: Key) -> str:
-        return f"{self._name}-{key[0].lower()}-{key[1]}"
+        return f"{self._name}-{_worker(key)}"
 
     def _left(self, key: Key) -> LeftPod | None:
         """What goes on of a replica that a killed engine had started."""
@@ -248,6 +257,8 @@ class GangController(ABC):
             seats=self._seats,
             owner=self._uid,
             left=left,
+            node=self.node,
+            worker=_worker(key),
         )
         self._replicas[key] = replica
         self._tell(key, "started", "")
@@ -291,8 +302,11 @@ class GangController(ABC):
             self._sync()
 
     def _tell(self, key: Key, state: str, message: str) -> None:
-        replica = f"{key[0].lower()}-{key[1]}"
-        self.host.tell(ReplicaChanged(self.host.loop.now(), self.kind, self._name, replica, state, message))
+        worker = _worker(key)
+        self.host.tell(ReplicaChanged(self.host.loop.now(), self.kind, self._name, worker, state, message))
+        if self.node:
+            code = self._codes.get(key) if state == "failed" else None
+            self.host.sampler.event(self.node, worker, state, message, code)
 
     def _heed_deadline(self, start: float) -> None:
         if (limit := self._limit()) is not None:
@@ -308,3 +322,8 @@ class GangController(ABC):
                 if replica is not None:
                     replica.stop()
         self._leave_seats()
+
+
+def _worker(key: Key) -> str:
+    """What a replica is called beside the others of its gang: ``worker-1``."""
+    return f"{key[0].lower()}-{key[1]}"

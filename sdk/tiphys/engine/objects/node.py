@@ -6,6 +6,7 @@ import copy
 import json
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
@@ -96,6 +97,11 @@ class ResourcePod:
     def job(self) -> TFJobController | None:
         """The controller of the TFJob that it waits for."""
         return None if self._item is None else self.resources.job(self._item)
+
+    @property
+    def told(self) -> tuple[Path, str] | None:
+        """Where the training that it waits for tells how far it is: the file, and the replica that does."""
+        return None if self._item is None else self.resources.told(self._item)
 
     # -- actions ------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.engine.base.loop import Timer
@@ -18,6 +19,7 @@ from tiphys.engine.runners.base import StartProblem, startable
 from tiphys.engine.runners.left import LeftPod
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import TiphysError
+from tiphys.step.report import REPORT
 from tiphys.store.files import heed_full_disk
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class Replica:
     code counts; the others are sidecars. ``addresses``: where on this machine those are that the variables of its
     containers name (``host:port``). ``seats``: the GPUs of the gang that it belongs to; alone it waits for its
     own. ``owner``: the UID of the object that made it, if it outlives the engine; ``left``: what a killed engine had
-    started of it, which goes on.
+    started of it, which goes on. ``node``: the step that it works for, as its ``worker``.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class Replica:
         seats: Seats | None = None,
         owner: str = "",
         left: LeftPod | None = None,
+        node: str = "",
+        worker: str = "",
     ) -> None:
         self.host = host
         self.name = name
@@ -109,6 +113,7 @@ class Replica:
         self._stopping = False
         self._over = False
         self._code = 0
+        self.told: Path | None = None  # the file that it tells in what it has to tell
         self.last_code = 0  # of the last main process that ended, also when it was started again
         self._gone: list[Callable[[], None]] = []
         self._started_at = 0.0
@@ -129,6 +134,8 @@ class Replica:
             },
             main=main,
             addresses=addresses,
+            node=node,
+            worker=worker,
         )
         self._starts = Starts(host, pod_record(owner, name) if owner else "", self.space, left)
 
@@ -221,6 +228,8 @@ class Replica:
                 log=self.host.log_path(self.name + suffix),
             )
             launch = startable(self.host.runner.launch(container), name)
+            if name == self._main and (told := container.env.get(REPORT)):
+                self.told = container.on_host(told)
         except (StartProblem, TiphysError, OSError, ValueError) as error:
             heed_full_disk(error)
             text = str(getattr(error, "message", error))

@@ -13,6 +13,7 @@ from tiphys.engine.base.observations import Notice, Observation
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.pods.memory import MemoryWatch
 from tiphys.engine.pods.room import Guest, Room
+from tiphys.engine.pods.sampler import Sampler
 from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.left import Left, LeftPod
@@ -92,9 +93,11 @@ class Host:
     origins: Mapping[str, str] = field(default_factory=dict)  # the files that Secrets are in, by their names
     left: Left | None = None  # of a killed engine; None: what belongs to steps is not written down
     memory: MemoryWatch = field(init=False)
+    sampler: Sampler = field(init=False)
 
     def __post_init__(self) -> None:
         self.memory = MemoryWatch(self.loop)
+        self.sampler = Sampler(self.loop, self.folder)
         if self.runner.last:
             self.spawner.at_end(self.runner.last)
 

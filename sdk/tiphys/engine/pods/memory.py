@@ -49,6 +49,7 @@ class MemoryWatch:
                 patience = _FASTEST
                 continue
             used = memory_of(each.process.pid)
+            each.process.watched = max(each.process.watched, used)
             if used > each.limit and memory_of(each.process.pid, exact=True) > each.limit:
                 self._watched.remove(each)
                 each.over()

@@ -96,6 +96,7 @@ class StepPod:
             security=self.template.get("securityContext") or host.spec.get("securityContext"),
             aliases=self.template.get("hostAliases") or (),
             containers=pod_containers(self.template),
+            node=command.node_id,
         )
         self.space.gpus = gpu_shares(self.template, host.room.gpus.of(host.holder(command.node_id)))
         self._containers = Containers(

@@ -29,7 +29,9 @@ from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.network import nameservers
 from tiphys.engine.runners.places import make_folders
 from tiphys.engine.runners.resources import resource_field
+from tiphys.step.report import REPORT
 from tiphys.store.files import remove
+from tiphys.store.reports import REPORT_FILE, reports_of
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import (
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PodSpace", "claim_address"]
 
+_REPORTS = "/var/lib/tiphys"
 _HOSTS, _RESOLV = "/etc/hosts", "/etc/resolv.conf"
 _VARIABLE = re.compile(r"\$\(([^)]+)\)")
 _IMAGE_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -73,7 +76,11 @@ def claim_address(host: Host, prefix: str, ports: Sequence[int] = ()) -> str:
 
 
 class PodSpace:
-    """A pod's folders and what its containers see. ``folder`` is an empty one (see :class:`Folders`)."""
+    """A pod's folders and what its containers see. ``folder`` is an empty one (see :class:`Folders`).
+
+    ``node`` is the ID of the step that it is of, ``worker`` which replica of the step's gang: what is known of the pod
+    while it runs is kept under these. Without a node nothing is.
+    """
 
     def __init__(
         self,
@@ -90,12 +97,16 @@ class PodSpace:
         aliases: Sequence[HostAlias] = (),
         containers: Mapping[str, ContainerSpec] | None = None,
         addresses: Mapping[str, str] | None = None,
+        node: str = "",
+        worker: str = "",
     ) -> None:
         self.host = host
         self.name = name
         self.folder = folder  # the main container's root; what else the pod needs lies beside it
         self.ip = ip
         self.hostname = hostname or name
+        self.node = node
+        self.worker = worker
         self.main = main
         self.gpus: Mapping[str, Sequence[Gpu]] = {}  # by its containers
         self._security = security  # the pod's securityContext
@@ -103,6 +114,7 @@ class PodSpace:
         self._addresses = addresses or {}  # where on this machine those are that variables name (host:port)
         self._containers = containers or {}  # those of the pod, by name
         self._besides: set[Path] = set()
+        self._told: Path | None = None
         self._specs = {str(volume.get("name")): volume for volume in volumes}
         self._made: dict[str, Volume] = {}
         self._metadata = metadata or {}
@@ -148,6 +160,9 @@ class PodSpace:
             env.setdefault("HOME", "/root" if image.kind == "root" else "/tmp")
         env["HOSTNAME"] = self.hostname
         env["TIPHYS_POD_IP"] = self.ip
+        if self.node and REPORT not in env:
+            mounts.append(Mount(_REPORTS, self._reports()))
+            env[REPORT] = f"{_REPORTS}/{REPORT_FILE}"
         env.update(self.host.options.env)
         if extra_env:
             env.update(extra_env)
@@ -210,8 +225,17 @@ class PodSpace:
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
 
+    def _reports(self) -> Path:
+        """The folder that its containers tell in what they have to tell, where no volume of theirs is meant for it."""
+        self._told = reports_of(self.host.folder, self.node, self.worker)
+        self._told.mkdir(parents=True, exist_ok=True)
+        return self._told
+
     def clean(self) -> None:
         """Give the folders back."""
+        if self._told is not None:
+            with contextlib.suppress(OSError):  # something was told
+                self._told.rmdir()
         for folder in self._besides:
             remove(folder)
         if not self.host.options.keep_folders:

@@ -44,11 +44,22 @@ class Starts:
         """
         earlier = self.earlier(container)
         nth = self._count[container] = self._count.get(container, 0) + 1
+        ended: list[Callable[[], None]] = []
+
+        def end(process: Process) -> None:
+            for each in ended:
+                each()
+            over(process)
+
         if earlier is not None:
-            return self._host.spawner.adopt(earlier, over), earlier
-        note = self._note(container, nth, serves=serves)
-        bond = STEP if note else GROUP
-        return self._host.spawner.spawn(launch, over, bond=bond, note=note), None
+            process = self._host.spawner.adopt(earlier, end)
+        else:
+            note = self._note(container, nth, serves=serves)
+            process = self._host.spawner.spawn(launch, end, bond=STEP if note else GROUP, note=note)
+        # a container's client is not the container
+        if self._space.node and not launch.kill and (earlier is None or earlier.alive):
+            ended.append(self._host.sampler.watch(process, self._space.node, self._space.worker))
+        return process, earlier
 
     def _note(self, container: str, nth: int, *, serves: bool) -> str:
         left = self._host.left

@@ -23,7 +23,8 @@ hold the listener: as long as one of them is there, who knocks is not sent away.
 NETWORK if there is one. Frames are a 4-byte length and a marshalled tuple:
 in  (spawn, id, path, argv, env, cwd, out, err, keep, bond, note) (kill, id, signal) (release, id) (last, argv) (adopt,)
     (bye,)
-out (keepers, pids) (spawned, id, pid) (exit, id, status, end of stdout, problem, its errno) (alive, ids)
+out (keepers, pids) (spawned, id, pid) (exit, id, status, end of stdout, problem, its errno, used) (alive, ids)
+``used``: as _processes.used.
 ``keepers``, the first that an engine hears, are guard and keeper: as long as one of them lives, a step may.
 
 Records are lines, each in one ``write``: ``+ ID 0 NOTE;`` when a process is about to start (``&`` for ``+`` where the
@@ -245,7 +246,7 @@ class Keeper:
         """Tell the engine who has its processes."""
         self.send("keepers", [self.me] if self.guard < 0 else [os.getppid(), self.me])
 
-    def send(self, *frame: int | str | bytes | list[int]) -> None:
+    def send(self, *frame: int | str | bytes | list[int] | tuple[int, float]) -> None:
         """Answer at the end of this turn, with everything else there is to tell."""
         data = marshal.dumps(frame)
         self.answers += struct.pack("<I", len(data)) + data
@@ -319,7 +320,7 @@ class Keeper:
             if written:
                 self.write(b"/ %d 0;\n" % number)
             status = (127 if isinstance(error, FileNotFoundError) else 126) << 8
-            self.send("exit", number, status, b"", problem, getattr(error, "errno", None) or 0)
+            self.send("exit", number, status, b"", problem, getattr(error, "errno", None) or 0, (0, 0.0))
             return
         if written:
             self.write(b"= %d %d;\n" % (number, pid))
@@ -372,8 +373,9 @@ class Keeper:
                 stdout = self.stdout(number)
                 if self.bonds.pop(number) != HELPER and self.folder >= 0:
                     self.write(b"- %d %d %s;\n" % (number, status, b64(stdout, newline=False)))
-                self.send("exit", number, status, stdout, "", 0)
-            os.waitpid(pid, 0)
+                self.send("exit", number, status, stdout, "", 0, processes.used(pid))
+            else:
+                os.waitpid(pid, 0)
             if pid == self.watchman:
                 self.watchman = processes.watchman(self.token)
         if exited:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ __all__ = [
     "records",
     "send",
     "unfinished",
+    "used",
     "watchman",
 ]
 
@@ -39,6 +41,30 @@ def children(pid: int) -> list[int]:
             return [int(word) for word in stream.read().split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def used(pid: int) -> tuple[int, float]:
+    """Wait for a child that has ended: the most bytes that it, or one that it waited for, had at once, and the seconds
+    of all. What it left behind in its session, and is dying, counts: a sandbox's monitor waits for nobody.
+
+    0 bytes: no more than this process itself, whose memory a child shares until its program begins.
+    """
+    ends, own = [os.wait4(pid, 0)[2]], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for each in children(os.getpid()):
+        with contextlib.suppress(OSError):
+            if os.getsid(each) == pid:
+                ends += _dying(each)
+    peak = max(each.ru_maxrss for each in ends)
+    return 1024 * peak if peak > own else 0, sum(each.ru_utime + each.ru_stime for each in ends)
+
+
+def _dying(pid: int) -> list[resource.struct_rusage]:
+    for _ in range(10):
+        found, _, told = os.wait4(pid, os.WNOHANG)
+        if found:
+            return [told]
+        time.sleep(0.0005)
+    return []  # it is reaped later
 
 
 def mark(pid: int) -> int | None:

@@ -59,15 +59,18 @@ class Process:
 
     __slots__ = (
         "code",
+        "cpu",
         "kill_command",
         "killed",
         "number",
         "on_exit",
+        "peak",
         "pid",
         "problem",
         "signalled",
         "spawner",
         "stdout",
+        "watched",
     )
 
     def __init__(self, spawner: Spawner, number: int, on_exit: Callable[[Process], None]) -> None:
@@ -78,6 +81,9 @@ class Process:
         self.code: int | None = None  # as a shell tells it: 128 + N after signal N
         self.problem = ""
         self.stdout = b""
+        self.watched = 0  # the most bytes that who watches over its limit has seen
+        self.peak = 0  # bytes that it had at most, when it has ended; 0: that is not known
+        self.cpu = 0.0  # seconds of it and of all that it waited for, when it has ended
         self.signalled = False  # by this process
         self.killed = False  # with SIGKILL
         self.kill_command: tuple[str, ...] = ()
@@ -338,12 +344,21 @@ class Spawner:
             elif (process := self._processes.get(frame[1])) is not None:
                 process.pid = frame[2]
 
-    def _ended(self, number: int, status: int, stdout: bytes, problem: str = "", why: int = 0) -> None:
+    def _ended(
+        self,
+        number: int,
+        status: int,
+        stdout: bytes,
+        problem: str = "",
+        why: int = 0,
+        used: tuple[int, float] = (0, 0.0),
+    ) -> None:
         process = self._processes.pop(number, None)
         if process is not None:
             process.code = exit_code(status)
             process.problem = problem
             process.stdout = stdout
+            process.peak, process.cpu = used
             if why:
                 heed_full_disk(OSError(why, problem))  # of its log: not its failure
             process.on_exit(process)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections import deque
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import ENDED, is_hit
@@ -40,9 +37,9 @@ from tiphys.engine.runtime.leaves import Pod, make_pod
 from tiphys.engine.runtime.locks import Synchronizer
 from tiphys.engine.runtime.memoizer import Memoizer
 from tiphys.engine.runtime.metrics_file import MetricsFile
+from tiphys.engine.runtime.progress import progress_of_pod
 from tiphys.engine.runtime.trainings import Trainings
 from tiphys.engine.runtime.turns import Turns
-from tiphys.reference import open_file
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Node
@@ -51,8 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["Driver"]
 
 _PROGRESS_PERIOD = 0.5
-_PROGRESS = re.compile(r"[0-9]{1,18}/[0-9]{1,18}")
-_LONGEST_PROGRESS = 4096  # bytes of the file's end that are looked at
 _FLUSH_PERIOD = 0.5
 
 
@@ -226,7 +221,7 @@ class Driver:
                 command.deadline, lambda: self._deadline(command)
             )
         pod.start()
-        if self._progress_timer is None and hasattr(pod, "progress_file"):
+        if self._progress_timer is None and (hasattr(pod, "progress_file") or hasattr(pod, "told")):
             self._progress_timer = self.host.loop.call_later(_PROGRESS_PERIOD, self._read_progress)
 
     def _over(self, node_id: str) -> bool:
@@ -269,11 +264,8 @@ class Driver:
     def _read_progress(self) -> None:
         self._progress_timer = None
         for node_id, pod in self._pods.items():
-            path = getattr(pod, "progress_file", None)
-            if path is None:
-                continue
-            text = _last_line(path)
-            if text and text != self._progress.get(node_id) and _is_progress(text):
+            text = progress_of_pod(pod)
+            if text and text != self._progress.get(node_id):
                 self._progress[node_id] = text
                 self.emit(PodProgress(self.host.loop.now(), node_id, text))
         if self._pods:
@@ -314,17 +306,3 @@ def _change(before: str, phase: str, node: Node) -> Change:
 
 def _counts(command: StartPod) -> bool:
     return not command.daemon and "resource" not in command.template
-
-
-def _last_line(path: Path) -> str:
-    """Of what a step wrote as its progress; nothing of what is no file."""
-    try:
-        with open_file(path, follow=False) as stream:
-            stream.seek(-min(_LONGEST_PROGRESS, os.fstat(stream.fileno()).st_size), os.SEEK_END)
-            return stream.read(_LONGEST_PROGRESS).decode(errors="replace").strip().rpartition("\n")[2].strip()
-    except OSError:
-        return ""
-
-
-def _is_progress(text: str) -> bool:
-    return bool(_PROGRESS.fullmatch(text)) and int(text.partition("/")[0]) <= int(text.partition("/")[2])

@@ -1,0 +1,50 @@
+"""Where in a run's folder is what its steps told, and what they were seen to use.
+
+``samples.jsonl`` is the engine's; ``reports/NODE/report.jsonl``, or ``reports/NODE.worker-1/report.jsonl`` of a replica
+of its gang, are the steps' own: whatever is there, a step may have written. Where a step's volume is meant for what it
+tells, it is in ``records/WORKFLOW/POD.jsonl`` of that volume instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator
+from itertools import islice
+from pathlib import Path
+
+__all__ = ["REPORT_FILE", "SAMPLES", "parted", "report_files", "reports_of"]
+
+SAMPLES = "samples.jsonl"
+REPORT_FILE = "report.jsonl"
+_REPORTS = "reports"
+_WORKER = re.compile(r"\.([a-z]{1,30}-\d{1,9})\Z")
+_MOST = 100_000  # files that are looked at: a step may make as many as it likes
+
+
+def reports_of(run: Path, node: str, worker: str = "") -> Path:
+    """The folder of what a step tells, or one replica of its gang. ``run``: the folder of the run."""
+    return run / _REPORTS / (f"{node}.{worker}" if worker else node)
+
+
+def report_files(run: Path) -> Iterator[tuple[Path, str]]:
+    """The files of what the steps of a run told, each with what it is called: NODE, or NODE.worker-1."""
+    for folder in _entries(run / _REPORTS):
+        if folder.is_dir() and not folder.is_symlink():
+            for file in _entries(folder):
+                if file.name.endswith(".jsonl"):
+                    yield file, folder.name
+
+
+def parted(name: str, known: Container[str]) -> tuple[str, str]:
+    """What a file or folder of reports is called, as (pod or node, worker): ``known`` are the pods or nodes."""
+    found = _WORKER.search(name)
+    if found is None or name in known:
+        return name, ""
+    return name[: found.start()], found[1]
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(islice(folder.iterdir(), _MOST))
+    except OSError:
+        return []
