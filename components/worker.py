@@ -36,6 +36,7 @@ from components.watchdog import Watchdog, end
 from tiphys.errors import ComponentError
 from tiphys.reference import resolve
 from tiphys.step.backups import ENDED_AT_BACKUP, end_at_backup
+from tiphys.step.report import report
 
 __all__ = ["METRICS", "PEER_SECONDS", "run"]
 
@@ -209,7 +210,8 @@ def _progress(
     watchdog: Watchdog,
     pace: Pace,
 ) -> Any:
-    """A callback that tells the watchdog of each step and writes one line of metrics for each epoch."""
+    """A callback that tells the watchdog of each step, and of each epoch what this worker did (``report``); the chief
+    writes what the model's folder is to have of it, too."""
     kept = []
     if gang.is_chief and path.exists():
         kept = path.read_text().splitlines()[:start]
@@ -228,7 +230,7 @@ def _progress(
             watchdog.alive(f"starting epoch {epoch + 1}", PEER_SECONDS)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            seconds = time.monotonic() - self._began
+            seconds, cpu = time.monotonic() - self._began, time.process_time() - self._cpu
             loss, accuracy = float(logs["loss"]), float(logs["accuracy"])
             if not math.isfinite(loss):
                 raise ComponentError(
@@ -246,6 +248,18 @@ def _progress(
             last = epoch + 1 == settings.epochs
             with writing(settings.work):
                 lag = 0.0 if last else pace.lag(epoch + 1)
+            own = steps * settings.batch_size // gang.size
+            report(
+                epoch=epoch + 1,
+                of=settings.epochs,
+                loss=round(loss, 6),
+                accuracy=round(accuracy, 6),
+                seconds=round(seconds, 3),
+                cpu_seconds=round(cpu, 3),
+                examples=own,
+                examples_per_second=round(own / seconds, 1),
+                **({"lag": round(lag, 2)} if lag else {}),
+            )
             if lag >= SLOW:
                 _log(gang, f"{lag:.0f} times slower than the others, who wait for it")
             if gang.is_chief:
@@ -254,7 +268,7 @@ def _progress(
                     "loss": round(loss, 6),
                     "accuracy": round(accuracy, 6),
                     "seconds": round(seconds, 3),
-                    "cpu_seconds": round(time.process_time() - self._cpu, 3),
+                    "cpu_seconds": round(cpu, 3),
                     "examples_per_second": round(rate, 1),
                     "workers": gang.size,
                 }

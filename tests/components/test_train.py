@@ -244,11 +244,27 @@ class TestGang:
                 killed.append(True)
                 workers.processes[0].kill()
 
-        with Workers(2, settings(dataset, model="batch-norm", epochs=2), tmp_path / "log") as workers:
+        told = {"TIPHYS_REPORT": str(tmp_path / "told.jsonl")}
+        with Workers(
+            2, {**settings(dataset, model="batch-norm", epochs=2), **told}, tmp_path / "log"
+        ) as workers:
             assert workers.run(SECONDS, kill) == [0, 0]
             assert (0, 137) in workers.exits
             assert "resuming after epoch 2" in workers.text()
         assert [entry["epoch"] for entry in metrics(volume)] == [1, 2]
+        chief, other = (
+            [json.loads(line) for line in (tmp_path / f"told.worker-{index}.jsonl").read_text().splitlines()]
+            for index in range(2)
+        )
+        assert [(each["epoch"], each["of"]) for each in chief] == [(1, 2), (2, 2)]
+        assert [each["accuracy"] for each in chief] == [entry["accuracy"] for entry in metrics(volume)]
+        assert (
+            other[0]["examples"]
+            == chief[0]["examples"]
+            == pytest.approx(
+                metrics(volume)[0]["examples_per_second"] * metrics(volume)[0]["seconds"] / 2, rel=0.01
+            )
+        )
         assert verify(Reference(OUTPUT)) == ""
 
     def test_one_that_is_asked_to_ends_at_its_backup_and_loses_nothing(
