@@ -16,6 +16,7 @@ from components.idx import read_pair
 from components.publish import publish, published, writing
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
+from tiphys.step.report import report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,13 +96,17 @@ def _write(uri: str, source: Reference, parameters: dict[str, int]) -> Reference
     test_images, test_labels = read_pair(folder / names[2], folder / names[3])
     chosen = _split(train_labels, test_labels, parameters)
 
+    expected = sum(map(len, chosen.values()))
+
     def build(target: Path) -> None:
         splits: dict[str, Any] = {}
+        report(expected=expected)
         for split in SPLITS:
             images, labels = (test_images, test_labels) if split == "test" else (train_images, train_labels)
             splits[split] = _write_split(
                 target, split, images, labels, chosen[split], parameters["shard_size"]
             )
+            report(arrived=sum(each["examples"] for each in splits.values()))
         description = {
             "format": FORMAT,
             "name": NAME,

@@ -12,7 +12,7 @@ import yaml
 
 import tiphys
 from tests.tools import argo_lint
-from tiphys import Cache, Pipeline, Volume, component, report
+from tiphys import Cache, Fake, Pipeline, Retry, Volume, component, report, with_fakes
 from tiphys.dsl.reporting import reports
 from tiphys.engine import RunOptions
 from tiphys.records.fold import fold
@@ -97,6 +97,17 @@ def test_only_a_step_that_reports_has_a_file_and_a_summary(tmp_path: Path) -> No
     assert "TIPHYS_REPORT" not in json.dumps(templates["plain"])
     assert tiphys.lint(pipeline()) == []
     assert argo_lint(text, tmp_path) == ""
+
+
+def test_a_fake_of_it_and_a_cache_around_it_know_nothing_of_the_summary(tmp_path: Path) -> None:
+    faked = with_fakes(pipeline(), {"learn": Fake(result=0.25)})
+    assert "tiphys-summary" not in json.dumps(faked)
+    retried = learn.using(retry=Retry(limit=2))
+    with Pipeline("told", volumes=[Volume("tiphys")]) as made:
+        plain(retried(epochs=4))
+    templates = {each["name"]: each for each in yaml.safe_load(tiphys.to_yaml(made))["spec"]["templates"]}
+    assert [each["name"] for each in templates["learn"]["outputs"]["parameters"]] == ["result"]
+    assert argo_lint(tiphys.to_yaml(made), tmp_path) == ""
 
 
 def test_what_it_told_is_in_the_volume_and_in_the_status(tmp_path: Path) -> None:

@@ -124,6 +124,17 @@ def test_files_of_a_volume_are_those_of_pods_and_of_trainings_by_their_keys(stor
     }
 
 
+def test_what_another_run_of_the_name_told_in_a_volume_is_not_its_own(store: Store) -> None:
+    records = store.volume("data") / "records" / "wf"
+    records.mkdir(parents=True)
+    lines = "".join(f'{{"at": {at}, "x": 1}}\n' for at in (50, 150, 250))
+    (records / "wf-train-1.jsonl").write_text(lines)
+    run = flow(NODE)
+    run["metadata"]["creationTimestamp"] = "1970-01-01T00:01:40Z"
+    run["status"]["finishedAt"] = "1970-01-01T00:03:20Z"
+    assert [each.at for each in points(store, run)] == [150.0]
+
+
 def test_samples_and_events(store: Store) -> None:
     lines: list[Json] = [
         {"at": 1, "node": NODE, "cpu": 2, "memory": 3, "peak_memory": 4},

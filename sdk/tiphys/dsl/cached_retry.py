@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiphys.argo.memo import KEY_PARTS
+from tiphys.dsl.reporting import SUMMARY_OUTPUT
 
 __all__ = ["RUN", "handed_on", "joined", "results_of", "split"]
 
@@ -88,7 +89,8 @@ def handed_on(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def results_of(body: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """The template's outputs as those of a graph whose ``task`` gives the same."""
+    """The template's outputs as those of a graph whose ``task`` gives the same; not its summary, which earlier results
+    may not have."""
     outputs = body.get("outputs") or {}
     results = {
         "parameters": [
@@ -97,6 +99,7 @@ def results_of(body: Mapping[str, Any], task: str) -> dict[str, Any]:
                 "valueFrom": {"parameter": f"{{{{tasks.{task}.outputs.parameters.{item['name']}}}}}"},
             }
             for item in outputs.get("parameters") or []
+            if item["name"] != SUMMARY_OUTPUT
         ],
         "artifacts": [
             {"name": item["name"], "from": f"{{{{tasks.{task}.outputs.artifacts.{item['name']}}}}}"}

@@ -50,12 +50,17 @@ def points(store: Store, workflow: Workflow, name: str = "") -> Iterator[Point |
             if node in nodes:
                 yield from _told(file, node, worker)
     pods = _pods(workflow)
+    begun = (
+        when(metadata.get("creationTimestamp")) - _CLOCKS
+    )  # another run may have had the name before, or after
+    ended = (when((workflow.get("status") or {}).get("finishedAt")) or math.inf) + _CLOCKS
     for root in store.volumes().values():
         for file in _files(Path(root) / "records" / metadata.get("name", "")):
             pod, worker = parted(file.name.removesuffix(".jsonl"), pods)
             attempts = pods.get(pod, ())
             for point in _told(file, "", worker) if attempts else ():
-                yield replace(point, node=_attempt(attempts, point.at))
+                if begun <= point.at <= ended:
+                    yield replace(point, node=_attempt(attempts, point.at))
 
 
 def _pods(workflow: Workflow) -> dict[str, list[tuple[float, str]]]:

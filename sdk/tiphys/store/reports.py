@@ -1,7 +1,8 @@
 """Where in a run's folder is what its steps told, and what they were seen to use.
 
-``samples.jsonl`` is the engine's; ``reports/NODE/report.jsonl``, or ``reports/NODE.worker-1/report.jsonl`` of a replica
-of its gang, are the steps' own: whatever is there, a step may have written. Where a step's volume is meant for what it
+``samples.jsonl`` is the engine's; ``reports/NODE.jsonl``, or ``NODE.worker-1.jsonl`` of a replica of its gang, are the
+steps' own: whatever is there, a step may have written. Of one with files of its own it is
+``reports/NODE/report.jsonl``: that folder is all that it sees of these. Where a step's volume is meant for what it
 tells, it is in ``records/WORKFLOW/POD.jsonl`` of that volume instead.
 """
 
@@ -22,25 +23,28 @@ _MOST = 100_000  # files that are looked at: a step may make as many as it likes
 
 
 def reports_of(run: Path, node: str, worker: str = "") -> Path:
-    """The folder of what a step tells, or one replica of its gang. ``run``: the folder of the run."""
+    """The folder of what a step tells, or one replica of its gang, or, with ``.jsonl``, the file; ``run`` is the folder
+    of the run."""
     return run / _REPORTS / (f"{node}.{worker}" if worker else node)
 
 
 def report_files(run: Path) -> Iterator[tuple[Path, str]]:
     """The files of what the steps of a run told, each with what it is called: NODE, or NODE.worker-1."""
-    for folder in _entries(run / _REPORTS):
-        if folder.is_dir() and not folder.is_symlink():
-            for file in _entries(folder):
+    for entry in _entries(run / _REPORTS):
+        if entry.name.endswith(".jsonl"):
+            yield entry, entry.name.removesuffix(".jsonl")
+        elif entry.is_dir() and not entry.is_symlink():
+            for file in _entries(entry):
                 if file.name.endswith(".jsonl"):
-                    yield file, folder.name
+                    yield file, entry.name
 
 
 def parted(name: str, known: Container[str]) -> tuple[str, str]:
     """What a file or folder of reports is called, as (pod or node, worker): ``known`` are the pods or nodes."""
-    found = _WORKER.search(name)
-    if found is None or name in known:
-        return name, ""
-    return name[: found.start()], found[1]
+    worker = ""
+    while name not in known and (found := _WORKER.search(name)):
+        name, worker = name[: found.start()], found[1]
+    return name, worker
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -46,6 +46,14 @@ def test_seconds_of_all_processes_are_counted(tmp_path: Path) -> None:
     assert 0.8 <= samples(result.folder)[-1]["cpu"] <= 1.5
 
 
+def test_seconds_go_on_after_an_init_container(tmp_path: Path) -> None:
+    burn = {"image": "tiphys/step:test", "command": [sys.executable, "-c"]}
+    first = {"name": "first", **burn, "args": ["import time\nwhile time.process_time() < 0.3: pass"]}
+    result = execute(tmp_path, workflow(shell("main", "true", initContainers=[first])))
+    told = [each["cpu"] for each in samples(result.folder)]
+    assert told == sorted(told) and 0.3 <= told[-1] < 1
+
+
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_one_that_was_killed_for_its_memory(runner: str, tmp_path: Path) -> None:
     limit = {"resources": {"limits": {"memory": "150Mi"}}}
@@ -79,16 +87,48 @@ def test_of_a_killed_engine_the_samples_are_there_and_the_next_goes_on(tmp_path:
     assert at - samples(file.parent)[-1]["at"] <= 5.0
     with file.open("a") as stream:
         stream.write('{"at": 3, "no')  # as of one that was killed while it wrote
+    world.go_on()
     world.let_go()
-    assert world.resume().phase == "Succeeded"
+    assert world.engine is not None
+    world.engine.communicate(timeout=30)
+    assert world.ended().phase == "Succeeded"
     read = file.read_text().splitlines()
     assert json.loads(read[-1])["end"] == 0
     assert read.count('{"at": 3, "no') == 1
 
 
-def test_a_step_that_says_nothing_leaves_no_folder(tmp_path: Path) -> None:
-    result = execute(tmp_path, workflow(shell("main", "true")))
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_step_that_says_nothing_leaves_nothing(runner: str, tmp_path: Path) -> None:
+    result = execute(tmp_path, workflow(shell("main", "true")), runner=runner)
     assert list((result.folder / "reports").iterdir()) == []
+
+
+class Network:
+    """Stands for /proc: in which network namespace each process is, and what went through each."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, own: dict[int, str]) -> None:
+        self.own, self.counted = own, dict.fromkeys(own.values(), (0, 0))
+        monkeypatch.setattr(sampler, "_namespace", lambda pid: self.own.get(pid, "machine"))
+        monkeypatch.setattr(sampler, "_bytes_of", lambda pid: self.counted[self.own[pid]])
+
+
+def test_bytes_are_a_pods_while_it_is_alone_in_its_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = Network(monkeypatch, {1: "run", 2: "run"})
+    made = sampler.Sampler(None, tmp_path)  # type: ignore[arg-type]
+    first, second, third = (sampler._Pod(name, "") for name in "abc")
+    made._pods = {("a", ""): first, ("c", ""): third}
+    first.seen, third.seen = {1: sampler._Seen()}, {3: sampler._Seen()}
+    for received, pods in [(5, "a"), (9, "a"), (20, "ab"), (30, "ab"), (31, "a"), (33, "a")]:
+        net.counted["run"] = (received, 2 * received)
+        made._pods.pop(("b", ""), None)
+        if "b" in pods:
+            made._pods["b", ""], second.seen = second, {2: sampler._Seen()}
+        made._look_at_networks()
+    assert first.network is not None and second.network is not None
+    assert (first.network.received, first.network.sent) == (4 + 2, 8 + 4)
+    assert (second.network.received, third.network) == (0, None)
 
 
 def test_a_long_file_is_thinned_and_keeps_its_ends() -> None:
@@ -115,8 +155,9 @@ def test_a_long_file_is_thinned_and_keeps_its_ends() -> None:
 def test_a_file_never_grows_beyond_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampler, "_LARGEST", 2000)
     made = sampler.Sampler(None, tmp_path)  # type: ignore[arg-type]
-    made._loop = type("Clock", (), {"now": lambda self: time.time()})()
+    made._loop = type("Clock", (), {"now": lambda self: time.time(), "call_at": lambda *_: None})()
     for number in range(300):
         made.event("node", "worker-1", "failed", "x" * 50, number)
+        made.flush()
         assert (tmp_path / "samples.jsonl").stat().st_size <= 2000 + 200
     assert samples(tmp_path)[-1]["exit_code"] == 299

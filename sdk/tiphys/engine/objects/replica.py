@@ -19,7 +19,6 @@ from tiphys.engine.runners.base import StartProblem, startable
 from tiphys.engine.runners.left import LeftPod
 from tiphys.engine.runners.spawner import Process
 from tiphys.errors import TiphysError
-from tiphys.step.report import REPORT
 from tiphys.store.files import heed_full_disk
 
 if TYPE_CHECKING:
@@ -228,8 +227,8 @@ class Replica:
                 log=self.host.log_path(self.name + suffix),
             )
             launch = startable(self.host.runner.launch(container), name)
-            if name == self._main and (told := container.env.get(REPORT)):
-                self.told = container.on_host(told)
+            if name == self._main:
+                self.told = container.told
         except (StartProblem, TiphysError, OSError, ValueError) as error:
             heed_full_disk(error)
             text = str(getattr(error, "message", error))

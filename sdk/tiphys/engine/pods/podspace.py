@@ -29,9 +29,8 @@ from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.network import nameservers
 from tiphys.engine.runners.places import make_folders
 from tiphys.engine.runners.resources import resource_field
-from tiphys.step.report import REPORT
 from tiphys.store.files import remove
-from tiphys.store.reports import REPORT_FILE, reports_of
+from tiphys.store.reports import reports_of
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import (
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PodSpace", "claim_address"]
 
-_REPORTS = "/var/lib/tiphys"
 _HOSTS, _RESOLV = "/etc/hosts", "/etc/resolv.conf"
 _VARIABLE = re.compile(r"\$\(([^)]+)\)")
 _IMAGE_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -160,9 +158,6 @@ class PodSpace:
             env.setdefault("HOME", "/root" if image.kind == "root" else "/tmp")
         env["HOSTNAME"] = self.hostname
         env["TIPHYS_POD_IP"] = self.ip
-        if self.node and REPORT not in env:
-            mounts.append(Mount(_REPORTS, self._reports()))
-            env[REPORT] = f"{_REPORTS}/{REPORT_FILE}"
         env.update(self.host.options.env)
         if extra_env:
             env.update(extra_env)
@@ -188,6 +183,7 @@ class PodSpace:
             hidden=[self.host.store.root],
             gpus=gpus,
             nodes=machine.nodes(gpus),
+            reports=self._reports(),
             drivers=machine.libraries() if gpus and image.kind == "root" else {},
         )
 
@@ -225,16 +221,17 @@ class PodSpace:
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
 
-    def _reports(self) -> Path:
-        """The folder that its containers tell in what they have to tell, where no volume of theirs is meant for it."""
-        self._told = reports_of(self.host.folder, self.node, self.worker)
-        self._told.mkdir(parents=True, exist_ok=True)
+    def _reports(self) -> Path | None:
+        """What its containers have to tell is kept under this name, where no volume of theirs is meant for it."""
+        if self.node and self._told is None:
+            self._told = reports_of(self.host.folder, self.node, self.worker)
+            self._told.parent.mkdir(exist_ok=True)
         return self._told
 
     def clean(self) -> None:
         """Give the folders back."""
         if self._told is not None:
-            with contextlib.suppress(OSError):  # something was told
+            with contextlib.suppress(OSError):  # something was told, or there is none
                 self._told.rmdir()
         for folder in self._besides:
             remove(folder)

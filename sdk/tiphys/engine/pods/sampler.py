@@ -124,22 +124,29 @@ class Sampler:
         self._loop = loop
         self._path = folder / SAMPLES
         self._pods: dict[tuple[str, str], _Pod] = {}
+        self._ended: dict[tuple[str, str], float] = {}  # seconds of those that may begin again
         self._timer: Timer | None = None
-        self._next = 0.0
+        self._next = 0.0  # when the timer is due
+        self._all = 0.0  # when all are looked at again; those that have just started are before
+        self._unwritten: list[bytes] = []
         self._size = -1  # of the file, once it is known
         self._own = _namespace(os.getpid())
 
     def watch(self, process: Process, node: str, worker: str = "") -> Callable[[], None]:
         """Look at the process of a container from now on; to be told when it has ended."""
-        pod = self._pods.setdefault((node, worker), _Pod(node, worker))
+        key = node, worker
+        if (pod := self._pods.get(key)) is None:
+            pod = self._pods[key] = _Pod(node, worker, cpu=self._ended.pop(key, 0.0))
         pod.processes.append(process)
         self._look_in(_FIRST)
 
         def ended() -> None:
             pod.ended(process)
             if not pod.processes:
-                self._pods.pop((node, worker), None)
-                self._write([pod.line(self._loop.now(), end=process.code or 0)])
+                self._pods.pop(key, None)
+                self._ended[key] = pod.cpu
+                self._unwritten.append(pod.line(self._loop.now(), end=process.code or 0))
+                self._look_in(_FIRST)
 
         return ended
 
@@ -147,9 +154,16 @@ class Sampler:
         """Write down what happened to a replica of a gang."""
         told: dict[str, object] = {"at": round(self._loop.now(), 3), "node": node, "event": name}
         given = {"worker": worker, "message": message[:200], "exit_code": code}
-        self._write(
-            [_line({**told, **{key: value for key, value in given.items() if value not in ("", None)}})]
+        self._unwritten.append(
+            _line({**told, **{key: value for key, value in given.items() if value not in ("", None)}})
         )
+        self._look_in(_FIRST)
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        if self._unwritten:
+            lines, self._unwritten = self._unwritten, []
+            self._write(lines)
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -164,15 +178,21 @@ class Sampler:
 
     def _look(self) -> None:
         self._timer = None
-        began = time.thread_time()
-        for pod in self._pods.values():
+        now, began = self._loop.now(), time.thread_time()
+        new = [pod for pod in self._pods.values() if not pod.seen]
+        looked = new if now < self._all else list(self._pods.values())
+        for pod in looked:
             pod.look()
-        self._look_at_networks()
-        now = self._loop.now()
-        self._write([pod.line(now) for pod in self._pods.values() if pod.seen])
-        if self._pods:
+        if looked is not new:
+            self._look_at_networks()
+        self._unwritten += [pod.line(now) for pod in looked if pod.seen]
+        self.flush()
+        if not self._pods:
+            return
+        if looked is not new:
             cost = time.thread_time() - began
-            self._look_in(min(max(_FASTEST, cost / _SHARE), _SLOWEST))
+            self._all = now + min(max(_FASTEST, cost / _SHARE), _SLOWEST)
+        self._look_in(max(self._all - now, 0.0))
 
     def _look_at_networks(self) -> None:
         """What went through the interfaces is a pod's own only while nobody else uses them."""

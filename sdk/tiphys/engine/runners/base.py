@@ -12,15 +12,28 @@ from tiphys.engine.runners.gpus import Gpu
 from tiphys.engine.runners.images import Image
 from tiphys.engine.runners.network import Network
 from tiphys.engine.runners.spawner import Launch
+from tiphys.step.report import REPORT
+from tiphys.store.reports import REPORT_FILE
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
 
 
-__all__ = ["NOTHING", "Container", "Mount", "Runner", "StartProblem", "exit_message", "place_of", "startable"]
+__all__ = [
+    "NOTHING",
+    "Container",
+    "Mount",
+    "Runner",
+    "StartProblem",
+    "exit_message",
+    "given_reports",
+    "place_of",
+    "startable",
+]
 
 NOTHING = Path("/dev/null/nothing")
 """The source of a mount that hides what is there: nothing ever is below a device."""
+_REPORTS = "/var/lib/tiphys"
 _KERNEL = ("dev", "proc", "sys")  # not files, and not kept when the processes are gone
 
 
@@ -106,6 +119,8 @@ class Container:
     drivers: Mapping[str, str] = field(
         default_factory=dict
     )  # libraries by which: the name of each -> where it is
+    # what its file of reports is called on this machine, where it is given none (given_reports)
+    reports: Path | None = None
     shown: Sequence[str] = ()  # declared paths that a plain process finds on this machine, as if in its image
 
     def beside(self, command: Sequence[str]) -> Container:
@@ -113,6 +128,13 @@ class Container:
         return replace(
             self, command=command, scripts=(), outputs=(), log=Path(os.devnull), own_entrypoint=False
         )
+
+    @property
+    def told(self) -> Path | None:
+        """The file on this machine in which it tells what it has to tell (:mod:`tiphys.step.report`)."""
+        if (path := self.env.get(REPORT)) is not None:
+            return self.on_host(path)
+        return None if self.reports is None else self.reports.with_name(f"{self.reports.name}.jsonl")
 
     def on_host(self, path: str) -> Path:
         """Where an absolute (or, from ``/``, relative) path of the container is on this machine."""
@@ -159,6 +181,14 @@ class Container:
             if target.startswith("/"):
                 done = []
         return None
+
+
+def given_reports(container: Container) -> None:
+    """Of one that has files of its own: a folder in which it tells what it has to tell."""
+    if container.reports is not None and REPORT not in container.env:
+        container.reports.mkdir(exist_ok=True)
+        container.mounts = [*container.mounts, Mount(_REPORTS, container.reports)]
+        container.env = {**container.env, REPORT: f"{_REPORTS}/{REPORT_FILE}"}
 
 
 def absolute(path: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.quantity import quantity
-from tiphys.engine.runners.base import Container, absolute
+from tiphys.engine.runners.base import Container, absolute, given_reports
 from tiphys.engine.runners.gpus import visible_devices
 from tiphys.engine.runners.network import HostNetwork, Network
 from tiphys.engine.runners.process import ProcessRunner
@@ -97,6 +97,7 @@ class DockerRunner:
         if container.image.kind in ("project", "serving", "host"):
             return ProcessRunner().launch(container)  # the project's own images need no container
         container.confined = True
+        given_reports(container)
         name = f"tiphys-{container.env.get('ARGO_NODE_ID', container.hostname)}-{container.name}"[:110]
         name = self._names[container.root, container.name] = f"{name}-{secrets.token_hex(3)}"
         run = [

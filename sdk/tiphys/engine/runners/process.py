@@ -19,6 +19,7 @@ from tiphys.engine.runners.programs import PACKAGES, find_program, keep_packages
 from tiphys.engine.runners.relocate import Relocation
 from tiphys.engine.runners.sandbox import SandboxRunner
 from tiphys.engine.runners.spawner import Launch
+from tiphys.step.report import REPORT
 
 __all__ = ["ProcessRunner"]
 
@@ -70,6 +71,8 @@ class ProcessRunner:
         ]:
             env[name] = relocation.value(value)
         env["TMPDIR"] = relocation.place("/tmp")
+        if container.told is not None and REPORT not in env:
+            env[REPORT] = str(container.told)
         keep_packages(env, relocation.place(PACKAGES))
         argv = relocation.texts(container.command)
         if not argv:

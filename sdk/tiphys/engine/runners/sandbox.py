@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tiphys.engine.runners.base import NOTHING, Container, Mount, StartProblem, absolute
+from tiphys.engine.runners.base import NOTHING, Container, Mount, StartProblem, absolute, given_reports
 from tiphys.engine.runners.gpus import BESIDE, visible_devices
 from tiphys.engine.runners.hiding import homes, not_for_all, parts_of_home, without_passwords
 from tiphys.engine.runners.network import HostNetwork, Network, NetworkLost
@@ -77,6 +77,7 @@ class SandboxRunner:
                 "entrypoint; give the container a command",
                 code=64,
             )
+        given_reports(container)
         image = container.image
         if image.kind in ("project", "serving", "host"):
             argv = own_command(argv)

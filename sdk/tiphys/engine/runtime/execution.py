@@ -138,6 +138,7 @@ class Execution:
         """Write the end of the run, and remove what Argo removes then; the Workflow object with its status."""
         workflow = self.machine.workflow()
         self.driver.metrics.write()
+        self.driver.host.sampler.flush()
         if self.resumed and not self.driver.host.options.keep_folders:
             # of pods whose end was in the journal before the kill
             for entry in os.listdir(self.folder / "nodes"):
@@ -185,6 +186,7 @@ class Execution:
             self._bell.close()
         if self._driver is not None:
             self._driver.close()
+            self._driver.host.sampler.flush()
         self._bell = None
 
     def close(self) -> None:
