@@ -24,7 +24,7 @@ from tiphys.store.layout import Store
 from tiphys.store.reports import SAMPLES, parted, report_files
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Workflow
+    from tiphys.argo.types import Node, Workflow
 
 __all__ = ["points"]
 
@@ -40,7 +40,7 @@ def points(store: Store, workflow: Workflow, name: str = "") -> Iterator[Point |
     own."""
     metadata = workflow.get("metadata") or {}
     run = name or metadata.get("name", "")
-    nodes = (workflow.get("status") or {}).get("nodes") or {}
+    nodes = _nodes(workflow)
     if store.has_run(run):
         folder = store.root / "runs" / run
         yield from _sampled(folder / SAMPLES, nodes)
@@ -63,12 +63,18 @@ def points(store: Store, workflow: Workflow, name: str = "") -> Iterator[Point |
                     yield replace(point, node=_attempt(attempts, point.at))
 
 
+def _nodes(workflow: Workflow) -> dict[str, Node]:
+    """Those that are nodes."""
+    found = (workflow.get("status") or {}).get("nodes") or {}
+    return {identity: node for identity, node in found.items() if isinstance(node, dict)}
+
+
 def _pods(workflow: Workflow) -> dict[str, list[tuple[float, str]]]:
     """The nodes of a run, and when each started, by what a file of theirs is called: the name of the pod, or the key of
     a training, whose attempts tell in one file."""
     name = (workflow.get("metadata") or {}).get("name", "")
     found: dict[str, list[tuple[float, str]]] = {}
-    for identity, node in ((workflow.get("status") or {}).get("nodes") or {}).items():
+    for identity, node in _nodes(workflow).items():
         if node.get("type") != "Pod":
             continue
         started = when(node.get("startedAt"))

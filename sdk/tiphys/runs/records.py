@@ -21,7 +21,7 @@ from tiphys.records.fold import LOCAL, fold
 from tiphys.records.index import FeedItem, Index, UseRecord
 from tiphys.records.listed import ListedRun, listed
 from tiphys.records.points import points
-from tiphys.records.record import ArtifactRecord, Point, RunRecord
+from tiphys.records.record import ArtifactRecord, EventRecord, Point, RunRecord
 from tiphys.records.schema import Damaged
 from tiphys.reference import contents
 from tiphys.runs.local.backend import LocalRuns
@@ -288,7 +288,7 @@ def _folded(
         yield each.stamp, record
 
 
-def _record(workflow: Workflow, key: str, source: str, seen: Iterable[Point] = ()) -> RunRecord:
+def _record(workflow: Workflow, key: str, source: str, seen: Iterable[Point | EventRecord] = ()) -> RunRecord:
     """The record of a Workflow, whatever it holds: of one that nobody can have written, that it cannot be read."""
     try:
         return fold(workflow, seen, source=source, key=key)
