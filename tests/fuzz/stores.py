@@ -26,11 +26,13 @@ from tiphys.engine.runtime.journal import Journal
 from tiphys.engine.runtime.stored import Record
 from tiphys.errors import TiphysError
 from tiphys.queue import Locks
-from tiphys.records.history import lineage, models
+from tiphys.records.lineage import lineage
+from tiphys.records.models import models
 from tiphys.reference import Reference, pointed, seal, verify
 from tiphys.reuse import explain, judge
 from tiphys.reuse.gc import CacheLimits, collect
 from tiphys.runs import Client
+from tiphys.runs.records import answered
 from tiphys.step.codec import decode
 from tiphys.store import Store
 
@@ -117,7 +119,7 @@ def _ask(place: Path) -> None:
             lambda: client.get("r"),
             lambda: list(client.logs("r")),
             lambda: models(store),
-            lambda: lineage(store, "r"),
+            lambda: answered(store, lambda index: lineage(index, "r")),
             lambda: list(judge.entries(store)),
             lambda: explain.explain(store, "step"),
             lambda: collect(store, CacheLimits(), dry_run=True),

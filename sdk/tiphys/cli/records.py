@@ -1,4 +1,4 @@
-"""``tiphys records``, ``artifacts``, ``models`` and ``lineage``: what the runs of a store left."""
+"""``tiphys records``, ``artifacts`` and ``models``: what the runs of a store left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from typing import Any
 
-from tiphys.cli._common import Style, add_cluster, add_store, cluster_of, local_store, print_json, table
+from tiphys.cli._common import add_cluster, add_store, cluster_of, local_store, print_json, table
 
 __all__ = ["register"]
 
@@ -21,14 +21,6 @@ def register(subparsers: Any) -> None:
         "models", parents=[common], help="list trained models", epilog="example: tiphys models"
     )
     add.set_defaults(handler=list_models)
-    add = subparsers.add_parser(
-        "lineage",
-        parents=[common],
-        help="which steps and data a model or a run came from",
-        epilog="example: tiphys lineage pvc://tiphys/models/KEY",
-    )
-    add.add_argument("target", help="a pvc:// URI, a digest, or the name of a run")
-    add.set_defaults(handler=show_lineage)
     _register_artifacts(subparsers, common)
     _register_records(subparsers, common)
 
@@ -120,7 +112,7 @@ def sync_index(options: argparse.Namespace) -> int:
 
 
 def list_models(options: argparse.Namespace) -> int:
-    from tiphys.records.history import models
+    from tiphys.records.models import models
 
     found = models(local_store(options))
     if options.json:
@@ -130,24 +122,4 @@ def list_models(options: argparse.Namespace) -> int:
         (model.uri, ",".join(model.versions), model.digest[:19], model.problem or "ok") for model in found
     ]
     sys.stdout.write((table(("MODEL", "VERSIONS", "DIGEST", "STATE"), rows) if rows else "no models") + "\n")
-    return 0
-
-
-def show_lineage(options: argparse.Namespace) -> int:
-    from tiphys.records.history import Link, lineage
-
-    link = lineage(local_store(options), options.target)
-    if options.json:
-        print_json(dataclasses.asdict(link))
-        return 0
-    style = Style(sys.stdout)
-
-    def show(item: Link, depth: int) -> None:
-        made = style.dim(f"  by {item.step} of {item.run}") if item.run and depth else ""
-        digest = style.dim(f"  {item.digest[:19]}") if item.digest else ""
-        sys.stdout.write(f"{'  ' * depth}{item.uri}{digest}{made}\n")
-        for source in item.sources:
-            show(source, depth + 1)
-
-    show(link, 0)
     return 0
