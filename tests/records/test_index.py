@@ -33,9 +33,11 @@ def test_where_things_came_from_and_went(tmp_path: Path) -> None:
         made = UseRecord("one-a", "train", False, ArtifactRecord(data, "sha256:d", "model"))
         assert index.producers(data) == index.producers("sha256:d") == [made]
         assert [(use.key, use.artifact.name) for use in index.consumers(data)] == [
-            ("two-a", "data"),
             ("two-b", "data"),
+            ("two-a", "data"),
         ]
+        assert [use.key for use in index.consumers(data, limit=1)] == ["two-b"]
+        assert index.consumed(data) == 2
         assert index.producers("pvc://nothing") == []
         assert [each.uri for each in index.artifacts("pvc://v/*")] == [
             data,

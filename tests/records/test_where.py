@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tiphys.errors import RefusedError
-from tiphys.records.where import Comparison, Group, Order, order_of, parsed
+from tiphys.records.where import Comparison, Junction, Order, order_of, parsed
 
 
-def shape(part: Group | Comparison) -> object:
+def shape(part: Junction | Comparison) -> object:
     if isinstance(part, Comparison):
         return (part.field, part.sign, *part.values)
     return [part.word, *(shape(each) for each in part.inside)]

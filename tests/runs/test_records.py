@@ -8,16 +8,22 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+import tiphys
+from tests.cluster.fakes import kubernetes, state
 from tests.engine.harness import execute
 from tests.records.made import rows
 from tests.runs.local.test_listing import FLOW, damage, kill
+from tiphys.errors import RefusedError
 from tiphys.records.fold import fold
 from tiphys.records.index import Index
 from tiphys.records.points import points
 from tiphys.records.rows import kept_points
 from tiphys.records.schema import FILE
-from tiphys.runs import Client
+from tiphys.runs import Client, Request, Response
 from tiphys.runs.records import answered, keep, sync
 from tiphys.store import Store
 
@@ -104,3 +110,53 @@ def test_a_damaged_index_is_made_anew_for_who_asks(tmp_path: Path) -> None:
     assert list(store.root.glob(f"{FILE}.damaged-*"))
     assert answered(Store(tmp_path / "none"), lambda index: index.find("")) == []
     assert not (tmp_path / "none").exists()
+
+
+def test_python(tmp_path: Path) -> None:
+    store = made(tmp_path, "a", "b")
+    records = tiphys.Records(store.root)
+    assert [run.key for run in records.list("labels.team == 'ml'", order_by="name")] == ["a", "b"]
+    assert records.get("a").phase == "Succeeded"
+    assert {each.part for each in records.diff("a", "b")} <= {"times"}
+    assert records.artifacts() == records.producers("x") == records.consumers("x") == []
+    since = records.changes()[-1].number
+    assert records.changes(since) == []
+    assert (records.sync(), records.rebuild()) == (0, 2)
+    assert [each.kind for each in records.changes(since)] == ["reset", "run", "run"]
+
+
+class Cluster:
+    """Workflows behind the API of Kubernetes."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, dict[str, Any]] = {}
+        self.gets = 0
+
+    def answer(self, request: Request) -> Response:
+        name = request.path.rpartition("/workflows/")[2]
+        if name == request.path:
+            return Response.of({"metadata": {}, "items": list(self.there.values())})
+        self.gets += 1
+        if name not in self.there:
+            return Response.of({"kind": "Status", "code": 404, "reason": "NotFound"}, 404)
+        return Response.of(self.there[name])
+
+
+def test_workflows_of_a_cluster_are_kept(tmp_path: Path) -> None:
+    records, cluster = tiphys.Records(tmp_path / "store"), Cluster()
+    (tmp_path / "store").mkdir()
+    client, _ = kubernetes(cluster.answer)
+    cluster.there["run"] = {**state("Running", 1), "kind": "Workflow"}
+    source, count = records.sync_cluster(client, "prod")
+    assert (source, count) == ("prod", 1)
+    assert [(run.key, run.phase) for run in records.list("source == 'prod'")] == [("prod/team/u1", "Running")]
+    assert records.sync_cluster(client, "prod") == ("prod", 0)
+    cluster.there["run"] = {**state("Succeeded", 2, end=True), "kind": "Workflow"}
+    assert records.sync_cluster(client, "prod") == ("prod", 1)
+    assert cluster.gets == 2
+    cluster.there.clear()
+    assert records.sync_cluster(client, "prod") == ("prod", 0)
+    assert records.rebuild() == 1
+    assert records.get("run").phase == "Succeeded"
+    with pytest.raises(RefusedError):
+        records.sync_cluster(client, "local")

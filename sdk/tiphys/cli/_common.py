@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
 from tiphys.errors import RefusedError
 from tiphys.terminal import plain
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tiphys.store import Store
 
 __all__ = [
+    "ClusterOptions",
     "Style",
     "add_cluster",
     "add_parameters",
@@ -58,10 +59,29 @@ def add_cluster(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--context", help="the kubeconfig's context")
 
 
-def cluster_of(options: argparse.Namespace) -> dict[str, Any]:
-    """What :class:`tiphys.Client` takes of the options of :func:`add_cluster`."""
-    names = ("server", "token", "ca_file", "insecure", "kubeconfig", "context", "namespace")
-    return {name: getattr(options, name) for name in names}
+class ClusterOptions(TypedDict):
+    """What :class:`tiphys.Client` takes of them."""
+
+    server: str | None
+    token: str | None
+    ca_file: str | None
+    insecure: bool | None
+    kubeconfig: str | None
+    context: str | None
+    namespace: str | None
+
+
+def cluster_of(options: argparse.Namespace) -> ClusterOptions:
+    """The options of :func:`add_cluster`."""
+    return ClusterOptions(
+        server=options.server,
+        token=options.token,
+        ca_file=options.ca_file,
+        insecure=options.insecure,
+        kubeconfig=options.kubeconfig,
+        context=options.context,
+        namespace=options.namespace,
+    )
 
 
 def put(text: str, output: str | None) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from tiphys.records.record import RunRecord, StepRecord
 
-__all__ = ["Difference", "differences"]
+__all__ = ["RunDifference", "differences"]
 
 Value = str | float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RunDifference:
     """``part`` is ``made from``, ``parameters``, ``data``, ``images``, ``outcome``, ``metrics`` or
     ``times``; ``name`` is what it is of, empty for the run itself.
 
@@ -26,7 +26,7 @@ class Difference:
     right: Value
 
 
-def differences(left: RunRecord, right: RunRecord) -> list[Difference]:
+def differences(left: RunRecord, right: RunRecord) -> list[RunDifference]:
     """What is not the same in two runs, in the order in which one asks why."""
     return [
         *_unequal("made from", left.made_from, right.made_from),
@@ -39,10 +39,10 @@ def differences(left: RunRecord, right: RunRecord) -> list[Difference]:
     ]
 
 
-def _unequal(part: str, left: Mapping[str, Value], right: Mapping[str, Value]) -> Iterator[Difference]:
+def _unequal(part: str, left: Mapping[str, Value], right: Mapping[str, Value]) -> Iterator[RunDifference]:
     for name in dict.fromkeys([*left, *right]):
         if left.get(name) != right.get(name):
-            yield Difference(part, name, left.get(name), right.get(name))
+            yield RunDifference(part, name, left.get(name), right.get(name))
 
 
 def _named(steps: Iterable[StepRecord], own: str) -> Iterator[tuple[str, StepRecord]]:

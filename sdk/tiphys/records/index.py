@@ -22,6 +22,8 @@ from tiphys.store.sqlite import SharedFile, transaction
 
 __all__ = ["FeedItem", "Index", "UseRecord"]
 
+_NAMED = "SELECT id, uri, digest FROM artifacts"
+_TARGET = f"{_NAMED} WHERE uri=:it UNION {_NAMED} WHERE digest=:it"
 _BATCH = 100  # runs of one transaction
 _FEED = 1000  # changes that are read at once
 
@@ -253,29 +255,48 @@ class Index:
                 )
             ]
 
-    def producers(self, target: str) -> list[UseRecord]:
-        """The steps that made a thing (a URI or a digest): those that ran before those that hit, the earliest first."""
-        return self._uses(target, made=1)
+    def producers(self, target: str, limit: int = 100) -> list[UseRecord]:
+        """The steps that made a thing (a URI or a digest), the newest first: those that ran, and where none of them is
+        known, those that took it from the cache."""
+        return self._uses(target, rows.MADE, limit) or self._uses(target, rows.TAKEN, limit)
 
-    def consumers(self, target: str) -> list[UseRecord]:
-        """The steps that used a thing (a URI or a digest), the earliest first."""
-        return self._uses(target, made=0)
+    def consumers(self, target: str, limit: int = 100) -> list[UseRecord]:
+        """The steps that used a thing (a URI or a digest), the newest first."""
+        return self._uses(target, rows.USED, limit)
 
-    def _uses(self, target: str, made: int) -> list[UseRecord]:
+    def consumed(self, target: str) -> int:
+        """How many steps used it."""
         with self.reading() as db:
-            return [
-                UseRecord(key, step, bool(hit), ArtifactRecord(uri, digest, name))
-                for key, step, hit, uri, digest, name in db.execute(
-                    "SELECT runs.key, steps.name, steps.hit, found.uri, found.digest, edges.name FROM ("
-                    "SELECT id, uri, digest FROM artifacts WHERE uri=:it UNION "
-                    "SELECT id, uri, digest FROM artifacts WHERE digest=:it) found "
-                    "CROSS JOIN edges ON edges.artifact=found.id AND edges.made=:made "
-                    "CROSS JOIN runs ON runs.id=edges.run "
-                    "CROSS JOIN steps ON steps.run=edges.run AND steps.position=edges.step "
-                    "ORDER BY steps.hit, steps.started, runs.key, steps.name",
-                    {"it": target, "made": made},
+            return int(
+                db.execute(
+                    f"SELECT count(*) FROM ({_TARGET}) found "
+                    "CROSS JOIN edges ON edges.artifact=found.id AND made=:made",
+                    {"it": target, "made": rows.USED},
+                ).fetchone()[0]
+            )
+
+    def _uses(self, target: str, made: int, limit: int) -> list[UseRecord]:
+        with self.reading() as db:
+            found = [
+                (run, step, uri, digest, name)
+                for artifact, uri, digest in db.execute(_TARGET, {"it": target}).fetchall()
+                for run, step, name in db.execute(
+                    "SELECT run, step, name FROM edges WHERE artifact=? AND made=? "
+                    "ORDER BY run DESC, step DESC LIMIT ?",
+                    (artifact, made, limit),
                 )
             ]
+            # those that were written last began last, but for runs of other machines
+            uses = []
+            for run, step, uri, digest, name in found:
+                key, label, hit, started = db.execute(
+                    "SELECT runs.key, steps.name, steps.hit, steps.started FROM runs JOIN steps ON steps.run=runs.id "
+                    "WHERE runs.id=? AND steps.position=?",
+                    (run, step),
+                ).fetchone()
+                use = UseRecord(key, label, bool(hit), ArtifactRecord(uri, digest, name))
+                uses.append((-started, key, label, use))
+            return [use for *_, use in sorted(uses, key=lambda each: each[:3])[:limit]]
 
     def artifacts(self, pattern: str = "", *, kind: str = "", limit: int = 1000) -> list[ArtifactRecord]:
         """Artifacts by digest (or its beginning), by URI, or by a pattern of it (``*``, ``?``); and by kind."""

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from tiphys.errors import did_you_mean
 from tiphys.records.rows import shortened
-from tiphys.records.where import COLUMNS, Comparison, Group, Order
+from tiphys.records.where import COLUMNS, Comparison, Junction, Order
 
-__all__ = ["Condition", "compiled", "select", "strange_names"]
+__all__ = ["RunCondition", "compiled", "select", "strange_names"]
 
 _ASKED = 1000  # runs, to see how many fit
 _FEW = 2000  # runs that are all looked at, rather than asking how many fit
@@ -31,7 +31,7 @@ _INDEXED = ("key", "name", "phase", "pipeline", "uid", "started", "duration")
 _Values = tuple[str | float, ...]
 
 
-class Condition(NamedTuple):
+class RunCondition(NamedTuple):
     """A condition as SQL: ``{run}`` in it is the run's number, ``{row}`` the alias of its row; ``values`` are bound.
 
     ``among`` are queries that each give, by an index, the numbers of the runs outside of which it cannot hold.
@@ -42,11 +42,11 @@ class Condition(NamedTuple):
     among: tuple[tuple[str, _Values], ...] = ()
 
 
-_ALL = Condition("1")
+_ALL = RunCondition("1")
 
 
 def select(
-    db: sqlite3.Connection, where: Group | Comparison | None, order: Order | None = None, limit: int = 0
+    db: sqlite3.Connection, where: Junction | Comparison | None, order: Order | None = None, limit: int = 0
 ) -> list[int]:
     """The numbers of the runs; without an order the newest first. ``limit``: 0 for all."""
     order = order or _NEWEST
@@ -66,7 +66,7 @@ def select(
     return _from_few(db, condition, few, order, limit)  # what fits lies far back in the order
 
 
-def strange_names(db: sqlite3.Connection, where: Group | Comparison) -> list[str]:
+def strange_names(db: sqlite3.Connection, where: Junction | Comparison) -> list[str]:
     """What is to be said of names that no run has: nothing is found by them."""
     known = [name for (name,) in db.execute("SELECT name FROM names")]
     asked = {
@@ -75,7 +75,7 @@ def strange_names(db: sqlite3.Connection, where: Group | Comparison) -> list[str
     return [f"no run has {name}.{did_you_mean(name, known)}" for name in asked]
 
 
-def _tests(part: Group | Comparison) -> list[Comparison]:
+def _tests(part: Junction | Comparison) -> list[Comparison]:
     return [part] if isinstance(part, Comparison) else [test for each in part.inside for test in _tests(each)]
 
 
@@ -87,37 +87,37 @@ def _number(db: sqlite3.Connection, name: str) -> int:
 # -- the SQL -------------------------------------------------------------------------------------------------
 
 
-def compiled(part: Group | Comparison, number_of: Callable[[str], int]) -> Condition:
+def compiled(part: Junction | Comparison, number_of: Callable[[str], int]) -> RunCondition:
     """A condition as SQL; ``number_of`` gives the number that the index has for a name, 0 if none."""
     if isinstance(part, Comparison):
         return _column(part) if part.field in COLUMNS else _fact(part, number_of(part.field))
     inside = [compiled(each, number_of) for each in part.inside]
     values = tuple(value for each in inside for value in each.values)
     if part.word == "not":
-        return Condition(f"NOT {inside[0].sql}", values)
+        return RunCondition(f"NOT {inside[0].sql}", values)
     sql = "(" + f" {part.word.upper()} ".join(each.sql for each in inside) + ")"
     if part.word == "and":
-        return Condition(sql, values, tuple(among for each in inside for among in each.among))
+        return RunCondition(sql, values, tuple(among for each in inside for among in each.among))
     if not all(each.among for each in inside):
-        return Condition(sql, values)
+        return RunCondition(sql, values)
     ways = [each.among[0] for each in inside]
     union = " UNION ALL ".join(query for query, _ in ways)
-    return Condition(sql, values, ((union, tuple(value for _, own in ways for value in own)),))
+    return RunCondition(sql, values, ((union, tuple(value for _, own in ways for value in own)),))
 
 
-def _fact(test: Comparison, name: int) -> Condition:
+def _fact(test: Comparison, name: int) -> RunCondition:
     column = "number" if test.values and isinstance(test.values[0], float) else "value"
     found, values = _compared(column, test, shortened)
     chosen, bound = f"name=?{' AND ' * bool(found)}{found}", (name, *values)
     own = chosen.replace("number", "+number")  # else SQLite takes the index of numbers, whatever is said
-    return Condition(
+    return RunCondition(
         f"EXISTS(SELECT 1 FROM facts NOT INDEXED WHERE run={{run}} AND {own})",
         bound,
         ((f"SELECT run FROM facts INDEXED BY facts_{column} WHERE {chosen}", bound),),
     )
 
 
-def _column(test: Comparison) -> Condition:
+def _column(test: Comparison) -> RunCondition:
     found, values = _compared(test.field, test, str)
     if test.field in ("created", "started", "finished"):  # 0 is "not yet"
         found = f"{test.field}>0 AND {found}"
@@ -125,7 +125,7 @@ def _column(test: Comparison) -> Condition:
     if test.field == "duration":
         own = f"{{row}}.duration IS NOT NULL AND {own}"
     among = ((f"SELECT id AS run FROM runs WHERE {found}", values),) if test.field in _INDEXED else ()
-    return Condition(f"({own})", values, among)
+    return RunCondition(f"({own})", values, among)
 
 
 def _compared(column: str, test: Comparison, as_bound: Callable[[str], str]) -> tuple[str, _Values]:
@@ -154,7 +154,7 @@ def _glob(pattern: str) -> str:
 
 
 def _fewest(
-    db: sqlite3.Connection, condition: Condition, limit: int
+    db: sqlite3.Connection, condition: RunCondition, limit: int
 ) -> tuple[tuple[str, _Values] | None, bool]:
     """The query that gives the fewest runs, if they are not too many; and whether to begin with it is shorter."""
     if not condition.among:
@@ -190,7 +190,7 @@ def _count(db: sqlite3.Connection, among: tuple[str, _Values], most: int) -> int
     )
 
 
-def _part(db: sqlite3.Connection, condition: Condition) -> tuple[float, int]:
+def _part(db: sqlite3.Connection, condition: RunCondition) -> tuple[float, int]:
     """Which part of the runs fits, as some that are taken by chance say, and how many runs there are at most."""
     last = db.execute("SELECT max(id) FROM runs").fetchone()[0] or 1
     chance = random.Random(last)
@@ -204,7 +204,7 @@ def _part(db: sqlite3.Connection, condition: Condition) -> tuple[float, int]:
 
 
 def _from_few(
-    db: sqlite3.Connection, condition: Condition, among: tuple[str, _Values], order: Order, limit: int
+    db: sqlite3.Connection, condition: RunCondition, among: tuple[str, _Values], order: Order, limit: int
 ) -> list[int]:
     query, values = among
     best, bound = f"r.{order.field}", tuple[int, ...]()
@@ -222,7 +222,7 @@ def _from_few(
     return [row for row, _ in found]
 
 
-def _along_column(db: sqlite3.Connection, condition: Condition, order: Order, limit: int) -> list[int]:
+def _along_column(db: sqlite3.Connection, condition: RunCondition, order: Order, limit: int) -> list[int]:
     way = "DESC" if order.falling else "ASC"
     index = "sqlite_autoindex_runs_1" if order.field == "key" else f"runs_{order.field}"
     there = "r.duration IS NOT NULL" if order.field == "duration" else "1"
@@ -239,7 +239,7 @@ def _along_column(db: sqlite3.Connection, condition: Condition, order: Order, li
     return found
 
 
-def _along_fact(db: sqlite3.Connection, condition: Condition, order: Order, limit: int) -> list[int]:
+def _along_fact(db: sqlite3.Connection, condition: RunCondition, order: Order, limit: int) -> list[int]:
     name, way = _number(db, order.field), "DESC" if order.falling else "ASC"
     better = ">" if order.falling else "<"
     found = [
@@ -262,7 +262,7 @@ def _along_fact(db: sqlite3.Connection, condition: Condition, order: Order, limi
 
 
 def _without(
-    db: sqlite3.Connection, condition: Condition, has_none: str, values: _Values, limit: int
+    db: sqlite3.Connection, condition: RunCondition, has_none: str, values: _Values, limit: int
 ) -> list[int]:
     """Those that have nothing to be ordered by: the newest first."""
     return [

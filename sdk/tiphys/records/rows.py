@@ -13,6 +13,10 @@ from tiphys.records.record import SAMPLED, ArtifactRecord, AttemptRecord, Point,
 
 __all__ = [
     "LONGEST",
+    "MADE",
+    "SAID",
+    "TAKEN",
+    "USED",
     "delete",
     "facts",
     "insert",
@@ -26,6 +30,8 @@ __all__ = [
 
 LONGEST = 256
 """Characters of a value that is kept as it is."""
+USED, MADE, SAID, TAKEN = 0, 1, 2, 3
+"""What an edge between a step and an artifact is (the column ``made``); ``TAKEN``: made, and a hit."""
 _MOST = 500  # points of a series
 
 _RUN = (
@@ -66,7 +72,7 @@ def facts(record: RunRecord) -> set[Fact]:
 
     texts("params", record.parameters)
     texts("labels", record.labels)
-    texts("made", record.made_from)
+    texts("made", {**record.made_from, **({"config": record.config} if record.config else {})})
     for step in record.steps:
         texts("inputs", step.inputs)
     for name, values in record.metrics().items():
@@ -113,6 +119,7 @@ def insert(db: sqlite3.Connection, record: RunRecord, change: int, stamp: str, k
         "labels": dict(record.labels),
         "made_from": dict(record.made_from),
         "images": list(record.images),
+        "config": record.config,
         "resources": dict(record.resources),
     }
     duration = record.seconds if record.started and record.finished else None
@@ -133,7 +140,7 @@ def insert(db: sqlite3.Connection, record: RunRecord, change: int, stamp: str, k
                 row, place, step.node, step.name, step.template, step.kind, step.phase, step.message, step.hit,
                 step.started, step.finished,
                 _json({"inputs": dict(step.inputs), "outputs": dict(step.outputs), "metrics": dict(step.metrics),
-                       "resources": dict(step.resources)}),
+                       "resources": dict(step.resources), "creates": step.creates}),
             )
             for place, step in enumerate(record.steps)
         ],
@@ -195,7 +202,11 @@ def _insert_edges(db: sqlite3.Connection, row: int, steps: Iterable[StepRecord])
     known: dict[tuple[str, str], int] = {}
     edges = []
     for place, step in enumerate(steps):
-        for made, items in ((0, step.uses), (1, step.makes)):
+        for made, items in (
+            (USED, step.uses),
+            (TAKEN if step.hit else MADE, step.makes),
+            (SAID, step.said),
+        ):
             for order, item in enumerate(items):
                 key = (item.uri, item.digest)
                 if key not in known:
@@ -276,8 +287,9 @@ def _steps(db: sqlite3.Connection, row: int) -> Iterator[StepRecord]:
             hit=bool(hit),
             started=started,
             finished=finished,
-            uses=tuple(edges.get((place, 0), ())),
-            makes=tuple(edges.get((place, 1), ())),
+            uses=tuple(edges.get((place, USED), ())),
+            makes=tuple(edges.get((place, TAKEN if hit else MADE), ())),
+            said=tuple(edges.get((place, SAID), ())),
             attempts=tuple(attempts.get(place, ())),
             points=tuple(points.get(place, ())),
             **json.loads(more),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.expr.durations import parse_go
 
-__all__ = ["COLUMNS", "ORDERS", "ROOMS", "Comparison", "Group", "Order", "order_of", "parsed"]
+__all__ = ["COLUMNS", "ORDERS", "ROOMS", "Comparison", "Junction", "Order", "order_of", "parsed"]
 
 _TEXTS = ("key", "message", "name", "namespace", "phase", "pipeline", "source", "uid")
 _TIMES = ("created", "finished", "started")
@@ -56,11 +56,11 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Junction:
     """``and``, ``or`` or ``not`` of what is inside."""
 
     word: str
-    inside: tuple[Group | Comparison, ...]
+    inside: tuple[Junction | Comparison, ...]
 
 
 class Order(NamedTuple):
@@ -74,7 +74,7 @@ class Order(NamedTuple):
 # -- reading -------------------------------------------------------------------------------------------------
 
 
-def parsed(text: str) -> Group | Comparison:
+def parsed(text: str) -> Junction | Comparison:
     """Raises RefusedError TIP255, with the place."""
     if len(text) > _LONGEST:
         raise _refused(text[:60] + "…", 0, f"it has {len(text)} characters; {_LONGEST} are read")
@@ -88,7 +88,7 @@ class _Reader:
         self.next = 0
         self.depth = self.tests = 0
 
-    def whole(self) -> Group | Comparison:
+    def whole(self) -> Junction | Comparison:
         found = self.either()
         if self.token.kind != "end":
             raise self.refuse("and, or, or the end, was expected")
@@ -109,25 +109,25 @@ class _Reader:
             return token.text
         return ""
 
-    def either(self) -> Group | Comparison:
+    def either(self) -> Junction | Comparison:
         parts = [self.both()]
         while self.take("or"):
             parts.append(self.both())
-        return parts[0] if len(parts) == 1 else Group("or", tuple(parts))
+        return parts[0] if len(parts) == 1 else Junction("or", tuple(parts))
 
-    def both(self) -> Group | Comparison:
+    def both(self) -> Junction | Comparison:
         parts = [self.one()]
         while self.take("and"):
             parts.append(self.one())
-        return parts[0] if len(parts) == 1 else Group("and", tuple(parts))
+        return parts[0] if len(parts) == 1 else Junction("and", tuple(parts))
 
-    def one(self) -> Group | Comparison:
+    def one(self) -> Junction | Comparison:
         self.depth += 1
         if self.depth > _DEEPEST:
             raise self.refuse(f"more than {_DEEPEST} brackets in each other")
         try:
             if self.take("not"):
-                return Group("not", (self.one(),))
+                return Junction("not", (self.one(),))
             if self.take("("):
                 found = self.either()
                 if not self.take(")"):
@@ -137,7 +137,7 @@ class _Reader:
         finally:
             self.depth -= 1
 
-    def test(self) -> Group | Comparison:
+    def test(self) -> Junction | Comparison:
         field, self.tests = self.token, self.tests + 1
         if field.kind != "name":
             raise self.refuse("a name was expected, such as metrics.accuracy or phase")
@@ -159,7 +159,7 @@ class _Reader:
         else:
             raise self.refuse("a comparison was expected: == != < <= > >= in like")
         found = _checked(self.source, made)
-        return Group("not", (found,)) if denied else found
+        return Junction("not", (found,)) if denied else found
 
     def values(self) -> tuple[str | float, ...]:
         if not self.take("("):
@@ -215,7 +215,7 @@ def _field(source: str, token: _Token) -> str:
     raise _refused(source, token.at, f"there is no {token.text!r}.{near}", f"there are {', '.join(known)}")
 
 
-def _checked(source: str, test: Comparison) -> Group | Comparison:
+def _checked(source: str, test: Comparison) -> Junction | Comparison:
     """The test with values of the field's kind: times in seconds. Raises RefusedError for others."""
     if test.field.startswith("metrics.") and any(isinstance(value, str) for value in test.values):
         raise _refused(source, test.at, "metrics are numbers: write them without quotes")
@@ -234,7 +234,7 @@ def _checked(source: str, test: Comparison) -> Group | Comparison:
     texts = tuple(value for value in test.values if isinstance(value, str))
     numbers = tuple(value for value in test.values if not isinstance(value, str))
     if texts and numbers:  # two tests: each has its own index
-        return Group("or", (replace(test, values=texts), replace(test, values=numbers)))
+        return Junction("or", (replace(test, values=texts), replace(test, values=numbers)))
     return test
 
 
