@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -37,6 +38,9 @@ from tiphys.expr.sprig import SPRIG
 from tiphys.expr.tags import Layers, TagError, compile_plan, substitute
 from tiphys.queue.kueue import kueue_objects
 from tiphys.queue.rules import parse_rules
+from tiphys.records.query import select
+from tiphys.records.schema import FILE, opened
+from tiphys.records.where import order_of, parsed
 from tiphys.reuse.entry import damaged, entry_of
 
 __all__ = ["LANGUAGES", "Target"]
@@ -157,6 +161,12 @@ def _times(text: str) -> None:
 
 def _labels(text: str) -> None:
     selectors.matches_labels(selectors.parse_labels(text), {"a": "b", "x": "1"})
+
+
+def _condition(text: str) -> None:
+    """What can be read can be asked for, in either order of the ways."""
+    with contextlib.closing(opened(Path("/nowhere", FILE))) as db:
+        select(db, parsed(text), order_of("-metrics.a"), 10)
 
 
 def _fields(text: str) -> None:
@@ -321,6 +331,9 @@ LANGUAGES = [
     _plain("constraint", (">=1.2 <2 || 3.x", "~1.2.3 - 2.0", "^0.1", "!=1, *", "=1.2.3-a"),
            lambda text: semver.compare_constraint(text, "1.2.3"), ExprError),
     _plain("labels", lambda: _asked("argo/selectors.json"), _labels, inputs=1500),
+    _plain("condition", ("metrics.accuracy >= 0.9 and params.model == 'cnn'", "not (phase = 'Failed' or image)",
+                         "labels.team in ('a', \"b\", 3)", "name like 'fashion-%' and duration > '5m'",
+                         "started > '2026-11-01' or params.`a b` <> -1e9", "labels.x/y not in (1, 2)"), _condition),
     _plain("fields", ("phase=Failed", "name!=a,id=b", "inputs.parameters.x.value=\\=1", "displayName==a\\,b"), _fields),
     _plain("quantity", lambda: _asked("argo/quantity.json"), quantity.quantity, ValueError, inputs=1500),
     _plain("patch", PATCHES, _patch, inputs=1500, group="documents"),

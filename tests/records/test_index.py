@@ -64,6 +64,9 @@ def test_a_run_is_found_by_key_name_and_uid(tmp_path: Path) -> None:
         assert index.find("", limit=1) == ["v"]
         with pytest.raises(RefusedError) as caught:
             index.record("u-3")
+        with pytest.raises(RefusedError) as half:
+            index.record("\udce4")
+        assert half.value.code == "TIP255"
         assert caught.value.code == "TIP211" and "u-2" in str(caught.value)
 
 

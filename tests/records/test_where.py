@@ -79,6 +79,8 @@ def test_forms(text: str, found: object) -> None:
         ("(" * 60 + "phase", 51, "more than 50 brackets"),
         ("not " * 60 + "phase", 201, "more than 50 brackets"),
         (" or ".join(["image"] * 201), 1801, "more than 200 tests"),
+        ("phase == '\ud800'", 11, "half a character"),
+        (f"name like '{'%' * 1001}'", 1, "longer than 1000"),
         ("x" * 20_001, 1, "20001 characters"),
     ],
 )

@@ -108,6 +108,10 @@ class Index:
                 yield self._db
             except sqlite3.Error as error:
                 raise problem(error, self.path) from error
+            except UnicodeEncodeError as error:  # half a character, in what was asked for
+                raise RefusedError(
+                    "TIP255", f"{error.object!r} is no text", fix="write it in UTF-8"
+                ) from error
             except (TypeError, ValueError, KeyError) as error:  # rows that a whole file cannot have
                 raise Damaged(str(error)) from error
 

@@ -24,7 +24,7 @@ COLUMNS = (*_TEXTS, *_TIMES, "duration")
 ROOMS = ("inputs", "labels", "made", "metrics", "params")
 """What comes before the dot of a name that runs give themselves."""
 ORDERS = ("duration", "key", "name", "phase", "pipeline", "started")
-_LONGEST, _DEEPEST, _MOST = 20_000, 50, 200  # characters, brackets, tests
+_LONGEST, _DEEPEST, _MOST, _PATTERN = 20_000, 50, 200, 1000  # characters, brackets, tests, characters
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
@@ -78,6 +78,9 @@ def parsed(text: str) -> Junction | Comparison:
     """Raises RefusedError TIP255, with the place."""
     if len(text) > _LONGEST:
         raise _refused(text[:60] + "…", 0, f"it has {len(text)} characters; {_LONGEST} are read")
+    for at, each in enumerate(text):
+        if "\ud800" <= each <= "\udfff":
+            raise _refused(text[:at], at, "half a character, which is no text")
     return _Reader(text).whole()
 
 
@@ -221,6 +224,8 @@ def _checked(source: str, test: Comparison) -> Junction | Comparison:
         raise _refused(source, test.at, "metrics are numbers: write them without quotes")
     if test.sign == "like" and not isinstance(test.values[0], str):
         raise _refused(source, test.at, "like wants a text, with % for anything and _ for one character")
+    if test.sign == "like" and len(str(test.values[0])) > _PATTERN:
+        raise _refused(source, test.at, f"the pattern is longer than {_PATTERN} characters")
     if test.field in _TEXTS and any(isinstance(value, float) for value in test.values):
         raise _refused(source, test.at, f"{test.field} is a text: write it in quotes")
     if test.field in (*_TIMES, "duration"):
