@@ -95,11 +95,10 @@ def _text(value: str | float) -> str:
 
 def measured(client: Client, state: Result) -> list[str]:
     """The metrics of a run, a line for each step that has some."""
-    from tiphys.records.fold import fold
-    from tiphys.records.points import points
+    from tiphys.runs.records import record_of
 
-    seen = points(Store(Path(client.store)), state.workflow, state.record) if client.store is not None else ()
-    record = fold(state.workflow, seen)
+    store = Store(Path(client.store)) if client.store is not None else None
+    record = record_of(state.workflow, store, state.record)
     return [
         f"  {plain(step.name)}: "
         + ", ".join(f"{plain(name)} {_text(value)}" for name, value in step.metrics.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import gzip
 import json
 import os
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
     from tiphys.runs.client import Client
 
-__all__ = ["Records", "answered", "keep", "sync"]
+__all__ = ["Records", "answered", "keep", "record_of", "sync"]
 
 T = TypeVar("T")
 _KEPT = "records"  # the folder of what was kept of clusters: SOURCE/NAMESPACE/UID.json.gz
@@ -274,18 +275,22 @@ def _folded(
             noted = ended.get(key)
             workflow = None
             if noted is not None and each.stamp.startswith("{}.{}.".format(*noted.stamp)):
-                workflow = written(
-                    store, key
-                )  # the very file that the engine wrote: the journal need not be asked
+                workflow = written(store, key)  # what the engine wrote: its journal need not be asked
             workflow = workflow or read(store, backend.get, key, each.began)
             if workflow is None:  # it is being made, or deleted, just now
                 continue
-            try:
-                seen = list(points(store, workflow, key))
-            except (StoreError, OSError, ValueError):
-                seen = []
-            record = _record(workflow, key, LOCAL, seen)
+            record = record_of(workflow, store, key)
         yield each.stamp, record
+
+
+def record_of(workflow: Workflow, store: Store | None, key: str = "") -> RunRecord:
+    """The record of a run of this machine, with what its steps told; without a store, of one of a cluster. Whatever it
+    holds: see the phase ``Unreadable``."""
+    seen: list[Point | EventRecord] = []
+    if store is not None:
+        with contextlib.suppress(StoreError, OSError, ValueError):  # the run itself can be read
+            seen = list(points(store, workflow, key))
+    return _record(workflow, key or workflow["metadata"].get("name", ""), LOCAL, seen)
 
 
 def _record(workflow: Workflow, key: str, source: str, seen: Iterable[Point | EventRecord] = ()) -> RunRecord:
