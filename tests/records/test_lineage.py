@@ -62,12 +62,13 @@ def lines(graph: Lineage) -> list[str]:
 
 def test_up_to_the_source_and_the_run(store: Store) -> None:
     graph = lineage(folded(store), "pvc://tiphys/models/m", volumes=store.volumes())
+    (run,) = set(graph.runs)  # both began in the same second
     assert lines(graph)[:5] == [
         "0 artifact pvc://tiphys/models/m",
-        "1 step model of second",
+        f"1 step model of {run}",
         "2 artifact pvc://tiphys/raw/a",
-        "3 step raw of second",
-        "4 run second  Succeeded",
+        f"3 step raw of {run}",
+        f"4 run {run}  Succeeded",
     ]
     assert not graph.problems
 
@@ -81,16 +82,17 @@ def test_a_digest_that_only_the_judge_told(store: Store) -> None:
 
 def test_down_to_what_was_said_of_it(store: Store) -> None:
     graph = lineage(folded(store), "pvc://tiphys/raw/a", down=True)
-    assert lines(graph) == [
-        "0 artifact pvc://tiphys/raw/a",
+    found = lines(graph)
+    assert found[:3] == ["0 artifact pvc://tiphys/raw/a", found[1], "2 artifact pvc://tiphys/models/m"]
+    assert sorted(found[1:]) == [  # both began in the same second
         "1 step model of first",
-        "2 artifact pvc://tiphys/models/m",
-        "3 step judge of first",
-        "4 report accuracy 0.5",
-        "3 step judge of second",
-        "4 report accuracy 0.5",
         "1 step model of second",
         "2 artifact pvc://tiphys/models/m",
+        "2 artifact pvc://tiphys/models/m",
+        "3 step judge of first",
+        "3 step judge of second",
+        "4 report accuracy 0.5",
+        "4 report accuracy 0.5",
     ]
     assert graph.runs == ["first", "second"]
 
@@ -153,3 +155,17 @@ def test_names_in_a_drawing_cannot_leave_their_quotes() -> None:
         lineage(Folded([RunRecord("r", "r", "", "", "local", "r", "Succeeded", steps=(step,))]), hostile)
     )
     assert all(line.count('"') in (0, 2) for line in drawn.splitlines())
+
+
+def test_of_what_very_many_used_the_newest_are_told() -> None:
+    data = ArtifactRecord("pvc://c/data")
+    runs = [
+        RunRecord(
+            f"r{number}", f"r{number}", "", "", "local", "r", "Succeeded",
+            steps=(StepRecord("1", "fit", "t", "Pod", "Succeeded", started=float(number), uses=(data,)),),
+        )
+        for number in range(20)
+    ]  # fmt: skip
+    graph = lineage(Folded(runs), data.uri, down=True, limit=5)
+    assert lines(graph)[1:] == [f"1 step fit of r{number}" for number in (19, 18, 17, 16, 15)]
+    assert graph.more == {graph.root: 15}

@@ -32,6 +32,9 @@ def register(subparsers: Any) -> None:
     add.add_argument("--down", action="store_true", help="what came of it")
     add.add_argument("--format", choices=("tree", "mermaid"), default="tree")
     add.add_argument("--no-check", action="store_true", help="do not read what lies in the volumes")
+    add.add_argument(
+        "--limit", type=int, default=100, metavar="N", help="so many steps that used one thing (default: 100)"
+    )
     add.add_argument("-o", "--output", metavar="FILE", help="write to a file")
     add.add_argument("--json", action="store_true", help="print JSON: the things, and the edges between them")
     add_store(add)
@@ -43,6 +46,8 @@ def handle(options: argparse.Namespace) -> int:
     from tiphys.records.lineage import lineage, mermaid
     from tiphys.runs.records import answered
 
+    if options.limit < 1:
+        raise RefusedError("TIP297", f"--limit is {options.limit}", fix="give 1 or more")
     if options.up and options.down:
         raise RefusedError("TIP297", "--up and --down are two questions", fix="ask one after the other")
     store = local_store(options)
@@ -53,6 +58,7 @@ def handle(options: argparse.Namespace) -> int:
             options.target,
             down=options.down,
             volumes=None if options.no_check else store.volumes(),
+            limit=options.limit,
             known=(item.uri for item in index.artifacts()),
         )
 
@@ -85,4 +91,6 @@ def _tree(graph: Lineage, style: Style) -> str:
         mark = style.bold("  NOT WHAT IT WAS") if thing.problem else ""
         above = style.dim("  (above)") if again else ""
         lines.append(f"{'  ' * depth}{word}{plain(thing.label)}{digest}{mark}{above}\n")
+        if not again and (more := graph.more.get(thing.id)):
+            lines.append(f"{'  ' * depth}  … and {more} earlier steps that used it (--limit)\n")
     return "".join(lines)

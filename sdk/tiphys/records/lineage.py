@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from tiphys.errors import StoreError, did_you_mean
+from tiphys.errors import RefusedError, StoreError, did_you_mean
 from tiphys.records.record import ArtifactRecord, RunRecord, StepRecord
 from tiphys.reference import Reference, verify
 
@@ -25,20 +25,21 @@ _SERVES = ("Deployment", "Service", "StatefulSet", "InferenceService")
 class Edges(Protocol):
     """What lineage asks of the index. ``target``: a URI or a digest."""
 
-    def producers(self, target: str) -> Iterable[tuple[str, str, bool, ArtifactRecord]]:
-        """(run key, step name, hit, artifact) of each step that made it, the oldest first."""
+    def producers(self, target: str, limit: int) -> Iterable[tuple[str, str, bool, ArtifactRecord]]:
+        """(run key, step name, hit, artifact) of each step that made it, the newest first; where none that ran is
+        known, of each that took it from the cache."""
         ...
 
-    def consumers(self, target: str) -> Iterable[tuple[str, str, bool, ArtifactRecord]]:
+    def consumers(self, target: str, limit: int) -> Iterable[tuple[str, str, bool, ArtifactRecord]]:
         """The same of each step that used it."""
+        ...
+
+    def consumed(self, target: str) -> int:
+        """How many steps used it."""
         ...
 
     def record(self, key: str) -> RunRecord:
         """A run with its steps. Raises RefusedError TIP211 for one that is not known."""
-        ...
-
-    def has(self, key: str) -> bool:
-        """Whether a run of that key is known."""
         ...
 
 
@@ -48,28 +49,30 @@ class Folded:
     def __init__(self, runs: Iterable[RunRecord]) -> None:
         self._runs = {run.key: run for run in runs}
 
-    def _steps(self) -> Iterator[tuple[RunRecord, StepRecord]]:
-        for run in sorted(self._runs.values(), key=lambda run: run.created):
-            for step in run.steps:
-                yield run, step
+    def _uses(self, target: str, *, made: bool) -> list[tuple[str, str, bool, ArtifactRecord]]:
+        found = [
+            (-step.started, run.key, step.name, step.hit, item)
+            for run in self._runs.values()
+            for step in run.steps
+            for item in (step.makes if made else step.uses)
+            if target in (item.uri, item.digest)
+        ]
+        return [each[1:] for each in sorted(found, key=lambda each: each[:3])]
 
-    def producers(self, target: str) -> Iterator[tuple[str, str, bool, ArtifactRecord]]:
-        for run, step in self._steps():
-            for item in step.makes:
-                if target in (item.uri, item.digest):
-                    yield run.key, step.name, step.hit, item
+    def producers(self, target: str, limit: int) -> list[tuple[str, str, bool, ArtifactRecord]]:
+        found = self._uses(target, made=True)
+        return ([each for each in found if not each[2]] or found)[:limit]
 
-    def consumers(self, target: str) -> Iterator[tuple[str, str, bool, ArtifactRecord]]:
-        for run, step in self._steps():
-            for item in step.uses:
-                if target in (item.uri, item.digest):
-                    yield run.key, step.name, step.hit, item
+    def consumers(self, target: str, limit: int) -> list[tuple[str, str, bool, ArtifactRecord]]:
+        return self._uses(target, made=False)[:limit]
+
+    def consumed(self, target: str) -> int:
+        return len(self._uses(target, made=False))
 
     def record(self, key: str) -> RunRecord:
+        if key not in self._runs:
+            raise RefusedError("TIP211", f"the records know no run {key!r}")
         return self._runs[key]
-
-    def has(self, key: str) -> bool:
-        return key in self._runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +90,16 @@ class Thing:
 
 @dataclass(slots=True)
 class Lineage:
-    """A graph: ``edges`` go away from the ``root``, from what came to what it came from, or the other way ``down``."""
+    """A graph: ``edges`` go away from the ``root``, from what came to what it came from, or the other way ``down``.
+
+    ``more``: of artifacts that very many steps used, how many are left out, the oldest.
+    """
 
     root: str
     direction: Literal["up", "down"]
     things: dict[str, Thing] = field(default_factory=dict)
     edges: dict[str, list[str]] = field(default_factory=dict)
+    more: dict[str, int] = field(default_factory=dict)
 
     @property
     def runs(self) -> list[str]:
@@ -112,18 +119,22 @@ def lineage(
     down: bool = False,
     volumes: Mapping[str, str] | None = None,
     known: Iterable[str] = (),
+    limit: int = 100,
 ) -> Lineage:
     """What ``target`` (a URI, a digest, or the key of a run) came from; ``down``: what came of it.
 
     ``volumes``: the claims of this machine, whose artifacts are read and compared with their digests; None looks at
-    nothing. ``known``: what it may have been meant to be. Raises StoreError TIP431 for what no run made or used.
+    nothing. ``known``: what it may have been meant to be; ``limit``: so many steps that used one thing are told. Raises
+    StoreError TIP431 for what no run made or used.
     """
-    return _Walk(edges, volumes).go(target, down=down, known=known)
+    return _Walk(edges, volumes, limit).go(target, down=down, known=known)
 
 
 class _Walk:
-    def __init__(self, edges: Edges, volumes: Mapping[str, str] | None) -> None:
+    def __init__(self, edges: Edges, volumes: Mapping[str, str] | None, limit: int) -> None:
         self._edges = edges
+        self._limit = limit
+        self._linked: set[tuple[str, str]] = set()
         self._volumes = volumes
         self._records: dict[str, RunRecord] = {}
         self._graph = Lineage("", "up")
@@ -131,14 +142,18 @@ class _Walk:
 
     def go(self, target: str, *, down: bool, known: Iterable[str]) -> Lineage:
         graph = self._graph = Lineage("", "down" if down else "up")
-        if self._edges.has(target):
-            graph.root = self._run(target)
-            for item in self._ends(self._record(target), down=down):
+        run = None if "://" in target or target.startswith("sha256:") else self._known(target)
+        if run is not None:
+            graph.root = self._run(run.key)
+            for item in self._ends(run, down=down):
                 self._link(graph.root, self._artifact(item))
         else:
             found = [
                 each[3]
-                for each in (*self._edges.producers(target), *self._edges.consumers(target))
+                for each in (
+                    *self._edges.producers(target, self._limit),
+                    *self._edges.consumers(target, self._limit),
+                )
                 if target in (each[3].uri, each[3].digest)
             ]
             if not found:
@@ -149,7 +164,7 @@ class _Walk:
                     fix="give a pvc:// URI, a digest, or the name of a run (`tiphys list --local`)",
                 )
             pinned = [item for item in found if item.digest]
-            graph.root = self._artifact((pinned or found)[-1])
+            graph.root = self._artifact((pinned or found)[0])
         while self._waiting:
             identity, item = self._waiting.pop()
             if down:
@@ -161,12 +176,10 @@ class _Walk:
     # -- up ----------------------------------------------------------------------------------------------------------
 
     def _produced(self, identity: str, item: ArtifactRecord) -> None:
-        """The step that made it: one that ran before one that took it from the cache, the last that ran before others;
-        of those with the same digest, if there are any."""
-        found = list(self._edges.producers(item.uri))
+        """The step that made it: the last of those with the same digest, if there are any."""
+        found = list(self._edges.producers(item.uri, self._limit))
         same = [each for each in found if item.digest and each[3].digest == item.digest]
-        ran = [each for each in same or found if not each[2]]
-        for key, name, _, _ in (ran or same or found)[-1:]:
+        for key, name, _, _ in (same or found)[:1]:
             step = self._step_of(key, name)
             if step is None:
                 continue
@@ -180,7 +193,10 @@ class _Walk:
     # -- down --------------------------------------------------------------------------------------------------------
 
     def _consumed(self, identity: str, item: ArtifactRecord) -> None:
-        for key, name, _, used in self._edges.consumers(item.uri):
+        found = list(self._edges.consumers(item.uri, self._limit))
+        if len(found) == self._limit:
+            self._graph.more[identity] = self._edges.consumed(item.uri) - len(found)
+        for key, name, _, used in found:
             if item.digest and used.digest and used.digest != item.digest:
                 continue  # another thing was there then
             step = self._step_of(key, name)
@@ -235,9 +251,15 @@ class _Walk:
         return identity
 
     def _link(self, start: str, end: str) -> None:
-        inner = self._graph.edges.setdefault(start, [])
-        if end not in inner:
-            inner.append(end)
+        if (start, end) not in self._linked:
+            self._linked.add((start, end))
+            self._graph.edges.setdefault(start, []).append(end)
+
+    def _known(self, name: str) -> RunRecord | None:
+        try:
+            return self._edges.record(name)
+        except RefusedError:
+            return None
 
     def _record(self, key: str) -> RunRecord:
         if key not in self._records:
@@ -256,11 +278,14 @@ class _Walk:
 
 
 def tree(graph: Lineage) -> Iterator[tuple[int, Thing, bool]]:
-    """(depth, thing, told before) in the order in which a tree shows them; what was shown is not opened again."""
+    """(depth, thing, told before) in the order in which a tree shows them; what was shown is not opened again, and
+    a run not shown again: each step tells its own."""
     shown: set[str] = set()
     waiting = [(0, graph.root)]
     while waiting:
         depth, identity = waiting.pop()
+        if identity in shown and graph.things[identity].kind == "run":
+            continue
         again = identity in shown and bool(graph.edges.get(identity))
         yield depth, graph.things[identity], again
         if identity in shown:
