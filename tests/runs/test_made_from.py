@@ -98,3 +98,22 @@ def test_a_run_again_has_its_own(project: Path, tmp_path: Path) -> None:
     kept = tmp_path / "store" / "environments" / f"{found[MADE_FROM + 'environment']}.txt"
     assert kept.read_text() == environment()[1]
     assert given["metadata"]["annotations"][MADE_FROM + "git"] == "old"  # who gave it keeps it
+
+
+def test_a_copy_is_made_from_what_is_there_now(tmp_path: Path) -> None:
+    import tiphys
+    from tiphys.engine import RunOptions
+
+    @tiphys.component
+    def nothing() -> int:
+        return 1
+
+    with tiphys.Pipeline("copied", annotations={MADE_FROM + "git": "old"}) as pipeline:
+        nothing()
+    store = tmp_path / "store"
+    assert tiphys.run(pipeline, options=RunOptions(store=store, name="one")).succeeded
+    with tiphys.Client(store=store) as client:
+        name = client.resubmit("one").name
+        found = client.get(name).workflow["metadata"]["annotations"]
+    assert found[MADE_FROM + "environment"] == environment()[0]
+    assert MADE_FROM + "git" not in found

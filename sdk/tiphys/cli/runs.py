@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -425,6 +426,8 @@ def _resubmit(client: Client, options: argparse.Namespace) -> int:
     if client.store is not None:
         from tiphys.engine import RunOptions
         from tiphys.engine.runtime.retry import prepare_resubmit
+        from tiphys.runs.made_from import annotated
+        from tiphys.store import Store
 
         def start(chosen: RunOptions) -> RunResult:
             return prepare_resubmit(
@@ -432,6 +435,7 @@ def _resubmit(client: Client, options: argparse.Namespace) -> int:
                 options=chosen,
                 parameters=parameters_of(options),
                 memoized=options.memoized,
+                told=partial(annotated, store=Store(chosen.store)),
             ).execute()
 
         settings = RunOptions(store=Path(client.store), secrets=options.secrets)

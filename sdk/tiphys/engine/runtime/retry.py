@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo import parameters as declared
@@ -108,10 +109,12 @@ def prepare_resubmit(
     options: RunOptions | None = None,
     parameters: Mapping[str, str] | None = None,
     memoized: bool = False,
+    told: Callable[[Workflow, Path | None], Workflow] | None = None,
 ) -> Run:
     """A new run of the same workflow: ``execute()`` it.
 
-    ``memoized`` takes over what had succeeded in a run that failed. Raises what :func:`prepare_retry` does; a run may
+    ``memoized`` takes over what had succeeded in a run that failed. ``told`` gives the Workflow with what it is made
+    from now, by the project that its steps import from. Raises what :func:`prepare_retry` does; a run may
     be resubmitted while it goes on.
     """
     options = options or RunOptions()
@@ -131,9 +134,13 @@ def prepare_resubmit(
         with _possible():
             kept = verbs.memoized(before, fresh[1:], rfc3339(now))
         earlier = kept["status"]
+    workflow: Workflow = {**facts.workflow, "metadata": made["metadata"], "spec": made["spec"]}
+    if told is not None:
+        project = facts.options.get("project")
+        workflow = told(workflow, Path(project) if project else None)
     new = replace(
         facts,
-        workflow={**facts.workflow, "metadata": made["metadata"], "spec": made["spec"]},
+        workflow=workflow,
         name=fresh,
         uid=str(uuid.uuid4()),
         parameters={**facts.parameters, **(parameters or {})},

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tiphys.argo.selectors import parse_fields, parse_labels
@@ -20,6 +21,7 @@ from tiphys.errors import RefusedError, StoreError
 from tiphys.runs.backend import Change, WorkflowLogLine, ended
 from tiphys.runs.local.listing import listed, marked, written
 from tiphys.runs.local.logs import log_lines
+from tiphys.runs.made_from import annotated
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -163,7 +165,13 @@ class LocalRuns:
         self, namespace: str, name: str, *, parameters: Mapping[str, str], memoized: bool
     ) -> Workflow:
         """Run a copy, in this process, to the end."""
-        run = runtime.prepare_resubmit(name, options=self.options, parameters=parameters, memoized=memoized)
+        run = runtime.prepare_resubmit(
+            name,
+            options=self.options,
+            parameters=parameters,
+            memoized=memoized,
+            told=partial(annotated, store=self.store),
+        )
         return self._execute(run)
 
     def delete(self, namespace: str, name: str) -> None:
