@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from tiphys.errors import RefusedError, StoreError, did_you_mean
-from tiphys.records.record import ArtifactRecord, RunRecord, StepRecord
+from tiphys.records.record import SAMPLED, ArtifactRecord, RunRecord, StepRecord
 from tiphys.reference import Reference, verify
 
 __all__ = ["Edges", "Folded", "Lineage", "Thing", "lineage", "mermaid", "tree"]
@@ -209,7 +209,10 @@ class _Walk:
             for made in step.makes:
                 self._link(node, self._artifact(made))
             if step.said and step.metrics:
-                told = ", ".join(f"{name} {value:g}" for name, value in sorted(step.metrics.items())[:6])
+                words = [
+                    f"{name} {value:g}" for name, value in sorted(step.metrics.items()) if name not in SAMPLED
+                ]
+                told = ", ".join(words[:6])
                 self._link(node, self._add(f"report {node}", "report", told, run=key))
             if step.creates in _SERVES and step.phase == "Succeeded":
                 self._link(node, self._add(f"service {node}", "service", f"{step.creates} of {key}", run=key))
