@@ -18,6 +18,7 @@ TABLES = {
     "attempts": "(SELECT key FROM runs WHERE id=run), step, number, node, phase, message, exit_code, started, "
     "finished, host, pod",
     "samples": "(SELECT key FROM runs WHERE id=run), step, position, node, at, key, value, epoch, worker",
+    "events": "(SELECT key FROM runs WHERE id=run), step, position, node, at, event, message, worker, exit_code, lost",
     "artifacts": "uri, digest, kind",
     "edges": "(SELECT key FROM runs WHERE id=run), step, made, position, name, "
     "(SELECT uri || ' ' || digest FROM artifacts WHERE id=artifact)",

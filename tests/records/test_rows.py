@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.records.made import run
 from tiphys.records.index import Index
-from tiphys.records.record import ArtifactRecord, AttemptRecord, Point, RunRecord, StepRecord
+from tiphys.records.record import ArtifactRecord, AttemptRecord, EventRecord, Point, RunRecord, StepRecord
 from tiphys.records.rows import LONGEST, Fact, facts, kept_points, kind_of, shortened
 from tiphys.store import Store
 
@@ -28,16 +28,17 @@ def test_no_field_is_forgotten(tmp_path: Path) -> None:
     thing = ArtifactRecord("u", "sha256:1", "n")
     attempt = AttemptRecord("n", 1, "p", "m", 3, 1.0, 2.0, "h", "p")
     point = Point("n", 1.0, "loss", 2.0, 3, "worker-1")
+    event = EventRecord("n", 1.0, "failed", "m", "worker-1", 137, 2.0)
     step = StepRecord(
         "n", "s", "t", "k", "p", "m", True, 1.0, 2.0, {"a": "b"}, {"c": "d"}, {"e": 1.0}, (thing,),
         (replace(thing, uri="v"),), attempts=(attempt,), resources={"cpu": 1}, points=(point,),
-        said=(replace(thing, uri="w"),), creates="Service",
+        said=(replace(thing, uri="w"),), creates="Service", events=(event,),
     )  # fmt: skip
     whole = RunRecord(
         "k", "n", "ns", "u", "s", "pi", "ph", "m", 1.0, 2.0, 3.0, "1/2", parameters={"a": "b"}, outputs={"c": "d"},
         labels={"e": "f"}, made_from={"code": "x"}, images=("i",), resources={"cpu": 1}, steps=(step,), config="c@1",
     )  # fmt: skip
-    for each in (thing, attempt, point, step, whole):
+    for each in (thing, attempt, point, event, step, whole):
         assert [field.name for field in fields(each) if not getattr(each, field.name)] == []
     with Index(Store(tmp_path)) as index:
         index.put([("1", whole)])

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.records import rows
 from tiphys.records.record import ArtifactRecord, RunRecord
-from tiphys.records.schema import FILE, Damaged, identity, opened, problem, set_aside
+from tiphys.records.schema import FILE, TABLES, Damaged, identity, opened, problem, set_aside
 from tiphys.store.layout import Store
 from tiphys.store.sqlite import SharedFile, transaction
 
@@ -191,17 +191,7 @@ class Index:
     def empty(self) -> None:
         """Forget all runs: they are to be read again. Who follows is told to forget them, too."""
         with self._writing() as db:
-            for table in (
-                "facts",
-                "names",
-                "steps",
-                "attempts",
-                "samples",
-                "edges",
-                "artifacts",
-                "runs",
-                "gone",
-            ):
+            for table in (*TABLES, "names", "artifacts", "runs", "gone"):
                 db.execute(f"DELETE FROM {table}")
             db.execute("UPDATE counter SET last=last+1, first=last+1")
 

@@ -9,7 +9,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from tiphys.records.record import SAMPLED, ArtifactRecord, AttemptRecord, Point, RunRecord, StepRecord
+from tiphys.records.record import (
+    SAMPLED,
+    ArtifactRecord,
+    AttemptRecord,
+    EventRecord,
+    Point,
+    RunRecord,
+    StepRecord,
+)
+from tiphys.records.schema import TABLES
 
 __all__ = [
     "LONGEST",
@@ -165,6 +174,25 @@ def insert(db: sqlite3.Connection, record: RunRecord, change: int, stamp: str, k
             for order, each in enumerate(kept_points(step.points))
         ],
     )
+    db.executemany(
+        "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?)",
+        [
+            (
+                row,
+                place,
+                order,
+                each.node,
+                each.at,
+                each.event,
+                each.message,
+                each.worker,
+                each.exit_code,
+                each.lost,
+            )
+            for place, step in enumerate(record.steps)
+            for order, each in enumerate(step.events)
+        ],
+    )
     _insert_edges(db, row, record.steps)
 
 
@@ -229,7 +257,7 @@ def _artifact(db: sqlite3.Connection, uri: str, digest: str) -> int:
 def delete(db: sqlite3.Connection, row: int) -> None:
     """Remove the rows of a run, and the artifacts that no other run names."""
     named = db.execute("SELECT DISTINCT artifact FROM edges WHERE run=?", (row,)).fetchall()
-    for table in ("facts", "steps", "attempts", "samples", "edges"):
+    for table in TABLES:
         db.execute(f"DELETE FROM {table} WHERE run=?", (row,))
     db.execute("DELETE FROM runs WHERE id=?", (row,))
     db.executemany(
@@ -272,6 +300,13 @@ def _steps(db: sqlite3.Connection, row: int) -> Iterator[StepRecord]:
         (row,),
     ):
         points.setdefault(step, []).append(Point(*point))
+    events: dict[int, list[EventRecord]] = {}
+    for step, *event in db.execute(
+        "SELECT step, node, at, event, message, worker, exit_code, lost FROM events WHERE run=? "
+        "ORDER BY step, position",
+        (row,),
+    ):
+        events.setdefault(step, []).append(EventRecord(*event))
     for place, node, name, template, kind, phase, message, hit, started, finished, more in db.execute(
         "SELECT position, node, name, template, kind, phase, message, hit, started, finished, more FROM steps "
         "WHERE run=? ORDER BY position",
@@ -292,5 +327,6 @@ def _steps(db: sqlite3.Connection, row: int) -> Iterator[StepRecord]:
             said=tuple(edges.get((place, SAID), ())),
             attempts=tuple(attempts.get(place, ())),
             points=tuple(points.get(place, ())),
+            events=tuple(events.get(place, ())),
             **json.loads(more),
         )

@@ -17,10 +17,10 @@ from tiphys.errors import StoreError
 from tiphys.store.files import clear
 from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 
-__all__ = ["FILE", "VERSION", "Damaged", "identity", "opened", "problem", "set_aside"]
+__all__ = ["FILE", "TABLES", "VERSION", "Damaged", "identity", "opened", "problem", "set_aside"]
 
 FILE = "records.db"
-VERSION = 1
+VERSION = 2
 """Of the tables, and of what the fold writes into them: a change of either is a new version."""
 _PAGES = 8000  # of the log until they are written back
 _DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -58,6 +58,10 @@ CREATE TABLE samples(
   run INTEGER NOT NULL, step INTEGER NOT NULL, position INTEGER NOT NULL, node TEXT NOT NULL, at REAL NOT NULL,
   key TEXT NOT NULL, value REAL NOT NULL, epoch INTEGER NOT NULL, worker TEXT NOT NULL,
   PRIMARY KEY(run, step, position)) WITHOUT ROWID;
+CREATE TABLE events(
+  run INTEGER NOT NULL, step INTEGER NOT NULL, position INTEGER NOT NULL, node TEXT NOT NULL, at REAL NOT NULL,
+  event TEXT NOT NULL, message TEXT NOT NULL, worker TEXT NOT NULL, exit_code INTEGER, lost REAL NOT NULL,
+  PRIMARY KEY(run, step, position)) WITHOUT ROWID;
 CREATE TABLE artifacts(
   id INTEGER PRIMARY KEY, uri TEXT NOT NULL, digest TEXT NOT NULL, kind TEXT NOT NULL, UNIQUE(uri, digest));
 CREATE INDEX artifacts_digest ON artifacts(digest);
@@ -71,6 +75,9 @@ CREATE INDEX gone_change ON gone(change);
 CREATE TABLE counter(one INTEGER PRIMARY KEY CHECK(one = 1), first INTEGER NOT NULL, last INTEGER NOT NULL);
 CREATE VIEW models AS SELECT id, uri, digest FROM artifacts WHERE kind = 'models';
 """
+
+TABLES = ("facts", "steps", "attempts", "samples", "events", "edges")
+"""Those whose rows are of one run."""
 
 
 class Damaged(Exception):
