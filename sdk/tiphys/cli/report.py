@@ -41,6 +41,30 @@ def register(subparsers: Any) -> None:
     add_store(add)
     add.set_defaults(handler=show_cost)
 
+    add = subparsers.add_parser(
+        "report",
+        help="all that is known of a run, on one page",
+        description="One HTML file that loads nothing and runs no script: graph, times, what steps told and used, "
+        "candidates, cost, and what came from what.",
+        epilog="example: tiphys report @latest -o run.html",
+    )
+    add.add_argument("name", metavar="RUN", help="a run of this machine, or @latest")
+    add.add_argument("-o", "--output", metavar="FILE", help="write here instead of standard output")
+    add.add_argument(
+        "--price", action="append", default=[], metavar="RESOURCE=PRICE", help="as of tiphys cost"
+    )
+    add_store(add)
+    add.set_defaults(handler=write_report)
+
+
+def write_report(options: argparse.Namespace) -> int:
+    from tiphys.pages import report
+
+    prices = _prices(options.price)
+    workflow, run = _record(options)
+    put(report(workflow, run, prices or None), options.output)
+    return 0
+
 
 def show_cost(options: argparse.Namespace) -> int:
     from tiphys.records.cost import as_json, cost, prometheus
