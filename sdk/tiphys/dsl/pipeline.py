@@ -22,6 +22,7 @@ from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
 from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Places, Scheduling, Volume
+from tiphys.dsl.shown import in_a_line, in_a_notebook
 from tiphys.dsl.template import StepTemplate, volumes_for
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import ParameterValue
@@ -383,6 +384,12 @@ class Pipeline(Workflow):
     def build(self) -> WorkflowModel:
         """The Hera model of the compiled workflow."""
         return WorkflowModel.model_validate(self.to_dict())
+
+    def __repr__(self) -> str:
+        return in_a_line(self)
+
+    def _repr_html_(self) -> str:
+        return in_a_notebook(self)
 
     def to_yaml(self, *_args: Any, **_kwargs: Any) -> str:
         """Like ``tiphys.to_yaml(pipeline)``."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from tiphys.pages.html import number, safe
 from tiphys.records.record import RunRecord, StepRecord
 
-__all__ = ["Judged", "candidates", "confusions", "judged"]
+__all__ = ["ModelReport", "candidates", "confusions", "judged"]
 
 MOST_MATRICES, MOST_BARS, _WIDEST = 6, 40, 40
 _ACCURACIES = ("validation_accuracy", "accuracy")
@@ -24,7 +24,7 @@ _LONGEST = 1 << 20  # characters of an output
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ModelReport:
     """A model. ``accuracy`` is NaN where none is told; ``confusion`` empty where none is; ``classes`` the names of its
     rows, if the accuracies of the classes tell them; ``chosen`` as what it was chosen (``first``)."""
 
@@ -35,9 +35,9 @@ class Judged:
     chosen: Sequence[str] = field(default=())
 
 
-def judged(run: RunRecord) -> list[Judged]:
+def judged(run: RunRecord) -> list[ModelReport]:
     """The models that the outputs of steps speak of, the best first."""
-    found: dict[str, Judged] = {}
+    found: dict[str, ModelReport] = {}
     for step in run.steps:
         for text in step.outputs.values():
             report = _object(text)
@@ -49,7 +49,7 @@ def judged(run: RunRecord) -> list[Judged]:
             if name not in found:
                 marks = {str(report.get(key)) for key in ("name", "uri")}
                 chosen = tuple(sorted(set(_chosen(run, step, marks))))
-                found[name] = Judged(
+                found[name] = ModelReport(
                     name, accuracy, matrix, _classes(matrix, report.get("class_accuracy")), chosen
                 )
     return sorted(
@@ -73,7 +73,7 @@ def bar(run: RunRecord) -> float | None:
     return None
 
 
-def candidates(run: RunRecord, models: Sequence[Judged]) -> str:
+def candidates(run: RunRecord, models: Sequence[ModelReport]) -> str:
     """A bar for each, and a line where the bar is."""
     told = [each for each in models if 0 <= each.accuracy <= 1]
     if not told:
@@ -95,13 +95,13 @@ def candidates(run: RunRecord, models: Sequence[Judged]) -> str:
     return f'<div class="bars">{"".join(rows)}</div>' + (f'<p class="note">{note}</p>' if note else "")
 
 
-def confusions(models: Sequence[Judged]) -> tuple[list[str], int]:
+def confusions(models: Sequence[ModelReport]) -> tuple[list[str], int]:
     """The matrices, and how many are left out."""
     with_one = [each for each in models if each.confusion]
     return [_matrix(each) for each in with_one[:MOST_MATRICES]], max(len(with_one) - MOST_MATRICES, 0)
 
 
-def _matrix(model: Judged) -> str:
+def _matrix(model: ModelReport) -> str:
     names = model.classes or [str(place) for place in range(len(model.confusion))]
     head = "".join(f'<th class="col">{safe(name, 24)}</th>' for name in names)
     rows = []
