@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tiphys.argo.spec import every_template, step_groups, tasks
@@ -10,29 +10,27 @@ from tiphys.errors import TiphysError
 from tiphys.notebook import facts, fragment, rows, text
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Template
-    from tiphys.dsl.pipeline import Pipeline
+    from tiphys.argo.types import Template, Workflow
 
 __all__ = ["in_a_line", "in_a_notebook"]
 
 
-def in_a_line(pipeline: Pipeline) -> str:
+def in_a_line(kind: str, name: str, count: int, parameters: Iterable[str]) -> str:
     """``Pipeline('fashion-mnist', 9 tasks, parameters: epochs, seed)``."""
-    count = len(pipeline.graph.tasks)
-    named = ", ".join(each.name for each in pipeline.declared)
+    named = ", ".join(parameters)
     told = f"{count} task{'' if count == 1 else 's'}" + (f", parameters: {named}" if named else "")
-    return f"{type(pipeline).__name__}({pipeline.pipeline_name!r}, {told})"
+    return f"{kind}({name!r}, {told})"
 
 
-def in_a_notebook(pipeline: Pipeline) -> str:
-    """What it compiles to, as HTML; of one that cannot be compiled why."""
-    title = f"<div><b>{text(pipeline.pipeline_name)}</b></div>"
+def in_a_notebook(name: str, compiled: Callable[[], Workflow]) -> str:
+    """What a pipeline compiles to, as HTML; of one that cannot be compiled why."""
+    title = f"<div><b>{text(name)}</b></div>"
     try:
-        body = pipeline.to_dict()
+        body = compiled()
     except TiphysError as error:
         return fragment(title, f"<div>{text(error, 2000)}</div>")
-    spec: Mapping[str, object] = body.get("spec") or {}
-    given = body.get("spec", {}).get("arguments", {}).get("parameters") or ()
+    spec = body.get("spec") or {}
+    given = (spec.get("arguments") or {}).get("parameters") or ()
     parameters = [
         (text(each.get("name")), text(each.get("value", "")), text(each.get("description", "")))
         for each in given
@@ -46,7 +44,7 @@ def in_a_notebook(pipeline: Pipeline) -> str:
         ]
     return fragment(
         title,
-        facts([("tasks", len(lines)), ("image", pipeline.defaults.image)]),
+        facts([("tasks", len(lines))]),
         rows(("parameter", "value", ""), parameters),
         rows(("task", "runs", "after", "when"), lines),
     )

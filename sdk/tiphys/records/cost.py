@@ -248,7 +248,7 @@ def _gaps(attempts: Sequence[AttemptRecord]) -> float:
 
 def _restarts(step: StepRecord) -> float:
     """From the ends of replicas to their next starts."""
-    return float(sum(event.lost for event in getattr(step, "events", ())))
+    return sum(event.lost for event in step.events)
 
 
 def _paid(step: StepRecord, attempt: AttemptRecord, seconds: float) -> dict[str, float]:
