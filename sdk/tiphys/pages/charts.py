@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from tiphys.graph.text import escape
 from tiphys.pages.html import colour, duration, number, safe
@@ -17,6 +16,8 @@ MOST_CHARTS, MOST_SERIES, MOST_POINTS = 12, 24, 240
 _WIDTH, _HEIGHT = 420.0, 230.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 10.0, 8.0, 34.0
 _LARGEST = 1e200  # what is more, or no number, cannot be drawn
+_AXES = (*SAMPLED, "epoch", "of")
+_SHORTEST = 0.5  # seconds between samples whose difference is a rate
 _FIRST = ("accuracy", "val_accuracy", "loss", "val_loss", "examples_per_second")
 
 
@@ -33,7 +34,7 @@ def reported(run: RunRecord) -> tuple[list[str], int]:
     found: dict[str, dict[str, list[Point]]] = {}
     for step in run.steps:
         for point in step.points:
-            if point.key not in SAMPLED and abs(point.value) < _LARGEST:
+            if point.key not in _AXES and abs(point.value) < _LARGEST:
                 name = f"{step.name} · {point.worker}" if point.worker else step.name
                 found.setdefault(point.key, {}).setdefault(name, []).append(point)
     keys = sorted(
@@ -57,7 +58,7 @@ def constant(run: RunRecord) -> dict[str, float]:
     found: dict[str, set[float]] = {}
     for step in run.steps:
         for point in step.points:
-            if point.key not in SAMPLED:
+            if point.key not in _AXES:
                 found.setdefault(point.key, set()).add(point.value)
     return {key: min(values) for key, values in sorted(found.items()) if len(values) == 1}
 
@@ -173,10 +174,14 @@ def _by_time(points: Iterable[Point], start: float) -> list[tuple[float, float]]
 def _rates(points: Sequence[Point], start: float) -> list[tuple[float, float]]:
     """Cores between one sample and the next; a process that began again begins anew."""
     found = []
-    for before, after in pairwise(points):
+    before = points[0]
+    for after in points[1:]:
         spent, passed = after.value - before.value, after.at - before.at
-        if passed > 0 and spent >= 0:
+        if spent >= 0 and passed < _SHORTEST:
+            continue
+        if spent >= 0:
             found.append((max(after.at - start, 0.0), spent / passed))
+        before = after
     return _thinned(found)
 
 

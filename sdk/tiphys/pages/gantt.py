@@ -47,7 +47,7 @@ def gantt(run: RunRecord, costs: RunCost) -> tuple[str, int]:
     legend = "".join(f'<li><i class="{name}"></i>{text}</li>' for name, text in _LEGEND if name in css)
     axis = "".join(
         f'<span style="left:{part * 100:g}%">{duration((end - start) * part)}</span>'
-        for part in (0, 0.25, 0.5, 0.75, 1)
+        for part in (0, 1 / 3, 2 / 3, 1)
     )
     head = f'<div><div class="axis">{axis}</div></div>'
     return (
