@@ -23,6 +23,7 @@ __all__ = ["main", "parser"]
 # each module has register(subparsers); the order is the order in --help
 _COMMANDS = (
     "compile", "lint", "run", "graph", "cache", "records", "lineage", "diff", "serve", "runs", "reproduce", "queue",
+    "report",
 )  # fmt: skip
 
 

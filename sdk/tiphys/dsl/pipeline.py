@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from hera.workflows import Script, Workflow
 from hera.workflows.models import Workflow as WorkflowModel
@@ -22,6 +22,7 @@ from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
 from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Places, Scheduling, Volume
+from tiphys.dsl.shown import in_a_line, in_a_notebook
 from tiphys.dsl.template import StepTemplate, volumes_for
 from tiphys.dsl.types import MISSING
 from tiphys.dsl.values import ParameterValue
@@ -29,6 +30,7 @@ from tiphys.errors import DefinitionError, did_you_mean
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments
+    from tiphys.argo.types import Workflow as ArgoWorkflow
 
 __all__ = ["Pipeline"]
 
@@ -383,6 +385,13 @@ class Pipeline(Workflow):
     def build(self) -> WorkflowModel:
         """The Hera model of the compiled workflow."""
         return WorkflowModel.model_validate(self.to_dict())
+
+    def __repr__(self) -> str:
+        named = (each.name for each in self.declared)
+        return in_a_line(type(self).__name__, self.pipeline_name, len(self.graph.tasks), named)
+
+    def _repr_html_(self) -> str:
+        return in_a_notebook(self.pipeline_name, lambda: cast("ArgoWorkflow", self.to_dict()))
 
     def to_yaml(self, *_args: Any, **_kwargs: Any) -> str:
         """Like ``tiphys.to_yaml(pipeline)``."""

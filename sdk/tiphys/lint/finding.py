@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from tiphys.notebook import badge, facts, fragment, rows, text
+
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json
 
@@ -59,6 +61,17 @@ class Finding:
         if self.python_file:
             data["python"] = {"file": self.python_file, "line": self.python_line}
         return data
+
+    def _repr_html_(self) -> str:
+        """What is wrong, where, and what to do, for a notebook."""
+        python = f"{self.python_file}:{self.python_line}" if self.python_file else ""
+        place = f"{self.file}:{self.line}:{self.column}" if self.file else ""
+        lines = [("cause", self.cause), ("fix", self.fix), ("known", ", ".join(self.near))]
+        return fragment(
+            f"<div>{badge(self.severity)} <b>{text(self.code)}</b> {text(self.message, 2000)}</div>",
+            facts([("in", self.object), ("at", self.path), ("file", place), ("Python", python)]),
+            rows(("", ""), [(text(name), text(value, 2000)) for name, value in lines if value]),
+        )
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.severity} {self.code} {self.message}"

@@ -23,6 +23,7 @@ from tiphys.records.record import (
     RunRecord,
     StepRecord,
 )
+from tiphys.records.requests import Requests, requests
 from tiphys.reference import references
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def _steps(
     name = workflow["metadata"]["name"]
     nodes = (workflow.get("status") or {}).get("nodes") or {}
     created = dict(_created(workflow))
+    wanted = requests(workflow)
     for identity, node in nodes.items():
         if not is_step(node):
             continue
@@ -121,6 +123,7 @@ def _steps(
         uses, given = tuple(_artifacts(node.get("inputs"))), tuple(_artifacts(node.get("outputs")))
         taken = {item.uri for item in uses}
         template = str(node.get("templateName") or (node.get("templateRef") or {}).get("template") or "")
+        asked = wanted.get(template, Requests())
         yield StepRecord(
             node=identity,
             name=label(node, name),
@@ -139,7 +142,10 @@ def _steps(
             said=tuple(item for item in given if item.uri in taken),
             creates=created.get(template, ""),
             attempts=tuple(_attempts(identity, pods)),
-            resources=dict(node.get("resourcesDuration") or {}),
+            resources=_together(pods),
+            requests=asked.own,
+            gang=asked.gang,
+            pool=asked.pool,
             points=tuple(own),
             events=tuple(sorted(happened, key=lambda event: event.at)),
         )
@@ -183,6 +189,7 @@ def _attempts(identity: str, pods: Iterable[Node]) -> Iterator[AttemptRecord]:
             finished=when(pod.get("finishedAt")),
             host=str(pod.get("hostNodeName") or ""),
             pod=str(pod.get("id") or identity),
+            resources=_together([pod]),
         )
 
 
@@ -197,6 +204,16 @@ def _with_losses(events: Iterable[EventRecord]) -> Iterator[EventRecord]:
         if event.event != "restarted":
             ended[event.worker] = event.at
         yield event
+
+
+def _together(pods: Iterable[Node]) -> dict[str, int]:
+    """What pods had. Argo writes on other nodes the sum over all that they lead to, also over later steps."""
+    total: dict[str, int] = {}
+    for pod in pods:
+        if pod.get("type") == "Pod":
+            for name, units in (pod.get("resourcesDuration") or {}).items():
+                total[name] = total.get(name, 0) + int(units)
+    return total
 
 
 def _reported(points: Iterable[Point]) -> dict[str, float]:

@@ -30,7 +30,7 @@ class ArtifactRecord:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One pod of a step. ``exit_code`` is None where nothing says it."""
+    """One pod of a step. ``exit_code`` is None where nothing says it. ``resources`` is its ``resourcesDuration``."""
 
     node: str
     number: int
@@ -41,6 +41,7 @@ class AttemptRecord:
     finished: float = 0.0
     host: str = ""
     pod: str = ""
+    resources: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,9 @@ class StepRecord:
     ``node`` is its ID; ``name`` its path, as ``tiphys get`` shows it; ``metrics`` are its numeric outputs, and the last
     value of everything that it reported; ``makes`` are the outputs that it was not given as inputs, ``said`` the others
     (a report about a model); ``creates`` is the kind of object that a resource template makes; ``resources`` is Argo's
-    ``resourcesDuration`` (seconds of a resource times what was requested of it); ``points`` and ``events`` are in
-    order of time.
+    ``resourcesDuration`` (seconds of a resource times what was requested of it) of its own pods; ``requests`` is what
+    one of them requests, ``gang`` what the replicas of its training do together (cores, bytes, devices), ``pool`` whose
+    permits it needs; ``points`` and ``events`` are in order of time.
     """
 
     node: str
@@ -105,6 +107,9 @@ class StepRecord:
     creates: str = ""
     attempts: tuple[AttemptRecord, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
+    requests: Mapping[str, float] = field(default_factory=dict)
+    gang: Mapping[str, float] = field(default_factory=dict)
+    pool: str = ""
     points: tuple[Point, ...] = ()
     events: tuple[EventRecord, ...] = ()
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import BUNDLES, FAILED, HOLDERS, is_hit
 from tiphys.argo.time import moment
+from tiphys.notebook import badge, facts, fragment, text
+from tiphys.notebook import rows as table
 from tiphys.runs.backend import KEPT_AS
 from tiphys.verbatim import rejoined
 
@@ -76,6 +78,29 @@ class Result:
             f"{str(node['name']).removeprefix(root)}: {node['message']}"
             for node in nodes.values()
             if node.get("phase") == "Pending" and node.get("message") and not self.ended
+        )
+
+    def _repr_html_(self) -> str:
+        """Its state and its nodes, for a notebook."""
+        title = f"<div><b>{text(self.name)}</b> {badge(self.phase)} {text(self.message)}</div>"
+        took = f"{self.seconds:.0f} s" if self.started else ""
+        found = rows(self.workflow) if self.workflow else []
+        nodes = [
+            (
+                f'<span style="white-space:pre;font-family:monospace">{text(row.guide)}</span>{text(row.name)}',
+                badge("hit" if row.hit else row.phase),
+                f"{(row.finished - row.started).total_seconds():.0f} s"
+                if row.started and row.finished
+                else "",
+                text(row.message),
+            )
+            for row in found
+        ]
+        return fragment(
+            title,
+            facts([("namespace", self.namespace), ("progress", self.progress), ("took", took)]),
+            table(("step", "phase", "took", "message"), nodes),
+            table(("output", "value"), [(text(name), text(value)) for name, value in self.outputs.items()]),
         )
 
     @property

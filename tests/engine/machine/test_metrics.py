@@ -254,7 +254,7 @@ def test_durations_are_whole_seconds_and_realtime_gauges_move() -> None:
     (node,) = made.nodes
     made.handle(p.PodRunning(1_000_000_001.0, node))
     assert samples(made) == ["live 1", "whole 1"]
-    made.handle(p.PodFinished(1_000_000_002.5, node, "Succeeded"))
+    made.handle(p.PodFinished(1_000_000_002.5, node, "Succeeded", resources={"cpu": 7, "memory": 2}))
     values = dict(line.split(" ") for line in samples(made))
-    assert values["own"] == "2" and values["used"] == "0"
+    assert values["own"] == "2" and values["used"] == "7"
     assert float(values["live"]) >= 2 and float(values["whole"]) >= 2

@@ -313,7 +313,7 @@ class Machine:
     def workflow(self) -> Workflow:
         """Return the Workflow object with ``status`` as Argo writes it (a copy)."""
         state, life = self._state, self._life
-        state.nodes.sum_progress()
+        resources = state.nodes.sum_up()
         metadata = plain_copy(self._metadata)
         metadata["name"] = state.name
         metadata["namespace"] = state.namespace
@@ -331,6 +331,8 @@ class Machine:
             status["startedAt"] = rfc3339(life.started_at)
         status["finishedAt"] = rfc3339(life.finished_at) if life.finished_at is not None else None
         status["progress"] = f"{done}/{total}"
+        if resources:
+            status["resourcesDuration"] = resources
         if state.nodes.by_id:
             status["nodes"] = plain_copy(state.nodes.by_id)
         if state.globals.outputs:

@@ -129,8 +129,8 @@ class Metrics:
         found = {"status": str(node["phase"]), "duration": f"{int(nodes.duration(node)):f}"}
         if retries is not None:
             found["retries"] = str(retries)
-        for name in ("cpu", "memory"):
-            found[f"resourcesDuration.{name}"] = str((node.get("resourcesDuration") or {}).get(name, 0))
+        for name, units in {"cpu": 0, "memory": 0, **(node.get("resourcesDuration") or {})}.items():
+            found[f"resourcesDuration.{name}"] = str(units)
         for item in (node.get("inputs") or {}).get("parameters") or ():
             if item.get("value") is not None:
                 found[f"inputs.parameters.{item['name']}"] = any_string(item["value"])

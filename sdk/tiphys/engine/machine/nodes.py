@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.names import NodeIDs
 from tiphys.argo.nodes import ACTIVE, COUNTED, ENDED, FAILED, GOOD, WORK, is_hit
 from tiphys.argo.time import rfc3339, seconds
-from tiphys.engine.machine.progress import progress_of, sum_progress
+from tiphys.engine.machine.progress import progress_of, sum_up
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Node, NodeFlag, WorkflowStep
@@ -316,9 +316,10 @@ class NodeStore:
         identity = node["id"]
         return self.finished.get(identity, self.now) - self.started[identity]
 
-    def sum_progress(self) -> None:
-        """Write the progress of nodes that do not execute themselves: the sum over what they lead to."""
-        sum_progress(self.by_id, WORK)
+    def sum_up(self) -> dict[str, int]:
+        """Write the progress and the ``resourcesDuration`` of nodes that do not execute themselves: the sums over what
+        they lead to. Returns the workflow's ``resourcesDuration``."""
+        return sum_up(self.by_id, WORK)
 
 
 def _seconds(text: str | None, now: float) -> float:

@@ -110,7 +110,8 @@ class PodFinished(Event):
     ``phase`` is Succeeded, Failed or Error, ``message`` what Argo would write on the node, ``outputs`` an Argo
     ``Outputs`` object with resolved values (``parameters``, ``artifacts``, ``result``, ``exitCode``). ``containers``
     holds, for a containerSet, a name -> {phase, message, exitCode} mapping. ``created=False``: the pod could not even
-    be made (Argo: the API server refused it); that is an Error of whatever contains the step, too.
+    be made (Argo: the API server refused it); that is an Error of whatever contains the step, too. ``resources`` is its
+    ``resourcesDuration``.
     """
 
     node_id: str
@@ -119,6 +120,7 @@ class PodFinished(Event):
     outputs: Outputs | None = None
     containers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     created: bool = True
+    resources: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.answers import ApiError
 from tiphys.argo.any_string import any_string
+from tiphys.argo.durations import pod_duration
 from tiphys.argo.patch import LAST_APPLIED, PatchError, apply_patch, three_way, type_of
 from tiphys.argo.selectors import Requirement, SelectorError, parse_labels
 from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
@@ -61,6 +62,7 @@ class ResourcePod:
         self._done = done
         self._workers = workers
         self._finished = False
+        self._began = 0.0
         self._unwatch: Callable[[], None] | None = None
         self._item: KubeObject | None = None
         self._success: list[Requirement] = []
@@ -69,6 +71,8 @@ class ResourcePod:
     def start(self) -> None:
         """Carry out the action; then wait, or finish."""
         self._running("127.0.0.1")
+        now = self.host.loop.now()
+        self._began = self.host.since.get(self.command.node_id, now)
         try:
             self._act()
         except (ApiError, PatchError, JsonPathError, StartProblem) as error:
@@ -348,7 +352,9 @@ class ResourcePod:
             lines += self.resources.report(self._item)
         with log.open("a") as stream:
             stream.writelines(line + "\n" for line in lines)
-        event = PodFinished(self.host.loop.now(), self.command.node_id, phase, message, outputs)
+        now = self.host.loop.now()
+        resources = pod_duration([({}, self._began or now, now)])
+        event = PodFinished(now, self.command.node_id, phase, message, outputs, resources=resources)
         self._done(event)
 
     def _done_line(self) -> str:

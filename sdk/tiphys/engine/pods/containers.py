@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tiphys.argo.durations import pod_duration
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.attendant import Attendant, needs_attendant
 from tiphys.engine.pods.environment import PROGRESS, argo_environment
@@ -52,6 +53,7 @@ class Containers:
         self._grace = grace
         self._ready = ready
         self._processes: dict[str, Process] = {}
+        self._ran: dict[str, tuple[ContainerSpec, float, float]] = {}  # with its start and its end, or 0
         self._attendants: dict[str, Attendant] = {}
         self._stdout: bytes | None = None
         self._starts = Starts(host, command.node_id, space, left)
@@ -103,6 +105,7 @@ class Containers:
 
         def over(process: Process) -> None:
             self._processes.pop(name, None)
+            self._ran[name] = (*self._ran[name][:2], self._host.loop.now())
             attendant = self._attendants.pop(name, None)
             if attendant is not None:
                 attendant.close()
@@ -112,6 +115,9 @@ class Containers:
                 self._stdout = process.stdout
             ended(process)
 
+        now = self._host.loop.now()
+        taken_over = self._starts.earlier(name) is not None
+        self._ran[name] = spec, self._host.since.get(self._command.node_id, now) if taken_over else now, 0.0
         process, earlier = self._starts.start(name, launch, over, serves=serves)
         self._processes[name] = process
         if (name == self._daemon or needs_attendant(spec)) and (earlier is None or earlier.alive):
@@ -133,6 +139,16 @@ class Containers:
     def result(self) -> str | None:
         """What the main container wrote to stdout, where that was to be kept."""
         return trim_result(self._stdout) if self._stdout is not None else None
+
+    def resources(self) -> dict[str, int]:
+        """What the pod had, and for how long: its ``resourcesDuration``, if it ends now."""
+        now = self._host.loop.now()
+        ran = [(spec, started, ended or now) for spec, started, ended in self._ran.values()]
+        inits = {str(each.get("name")) for each in self._template.get("initContainers") or ()}
+        beside = [started for name, (_, started, _) in self._ran.items() if name not in inits]
+        if beside:  # Argo's own container, which collects the outputs
+            ran.append(({}, min(beside), now))
+        return pod_duration(ran)
 
     def close(self) -> None:
         """Probe no more."""

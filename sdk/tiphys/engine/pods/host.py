@@ -92,6 +92,7 @@ class Host:
     addresses: set[str] = field(default_factory=set)
     origins: Mapping[str, str] = field(default_factory=dict)  # the files that Secrets are in, by their names
     left: Left | None = None  # of a killed engine; None: what belongs to steps is not written down
+    since: dict[str, float] = field(default_factory=dict)  # node -> when a killed engine's pod of it ran
     memory: MemoryWatch = field(init=False)
     sampler: Sampler = field(init=False)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of
+from tiphys.argo.durations import pod_duration
 from tiphys.engine.machine.protocol import PodFinished, PodPhase, StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.reach import InsideHandler
@@ -44,8 +45,10 @@ class _ThreadPod:
         self._running = running
         self._done = done
         self._finished = False
+        self._began = 0.0
 
     def start(self) -> None:
+        self._began = self.host.loop.now()
         self._running("")
         self.host.loop.in_thread(self._work, lambda result: self._end(*result), self._wrong)
 
@@ -68,7 +71,12 @@ class _ThreadPod:
         if self.failure is not None:
             phase, message = self.failure
         at = self.host.loop.now()
-        self._done(PodFinished(at, self.command.node_id, phase, redacted(message), outputs))
+        used = self._resources(at)
+        self._done(PodFinished(at, self.command.node_id, phase, redacted(message), outputs, resources=used))
+
+    def _resources(self, at: float) -> dict[str, int]:
+        """Of an http template there is no pod."""
+        return {}
 
 
 class HttpPod(_ThreadPod):
@@ -144,6 +152,9 @@ class HttpPod(_ThreadPod):
 
 class DataPod(_ThreadPod):
     """A data template: the keys below a prefix, through transformation expressions, as a JSON list."""
+
+    def _resources(self, at: float) -> dict[str, int]:
+        return pod_duration([({}, self._began or at, at)])
 
     def _work(self) -> tuple[PodPhase, str, Outputs | None]:
         spec = self.command.template["data"]

@@ -384,5 +384,6 @@ class StepPod:
                 outputs,
                 containers,
                 created,
+                self._containers.resources(),
             )
         )

@@ -15,6 +15,7 @@ from tiphys.engine.machine.protocol import (
     LocksRefused,
     LookupCache,
     PodFinished,
+    PodRunning,
     ReleaseLocks,
     SetTimer,
     Shutdown,
@@ -106,6 +107,8 @@ def replay(
     for event in journal.events():
         begun = True
         outstanding.event(event)
+        if isinstance(event, PodRunning):
+            driver.host.since[event.node_id] = event.now
         for command in machine.handle(event):
             outstanding.command(command)
     for number, event in journal.requests():  # a stop: what ran before is not started once more to be stopped

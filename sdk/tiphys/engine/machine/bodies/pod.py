@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.any_string import any_string
 from tiphys.argo.names import invalid_pod_name, pod_name
+from tiphys.argo.nodes import ACTIVE
 from tiphys.argo.spec import containers
 from tiphys.engine.machine.arguments import input_parameters, substitute_pod
 from tiphys.engine.machine.bodies.body import Body
@@ -277,6 +278,8 @@ class PodBody(Body):
         node = self.node
         if event.outputs:
             node["outputs"] = event.outputs.copy()
+        if event.resources and node["phase"] in ACTIVE:  # a daemon may have been counted as ended before
+            node["resourcesDuration"] = {**event.resources}
         phase: str = event.phase
         if self.template.get("containerSet"):
             finish_containers(self, phase, event.containers)

@@ -1,0 +1,143 @@
+"""``tiphys cost`` and ``tiphys report``: what a run cost, and all that is known of it on one page."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tiphys.cli._common import add_store, assignments, local_store, print_json, put, seconds, table
+from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
+    from tiphys.records.cost import Cost, RunCost
+    from tiphys.records.record import RunRecord
+
+__all__ = ["register"]
+
+_RESOURCES = {"cpu": ("core-s", 1.0), "memory": ("GiB-s", 2.0**30)}
+
+
+def register(subparsers: Any) -> None:
+    add = subparsers.add_parser(
+        "cost",
+        help="what a run requested and used, step by step",
+        description="What the pods of a run requested for as long as they ran is paid, what they were seen to use is "
+        "used. Waiting, failed attempts and restarts are counted by themselves.",
+        epilog="example: tiphys cost @latest --price cpu=0.04 --price memory=0.005",
+    )
+    add.add_argument("name", metavar="RUN", help="a run of this machine, or @latest")
+    add.add_argument(
+        "--price",
+        action="append",
+        default=[],
+        metavar="RESOURCE=PRICE",
+        help="of a core (cpu), a GiB (memory) or a device for an hour; repeat for several",
+    )
+    form = add.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--prometheus", action="store_true", help="print Prometheus' text format")
+    add_store(add)
+    add.set_defaults(handler=show_cost)
+
+    add = subparsers.add_parser(
+        "report",
+        help="all that is known of a run, on one page",
+        description="One HTML file that loads nothing and runs no script: graph, times, what steps told and used, "
+        "candidates, cost, and what came from what.",
+        epilog="example: tiphys report @latest -o run.html",
+    )
+    add.add_argument("name", metavar="RUN", help="a run of this machine, or @latest")
+    add.add_argument("-o", "--output", metavar="FILE", help="write here instead of standard output")
+    add.add_argument(
+        "--price", action="append", default=[], metavar="RESOURCE=PRICE", help="as of tiphys cost"
+    )
+    add_store(add)
+    add.set_defaults(handler=write_report)
+
+
+def write_report(options: argparse.Namespace) -> int:
+    from tiphys.pages import report
+
+    prices = _prices(options.price)
+    workflow, run = _record(options)
+    put(report(workflow, run, prices or None), options.output)
+    return 0
+
+
+def show_cost(options: argparse.Namespace) -> int:
+    from tiphys.records.cost import as_json, cost, prometheus
+
+    prices = _prices(options.price)
+    found = cost(_record(options)[1], prices or None)
+    if options.json:
+        print_json(as_json(found))
+    elif options.prometheus:
+        put(prometheus([found]), None)
+    else:
+        put("\n".join(_told(found)), None)
+    return 0
+
+
+def _record(options: argparse.Namespace) -> tuple[Workflow, RunRecord]:
+    from tiphys.records.fold import fold
+    from tiphys.records.points import points
+    from tiphys.runs import Client
+
+    store = local_store(options)
+    with Client(store=options.store) as client:
+        name = client.full_name(options.name)
+        workflow = client.get(name).workflow
+    return workflow, fold(workflow, points(store, workflow, name), key=name)
+
+
+def _prices(texts: Iterable[str]) -> dict[str, float]:
+    """Raises RefusedError TIP246 for what is no price."""
+    prices = {}
+    for name, text in assignments(texts, "--price").items():
+        try:
+            prices[name] = float(text)
+        except ValueError:
+            prices[name] = -1.0
+        if not 0 <= prices[name] < float("inf"):
+            raise RefusedError(
+                "TIP246",
+                f"--price {name}={text!r} is no price",
+                fix="write for example: --price cpu=0.04 --price memory=0.005",
+            )
+    return prices
+
+
+def _told(found: RunCost) -> Iterator[str]:
+    """A table of steps and pools that leaves out the columns in which nothing stands."""
+    rows = [(step.name, "hit" if step.hit else step.phase, step.cost, step.trend) for step in found.steps]
+    if len(found.pools) > 1 or any(found.pools):
+        rows += [
+            (f"pool {name}" if name else "no pool", "", each, None) for name, each in found.pools.items()
+        ]
+    rows.append(("total", found.phase, found.total, None))
+    header = ["STEP", "PHASE", *_COLUMNS, "TREND"]
+    lines = [
+        [name, phase, *_cells(each), "" if trend is None else f"{trend:+.0%} an epoch"]
+        for name, phase, each, trend in rows
+    ]
+    kept = [place for place in range(len(header)) if place < 3 or any(line[place] for line in lines)]
+    yield table([header[place] for place in kept], ([line[place] for place in kept] for line in lines))
+
+
+_COLUMNS = ("RAN", "WAITED", "LOST", "CPU PAID", "USED", "", "MEMORY PAID", "USED", "", "EX/CPU-S", "PRICE")
+
+
+def _cells(each: Cost) -> Iterator[str]:
+    yield seconds(each.seconds)
+    yield seconds(each.waited) if each.waited else ""
+    yield f"{seconds(each.lost)} ({each.failed})" if each.lost or each.failed else ""
+    for name, (unit, size) in _RESOURCES.items():
+        used, ratio = each.used.get(name), each.utilisation(name)
+        yield f"{each.paid[name] / size:.1f} {unit}" if each.paid.get(name) else ""
+        yield "" if used is None else f"{used / size:.1f}"
+        yield "" if ratio is None else f"{ratio:.0%}"
+    rate = each.examples_per_cpu_second
+    yield "" if rate is None else f"{rate:,.0f}"
+    yield "" if each.price is None else f"{each.price:.4f}"

@@ -1,0 +1,122 @@
+"""What the pods of a template request, and of which pool: a second of a step costs that, whatever it uses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from tiphys.argo.durations import UNITS, pod_duration
+from tiphys.argo.pools import pools_of
+
+if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec
+    from tiphys.argo.types import Template, Workflow
+
+__all__ = ["Requests", "amount", "requests"]
+
+_SCALE = 10_000  # seconds that are counted at once: requests are integers of a unit
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Of a template: ``own`` is what its pod requests with Argo's container, ``gang`` what the replicas of the training
+    that it makes request together; cores, bytes, devices. ``pool`` is empty where it takes a permit of none."""
+
+    own: Mapping[str, float] = field(default_factory=dict)
+    gang: Mapping[str, float] = field(default_factory=dict)
+    pool: str = ""
+
+
+def requests(workflow: Workflow) -> dict[str, Requests]:
+    """The requests of each template of the workflow, by its name."""
+    pools = pools_of(workflow.get("metadata", {}).get("annotations") or {})
+    status = workflow.get("status") or {}
+    found: dict[str, Requests] = {}
+    for template in (
+        *((workflow.get("spec") or {}).get("templates") or ()),
+        *((status.get("storedWorkflowTemplateSpec") or {}).get("templates") or ()),
+        *(status.get("storedTemplates") or {}).values(),
+    ):
+        name = str(template.get("name") or "")
+        if name and name not in found:
+            locks = (template.get("synchronization") or {}).get("semaphores") or ()
+            refs = [item.get("configMapKeyRef") or {} for item in locks]
+            keys = [f"{ref.get('name')}/{ref.get('key')}" for ref in refs]
+            pool = next((pools[key].pool for key in keys if key in pools), "")
+            found[name] = Requests(_own(template), _gang(template), pool)
+    return found
+
+
+def amount(name: str, units: float) -> float:
+    """So many units of Argo's ``resourcesDuration`` in seconds times cores, bytes, devices."""
+    return units * UNITS.get(name, 1)
+
+
+def _own(template: Template) -> dict[str, float]:
+    container = template.get("container", template.get("script"))
+    mains: list[ContainerSpec] = [] if container is None else [container]
+    mains += (template.get("containerSet") or {}).get("containers") or []
+    if mains:
+        return _together(
+            [*mains, *(template.get("sidecars") or ()), {}]
+        )  # with Argo's own, which asks for nothing
+    return _together([{}]) if "resource" in template or "data" in template else {}
+
+
+def _gang(template: Template) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for count, containers in _replicas(_manifest(template)):
+        for name, each in _together(containers).items():
+            total[name] = total.get(name, 0.0) + count * each
+    return total
+
+
+def _manifest(template: Template) -> Mapping[str, object]:
+    """The object that a resource template makes; what is no JSON before its tags are replaced is nothing here."""
+    text = str((template.get("resource") or {}).get("manifest") or "")
+    if (template.get("resource") or {}).get("action") not in ("create", "apply") or text[:1] != "{":
+        return {}
+    try:
+        made = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return made if isinstance(made, dict) else {}
+
+
+def _replicas(made: Mapping[str, object]) -> Iterator[tuple[int, list[ContainerSpec]]]:
+    """The pods of a TFJob or a JobSet: how many, and with which containers."""
+    spec = _map(made.get("spec"))
+    if made.get("kind") == "TFJob":
+        for each in _map(spec.get("tfReplicaSpecs")).values():
+            yield _count(_map(each).get("replicas", 1)), _containers(_map(each).get("template"))
+    elif made.get("kind") == "JobSet":
+        jobs = spec.get("replicatedJobs")
+        for each in jobs if isinstance(jobs, list) else ():
+            job = _map(_map(_map(each).get("template")).get("spec"))
+            times = _count(_map(each).get("replicas", 1)) * _count(job.get("parallelism", 1))
+            yield times, _containers(job.get("template"))
+
+
+def _containers(template: object) -> list[ContainerSpec]:
+    found = _map(_map(template).get("spec")).get("containers")
+    return (
+        [cast("ContainerSpec", each) for each in found if isinstance(each, dict)]
+        if isinstance(found, list)
+        else []
+    )
+
+
+def _together(containers: Iterable[ContainerSpec]) -> dict[str, float]:
+    counted = pod_duration((each, 0.0, _SCALE) for each in containers)
+    return {name: amount(name, units / _SCALE) for name, units in counted.items()}
+
+
+def _map(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: object) -> int:
+    text = str(value)
+    return int(text) if text.isdecimal() and len(text) < 6 else 1
