@@ -51,6 +51,10 @@ def test_a_graph(store: Path, capsys: Any, tmp_path: Path) -> None:
     file = tmp_path / "drawn.mmd"
     assert main(["lineage", URI, "--format", "mermaid", "-o", str(file), "--store", str(store)]) == 0
     assert file.read_text().startswith("flowchart LR\n")
+    assert main(["lineage", URI, "--format", "openlineage", "-o", str(file), "--store", str(store)]) == 0
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    made = {data["name"] for event in events for data in event.get("outputs", ())}
+    assert {"models/m", "raw/a"} <= made
 
 
 def test_what_was_changed_is_told(store: Path, capsys: Any) -> None:

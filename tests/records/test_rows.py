@@ -26,17 +26,19 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
 def test_no_field_is_forgotten(tmp_path: Path) -> None:
     """A field that somebody adds to a record has its column, or is no field."""
     thing = ArtifactRecord("u", "sha256:1", "n")
-    attempt = AttemptRecord("n", 1, "p", "m", 3, 1.0, 2.0, "h", "p")
+    attempt = AttemptRecord("n", 1, "p", "m", 3, 1.0, 2.0, "h", "p", {"cpu": 1})
     point = Point("n", 1.0, "loss", 2.0, 3, "worker-1")
     event = EventRecord("n", 1.0, "failed", "m", "worker-1", 137, 2.0)
     step = StepRecord(
         "n", "s", "t", "k", "p", "m", True, 1.0, 2.0, {"a": "b"}, {"c": "d"}, {"e": 1.0}, (thing,),
         (replace(thing, uri="v"),), attempts=(attempt,), resources={"cpu": 1}, points=(point,),
-        said=(replace(thing, uri="w"),), creates="Service", events=(event,),
+        said=(replace(thing, uri="w"),), creates="Service", events=(event,), requests={"cpu": 0.5},
+        gang={"cpu": 1.0}, pool="training",
     )  # fmt: skip
     whole = RunRecord(
         "k", "n", "ns", "u", "s", "pi", "ph", "m", 1.0, 2.0, 3.0, "1/2", parameters={"a": "b"}, outputs={"c": "d"},
         labels={"e": "f"}, made_from={"code": "x"}, images=("i",), resources={"cpu": 1}, steps=(step,), config="c@1",
+        scheduled=4.0,
     )  # fmt: skip
     for each in (thing, attempt, point, event, step, whole):
         assert [field.name for field in fields(each) if not getattr(each, field.name)] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tiphys.terminal import plain
 if TYPE_CHECKING:
     from tiphys.records.index import Index
     from tiphys.records.lineage import Lineage
+    from tiphys.records.record import RunRecord
 
 __all__ = ["register"]
 
@@ -30,7 +32,7 @@ def register(subparsers: Any) -> None:
     add.add_argument("target", metavar="X", help="a pvc:// URI, a digest, or the name of a run")
     add.add_argument("--up", action="store_true", help="what it came from (what is told if nothing is said)")
     add.add_argument("--down", action="store_true", help="what came of it")
-    add.add_argument("--format", choices=("tree", "mermaid"), default="tree")
+    add.add_argument("--format", choices=("tree", "mermaid", "openlineage"), default="tree")
     add.add_argument("--no-check", action="store_true", help="do not read what lies in the volumes")
     add.add_argument(
         "--limit", type=int, default=100, metavar="N", help="so many steps that used one thing (default: 100)"
@@ -63,6 +65,10 @@ def handle(options: argparse.Namespace) -> int:
         )
 
     graph = answered(store, asked)
+    if options.format == "openlineage":
+        runs = answered(store, lambda index: [index.record(key) for key in graph.runs])
+        put(_events(runs), options.output)
+        return 1 if graph.problems else 0
     if options.json:
         print_json(
             {
@@ -79,6 +85,13 @@ def handle(options: argparse.Namespace) -> int:
     for problem in graph.problems:
         sys.stderr.write(f"not what it was: {plain(problem)}\n")
     return 1 if graph.problems else 0
+
+
+def _events(runs: list[RunRecord]) -> str:
+    """The runs as events of OpenLineage, one on a line."""
+    from tiphys.records.export.openlineage import run_events
+
+    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for run in runs for event in run_events(run))
 
 
 def _tree(graph: Lineage, style: Style) -> str:

@@ -129,6 +129,7 @@ def insert(db: sqlite3.Connection, record: RunRecord, change: int, stamp: str, k
         "made_from": dict(record.made_from),
         "images": list(record.images),
         "config": record.config,
+        "scheduled": record.scheduled,
         "resources": dict(record.resources),
     }
     duration = record.seconds if record.started and record.finished else None
@@ -149,17 +150,18 @@ def insert(db: sqlite3.Connection, record: RunRecord, change: int, stamp: str, k
                 row, place, step.node, step.name, step.template, step.kind, step.phase, step.message, step.hit,
                 step.started, step.finished,
                 _json({"inputs": dict(step.inputs), "outputs": dict(step.outputs), "metrics": dict(step.metrics),
-                       "resources": dict(step.resources), "creates": step.creates}),
+                       "resources": dict(step.resources), "creates": step.creates, "requests": dict(step.requests),
+                       "gang": dict(step.gang), "pool": step.pool}),
             )
             for place, step in enumerate(record.steps)
         ],
     )  # fmt: skip
     db.executemany(
-        "INSERT INTO attempts VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO attempts VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             (
                 row, place, each.number, each.node, each.phase, each.message, each.exit_code, each.started,
-                each.finished, each.host, each.pod,
+                each.finished, each.host, each.pod, _json(dict(each.resources)),
             )
             for place, step in enumerate(record.steps)
             for each in step.attempts
@@ -286,13 +288,15 @@ def _steps(db: sqlite3.Connection, row: int) -> Iterator[StepRecord]:
     ):
         edges.setdefault((step, made), []).append(ArtifactRecord(uri, digest, name))
     attempts: dict[int, list[AttemptRecord]] = {}
-    for step, number_, node, phase, message, code, started, finished, host, pod in db.execute(
-        "SELECT step, number, node, phase, message, exit_code, started, finished, host, pod FROM attempts "
+    for step, node, place, phase, message, code, started, finished, host, pod, resources in db.execute(
+        "SELECT step, node, number, phase, message, exit_code, started, finished, host, pod, resources FROM attempts "
         "WHERE run=? ORDER BY step, number",
         (row,),
     ):
         attempts.setdefault(step, []).append(
-            AttemptRecord(node, number_, phase, message, code, started, finished, host, pod)
+            AttemptRecord(
+                node, place, phase, message, code, started, finished, host, pod, json.loads(resources)
+            )
         )
     points: dict[int, list[Point]] = {}
     for step, *point in db.execute(

@@ -1,0 +1,193 @@
+"""``tiphys records export``: runs for OpenLineage and MLflow."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tiphys.cli._common import add_store, local_store, print_json, put
+from tiphys.errors import RefusedError, StoreError, TiphysError
+from tiphys.terminal import plain
+
+if TYPE_CHECKING:
+    from tiphys.records.export.mlflow import Exported, Mirror
+    from tiphys.records.record import RunRecord
+    from tiphys.runs import Client
+
+__all__ = ["add_export"]
+
+_TOKEN = "MLFLOW_TRACKING_TOKEN"
+
+
+def add_export(verbs: Any) -> None:
+    """``export`` among the verbs of ``tiphys records``."""
+    common = argparse.ArgumentParser(add_help=False)
+    add_store(common)
+    common.add_argument(
+        "runs", nargs="*", metavar="RUN", help="its name, or @latest; of a cluster's run its key"
+    )
+    common.add_argument("--all", action="store_true", help="every run of the records, the oldest first")
+    common.add_argument(
+        "--where", default="", metavar="CONDITION", help="those of which it holds, as `tiphys list --where`"
+    )
+    targets = verbs.add_parser(
+        "export", help="write runs as OpenLineage events, or into an MLflow server"
+    ).add_subparsers(dest="target", metavar="TARGET", required=True)
+
+    add = targets.add_parser(
+        "openlineage",
+        parents=[common],
+        help="events of OpenLineage 2-0-2, one JSON object a line",
+        epilog="example: tiphys records export openlineage @latest -o events.jsonl",
+    )
+    add.add_argument("--namespace", default="", help="that of the jobs (tiphys://local)")
+    add.add_argument("-o", "--output", metavar="FILE", help="write them to a file")
+    add.set_defaults(handler=to_openlineage)
+
+    add = targets.add_parser(
+        "mlflow",
+        parents=[common],
+        help="runs, series, and models into an MLflow server; nothing twice",
+        epilog="example: tiphys records export mlflow --all --uri http://localhost:5000",
+    )
+    add.add_argument(
+        "--uri",
+        default=os.environ.get("MLFLOW_TRACKING_URI", ""),
+        metavar="URL",
+        help="the server (MLFLOW_TRACKING_URI)",
+    )
+    add.add_argument("--experiment", default="", metavar="NAME", help="default: the name of the pipeline")
+    add.add_argument(
+        "--token-env",
+        default="",
+        metavar="VAR",
+        help=f"the variable that holds a bearer token ({_TOKEN}, if it is set)",
+    )
+    add.add_argument(
+        "--follow", action="store_true", help="go on until the runs have ended, and send what comes"
+    )
+    add.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="of --follow (%(default)s)")
+    add.add_argument("--json", action="store_true", help="print JSON")
+    add.set_defaults(handler=to_mlflow)
+
+
+def to_openlineage(options: argparse.Namespace) -> int:
+    from tiphys.records.export.openlineage import run_events
+    from tiphys.runs import Client
+
+    with Client(store=options.store) as client:
+        lines = [
+            json.dumps(event) + "\n"
+            for name in _chosen(options, client)
+            for record in _read(options, client, name)
+            for event in run_events(record, namespace=options.namespace)
+        ]
+    if lines:
+        put("".join(lines), options.output)
+    return 0
+
+
+def to_mlflow(options: argparse.Namespace) -> int:
+    from tiphys.records.export.mlflow import Mirror
+    from tiphys.records.export.rest import Rest
+    from tiphys.runs import Client
+
+    if not options.uri:
+        raise RefusedError(
+            "TIP289", "no server is named", fix="give --uri http://host:port, or set MLFLOW_TRACKING_URI"
+        )
+    if not 0.1 <= options.every <= 86400:
+        raise RefusedError("TIP289", "--every is not from 0.1 to 86400 seconds", fix="--every 5")
+    server = Rest(options.uri, token=_token(options.token_env))
+    mirror = Mirror(server, options.experiment)
+    done: dict[str, Exported] = {}
+    with Client(store=options.store) as client:
+        names = _chosen(options, client)
+        while names:
+            names = [name for name in names if _send(options, client, mirror, name, done)]
+            if not options.follow:
+                break
+            if names:
+                time.sleep(options.every)
+    server.close()
+    if options.json:
+        print_json([dataclasses.asdict(each) for each in done.values()])
+    return 0
+
+
+def _send(
+    options: argparse.Namespace, client: Client, mirror: Mirror, name: str, done: dict[str, Exported]
+) -> bool:
+    """Export a run, and say what was new; whether it goes on."""
+    for record in _read(options, client, name):
+        try:
+            each = mirror.put(record)
+        except StoreError as error:
+            if not options.follow or error.code != "TIP434" or record.finished:
+                raise
+            sys.stderr.write(f"tiphys: {plain(error.message)}: tried again in {options.every:g} s\n")
+            return True
+        known = done.setdefault(name, each)
+        if known is not each:
+            for count in ("runs", "points", "params", "tags", "models"):
+                setattr(known, count, getattr(known, count) + getattr(each, count))
+        for note in each.notes:
+            sys.stderr.write(f"{plain(name)}: {plain(note)}\n")
+        if not options.json and (known is each or each.runs or each.points):
+            new = ", ".join(f"{getattr(each, count)} {count}" for count in ("runs", "points", "models"))
+            sys.stdout.write(f"{plain(name)}  {new} new  {plain(each.url)}\n")
+            sys.stdout.flush()
+        return not record.finished
+    return False
+
+
+def _chosen(options: argparse.Namespace, client: Client) -> list[str]:
+    """The keys of the runs, each once; those that are asked of the records, the oldest first."""
+    if [bool(options.runs), options.all, bool(options.where)].count(True) != 1:
+        raise RefusedError(
+            "TIP289",
+            "which runs are to be exported?",
+            fix="give names of runs (`tiphys list --local`), or --where, or --all: one of them",
+        )
+    if options.runs:
+        return list(dict.fromkeys(client.full_name(name) for name in options.runs))
+    from tiphys.runs.records import Records
+
+    found, notes = Records(options.store).listed(options.where)
+    for note in notes:
+        sys.stderr.write(f"tiphys: {plain(note)}\n")
+    return [each.key for each in reversed(found)]
+
+
+def _read(options: argparse.Namespace, client: Client, key: str) -> Iterator[RunRecord]:
+    """What is known of a run, of this machine with all its points; of many, one that cannot be read is left out."""
+    from tiphys.runs.records import Records, record_of
+
+    try:
+        if "/" in key:  # of a cluster
+            record = Records(options.store).get(key)
+        else:
+            found = client.get(key)
+            record = record_of(found.workflow, local_store(options), found.record)
+    except TiphysError as error:
+        if options.runs:
+            raise
+        sys.stderr.write(f"tiphys: {plain(key)} is left out: {plain(error.message)}\n")
+        return
+    yield record
+
+
+def _token(variable: str) -> str:
+    if variable and not os.environ.get(variable):
+        raise RefusedError(
+            "TIP289",
+            f"the variable {variable} is not set",
+            fix=f"export {variable}=…, or leave --token-env out",
+        )
+    return os.environ.get(variable or _TOKEN, "")
