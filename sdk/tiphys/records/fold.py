@@ -169,9 +169,12 @@ def _pinned(steps: Sequence[StepRecord]) -> tuple[StepRecord, ...]:
             for item in items
         )
 
-    return tuple(
-        replace(step, uses=pin(step.uses), makes=pin(step.makes), said=pin(step.said)) for step in steps
-    )
+    def pinned(step: StepRecord) -> StepRecord:
+        if all(item.digest or item.uri not in known for item in (*step.uses, *step.makes, *step.said)):
+            return step
+        return replace(step, uses=pin(step.uses), makes=pin(step.makes), said=pin(step.said))
+
+    return tuple(map(pinned, steps))
 
 
 def _is_attempt(node: Node) -> bool:
@@ -269,7 +272,8 @@ def _artifacts(part: Arguments | Outputs | None) -> Iterator[ArtifactRecord]:
     """What the parameters point to, at any depth, and the artifacts; each place once."""
     seen: set[str] = set()
     for item in (part or {}).get("parameters") or ():
-        for reference in references(str(item.get("value", ""))):
+        text = str(item.get("value", ""))
+        for reference in references(text) if "/" in text else ():
             if reference.uri not in seen:
                 seen.add(reference.uri)
                 yield ArtifactRecord(reference.uri, reference.digest, str(item.get("name", "")))
