@@ -39,6 +39,7 @@ _OF_A_RUN = ("shutdown", "suspend", "priority", "activeDeadlineSeconds", "servic
 """What of a spec is of how a run is done, and not of what it does."""
 _KIND = re.compile(r"""\bkind["']?\s*:\s*["']?([A-Za-z]+)""")  # a manifest with tags is no YAML yet
 _MADE_BY = ("workflows.argoproj.io/workflow-template", "workflows.argoproj.io/cron-workflow")
+_SCHEDULED = "workflows.argoproj.io/scheduled-time"
 _SUFFIX = re.compile(r"-[a-z0-9]{5}\Z")
 
 
@@ -82,6 +83,7 @@ def fold(
         images=tuple(sorted(_images(workflow))),
         resources=dict(status.get("resourcesDuration") or {}),
         steps=_pinned(list(_steps(workflow, of_step, events))),
+        scheduled=_when(annotations.get(_SCHEDULED)),
     )
 
 

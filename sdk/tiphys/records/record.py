@@ -127,7 +127,7 @@ class RunRecord:
     ``pipeline`` is the name that its runs have in common; ``parameters`` those of the workflow, as text; ``made_from``
     what its annotations say that it was made from (``code``, ``lock``, ``git``, ``tiphys``); ``config`` names the
     version of its configuration, ``PIPELINE@DIGEST`` of all that the Workflow says and of the parameters' values: equal
-    names are equal configurations, on whatever machine.
+    names are equal configurations, on whatever machine. ``scheduled`` is the time at which its CronWorkflow was due.
     """
 
     key: str
@@ -150,6 +150,7 @@ class RunRecord:
     images: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
     steps: tuple[StepRecord, ...] = ()
+    scheduled: float = 0.0
 
     @property
     def seconds(self) -> float:
