@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from tiphys.cli._common import add_cluster, add_store, cluster_of, local_store, print_json, table
+from tiphys.cli.exports import add_export
 
 __all__ = ["register"]
 
@@ -67,6 +68,7 @@ def _register_records(subparsers: Any, common: argparse.ArgumentParser) -> None:
     sync.add_argument("--source", default="", help="how the cluster is called here (default: its address)")
     add_cluster(sync)
     sync.set_defaults(handler=sync_index)
+    add_export(verbs)
 
 
 def find_artifacts(options: argparse.Namespace) -> int:

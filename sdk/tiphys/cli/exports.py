@@ -1,0 +1,182 @@
+"""``tiphys records export``: runs for OpenLineage and MLflow."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tiphys.cli._common import add_store, local_store, print_json, put
+from tiphys.errors import RefusedError, StoreError, TiphysError
+from tiphys.terminal import plain
+
+if TYPE_CHECKING:
+    from tiphys.records.export.mlflow import Exported, Mirror
+    from tiphys.records.record import RunRecord
+    from tiphys.runs import Client
+
+__all__ = ["add_export"]
+
+_TOKEN = "MLFLOW_TRACKING_TOKEN"
+
+
+def add_export(verbs: Any) -> None:
+    """``export`` among the verbs of ``tiphys records``."""
+    common = argparse.ArgumentParser(add_help=False)
+    add_store(common)
+    common.add_argument("runs", nargs="*", metavar="RUN", help="its name, or @latest")
+    common.add_argument("--all", action="store_true", help="every run of the store, the oldest first")
+    targets = verbs.add_parser(
+        "export", help="write runs as OpenLineage events, or into an MLflow server"
+    ).add_subparsers(dest="target", metavar="TARGET", required=True)
+
+    add = targets.add_parser(
+        "openlineage",
+        parents=[common],
+        help="events of OpenLineage 2-0-2, one JSON object a line",
+        epilog="example: tiphys records export openlineage @latest -o events.jsonl",
+    )
+    add.add_argument("--namespace", default="", help="that of the jobs (tiphys://local)")
+    add.add_argument("-o", "--output", metavar="FILE", help="write them to a file")
+    add.set_defaults(handler=to_openlineage)
+
+    add = targets.add_parser(
+        "mlflow",
+        parents=[common],
+        help="runs, series, and models into an MLflow server; nothing twice",
+        epilog="example: tiphys records export mlflow --all --uri http://localhost:5000",
+    )
+    add.add_argument(
+        "--uri",
+        default=os.environ.get("MLFLOW_TRACKING_URI", ""),
+        metavar="URL",
+        help="the server (MLFLOW_TRACKING_URI)",
+    )
+    add.add_argument("--experiment", default="", metavar="NAME", help="default: the name of the pipeline")
+    add.add_argument(
+        "--token-env",
+        default="",
+        metavar="VAR",
+        help=f"the variable that holds a bearer token ({_TOKEN}, if it is set)",
+    )
+    add.add_argument(
+        "--follow", action="store_true", help="go on until the runs have ended, and send what comes"
+    )
+    add.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="of --follow (%(default)s)")
+    add.add_argument("--json", action="store_true", help="print JSON")
+    add.set_defaults(handler=to_mlflow)
+
+
+def to_openlineage(options: argparse.Namespace) -> int:
+    from tiphys.records.export.openlineage import run_events
+    from tiphys.runs import Client
+
+    with Client(store=options.store) as client:
+        lines = [
+            json.dumps(event) + "\n"
+            for name in _chosen(options, client)
+            for record in _read(options, client, name)
+            for event in run_events(record, namespace=options.namespace)
+        ]
+    if lines:
+        put("".join(lines), options.output)
+    return 0
+
+
+def to_mlflow(options: argparse.Namespace) -> int:
+    from tiphys.records.export.mlflow import Mirror
+    from tiphys.records.export.rest import Rest
+    from tiphys.runs import Client
+
+    if not options.uri:
+        raise RefusedError(
+            "TIP289", "no server is named", fix="give --uri http://host:port, or set MLFLOW_TRACKING_URI"
+        )
+    if not 0.1 <= options.every <= 86400:
+        raise RefusedError("TIP289", "--every is not from 0.1 to 86400 seconds", fix="--every 5")
+    server = Rest(options.uri, token=_token(options.token_env))
+    mirror = Mirror(server, options.experiment)
+    done: dict[str, Exported] = {}
+    with Client(store=options.store) as client:
+        names = _chosen(options, client)
+        while names:
+            names = [name for name in names if _send(options, client, mirror, name, done)]
+            if not options.follow:
+                break
+            if names:
+                time.sleep(options.every)
+    server.close()
+    if options.json:
+        print_json([dataclasses.asdict(each) for each in done.values()])
+    return 0
+
+
+def _send(
+    options: argparse.Namespace, client: Client, mirror: Mirror, name: str, done: dict[str, Exported]
+) -> bool:
+    """Export a run, and say what was new; whether it goes on."""
+    for record in _read(options, client, name):
+        try:
+            each = mirror.put(record)
+        except StoreError as error:
+            if not options.follow or error.code != "TIP438" or record.finished:
+                raise
+            sys.stderr.write(f"tiphys: {plain(error.message)}: tried again in {options.every:g} s\n")
+            return True
+        known = done.setdefault(name, each)
+        if known is not each:
+            for count in ("runs", "points", "params", "tags", "models"):
+                setattr(known, count, getattr(known, count) + getattr(each, count))
+        for note in each.notes:
+            sys.stderr.write(f"{plain(name)}: {plain(note)}\n")
+        if not options.json and (known is each or each.runs or each.points):
+            new = ", ".join(f"{getattr(each, count)} {count}" for count in ("runs", "points", "models"))
+            sys.stdout.write(f"{plain(name)}  {new} new  {plain(each.url)}\n")
+            sys.stdout.flush()
+        return not record.finished
+    return False
+
+
+def _chosen(options: argparse.Namespace, client: Client) -> list[str]:
+    """The names of the runs, each once."""
+    if bool(options.runs) == options.all:
+        raise RefusedError(
+            "TIP289",
+            "which runs are to be exported?" if not options.all else "--all and names of runs are given",
+            fix="give names of runs (`tiphys list --local`), or --all",
+        )
+    if options.all:
+        return [each.record for each in reversed(client.list(brief=True))]
+    return list(dict.fromkeys(client.full_name(name) for name in options.runs))
+
+
+def _read(options: argparse.Namespace, client: Client, name: str) -> Iterator[RunRecord]:
+    """What is known of a run; of all runs, one that cannot be read is told and left out."""
+    from tiphys.records.fold import fold
+    from tiphys.records.points import points
+
+    try:
+        found = client.get(name)
+        told = points(local_store(options), found.workflow, found.record)
+        record = fold(found.workflow, told, key=found.record)
+    except TiphysError as error:
+        if not options.all:
+            raise
+        sys.stderr.write(f"tiphys: {plain(name)} is left out: {plain(error.message)}\n")
+        return
+    yield record
+
+
+def _token(variable: str) -> str:
+    if variable and not os.environ.get(variable):
+        raise RefusedError(
+            "TIP289",
+            f"the variable {variable} is not set",
+            fix=f"export {variable}=…, or leave --token-env out",
+        )
+    return os.environ.get(variable or _TOKEN, "")
