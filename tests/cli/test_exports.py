@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from tests.records.export.mlflow_server import Server
 from tests.records.export.records import workflow
 from tiphys.cli import main
+from tiphys.runs.records import keep
+from tiphys.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,23 @@ def test_mlflow(export: Any, server: Server, monkeypatch: pytest.MonkeyPatch) ->
     assert [each["points"] for each in json.loads(said)] == [0, 0] and len(server.fake.runs) == 4
 
 
+def test_those_for_which_a_condition_holds(export: Any, server: Server) -> None:
+    code, said, _ = export("mlflow", "--where", "params.model == 'dropout'", "--uri", server.uri, "--json")
+    (one,) = json.loads(said)
+    assert code == 0 and server.fake.runs[one["run"]]["params"] == {"model": "dropout"}
+    assert export("openlineage", "--where", "params.nothing == 1")[:2] == (0, "")
+
+
+def test_of_a_cluster_by_its_key(export: Any, store: Path) -> None:
+    names = [each.name for each in (store / "runs").iterdir()]
+    kept = json.loads((store / "runs" / names[0] / "workflow.json").read_text())
+    keep(Store(store), "blue", kept)
+    key = f"blue/{kept['metadata']['namespace']}/{kept['metadata']['uid']}"
+    code, said, _ = export("openlineage", key)
+    assert code == 0 and json.loads(said.splitlines()[0])["job"]["namespace"].startswith("argo://blue/")
+    shutil.rmtree(store / "records")
+
+
 def test_follow_ends_with_the_run(export: Any, server: Server) -> None:
     assert export("mlflow", "@latest", "--follow", "--uri", server.uri)[0] == 0
 
@@ -75,6 +95,8 @@ def test_follow_ends_with_the_run(export: Any, server: Server) -> None:
     [
         (["openlineage"], "TIP289"),
         (["openlineage", "--all", "x"], "TIP289"),
+        (["openlineage", "--where", "=", "--all"], "TIP289"),
+        (["openlineage", "--where", "="], "TIP255"),
         (["openlineage", "x"], "TIP211"),
         (["mlflow", "--all"], "TIP289"),
         (["mlflow", "--all", "--uri", "x"], "TIP289"),

@@ -29,8 +29,13 @@ def add_export(verbs: Any) -> None:
     """``export`` among the verbs of ``tiphys records``."""
     common = argparse.ArgumentParser(add_help=False)
     add_store(common)
-    common.add_argument("runs", nargs="*", metavar="RUN", help="its name, or @latest")
-    common.add_argument("--all", action="store_true", help="every run of the store, the oldest first")
+    common.add_argument(
+        "runs", nargs="*", metavar="RUN", help="its name, or @latest; of a cluster's run its key"
+    )
+    common.add_argument("--all", action="store_true", help="every run of the records, the oldest first")
+    common.add_argument(
+        "--where", default="", metavar="CONDITION", help="those of which it holds, as `tiphys list --where`"
+    )
     targets = verbs.add_parser(
         "export", help="write runs as OpenLineage events, or into an MLflow server"
     ).add_subparsers(dest="target", metavar="TARGET", required=True)
@@ -124,7 +129,7 @@ def _send(
         try:
             each = mirror.put(record)
         except StoreError as error:
-            if not options.follow or error.code != "TIP438" or record.finished:
+            if not options.follow or error.code != "TIP434" or record.finished:
                 raise
             sys.stderr.write(f"tiphys: {plain(error.message)}: tried again in {options.every:g} s\n")
             return True
@@ -143,31 +148,40 @@ def _send(
 
 
 def _chosen(options: argparse.Namespace, client: Client) -> list[str]:
-    """The names of the runs, each once."""
-    if bool(options.runs) == options.all:
+    """The keys of the runs, each once; those that are asked of the records, the oldest first."""
+    if [bool(options.runs), options.all, bool(options.where)].count(True) != 1:
         raise RefusedError(
             "TIP289",
-            "which runs are to be exported?" if not options.all else "--all and names of runs are given",
-            fix="give names of runs (`tiphys list --local`), or --all",
+            "which runs are to be exported?",
+            fix="give names of runs (`tiphys list --local`), or --where, or --all: one of them",
         )
-    if options.all:
-        return [each.record for each in reversed(client.list(brief=True))]
-    return list(dict.fromkeys(client.full_name(name) for name in options.runs))
+    if options.runs:
+        return list(dict.fromkeys(client.full_name(name) for name in options.runs))
+    from tiphys.runs.records import Records
+
+    found, notes = Records(options.store).listed(options.where)
+    for note in notes:
+        sys.stderr.write(f"tiphys: {plain(note)}\n")
+    return [each.key for each in reversed(found)]
 
 
-def _read(options: argparse.Namespace, client: Client, name: str) -> Iterator[RunRecord]:
-    """What is known of a run; of all runs, one that cannot be read is told and left out."""
+def _read(options: argparse.Namespace, client: Client, key: str) -> Iterator[RunRecord]:
+    """What is known of a run, of this machine with all its points; of many, one that cannot be read is left out."""
     from tiphys.records.fold import fold
     from tiphys.records.points import points
+    from tiphys.runs.records import Records
 
     try:
-        found = client.get(name)
-        told = points(local_store(options), found.workflow, found.record)
-        record = fold(found.workflow, told, key=found.record)
+        if "/" in key:  # of a cluster
+            record = Records(options.store).get(key)
+        else:
+            found = client.get(key)
+            told = points(local_store(options), found.workflow, found.record)
+            record = fold(found.workflow, told, key=found.record)
     except TiphysError as error:
-        if not options.all:
+        if options.runs:
             raise
-        sys.stderr.write(f"tiphys: {plain(name)} is left out: {plain(error.message)}\n")
+        sys.stderr.write(f"tiphys: {plain(key)} is left out: {plain(error.message)}\n")
         return
     yield record
 

@@ -12,6 +12,7 @@ from tiphys.engine import RunOptions
 from tiphys.records.fold import fold
 from tiphys.records.record import ArtifactRecord, Point, RunRecord, StepRecord
 
+GIT = "https://example.org/team/digits.git@0123abc"
 DIGEST = "sha256:" + "0" * 64
 TRAINING = """
 apiVersion: argoproj.io/v1alpha1
@@ -19,7 +20,6 @@ kind: Workflow
 metadata:
   generateName: digits-
   annotations:
-    tiphys.dev/from-git: https://example.org/team/digits.git@0123abc
     workflows.argoproj.io/scheduled-time: "2026-11-28T03:00:00Z"
   labels: {team: blue}
 spec:
@@ -80,7 +80,7 @@ def trained(folder: Path, epochs: int = 10, **parameters: str) -> RunRecord:
         )
     ]
     points += [Point(node, began + second, "memory", 1e6 + second) for second in range(3)]
-    return fold(done, points)
+    return replace(fold(done, points), made_from={"git": GIT})
 
 
 def training(record: RunRecord) -> StepRecord:

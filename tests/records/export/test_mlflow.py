@@ -317,7 +317,7 @@ def test_a_deleted_experiment() -> None:
     server = Server()
     server.fake.experiments_create("x")
     server.fake.experiments["1"]["lifecycle_stage"] = "deleted"
-    with pytest.raises(StoreError, match="TIP439") as raised:
+    with pytest.raises(StoreError, match="TIP435") as raised:
         put(server, run(), "x")
     assert "restore" in raised.value.fix
     server.close()

@@ -189,6 +189,22 @@ def test_names_of_things(uri: str, named: tuple[str, str]) -> None:
     assert dataset(uri, RUN) == named
 
 
+@pytest.mark.parametrize(
+    ("git", "url"),
+    [
+        ("a" * 40, "swh:1:rev:" + "a" * 40),
+        ("https://me:word@example.org/a b.git@0123abc", ""),
+        ("https://me:word@example.org/a.git@0123abc", "https://example.org/a.git"),
+        ("git@example.org:team/a.git@0123abc", "ssh://git@example.org/team/a.git"),
+        ("no commit", ""),
+        ("http://[@abc", ""),
+    ],
+)
+def test_where_the_code_is(git: str, url: str) -> None:
+    (first, *_) = judged(replace(RUN, phase="Succeeded", made_from={"git": git}))
+    assert first["job"]["facets"].get("sourceCodeLocation", {}).get("url", "") == url
+
+
 def test_of_a_cluster() -> None:
     record = replace(RUN, source="blue", key="blue/ns/u", phase="Succeeded")
     assert dataset("pvc://tiphys/a", record) == ("pvc://blue/ns/tiphys", "a")

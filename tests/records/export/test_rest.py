@@ -54,7 +54,7 @@ def test_in_the_end_it_is_one_error(server: Server) -> None:
     server.fault = lambda number, path: "503"
     with pytest.raises(StoreError) as raised:
         asked(rest(server))
-    assert raised.value.code == "TIP438" and "HTTP 503" in raised.value.cause and "--uri" in raised.value.fix
+    assert raised.value.code == "TIP434" and "HTTP 503" in raised.value.cause and "--uri" in raised.value.fix
     assert len(server.seen) == 6
 
 
@@ -63,7 +63,7 @@ def test_a_refusal_is_not_tried_again(server: Server, status: str, words: str) -
     server.fault = lambda number, path: status
     with pytest.raises(StoreError) as raised:
         asked(rest(server))
-    assert raised.value.code == "TIP439" and words in raised.value.fix and len(server.seen) == 1
+    assert raised.value.code == "TIP435" and words in raised.value.fix and len(server.seen) == 1
 
 
 def test_what_the_server_says_is_told(server: Server) -> None:
@@ -79,7 +79,7 @@ def test_another_kind_of_server(server: Server, status: str) -> None:
     server.fault = lambda number, path: status
     with pytest.raises(StoreError) as raised:
         asked(rest(server))
-    assert raised.value.code == "TIP439"
+    assert raised.value.code == "TIP435"
 
 
 def test_nobody_listens() -> None:
@@ -94,7 +94,7 @@ def test_nobody_listens() -> None:
 def test_no_answer_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         api = Rest(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.05, tries=2, sleep=[].append)
-        with pytest.raises(StoreError, match="TIP438") as raised:
+        with pytest.raises(StoreError, match="TIP434") as raised:
             asked(api)
     assert raised.value.cause == "no answer in time"
 

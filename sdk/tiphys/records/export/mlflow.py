@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 from tiphys.errors import RefusedError, StoreError
+from tiphys.jsontypes import Json, JsonObject
 from tiphys.records.export.common import clean, outcome
 from tiphys.records.export.mlflow_runs import Made, Sample, Value, Wanted, models_of, wanted
 from tiphys.records.export.rest import Rest, Unsure
@@ -62,7 +62,7 @@ class Mirror:
     """Writes records to the MLflow server at ``server``; ``experiment`` is by default the name of the pipeline.
 
     :meth:`put` may be called again as a run goes on. Nobody else may export the same run at the same time. Every method
-    raises StoreError: TIP438 for a server that cannot be reached or fails, TIP439 for one that refuses.
+    raises StoreError: TIP434 for a server that cannot be reached or fails, TIP435 for one that refuses.
     """
 
     def __init__(self, server: Rest, experiment: str = "") -> None:
@@ -107,10 +107,10 @@ class Mirror:
             if name in self._experiments:
                 return self._experiments[name]
             answer = self._get("experiments/get-by-name", ["RESOURCE_DOES_NOT_EXIST"], experiment_name=name)
-            found = answer.get("experiment")
-            if found and found.get("lifecycle_stage") == "deleted":
+            found = _object(answer.get("experiment"))
+            if found.get("lifecycle_stage") == "deleted":
                 raise StoreError(
-                    "TIP439",
+                    "TIP435",
                     f"the experiment {name!r} was deleted there",
                     where=self._server.uri,
                     fix=f"`mlflow experiments restore -x {found['experiment_id']}`, or another --experiment",
@@ -150,7 +150,7 @@ class Mirror:
         for _ in range(_TIMES):
             try:
                 answer = self._server.post(f"{_API}/runs/create", body, once=True)
-                return _there(cast("Any", answer)["run"])
+                return _there(_object(answer.get("run")))
             except Unsure:
                 found = self._find(experiment, each.tags["tiphys.run"]).get(each.node)
                 if found is not None:
@@ -197,7 +197,8 @@ class Mirror:
             ),
             "metrics",
         ):
-            yield int(item.get("timestamp", 0)), int(item.get("step", 0)), _value(item.get("value", 0.0))
+            at, step = (int(str(item.get(name, 0))) for name in ("timestamp", "step"))
+            yield at, step, _value(item.get("value", 0.0))
 
     # -- models -------------------------------------------------------------------------------------------------------
 
@@ -243,49 +244,57 @@ class Mirror:
             if "error_code" in answer:
                 done.notes.append(f"{each.uri} was not registered: {str(answer.get('message'))[:200]}")
                 return None
-            return str(cast("Any", answer)["model_version"]["version"])
+            return str(_object(answer.get("model_version")).get("version"))
         raise self._strange("a version of a model could not be created")
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    def _get(self, path: str, allowed: Iterable[str] = (), **query: str | int) -> dict[str, Any]:
+    def _get(self, path: str, allowed: Iterable[str] = (), **query: str | int) -> JsonObject:
         return self._server.get(f"{_API}/{path}", list(allowed), **query)
 
-    def _post(self, path: str, body: Mapping[str, object], allowed: Iterable[str] = ()) -> dict[str, Any]:
+    def _post(self, path: str, body: Mapping[str, object], allowed: Iterable[str] = ()) -> JsonObject:
         return self._server.post(f"{_API}/{path}", body, allowed=list(allowed))
 
     def _log(self, run: str, batch: Mapping[str, object]) -> None:
         self._post("runs/log-batch", {"run_id": run, **batch})
 
-    def _pages(self, ask: Callable[[dict[str, str]], dict[str, Any]], what: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, ask: Callable[[dict[str, str]], JsonObject], what: str) -> Iterator[JsonObject]:
         token: dict[str, str] = {}
         while True:
             answer = ask(token)
-            yield from answer.get(what) or ()
+            yield from _objects(answer.get(what))
             following = answer.get("next_page_token")
             if not following or {"page_token": following} == token:
                 return
             token = {"page_token": str(following)}
 
     def _strange(self, what: str) -> StoreError:
-        return StoreError("TIP438", f"{self._server.uri} fails", cause=what, fix="look into the server's log")
+        return StoreError("TIP434", f"{self._server.uri} fails", cause=what, fix="look into the server's log")
 
 
-def _there(run: dict[str, Any]) -> _There:
-    info, data = run["info"], run.get("data") or {}
+def _object(value: Json) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Json) -> list[JsonObject]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _there(run: JsonObject) -> _There:
+    info, data = _object(run.get("info")), _object(run.get("data"))
     return _There(
-        run=str(info["run_id"]),
+        run=str(info.get("run_id")),
         status=str(info.get("status", "")),
-        ended=int(info.get("end_time") or 0),
+        ended=int(str(info.get("end_time") or 0)),
         name=str(info.get("run_name", "")),
         params=_texts(data.get("params")),
         tags=_texts(data.get("tags")),
-        keys={str(item["key"]) for item in data.get("metrics") or ()},
+        keys={str(item.get("key")) for item in _objects(data.get("metrics"))},
     )
 
 
-def _texts(items: Iterable[dict[str, Any]] | None) -> dict[str, str]:
-    return {str(item["key"]): str(item.get("value", "")) for item in items or ()}
+def _texts(items: Json) -> dict[str, str]:
+    return {str(item.get("key")): str(item.get("value", "")) for item in _objects(items)}
 
 
 def _value(found: object) -> Value:

@@ -31,6 +31,7 @@ _TREES = ("hdfs", "dbfs", "http", "https")
 _GIT = re.compile(
     r"(?P<url>(?:https?|ssh|git)://[^\s@#]*(?:@[^\s@#]+)?|[\w.-]+@[\w.-]+:[^\s@#]+)[@#](?P<version>\w+)"
 )
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 
@@ -151,13 +152,18 @@ def _job(place: str, name: str, kind: str, record: RunRecord) -> JsonObject:
     facets: JsonObject = {
         "jobType": _facet("2-0-4/JobTypeJobFacet", processingType="BATCH", integration="TIPHYS", jobType=kind)
     }
-    git = _GIT.fullmatch(record.made_from.get("git", ""))
-    url = _address(git["url"]) if git else ""
-    if git and url:
-        facets["sourceCodeLocation"] = _facet(
-            "1-1-0/SourceCodeLocationJobFacet", type="git", url=url, repoUrl=url, version=git["version"]
-        )
+    facets.update(_code(record.made_from.get("git", "")))
     return {"namespace": place, "name": clean(name), "facets": facets}
+
+
+def _code(git: str) -> JsonObject:
+    """Where the code is: ``URL@COMMIT``, or a commit alone, whose identity is its SWHID."""
+    found = _GIT.fullmatch(git)
+    url = _address(found["url"]) if found else f"swh:1:rev:{git}" if _COMMIT.fullmatch(git) else ""
+    if not url:
+        return {}
+    more: JsonObject = {"repoUrl": url, "version": found["version"]} if found else {"version": git}
+    return {"sourceCodeLocation": _facet("1-1-0/SourceCodeLocationJobFacet", type="git", url=url, **more)}
 
 
 def _workflow(record: RunRecord) -> str:

@@ -141,14 +141,14 @@ class Rest:
             return value
         if status == 200 or status < 400 or (status == 404 and value is None):
             raise StoreError(
-                "TIP439",
+                "TIP435",
                 f"{self.uri} does not answer as an MLflow server does",
                 where=answer.url,
                 cause=f"HTTP {status}: {_message(answer)}",
                 fix="check the address of --uri: it is that of the server's page",
             )
         raise StoreError(
-            "TIP439",
+            "TIP435",
             f"{self.uri} refuses {_REFUSALS.get(status, 'what is exported')}",
             where=answer.url,
             cause=f"HTTP {status}: {_message(answer)}",
@@ -157,7 +157,7 @@ class Rest:
 
     def _lost(self, why: str) -> StoreError:
         return StoreError(
-            "TIP438",
+            "TIP434",
             f"{self.uri} cannot be reached, or fails",
             cause=why,
             fix="check --uri and that the server runs; then export again: what is there already is not sent twice",
