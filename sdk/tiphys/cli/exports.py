@@ -167,17 +167,14 @@ def _chosen(options: argparse.Namespace, client: Client) -> list[str]:
 
 def _read(options: argparse.Namespace, client: Client, key: str) -> Iterator[RunRecord]:
     """What is known of a run, of this machine with all its points; of many, one that cannot be read is left out."""
-    from tiphys.records.fold import fold
-    from tiphys.records.points import points
-    from tiphys.runs.records import Records
+    from tiphys.runs.records import Records, record_of
 
     try:
         if "/" in key:  # of a cluster
             record = Records(options.store).get(key)
         else:
             found = client.get(key)
-            told = points(local_store(options), found.workflow, found.record)
-            record = fold(found.workflow, told, key=found.record)
+            record = record_of(found.workflow, local_store(options), found.record)
     except TiphysError as error:
         if options.runs:
             raise

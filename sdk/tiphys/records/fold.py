@@ -83,7 +83,7 @@ def fold(
         images=tuple(sorted(_images(workflow))),
         resources=dict(status.get("resourcesDuration") or {}),
         steps=_pinned(list(_steps(workflow, of_step, events))),
-        scheduled=_when(annotations.get(_SCHEDULED)),
+        scheduled=when(annotations.get(_SCHEDULED)),
     )
 
 
