@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from tiphys.errors import RefusedError, StoreError
 from tiphys.jsontypes import Json, JsonObject
 from tiphys.records.export.common import clean, outcome
-from tiphys.records.export.mlflow_runs import Made, Sample, Value, Wanted, models_of, wanted
+from tiphys.records.export.mlflow_runs import Made, Sample, Value, WantedRun, models_of, wanted
 from tiphys.records.export.rest import Rest, Unsure
 from tiphys.records.record import RunRecord
 
@@ -137,7 +137,7 @@ class Mirror:
                 found[each.tags.get("tiphys.node", "")] = each
         return found
 
-    def _create(self, experiment: str, each: Wanted, parent: str) -> _There:
+    def _create(self, experiment: str, each: WantedRun, parent: str) -> _There:
         tags = {name: each.tags[name] for name in ("tiphys.run", "tiphys.node")}
         if parent:
             tags["mlflow.parentRunId"] = parent
@@ -157,7 +157,7 @@ class Mirror:
                     return found
         raise self._strange("a run could not be created")
 
-    def _fill(self, has: _There, each: Wanted, done: Exported) -> None:
+    def _fill(self, has: _There, each: WantedRun, done: Exported) -> None:
         """Send what a run lacks."""
         params = {name: text for name, text in each.params.items() if name not in has.params}
         for name, text in each.params.items():
@@ -306,7 +306,7 @@ def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": name, "value": text} for name, text in values.items()]
 
 
-def _digest(runs: list[Wanted], models: list[Made]) -> str:
+def _digest(runs: list[WantedRun], models: list[Made]) -> str:
     """Of all that there should be."""
     found = hashlib.sha256()
     for each in runs:

@@ -20,7 +20,7 @@ from tiphys.errors import redacted
 from tiphys.records.export.common import Outcome, clean, identity, outcome, who
 from tiphys.records.record import SAMPLED, Point, RunRecord, StepRecord
 
-__all__ = ["Made", "Sample", "Wanted", "key_of", "models_of", "value_of", "wanted"]
+__all__ = ["Made", "Sample", "WantedRun", "key_of", "models_of", "value_of", "wanted"]
 
 Value = float | Literal["NaN"]
 Sample = tuple[int, int, Value]
@@ -37,7 +37,7 @@ _GIT = re.compile(r"(?:(?P<url>.+)[@#])?(?P<version>[0-9a-f]{7,64})")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedRun:
     """An MLflow run as it should be. ``node`` is empty for the workflow's. Times are ms; ``ended`` 0 is "not yet"."""
 
     node: str
@@ -65,13 +65,13 @@ class Made:
         return identity(self.uri, self.digest)
 
 
-def wanted(record: RunRecord) -> Iterator[Wanted]:
+def wanted(record: RunRecord) -> Iterator[WantedRun]:
     """The workflow's run first, then those of its steps."""
     own = identity(who(record))
     common = {"tiphys.run": own, "tiphys.key": record.key, "tiphys.source": record.source}
     common |= _made_from(record)
     ended = outcome(record.phase, record.message)
-    yield Wanted(
+    yield WantedRun(
         node="",
         name=_cut(record.name or record.key, LONGEST_KEY),
         status=_status(record.phase, record.message),
@@ -98,7 +98,7 @@ def wanted(record: RunRecord) -> Iterator[Wanted]:
             yield _step(step, common, over=bool(ended))
 
 
-def _step(step: StepRecord, common: Mapping[str, str], over: bool) -> Wanted:
+def _step(step: StepRecord, common: Mapping[str, str], over: bool) -> WantedRun:
     ended = outcome(step.phase, step.message)
     finished = _ms(step.finished) if ended else 0
     told = {
@@ -110,7 +110,7 @@ def _step(step: StepRecord, common: Mapping[str, str], over: bool) -> Wanted:
         "tiphys.attempts": str(len(step.attempts)),
         **({"tiphys.hit": "true"} if step.hit else {}),
     }
-    return Wanted(
+    return WantedRun(
         node=step.node,
         name=_cut(step.name, LONGEST_KEY),
         status="KILLED" if over and not ended else _status(step.phase, step.message),
