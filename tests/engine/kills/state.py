@@ -94,10 +94,10 @@ def differences(base: State, now: State) -> dict[str, str]:
             found[name] = _shown(before, after)
     if extra := sorted(set(now.files) - set(base.files)):
         found["files"] = ", ".join(extra)
-    # samples are of what an engine saw: of pods that ended while there was none, it saw nothing
-    if lost := sorted(
-        each for each in set(base.files) - set(now.files) if not each.endswith("/samples.jsonl")
-    ):
+    # the list of ended runs only helps to list them: a run has ended without it; samples are of what an engine saw, and
+    # of pods that ended while there was none, it saw nothing
+    missing = set(base.files) - set(now.files) - {"ended.jsonl"}
+    if lost := sorted(each for each in missing if not each.endswith("/samples.jsonl")):
         found["lost files"] = ", ".join(lost)
     if now.locks:
         found["locks"] = json.dumps(now.locks)
