@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tiphys.argo.artifacts import key_of, location_of
 from tiphys.argo.nodes import is_hit, is_step, label
+from tiphys.argo.pools import POOLS
 from tiphys.argo.time import seconds
 from tiphys.records.record import (
     SAMPLED,
@@ -38,6 +40,7 @@ MADE_FROM = "tiphys.dev/from-"
 _OF_A_RUN = ("shutdown", "suspend", "priority", "activeDeadlineSeconds", "serviceAccountName", "ttlStrategy")
 """What of a spec is of how a run is done, and not of what it does."""
 _KIND = re.compile(r"""\bkind["']?\s*:\s*["']?([A-Za-z]+)""")  # a manifest with tags is no YAML yet
+_KNOWN = 64  # Workflows whose sayings are kept
 _MADE_BY = ("workflows.argoproj.io/workflow-template", "workflows.argoproj.io/cron-workflow")
 _SCHEDULED = "workflows.argoproj.io/scheduled-time"
 _SUFFIX = re.compile(r"-[a-z0-9]{5}\Z")
@@ -58,6 +61,7 @@ def fold(
         else:
             events.setdefault(point.node, []).append(point)
     annotations = metadata.get("annotations") or {}
+    said = _says(workflow)
     return RunRecord(
         key=key or (name if source == LOCAL else f"{source}/{namespace}/{uid}"),
         name=name,
@@ -79,10 +83,10 @@ def fold(
             for each, text in annotations.items()
             if each.startswith(MADE_FROM)
         },
-        config=_config(workflow),
-        images=tuple(sorted(_images(workflow))),
+        config=_config(workflow, said),
+        images=said.images,
         resources=dict(status.get("resourcesDuration") or {}),
-        steps=_pinned(list(_steps(workflow, of_step, events))),
+        steps=_pinned(list(_steps(workflow, said, of_step, events))),
         scheduled=when(annotations.get(_SCHEDULED)),
     )
 
@@ -97,22 +101,55 @@ def _pipeline(metadata: ObjectMeta) -> str:
     return made.rstrip("-")
 
 
-def _config(workflow: Workflow) -> str:
-    spec = dict(workflow.get("spec") or {})
-    for each in _OF_A_RUN:
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a Workflow says of all its runs, whatever their parameters."""
+
+    digest: str
+    images: tuple[str, ...]
+    creates: Mapping[str, str]
+    requests: Mapping[str, Requests]
+
+
+_said: dict[bytes, _Said] = {}  # of the last, by what is said: the runs of a pipeline mostly say the same
+
+
+def _says(workflow: Workflow) -> _Said:
+    spec, status = dict(workflow.get("spec") or {}), workflow.get("status") or {}
+    for each in (*_OF_A_RUN, "arguments"):
         spec.pop(each, None)
-    said = [{**spec, "arguments": None}, sorted(_values(workflow.get("spec", {}).get("arguments")).items())]
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+    stored = [status.get("storedWorkflowTemplateSpec"), status.get("storedTemplates")]
+    pools = ((workflow.get("metadata") or {}).get("annotations") or {}).get(POOLS)
+    try:
+        known = hashlib.sha256(marshal.dumps([spec, stored, pools], 2)).digest()
+    except ValueError:  # nested too deep
+        known = b""
+    if known not in _said or not known:
+        if len(_said) >= _KNOWN:
+            _said.clear()
+        _said[known] = _Said(
+            hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
+            tuple(sorted(_images(workflow))),
+            dict(_created(workflow)),
+            requests(workflow),
+        )
+    return _said[known]
+
+
+def _config(workflow: Workflow, said: _Said) -> str:
+    given = sorted(_values((workflow.get("spec") or {}).get("arguments")).items())
+    digest = hashlib.sha256(json.dumps([said.digest, given]).encode()).hexdigest()[:12]
     return f"{_pipeline(workflow.get('metadata') or {})}@{digest}"
 
 
 def _steps(
-    workflow: Workflow, points: Mapping[str, list[Point]], events: Mapping[str, list[EventRecord]]
+    workflow: Workflow,
+    said: _Said,
+    points: Mapping[str, list[Point]],
+    events: Mapping[str, list[EventRecord]],
 ) -> Iterator[StepRecord]:
     name = workflow["metadata"]["name"]
     nodes = (workflow.get("status") or {}).get("nodes") or {}
-    created = dict(_created(workflow))
-    wanted = requests(workflow)
     for identity, node in nodes.items():
         if not is_step(node):
             continue
@@ -125,7 +162,7 @@ def _steps(
         uses, given = tuple(_artifacts(node.get("inputs"))), tuple(_artifacts(node.get("outputs")))
         taken = {item.uri for item in uses}
         template = str(node.get("templateName") or (node.get("templateRef") or {}).get("template") or "")
-        asked = wanted.get(template, Requests())
+        asked = said.requests.get(template, Requests())
         yield StepRecord(
             node=identity,
             name=label(node, name),
@@ -142,7 +179,7 @@ def _steps(
             uses=uses,
             makes=tuple(item for item in given if item.uri not in taken),
             said=tuple(item for item in given if item.uri in taken),
-            creates=created.get(template, ""),
+            creates=said.creates.get(template, ""),
             attempts=tuple(_attempts(identity, pods)),
             resources=_together(pods),
             requests=asked.own,
