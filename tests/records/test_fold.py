@@ -88,3 +88,17 @@ def test_of_a_cluster(tmp_path: Path) -> None:
 def test_what_has_not_begun_is_a_record_too() -> None:
     record = fold({"metadata": {"name": "x", "annotations": {MADE_FROM + "code": "c"}}})
     assert (record.phase, record.seconds, record.steps, record.metrics()) == ("Pending", 0.0, (), {})
+
+
+def test_a_configuration_has_one_name_wherever_it_runs(tmp_path: Path) -> None:
+    """A cluster gives the same spec back with empty parts that nobody wrote (seen on Argo 4.0.5)."""
+    workflow = run(tmp_path)
+    name = fold(workflow).config
+    assert name.startswith("flaky@")
+    template = workflow["spec"]["templates"][0]
+    template.update(metadata={}, outputs={**template["outputs"]})
+    template["container"].update(name="", resources={})
+    workflow["spec"]["shutdown"] = "Stop"
+    assert fold(workflow).config == name
+    workflow["spec"]["arguments"]["parameters"][0]["value"] = "another"
+    assert fold(workflow).config != name

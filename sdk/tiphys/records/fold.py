@@ -39,6 +39,8 @@ MADE_FROM = "tiphys.dev/from-"
 """How the annotations begin that say what a run was made from: ``tiphys.dev/from-code``, ``-lock``, ``-git``."""
 _OF_A_RUN = ("shutdown", "suspend", "priority", "activeDeadlineSeconds", "serviceAccountName", "ttlStrategy")
 """What of a spec is of how a run is done, and not of what it does."""
+_ADDED = ("arguments", "inputs", "metadata", "name", "outputs", "resources")
+"""What comes back empty from a cluster (seen with 4.0.5) where a Workflow had nothing."""
 _KIND = re.compile(r"""\bkind["']?\s*:\s*["']?([A-Za-z]+)""")  # a manifest with tags is no YAML yet
 _KNOWN = 64  # Workflows whose sayings are kept
 _MADE_BY = ("workflows.argoproj.io/workflow-template", "workflows.argoproj.io/cron-workflow")
@@ -128,12 +130,19 @@ def _says(workflow: Workflow) -> _Said:
         if len(_said) >= _KNOWN:
             _said.clear()
         _said[known] = _Said(
-            hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
+            hashlib.sha256(json.dumps(_written(spec), sort_keys=True).encode()).hexdigest(),
             tuple(sorted(_images(workflow))),
             dict(_created(workflow)),
             requests(workflow),
         )
     return _said[known]
+
+
+def _written(value: object) -> object:
+    """A spec without what the API server adds where nothing was written."""
+    if isinstance(value, dict):
+        return {key: _written(each) for key, each in value.items() if each or key not in _ADDED}
+    return [_written(each) for each in value] if isinstance(value, list) else value
 
 
 def _config(workflow: Workflow, said: _Said) -> str:
