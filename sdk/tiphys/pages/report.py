@@ -48,7 +48,7 @@ def report(workflow: Workflow, run: RunRecord, prices: Mapping[str, float] | Non
         ),
         section("What they told", _cards(told), _values_note(run, untold)),
         section("What they used", _cards(charts.used(run))),
-        section("Answers for each class", _cards(matrices), _matrix_note(matrices, unseen)),
+        section("Answers for each class", _cards(matrices, "cards wide"), _matrix_note(matrices, unseen)),
         section("Cost", *_cost(costs)),
         section("What came from what", *_things(run)),
         section("Parameters", _values(run.parameters)),
@@ -189,9 +189,9 @@ def _values_note(run: RunRecord, untold: int) -> str:
     return told + _left(untold, "values")
 
 
-def _cards(parts: Iterable[str]) -> str:
+def _cards(parts: Iterable[str], width: str = "cards") -> str:
     inside = "".join(parts)
-    return f'<div class="cards">{inside}</div>' if inside else ""
+    return f'<div class="{width}">{inside}</div>' if inside else ""
 
 
 def _matrix_note(matrices: Sequence[str], unseen: int) -> str:

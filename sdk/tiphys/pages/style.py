@@ -20,6 +20,7 @@ h2{font-size:1.05rem;margin:0 0 .8rem}h3{font-size:.92rem;margin:0 0 .5rem;overf
 section,header{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1rem 1.1rem;
 margin:0 0 1rem;min-width:0}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,22rem),1fr));gap:1rem}
+.wide{grid-template-columns:repeat(auto-fill,minmax(min(100%,30rem),1fr))}
 .cards>*{min-width:0}
 @media (min-width:1250px){.pair{display:grid;grid-template-columns:minmax(0,max-content) minmax(34rem,1fr);gap:0 1rem;
 align-items:start}}
