@@ -168,7 +168,9 @@ def test_the_second_run_takes_ingestion_training_and_evaluation_from_the_cache(
         f"{model}.{step}" for model in ("cnn", "dropout", "batch-norm") for step in ("train", "evaluate")
     }
     for name in cached:
-        assert values(after[name]) == values(before[name])
+        told = values(before[name])
+        told.pop("tiphys-summary", None)  # what was told while it was computed: a hit computes nothing
+        assert values(after[name]) == told
 
 
 def test_a_damaged_model_is_not_taken_from_the_cache(second: dict[str, Any], store: Path) -> None:

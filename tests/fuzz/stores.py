@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any, Literal, get_args
 
 from tests.engine.harness import out, workflow
@@ -21,8 +22,8 @@ from tests.fuzz.mutate import bytes_of, text_of, tree_of
 from tests.fuzz.texts import Target
 from tiphys import large
 from tiphys.engine import RunOptions, run
-from tiphys.engine.runtime.driver import _is_progress, _last_line
 from tiphys.engine.runtime.journal import Journal
+from tiphys.engine.runtime.progress import progress_of_pod
 from tiphys.engine.runtime.stored import Record
 from tiphys.errors import TiphysError
 from tiphys.queue import Locks
@@ -253,16 +254,18 @@ def _sealed(text: str) -> None:
 
 
 def _make_progress(seeds: Sequence[Any], chance: Random) -> str:
-    return text_of(("1/2\n", "0/100\n50/100\n", "3/3", "99999999999/999999999999\n"), chance)
+    return text_of(
+        ("1/2\n", "0/100\n50/100\n", "3/3", "99999999999/999999999999\n", '{"epoch": 3, "of": 10}\n'), chance
+    )
 
 
 def _progress(text: str) -> None:
     path = folder() / "progress"
     path.write_bytes(text.encode("utf-8", errors="surrogatepass"))
-    line = _last_line(path)
-    if _is_progress(line):
-        done, total = map(int, line.split("/"))
-        assert done <= total
+    for pod in (SimpleNamespace(progress_file=path), SimpleNamespace(told=(path, ""))):
+        if line := progress_of_pod(pod):
+            done, total = map(int, line.split("/"))
+            assert done <= total
 
 
 STORES = [

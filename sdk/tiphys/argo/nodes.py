@@ -23,6 +23,7 @@ __all__ = [
     "GOOD",
     "GROUPS",
     "HOLDERS",
+    "PAID",
     "WORK",
     "is_hit",
     "is_step",
@@ -51,6 +52,8 @@ HOLDERS = GROUPS | {"Retry"}
 EXECUTES = frozenset(["Pod", "Container", "HTTP", "Plugin"])
 WORK = EXECUTES | {"Suspend"}
 """What has a progress of its own."""
+PAID = frozenset(["Pod", "Retry"])
+"""What has pods of its own, or stands for those of its attempts."""
 COUNTED = frozenset(["Pod", "Steps", "DAG"])
 """What a template's ``parallelism`` counts."""
 _RUN = re.compile(r"\.run(\(\d+\))?\Z")

@@ -37,7 +37,9 @@ def add_export(verbs: Any) -> None:
         "--where", default="", metavar="CONDITION", help="those of which it holds, as `tiphys list --where`"
     )
     targets = verbs.add_parser(
-        "export", help="write runs as OpenLineage events, or into an MLflow server"
+        "export",
+        help="write runs as OpenLineage events, or into an MLflow server",
+        epilog="example: tiphys records export mlflow --all --uri http://localhost:5000",
     ).add_subparsers(dest="target", metavar="TARGET", required=True)
 
     add = targets.add_parser(

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 
 from tiphys.argo.durations import UNITS
-from tiphys.argo.nodes import FAILED
+from tiphys.argo.nodes import FAILED, PAID
 from tiphys.records.record import AttemptRecord, Point, RunRecord, StepRecord
 from tiphys.records.requests import amount
 
@@ -18,7 +18,6 @@ __all__ = ["Cost", "RunCost", "StepCost", "as_json", "cost", "prometheus", "tota
 
 _HOUR = 3600.0
 _NOISE = 2.0  # seconds: Argo's times are whole, of a start and of an end
-_PAID = frozenset(["Pod", "Retry"])
 _NOT_RUN = frozenset(["Skipped", "Omitted"])
 
 
@@ -191,7 +190,7 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _step(step: StepRecord, prices: Mapping[str, float] | None) -> StepCost:
-    if step.hit or step.kind not in _PAID:
+    if step.hit or step.kind not in PAID:
         free = Cost(price=0.0 if prices else None)
         return StepCost(step.node, step.name, step.phase, step.hit, step.pool, free)
     ran = [_ran(step, attempt) for attempt in step.attempts]
