@@ -51,3 +51,11 @@ def test_what_a_step_made_is_no_data_from_outside_and_a_step_of_the_runs_name_is
     ]
     found = differences(replace(one, steps=steps[0]), replace(two, steps=steps[1]))
     assert found == [RunDifference("metrics", "loss", 1, 2)]
+
+
+def test_in_a_notebook() -> None:
+    one = run("a", params={"lr": "<b>1</b>"})
+    shown = differences(one, run("b", params={"lr": "2"}))._repr_html_()
+    assert "&lt;b&gt;1&lt;/b&gt;" in shown
+    assert "<b>1</b>" not in shown
+    assert "nothing differs" in differences(one, one)._repr_html_()

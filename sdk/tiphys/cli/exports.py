@@ -8,16 +8,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tiphys.cli._common import add_store, local_store, print_json, put
-from tiphys.errors import RefusedError, StoreError, TiphysError
+from tiphys.cli._common import add_store, print_json, put
+from tiphys.cli.chosen import add_choice, chosen, records_of
+from tiphys.errors import RefusedError, StoreError
 from tiphys.terminal import plain
 
 if TYPE_CHECKING:
     from tiphys.records.export.mlflow import Exported, Mirror
-    from tiphys.records.record import RunRecord
     from tiphys.runs import Client
 
 __all__ = ["add_export"]
@@ -29,13 +28,7 @@ def add_export(verbs: Any) -> None:
     """``export`` among the verbs of ``tiphys records``."""
     common = argparse.ArgumentParser(add_help=False)
     add_store(common)
-    common.add_argument(
-        "runs", nargs="*", metavar="RUN", help="its name, or @latest; of a cluster's run its key"
-    )
-    common.add_argument("--all", action="store_true", help="every run of the records, the oldest first")
-    common.add_argument(
-        "--where", default="", metavar="CONDITION", help="those of which it holds, as `tiphys list --where`"
-    )
+    add_choice(common)
     targets = verbs.add_parser(
         "export",
         help="write runs as OpenLineage events, or into an MLflow server",
@@ -86,8 +79,8 @@ def to_openlineage(options: argparse.Namespace) -> int:
     with Client(store=options.store) as client:
         lines = [
             json.dumps(event) + "\n"
-            for name in _chosen(options, client)
-            for record in _read(options, client, name)
+            for name in chosen(options, client)
+            for record in records_of(options, client, name)
             for event in run_events(record, namespace=options.namespace)
         ]
     if lines:
@@ -110,7 +103,7 @@ def to_mlflow(options: argparse.Namespace) -> int:
     mirror = Mirror(server, options.experiment)
     done: dict[str, Exported] = {}
     with Client(store=options.store) as client:
-        names = _chosen(options, client)
+        names = chosen(options, client)
         while names:
             names = [name for name in names if _send(options, client, mirror, name, done)]
             if not options.follow:
@@ -127,7 +120,7 @@ def _send(
     options: argparse.Namespace, client: Client, mirror: Mirror, name: str, done: dict[str, Exported]
 ) -> bool:
     """Export a run, and say what was new; whether it goes on."""
-    for record in _read(options, client, name):
+    for record in records_of(options, client, name):
         try:
             each = mirror.put(record)
         except StoreError as error:
@@ -147,42 +140,6 @@ def _send(
             sys.stdout.flush()
         return not record.finished
     return False
-
-
-def _chosen(options: argparse.Namespace, client: Client) -> list[str]:
-    """The keys of the runs, each once; those that are asked of the records, the oldest first."""
-    if [bool(options.runs), options.all, bool(options.where)].count(True) != 1:
-        raise RefusedError(
-            "TIP289",
-            "which runs are to be exported?",
-            fix="give names of runs (`tiphys list --local`), or --where, or --all: one of them",
-        )
-    if options.runs:
-        return list(dict.fromkeys(client.full_name(name) for name in options.runs))
-    from tiphys.runs.records import Records
-
-    found, notes = Records(options.store).listed(options.where)
-    for note in notes:
-        sys.stderr.write(f"tiphys: {plain(note)}\n")
-    return [each.key for each in reversed(found)]
-
-
-def _read(options: argparse.Namespace, client: Client, key: str) -> Iterator[RunRecord]:
-    """What is known of a run, of this machine with all its points; of many, one that cannot be read is left out."""
-    from tiphys.runs.records import Records, record_of
-
-    try:
-        if "/" in key:  # of a cluster
-            record = Records(options.store).get(key)
-        else:
-            found = client.get(key)
-            record = record_of(found.workflow, local_store(options), found.record)
-    except TiphysError as error:
-        if options.runs:
-            raise
-        sys.stderr.write(f"tiphys: {plain(key)} is left out: {plain(error.message)}\n")
-        return
-    yield record
 
 
 def _token(variable: str) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import add_store, assignments, local_store, print_json, put, seconds, table
+from tiphys.cli.chosen import add_choice, chosen, records_of
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
     from tiphys.records.cost import Cost, RunCost
     from tiphys.records.record import RunRecord
+
+    _Row = tuple[str, str, Cost, float | None]
 
 __all__ = ["register"]
 
@@ -22,12 +25,12 @@ _RESOURCES = {"cpu": ("core-s", 1.0), "memory": ("GiB-s", 2.0**30)}
 def register(subparsers: Any) -> None:
     add = subparsers.add_parser(
         "cost",
-        help="what a run requested and used, step by step",
+        help="what runs requested and used: of one step by step, of several run by run",
         description="What the pods of a run requested for as long as they ran is paid, what they were seen to use is "
         "used. Waiting, failed attempts and restarts are counted by themselves.",
         epilog="example: tiphys cost @latest --price cpu=0.04 --price memory=0.005",
     )
-    add.add_argument("name", metavar="RUN", help="a run of this machine, or @latest")
+    add_choice(add)
     add.add_argument(
         "--price",
         action="append",
@@ -67,16 +70,25 @@ def write_report(options: argparse.Namespace) -> int:
 
 
 def show_cost(options: argparse.Namespace) -> int:
-    from tiphys.records.cost import as_json, cost, prometheus
+    from tiphys.records.cost import as_json, cost, in_all, prometheus
+    from tiphys.runs import Client
 
     prices = _prices(options.price)
-    found = cost(_record(options)[1], prices or None)
+    with Client(store=options.store) as client:
+        found = [
+            cost(record, prices or None)
+            for key in chosen(options, client)
+            for record in records_of(options, client, key)
+        ]
+    one = found[0] if len(found) == len(options.runs) == 1 else None
     if options.json:
-        print_json(as_json(found))
+        print_json(as_json(one) if one else in_all(found))
     elif options.prometheus:
-        put(prometheus([found]), None)
+        put(prometheus(found), None)
+    elif one:
+        put(_of_one(one), None)
     else:
-        put("\n".join(_told(found)), None)
+        put(_of_many(found), None)
     return 0
 
 
@@ -109,21 +121,34 @@ def _prices(texts: Iterable[str]) -> dict[str, float]:
     return prices
 
 
-def _told(found: RunCost) -> Iterator[str]:
-    """A table of steps and pools that leaves out the columns in which nothing stands."""
+def _of_one(found: RunCost) -> str:
     rows = [(step.name, "hit" if step.hit else step.phase, step.cost, step.trend) for step in found.steps]
-    if len(found.pools) > 1 or any(found.pools):
-        rows += [
-            (f"pool {name}" if name else "no pool", "", each, None) for name, each in found.pools.items()
-        ]
-    rows.append(("total", found.phase, found.total, None))
-    header = ["STEP", "PHASE", *_COLUMNS, "TREND"]
+    return _table("STEP", [*rows, *_pools(found.pools), ("total", found.phase, found.total, None)])
+
+
+def _of_many(found: Sequence[RunCost]) -> str:
+    from tiphys.records.cost import pools, total
+
+    rows: list[_Row] = [(run.key, run.phase, run.total, None) for run in found]
+    whole = total(run.total for run in found)
+    return _table("RUN", [*rows, *_pools(pools(found)), (f"{len(found)} runs", "", whole, None)])
+
+
+def _pools(found: Mapping[str, Cost]) -> list[_Row]:
+    if not any(found):
+        return []
+    return [(f"pool {name}" if name else "no pool", "", each, None) for name, each in found.items()]
+
+
+def _table(what: str, rows: Iterable[_Row]) -> str:
+    """Leaves out the columns in which nothing stands."""
+    header = [what, "PHASE", *_COLUMNS, "TREND"]
     lines = [
         [name, phase, *_cells(each), "" if trend is None else f"{trend:+.0%} an epoch"]
         for name, phase, each, trend in rows
     ]
     kept = [place for place in range(len(header)) if place < 3 or any(line[place] for line in lines)]
-    yield table([header[place] for place in kept], ([line[place] for place in kept] for line in lines))
+    return table([header[place] for place in kept], ([line[place] for place in kept] for line in lines))
 
 
 _COLUMNS = ("RAN", "WAITED", "LOST", "CPU PAID", "USED", "", "MEMORY PAID", "USED", "", "EX/CPU-S", "PRICE")

@@ -14,7 +14,7 @@ from tiphys.argo.nodes import FAILED, PAID
 from tiphys.records.record import AttemptRecord, Point, RunRecord, StepRecord
 from tiphys.records.requests import amount
 
-__all__ = ["Cost", "RunCost", "StepCost", "as_json", "cost", "prometheus", "total"]
+__all__ = ["Cost", "RunCost", "StepCost", "as_json", "cost", "in_all", "pools", "prometheus", "total"]
 
 _HOUR = 3600.0
 _NOISE = 2.0  # seconds: Argo's times are whole, of a start and of an end
@@ -115,22 +115,44 @@ def total(costs: Iterable[Cost]) -> Cost:
     )
 
 
+def pools(runs: Iterable[RunCost]) -> dict[str, Cost]:
+    """Each pool over several runs (empty: what needed no permit of one)."""
+    found: dict[str, list[Cost]] = {}
+    for run in runs:
+        for name, each in run.pools.items():
+            found.setdefault(name, []).append(each)
+    return {name: total(found[name]) for name in sorted(found)}
+
+
 def as_json(run: RunCost) -> dict[str, object]:
     """With what is computed from it: ``utilisation`` by resource, ``examples_per_cpu_second``."""
-
-    def told(found: Cost) -> dict[str, object]:
-        ratios = {name: found.utilisation(name) for name in found.used}
-        return {
-            **asdict(found),
-            "utilisation": ratios,
-            "examples_per_cpu_second": found.examples_per_cpu_second,
-        }
-
     return {
         **asdict(run),
-        "steps": [{**asdict(step), "cost": told(step.cost)} for step in run.steps],
-        "pools": {name: told(each) for name, each in run.pools.items()},
-        "total": told(run.total),
+        "steps": [{**asdict(step), "cost": _told(step.cost)} for step in run.steps],
+        "pools": {name: _told(each) for name, each in run.pools.items()},
+        "total": _told(run.total),
+    }
+
+
+def in_all(runs: Sequence[RunCost]) -> dict[str, object]:
+    """The same of several runs, without their steps: each, each pool, and the total."""
+    return {
+        "runs": [
+            {"key": run.key, "pipeline": run.pipeline, "phase": run.phase, "seconds": run.seconds}
+            | {"total": _told(run.total)}
+            for run in runs
+        ],
+        "pools": {name: _told(each) for name, each in pools(runs).items()},
+        "total": _told(total(run.total for run in runs)),
+    }
+
+
+def _told(found: Cost) -> dict[str, object]:
+    ratios = {name: found.utilisation(name) for name in found.used}
+    return {
+        **asdict(found),
+        "utilisation": ratios,
+        "examples_per_cpu_second": found.examples_per_cpu_second,
     }
 
 

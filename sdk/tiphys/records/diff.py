@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from tiphys import notebook
 from tiphys.records.record import RunRecord, StepRecord
 
-__all__ = ["RunDifference", "differences"]
+__all__ = ["RunDifference", "RunDifferences", "differences"]
 
 Value = str | float | None
 
@@ -26,9 +27,24 @@ class RunDifference:
     right: Value
 
 
-def differences(left: RunRecord, right: RunRecord) -> list[RunDifference]:
+class RunDifferences(list[RunDifference]):
+    """What differs, in the order in which one asks why; a table in a notebook."""
+
+    def _repr_html_(self) -> str:
+        def cell(value: Value) -> str:
+            return "" if value is None else notebook.text(f"{value:g}" if isinstance(value, float) else value)
+
+        lines = [
+            (notebook.text(each.part), notebook.text(each.name), cell(each.left), cell(each.right))
+            for each in self
+        ]
+        shown = notebook.rows(("what", "of", "left", "right"), lines)
+        return notebook.fragment(shown or notebook.text("nothing differs"))
+
+
+def differences(left: RunRecord, right: RunRecord) -> RunDifferences:
     """What is not the same in two runs, in the order in which one asks why."""
-    return [
+    found = [
         *_unequal("made from", left.made_from, right.made_from),
         *_unequal("parameters", left.parameters, right.parameters),
         *_unequal("data", _data(left), _data(right)),
@@ -37,6 +53,7 @@ def differences(left: RunRecord, right: RunRecord) -> list[RunDifference]:
         *_unequal("metrics", dict(_metrics(left)), dict(_metrics(right))),
         *_unequal("times", _times(left), _times(right)),
     ]
+    return RunDifferences(found)
 
 
 def _unequal(part: str, left: Mapping[str, Value], right: Mapping[str, Value]) -> Iterator[RunDifference]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tiphys.engine.base.options import RunOptions
 from tiphys.errors import ClusterError, RefusedError, StoreError
-from tiphys.records.diff import RunDifference, differences
+from tiphys.records.diff import RunDifferences, differences
 from tiphys.records.fold import LOCAL, fold
 from tiphys.records.index import FeedItem, Index, UseRecord
 from tiphys.records.listed import ListedRun, listed
@@ -144,7 +144,7 @@ class Records:
         """All that is known of a run, by its key, name or UID."""
         return answered(self.store, lambda index: index.record(name))
 
-    def diff(self, left: str, right: str) -> builtins.list[RunDifference]:
+    def diff(self, left: str, right: str) -> RunDifferences:
         """What differs between two runs: what they were made from, were given, and what came of it."""
         return answered(self.store, lambda index: differences(index.record(left), index.record(right)))
 
