@@ -93,6 +93,7 @@ class Host:
     origins: Mapping[str, str] = field(default_factory=dict)  # the files that Secrets are in, by their names
     left: Left | None = None  # of a killed engine; None: what belongs to steps is not written down
     since: dict[str, float] = field(default_factory=dict)  # node -> when a killed engine's pod of it ran
+    reports: bool = False  # whether there is a folder for what steps tell
     memory: MemoryWatch = field(init=False)
     sampler: Sampler = field(init=False)
 

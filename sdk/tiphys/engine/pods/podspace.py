@@ -225,7 +225,9 @@ class PodSpace:
         """What its containers have to tell is kept under this name, where no volume of theirs is meant for it."""
         if self.node and self._told is None:
             self._told = reports_of(self.host.folder, self.node, self.worker)
-            self._told.parent.mkdir(exist_ok=True)
+            if not self.host.reports:
+                self._told.parent.mkdir(exist_ok=True)
+                self.host.reports = True
         return self._told
 
     def clean(self) -> None:
