@@ -102,3 +102,11 @@ def test_a_configuration_has_one_name_wherever_it_runs(tmp_path: Path) -> None:
     assert fold(workflow).config == name
     workflow["spec"]["arguments"]["parameters"][0]["value"] = "another"
     assert fold(workflow).config != name
+
+
+def test_a_number_beyond_all_bounds_spoils_nothing_else() -> None:
+    """A step may put out any JSON: ``float`` cannot hold this one."""
+    outputs: Any = {"parameters": [{"name": "report", "value": '{"huge": 1%s, "loss": 0.5}' % ("0" * 400)}]}
+    node: Any = {"id": "x-1", "name": "x", "type": "Pod", "phase": "Succeeded", "outputs": outputs}
+    (step,) = fold({"metadata": {"name": "x"}, "status": {"nodes": {"x-1": node}}}).steps
+    assert step.metrics == {"loss": 0.5}

@@ -16,6 +16,7 @@ from tiphys.argo.artifacts import key_of, location_of
 from tiphys.argo.nodes import is_hit, is_step, label
 from tiphys.argo.pools import POOLS
 from tiphys.argo.time import seconds
+from tiphys.records.numbers import finite, number
 from tiphys.records.record import (
     SAMPLED,
     ArtifactRecord,
@@ -126,16 +127,18 @@ def _says(workflow: Workflow) -> _Said:
         known = hashlib.sha256(marshal.dumps([spec, stored, pools], 2)).digest()
     except ValueError:  # nested too deep
         known = b""
-    if known not in _said or not known:
-        if len(_said) >= _KNOWN:
-            _said.clear()
-        _said[known] = _Said(
+    said = _said.get(known) if known else None
+    if said is None:
+        said = _Said(
             hashlib.sha256(json.dumps(_written(spec), sort_keys=True).encode()).hexdigest(),
             tuple(sorted(_images(workflow))),
             dict(_created(workflow)),
             requests(workflow),
         )
-    return _said[known]
+        if len(_said) >= _KNOWN:
+            _said.clear()
+        _said[known] = said
+    return said
 
 
 def _written(value: object) -> object:
@@ -228,11 +231,11 @@ def _is_attempt(node: Node) -> bool:
 
 
 def _attempts(identity: str, pods: Iterable[Node]) -> Iterator[AttemptRecord]:
-    for number, pod in enumerate(pods, start=1):
+    for nth, pod in enumerate(pods, start=1):
         code = str((pod.get("outputs") or {}).get("exitCode", ""))
         yield AttemptRecord(
             node=str(pod.get("id") or identity),
-            number=number,
+            number=nth,
             phase=str(pod.get("phase", "")),
             message=str(pod.get("message") or ""),
             exit_code=int(code) if code.lstrip("-").isdigit() else None,
@@ -284,8 +287,7 @@ def _numbers(outputs: Mapping[str, str]) -> dict[str, float]:
     """The outputs that are numbers, and the numbers of those that are JSON objects (a report), by their own names."""
     found: dict[str, float] = {}
     for name, text in outputs.items():
-        value = _number(text)
-        if value is not None:
+        if (value := number(text)) is not None:
             found[name] = value
         elif text[:1] == "{" and len(text) <= 65536:
             try:
@@ -293,17 +295,9 @@ def _numbers(outputs: Mapping[str, str]) -> dict[str, float]:
             except (ValueError, RecursionError):
                 continue
             for key, each in inside.items():
-                if isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each):
-                    found[str(key)] = float(each)
+                if not math.isnan(told := finite(each)):
+                    found[str(key)] = told
     return found
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _values(part: Arguments | Outputs | None) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo.names import pod_name
 from tiphys.records.fold import when
+from tiphys.records.numbers import finite
 from tiphys.records.record import SAMPLED, EventRecord, Point
 from tiphys.reference import open_file
 from tiphys.store.layout import Store
@@ -103,14 +104,14 @@ def _told(file: Path, node: str, worker: str) -> Iterator[Point]:
     """What a step itself wrote. A line without a time has that of the one before, or the file's own."""
     at, lines = _lines(file)
     for line in lines:
-        at = _number(line.get("at"), at)
-        epoch = int(_number(line.get("epoch"), 0.0))
+        at = finite(line.get("at"), at)
+        epoch = int(finite(line.get("epoch"), 0.0))
         named = line.get("worker")
         who = worker or (named if isinstance(named, str) and parted(f".{named}", ())[1] == named else "")
         for key, value in list(line.items())[:_WORDS]:
             if key in SAMPLED or key in ("at", "worker") or len(key) > _WORDS:
                 continue
-            number = _number(value)
+            number = finite(value)
             if not math.isnan(number):
                 yield Point(node, at, key, number, epoch if 0 <= epoch < 1 << 31 else 0, who)
 
@@ -119,7 +120,7 @@ def _sampled(file: Path, nodes: Mapping[str, object]) -> Iterator[Point | EventR
     """What the engine wrote."""
     _, lines = _lines(file)
     for line in lines:
-        node, worker, at = line.get("node"), line.get("worker", ""), _number(line.get("at"))
+        node, worker, at = line.get("node"), line.get("worker", ""), finite(line.get("at"))
         if not isinstance(node, str) or node not in nodes or not isinstance(worker, str) or math.isnan(at):
             continue
         event, code = line.get("event"), line.get("exit_code")
@@ -128,20 +129,9 @@ def _sampled(file: Path, nodes: Mapping[str, object]) -> Iterator[Point | EventR
             yield EventRecord(node, at, event, text, worker, code if isinstance(code, int) else None)
             continue
         for key in SAMPLED:
-            number = _number(line.get(key))
+            number = finite(line.get(key))
             if not math.isnan(number):
                 yield Point(node, at, key, number, 0, worker)
-
-
-def _number(value: object, otherwise: float = math.nan) -> float:
-    """A finite number, or ``otherwise``."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return otherwise
-    try:
-        number = float(value)
-    except OverflowError:
-        return otherwise
-    return number if math.isfinite(number) else otherwise
 
 
 def _lines(file: Path) -> tuple[float, deque[dict[str, object]]]:

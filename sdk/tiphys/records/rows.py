@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from tiphys.records.numbers import number
 from tiphys.records.record import (
     SAMPLED,
     ArtifactRecord,
@@ -31,7 +31,6 @@ __all__ = [
     "insert",
     "kept_points",
     "kind_of",
-    "number",
     "read",
     "shortened",
     "unwritten",
@@ -61,15 +60,6 @@ def shortened(text: str) -> str:
     if len(text) <= LONGEST:
         return text
     return f"{text[:LONGEST]}…sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
-
-
-def number(text: str) -> float | None:
-    """The number that a text is, if it is one."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def facts(record: RunRecord) -> set[Fact]:
