@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from tiphys.argo.durations import UNITS
 from tiphys.argo.nodes import FAILED, PAID
+from tiphys.prometheus import labelled
 from tiphys.records.record import AttemptRecord, Point, RunRecord, StepRecord
 from tiphys.records.requests import amount
 
@@ -165,7 +166,7 @@ def prometheus(costs: Iterable[RunCost]) -> str:
             for name, value in _gauges(step.cost):
                 metric, _, resource = name.partition(" ")
                 told = {**labels, "resource": resource} if resource else labels
-                lines[metric].append(f"{metric}{_labels(told)} {value:.10g}")
+                lines[metric].append(f"{metric}{labelled(told.items())} {value:.10g}")
     text = [
         f"# HELP {name} {_HELP[name]}\n# TYPE {name} gauge\n" + "\n".join(found) + "\n"
         for name, found in lines.items()
@@ -201,14 +202,6 @@ def _gauges(found: Cost) -> Iterator[tuple[str, float]]:
         yield "tiphys_step_examples_per_cpu_second", found.examples_per_cpu_second
     if found.price is not None:
         yield "tiphys_step_price", found.price
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    escaped = {
-        name: value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-        for name, value in labels.items()
-    }
-    return "{" + ",".join(f'{name}="{value}"' for name, value in escaped.items()) + "}"
 
 
 def _step(step: StepRecord, prices: Mapping[str, float] | None) -> StepCost:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tiphys.expr.gofmt import float_v
+from tiphys.prometheus import labelled
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import HistogramSpec, MetricSpec
@@ -119,18 +120,18 @@ class Counters:
         lines: list[str] = []
         for name, metric in sorted(self._metrics.items()):
             full = _PREFIX + name
-            lines += [f"# HELP {full} {_escape(metric.help)}", f"# TYPE {full} {metric.kind}"]
+            lines += [f"# HELP {full} {_help(metric.help)}", f"# TYPE {full} {metric.kind}"]
             for labels, series in sorted(metric.series.items()):
                 if metric.kind != "histogram":
                     value = series.live() if series.live is not None else series.value
-                    lines.append(f"{full}{_labels(labels)} {float_v(value)}")
+                    lines.append(f"{full}{labelled(labels)} {float_v(value)}")
                     continue
                 reached = 0
                 for bound, count in zip((*metric.buckets, math.inf), series.counts, strict=True):
                     reached += count
-                    lines.append(f"{full}_bucket{_labels((*labels, ('le', float_v(bound))))} {reached}")
-                lines.append(f"{full}_sum{_labels(labels)} {float_v(series.value)}")
-                lines.append(f"{full}_count{_labels(labels)} {series.total}")
+                    lines.append(f"{full}_bucket{labelled((*labels, ('le', float_v(bound))))} {reached}")
+                lines.append(f"{full}_sum{labelled(labels)} {float_v(series.value)}")
+                lines.append(f"{full}_count{labelled(labels)} {series.total}")
         return "".join(f"{line}\n" for line in lines)
 
     def _metric(self, name: str, text: str, kind: str, histogram: HistogramSpec | None) -> _Metric:
@@ -169,13 +170,5 @@ def _count(metric: _Metric, series: _Series, value: float) -> None:
     series.value += value
 
 
-def _labels(labels: Labels) -> str:
-    if not labels:
-        return ""
-    inside = ",".join(f'{key}="{_escape(value, quotes=True)}"' for key, value in labels)
-    return "{" + inside + "}"
-
-
-def _escape(text: str, *, quotes: bool = False) -> str:
-    text = text.replace("\\", "\\\\").replace("\n", "\\n")
-    return text.replace('"', '\\"') if quotes else text
+def _help(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n")

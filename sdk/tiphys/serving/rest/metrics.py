@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
+from tiphys.prometheus import escaped
+
 if TYPE_CHECKING:
     from tiphys.serving.model.manager import Manager
 
@@ -52,17 +54,17 @@ class ServerMetrics:
     def page(self, manager: Manager) -> bytes:
         lines = ["# TYPE :tensorflow:serving:request_count counter"]
         for (model, status), count in sorted(self._requests.items()):
-            label = _escape(model)
+            label = escaped(model)
             lines.append(
                 f':tensorflow:serving:request_count{{model_name="{label}",status="{status}"}} {count}'
             )
         lines.append("# TYPE :tensorflow:serving:request_latency histogram")
         for (model, api, entry), histogram in sorted(self._latency.items()):
-            labels = f'model_name="{_escape(model)}",API="{api}",entrypoint="{entry}"'
+            labels = f'model_name="{escaped(model)}",API="{api}",entrypoint="{entry}"'
             lines += histogram.lines(":tensorflow:serving:request_latency", labels)
         lines.append("# TYPE :tensorflow:serving:runtime_latency histogram")
         for model, histogram in sorted(self._runtime.items()):
-            labels = f'model_name="{_escape(model)}",API="Predict",runtime="TF1"'
+            labels = f'model_name="{escaped(model)}",API="Predict",runtime="TF1"'
             lines += histogram.lines(":tensorflow:serving:runtime_latency", labels)
         lines.append("# TYPE :tiphys:serving:queued_requests gauge")
         lines.append("# TYPE :tiphys:serving:batches counter")
@@ -70,11 +72,7 @@ class ServerMetrics:
             for version in manager.known(name):
                 if version.runner is None:
                     continue
-                labels = f'model_name="{_escape(name)}",version="{version.number}"'
+                labels = f'model_name="{escaped(name)}",version="{version.number}"'
                 lines.append(f":tiphys:serving:queued_requests{{{labels}}} {version.runner.queued}")
                 lines.append(f":tiphys:serving:batches{{{labels}}} {version.runner.batches}")
         return ("\n".join(lines) + "\n").encode("utf-8", "replace")
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
