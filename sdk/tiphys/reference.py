@@ -324,9 +324,10 @@ def contents(path: Path) -> bytes:
     return data
 
 
-def tail(path: Path, size: int) -> str:
-    """The last ``size`` bytes of what a step writes, as text. Raises OSError, also for what is no file."""
-    with open_file(path) as stream:
+def tail(path: Path, size: int, *, follow: bool = True) -> str:
+    """The last ``size`` bytes of what a step writes, as text; ``follow``: as of :func:`open_file`. Raises OSError,
+    also for what is no file."""
+    with open_file(path, follow=follow) as stream:
         stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
         return stream.read(size).decode(errors="replace")
 

@@ -11,9 +11,9 @@ count for Argo's ``init``, which takes no time.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tiphys.argo.quantity import quantity
@@ -39,11 +39,17 @@ def pod_duration(containers: Iterable[tuple[ContainerSpec, float, float]]) -> di
         resources = spec.get("resources") or {}
         counted = {**_LEAST, **(resources.get("limits") or {}), **(resources.get("requests") or {})}
         for name, amount in counted.items():
-            with contextlib.suppress(ValueError, OverflowError):
-                units = _thousandths(amount) * seconds // (UNITS.get(name, 1) * 1000)
+            thousandths = _thousandths(str(amount))
+            if thousandths is not None:
+                units = thousandths * seconds // (UNITS.get(name, 1) * 1000)
                 found[name] = found.get(name, 0) + units
     return found
 
 
-def _thousandths(amount: object) -> int:
-    return math.ceil(round(quantity(amount) * 1000, 3))
+@lru_cache(256)  # the pods of a run ask for few different amounts
+def _thousandths(amount: str) -> int | None:
+    """None for what is no quantity."""
+    try:
+        return math.ceil(round(quantity(amount) * 1000, 3))
+    except (ValueError, OverflowError):
+        return None

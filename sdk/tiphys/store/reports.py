@@ -25,7 +25,7 @@ _MOST = 100_000  # files that are looked at: a step may make as many as it likes
 def reports_of(run: Path, node: str, worker: str = "") -> Path:
     """The folder of what a step tells, or one replica of its gang, or, with ``.jsonl``, the file; ``run`` is the folder
     of the run."""
-    return run / _REPORTS / (f"{node}.{worker}" if worker else node)
+    return Path(f"{run}/{_REPORTS}/{node}.{worker}" if worker else f"{run}/{_REPORTS}/{node}")
 
 
 def report_files(run: Path) -> Iterator[tuple[Path, str]]:

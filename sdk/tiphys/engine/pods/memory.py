@@ -7,13 +7,15 @@ forked processes share once for each; only when that is over the limit the exact
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tiphys.engine.base.loop import Loop, Timer
+from tiphys.engine.runners._processes import children
 from tiphys.engine.runners.spawner import Process
 
-__all__ = ["MemoryWatch", "memory_of"]
+__all__ = ["MemoryWatch", "memory_of", "tree"]
 
 _FASTEST, _SLOWEST = 0.01, 0.25  # seconds between looks
 _GROWTH = 2e9  # bytes a second: as fast as a program is taken to grow
@@ -62,16 +64,17 @@ class MemoryWatch:
 
 def memory_of(pid: int, *, exact: bool = False) -> int:
     """Bytes of anonymous and shared memory of a process and its descendants."""
-    total, look = 0, [pid]
+    return sum(map(_exact if exact else _quick, tree(pid)))
+
+
+def tree(pid: int) -> Iterator[int]:
+    """A process and its descendants."""
+    look = [pid]
     while look:
         each = look.pop()
-        total += _exact(each) if exact else _quick(each)
-        try:
-            with open(f"/proc/{each}/task/{each}/children", "rb") as stream:
-                look += map(int, stream.read().split())
-        except OSError:
-            continue
-    return total
+        yield each
+        with suppress(OSError):
+            look += children(each)
 
 
 def _quick(pid: int) -> int:

@@ -232,6 +232,8 @@ class PodSpace:
 
     def clean(self) -> None:
         """Give the folders back."""
+        if self.node and not self.worker:
+            self.host.sampler.forget(self.node)
         if self._told is not None:
             with contextlib.suppress(OSError):  # something was told, or there is none
                 self._told.rmdir()

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiphys.engine.base.loop import Loop, Timer
+from tiphys.engine.pods.memory import tree
 from tiphys.engine.runners.spawner import Process
 from tiphys.reference import open_file
 from tiphys.store.reports import SAMPLES
@@ -67,7 +68,7 @@ class _Pod:
         now: dict[int, _Seen] = {}
         for process in self.processes:
             if process.pid:
-                for pid in _tree(process.pid):
+                for pid in tree(process.pid):
                     if (found := _look(pid, self.seen.get(pid, _NEW))) is not None:
                         now[pid] = found
         self.memory = sum(each.memory for each in now.values())
@@ -82,10 +83,10 @@ class _Pod:
         self.processes.remove(process)
         self.peak = max(self.peak, process.watched)
         if process.peak > max((each.high for each in self.seen.values()), default=0):
-            largest = max(self.seen.values(), key=lambda each: each.high, default=_Seen())
+            largest = max(self.seen.values(), key=lambda each: each.high, default=_NEW)
             others = self.memory - largest.memory if self.processes else 0
             self.peak = max(self.peak, others + process.peak - largest.file)
-        known = self.seen.pop(process.pid, _Seen())
+        known = self.seen.pop(process.pid, _NEW)
         self.cpu += max(process.cpu, known.ticks / _TICK)
         if not self.processes:
             self.memory = 0
@@ -94,17 +95,16 @@ class _Pod:
     def line(self, at: float, **more: float) -> bytes:
         seconds = self.cpu + sum(each.ticks for each in self.seen.values()) / _TICK
         self.before = max(self.before, seconds)
-        told: dict[str, object] = {
-            "at": round(at, 3),
-            "node": self.node,
-            **({"worker": self.worker} if self.worker else {}),
-            "cpu": round(self.before, 2),
-        }
+        told: dict[str, object] = {"at": round(at, 3), "node": self.node}
+        if self.worker:
+            told["worker"] = self.worker
+        told["cpu"] = round(self.before, 2)
         if self.peak:  # else it is not known
             told["memory"], told["peak_memory"] = self.memory, self.peak
         if self.network is not None:
             told["received"], told["sent"] = self.network.received, self.network.sent
-        return _line({**told, **more})
+        told.update(more)
+        return _line(told)
 
 
 @dataclass(slots=True)
@@ -158,6 +158,10 @@ class Sampler:
             _line({**told, **{key: value for key, value in given.items() if value not in ("", None)}})
         )
         self._look_in(_FIRST)
+
+    def forget(self, node: str) -> None:
+        """A step's own pod is over: none of its containers begins any more."""
+        self._ended.pop((node, ""), None)
 
     def flush(self) -> None:
         """Write what is not written yet."""
@@ -267,17 +271,6 @@ def _state(path: Path) -> tuple[int, bool]:
             return size, stream.read(1) in (b"", b"\n")
     except FileNotFoundError:
         return 0, True
-
-
-def _tree(pid: int) -> list[int]:
-    """A process and its descendants, as :func:`tiphys.engine.pods.memory.memory_of` finds them."""
-    found, look = [], [pid]
-    while look:
-        each = look.pop()
-        found.append(each)
-        with suppress(OSError), open(f"/proc/{each}/task/{each}/children", "rb", buffering=0) as stream:
-            look += map(int, stream.read().split())
-    return found
 
 
 def _look(pid: int, before: _Seen) -> _Seen | None:

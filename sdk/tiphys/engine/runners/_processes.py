@@ -37,7 +37,7 @@ _MARKED = f"{MARK}=".encode()
 
 def children(pid: int) -> list[int]:
     try:
-        with open(f"/proc/{pid}/task/{pid}/children", "rb") as stream:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb", buffering=0) as stream:
             return [int(word) for word in stream.read().split()]
     except (FileNotFoundError, ProcessLookupError):
         return []

@@ -57,6 +57,9 @@ def startable(launch: Launch, name: str) -> Launch:
                 f"{name}: StartError (exit code 128): {variable!r} is no variable", phase="Error", code=128
             )
     texts = [launch.path, launch.cwd, *launch.argv, *launch.env, *launch.env.values()]
+    joined = "\0".join(texts)  # one look at all, mostly
+    if joined.count("\0") == len(texts) - 1 and _encodes(joined):
+        return launch
     for text in texts:
         why = "holds a NUL" if "\0" in text else "" if _encodes(text) else "holds half a character"
         if why:
@@ -134,7 +137,7 @@ class Container:
         """The file on this machine in which it tells what it has to tell (:mod:`tiphys.step.report`)."""
         if (path := self.env.get(REPORT)) is not None:
             return self.on_host(path)
-        return None if self.reports is None else self.reports.with_name(f"{self.reports.name}.jsonl")
+        return None if self.reports is None else Path(f"{self.reports}.jsonl")
 
     def on_host(self, path: str) -> Path:
         """Where an absolute (or, from ``/``, relative) path of the container is on this machine."""

@@ -71,8 +71,8 @@ class ProcessRunner:
         ]:
             env[name] = relocation.value(value)
         env["TMPDIR"] = relocation.place("/tmp")
-        if container.told is not None and REPORT not in env:
-            env[REPORT] = str(container.told)
+        if REPORT not in env and (told := container.told) is not None:
+            env[REPORT] = str(told)
         keep_packages(env, relocation.place(PACKAGES))
         argv = relocation.texts(container.command)
         if not argv:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
-from tiphys.reference import open_file
+from tiphys.reference import tail
 from tiphys.step.report import told_by
 
 __all__ = ["progress_of_pod"]
@@ -44,9 +43,7 @@ def _told(path: Path) -> str:
 def _end(path: Path) -> str:
     """Nothing of what is no file."""
     try:
-        with open_file(path, follow=False) as stream:
-            stream.seek(-min(_LONGEST, os.fstat(stream.fileno()).st_size), os.SEEK_END)
-            return stream.read(_LONGEST).decode(errors="replace")
+        return tail(path, _LONGEST, follow=False)
     except OSError:
         return ""
 
