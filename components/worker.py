@@ -249,13 +249,16 @@ def _progress(
             with writing(settings.work):
                 lag = 0.0 if last else pace.lag(epoch + 1)
             own = steps * settings.batch_size // gang.size
+            told = {
+                "loss": round(loss, 6),
+                "accuracy": round(accuracy, 6),
+                "seconds": round(seconds, 3),
+                "cpu_seconds": round(cpu, 3),
+            }
             report(
                 epoch=epoch + 1,
                 of=settings.epochs,
-                loss=round(loss, 6),
-                accuracy=round(accuracy, 6),
-                seconds=round(seconds, 3),
-                cpu_seconds=round(cpu, 3),
+                **told,
                 examples=own,
                 examples_per_second=round(own / seconds, 1),
                 **({"lag": round(lag, 2)} if lag else {}),
@@ -264,11 +267,8 @@ def _progress(
                 _log(gang, f"{lag:.0f} times slower than the others, who wait for it")
             if gang.is_chief:
                 entry = {
+                    **told,
                     "epoch": epoch + 1,
-                    "loss": round(loss, 6),
-                    "accuracy": round(accuracy, 6),
-                    "seconds": round(seconds, 3),
-                    "cpu_seconds": round(cpu, 3),
                     "examples_per_second": round(rate, 1),
                     "workers": gang.size,
                 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
 import time
@@ -73,18 +72,13 @@ def add_export(verbs: Any) -> None:
 
 
 def to_openlineage(options: argparse.Namespace) -> int:
-    from tiphys.records.export.openlineage import run_events
+    from tiphys.records.export.openlineage import lines
     from tiphys.runs import Client
 
     with Client(store=options.store) as client:
-        lines = [
-            json.dumps(event) + "\n"
-            for name in chosen(options, client)
-            for record in records_of(options, client, name)
-            for event in run_events(record, namespace=options.namespace)
-        ]
-    if lines:
-        put("".join(lines), options.output)
+        records = (record for name in chosen(options, client) for record in records_of(options, client, name))
+        if events := lines(records, namespace=options.namespace):
+            put(events, options.output)
     return 0
 
 

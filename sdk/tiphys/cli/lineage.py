@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from tiphys.terminal import plain
 if TYPE_CHECKING:
     from tiphys.records.index import Index
     from tiphys.records.lineage import Lineage
-    from tiphys.records.record import RunRecord
 
 __all__ = ["register"]
 
@@ -66,8 +64,9 @@ def handle(options: argparse.Namespace) -> int:
 
     graph = answered(store, asked)
     if options.format == "openlineage":
-        runs = answered(store, lambda index: [index.record(key) for key in graph.runs])
-        put(_events(runs), options.output)
+        from tiphys.records.export.openlineage import lines
+
+        put(lines(answered(store, lambda index: [index.record(key) for key in graph.runs])), options.output)
         return 1 if graph.problems else 0
     if options.json:
         print_json(
@@ -85,13 +84,6 @@ def handle(options: argparse.Namespace) -> int:
     for problem in graph.problems:
         sys.stderr.write(f"not what it was: {plain(problem)}\n")
     return 1 if graph.problems else 0
-
-
-def _events(runs: list[RunRecord]) -> str:
-    """The runs as events of OpenLineage, one on a line."""
-    from tiphys.records.export.openlineage import run_events
-
-    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for run in runs for event in run_events(run))
 
 
 def _tree(graph: Lineage, style: Style) -> str:

@@ -93,15 +93,12 @@ def show_cost(options: argparse.Namespace) -> int:
 
 
 def _record(options: argparse.Namespace) -> tuple[Workflow, RunRecord]:
-    from tiphys.records.fold import fold
-    from tiphys.records.points import points
     from tiphys.runs import Client
+    from tiphys.runs.records import record_of
 
-    store = local_store(options)
     with Client(store=options.store) as client:
-        name = client.full_name(options.name)
-        workflow = client.get(name).workflow
-    return workflow, fold(workflow, points(store, workflow, name), key=name)
+        found = client.get(options.name)
+    return found.workflow, record_of(found.workflow, local_store(options), found.record)
 
 
 def _prices(texts: Iterable[str]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiphys.argo.memo import KEY_PARTS
-from tiphys.dsl.reporting import SUMMARY_OUTPUT
+from tiphys.dsl.reporting import own_outputs
 
 __all__ = ["RUN", "handed_on", "joined", "results_of", "split"]
 
@@ -98,8 +98,7 @@ def results_of(body: Mapping[str, Any], task: str) -> dict[str, Any]:
                 "name": item["name"],
                 "valueFrom": {"parameter": f"{{{{tasks.{task}.outputs.parameters.{item['name']}}}}}"},
             }
-            for item in outputs.get("parameters") or []
-            if item["name"] != SUMMARY_OUTPUT
+            for item in own_outputs(outputs)
         ],
         "artifacts": [
             {"name": item["name"], "from": f"{{{{tasks.{task}.outputs.artifacts.{item['name']}}}}}"}

@@ -20,7 +20,7 @@ from tiphys.dsl.cached_retry import joined, split
 from tiphys.dsl.components import OUTPUTS
 from tiphys.dsl.guarded import unguarded
 from tiphys.dsl.pod import STEP_IMAGE
-from tiphys.dsl.reporting import SUMMARY_OUTPUT
+from tiphys.dsl.reporting import own_outputs
 from tiphys.dsl.source.embed import protected, script_source
 from tiphys.dsl.types import kebab, may_be_long, signature_of
 from tiphys.errors import DefinitionError, did_you_mean
@@ -106,11 +106,7 @@ def _faked(template: Mapping[str, Any], fake: Fake | Callable[..., Any], site: S
     name = template["name"]
     if "dag" in template or "steps" in template:
         raise _refused(f"the template {name!r} is a graph: fake the steps in it", [], site)
-    parameters = [
-        each
-        for each in (template.get("outputs") or {}).get("parameters") or []
-        if each["name"] != SUMMARY_OUTPUT
-    ]
+    parameters = own_outputs(template.get("outputs") or {})
     declared = [p["name"] for p in parameters]
     env: list[dict[str, str]] = [{"name": "TIPHYS_OUTPUTS", "value": OUTPUTS}]
     mounts: list[dict[str, Any]] = []

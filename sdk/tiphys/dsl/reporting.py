@@ -7,9 +7,9 @@ more in every memo entry and every workflow's status. A training always has a fi
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tiphys.dsl.pod import Defaults
 from tiphys.step import report as reporting
@@ -17,7 +17,7 @@ from tiphys.step import report as reporting
 if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
 
-__all__ = ["SUMMARY_OUTPUT", "report_env", "reports", "summary_output"]
+__all__ = ["SUMMARY_OUTPUT", "own_outputs", "report_env", "reports", "summary_output"]
 
 SUMMARY_OUTPUT = "tiphys-summary"
 _NAMES = {"report", "keras_report"}
@@ -38,6 +38,11 @@ def summary_output(folder: str) -> tuple[dict[str, str], JsonObject]:
     path = f"{folder}/{SUMMARY_OUTPUT}"
     output: JsonObject = {"name": SUMMARY_OUTPUT, "valueFrom": {"path": path, "default": "{}"}}
     return {"name": reporting.SUMMARY, "value": path}, output
+
+
+def own_outputs(outputs: Mapping[str, Any]) -> list[Any]:
+    """The parameters among a template's outputs without its summary."""
+    return [each for each in outputs.get("parameters") or [] if each["name"] != SUMMARY_OUTPUT]
 
 
 def reports(function: Callable[..., object]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tiphys import notebook
 from tiphys.records.record import RunRecord, StepRecord
 
-__all__ = ["RunDifference", "RunDifferences", "differences"]
+__all__ = ["RunDifference", "RunDifferences", "differences", "unequal"]
 
 Value = str | float | None
 
@@ -45,18 +45,19 @@ class RunDifferences(list[RunDifference]):
 def differences(left: RunRecord, right: RunRecord) -> RunDifferences:
     """What is not the same in two runs, in the order in which one asks why."""
     found = [
-        *_unequal("made from", left.made_from, right.made_from),
-        *_unequal("parameters", left.parameters, right.parameters),
-        *_unequal("data", _data(left), _data(right)),
-        *_unequal("images", _images(left), _images(right)),
-        *_unequal("outcome", _outcome(left), _outcome(right)),
-        *_unequal("metrics", dict(_metrics(left)), dict(_metrics(right))),
-        *_unequal("times", _times(left), _times(right)),
+        *unequal("made from", left.made_from, right.made_from),
+        *unequal("parameters", left.parameters, right.parameters),
+        *unequal("data", _data(left), _data(right)),
+        *unequal("images", _images(left), _images(right)),
+        *unequal("outcome", _outcome(left), _outcome(right)),
+        *unequal("metrics", dict(_metrics(left)), dict(_metrics(right))),
+        *unequal("times", _times(left), _times(right)),
     ]
     return RunDifferences(found)
 
 
-def _unequal(part: str, left: Mapping[str, Value], right: Mapping[str, Value]) -> Iterator[RunDifference]:
+def unequal(part: str, left: Mapping[str, Value], right: Mapping[str, Value]) -> Iterator[RunDifference]:
+    """What is not the same under the same name."""
     for name in dict.fromkeys([*left, *right]):
         if left.get(name) != right.get(name):
             yield RunDifference(part, name, left.get(name), right.get(name))

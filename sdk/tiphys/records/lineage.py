@@ -137,6 +137,7 @@ class _Walk:
         self._linked: set[tuple[str, str]] = set()
         self._volumes = volumes
         self._records: dict[str, RunRecord] = {}
+        self._steps: dict[str, dict[str, StepRecord]] = {}  # of those, by their names
         self._graph = Lineage("", "up")
         self._waiting: list[tuple[str, ArtifactRecord]] = []
 
@@ -270,7 +271,9 @@ class _Walk:
         return self._records[key]
 
     def _step_of(self, key: str, name: str) -> StepRecord | None:
-        return next((step for step in self._record(key).steps if step.name == name), None)
+        if key not in self._steps:
+            self._steps[key] = {step.name: step for step in reversed(self._record(key).steps)}
+        return self._steps[key].get(name)
 
     @staticmethod
     def _ends(record: RunRecord, *, down: bool) -> list[ArtifactRecord]:

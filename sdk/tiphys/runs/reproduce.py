@@ -16,13 +16,14 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runtime.facts import remembered
 from tiphys.engine.runtime.run import Run
 from tiphys.engine.runtime.stored import Record
-from tiphys.errors import RefusedError
+from tiphys.errors import RefusedError, StoreError
+from tiphys.records.diff import unequal
 from tiphys.records.fold import fold
 from tiphys.records.record import RunRecord, StepRecord
 from tiphys.reference import MANIFEST, Reference, contents, file_digest, references, resolve, verify
@@ -42,15 +43,14 @@ MEASURED = re.compile(
 _FOLDER = "reproduced"
 _LONGEST = 80
 
-What = Literal["phase", "artifact", "output", "parameter", "code", "lock", "git", "environment", "tiphys"]
-
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """``name``: the step and what of it, or a part of what the run is made from. ``result``: it is what came of the
-    run, else a reason for that."""
+    """``what``: ``phase``, ``artifact``, ``output``, ``parameter``, or a part of what the run is made from (``code``);
+    ``name``: the step and what of it, the parameter, or that part. ``result``: it is what came of the run, else a
+    reason for that."""
 
-    what: What
+    what: str
     name: str
     before: str
     now: str
@@ -151,14 +151,12 @@ def again(name: str, before: Workflow, now: Workflow, store: Store, folder: Path
 
 def compare(first: RunRecord, second: RunRecord) -> Iterator[Deviation]:
     """What differs: first what the runs are made from, then what came of them, step by step."""
-    for what in ("tiphys", "code", "lock", "git", "environment"):
-        before, now = first.made_from.get(what, ""), second.made_from.get(what, "")
-        if before != now:
-            yield Deviation(what, what, before or "(not known)", now or "(not known)")
-    for name in sorted({*first.parameters, *second.parameters}):
-        before, now = first.parameters.get(name, ""), second.parameters.get(name, "")
-        if before != now:
-            yield Deviation("parameter", name, _brief(before), _brief(now))
+    for each in unequal("made from", first.made_from, second.made_from):
+        yield Deviation(
+            each.name, each.name, str(each.left or "(not known)"), str(each.right or "(not known)")
+        )
+    for each in unequal("parameters", first.parameters, second.parameters):
+        yield Deviation("parameter", each.name, _brief(each.left or ""), _brief(each.right or ""))
     if first.phase != second.phase:
         yield Deviation("phase", first.name, first.phase, second.phase)
     there = {step.name: step for step in second.steps}
@@ -242,7 +240,7 @@ def _with_digests(record: RunRecord, store: Store) -> RunRecord:
     def digest(uri: str) -> str:
         try:
             return file_digest(resolve(uri, volumes) / MANIFEST)
-        except Exception:  # noqa: BLE001 - it is gone, is no folder, or is in no volume: then it has none
+        except (StoreError, OSError):  # it is in no volume, is gone, or is no folder: then it has none
             return ""
 
     steps = tuple(
@@ -261,12 +259,12 @@ def _bring(record: RunRecord, store: Store, target: Store) -> None:
     """Copy into the other store what the run was given that none of its steps made."""
     volumes = store.volumes()
     made = {item.uri for step in record.steps for item in step.makes}
-    given = {item.uri: item for step in record.steps for item in step.uses if item.uri not in made}
-    given |= {each.uri: each for text in record.parameters.values() for each in references(text)}  # type: ignore[misc]
-    for uri, item in sorted(given.items()):
+    given = {item.uri: item.digest for step in record.steps for item in step.uses}
+    given |= {each.uri: each.digest for text in record.parameters.values() for each in references(text)}
+    for uri, digest in sorted(given.items()):
         if not uri.startswith("pvc://") or uri in made:
             continue
-        problem = verify(Reference(uri, item.digest), volumes) if item.digest else ""
+        problem = verify(Reference(uri, digest), volumes) if digest else ""
         source = resolve(uri, volumes) if not problem else Path()
         if problem or not source.exists():
             raise RefusedError(

@@ -7,6 +7,7 @@ workflow, the node and the time at which it began: equal for every export, and a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from tiphys.records.export.common import Outcome, clean, identity, outcome, who
 from tiphys.records.fold import LOCAL
 from tiphys.records.record import ArtifactRecord, AttemptRecord, RunRecord, StepRecord
 
-__all__ = ["PRODUCER", "SCHEMA", "dataset", "job_namespace", "run_events"]
+__all__ = ["PRODUCER", "SCHEMA", "dataset", "job_namespace", "lines", "run_events"]
 
 PRODUCER = f"https://tiphys.dev/{__version__}"
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -57,6 +58,13 @@ def run_events(record: RunRecord, *, namespace: str = "") -> list[JsonObject]:
         run = _run(own, {**facets, **_error(ended, record.message)})
         found.append(_event(_ENDS[ended], end, run, job))
     return found
+
+
+def lines(records: Iterable[RunRecord], *, namespace: str = "") -> str:
+    """The events of runs, one on a line."""
+    return "".join(
+        json.dumps(event) + "\n" for record in records for event in run_events(record, namespace=namespace)
+    )
 
 
 def job_namespace(record: RunRecord) -> str:
