@@ -19,14 +19,15 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from components.cluster import Gang, PeerLostError, available_cores, read_tf_config, wait_for_names
 from components.dataset import Dataset
 from components.export import export
+from components.gradients import timed_all_reduce
 from components.models import build
 from components.pace import SLOW, Pace, timed
 from components.publish import publish, published, writing
@@ -147,9 +148,13 @@ def _fit(
     stream = training_stream(tf, dataset, gang, settings.batch_size, epochs, settings.seed)
     data = stream if gang.size == 1 else worker_share(tf, stream)
     _log(gang, f"training {settings.model}: {model.count_params():,} parameters, {steps} steps an epoch")
+    meters = _Meters(_pace(tf, work, gang))
+    if gang.size > 1:
+        numbers = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+        meters = _Meters(meters.pace, timed_all_reduce(tf, strategy, numbers, time.monotonic))
     callbacks = [
         keras.callbacks.BackupAndRestore(str(backup), delete_checkpoint=False),
-        _progress(keras, settings, gang, work / METRICS, start, steps, watchdog, _pace(tf, work, gang)),
+        _progress(keras, settings, gang, work / METRICS, start, steps, watchdog, meters),
     ]
     if epochs:
         model.fit(
@@ -200,6 +205,13 @@ def _pace(tf: Any, work: Path, gang: Gang) -> Pace:
     return Pace(work / "pace", gang, timed(arithmetic, time.monotonic))
 
 
+class _Meters(NamedTuple):
+    """What is measured between two epochs: how fast this worker is, and how fast the gang adds up its gradients."""
+
+    pace: Pace
+    all_reduce: Callable[[], float] | None = None
+
+
 def _progress(
     keras: Any,
     settings: Settings,
@@ -208,7 +220,7 @@ def _progress(
     start: int,
     steps: int,
     watchdog: Watchdog,
-    pace: Pace,
+    meters: _Meters,
 ) -> Any:
     """A callback that tells the watchdog of each step, and of each epoch what this worker did (``report``); the chief
     writes what the model's folder is to have of it, too."""
@@ -247,7 +259,14 @@ def _progress(
             )
             last = epoch + 1 == settings.epochs
             with writing(settings.work):
-                lag = 0.0 if last else pace.lag(epoch + 1)
+                lag = 0.0 if last else meters.pace.lag(epoch + 1)
+            seen = {"lag": round(lag, 2)} if lag else {}
+            if meters.all_reduce:
+                once = meters.all_reduce()
+                seen |= {
+                    "all_reduce": round(once, 6),
+                    "all_reduce_share": round(min(1.0, steps * once / seconds), 4),
+                }
             own = steps * settings.batch_size // gang.size
             told = {
                 "loss": round(loss, 6),
@@ -261,7 +280,7 @@ def _progress(
                 **told,
                 examples=own,
                 examples_per_second=round(own / seconds, 1),
-                **({"lag": round(lag, 2)} if lag else {}),
+                **seen,
             )
             if lag >= SLOW:
                 _log(gang, f"{lag:.0f} times slower than the others, who wait for it")
@@ -277,7 +296,7 @@ def _progress(
                     path.write_text("\n".join(kept) + "\n")
                 if watchdog.started and not last and end_at_backup(settings.work):
                     end(ENDED_AT_BACKUP, f"ended after the backup of epoch {epoch + 1}, as it was asked to")
-            if watchdog.started and not last and pace.too_slow(lag):
+            if watchdog.started and not last and meters.pace.too_slow(lag):
                 raise PeerLostError(
                     "TIP716",
                     f"this worker is {lag:.0f} times slower than the others, who wait for it",

@@ -265,6 +265,9 @@ class TestGang:
                 metrics(volume)[0]["examples_per_second"] * metrics(volume)[0]["seconds"] / 2, rel=0.01
             )
         )
+        for each in (*chief, *other):  # it is a part of the epoch, and takes some time
+            assert 0 < each["all_reduce"] < each["seconds"]
+            assert 0 < each["all_reduce_share"] <= 1
         assert verify(Reference(OUTPUT)) == ""
 
     def test_one_that_is_asked_to_ends_at_its_backup_and_loses_nothing(
