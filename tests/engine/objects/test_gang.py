@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.harness import Recorder, execute, marked, wait_until, workflow
+from tests.engine.harness import Recorder, execute, marked, node, wait_until, workflow
 from tests.engine.objects.test_jobset import CODES, jobset
 from tests.engine.objects.test_jobset import waiting as waiting_for_set
 from tests.engine.test_resources import tfjob, waiting
@@ -56,6 +56,20 @@ def test_one_that_fails_for_good_is_told_as_such(tmp_path: Path, kind: str) -> N
     seen = Recorder()
     assert execute(tmp_path, workflow(job_of(kind, "exit 2", tmp_path)), observer=seen).phase == "Failed"
     assert [(each.state, each.message) for each in seen.of(ReplicaChanged)] == [
+        ("started", ""),
+        ("failed", "exit code 2"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["TFJob", "JobSet"])
+def test_one_that_was_started_anew_may_still_fail_for_good(tmp_path: Path, kind: str) -> None:
+    seen = Recorder()
+    script = 'cd "$HERE"; test -e again || { touch again; exit 138; }; exit 2'
+    result = execute(tmp_path, workflow(job_of(kind, script, tmp_path)), observer=seen)
+    assert "failure condition" in node(result, result.name)["message"]
+    assert [(each.state, each.message) for each in seen.of(ReplicaChanged)] == [
+        ("started", ""),
+        ("failed", "exit code 138, to be restarted"),
         ("started", ""),
         ("failed", "exit code 2"),
     ]

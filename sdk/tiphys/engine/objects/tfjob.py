@@ -273,7 +273,7 @@ class TFJobController(GangController):
             types = [condition["type"] for condition in self._status["conditions"]]
             tolerated = self._spec.get("enableDynamicWorker") and kind == "Worker"
             pending = any(
-                each in self._failed_now or self._will_restart(each)
+                each in self._due
                 for each, phase in self._phase.items()
                 if phase == "Failed" and each[0] == kind
             )
@@ -282,9 +282,6 @@ class TFJobController(GangController):
                     "Failed",
                     f'job "{self._name}" is failing because "{kind}" replica(s) failed.',
                 )
-
-    def _will_restart(self, key: Key) -> bool:
-        return self._restarts.get(key, 0) > 0 and self._policy(key) != "Never"
 
     def _restarted(self) -> None:
         limit = self._policy_of_run.get("backoffLimit")
