@@ -14,6 +14,7 @@ from components.dataset import DESCRIPTION, FORMAT, RECORD_BYTES, SCHEMA, SPLITS
 from components.fingerprint import is_synthetic
 from components.idx import read_pair
 from components.publish import publish, published, writing
+from components.recipe import keep_recipe
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
 from tiphys.step.report import report
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Ingested", "ingest"]
+__all__ = ["Ingested", "ingest", "write"]
 
 _CACHE_KEY_ENV = "TIPHYS_CACHE_KEY"
 
@@ -52,21 +53,18 @@ def ingest(
     Raises ComponentError: TIP702 the source is not what its digest says, TIP703 a file is missing, TIP704 and TIP705
     a file is not valid idx or does not fit its partner, TIP706 a bad parameter, TIP707 the volume is full.
     """
-    _check(validation_size, shard_size, seed, limit)
     parameters = {"validation_size": validation_size, "shard_size": shard_size, "seed": seed, "limit": limit}
+    _check(parameters)
     uri = f"pvc://tiphys/datasets/{_key(source, parameters)}"
-    reference = published(uri) or _write(uri, source, parameters)
+    reference = write(uri, source, parameters)
+    keep_recipe(reference, source, parameters)
     description = json.loads((resolve(uri) / DESCRIPTION).read_bytes())
     return Ingested(reference, _summary(description))
 
 
-def _check(validation_size: int, shard_size: int, seed: int, limit: int) -> None:
-    for name, value, least in (
-        ("validation_size", validation_size, 1),
-        ("shard_size", shard_size, 1),
-        ("seed", seed, 0),
-        ("limit", limit, 0),
-    ):
+def _check(parameters: dict[str, int]) -> None:
+    for name, value in parameters.items():
+        least = 1 if name.endswith("_size") else 0
         if value < least:
             raise ComponentError(
                 "TIP706", f"{name.replace('_', '-')} is {value}", fix=f"give {least} or more"
@@ -81,7 +79,10 @@ def _key(source: Reference, parameters: dict[str, int]) -> str:
     return "ingest-" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _write(uri: str, source: Reference, parameters: dict[str, int]) -> Reference:
+def write(uri: str, source: Reference, parameters: dict[str, int]) -> Reference:
+    """The data set at ``uri``, made of ``source`` unless it is there. Raises what :func:`ingest` does."""
+    if (found := published(uri)) is not None:
+        return found
     problem = verify(source)
     if problem:
         raise ComponentError(

@@ -31,11 +31,12 @@ from components.gradients import timed_all_reduce
 from components.models import build
 from components.pace import SLOW, Pace, timed
 from components.publish import publish, published, writing
+from components.restore import restore
 from components.settings import Settings
 from components.stream import steps_per_epoch, training_stream, worker_share
 from components.watchdog import Watchdog, end
 from tiphys.errors import ComponentError
-from tiphys.reference import resolve
+from tiphys.reference import resolve, verify
 from tiphys.step.backups import ENDED_AT_BACKUP, end_at_backup
 from tiphys.step.report import report
 
@@ -69,7 +70,8 @@ def run(settings: Settings, *, as_worker: bool = False) -> None:
             f"batch-size {settings.batch_size} cannot be shared by {gang.size} workers",
             fix=f"give a multiple of {gang.size}",
         )
-    dataset = Dataset.open(settings.dataset, content=True)
+    watchdog.alive("reading the data set", PEER_SECONDS + 30)
+    dataset = _dataset(settings, gang)
     watchdog.alive("waiting for the names of the other workers", PEER_SECONDS + 30)
     wait_for_names(gang, PEER_SECONDS)
     tf, keras = _tensorflow(gang)
@@ -84,6 +86,19 @@ def run(settings: Settings, *, as_worker: bool = False) -> None:
         _log(gang, f"exported {settings.output}")
     else:
         _wait_for_model(settings, gang)
+
+
+def _dataset(settings: Settings, gang: Gang) -> Dataset:
+    """The data set; when it was lost since it was ingested, the chief makes it again, and the others wait for that."""
+    if gang.is_chief:
+        restored = restore(settings.dataset).how
+        if restored != "there":
+            report(restored=1)
+        return Dataset.open(settings.dataset)
+    deadline = time.monotonic() + PEER_SECONDS
+    while (problem := verify(settings.dataset)) and time.monotonic() < deadline:
+        time.sleep(1.0)
+    return Dataset.open(settings.dataset, content=bool(problem))
 
 
 def _tensorflow(gang: Gang) -> tuple[Any, Any]:
@@ -369,6 +384,13 @@ def _failures(tf: Any, gang: Gang, settings: Settings) -> Iterator[None]:
                 f"no space left to write {settings.work}",
                 cause=text[:200],
                 fix="free some space or enlarge the volume, then run again: the training resumes from its last backup",
+            ) from error
+        if problem := verify(settings.dataset, content=False):
+            raise PeerLostError(
+                "TIP715",
+                "the data set was lost while it was read",
+                cause=problem,
+                fix="nothing to do: the job starts its workers again, and the first of them makes it again",
             ) from error
         if isinstance(error, tf.errors.DataLossError | tf.errors.NotFoundError | tf.errors.OutOfRangeError):
             if gang.is_chief:

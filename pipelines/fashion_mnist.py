@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from components import claim, evaluate, fingerprint, ingest, predict, select, train
+from components import claim, evaluate, fingerprint, ingest, predict, restore, select, train
 from components.report import Report
 from tiphys import (
     Cache,
     Gang,
+    Mutex,
     Pipeline,
     Reference,
     Resources,
@@ -39,6 +40,13 @@ ingest_images = component(
     ingest.ingest,
     retry=EVICTED,
     cache=TWO_WEEKS,
+    egress=["web"],
+    resources=Resources(cpu="500m", memory="1Gi"),
+)
+restore_data = component(
+    restore.restore,
+    retry=EVICTED,
+    locks=[Mutex("restore-data")],
     egress=["web"],
     resources=Resources(cpu="500m", memory="1Gi"),
 )
@@ -95,6 +103,7 @@ def build(
         cache=TWO_WEEKS,
         instance="model",
         kind=kind,
+        prepare=restore_data,
         resources=Resources(cpu="500m", memory="1Gi", cpu_limit="2", memory_limit="4Gi"),
     )
     serving = Serving("fashion-mnist", replicas=replicas)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def run(store: Path, *parameters: str) -> dict[str, Any]:
 def leaves(workflow: dict[str, Any]) -> dict[str, dict[str, Any]]:
     name = workflow["metadata"]["name"]
     return {
-        node["name"].removeprefix(name + ".").removesuffix(".run"): node
+        node["name"].removeprefix(name + ".").removesuffix(".job").removesuffix(".run"): node
         for node in workflow["status"]["nodes"].values()
         if hit(node)
         or node["type"] == "Retry"
@@ -255,3 +256,27 @@ def test_an_interrupted_run_leaves_nothing_behind_and_the_next_goes_on(
     log = "".join(file.read_text() for file in (store / "runs").rglob("*cnn-worker-0.log"))
     assert "epoch 4/4" in log
     assert log.count("epoch 1/4") == 1, "the training began again instead of going on from its backup"
+
+
+def test_data_that_is_lost_before_the_trainings_is_ingested_again(tmp_path: Path) -> None:
+    """No gang starts for nothing, no step is tried again, and the data are the same as before."""
+    store = tmp_path / "store"
+    words = command(
+        store, "source=synthetic", "limit=1200", "validation-size=200", "epochs=1", "min-accuracy=0"
+    )
+    folder = store / "volumes" / "tiphys" / "datasets"
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        while not list(folder.glob("ingest-*/manifest.json")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        (ingested,) = folder.glob("ingest-*")
+        before = {path.name: path.read_bytes() for path in ingested.iterdir()}
+        time.sleep(0.3)  # the step that wrote it is to end
+        shutil.rmtree(ingested)
+        out, _ = process.communicate(timeout=600)
+    workflow = json.loads(out)
+    assert workflow["status"]["phase"] == "Succeeded"
+    pods = [node["name"] for node in workflow["status"]["nodes"].values() if node["type"] == "Pod"]
+    assert len([name for name in pods if ".train.run.job" in name]) == 3
+    assert len([name for name in pods if ".ingest" in name]) == 1
+    assert {path.name: path.read_bytes() for path in ingested.iterdir()} == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,7 +87,7 @@ TWO = json.dumps(
         ({"batch_size": "many"}, "", "TIP241", "many"),
         ({"batch_size": 31}, TWO, "TIP711", "cannot be shared by 2 workers"),
         ({}, "{", "TIP712", "TF_CONFIG"),
-        ({"dataset": '{"uri": "pvc://tiphys/none"}'}, "", "TIP708", "cannot be used"),
+        ({"dataset": '{"uri": "pvc://tiphys/none"}'}, "", "TIP708", "nothing says how it was made"),
     ],
 )
 def test_wrong_settings_end_at_once_and_for_good(
@@ -307,6 +308,16 @@ class TestGang:
             assert workers.exits[0][0] == 1
             assert workers.exits[0][1] >= 128
         assert verify(Reference(OUTPUT)) == ""
+
+    def test_data_that_is_lost_is_made_again_by_the_first_worker(
+        self, volume: Path, dataset: Reference, tmp_path: Path
+    ) -> None:
+        shutil.rmtree(volume / dataset.uri.removeprefix("pvc://tiphys/"))
+        with Workers(2, settings(dataset, epochs=1), tmp_path / "log") as workers:
+            assert workers.run(SECONDS) == [0, 0]
+            assert [code for _, code in workers.exits] == [0, 0], workers.text()
+            assert workers.text().count("it is ingested again") == 1
+        assert verify(dataset) == verify(Reference(OUTPUT)) == ""
 
     def test_a_slow_worker_is_replaced(self, volume: Path, dataset: Reference, tmp_path: Path) -> None:
         """Worker 1 measures a thousand times what it takes, until another process has its place."""

@@ -12,7 +12,7 @@ import yaml
 import tiphys
 from tests.dsl import library
 from tests.tools import argo_lint
-from tiphys import Gang, Pipeline, Resource, Scheduling, Semaphore, Serving, TFJob, Volume, splice
+from tiphys import Gang, Pipeline, Resource, Scheduling, Serving, TFJob, Volume, splice
 
 
 def templates(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
@@ -87,34 +87,6 @@ def test_a_training_of_any_number_of_workers_is_one_of_the_most_on_a_cluster() -
 
 def containers(job: dict[str, Any]) -> list[dict[str, Any]]:
     return list(job["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"])
-
-
-def test_a_pair_of_one_number_is_that_number() -> None:
-    _, one = training(workers=(2, 2), gang=Gang(capacity=4))
-    assert "tiphys.dev/backup" not in one["metadata"]["annotations"]
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "text"),
-    [
-        ({"workers": (4, 1)}, "TIP109", "workers=(4, 1)"),
-        ({"workers": (0, 1)}, "TIP109", "workers=(0, 1)"),
-        ({"workers": (True, 2)}, "TIP109", "workers=(True, 2)"),
-        ({"workers": (1, 2, 3)}, "TIP109", "workers=(1, 2, 3)"),
-        ({"workers": [2, 1]}, "TIP109", "workers=[2, 1]"),
-        ({"workers": []}, "TIP109", "workers=[]"),
-        ({"workers": [1, "2"]}, "TIP109", "workers=[1, '2']"),
-        ({"workers": (1, 4), "gang": None}, "TIP109", "may not change"),
-        ({"workers": (1, 4), "locks": [Semaphore("s", 1)]}, "TIP109", "may not change"),
-        ({"workers": (1, 4), "success_policy": ""}, "TIP109", "may not change"),
-        ({"workers": (1, 8)}, "TIP109", "never fits"),
-        ({"workers": (1, 4), "backup": "wrok"}, "TIP103", "backup='wrok'"),
-    ],
-)
-def test_wrong_numbers_of_workers(options: dict[str, Any], code: str, text: str) -> None:
-    with pytest.raises(tiphys.DefinitionError) as caught:
-        TFJob(library.train, **{"gang": Gang(capacity=4), **options})
-    assert caught.value.code == code and text in caught.value.message
 
 
 def test_without_the_success_policy_worker_0_decides() -> None:

@@ -13,10 +13,13 @@ equal runs wait for each other, is outside, with the cache; every other lock is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.memo import KEY_PARTS
 from tiphys.dsl.reporting import own_outputs
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Outputs
 
 __all__ = ["RUN", "handed_on", "joined", "results_of", "split"]
 
@@ -98,7 +101,7 @@ def results_of(body: Mapping[str, Any], task: str) -> dict[str, Any]:
                 "name": item["name"],
                 "valueFrom": {"parameter": f"{{{{tasks.{task}.outputs.parameters.{item['name']}}}}}"},
             }
-            for item in own_outputs(outputs)
+            for item in own_outputs(cast("Outputs", outputs))
         ],
         "artifacts": [
             {"name": item["name"], "from": f"{{{{tasks.{task}.outputs.artifacts.{item['name']}}}}}"}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.compiler import documents
 from tiphys.compiler.line import Site, caller
@@ -20,12 +20,16 @@ from tiphys.dsl.cached_retry import joined, split
 from tiphys.dsl.components import OUTPUTS
 from tiphys.dsl.guarded import unguarded
 from tiphys.dsl.pod import STEP_IMAGE
+from tiphys.dsl.prepared import unprepared
 from tiphys.dsl.reporting import own_outputs
 from tiphys.dsl.source.embed import protected, script_source
 from tiphys.dsl.types import kebab, may_be_long, signature_of
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import VOLUMES_ENV
 from tiphys.step import encode
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Outputs
 
 __all__ = ["Fake", "with_fakes"]
 
@@ -83,7 +87,8 @@ def with_fakes(x: Any, fakes: Mapping[str, Fake | Callable[..., Any]]) -> list[d
     workflow = found[-1]
     spec = dict(workflow["spec"])
     plain, guards = unguarded(spec.get("templates") or [])
-    templates = {t["name"]: t for t in joined(plain)}
+    works, jobs = unprepared(joined(plain))
+    templates = {t["name"]: dict(t) for t in works}
     for name in fakes:
         if name not in templates:
             raise _refused(f"there is no template {name!r}.{did_you_mean(name, templates)}", templates, site)
@@ -91,7 +96,9 @@ def with_fakes(x: Any, fakes: Mapping[str, Fake | Callable[..., Any]]) -> list[d
         part
         for name, template in templates.items()
         for part in (
-            [_faked(template, fakes[name], site)] if name in fakes else guards.get(name) or split(template)
+            [_faked(template, fakes[name], site)]
+            if name in fakes
+            else [*(guards.get(name) or split({**jobs.get(name, [template])[0]})), *jobs.get(name, [])[1:]]
         )
     ]
     return [*found[:-1], {**workflow, "spec": spec}]
@@ -106,7 +113,7 @@ def _faked(template: Mapping[str, Any], fake: Fake | Callable[..., Any], site: S
     name = template["name"]
     if "dag" in template or "steps" in template:
         raise _refused(f"the template {name!r} is a graph: fake the steps in it", [], site)
-    parameters = own_outputs(template.get("outputs") or {})
+    parameters = own_outputs(cast("Outputs", template.get("outputs") or {}))
     declared = [p["name"] for p in parameters]
     env: list[dict[str, str]] = [{"name": "TIPHYS_OUTPUTS", "value": OUTPUTS}]
     mounts: list[dict[str, Any]] = []

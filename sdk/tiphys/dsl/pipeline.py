@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from hera.workflows import Script, Workflow
@@ -200,19 +200,18 @@ class Pipeline(Workflow):
         graphs = [self.graph, *([self.exit_graph] if self.exit_graph else [])]
         seen: set[int] = set()
 
-        def walk(graph: Graph) -> Iterator[StepTemplate]:
-            for template in graph.templates():
+        def walk(templates: Iterable[StepTemplate]) -> Iterator[StepTemplate]:
+            for template in templates:
                 if id(template) in seen:
                     continue
                 seen.add(id(template))
                 if isinstance(template, Dag):
                     template.parameters = self.parameters
                 yield template
-                if isinstance(template, Dag):
-                    yield from walk(template.inner)
+                yield from walk(template.inner_templates())
 
         for graph in graphs:
-            yield from walk(graph)
+            yield from walk(graph.templates())
 
     @property
     def parameters(self) -> list[ParameterValue]:

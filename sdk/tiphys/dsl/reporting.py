@@ -7,14 +7,15 @@ more in every memo entry and every workflow's status. A training always has a fi
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.dsl.pod import Defaults
 from tiphys.step import report as reporting
 
 if TYPE_CHECKING:
+    from tiphys.argo.types import Outputs, Parameter
     from tiphys.jsontypes import JsonObject
 
 __all__ = ["SUMMARY_OUTPUT", "own_outputs", "report_env", "reports", "summary_output"]
@@ -40,7 +41,7 @@ def summary_output(folder: str) -> tuple[dict[str, str], JsonObject]:
     return {"name": reporting.SUMMARY, "value": path}, output
 
 
-def own_outputs(outputs: Mapping[str, Any]) -> list[Any]:
+def own_outputs(outputs: Outputs) -> list[Parameter]:
     """The parameters among a template's outputs without its summary."""
     return [each for each in outputs.get("parameters") or [] if each["name"] != SUMMARY_OUTPUT]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -19,21 +19,24 @@ from tiphys.argo.cache_mode import KEY_ENV
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl import jobset
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
-from tiphys.dsl.components import env_name
+from tiphys.dsl.cached_retry import split
+from tiphys.dsl.components import Component, env_name
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.guarded import GENERATED, guarded
 from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import expression_of_text, literal
-from tiphys.dsl.locks import Gang, Lock, Semaphore
+from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, Scheduling, secured
+from tiphys.dsl.prepared import prepared
 from tiphys.dsl.reporting import report_env
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.digest import StepCode, depended, module_code
-from tiphys.dsl.template import Argument, default_text
-from tiphys.dsl.types import Field, kebab, signature_of
+from tiphys.dsl.template import Argument, StepTemplate, default_text
+from tiphys.dsl.types import Field, kebab, signature_of, unwrap
 from tiphys.dsl.values import Expression, Input, Value
+from tiphys.dsl.workers import check_elastic, numbers, shown
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import Reference
 from tiphys.step.backups import BACKUP
@@ -82,6 +85,10 @@ class TFJob(Resource):
     ``retry`` survives the loss of the pod that watches the job, and of a worker's pod: one fresh job goes on
     from the backup.
 
+    ``prepare`` is a component that runs right before the job, when the gang has been admitted: one that sees to it that
+    the data is still there, however long the gang has waited. What it takes is taken from the inputs of the same name;
+    those that the training does not have are inputs of the step besides, and say nothing about the result.
+
     ``instance`` names an input that tells jobs of one workflow apart; it becomes part of the job's name and
     key. ``gang`` admits whole gangs only. ``cache`` reuses a finished training; ``depends_on`` is as for a component.
 
@@ -113,14 +120,15 @@ class TFJob(Resource):
         retry: bool = True,
         depends_on: Sequence[str] | None = None,
         kind: Literal["TFJob", "JobSet"] = "TFJob",
+        prepare: Component | None = None,
         title: str = "",
     ) -> None:
         site = caller()
         label = name or kebab(getattr(function, "__name__", "train"))
-        counts = _workers(workers, label, site)
+        counts = numbers(workers, label, site)
         most, elastic = counts[-1], len(counts) > 1
         if elastic:
-            _check_elastic(gang, locks, success_policy, kind, label, site)
+            check_elastic(gang, locks, success_policy, kind, prepare, label, site)
         _one_of("restart_policy", restart_policy, RESTART_POLICIES, label, site)
         _one_of("success_policy", success_policy, SUCCESS_POLICIES, label, site)
         _one_of("kind", kind, KINDS, label, site)
@@ -152,9 +160,10 @@ class TFJob(Resource):
                     where=str(site),
                     fix=f"one of: {', '.join(allowed)}",
                 )
-        shown = _shown(counts)
         fewer = counts if elastic else ()
-        semaphores = [gang.semaphore(most, site, counts=fewer, label=shown)] if gang is not None else []
+        semaphores = (
+            [gang.semaphore(most, site, counts=fewer, label=shown(counts))] if gang is not None else []
+        )
         super().__init__(
             label,
             {},
@@ -200,7 +209,12 @@ class TFJob(Resource):
         """``stop()``: remove all training jobs of this run."""
         if self.cache is not None:
             self.cache.conditions.check(self.arguments, self.outputs, label)
-        self.inputs = self.arguments  # and the key, which is worked out where the job is called
+        self.prepare = prepare
+        # and the key, which is worked out where the job is called
+        self.inputs = (*self.arguments, *_further(prepare, self.arguments, folders, label, site))
+
+    def inner_templates(self) -> Iterable[StepTemplate]:
+        return () if self.prepare is None else (self.prepare,)
 
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
         """The key: the instance (or the name) and a hash of code, image, workers and inputs."""
@@ -225,7 +239,7 @@ class TFJob(Resource):
             by_name = {f.python: f for f in self.arguments}
             instance = by_name.get(self.instance)
             prefix = literal(f"{self.name}-") if instance is None else f"{expression_of(instance)} + '-'"
-            code = f"{self.digest}:{self.image or defaults.image}:{_shown(self.counts)}"
+            code = f"{self.digest}:{self.image or defaults.image}:{shown(self.counts)}"
             salt = self.cache.salt(f"{defaults.scope}/{self.name}", code) if self.cache else code
             return key_expression(prefix, salt, parts)
 
@@ -333,7 +347,7 @@ class TFJob(Resource):
                 env=self.env,
                 code=self.digest,
                 image=self.image or defaults.image,
-                workers=_shown(self.counts),
+                workers=shown(self.counts),
                 **depends_made(self.depends_on),
             )
             template.setdefault("annotations", {}).update(said)
@@ -344,11 +358,16 @@ class TFJob(Resource):
         return self.cache is not None and bool(self.cache.conditions)
 
     def parts(self, defaults: Defaults) -> list[dict[str, Any]]:
+        body, jobs = cast("Template", self.body(defaults)), cast("list[Template]", [])
+        if self.prepare is not None:
+            asked = [each.name for each in self.prepare.inputs]
+            own = [each.name for each in self.arguments]
+            body, *jobs = prepared(body, self.prepare.name, asked, [*own, _KEY])
         if self.cache is None or not self.cache.conditions:
-            return super().parts(defaults)
+            return cast("list[dict[str, Any]]", [*split(cast("dict[str, Any]", body)), *jobs])
         key = Input(_KEY).tag()
         parts = guarded(
-            cast("Template", self.body(defaults)),
+            body,
             self.cache.conditions,
             self.arguments,
             self.outputs,
@@ -358,7 +377,27 @@ class TFJob(Resource):
             defaults=defaults,
             site=self.site,
         )
-        return cast("list[dict[str, Any]]", parts)
+        return cast("list[dict[str, Any]]", [*parts, *jobs])
+
+
+def _further(
+    prepare: Component | None, arguments: Sequence[Field], folders: Iterable[str], label: str, site: Site
+) -> list[Field]:
+    """The inputs that the step before the job has of its own. Raises DefinitionError (TIP105)."""
+    if prepare is None:
+        return []
+    own = {each.python: each for each in arguments}
+    for field in prepare.inputs:
+        there = own.get(field.python)
+        if field.python in folders or (there is not None and unwrap(there.type) != unwrap(field.type)):
+            raise DefinitionError(
+                "TIP105",
+                f"{label}: {prepare.name} takes {field.python!r}, which is another thing in the training",
+                where=str(site),
+                cause="what both take has one value",
+                fix=f"give the input of {prepare.name} another name",
+            )
+    return [field for field in prepare.inputs if field.python not in own]
 
 
 def _one_of(what: str, value: object, allowed: Sequence[str], label: str, site: Site) -> None:
@@ -369,53 +408,6 @@ def _one_of(what: str, value: object, allowed: Sequence[str], label: str, site: 
             where=str(site),
             fix=f"one of: {', '.join(repr(a) for a in allowed)}",
         )
-
-
-def _workers(workers: object, label: str, site: Site) -> tuple[int, ...]:
-    """The numbers that there may be. Raises DefinitionError TIP109."""
-    given = list(workers) if isinstance(workers, tuple | list) else [workers]
-    counts = [each for each in given if isinstance(each, int) and not isinstance(each, bool) and each >= 1]
-    pair = isinstance(workers, tuple) and len(workers) != 2
-    if not counts or counts != given or sorted(counts) != counts or pair:
-        raise DefinitionError(
-            "TIP109",
-            f"{label}: workers={workers!r}",
-            where=str(site),
-            cause="a TFJob needs at least one worker",
-            fix="give a whole number of at least 1, the least and the most, (1, 4), or all there may be, [1, 2, 4]",
-        )
-    every = range(counts[0], counts[-1] + 1)
-    return tuple(every if isinstance(workers, tuple) else sorted(set(counts)))
-
-
-def _shown(counts: tuple[int, ...]) -> str:
-    """As part of a name; a training goes on in the same folder with another number of workers."""
-    if len(counts) > 1 and counts == tuple(range(counts[0], counts[-1] + 1)):
-        return f"{counts[0]}-{counts[-1]}"
-    return "-or-".join(map(str, counts))
-
-
-def _check_elastic(
-    gang: Gang | None, locks: Sequence[Lock], policy: str, kind: str, label: str, site: Site
-) -> None:
-    """Raise DefinitionError TIP109 for what would not go with a number of workers that changes."""
-    if gang is None:
-        cause = "the pool of its gang says how many workers there may be"
-        fix = "add gang=Gang(capacity=…), or give one number of workers"
-    elif any(isinstance(each, Semaphore) for each in locks):
-        cause = "of another pool it would hold the same whatever number of workers it has"
-        fix = "leave the semaphore out, or give one number of workers"
-    elif policy != "AllWorkers":
-        cause = "a gang that begins anew ends as a whole"
-        fix = "leave success_policy out"
-    elif kind != "TFJob":
-        cause = f"a {kind} has the number of workers that it was made with"
-        fix = "leave kind out, or give one number of workers"
-    else:
-        return
-    raise DefinitionError(
-        "TIP109", f"{label}: the number of its workers may not change", where=str(site), cause=cause, fix=fix
-    )
 
 
 def _success(workers: int, policy: str, *, elastic: bool) -> list[str]:

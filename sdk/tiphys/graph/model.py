@@ -7,11 +7,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import GOOD
 from tiphys.argo.spec import step_groups, tasks, workflow_spec
 from tiphys.dsl.cached_retry import joined
+from tiphys.dsl.prepared import unprepared
 from tiphys.errors import RefusedError, did_you_mean
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ class _Reader:
 
     def __init__(self, spec: WorkflowSpec) -> None:
         templates = [t for t in spec.get("templates") or [] if isinstance(t, Mapping) and "name" in t]
-        self.templates = {str(t["name"]): cast("Template", t) for t in joined(templates)}
+        works, _ = unprepared(joined(templates))
+        self.templates = {str(t["name"]): t for t in works}
         self.count = 0
 
     def whole(self, name: str) -> Group:
