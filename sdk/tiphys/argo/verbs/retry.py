@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import BUNDLES, EXECUTES, FAILED, GROUPS
@@ -26,6 +26,7 @@ def retried(
     parameters: Mapping[str, str] | None = None,
     restart_successful: bool = False,
     selector: str = "",
+    lost: Collection[str] = (),
 ) -> tuple[Workflow, list[str]]:
     """The workflow made ready to run again from what failed, and the IDs of the nodes whose pods must go.
 
@@ -41,6 +42,8 @@ def retried(
         New values of the workflow's arguments.
     restart_successful, selector:
         With both: what the selector names runs again, too, whatever it ended as.
+    lost:
+        IDs of nodes whose results are not there any more, with which the same is done.
 
     Raises
     ------
@@ -68,6 +71,7 @@ def retried(
         if restart_successful and selector
         else set()
     )
+    chosen |= {tree.whole(identity) for identity in lost}
     chosen |= {identity for identity in nodes if tree.failed(identity, chosen)}
     reset: set[str] = set()
     gone: set[str] = set()
@@ -158,19 +162,21 @@ class _Tree:
                     waiting.append(child)
         return found
 
+    def whole(self, identity: str) -> str:
+        """The Retry node of an attempt; of anything else itself."""
+        above = self.parent.get(identity, "")
+        attempt = (self.nodes[identity].get("nodeFlag") or {}).get("retried")
+        return above if attempt and above and self.nodes[above]["type"] == "Retry" else identity
+
     def failed(self, identity: str, chosen: set[str]) -> bool:
         """Whether a node ran and failed, and nothing after it succeeded (what is chosen does not count). Of an attempt,
         what follows its Retry node is looked at."""
         node = self.nodes[identity]
         if node.get("phase") not in FAILED or node["type"] not in EXECUTES:
             return False
-        if (node.get("nodeFlag") or {}).get("retried"):
-            above = self.parent.get(identity, "")
-            if above and self.nodes[above]["type"] == "Retry":
-                identity = above
         return not any(
             other not in chosen and self.nodes[other].get("phase") == "Succeeded"
-            for other in self.below([identity])
+            for other in self.below([self.whole(identity)])
         )
 
     def open(self, identity: str, reset: set[str], gone: set[str]) -> None:

@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING
 
 from tiphys.argo import parameters as declared
 from tiphys.argo import verbs
-from tiphys.argo.nodes import ACTIVE, COMPLETED, FAILED, HOLDERS
+from tiphys.argo.nodes import ACTIVE, COMPLETED, FAILED, HOLDERS, is_hit
 from tiphys.argo.time import rfc3339
+from tiphys.engine.base.observations import Notice
 from tiphys.engine.base.options import RunOptions
 from tiphys.engine.runtime.facts import remembered
 from tiphys.engine.runtime.run import Run, new_name
 from tiphys.engine.runtime.stored import Record
 from tiphys.engine.runtime.withheld import keep
 from tiphys.errors import RefusedError
+from tiphys.reference import Reference, references, verify
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ def prepare_retry(
     selector: str = "",
 ) -> Run:
     """The run ``name``, ready to go through again what failed, under the same name: ``execute()`` it.
+
+    What succeeded is kept, unless something that it made is gone or was altered since: then it runs again, too.
 
     Parameters
     ----------
@@ -74,6 +78,7 @@ def prepare_retry(
                 before = _cut_off(before)
             declared.check(before, parameters or {}, complete=False, literal=facts.strict_values)
             now = time.time()
+            lost = dict(_lost(before, options.store))
             with _possible():
                 after, _ = verbs.retried(
                     before,
@@ -81,7 +86,11 @@ def prepare_retry(
                     parameters=parameters,
                     restart_successful=restart_successful,
                     selector=selector,
+                    lost=lost,
                 )
+            if options.observer is not None:
+                for step, problem in lost.values():
+                    options.observer(Notice(now, f"{step} runs again: {problem}"))
             facts = replace(
                 facts,
                 workflow={**facts.workflow, "spec": after["spec"]},
@@ -151,6 +160,22 @@ def prepare_resubmit(
         retries=0,
     )
     return Run.of(new, options, resumed=False)
+
+
+def _lost(workflow: Workflow, store: Path | str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Nodes that would be kept, though what they made is not there any more: by ID, the step and what is the matter."""
+    run = f"{workflow['metadata']['name']}."
+    volumes = Store(store).volumes()
+    known: dict[Reference, str] = {}
+    for identity, node in (workflow["status"].get("nodes") or {}).items():
+        if node["phase"] != "Succeeded" or not (node["type"] == "Pod" or is_hit(node)):
+            continue
+        for each in (node.get("outputs") or {}).get("parameters") or ():
+            for found in references(each.get("value")):
+                if found.digest and found not in known:
+                    known[found] = verify(found, volumes)
+                if problem := known.get(found):
+                    yield identity, (node["name"].removeprefix(run).partition("(")[0], problem)
 
 
 def _failed(workflow: Workflow) -> bool:
