@@ -53,6 +53,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.reference import Reference as Reference
     from tiphys.runs import Client as Client
     from tiphys.runs.records import Records as Records
+    from tiphys.runs.registry import Registry as Registry
     from tiphys.runs.start import run as run
     from tiphys.step.report import keras_report as keras_report
     from tiphys.step.report import report as report
@@ -71,6 +72,7 @@ _PUBLIC = {
     "Records": "tiphys.runs.records",
     "Reference": "tiphys.reference",
     "RefusedError": "tiphys.errors",
+    "Registry": "tiphys.runs.registry",
     "Resource": "tiphys.dsl",
     "Resources": "tiphys.dsl",
     "Retry": "tiphys.dsl",

@@ -22,8 +22,8 @@ __all__ = ["main", "parser"]
 
 # each module has register(subparsers); the order is the order in --help
 _COMMANDS = (
-    "compile", "lint", "run", "graph", "cache", "records", "lineage", "diff", "serve", "runs", "reproduce", "queue",
-    "report",
+    "compile", "lint", "run", "graph", "cache", "records", "models", "lineage", "diff", "serve", "runs", "reproduce",
+    "queue", "report",
 )  # fmt: skip
 
 

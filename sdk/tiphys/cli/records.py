@@ -1,13 +1,11 @@
-"""``tiphys records``, ``artifacts`` and ``models``: what the runs of a store left."""
+"""``tiphys records`` and ``artifacts``: what the runs of a store left."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import sys
 from typing import Any
 
-from tiphys.cli._common import add_cluster, add_store, cluster_of, local_store, print_json, table
+from tiphys.cli._common import add_cluster, add_store, cluster_of, print_json, table
 from tiphys.cli.exports import add_export
 
 __all__ = ["register"]
@@ -18,10 +16,6 @@ def register(subparsers: Any) -> None:
     add_store(common)
     common.add_argument("--json", action="store_true", help="print JSON")
 
-    add = subparsers.add_parser(
-        "models", parents=[common], help="list trained models", epilog="example: tiphys models"
-    )
-    add.set_defaults(handler=list_models)
     _register_artifacts(subparsers, common)
     _register_records(subparsers, common)
 
@@ -110,18 +104,4 @@ def sync_index(options: argparse.Namespace) -> int:
         print_json(told)
     else:
         print(f"{told['kept']} of {told['source']} were new or had changed")
-    return 0
-
-
-def list_models(options: argparse.Namespace) -> int:
-    from tiphys.records.models import models
-
-    found = models(local_store(options))
-    if options.json:
-        print_json([dataclasses.asdict(model) for model in found])
-        return 0
-    rows = [
-        (model.uri, ",".join(model.versions), model.digest[:19], model.problem or "ok") for model in found
-    ]
-    sys.stdout.write((table(("MODEL", "VERSIONS", "DIGEST", "STATE"), rows) if rows else "no models") + "\n")
     return 0

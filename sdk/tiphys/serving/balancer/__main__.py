@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tiphys.serving.balancer")
 
 
-class Registry:
+class _Named:
     """The balancers of this process, by name."""
 
     def __init__(self) -> None:
@@ -138,14 +138,14 @@ def _bind(path: Path) -> socket.socket:
 
 
 async def _run(listener: socket.socket) -> None:
-    registry = Registry()
-    server = await asyncio.start_unix_server(registry.serve, sock=listener)
+    named = _Named()
+    server = await asyncio.start_unix_server(named.serve, sock=listener)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, registry.stopping.set)
-    await registry.stopping.wait()
+        loop.add_signal_handler(number, named.stopping.set)
+    await named.stopping.wait()
     server.close()
-    await registry.close(registry.drain_seconds)
+    await named.close(named.drain_seconds)
 
 
 def main(arguments: list[str] | None = None) -> int:
