@@ -97,7 +97,11 @@ def test_what_a_killed_writer_was_told_is_there(tmp_path: Path) -> None:
     first = [[each.stdout.readline().strip() for _ in range(20)] for each in made if each.stdout]
     for each in made:
         os.kill(each.pid, signal.SIGKILL)
-    told = [begun + each.communicate(timeout=30)[0].split() for begun, each in zip(first, made, strict=True)]
+    told = []
+    for begun, each in zip(first, made, strict=True):
+        with each:
+            assert each.stdout is not None
+            told.append(begun + each.stdout.read().split())
     rows = registry.audit("m")
     assert linear(rows) == "" and len(rows) >= sum(map(len, told)) > 0
     for number, lines in enumerate(told):

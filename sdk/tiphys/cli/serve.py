@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from typing import Any
+
+from tiphys.cli._common import add_store, local_store
+from tiphys.errors import RefusedError
 
 __all__ = ["register"]
 
@@ -14,30 +18,62 @@ def register(subparsers: Any) -> None:
         "serve",
         help="serve a SavedModel over TensorFlow Serving's REST API",
         description="Serve the newest version below a model folder: replicas behind a load balancer, "
-        "TensorFlow Serving's REST API. A new version is loaded and swapped in without a failed request.",
+        "TensorFlow Serving's REST API. A new version is loaded and swapped in without a failed request. With "
+        "--registry: what the registry of the store says, whenever it says something else; aliases are version labels.",
         epilog="example: tiphys serve .tiphys/volumes/tiphys/models/KEY --name fashion-mnist --replicas 2",
     )
-    parser.add_argument("model_base_path", metavar="FOLDER", help="folder with numbered version folders")
-    parser.add_argument("--name", default="model", help="model name in the URL (default: %(default)s)")
+    parser.add_argument(
+        "model_base_path", metavar="FOLDER", nargs="?", help="folder with numbered version folders"
+    )
+    parser.add_argument("--registry", metavar="NAME", help="a model of the registry, which is followed")
+    parser.add_argument(
+        "--alias", default="champion", help="that answers who names no version (default: %(default)s)"
+    )
+    parser.add_argument("--name", help="model name in the URL (default: model; with --registry its own)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8501, help="port to listen on (default: %(default)s)")
     parser.add_argument("--replicas", type=int, default=1, help="server processes (default: %(default)s)")
     parser.add_argument(
         "--policy", choices=("round-robin", "least-request"), default="round-robin", help="load balancing"
     )
+    add_store(parser)
     parser.set_defaults(handler=handle)
 
 
 def handle(options: argparse.Namespace) -> int:
     from tiphys import serving
 
-    code: int = serving.serve_forever(
-        options.model_base_path,
-        name=options.name,
-        host=options.host,
-        port=options.port,
-        replicas=options.replicas,
-        policy=options.policy,
-        report=lambda text: print(text, file=sys.stderr, flush=True),
-    )
+    if (options.model_base_path is None) == (options.registry is None):
+        raise RefusedError(
+            "TIP297", "what is to be served?", fix="give FOLDER, or --registry NAME: one of them"
+        )
+    if options.registry is not None and options.name not in (None, options.registry):
+        raise RefusedError(
+            "TIP297", f"{options.registry} is served under its own name", fix="leave --name out"
+        )
+    with contextlib.ExitStack() as stack:
+        flags: list[str] = []
+        if options.registry is not None:
+            from tiphys.runs.served import Followed
+
+            followed = Followed(
+                local_store(options), options.registry, champion=options.alias, report=_report
+            )
+            followed.write()
+            stack.enter_context(followed.following())
+            options.model_base_path, flags = str(followed.folder), followed.flags
+        code: int = serving.serve_forever(
+            options.model_base_path,
+            name=options.name or options.registry or "model",
+            host=options.host,
+            port=options.port,
+            replicas=options.replicas,
+            policy=options.policy,
+            flags=flags,
+            report=_report,
+        )
     return code
+
+
+def _report(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

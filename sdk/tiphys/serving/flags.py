@@ -233,7 +233,10 @@ def _models(message: textproto.Message) -> list[ModelConfig]:
         elif "latest" in policy:
             latest = policy["latest"][0].get("num_versions", [1])[0]
         labels = {pair["key"][0]: pair["value"][0] for pair in entry.get("version_labels", [])}
-        models.append(ModelConfig(entry["name"][0], Path(entry["base_path"][0]), latest, versions, labels))
+        chains = {each["label"][0]: tuple(each["versions"]) for each in entry.get("tiphys_chains", [])}
+        weights = {each["version"][0]: each["percent"][0] for each in entry.get("tiphys_weights", [])}
+        base = Path(entry["base_path"][0])
+        models.append(ModelConfig(entry["name"][0], base, latest, versions, labels, chains, weights))
     names = [model.name for model in models]
     if len(set(names)) != len(names):
         raise ValueError("Illegal to list model with same name twice")

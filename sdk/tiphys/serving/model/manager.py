@@ -11,28 +11,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from tiphys.serving.model.batching import BatchParameters, BatchRunner
+from tiphys.serving.model.chain import answered, in_turn
 from tiphys.serving.model.servable import Code, Loader, ModelError, Servable
 
 __all__ = ["Manager", "ModelConfig", "Version"]
 
 log = logging.getLogger("tiphys.serving")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """One model to serve. ``versions``: exactly these; None: the ``latest`` newest (0: all)."""
+    """One model to serve. ``versions``: exactly these; None: the ``latest`` newest (0: all).
+
+    ``chains`` (of this server alone): by label, and ``""`` for requests that name no version, versions in the order in
+    which they are asked; ``weights``: parts of a hundred of those that name none.
+    """
 
     name: str
     base_path: Path
     latest: int = 1
     versions: tuple[int, ...] | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
+    chains: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    weights: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -46,6 +55,8 @@ class Version:
     error: ModelError | None = None
     runner: BatchRunner | None = None
     users: int = 0
+    failures: int = 0  # one after the other, of requests
+    rests_until: float = 0.0  # in the loop's time: until then others of its chain are asked first
     attempts: int = 0
     retry_at: float = 0.0
     stamp: object = None
@@ -125,14 +136,15 @@ class Manager:
         old, fresh = self.models, {model.name: model for model in models}
         for name in fresh:
             self._versions.setdefault(name, {})
-        kept = {name: dict(old[name].labels) if name in old else {} for name in fresh}
-        self.models = {name: replace(model, labels=kept[name]) for name, model in fresh.items()}
+        self.models = {name: self._between(old.get(name), model) for name, model in fresh.items()}
         for model in list(self.models.values()):
             await self.poll(model)
         for name in old.keys() - fresh.keys():
             self._retire(name, {}, last_too=True)
         for name, model in fresh.items():
-            for number in model.labels.values():
+            for label, number in model.labels.items():
+                if label in model.chains:
+                    continue  # the next one of its chain answers
                 version = self._versions[name].get(number)
                 if version is None or version.state != "AVAILABLE":
                     raise ModelError(
@@ -146,6 +158,15 @@ class Manager:
                 base = fresh[name].base_path
                 errors = [v.error for v in self.known(name) if v.error is not None and v.path.parent == base]
                 raise errors[-1] if errors else ModelError(Code.NOT_FOUND, f"No version of model {name}")
+
+    def _between(self, old: ModelConfig | None, fresh: ModelConfig) -> ModelConfig:
+        """While new versions are loaded labels are where they were, and so are chains, if one begins with what is not
+        loaded yet."""
+        labels = {} if old is None else old.labels
+        there = {version.number for version in self._available(fresh.name)}
+        if old is None or {chain[0] for chain in fresh.chains.values() if chain} <= there:
+            return replace(fresh, labels=labels)
+        return replace(fresh, labels=labels, chains=old.chains, weights=old.weights)
 
     # ---- questions
     def status(self, name: str, number: int | None = None) -> list[Version]:
@@ -166,9 +187,31 @@ class Manager:
 
     def resolve_label(self, name: str, label: str) -> int:
         model = self.models.get(name)
+        if model is not None and label and (turn := self.in_turn(name, label)):
+            return turn[0]
         if model is None or label not in model.labels:
             raise ModelError(Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
         return model.labels[label]
+
+    def in_turn(self, name: str, label: str = "") -> list[int]:
+        """The versions that are asked, one after the other, for a label or for none; empty where that has no chain, or
+        nothing of it is loaded."""
+        model = self.models.get(name)
+        if model is None or label not in model.chains:
+            return []
+        weights = {} if label else model.weights
+        now = asyncio.get_running_loop().time()
+        return in_turn(self._versions[name], model.chains[label], weights, now)
+
+    async def answered(
+        self, name: str, number: int | None, label: str, ask: Callable[[int | None], Awaitable[T]]
+    ) -> T:
+        """What ``ask(version)`` gives: of the version, of the one with the label, or of the newest (None); of the next
+        one, where they have a chain and the first errs. Raises ModelError."""
+        if number is None and (turn := self.in_turn(name, label)):
+            clock = asyncio.get_running_loop().time
+            return await answered(self._versions[name], turn, ask, clock)
+        return await ask(self.resolve_label(name, label) if label else number)
 
     @contextlib.contextmanager
     def use(self, name: str, number: int | None = None) -> Iterator[tuple[Version, BatchRunner]]:
@@ -177,6 +220,8 @@ class Manager:
         Raises ModelError NOT_FOUND.
         """
         versions = self._versions.get(name, {})
+        if number is None and (turn := self.in_turn(name)):
+            number = turn[0]
         if number is None:
             version = max(
                 (v for v in versions.values() if v.state == "AVAILABLE"), key=lambda v: v.number, default=None

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from tiphys.net import HttpRequest, HttpResponse, error_response
 from tiphys.serving.model.manager import Manager
-from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature
+from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest import examples, metadata, read, write
 from tiphys.serving.rest.metrics import ServerMetrics
 
@@ -93,23 +93,23 @@ class RestApi:
     def _about(self, match: re.Match[str]) -> bytes:
         if match[1] is None:
             raise ModelError(Code.INVALID_ARGUMENT, "Missing model name in request.")
-        name, number = self._model(match)
+        name, number, label = self._model(match)
+        if label:
+            number = self.manager.resolve_label(name, label)
         if match[4] is None:
             return metadata.status(self.manager.status(name, number))
         with self.manager.use(name, number) as (version, runner):
             return metadata.metadata(name, version.number, runner.servable.signatures)
 
-    def _model(self, match: re.Match[str]) -> tuple[str, int | None]:
-        """The name and version that a path asks for."""
+    def _model(self, match: re.Match[str]) -> tuple[str, int | None, str]:
+        """The name and version that a path asks for, or the label."""
         name = _unquote(match[1])
         if match[2] is not None:
             number = int(match[2])
             if number >= 2**63:
                 raise ModelError(Code.INVALID_ARGUMENT, f"Failed to convert version: {match[2]} to numeric.")
-            return name, number
-        if match[3] is not None:
-            return name, self.manager.resolve_label(name, _unquote(match[3]))
-        return name, None
+            return name, number, ""
+        return name, None, _unquote(match[3]) if match[3] is not None else ""
 
     # ---- predict, classify, regress
     async def _call(self, request: HttpRequest, path: str) -> HttpResponse:
@@ -137,15 +137,20 @@ class RestApi:
     async def _predict(self, match: re.Match[str], body: bytes) -> bytes:
         document = await _off_loop(read.parse, body, size=len(body))
         asked = read.signature_name(document)
-        name, number = self._model(match)
-        with self.manager.use(name, number) as (_, runner):
-            signature = _signature(runner.servable.signatures, asked)
-            layout, inputs = await _off_loop(
-                read.predict_inputs, document, signature.inputs, asked, size=len(body)
-            )
-            started = time.perf_counter()
-            outputs = await runner.run(asked or DEFAULT_SIGNATURE, inputs, self.timeout)
-            self.metrics.runtime(name, time.perf_counter() - started)
+        name, number, label = self._model(match)
+
+        async def ask(version: int | None) -> tuple[str, Mapping[str, Tensor]]:
+            with self.manager.use(name, version) as (_, runner):
+                signature = _signature(runner.servable.signatures, asked)
+                layout, inputs = await _off_loop(
+                    read.predict_inputs, document, signature.inputs, asked, size=len(body)
+                )
+                started = time.perf_counter()
+                outputs = await runner.run(asked or DEFAULT_SIGNATURE, inputs, self.timeout)
+                self.metrics.runtime(name, time.perf_counter() - started)
+            return layout, outputs
+
+        layout, outputs = await self.manager.answered(name, number, label, ask)
         rows = sum(len(tensor.values) for tensor in outputs.values())
         render = write.predictions if layout == read.ROW else write.outputs
         return await _off_loop(render, outputs, size=rows * 8)
@@ -154,13 +159,17 @@ class RestApi:
         document = await _off_loop(read.parse, body, size=len(body))
         asked = read.signature_name(document)
         batch = await _off_loop(examples.read, document, size=len(body))
-        name, number = self._model(match)
-        with self.manager.use(name, number) as (_, runner):
-            key = asked or DEFAULT_SIGNATURE
-            call = examples.Classify if match[4] == "classify" else examples.Regress
-            plan = call(key, runner.servable.signatures)
-            outputs = await runner.run(key, {plan.input: batch}, self.timeout)
-        return plan.answer(outputs, batch.shape[0])
+        name, number, label = self._model(match)
+
+        async def ask(version: int | None) -> bytes:
+            with self.manager.use(name, version) as (_, runner):
+                key = asked or DEFAULT_SIGNATURE
+                call = examples.Classify if match[4] == "classify" else examples.Regress
+                plan = call(key, runner.servable.signatures)
+                outputs = await runner.run(key, {plan.input: batch}, self.timeout)
+            return plan.answer(outputs, batch.shape[0])
+
+        return await self.manager.answered(name, number, label, ask)
 
     def _body(self, request: HttpRequest) -> bytes:
         encoding = request.header(b"content-encoding")

@@ -15,7 +15,7 @@ from typing import Any
 from tiphys.net.protobuf import WireError, int_field, text
 from tiphys.net.protobuf import messages as wire_messages
 from tiphys.serving.model.manager import Manager
-from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature
+from tiphys.serving.model.servable import DEFAULT_SIGNATURE, Code, ModelError, Signature, Tensor
 from tiphys.serving.rest.examples import Classify, Regress
 from tiphys.serving.rest.metrics import ServerMetrics
 from tiphys.serving.rpc import messages
@@ -49,18 +49,22 @@ class GrpcApi:
     async def predict(self, data: bytes, timeout: float | None) -> bytes:
         request = messages.PredictRequest.read(data)
         started = time.perf_counter()
-        name, number = self._resolve(request.spec)
-        with self.manager.use(name, number) as (version, runner):
-            key = request.spec.signature or DEFAULT_SIGNATURE
-            signature = runner.servable.signatures.get(key)
-            if signature is None:
-                raise ModelError(Code.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
-            _check_inputs(signature, request)
-            outputs = await runner.run(key, request.inputs, timeout)
+        name, number, label = self._resolve(request.spec)
+        key = request.spec.signature or DEFAULT_SIGNATURE
+
+        async def ask(asked: int | None) -> tuple[int, Mapping[str, Tensor]]:
+            with self.manager.use(name, asked) as (version, runner):
+                signature = runner.servable.signatures.get(key)
+                if signature is None:
+                    raise ModelError(Code.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
+                _check_inputs(signature, request)
+                return version.number, await runner.run(key, request.inputs, timeout)
+
+        answering, outputs = await self.manager.answered(name, number, label, ask)
         if request.output_filter:
             outputs = {alias: outputs[alias] for alias in request.output_filter}
         self.metrics.request(name, "Predict", "OK", time.perf_counter() - started, "GRPC")
-        return messages.predict_response((name, version.number, key), outputs)
+        return messages.predict_response((name, answering, key), outputs)
 
     async def classify(self, data: bytes, timeout: float | None) -> bytes:
         return await self._examples(Classify, data, timeout)
@@ -70,13 +74,17 @@ class GrpcApi:
 
     async def _examples(self, call: type[Classify | Regress], data: bytes, timeout: float | None) -> bytes:
         spec, batch = messages.examples_request(data)
-        name, number = self._resolve(spec)
+        name, number, label = self._resolve(spec)
         key = spec.signature or DEFAULT_SIGNATURE
-        with self.manager.use(name, number) as (version, runner):
-            plan = call(key, runner.servable.signatures)
-            outputs = await runner.run(key, {plan.input: batch}, timeout)
-        rows = plan.rows(outputs, batch.shape[0])
-        return messages.results_response((name, version.number, key), rows)
+
+        async def ask(asked: int | None) -> bytes:
+            with self.manager.use(name, asked) as (version, runner):
+                plan = call(key, runner.servable.signatures)
+                outputs = await runner.run(key, {plan.input: batch}, timeout)
+            rows = plan.rows(outputs, batch.shape[0])
+            return messages.results_response((name, version.number, key), rows)
+
+        return await self.manager.answered(name, number, label, ask)
 
     async def metadata(self, data: bytes, timeout: float | None) -> bytes:
         view = memoryview(data)
@@ -86,26 +94,33 @@ class GrpcApi:
         for field in asked:
             if field != "signature_def":
                 raise _invalid(f"Metadata field {field} is not supported")
-        name, number = self._resolve(messages.ModelSpec.read(view))
+        name, number = self._version(messages.ModelSpec.read(view))
         with self.manager.use(name, number) as (version, runner):
             return messages.metadata_response(name, version.number, runner.servable.signatures)
 
     async def status(self, data: bytes, timeout: float | None) -> bytes:
-        name, number = self._resolve(messages.ModelSpec.read(memoryview(data)))
+        name, number = self._version(messages.ModelSpec.read(memoryview(data)))
         return messages.status_response(self.manager.status(name, number))
 
     async def reload(self, data: bytes, timeout: float | None) -> bytes:
         await self.manager.reconfigure(messages.reload_request(data))
         return messages.OK_STATUS
 
-    def _resolve(self, spec: messages.ModelSpec) -> tuple[str, int | None]:
+    def _version(self, spec: messages.ModelSpec) -> tuple[str, int | None]:
+        name, number, label = self._resolve(spec)
+        return name, self.manager.resolve_label(name, label) if label else number
+
+    def _resolve(self, spec: messages.ModelSpec) -> tuple[str, int | None, str]:
+        """The name, and the version or the label."""
         if not spec.present:
             raise _invalid("Missing ModelSpec")
         if not spec.name:
             raise _invalid("ModelSpec has no name specified.")
         if spec.label is not None:
-            return spec.name, self.manager.resolve_label(spec.name, spec.label)
-        return spec.name, spec.version
+            if not spec.label:
+                self.manager.resolve_label(spec.name, "")  # there is none of that name
+            return spec.name, None, spec.label
+        return spec.name, spec.version, ""
 
 
 def _invalid(message: str) -> ModelError:
