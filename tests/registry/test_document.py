@@ -8,7 +8,8 @@ import pytest
 
 from tests.registry.test_changes import BY, moved, three
 from tiphys.errors import StoreError
-from tiphys.registry import ModelDocument, put_default, put_weights, rollback
+from tiphys.registry import ModelDocument, put_default, put_weights, rollback, to_alias
+from tiphys.registry.changes import By
 
 
 def test_there_and_back() -> None:
@@ -51,3 +52,10 @@ def test_what_was_changed_by_hand_is_told(spoil: object) -> None:
 def test_what_is_no_document_is_told(text: str) -> None:
     with pytest.raises(StoreError, match="TIP461"):
         ModelDocument.read(text, "fashion")
+
+
+def test_no_text_of_anybody_is_a_tag_or_a_variable_to_argo_and_the_kubelet() -> None:
+    said = "{{workflow.name}} {{{ $(PATH) $$ \u2060 \\$ \\{{ {\u2060{"
+    document = to_alias(three(), "champion", 1, By("w", "now", said))
+    assert not {"{{", "$", "\u2060"} & {word for word in ("{{", "$", "\u2060") if word in document.text()}
+    assert ModelDocument.read(document.text(), "fashion").changes[0].why == said

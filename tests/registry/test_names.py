@@ -6,7 +6,7 @@ import pytest
 
 from tiphys.argo.names import subdomain_problem
 from tiphys.errors import RefusedError
-from tiphys.registry.names import check_alias, check_model_name, config_map, page_map
+from tiphys.registry.names import check_alias, check_model_name, config_map, named_by, page_map
 
 
 @pytest.mark.parametrize("name", ["a", "fashion-mnist", "m2", "a" * 50])
@@ -39,3 +39,16 @@ def test_no_aliases(alias: str) -> None:
 def test_no_page_has_the_name_of_another_models_document() -> None:
     assert page_map("a", 1) != config_map("a-audit-000001")
     assert "." in page_map("a", 1).removeprefix("tiphys-models-a")
+
+
+def test_whose_a_configmap_is() -> None:
+    assert named_by(config_map("fashion-mnist")) == ("fashion-mnist", 0)
+    assert named_by(page_map("fashion-mnist", 12)) == ("fashion-mnist", 12)
+    for other in (
+        "tiphys-models",
+        "tiphys-models-",
+        "tiphys-models-A",
+        "tiphys-models-a.b",
+        "x-tiphys-models-a",
+    ):
+        assert named_by(other) is None

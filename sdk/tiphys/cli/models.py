@@ -151,7 +151,7 @@ def _folders(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _list(registry: Registry, options: argparse.Namespace) -> int:
-    found = [registry.get(name) for name in registry.names()]
+    found = [each for each in map(registry.read, registry.names()) if each.versions]
     if options.json:
         print_json([_told(each) for each in found])
         return 0

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.policies import unless_data as unless_data
     from tiphys.dsl.policies import while_intact as while_intact
     from tiphys.dsl.policies import while_metric as while_metric
+    from tiphys.dsl.registry import ModelRegistry as ModelRegistry
     from tiphys.dsl.resource import Resource as Resource
     from tiphys.dsl.resource import splice as splice
     from tiphys.dsl.retry import Retry as Retry
@@ -46,6 +47,7 @@ _PUBLIC = {
     "Dag": "dags",
     "Fake": "fakes",
     "Gang": "locks",
+    "ModelRegistry": "registry",
     "Mutex": "locks",
     "Pipeline": "pipeline",
     "Resource": "resource",

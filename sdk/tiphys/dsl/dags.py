@@ -11,6 +11,7 @@ from tiphys.dsl.context import CallableTemplate, GraphScope
 from tiphys.dsl.graphs import Graph
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.pod import Defaults
+from tiphys.dsl.retry import Retry
 from tiphys.dsl.template import StepTemplate, input_parameters
 from tiphys.dsl.types import Field, fits, kebab, signature_of, type_name
 from tiphys.dsl.values import Input, Output, ParameterValue, Value, only_tasks
@@ -22,11 +23,12 @@ __all__ = ["Dag", "dag"]
 class Dag(CallableTemplate):
     """A template that is a graph of tasks. Make one with :func:`dag`."""
 
-    def __init__(self, function: Callable[..., Any], name: str = "") -> None:
+    def __init__(self, function: Callable[..., Any], name: str = "", retry: Retry | None = None) -> None:
         site = Site(function.__code__.co_filename, function.__code__.co_firstlineno)
         signature = signature_of(function, site)
         super().__init__(name or kebab(function.__name__), signature.inputs, signature.outputs, site=site)
         self.function = function
+        self.retry = retry
         self._graph: Graph | None = None
         self._returned: dict[str, Value] = {}
         self.parameters: Iterable[ParameterValue] = ()
@@ -98,6 +100,8 @@ class Dag(CallableTemplate):
         template: dict[str, Any] = {"name": self.name}
         if self.inputs:
             template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}
+        if self.retry is not None:
+            template["retryStrategy"] = self.retry.strategy()
         template["dag"] = graph.dag(self.parameters, defaults)
         if self._returned:
             template["outputs"] = {

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tiphys.errors import RefusedError, StoreError
-from tiphys.registry.document import AuditRow, ModelDocument
+from tiphys.registry.document import AuditRow, ModelDocument, as_text
 
 __all__ = ["LIMIT", "PAGE", "AuditPage", "check_size", "full_page", "linear", "read_page"]
 
@@ -35,8 +35,7 @@ def full_page(document: ModelDocument) -> tuple[AuditPage | None, ModelDocument]
     if len(document.changes) <= 2 * PAGE:
         return None, document
     rows, rest = document.changes[:PAGE], document.changes[PAGE:]
-    text = json.dumps([row.json() for row in rows], separators=(",", ":"), ensure_ascii=False)
-    page = AuditPage(document.archived // PAGE + 1, text)
+    page = AuditPage(document.archived // PAGE + 1, as_text([row.json() for row in rows]))
     return page, replace(document, archived=document.archived + PAGE, changes=rest)
 
 

@@ -17,7 +17,7 @@ from tiphys.errors import RefusedError, StoreError, did_you_mean
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
 
-__all__ = ["AliasState", "AuditRow", "ModelDocument", "ModelVersion"]
+__all__ = ["AliasState", "AuditRow", "ModelDocument", "ModelVersion", "as_text"]
 
 _FORMAT = 1
 
@@ -156,7 +156,7 @@ class ModelDocument:
             "archived": self.archived,
             "changes": [each.json() for each in self.changes],
         }
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return as_text(value)
 
     @classmethod
     def read(cls, text: str, name: str) -> ModelDocument:
@@ -191,6 +191,14 @@ class ModelDocument:
                 cause="it was changed by hand, or by a later version of tiphys",
             ) from error
         return made
+
+
+def as_text(value: Json) -> str:
+    """JSON that goes through a workflow as it is: no two braces, which Argo takes for a tag, and no dollar sign, which
+    the kubelet takes for a variable."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    # all of these are inside strings: two braces never meet elsewhere
+    return text.replace("{{", "{\\u007b").replace("$", "\\u0024").replace("\u2060", "\\u2060")
 
 
 def _number(value: Json) -> int | None:

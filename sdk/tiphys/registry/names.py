@@ -6,7 +6,7 @@ import re
 
 from tiphys.errors import RefusedError
 
-__all__ = ["check_alias", "check_model_name", "config_map", "page_map"]
+__all__ = ["check_alias", "check_model_name", "config_map", "named_by", "page_map"]
 
 _MODEL = re.compile(r"[a-z](?:[-a-z0-9]{0,48}[a-z0-9])?")
 _ALIAS = re.compile(r"[A-Za-z](?:[-_A-Za-z0-9]{0,61}[A-Za-z0-9])?")
@@ -39,6 +39,17 @@ def check_alias(alias: str) -> None:
             cause="it says which version is meant already",
             fix='name what it is for, such as "champion"',
         )
+
+
+_MAP = re.compile(r"tiphys-models-([^.]+)(?:\.audit\.(\d+))?")
+
+
+def named_by(config: str) -> tuple[str, int] | None:
+    """The model whose document (0) or whose page of the audit a ConfigMap of this name is; None for another one."""
+    found = _MAP.fullmatch(config)
+    if found is None or not _MODEL.fullmatch(found[1]):
+        return None
+    return found[1], int(found[2] or 0)
 
 
 def config_map(name: str) -> str:

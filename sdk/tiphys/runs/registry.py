@@ -74,6 +74,10 @@ class Registry:
         """The models of which something is registered."""
         return self._kept.names()
 
+    def read(self, name: str) -> ModelDocument:
+        """All of a model, empty where nothing is registered."""
+        return self._kept.read(name)
+
     def get(self, name: str) -> ModelDocument:
         """All of a model: versions, aliases, weights. Raises RefusedError TIP261 for one that there is not."""
         found = self._kept.read(name)

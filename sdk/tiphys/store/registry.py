@@ -97,6 +97,43 @@ class LocalRegistry:
             )
         return [*rows, *document.changes]
 
+    # -- as a ConfigMap is read and written ---------------------------------------------------------------------------
+
+    def text(self, name: str) -> tuple[str, str] | None:
+        """The text of a document (empty: of a model of which nothing is registered) and its resourceVersion."""
+        check_model_name(name)
+        with self._reading() as db:
+            return None if db is None else _text(db, name)
+
+    def put_text(self, name: str, text: str, version: str | None) -> str | None:
+        """Write a text in the place of that one of ``version`` (None: of none; empty: of any); its resourceVersion, or
+        None when another is there. Raises StoreError TIP461 for what is no document."""
+        check_model_name(name)
+        check_size(ModelDocument.read(text, name), text)
+        with self._writing() as db:
+            there = _text(db, name)
+            if version != "" and version != (there[1] if there else None):
+                return None
+            number = int(there[1]) + 1 if there else 1
+            db.execute("INSERT OR REPLACE INTO documents VALUES(?, ?, ?)", (name, number, text))
+        return str(number)
+
+    def page(self, name: str, number: int) -> str | None:
+        """The text of a page of the audit."""
+        with self._reading() as db:
+            row = (
+                db
+                and db.execute("SELECT text FROM pages WHERE name=? AND number=?", (name, number)).fetchone()
+            )
+        return str(row[0]) if row else None
+
+    def put_page(self, name: str, number: int, text: str) -> bool:
+        """Keep a page; False when there is one with another text. Raises StoreError TIP461 for what is none."""
+        read_page(text, number, name)
+        with self._writing() as db:
+            db.execute("INSERT OR IGNORE INTO pages VALUES(?, ?, ?)", (name, number, text))
+        return self.page(name, number) == text
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with clear(self.path):
@@ -152,6 +189,11 @@ def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("COMMIT")
 
 
+def _text(db: sqlite3.Connection, name: str) -> tuple[str, str] | None:
+    row = db.execute("SELECT text, version FROM documents WHERE name=?", (name,)).fetchone()
+    return None if row is None else (str(row[0]), str(row[1]))
+
+
 def _read(db: sqlite3.Connection, name: str) -> tuple[ModelDocument, str]:
-    row = db.execute("SELECT version, text FROM documents WHERE name=?", (name,)).fetchone()
-    return (ModelDocument(name), "") if row is None else (ModelDocument.read(row[1], name), str(row[0]))
+    found = _text(db, name)
+    return (ModelDocument(name), "") if found is None else (ModelDocument.read(found[0], name), found[1])

@@ -19,6 +19,7 @@ from tiphys.engine.objects.controllers import Controllers
 from tiphys.engine.objects.jq import JqError, jq
 from tiphys.engine.objects.jsonpath import JsonPathError, jsonpath
 from tiphys.engine.objects.kinds import Kind, check_manifest, find_kind, split_kinds
+from tiphys.engine.objects.shared import conflict, get_shared, is_shared, put_shared
 from tiphys.engine.objects.tfjob import TFJobController
 from tiphys.engine.pods.gpus import NoGpus
 from tiphys.engine.pods.host import Host
@@ -195,6 +196,8 @@ class ResourcePod:
             manifest = api.named(manifest)
         kind = self._check(manifest)
         name = str((manifest.get("metadata") or {}).get("name") or "")
+        if is_shared(kind, name):
+            return put_shared(self.host.store, action, manifest)
         current = api.get(kind.kind, name) if name else None
         if self._spec.get("setOwnerReference"):
             manifest = copy.deepcopy(manifest)
@@ -210,6 +213,12 @@ class ResourcePod:
             raise ApiError("NotFound", f'{kind.resource} "{name}" not found')
         if action == "apply":
             manifest = _applied(current, manifest)
+        elif (manifest.get("metadata") or {}).get("resourceVersion") not in (
+            None,
+            "",
+            current["metadata"].get("resourceVersion"),
+        ):
+            raise conflict(kind, name)
         api.replace(current, manifest)
         return current
 
@@ -238,14 +247,21 @@ class ResourcePod:
         """The one object that a manifest or flags name."""
         if manifest is not None:
             kind = check_manifest(manifest, f"resource of {self.command.node_name}")
-            return self.resources.api.need(kind, str((manifest.get("metadata") or {}).get("name") or ""))
+            return self._need(kind, str((manifest.get("metadata") or {}).get("name") or ""))
         kinds, names, selector = read_flags(flags)
-        found = [self.resources.api.need(kind, name) for kind, name in names]
+        found = [self._need(kind, name) for kind, name in names]
         if not names:
             found = [item for kind in kinds for item in self.resources.api.find(kind.kind, selector)]
         if len(found) != 1:
             raise ApiError("NotFound", f"expected one object, found {len(found)}")
         return found[0]
+
+    def _need(self, kind: Kind, name: str) -> KubeObject:
+        return (
+            get_shared(self.host.store, kind, name)
+            if is_shared(kind, name)
+            else self.resources.api.need(kind, name)
+        )
 
     def _delete(self, manifest: KubeObject | None, flags: list[str]) -> None:
         api = self.resources.api

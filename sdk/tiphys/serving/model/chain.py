@@ -5,12 +5,9 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from tiphys.serving.model.servable import Code, ModelError
-
-if TYPE_CHECKING:
-    from tiphys.serving.model.manager import Version
 
 __all__ = ["FAILURES", "REST", "answered", "in_turn"]
 
@@ -23,8 +20,19 @@ REST = 10.0  # seconds until it is asked first again
 _ITS_OWN = (Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS, Code.ABORTED)
 
 
+class StandIn(Protocol):
+    """What a chain asks of a version, and writes down: its errors one after the other, and until when (in the clock's
+    seconds) others are asked first."""
+
+    model: str
+    number: int
+    state: str
+    failures: int
+    rests_until: float
+
+
 def in_turn(
-    versions: Mapping[int, Version],
+    versions: Mapping[int, StandIn],
     chain: tuple[int, ...],
     weights: Mapping[int, int],
     now: float,
@@ -39,7 +47,7 @@ def in_turn(
 
 
 async def answered(
-    versions: Mapping[int, Version],
+    versions: Mapping[int, StandIn],
     turn: list[int],
     ask: Callable[[int], Awaitable[T]],
     clock: Callable[[], float],
@@ -62,7 +70,7 @@ async def answered(
     raise AssertionError("nothing to ask")
 
 
-def _erred(version: Version, error: ModelError, now: float) -> None:
+def _erred(version: StandIn, error: ModelError, now: float) -> None:
     version.failures += 1
     if version.failures >= FAILURES:
         version.failures = 0

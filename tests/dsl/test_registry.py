@@ -1,0 +1,136 @@
+"""The registry in a pipeline: the compiled YAML on the local engine; tests/cluster runs the same on the real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiphys
+from tests.runs.test_registry import model
+from tests.tools import argo_lint
+from tiphys import ModelRegistry, Pipeline, with_fakes
+from tiphys.engine import RunOptions
+from tiphys.errors import DefinitionError
+from tiphys.registry.audit import linear
+from tiphys.runs.registry import Registry
+from tiphys.step.registry import Written
+
+
+def pipeline() -> Pipeline:
+    registry = ModelRegistry("m")
+    with Pipeline("train") as made:
+        uri = made.param("uri", "pvc://tiphys/models/a")
+        why = made.param("why", "")
+        served = registry.baseline().named("served")
+        registry.register(uri, report=served.report, alias="champion", why=why).after(served).named(
+            "register"
+        )
+    return made
+
+
+def run(store: Path, workflow: Any, **parameters: str) -> Any:
+    result = tiphys.run(workflow, options=RunOptions(store=store, runner="process"), **parameters)
+    assert result.succeeded, result.workflow["status"]
+    return result
+
+
+def test_what_one_run_registers_the_next_one_sees(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        model(tmp_path, name)
+    run(tmp_path, pipeline(), why="first $(X) {")
+    result = run(tmp_path, pipeline(), uri="pvc://tiphys/models/b")
+    registry = Registry(tmp_path)
+    assert registry.version("m", "champion").number == 2
+    first, second = registry.audit("m")
+    assert (first.why, first.before, first.after, second.before) == ("first $(X) {", None, 1, 1)
+    assert second.who == result.workflow["metadata"]["name"] == registry.version("m", 2).run
+    served = {
+        each["displayName"]: each["outputs"]["parameters"]
+        for each in result.workflow["status"]["nodes"].values()
+        if each["displayName"] == "served"
+    }["served"]
+    told = {each["name"]: each["value"] for each in served}
+    assert (told["found"], told["version"], told["uri"]) == ("true", "1", "pvc://tiphys/models/a")
+    run(tmp_path, pipeline())  # it is that version already, and goes back to it
+    assert [row.after for row in registry.audit("m")] == [1, 2, 1]
+
+
+def slow(
+    name: str, state: str, model: tiphys.Reference, report: str, alias: str, why: str, run: str, who: str
+) -> Written:
+    """The step, and somebody who is faster, once. ``why``: the store."""
+    from tiphys.registry import to_alias
+    from tiphys.registry.changes import By
+    from tiphys.step.registry import register
+    from tiphys.store import Store
+    from tiphys.store.registry import LocalRegistry
+
+    registry = LocalRegistry(Store(why))
+    if len(registry.read(name).changes) < 2:
+        other = f"other-{len(registry.read(name).changes)}"
+        registry.change(name, lambda document: to_alias(document, other, 1, By("other", "now")))
+    return register(name, state, model, report, alias, why, run, who)
+
+
+def test_when_somebody_was_faster_it_is_done_again(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        model(tmp_path, name)
+    registry = Registry(tmp_path)
+    registry.register("m", "pvc://tiphys/models/a")
+    registry.alias("m", "champion", 1)
+    workflow = with_fakes(pipeline(), {"registry-register-m": slow})
+    result = run(tmp_path, workflow, uri="pvc://tiphys/models/b", why=str(tmp_path))
+    rows = registry.audit("m")
+    assert linear(rows) == "" and [row.alias for row in rows] == [
+        "champion",
+        "other-1",
+        "champion",
+    ]
+    late = [
+        each["message"] for each in result.workflow["status"]["nodes"].values()
+        if each["displayName"] == "registry-write-m" and each["phase"] == "Failed"
+    ]  # fmt: skip
+    assert len(late) == 1 and all(
+        "(Conflict): Operation cannot be fulfilled on configmaps" in text for text in late
+    )
+
+
+def test_the_real_argo_lints_it(tmp_path: Path) -> None:
+    assert tiphys.lint(pipeline()) == []
+    assert argo_lint(tiphys.to_yaml(pipeline()), tmp_path) == ""
+
+
+def test_names_are_refused_where_they_are_written() -> None:
+    with pytest.raises(DefinitionError, match="TIP101"):
+        ModelRegistry("Fashion")
+    with Pipeline("p"), pytest.raises(DefinitionError, match="TIP101"):
+        ModelRegistry("m").promote(1, alias="v1")
+
+
+def test_promotion_and_rollback(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    for name in ("a", "b"):
+        registry.register("m", model(tmp_path, name))
+    of_run = ModelRegistry("m")
+    with Pipeline("p") as made:
+        first = of_run.promote(1).named("first")
+        second = of_run.promote(2).named("second").after(first)
+        back = of_run.rollback(why="it was worse").named("back").after(second)
+        of_run.promote(back.version, alias="stable").named("stable")
+    run(tmp_path, made)
+    assert [(row.alias, row.what, row.after) for row in registry.audit("m")] == [
+        ("champion", "alias", 1), ("champion", "alias", 2), ("champion", "rollback", 1), ("stable", "alias", 1)
+    ]  # fmt: skip
+
+
+def test_what_is_refused_is_not_tried_again(tmp_path: Path) -> None:
+    result = tiphys.run(
+        pipeline(), options=RunOptions(store=tmp_path, runner="process"), uri="pvc://tiphys/models/none"
+    )
+    assert not result.succeeded
+    said = {each["displayName"]: each for each in result.workflow["status"]["nodes"].values()}
+    assert said["registry-refuse-m"]["phase"] == "Failed"
+    assert not any("(1)" in name for name in said)
+    assert Registry(tmp_path).read("m").versions == ()
