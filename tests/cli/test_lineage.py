@@ -41,6 +41,20 @@ def test_a_tree(store: Path, capsys: Any) -> None:
     assert capsys.readouterr().out.splitlines()[1:] == ["  judge of one", "    report accuracy 0.5"]
 
 
+def test_the_names_under_which_it_is_served(store: Path, capsys: Any) -> None:
+    registry = tiphys.Registry(store)
+    made = registry.register("words", URI)
+    assert main(["lineage", URI, "--down", "--store", str(store)]) == 0
+    assert "  version 1 of words  sha256:" in capsys.readouterr().out
+    registry.alias("words", "champion", made.number)
+    registry.alias("words", "next", made.number)
+    assert main(["lineage", "one", "--down", "--store", str(store)]) == 0
+    told = [line.split("  sha256")[0].strip() for line in capsys.readouterr().out.splitlines()]
+    assert "served as words@champion (version 1)" in told and "served as words@next (version 1)" in told
+    assert main(["lineage", "words", "--down", "--store", str(store)]) == 1  # a model's name is no run's
+    (store / "models.db").unlink()
+
+
 def test_a_graph(store: Path, capsys: Any, tmp_path: Path) -> None:
     capsys.readouterr()
     assert main(["lineage", "one", "--json", "--store", str(store)]) == 0

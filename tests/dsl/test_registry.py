@@ -18,9 +18,9 @@ from tiphys.runs.registry import Registry
 from tiphys.step.registry import Written
 
 
-def pipeline() -> Pipeline:
+def pipeline(image: str = "", *, asks: bool = True) -> Pipeline:
     registry = ModelRegistry("m")
-    with Pipeline("train") as made:
+    with Pipeline("train", image=image) as made:
         uri = made.param("uri", "pvc://tiphys/models/a")
         why = made.param("why", "")
         served = registry.baseline().named("served")

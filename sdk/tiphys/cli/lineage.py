@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_NAMED = ("step", "artifact")  # whose labels need no word before them
+_NAMED = ("step", "artifact", "alias")  # whose labels need no word before them
 
 
 def register(subparsers: Any) -> None:
@@ -24,7 +24,7 @@ def register(subparsers: Any) -> None:
         "lineage",
         help="what a model, data or a run came from, or what came of it",
         description="Tells the steps, data and runs that a thing came from, up to code, lock file and commit; --down "
-        "tells what came of it, down to reports and services. Exit code 1: something of it is gone or was changed.",
+        "tells what came of it, down to reports, services and the names under which it is served. Exit code 1: something of it is gone or was changed.",
         epilog="example: tiphys lineage pvc://tiphys/models/KEY --down",
     )
     add.add_argument("target", metavar="X", help="a pvc:// URI, a digest, or the name of a run")
@@ -45,12 +45,15 @@ def handle(options: argparse.Namespace) -> int:
     from tiphys.errors import RefusedError
     from tiphys.records.lineage import lineage, mermaid
     from tiphys.runs.records import answered
+    from tiphys.store.registry import LocalRegistry
 
     if options.limit < 1:
         raise RefusedError("TIP297", f"--limit is {options.limit}", fix="give 1 or more")
     if options.up and options.down:
         raise RefusedError("TIP297", "--up and --down are two questions", fix="ask one after the other")
     store = local_store(options)
+    registry = LocalRegistry(store)
+    registered = [registry.read(name) for name in registry.names()] if options.down else []
 
     def asked(index: Index) -> Lineage:
         return lineage(
@@ -60,6 +63,7 @@ def handle(options: argparse.Namespace) -> int:
             volumes=None if options.no_check else store.volumes(),
             limit=options.limit,
             known=(item.uri for item in index.artifacts()),
+            registered=registered,
         )
 
     graph = answered(store, asked)

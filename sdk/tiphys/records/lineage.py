@@ -13,10 +13,11 @@ from typing import Literal, Protocol
 from tiphys.errors import RefusedError, StoreError, did_you_mean
 from tiphys.records.record import SAMPLED, ArtifactRecord, RunRecord, StepRecord
 from tiphys.reference import Reference, verify
+from tiphys.registry.document import ModelDocument
 
 __all__ = ["Edges", "Folded", "Lineage", "Thing", "lineage", "mermaid", "tree"]
 
-Kind = Literal["artifact", "step", "run", "code", "lock", "git", "environment", "report", "service"]
+Kind = Literal["artifact", "step", "run", "code", "lock", "git", "environment", "report", "service", "alias"]
 _PROVENANCE: tuple[Kind, ...] = ("code", "lock", "git", "environment")
 _NAMES = 20  # that are offered for one that is not known
 _SERVES = ("Deployment", "Service", "StatefulSet", "InferenceService")
@@ -120,19 +121,28 @@ def lineage(
     volumes: Mapping[str, str] | None = None,
     known: Iterable[str] = (),
     limit: int = 100,
+    registered: Iterable[ModelDocument] = (),
 ) -> Lineage:
     """What ``target`` (a URI, a digest, or the key of a run) came from; ``down``: what came of it.
 
     ``volumes``: the claims of this machine, whose artifacts are read and compared with their digests; None looks at
-    nothing. ``known``: what it may have been meant to be; ``limit``: so many steps that used one thing are told. Raises
-    StoreError TIP431 for what no run made or used.
+    nothing. ``known``: what it may have been meant to be; ``limit``: so many steps that used one thing are told.
+    ``registered``: the models of the registry, whose versions and aliases are told. Raises StoreError TIP431 for what no
+    run made or used.
     """
-    return _Walk(edges, volumes, limit).go(target, down=down, known=known)
+    return _Walk(edges, volumes, limit, registered).go(target, down=down, known=known)
 
 
 class _Walk:
-    def __init__(self, edges: Edges, volumes: Mapping[str, str] | None, limit: int) -> None:
+    def __init__(
+        self,
+        edges: Edges,
+        volumes: Mapping[str, str] | None,
+        limit: int,
+        registered: Iterable[ModelDocument],
+    ) -> None:
         self._edges = edges
+        self._registered = [(document, each) for document in registered for each in document.versions]
         self._limit = limit
         self._linked: set[tuple[str, str]] = set()
         self._volumes = volumes
@@ -193,7 +203,18 @@ class _Walk:
 
     # -- down --------------------------------------------------------------------------------------------------------
 
+    def _named(self, identity: str, item: ArtifactRecord) -> None:
+        """The names under which it is, or could be, served."""
+        for document, version in self._registered:
+            if version.uri != item.uri or (item.digest and item.digest != version.digest):
+                continue
+            aliases = document.aliases_of(version.number)
+            told = [f"served as {document.name}@{alias} (version {version.number})" for alias in aliases]
+            for label in told or [f"version {version.number} of {document.name}"]:
+                self._link(identity, self._add(f"alias {label}", "alias", label, digest=version.digest))
+
     def _consumed(self, identity: str, item: ArtifactRecord) -> None:
+        self._named(identity, item)
         found = list(self._edges.consumers(item.uri, self._limit))
         if len(found) == self._limit:
             self._graph.more[identity] = self._edges.consumed(item.uri) - len(found)

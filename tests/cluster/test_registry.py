@@ -1,0 +1,135 @@
+"""The registry of models on the real API server: its resourceVersion is the lock, for writers here and in workflows."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.conftest import Cluster, connect, owned
+from tests.dsl.test_registry import pipeline
+from tiphys.reference import seal
+from tiphys.registry.audit import PAGE, linear
+from tiphys.runs import Client
+from tiphys.runs.registry import Registry
+
+pytestmark = pytest.mark.cluster
+
+MOVES = """
+import sys
+from tiphys.registry import to_alias
+from tiphys.registry.changes import By
+from tiphys.runs import Client
+from tiphys.runs.cluster.registry import ClusterRegistry
+namespace, who, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+registry = ClusterRegistry(Client(namespace=namespace, kubeconfig=sys.argv[4]).backend, namespace)
+for number in range(count):
+    def move(document):
+        state = document.aliases.get("champion")
+        return to_alias(document, "champion", (state.version if state else 0) % 3 + 1, By(who, "now", str(number)))
+    registry.change("m", move)
+    print(number, flush=True)
+"""
+
+
+@pytest.fixture
+def namespace(machine: Cluster) -> Iterator[str]:
+    """One of its own."""
+    name = f"registry-{secrets.token_hex(3)}"
+    machine.kubectl("create", "namespace", name)
+    yield name
+    machine.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_writers_in_processes_some_killed_make_one_linear_audit(machine: Cluster, namespace: str) -> None:
+    kubeconfig = machine.env["KUBECONFIG"]
+    registry = Registry(client=Client(namespace=namespace, kubeconfig=kubeconfig), who="me")
+    for letter in "abc":
+        registry.register("m", f"pvc://tiphys/models/{letter}", digest=f"sha256:{letter}")
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", MOVES, namespace, f"w{number}", "30" if number else "10000", kubeconfig],
+            env=machine.env, stdout=subprocess.PIPE, text=True,
+        )
+        for number in range(6)
+    ]  # fmt: skip
+    told = [each.communicate(timeout=60)[0].split() for each in writers[1:]]
+    os.kill(writers[0].pid, signal.SIGKILL)
+    told.insert(0, writers[0].communicate(timeout=10)[0].split())
+    rows = registry.audit("m")
+    assert linear(rows) == "" and len(rows) > 2 * PAGE
+    for number, lines in enumerate(told):
+        written = [row.why for row in rows if row.who == f"w{number}"]
+        assert written[: len(lines)] == lines and len(written) <= len(lines) + (number == 0)
+    registry.alias("m", "champion", 1)
+    registry.alias("m", "champion", 3)
+    assert registry.rollback("m", "champion").alias("champion").number == 1
+    assert registry.names() == ["m"]
+    objects = [item["metadata"]["name"] for item in machine.get("configmaps", "-n", namespace)]
+    assert {"tiphys-models-m", "tiphys-models-m.audit.000001"} <= {*objects}
+
+
+def test_two_workflows_at_once_register_and_promote(images: None, cluster: Cluster) -> None:
+    granted(cluster)
+    try:
+        check_two_workflows(cluster)
+    finally:
+        cluster.kubectl("delete", "configmaps", "-l", "tiphys.dev/registry=m")
+
+
+def check_two_workflows(cluster: Cluster, image: str = "") -> None:
+    for letter in "ab":
+        folder = cluster.volume / "models" / f"registry-{letter}"
+        (folder / "1").mkdir(parents=True, exist_ok=True)
+        (folder / "1" / "saved_model.pb").write_text(letter)
+        seal(folder)
+        owned(folder)
+    workflow = pipeline(image, asks=False)
+    with connect(cluster, "kubeconfig") as client:
+        names = [
+            client.submit(
+                workflow,
+                parameters={
+                    "uri": f"pvc://tiphys/models/registry-{letter}",
+                    "why": f"of {letter}, for $(HOME)",
+                },
+                labels={"tiphys-test": "yes"},
+            ).name
+            for letter in "ab"
+        ]
+        for name in names:
+            result = client.wait(name, timeout=150)
+            assert result.succeeded, [
+                (each["displayName"], each.get("message"))
+                for each in result.workflow["status"]["nodes"].values()
+            ]
+        registry = Registry(client=client)
+        rows = registry.audit("m")
+        assert linear(rows) == "" and {row.who for row in rows} == {*names} and len(rows) == 2
+        assert {row.why for row in rows} == {"of a, for $(HOME)", "of b, for $(HOME)"}
+        assert registry.version("m", "champion").number == 2
+
+
+def granted(cluster: Cluster) -> None:
+    """What the account of resource templates needs."""
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch", "update"]}
+    name = {"name": "tiphys-registry"}
+    group = "rbac.authorization.k8s.io"
+    objects = [
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": name, "rules": [rule]},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": name,
+            "roleRef": {"apiGroup": group, "kind": "Role", **name},
+            "subjects": [{"kind": "ServiceAccount", "name": "tiphys"}],
+        },
+    ]
+    for each in objects:
+        cluster.kubectl("apply", "-f", "-", text=json.dumps(each))
