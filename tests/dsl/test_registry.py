@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 import tiphys
 from tests.runs.test_registry import model
 from tests.tools import argo_lint
-from tiphys import ModelRegistry, Pipeline, with_fakes
+from tiphys import ModelRegistry, Pipeline, Serving, with_fakes
+from tiphys.compiler import documents
 from tiphys.engine import RunOptions
 from tiphys.errors import DefinitionError
 from tiphys.registry.audit import linear
@@ -134,3 +137,40 @@ def test_what_is_refused_is_not_tried_again(tmp_path: Path) -> None:
     assert said["registry-refuse-m"]["phase"] == "Failed"
     assert not any("(1)" in name for name in said)
     assert Registry(tmp_path).read("m").versions == ()
+
+
+def released(image: str = "", replicas: int = 2) -> Pipeline:
+    registry, serving = ModelRegistry("m"), Serving("m", replicas=replicas)
+    with Pipeline("release", image=image) as made:
+        uri = made.param("uri", "pvc://tiphys/models/a")
+        serving.release(registry, registry.register(uri))
+    return made
+
+
+def test_what_is_released_is_served_under_the_name_itself_and_ends_with_no_run(tmp_path: Path) -> None:
+    text = tiphys.to_yaml(released())
+    assert {each.code for each in tiphys.lint(released())} == {"L401"}  # nobody uses the URL
+    assert argo_lint(text, tmp_path) == ""
+    (workflow,) = documents(released())
+    objects = {
+        each["name"]: (
+            each["resource"].get("setOwnerReference"),
+            json.loads(_plain(each["resource"]["manifest"])),
+        )
+        for each in workflow["spec"]["templates"]
+        if each["name"] in ("deploy-version", "point")
+    }
+    owned, deployment = objects["deploy-version"]
+    assert not owned and deployment["metadata"]["name"] == "m-vVERSION"
+    owned, service = objects["point"]
+    assert not owned and service["metadata"] == {"name": "m", "labels": {"tiphys.dev/model-name": "m"}}
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"] == {
+        "tiphys.dev/model-name": "m", "tiphys.dev/model-version": "vVERSION"
+    }  # fmt: skip
+    with Pipeline("p"), pytest.raises(DefinitionError, match="TIP105"):
+        Serving("other").release(ModelRegistry("m"), ModelRegistry("m").register("pvc://a/b"))
+
+
+def _plain(manifest: str) -> str:
+    without = re.sub(r"{{=.*?uri.*?}}", "URI", manifest)
+    return re.sub(r"{{=[^}]*inputs.parameters[^}]*version[^}]*}}", "VERSION", without)

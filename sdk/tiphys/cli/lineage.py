@@ -24,7 +24,8 @@ def register(subparsers: Any) -> None:
         "lineage",
         help="what a model, data or a run came from, or what came of it",
         description="Tells the steps, data and runs that a thing came from, up to code, lock file and commit; --down "
-        "tells what came of it, down to reports, services and the names under which it is served. Exit code 1: something of it is gone or was changed.",
+        "tells what came of it, down to reports, services and the names under which it is served. Exit code 1: "
+        "something of it is gone or was changed.",
         epilog="example: tiphys lineage pvc://tiphys/models/KEY --down",
     )
     add.add_argument("target", metavar="X", help="a pvc:// URI, a digest, or the name of a run")

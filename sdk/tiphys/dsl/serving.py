@@ -15,12 +15,14 @@ from tiphys.compiler.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, secured
+from tiphys.dsl.registry import ModelRegistry
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.task import Task
 from tiphys.dsl.values import ConditionValue, Expression, Input, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
+from tiphys.registry.names import NAME_LABEL, VERSION_LABEL
 
 __all__ = ["SERVING_IMAGE", "Serving"]
 
@@ -45,30 +47,40 @@ class _Shape:
 class _Deploy(Resource):
     """The Deployment of one model; ends when all replicas answer."""
 
-    def __init__(self, shape: _Shape, owned: bool) -> None:
+    def __init__(
+        self,
+        shape: _Shape,
+        owned: bool,
+        template: str,
+        which: Mapping[str, Any],
+        name: str,
+        labels: Mapping[str, str],
+    ) -> None:
+        """``which``: the input, with its type, that tells Deployments apart."""
         n = shape.replicas
         super().__init__(
-            "deploy",
+            template,
             {},
             action="apply",
-            inputs={"name": str, "model": Reference},
+            inputs={**which, "model": Reference},
             success=[f"status.{field} == {n}" for field in ("readyReplicas", "updatedReplicas", "replicas")],
             failure=[f"status.conditions.{i}.reason == ProgressDeadlineExceeded" for i in (0, 1)],
             owned=owned,
             retry=Retry.on_infrastructure(),
         )
         self.site, self.shape = shape.site, shape
+        self.object_name, self.labels = name, labels
 
     def object(self, defaults: Defaults) -> Mapping[str, Any]:
         shape = self.shape
         volume = defaults.mount_of(shape.claim, shape.site)
-        name, model = Input("name"), Input("model")
+        model = Input("model")
         uri = f"({model.expr()} startsWith '{{' ? fromJSON({model.expr()}).uri : {model.expr()})"
         path = Expression(
             lambda: f"{literal(volume.mount_path)} + trimPrefix({uri}, {literal(f'pvc://{shape.claim}')})",
             (model,),
         )
-        labels = {_WORKFLOW: _RUN, _MODEL: splice(name)}
+        labels = self.labels
         container = {
             "name": "serving",
             "image": shape.image,
@@ -100,7 +112,7 @@ class _Deploy(Resource):
         return {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": f"{_RUN}-{splice(name)}", "labels": labels},
+            "metadata": {"name": self.object_name, "labels": labels},
             "spec": {
                 "replicas": shape.replicas,
                 "progressDeadlineSeconds": 180,
@@ -116,24 +128,36 @@ class _Deploy(Resource):
 
 def _expose(shape: _Shape, owned: bool) -> Resource:
     """The Service of one slot: points it at a model, and says its URL."""
+    slot = splice(Input("slot"))
+    labels = {_WORKFLOW: _RUN, "tiphys.dev/slot": slot}
+    selector = {_WORKFLOW: _RUN, _MODEL: splice(Input("name"))}
+    return _service(shape, owned, "expose", f"{_RUN}-{slot}", labels, selector, {"slot": str, "name": str})
+
+
+def _service(
+    shape: _Shape,
+    owned: bool,
+    template: str,
+    name: str,
+    labels: Mapping[str, str],
+    selector: Mapping[str, str],
+    inputs: Mapping[str, Any],
+) -> Resource:
     manifest = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {
-            "name": f"{_RUN}-{splice(Input('slot'))}",
-            "labels": {_WORKFLOW: _RUN, "tiphys.dev/slot": splice(Input("slot"))},
-        },
+        "metadata": {"name": name, "labels": labels},
         "spec": {
             "type": shape.service_type,
-            "selector": {_WORKFLOW: _RUN, _MODEL: splice(Input("name"))},
+            "selector": selector,
             "ports": [{"name": "http", "protocol": "TCP", "port": shape.port, "targetPort": shape.port}],
         },
     }
     return Resource(
-        "expose",
+        template,
         manifest,
         action="apply",
-        inputs={"slot": str, "name": str},
+        inputs=inputs,
         outputs={"url": "http://{.spec.clusterIP}:{.spec.ports[0].port}"},
         output_defaults={"url": ""},
         owned=owned,
@@ -191,7 +215,10 @@ class Serving:
             service_type,
         )
         self.name, self.replicas = name, replicas
-        self.deploy: Resource = _Deploy(shape, owned)
+        own = splice(Input("name"))
+        self.deploy: Resource = _Deploy(
+            shape, owned, "deploy", {"name": str}, f"{_RUN}-{own}", {_WORKFLOW: _RUN, _MODEL: own}
+        )
         """``deploy(name=…, model=…)``: the replicas of a model."""
         self.expose: Resource = _expose(shape, owned)
         """``expose(slot=…, name=…)``: the Service of a slot, at the model ``name``; output ``url``."""
@@ -212,6 +239,51 @@ class Serving:
             flags=["deployments.apps,services", "--selector", f"{_WORKFLOW}={_RUN}"],
         )
         """``stop()``: remove all deployments and services of this run."""
+
+        version = splice(Input("version"))
+        of_version = {NAME_LABEL: name, VERSION_LABEL: f"v{version}"}
+        self.deploy_version: Resource = _Deploy(
+            shape, False, "deploy-version", {"version": int}, f"{name}-v{version}", of_version
+        )
+        """``deploy_version(version=…, model=…)``: the replicas of a version of the registry; they outlive the run."""
+        self.point: Resource = _service(
+            shape, False, "point", name, {NAME_LABEL: name}, of_version, {"version": int}
+        )
+        """``point(version=…)``: the Service of the served name itself, at a version; output ``url``."""
+        self.retire_versions = Resource(
+            "retire-versions",
+            action="delete",
+            inputs={"keep": str},
+            flags=[
+                "deployments.apps",
+                "--selector",
+                f"{NAME_LABEL}={name},{VERSION_LABEL},{VERSION_LABEL} notin ({Input('keep').tag()})",
+            ],
+        )
+        """``retire_versions(keep="v3,v2")``: remove the replicas of all other versions."""
+
+    def release(
+        self, registry: ModelRegistry, made: Task, *, alias: str = "champion", why: Value | str = ""
+    ) -> Task:
+        """Serve what ``registry.register`` has made under the name itself, in every run the same: its replicas are made
+        and answer, then ``alias`` names it, then the Service is pointed at it. The task's output is ``url``.
+
+        Nothing of that ends with the run: a rollback (``tiphys models rollback``) points the Service back.
+        """
+        if registry.name != self.name:
+            raise DefinitionError(
+                "TIP105",
+                f"Serving({self.name!r}) releases a version of {registry.name!r}",
+                where=str(caller()),
+                cause="a model of the registry is served under its own name",
+                fix=f"write Serving({registry.name!r})",
+            )
+        deployed = self.deploy_version(version=made.version, model=made.model).named(f"deploy-{self.name}")
+        named = (
+            registry.promote(made.version, alias=alias, why=why).after(deployed).named(f"name-{self.name}")
+        )
+        pointed: Task = self.point(version=named.version).named(f"point-{self.name}")
+        return pointed
 
     def publish(
         self,

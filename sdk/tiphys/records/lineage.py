@@ -127,8 +127,9 @@ def lineage(
 
     ``volumes``: the claims of this machine, whose artifacts are read and compared with their digests; None looks at
     nothing. ``known``: what it may have been meant to be; ``limit``: so many steps that used one thing are told.
-    ``registered``: the models of the registry, whose versions and aliases are told. Raises StoreError TIP431 for what no
-    run made or used.
+    ``registered``: the models of the registry, whose versions and aliases are told.
+
+    Raises StoreError TIP431 for what no run made or used.
     """
     return _Walk(edges, volumes, limit, registered).go(target, down=down, known=known)
 

@@ -6,7 +6,16 @@ import re
 
 from tiphys.errors import RefusedError
 
-__all__ = ["check_alias", "check_model_name", "config_map", "named_by", "page_map"]
+__all__ = [
+    "NAME_LABEL",
+    "VERSION_LABEL",
+    "check_alias",
+    "check_model_name",
+    "config_map",
+    "deployment",
+    "named_by",
+    "page_map",
+]
 
 _MODEL = re.compile(r"[a-z](?:[-a-z0-9]{0,48}[a-z0-9])?")
 _ALIAS = re.compile(r"[A-Za-z](?:[-_A-Za-z0-9]{0,61}[A-Za-z0-9])?")
@@ -39,6 +48,15 @@ def check_alias(alias: str) -> None:
             cause="it says which version is meant already",
             fix='name what it is for, such as "champion"',
         )
+
+
+NAME_LABEL, VERSION_LABEL = "tiphys.dev/model-name", "tiphys.dev/model-version"
+"""Of the Service of a model, its selector, and of the Deployment of a version and its pods."""
+
+
+def deployment(name: str, version: int) -> str:
+    """The Deployment that serves a version."""
+    return f"{name}-v{version}"
 
 
 _MAP = re.compile(r"tiphys-models-([^.]+)(?:\.audit\.(\d+))?")

@@ -17,11 +17,13 @@ from tiphys.errors import ClusterError, RefusedError, StoreError, did_you_mean
 from tiphys.reference import Reference, verify
 from tiphys.registry import changes
 from tiphys.registry.document import AuditRow, ModelDocument, ModelVersion
+from tiphys.registry.routes import CHAMPION
 from tiphys.store.layout import Store
 from tiphys.store.registry import LocalRegistry
 
 if TYPE_CHECKING:
     from tiphys.runs.client import Client
+    from tiphys.runs.cluster.registry import ClusterRegistry
 
 __all__ = ["Registry"]
 
@@ -62,7 +64,8 @@ class Registry:
     ) -> None:
         self._store = Store(Path(store))
         self._who = who or os.environ.get("TIPHYS_USER", "") or _user()
-        self._kept: _Kept = LocalRegistry(self._store) if client is None else _of(client)
+        self._cluster = None if client is None else _of(client)
+        self._kept: _Kept = self._cluster or LocalRegistry(self._store)
         self._local = client is None
 
     @property
@@ -121,15 +124,15 @@ class Registry:
 
     def alias(self, name: str, alias: str, version: int | None, *, why: str = "") -> ModelDocument:
         """Let an alias name a version; None takes it away."""
-        by = self._by(why)
-        return self._changed(
-            name, lambda was: changes.to_alias(was, alias, version, by, problem=self._problem)
+        by, problem = self._by(why), self._problem_of(name, alias)
+        return self._moved(
+            name, alias, lambda was: changes.to_alias(was, alias, version, by, problem=problem)
         )
 
     def rollback(self, name: str, alias: str, *, why: str = "") -> ModelDocument:
         """Where the alias was before the last move that was not taken back. Raises RefusedError TIP262, too."""
-        by = self._by(why)
-        return self._changed(name, lambda was: changes.rollback(was, alias, by, problem=self._problem))
+        by, problem = self._by(why), self._problem_of(name, alias)
+        return self._moved(name, alias, lambda was: changes.rollback(was, alias, by, problem=problem))
 
     def weights(self, name: str, weights: Mapping[int, int], *, why: str = "") -> ModelDocument:
         """Parts of a hundred requests, by version; none: all go to the champion. Raises RefusedError TIP264."""
@@ -150,6 +153,21 @@ class Registry:
         """Why a version cannot be served (its folder is gone, or was changed); empty when it can, or where nobody can
         look."""
         return self._problem(version)
+
+    def _moved(self, name: str, alias: str, what: Callable[[ModelDocument], ModelDocument]) -> ModelDocument:
+        document = self._changed(name, what)
+        if self._cluster is not None and alias == CHAMPION:
+            self._cluster.point(name, alias)
+        return document
+
+    def _problem_of(self, name: str, alias: str) -> Callable[[ModelVersion], str]:
+        """On a cluster the volumes cannot be looked at, and the replicas can."""
+        cluster = self._cluster
+        if cluster is None:
+            return self._problem
+        if alias != CHAMPION:
+            return lambda version: ""
+        return lambda version: cluster.unready(name, version.number)
 
     def _changed(self, name: str, what: Callable[[ModelDocument], ModelDocument]) -> ModelDocument:
         def checked(document: ModelDocument) -> ModelDocument:
@@ -192,7 +210,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _of(client: Client) -> _Kept:
+def _of(client: Client) -> ClusterRegistry:
     from tiphys.runs.cluster.kubernetes import Kubernetes
     from tiphys.runs.cluster.registry import ClusterRegistry
 

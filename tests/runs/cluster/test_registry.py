@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from tests.registry.test_changes import BY
-from tiphys.errors import ClusterError, StoreError
+from tiphys.errors import ClusterError, RefusedError, StoreError
 from tiphys.registry import ModelDocument, register, to_alias
 from tiphys.registry.audit import PAGE, linear
-from tiphys.runs import FakeTransport, Request, Response
+from tiphys.runs import Client, FakeTransport, Request, Response
 from tiphys.runs.cluster.kubernetes import Kubernetes
 from tiphys.runs.cluster.registry import ClusterRegistry
+from tiphys.runs.registry import Registry
 
 BASE = "/api/v1/namespaces/team/configmaps"
 
@@ -148,3 +149,64 @@ def test_others_that_never_end_are_told() -> None:
     )
     with pytest.raises(ClusterError, match="TIP606"):
         one_more(registry)
+
+
+class Served:
+    """A Service that is at version 1, and Deployments of which two are ready. ``meanwhile``: called when the Service is
+    written, once."""
+
+    def __init__(self) -> None:
+        self.api, self.selector, self.ready = Api(), {"tiphys.dev/model-version": "v1"}, {1: 2, 2: 1, 3: 0}
+        self.labels = {"tiphys.dev/model-name": "m"}
+        self.meanwhile: Any = None
+        self.client = Client.kubernetes(transport=FakeTransport(self.answer), namespace="team")
+        self.registry = Registry(client=self.client, who="me")
+        for number in (1, 2, 3):
+            self.registry.register("m", f"pvc://tiphys/models/{number}", digest=f"sha256:{number}")
+
+    def answer(self, request: Request) -> Response:
+        if request.path == "/api/v1/namespaces/team/services/m":
+            if request.method == "PATCH":
+                self.selector.update(request.body["spec"]["selector"])  # type: ignore[index]
+                meanwhile, self.meanwhile = self.meanwhile, None
+                if meanwhile is not None:
+                    meanwhile()
+            return Response.of({"metadata": {"labels": self.labels}, "spec": {"selector": self.selector}})
+        if "/deployments/" in request.path:
+            number = int(request.path.rpartition("/m-v")[2])
+            if number not in self.ready:
+                return Response.of({}, 404)
+            return Response.of({"status": {"readyReplicas": self.ready[number]}})
+        return self.api.answer(request)
+
+
+def test_the_service_of_the_name_follows_the_champion_to_versions_that_are_ready() -> None:
+    served = Served()
+    served.registry.alias("m", "champion", 1)
+    served.registry.alias("m", "champion", 2)
+    assert served.selector == {"tiphys.dev/model-version": "v2"}
+    served.registry.rollback("m", "champion")
+    assert served.selector == {"tiphys.dev/model-version": "v1"}
+    served.registry.alias("m", "next", 3)  # no Service asks for that one
+    with pytest.raises(RefusedError, match="TIP263") as caught:
+        served.registry.alias("m", "champion", 3)
+    assert caught.value.cause == "no replica of the Deployment m-v3 is ready"
+    del served.ready[2]
+    with pytest.raises(RefusedError, match="TIP263"):
+        served.registry.alias("m", "champion", 2)
+    assert served.selector == {"tiphys.dev/model-version": "v1"}
+
+
+def test_when_the_alias_moves_on_meanwhile_the_service_does_too() -> None:
+    served = Served()
+    other = Registry(client=served.client, who="other")
+    served.meanwhile = lambda: served.registry._kept.change("m", lambda was: to_alias(was, "champion", 1, BY))
+    other.alias("m", "champion", 2)
+    assert served.selector == {"tiphys.dev/model-version": "v1"}
+
+
+def test_a_service_of_somebody_else_is_left_alone() -> None:
+    served = Served()
+    served.labels = {}
+    served.registry.alias("m", "champion", 3)
+    assert served.selector == {"tiphys.dev/model-version": "v1"}

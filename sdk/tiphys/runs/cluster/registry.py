@@ -12,7 +12,14 @@ from tiphys.errors import ClusterError, StoreError
 from tiphys.registry.audit import PAGE, check_size, full_page, read_page
 from tiphys.registry.configmap import DOCUMENT, MODEL_LABEL, PAGE_LABEL, document_map, page_object
 from tiphys.registry.document import AuditRow, ModelDocument
-from tiphys.registry.names import check_model_name, config_map, page_map
+from tiphys.registry.names import (
+    NAME_LABEL,
+    VERSION_LABEL,
+    check_model_name,
+    config_map,
+    deployment,
+    page_map,
+)
 from tiphys.runs.cluster.transport import Request
 
 if TYPE_CHECKING:
@@ -95,6 +102,48 @@ class ClusterRegistry:
                 )
             rows += read_page(str((item.get("data") or {}).get(DOCUMENT) or ""), number, name)
         return [*rows, *document.changes]
+
+    # -- the Service of a name --------------------------------------------------------------------------------
+
+    def unready(self, name: str, version: int) -> str:
+        """Why requests cannot be sent to a version; empty when its replicas are ready, or no Service has the name."""
+        if self._service(name) is None:
+            return ""
+        path = f"/apis/apps/v1/namespaces/{quote(self.namespace)}/deployments/{deployment(name, version)}"
+        answer = self.api.send(f"look at version {version} of {name}", Request("GET", path), allowed=(404,))
+        if answer.status == 404:
+            return f"there is no Deployment {deployment(name, version)}"
+        if not (answer.json().get("status") or {}).get("readyReplicas"):
+            return f"no replica of the Deployment {deployment(name, version)} is ready"
+        return ""
+
+    def point(self, name: str, alias: str) -> None:
+        """Point the Service of a name, if there is one, to the version that an alias names, wherever that goes."""
+        while (there := self._service(name)) is not None:
+            state = self.read(name).aliases.get(alias)
+            wanted = None if state is None or state.version is None else f"v{state.version}"
+            if wanted is None or there == wanted:
+                return
+            body = {"spec": {"selector": {VERSION_LABEL: wanted}}}
+            self.api.send(
+                f"point the Service {name} to {wanted}",
+                Request("PATCH", self._service_path(name), {}, body, "application/merge-patch+json"),
+            )
+
+    def _service(self, name: str) -> str | None:
+        """The version that a Service of this name is at; None where there is none that the registry has to do with."""
+        answer = self.api.send(
+            f"look at the Service {name}", Request("GET", self._service_path(name)), allowed=(403, 404)
+        )
+        if answer.status != 200:
+            return None
+        item = answer.json()
+        if (item["metadata"].get("labels") or {}).get(NAME_LABEL) != name:
+            return None
+        return str((item["spec"].get("selector") or {}).get(VERSION_LABEL, ""))
+
+    def _service_path(self, name: str) -> str:
+        return f"/api/v1/namespaces/{quote(self.namespace)}/services/{quote(name)}"
 
     def _get(self, name: str) -> dict[str, dict[str, str]] | None:
         request = Request("GET", f"{self._base}/{quote(name)}")
