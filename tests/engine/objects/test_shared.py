@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.engine.harness import execute, workflow
 from tests.registry.test_changes import moved, three
 from tiphys.argo.answers import ApiError
 from tiphys.engine.objects.kinds import Kind
@@ -83,3 +84,28 @@ def test_a_page_is_made_once(store: Store) -> None:
     manifest["data"]["document"] = json.dumps(other)
     with pytest.raises(ApiError, match="immutable"):
         put(store, "apply", manifest)
+
+
+def test_who_was_late_is_refused_of_any_object(tmp_path: Path) -> None:
+    def step(name: str, action: str, version: str) -> dict[str, Any]:
+        metadata = {"name": "mine", **({"resourceVersion": version} if version else {})}
+        manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"by": name}}
+        outputs = {"parameters": [{"name": "v", "valueFrom": {"jsonPath": "{.metadata.resourceVersion}"}}]}
+        return {
+            "name": name, "inputs": {"parameters": [{"name": "v", "value": ""}]}, "outputs": outputs,
+            "resource": {"action": action, "manifest": json.dumps(manifest)},
+        }  # fmt: skip
+
+    def call(name: str) -> list[dict[str, Any]]:
+        value = "{{steps.first.outputs.parameters.v}}"
+        return [
+            {"name": name, "template": name, "arguments": {"parameters": [{"name": "v", "value": value}]}}
+        ]
+
+    main = {"name": "main", "steps": [[{"name": "first", "template": "first"}], call("second"), call("late")]}
+    given = "{{inputs.parameters.v}}"
+    steps = [step("first", "create", ""), step("second", "replace", given), step("late", "replace", given)]
+    result = execute(tmp_path, workflow(main, *steps))
+    said = {each["displayName"]: each for each in result.workflow["status"]["nodes"].values()}
+    assert said["second"]["phase"] == "Succeeded" and said["late"]["phase"] == "Failed"
+    assert '(Conflict): Operation cannot be fulfilled on configmaps "mine"' in said["late"]["message"]
