@@ -12,7 +12,7 @@ import pytest
 import tiphys
 from tests.runs.test_registry import model
 from tests.tools import argo_lint
-from tiphys import ModelRegistry, Pipeline, Serving, with_fakes
+from tiphys import Fake, ModelRegistry, Pipeline, Serving, with_fakes
 from tiphys.compiler import documents
 from tiphys.engine import RunOptions
 from tiphys.errors import DefinitionError
@@ -145,6 +145,23 @@ def released(image: str = "", replicas: int = 2) -> Pipeline:
         uri = made.param("uri", "pvc://tiphys/models/a")
         serving.release(registry, registry.register(uri))
     return made
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_what_the_gate_refuses_changes_nothing(tmp_path: Path, passes: bool) -> None:
+    registry = Registry(tmp_path)
+    for name in ("a", "b"):
+        registry.register("m", model(tmp_path, name))
+    registry.alias("m", "champion", 1)
+    of_run, serving = ModelRegistry("m"), Serving("m")
+    with Pipeline("gated") as made:
+        good = made.param("good", True)
+        serving.release(of_run, of_run.register("pvc://tiphys/models/b"), when=good)
+    faked = with_fakes(made, {"deploy-version": Fake(), "point": Fake(url="http://127.0.0.1:1")})
+    result = run(tmp_path, faked, good="true" if passes else "false")
+    phases = {each["displayName"]: each["phase"] for each in result.workflow["status"]["nodes"].values()}
+    assert phases["point-m"] == ("Succeeded" if passes else "Omitted")
+    assert registry.version("m", "champion").number == (2 if passes else 1)
 
 
 def test_what_is_released_is_served_under_the_name_itself_and_ends_with_no_run(tmp_path: Path) -> None:

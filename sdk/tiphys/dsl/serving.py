@@ -263,12 +263,19 @@ class Serving:
         """``retire_versions(keep="v3,v2")``: remove the replicas of all other versions."""
 
     def release(
-        self, registry: ModelRegistry, made: Task, *, alias: str = "champion", why: Value | str = ""
+        self,
+        registry: ModelRegistry,
+        made: Task,
+        *,
+        alias: str = "champion",
+        why: Value | str = "",
+        when: ConditionValue | Value | None = None,
     ) -> Task:
         """Serve what ``registry.register`` has made under the name itself, in every run the same: its replicas are made
         and answer, then ``alias`` names it, then the Service is pointed at it. The task's output is ``url``.
 
-        Nothing of that ends with the run: a rollback (``tiphys models rollback``) points the Service back.
+        Nothing of that ends with the run: a rollback (``tiphys models rollback``) points the Service back. With
+        ``when`` (a gate's verdict) all of it happens only if the condition holds; take ``task.url.optional()`` then.
         """
         if registry.name != self.name:
             raise DefinitionError(
@@ -279,9 +286,10 @@ class Serving:
                 fix=f"write Serving({registry.name!r})",
             )
         deployed = self.deploy_version(version=made.version, model=made.model).named(f"deploy-{self.name}")
-        named = (
-            registry.promote(made.version, alias=alias, why=why).after(deployed).named(f"name-{self.name}")
-        )
+        if when is not None:
+            deployed.when(when)
+        named = registry.promote(made.version, alias=alias, why=why).named(f"name-{self.name}")
+        named.after(deployed, on="succeeded")
         pointed: Task = self.point(version=named.version).named(f"point-{self.name}")
         return pointed
 
