@@ -139,7 +139,7 @@ def test_the_good_model_is_served_and_the_bad_one_is_not(tmp_path: Path) -> None
     models = Store(store).volume("tiphys") / "models"
     models.mkdir(parents=True)
     subprocess.run(
-        [sys.executable, "-m", "tests.serving.gate.models", str(models)],
+        [sys.executable, "-m", "tests.serving.gate.models", str(models), "good", "another"],
         cwd=ROOT,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
         check=True,

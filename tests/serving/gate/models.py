@@ -1,4 +1,5 @@
-"""Writes small SavedModels, good and bad ones, below the folder that is given; run in a process of its own."""
+"""Writes small SavedModels, good and bad ones, below the folder that is given (after it: only these); run in a process
+of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from components.golden import write_golden
 from tiphys.reference import seal
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, *only: str) -> None:
     import numpy as np
     import tensorflow as tf
 
@@ -27,6 +28,8 @@ def main(folder: Path) -> None:
             return tf.nn.softmax(rows @ self.weights)
 
     def save(name: str, module: Any, function: Any, specs: Any) -> None:
+        if only and name not in only:
+            return
         module.serve = tf.function(function, input_signature=specs)
         tf.saved_model.save(module, str(folder / name / "1"), signatures={"serving_default": module.serve})
         write_golden(folder / name, {"images": images}, {"probabilities": good.answer(images).numpy()})
@@ -58,4 +61,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

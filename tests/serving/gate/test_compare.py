@@ -30,6 +30,7 @@ SERVED = report(0.9, Bag=0.95, Shirt=0.7)
         (report(0.88, Bag=0.95, Shirt=0.7), ["worse overall: 0.8800, what is served has 0.9000"]),
         (report(0.92, Bag=0.99, Shirt=0.6), ["worse in 'Shirt': 0.6000, what is served has 0.7000"]),
         (report(0.92, Bag=0.99), ["worse in 'Shirt': no accuracy"]),
+        (report(10**400, Bag=0.95, Shirt=0.7), ["worse overall: no accuracy"]),
         (report(float("nan"), Bag=0.95, Shirt=0.7), ["worse overall: no accuracy"]),
         ({}, ["worse? nobody knows: there is no report of this model"]),
         (

@@ -50,7 +50,12 @@ def _by_class(candidate: Report, served: Report, allowed: float) -> Iterator[str
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
 
 
 def _worse(new: float, old: float, allowed: float) -> bool:

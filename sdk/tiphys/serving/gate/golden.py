@@ -46,7 +46,7 @@ def read(folder: Path) -> Golden | None:
         document = json.loads(contents(folder / FILE))
     except FileNotFoundError:
         return None
-    except (OSError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(str(error)) from error
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise ValueError(f"its format is not {_FORMAT}")
