@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from components.ingest import ingest
 from tiphys import Pipeline, Reference, component, run
 from tiphys.engine import RunOptions
 from tiphys.errors import ComponentError
+from tiphys.reference import MANIFEST, resolve
 
 Row = tuple[str, str, str]
 COLUMNS = ("label", "day", "source")
@@ -105,6 +107,14 @@ def test_an_ingested_data_set(dataset: Reference) -> None:
     assert passed.dataset == dataset
     assert passed.summary == "600 rows as expected (label, rows)"
     assert passed.data_time.startswith("20")
+
+
+def test_data_that_is_ingested_again_is_as_new_as_that(source: Reference) -> None:
+    data = ingest(source, validation_size=60).dataset
+    os.utime(resolve(data.uri) / MANIFEST, (1e9, 1e9))
+    assert expect(data, Expect()).data_time == "2001-09-09T01:46:40+00:00"
+    assert ingest(source, validation_size=60).dataset == data
+    assert expect(data, Expect()).data_time > "2026"
 
 
 def test_a_class_that_is_missing_stops_the_training(

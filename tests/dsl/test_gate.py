@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -129,6 +129,44 @@ def test_what_no_model_could_be_judged_by_is_refused(wrong: Callable[[], Gate], 
     assert caught.value.code == "TIP109"
     assert word in caught.value.message
     assert "test_gate.py" in caught.value.where
+
+
+class Served(NamedTuple):
+    """As the registry says it: an empty ``report`` is of nothing."""
+
+    found: bool
+    report: str
+
+
+def baseline(report: str) -> Served:
+    return Served(report != "", report)
+
+
+def anything() -> list[object]:
+    return []
+
+
+@pytest.mark.parametrize("report", ["", '{"test_accuracy": 0.9, "synthetic": false}'])
+def test_what_is_served_may_be_known_only_when_it_runs(tmp_path: Path, report: str) -> None:
+    """As text, as the report of a task that was skipped; without a model every verdict is a refusal."""
+    serving = Serving("m")
+    with Pipeline("late") as pipeline:
+        known = component(baseline)(report=report)
+        judged = component(evaluated)(name="served", accuracy=0.9).when(known.found)
+        some = component(anything)()
+        for slot, served, reports in (
+            ("text", known.report, [judged.outputs.result.optional("{}")]),
+            ("task", judged.outputs.result.optional("{}"), some.outputs.result),
+        ):
+            gate = Gate(no_worse_by=0.01, reports=reports, served=served)
+            serving.publish(slot, name="a", model="pvc://tiphys/models/none", gate=gate)
+    result = tiphys.run(pipeline, options=RunOptions(store=tmp_path / "store"))
+    nodes = {node["displayName"]: node for node in result.workflow["status"]["nodes"].values()}
+    for slot in ("text", "task"):
+        outputs = {p["name"]: p["value"] for p in nodes[f"gate-{slot}"]["outputs"]["parameters"]}
+        reasons = [reason.partition(":")[0] for reason in json.loads(outputs["reasons"])]
+        assert reasons == ["worse? nobody knows"] * bool(report) + ["cannot load"]
+        assert nodes[f"deploy-{slot}"]["phase"] == "Skipped"
 
 
 @pytest.mark.train

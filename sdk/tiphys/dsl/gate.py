@@ -6,14 +6,16 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 from tiphys.argo.quantity import whole_quantity
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.components import Component, component
 from tiphys.dsl.durations import whole_seconds
+from tiphys.dsl.literals import literal
 from tiphys.dsl.pod import Resources
 from tiphys.dsl.retry import Retry
+from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError
 from tiphys.expr.durations import parse_go
 from tiphys.serving.gate.judge import judge
@@ -21,7 +23,6 @@ from tiphys.serving.gate.rules import GateRules
 
 if TYPE_CHECKING:
     from tiphys.dsl.task import Task
-    from tiphys.dsl.values import Value
 
 __all__ = ["Gate"]
 
@@ -115,11 +116,21 @@ class Gate:
             name=name,
             model=model,
             rules=self.rules,
-            reports=list(self._reports) if isinstance(self._reports, Sequence) else self._reports,
-            served={} if self._served is None else self._served,
+            reports=list(self._reports)
+            if isinstance(self._reports, Sequence)
+            else _as_json(self._reports, "[]"),
+            served={} if self._served is None else _as_json(self._served, "{}"),
             data_time=self._data_time,
         )
         return task
+
+
+def _as_json(value: object, none: str) -> object:
+    """A value that is declared as text, or as anything, for an input that reads JSON; empty text is ``none``."""
+    inner = get_args(getattr(value, "type", None)) or (getattr(value, "type", None),)
+    if not isinstance(value, Value) or not set(inner) & {str, object}:
+        return value
+    return Expression(lambda: f"({value.expr()} == '' ? {literal(none)} : {value.expr()})", (value,), Any)
 
 
 @functools.cache
