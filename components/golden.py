@@ -12,10 +12,21 @@ from tiphys.serving.gate.golden import FILE, Golden, read, write
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["GOLDEN", "read_golden", "write_golden"]
+__all__ = ["GOLDEN", "read_golden", "record_golden", "write_golden"]
 
 GOLDEN = 32
 """How many are kept."""
+
+
+def record_golden(tf: Any, folder: Path, inputs: Mapping[str, NDArray[Any]]) -> None:
+    """Ask the SavedModel that was exported to version ``1`` of ``folder``, and write what it answers there.
+
+    Raises ComponentError TIP707 when it cannot be written.
+    """
+    loaded = tf.saved_model.load(str(folder / "1"))
+    asked = {name: tf.constant(array) for name, array in inputs.items()}
+    answered = loaded.signatures["serving_default"](**asked)
+    write_golden(folder, inputs, {name: tensor.numpy() for name, tensor in answered.items()})
 
 
 def write_golden(

@@ -158,7 +158,8 @@ def test_what_is_served_may_be_known_only_when_it_runs(tmp_path: Path, report: s
             ("text", known.report, [judged.outputs.result.optional("{}")]),
             ("task", judged.outputs.result.optional("{}"), some.outputs.result),
         ):
-            gate = Gate(no_worse_by=0.01, reports=reports, served=served)
+            made = pipeline.param(f"made-{slot}", "2026-11-28")
+            gate = Gate(no_worse_by=0.01, reports=reports, served=served, data_age="36500d", data_time=made)
             serving.publish(slot, name="a", model="pvc://tiphys/models/none", gate=gate)
     result = tiphys.run(pipeline, options=RunOptions(store=tmp_path / "store"))
     nodes = {node["displayName"]: node for node in result.workflow["status"]["nodes"].values()}

@@ -76,7 +76,7 @@ class Gate:
         ):
             if number is not None and not (_is_number(number) and number >= least):
                 raise _refused(f"{what}={number!r}", f"give a number of at least {least:g}", site)
-        if data_age is not None and not data_time:
+        if data_age is not None and isinstance(data_time, str) and not data_time:
             raise _refused(
                 f"data_age={data_age!r} without data_time",
                 "say how old the data is: data_time=looked.data_time, an output of components.expect",
