@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -62,3 +63,4 @@ def test_what_passes_is_served_and_what_is_refused_is_not(cluster: Cluster, imag
     assert reason.startswith("golden: 32 of 32 answers are not those of the training")
     first, second = json.loads(nodes["urls"]["outputs"]["parameters"][0]["value"])
     assert first.startswith("http://") and second == ""
+    shutil.rmtree(models)
