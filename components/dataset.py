@@ -95,6 +95,30 @@ class Dataset:
         """The shards of the split, in order."""
         return [self.folder / shard["file"] for shard in self.description["splits"][split]["shards"]]
 
+    def counts(self, split: Split) -> dict[str, dict[str, int]]:
+        """How many rows each value of each column has. Labels are counted in the records, other columns (days,
+        sources) are as ``columns`` of the split in ``dataset.json`` says, where a data set has such."""
+        import numpy as np
+
+        counts = np.zeros(256, dtype=np.int64)
+        for path in self.files(split):
+            labels = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, RECORD_BYTES)[:, 0]
+            counts += np.bincount(labels, minlength=256)
+        found = {name: int(rows) for name, rows in zip(CLASSES, counts, strict=False) if rows}
+        found |= {f"label {label}": int(counts[label]) for label in range(len(CLASSES), 256) if counts[label]}
+        columns: dict[str, dict[str, int]] = self.description["splits"][split].get("columns", {})
+        return {**columns, "label": found}
+
+    def columns(self, split: Split) -> dict[str, list[str]]:
+        """The value of each example of the split, in order, in each column that it may be judged by."""
+        import numpy as np
+
+        labels = [
+            np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, RECORD_BYTES)[:, 0]
+            for path in self.files(split)
+        ]
+        return {"label": [CLASSES[label] for shard in labels for label in shard.tolist()]}
+
     def batches(self, split: Split, size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         """Yield ``(images [n, 28, 28], labels [n])`` in order, at most ``size`` examples at a time.
 

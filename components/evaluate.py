@@ -13,6 +13,7 @@ from components.catalog import CLASSES
 from components.dataset import Dataset, Split
 from components.publish import published
 from components.report import Report
+from components.slices import by_slice, worst_slice
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
 
@@ -42,8 +43,9 @@ def evaluate(name: str, model: Reference, dataset: Reference) -> Evaluation:
     sealed = _sealed(model)
     data = Dataset.open(dataset, content=True)
     answer = _load(sealed)
-    validation = _confusion(data, "validation", answer, sealed)
-    test = _confusion(data, "test", answer, sealed)
+    validation, _ = _answered(data, "validation", answer, sealed)
+    test, right = _answered(data, "test", answer, sealed)
+    slices = by_slice(data.columns("test"), right)
     totals = test.sum(axis=1)
     report = Report(
         name=name,
@@ -59,6 +61,11 @@ def evaluate(name: str, model: Reference, dataset: Reference) -> Evaluation:
             if totals[index]
         },
         confusion=test.tolist(),
+        slices={
+            column: {value: round(hits / rows, 4) for value, (hits, rows) in of.items()}
+            for column, of in slices.items()
+        },
+        worst_slice=worst_slice(slices),
     )
     return Evaluation(report, report.validation_accuracy)
 
@@ -112,18 +119,23 @@ def _load(model: Reference) -> Any:
     return answer
 
 
-def _confusion(data: Dataset, split: Split, answer: Any, model: Reference) -> NDArray[np.int64]:
-    """Counts, rows: the truth, columns: the most probable class."""
+def _answered(
+    data: Dataset, split: Split, answer: Any, model: Reference
+) -> tuple[NDArray[np.int64], list[bool]]:
+    """Counts (rows: the truth, columns: the most probable class), and whether each example was answered right."""
     import numpy as np
 
     classes = len(CLASSES)
     counts = np.zeros((classes, classes), dtype=np.int64)
+    right: list[bool] = []
     for images, labels in data.batches(split, _BATCH):
         probabilities = answer(images)
         if probabilities.shape != (len(images), classes) or not np.isfinite(probabilities).all():
             raise _unusable(model, "its answer is not ten finite numbers for each image", "train it again")
-        np.add.at(counts, (labels.astype(np.int64), probabilities.argmax(axis=1)), 1)
-    return counts
+        chosen = probabilities.argmax(axis=1)
+        np.add.at(counts, (labels.astype(np.int64), chosen), 1)
+        right += (chosen == labels).tolist()
+    return counts, right
 
 
 def _accuracy(confusion: NDArray[np.int64]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from components.idx import read_pair
 from components.publish import publish, published, writing
 from components.recipe import keep_recipe
 from tiphys.errors import ComponentError
-from tiphys.reference import Reference, resolve, verify
+from tiphys.reference import MANIFEST, Reference, resolve, verify
 from tiphys.step.report import report
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def ingest(
     uri = f"pvc://tiphys/datasets/{_key(source, parameters)}"
     reference = write(uri, source, parameters)
     keep_recipe(reference, source, parameters)
+    with contextlib.suppress(OSError):  # where it was there, the same came again: it is as new as this
+        os.utime(resolve(uri) / MANIFEST)
     description = json.loads((resolve(uri) / DESCRIPTION).read_bytes())
     return Ingested(reference, _summary(description))
 

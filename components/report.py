@@ -14,7 +14,8 @@ class Report:
     """``uri`` and ``digest`` are the model's Reference; accuracies are parts of one.
 
     ``seconds`` is the time spent in the training's epochs; ``class_accuracy`` and ``confusion`` (rows: truth,
-    columns: answer) are of the test images, which never take part in choosing.
+    columns: answer) are of the test images, which never take part in choosing. So are ``slices`` (column, value:
+    accuracy) and ``worst_slice``, the lowest of them in words.
     """
 
     name: str
@@ -26,6 +27,8 @@ class Report:
     synthetic: bool
     class_accuracy: dict[str, float] = field(default_factory=dict)
     confusion: list[list[int]] = field(default_factory=list)
+    slices: dict[str, dict[str, float]] = field(default_factory=dict)
+    worst_slice: str = ""
 
     @property
     def model(self) -> Reference:

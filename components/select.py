@@ -104,5 +104,5 @@ def _table(ranked: list[Report], chosen: list[Report], min_accuracy: float) -> s
 
 def _candidate(report: Report) -> dict[str, Any]:
     fields = asdict(report)
-    del fields["confusion"], fields["class_accuracy"]
+    del fields["confusion"], fields["class_accuracy"], fields["slices"]
     return fields

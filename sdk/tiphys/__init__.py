@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import Cache as Cache
     from tiphys.dsl import Fake as Fake
     from tiphys.dsl import Gang as Gang
+    from tiphys.dsl import Gate as Gate
     from tiphys.dsl import ModelRegistry as ModelRegistry
     from tiphys.dsl import Mutex as Mutex
     from tiphys.dsl import Pipeline as Pipeline
@@ -69,6 +70,7 @@ _PUBLIC = {
     "Fake": "tiphys.dsl",
     "Gang": "tiphys.dsl",
     "ModelRegistry": "tiphys.dsl",
+    "Gate": "tiphys.dsl",
     "Mutex": "tiphys.dsl",
     "Pipeline": "tiphys.dsl",
     "Records": "tiphys.runs.records",

@@ -19,7 +19,7 @@ from components.fingerprint import fingerprint
 from components.idx import read_pair
 from components.ingest import ingest
 from tiphys.errors import ComponentError
-from tiphys.reference import Reference, resolve, seal, verify
+from tiphys.reference import MANIFEST, Reference, resolve, seal, verify
 
 np = pytest.importorskip("numpy")
 
@@ -91,9 +91,17 @@ def test_shard_size_does_not_change_the_order_but_the_seed_does(
 
 
 def test_again_nothing_is_written(volume: Path, source: Reference, dataset: Reference) -> None:
-    before = {path: path.stat().st_mtime_ns for path in (volume / "datasets").rglob("*")}
+    def written() -> dict[Path, int]:
+        return {
+            path: path.stat().st_mtime_ns
+            for path in (volume / "datasets").rglob("*")
+            if path.name != MANIFEST
+        }
+
+    before, sealed = written(), (resolve(dataset.uri) / MANIFEST).read_bytes()
     assert ingest(source, validation_size=60, shard_size=200).dataset == dataset
-    assert {path: path.stat().st_mtime_ns for path in (volume / "datasets").rglob("*")} == before
+    assert written() == before
+    assert (resolve(dataset.uri) / MANIFEST).read_bytes() == sealed  # its time says that the data came again
 
 
 def test_a_damaged_data_set_is_seen_and_made_again(source: Reference, dataset: Reference) -> None:

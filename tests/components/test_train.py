@@ -131,6 +131,8 @@ class TestOneWorker:
         assert report["test_accuracy"] > 0.9  # the generated patterns are easy
         assert report["synthetic"] is True
         assert sum(map(sum, report["confusion"])) == 100
+        assert report["slices"] == {"label": report["class_accuracy"]}
+        assert report["worst_slice"] == ""  # ten of each class say little
         assert verify(Reference(report["uri"], report["digest"])) == ""
 
     def test_the_same_seed_makes_the_same_digest(self, volume: Path, dataset: Reference) -> None:

@@ -34,6 +34,8 @@ from tiphys.reuse import explain, judge
 from tiphys.reuse.gc import CacheLimits, collect
 from tiphys.runs import Client
 from tiphys.runs.records import answered
+from tiphys.serving.gate import golden
+from tiphys.serving.gate.compare import of_answers
 from tiphys.step.codec import decode
 from tiphys.store import Store
 
@@ -268,11 +270,28 @@ def _progress(text: str) -> None:
             assert done <= total
 
 
+_GOLDEN = (
+    '{"format": "tiphys.golden/1", "inputs": {"x": [[1, 2], [3, 4]]}, "outputs": {"y": [0.5, "NaN"]}}',
+    '{"format": "tiphys.golden/1", "inputs": {"x": [1]}, "outputs": {"y": [[0.1, null]], "z": [{"b64": "AA=="}]}}',
+)
+
+
+def _golden(text: str) -> None:
+    """What a training wrote beside a model is compared with what the model answers."""
+    path = folder()
+    (path / golden.FILE).write_bytes(text.encode("utf-8", errors="surrogatepass"))
+    if found := golden.read(path):
+        of_answers(found.outputs, {"y": [[0.1, 1e400]], "z": [1, None]}, 0.1)
+        of_answers(found.outputs, dict(found.inputs), 0.1)
+        of_answers(found.outputs, dict(found.outputs), 0.1)
+
+
 STORES = [
     Target("store", "stores", _make_store, _store, lambda: (), inputs=120),
     Target("rows", "stores", _make_rows, _rows, lambda: (), inputs=250),
     Target("journal", "stores", _make_journal, _journal, lambda: (), inputs=500),
     Target("values", "stores", text_of, _values, lambda: _VALUES, (ValueError, TypeError), inputs=1500),
     Target("manifest", "stores", _make_seal, _sealed, lambda: (), inputs=800),
+    Target("golden", "stores", text_of, _golden, lambda: _GOLDEN, (ValueError,), inputs=800),
     Target("progress", "stores", _make_progress, _progress, lambda: (), inputs=800),
 ]

@@ -52,6 +52,8 @@ class Pair(NamedTuple):
         ("", str, ""),
         ('"x"', str, '"x"'),
         ("null", str, "null"),
+        ("x", object, "x"),
+        ('["{\\"a\\": [1]}", {"b": null}]', list[dict[str, object]], [{"a": [1]}, {"b": None}]),
         ("12", int, 12),
         ("-3", int, -3),
         ("3.0", int, 3),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.dags import dag as dag
     from tiphys.dsl.fakes import Fake as Fake
     from tiphys.dsl.fakes import with_fakes as with_fakes
+    from tiphys.dsl.gate import Gate as Gate
     from tiphys.dsl.locks import Gang as Gang
     from tiphys.dsl.locks import Mutex as Mutex
     from tiphys.dsl.locks import Semaphore as Semaphore
@@ -48,6 +49,7 @@ _PUBLIC = {
     "Fake": "fakes",
     "Gang": "locks",
     "ModelRegistry": "registry",
+    "Gate": "gate",
     "Mutex": "locks",
     "Pipeline": "pipeline",
     "Resource": "resource",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.literals import literal
@@ -23,6 +23,9 @@ from tiphys.dsl.values import ConditionValue, Expression, Input, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
 from tiphys.registry.names import NAME_LABEL, VERSION_LABEL
+
+if TYPE_CHECKING:
+    from tiphys.dsl.gate import Gate
 
 __all__ = ["SERVING_IMAGE", "Serving"]
 
@@ -214,7 +217,7 @@ class Serving:
             site,
             service_type,
         )
-        self.name, self.replicas = name, replicas
+        self.name, self.replicas, self.image = name, replicas, image
         own = splice(Input("name"))
         self.deploy: Resource = _Deploy(
             shape, owned, "deploy", {"name": str}, f"{_RUN}-{own}", {_WORKFLOW: _RUN, _MODEL: own}
@@ -300,12 +303,19 @@ class Serving:
         model: Value | str | Task,
         *,
         when: ConditionValue | Value | None = None,
+        gate: Gate | None = None,
     ) -> Task:
         """Deploy ``model`` under ``name`` and point the slot's Service at it; the task's output is ``url``.
 
-        With ``when`` both happen only if the condition holds; take ``task.url.optional()`` then.
+        With ``when`` both happen only if the condition holds, with ``gate`` only if the model passes; take
+        ``task.url.optional()`` then. What the slot serves until then goes on.
         """
         check_name(slot, "a slot", caller())
+        if gate is not None:
+            verdict = gate.check(name=name, model=model, serving_image=self.image).named(f"gate-{slot}")
+            if when is not None:
+                verdict.when(when)
+            when = verdict.passed  # a gate that was skipped has not passed anything
         deployed = self.deploy(name=name, model=model).named(f"deploy-{slot}")
         if when is not None:
             deployed.when(when)

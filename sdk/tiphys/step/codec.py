@@ -49,7 +49,7 @@ def _decode(text: str, kind: Any) -> Any:
             return None
         return _first_fit(text, [o for o in options if o is not type(None)], _decode)
     origin = get_origin(kind) or kind
-    if kind is str or kind is Any:
+    if kind in (str, Any, object):
         return text
     if kind is bool:
         if text not in ("true", "false"):
@@ -81,7 +81,7 @@ def _decode(text: str, kind: Any) -> Any:
 def _convert(value: Any, kind: Any) -> Any:
     """Decoded JSON as ``kind``; text inside a list is decoded again, since Argo collects outputs as text."""
     kind = _strip(kind)
-    if kind is Any:
+    if kind in (Any, object):
         return value
     options = _union(kind)
     if options is not None:

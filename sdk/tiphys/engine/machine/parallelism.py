@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Template
 
 
-__all__ = ["FAIL_FAST", "Gate"]
+__all__ = ["FAIL_FAST", "Turnstile"]
 
 FAIL_FAST = "template has failed or errored children and failFast enabled"
 
@@ -30,7 +30,7 @@ class _Boundary:
         self.closed = False
 
 
-class Gate:
+class Turnstile:
     """Holds runs back until there is room; first come, first served."""
 
     def __init__(self, state: Shared) -> None:

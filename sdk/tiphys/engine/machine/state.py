@@ -14,7 +14,7 @@ from tiphys.engine.machine.globals import Globals
 from tiphys.engine.machine.library import Library
 from tiphys.engine.machine.metrics import Metrics
 from tiphys.engine.machine.nodes import NodeStore
-from tiphys.engine.machine.parallelism import Gate
+from tiphys.engine.machine.parallelism import Turnstile
 from tiphys.engine.machine.parts import ABoundary, ACall, APod, ASuspend, MakeBody, MakeRetrying, Retries
 from tiphys.engine.machine.protocol import Command, SetTimer
 from tiphys.expr.tags import Layers
@@ -70,7 +70,7 @@ class State:
         self.workflow_deadline: float | None = None
         self.result_users: dict[str, frozenset[str]] = {}
         self.boundaries: dict[str, ABoundary] = {}
-        self.gate = Gate(self)
+        self.gate = Turnstile(self)
         if spec.get("parallelism") is not None:
             self.gate.limit = int(spec["parallelism"])
         self.pods: dict[str, APod] = {}
