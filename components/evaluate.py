@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from components.publish import published
 from components.report import Report
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
+from tiphys.step.enough import judged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +61,7 @@ def evaluate(name: str, model: Reference, dataset: Reference) -> Evaluation:
         },
         confusion=test.tolist(),
     )
+    judged(name, asdict(report))
     return Evaluation(report, report.validation_accuracy)
 
 

@@ -94,6 +94,15 @@ def test_first_come_first_served(volume: Path) -> None:
     assert sorted(os.listdir(volume / "runs/wf")) == ["slot-first", "slot-second"]
 
 
+def test_after_the_selection_no_slot_is_free(volume: Path) -> None:
+    assert claim("cnn", ["first", "second"], FOLDER) == Claim("first")
+    place = volume / "runs/wf/enough"
+    place.mkdir()
+    (place / "decision.json").write_text("{}")
+    assert claim("cnn", ["first", "second"], FOLDER) == Claim("")
+    assert claim("dropout", ["first", "second"], FOLDER) == Claim("")
+
+
 def _claim(name: str) -> str:
     return claim(name, ["first", "second"], FOLDER).slot
 

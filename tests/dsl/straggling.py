@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from components.select import select
 from tiphys import Cache, Pipeline, Reference, TFJob, Volume, component, dag, enough, report
 from tiphys.reference import resolve
 from tiphys.step import arguments_of
-from tiphys.step.enough import dropped
+from tiphys.step.enough import dropped, judged
 
 
 class Judged(NamedTuple):
@@ -58,7 +59,9 @@ def train(model: str, script: str, output: str, work: str) -> None:
 def evaluate(name: str, model: Reference) -> Judged:
     """What the script gave as the model's accuracy."""
     accuracy = float((resolve(model.uri) / "accuracy").read_text())
-    return Judged(Report(name, model.uri, "sha256:00", accuracy, accuracy, 1.0, True))
+    report = Report(name, model.uri, "sha256:00", accuracy, accuracy, 1.0, True)
+    judged(name, asdict(report))
+    return Judged(report)
 
 
 pick = component(select)

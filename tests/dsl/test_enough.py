@@ -19,6 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 FAST = {"curve": [0.6, 0.7, 0.75], "pause": 0.05}
 
 
+@component
+def judge(name: str) -> Any:
+    return {"accuracy": 0.5}
+
+
 def go(tmp_path: Path, script: dict[str, Any], **options: Any) -> RunResult:
     chosen = RunOptions(store=tmp_path / "store", project=ROOT, handle_signals=False, grace=1.0)
     return tiphys.run(flow(**options), options=chosen, script=json.dumps(script))
@@ -105,6 +110,22 @@ def test_argo_takes_it(tmp_path: Path) -> None:
     assert [each for each in tiphys.lint(flow()) if each.severity != "info"] == []
 
 
+def test_values_that_the_workflow_knows(tmp_path: Path) -> None:
+    with Pipeline("p", volumes=[Volume("tiphys")]) as pipeline:
+        serve = pipeline.param("serve", "final", choices=("final", "early"))
+        top = pipeline.param("top", 1)
+        seconds = pipeline.param("patience", 600)
+        candidates = [judge(name=name).result for name in "ab"]
+        enough(candidates, top=top, patience=seconds, ended=serve == "early", by="accuracy")
+    text = tiphys.to_yaml(pipeline)
+    assert argo_lint(text, tmp_path) == ""
+    assert "{{=workflow.parameters.serve == 'early'}}" in text
+    chosen = RunOptions(store=tmp_path / "store", handle_signals=False)
+    result = tiphys.run(pipeline, options=chosen, serve="early")
+    assert result.succeeded
+    assert json.loads(value(result, "enough", "reports")) == [{"accuracy": 0.5}, {"accuracy": 0.5}]
+
+
 def test_the_leaves_are_what_follows_each_candidate() -> None:
     """A candidate's failure is the workflow's only when a leaf of the graph inherits it."""
     main = next(each for each in flow().to_dict()["spec"]["templates"] if each["name"] == "main")
@@ -123,11 +144,6 @@ def test_the_leaves_are_what_follows_each_candidate() -> None:
         # an expression that names outputs of a failed task is never resolved by the real controller
         given = {each["name"]: each["value"] for each in tasks[f"hand-in-{name}"]["arguments"]["parameters"]}
         assert given["task"] == f"{{{{=toJson(tasks.{name})}}}}"
-
-
-@component
-def judge(name: str) -> Any:
-    return name
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from tiphys.errors import ComponentError
 from tiphys.reference import VOLUMES_ENV
 from tiphys.step import enough as module
-from tiphys.step.enough import Enough, dropped, enough, hand_in
+from tiphys.step.enough import Enough, dropped, enough, hand_in, judged
 
 FOLDER, RECORDS = "pvc://tiphys/runs/wf/enough", "pvc://tiphys/records/wf"
 
@@ -107,6 +107,37 @@ def test_a_model_from_the_cache_says_it_beside_itself(volume: Path) -> None:
     give("b", 0.85, uri="pvc://gone/models/b")
     told(volume, "c-0f.jsonl", [0.75, 0.76, 0.76], 3)
     assert len(meanwhile(lambda: give("c", 0.7)).reports) == 3
+
+
+def test_a_judgement_hands_itself_in(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a watcher has begun; what follows it changes nothing of that."""
+    monkeypatch.setenv("TIPHYS_WORKFLOW", "wf")
+    judged("a", {"validation_accuracy": 0.9})
+    assert not (volume / "runs").exists()
+
+    def work() -> None:
+        judged("a", {"validation_accuracy": 0.9})
+        give("a", None, "Failed")  # what came after the judgement failed
+        give("b", 0.8)
+        judged("c", {"validation_accuracy": 0.7})
+
+    assert [each["validation_accuracy"] for each in meanwhile(work).reports] == [0.9, 0.8, 0.7]
+
+
+def test_judged_and_ended(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more follows the judgement, such as an early publication."""
+    monkeypatch.setenv("TIPHYS_WORKFLOW", "wf")
+
+    def work() -> None:
+        for name, accuracy in (("a", 0.9), ("b", 0.8), ("c", 0.7)):
+            judged(name, {"validation_accuracy": accuracy})
+        time.sleep(0.05)
+        assert not (volume / "runs/wf/enough/decision.json").exists()
+        for name in "abc":
+            give(name, 0.1)  # the judgement is what was said first
+
+    found = meanwhile(work, ended=True)
+    assert [each["validation_accuracy"] for each in found.reports] == [0.9, 0.8, 0.7]
 
 
 def test_failed_skipped_and_without_a_report(volume: Path) -> None:

@@ -27,7 +27,7 @@ from tiphys.dsl.pod import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.task import Task, TaskNode
 from tiphys.dsl.tfjob import TFJob
-from tiphys.dsl.values import Expression, Output, Value, workflow_name
+from tiphys.dsl.values import ConditionValue, Expression, Output, Value, workflow_name
 from tiphys.errors import DefinitionError
 from tiphys.step import enough as steps
 from tiphys.step.straggler import MARGIN
@@ -46,6 +46,7 @@ def enough(
     by: str = "validation_accuracy",
     patience: str | timedelta | int | Value | None = None,
     margin: float = MARGIN,
+    ended: bool | ConditionValue = False,
     folder: str = "pvc://tiphys/runs",
     name: str = "enough",
 ) -> Task:
@@ -58,6 +59,10 @@ def enough(
     good enough; without it nobody is dropped who may still be among the best. ``training`` is the job that trains the
     candidates, with the candidate's name as its ``instance``: the jobs of those that were dropped are stopped, and no
     failure of theirs is one of the workflow. What was dropped and why is the output ``dropped``.
+
+    A step that judges may hand in its report itself (``tiphys.step.enough.judged``), which is some seconds earlier on a
+    cluster; with ``ended`` it counts when the candidate's task has ended: where more follows that must be over before
+    the selection, such as an early publication.
 
     When fewer than ``top`` can be good enough, its step fails with TIP730, which names what became of each. ``folder``
     is in the pipeline's first volume.
@@ -94,6 +99,9 @@ def enough(
         by=by,
         patience=_seconds(patience, site),
         margin=margin,
+        ended=Expression(ended.expr, tuple(ended.leaves()), bool)
+        if isinstance(ended, ConditionValue)
+        else ended,
     ).named(name)
     if training is not None:
         training.drop(name=for_each(found.stop))

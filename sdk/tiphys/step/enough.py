@@ -25,10 +25,11 @@ from tiphys.step.straggler import MARGIN, Curve, curve, lift, verdict
 if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
 
-__all__ = ["Dropped", "Enough", "dropped", "enough", "hand_in"]
+__all__ = ["Dropped", "Enough", "dropped", "enough", "hand_in", "judged"]
 
 FOREVER = -1.0
 _DECISION = "decision.json"
+_WATCHED = "watched.json"
 _PAUSE = 0.5  # seconds
 _MOST = 32 << 20  # bytes of a training's file
 
@@ -52,16 +53,28 @@ class Enough:
     stop: list[str]
 
 
+def judged(name: str, report: Mapping[str, object], environ: Mapping[str, str] | None = None) -> None:
+    """Hand in the report of the candidate ``name`` from the step that makes it, some seconds before the step that does
+    so in any case (a cached judgement makes none). Does nothing where no watcher has begun in this run."""
+    environ = os.environ if environ is None else environ
+    entry = {"name": name, "at": round(time.time(), 3), "status": "Running", "report": dict(report)}
+    for place in _places(environ):
+        with contextlib.suppress(ComponentError):  # it is handed in again
+            _write(place / f"{name}.json", entry)
+
+
 def hand_in(name: str, task: str, output: str, folder: str) -> None:
-    """Write what became of the candidate ``name``. ``task`` is what the workflow knows of it, a JSON object: its
-    ``status``, and the report among its ``outputs.parameters`` as ``output``."""
+    """Write what became of the candidate ``name``, unless it was judged before. ``task`` is what the workflow knows of
+    it, a JSON object: its ``status``, and the report among its ``outputs.parameters`` as ``output``."""
     known = json.loads(task)
     status = str(known.get("status"))
     entry: JsonObject = {"name": name, "at": round(time.time(), 3), "status": status}
     if status == "Succeeded":
         text = ((known.get("outputs") or {}).get("parameters") or {}).get(output)
         entry["report"] = None if text is None else json.loads(text)
-    _write(resolve(folder) / f"{name}.json", entry)
+    path = resolve(folder) / f"{name}.json"
+    before = _read(path)
+    _write(path, {**before, "status": status} if before.get("report") is not None else entry)
     sys.stdout.write(f"{name}: {status}\n")
 
 
@@ -74,12 +87,14 @@ def enough(
     by: str = "validation_accuracy",
     patience: float = FOREVER,
     margin: float = MARGIN,
+    ended: bool = False,
 ) -> Enough:
     """Wait until nobody can change who the best ``top`` of ``names`` are, each with at least ``min_accuracy``.
 
     ``by`` is the number in a report that is compared. A candidate that has not ended is dropped when ``top`` others are
     good enough and it cannot come before the last of them (:mod:`tiphys.step.straggler`), or when this has been so for
-    ``patience`` seconds, whatever it may still reach (negative: for ever). Raises ComponentError TIP730 as soon as
+    ``patience`` seconds, whatever it may still reach (negative: for ever). ``ended``: one that was judged counts when
+    all of it has ended. Raises ComponentError TIP730 as soon as
     fewer than ``top`` can be good enough, TIP731 for a report without ``by``.
     """
     if not 1 <= top <= len(names):
@@ -87,12 +102,14 @@ def enough(
             "TIP731", f"top is {top} of {len(names)} candidates", fix="ask for as many as there are"
         )
     place = resolve(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    _write(place / _WATCHED, names)
     if earlier := _read(place / _DECISION):
         return _decided(earlier)
     told: set[str] = set()
     while True:
-        found = _decision(names, top, min_accuracy, place, resolve(records), by, patience, margin, told)
+        found = _decision(
+            names, top, min_accuracy, place, resolve(records), by, patience, margin, ended, told
+        )
         if found is not None:
             break
         time.sleep(_PAUSE)
@@ -108,11 +125,9 @@ def dropped(environ: Mapping[str, str] | None = None) -> str:
     """Why the training that this process is a worker of is not wanted any more, which it is asked before it begins;
     empty when it is. One that waited for its turn while the others were enough begins late, and for nothing."""
     environ = os.environ if environ is None else environ
-    key, run = environ.get("TIPHYS_CACHE_KEY", ""), environ.get("TIPHYS_WORKFLOW", "")
-    if not key or not run:
-        return ""
-    for volume in volumes_from_env(environ).values():
-        for file in Path(volume).glob(f"runs/{run}/*/*.dropped"):
+    key = environ.get("TIPHYS_CACHE_KEY", "")
+    for place in _places(environ):
+        for file in place.glob("*.dropped"):
             if _is_of(key, file.name.removesuffix(".dropped")):
                 with contextlib.suppress(OSError):
                     return file.read_text()
@@ -120,6 +135,13 @@ def dropped(environ: Mapping[str, str] | None = None) -> str:
 
 
 # -- inside -------------------------------------------------------------------------------------------------------
+
+
+def _places(environ: Mapping[str, str]) -> list[Path]:
+    """The folders of the watchers of this run that have begun."""
+    run = environ.get("TIPHYS_WORKFLOW", "")
+    volumes = volumes_from_env(environ).values() if run else ()
+    return [file.parent for volume in volumes for file in Path(volume).glob(f"runs/{run}/*/{_WATCHED}")]
 
 
 def _decided(earlier: JsonObject) -> Enough:
@@ -137,10 +159,15 @@ def _decision(
     by: str,
     patience: float,
     margin: float,
+    ended: bool,
     told: set[str],
 ) -> Enough | None:
     """What is certain by now; None when it is not yet."""
-    entries = {name: entry for name in names if (entry := _read(place / f"{name}.json"))}
+    entries = {
+        name: entry
+        for name in names
+        if (entry := _read(place / f"{name}.json")) and not (ended and entry["status"] == "Running")
+    }
     scores = {name: _score(entry, by) for name, entry in entries.items() if entry.get("report") is not None}
     lost = {
         name: Dropped(name, "failed", _failure(entry, records))
