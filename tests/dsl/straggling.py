@@ -1,7 +1,8 @@
 """Trainings that go as a script says, in real TFJobs: they tell their epochs, keep backups, are killed and go on.
 
 A script is ``{model: {"curve": [accuracy of each epoch], "pause": seconds of one, "judged": accuracy, "killed": times,
-"at": epoch, "fails": epoch}}``: killed after epoch ``at`` (0: before the first) that many times, -1 for ever.
+"at": epoch, "fails": epoch, "third": seconds}}``: killed after epoch ``at`` (0: before the first) that many times, -1 for
+ever; ``third``: what it waits when two others have their models.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def train(model: str, script: str, output: str, work: str) -> None:
         stream.write("x")
     died = len(lives.read_text()) - 1
     start = int(backup.read_text()) if backup.exists() else 0
+    if len(list(place.parent.glob("*/accuracy"))) >= 2:
+        time.sleep(plan.get("third", 0))
     curve = plan["curve"]
     for epoch in range(start, len(curve) + 1):
         if epoch > start:

@@ -87,13 +87,45 @@ def test_without_patience_one_before_its_first_epoch_is_dropped_at_once(tmp_path
     assert why(result) == {"c": "patience"}
 
 
-def test_one_that_waits_for_its_turn_never_trains(tmp_path: Path) -> None:
-    """The gangs train one after the other; the first two are enough, and the third is told when it begins."""
-    long = {"curve": [0.9] * 50, "pause": 1.0}
-    result = go(tmp_path, {"a": FAST, "b": FAST, "c": long}, capacity=1, patience=0)
+def test_a_later_run_takes_up_what_was_dropped(tmp_path: Path) -> None:
+    """Dropped after its second epoch for want of patience: nothing of it is in the cache, and its backup is there."""
+    late = {"curve": [0.6, 0.7, 0.8, 0.9], "at": 2, "killed": 1, "rest": 60}
+    script = {"a": {**FAST, "pause": 0.2}, "b": {**FAST, "pause": 0.2}, "c": late}
+    first = go(tmp_path, script, patience=0)
+    assert first.succeeded
+    assert why(first) == {"c": "patience"}
+    assert backups(tmp_path / "store")["c"] == 2
+    second = go(tmp_path, script)
+    assert selection(second)["chosen"][0] == "c"
+    folder = tmp_path / "store/volumes/tiphys/records" / second.name
+    told = [
+        json.loads(line)["epoch"]
+        for file in folder.glob("c-*")
+        for line in file.read_text().split("\n")
+        if line
+    ]
+    assert told == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("kind", "resource"), [("TFJob", "tfjobs.kubeflow.org"), ("JobSet", "jobsets.jobset.x-k8s.io")]
+)
+@pytest.mark.filterwarnings("ignore::tiphys.TiphysWarning")
+def test_only_the_job_of_the_one_is_removed(kind: Any, resource: str) -> None:
+    from tests.dsl.library import train as trained
+
+    job = "{{workflow.name}}-{{inputs.parameters.name}}"
+    drop = TFJob(trained, workers=1, instance="model", kind=kind).drop
+    assert list(drop.flags) == [resource, job, f"{job}-r1", f"{job}-r2"]
+
+
+def test_one_that_waits_for_its_turn_is_not_waited_for(tmp_path: Path) -> None:
+    """The gangs train one after the other; the first two are enough, whichever they are."""
+    each = {**FAST, "third": 60}
+    result = go(tmp_path, {"a": each, "b": each, "c": each}, capacity=1, patience=0)
     assert result.succeeded
-    dropped = why(result)
-    assert list(dropped.values()) == ["patience"]
+    assert list(why(result).values()) == ["patience"]
+    assert "before its first epoch" in selection(result)["dropped"][0]["reason"]
 
 
 def test_all_from_the_cache(tmp_path: Path) -> None:
