@@ -1,8 +1,8 @@
 """Trainings that go as a script says, in real TFJobs: they tell their epochs, keep backups, are killed and go on.
 
 A script is ``{model: {"curve": [accuracy of each epoch], "pause": seconds of one, "judged": accuracy, "killed": times,
-"at": epoch, "fails": epoch, "third": seconds}}``: killed after epoch ``at`` (0: before the first) that many times, -1 for
-ever; ``third``: what it waits when two others have their models.
+"at": epoch, "fails": epoch, "third": seconds}}``: killed after epoch ``at`` (0: before the first) that many times, -1:
+for ever; ``third``: what it waits when two others have their models.
 """
 
 from __future__ import annotations
