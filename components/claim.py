@@ -27,8 +27,9 @@ def claim(name: str, slots: list[str], folder: str) -> Claim:
     """Take the first free of ``slots`` for the model ``name``. Each slot goes to one model, each model has one slot.
 
     A slot is a file below ``folder`` (a URI) that appears at once with its owner's name in it: two steps that run at
-    the same moment cannot both have it. Asked again for the same model, the answer is the same. Raises ComponentError
-    TIP740 for a name that cannot be one, TIP707 when the folder cannot be written.
+    the same moment cannot both have it. Asked again for the same model, the answer is the same, until the run has
+    selected (:func:`tiphys.enough`): what is published then is not taken away by one that was late. Raises
+    ComponentError TIP740 for a name that cannot be one, TIP707 when the folder cannot be written.
     """
     for text in (name, *slots):
         if not _NAME.fullmatch(text):
@@ -36,6 +37,8 @@ def claim(name: str, slots: list[str], folder: str) -> Claim:
     root = resolve(folder)
     with writing(folder):
         root.mkdir(parents=True, exist_ok=True)
+        if any(root.glob("*/decision.json")):
+            return Claim("")
         for slot in slots:
             if _owner(root / f"slot-{slot}") == name:
                 return Claim(slot)

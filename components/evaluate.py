@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from components.report import Report
 from components.slices import by_slice, worst_slice
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
+from tiphys.step.enough import judged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +68,7 @@ def evaluate(name: str, model: Reference, dataset: Reference) -> Evaluation:
         },
         worst_slice=worst_slice(slices),
     )
+    judged(name, asdict(report))
     return Evaluation(report, report.validation_accuracy)
 
 

@@ -17,7 +17,7 @@ class Selection:
     """The chosen models, best first; the second is empty when one was asked for.
 
     ``selection`` records what was chosen and why, with all candidates; ``keep`` is the chosen names joined by
-    commas; ``ranking`` is a table for people.
+    commas; ``ranking`` is a table for people. Both list who was dropped before, and why.
     """
 
     first_name: str
@@ -29,8 +29,15 @@ class Selection:
     ranking: str
 
 
-def select(reports: list[Report], top: int = 2, min_accuracy: float = 0.9) -> Selection:
+def select(
+    reports: list[Report],
+    top: int = 2,
+    min_accuracy: float = 0.9,
+    dropped: list[dict[str, str]] | None = None,
+) -> Selection:
     """Choose the ``top`` (1 or 2) reports with the highest validation accuracy of at least ``min_accuracy``.
+
+    ``dropped`` are candidates that gave no report (``name``, ``why``, ``reason``: :func:`tiphys.enough`).
 
     Equal accuracies are ordered by name, so the choice is the same every time; the test accuracy plays no part.
     Raises ComponentError: TIP730 fewer than ``top`` pass (the message says which model got what), TIP731 a bad
@@ -82,13 +89,16 @@ def select(reports: list[Report], top: int = 2, min_accuracy: float = 0.9) -> Se
             "by": "validation_accuracy",
             "synthetic": any(report.synthetic for report in reports),
             "candidates": [_candidate(report) for report in ranked],
+            "dropped": dropped or [],
         },
         keep=",".join(report.name for report in chosen),
-        ranking=_table(ranked, chosen, min_accuracy),
+        ranking=_table(ranked, chosen, min_accuracy, dropped or []),
     )
 
 
-def _table(ranked: list[Report], chosen: list[Report], min_accuracy: float) -> str:
+def _table(
+    ranked: list[Report], chosen: list[Report], min_accuracy: float, dropped: list[dict[str, str]]
+) -> str:
     lines = ["MODEL         VALIDATION  TEST"]
     for report in ranked:
         verdict = "chosen" if report in chosen else ""
@@ -97,6 +107,8 @@ def _table(ranked: list[Report], chosen: list[Report], min_accuracy: float) -> s
         lines.append(
             f"{report.name:<12}  {report.validation_accuracy:<10.4f}  {report.test_accuracy:.4f}  {verdict}".rstrip()
         )
+    for each in dropped:
+        lines.append(f"{each['name']:<12}  dropped: {each['reason']}")
     if any(report.synthetic for report in ranked):
         lines.append("generated data: these figures say nothing about Fashion-MNIST")
     return "\n".join(lines) + "\n"

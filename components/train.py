@@ -13,9 +13,10 @@ import os
 import sys
 
 from components.settings import Settings
-from tiphys.errors import TiphysError
+from tiphys.errors import ComponentError, TiphysError
 from tiphys.reference import Reference
 from tiphys.step import arguments_of
+from tiphys.step.enough import dropped
 
 __all__ = ["main", "train"]
 
@@ -48,9 +49,11 @@ def train(
 
 def main() -> int:
     """Run as a worker; return the exit code."""
-    from components.worker import run
-
     try:
+        if why := dropped():
+            raise ComponentError("TIP717", "this training is not wanted any more", cause=why)
+        from components.worker import run
+
         bound = inspect.signature(train).bind(**arguments_of(train, os.environ))
         bound.apply_defaults()
         run(Settings(**bound.arguments), as_worker=True)

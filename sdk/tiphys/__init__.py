@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import component as component
     from tiphys.dsl import compose as compose
     from tiphys.dsl import dag as dag
+    from tiphys.dsl import enough as enough
     from tiphys.dsl import for_each as for_each
     from tiphys.dsl import raw as raw
     from tiphys.dsl import splice as splice
@@ -95,6 +96,7 @@ _PUBLIC = {
     "component": "tiphys.dsl",
     "compose": "tiphys.dsl",
     "dag": "tiphys.dsl",
+    "enough": "tiphys.dsl",
     "for_each": "tiphys.dsl",
     "keras_report": "tiphys.step.report",
     "raw": "tiphys.dsl",

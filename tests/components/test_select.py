@@ -52,6 +52,14 @@ def test_too_few_says_which_model_got_what() -> None:
     assert caught.value.cause == "got: cnn 0.9100, batch-norm 0.8999, dropout 0.8900"
 
 
+def test_who_was_dropped_is_listed_with_the_reason() -> None:
+    lost = {"name": "batch-norm", "why": "failed", "reason": "it ended as Failed after epoch 3 of 10"}
+    chosen = select([report("cnn", 0.91), report("dropout", 0.93)], dropped=[lost])
+    assert chosen.selection["dropped"] == [lost]
+    assert "batch-norm    dropped: it ended as Failed after epoch 3 of 10\n" in chosen.ranking
+    assert select([report("cnn", 0.91), report("dropout", 0.93)]).selection["dropped"] == []
+
+
 def test_no_report_at_all() -> None:
     with pytest.raises(ComponentError) as caught:
         select([])
@@ -84,6 +92,15 @@ def test_first_come_first_served(volume: Path) -> None:
     assert claim("dropout", slots, FOLDER) == Claim("second")
     assert (volume / "runs/wf/slot-first").read_text() == "cnn"
     assert sorted(os.listdir(volume / "runs/wf")) == ["slot-first", "slot-second"]
+
+
+def test_after_the_selection_no_slot_is_free(volume: Path) -> None:
+    assert claim("cnn", ["first", "second"], FOLDER) == Claim("first")
+    place = volume / "runs/wf/enough"
+    place.mkdir()
+    (place / "decision.json").write_text("{}")
+    assert claim("cnn", ["first", "second"], FOLDER) == Claim("")
+    assert claim("dropout", ["first", "second"], FOLDER) == Claim("")
 
 
 def _claim(name: str) -> str:

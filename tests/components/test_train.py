@@ -101,6 +101,18 @@ def test_wrong_settings_end_at_once_and_for_good(
     assert not (volume / "models").exists()
 
 
+def test_one_that_was_dropped_while_it_waited_ends_at_once(volume: Path, dataset: Reference) -> None:
+    place = volume / "runs/wf/enough"
+    place.mkdir(parents=True)
+    (place / "watched.json").write_text("[]")
+    (place / "cnn.dropped").write_text("before its first epoch, 60 s after 2 others were good enough")
+    environ = {"TIPHYS_WORKFLOW": "wf", "TIPHYS_CACHE_KEY": "cnn-0f35"}
+    done = run_once({**settings(dataset), **environ})
+    assert done.returncode == 1
+    assert "TIP717" in done.stderr
+    assert "60 s after 2 others" in done.stderr
+
+
 class TestOneWorker:
     pytestmark = trains
 

@@ -94,14 +94,17 @@ def _text(value: str | float) -> str:
 
 
 def measured(client: Client, state: Result) -> list[str]:
-    """The metrics of a run, a line for each step that has some."""
+    """The metrics of a run, a line for each step that has some, and for each worker that the others of its gang wait
+    for."""
+    from tiphys.records.slow import slow_workers
     from tiphys.runs.records import record_of
 
     store = Store(Path(client.store)) if client.store is not None else None
     record = record_of(state.workflow, store, state.record)
-    return [
-        f"  {plain(step.name)}: "
-        + ", ".join(f"{plain(name)} {_text(value)}" for name, value in step.metrics.items())
-        for step in record.steps
-        if step.metrics
-    ]
+    lines = []
+    for step in record.steps:
+        if step.metrics:
+            values = (f"{plain(name)} {_text(value)}" for name, value in step.metrics.items())
+            lines.append(f"  {plain(step.name)}: {', '.join(values)}")
+        lines += [f"  {plain(step.name)}: {plain(each)}" for each in slow_workers(step)]
+    return lines

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.context import for_each as for_each
     from tiphys.dsl.dags import Dag as Dag
     from tiphys.dsl.dags import dag as dag
+    from tiphys.dsl.enough import enough as enough
     from tiphys.dsl.fakes import Fake as Fake
     from tiphys.dsl.fakes import with_fakes as with_fakes
     from tiphys.dsl.gate import Gate as Gate
@@ -67,6 +68,7 @@ _PUBLIC = {
     "component": "components",
     "compose": "composed",
     "dag": "dags",
+    "enough": "enough",
     "for_each": "context",
     "raw": "composed",
     "splice": "resource",

@@ -207,6 +207,18 @@ class TFJob(Resource):
             ],
         )
         """``stop()``: remove all training jobs of this run."""
+        job = "{{workflow.name}}-" + Input("name").tag()
+        self.drop = Resource(
+            "drop-training",
+            action="delete",
+            inputs={"name": str},
+            flags=[
+                jobset.RESOURCE if as_set else "tfjobs.kubeflow.org",
+                job,
+                *(f"{job}-r{i}" for i in (1, 2)),
+            ],
+        )
+        """``drop(name=…)``: remove the job whose ``instance`` has this value, and those that followed it."""
         if self.cache is not None:
             self.cache.conditions.check(self.arguments, self.outputs, label)
         self.prepare = prepare
