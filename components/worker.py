@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from components.cluster import Gang, PeerLostError, available_cores, read_tf_config, wait_for_names
 from components.dataset import Dataset
 from components.export import export
+from components.golden import GOLDEN, record_golden
 from components.gradients import timed_all_reduce
 from components.models import build
 from components.pace import SLOW, Pace, timed
@@ -341,6 +342,9 @@ def _publish_model(tf: Any, keras: Any, settings: Settings, weights: list[Any]) 
             model.set_weights(weights)
             with writing(settings.output):
                 export(tf, model, folder)
+            data = Dataset.open(settings.dataset)
+            images, _ = data.take("test", list(range(min(GOLDEN, data.examples("test")))))
+            record_golden(tf, folder, {"images": images})
         with writing(settings.output):
             shutil.copyfile(resolve(settings.work) / METRICS, folder / METRICS)
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from components import claim, evaluate, fingerprint, ingest, predict, restore, select, train
+from components import claim, evaluate, expect, fingerprint, golden, ingest, predict, restore, select, train
 from components.report import Report
 from tiphys import (
     Cache,
     Gang,
+    Gate,
     Mutex,
     Pipeline,
     Reference,
@@ -26,6 +27,7 @@ from tiphys import (
     component,
     compose,
     dag,
+    enough,
     workflow_name,
     workflow_status,
 )
@@ -43,6 +45,7 @@ ingest_images = component(
     egress=["web"],
     resources=Resources(cpu="500m", memory="1Gi"),
 )
+expect_data = component(expect.expect, retry=EVICTED, resources=Resources(cpu="500m", memory="512Mi"))
 restore_data = component(
     restore.restore,
     retry=EVICTED,
@@ -91,6 +94,12 @@ def build(
     seed = pipeline.param("seed", 7, minimum=0)
     top = pipeline.param("top", 2, choices=(1, 2), description="how many models are served")
     min_accuracy = pipeline.param("min-accuracy", 0.9, minimum=0.0, maximum=1.0, description="on validation")
+    patience = pipeline.param(
+        "patience",
+        -1,
+        minimum=-1,
+        description="seconds for those who are late when enough are good; -1: for ever",
+    )
     combine = pipeline.param("combine", "mean", choices=("mean", "vote"))
     serve = pipeline.param("serve", "final", choices=("final", "early"))
     count = pipeline.param("count", 10, minimum=1, description="test images to predict")
@@ -107,6 +116,13 @@ def build(
         resources=Resources(cpu="500m", memory="1Gi", cpu_limit="2", memory_limit="4Gi"),
     )
     serving = Serving("fashion-mnist", replicas=replicas)
+    gate = Gate(
+        inputs={"images": "uint8[?,28,28]"},
+        outputs={"probabilities": "float32[?,10]"},
+        golden=golden.GOLDEN,
+        p99="500ms",
+        memory="1Gi",
+    )
 
     @dag
     def candidate(model: Model, dataset: Reference) -> Candidate:
@@ -130,12 +146,23 @@ def build(
     with pipeline:
         found = find_source(source=source, limit=limit)
         data = ingest_images(source=found.source, validation_size=validation_size, seed=seed, limit=limit)
-        reports = [candidate(model=model, dataset=data.dataset).named(model).report for model in models]
-        best = select_best(reports=reports, top=top, min_accuracy=min_accuracy)
-        first = serving.publish("first", name=best.first_name, model=best.first_uri)
-        second = serving.publish("second", name=best.second_name, model=best.second_uri, when=top >= 2)
+        looked = expect_data(dataset=data.dataset, expected=expect.FASHION_MNIST, limit=limit)
+        candidates = [candidate(model=model, dataset=looked.dataset).named(model) for model in models]
+        judged = enough(
+            candidates,
+            top=top,
+            min_accuracy=min_accuracy,
+            training=fit,
+            patience=patience,
+            ended=serve == "early",
+        )
+        best = select_best(reports=judged.reports, dropped=judged.dropped, top=top, min_accuracy=min_accuracy)
+        first = serving.publish("first", name=best.first_name, model=best.first_uri, gate=gate)
+        second = serving.publish(
+            "second", name=best.second_name, model=best.second_uri, when=top >= 2, gate=gate
+        )
         predict_images(
-            urls=[first.url, second.url.optional("")],
+            urls=[first.url.optional(""), second.url.optional("")],
             dataset=data.dataset,
             combine=combine,
             count=count,
