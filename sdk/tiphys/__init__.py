@@ -13,12 +13,15 @@ from tiphys._version import __version__
 
 if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.compiler import to_yaml as to_yaml
+    from tiphys.dsl import Again as Again
     from tiphys.dsl import Cache as Cache
     from tiphys.dsl import Fake as Fake
     from tiphys.dsl import Gang as Gang
     from tiphys.dsl import Gate as Gate
     from tiphys.dsl import ModelRegistry as ModelRegistry
+    from tiphys.dsl import MoreMemory as MoreMemory
     from tiphys.dsl import Mutex as Mutex
+    from tiphys.dsl import OnFailure as OnFailure
     from tiphys.dsl import Pipeline as Pipeline
     from tiphys.dsl import Resource as Resource
     from tiphys.dsl import Resources as Resources
@@ -64,6 +67,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
 # name -> module that defines it; imported on first use
 _PUBLIC = {
     "Cache": "tiphys.dsl",
+    "Again": "tiphys.dsl",
     "Client": "tiphys.runs",
     "ClusterError": "tiphys.errors",
     "ComponentError": "tiphys.errors",
@@ -72,7 +76,9 @@ _PUBLIC = {
     "Gang": "tiphys.dsl",
     "ModelRegistry": "tiphys.dsl",
     "Gate": "tiphys.dsl",
+    "MoreMemory": "tiphys.dsl",
     "Mutex": "tiphys.dsl",
+    "OnFailure": "tiphys.dsl",
     "Pipeline": "tiphys.dsl",
     "Records": "tiphys.runs.records",
     "Reference": "tiphys.reference",

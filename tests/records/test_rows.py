@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from tests.records.made import run
+from tiphys.causes.cause import Cause
 from tiphys.records.index import Index
 from tiphys.records.record import ArtifactRecord, AttemptRecord, EventRecord, Point, RunRecord, StepRecord
 from tiphys.records.rows import LONGEST, Fact, facts, kept_points, kind_of, shortened
@@ -26,7 +27,7 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
 def test_no_field_is_forgotten(tmp_path: Path) -> None:
     """A field that somebody adds to a record has its column, or is no field."""
     thing = ArtifactRecord("u", "sha256:1", "n")
-    attempt = AttemptRecord("n", 1, "p", "m", 3, 1.0, 2.0, "h", "p", {"cpu": 1})
+    attempt = AttemptRecord("n", 1, "p", "m", 3, 1.0, 2.0, "h", "p", {"cpu": 1}, Cause("oom", True, "e"))
     point = Point("n", 1.0, "loss", 2.0, 3, "worker-1")
     event = EventRecord("n", 1.0, "failed", "m", "worker-1", 137, 2.0)
     step = StepRecord(

@@ -311,3 +311,21 @@ def test_a_decorated_component_runs_as_a_step(folder: Path) -> None:
     )
     assert run(folder, "decorated:f", x="1").returncode == 0
     assert json.loads((folder / "out" / "result").read_text(encoding="utf-8")) == 2
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_error_of_ours_is_told_to_whoever_looks_at_the_end(tmp_path: Path, there: bool) -> None:
+    """In a file that the kubelet, or the engine, puts into the step's message; where there is none the log has it."""
+    said = tmp_path / "said" if there else tmp_path / "none" / "said"
+    words = [sys.executable, "-m", "tiphys.step", "no.such.module:f"]
+    done = subprocess.run(
+        words,
+        env={**os.environ, "TIPHYS_TERMINATION_LOG": str(said)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    if there:
+        start = "TIP243: the module 'no.such.module' of the step"
+        assert said.read_text().startswith(start)

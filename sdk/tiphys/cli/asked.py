@@ -15,9 +15,10 @@ from tiphys.terminal import plain
 
 if TYPE_CHECKING:
     from tiphys.records.listed import ListedRun
+    from tiphys.records.record import RunRecord
     from tiphys.runs import Client, Result
 
-__all__ = ["measured", "own_store", "show_asked"]
+__all__ = ["measured", "own_store", "record_shown", "show_asked"]
 
 
 def own_store(client: Client, what: str) -> Store:
@@ -93,14 +94,19 @@ def _text(value: str | float) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value).replace("\n", " ")[:40]
 
 
-def measured(client: Client, state: Result) -> list[str]:
-    """The metrics of a run, a line for each step that has some, and for each worker that the others of its gang wait
-    for."""
-    from tiphys.records.slow import slow_workers
+def record_shown(client: Client, state: Result) -> RunRecord:
+    """What is known of a run that is shown."""
     from tiphys.runs.records import record_of
 
     store = Store(Path(client.store)) if client.store is not None else None
-    record = record_of(state.workflow, store, state.record)
+    return record_of(state.workflow, store, state.record)
+
+
+def measured(record: RunRecord) -> list[str]:
+    """The metrics of a run, a line for each step that has some, and for each worker that the others of its gang wait
+    for."""
+    from tiphys.records.slow import slow_workers
+
     lines = []
     for step in record.steps:
         if step.metrics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tiphys.cli.progress import LineProgress, TableProgress
     from tiphys.cli.times import Times
     from tiphys.engine import RunOptions, RunResult
+    from tiphys.records.record import RunRecord
 
 __all__ = ["run_shown", "shown"]
 
@@ -24,7 +25,7 @@ def run_shown(
     """Call ``start`` with ``settings`` that show its progress, print the end, and return the exit code."""
     result, times = shown(start, settings, logs=logs)
     if as_json:
-        print_json(result.workflow)
+        print_json(_with_causes(result))
     else:
         _report(result, times)
     return int(result.exit_code)
@@ -48,17 +49,35 @@ def shown(
 
 
 def _report(result: RunResult, times: Times) -> None:
+    from tiphys.cli import causes
     from tiphys.cli.summary import failures, summary
 
     style = Style(sys.stdout)
     sys.stdout.write(summary(result.workflow, times, style) + "\n")
     if not result.succeeded:
         text = failures(result.workflow, result.folder, Style(sys.stderr))
+        if why := causes.lines(_record(result)):
+            text = "\n".join([text, "", "causes", *why])
         sys.stderr.write(f"\n{text}\n\nlogs: {_relative(result.folder / 'logs')}\n")
     for service in result.services:
         sys.stdout.write(f"still serving {service.get('name')}: {service.get('url')}\n")
     if result.services:
         sys.stdout.write("stop them with: tiphys stop-serving\n")
+
+
+def _with_causes(result: RunResult) -> Mapping[str, object]:
+    from tiphys.cli import causes
+
+    why = [] if result.succeeded else causes.as_json(_record(result))
+    return {**result.workflow, "causes": why} if why else result.workflow
+
+
+def _record(result: RunResult) -> RunRecord:
+    """What is known of the run, which lies in its store at ``runs/NAME``."""
+    from tiphys.runs.records import record_of
+    from tiphys.store import Store
+
+    return record_of(result.workflow, Store(result.folder.parent.parent), result.folder.name)
 
 
 def _relative(path: Path) -> Path:

@@ -298,7 +298,8 @@ def _show(state: Result, options: argparse.Namespace) -> None:
 
 
 def _get(client: Client, options: argparse.Namespace) -> int:
-    from tiphys.cli.asked import measured, own_store
+    from tiphys.cli import causes
+    from tiphys.cli.asked import measured, own_store, record_shown
 
     if options.metrics:
         from tiphys.engine.runtime.metrics_file import run_metrics
@@ -306,9 +307,16 @@ def _get(client: Client, options: argparse.Namespace) -> int:
         sys.stdout.write(run_metrics(own_store(client, "--metrics"), client.full_name(options.name)))
         return 0
     state = client.get(options.name)
+    record = record_shown(client, state)
+    if options.json:
+        why = causes.as_json(record)
+        print_json({**state.workflow, "causes": why} if why else state.workflow)
+        return 0
     _show(state, options)
-    if not options.json and (lines := measured(client, state)):
-        print("\n".join([Style(sys.stdout).bold("metrics"), *lines]))
+    style = Style(sys.stdout)
+    for title, lines in (("causes", causes.lines(record)), ("metrics", measured(record))):
+        if lines:
+            print("\n".join([style.bold(title), *lines]))
     return 0
 
 

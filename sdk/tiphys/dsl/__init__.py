@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.locks import Gang as Gang
     from tiphys.dsl.locks import Mutex as Mutex
     from tiphys.dsl.locks import Semaphore as Semaphore
+    from tiphys.dsl.on_failure import Again as Again
+    from tiphys.dsl.on_failure import MoreMemory as MoreMemory
+    from tiphys.dsl.on_failure import OnFailure as OnFailure
     from tiphys.dsl.pipeline import Pipeline as Pipeline
     from tiphys.dsl.pod import Resources as Resources
     from tiphys.dsl.pod import Scheduling as Scheduling
@@ -43,6 +46,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.values import workflow_status as workflow_status
 
 _PUBLIC = {
+    "Again": "on_failure",
     "Cache": "cache",
     "Component": "components",
     "Condition": "values",
@@ -51,7 +55,9 @@ _PUBLIC = {
     "Gang": "locks",
     "ModelRegistry": "registry",
     "Gate": "gate",
+    "MoreMemory": "on_failure",
     "Mutex": "locks",
+    "OnFailure": "on_failure",
     "Pipeline": "pipeline",
     "Resource": "resource",
     "Resources": "pod",

@@ -10,6 +10,7 @@ from tiphys.compiler.line import caller
 from tiphys.dsl.cache import Cache
 from tiphys.dsl.locks import Lock
 from tiphys.dsl.names import check_name
+from tiphys.dsl.on_failure import OnFailure
 from tiphys.dsl.pod import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.errors import DefinitionError
@@ -28,6 +29,7 @@ class ComponentOptions:
     cache: Cache | None = None
     resources: Resources = SMALL
     retry: Retry | None = None
+    on_failure: OnFailure | None = None
     timeout: str | timedelta | None = None
     locks: tuple[Lock, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
@@ -43,6 +45,7 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "cache": (Cache, "write cache=Cache.by_content(), or leave it out"),
     "resources": (Resources, 'write resources=Resources(cpu="1", memory="1Gi")'),
     "retry": (Retry, "write retry=Retry(…)"),
+    "on_failure": (OnFailure, "write on_failure=OnFailure(…)"),
     "locks": ((list, tuple), "write a list: locks=[…]"),
     "env": ((Mapping, list, tuple), 'write env={"NAME": "text"}'),
     "exports": ((Mapping, list, tuple), 'write exports={"output": "name"}'),
@@ -94,6 +97,16 @@ def changed(options: ComponentOptions, changes: Mapping[str, object]) -> Compone
         if isinstance(value, Mapping):
             result[name] = tuple(sorted(value.items()))
     made = _replaced(options, **result)
+    if made.retry is not None and made.on_failure is not None:
+        raise DefinitionError(
+            "TIP105",
+            "a component has retry= and on_failure=",
+            where=str(caller()),
+            cause="each of them says when it is tried again",
+            fix="keep on_failure=, which tells causes apart, or retry= with an expression of your own",
+        )
+    if made.on_failure is not None and made.on_failure.oom is not None:
+        made.on_failure.oom.mebibytes(made.resources)
     for name in made.egress:
         check_name(name, "a network policy", caller())
     return made

@@ -23,6 +23,7 @@ from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
 from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
+from tiphys.dsl.on_failure import OnFailure
 from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
 from tiphys.dsl.reporting import report_env, reports, summary_output
 from tiphys.dsl.retry import Retry
@@ -205,8 +206,9 @@ class Component(CallableTemplate):
             template["synchronization"] = locks
         if options.timeout is not None:
             template["timeout"] = go_duration(options.timeout, "timeout", self.site)
-        if options.retry is not None:
-            template["retryStrategy"] = options.retry.strategy()
+        again = options.on_failure or options.retry
+        if again is not None and (strategy := again.strategy()) is not None:
+            template["retryStrategy"] = strategy
         container: dict[str, Any] = {"image": image}
         if self.embedded(defaults):
             container["command"] = ["python"]
@@ -224,6 +226,8 @@ class Component(CallableTemplate):
         secured(container, template, defaults.volumes, read_only=options.read_only_root)
         template["script" if "source" in container else "container"] = container
         template["podSpecPatch"] = executor_patch(resource=False)
+        if options.on_failure is not None:
+            template["podSpecPatch"] = options.on_failure.patch(options.resources, template["podSpecPatch"])
         exports = dict(options.exports)
         own = [
             {
@@ -313,6 +317,7 @@ def component(
     cache: Cache | None = None,
     resources: Resources | None = None,
     retry: Retry | None = None,
+    on_failure: OnFailure | None = None,
     timeout: str | timedelta | None = None,
     locks: Sequence[Lock] = (),
     env: Mapping[str, str] | None = None,
@@ -331,6 +336,7 @@ def component(
     cache: Cache | None = None,
     resources: Resources | None = None,
     retry: Retry | None = None,
+    on_failure: OnFailure | None = None,
     timeout: str | timedelta | None = None,
     locks: Sequence[Lock] = (),
     env: Mapping[str, str] | None = None,
@@ -350,6 +356,7 @@ def component(
     cache: Cache | None = None,
     resources: Resources | None = None,
     retry: Retry | None = None,
+    on_failure: OnFailure | None = None,
     timeout: str | timedelta | None = None,
     locks: Sequence[Lock] = (),
     env: Mapping[str, str] | None = None,
@@ -366,7 +373,8 @@ def component(
     field (kebab-case), any other result one output named ``result``. A function of the pipeline's own file is
     embedded with the helpers it reaches; any other is referenced by its module, which the image must have.
 
-    ``cache`` reuses results, ``retry`` and ``timeout`` ("1h") bound a run, ``locks`` are semaphores and
+    ``cache`` reuses results, ``retry`` and ``timeout`` ("1h") bound a run, ``on_failure`` says
+    what follows a failure by its cause, ``locks`` are semaphores and
     mutexes, ``env`` adds constants to the environment, ``title`` is the name in the Argo UI, ``exports`` maps
     outputs to names of outputs of the whole workflow. ``depends_on`` names what a result depends on and the code does
     not show, for the cache: files and globs (relative to the file that makes the component), ``module:NAME``,
@@ -383,6 +391,7 @@ def component(
             "cache": cache,
             "resources": resources or SMALL,
             "retry": retry,
+            "on_failure": on_failure,
             "title": title,
             "locks": locks,
             "env": env or {},

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+from tiphys.causes.conditions import OOM
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.durations import go_duration
 from tiphys.errors import DefinitionError
@@ -14,10 +15,10 @@ __all__ = ["Retry"]
 
 _POLICY = {"failure": "OnFailure", "error": "OnError", "always": "Always"}
 # -1: no exit code (evicted, node lost); 137 and 143: killed from outside; the last: the pod that watches a
-# resource was evicted (it ends as Failed with exit code 64)
+# resource was evicted (it ends as Failed with exit code 64). Not what needs more memory: it would need it again
 _INFRASTRUCTURE = (
-    "lastRetry.status == 'Error' || lastRetry.exitCode in ['-1', '137', '143']"
-    " || lastRetry.message contains 'low on resource' || lastRetry.message contains 'context canceled'"
+    f"!({OOM}) && (lastRetry.status == 'Error' || lastRetry.exitCode in ['-1', '137', '143']"
+    " || lastRetry.message contains 'low on resource' || lastRetry.message contains 'context canceled')"
 )
 
 
@@ -64,7 +65,8 @@ class Retry:
 
     @classmethod
     def on_infrastructure(cls, limit: int = 2) -> Retry:
-        """Try again when the pod was lost or killed, but not when the code failed."""
+        """Try again when the pod was lost or killed, but not when the code failed, nor when it needs more memory
+        (:class:`tiphys.OnFailure` gives it more)."""
         return cls(limit=limit, on="always", expression=_INFRASTRUCTURE)
 
     def strategy(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
+from tiphys.dsl.on_failure import Again, OnFailure
 from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, Scheduling, secured
 from tiphys.dsl.prepared import prepared
 from tiphys.dsl.reporting import report_env
@@ -57,12 +58,21 @@ _KEY = "key"
 # deleted (drain, preemption): the job is Failed for good, so one fresh job under a new name goes on from the
 # backup. A deleted job ("has been deleted") is somebody's decision and fails the step at once.
 _FRESH = "lastRetry.message contains 'failure condition'"
-_ADOPT = Retry(
-    limit=2,
-    on="always",
-    expression="lastRetry.status == 'Error' || lastRetry.message contains 'context canceled'"
-    f" || ({_FRESH} && asInt(retries) == 0)",
-)
+_ADOPTED = "lastRetry.status == 'Error' || lastRetry.message contains 'context canceled'"
+_ONCE = OnFailure(preempted=Again(1))
+_LEAST = 2  # attempts after the first for whoever watches the job
+
+
+def _adopt(follows: OnFailure) -> Retry | None:
+    """What follows when a job failed, or who watched it was lost: of why a job failed Argo is told nothing, so each
+    failed job counts as a preempted one."""
+    if follows.preempted is None:
+        return None
+    times = follows.preempted.times
+    expression = f"{_ADOPTED} || ({_FRESH} && asInt(retries) < {times})"
+    return Retry(limit=max(_LEAST, times), on="always", expression=expression)
+
+
 _AGAIN = "{{=" + _FRESH + " ? '-r' + retries : ''}}"
 
 
@@ -83,7 +93,8 @@ class TFJob(Resource):
     say is a warning (TIP129); docs/cluster.md has both side by side.
 
     ``retry`` survives the loss of the pod that watches the job, and of a worker's pod: one fresh job goes on
-    from the backup.
+    from the backup; with ``on_failure=OnFailure(preempted=Again(5))`` as many. Its other causes are the operator's: a
+    worker that needs more memory, and every exit code of 128 and more, is started again inside the job.
 
     ``prepare`` is a component that runs right before the job, when the gang has been admitted: one that sees to it that
     the data is still there, however long the gang has waited. What it takes is taken from the inputs of the same name;
@@ -118,6 +129,7 @@ class TFJob(Resource):
         env: Mapping[str, str] | None = None,
         locks: Sequence[Lock] = (),
         retry: bool = True,
+        on_failure: OnFailure | None = None,
         depends_on: Sequence[str] | None = None,
         kind: Literal["TFJob", "JobSet"] = "TFJob",
         prepare: Component | None = None,
@@ -132,6 +144,7 @@ class TFJob(Resource):
         _one_of("restart_policy", restart_policy, RESTART_POLICIES, label, site)
         _one_of("success_policy", success_policy, SUCCESS_POLICIES, label, site)
         _one_of("kind", kind, KINDS, label, site)
+        _check_follows(on_failure, label, site)
         if as_set := kind == "JobSet":
             jobset.warn_of_dropped(label, site, restart_policy=restart_policy, clean_pods=clean_pods)
         folders = (
@@ -174,7 +187,7 @@ class TFJob(Resource):
             if as_set
             else [f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)],
             locks=[*semaphores, *locks],
-            retry=_ADOPT if retry else None,
+            retry=_adopt(on_failure or _ONCE) if retry else None,
             title=title,
         )
         self.site = site
@@ -410,6 +423,24 @@ def _further(
                 fix=f"give the input of {prepare.name} another name",
             )
     return [field for field in prepare.inputs if field.python not in own]
+
+
+def _check_follows(follows: OnFailure | None, label: str, site: Site) -> None:
+    if follows is None:
+        return
+    if not isinstance(follows, OnFailure):
+        raise DefinitionError(
+            "TIP105", f"{label}: on_failure={follows!r}", where=str(site), fix="write on_failure=OnFailure(…)"
+        )
+    again = follows.preempted
+    if follows.oom or follows.timeout or (again is not None and again.within is not None):
+        raise DefinitionError(
+            "TIP105",
+            f"{label}: of its causes a TFJob has only preempted=Again(N)",
+            where=str(site),
+            cause="the training operator does not tell Argo why a job failed, and starts a worker again by itself",
+            fix="give the workers memory by resources=Resources(…), and the job its time by deadline=",
+        )
 
 
 def _one_of(what: str, value: object, allowed: Sequence[str], label: str, site: Site) -> None:

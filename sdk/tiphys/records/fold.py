@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tiphys.argo.artifacts import key_of, location_of
-from tiphys.argo.nodes import is_hit, is_step, label
+from tiphys.argo.nodes import FAILED, is_hit, is_step, label
 from tiphys.argo.pools import POOLS
 from tiphys.argo.time import seconds
+from tiphys.causes.cause import Ending, ReplicaEnd
+from tiphys.causes.rules import cause_of
 from tiphys.records.numbers import finite, number
 from tiphys.records.record import (
     SAMPLED,
@@ -26,7 +28,7 @@ from tiphys.records.record import (
     RunRecord,
     StepRecord,
 )
-from tiphys.records.requests import Requests, requests
+from tiphys.records.requests import Requests, memory_limits, requests
 from tiphys.reference import references
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ _KIND = re.compile(r"""\bkind["']?\s*:\s*["']?([A-Za-z]+)""")  # a manifest with
 _KNOWN = 64  # Workflows whose sayings are kept
 _MADE_BY = ("workflows.argoproj.io/workflow-template", "workflows.argoproj.io/cron-workflow")
 _SCHEDULED = "workflows.argoproj.io/scheduled-time"
+_LAST = 8  # events of an attempt that tell why it ended
 _SUFFIX = re.compile(r"-[a-z0-9]{5}\Z")
 
 
@@ -112,6 +115,7 @@ class _Said:
     images: tuple[str, ...]
     creates: Mapping[str, str]
     requests: Mapping[str, Requests]
+    limits: Mapping[str, float]
 
 
 _said: dict[bytes, _Said] = {}  # of the last, by what is said: the runs of a pipeline mostly say the same
@@ -134,6 +138,7 @@ def _says(workflow: Workflow) -> _Said:
             tuple(sorted(_images(workflow))),
             dict(_created(workflow)),
             requests(workflow),
+            memory_limits(workflow),
         )
         if len(_said) >= _KNOWN:
             _said.clear()
@@ -161,6 +166,7 @@ def _steps(
     events: Mapping[str, list[EventRecord]],
 ) -> Iterator[StepRecord]:
     name = workflow["metadata"]["name"]
+    shutdown = str((workflow.get("spec") or {}).get("shutdown") or "")
     nodes = (workflow.get("status") or {}).get("nodes") or {}
     for identity, node in nodes.items():
         if not is_step(node):
@@ -192,7 +198,9 @@ def _steps(
             makes=tuple(item for item in given if item.uri not in taken),
             said=tuple(item for item in given if item.uri in taken),
             creates=said.creates.get(template, ""),
-            attempts=tuple(_attempts(identity, pods)),
+            attempts=tuple(
+                _attempts(node, pods, _Known(shutdown, said.limits.get(template, 0.0), own, happened))
+            ),
             resources=_together(pods),
             requests=asked.own,
             gang=asked.gang,
@@ -230,11 +238,21 @@ def _is_attempt(node: Node) -> bool:
     return bool((node.get("nodeFlag") or {}).get("retried"))
 
 
-def _attempts(identity: str, pods: Iterable[Node]) -> Iterator[AttemptRecord]:
+class _Known(NamedTuple):
+    """What beside its node tells why an attempt of a step ended. ``limit`` is that of its memory, in bytes."""
+
+    shutdown: str
+    limit: float
+    points: Sequence[Point]
+    events: Sequence[EventRecord]
+
+
+def _attempts(step: Node, pods: Sequence[Node], known: _Known) -> Iterator[AttemptRecord]:
     for nth, pod in enumerate(pods, start=1):
         code = str((pod.get("outputs") or {}).get("exitCode", ""))
-        yield AttemptRecord(
-            node=str(pod.get("id") or identity),
+        identity = str(pod.get("id") or step.get("id") or "")
+        attempt = AttemptRecord(
+            node=identity,
             number=nth,
             phase=str(pod.get("phase", "")),
             message=str(pod.get("message") or ""),
@@ -242,9 +260,31 @@ def _attempts(identity: str, pods: Iterable[Node]) -> Iterator[AttemptRecord]:
             started=when(pod.get("startedAt")),
             finished=when(pod.get("finishedAt")),
             host=str(pod.get("hostNodeName") or ""),
-            pod=str(pod.get("id") or identity),
+            pod=identity,
             resources=_together([pod]),
         )
+        if attempt.phase in FAILED:
+            attempt = replace(attempt, cause=cause_of(_ending(attempt, known)))
+        yield attempt
+
+
+def _ending(attempt: AttemptRecord, known: _Known) -> Ending:
+    own = [event for event in known.events if event.node == attempt.node]
+    ended = [event for event in own if event.event != "started"]
+    used = [
+        point.value
+        for point in known.points
+        if point.node == attempt.node and point.key in ("memory", "peak_memory")
+    ]
+    return Ending(
+        phase=attempt.phase,
+        message=attempt.message,
+        exit_code=attempt.exit_code,
+        memory=max(used, default=0.0),
+        memory_limit=known.limit,
+        events=tuple(ReplicaEnd(event.event, event.message, event.exit_code) for event in ended[-_LAST:]),
+        shutdown=known.shutdown,
+    )
 
 
 def _with_losses(events: Iterable[EventRecord]) -> Iterator[EventRecord]:

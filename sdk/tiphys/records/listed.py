@@ -18,7 +18,7 @@ __all__ = ["ListedRun", "listed"]
 class ListedRun:
     """A run as a line. Times are seconds since the epoch, ``seconds`` is how long it took; 0 is "not yet".
 
-    Of a metric of several steps ``metrics`` has the highest value.
+    Of a metric of several steps ``metrics`` has the highest value. ``cause`` names why attempts failed: ``code, oom``.
     """
 
     key: str
@@ -35,6 +35,7 @@ class ListedRun:
     parameters: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    cause: str = ""
 
     def flat(self) -> dict[str, str | float]:
         """One column for each thing: ``pandas.DataFrame(run.flat() for run in found)``."""
@@ -72,6 +73,10 @@ def _lines(db: sqlite3.Connection, rows: Iterable[int]) -> list[ListedRun]:
             "WHERE run=? AND n.name>='metrics.' AND n.name<'metrics/' GROUP BY n.name",
             (row,),
         ).fetchall()
+        causes = db.execute(
+            "SELECT value FROM facts f NOT INDEXED WHERE run=? AND name=(SELECT id FROM names WHERE name='cause')",
+            (row,),
+        ).fetchall()
         values = json.loads(run[-1])
         found.append(
             ListedRun(
@@ -80,6 +85,7 @@ def _lines(db: sqlite3.Connection, rows: Iterable[int]) -> list[ListedRun]:
                 parameters=values["parameters"],
                 labels=values["labels"],
                 metrics=dict(metrics),
+                cause=", ".join(sorted(cause for (cause,) in causes)),
             )
         )
     return found

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tiphys.argo.nodes import FAILED
+from tiphys.causes.cause import Cause, Ending
+from tiphys.causes.rules import cause_of
+
 __all__ = ["SAMPLED", "ArtifactRecord", "AttemptRecord", "EventRecord", "Point", "RunRecord", "StepRecord"]
 
 SAMPLED = ("memory", "peak_memory", "cpu", "received", "sent")
@@ -30,7 +34,10 @@ class ArtifactRecord:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One pod of a step. ``exit_code`` is None where nothing says it. ``resources`` is its ``resourcesDuration``."""
+    """One pod of a step. ``exit_code`` is None where nothing says it. ``resources`` is its ``resourcesDuration``.
+
+    ``cause`` is why it ended badly; None when it did not.
+    """
 
     node: str
     number: int
@@ -42,6 +49,7 @@ class AttemptRecord:
     host: str = ""
     pod: str = ""
     resources: Mapping[str, int] = field(default_factory=dict)
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,11 @@ class StepRecord:
     events: tuple[EventRecord, ...] = ()
 
     @property
+    def cause(self) -> Cause | None:
+        """Why it failed: the cause of its last attempt; None when it did not fail."""
+        return self.attempts[-1].cause if self.phase in FAILED and self.attempts else None
+
+    @property
     def seconds(self) -> float:
         """From its start to its end; 0 while it goes on."""
         return max(self.finished - self.started, 0.0) if self.started and self.finished else 0.0
@@ -151,6 +164,12 @@ class RunRecord:
     resources: Mapping[str, int] = field(default_factory=dict)
     steps: tuple[StepRecord, ...] = ()
     scheduled: float = 0.0
+
+    def causes(self) -> list[tuple[str, Cause]]:
+        """The name and the cause of each step that failed; of a run that came to no step, its own."""
+        found = [(step.name, step.cause) for step in self.steps if step.cause is not None]
+        own = None if found else cause_of(Ending(self.phase, self.message))
+        return [(self.name, own)] if own is not None else found
 
     @property
     def seconds(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.durations import UNITS, pod_duration
 from tiphys.argo.pools import pools_of
+from tiphys.argo.quantity import quantity
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
     from tiphys.argo.types import Template, Workflow
 
-__all__ = ["Requests", "amount", "requests"]
+__all__ = ["Requests", "amount", "memory_limits", "requests"]
 
 _SCALE = 10_000  # seconds that are counted at once: requests are integers of a unit
 
@@ -46,6 +48,18 @@ def requests(workflow: Workflow) -> dict[str, Requests]:
             keys = [f"{ref.get('name')}/{ref.get('key')}" for ref in refs]
             pool = next((pools[key].pool for key in keys if key in pools), "")
             found[name] = Requests(_own(template), _gang(template), pool)
+    return found
+
+
+def memory_limits(workflow: Workflow) -> dict[str, float]:
+    """The bytes that the main container of each template may use; not of those whose limit grows."""
+    found: dict[str, float] = {}
+    for template in (workflow.get("spec") or {}).get("templates") or ():
+        container = template.get("container", template.get("script"))
+        limit = ((container or {}).get("resources") or {}).get("limits", {}).get("memory")
+        if limit and "lastRetry" not in str(template.get("podSpecPatch") or ""):
+            with contextlib.suppress(ValueError):
+                found[str(template.get("name") or "")] = quantity(limit)
     return found
 
 

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from tiphys.causes.cause import Cause
 from tiphys.records.numbers import number
 from tiphys.records.record import (
     SAMPLED,
@@ -65,6 +66,7 @@ def shortened(text: str) -> str:
 def facts(record: RunRecord) -> set[Fact]:
     """What can be asked of a run, of its steps together."""
     found = {Fact("image", shortened(image), None) for image in record.images}
+    found.update(Fact("cause", cause.kind, None) for cause in _seen(record.steps))
 
     def texts(room: str, values: Mapping[str, str]) -> None:
         found.update(Fact(f"{room}.{name}", shortened(text), number(text)) for name, text in values.items())
@@ -77,6 +79,14 @@ def facts(record: RunRecord) -> set[Fact]:
     for name, values in record.metrics().items():
         found.update(Fact(f"metrics.{name}", repr(value), value) for value in values)
     return found
+
+
+def _seen(steps: Iterable[StepRecord]) -> Iterator[Cause]:
+    """Also those of attempts that were followed by a better one."""
+    for step in steps:
+        for each in step.attempts:
+            if each.cause is not None:
+                yield each.cause
 
 
 def kept_points(points: Iterable[Point]) -> list[Point]:
@@ -147,11 +157,11 @@ def insert(db: sqlite3.Connection, record: RunRecord, change: int, stamp: str, k
         ],
     )  # fmt: skip
     db.executemany(
-        "INSERT INTO attempts VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO attempts VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             (
                 row, place, each.number, each.node, each.phase, each.message, each.exit_code, each.started,
-                each.finished, each.host, each.pod, _json(dict(each.resources)),
+                each.finished, each.host, each.pod, _json(dict(each.resources)), _cause_text(each.cause),
             )
             for place, step in enumerate(record.steps)
             for each in step.attempts
@@ -200,6 +210,10 @@ def unwritten(record: RunRecord, why: str) -> RunRecord:
         phase="Unreadable",
         message=why,
     )
+
+
+def _cause_text(cause: Cause | None) -> str:
+    return _json([cause.kind, cause.permanent, cause.evidence]) if cause is not None else ""
 
 
 def _json(value: object) -> str:
@@ -278,14 +292,24 @@ def _steps(db: sqlite3.Connection, row: int) -> Iterator[StepRecord]:
     ):
         edges.setdefault((step, made), []).append(ArtifactRecord(uri, digest, name))
     attempts: dict[int, list[AttemptRecord]] = {}
-    for step, node, place, phase, message, code, started, finished, host, pod, resources in db.execute(
-        "SELECT step, node, number, phase, message, exit_code, started, finished, host, pod, resources FROM attempts "
-        "WHERE run=? ORDER BY step, number",
+    for step, node, place, phase, message, code, started, finished, host, pod, resources, cause in db.execute(
+        "SELECT step, node, number, phase, message, exit_code, started, finished, host, pod, resources, cause "
+        "FROM attempts WHERE run=? ORDER BY step, number",
         (row,),
     ):
         attempts.setdefault(step, []).append(
             AttemptRecord(
-                node, place, phase, message, code, started, finished, host, pod, json.loads(resources)
+                node,
+                place,
+                phase,
+                message,
+                code,
+                started,
+                finished,
+                host,
+                pod,
+                json.loads(resources),
+                Cause(*json.loads(cause)) if cause else None,
             )
         )
     points: dict[int, list[Point]] = {}

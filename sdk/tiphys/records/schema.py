@@ -20,7 +20,7 @@ from tiphys.store.sqlite import connect, heed_full_disk, transaction, until_free
 __all__ = ["FILE", "TABLES", "VERSION", "Damaged", "identity", "opened", "problem", "set_aside"]
 
 FILE = "records.db"
-VERSION = 2
+VERSION = 3
 """Of the tables, and of what the fold writes into them: a change of either is a new version."""
 _PAGES = 8000  # of the log until they are written back
 _DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -53,7 +53,7 @@ CREATE TABLE steps(
 CREATE TABLE attempts(
   run INTEGER NOT NULL, step INTEGER NOT NULL, number INTEGER NOT NULL, node TEXT NOT NULL, phase TEXT NOT NULL,
   message TEXT NOT NULL, exit_code INTEGER, started REAL NOT NULL, finished REAL NOT NULL, host TEXT NOT NULL,
-  pod TEXT NOT NULL, resources TEXT NOT NULL, PRIMARY KEY(run, step, number)) WITHOUT ROWID;
+  pod TEXT NOT NULL, resources TEXT NOT NULL, cause TEXT NOT NULL, PRIMARY KEY(run, step, number)) WITHOUT ROWID;
 CREATE TABLE samples(
   run INTEGER NOT NULL, step INTEGER NOT NULL, position INTEGER NOT NULL, node TEXT NOT NULL, at REAL NOT NULL,
   key TEXT NOT NULL, value REAL NOT NULL, epoch INTEGER NOT NULL, worker TEXT NOT NULL,

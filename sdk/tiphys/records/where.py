@@ -23,6 +23,8 @@ _TIMES = ("created", "finished", "started")
 COLUMNS = (*_TEXTS, *_TIMES, "duration")
 ROOMS = ("inputs", "labels", "made", "metrics", "params")
 """What comes before the dot of a name that runs give themselves."""
+NAMES = ("cause", "image")
+"""What runs have several of, without a room: why attempts ended, and images."""
 ORDERS = ("duration", "key", "name", "phase", "pipeline", "started")
 _LONGEST, _DEEPEST, _MOST, _PATTERN = 20_000, 50, 200, 1000  # characters, brackets, tests, characters
 
@@ -209,10 +211,10 @@ def _field(source: str, token: _Token) -> str:
     room, dot, rest = token.text.partition(".")
     if dot and room in ROOMS and rest:
         return f"{room}.{rest[1:-1] if rest[0] in _QUOTES else rest}"
-    if not dot and (room in COLUMNS or room == "image"):
+    if not dot and (room in COLUMNS or room in NAMES):
         return room
-    known = [*COLUMNS, "image", *(f"{each}.NAME" for each in ROOMS)]
-    near = did_you_mean(room, [*COLUMNS, "image", *ROOMS])
+    known = [*COLUMNS, *NAMES, *(f"{each}.NAME" for each in ROOMS)]
+    near = did_you_mean(room, [*COLUMNS, *NAMES, *ROOMS])
     if room in ROOMS:
         near = f" Write {room}.NAME."
     raise _refused(source, token.at, f"there is no {token.text!r}.{near}", f"there are {', '.join(known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import os
@@ -21,11 +22,21 @@ from tiphys.reference import Reference, volumes_from_env
 from tiphys.step.codec import decode, outputs_of
 from tiphys.verbatim import parted, rejoined
 
-__all__ = ["INPUT_PREFIX", "OUTPUTS_ENV", "arguments_of", "main", "resolve_function", "write_outputs"]
+__all__ = [
+    "INPUT_PREFIX",
+    "LAST_WORDS_ENV",
+    "OUTPUTS_ENV",
+    "arguments_of",
+    "main",
+    "resolve_function",
+    "write_outputs",
+]
 
 INPUT_PREFIX = "TIPHYS_INPUT_"
 OUTPUTS_ENV = "TIPHYS_OUTPUTS"
+LAST_WORDS_ENV = "TIPHYS_TERMINATION_LOG"
 TERMINATED = 143
+_LAST_WORDS = 1000  # characters of them; the kubelet keeps 4096
 INTERRUPTED = 130
 
 
@@ -50,6 +61,7 @@ def main(arguments: list[str]) -> int:
         write_outputs(texts, Path(os.environ.get(OUTPUTS_ENV) or "outputs"))
     except TiphysError as error:
         sys.stderr.write(f"{error}\n")
+        _last_words(f"{error.code}: {error.message}")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
@@ -65,6 +77,17 @@ def main(arguments: list[str]) -> int:
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     """End through the normal exit, so that ``finally`` blocks and temporary folders are cleaned up."""
     raise SystemExit(TERMINATED)
+
+
+def _last_words(text: str) -> None:
+    """What Argo has in the node's message: the kubelet takes it from a file, as the engine of one machine does."""
+    own = os.environ.get(LAST_WORDS_ENV)
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_TRUNC | (os.O_CREAT if own else 0)
+        with open(
+            os.open(own or "/dev/termination-log", flags, 0o644), "w", encoding="utf-8", errors="replace"
+        ) as file:
+            file.write(text[:_LAST_WORDS])
 
 
 def _print_traceback() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tiphys.argo.durations import pod_duration
 from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.attendant import Attendant, needs_attendant
-from tiphys.engine.pods.environment import PROGRESS, argo_environment
+from tiphys.engine.pods.environment import LAST_WORDS, PROGRESS, argo_environment
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.outputs import RESULT_LIMIT, trim_result
 from tiphys.engine.pods.podspace import PodSpace
@@ -21,6 +21,7 @@ from tiphys.engine.pods.starts import Starts
 from tiphys.engine.runners.base import Container, startable
 from tiphys.engine.runners.left import LeftPod
 from tiphys.engine.runners.spawner import Process
+from tiphys.reference import tail
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Containers"]
+
+_LONGEST_WORDS = 4096  # bytes: as of the kubelet
 
 
 class Containers:
@@ -72,6 +75,16 @@ class Containers:
     def progress_file(self) -> Path | None:
         """Where the main container reports its progress."""
         return self.main.on_host(PROGRESS) if self.main is not None else None
+
+    def last_words(self) -> str:
+        """What the main container left to be said of its end."""
+        file = self.main.on_host(LAST_WORDS) if self.main is not None else None
+        if file is None:
+            return ""
+        try:
+            return tail(file, _LONGEST_WORDS, follow=False)
+        except OSError:
+            return ""
 
     def start(
         self,

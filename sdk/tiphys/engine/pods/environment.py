@@ -16,6 +16,7 @@ from tiphys.engine.machine.protocol import StartPod
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.base import StartProblem
 from tiphys.engine.runners.programs import STANDINS
+from tiphys.step.runner import LAST_WORDS_ENV
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec, EnvSource, Metadata, ResourceFieldRef
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Resource: TypeAlias = Callable[[ResourceFieldRef], str]  # the value that one has
 
 __all__ = [
+    "LAST_WORDS",
     "PROGRESS",
     "argo_environment",
     "base_environment",
@@ -40,6 +42,8 @@ _PASSED = (
     "ALL_PROXY", "USER", "LOGNAME", "CUDA_HOME",
 )  # fmt: skip
 PROGRESS = "/tmp/.argo-progress"  # not below /var/run/argo: that would be a folder more for every step
+LAST_WORDS = "/tmp/.tiphys-termination-log"
+"""What stands for the kubelet's ``/dev/termination-log``, which a process of this machine cannot have."""
 _ARG_LIMIT = 100_000  # a single environment value must stay below the kernel's 128 kB
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
 
@@ -111,6 +115,7 @@ def argo_environment(host: Host, command: StartPod, name: str, text: str) -> dic
         "ARGO_INCLUDE_SCRIPT_OUTPUT": "true" if command.capture_result else "false",
         "ARGO_DEADLINE": ZERO if deadline is None else rfc3339(deadline),
         "ARGO_PROGRESS_FILE": PROGRESS,
+        LAST_WORDS_ENV: LAST_WORDS,
         "ARGO_PROGRESS_FILE_TICK_DURATION": "3s",
         "ARGO_PROGRESS_PATCH_TICK_DURATION": "1m0s",
     }

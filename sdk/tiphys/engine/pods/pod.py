@@ -328,7 +328,9 @@ class StepPod:
         return "Succeeded", ""
 
     def _exit_message(self, code: int) -> str:
-        return exit_message("main", code, oom_killed="main" in self._containers.oom_killed)
+        said = exit_message("main", code, oom_killed="main" in self._containers.oom_killed)
+        words = self._containers.last_words()
+        return f"{said}: {words}" if words else said
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:

@@ -1,0 +1,1 @@
+"""Why an attempt ended as it did, and what follows."""
