@@ -140,7 +140,7 @@ else:
     container = python(code, volumeMounts=[{"name": "tiphys", "mountPath": "/mnt/tiphys"}])
     container["command"].append("{{workflow.name}}")
     volume = {"name": "tiphys", "persistentVolumeClaim": {"claimName": "tiphys"}}
-    template = {"container": container, "retryStrategy": retry_strategy()}
+    template = {"container": container, "retryStrategy": {"limit": "1", "retryPolicy": "Always"}}
     with connect(cluster) as client:
         made = client.submit(workflow("memory", template, volumes=[volume]))
         result = client.wait(made.name, timeout=120)
