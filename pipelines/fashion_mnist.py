@@ -14,14 +14,16 @@ from typing import Literal, NamedTuple
 from components import claim, evaluate, expect, fingerprint, golden, ingest, predict, restore, select, train
 from components.report import Report
 from tiphys import (
+    Again,
     Cache,
     Gang,
     Gate,
+    MoreMemory,
     Mutex,
+    OnFailure,
     Pipeline,
     Reference,
     Resources,
-    Retry,
     Serving,
     TFJob,
     component,
@@ -35,31 +37,31 @@ from tiphys import (
 Model = Literal["cnn", "dropout", "batch-norm"]
 SLOTS = ("first", "second")
 TWO_WEEKS = Cache.by_content(max_age="14d")
-EVICTED = Retry.on_infrastructure()
+FOLLOWS = OnFailure(preempted=Again(5), oom=MoreMemory(2, up_to="8Gi"))
 
-find_source = component(fingerprint.fingerprint, retry=EVICTED, egress=["web"])
+find_source = component(fingerprint.fingerprint, on_failure=FOLLOWS, egress=["web"])
 ingest_images = component(
     ingest.ingest,
-    retry=EVICTED,
+    on_failure=FOLLOWS,
     cache=TWO_WEEKS,
     egress=["web"],
     resources=Resources(cpu="500m", memory="1Gi"),
 )
-expect_data = component(expect.expect, retry=EVICTED, resources=Resources(cpu="500m", memory="512Mi"))
+expect_data = component(expect.expect, on_failure=FOLLOWS, resources=Resources(cpu="500m", memory="512Mi"))
 restore_data = component(
     restore.restore,
-    retry=EVICTED,
+    on_failure=FOLLOWS,
     locks=[Mutex("restore-data")],
     egress=["web"],
     resources=Resources(cpu="500m", memory="1Gi"),
 )
 evaluate_model = component(
-    evaluate.evaluate, retry=EVICTED, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi")
+    evaluate.evaluate, on_failure=FOLLOWS, cache=TWO_WEEKS, resources=Resources(cpu="500m", memory="1Gi")
 )
-select_best = component(select.select, retry=EVICTED, exports={"ranking": "models"})
-claim_slot = component(claim.claim, retry=EVICTED)
+select_best = component(select.select, on_failure=FOLLOWS, exports={"ranking": "models"})
+claim_slot = component(claim.claim, on_failure=FOLLOWS)
 predict_images = component(
-    predict.predict, retry=EVICTED, exports={"summary": "summary", "prediction": "prediction"}
+    predict.predict, on_failure=FOLLOWS, exports={"summary": "summary", "prediction": "prediction"}
 )
 
 

@@ -110,15 +110,19 @@ def test_every_step_runs_once_and_succeeds(first: dict[str, Any]) -> None:
     expected = {
         "fingerprint",
         "ingest",
+        "expect",
+        "enough",
         "select",
+        "gate-first",
+        "gate-second",
         "deploy-first",
         "expose-first",
         "deploy-second",
         "expose-second",
     }
-    expected |= {
-        f"{model}.{step}" for model in ("cnn", "dropout", "batch-norm") for step in ("train", "evaluate")
-    }
+    models = ("cnn", "dropout", "batch-norm")
+    expected |= {f"hand-in-{model}" for model in models}
+    expected |= {f"{model}.{step}" for model in models for step in ("train", "train.run.prepare", "evaluate")}
     assert set(steps) == expected | {"predict"}
     assert not any(hit(node) for node in steps.values())
 

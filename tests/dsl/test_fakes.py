@@ -39,6 +39,10 @@ def judge(name: str, model: str) -> Judged:
 FAKES: dict[str, Any] = {
     "fingerprint": Fake(source=tiphys.Reference("pvc://tiphys/sources/x", "sha256:00"), origin="a fake"),
     "ingest": Fake(dataset=tiphys.Reference("pvc://tiphys/datasets/x", "sha256:00"), summary="few"),
+    "expect": Fake(
+        dataset=tiphys.Reference("pvc://tiphys/datasets/x", "sha256:00"), summary="", data_time=""
+    ),
+    "gate": Fake(passed=True, reasons=[], measurements={}, summary=""),
     "train": Fake(model="pvc://tiphys/models/x"),
     "evaluate": judge,
     "deploy": Fake(),
@@ -78,12 +82,12 @@ def test_the_mission_runs_without_data_training_or_servers(
     assert result.workflow["status"]["outputs"]["parameters"][-1]["value"] == "it's a dress {{x}}"
 
 
-def test_too_few_good_models_fail_the_selection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_good_models_are_not_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     result = tiphys.run(with_fakes(MISSION, FAKES), options=options(tmp_path), min_accuracy=0.94)
     assert not result.succeeded
     found = phases(result.workflow)
-    assert found["select"] == "Failed" and found["deploy-first"] == "Omitted"
+    assert found["enough"] == "Failed" and found["deploy-first"] == "Omitted"
     assert found["onExit.stop-serving"] == "Succeeded"
 
 
@@ -107,7 +111,7 @@ def test_one_model_may_be_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert result.succeeded, result.message
     found = phases(result.workflow)
     assert (found["deploy-second"], found["expose-second"], found["predict"]) == (
-        "Skipped",
+        "Omitted",
         "Omitted",
         "Succeeded",
     )

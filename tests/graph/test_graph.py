@@ -112,7 +112,9 @@ def test_the_mission_is_drawn_whole() -> None:
     from tiphys.compiler import documents
 
     found = plan(documents(ROOT / "pipelines" / "fashion_mnist.py")[-1])
-    assert titles(found.main)[:6] == ["fingerprint", "ingest", "cnn", "dropout", "batch-norm", "select"]
+    names = titles(found.main)
+    assert names[:7] == ["fingerprint", "ingest", "expect", "cnn", "dropout", "batch-norm", "hand-in-cnn"]
+    assert names.index("enough") < names.index("select") < names.index("gate-first")
     cnn = find(found.main, "cnn")
     assert cnn.inner is not None and titles(cnn.inner) == ["train", "evaluate", "deploy", "claim", "expose"]
     train = find(cnn.inner, "train")
