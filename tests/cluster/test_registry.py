@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.conftest import Cluster, connect, owned
+from tests.cluster.conftest import ROOT, Cluster, connect, owned
 from tests.dsl.test_registry import pipeline
 from tiphys.reference import seal
 from tiphys.registry.audit import PAGE, linear
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.cluster
 
 MOVES = """
 import sys
+import time
 from tiphys.registry import to_alias
 from tiphys.registry.changes import By
 from tiphys.runs import Client
@@ -118,18 +119,20 @@ def check_two_workflows(cluster: Cluster, image: str = "") -> None:
 
 def granted(cluster: Cluster) -> None:
     """What the account of resource templates needs."""
-    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch", "update"]}
-    name = {"name": "tiphys-registry"}
-    group = "rbac.authorization.k8s.io"
-    objects = [
-        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": name, "rules": [rule]},
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": name,
-            "roleRef": {"apiGroup": group, "kind": "Role", **name},
-            "subjects": [{"kind": "ServiceAccount", "name": "tiphys"}],
-        },
-    ]
-    for each in objects:
-        cluster.kubectl("apply", "-f", "-", text=json.dumps(each))
+    cluster.kubectl("apply", "-f", str(ROOT / "manifests/components/registry/registry.yaml"))
+
+
+def test_the_account_of_a_pipeline_writes_no_other_config_maps(cluster: Cluster) -> None:
+    granted(cluster)
+    account = "system:serviceaccount:argo:tiphys"
+
+    def write(name: str) -> str:
+        words = ("create", "configmap", name, "--dry-run=server", "--from-literal=a=b", "--as", account)
+        return cluster.kubectl(*words, check=False)
+
+    for _ in range(50):  # until the policy is in force
+        if "created" not in (said := write("tiphys-locks-of-another")):
+            break
+        time.sleep(0.2)
+    assert "no other ConfigMaps than those of the registry" in said
+    assert "created" in write("tiphys-models-m-of-a-test")
