@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from components.report import Report
 from components.select import select
-from tiphys import Cache, Pipeline, Reference, TFJob, Volume, component, dag, enough, report
+from tiphys import Cache, Pipeline, Reference, Resources, TFJob, Volume, component, dag, enough, report
 from tiphys.reference import resolve
 from tiphys.step import arguments_of
 from tiphys.step.enough import dropped, judged
@@ -82,6 +82,8 @@ def flow(models: tuple[str, ...] = ("a", "b", "c"), capacity: int = 0, **options
         instance="model",
         cache=Cache.by_content(),
         gang=Gang(capacity) if capacity else None,
+        # so that three of them fit on a small node, beside whatever else there is
+        resources=Resources(cpu="50m", memory="64Mi", cpu_limit="1", memory_limit="1Gi"),
     )
     pipeline = Pipeline("straggling", volumes=[Volume("tiphys")])
     script = pipeline.param("script", "{}")
