@@ -69,7 +69,9 @@ def test_a_straggler_is_stopped_and_the_workflow_succeeds(applied: Cluster, code
     assert selection["chosen"] == ["b", "a"]
     assert [(each["name"], each["why"]) for each in selection["dropped"]] == [("c", "behind")]
     assert nodes["c.train"]["phase"] in ("Failed", "Error")
-    assert "has been deleted" in nodes["c.train.run(0)"]["message"]
+    # its worker may have seen that it is dropped before its job was deleted
+    message = nodes["c.train.run(0)"]["message"]
+    assert "has been deleted" in message or "failure condition" in message
     assert nodes["hand-in-c"]["phase"] == "Succeeded"
     names = applied.kubectl("get", "tfjobs", "-l", f"tiphys.dev/workflow={made.name}", "-o", "name").split()
     assert sorted(name.rpartition("-")[2] for name in names) == ["a", "b"]
