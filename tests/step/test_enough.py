@@ -212,10 +212,11 @@ def test_bad_top(volume: Path, top: int) -> None:
     assert caught.value.code == "TIP731"
 
 
-def test_a_report_without_the_number(volume: Path) -> None:
+@pytest.mark.parametrize("report", ["[1]", '{"validation_accuracy": 1' + 400 * "0" + "}"])
+def test_a_report_without_the_number(volume: Path, report: str) -> None:
     hand_in(
         "a",
-        json.dumps({"status": "Succeeded", "outputs": {"parameters": {"report": "[1]"}}}),
+        json.dumps({"status": "Succeeded", "outputs": {"parameters": {"report": report}}}),
         "report",
         FOLDER,
     )

@@ -23,7 +23,8 @@ def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_from_nothing_to_a_champion(uri: str) -> None:
-    report = json.dumps({"accuracy": 0.9, "name": "cnn", "ok": True, "table": [1], "long": "x" * 101})
+    told = {"accuracy": 0.9, "name": "cnn", "ok": True, "table": [1], "long": "x" * 101}
+    report = json.dumps({**told, "loss": float("inf"), "steps": 10**400})
     made = register("m", "7 ", Reference(uri), report, "champion", "why", "run-x", "run-x")
     assert (made.changed, made.resource_version, made.page_name, made.version) == (True, "7", "", 1)
     assert made.model.uri == uri and not made.problem

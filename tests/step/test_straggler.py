@@ -85,6 +85,7 @@ def test_one_that_went_on_from_an_earlier_runs_backup() -> None:
         "[" * 9999,
         '{"epoch": "1", "accuracy": 0.5}',
         '{"epoch": 1, "accuracy": true}',
+        '{"epoch": 1, "accuracy": 1' + 400 * "0" + "}",
         '{"epoch": 1, "accuracy": "x"}',
     ],
 )

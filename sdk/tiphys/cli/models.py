@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import add_cluster, assignments, local_store, print_json, table
 from tiphys.errors import RefusedError
+from tiphys.numbers import number
 from tiphys.terminal import plain
 
 if TYPE_CHECKING:
@@ -205,7 +206,10 @@ def _audit(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _register(registry: Registry, options: argparse.Namespace) -> int:
-    said = {key: _number(value) for key, value in assignments(options.report, "--report").items()}
+    said: dict[str, float | str] = {}
+    for key, text in assignments(options.report, "--report").items():
+        value = number(text)
+        said[key] = text if value is None else value
     made = registry.register(options.name, options.uri, digest=options.digest, run=options.run, report=said)
     _say(options, made.json(), f"{made.uri} is version {made.number} of {options.name}")
     return 0
@@ -288,13 +292,6 @@ def _state(state: Any) -> str:
     if isinstance(state, dict):
         return " ".join(f"{number}={part}" for number, part in state.items())
     return "" if state is None else str(state)
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _say(options: argparse.Namespace, value: object, text: str) -> None:

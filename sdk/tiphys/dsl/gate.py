@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, get_args
@@ -18,6 +17,7 @@ from tiphys.dsl.retry import Retry
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError
 from tiphys.expr.durations import parse_go
+from tiphys.numbers import finite
 from tiphys.serving.gate.judge import judge
 from tiphys.serving.gate.rules import GateRules
 
@@ -74,7 +74,7 @@ class Gate:
             ("golden_tolerance", golden_tolerance, 0.0),
             ("requests", requests, 1),
         ):
-            if number is not None and not (_is_number(number) and number >= least):
+            if number is not None and not finite(number) >= least:
                 raise _refused(f"{what}={number!r}", f"give a number of at least {least:g}", site)
         if data_age is not None and isinstance(data_time, str) and not data_time:
             raise _refused(
@@ -137,10 +137,6 @@ def _as_json(value: object, none: str) -> object:
 def _step(image: str, resources: Resources) -> Component:
     """One template for all gates that run in the same way."""
     return component(judge, name="gate", image=image, resources=resources, retry=Retry.on_infrastructure())
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _seconds(text: str, what: str, site: Site) -> float:

@@ -18,7 +18,7 @@ from tiphys.argo.pools import POOLS
 from tiphys.argo.time import seconds
 from tiphys.causes.cause import Ending, ReplicaEnd
 from tiphys.causes.rules import cause_of
-from tiphys.records.numbers import finite, number
+from tiphys.numbers import finite, number
 from tiphys.records.record import (
     SAMPLED,
     ArtifactRecord,

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from tiphys.errors import RefusedError, StoreError, did_you_mean
 from tiphys.records.record import SAMPLED, ArtifactRecord, RunRecord, StepRecord
 from tiphys.reference import Reference, verify
-from tiphys.registry.document import ModelDocument
+from tiphys.registry.document import ModelDocument, ModelVersion
 
 __all__ = ["Edges", "Folded", "Lineage", "Thing", "lineage", "mermaid", "tree"]
 
@@ -143,7 +143,10 @@ class _Walk:
         registered: Iterable[ModelDocument],
     ) -> None:
         self._edges = edges
-        self._registered = [(document, each) for document in registered for each in document.versions]
+        self._registered: dict[str, list[tuple[ModelDocument, ModelVersion]]] = {}  # by their URIs
+        for document in registered:
+            for version in document.versions:
+                self._registered.setdefault(version.uri, []).append((document, version))
         self._limit = limit
         self._linked: set[tuple[str, str]] = set()
         self._volumes = volumes
@@ -206,8 +209,8 @@ class _Walk:
 
     def _named(self, identity: str, item: ArtifactRecord) -> None:
         """The names under which it is, or could be, served."""
-        for document, version in self._registered:
-            if version.uri != item.uri or (item.digest and item.digest != version.digest):
+        for document, version in self._registered.get(item.uri, ()):
+            if item.digest and item.digest != version.digest:
                 continue
             aliases = document.aliases_of(version.number)
             told = [f"served as {document.name}@{alias} (version {version.number})" for alias in aliases]

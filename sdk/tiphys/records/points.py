@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.names import pod_name
+from tiphys.numbers import finite
 from tiphys.records.fold import when
-from tiphys.records.numbers import finite
 from tiphys.records.record import SAMPLED, EventRecord, Point
 from tiphys.reference import open_file
 from tiphys.store.layout import Store

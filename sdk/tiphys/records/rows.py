@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from tiphys.causes.cause import Cause
-from tiphys.records.numbers import number
+from tiphys.numbers import number
 from tiphys.records.record import (
     SAMPLED,
     ArtifactRecord,

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tiphys.errors import ComponentError, TiphysError
+from tiphys.numbers import finite
 from tiphys.reference import resolve, volumes_from_env
 from tiphys.step.straggler import MARGIN, Curve, curve, lift, verdict
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
 
-__all__ = ["Dropped", "Enough", "dropped", "enough", "hand_in", "judged"]
+__all__ = ["Dropped", "Enough", "decided", "dropped", "enough", "hand_in", "judged"]
 
 FOREVER = -1.0
 _DECISION = "decision.json"
@@ -105,13 +106,9 @@ def enough(
     _write(place / _WATCHED, names)
     if earlier := _read(place / _DECISION):
         return _decided(earlier)
+    asked = _Asked(names, top, min_accuracy, place, resolve(records), by, patience, margin, ended)
     told: set[str] = set()
-    while True:
-        found = _decision(
-            names, top, min_accuracy, place, resolve(records), by, patience, margin, ended, told
-        )
-        if found is not None:
-            break
+    while (found := _decision(asked, told)) is None:
         time.sleep(_PAUSE)
     _write(place / _DECISION, asdict(found))
     for each in found.dropped:
@@ -134,6 +131,11 @@ def dropped(environ: Mapping[str, str] | None = None) -> str:
     return ""
 
 
+def decided(folder: Path) -> bool:
+    """Whether a watcher of the run whose folder this is has decided."""
+    return any(folder.glob(f"*/{_DECISION}"))
+
+
 # -- inside -------------------------------------------------------------------------------------------------------
 
 
@@ -150,25 +152,32 @@ def _decided(earlier: JsonObject) -> Enough:
     return Enough(cast("list[object]", earlier["reports"]), lost, cast("list[str]", earlier["stop"]))
 
 
-def _decision(
-    names: list[str],
-    top: int,
-    least: float,
-    place: Path,
-    records: Path,
-    by: str,
-    patience: float,
-    margin: float,
-    ended: bool,
-    told: set[str],
-) -> Enough | None:
-    """What is certain by now; None when it is not yet."""
+@dataclass(frozen=True)
+class _Asked:
+    """What :func:`enough` is asked."""
+
+    names: list[str]
+    top: int
+    least: float
+    place: Path
+    records: Path
+    by: str
+    patience: float
+    margin: float
+    ended: bool
+
+
+def _decision(asked: _Asked, told: set[str]) -> Enough | None:
+    """What is certain by now; None when it is not yet. Who is in ``told`` has been spoken of."""
+    names, top, place, records = asked.names, asked.top, asked.place, asked.records
     entries = {
         name: entry
         for name in names
-        if (entry := _read(place / f"{name}.json")) and not (ended and entry["status"] == "Running")
+        if (entry := _read(place / f"{name}.json")) and not (asked.ended and entry["status"] == "Running")
     }
-    scores = {name: _score(entry, by) for name, entry in entries.items() if entry.get("report") is not None}
+    scores = {
+        name: _score(entry, asked.by) for name, entry in entries.items() if entry.get("report") is not None
+    }
     lost = {
         name: Dropped(name, "failed", _failure(entry, records))
         for name, entry in entries.items()
@@ -181,12 +190,12 @@ def _decision(
         )
         sys.stdout.flush()
     passed = sorted(
-        (name for name, score in scores.items() if score >= least), key=lambda name: -scores[name]
+        (name for name, score in scores.items() if score >= asked.least), key=lambda name: -scores[name]
     )
     running = [name for name in names if name not in entries]
     if len(passed) + len(running) < top:
         _forget(place, lost)
-        raise _too_few(names, len(passed), top, least, scores, lost)
+        raise _too_few(names, len(passed), top, asked.least, scores, lost)
     if len(passed) < top:
         return None
     late: dict[str, Dropped] = {}
@@ -195,9 +204,9 @@ def _decision(
     last = scores[passed[top - 1]]
     up = lift((_of_model(entries[name], records, name), scores[name]) for name in scores) if running else 0.0
     for name in running:
-        if reason := verdict(_curve(records, name), last, lift=up, margin=margin):
+        if reason := verdict(_curve(records, name), last, lift=up, margin=asked.margin):
             late[name] = Dropped(name, "behind", reason)
-        elif 0 <= patience <= waited:
+        elif 0 <= asked.patience <= waited:
             late[name] = Dropped(name, "patience", _impatient(records, name, waited, top))
         else:
             return None
@@ -207,14 +216,14 @@ def _decision(
 
 def _score(entry: JsonObject, by: str) -> float:
     report = entry["report"]
-    value = report.get(by) if isinstance(report, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    score = finite(report.get(by) if isinstance(report, dict) else None)
+    if math.isnan(score):
         raise ComponentError(
             "TIP731",
             f"the report of {entry['name']} has no number {by!r}",
             fix="return a report with it, or name another one: enough(…, by=…)",
         )
-    return float(value)
+    return score
 
 
 def _failure(entry: JsonObject, records: Path) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from tiphys.argo.time import rfc3339
 from tiphys.errors import RefusedError, TiphysError
+from tiphys.numbers import finite
 from tiphys.reference import MANIFEST, Reference, file_digest, resolve, verify
 from tiphys.registry import changes
 from tiphys.registry.audit import check_size, full_page
@@ -77,7 +79,7 @@ def register(
                 digest = file_digest(resolve(model.uri) / MANIFEST)
         if problem := verify(Reference(model.uri, digest)):
             raise RefusedError("TIP263", f"{model.uri} cannot be a version of {name}", cause=problem)
-        by = By(who, _now(), why)
+        by = By(who, rfc3339(time.time()), why)
         after, made = changes.register(before, model.uri, digest, by, run=run, report=_said(report))
         return changes.to_alias(after, alias, made.number, by) if alias else after, made
 
@@ -88,7 +90,7 @@ def promote(name: str, state: str, alias: str, version: int, why: str, who: str)
     """The document with ``alias`` at ``version``; 0: where it was before its last move (a rollback)."""
 
     def change(before: ModelDocument) -> tuple[ModelDocument, ModelVersion]:
-        by = By(who, _now(), why)
+        by = By(who, rfc3339(time.time()), why)
         if version:
             after = changes.to_alias(before, alias, version, by, problem=_problem)
         else:
@@ -138,10 +140,5 @@ def _said(report: str) -> dict[str, float | str]:
     return {
         str(key): each
         for key, each in value.items()
-        if (isinstance(each, int | float) and not isinstance(each, bool))
-        or (isinstance(each, str) and len(each) <= 100)
+        if not math.isnan(finite(each)) or (isinstance(each, str) and len(each) <= 100)
     }
-
-
-def _now() -> str:
-    return datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

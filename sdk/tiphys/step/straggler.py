@@ -14,6 +14,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tiphys.numbers import finite
+
 __all__ = ["FALLING", "MARGIN", "Curve", "curve", "lift", "reach", "verdict"]
 
 MARGIN = 0.02
@@ -44,13 +46,14 @@ def curve(lines: Iterable[str], value: str = "accuracy") -> Curve:
     of = 0
     for line in lines:
         told = _told(line)
-        epoch, number = told.get("epoch"), told.get(value)
-        if not (isinstance(epoch, int) and epoch >= 1 and _finite(number)):
+        epoch, accuracy = told.get("epoch"), finite(told.get(value))
+        if not (isinstance(epoch, int) and epoch >= 1) or math.isnan(accuracy):
             continue
-        found = {each: before for each, before in found.items() if each < epoch}
-        found[epoch] = float(number)  # type: ignore[arg-type]
-        if isinstance(told.get("of"), int):
-            of = int(told["of"])  # type: ignore[call-overload]
+        while found and next(reversed(found)) >= epoch:
+            found.popitem()
+        found[epoch] = accuracy
+        if isinstance(ends := told.get("of"), int):
+            of = ends
     return Curve(tuple(found.values()), max(found, default=0), of)
 
 
@@ -94,7 +97,3 @@ def _told(line: str) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

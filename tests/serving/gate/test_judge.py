@@ -117,6 +117,14 @@ def test_a_good_model_passes(good: Judgement) -> None:
     assert measured["test_accuracy"] == measured["served_test_accuracy"] == 0.9
 
 
+def test_a_number_beyond_all_bounds_is_none(tmp_path: Path) -> None:
+    """No model has to be loaded to say so."""
+    huge: dict[str, object] = {"name": "m", "test_accuracy": 10**400}
+    verdict = judge("m", Reference(f"file://{tmp_path}/none"), GateRules(no_worse_by=0.1), [huge], SERVED)
+    assert verdict.measurements == {"served_test_accuracy": 0.9}
+    assert verdict.reasons[0].startswith("worse overall: no accuracy")
+
+
 BAD = {
     "cannot load": ("broken", SERVED, TODAY, "cannot load: its server ended with exit code 1"),
     "wrong signature": ("signature", SERVED, TODAY, "another signature: its inputs are pixels: float32"),

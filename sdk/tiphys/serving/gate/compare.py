@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from tiphys.numbers import finite
+
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json
     from tiphys.serving.gate.rules import GateRules
@@ -31,7 +33,7 @@ def against_served(candidate: Report, served: Report, rules: GateRules) -> Itera
         yield "worse? nobody knows: one of the two was measured on generated data"
         return
     if rules.no_worse_by is not None:
-        new, old = _number(candidate.get("test_accuracy")), _number(served.get("test_accuracy"))
+        new, old = finite(candidate.get("test_accuracy")), finite(served.get("test_accuracy"))
         if _worse(new, old, rules.no_worse_by):
             yield f"worse overall: {_shown(new)}, what is served has {_shown(old)} (at most {rules.no_worse_by:g} less)"
     if rules.per_class is not None:
@@ -44,18 +46,9 @@ def _by_class(candidate: Report, served: Report, allowed: float) -> Iterator[str
         yield "worse in a class? nobody knows: a report says nothing of classes"
         return
     for name, before in old.items():
-        now, was = _number(new.get(name)), _number(before)
+        now, was = finite(new.get(name)), finite(before)
         if _worse(now, was, allowed):
             yield f"worse in {name!r}: {_shown(now)}, what is served has {_shown(was)} (at most {allowed:g} less)"
-
-
-def _number(value: object) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.nan
 
 
 def _worse(new: float, old: float, allowed: float) -> bool:
@@ -173,7 +166,7 @@ def _difference(expected: Json, given: Json) -> float:
     """The largest difference between numbers; infinite where anything else differs, or where one is no number."""
     if isinstance(expected, list) and isinstance(given, list) and len(expected) == len(given):
         return max((_difference(a, b) for a, b in zip(expected, given, strict=True)), default=0.0)
-    a, b = _number(expected), _number(given)
+    a, b = finite(expected), finite(given)
     if not math.isnan(a) and not math.isnan(b):
         return abs(a - b)
     return 0.0 if expected == given else math.inf

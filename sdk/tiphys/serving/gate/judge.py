@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tiphys.errors import ServingError
+from tiphys.numbers import finite
 from tiphys.reference import Reference, resolve, verify
 from tiphys.serving.gate.candidate import TrialServer, best_p99
 from tiphys.serving.gate.compare import against_served, dimensions, of_age, of_answers, of_signature, tensors
@@ -49,7 +51,8 @@ def _measured_before(report: Mapping[str, object], served: Mapping[str, object])
         "test_accuracy": report.get("test_accuracy"),
         "served_test_accuracy": served.get("test_accuracy"),
     }
-    return {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
+    told = {name: finite(value) for name, value in found.items()}
+    return {name: value for name, value in told.items() if not math.isnan(value)}
 
 
 def _in_server(model: Reference, rules: GateRules, measured: dict[str, float]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Numbers in what steps wrote: finite ones, as ``float``."""
+"""Numbers in what steps, models and people wrote: finite ones, as ``float``."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tiphys.records.numbers import finite, number
+from tiphys.numbers import finite, number
 
 
 @pytest.mark.parametrize("value", [True, None, "1", [1], math.nan, math.inf, 10**400])
