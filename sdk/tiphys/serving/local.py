@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.errors import ServingError
 from tiphys.serving.balancer import Balancer
 from tiphys.serving.client import ServingClient
+from tiphys.serving.replica import ServerReplica, start_replica
 
 if TYPE_CHECKING:
     from tiphys.serving.balancer.core import Stats
@@ -32,41 +28,21 @@ class _Stopped(Exception):
     """Told to stop before all replicas were ready."""
 
 
-@dataclass(eq=False)
-class _Replica:
-    address: str
-    process: subprocess.Popen[bytes]
-    output: IO[bytes]
-    ready: bool = False
-    failures: int = 0
-    born: float = field(default_factory=time.monotonic)
-
-    def close(self) -> None:
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-        self.output.close()
-
-    def last_words(self) -> str:
-        self.output.seek(0, os.SEEK_END)
-        self.output.seek(max(0, self.output.tell() - 4000))
-        lines = self.output.read().decode("utf-8", "replace").strip().splitlines()
-        return "\n".join(lines[-8:])
-
-
 class LocalServing:
     """Running replicas and their balancer. Made by :func:`serve`; stop it, or use it in a ``with``."""
 
     def __init__(
         self,
         balancer: Balancer,
-        command: Sequence[str],
+        base: Path,
         name: str,
+        flags: Sequence[str],
         count: int,
         report: Report,
         stopping: threading.Event,
     ) -> None:
         self._balancer = balancer
-        self._command = list(command)
+        self._base, self._flags = base, list(flags)
         self.name = name
         self._report = report
         self._stopping = stopping
@@ -118,20 +94,10 @@ class LocalServing:
         self.stop()
 
     # ---- replicas
-    def _spawn(self) -> _Replica:
-        address = f"127.0.0.1:{_free_port()}"
-        output = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the replica
-        process = subprocess.Popen(
-            [*self._command, f"--rest_api_port={address.rpartition(':')[2]}", "--tiphys_exit_with_stdin"],
-            stdin=subprocess.PIPE,  # closes when this process ends in whatever way, and the replica with it
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            env={**os.environ, "TIPHYS_POD_IP": "127.0.0.1"},
-        )
-        return _Replica(address, process, output)
+    def _spawn(self) -> ServerReplica:
+        return start_replica(self.name, self._base, self._flags)
 
-    def _await(self, replica: _Replica, deadline: float) -> None:
+    def _await(self, replica: ServerReplica, deadline: float) -> None:
         with ServingClient(f"http://{replica.address}", self.name, timeout=5.0) as client:
             while not self._stopping.is_set():
                 code = replica.process.poll()
@@ -168,7 +134,7 @@ class LocalServing:
                     elif not replica.ready:
                         self._look(replica)
 
-    def _look(self, replica: _Replica) -> None:
+    def _look(self, replica: ServerReplica) -> None:
         with ServingClient(f"http://{replica.address}", self.name, timeout=1.0) as client:
             try:
                 client.wait_ready(0.0)
@@ -177,7 +143,7 @@ class LocalServing:
         replica.ready = True
         self._publish()
 
-    def _replace(self, index: int, dead: _Replica) -> None:
+    def _replace(self, index: int, dead: ServerReplica) -> None:
         if dead.ready:
             dead.ready = False
             self._report(f"replica {dead.address} ended with exit code {dead.process.returncode}")
@@ -223,10 +189,7 @@ def serve(
         raise ServingError("TIP528", f"{replicas} replicas cannot serve.", fix="Use 1 or more.")
     balancer = Balancer(host, port, policy=policy, health_path=f"/v1/models/{name}").start()
     report(f"starting {replicas} replica{'s' if replicas > 1 else ''} of {name}")
-    command = [sys.executable, "-m", "tiphys.serving", f"--model_name={name}", f"--model_base_path={base}"]
-    serving = LocalServing(
-        balancer, [*command, "--port=0", *flags], name, replicas, report, stop or threading.Event()
-    )
+    serving = LocalServing(balancer, base, name, flags, replicas, report, stop or threading.Event())
     try:
         return serving.begin(timeout)
     except BaseException:
@@ -261,7 +224,7 @@ def _look_for_versions(base: Path) -> None:
         )
 
 
-def _end(replica: _Replica) -> None:
+def _end(replica: ServerReplica) -> None:
     replica.process.terminate()
     try:
         replica.process.wait(35.0)
@@ -269,13 +232,6 @@ def _end(replica: _Replica) -> None:
         replica.process.kill()
         replica.process.wait()
     replica.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def serve_forever(model_base_path: str | Path, *, report: Report = lambda text: None, **options: Any) -> int:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from tiphys.errors import ServingError
 from tiphys.serving.client import ServingClient
+from tiphys.serving.replica import start_replica
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
@@ -36,27 +33,8 @@ class TrialServer:
     def __init__(self, folder: Path, load_seconds: float) -> None:
         self._folder, self._limit = folder, load_seconds
         self.load_seconds = 0.0
-        self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the server
-        port = _free_port()
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tiphys.serving",
-                f"--model_name={_NAME}",
-                f"--model_base_path={folder}",
-                f"--rest_api_port={port}",
-                "--port=0",
-                "--max_num_load_retries=0",
-                "--tiphys_exit_with_stdin",
-            ],
-            stdin=subprocess.PIPE,
-            stdout=self._output,
-            stderr=self._output,
-            start_new_session=True,
-            env={**os.environ, "TIPHYS_POD_IP": "127.0.0.1"},
-        )
-        self._client = ServingClient(f"http://127.0.0.1:{port}", _NAME, timeout=_SLOWEST)
+        self._replica = start_replica(_NAME, folder, ["--max_num_load_retries=0"])
+        self._client = ServingClient(f"http://{self._replica.address}", _NAME, timeout=_SLOWEST)
 
     def __enter__(self) -> TrialServer:
         try:
@@ -74,7 +52,7 @@ class TrialServer:
     def _load(self) -> None:
         began = time.monotonic()
         while True:
-            code = self._process.poll()
+            code = self._replica.process.poll()
             if code is not None:
                 why = f"its server ended with exit code {code}"
                 raise ServingError("TIP518", "The candidate does not load.", cause=f"{why}: {self._said()}")
@@ -100,26 +78,24 @@ class TrialServer:
     def peak_bytes(self) -> int:
         """The most memory that the server had in RAM until now (VmHWM of proc(5)); 0 where the system does not say."""
         with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+            for line in Path(f"/proc/{self._replica.process.pid}/status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024
         return 0
 
     def _said(self) -> str:
         """The reason among its last words."""
-        self._output.seek(max(0, self._output.seek(0, os.SEEK_END) - 4000))
-        lines = self._output.read().decode("utf-8", "replace").strip().splitlines()
+        lines = self._replica.last_lines()
         causes = [line.strip() for line in lines if line.strip().startswith("cause:")]
         return (causes or lines or ["nothing"])[-1].removeprefix("cause:").strip()
 
     def _end(self) -> None:
         self._client.close()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        process = self._replica.process
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # nobody else asks it, there is nothing to drain
-        self._process.wait()
-        self._output.close()
+            os.killpg(process.pid, signal.SIGKILL)  # nobody else asks it, there is nothing to drain
+        process.wait()
+        self._replica.close()
 
 
 def best_p99(
@@ -165,10 +141,3 @@ def percentile(taken: Sequence[float]) -> float:
 
 def _rank(many: int) -> int:
     return -(-99 * many // 100)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
