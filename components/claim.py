@@ -10,6 +10,7 @@ from pathlib import Path
 from components.publish import writing
 from tiphys.errors import ComponentError
 from tiphys.reference import resolve
+from tiphys.step.enough import decided
 
 __all__ = ["Claim", "claim"]
 
@@ -37,7 +38,7 @@ def claim(name: str, slots: list[str], folder: str) -> Claim:
     root = resolve(folder)
     with writing(folder):
         root.mkdir(parents=True, exist_ok=True)
-        if any(root.glob("*/decision.json")):
+        if decided(root):
             return Claim("")
         for slot in slots:
             if _owner(root / f"slot-{slot}") == name:

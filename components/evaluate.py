@@ -13,7 +13,7 @@ from components.catalog import CLASSES
 from components.dataset import Dataset, Split
 from components.publish import published
 from components.report import Report
-from components.restore import restore
+from components.restore import opened
 from components.slices import by_slice, worst_slice
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
@@ -43,8 +43,7 @@ def evaluate(name: str, model: Reference, dataset: Reference) -> Evaluation:
     set is damaged, TIP713 TensorFlow is missing, TIP720 the model is missing, altered or has another signature.
     """
     sealed = _sealed(model)
-    restore(dataset)
-    data = Dataset.open(dataset)
+    data = opened(dataset)
     answer = _load(sealed)
     validation, _ = _answered(data, "validation", answer, sealed)
     test, right = _answered(data, "test", answer, sealed)

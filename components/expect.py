@@ -10,7 +10,7 @@ from typing import Any
 from components.catalog import CLASSES
 from components.dataset import Dataset
 from components.losses import ALPHA, binomial_tail, holes
-from components.restore import restore
+from components.restore import opened
 from tiphys.errors import ComponentError
 from tiphys.reference import MANIFEST, Reference, resolve
 
@@ -73,8 +73,7 @@ def expect(dataset: Reference, expected: Expect, limit: int = 0) -> Expected:
     data is not what is expected (each hole is named, with what it would bias).
     """
     _possible(expected)
-    restore(dataset)
-    data = Dataset.open(dataset)
+    data = opened(dataset)
     counts = _counts(data)
     rows = _rows(counts)
     findings = check(counts, expected, asked=rows if data.synthetic else limit)

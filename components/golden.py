@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.publish import writing
-from tiphys.serving.gate.golden import FILE, Golden, read, write
+from tiphys.serving.gate.golden import FILE, Golden, write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["GOLDEN", "read_golden", "record_golden", "write_golden"]
+__all__ = ["GOLDEN", "record_golden", "write_golden"]
 
 GOLDEN = 32
 """How many are kept."""
@@ -39,11 +39,6 @@ def write_golden(
     """
     with writing(folder / FILE):
         write(folder, Golden(_columns(inputs), _columns(outputs)))
-
-
-def read_golden(folder: Path) -> Golden | None:
-    """What was written, None when nothing was. Raises ValueError for a file that cannot be used."""
-    return read(folder)
 
 
 def _columns(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -34,11 +34,6 @@ class Hole:
     expected: int
     missing: int
 
-    @property
-    def part(self) -> float:
-        """The part of its rows that is gone."""
-        return self.missing / self.expected
-
 
 def holes(expected: Mapping[str, int], found: Mapping[str, int], alpha: float, slack: int = 0) -> list[Hole]:
     """The values whose losses are not those of chance, the most improbable first.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from components.catalog import CLASSES
 from components.dataset import Dataset
 from components.picture import beside, draw
-from components.restore import restore
+from components.restore import opened
 from tiphys.errors import ComponentError, ServingError
 from tiphys.reference import Reference
 from tiphys.serving import ServingClient, mean, vote
@@ -49,8 +49,7 @@ def predict(
     expected, TIP752 a bad parameter.
     """
     asked = [url.rstrip("/") for url in urls if url.strip()]
-    restore(dataset)
-    data = Dataset.open(dataset)
+    data = opened(dataset)
     _check(asked, combine, count, data)
     indices = _draw_indices(count, data.examples("test"), seed)
     images, labels = data.take("test", indices)

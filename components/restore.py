@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from components.dataset import Dataset
 from components.fingerprint import SYNTHETIC, fingerprint, is_synthetic
 from components.ingest import write
 from components.recipe import recipe_of
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, verify
 
-__all__ = ["Restored", "restore"]
+__all__ = ["Restored", "opened", "restore"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ def restore(dataset: Reference) -> Restored:
             fix="run the pipeline again: it takes the data that there is",
         )
     return Restored(f"{problem}: it was ingested again")
+
+
+def opened(dataset: Reference) -> Dataset:
+    """The data set, with every byte as it was; it may have been made again. Raises what :func:`restore` does."""
+    restore(dataset)
+    return Dataset.open(dataset)
 
 
 def _bring(source: Reference) -> None:

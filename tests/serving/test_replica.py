@@ -18,9 +18,9 @@ def test_it_answers_and_ends_when_it_is_let_go_of(tmp_path: Path, add_version: A
     assert replica.process.wait(30) == 0
 
 
-def test_its_last_words(tmp_path: Path) -> None:
-    replica = start_replica("m", tmp_path, ["--tiphys_loader=no_such_module:load"])
-    assert replica.process.wait(30) != 0
-    assert "no_such_module" in replica.last_words()
-    assert replica.last_words().splitlines() == replica.last_lines()[-8:]
+def test_its_last_words(add_version: Add) -> None:
+    replica = start_replica("m", add_version(1, nonsense=1).parent, [FAKE, "--max_num_load_retries=0"])
+    code, said, lines = replica.process.wait(30), replica.last_words(), replica.last_lines()
     replica.close()
+    assert code == 1 and "nonsense" in said
+    assert said.splitlines() == lines[-8:]

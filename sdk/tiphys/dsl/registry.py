@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tiphys.compiler.line import caller
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.components import Component, component
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.resource import Resource
@@ -57,12 +57,7 @@ class ModelRegistry:
 
     def __init__(self, name: str, *, attempts: int = 10) -> None:
         site = caller()
-        try:
-            check_model_name(name)
-        except RefusedError as error:
-            raise DefinitionError(
-                "TIP101", error.message, where=str(site), cause=error.cause, fix=error.fix
-            ) from error
+        _checked(check_model_name, name, site)
         self.name = name
         again = Retry(limit=attempts, on="always", backoff="1s", max_backoff="20s")
         self._read = _state(name)
@@ -143,13 +138,18 @@ class ModelRegistry:
 
 def _alias(alias: str) -> str:
     if alias:
-        try:
-            check_alias(alias)
-        except RefusedError as error:
-            raise DefinitionError(
-                "TIP101", error.message, where=str(caller()), cause=error.cause, fix=error.fix
-            ) from error
+        _checked(check_alias, alias, caller())
     return alias
+
+
+def _checked(check: Callable[[str], None], name: str, site: Site) -> None:
+    """Raise DefinitionError TIP101 for a name that ``check`` refuses."""
+    try:
+        check(name)
+    except RefusedError as error:
+        raise DefinitionError(
+            "TIP101", error.message, where=str(site), cause=error.cause, fix=error.fix
+        ) from error
 
 
 def _step(function: Callable[..., Any], name: str) -> Component:

@@ -228,7 +228,7 @@ class TFJob(Resource):
             flags=[
                 jobset.RESOURCE if as_set else "tfjobs.kubeflow.org",
                 job,
-                *(f"{job}-r{i}" for i in (1, 2)),
+                *(f"{job}-r{i}" for i in range(1, self.retry.limit + 1 if self.retry else 1)),
             ],
         )
         """``drop(name=…)``: remove the job whose ``instance`` has this value, and those that followed it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import getpass
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tiphys.argo.time import rfc3339
 from tiphys.errors import ClusterError, RefusedError, StoreError, did_you_mean
+from tiphys.queue.rules import this_user
 from tiphys.reference import Reference, verify
 from tiphys.registry import changes
 from tiphys.registry.document import AuditRow, ModelDocument, ModelVersion
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from tiphys.runs.client import Client
     from tiphys.runs.cluster.registry import ClusterRegistry
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "RegistryKept", "registered"]
 
 
-class _Kept(Protocol):
+class RegistryKept(Protocol):
     """Where documents are."""
 
     @property
@@ -41,6 +41,19 @@ class _Kept(Protocol):
     def change(self, name: str, what: Callable[[ModelDocument], ModelDocument]) -> ModelDocument: ...
 
     def audit(self, name: str) -> builtins.list[AuditRow]: ...
+
+
+def registered(kept: RegistryKept, name: str) -> ModelDocument:
+    """All of a model. Raises RefusedError TIP261 for one that there is not."""
+    found = kept.read(name)
+    if not found.versions:
+        raise RefusedError(
+            "TIP261",
+            f"there is no model {name!r} in the registry.{did_you_mean(name, kept.names())}",
+            where=kept.place,
+            fix=f"register a version of it: tiphys models register {name} URI",
+        )
+    return found
 
 
 class Registry:
@@ -63,9 +76,9 @@ class Registry:
         self, store: str | PathLike[str] = ".tiphys", *, client: Client | None = None, who: str = ""
     ) -> None:
         self._store = Store(Path(store))
-        self._who = who or os.environ.get("TIPHYS_USER", "") or _user()
+        self._who = who or os.environ.get("TIPHYS_USER", "") or this_user()
         self._cluster = None if client is None else _of(client)
-        self._kept: _Kept = self._cluster or LocalRegistry(self._store)
+        self._kept: RegistryKept = self._cluster or LocalRegistry(self._store)
         self._local = client is None
 
     @property
@@ -83,15 +96,7 @@ class Registry:
 
     def get(self, name: str) -> ModelDocument:
         """All of a model: versions, aliases, weights. Raises RefusedError TIP261 for one that there is not."""
-        found = self._kept.read(name)
-        if not found.versions:
-            raise RefusedError(
-                "TIP261",
-                f"there is no model {name!r} in the registry.{did_you_mean(name, self.names())}",
-                where=self.place,
-                fix=f"register a version of it: tiphys models register {name} URI",
-            )
-        return found
+        return registered(self._kept, name)
 
     def version(self, name: str, which: int | str) -> ModelVersion:
         """The version with this number, or that an alias names."""
@@ -201,13 +206,6 @@ class Registry:
         if not self._local:
             return ""
         return verify(Reference(version.uri, version.digest), self._store.volumes())
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user needs no name
-        return str(os.getuid())
 
 
 def _of(client: Client) -> ClusterRegistry:

@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tiphys.errors import RefusedError, ServingError, StoreError, TiphysError
+from tiphys.errors import ServingError, StoreError, TiphysError
 from tiphys.reference import Reference, resolve, verify
 from tiphys.registry.document import ModelDocument, ModelVersion
 from tiphys.registry.names import check_alias
 from tiphys.registry.routes import CHAMPION, Routes, routes
+from tiphys.runs.registry import registered
 from tiphys.store.files import write_atomic
 from tiphys.store.layout import Store
 from tiphys.store.registry import LocalRegistry
@@ -59,14 +60,7 @@ class Followed:
 
         Raises RefusedError TIP261 where nothing is registered, ServingError TIP519 when no version is whole.
         """
-        document = self._registry.read(self.name)
-        if not document.versions:
-            raise RefusedError(
-                "TIP261",
-                f"there is no model {self.name!r} in the registry",
-                where=self._registry.place,
-                fix=f"tiphys models register {self.name} URI",
-            )
+        document = registered(self._registry, self.name)
         wanted = routes(document, self.champion)
         whole = {number for number in wanted.versions if self._linked(document.version(number))}
         if not whole:

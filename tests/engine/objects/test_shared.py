@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def put(store: Store, action: str, manifest: Any) -> Any:
-    return put_shared(store, action, manifest)
+    return put_shared(store, MAP, action, manifest)
 
 
 def test_which_are_shared() -> None:

@@ -197,7 +197,7 @@ class ResourcePod:
         kind = self._check(manifest)
         name = str((manifest.get("metadata") or {}).get("name") or "")
         if is_shared(kind, name):
-            return put_shared(self.host.store, action, manifest)
+            return put_shared(self.host.store, kind, action, manifest)
         current = api.get(kind.kind, name) if name else None
         if self._spec.get("setOwnerReference"):
             manifest = copy.deepcopy(manifest)

@@ -39,10 +39,9 @@ def get_shared(store: Store, kind: Kind, name: str) -> KubeObject:
     return found
 
 
-def put_shared(store: Store, action: str, manifest: KubeObject) -> KubeObject:
+def put_shared(store: Store, kind: Kind, action: str, manifest: KubeObject) -> KubeObject:
     """Create, apply or replace it. Raises ApiError as the API server does, StoreError TIP461 for no document."""
     registry, name = LocalRegistry(store), str(manifest["metadata"]["name"])
-    kind = Kind("ConfigMap", "", ("v1",), ("configmaps",))
     current = _get(registry, name)
     if action == "create" and current is not None:
         raise already_exists(manifest)
