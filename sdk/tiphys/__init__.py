@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.errors import StoreError as StoreError
     from tiphys.errors import TiphysError as TiphysError
     from tiphys.errors import TiphysWarning as TiphysWarning
+    from tiphys.errors import TrainingServiceError as TrainingServiceError
     from tiphys.errors import UserCodeError as UserCodeError
     from tiphys.lint import lint as lint
     from tiphys.reference import Reference as Reference
@@ -96,6 +97,7 @@ _PUBLIC = {
     "TFJob": "tiphys.dsl",
     "TiphysError": "tiphys.errors",
     "TiphysWarning": "tiphys.errors",
+    "TrainingServiceError": "tiphys.errors",
     "UserCodeError": "tiphys.errors",
     "Volume": "tiphys.dsl",
     "collect": "tiphys.dsl",

@@ -10,6 +10,7 @@ TiphysError
 +-- ServingError        TIP5xx  model server, load balancer, client
 +-- ClusterError        TIP6xx  Kubernetes or the Argo Server
 +-- ComponentError      TIP7xx  data or training: raised inside a step
++-- TrainingServiceError TIP8xx the training service: a job, an algorithm, a pool
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = [
     "StoreError",
     "TiphysError",
     "TiphysWarning",
+    "TrainingServiceError",
     "UnknownNameError",
     "UserCodeError",
     "did_you_mean",
@@ -138,6 +140,10 @@ class ClusterError(TiphysError):
 
 class ComponentError(TiphysError):
     """Data or training is wrong: raised by the code inside a step."""
+
+
+class TrainingServiceError(TiphysError):
+    """The training service refuses or cannot do something, or does not answer."""
 
 
 def did_you_mean(word: str, known: Iterable[str], *, limit: int = 3) -> str:

@@ -31,8 +31,8 @@ from tiphys.argo.answers import ApiError
 from tiphys.engine import NodeChanged, Observation, ReplicaChanged, Run, RunOptions, resume, stop_serving
 from tiphys.engine.runtime.retry import prepare_retry
 from tiphys.errors import RefusedError
-from tiphys.training.tf_config import tf_config
-from tiphys.training.tfjob_rules import validate_tfjob
+from tiphys.gang.tf_config import tf_config
+from tiphys.gang.tfjob_rules import validate_tfjob
 
 FAILED = ",".join(f"status.conditions.{index}.type == Failed" for index in (1, 2, 3))
 

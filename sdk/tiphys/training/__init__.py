@@ -1,1 +1,3 @@
-"""A gang of workers and its environment, as the training operator makes it."""
+"""The training service: one API for any training code, a durable queue, and pools of teams."""
+
+from __future__ import annotations

@@ -16,7 +16,7 @@ from tiphys.engine.objects.replica import Replica, describe_end, end_of, pod_rec
 from tiphys.engine.objects.seats import Seats
 from tiphys.engine.pods.host import Host
 from tiphys.engine.runners.left import LeftPod
-from tiphys.training.tf_config import free_ports
+from tiphys.gang.tf_config import free_ports
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import PodTemplate

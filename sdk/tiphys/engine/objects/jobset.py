@@ -15,7 +15,7 @@ from tiphys.argo.time import rfc3339
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.gang import GangController
 from tiphys.engine.pods.host import Host
-from tiphys.training.jobset_rules import has_succeeded, job_of, pod_failure, subdomain
+from tiphys.gang.jobset_rules import has_succeeded, job_of, pod_failure, subdomain
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import (

@@ -27,10 +27,10 @@ from tiphys.engine.pods.outputs import REQUEST_LIMIT
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import TiphysError
 from tiphys.expr.gjson import gjson
+from tiphys.gang.jobset_rules import check_jobset
+from tiphys.gang.tfjob_rules import validate_tfjob
 from tiphys.reference import open_file
 from tiphys.store.files import heed_full_disk
-from tiphys.training.jobset_rules import check_jobset
-from tiphys.training.tfjob_rules import validate_tfjob
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import JobSetManifest, KubeObject, TFJobManifest

@@ -11,8 +11,8 @@ from tiphys.engine.base.observations import Notice
 from tiphys.engine.pods.gpus import in_turn, spec_needs, spec_shares
 from tiphys.engine.pods.host import Host
 from tiphys.engine.pods.room import requests
-from tiphys.training.jobset_rules import job_of
-from tiphys.training.tf_config import replica_counts
+from tiphys.gang.jobset_rules import job_of
+from tiphys.gang.tf_config import replica_counts
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import (

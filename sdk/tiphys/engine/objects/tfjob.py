@@ -17,8 +17,8 @@ from tiphys.engine.objects.backup import ask_to_end, take_back
 from tiphys.engine.objects.gang import GangController
 from tiphys.engine.objects.tfjob_status import end_of_job, replica_status, set_condition
 from tiphys.engine.pods.host import Host
-from tiphys.training.tf_config import free_ports, replica_counts, tf_config
-from tiphys.training.tfjob_rules import TYPES
+from tiphys.gang.tf_config import free_ports, replica_counts, tf_config
+from tiphys.gang.tfjob_rules import TYPES
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import (

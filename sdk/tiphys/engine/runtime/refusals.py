@@ -13,8 +13,8 @@ from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
 from tiphys.engine.pods.volumes import check_volume
 from tiphys.engine.runners.images import Images
 from tiphys.errors import RefusedError
-from tiphys.training.jobset_rules import check_jobset
-from tiphys.training.tfjob_rules import validate_tfjob
+from tiphys.gang.jobset_rules import check_jobset
+from tiphys.gang.tfjob_rules import validate_tfjob
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import JobSetManifest, KubeObject, TFJobManifest

@@ -10,7 +10,7 @@ import pytest
 
 from tiphys.argo.answers import ApiError
 from tiphys.errors import RefusedError
-from tiphys.training.jobset_rules import check_jobset, has_succeeded, indexes, pod_failure
+from tiphys.gang.jobset_rules import check_jobset, has_succeeded, indexes, pod_failure
 
 Json = Any
 CONTAINER = {"name": "c", "image": "i"}

@@ -1,0 +1,1 @@
+"""The proto of the training service, and what is generated from it."""
