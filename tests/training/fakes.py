@@ -41,7 +41,7 @@ class FakePlace:
     def logs(self, job: TrainingJob, *, follow: bool) -> Iterator[WorkflowLogLine]:
         yield WorkflowLogLine(job.run, "main", "train", f"of {job.run}")
 
-    def full(self, pool: str, namespace: str, wants: Mapping[str, int]) -> str:
+    def full(self, job: TrainingJob, wants: Mapping[str, int]) -> str:
         return self.why_full
 
     def close(self) -> None:

@@ -45,8 +45,9 @@ class JobPlace(Protocol):
     def logs(self, job: TrainingJob, *, follow: bool) -> Iterator[WorkflowLogLine]:
         """What its containers wrote."""
 
-    def full(self, pool: str, namespace: str, wants: Mapping[str, int]) -> str:
-        """Why so much (``cpu`` in thousandths, ``memory`` in bytes, ``pods``, ``nvidia.com/gpu``) does not fit into
-        what the namespace may have now; empty when it does, and where there is no quota."""
+    def full(self, job: TrainingJob, wants: Mapping[str, int]) -> str:
+        """Why so much (``cpu`` in thousandths, ``memory`` in bytes, ``pods``, ``nvidia.com/gpu``) does not fit into what
+        the job's namespace may have now; empty when it does, and where there is no quota. What fits is the job's until it
+        is seen to have ended: what is asked next counts it in."""
 
     def close(self) -> None: ...
