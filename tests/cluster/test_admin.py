@@ -21,7 +21,7 @@ MAY = [
     ("create", "workflowtaskresults.argoproj.io"),
     *(
         (verb, kind)
-        for kind in ("tfjobs.kubeflow.org", "deployments.apps", "services")
+        for kind in ("tfjobs.kubeflow.org", "pytorchjobs.kubeflow.org", "deployments.apps", "services")
         for verb in ("create", "get", "list", "watch", "patch", "delete")
     ),
 ]
@@ -131,6 +131,18 @@ def tfjob_of(deployment: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def pytorchjob_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The same pod as the master of a PyTorchJob."""
+    pod = copy.deepcopy(deployment["spec"]["template"])
+    pod["spec"]["containers"][0]["name"] = "pytorch"
+    return {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "PyTorchJob",
+        "metadata": deployment["metadata"],
+        "spec": {"pytorchReplicaSpecs": {"Master": {"replicas": 1, "template": pod}}},
+    }
+
+
 def jobset_of(deployment: dict[str, Any]) -> dict[str, Any]:
     """The same pod as that of a JobSet."""
     pod = copy.deepcopy(deployment["spec"]["template"])
@@ -146,6 +158,7 @@ def jobset_of(deployment: dict[str, Any]) -> dict[str, Any]:
 MADE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "Deployment": lambda made: made,
     "TFJob": tfjob_of,
+    "PyTorchJob": pytorchjob_of,
     "JobSet": jobset_of,
 }
 

@@ -349,6 +349,7 @@ def test_what_has_ended_cannot_be_stopped(verb: str) -> None:
 def test_terminate_deletes_what_the_run_created() -> None:
     objects = {
         "/apis/kubeflow.org/v1/namespaces/team/tfjobs": ["run-cnn"],
+        "/apis/kubeflow.org/v1/namespaces/team/pytorchjobs": ["run-ddp"],
         "/apis/jobset.x-k8s.io/v1alpha2/namespaces/team/jobsets": ["run-bn"],
         "/api/v1/namespaces/team/services": ["run-first"],
     }
@@ -368,7 +369,12 @@ def test_terminate_deletes_what_the_run_created() -> None:
 
     client, _ = kubernetes(handler)
     _, cleared = client.terminate("run")
-    assert sorted(cleared or ()) == ["jobsets/run-bn", "services/run-first", "tfjobs/run-cnn"]
+    assert sorted(cleared or ()) == [
+        "jobsets/run-bn",
+        "pytorchjobs/run-ddp",
+        "services/run-first",
+        "tfjobs/run-cnn",
+    ]
     assert objects == {key: [] for key in objects}
 
 

@@ -33,6 +33,7 @@ _MERGE_PATCH = "application/merge-patch+json"
 _OWN_LABEL = "tiphys.dev/workflow"
 _LEFTOVERS = (
     ("tfjobs", "/apis/kubeflow.org/v1"),
+    ("pytorchjobs", "/apis/kubeflow.org/v1"),
     ("jobsets", "/apis/jobset.x-k8s.io/v1alpha2"),
     ("deployments", "/apis/apps/v1"),
     ("services", "/api/v1"),
@@ -325,11 +326,11 @@ class Kubernetes(Caller):
         for kind, base in _LEFTOVERS:
             path = f"{base}/namespaces/{quote(namespace)}/{kind}"
             request = Request("GET", path, {"labelSelector": f"{_OWN_LABEL}={name}"})
-            # a role that is older than the JobSets of pipelines says nothing of them
-            absent = (403, 404) if kind == "jobsets" else (404,)
+            # a role that is older than these kinds of a pipeline says nothing of them
+            absent = (403, 404) if kind in ("jobsets", "pytorchjobs") else (404,)
             answer = self.send(f"look for the {kind} of {name}", request, allowed=absent)
             if answer.status in absent:
-                continue  # no training operator here, or no JobSets
+                continue  # nobody here knows the kind
             for item in answer.json().get("items") or []:
                 found.append(f"{kind}/{item['metadata']['name']}")
                 if delete:
