@@ -32,7 +32,7 @@ def test_it_has_what_pyproject_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    for extra in ("train", "serve", "cluster"):
+    for extra in ("train", "serve", "service", "cluster"):
         wanted += extras[extra]
     for each in map(Requirement, wanted):
         versions = pinned.get(canonicalize_name(each.name), [])

@@ -47,7 +47,7 @@ class JobPlace(Protocol):
 
     def full(self, job: TrainingJob, wants: Mapping[str, int]) -> str:
         """Why so much does not fit into what the job's namespace may have now: ``cpu`` in thousandths, ``memory`` in
-        bytes, ``pods``, ``nvidia.com/gpu``. Empty when it does, and where there is no quota. What fits is the job's until
-        it is seen to have ended: what is asked next counts it in."""
+        bytes, ``pods``, ``nvidia.com/gpu``. Empty when it does, and where there is no quota. What fits is the job's
+        until it is seen to have ended: what is asked next counts it in."""
 
     def close(self) -> None: ...
