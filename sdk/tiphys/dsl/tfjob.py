@@ -45,7 +45,7 @@ from tiphys.step.backups import BACKUP
 if TYPE_CHECKING:
     from tiphys.argo.types import Template
 
-__all__ = ["OUTPUT_ANNOTATION", "TFJob"]
+__all__ = ["AGAIN", "FAILURE", "OUTPUT_ANNOTATION", "TFJob", "adopted", "succeeded"]
 
 OUTPUT_ANNOTATION = "tiphys.dev/output"
 RESTART_POLICIES = ("ExitCode", "OnFailure", "Never", "Always")
@@ -63,7 +63,11 @@ _ONCE = OnFailure(preempted=Again(1))
 _LEAST = 2  # attempts after the first for whoever watches the job
 
 
-def _adopt(follows: OnFailure) -> Retry | None:
+FAILURE = [f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)]
+"""When a job of the training operator has failed, whatever its kind."""
+
+
+def adopted(follows: OnFailure) -> Retry | None:
     """What follows when a job failed, or who watched it was lost: of why a job failed Argo is told nothing, so each
     failed job counts as a preempted one."""
     if follows.preempted is None:
@@ -73,7 +77,8 @@ def _adopt(follows: OnFailure) -> Retry | None:
     return Retry(limit=max(_LEAST, times), on="always", expression=expression)
 
 
-_AGAIN = "{{=" + _FRESH + " ? '-r' + retries : ''}}"
+AGAIN = "{{=" + _FRESH + " ? '-r' + retries : ''}}"
+"""The end of the name of a job that follows one that failed."""
 
 
 class TFJob(Resource):
@@ -182,12 +187,10 @@ class TFJob(Resource):
             {},
             action="apply",
             outputs={result: f"{{.metadata.annotations.{OUTPUT_ANNOTATION.replace('.', chr(92) + '.')}}}"},
-            success=jobset.SUCCESS if as_set else _success(most, success_policy, elastic=elastic),
-            failure=jobset.FAILURE
-            if as_set
-            else [f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)],
+            success=jobset.SUCCESS if as_set else succeeded(most, success_policy, elastic=elastic),
+            failure=jobset.FAILURE if as_set else FAILURE,
             locks=[*semaphores, *locks],
-            retry=_adopt(on_failure or _ONCE) if retry else None,
+            retry=adopted(on_failure or _ONCE) if retry else None,
             title=title,
         )
         self.site = site
@@ -314,7 +317,7 @@ class TFJob(Resource):
         secured(container, spec, defaults.volumes)
         root = check_claim_path(self.folders[self.output_folder], self.output_folder, self.site)
         metadata: dict[str, Any] = {
-            "name": f"{run}-{suffix}" + (_AGAIN if self.retry else ""),
+            "name": f"{run}-{suffix}" + (AGAIN if self.retry else ""),
             "labels": labels,
             "annotations": {OUTPUT_ANNOTATION: f"{root}/{splice(key)}"},
         }
@@ -453,7 +456,7 @@ def _one_of(what: str, value: object, allowed: Sequence[str], label: str, site: 
         )
 
 
-def _success(workers: int, policy: str, *, elastic: bool) -> list[str]:
+def succeeded(workers: int, policy: str, *, elastic: bool = False) -> list[str]:
     """When the job has succeeded: all workers, or, with the operator's default policy, worker 0. One whose number of
     workers changes has an end then: that of a failure is among the failure conditions, which Argo looks at before."""
     if elastic:

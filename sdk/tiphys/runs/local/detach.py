@@ -19,10 +19,18 @@ __all__ = ["detach"]
 _PERIOD = 0.02
 
 
-def detach(arguments: Sequence[str], name: str, store: Path | str, *, resumed: bool = False) -> None:
-    """Start ``tiphys ARGUMENTS`` and return when the run called ``name`` has begun, or (``resumed``) goes on.
+def detach(
+    arguments: Sequence[str],
+    name: str,
+    store: Path | str,
+    *,
+    resumed: bool = False,
+    module: str = "tiphys",
+    kept: int = -1,
+) -> None:
+    """Start ``python -m MODULE ARGUMENTS`` and return when the run called ``name`` has begun, or (``resumed``) goes on.
 
-    What it says is kept in the run's folder, in ``engine.log``.
+    What it says is kept in the run's folder, in ``engine.log``. ``kept``: a descriptor that it gets as its number 3.
 
     Raises
     ------
@@ -52,11 +60,12 @@ def detach(arguments: Sequence[str], name: str, store: Path | str, *, resumed: b
     try:
         process = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "tiphys", *arguments],
+            [sys.executable, "-m", module, *arguments],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),
                 *((os.POSIX_SPAWN_DUP2, handle, to) for to in (1, 2)),
+                *([(os.POSIX_SPAWN_DUP2, kept, 3)] if kept >= 0 else []),
             ],
             setsid=True,
         )

@@ -1,0 +1,91 @@
+"""Which job begins next: pure, by the one rule of :mod:`tiphys.queue.core`.
+
+A job is a claim on what its pool counts (jobs, cores, memory, devices); of one class the user comes first who has used
+less of what is owed to him. What a pool does not count is not asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tiphys.queue import core
+from tiphys.queue.core import Admit, Claim, Holding, PermitPool, QueueState
+from tiphys.queue.shares import Shares
+from tiphys.training.job import TrainingJob
+from tiphys.training.pools import TrainingPool
+
+__all__ = ["Backlog", "in_order", "next_jobs", "why_waiting"]
+
+_MANY = 2**31 - 1
+_PRICES = {
+    "cpu": 0.001,
+    "jobs": 1.0,
+    "nvidia.com/gpu": 8.0,
+}  # of a permit for a second: a core is 1, a GPU as 8 of them
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """All there is to know. ``demands``: what each job has at once, by its id."""
+
+    pools: Mapping[str, TrainingPool]
+    queued: Iterable[TrainingJob]
+    active: Iterable[TrainingJob]
+    demands: Mapping[int, Mapping[str, int]]
+    shares: Shares = field(default_factory=Shares)
+
+
+def next_jobs(backlog: Backlog, now: float, *, without: Collection[int] = ()) -> list[int]:
+    """The jobs that may begin now, in order; ``without`` those for which there was no room elsewhere."""
+    state = _state(backlog, now, without)
+    return [int(move.name) for move in core.decide(state, now) if isinstance(move, Admit)]
+
+
+def in_order(backlog: Backlog, now: float) -> list[int]:
+    """Those who wait, in the order of their turns."""
+    return [int(claim.name) for claim in core.order(_state(backlog, now, ()), now)]
+
+
+def why_waiting(backlog: Backlog, job: TrainingJob, now: float) -> str:
+    """Why a job waits, for a person; empty when it does not."""
+    wait = core.explain(_state(backlog, now, ()), str(job.id), now)
+    if wait is None:
+        return ""
+    pool, _, resource = wait.pool.partition("/")
+    size = backlog.pools[pool].sizes.get(resource, _MANY) if pool in backlog.pools else 0
+    what = resource if resource != "cpu" else "thousandths of a core"
+    if wait.never:
+        return f"it wants {wait.wanted} {what} of pool {pool}, which has {size} in all"
+    ahead = f", {len(wait.ahead)} jobs before it" if wait.ahead else ""
+    return f"waits for {wait.wanted} {what} of pool {pool}: {max(wait.free, 0)} of {size} free{ahead}"
+
+
+def _state(backlog: Backlog, now: float, without: Collection[int]) -> QueueState:
+    pools: dict[str, PermitPool] = {}
+    for pool in backlog.pools.values():
+        counted = {"jobs": _MANY, **pool.sizes}
+        priced = "cpu" if "cpu" in pool.sizes else "jobs"
+        for resource, size in counted.items():
+            price = _PRICES.get(resource, 0.0) if resource in (priced, "nvidia.com/gpu") else 0.0
+            pools[f"{pool.name}/{resource}"] = PermitPool(size, price)
+    state = QueueState(
+        pools,
+        holding=tuple(
+            Holding(_claim(job, backlog), 1, job.launched)
+            for job in backlog.active
+            if job.pool in backlog.pools
+        ),
+        shares=backlog.shares,
+    )
+    waiting = (job for job in backlog.queued if job.id not in without and job.pool in backlog.pools)
+    return core.ask(state, *(_claim(job, backlog) for job in waiting))
+
+
+def _claim(job: TrainingJob, backlog: Backlog) -> Claim:
+    wants = backlog.demands.get(job.id) or {"jobs": 1}
+    counted = {"jobs": _MANY, **backlog.pools[job.pool].sizes}
+    each = tuple((f"{job.pool}/{name}", amount) for name, amount in wants.items() if name in counted)
+    return Claim(
+        str(job.id), each, user=job.user, priority=job.request.priority, created=job.created + job.id * 1e-6
+    )
