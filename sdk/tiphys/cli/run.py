@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
     from tiphys.engine import RunOptions, RunResult
 
-__all__ = ["register"]
+__all__ = ["images_of", "register"]
 
 # What a run has from its beginning
 _OF_THE_RUN = {
@@ -151,7 +151,7 @@ def handle(options: argparse.Namespace) -> int:
         runner=options.runner,
         network=options.network,
         gpus=read_choice(options.gpus),
-        images=_images(options.image),
+        images=images_of(options.image),
         name=options.name,
         keep_serving=options.keep_serving,
         strict=not options.lenient,
@@ -223,7 +223,8 @@ def _schedule(moments: list[str], as_json: bool) -> int:
     return 0
 
 
-def _images(items: list[str]) -> dict[str, str]:
+def images_of(items: list[str]) -> dict[str, str]:
+    """The ``--image`` options as a mapping. Raises RefusedError TIP293."""
     images = {}
     for item in items:
         pattern, equals, target = item.rpartition("=")

@@ -33,8 +33,9 @@ class TrainedModel:
 def ready(dataset: str, digest: str, model: str, work: str, told: str) -> str:
     """Look at the data, and make the folders that the training writes to. Returns the digest of the data.
 
-    ``dataset`` and ``digest`` are empty for none; ``model``, ``work`` and ``told`` (of the report) are the folders. What
-    an earlier attempt left in ``model`` is taken away. Raises ComponentError TIP708 when the data is not there, or another than was asked for.
+    ``dataset`` and ``digest`` are empty for none; ``model``, ``work`` and ``told`` (of the report) are the folders.
+    What an earlier attempt left in ``model`` is taken away. Raises ComponentError TIP708 when the data is not there, or
+    another than was asked for.
     """
     found = ""
     if dataset:

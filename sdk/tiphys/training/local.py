@@ -30,8 +30,8 @@ _FOLDER = "training"  # of the store: the Workflow of each job, and the lock of 
 
 
 class LocalPlace:
-    """Runs of ``store``. ``runner``, ``network`` and ``images``: as of :class:`tiphys.engine.RunOptions`; ``project`` is
-    put on the path of steps that run in this Python environment."""
+    """Runs of ``store``. ``runner``, ``network`` and ``images``: as of :class:`tiphys.engine.RunOptions`; ``project``
+    is put on the path of steps that run in this Python environment."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """The training service itself: what it answers, and the loop that begins jobs and sees how they end.
 
 Everything that is answered is on the disk first (:mod:`tiphys.training.jobs`). A job's Workflow has a name that was
-fixed when it was queued, and a place begins what has a name once: so a service that was killed at any moment goes on when
-it is started again, and begins nothing twice.
+fixed when it was queued, and a place begins what has a name once: so a service that was killed at any moment goes on
+when it is started again, and begins nothing twice.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class TrainingService:
         self._missed: dict[int, int] = {}
         self._passed: dict[int, int] = {}
         self._launching: set[int] = set()
+        self._listeners: builtins.list[Callable[[], None]] = []
         self._order: tuple[int, dict[int, int]] = (-1, {})
         used = json.loads(self._jobs.fact("used") or "{}")
         self._used: dict[str, float] = used.get("used", {})
@@ -200,6 +201,11 @@ class TrainingService:
                     self._changed.wait(5.0)
                 if self._closing:
                     return
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called, from any thread and quickly, whenever something has changed."""
+        with self._lock:
+            self._listeners.append(call)
 
     def cancel(self, number: int, user: str) -> TrainingJob:
         """Take it out of the queue, or ask for its end. One that has ended stays as it is."""
@@ -301,6 +307,8 @@ class TrainingService:
         """With the lock: something has changed."""
         self._version += 1
         self._changed.notify_all()
+        for each in self._listeners:
+            each()
 
     def _write(self, job: TrainingJob) -> bool:
         """With the lock: keep how a job stands, on the disk and here. Whether it had not ended before."""
