@@ -25,9 +25,9 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "algorithms",
         help="name training code at a training service",
-        description="An algorithm is an image, what it runs, and whose environment variables it reads. Each change is a "
-        "new version; jobs that are queued keep theirs.",
-        epilog="example: tiphys algorithms create cnn --image pytorch/pytorch:2.9 --profile book -- python train.py",
+        description="An algorithm is an image, what it runs, and whose environment variables it reads. Each change is "
+        "a new version; jobs that are queued keep theirs.",
+        epilog="example: tiphys algorithms create cnn --image pytorch/pytorch:2.9 --command python train.py",
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in ("create", "update"):
@@ -49,7 +49,9 @@ def register(subparsers: Any) -> None:
         made.add_argument(
             "--secret", action="append", default=[], metavar="NAME=SECRET/KEY", help="a variable of a Secret"
         )
-        made.add_argument("words", nargs="*", metavar="COMMAND", help="after --")
+        made.add_argument(
+            "--command", dest="words", nargs=argparse.REMAINDER, metavar="WORD", help="the rest of the line"
+        )
         made.set_defaults(handler=_make)
     listing = verbs.add_parser("list", help="the newest version of each; of one name all versions")
     listing.add_argument("name", nargs="?", default="", metavar="NAME")
