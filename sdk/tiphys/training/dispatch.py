@@ -15,7 +15,7 @@ from tiphys.queue.shares import Shares
 from tiphys.training.job import TrainingJob
 from tiphys.training.pools import TrainingPool
 
-__all__ = ["Backlog", "in_order", "next_jobs", "why_waiting"]
+__all__ = ["Backlog", "in_order", "next_jobs", "queue_state", "why_waiting"]
 
 _MANY = 2**31 - 1
 _PRICES = {
@@ -38,22 +38,22 @@ class Backlog:
 
 def next_jobs(backlog: Backlog, now: float, *, without: Collection[int] = ()) -> list[int]:
     """The jobs that may begin now, in order; ``without`` those for which there was no room elsewhere."""
-    state = _state(backlog, now, without)
+    state = queue_state(backlog, now, without)
     return [int(move.name) for move in core.decide(state, now) if isinstance(move, Admit)]
 
 
-def in_order(backlog: Backlog, now: float) -> list[int]:
-    """Those who wait, in the order of their turns."""
-    return [int(claim.name) for claim in core.order(_state(backlog, now, ()), now)]
+def in_order(state: QueueState, now: float) -> dict[int, int]:
+    """The places of those who wait, from 1, by their ids."""
+    return {int(claim.name): place for place, claim in enumerate(core.order(state, now), 1)}
 
 
-def why_waiting(backlog: Backlog, job: TrainingJob, now: float) -> str:
+def why_waiting(state: QueueState, number: int, now: float) -> str:
     """Why a job waits, for a person; empty when it does not."""
-    wait = core.explain(_state(backlog, now, ()), str(job.id), now)
+    wait = core.explain(state, str(number), now)
     if wait is None:
         return ""
     pool, _, resource = wait.pool.partition("/")
-    size = backlog.pools[pool].sizes.get(resource, _MANY) if pool in backlog.pools else 0
+    size = state.pools[wait.pool].size
     what = resource if resource != "cpu" else "thousandths of a core"
     if wait.never:
         return f"it wants {wait.wanted} {what} of pool {pool}, which has {size} in all"
@@ -61,7 +61,8 @@ def why_waiting(backlog: Backlog, job: TrainingJob, now: float) -> str:
     return f"waits for {wait.wanted} {what} of pool {pool}: {max(wait.free, 0)} of {size} free{ahead}"
 
 
-def _state(backlog: Backlog, now: float, without: Collection[int]) -> QueueState:
+def queue_state(backlog: Backlog, now: float, without: Collection[int] = ()) -> QueueState:
+    """What the queue decides about."""
     pools: dict[str, PermitPool] = {}
     for pool in backlog.pools.values():
         counted = {"jobs": _MANY, **pool.sizes}

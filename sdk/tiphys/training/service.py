@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import json
 import logging
 import threading
 import time
@@ -21,15 +20,14 @@ from typing import TYPE_CHECKING
 
 from tiphys.errors import RefusedError, TiphysError, TrainingServiceError
 from tiphys.queue.rules import RulesFile
-from tiphys.queue.shares import Shares
 from tiphys.store.layout import Store
 from tiphys.training.algorithms import AlgorithmTable
-from tiphys.training.dispatch import Backlog, in_order, next_jobs, why_waiting
 from tiphys.training.file import TrainingFile
 from tiphys.training.job import ENDED, Algorithm, JobState, TrainingJob, TrainingRequest
 from tiphys.training.jobs import JobTable
 from tiphys.training.pools import TrainingPool, TrainingRulesFile
 from tiphys.training.rules import check_algorithm, check_request
+from tiphys.training.standing import Standing
 from tiphys.training.workflow import demand, workflow_of
 
 if TYPE_CHECKING:
@@ -43,6 +41,7 @@ log = logging.getLogger("tiphys.training")
 _GONE = 3  # looks in a row that found no Workflow of a job that ran: it was deleted
 _LONGEST_WAIT = 60.0  # seconds until what a place refused for a while is tried again
 _BYPASSES = 20  # jobs of a namespace that may begin past one that its quota has no room for
+_BREATH = 0.05  # seconds between two rounds of the loop: what comes at once is decided at once
 _PERMANENT = ("TIP607",)  # what a cluster refuses as invalid; RefusedError besides
 
 
@@ -94,9 +93,6 @@ class TrainingService:
         self._version = 0
         self._wake = threading.Event()
         self._closing = False
-        self._queued: dict[int, TrainingJob] = {}
-        self._active: dict[int, TrainingJob] = {}
-        self._demands: dict[int, Mapping[str, int]] = {}
         self._notes: dict[int, str] = {}  # why a job waits or is not begun, when it is not for its pool
         self._later: dict[
             int, tuple[float, float]
@@ -105,13 +101,9 @@ class TrainingService:
         self._passed: dict[int, int] = {}
         self._launching: set[int] = set()
         self._listeners: builtins.list[Callable[[], None]] = []
-        self._order: tuple[int, dict[int, int]] = (-1, {})
-        used = json.loads(self._jobs.fact("used") or "{}")
-        self._used: dict[str, float] = used.get("used", {})
-        self._used_at: float = used.get("at", 0.0)
+        self._now = Standing(self.rules, self._shares, self._jobs.fact("used"), clock)
         for job in self._jobs.unended():
-            (self._queued if job.state is JobState.queuing else self._active)[job.id] = job
-            self._demands[job.id] = self._demand(job)
+            self._now.put(job, self._demand(job))
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="launch")
         self._loop = threading.Thread(target=self._run, name="training", daemon=True)
 
@@ -161,7 +153,7 @@ class TrainingService:
         )  # fmt: skip
         if new:
             with self._lock:
-                self._queued[job.id], self._demands[job.id] = job, wants
+                self._now.put(job, wants)
                 self._tell()
             self._wake.set()
         return job
@@ -170,19 +162,14 @@ class TrainingService:
         """A job of one of the user's pools, with why it waits. Raises TIP806 for one that there is not for the user."""
         job = self._mine(number, user)
         if job.state is JobState.queuing:
-            note = self._notes.get(job.id) or self._why(job)
-            return replace(job, message=note)
+            with self._lock:
+                return replace(job, message=self._notes.get(job.id) or self._now.why(job.id))
         return replace(job, message=self._notes.get(job.id) or job.message)
 
     def position(self, number: int) -> int:
         """How many are to begin before it, and itself; 0 for a job that is not queued."""
         with self._lock:
-            if number not in self._queued:
-                return 0
-            if self._order[0] != self._version:
-                order = in_order(self._backlog(), self._clock())
-                self._order = (self._version, {each: place for place, each in enumerate(order, 1)})
-            return self._order[1].get(number, 0)
+            return self._now.place(number)
 
     def watch(self, number: int, user: str) -> Iterator[TrainingJob]:
         """The job as it is, and at each change, until it has ended or the service closes."""
@@ -211,14 +198,14 @@ class TrainingService:
         """Take it out of the queue, or ask for its end. One that has ended stays as it is."""
         self._mine(number, user)
         with self._lock:
-            job = self._queued.get(number)
+            job = self._now.queued.get(number)
             if job is not None and number not in self._launching:
                 job = replace(
                     job, state=JobState.cancelled, message="cancelled", cancelling=True, ended=self._clock()
                 )
                 self._write(job)
                 return job
-            active = self._active.get(number)
+            active = self._now.active.get(number)
             if active is not None and not active.cancelling:
                 self._write(replace(active, cancelling=True, message="cancelling"))
         self._wake.set()
@@ -264,24 +251,23 @@ class TrainingService:
 
     def pools(self, user: str) -> builtins.list[PoolState]:
         """The user's pools."""
+        now = self._now
         with self._lock:
-            queued, active = [*self._queued.values()], [*self._active.values()]
-        found = []
-        for pool in self.rules().of(user):
-            used: dict[str, int] = {}
-            running = [job for job in active if job.pool == pool.name]
-            for job in running:
-                for resource, amount in self._demands.get(job.id, {}).items():
-                    used[resource] = used.get(resource, 0) + amount
-            waiting = sum(job.pool == pool.name for job in queued)
-            found.append(PoolState(pool, used, waiting, len(running)))
-        return found
+            return [
+                PoolState(
+                    pool,
+                    now.used(pool.name),
+                    sum(job.pool == pool.name for job in now.queued.values()),
+                    sum(job.pool == pool.name for job in now.active.values()),
+                )
+                for pool in self.rules().of(user)
+            ]
 
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _mine(self, number: int, user: str) -> TrainingJob:
         with self._lock:
-            job = self._queued.get(number) or self._active.get(number)
+            job = self._now.queued.get(number) or self._now.active.get(number)
         job = job or self._jobs.get(number)
         if job.pool not in {pool.name for pool in self.rules().of(user)} and job.user != user:
             raise TrainingServiceError(
@@ -291,17 +277,6 @@ class TrainingService:
 
     def _demand(self, job: TrainingJob) -> Mapping[str, int]:
         return demand(self._algorithms.get(job.request.algorithm, job.algorithm_version))
-
-    def _backlog(self) -> Backlog:
-        """With the lock."""
-        shares = self._shares().shares(self._used, self._used_at)
-        return Backlog(
-            self.rules().pools, [*self._queued.values()], [*self._active.values()], self._demands, shares
-        )
-
-    def _why(self, job: TrainingJob) -> str:
-        with self._lock:
-            return why_waiting(self._backlog(), job, self._clock())
 
     def _tell(self) -> None:
         """With the lock: something has changed."""
@@ -313,15 +288,10 @@ class TrainingService:
     def _write(self, job: TrainingJob) -> bool:
         """With the lock: keep how a job stands, on the disk and here. Whether it had not ended before."""
         written = self._jobs.write(job)
-        self._queued.pop(job.id, None)
-        self._active.pop(job.id, None)
+        self._now.put(job)
         if job.state in ENDED:
-            for kept in (self._demands, self._notes, self._later, self._missed, self._passed):
+            for kept in (self._notes, self._later, self._missed, self._passed):
                 kept.pop(job.id, None)
-        elif job.state is JobState.queuing:
-            self._queued[job.id] = job
-        else:
-            self._active[job.id] = job
         self._tell()
         return written
 
@@ -333,23 +303,24 @@ class TrainingService:
                 self._begin()
             except Exception:  # the next look may do better, and the jobs must not stop for it
                 log.exception("the training service's loop")
-            self._wake.wait(self._period if self._active else 60.0)
+            self._wake.wait(self._period if self._now.active else 60.0)
+            time.sleep(_BREATH)
 
     # jobs that begin
 
     def _begin(self) -> None:
         without: set[int] = set()
         closed: set[str] = set()  # namespaces that are kept for a job that waits for their quota
-        self._use()
         with self._lock:
-            waiting = {*self._queued}
+            self._now.use()
+            waiting = {*self._now.queued}
         while waiting - without and not self._closing:
             with self._lock:
-                chosen = next_jobs(self._backlog(), self._clock(), without=without)
+                chosen = self._now.next(without)
             if not chosen:
                 return
             for number in chosen:
-                job = self._queued.get(number)
+                job = self._now.queued.get(number)
                 if job is None or job.namespace in closed:
                     without.add(number)
                 elif why := self._no_room(job):
@@ -365,7 +336,7 @@ class TrainingService:
 
     def _no_room(self, job: TrainingJob) -> str:
         try:
-            return self._place.full(job, self._demands[job.id])
+            return self._place.full(job, self._now.wants(job.id))
         except TiphysError as error:
             return f"{error.code}: {error.message}"
 
@@ -377,7 +348,7 @@ class TrainingService:
 
     def _launch(self, job: TrainingJob) -> None:
         with self._lock:
-            if job.id not in self._queued:  # cancelled just now
+            if job.id not in self._now.queued:  # cancelled just now
                 return
             self._notes.pop(job.id, None)
             job = replace(job, state=JobState.launch, launched=self._clock())
@@ -396,7 +367,7 @@ class TrainingService:
             with self._lock:
                 self._later.pop(job.id, None)
                 self._notes.pop(job.id, None)
-                now = self._active.get(job.id)
+                now = self._now.active.get(job.id)
                 if now is not None and now.state is JobState.launch:
                     self._write(replace(now, state=JobState.running))
         finally:
@@ -412,7 +383,7 @@ class TrainingService:
         if not isinstance(error, TiphysError):
             log.exception("job %d", job.id, exc_info=error)
         with self._lock:
-            now = self._active.get(job.id)
+            now = self._now.active.get(job.id)
             if now is None:
                 return
             if permanent:
@@ -430,7 +401,7 @@ class TrainingService:
 
     def _look(self) -> None:
         with self._lock:
-            active = [job for job in self._active.values() if job.id not in self._launching]
+            active = [job for job in self._now.active.values() if job.id not in self._launching]
             now = self._clock()
         for job in active:
             if job.cancelling:
@@ -445,7 +416,7 @@ class TrainingService:
         for job in begun:
             if (found := seen.get(job.id)) is not None:
                 self._saw(job, found)
-        if any(job.id not in self._active for job in begun):
+        if any(job.id not in self._now.active for job in begun):
             self._keep_use()
         for job in active:
             if (
@@ -454,7 +425,7 @@ class TrainingService:
                 and now >= self._later.get(job.id, (0.0, 0.0))[0]
             ):
                 with self._lock:
-                    if job.id in self._launching or job.id not in self._active:
+                    if job.id in self._launching or job.id not in self._now.active:
                         continue
                     self._launching.add(job.id)
                 self._threads.submit(self._create, job)
@@ -473,7 +444,7 @@ class TrainingService:
         if seen.phase in ("Succeeded", "Failed", "Error"):
             fresh = self._ended(fresh, seen)
         with self._lock:
-            now = self._active.get(job.id)
+            now = self._now.active.get(job.id)
             if now is None or (now == fresh):
                 return
             if now.cancelling and not job.cancelling:  # asked for meanwhile: the next look sees to it
@@ -497,7 +468,7 @@ class TrainingService:
     def _saw_none(self, job: TrainingJob) -> None:
         missed = self._missed[job.id] = self._missed.get(job.id, 0) + 1
         with self._lock:
-            if job.id not in self._active:
+            if job.id not in self._now.active:
                 return
             if job.cancelling:
                 self._write(replace(job, state=JobState.cancelled, message="cancelled", ended=self._clock()))
@@ -512,20 +483,6 @@ class TrainingService:
                     )
                 )
 
-    # what users have used
-
-    def _use(self) -> None:
-        """Count what those who run have used since the last time."""
-        now = self._clock()
-        with self._lock:
-            rates: dict[str, float] = {}
-            for job in self._active.values():
-                wants = self._demands.get(job.id, {})
-                rate = wants.get("cpu", 1000) / 1000 + 8 * wants.get("nvidia.com/gpu", 0)
-                rates[job.user] = rates.get(job.user, 0.0) + rate
-            shares: Shares = self._shares().shares(self._used, self._used_at or now).after(rates, now)
-            self._used, self._used_at = dict(shares.used), now
-
     def _keep_use(self) -> None:
         with contextlib.suppress(TiphysError):
-            self._jobs.keep("used", json.dumps({"used": self._used, "at": self._used_at}))
+            self._jobs.keep("used", self._now.usage())
