@@ -107,10 +107,12 @@ def together(call: object, count: int) -> None:
 
 def kills(jobs: int, count: int, pause: tuple[float, float]) -> dict[str, float]:
     with service("[pools.default]\njobs = 4\n") as found:
-        file = found.store / "ran"
+        file = found.store / "volumes" / "tiphys" / "work" / "ran"
         with found.client() as client:
             client.create_algorithm(
-                Algorithm("mark", image="x", command=("sh", "-c", f"echo $TIPHYS_JOB_ID >> {file}"))
+                Algorithm(
+                    "mark", image="x", command=("sh", "-c", "echo $TIPHYS_JOB_ID >> $TIPHYS_WORK_DIR/../ran")
+                )
             )
         answered: list[int] = []
         calls = collections.Counter[str]()
@@ -215,6 +217,8 @@ def fair() -> dict[str, float]:
             )
         for each in everything:
             client.cancel(each.id)
+        for each in everything:
+            client.wait(each.id, timeout=60)
     return result
 
 
