@@ -303,7 +303,7 @@ class TrainingService:
                 self._begin()
             except Exception:  # the next look may do better, and the jobs must not stop for it
                 log.exception("the training service's loop")
-            self._wake.wait(self._period if self._now.active else 60.0)
+            self._wake.wait(self._period if self._now.active or self._now.queued else 60.0)
             time.sleep(_BREATH)
 
     # jobs that begin

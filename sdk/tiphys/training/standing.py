@@ -91,7 +91,11 @@ class Standing:
 
     def why(self, number: int) -> str:
         """Why it waits."""
-        return why_waiting(self._now(number).state, number, self._clock())
+        told = why_waiting(self._now(number).state, number, self._clock())
+        if not told and self._changed:  # there was room a moment ago
+            self._snapshot = _Snapshot(float("-inf"), QueueState({}), {})
+            told = why_waiting(self._now(number).state, number, self._clock())
+        return told
 
     def use(self) -> None:
         """Count what those who run have used since the last time."""
