@@ -354,8 +354,8 @@ def _tfjob(
 def _pytorchjob(
     job: TrainingJob, algorithm: Algorithm, settings: WorkflowSettings, folders: JobFolders, deadline: int
 ) -> JsonObject:
-    """One master, and the other workers. Policy ``Never``: with another one the operator (1.9.4) says of a job whose
-    code failed that it is restarting, until its deadline."""
+    """One master, and the other workers. Policy ``Never``: a worker that is started anew alone finds nobody who waits
+    for it, so that a job is started anew as a whole or not at all."""
     port: JsonObject = {"name": "pytorchjob-port", "containerPort": _PYTORCH_PORT}
     pod = _pod(job, algorithm, settings, folders, "pytorch", port)
     replicas: JsonObject = {"Master": {"replicas": 1, "restartPolicy": "Never", "template": {**pod}}}
