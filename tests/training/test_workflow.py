@@ -92,3 +92,36 @@ def test_nothing_trains_on_data_of_another_version(tmp_path: Path) -> None:
         if node["displayName"] == "ready(0)"
     }
     assert wanted in message and there in message
+
+
+@pytest.mark.parametrize("kind", ["tfjob", "pytorchjob", "jobset"])
+def test_a_gang_gets_what_was_written_too(kind: str, tmp_path: Path) -> None:
+    """The manifest is in a variable of the pod that watches, so the kubelet reads it once more."""
+    script = (
+        'printf %s "$TIPHYS_INPUT_TEXT" > "$TIPHYS_MODEL_DIR/text"; printf %s "$1" > "$TIPHYS_MODEL_DIR/argument";'
+        ' printf %s "$TIPHYS_INPUT_Q" > "$TIPHYS_MODEL_DIR/q"; echo \'{"loss": 0.5}\' >> "$TIPHYS_REPORT"'
+    )
+    algorithm = shell(script, kind=kind)
+    algorithm = replace(algorithm, args=(*algorithm.args, HOSTILE))
+    result = trained(job_of(PARAMETERS, output_model_name="m"), algorithm, tmp_path)
+    assert result.phase == "Succeeded"
+    model = tmp_path / "volumes/tiphys/models/m/train-0123456789"
+    assert (model / "text").read_text() == (model / "argument").read_text() == HOSTILE
+    assert (model / "q").read_text() == PARAMETERS["q"]
+    root = (result.workflow["status"].get("nodes") or {})["train-0123456789"]
+    said = {each["name"]: each["value"] for each in root["outputs"]["parameters"]}
+    assert json.loads(said["metrics"]) == {"loss": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [("pytorchjob", "MASTER_ADDR"), ("jobset", "MASTER_ADDR"), ("tfjob", "TF_CONFIG")]
+)
+def test_the_workers_of_a_gang_know_each_other(kind: str, told: str, tmp_path: Path) -> None:
+    script = f'printf %s "${{RANK:-none}} ${told}" > "$TIPHYS_MODEL_DIR/$$"'
+    result = trained(job_of(output_model_name="m"), shell(script, kind=kind, workers=2), tmp_path)
+    assert result.phase == "Succeeded"
+    files = [each for each in (tmp_path / "volumes/tiphys/models/m/train-0123456789").iterdir()]
+    said = sorted(each.read_text() for each in files if each.name != "manifest.json")
+    assert len(said) == 2 and all(each.partition(" ")[2] for each in said)
+    if kind != "tfjob":
+        assert [each[0] for each in said] == ["0", "1"]

@@ -71,11 +71,14 @@ def test_whoever_fails_for_good_fails_the_job(policy: str, rank: int, tmp_path: 
 
 def test_who_is_killed_is_started_anew_with_exit_codes(tmp_path: Path) -> None:
     master = "until test -e done; do sleep 0.05; done"
-    worker = "test -e again && touch done || { touch again; kill -9 $$$$; }"  # the kubelet makes $ of $$
-    script = f'cd {tmp_path}; if test "$RANK" = 0; then {master}; else {worker}; fi'
+    worker = "test -e again && touch done || { touch again; sh -c 'kill -9 $PPID'; }"
+    script = f'cd "$HERE"; if test "$RANK" = 0; then {master}; else {worker}; fi'
+    manifest = pytorchjob(script, policy="ExitCode")
+    for each in manifest["spec"]["pytorchReplicaSpecs"].values():
+        each["template"]["spec"]["containers"][0]["env"] = [{"name": "HERE", "value": str(tmp_path)}]
     seen = Recorder()
-    job = waiting(pytorchjob(script, policy="ExitCode"))
-    assert execute(tmp_path, workflow(job), observer=seen).succeeded
+    result = execute(tmp_path, workflow(waiting(manifest)), observer=seen)
+    assert result.succeeded
     told = [each.state for each in seen.of(ReplicaChanged) if each.replica == "worker-0"]
     assert told[:3] == ["started", "failed", "started"]
 
