@@ -117,7 +117,10 @@ def test_a_gang_gets_what_was_written_too(kind: str, tmp_path: Path) -> None:
     ("kind", "told"), [("pytorchjob", "MASTER_ADDR"), ("jobset", "MASTER_ADDR"), ("tfjob", "TF_CONFIG")]
 )
 def test_the_workers_of_a_gang_know_each_other(kind: str, told: str, tmp_path: Path) -> None:
-    script = f'printf %s "${{RANK:-none}} ${told}" > "$TIPHYS_MODEL_DIR/$$"'
+    wait = (
+        'until test "$(ls "$TIPHYS_MODEL_DIR" | wc -l)" -ge 2; do sleep 0.05; done'  # a master ends for all
+    )
+    script = f'printf %s "${{RANK:-none}} ${told}" > "$TIPHYS_MODEL_DIR/$$"; {wait}'
     result = trained(job_of(output_model_name="m"), shell(script, kind=kind, workers=2), tmp_path)
     assert result.phase == "Succeeded"
     files = [each for each in (tmp_path / "volumes/tiphys/models/m/train-0123456789").iterdir()]

@@ -1,8 +1,8 @@
 """A tiny PyTorch training: one process, or DistributedDataParallel over the workers of a PyTorchJob (gloo, no GPU).
 
-It knows nothing of Tiphys but names of variables: ``TIPHYS_INPUT_EPOCHS`` and ``TIPHYS_INPUT_RATE`` are parameters,
-``TIPHYS_REPORT`` is the file that it tells in (one for each worker), ``TIPHYS_MODEL_DIR`` where its model goes. Its rank
-and its master are the operator's (``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR``, ``MASTER_PORT``).
+Of Tiphys it knows names of variables only: ``TIPHYS_INPUT_EPOCHS`` and ``TIPHYS_INPUT_RATE`` are parameters,
+``TIPHYS_REPORT`` is the file that it tells in (one for each worker), ``TIPHYS_MODEL_DIR`` where its model goes.
+Its rank and its master are the operator's (``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR``, ``MASTER_PORT``).
 """
 
 from __future__ import annotations
