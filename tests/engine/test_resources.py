@@ -222,7 +222,7 @@ def test_failure_condition_in_argos_words(tmp_path: Path) -> None:
 
 
 def test_unknown_kind_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    manifest = {"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "metadata": {"name": "x"}}
+    manifest = {"apiVersion": "kubeflow.org/v1", "kind": "MPIJob", "metadata": {"name": "x"}}
     with pytest.raises(RefusedError) as caught:
         execute(tmp_path, workflow(creating(manifest)))
     assert caught.value.code == "TIP230"

@@ -133,6 +133,18 @@ def test_writers_at_once_do_not_mix(told: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rank", "nodes", "name"),
+    [("0", "2", "master-0"), ("1", "2", "worker-0"), ("0", "1", ""), ("x", "2", "")],
+)
+def test_a_worker_of_a_pytorchjob_is_called_as_its_pod(
+    rank: str, nodes: str, name: str, told: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PET_NODE_RANK", rank)
+    monkeypatch.setenv("PET_NNODES", nodes)
+    assert worker_name() == name
+
+
+@pytest.mark.parametrize(
     ("variables", "name"),
     [
         ({}, ""),

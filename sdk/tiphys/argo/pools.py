@@ -15,9 +15,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["POOLS", "Weight", "pools_of", "pools_text", "weight_of"]
+__all__ = ["POOLS", "TRAINING_POOL", "Weight", "pools_of", "pools_text", "weight_of"]
 
 POOLS = "tiphys.dev/pools"
+TRAINING_POOL = "tiphys.dev/training-pool"
+"""The label of a workflow that the training service began: it admits the whole of it."""
 
 
 @dataclass(frozen=True, slots=True)

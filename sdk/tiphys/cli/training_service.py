@@ -80,12 +80,14 @@ def handle(options: argparse.Namespace) -> int:
 def _service(options: argparse.Namespace) -> Any:
     from functools import partial
 
+    from tiphys.training.folders import WorkflowSettings
     from tiphys.training.service import TrainingService
     from tiphys.training.workflow import workflow_of
 
     store = local_store(options)
     rules = Path(options.rules) if options.rules else None
-    make = partial(workflow_of, image=options.step_image)
+    named = {"step_image": options.step_image} if options.step_image else {}
+    make = partial(workflow_of, settings=WorkflowSettings(**named))
     from tiphys.runs.registry import Registry
     from tiphys.training.models import registration
 

@@ -21,7 +21,18 @@ from tiphys.errors import TiphysWarning
 if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
 
-__all__ = ["CONTAINER", "FAILURE", "PORT", "RESOURCE", "SUCCESS", "job_set", "tf_config", "warn_of_dropped"]
+__all__ = [
+    "CONTAINER",
+    "FAILURE",
+    "PORT",
+    "RESOURCE",
+    "SUCCESS",
+    "host_name",
+    "host_names",
+    "job_set",
+    "tf_config",
+    "warn_of_dropped",
+]
 
 RESOURCE = "jobsets.jobset.x-k8s.io"
 SUCCESS = ["status.terminalState == Completed"]
@@ -55,11 +66,21 @@ def warn_of_dropped(label: str, site: Site, **given: str) -> None:
             warnings.warn_explicit(said, TiphysWarning, site.file or "<unknown>", site.line)
 
 
+def host_name(index: int | str) -> str:
+    """The name of a worker's host, for the kubelet, which puts the JobSet's name in."""
+    return f"$(JOBSET_NAME)-{_JOB}-0-{index}.$(JOBSET_NAME)"
+
+
+def host_names(workers: int) -> list[str]:
+    """Those of all of them."""
+    return [host_name(index) for index in range(workers)]
+
+
 def tf_config(workers: int) -> list[JsonObject]:
     """The variables that make ``TF_CONFIG``, with the training operator's keys; none for a single worker, as there."""
     if workers == 1:
         return []
-    hosts = [f"$(JOBSET_NAME)-{_JOB}-0-{index}.$(JOBSET_NAME):{PORT}" for index in range(workers)]
+    hosts = [f"{name}:{PORT}" for name in host_names(workers)]
     cluster = json.dumps({"worker": hosts}, separators=(",", ":"))
     task = '{"type":"worker","index":$(JOB_COMPLETION_INDEX)}'
     return [

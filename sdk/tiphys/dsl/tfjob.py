@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tiphys.argo.cache_mode import KEY_ENV
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl import jobset
+from tiphys.dsl import jobset, operator
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.cached_retry import split
 from tiphys.dsl.components import Component, env_name
@@ -27,12 +27,11 @@ from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock
 from tiphys.dsl.names import check_claim_path
-from tiphys.dsl.on_failure import Again, OnFailure
+from tiphys.dsl.on_failure import OnFailure
 from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, Scheduling, secured
 from tiphys.dsl.prepared import prepared
 from tiphys.dsl.reporting import report_env
 from tiphys.dsl.resource import Resource, splice
-from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.digest import StepCode, depended, module_code
 from tiphys.dsl.template import Argument, StepTemplate, default_text
 from tiphys.dsl.types import Field, kebab, signature_of, unwrap
@@ -45,40 +44,13 @@ from tiphys.step.backups import BACKUP
 if TYPE_CHECKING:
     from tiphys.argo.types import Template
 
-__all__ = ["AGAIN", "FAILURE", "OUTPUT_ANNOTATION", "TFJob", "adopted", "succeeded"]
+__all__ = ["OUTPUT_ANNOTATION", "TFJob"]
 
 OUTPUT_ANNOTATION = "tiphys.dev/output"
 RESTART_POLICIES = ("ExitCode", "OnFailure", "Never", "Always")
 SUCCESS_POLICIES = ("AllWorkers", "")
 KINDS = ("TFJob", "JobSet")
 _KEY = "key"
-
-# Seen on training operator 1.9.4 with Argo 4.1.2. The pod that watches the job is evicted: it ends as Failed
-# with "context canceled" while the job trains on; `apply` in the next attempt adopts it. A worker pod is
-# deleted (drain, preemption): the job is Failed for good, so one fresh job under a new name goes on from the
-# backup. A deleted job ("has been deleted") is somebody's decision and fails the step at once.
-_FRESH = "lastRetry.message contains 'failure condition'"
-_ADOPTED = "lastRetry.status == 'Error' || lastRetry.message contains 'context canceled'"
-_ONCE = OnFailure(preempted=Again(1))
-_LEAST = 2  # attempts after the first for whoever watches the job
-
-
-FAILURE = [f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)]
-"""When a job of the training operator has failed, whatever its kind."""
-
-
-def adopted(follows: OnFailure) -> Retry | None:
-    """What follows when a job failed, or who watched it was lost: of why a job failed Argo is told nothing, so each
-    failed job counts as a preempted one."""
-    if follows.preempted is None:
-        return None
-    times = follows.preempted.times
-    expression = f"{_ADOPTED} || ({_FRESH} && asInt(retries) < {times})"
-    return Retry(limit=max(_LEAST, times), on="always", expression=expression)
-
-
-AGAIN = "{{=" + _FRESH + " ? '-r' + retries : ''}}"
-"""The end of the name of a job that follows one that failed."""
 
 
 class TFJob(Resource):
@@ -187,10 +159,10 @@ class TFJob(Resource):
             {},
             action="apply",
             outputs={result: f"{{.metadata.annotations.{OUTPUT_ANNOTATION.replace('.', chr(92) + '.')}}}"},
-            success=jobset.SUCCESS if as_set else succeeded(most, success_policy, elastic=elastic),
-            failure=jobset.FAILURE if as_set else FAILURE,
+            success=jobset.SUCCESS if as_set else operator.success(most, success_policy, elastic=elastic),
+            failure=jobset.FAILURE if as_set else operator.FAILURE,
             locks=[*semaphores, *locks],
-            retry=adopted(on_failure or _ONCE) if retry else None,
+            retry=operator.adopt(on_failure or operator.ONCE) if retry else None,
             title=title,
         )
         self.site = site
@@ -217,7 +189,7 @@ class TFJob(Resource):
             "stop-training",
             action="delete",
             flags=[
-                jobset.RESOURCE if as_set else "tfjobs.kubeflow.org",
+                jobset.RESOURCE if as_set else operator.TFJOBS,
                 "--selector",
                 "tiphys.dev/workflow={{workflow.name}}",
             ],
@@ -229,7 +201,7 @@ class TFJob(Resource):
             action="delete",
             inputs={"name": str},
             flags=[
-                jobset.RESOURCE if as_set else "tfjobs.kubeflow.org",
+                jobset.RESOURCE if as_set else operator.TFJOBS,
                 job,
                 *(f"{job}-r{i}" for i in range(1, self.retry.limit + 1 if self.retry else 1)),
             ],
@@ -317,7 +289,7 @@ class TFJob(Resource):
         secured(container, spec, defaults.volumes)
         root = check_claim_path(self.folders[self.output_folder], self.output_folder, self.site)
         metadata: dict[str, Any] = {
-            "name": f"{run}-{suffix}" + (AGAIN if self.retry else ""),
+            "name": f"{run}-{suffix}" + (operator.AGAIN if self.retry else ""),
             "labels": labels,
             "annotations": {OUTPUT_ANNOTATION: f"{root}/{splice(key)}"},
         }
@@ -454,16 +426,6 @@ def _one_of(what: str, value: object, allowed: Sequence[str], label: str, site: 
             where=str(site),
             fix=f"one of: {', '.join(repr(a) for a in allowed)}",
         )
-
-
-def succeeded(workers: int, policy: str, *, elastic: bool = False) -> list[str]:
-    """When the job has succeeded: all workers, or, with the operator's default policy, worker 0. One whose number of
-    workers changes has an end then: that of a failure is among the failure conditions, which Argo looks at before."""
-    if elastic:
-        return ["status.completionTime"]
-    if policy == "AllWorkers":
-        return [f"status.replicaStatuses.Worker.succeeded == {workers}"]
-    return ["status.replicaStatuses.Worker.succeeded > 0"]
 
 
 def _module(function: Callable[..., Any], site: Site) -> tuple[str, StepCode]:

@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import TFJobSpec
+    from tiphys.argo.manifest_types import TFJobSpec, TFReplica
     from tiphys.jsontypes import JsonObject
 
 __all__ = ["free_ports", "replica_counts", "tf_config"]
 
 
-def replica_counts(spec: TFJobSpec) -> dict[str, int]:
+def replica_counts(replicas: Mapping[str, TFReplica]) -> dict[str, int]:
     """``{Worker: 2, …}``; the default of ``replicas`` is 1."""
     counts = {}
-    for kind, replica in (spec.get("tfReplicaSpecs") or {}).items():
+    for kind, replica in replicas.items():
         value = (replica or {}).get("replicas")
         counts[kind] = 1 if value is None else int(value)
     return counts
@@ -30,7 +30,7 @@ def replica_counts(spec: TFJobSpec) -> dict[str, int]:
 
 def tf_config(spec: TFJobSpec, hosts: Mapping[tuple[str, int], str], kind: str, index: int) -> str | None:
     """The text of ``TF_CONFIG`` for one replica; None when the job has a single replica in all."""
-    counts = replica_counts(spec)
+    counts = replica_counts(spec.get("tfReplicaSpecs") or {})
     if sum(counts.values()) <= 1:
         return None
     cluster: JsonObject = {}

@@ -100,10 +100,11 @@ def _manifest(template: Template) -> Mapping[str, object]:
 
 
 def _replicas(made: Mapping[str, object]) -> Iterator[tuple[int, list[ContainerSpec]]]:
-    """The pods of a TFJob or a JobSet: how many, and with which containers."""
+    """The pods of a TFJob, a PyTorchJob or a JobSet: how many, and with which containers."""
     spec = _map(made.get("spec"))
-    if made.get("kind") == "TFJob":
-        for each in _map(spec.get("tfReplicaSpecs")).values():
+    if made.get("kind") in ("TFJob", "PyTorchJob"):
+        replicas = spec.get("tfReplicaSpecs") or spec.get("pytorchReplicaSpecs")
+        for each in _map(replicas).values():
             yield _count(_map(each).get("replicas", 1)), _containers(_map(each).get("template"))
     elif made.get("kind") == "JobSet":
         jobs = spec.get("replicatedJobs")

@@ -66,12 +66,15 @@ def report(*, epoch: int | None = None, of: int | None = None, **values: Support
 
 
 def worker_name() -> str:
-    """Which replica of a gang this process is (``worker-1``), by ``TF_CONFIG`` or a Job's index; empty: it is alone."""
+    """Which replica of a gang this process is (``worker-1``), by ``TF_CONFIG``, PyTorch's rank or a Job's
+    index; empty: it is alone."""
     try:
         task = json.loads(os.environ.get("TF_CONFIG") or "null")["task"]
         return f"{task['type']}-{int(task['index'])}" if str(task["type"]).isalpha() else ""
     except (ValueError, TypeError, LookupError):
-        index = os.environ.get("JOB_COMPLETION_INDEX", "")
+        index, rank = (os.environ.get(each, "") for each in ("JOB_COMPLETION_INDEX", "PET_NODE_RANK"))
+        if rank.isdecimal() and os.environ.get("PET_NNODES", "1") != "1":  # of a PyTorchJob
+            return f"worker-{int(rank) - 1}" if int(rank) else "master-0"
         return f"worker-{int(index)}" if index.isdecimal() else ""
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import re
 import shutil
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 
 from tiphys.errors import ComponentError
 from tiphys.numbers import finite
 from tiphys.reference import MANIFEST, Reference, file_digest, open_file, resolve, seal, verify
 from tiphys.step.report import told_by
 
-__all__ = ["TrainedModel", "ready", "trained"]
+__all__ = ["TrainedModel", "digest_of", "ready", "trained"]
 
+_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _MOST = 4096  # bytes of a summary: it goes into the Workflow's status
 _LINES = 1000  # of a report that count: the last
 _LARGEST = 1 << 20  # bytes of its end
@@ -30,50 +34,69 @@ class TrainedModel:
     metrics: str
 
 
-def ready(dataset: str, digest: str, model: str, work: str, told: str) -> str:
+def ready(dataset: str, version: str, model: str, folders: list[str]) -> str:
     """Look at the data, and make the folders that the training writes to. Returns the digest of the data.
 
-    ``dataset`` and ``digest`` are empty for none; ``model``, ``work`` and ``told`` (of the report) are the folders.
-    What an earlier attempt left in ``model`` is taken away. Raises ComponentError TIP708 when the data is not there, or
-    another than was asked for.
+    ``dataset`` is empty for none. A ``version`` that is a digest (``sha256:…``) is compared with the folder's, and
+    every file of it is read. ``model`` and ``folders`` are what is to be there; what an earlier run of this step left
+    in ``model`` is taken away. Raises ComponentError TIP708 when the data is not there, or another than was asked for.
     """
     found = ""
     if dataset:
         folder = resolve(dataset)
-        if not folder.exists():
-            raise ComponentError("TIP708", f"the data set {dataset} is not there", where=str(folder))
+        if not folder.is_dir():
+            raise _data(f"the data set {dataset} is not there", _beside(folder))
         manifest = folder / MANIFEST
         found = file_digest(manifest) if manifest.is_file() else ""
-        if digest and found != digest:
-            raise ComponentError(
-                "TIP708",
-                f"the data set {dataset} has another version than was asked for",
-                cause=f"asked for {digest}, there is {found or 'one that was never sealed'}",
-                fix="ask for the version that is there, or ingest the other one again",
-            )
-        if digest and (problem := verify(Reference(dataset, digest))):
-            raise ComponentError("TIP708", f"the data set {dataset} was changed since", cause=problem)
-    if model:
-        shutil.rmtree(resolve(model), ignore_errors=True)
-    for uri in filter(None, (model, work, told)):
-        os.makedirs(resolve(uri), exist_ok=True)
+        if digest := digest_of(version):
+            if found != digest:
+                there = found or "no version: it was never sealed"
+                raise _data(f"the data set {dataset} is not of version {digest}", f"it has {there}")
+            if problem := verify(Reference(dataset, digest)):
+                raise _data(f"the data set {dataset} is not what its version {digest} says", problem)
+    shutil.rmtree(resolve(model), ignore_errors=True)
+    for uri in (model, *folders):
+        path = resolve(uri)
+        path.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # the training may run as another user of the same group
+            path.chmod(0o2775)
     return found
 
 
+def digest_of(version: str) -> str:
+    """The digest that a version of a data set is, empty where it is a name."""
+    found = _DIGEST.fullmatch(version)
+    return f"sha256:{found[1]}" if found else ""
+
+
+def _beside(folder: Path) -> str:
+    try:
+        names = sorted(each.name for each in folder.parent.iterdir() if each.is_dir())[:10]
+    except OSError:
+        names = []
+    return f"beside it are: {', '.join(names)}" if names else ""
+
+
+def _data(what: str, more: str) -> ComponentError:
+    text = f"{what}; {more}" if more else what
+    return ComponentError(
+        "TIP708", text, fix="ask for the version that is there, or ingest the other one again"
+    )
+
+
 def trained(model: str, report: str) -> TrainedModel:
-    """Seal what a training wrote into ``model``; ``report`` is the URI of its report."""
-    reference = ""
-    if model:
-        folder = resolve(model)
-        if folder.is_dir() and any(folder.iterdir()):
-            reference = str(Reference(model, seal(folder)))
+    """Seal what a training wrote into ``model``; ``report`` is the URI of its report. A folder without a file is no
+    model."""
+    folder = resolve(model)
+    written = folder.is_dir() and any(each.is_file() for each in folder.rglob("*"))
+    reference = str(Reference(model, seal(folder))) if written else ""
     return TrainedModel(reference, _last(report))
 
 
 def _last(report: str) -> str:
     """The last value of each number that a training told (of a gang its first worker)."""
     values: dict[str, float] = {}
-    for each in (report, told_by(report, "worker-0")):
+    for each in (report, told_by(report, "worker-0"), told_by(report, "master-0")):
         try:
             with open_file(resolve(each), follow=False) as stream:
                 size = os.fstat(stream.fileno()).st_size

@@ -1,189 +1,165 @@
-"""Whose environment variables a training reads: profiles, so that images that exist train unchanged.
+"""Whose environment variables a container reads: profiles, so that images that exist train unchanged.
 
-``tiphys``
-    What a step of a pipeline has: each parameter as ``TIPHYS_INPUT_NAME``, and the ``TIPHYS_*`` below.
-``book``
-    That of the training service of "Designing Deep Learning Systems" (orca3/MiniAutoML, its trackers): parameters under
-    their own names.
-``sagemaker``
-    https://github.com/aws/sagemaker-training-toolkit/blob/master/ENVIRONMENT_VARIABLES.md: ``SM_*``, parameters as
-    ``SM_HP_NAME`` and as the arguments ``--name value``.
-``vertex``
-    https://cloud.google.com/vertex-ai/docs/training/code-requirements#environment-variables: ``AIP_*``; parameters as
-    the arguments ``--name=value``.
-
-Every profile has ``TIPHYS_REPORT`` and ``ARGO_PROGRESS_FILE`` besides: whoever knows them is heard.
+``tiphys``: the names of this project. ``book``: those of the trackers of orca3/MiniAutoML (training-service,
+``Tracker.java``; of a gang ``KubectlTracker.java``). ``sagemaker``: those of the SageMaker training toolkit
+(github.com/aws/sagemaker-training-toolkit, ENVIRONMENT_VARIABLES.md). ``vertex``: those of Vertex AI's custom training
+(cloud.google.com/vertex-ai/docs/training/code-requirements, and ``baseOutputDirectory`` of the CustomJobSpec), with the
+parameters as arguments ``--name=value``, as there.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from tiphys.training.job import Algorithm, TrainingRequest
+from tiphys.training.folders import WorkflowSettings, folders_of
+from tiphys.verbatim import SPOILED
 
-__all__ = ["PROFILES", "JobPlaces", "TrainingEnvironment", "environment", "is_reserved"]
+if TYPE_CHECKING:
+    from tiphys.training.job import Algorithm, TrainingJob
 
+__all__ = [
+    "PROFILES",
+    "arguments_of",
+    "escapes",
+    "fixed_variables",
+    "parameter_variables",
+    "reserved",
+    "verbatim",
+]
 
-@dataclass(frozen=True, slots=True)
-class JobPlaces:
-    """Where a job's things are inside its containers. ``dataset`` is empty without one. ``uri``: the model's folder as
-    everybody names it."""
-
-    dataset: str
-    model: str
-    work: str
-    report: str
-    model_uri: str
-    dataset_uri: str
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingEnvironment:
-    """Variables by name, and arguments that follow those of the algorithm."""
-
-    variables: Mapping[str, str]
-    arguments: tuple[str, ...] = field(default=())
-
-
-_OWN = re.compile(r"(TIPHYS|ARGO|KUBERNETES)(_|\Z)")
-# what the operators and the service itself set, whatever the profile
-_RESERVED = frozenset(
-    {
-        *("PATH", "HOME", "HOSTNAME", "PYTHONPATH", "PYTHONUNBUFFERED", "LD_PRELOAD", "LD_LIBRARY_PATH"),
-        *(
-            "TF_CONFIG",
-            "MASTER_ADDR",
-            "MASTER_PORT",
-            "WORLD_SIZE",
-            "RANK",
-            "JOBSET_NAME",
-            "JOB_COMPLETION_INDEX",
-        ),
-        *("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"),
-    }
+PROFILES = ("tiphys", "book", "sagemaker", "vertex")
+_OURS = re.compile(r"(TIPHYS|ARGO|KUBERNETES|PET|JOBSET|JOB_COMPLETION)_|TF_CONFIG$")
+# what the loader, the shell, Python and the container's user go by, and what a gang is told of itself
+_SYSTEM = re.compile(
+    r"(LD|DYLD|PYTHON|BASH|NVIDIA|CUDA|NCCL)_?[A-Z_]*$|(PATH|HOME|USER|SHELL|IFS|ENV|PWD|TMPDIR|HOSTNAME)$"
+    r"|(WORLD_SIZE|RANK|LOCAL_RANK|MASTER_ADDR|MASTER_PORT)$"
 )
+_OF_PROFILE: Mapping[str, re.Pattern[str]] = {
+    "book": re.compile(
+        r"(JOB_ID|ALGORITHM_NAME|TRAINING_DATASET_ID|TRAINING_DATASET_VERSION_HASH|TRAINING_DATA_PATH"
+        r"|TRAINING_DATA_BUCKET|MODEL_NAME|MODEL_BUCKET|METADATA_STORE_SERVER|MINIO_SERVER[A-Z_]*)$"
+    ),
+    "sagemaker": re.compile(r"SM_|SAGEMAKER_|TRAINING_JOB_"),
+    "vertex": re.compile(r"AIP_|CLOUD_ML_|CLUSTER_SPEC$"),
+}
+_NOT_UPPER = re.compile(r"[^A-Z0-9]")
+# the kubelet puts these in, once: neither Argo nor it looks at what comes out
+_BRACE, _DOLLAR = "TIPHYS_BRACE", "TIPHYS_DOLLAR"
 
 
-def is_reserved(name: str, profile: str) -> bool:
-    """Whether a variable is the service's, the operator's or the image's: no parameter may be it."""
-    if _OWN.match(name) or name in _RESERVED or name.startswith("PET_"):
-        return True
+def verbatim(text: str) -> str:
+    """A value of an environment variable, or an argument, that arrives in the container as ``text``, whatever is in it:
+    signs that Argo or the kubelet would take for their own are variables of the container (:func:`escapes`)."""
+    if not SPOILED.search(text) and not text.endswith("{"):
+        return text
+    return text.replace("$", f"$({_DOLLAR})").replace("{", f"$({_BRACE})")
+
+
+def escapes() -> dict[str, str]:
+    """The variables that :func:`verbatim` needs; they come before all others."""
+    return {_BRACE: "{", _DOLLAR: "$"}
+
+
+def reserved(profile: str, variable: str) -> bool:
+    """Whether a variable is the service's, the platform's or the profile's, and no parameter's."""
+    own = _OF_PROFILE.get(profile)
+    return bool(_OURS.match(variable) or _SYSTEM.match(variable) or (own is not None and own.match(variable)))
+
+
+def parameter_variables(profile: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The variables in which a profile hands parameters on; in ``vertex`` none: they are arguments."""
     if profile == "book":
-        return name in _BOOK
-    return {"sagemaker": name.startswith("SM_"), "vertex": name.startswith(("AIP_", "CLUSTER_SPEC"))}.get(
-        profile, False
-    )
+        return dict(parameters)
+    before = {"tiphys": "TIPHYS_INPUT_", "sagemaker": "SM_HP_"}.get(profile, "")
+    if not before:
+        return {}
+    return {before + _NOT_UPPER.sub("_", name.upper()): value for name, value in parameters.items()}
 
 
-def environment(
-    request: TrainingRequest, algorithm: Algorithm, *, job: str, places: JobPlaces
-) -> TrainingEnvironment:
-    """What a container of a job gets, besides the operator's and the algorithm's own. ``job``: its number."""
-    made = PROFILES[algorithm.profile](request, algorithm, job, places)
-    common = {
-        "TIPHYS_REPORT": places.report,
-        "TIPHYS_JOB_ID": job,
-        "TIPHYS_MODEL_DIR": places.model,
-        "TIPHYS_WORK_DIR": places.work,
-        "TIPHYS_DATASET": places.dataset_uri,
-        "TIPHYS_DATASET_DIR": places.dataset,
-    }
-    return TrainingEnvironment({**made.variables, **common}, made.arguments)
-
-
-def _tiphys(
-    request: TrainingRequest, algorithm: Algorithm, job: str, places: JobPlaces
-) -> TrainingEnvironment:
-    inputs = {f"TIPHYS_INPUT_{_upper(name)}": value for name, value in request.parameters.items()}
-    return TrainingEnvironment({**inputs, "TIPHYS_ALGORITHM": algorithm.name})
-
-
-_BOOK = frozenset(
-    {
-        *(
-            "JOB_ID",
-            "ALGORITHM_NAME",
-            "TRAINING_DATASET_ID",
-            "TRAINING_DATASET_VERSION_HASH",
-            "TRAINING_DATA_BUCKET",
-        ),
-        *("TRAINING_DATA_PATH", "MODEL_NAME", "MODEL_BUCKET", "MODEL_DIR", "METADATA_STORE_SERVER"),
-        *("MINIO_SERVER", "MINIO_SERVER_ACCESS_KEY", "MINIO_SERVER_SECRET_KEY"),
-    }
-)
-
-
-def _book(request: TrainingRequest, algorithm: Algorithm, job: str, places: JobPlaces) -> TrainingEnvironment:
-    return TrainingEnvironment(
-        {
-            **request.parameters,
-            "JOB_ID": job,
-            "ALGORITHM_NAME": algorithm.name,
+def fixed_variables(
+    job: TrainingJob, algorithm: Algorithm, settings: WorkflowSettings, *, hosts: Sequence[str] = ()
+) -> dict[str, str]:
+    """What the service itself sets, without the report and the parameters. ``hosts``: of a gang whose names are known,
+    the first one is this container's own."""
+    folders = folders_of(job, settings)
+    request = job.request
+    model, data = folders.path(folders.model), folders.path(folders.dataset)
+    if algorithm.profile == "book":
+        found = {
+            "JOB_ID": str(job.id),
+            "ALGORITHM_NAME": request.algorithm,
             "TRAINING_DATASET_ID": request.dataset_id,
             "TRAINING_DATASET_VERSION_HASH": request.dataset_version,
-            "TRAINING_DATA_PATH": places.dataset,
-            "MODEL_NAME": request.output_model_name or algorithm.name,
-            "MODEL_DIR": places.model,
+            "TRAINING_DATA_PATH": data,
+            "MODEL_NAME": request.output_model_name,
         }
-    )
+    elif algorithm.profile == "sagemaker":
+        found = _sagemaker(job, algorithm, model, data, hosts)
+    elif algorithm.profile == "vertex":
+        found = {
+            "AIP_MODEL_DIR": model,
+            "AIP_CHECKPOINT_DIR": folders.path(folders.checkpoints),
+            "AIP_TENSORBOARD_LOG_DIR": folders.path(folders.logs),
+            "CLOUD_ML_JOB_ID": str(job.id),
+        }
+        if data:
+            found |= {"AIP_TRAINING_DATA_URI": data, "AIP_DATA_FORMAT": "jsonl"}
+        if algorithm.workers == 1:
+            found["CLUSTER_SPEC"] = _json(
+                {
+                    "cluster": {"workerpool0": ["localhost:2222"]},
+                    "environment": "cloud",
+                    "task": {"type": "workerpool0", "index": 0},
+                }
+            )
+    else:
+        found = {}
+    return found | {
+        "TIPHYS_JOB_ID": str(job.id),
+        "TIPHYS_ALGORITHM": request.algorithm,
+        "TIPHYS_DATASET": request.dataset_id,
+        "TIPHYS_DATASET_VERSION": request.dataset_version,
+        "TIPHYS_DATASET_PATH": data,
+        "TIPHYS_MODEL_NAME": request.output_model_name,
+        "TIPHYS_MODEL_DIR": model,
+        "TIPHYS_WORK_DIR": folders.path(folders.checkpoints),
+        "TIPHYS_WORKFLOW": job.run,
+    }
+
+
+def arguments_of(profile: str, parameters: Mapping[str, str]) -> list[str]:
+    """What a profile adds to the container's arguments."""
+    if profile != "vertex":
+        return []
+    return [f"--{name}={value}" for name, value in parameters.items()]
 
 
 def _sagemaker(
-    request: TrainingRequest, algorithm: Algorithm, job: str, places: JobPlaces
-) -> TrainingEnvironment:
-    hyper = {name: _typed(value) for name, value in request.parameters.items()}
-    hosts = [f"algo-{number}" for number in range(1, algorithm.workers + 1)]
-    arguments = [word for name, value in request.parameters.items() for word in (f"--{name}", value)]
-    variables = {
-        "SM_HPS": json.dumps(hyper),
-        "SM_USER_ARGS": json.dumps(arguments),
-        "SM_MODEL_DIR": places.model,
-        "SM_OUTPUT_DIR": places.work,
-        "SM_OUTPUT_DATA_DIR": places.work,
-        "SM_CHANNELS": json.dumps(["training"] if places.dataset else []),
-        "SM_HOSTS": json.dumps(hosts),
-        "SM_CURRENT_HOST": hosts[0],
+    job: TrainingJob, algorithm: Algorithm, model: str, data: str, hosts: Sequence[str]
+) -> dict[str, str]:
+    names = list(hosts) or ["algo-1"]
+    channels = ["training"] if data else []
+    parameters = dict(job.request.parameters)
+    words = [word for name, value in parameters.items() for word in (f"--{name}", value)]
+    found = {
+        "SM_MODEL_DIR": model,
+        "SM_OUTPUT_DIR": f"{model}/output",
+        "SM_OUTPUT_DATA_DIR": f"{model}/output/data",
+        "SM_INPUT_DIR": data,
+        "SM_CHANNELS": _json(channels),
+        "SM_HPS": _json(parameters),
+        "SM_USER_ARGS": _json(words),
         "SM_NUM_GPUS": str(algorithm.gpus),
-        "SM_NUM_CPUS": str(max(1, round(float(algorithm.cpu)))) if algorithm.cpu.isdigit() else "1",
-        "SM_FRAMEWORK_MODULE": "",
-        **{f"SM_HP_{_upper(name)}": value for name, value in request.parameters.items()},
+        "SM_HOSTS": _json(sorted(names)),
+        "SM_CURRENT_HOST": names[0],
+        "SM_LOG_LEVEL": "20",
+        "TRAINING_JOB_NAME": job.run,
     }
-    if places.dataset:
-        variables["SM_CHANNEL_TRAINING"] = places.dataset
-    return TrainingEnvironment(variables, tuple(arguments))
+    return found | ({"SM_CHANNEL_TRAINING": data} if data else {})
 
 
-def _vertex(
-    request: TrainingRequest, algorithm: Algorithm, job: str, places: JobPlaces
-) -> TrainingEnvironment:
-    variables = {
-        "AIP_MODEL_DIR": places.model,
-        "AIP_CHECKPOINT_DIR": f"{places.work}/checkpoints",
-        "AIP_TENSORBOARD_LOG_DIR": f"{places.work}/logs",
-        "AIP_MODE": "TRAINING",
-    }
-    if places.dataset:
-        variables["AIP_TRAINING_DATA_URI"] = places.dataset
-        variables["AIP_DATA_FORMAT"] = ""
-    return TrainingEnvironment(
-        variables, tuple(f"--{name}={value}" for name, value in request.parameters.items())
-    )
-
-
-PROFILES = {"tiphys": _tiphys, "book": _book, "sagemaker": _sagemaker, "vertex": _vertex}
-
-
-def _upper(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
-
-
-def _typed(value: str) -> object:
-    """As SageMaker gives hyperparameters on: a number is one."""
-    try:
-        found: object = json.loads(value)
-    except ValueError:
-        return value
-    return value if isinstance(found, dict | list) else found
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

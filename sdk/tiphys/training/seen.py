@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tiphys.numbers import finite
 from tiphys.records.record import SAMPLED, RunRecord, StepRecord
 from tiphys.runs.records import record_of
 from tiphys.store.layout import Store
@@ -24,51 +27,51 @@ def seen_job(workflow: Workflow, store: Store | None = None) -> SeenJob:
     """``store``: where what its steps told is found; None for a Workflow of a cluster, whose last step says it."""
     record = record_of(workflow, store)
     step = next((each for each in record.steps if each.template == "train"), None)
-    cause = next(iter(record.causes()), None)
+    where, cause = next(iter(record.causes()), ("", None))
     message = record.message
     if cause is not None:
-        message = f"{cause[0]}: {cause[1].evidence}"
+        where = where.rpartition(".")[2] or where  # of "[1].train" what it is called
+        message = f"{where}: {cause.evidence.removeprefix('main: ')}; {cause.advice}"
+    summary = _summary(record)
     return SeenJob(
         phase=record.phase,
         message=message,
-        cause=cause[1].kind if cause is not None else "",
-        progress=_progress(workflow, step),
-        metrics=_metrics(record, step),
+        cause=cause.kind if cause is not None else "",
+        progress=_progress(workflow, step, summary),
+        metrics=_metrics(step, summary),
         outputs=dict(record.outputs) or _outputs(workflow),
     )
 
 
-def _progress(workflow: Workflow, step: StepRecord | None) -> str:
+def _progress(workflow: Workflow, step: StepRecord | None, summary: Mapping[str, float]) -> str:
     """What the training said in Argo's way, or by its reports."""
     if step is None:
         return ""
     nodes = (workflow.get("status") or {}).get("nodes") or {}
-    said = str((nodes.get(step.node) or {}).get("progress") or "")
+    last = step.attempts[-1].node if step.attempts else step.node  # the sum of all attempts says nothing
+    said = str((nodes.get(last) or {}).get("progress") or "")
     if _PROGRESS.fullmatch(said) and said not in ("0/1", "1/1"):
         return said
-    last = {point.key: point.value for point in step.points if point.key in ("epoch", "of")}
-    epochs = [point.epoch for point in step.points if point.epoch]
-    epoch = int(last.get("epoch", max(epochs, default=0)))
-    return f"{epoch}/{int(last['of'])}" if epoch and last.get("of", 0) >= epoch else ""
+    told = {point.key: point.value for point in step.points if point.key in ("epoch", "of")} or summary
+    epoch = int(told.get("epoch", max((point.epoch for point in step.points), default=0)))
+    return f"{epoch}/{int(told['of'])}" if epoch and told.get("of", 0) >= epoch else ""
 
 
-def _metrics(record: RunRecord, step: StepRecord | None) -> dict[str, float]:
-    found = dict(step.metrics) if step is not None else {}
+def _summary(record: RunRecord) -> dict[str, float]:
+    """What the step after the training says that it told."""
+    step = next((each for each in record.steps if each.template == "trained"), None)
     try:
-        told = json.loads(_outputs_of(record).get("metrics") or "{}")
+        told = json.loads((step.outputs if step is not None else {}).get("metrics") or "{}")
     except ValueError:
-        told = {}
-    if isinstance(told, dict):
-        found.update(
-            {str(key): float(value) for key, value in told.items() if isinstance(value, int | float)}
-        )
+        return {}
+    items = told.items() if isinstance(told, dict) else ()
+    return {str(key): finite(value) for key, value in items if not math.isnan(finite(value))}
+
+
+def _metrics(step: StepRecord | None, summary: Mapping[str, float]) -> dict[str, float]:
+    found = {**(step.metrics if step is not None else {}), **summary}
     kept = {key: value for key, value in found.items() if key not in (*SAMPLED, "epoch", "of")}
     return dict(list(kept.items())[:_MOST])
-
-
-def _outputs_of(record: RunRecord) -> dict[str, str]:
-    step = next((each for each in record.steps if each.template == "trained"), None)
-    return dict(step.outputs) if step is not None else {}
 
 
 def _outputs(workflow: Workflow) -> dict[str, str]:

@@ -11,11 +11,13 @@ from tiphys.engine.objects.deployment import Deployment, PodEndpoint
 from tiphys.engine.objects.gang import GangController
 from tiphys.engine.objects.jobset import JobSetController
 from tiphys.engine.objects.pod import PodObject
+from tiphys.engine.objects.pytorchjob import PyTorchJobController
 from tiphys.engine.objects.seats import check_gpus
 from tiphys.engine.objects.service import Balancers, Service
 from tiphys.engine.objects.tfjob import TFJobController
 from tiphys.engine.objects.workflow import MAKER, ChildRun, WorkflowObject
 from tiphys.engine.pods.host import Host
+from tiphys.gang.checks import GANGS
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import (
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         TFJobManifest,
     )
     from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.gang.pytorchjob_rules import PyTorchJobManifest
 
     Record: TypeAlias = Callable[[str, str, Mapping[str, object] | None], None]
 
@@ -40,8 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Controllers", "Kept"]
 
-_GANGS = ("TFJob", "JobSet")
-_OUTLIVING = (*_GANGS, "Pod", "Job")  # their processes go on when the engine is killed
+_OUTLIVING = (*GANGS, "Pod", "Job")  # their processes go on when the engine is killed
 
 
 def _record_name(item: KubeObject) -> str:
@@ -133,7 +135,7 @@ class Controllers:
                 "node": node_id,
                 "run": host.uid,
             }
-            if item["kind"] in _GANGS:
+            if item["kind"] in GANGS:
                 maker["ports"] = self._gangs[name].ports
                 self._makers[name] = maker
             self._record(MAKER, name, maker)
@@ -247,7 +249,7 @@ class Controllers:
         name = str(item["metadata"]["name"])
         if self.api.get(item["kind"], name) is not None:  # somebody was quicker than the run that had made it
             return False
-        if item["kind"] in _GANGS:
+        if item["kind"] in GANGS:
             gang = self._gang_of(item, host, maker["node"])
             if not gang.go_on(maker["ports"]):
                 return False
@@ -317,7 +319,7 @@ class Controllers:
 
     def _watch(self, change: str, item: KubeObject) -> None:
         kind, name = str(item["kind"]), str(item["metadata"]["name"])
-        if kind in _GANGS:
+        if kind in GANGS:
             self._gang(change, item)
         elif kind == "Deployment":
             self._deployment(change, name, item)
@@ -348,6 +350,8 @@ class Controllers:
         gang: GangController
         if item["kind"] == "TFJob":
             gang = TFJobController(host, self.api, cast("TFJobManifest", item), self._poke)
+        elif item["kind"] == "PyTorchJob":
+            gang = PyTorchJobController(host, self.api, cast("PyTorchJobManifest", item), self._poke)
         else:
             gang = JobSetController(host, self.api, cast("JobSetManifest", item), self._poke)
         gang.node = node

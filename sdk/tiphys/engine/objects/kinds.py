@@ -36,6 +36,7 @@ class Kind:
 
 KINDS: tuple[Kind, ...] = (
     Kind("TFJob", "kubeflow.org", ("v1",), ("tfjobs", "tfjob")),
+    Kind("PyTorchJob", "kubeflow.org", ("v1",), ("pytorchjobs", "pytorchjob")),
     Kind("JobSet", "jobset.x-k8s.io", ("v1alpha2",), ("jobsets", "jobset")),
     Kind("Deployment", "apps", ("v1",), ("deployments", "deployment", "deploy")),
     Kind("Service", "", ("v1",), ("services", "service", "svc")),

@@ -27,13 +27,12 @@ from tiphys.engine.pods.outputs import REQUEST_LIMIT
 from tiphys.engine.runners.base import StartProblem
 from tiphys.errors import TiphysError
 from tiphys.expr.gjson import gjson
-from tiphys.gang.jobset_rules import check_jobset
-from tiphys.gang.tfjob_rules import validate_tfjob
+from tiphys.gang.checks import check_gang
 from tiphys.reference import open_file
 from tiphys.store.files import heed_full_disk
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import JobSetManifest, KubeObject, TFJobManifest
+    from tiphys.argo.manifest_types import KubeObject, TFJobManifest
     from tiphys.argo.pod_types import ObjectMeta
     from tiphys.argo.types import Outputs, ValueFrom
     from tiphys.jsontypes import Json, JsonObject
@@ -229,10 +228,7 @@ class ResourcePod:
                 f"error: unable to decode \"/tmp/manifest.yaml\": Object 'Kind' is missing in '{text}'"
             )
         kind = check_manifest(manifest, f"resource of {self.command.node_name}")
-        if kind.kind == "TFJob":
-            validate_tfjob(cast("TFJobManifest", manifest))
-        elif kind.kind == "JobSet":
-            check_jobset(cast("JobSetManifest", manifest))
+        check_gang(manifest)
         return kind
 
     def _patch(self, body: Json, flags: list[str]) -> KubeObject:

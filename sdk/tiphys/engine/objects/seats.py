@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         KubeObject,
         PodSpec,
         PodTemplate,
-        TFJobManifest,
+        TFReplica,
     )
     from tiphys.engine.runners.gpus import Gpu
 
@@ -39,10 +39,11 @@ def _pods(item: KubeObject) -> Iterator[PodSpec]:
     what = item["kind"]
     if what == "Pod":
         yield cast("PodTemplate", item).get("spec") or {}
-    elif what == "TFJob":
-        spec = cast("TFJobManifest", item)["spec"]
-        for kind, count in replica_counts(spec).items():
-            yield from [spec["tfReplicaSpecs"][kind]["template"]["spec"]] * count
+    elif what in ("TFJob", "PyTorchJob"):
+        field = "tfReplicaSpecs" if what == "TFJob" else "pytorchReplicaSpecs"
+        specs = cast("dict[str, TFReplica]", item["spec"].get(field) or {})
+        for kind, count in replica_counts(specs).items():
+            yield from [specs[kind]["template"]["spec"]] * count
     elif what == "JobSet":
         job = job_of(cast("JobSetManifest", item))["template"]["spec"]
         yield from [job["template"]["spec"]] * int(job["completions"])

@@ -14,20 +14,16 @@ from tiphys.argo.time import rfc3339
 from tiphys.engine.base.loop import Timer
 from tiphys.engine.objects.api import Api
 from tiphys.engine.objects.backup import ask_to_end, take_back
-from tiphys.engine.objects.gang import GangController
-from tiphys.engine.objects.tfjob_status import end_of_job, replica_status, set_condition
+from tiphys.engine.objects.operated import OperatedController
 from tiphys.engine.pods.host import Host
-from tiphys.gang.tf_config import free_ports, replica_counts, tf_config
+from tiphys.gang.tf_config import free_ports, tf_config
 from tiphys.gang.tfjob_rules import TYPES
 
 if TYPE_CHECKING:
     from tiphys.argo.manifest_types import (
         KubeObject,
-        PodTemplate,
-        RunPolicy,
         TFJobManifest,
         TFJobSpec,
-        TFJobStatus,
     )
     from tiphys.engine.objects.gang import Key
 
@@ -35,47 +31,24 @@ if TYPE_CHECKING:
 __all__ = ["TFJobController"]
 
 
-class TFJobController(GangController):
+class TFJobController(OperatedController):
     """The controller of one TFJob object."""
 
     kind = "TFJob"
+    container = "tensorflow"
+    types = TYPES
 
     def __init__(self, host: Host, api: Api, item: TFJobManifest, changed: Callable[[], None]) -> None:
         self.item = item
-        self._status: TFJobStatus = {"conditions": [], "replicaStatuses": {}}
-        super().__init__(host, api, item["metadata"], changed, self._read_spec())
-        self.paused = False  # none of its workers runs, and none begins until it is told
+        super().__init__(host, api, cast("KubeObject", item), changed)
         self._pausing = False  # the chief is to end after its next backup
         self._ending = False  # and so are the others, at once
         self._patience: Timer | None = None
 
-    def _read_spec(self) -> list[Key]:
+    def _take_spec(self) -> None:
         self._spec: TFJobSpec = self.item["spec"]
-        self._policy_of_run: RunPolicy = self._spec.get("runPolicy") or {}
-        self._counts = replica_counts(self._spec)
-        return [(kind, index) for kind in sorted(self._counts) for index in range(self._counts[kind])]
-
-    def _accept(self) -> bool:
-        self._condition("Created", "TFJobCreated", f"TFJob {self._name} is created.")
-        if self._policy_of_run.get("suspend"):
-            self.paused = True
-            self._condition("Suspended", "TFJobSuspended", f"TFJob {self._name} is suspended.")
-            self._write()
-            return False
-        self._status.setdefault("startTime", rfc3339(self.host.loop.now()))
-        return True
-
-    def _load(self) -> str:
-        status: TFJobStatus = copy.deepcopy(self.item.get("status") or {})
-        self._status.update(status)
-        return end_of_job(self._status)
-
-    def _rests(self) -> bool:
-        self.paused = bool(self._policy_of_run.get("suspend"))
-        return self.paused
-
-    def _started(self) -> str:
-        return str(self._status["startTime"])
+        self._policy_of_run = self._spec.get("runPolicy") or {}
+        self._specs = self._spec.get("tfReplicaSpecs") or {}
 
     def delete(self) -> None:
         self._wait_no_longer(None)
@@ -192,64 +165,12 @@ class TFJobController(GangController):
 
     # -- replicas ---------------------------------------------------------------------------------------------
 
-    def _main(self, key: Key) -> str:
-        return "tensorflow"
-
-    def _policy(self, key: Key) -> str:
-        return str(self._spec["tfReplicaSpecs"][key[0]].get("restartPolicy") or "Never")
-
-    def _pod_policy(self, key: Key) -> str:
-        """What the pods are given: for ``ExitCode`` it is the operator who decides."""
-        policy = self._policy(key)
-        return "Never" if policy == "ExitCode" else policy
-
-    def _starts_again(self, key: Key, code: int) -> bool:
-        policy = self._policy(key)
-        return policy in ("OnFailure", "Always") or (policy == "ExitCode" and code >= 128)
-
-    def _template(self, key: Key) -> PodTemplate:
-        return self._spec["tfReplicaSpecs"][key[0]]["template"]
-
-    def _dressed(self, key: Key) -> PodTemplate:
-        kind, index = key
-        template = copy.deepcopy(self._template(key))
-        labels = template.setdefault("metadata", {}).setdefault("labels", {})
-        labels.update(
-            {
-                "training.kubeflow.org/job-name": self._name,
-                "training.kubeflow.org/operator-name": "tfjob-controller",
-                "training.kubeflow.org/replica-index": str(index),
-                "training.kubeflow.org/replica-type": kind.lower(),
-            }
-        )
-        return template
-
     def _env(self, key: Key) -> Mapping[str, str]:
         hosts = {each: f"localhost:{port}" for each, port in zip(self._keys, self.ports, strict=True)}
         text = tf_config(self._spec, hosts, *key)
         return {} if text is None else {"TF_CONFIG": text}
 
     # -- status -----------------------------------------------------------------------------------------------
-
-    def _sync(self) -> None:
-        if self._done:
-            return
-        counts = {kind: {"active": 0, "succeeded": 0, "failed": 0} for kind in self._counts}
-        for key, phase in self._phase.items():
-            counts[key[0]][{"Running": "active", "Succeeded": "succeeded"}.get(phase, "failed")] += 1
-        self._status["replicaStatuses"] = {kind: replica_status(counts[kind]) for kind in sorted(counts)}
-        if self._failed_now:
-            kind = next(iter(self._failed_now))[0]
-            self._condition(
-                "Restarting",
-                "TFJobRestarting",
-                f"TFJob {self._name} is restarting because {kind} replica(s) failed.",
-            )
-        lead = next((kind for kind in ("Chief", "Master") if kind in self._counts), None)
-        for kind in TYPES:
-            if kind in self._counts and not self._done:
-                self._judge(kind, counts[kind], lead)
-        self._write()
 
     def _judge(self, kind: str, count: Mapping[str, int], lead: str | None) -> None:
         expected = self._counts[kind] - count["succeeded"]
@@ -282,48 +203,3 @@ class TFJobController(GangController):
                     "Failed",
                     f'job "{self._name}" is failing because "{kind}" replica(s) failed.',
                 )
-
-    def _restarted(self) -> None:
-        limit = self._policy_of_run.get("backoffLimit")
-        if limit is None or self._done:
-            return
-        total = sum(
-            count for key, count in self._restarts.items() if self._policy(key) in ("OnFailure", "Always")
-        )
-        if total >= max(1, int(limit)):
-            self._finish(
-                "Failed", f"Job {self._name} has failed because it has reached the specified backoff limit"
-            )
-            self._write()
-
-    def _limit(self) -> float | None:
-        limit = self._policy_of_run.get("activeDeadlineSeconds")
-        return None if limit is None else float(limit)
-
-    def _past_deadline(self) -> None:
-        if not self._done:
-            self._finish(
-                "Failed", f"Job {self._name} has failed because it was active longer than specified deadline"
-            )
-            self._write()
-
-    def _finish(self, kind: str, message: str) -> None:
-        self._condition(kind, f"TFJob{kind}", message)
-        self._status["completionTime"] = rfc3339(self.host.loop.now())
-        if kind == "Succeeded":
-            for status in self._status["replicaStatuses"].values():
-                if active := status.pop("active", 0):
-                    status["succeeded"] = status.get("succeeded", 0) + active
-        # on a cluster the pods of a failed job go on as cleanPodPolicy says; here they would only slow the next
-        # gang down, which shares the machine
-        self._finished(everything=kind == "Failed")
-
-    def _cleans(self) -> bool:
-        return self._policy_of_run.get("cleanPodPolicy") in ("Running", "All")
-
-    def _condition(self, kind: str, reason: str, message: str) -> None:
-        set_condition(self._status, kind, reason, message, rfc3339(self.host.loop.now()))
-
-    def _write(self) -> None:
-        self.api.status(self.item, self._status)
-        self._changed()

@@ -13,11 +13,10 @@ from tiphys.engine.objects.kinds import check_manifest, find_kind, kind_in_text
 from tiphys.engine.pods.volumes import check_volume
 from tiphys.engine.runners.images import Images
 from tiphys.errors import RefusedError
-from tiphys.gang.jobset_rules import check_jobset
-from tiphys.gang.tfjob_rules import validate_tfjob
+from tiphys.gang.checks import check_gang
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import JobSetManifest, KubeObject, TFJobManifest
+    from tiphys.argo.manifest_types import KubeObject
     from tiphys.argo.types import GivenObject, ResourceTemplate, Template, Workflow, WorkflowSpec
 
 
@@ -164,10 +163,7 @@ def _check_resource(resource: ResourceTemplate, images: Images, where: str) -> N
             images.resolve(image, where=where)
     if kind is not None and resource.get("action") in ("create", "apply") and "{{" not in text:
         try:
-            if kind.kind == "TFJob":
-                validate_tfjob(cast("TFJobManifest", manifest))
-            elif kind.kind == "JobSet":
-                check_jobset(cast("JobSetManifest", manifest))
+            check_gang(manifest)
         except ApiError as error:
             raise RefusedError("TIP232", f"the {kind.kind} would be refused: {error}", where=where) from error
 

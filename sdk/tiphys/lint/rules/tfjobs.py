@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
+from tiphys.argo.pools import TRAINING_POOL
 from tiphys.lint import conditions
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.manifests import Manifest
@@ -170,7 +171,8 @@ def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
     for path, job in manifest.jobs():
         count = job.get("parallelism")
         total += count if isinstance(count, int) and not manifest.templated(*path, "parallelism") else 1
-    if total < 2:
+    labels = (template.workflow.metadata.get("labels") or {}) if total > 1 else {}
+    if total < 2 or TRAINING_POOL in labels:
         return
     if (template.workflow.spec.get("synchronization") or {}).get("semaphores") or _admitted(template, 0):
         return

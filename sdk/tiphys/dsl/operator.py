@@ -1,0 +1,64 @@
+"""When a job of the training operator has succeeded or failed, and what follows: for Argo's step that watches it.
+
+Seen on training operator 1.9.4 with Argo 4.1.2. The pod that watches the job is evicted: it ends as Failed with
+"context canceled" while the job trains on; ``apply`` in the next attempt adopts it. A worker pod is deleted (a drain, a
+preemption): the job is Failed for good, so one fresh job under a new name goes on from the backup. A deleted job ("has
+been deleted") is somebody's decision and fails the step at once.
+"""
+
+from __future__ import annotations
+
+from tiphys.dsl.on_failure import Again, OnFailure
+from tiphys.dsl.retry import Retry
+
+__all__ = [
+    "AGAIN",
+    "FAILURE",
+    "ONCE",
+    "PYTORCHJOBS",
+    "TFJOBS",
+    "adopt",
+    "adopted",
+    "pytorch_success",
+    "success",
+]
+
+TFJOBS = "tfjobs.kubeflow.org"
+PYTORCHJOBS = "pytorchjobs.kubeflow.org"
+FAILURE = [f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)]
+ONCE = OnFailure(preempted=Again(1))
+_FRESH = "lastRetry.message contains 'failure condition'"
+_ADOPTED = "lastRetry.status == 'Error' || lastRetry.message contains 'context canceled'"
+AGAIN = "{{=" + _FRESH + " ? '-r' + retries : ''}}"
+"""What ends the name of a job that may be followed by a fresh one."""
+_LEAST = 2  # attempts after the first for whoever watches the job
+
+
+def adopt(follows: OnFailure) -> Retry | None:
+    """What follows when a job failed, or who watched it was lost: of why a job failed Argo is told nothing, so each
+    failed job counts as a preempted one."""
+    if follows.preempted is None:
+        return None
+    times = follows.preempted.times
+    expression = f"{_ADOPTED} || ({_FRESH} && asInt(retries) < {times})"
+    return Retry(limit=max(_LEAST, times), on="always", expression=expression)
+
+
+def adopted() -> Retry:
+    """What follows where a failed job is final: only who watched it is replaced."""
+    return Retry(limit=_LEAST, on="always", expression=_ADOPTED)
+
+
+def success(workers: int, policy: str, *, elastic: bool = False) -> list[str]:
+    """When a TFJob has succeeded: all workers, or, with the operator's default policy, worker 0. One whose number of
+    workers changes has an end then: that of a failure is among the failure conditions, which Argo looks at before."""
+    if elastic:
+        return ["status.completionTime"]
+    if policy == "AllWorkers":
+        return [f"status.replicaStatuses.Worker.succeeded == {workers}"]
+    return ["status.replicaStatuses.Worker.succeeded > 0"]
+
+
+def pytorch_success() -> list[str]:
+    """When a PyTorchJob has succeeded: its master has, as the operator judges it."""
+    return ["status.replicaStatuses.Master.succeeded == 1"]
