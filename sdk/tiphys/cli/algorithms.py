@@ -31,7 +31,11 @@ def register(subparsers: Any) -> None:
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in ("create", "update"):
-        made = verbs.add_parser(verb, help=f"{verb} an algorithm, or a file of one (TOML)")
+        made = verbs.add_parser(
+            verb,
+            help=f"{verb} an algorithm, or a file of one (TOML)",
+            epilog=f"example: tiphys algorithms {verb} cnn --image registry/cnn:1 --command python train.py",
+        )
         made.add_argument("name", nargs="?", default="", metavar="NAME")
         made.add_argument(
             "-f", "--file", metavar="FILE", help="the fields as TOML; what is given here comes first"
@@ -53,7 +57,11 @@ def register(subparsers: Any) -> None:
             "--command", dest="words", nargs=argparse.REMAINDER, metavar="WORD", help="the rest of the line"
         )
         made.set_defaults(handler=_make)
-    listing = verbs.add_parser("list", help="the newest version of each; of one name all versions")
+    listing = verbs.add_parser(
+        "list",
+        help="the newest version of each; of one name all versions",
+        epilog="example: tiphys algorithms list cnn",
+    )
     listing.add_argument("name", nargs="?", default="", metavar="NAME")
     listing.set_defaults(handler=_list)
     for each in verbs.choices.values():

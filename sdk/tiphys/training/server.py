@@ -18,7 +18,7 @@ from tiphys.training.service import TrainingService
 __all__ = ["RPC_PORT", "check_host", "is_private", "only_one", "serve"]
 
 RPC_PORT = 6823
-"""The book's port of its training service; REST is at the next one."""
+"""Of gRPC; REST is at the next one."""
 _DRAIN = 10.0  # seconds that calls have to end
 _LIMITS = HttpLimits(body_bytes=1 << 20, buffered_bytes=64 << 20)
 
