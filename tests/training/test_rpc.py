@@ -153,7 +153,7 @@ def test_ten_thousand_parameters_are_refused(service: Running) -> None:
     from tiphys.training.proto import training_service_pb2 as wire
 
     metadata = wire.TrainingJobMetadata(
-        algorithm="intent-classification", parameters={f"p{number}": "1" for number in range(10_000)}
+        algorithm="intent-classification", parameters={f"p{number}": "1" * 60 for number in range(10_000)}
     )
     error = refused(service, "Train", wire.TrainRequest(metadata=metadata).SerializeToString())
     assert (error.code().name, "TIP811" in error.details()) == ("INVALID_ARGUMENT", True)
