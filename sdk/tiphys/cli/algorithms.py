@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.argo.time import rfc3339
 from tiphys.cli._common import assignments, print_json, table
 from tiphys.cli.train import add_service, client_of
-from tiphys.errors import RefusedError, did_you_mean
+from tiphys.errors import RefusedError, TrainingServiceError
 from tiphys.terminal import plain
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ def register(subparsers: Any) -> None:
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in ("create", "update"):
-        made = verbs.add_parser(verb, help=f"{verb} an algorithm, or a file of one (TOML)")
+        made = verbs.add_parser(
+            verb,
+            help=f"{verb} an algorithm, or a file of one (TOML)",
+            epilog=f"example: tiphys algorithms {verb} cnn --image registry/cnn:1 --command python train.py",
+        )
         made.add_argument("name", nargs="?", default="", metavar="NAME")
         made.add_argument(
             "-f", "--file", metavar="FILE", help="the fields as TOML; what is given here comes first"
@@ -53,7 +57,11 @@ def register(subparsers: Any) -> None:
             "--command", dest="words", nargs=argparse.REMAINDER, metavar="WORD", help="the rest of the line"
         )
         made.set_defaults(handler=_make)
-    listing = verbs.add_parser("list", help="the newest version of each; of one name all versions")
+    listing = verbs.add_parser(
+        "list",
+        help="the newest version of each; of one name all versions",
+        epilog="example: tiphys algorithms list cnn",
+    )
     listing.add_argument("name", nargs="?", default="", metavar="NAME")
     listing.set_defaults(handler=_list)
     for each in verbs.choices.values():
@@ -72,52 +80,51 @@ def _make(options: argparse.Namespace) -> int:
 
 
 def _asked(options: argparse.Namespace) -> Algorithm:
-    from tiphys.training.job import Algorithm
+    """What the file says, and what is given beside it. Raises RefusedError TIP297."""
+    from tiphys.training.convert import algorithm_from
 
-    fields = {each.name for each in dataclasses.fields(Algorithm)} - {"version", "created"}
-    said: dict[str, Any] = {}
+    said: dict[str, object] = {}
     if options.file:
         try:
             said = tomllib.loads(Path(options.file).read_text(encoding="utf-8"))
         except ValueError as error:
-            raise RefusedError(
-                "TIP297", f"{options.file}: {error}", fix="docs/training.md has an example"
-            ) from None
-        for key in said:
-            if key not in fields:
-                raise RefusedError(
-                    "TIP297", f"{options.file}: an algorithm has no {key!r}.{did_you_mean(key, fields)}"
-                )
-        for key in ("command", "args"):
-            if key in said:
-                said[key] = tuple(str(word) for word in said[key])
-        said["env"] = {str(key): str(value) for key, value in said.get("env", {}).items()}
-        secrets = said.get("secrets", {})
-        said["secrets"] = tuple(_secret(name, str(place)) for name, place in secrets.items())
+            raise _refused(f"{options.file}: {error}") from None
     for key in ("image", "kind", "workers", "profile", "cpu", "memory", "gpus", "retries", "deadline"):
         if (value := getattr(options, key)) is not None:
             said[key] = value
     if options.name:
         said["name"] = options.name
     if options.words:
-        said["command"] = tuple(options.words)
-    if options.env:
-        said["env"] = {**said.get("env", {}), **assignments(options.env, "--env")}
-    if options.secret:
-        given = assignments(options.secret, "--secret")
-        said["secrets"] = (*said.get("secrets", ()), *(_secret(name, place) for name, place in given.items()))
+        said["command"] = options.words
+    for key, given, flag in (("env", options.env, "--env"), ("secrets", options.secret, "--secret")):
+        if given:
+            there = said.get(key, {})
+            said[key] = {**(there if isinstance(there, dict) else {}), **assignments(given, flag)}
+    if "secrets" in said:
+        said["secrets"] = [_secret(name, place) for name, place in _table(said["secrets"]).items()]
     if not said.get("name"):
         raise RefusedError("TIP297", "which algorithm?", fix="tiphys algorithms create NAME --image IMAGE")
-    return Algorithm(**said)
+    try:
+        return algorithm_from(said)
+    except TrainingServiceError as error:
+        raise _refused(f"{options.file}: {error.message}" if options.file else error.message) from None
 
 
-def _secret(variable: str, place: str) -> Any:
-    from tiphys.training.job import AlgorithmSecret
+def _table(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise _refused("secrets: that is no table of NAME = SECRET/KEY")
+    return value
 
-    secret, slash, key = place.partition("/")
+
+def _secret(variable: str, place: object) -> dict[str, str]:
+    secret, slash, key = str(place).partition("/")
     if not slash:
-        raise RefusedError("TIP297", f"{variable}={place} is not NAME=SECRET/KEY")
-    return AlgorithmSecret(variable, secret, key)
+        raise _refused(f"{variable}={place} is not NAME=SECRET/KEY")
+    return {"variable": variable, "secret": secret, "key": key}
+
+
+def _refused(problem: str) -> RefusedError:
+    return RefusedError("TIP297", problem, fix="docs/training.md has an example of an algorithm")
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -46,7 +46,11 @@ def register(subparsers: Any) -> None:
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
-    submit = verbs.add_parser("submit", help="queue a training; its number is printed")
+    submit = verbs.add_parser(
+        "submit",
+        help="queue a training; its number is printed",
+        epilog="example: tiphys train submit cnn -p epochs=3 --model fashion-mnist",
+    )
     submit.add_argument("algorithm", metavar="ALGORITHM")
     submit.add_argument(
         "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="repeat for several"
@@ -71,13 +75,17 @@ def register(subparsers: Any) -> None:
         ("cancel", _cancel, "take a job out of the queue, or end it"),
         ("logs", _logs, "what its containers wrote"),
     ):
-        found = verbs.add_parser(verb, help=text)
+        found = verbs.add_parser(verb, help=text, epilog=f"example: tiphys train {verb} 7")
         found.add_argument("job", type=int, metavar="JOB")
         found.set_defaults(handler=handler)
         if verb == "logs":
             found.add_argument("-f", "--follow", action="store_true", help="until its end")
 
-    listing = verbs.add_parser("list", help="the jobs of your pools, the newest first")
+    listing = verbs.add_parser(
+        "list",
+        help="the jobs of your pools, the newest first",
+        epilog="example: tiphys train list --status running",
+    )
     listing.add_argument("--pool", default="")
     listing.add_argument("--user", default="")
     listing.add_argument(

@@ -65,6 +65,10 @@ class TrainingClient:
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.use_local_subchannel_pool", 1),
+            (
+                "grpc.keepalive_time_ms",
+                30_000,
+            ),  # a service whose machine vanished is heard of, also by who watches
         ]
         self._channel = grpc.insecure_channel(self.address, options)
         self._stub: Any = generated.TrainingServiceStub(self._channel)  # type: ignore[no-untyped-call]
@@ -112,7 +116,7 @@ class TrainingClient:
             pool=pool,
             priority=priority,
         )
-        asked = wire.TrainRequest(metadata=wire_request(request))
+        asked = _made(lambda: wire.TrainRequest(metadata=wire_request(request)))
         number = self._call(lambda: self._stub.Train(asked, metadata=self._headers, timeout=30)).job_id
         return replace(TrainingJob(number, request, "", pool, 0, ""), created=time.time())
 
@@ -130,7 +134,7 @@ class TrainingClient:
         from tiphys.training.proto import training_service_pb2 as wire
 
         last: TrainingJob | None = None
-        asked = wire.GetTrainingStatusRequest(job_id=job)
+        asked = _made(lambda: wire.GetTrainingStatusRequest(job_id=job))
         until = time.monotonic() + self._retry
         pause = 0.1
         while last is None or last.state not in ENDED:
@@ -170,7 +174,7 @@ class TrainingClient:
         from tiphys.training.convert import job_of
         from tiphys.training.proto import training_service_pb2 as wire
 
-        asked = wire.CancelRequest(job_id=job)
+        asked = _made(lambda: wire.CancelRequest(job_id=job))
         return job_of(self._call(lambda: self._stub.Cancel(asked, metadata=self._headers, timeout=30)))
 
     def list(
@@ -187,7 +191,9 @@ class TrainingClient:
         from tiphys.training.proto import training_service_pb2 as wire
 
         wanted = [wire.TrainingStatus.ValueType(int(each)) for each in states]
-        asked = wire.ListRequest(pool=pool, user=user, status=wanted, limit=limit, before=before)
+        asked = _made(
+            lambda: wire.ListRequest(pool=pool, user=user, status=wanted, limit=limit, before=before)
+        )
         found = self._call(lambda: self._stub.List(asked, metadata=self._headers, timeout=30))
         return [job_of(each) for each in found.jobs]
 
@@ -195,18 +201,38 @@ class TrainingClient:
         """What its containers wrote: which one, and a line."""
         from tiphys.training.proto import training_service_pb2 as wire
 
-        asked = wire.LogsRequest(job_id=job, follow=follow)
-        try:
-            for line in self._stub.Logs(asked, metadata=self._headers):
-                yield line.source, line.text
-        except self._grpc.RpcError as error:
-            raise self._told(error) from None
+        asked = _made(lambda: wire.LogsRequest(job_id=job, follow=follow))
+        told, until, pause = 0, time.monotonic() + self._retry, 0.1
+        while True:
+            try:
+                for place, line in enumerate(self._stub.Logs(asked, metadata=self._headers)):
+                    until, pause = time.monotonic() + self._retry, 0.1
+                    if place == told:  # after a break they come again from the first one on
+                        told += 1
+                        yield line.source, line.text
+                return
+            except self._grpc.RpcError as error:
+                self._again(error, until)
+            time.sleep(pause)
+            pause = min(pause * 2, _PAUSE)
 
     # -- algorithms and pools ---------------------------------------------------------------------------------
 
     def create_algorithm(self, algorithm: Algorithm) -> Algorithm:
         """Version 1 of a new one."""
-        return self._algorithm(self._stub.CreateAlgorithmMapping, algorithm)
+        from tiphys.training.convert import algorithm_of, wire_algorithm
+
+        tries: builtins.list[Any] = []
+        try:
+            return self._algorithm(self._stub.CreateAlgorithmMapping, algorithm, tries)
+        except TrainingServiceError as error:
+            if error.code != "TIP805" or len(tries) == 1:
+                raise
+            first = self.algorithms(algorithm.name)[-1]  # one whose answer was lost may have made it
+            wanted = algorithm_of(wire_algorithm(algorithm))
+            if replace(first, created=0.0) != replace(wanted, version=1, created=0.0):
+                raise
+            return first
 
     def update_algorithm(self, algorithm: Algorithm) -> Algorithm:
         """The next version; jobs that are queued keep theirs."""
@@ -245,19 +271,24 @@ class TrainingClient:
         from tiphys.training.convert import job_of
         from tiphys.training.proto import training_service_pb2 as wire
 
-        try:
-            asked = wire.GetTrainingStatusRequest(job_id=job)
-        except ValueError:
-            raise TrainingServiceError("TIP806", f"there is no job {job}") from None
+        asked = _made(lambda: wire.GetTrainingStatusRequest(job_id=job))
         found = self._call(lambda: self._stub.GetTrainingStatus(asked, metadata=self._headers, timeout=30))
         return job_of(found), found.positionInQueue
 
-    def _algorithm(self, call: Callable[..., Any], algorithm: Algorithm) -> Algorithm:
+    def _algorithm(
+        self, call: Callable[..., Any], algorithm: Algorithm, tries: builtins.list[Any] | None = None
+    ) -> Algorithm:
         from tiphys.training.convert import algorithm_of, wire_algorithm
         from tiphys.training.proto import training_service_pb2 as wire
 
-        asked = wire.AlgorithmRequest(algorithm=wire_algorithm(algorithm))
-        return algorithm_of(self._call(lambda: call(asked, metadata=self._headers, timeout=30)))
+        asked = _made(lambda: wire.AlgorithmRequest(algorithm=wire_algorithm(algorithm)))
+
+        def ask() -> Any:
+            if tries is not None:
+                tries.append(asked)
+            return call(asked, metadata=self._headers, timeout=30)
+
+        return algorithm_of(self._call(ask))
 
     def _call(self, call: Callable[[], T]) -> T:
         """What a call answers, which is tried again while nobody does."""
@@ -273,7 +304,8 @@ class TrainingClient:
 
     def _again(self, error: Any, until: float) -> None:
         """Raise the error when a new try is of no use, or the time is over."""
-        lost = error.code() in (self._grpc.StatusCode.UNAVAILABLE, self._grpc.StatusCode.DEADLINE_EXCEEDED)
+        codes = self._grpc.StatusCode
+        lost = error.code() in (codes.UNAVAILABLE, codes.DEADLINE_EXCEEDED, codes.CANCELLED)
         if not lost or time.monotonic() >= until:
             raise self._told(error) from None
 
@@ -289,3 +321,11 @@ class TrainingClient:
             cause=str(error.details() or "")[:500],
             fix="start it: tiphys training-service; or say where it is: TIPHYS_TRAINING=HOST:PORT",
         )
+
+
+def _made(make: Callable[[], T]) -> T:
+    """A message. Raises TrainingServiceError TIP821 for a number or a text that no message carries."""
+    try:
+        return make()
+    except (ValueError, TypeError) as error:
+        raise TrainingServiceError("TIP821", f"this cannot be asked for: {str(error)[:300]}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tiphys.errors import TiphysError, TrainingServiceError
@@ -11,16 +11,22 @@ from tiphys.training.job import Algorithm, AlgorithmSecret, JobState, TrainingJo
 from tiphys.training.proto import training_service_pb2 as wire
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from tiphys.training.service import PoolState
 
 __all__ = [
     "ERROR_KEY",
     "STATUSES",
+    "algorithm_from",
     "algorithm_of",
     "error_of",
+    "from_json",
     "request_of",
+    "shortened",
     "status_of",
     "told",
+    "unforeseen",
     "wire_algorithm",
     "wire_pools",
     "wire_status",
@@ -45,6 +51,8 @@ STATUSES = {
     "TIP411": ("RESOURCE_EXHAUSTED", 507),
     "TIP820": ("RESOURCE_EXHAUSTED", 429),
     "TIP821": ("INVALID_ARGUMENT", 400),
+    "TIP822": ("INTERNAL", 500),
+    "TIP828": ("PERMISSION_DENIED", 403),
 }
 _OTHER = ("UNAVAILABLE", 503)
 
@@ -54,11 +62,28 @@ def status_of(error: TiphysError) -> tuple[str, int]:
     return STATUSES.get(error.code, _OTHER)
 
 
+def unforeseen() -> TrainingServiceError:
+    """What a client is told of what nobody foresaw."""
+    return TrainingServiceError("TIP822", "an error of the service: its log says which")
+
+
+def shortened(error: TiphysError) -> TiphysError:
+    """An error that gRPC carries: all that goes with an answer has 8 KiB there, and a byte may be written as three."""
+    cut = [_cut(error.message, 500), _cut(error.cause, 300), _cut(error.fix, 300)]
+    return TrainingServiceError(error.code, cut[0], cause=cut[1], fix=cut[2])
+
+
+def _cut(text: str, most: int) -> str:
+    """At most so many bytes."""
+    raw = text.encode(errors="replace")
+    return raw[:most].decode(errors="ignore") + ("…" if len(raw) > most else "")
+
+
 def told(error: TiphysError) -> str:
     """An error as JSON: ``code``, ``message``, ``cause``, ``fix``."""
     return json.dumps(
         {"code": error.code, "message": error.message, "cause": error.cause, "fix": error.fix},
-        ensure_ascii=True,
+        ensure_ascii=False,
     )
 
 
@@ -167,6 +192,26 @@ def algorithm_of(said: wire.Algorithm) -> Algorithm:
         deadline=said.deadline or "24h",
         created=said.created,
     )
+
+
+def from_json(text: bytes, message: Message) -> Message:
+    """The message, filled. Raises TrainingServiceError TIP821 with the field that is wrong."""
+    from google.protobuf import json_format
+
+    try:
+        return json_format.Parse(text, message)
+    except (json_format.ParseError, ValueError, RecursionError) as error:
+        problem = str(error).splitlines()[0][:500] if str(error) else type(error).__name__
+        raise TrainingServiceError(
+            "TIP821", f"it cannot be read: {problem}", fix="docs/training.md has each message"
+        ) from None
+
+
+def algorithm_from(fields: Mapping[str, object]) -> Algorithm:
+    """An algorithm of the fields that the proto has. Raises TrainingServiceError TIP821."""
+    said = wire.Algorithm()
+    from_json(json.dumps(fields, default=str).encode(), said)
+    return algorithm_of(said)
 
 
 def wire_algorithm(algorithm: Algorithm) -> wire.Algorithm:

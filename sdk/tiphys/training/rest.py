@@ -27,7 +27,7 @@ from google.protobuf import json_format
 from tiphys.errors import TiphysError, TrainingServiceError
 from tiphys.net.message import HttpRequest, HttpResponse
 from tiphys.training.calls import TrainingCalls
-from tiphys.training.convert import status_of, told
+from tiphys.training.convert import from_json, status_of, told, unforeseen
 from tiphys.training.proto import training_service_pb2 as wire
 from tiphys.training.rpc import token_of
 
@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 __all__ = ["TrainingRest"]
 
 log = logging.getLogger("tiphys.training")
-_JOB = re.compile(r"/v1/jobs/(\d{1,10})(:cancel|/logs)?")
+_JOB = re.compile(r"/v1/jobs/([0-9]{1,10})(:cancel|/logs)?")
+_HERE = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
+_QUERIES = {
+    ("GET", "/v1/jobs"): ("pool", "user", "status", "limit", "before"),
+    ("GET", "/v1/algorithms"): ("name",),
+}
 _LONGEST = 60.0  # seconds that a call waits for a change
 _MOST = 1 << 20  # bytes of a log in one answer: its end
 
@@ -52,11 +57,10 @@ class TrainingRest:
         try:
             return await self._answer(request)
         except TiphysError as error:
-            return HttpResponse(status_of(error)[1], b'{"error": ' + told(error).encode() + b"}\n")
+            return _refused(error)
         except Exception as error:  # the caller is told, never with a traceback
             log.exception("a call of the training service", exc_info=error)
-            unknown = TrainingServiceError("TIP822", "an error of the service: its log says which")
-            return HttpResponse(500, b'{"error": ' + told(unknown).encode() + b"}\n")
+            return _refused(unforeseen())
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         token = token_of((request.header(b"authorization") or b"").decode("latin-1"))
@@ -64,6 +68,10 @@ class TrainingRest:
         calls, way = self._calls, (request.method, request.path)
         if way == ("GET", "/healthz"):
             return HttpResponse(200, b'{"status": "ok"}\n')
+        self._check_page(request)
+        for name in query:
+            if name not in _QUERIES.get(way, ("wait",)):
+                raise TrainingServiceError("TIP821", f"nobody knows {name[:80]!r} in the query")
         if way == ("POST", "/v1/jobs"):
             asked = wire.TrainRequest(metadata=_read(request, wire.TrainingJobMetadata()))
             return _said(await calls.train(asked, token))
@@ -89,9 +97,26 @@ class TrainingRest:
                 return _said(await calls.cancel(wire.CancelRequest(job_id=number), token))
             if (request.method, verb) == ("GET", "/logs"):
                 return await self._logs(number, token)
-        return HttpResponse(
-            404, b'{"error": {"code": "TIP821", "message": "there is no such path or method"}}\n'
+        nothing = TrainingServiceError(
+            "TIP821",
+            f"there is no {request.method[:20]} {request.path[:200]}",
+            fix="docs/training.md has a table",
         )
+        return _refused(nothing, 404)
+
+    def _check_page(self, request: HttpRequest) -> None:
+        """Where nobody needs a token, a page in the user's browser would be the user, too: it has an Origin, or came to
+        an address of its own that it has let point here."""
+        host = (request.header(b"host") or b"localhost").decode("latin-1")
+        if self._calls.without_tokens and (
+            request.header(b"origin") is not None or not _HERE.fullmatch(host)
+        ):
+            raise TrainingServiceError(
+                "TIP828",
+                "a page of the web may not use a service that asks for no token",
+                cause="the request has an Origin, or a Host that is not this machine",
+                fix="ask localhost, or give users tokens in training.toml",
+            )
 
     async def _status(self, number: int, token: str, query: dict[str, str]) -> wire.GetTrainingStatusResponse:
         asked = wire.GetTrainingStatusRequest(job_id=number)
@@ -122,13 +147,12 @@ class TrainingRest:
 
 def _read(request: HttpRequest, message: Message) -> Message:
     """Raises TrainingServiceError TIP821 with the field that is wrong."""
-    try:
-        return json_format.Parse(request.body or b"{}", message)
-    except (json_format.ParseError, ValueError, RecursionError) as error:
-        text = str(error).splitlines()[0][:500] if str(error) else type(error).__name__
-        raise TrainingServiceError(
-            "TIP821", f"the body cannot be read: {text}", fix="docs/training.md has each message"
-        ) from None
+    return from_json(request.body or b"{}", message)
+
+
+def _refused(error: TiphysError, status: int = 0) -> HttpResponse:
+    body = b'{"error": ' + told(error).encode("utf-8", "replace") + b"}\n"
+    return HttpResponse(status or status_of(error)[1], body)
 
 
 def _said(message: Message) -> HttpResponse:
@@ -156,6 +180,6 @@ def _listed(query: dict[str, str]) -> wire.ListRequest:
 
 def _number(query: dict[str, str], name: str) -> float:
     text = query.get(name, "0")
-    if not re.fullmatch(r"\d{1,9}", text):
+    if not re.fullmatch(r"[0-9]{1,9}", text):
         raise TrainingServiceError("TIP821", f"{name}={text[:80]!r} is no whole number from 0")
     return float(text)

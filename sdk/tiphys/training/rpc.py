@@ -8,22 +8,24 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha import reflection
 
-from tiphys.errors import TiphysError
+from tiphys.errors import TiphysError, TrainingServiceError
 from tiphys.net.server import cannot_listen
 from tiphys.training.calls import TrainingCalls
-from tiphys.training.convert import ERROR_KEY, status_of, told
+from tiphys.training.convert import ERROR_KEY, shortened, status_of, told, unforeseen
 from tiphys.training.proto import training_service_pb2 as wire
-from tiphys.training.proto import training_service_pb2_grpc as generated
 
 __all__ = ["start_rpc", "token_of"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")
 log = logging.getLogger("tiphys.training")
-_SERVICE = wire.DESCRIPTOR.services_by_name["TrainingService"].full_name
+_SERVICE = wire.DESCRIPTOR.services_by_name["TrainingService"]
 _LARGEST = 1 << 20  # bytes of a message
+_AT_ONCE = 4096  # calls; gRPC refuses more with RESOURCE_EXHAUSTED
 
 
 def token_of(value: str) -> str:
@@ -40,40 +42,66 @@ def _token(context: grpc.aio.ServicerContext[Any, Any]) -> str:
 
 
 async def _refuse(context: grpc.aio.ServicerContext[Any, Any], error: BaseException) -> None:
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
     if not isinstance(error, TiphysError):
         log.error("a call of the training service", exc_info=error)
-        await context.abort(grpc.StatusCode.INTERNAL, "an error of the service: its log says which")
-    assert isinstance(error, TiphysError)
+        error = unforeseen()
+    error = shortened(error)
     status, _ = status_of(error)
     text = ". ".join(each for each in (f"{error.code}: {error.message}", error.cause, error.fix) if each)
     await context.abort(getattr(grpc.StatusCode, status), text, ((ERROR_KEY, told(error).encode()),))
 
 
-class _Servicer(generated.TrainingServiceServicer):
-    def __init__(self, calls: TrainingCalls) -> None:
-        for name, call in {
-            "Train": calls.train,
-            "GetTrainingStatus": calls.status,
-            "Cancel": calls.cancel,
-            "List": calls.list,
-            "CreateAlgorithmMapping": calls.create_algorithm,
-            "UpdateAlgorithmVersion": calls.update_algorithm,
-            "ListAlgorithms": calls.algorithms,
-            "ListPools": calls.pools,
-        }.items():
-            setattr(self, name, _answered(call))
-        streams: dict[str, Callable[[Any, str], AsyncIterator[Any]]] = {
-            "WatchStatus": calls.watch,
-            "Logs": calls.logs,
-        }
-        for name, stream in streams.items():
-            setattr(self, name, _streamed(stream))
+def _reader(kind: type[Any]) -> Callable[[bytes], Any]:
+    """Reads a message; what is none becomes the error that its sender is told."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return kind.FromString(data)
+        except DecodeError:
+            return TrainingServiceError(
+                "TIP821",
+                f"this is no {kind.DESCRIPTOR.name}: not of its proto, or a text in it is not UTF-8",
+                fix="docs/training.md has each message",
+            )
+
+    return read
+
+
+def _handlers(calls: TrainingCalls) -> grpc.GenericRpcHandler:
+    answered: dict[str, Callable[[Any, str], Awaitable[Any]]] = {
+        "Train": calls.train,
+        "GetTrainingStatus": calls.status,
+        "Cancel": calls.cancel,
+        "List": calls.list,
+        "CreateAlgorithmMapping": calls.create_algorithm,
+        "UpdateAlgorithmVersion": calls.update_algorithm,
+        "ListAlgorithms": calls.algorithms,
+        "ListPools": calls.pools,
+    }
+    streams: dict[str, Callable[[Any, str], AsyncIterator[Any]]] = {
+        "WatchStatus": calls.watch,
+        "Logs": calls.logs,
+    }
+    handlers = {}
+    for method in _SERVICE.methods:
+        read = _reader(GetMessageClass(method.input_type))
+        write = GetMessageClass(method.output_type).SerializeToString
+        if method.server_streaming:
+            call = _streamed(streams[method.name])
+            handlers[method.name] = grpc.unary_stream_rpc_method_handler(call, read, write)
+        else:
+            handlers[method.name] = grpc.unary_unary_rpc_method_handler(
+                _answered(answered[method.name]), read, write
+            )
+    return grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers)
 
 
 def _answered(call: Callable[[Any, str], Awaitable[A]]) -> Callable[[Any, Any], Awaitable[A]]:
     async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> A:
         try:
-            return await call(request, _token(context))
+            return await call(_given(request), _token(context))
         except Exception as error:
             await _refuse(context, error)
             raise
@@ -84,7 +112,7 @@ def _answered(call: Callable[[Any, str], Awaitable[A]]) -> Callable[[Any, Any], 
 def _streamed(call: Callable[[Any, str], AsyncIterator[A]]) -> Callable[[Any, Any], AsyncIterator[A]]:
     async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[A]:
         try:
-            async for each in call(request, _token(context)):
+            async for each in call(_given(request), _token(context)):
                 yield each
         except Exception as error:  # noqa: BLE001  the caller is told, never with a traceback
             await _refuse(context, error)
@@ -92,17 +120,29 @@ def _streamed(call: Callable[[Any, str], AsyncIterator[A]]) -> Callable[[Any, An
     return answer
 
 
+def _given(request: Any) -> Any:
+    if isinstance(request, TrainingServiceError):
+        raise request
+    return request
+
+
 async def start_rpc(calls: TrainingCalls, host: str, port: int) -> tuple[grpc.aio.Server, int]:
     """The server, started, and its port (0 takes a free one). Raises ServingError TIP510."""
     server = grpc.aio.server(
+        maximum_concurrent_rpcs=_AT_ONCE,
         options=[
             ("grpc.max_receive_message_length", _LARGEST),
             ("grpc.so_reuseport", 0),  # two services on one port would share it without a word
             ("grpc.keepalive_permit_without_calls", 1),
-        ]
+            ("grpc.keepalive_time_ms", 60_000),  # who vanished holds nothing
+            (
+                "grpc.http2.min_ping_interval_without_data_ms",
+                10_000,
+            ),  # clients may ask so often whether we live
+        ],
     )
-    generated.add_TrainingServiceServicer_to_server(_Servicer(calls), server)  # type: ignore[no-untyped-call]
-    reflection.enable_server_reflection((_SERVICE, reflection.SERVICE_NAME), server)
+    server.add_generic_rpc_handlers([_handlers(calls)])
+    reflection.enable_server_reflection((_SERVICE.full_name, reflection.SERVICE_NAME), server)
     try:
         bound = server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     except RuntimeError as error:

@@ -11,15 +11,16 @@ import signal
 from collections.abc import Callable, Iterator
 
 from tiphys.errors import TrainingServiceError
-from tiphys.net.server import HttpServer
+from tiphys.net.server import HttpLimits, HttpServer
 from tiphys.store.layout import Store
 from tiphys.training.service import TrainingService
 
-__all__ = ["RPC_PORT", "check_host", "only_one", "serve"]
+__all__ = ["RPC_PORT", "check_host", "is_private", "only_one", "serve"]
 
 RPC_PORT = 6823
-"""The book's port of its training service; REST is at the next one."""
+"""Of gRPC; REST is at the next one."""
 _DRAIN = 10.0  # seconds that calls have to end
+_LIMITS = HttpLimits(body_bytes=1 << 20, buffered_bytes=64 << 20)
 
 
 @contextlib.contextmanager
@@ -44,13 +45,17 @@ def only_one(store: Store) -> Iterator[None]:
         os.close(handle)
 
 
+def is_private(host: str) -> bool:
+    """Whether only programs of this machine reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def check_host(host: str, service: TrainingService) -> None:
     """Raises TrainingServiceError TIP824 for an address that others reach, while nobody needs a token."""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback and not service.rules().users:
+    if not is_private(host) and not service.rules().users:
         raise TrainingServiceError(
             "TIP824",
             f"{host} can be reached from elsewhere, and nobody needs a token",
@@ -90,8 +95,8 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
             loop.add_signal_handler(number, over.set)
-    calls = TrainingCalls(service)
-    http = HttpServer(TrainingRest(calls), host, rest_port)
+    calls = TrainingCalls(service, private=is_private(host))
+    http = HttpServer(TrainingRest(calls), host, rest_port, limits=_LIMITS)
     await http.bind()
     rpc, bound = await start_rpc(calls, host, port)
     await http.listen()
@@ -99,4 +104,5 @@ async def _serve(
     report(f"training service: gRPC on {host}:{bound}, REST on http://{host}:{http.port}")
     await over.wait()
     report("training service: ending; what runs goes on")
+    calls.close()
     await asyncio.gather(http.stop(_DRAIN), rpc.stop(_DRAIN))
