@@ -161,6 +161,8 @@ def test_no_request_fails_and_no_job_is_doubled_over_kills(tmp_path: Path) -> No
             jobs = {each.id for each in client.list(limit=1000)}
             for number in sorted(jobs, reverse=True):
                 client.cancel(number)
+            for number in jobs:
+                client.wait(number, timeout=30)
     finally:
         over.set()
         service.terminate()
