@@ -107,11 +107,13 @@ def together(call: object, count: int) -> None:
 
 def kills(jobs: int, count: int, pause: tuple[float, float]) -> dict[str, float]:
     with service("[pools.default]\njobs = 4\n") as found:
-        file = found.store / "volumes" / "tiphys" / "work" / "ran"
+        file = found.store / "volumes" / "tiphys" / "work" / "ran"  # above the folders of each job
         with found.client() as client:
             client.create_algorithm(
                 Algorithm(
-                    "mark", image="x", command=("sh", "-c", "echo $TIPHYS_JOB_ID >> $TIPHYS_WORK_DIR/../ran")
+                    "mark",
+                    image="x",
+                    command=("sh", "-c", "echo $TIPHYS_JOB_ID >> $TIPHYS_WORK_DIR/../../ran"),
                 )
             )
         answered: list[int] = []

@@ -23,6 +23,7 @@ class FakePlace:
     seen: dict[str, SeenJob] = field(default_factory=dict)
     stopped: list[str] = field(default_factory=list)
     why_full: str = ""
+    held: list[int] = field(default_factory=list)
 
     def create(self, job: TrainingJob, workflow: Workflow) -> None:
         if job.run not in self.runs:
@@ -43,6 +44,9 @@ class FakePlace:
 
     def full(self, job: TrainingJob, wants: Mapping[str, int]) -> str:
         return self.why_full
+
+    def holds(self, job: TrainingJob, wants: Mapping[str, int]) -> None:
+        self.held.append(job.id)
 
     def close(self) -> None:
         """Nothing is held open."""

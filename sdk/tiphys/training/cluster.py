@@ -119,6 +119,10 @@ class ClusterPlace:
         self._given[job.id] = (job.namespace, dict(wants))
         return ""
 
+    def holds(self, job: TrainingJob, wants: Mapping[str, int]) -> None:
+        """What it has counts until it has ended, also while the quota does not know of its pods yet."""
+        self._given[job.id] = (job.namespace, dict(wants))
+
     def _short(self, status: _QuotaStatus, job: TrainingJob, wants: Mapping[str, int]) -> str:
         hard, used = status.get("hard") or {}, status.get("used") or {}
         given = [what for of, (where, what) in self._given.items() if where == job.namespace and of != job.id]

@@ -148,5 +148,8 @@ class LocalPlace:
         """Nothing is counted here but the service's own pools."""
         return ""
 
+    def holds(self, job: TrainingJob, wants: Mapping[str, int]) -> None:
+        """Nor here."""
+
     def close(self) -> None:
         """Nothing is held open."""

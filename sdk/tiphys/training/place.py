@@ -50,4 +50,7 @@ class JobPlace(Protocol):
         bytes, ``pods``, ``nvidia.com/gpu``. Empty when it does, and where there is no quota. What fits is the job's
         until it is seen to have ended: what is asked next counts it in."""
 
+    def holds(self, job: TrainingJob, wants: Mapping[str, int]) -> None:
+        """A job that was begun before this service was started has so much, as if it had been asked for."""
+
     def close(self) -> None: ...

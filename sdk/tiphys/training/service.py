@@ -103,7 +103,10 @@ class TrainingService:
         self._listeners: builtins.list[Callable[[], None]] = []
         self._now = Standing(self.rules, self._shares, self._jobs.fact("used"), clock)
         for job in self._jobs.unended():
-            self._now.put(job, self._demand(job))
+            wants = self._demand(job)
+            self._now.put(job, wants)
+            if job.state is not JobState.queuing:
+                place.holds(job, wants)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="launch")
         self._loop = threading.Thread(target=self._run, name="training", daemon=True)
 
