@@ -118,3 +118,23 @@ def test_stopping_what_runs_what_has_ended_and_what_never_was(tmp_path: Path) ->
     assert seen(place).cause == "stopped"
     place.stop(JOB)
     assert place.full(JOB, {"cpu": 10**9}) == ""
+
+
+def test_one_that_cannot_go_on_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it needs is gone since, say: it is tried again, and meanwhile it is told."""
+    store, place = place_of(tmp_path)
+    place.create(JOB, workflow_of(JOB, sleeping(1)))
+    until(lambda: ran(store))
+    pid = engine(store)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RefusedError("TIP235", "there are fewer GPUs than it had", cause="2 of 4")
+
+    monkeypatch.setattr("tiphys.training.local.detach", refuse)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not store.held(JOB.run))
+    assert seen(place).message == (
+        "its engine was killed, and it does not go on: TIP235: there are fewer GPUs than it had. 2 of 4"
+    )
+    monkeypatch.undo()
+    until(lambda: seen(place).phase == "Succeeded")

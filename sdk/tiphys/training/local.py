@@ -7,11 +7,12 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.engine.base.options import NetworkName, RunnerName, RunOptions
-from tiphys.errors import RefusedError, StoreError
+from tiphys.errors import RefusedError, StoreError, TiphysError
 from tiphys.runs.backend import ended
 from tiphys.runs.local import LocalRuns, detach
 from tiphys.store.files import write_atomic
@@ -48,6 +49,7 @@ class LocalPlace:
         said = {"runner": runner, "network": network, "images": dict(images or {}), "project": str(project)}
         self._options = json.dumps({**said, "store": str(self._store.root)})
         self._stamps: dict[int, tuple[object, SeenJob]] = {}
+        self._lost: set[int] = set()  # that did not go on when their engine was killed: they are tried again
 
     def create(self, job: TrainingJob, workflow: Workflow) -> None:
         """Raises RefusedError TIP218 with what the engine said when the run could not begin, StoreError."""
@@ -90,7 +92,7 @@ class LocalPlace:
         for job in jobs:
             stamp = self._stamp(job)
             known = self._stamps.get(job.id)
-            if known is None or known[0] != stamp or stamp is None:
+            if known is None or known[0] != stamp or stamp is None or job.id in self._lost:
                 try:
                     known = (stamp, self._seen(job))
                 except (RefusedError, StoreError, OSError):
@@ -99,6 +101,7 @@ class LocalPlace:
             found[job.id] = known[1]
         for gone in self._stamps.keys() - {job.id for job in jobs}:
             del self._stamps[gone]
+            self._lost.discard(gone)
         return found
 
     def _stamp(self, job: TrainingJob) -> object:
@@ -126,9 +129,16 @@ class LocalPlace:
         workflow = self._there(job)
         if workflow is None:
             return SeenJob()
+        seen = seen_job(workflow, self._store)
         if not ended(workflow) and not self._store.held(job.run):
-            self.create(job, workflow)
-        return seen_job(workflow, self._store)
+            try:
+                self.create(job, workflow)
+            except TiphysError as error:
+                why = f"its engine was killed, and it does not go on: {error.code}: {error.message}"
+                self._lost.add(job.id)
+                return replace(seen, message=". ".join(filter(None, (why, error.cause))))
+        self._lost.discard(job.id)
+        return seen
 
     def stop(self, job: TrainingJob) -> None:
         """What has ended, or has never begun, stays as it is."""

@@ -342,6 +342,9 @@ class TrainingService:
             return self._place.full(job, self._now.wants(job.id))
         except TiphysError as error:
             return f"{error.code}: {error.message}"
+        except Exception as error:  # of one job: the others must not wait for it
+            log.exception("job %d", job.id)
+            return f"whether there is room for it cannot be told: {error!r}"[:2000]
 
     def _note(self, number: int, why: str) -> None:
         with self._lock:
@@ -442,7 +445,7 @@ class TrainingService:
             job,
             progress=seen.progress or job.progress,
             metrics=dict(seen.metrics) or job.metrics,
-            message="cancelling" if job.cancelling else "",
+            message="cancelling" if job.cancelling else seen.message[:2000],
         )
         if seen.phase in ("Succeeded", "Failed", "Error"):
             fresh = self._ended(fresh, seen)
