@@ -1,6 +1,6 @@
 """The training service under load and under kill -9: what it promises, as numbers.
 
-    python benchmarks/training_service.py [--jobs 1000] [--kills 100] [--json FILE]
+    python benchmarks/training_service.py [--jobs 1000] [--kills 100] [--only PART] [--json FILE]
 
 durable    ``Train`` over gRPC, each on the disk before its answer: calls a second of one client and of sixteen
 kills      the service is killed with SIGKILL and started again, at random moments, while clients (retries on) queue
@@ -27,6 +27,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.results import about, show, write
 from tiphys.errors import TrainingServiceError
 from tiphys.training.client import TrainingClient
 from tiphys.training.job import Algorithm, JobState
@@ -238,13 +241,15 @@ def main() -> None:
         "fair": fair,
         "kills": lambda: kills(options.jobs, options.kills, tuple(options.pause)),
     }
-    found = {}
     for name, part in parts.items():
-        if options.only in (None, name):
-            found[name] = part()
-            print(name, found[name], flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
+        if options.only not in (None, name):
+            continue
+        found = {**part(), **about()}
+        print(name)
+        show(found)
+        if options.json:  # each part is of its own day
+            before = json.loads(options.json.read_text()) if options.json.exists() else {}
+            write(options.json, {**before, name: found})
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Build the two images: tiphys/step:VERSION and tiphys/serving:VERSION, and tiphys/base:LOCK that they share.
+# Build the two images: tiphys/step:VERSION and tiphys/serving:VERSION, and tiphys/base:LOCK that they share; with
+# --training tiphys/training:VERSION, too.
 #
 #   images/build.sh                      with docker or buildah, whichever is there
 #   images/build.sh --cluster PATH       into the throw-away test cluster; the serving image is tagged
 #                                        tensorflow/serving:2.19.1 there, since that one cannot be pulled
 #   images/build.sh --context DIR        only assemble the build context of step and serving
 #   --step TAG, --serving TAG            other tags
+#   --training TAG                       build the image of the training service, too
 #   --no-cache                           build everything anew, nothing is taken from an earlier build
 #
 # Prints the tag and the digest of each. The same sources give the same images, bit for bit, with buildah on the same
@@ -14,7 +16,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/sdk/tiphys/_version.py")
-step=tiphys/step:$version serving='' cluster='' context='' fresh=()
+step=tiphys/step:$version serving='' training='' cluster='' context='' fresh=()
 while [ $# -gt 0 ]; do
   case $1 in
     --no-cache) fresh=(--no-cache); shift; continue ;;
@@ -22,7 +24,8 @@ while [ $# -gt 0 ]; do
     --context) context=$2 ;;
     --step) step=$2 ;;
     --serving) serving=$2 ;;
-    *) sed -n 2,12p "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
+    --training) training=$2 ;;
+    *) sed -n 2,14p "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
   esac
   shift 2
 done
@@ -82,4 +85,10 @@ if [ -n "$cluster" ]; then squash=(--squash); fi # its python:3.11-slim has no h
 { [ ${#fresh[@]} -eq 0 ] && digest "$base" >/dev/null; } || image base "$base" "$work/base-context" python:3.11-slim "${squash[@]}"
 image step "$step" "$work/app-context" "$base"
 image serving "$serving" "$work/app-context" "$base"
-for tag in "$base" "$step" "$serving"; do echo "$tag $(digest "$tag")"; done
+if [ -n "$training" ]; then
+  mkdir -p "$work/training-context/app"
+  install -m 644 "$here/training/requirements.lock" "$work/training-context/"
+  cp -a "$work/app-context/app/tiphys" "$work/training-context/app/"
+  image training "$training" "$work/training-context" python:3.11-slim "${squash[@]}"
+fi
+for tag in "$base" "$step" "$serving" ${training:+"$training"}; do echo "$tag $(digest "$tag")"; done

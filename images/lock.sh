@@ -6,3 +6,7 @@ cd "$(dirname "$0")"
 uv pip compile --quiet "$@" --generate-hashes --no-annotate --python-version 3.11 --extra train --extra serve \
   --python-platform x86_64-manylinux_2_28 --no-emit-index-url --override requirements.overrides \
   --custom-compile-command images/lock.sh ../pyproject.toml requirements.in --output-file requirements.lock
+# the training service's: without TensorFlow
+uv pip compile --quiet "$@" --generate-hashes --no-annotate --python-version 3.11 --extra service --extra cluster \
+  --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
+  --custom-compile-command images/lock.sh ../pyproject.toml --output-file training/requirements.lock

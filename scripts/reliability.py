@@ -22,6 +22,7 @@ COMMANDS = {
     "permits": "python benchmarks/permits.py --json benchmarks/results/permits.json",
     "elastic": "python benchmarks/elastic.py --json benchmarks/results/elastic.json",
     "scale": "python benchmarks/scale.py --json benchmarks/results/scale.json",
+    "training_service": "python benchmarks/training_service.py --json benchmarks/results/training_service.json",
     "fuzz": "python benchmarks/fuzz.py --json benchmarks/results/fuzz.json",
 }
 HEAD = """# Reliability
@@ -53,6 +54,9 @@ killed every second, with all it has. What is held is summed up by the table its
 ELASTIC = """A training on Fashion-MNIST with as many workers all the time, beside one of whose permits somebody else
 takes some for a few epochs: it ends at a backup, goes on with fewer workers, and then with all again. Same seed, model
 {model}, {epochs} epochs of {images} images."""
+SERVICE = """Real jobs on this machine, each with an engine of its own. The service is killed with SIGKILL and started
+again at random moments, while clients whose retries are on queue jobs and ask for them; each job writes its number into
+a file."""
 NAMES = """A node's ID is a hash of its name, which begins with the workflow's: each name is another draw. Where two
 hashes are equal, and under some of the other names, the whole fan-out is driven through the machine, without processes:
 it must end, with a node and an ID for each item."""
@@ -75,6 +79,7 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
         ("The table of pools", "permits", permits),
         ("Elastic training", "elastic", elastic),
         ("Scale", "scale", scale),
+        ("The training service", "training_service", training_service),
         ("Hostile input", "fuzz", fuzz),
     ):
         parts.append(f"## {title}")
@@ -84,6 +89,39 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
         parts += write(found[name])
         parts.append(_source(name, found[name]))
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def training_service(found: Mapping[str, Any]) -> list[str]:
+    parts = [SERVICE]
+    if killed := found.get("kills"):
+        rows = [
+            ("jobs, kills, minutes", f"{killed['jobs']}, {killed['kills']}, {killed['seconds'] / 60:.0f}"),
+            ("jobs that were answered and did not run", killed["lost"]),
+            ("jobs that were queued twice, or ran twice", killed["queued_twice"] + killed["ran_twice"]),
+            ("jobs that did not succeed", killed["not_succeeded"]),
+            ("calls of the clients", killed["calls"]),
+            ("of these failed for the caller", killed["calls_failed"]),
+            ("the slowest", f"{killed['slowest_call_seconds']} s"),
+        ]
+        parts += [_table(("killed again and again", f"at {killed['commit']}, {killed['date']}"), rows)]
+    if durable := found.get("durable"):
+        rows = [
+            (f"{clients} client{'s' * (clients > 1)}", durable[f"train_per_second_{clients}"])
+            for clients in (1, 16)
+        ]
+        where = f"at {durable['commit']}, {durable['date']}"
+        parts += [_table((f"`Train` a second over gRPC, each on the disk first; {where}", ""), rows)]
+    if fair := found.get("fair"):
+        rows = [
+            (f"{user.upper()} waited, in lengths of a job", fair[f"waited_{user}_in_job_lengths"])
+            for user in "bc"
+        ]
+        rows += [
+            (f"jobs of A that began before {user.upper()}'s", fair[f"of_a_before_{user}"]) for user in "bc"
+        ]
+        where = f"at {fair['commit']}, {fair['date']}"
+        parts += [_table((f"A queues 100 jobs, then B and C one each, two at once; {where}", ""), rows)]
+    return parts
 
 
 def kills(found: Mapping[str, Any]) -> list[str]:
@@ -250,7 +288,10 @@ def fuzz(found: Mapping[str, Any]) -> list[str]:
 
 
 def _source(name: str, found: Mapping[str, Any]) -> str:
-    last = found if "date" in found else found["runs"][-1]
+    parts = found.get("runs") or [
+        each for each in found.values() if isinstance(each, dict) and "date" in each
+    ]
+    last = found if "date" in found else parts[-1]
     return f"`{COMMANDS[name]}`, {last['date']}, commit {last['commit']}, {last['machine']}."
 
 
