@@ -208,3 +208,12 @@ def test_jobs_keep_the_version_that_they_were_queued_with(made: Made) -> None:
     is_now(service, job, JobState.running)
     templates = {each["name"]: each for each in made.place.runs[job.run]["spec"]["templates"]}
     assert templates["train"]["container"]["image"] == "busybox"
+
+
+def test_a_pool_without_a_namespace_has_the_service_s(tmp_path: Path) -> None:
+    (tmp_path / "training.toml").write_text('[pools.a]\n[pools.b]\nnamespace = "team"\n')
+    service = TrainingService(Store(tmp_path), FakePlace(), namespace="own")
+    service.create_algorithm(SH, USER)
+    made = [service.train(TrainingRequest("sh", pool=pool), USER).namespace for pool in "ab"]
+    assert made == ["own", "team"]
+    service.close()

@@ -97,12 +97,13 @@ def _service(options: argparse.Namespace) -> Any:
         from tiphys.runs.cluster.kubernetes import Kubernetes
         from tiphys.training.cluster import ClusterPlace
 
-        transport, _ = kubernetes_transport(options.kubeconfig, options.context)
+        transport, namespace = kubernetes_transport(options.kubeconfig, options.context)
         api = Kubernetes(transport)
         return TrainingService(
             store,
             ClusterPlace(api),
             rules=rules,
+            namespace=namespace or "default",
             make=make,
             period=2.0,
             register=registration(

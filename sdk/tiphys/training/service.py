@@ -66,6 +66,8 @@ class TrainingService:
         Where jobs run.
     register
         Writes the model of a job that succeeded into the registry; its name there, or why there is none.
+    namespace
+        That of pools that name none.
     period
         Seconds between two looks at the jobs that run.
     """
@@ -77,6 +79,7 @@ class TrainingService:
         *,
         rules: Path | None = None,
         register: Callable[[TrainingJob, SeenJob], str] | None = None,
+        namespace: str = "",
         make: Callable[[TrainingJob, Algorithm], Workflow] = workflow_of,
         period: float = 0.5,
         clock: Callable[[], float] = time.time,
@@ -85,6 +88,7 @@ class TrainingService:
         self.rules = TrainingRulesFile(folder / "training.toml")
         self._shares = RulesFile(folder / "queue.toml")
         self._place, self._register, self._make = place, register, make
+        self._namespace = namespace
         self._period, self._clock = period, clock
         self._file = TrainingFile(store)
         self._jobs, self._algorithms = JobTable(self._file), AlgorithmTable(self._file)
@@ -150,9 +154,9 @@ class TrainingService:
                     f"{request.algorithm} wants {wants[resource]} of {resource}; pool {pool.name} has {size} in all",
                     fix="choose another pool, or have the pool made larger",
                 )
+        where = pool.namespace or self._namespace
         job, new = self._jobs.submit(
-            request, user=user, pool=pool.name, namespace=pool.namespace, algorithm_version=algorithm.version,
-            now=self._clock(),
+            request, user=user, pool=pool.name, namespace=where, algorithm_version=algorithm.version, now=self._clock()
         )  # fmt: skip
         if new:
             with self._lock:
