@@ -105,22 +105,22 @@ def training_service(found: Mapping[str, Any]) -> list[str]:
         ]
         parts += [_table(("killed again and again", f"at {killed['commit']}, {killed['date']}"), rows)]
     if durable := found.get("durable"):
-        rows = [
-            (f"{clients} client{'s' * (clients > 1)}", durable[f"train_per_second_{clients}"])
-            for clients in (1, 16)
-        ]
+        named = {"one client": "train_per_second_1", "sixteen clients": "train_per_second_16"}
+        rows = [(name, durable[key]) for name, key in named.items()]
         where = f"at {durable['commit']}, {durable['date']}"
         parts += [_table((f"`Train` a second over gRPC, each on the disk first; {where}", ""), rows)]
     if fair := found.get("fair"):
-        rows = [
-            (f"{user.upper()} waited, in lengths of a job", fair[f"waited_{user}_in_job_lengths"])
-            for user in "bc"
-        ]
-        rows += [
-            (f"jobs of A that began before {user.upper()}'s", fair[f"of_a_before_{user}"]) for user in "bc"
-        ]
-        where = f"at {fair['commit']}, {fair['date']}"
-        parts += [_table((f"A queues 100 jobs, then B and C one each, two at once; {where}", ""), rows)]
+        rows = []
+        for user in "bc":
+            rows += [
+                (f"{user.upper()} waited, in lengths of a job", fair[f"waited_{user}_in_job_lengths"]),
+                (
+                    f"jobs of A that began between {user.upper()}'s coming and its start",
+                    fair[f"of_a_before_{user}"],
+                ),
+            ]
+        said = f"A queues {fair['jobs_of_a']} jobs, then B and C one each, two run at once"
+        parts += [_table((f"{said}; at {fair['commit']}, {fair['date']}", ""), rows)]
     return parts
 
 
