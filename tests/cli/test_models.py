@@ -69,6 +69,7 @@ def test_folders_of_models_are_told_as_before(tmp_path: Path, said: Any) -> None
     ("words", "code"),
     [
         (("versions", "m"), "TIP261"),
+        (("versions", "m", "--server", "argo:2746"), "TIP297"),
         (("alias", "m", "champion"), "TIP297"),
         (("alias", "m", "champion", "1", "--delete"), "TIP297"),
         (("weights", "m", "1=x"), "TIP264"),

@@ -116,6 +116,12 @@ def _registry(options: argparse.Namespace) -> Iterator[Registry]:
     """Of this machine, or of a cluster."""
     from tiphys.runs.registry import Registry
 
+    if options.server:
+        raise RefusedError(
+            "TIP297",
+            "an Argo Server knows nothing of the registry's ConfigMaps",
+            fix="give --kubeconfig or --context; of this machine: --store",
+        )
     if options.local or options.store != ".tiphys":
         yield Registry(options.store)
         return
