@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tiphys.argo.quantity import quantity, whole_quantity
+from tiphys.argo.quantity import quantity, unit_of, whole_quantity, written_quantity
 
 CASES = json.loads(Path(__file__).with_name("quantity.json").read_text(encoding="utf-8"))
 OTHERWISE = {
@@ -65,3 +67,29 @@ def test_how_many_it_is_exactly(text: object, unit: str, many: int) -> None:
 def test_what_is_not_so_many(text: str, unit: str) -> None:
     with pytest.raises(ValueError):
         whole_quantity(text, unit)
+
+
+@given(
+    st.sampled_from(["cpu", "memory", "ephemeral-storage", "pods", "nvidia.com/gpu"]),
+    st.one_of(
+        st.integers(0, 2**63 - 1), st.builds(lambda a, b: a << b, st.integers(0, 9999), st.integers(0, 49))
+    ),
+)
+def test_what_is_written_is_read_as_the_same(resource: str, amount: int) -> None:
+    text = written_quantity(resource, amount)
+    assert whole_quantity(text, unit_of(resource)) == amount
+
+
+@pytest.mark.parametrize(
+    ("resource", "amount", "text"),
+    [
+        ("cpu", 1500, "1500m"),
+        ("cpu", 2000, "2"),
+        ("memory", 3 << 30, "3Gi"),
+        ("memory", 0, "0"),
+        ("memory", 1000, "1000"),
+        ("pods", 1024, "1024"),
+    ],
+)
+def test_how_it_is_written(resource: str, amount: int, text: str) -> None:
+    assert written_quantity(resource, amount) == text

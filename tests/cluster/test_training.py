@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,19 +121,12 @@ def service(spaces: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     made.end()
 
 
-def until(what: str, probe: Callable[[], object], timeout: float = 120) -> None:
-    end = time.monotonic() + timeout
-    while not probe():
-        assert time.monotonic() < end, what
-        time.sleep(0.3)
-
-
-def ended(two: Two, job: TrainingJob) -> TrainingJob:
+def ended(cluster: Cluster, two: Two, job: TrainingJob) -> TrainingJob:
     def now() -> TrainingJob:
         assert two.service is not None
         return two.service.status(job.id, ME)
 
-    until(f"job {job.id} ends", lambda: now().state in ENDED)
+    cluster.until(f"job {job.id} ends", lambda: now().state in ENDED)
     return now()
 
 
@@ -150,8 +142,8 @@ def test_two_pools_run_side_by_side_and_a_full_quota_keeps_a_job_queued(
         made.train(TrainingRequest("short", pool="vision", output_model_name="m"), ME) for _ in range(2)
     ]
     text = made.train(TrainingRequest("short", pool="text"), ME)
-    until("the first runs", lambda: made.status(vision[0].id, ME).state is JobState.running)
-    until("the other pool's runs", lambda: made.status(text.id, ME).state is JobState.running)
+    spaces.until("the first runs", lambda: made.status(vision[0].id, ME).state is JobState.running)
+    spaces.until("the other pool's runs", lambda: made.status(text.id, ME).state is JobState.running)
     waiting = made.status(vision[1].id, ME)
     assert waiting.state is JobState.queuing
     assert waiting.message == (
@@ -162,7 +154,7 @@ def test_two_pools_run_side_by_side_and_a_full_quota_keeps_a_job_queued(
 
     service.end()  # what runs goes on, and is adopted
     made = service.start()
-    states = [ended(service, job) for job in (*vision, text)]
+    states = [ended(spaces, service, job) for job in (*vision, text)]
     assert [(job.state, job.message) for job in states] == [(JobState.succeed, "")] * 3
     assert states[1].launched >= states[0].ended
     assert states[0].metrics == {"loss": 0.25}
@@ -183,7 +175,7 @@ def test_gangs_know_each_other_and_one_that_is_cancelled_leaves_nothing(
     made.create_algorithm(shell("torch", torch, kind="pytorchjob", **small), ME)
     made.create_algorithm(shell("long", "sleep 300", kind="pytorchjob", **small), ME)
     jobs = [made.train(TrainingRequest(name, pool="text"), ME) for name in ("tf", "torch")]
-    found = [ended(service, job) for job in jobs]
+    found = [ended(spaces, service, job) for job in jobs]
     assert [(job.state, job.message) for job in found] == [(JobState.succeed, "")] * 2
 
     job = made.train(TrainingRequest("long", pool="text"), ME)
@@ -192,10 +184,10 @@ def test_gangs_know_each_other_and_one_that_is_cancelled_leaves_nothing(
         pods = spaces.kubectl("get", "pods", "-n", "tiphys-text", "-o", "name").split()
         return [each for each in pods if job.run in each and "master" in each]
 
-    until("its master is there", workers)
+    spaces.until("its master is there", workers)
     made.cancel(job.id, ME)
-    assert ended(service, job).state is JobState.cancelled
-    until(
+    assert ended(spaces, service, job).state is JobState.cancelled
+    spaces.until(
         "nothing is left of it",
         lambda: job.run not in spaces.kubectl("get", "pytorchjobs", "-n", "tiphys-text", "-o", "name"),
         60,

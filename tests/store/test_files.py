@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tiphys.store import Store
-from tiphys.store.files import replacing, sweep, write_atomic
+from tiphys.store.files import alone, replacing, sweep, write_atomic
 
 
 def _killed_while_it_writes(path: Path) -> None:
@@ -87,3 +87,17 @@ def test_who_is_swept_at_the_moment_of_its_making_takes_another_name(
 
 def test_no_folder_nothing_to_sweep(tmp_path: Path) -> None:
     sweep(tmp_path / "nosuch")
+
+
+def test_a_file_is_alone_with_one_and_with_those_whom_he_gives_it(tmp_path: Path) -> None:
+    path = tmp_path / "the.lock"
+    with alone(path) as mine:
+        assert mine is not None
+        given = os.dup(mine)
+        with alone(path) as other:
+            assert other is None
+    with alone(path) as other:
+        assert other is None  # whoever it was given to has it still
+    os.close(given)
+    with alone(path) as again:
+        assert again is not None

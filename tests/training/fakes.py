@@ -1,8 +1,9 @@
-"""A place in memory, for tests of what stands above places."""
+"""A place in memory, for tests of what stands above places, and how they wait."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,14 @@ from tiphys.training.place import SeenJob
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
     from tiphys.training.job import TrainingJob
+
+
+def until(probe: Callable[[], object]) -> None:
+    """Wait until ``probe`` is true."""
+    end = time.monotonic() + 20
+    while not probe():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @dataclass

@@ -6,12 +6,11 @@ import fcntl
 import json
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.training.fakes import until
 from tiphys.errors import RefusedError
 from tiphys.runs import Client
 from tiphys.store.layout import Store
@@ -31,13 +30,6 @@ def place_of(tmp_path: Path) -> tuple[Store, LocalPlace]:
 
 def sleeping(seconds: float) -> Algorithm:
     return Algorithm("sh", 1, image="busybox", command=("sh", "-c", COUNTED, str(seconds)))
-
-
-def until(probe: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not probe():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def seen(place: LocalPlace) -> SeenJob:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.training.fakes import FakePlace
+from tests.training.fakes import FakePlace, until
 from tiphys.errors import ClusterError, RefusedError, TrainingServiceError
 from tiphys.queue.rules import this_user
 from tiphys.store.layout import Store
@@ -47,25 +46,19 @@ def made(tmp_path: Path) -> Iterator[Made]:
         service.close()
 
 
-def until(probe: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not probe():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def is_now(service: TrainingService, job: TrainingJob, state: JobState) -> None:
     until(lambda: service.status(job.id, USER).state is state)
 
 
 def test_a_job_goes_its_way_and_its_states_are_watched(made: Made) -> None:
-    service = made()
+    service = made(started=False)
     job = service.train(TrainingRequest("sh"), USER)
-    seen = []
-    for state in service.watch(job.id, USER):
-        seen.append(state.state)
-        if state.state is JobState.running:
-            made.place.seen[job.run] = SeenJob("Succeeded", progress="3/3", metrics={"loss": 0.5})
+    seen = [job.state]
+    service.on_change(lambda: seen.append(service.status(job.id, USER).state))
+    service.start()
+    is_now(service, job, JobState.running)
+    made.place.seen[job.run] = SeenJob("Succeeded", progress="3/3", metrics={"loss": 0.5})
+    is_now(service, job, JobState.succeed)
     assert seen[-1] is JobState.succeed
     assert seen == sorted(seen)
     ended = service.status(job.id, USER)

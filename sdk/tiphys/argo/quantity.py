@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Context, Decimal
 
-__all__ = ["quantity", "whole_quantity"]
+__all__ = ["quantity", "unit_of", "whole_quantity", "written_quantity"]
 
 _UNITS = {
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
@@ -51,3 +51,23 @@ def whole_quantity(text: object, unit: str = "") -> int:
 
 def _size(unit: str) -> Decimal:
     return Decimal(str(_UNITS[unit])) if unit else Decimal(1)
+
+
+_BYTES = ("memory", "ephemeral-storage")
+_BINARY = ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki")
+
+
+def unit_of(resource: str) -> str:
+    """What a resource is counted in, as of :func:`whole_quantity`: cores in thousandths, bytes and devices whole."""
+    return "m" if resource == "cpu" else ""
+
+
+def written_quantity(resource: str, amount: int) -> str:
+    """So many of :func:`unit_of` a resource, as Kubernetes writes it: exactly."""
+    if resource == "cpu":
+        return f"{amount}m" if amount % 1000 else str(amount // 1000)
+    if resource in _BYTES and amount:
+        for suffix in _BINARY:
+            if amount % _UNITS[suffix] == 0:
+                return f"{amount // int(_UNITS[suffix])}{suffix}"
+    return str(amount)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.paths import label_problem
+from tiphys.argo.quantity import written_quantity
 from tiphys.queue.admission import Seat, policies
 from tiphys.queue.rules import Cluster, Member, Rules, wrong
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["apportioned", "kueue_name", "kueue_objects"]
 
 _API = "kueue.x-k8s.io/v1beta2"
-_BINARY = (("Ei", 2**60), ("Pi", 2**50), ("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
 
 
 def kueue_objects(rules: Rules, path: Path) -> tuple[list[JsonObject], list[str]]:
@@ -138,7 +138,8 @@ def _cluster_queues(teams: Sequence[_Team], cluster: Cluster) -> Iterator[JsonOb
     shares = {name: apportioned(total, weights) for name, total in cluster.resources.items()}
     for index, team in enumerate(teams):
         own: list[Json] = [
-            {"name": name, "nominalQuota": _quantity(name, parts[index])} for name, parts in shares.items()
+            {"name": name, "nominalQuota": written_quantity(name, parts[index])}
+            for name, parts in shares.items()
         ]
         flavor: JsonObject = {"name": cluster.cohort, "resources": own}
         yield _object(
@@ -211,14 +212,3 @@ def _number(weight: float) -> str:
     """Without an exponent, which Kubernetes reads in its own way."""
     text = f"{Decimal(repr(weight)):f}"
     return text.removesuffix(".0")
-
-
-def _quantity(resource: str, amount: int) -> str:
-    """The amount that :class:`Cluster` counts, as Kubernetes writes it: exactly."""
-    if resource == "cpu":
-        return f"{amount}m" if amount % 1000 else str(amount // 1000)
-    if resource in ("memory", "ephemeral-storage") and amount:
-        for unit, size in _BINARY:
-            if amount % size == 0:
-                return f"{amount // size}{unit}"
-    return str(amount)

@@ -32,7 +32,6 @@ urgent = 10
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import pwd
@@ -43,9 +42,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiphys.argo.paths import label_problem
-from tiphys.argo.quantity import whole_quantity
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.queue.core import SETTLED
+from tiphys.queue.rules_file import Reread, RulesTables, shown
 from tiphys.queue.shares import Shares
 
 __all__ = ["Cluster", "Member", "Rules", "RulesFile", "load_rules", "parse_rules", "this_user", "wrong"]
@@ -53,7 +52,8 @@ __all__ = ["Cluster", "Member", "Rules", "RulesFile", "load_rules", "parse_rules
 _RESOURCE = re.compile(
     r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)\Z"
 )
-_UNITS = {"cpu": "m", "memory": "", "ephemeral-storage": ""}  # what is not here comes in whole devices
+_AMOUNTS = ("cpu", "memory", "ephemeral-storage")  # what is not here comes in whole devices
+_ENOUGH = 'write what all have together, for example cpu = "64"'
 
 
 def this_user() -> str:
@@ -121,25 +121,11 @@ class Rules:
             )
 
 
-class RulesFile:
-    """The rules as they are in the file now, read again when it has changed; while it is wrong, those before."""
+class RulesFile(Reread[Rules]):
+    """The rules as they are in the file now; while it is wrong, those before."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp: tuple[int, ...] | None = None
-        self._rules = Rules()
-
-    def __call__(self) -> Rules:
-        try:
-            state = self._path.stat()
-            stamp: tuple[int, ...] | None = (state.st_mtime_ns, state.st_size, state.st_ino)
-        except OSError:
-            stamp = None
-        if stamp != self._stamp:
-            self._stamp = stamp
-            with contextlib.suppress(RefusedError):  # whoever begins a run is told
-                self._rules = load_rules(self._path)
-        return self._rules
+        super().__init__(path, load_rules, Rules())
 
 
 def load_rules(path: Path, *, needed: bool = False) -> Rules:
@@ -162,7 +148,7 @@ def parse_rules(text: str, path: Path) -> Rules:
         given = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise _unreadable(error, path) from None
-    file = _File(path)
+    file = _File(functools.partial(wrong, path))
     file.keys(given, "", ("pools", "groups", "users", "others", "elastic", "cluster", "classes"))
     pools = {name: file.whole(size, f"pools.{name}", 0) for name, size in file.table(given, "pools").items()}
     groups = {name: file.weight(each, f"groups.{name}") for name, each in file.table(given, "groups").items()}
@@ -182,14 +168,6 @@ def parse_rules(text: str, path: Path) -> Rules:
     return Rules(pools, groups, users, file.member(others, "others", groups), settled, cluster, classes)
 
 
-def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no number of more than 4300 digits
-        return "this number"
-    return text if len(text) <= 80 else f"{text[:80]}…"
-
-
 def _unreadable(error: Exception, path: Path) -> RefusedError:
     return RefusedError("TIP286", f"the rules of the queue cannot be read: {error}", where=str(path))
 
@@ -199,38 +177,17 @@ def wrong(path: Path, key: str, problem: str, fix: str = "") -> RefusedError:
     return RefusedError("TIP286", f"{key}: {problem}", where=str(path), fix=fix)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: Path
-
-    def wrong(self, key: str, problem: str, fix: str = "") -> RefusedError:
-        return wrong(self.path, key, problem, fix)
-
-    def keys(self, given: Mapping[str, object], key: str, known: tuple[str, ...]) -> None:
-        for name in given:
-            if name not in known:
-                where = f"{key}.{name}" if key else name
-                problem = f"nobody knows this key.{did_you_mean(name, known)}"
-                raise self.wrong(where, problem, f"the keys here are {', '.join(known)}")
-
-    def table(self, given: Mapping[str, object], key: str) -> Mapping[str, object]:
-        return self.mapping(given.get(key, {}), key)
-
-    def mapping(self, value: object, key: str) -> Mapping[str, object]:
-        if not isinstance(value, dict):
-            raise self.wrong(key, f"{_shown(value)} is no table", f"write [{key}]")
-        return value
-
+class _File(RulesTables):
     def whole(self, value: object, key: str, least: int | None = None) -> int:
         if type(value) is not int or abs(value) >= 2**31 or (least is not None and value < least):
             wanted = "a whole number" if least is None else f"a whole number from {least}"
-            raise self.wrong(key, f"{_shown(value)} is not {wanted}")
+            raise self.wrong(key, f"{shown(value)} is not {wanted}")
         return value
 
     def weight(self, value: object, key: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-6 <= value <= 1e6:
             raise self.wrong(
-                key, f"{_shown(value)} is not a weight", "write a number from 0.000001 to 1000000"
+                key, f"{shown(value)} is not a weight", "write a number from 0.000001 to 1000000"
             )
         return float(value)
 
@@ -241,7 +198,7 @@ class _File:
         if "group" in given and not (isinstance(group, str) and group in groups):
             near = did_you_mean(group, groups) if isinstance(group, str) else ""
             raise self.wrong(
-                f"{key}.group", f"there is no group {_shown(group)}.{near}", "give it a weight in [groups]"
+                f"{key}.group", f"there is no group {shown(group)}.{near}", "give it a weight in [groups]"
             )
         if "weight" in given and not group:
             raise self.wrong(f"{key}.weight", "it counts inside a group only", "name the group, too")
@@ -256,37 +213,26 @@ class _File:
 
     def text(self, value: object, key: str) -> str:
         if not isinstance(value, str):
-            raise self.wrong(key, f"{_shown(value)} is no text")
+            raise self.wrong(key, f"{shown(value)} is no text")
         return value
 
     def label(self, value: object, key: str) -> str:
         if not isinstance(value, str) or label_problem(value):
-            problem = f"{_shown(value)} is no name to Kubernetes"
+            problem = f"{shown(value)} is no name to Kubernetes"
             raise self.wrong(key, problem, "write at most 63 of a-z, 0-9 and '-', none of these at an end")
         return value
 
     def cluster(self, value: object) -> Cluster:
         given = self.mapping(value, "cluster")
-        known = ("namespace", "cohort", *_UNITS)
+        known = ("namespace", "cohort", *_AMOUNTS)
         self.keys({key: 0 for key in given if not _RESOURCE.match(key)}, "cluster", known)
         for key in ("namespace", "cpu", "memory"):
             if key not in given:
                 raise self.wrong(f"cluster.{key}", "it is not there", f"write {key} = …")
         names = {key: self.label(given.get(key, "ml"), f"cluster.{key}") for key in ("namespace", "cohort")}
         resources = {
-            key: self.amount(amount, key) for key, amount in sorted(given.items()) if key not in names
+            key: self.amount(amount, f"cluster.{key}", key, _ENOUGH)
+            for key, amount in sorted(given.items())
+            if key not in names
         }
         return Cluster(**names, resources=resources)
-
-    def amount(self, value: object, resource: str) -> int:
-        key = f"cluster.{resource}"
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise self.wrong(key, f"{_shown(value)} is no amount")
-        try:
-            return whole_quantity(
-                _shown(value) if isinstance(value, int) else value, _UNITS.get(resource, "")
-            )
-        except ValueError as error:
-            raise self.wrong(
-                key, str(error), 'write what all have together, for example cpu = "64"'
-            ) from None

@@ -7,10 +7,7 @@ turn; those used a moment ago stay.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -20,6 +17,7 @@ from tiphys.reuse.entries import Entries, delete
 from tiphys.reuse.seen import Seen
 from tiphys.reuse.shared import Freeing
 from tiphys.store.bucket import stored_key
+from tiphys.store.files import alone
 
 if TYPE_CHECKING:
     import sqlite3
@@ -128,8 +126,8 @@ def automatic(store: Store, known: Entries, now: float) -> int:
     beyond = max(limits.excess(*known.totals())) > 0
     if not beyond and not (next(_ages(limits, now), None) and known.swept() + _PERIOD < now):
         return 0
-    with _only(store) as mine:
-        if not mine:
+    with alone(store.root / "cache-gc.lock") as mine:
+        if mine is None:  # somebody else sweeps the store by himself
             return 0
         known.note_sweep(now)
         return sweep(known, limits.scaled(_ROOM) if beyond else limits, now, seconds=_BUDGET)
@@ -219,18 +217,3 @@ def artifact_keys(outputs: Outputs | None) -> Iterator[str]:
     for artifact in (outputs or {}).get("artifacts") or []:
         if key := stored_key(artifact):
             yield key
-
-
-@contextlib.contextmanager
-def _only(store: Store) -> Iterator[bool]:
-    """Whether nobody else sweeps the store by itself."""
-    descriptor = os.open(store.root / "cache-gc.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)

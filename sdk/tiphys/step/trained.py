@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import re
 import shutil
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiphys.errors import ComponentError
 from tiphys.numbers import finite
-from tiphys.reference import MANIFEST, Reference, file_digest, open_file, resolve, seal, verify
+from tiphys.reference import MANIFEST, Reference, file_digest, resolve, seal, tail, verify
 from tiphys.step.report import told_by
 
 __all__ = ["TrainedModel", "digest_of", "ready", "trained"]
@@ -98,10 +96,7 @@ def _last(report: str) -> str:
     values: dict[str, float] = {}
     for each in (report, told_by(report, "worker-0"), told_by(report, "master-0")):
         try:
-            with open_file(resolve(each), follow=False) as stream:
-                size = os.fstat(stream.fileno()).st_size
-                stream.seek(max(0, size - _LARGEST))
-                lines = deque(stream.read(_LARGEST).split(b"\n"), maxlen=_LINES)
+            lines = tail(resolve(each), _LARGEST, follow=False).split("\n")[-_LINES:]
         except OSError:
             continue
         for line in lines:

@@ -21,6 +21,7 @@ from typing import IO, Any
 from tiphys.errors import StoreError
 
 __all__ = [
+    "alone",
     "clear",
     "heed_full_disk",
     "no_room",
@@ -92,6 +93,22 @@ def temporary_file(folder: Path, name: str = "", *, private: bool = False) -> tu
                 return descriptor, path
         except BlockingIOError:  # somebody sweeps at this very moment
             pass
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[int | None]:
+    """A descriptor of the file ``path``, which is this process's alone for the block, and as long as others live whom
+    it is given to; None while somebody else has it. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield descriptor
+    finally:
         os.close(descriptor)
 
 

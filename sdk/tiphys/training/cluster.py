@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict, cast
 from urllib.parse import quote
 
-from tiphys.argo.quantity import whole_quantity
+from tiphys.argo.quantity import unit_of, whole_quantity, written_quantity
 from tiphys.errors import ClusterError
+from tiphys.runs.backend import ended
 from tiphys.runs.client import Client
 from tiphys.runs.cluster.packing import unpacked
 from tiphys.runs.cluster.transport import Request
@@ -36,7 +37,6 @@ _NAMES = {
     "pods": ("pods", "count/pods"),
     "jobs": ("count/workflows.argoproj.io",),
 }
-_THOUSANDTHS = {"cpu": "m"}
 
 
 class _QuotaStatus(TypedDict, total=False):
@@ -82,7 +82,7 @@ class ClusterPlace:
         for job in jobs:
             workflow = under_way.get(job.run) or self._get(job)  # which has ended, or is not there
             seen = SeenJob() if workflow is None else seen_job(unpacked(workflow))
-            if workflow is None or (workflow.get("status") or {}).get("finishedAt"):
+            if workflow is None or ended(workflow):
                 self._given.pop(job.id, None)
             yield job.id, seen
 
@@ -127,7 +127,7 @@ class ClusterPlace:
         hard, used = status.get("hard") or {}, status.get("used") or {}
         given = [what for of, (where, what) in self._given.items() if where == job.namespace and of != job.id]
         for resource, amount in wants.items():
-            unit = _THOUSANDTHS.get(resource, "")
+            unit = unit_of(resource)
             for name in _NAMES.get(resource, (f"requests.{resource}", f"limits.{resource}")):
                 if name not in hard or not amount:
                     continue
@@ -137,20 +137,12 @@ class ClusterPlace:
                 )
                 there = whole_quantity(hard[name], unit)
                 if taken + amount > there:
-                    left = _told(max(0, there - taken), unit)
-                    return f"{name}: {_told(amount, unit)} wanted, {left} of {hard[name]} free"
+                    wanted, left = (
+                        written_quantity(resource, each) for each in (amount, max(0, there - taken))
+                    )
+                    return f"{name}: {wanted} wanted, {left} of {hard[name]} free"
         return ""
 
     def close(self) -> None:
         """Give connections back."""
         self._api.close()
-
-
-def _told(amount: int, unit: str) -> str:
-    """An amount as Kubernetes writes it."""
-    if unit == "m":
-        return str(amount // 1000) if amount % 1000 == 0 else f"{amount}m"
-    for size, suffix in ((2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki")):
-        if amount and amount % size == 0:
-            return f"{amount // size}{suffix}"
-    return str(amount)

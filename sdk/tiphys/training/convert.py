@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tiphys.argo.quantity import written_quantity
 from tiphys.errors import TiphysError, TrainingServiceError
 from tiphys.training.job import Algorithm, AlgorithmSecret, JobState, TrainingJob, TrainingRequest
 from tiphys.training.proto import training_service_pb2 as wire
@@ -244,22 +245,11 @@ def wire_pools(states: Sequence[PoolState]) -> wire.ListPoolsResponse:
             wire.Pool(
                 name=state.pool.name,
                 namespace=state.pool.namespace,
-                size={name: shown(name, amount) for name, amount in state.pool.sizes.items()},
-                used={name: shown(name, state.used.get(name, 0)) for name in state.pool.sizes},
+                size={name: written_quantity(name, amount) for name, amount in state.pool.sizes.items()},
+                used={name: written_quantity(name, state.used.get(name, 0)) for name in state.pool.sizes},
                 queued=state.queued,
                 running=state.running,
             )
             for state in states
         ]
     )
-
-
-def shown(resource: str, amount: int) -> str:
-    """An amount as Kubernetes writes it: thousandths of a core, bytes of memory."""
-    if resource == "cpu":
-        return str(amount // 1000) if amount % 1000 == 0 else f"{amount}m"
-    if resource == "memory":
-        for size, suffix in ((2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki")):
-            if amount and amount % size == 0:
-                return f"{amount // size}{suffix}"
-    return str(amount)

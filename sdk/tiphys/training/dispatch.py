@@ -1,7 +1,7 @@
 """Which job begins next: pure, by the one rule of :mod:`tiphys.queue.core`.
 
 A job is a claim on what its pool counts (jobs, cores, memory, devices); of one class the user comes first who has used
-less of what is owed to him. What a pool does not count is not asked for.
+less of what is owed to him. What a pool does not count it has enough of.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ from tiphys.queue.shares import Shares
 from tiphys.training.job import TrainingJob
 from tiphys.training.pools import TrainingPool
 
-__all__ = ["Backlog", "in_order", "next_jobs", "queue_state", "why_waiting"]
+__all__ = ["Backlog", "in_order", "next_jobs", "queue_state", "used_until", "why_waiting"]
 
 _MANY = 2**31 - 1
-_PRICES = {
-    "cpu": 0.001,
-    "jobs": 1.0,
-    "nvidia.com/gpu": 8.0,
-}  # of a permit for a second: a core is 1, a GPU as 8 of them
+_PRICES = {"cpu": 0.001, "nvidia.com/gpu": 8.0}  # of a permit for a second: a core is 1, a GPU as 8 of them
+_COUNTED = dict.fromkeys(("jobs", *_PRICES), _MANY)  # in every pool; without a size there is always enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +37,11 @@ def next_jobs(backlog: Backlog, now: float, *, without: Collection[int] = ()) ->
     """The jobs that may begin now, in order; ``without`` those for which there was no room elsewhere."""
     state = queue_state(backlog, now, without)
     return [int(move.name) for move in core.decide(state, now) if isinstance(move, Admit)]
+
+
+def used_until(backlog: Backlog, now: float) -> Shares:
+    """What users have used by now, when all that run did so since the moment of the backlog's shares."""
+    return core.advance(queue_state(backlog, now), now).shares
 
 
 def in_order(state: QueueState, now: float) -> dict[int, int]:
@@ -65,11 +67,8 @@ def queue_state(backlog: Backlog, now: float, without: Collection[int] = ()) -> 
     """What the queue decides about."""
     pools: dict[str, PermitPool] = {}
     for pool in backlog.pools.values():
-        counted = {"jobs": _MANY, **pool.sizes}
-        priced = "cpu" if "cpu" in pool.sizes else "jobs"
-        for resource, size in counted.items():
-            price = _PRICES.get(resource, 0.0) if resource in (priced, "nvidia.com/gpu") else 0.0
-            pools[f"{pool.name}/{resource}"] = PermitPool(size, price)
+        for resource, size in {**_COUNTED, **pool.sizes}.items():
+            pools[f"{pool.name}/{resource}"] = PermitPool(size, _PRICES.get(resource, 0.0))
     state = QueueState(
         pools,
         holding=tuple(
@@ -85,7 +84,7 @@ def queue_state(backlog: Backlog, now: float, without: Collection[int] = ()) -> 
 
 def _claim(job: TrainingJob, backlog: Backlog) -> Claim:
     wants = backlog.demands.get(job.id) or {"jobs": 1}
-    counted = {"jobs": _MANY, **backlog.pools[job.pool].sizes}
+    counted = {**_COUNTED, **backlog.pools[job.pool].sizes}
     each = tuple((f"{job.pool}/{name}", amount) for name, amount in wants.items() if name in counted)
     return Claim(
         str(job.id), each, user=job.user, priority=job.request.priority, created=job.created + job.id * 1e-6

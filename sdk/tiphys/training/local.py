@@ -3,7 +3,6 @@ service."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from tiphys.engine.base.options import NetworkName, RunnerName, RunOptions
 from tiphys.errors import RefusedError, StoreError, TiphysError
 from tiphys.runs.backend import ended
 from tiphys.runs.local import LocalRuns, detach
-from tiphys.store.files import write_atomic
+from tiphys.store.files import alone, write_atomic
 from tiphys.store.layout import Store
 from tiphys.training.place import SeenJob
 from tiphys.training.seen import seen_job
@@ -54,22 +53,16 @@ class LocalPlace:
     def create(self, job: TrainingJob, workflow: Workflow) -> None:
         """Raises RefusedError TIP218 with what the engine said when the run could not begin, StoreError."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        file = self._folder / f"{job.run}.json"
-        lock = os.open(self._folder / f"{job.run}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with alone(self._folder / f"{job.run}.lock") as lock:  # the engine has it, too, and for longer
+            if lock is None:
                 return  # somebody goes on with it
             there = self._there(job)
-            if there is not None:
-                if not ended(there):
-                    self._begin(job, "", lock)
-                return
-            write_atomic(file, json.dumps(workflow, ensure_ascii=True).encode())
-            self._begin(job, str(file), lock)
-        finally:
-            os.close(lock)  # the engine has it, too
+            if there is None:
+                file = self._folder / f"{job.run}.json"
+                write_atomic(file, json.dumps(workflow, ensure_ascii=True).encode())
+                self._begin(job, str(file), lock)
+            elif not ended(there):
+                self._begin(job, "", lock)
 
     def _begin(self, job: TrainingJob, file: str, lock: int) -> None:
         """Start an engine. ``file`` empty: it goes on with what another one had begun."""

@@ -16,7 +16,6 @@ What is owed to whom, and the highest class that somebody may ask for, is said b
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import os
@@ -25,19 +24,18 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tiphys.argo.paths import label_problem
-from tiphys.argo.quantity import whole_quantity
 from tiphys.errors import TrainingServiceError, did_you_mean
 from tiphys.queue.rules import this_user
+from tiphys.queue.rules_file import Reread, RulesTables, shown
 
 __all__ = ["TrainingPool", "TrainingPools", "TrainingRulesFile", "TrainingUser", "new_token", "parse_pools"]
 
 _DEVICE = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_UNITS = {"cpu": "m", "memory": ""}
-_MANY = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,37 +121,12 @@ def usual() -> TrainingPools:
     return TrainingPools({"default": TrainingPool("default", "", {"jobs": cores})})
 
 
-class TrainingRulesFile:
-    """The pools as the file says now, read again when it has changed; while it is wrong, those before."""
+class TrainingRulesFile(Reread[TrainingPools]):
+    """The pools as the file says now; while it is wrong, those before."""
 
     def __init__(self, path: Path) -> None:
         """Raises TrainingServiceError TIP803 for a file that is wrong."""
-        self._path = path
-        self._stamp = self._stamped()
-        self._pools = _load(path)
-
-    def __call__(self) -> TrainingPools:
-        stamp = self._stamped()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            with contextlib.suppress(TrainingServiceError):
-                self._pools = _load(self._path)
-        return self._pools
-
-    def problem(self) -> str:
-        """What is wrong with the file as it is; empty when nothing is."""
-        try:
-            _load(self._path)
-        except TrainingServiceError as error:
-            return error.message
-        return ""
-
-    def _stamped(self) -> tuple[int, int, int] | None:
-        try:
-            state = self._path.stat()
-        except OSError:
-            return None
-        return state.st_mtime_ns, state.st_size, state.st_ino
+        super().__init__(path, _load, _load(path))
 
 
 def _load(path: Path) -> TrainingPools:
@@ -172,85 +145,62 @@ def parse_pools(text: str, path: Path) -> TrainingPools:
         given: dict[str, object] = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise _wrong(path, "", str(error)) from None
-    _known(path, "", given, ("pools", "users"))
-    pools = {
-        name: _pool(path, name, each) for name, each in _table(path, "pools", given.get("pools")).items()
-    }
+    file = _File(partial(_wrong, path))
+    file.keys(given, "", ("pools", "users"))
+    pools = {name: file.pool(name, each) for name, each in file.table(given, "pools").items()}
     if not pools:
         pools = dict(usual().pools)
-    users = {
-        name: _user(path, name, each, pools)
-        for name, each in _table(path, "users", given.get("users")).items()
-    }
+    users = {name: file.user(name, each, pools) for name, each in file.table(given, "users").items()}
     tokens = [user.token for user in users.values()]
     for name, user in users.items():
         if tokens.count(user.token) > 1:
-            raise _wrong(path, f"users.{name}.token", "another user has the same")
+            raise file.wrong(f"users.{name}.token", "another user has the same")
     return TrainingPools(pools, users)
 
 
-def _pool(path: Path, name: str, value: object) -> TrainingPool:
-    key = f"pools.{name}"
-    given = _table(path, key, value)
-    if label_problem(name):
-        raise _wrong(path, key, "a name is at most 63 of a-z, 0-9 and '-'")
-    _known(
-        path, key, {each: 0 for each in given if not _DEVICE.fullmatch(each)}, ("namespace", "jobs", *_UNITS)
-    )
-    namespace = given.get("namespace", "")
-    if not isinstance(namespace, str) or (namespace and label_problem(namespace)):
-        raise _wrong(path, f"{key}.namespace", f"{namespace!r} is no name of a namespace")
-    sizes = {}
-    for resource, amount in given.items():
-        if resource == "namespace":
-            continue
-        if isinstance(amount, bool) or not isinstance(amount, int | float | str):
-            raise _wrong(path, f"{key}.{resource}", f"{str(amount)[:80]} is no amount")
-        try:
-            sizes[resource] = whole_quantity(amount, _UNITS.get(resource, ""))
-        except ValueError as error:
-            raise _wrong(path, f"{key}.{resource}", str(error)) from None
-    return TrainingPool(name, namespace, sizes)
+class _File(RulesTables):
+    def pool(self, name: str, value: object) -> TrainingPool:
+        key = f"pools.{name}"
+        given = self.mapping(value, key)
+        if label_problem(name):
+            raise self.wrong(key, "a name is at most 63 of a-z, 0-9 and '-'")
+        others = {each: 0 for each in given if not _DEVICE.fullmatch(each)}
+        self.keys(others, key, ("namespace", "jobs", "cpu", "memory"))
+        namespace = given.get("namespace", "")
+        if not isinstance(namespace, str) or (namespace and label_problem(namespace)):
+            raise self.wrong(f"{key}.namespace", f"{shown(namespace)} is no name of a namespace")
+        sizes = {
+            resource: self.amount(amount, f"{key}.{resource}", resource)
+            for resource, amount in given.items()
+            if resource != "namespace"
+        }
+        return TrainingPool(name, namespace, sizes)
+
+    def user(self, name: str, value: object, pools: Mapping[str, TrainingPool]) -> TrainingUser:
+        key = f"users.{name}"
+        given = self.mapping(value, key)
+        self.keys(given, key, ("pools", "token"))
+        own = given.get("pools")
+        if not isinstance(own, list) or not own:
+            raise self.wrong(f"{key}.pools", 'write a list of names of pools, ["default"]')
+        for each in own:
+            if not isinstance(each, str) or each not in pools:
+                near = did_you_mean(str(each), pools)
+                raise self.wrong(f"{key}.pools", f"there is no pool {shown(each)}.{near}")
+        token = given.get("token")
+        if not isinstance(token, str) or not _DIGEST.fullmatch(
+            token
+        ):  # which is not shown: it may be a token
+            raise self.wrong(
+                f"{key}.token", "it is sha256: and 64 digits; tiphys training-service --new-token makes one"
+            )
+        return TrainingUser(name, tuple(own), token)
 
 
-def _user(path: Path, name: str, value: object, pools: Mapping[str, TrainingPool]) -> TrainingUser:
-    key = f"users.{name}"
-    given = _table(path, key, value)
-    _known(path, key, given, ("pools", "token"))
-    own = given.get("pools")
-    if not isinstance(own, list) or not own:
-        raise _wrong(path, f"{key}.pools", 'write a list of names of pools, ["default"]')
-    for each in own:
-        if not isinstance(each, str) or each not in pools:
-            near = did_you_mean(str(each), pools)
-            raise _wrong(path, f"{key}.pools", f"there is no pool {str(each)[:80]!r}.{near}")
-    token = given.get("token")
-    if not isinstance(token, str) or not _DIGEST.fullmatch(token):
-        raise _wrong(
-            path, f"{key}.token", "it is sha256: and 64 digits; tiphys training-service --new-token makes one"
-        )
-    return TrainingUser(name, tuple(own), token)
-
-
-def _table(path: Path, key: str, value: object) -> Mapping[str, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise _wrong(path, key, f"{str(value)[:80]} is no table")
-    return value
-
-
-def _known(path: Path, key: str, given: Mapping[str, object], known: tuple[str, ...]) -> None:
-    for name in given:
-        if name not in known:
-            where = f"{key}.{name}" if key else name
-            raise _wrong(path, where, f"nobody knows this key.{did_you_mean(name, known)}")
-
-
-def _wrong(path: Path, key: str, problem: str) -> TrainingServiceError:
+def _wrong(path: Path, key: str, problem: str, fix: str = "") -> TrainingServiceError:
     return TrainingServiceError(
         "TIP803",
         f"{key}: {problem}" if key else problem,
         where=str(path),
-        fix="docs/training.md has an example; what was read before stays in force",
+        fix=fix or "docs/training.md has an example; what was read before stays in force",
     )

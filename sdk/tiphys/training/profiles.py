@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tiphys.training.folders import WorkflowSettings, folders_of
@@ -79,11 +79,8 @@ def parameter_variables(profile: str, parameters: Mapping[str, str]) -> dict[str
     return {before + _NOT_UPPER.sub("_", name.upper()): value for name, value in parameters.items()}
 
 
-def fixed_variables(
-    job: TrainingJob, algorithm: Algorithm, settings: WorkflowSettings, *, hosts: Sequence[str] = ()
-) -> dict[str, str]:
-    """What the service itself sets, without the report and the parameters. ``hosts``: of a gang whose names are known,
-    the first one is this container's own."""
+def fixed_variables(job: TrainingJob, algorithm: Algorithm, settings: WorkflowSettings) -> dict[str, str]:
+    """What the service itself sets, without the report and the parameters."""
     folders = folders_of(job, settings)
     request = job.request
     model, data = folders.path(folders.model), folders.path(folders.dataset)
@@ -97,7 +94,7 @@ def fixed_variables(
             "MODEL_NAME": request.output_model_name,
         }
     elif algorithm.profile == "sagemaker":
-        found = _sagemaker(job, algorithm, model, data, hosts)
+        found = _sagemaker(job, algorithm, model, data)
     elif algorithm.profile == "vertex":
         found = {
             "AIP_MODEL_DIR": model,
@@ -137,10 +134,7 @@ def arguments_of(profile: str, parameters: Mapping[str, str]) -> list[str]:
     return [f"--{name}={value}" for name, value in parameters.items()]
 
 
-def _sagemaker(
-    job: TrainingJob, algorithm: Algorithm, model: str, data: str, hosts: Sequence[str]
-) -> dict[str, str]:
-    names = list(hosts) or ["algo-1"]
+def _sagemaker(job: TrainingJob, algorithm: Algorithm, model: str, data: str) -> dict[str, str]:
     channels = ["training"] if data else []
     parameters = dict(job.request.parameters)
     words = [word for name, value in parameters.items() for word in (f"--{name}", value)]
@@ -153,8 +147,8 @@ def _sagemaker(
         "SM_HPS": _json(parameters),
         "SM_USER_ARGS": _json(words),
         "SM_NUM_GPUS": str(algorithm.gpus),
-        "SM_HOSTS": _json(sorted(names)),
-        "SM_CURRENT_HOST": names[0],
+        "SM_HOSTS": _json(["algo-1"]),
+        "SM_CURRENT_HOST": "algo-1",
         "SM_LOG_LEVEL": "20",
         "TRAINING_JOB_NAME": job.run,
     }

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from tiphys.argo.quantity import whole_quantity
 from tiphys.compiler.line import Site
 from tiphys.dsl.durations import whole_seconds
 from tiphys.errors import DefinitionError, RefusedError, TrainingServiceError, did_you_mean
 from tiphys.registry.names import check_model_name
+from tiphys.training.folders import WorkflowSettings
+from tiphys.training.job import Algorithm, TrainingJob, TrainingRequest
 from tiphys.training.profiles import PROFILES, fixed_variables, parameter_variables, reserved
-
-if TYPE_CHECKING:
-    from tiphys.training.job import Algorithm, TrainingRequest
 
 __all__ = ["KINDS", "LARGEST", "check_algorithm", "check_request"]
 
@@ -172,9 +170,6 @@ def _dots(path: str) -> bool:
 
 def _fixed_names(algorithm: Algorithm) -> set[str]:
     """The variables that the service sets in any job of an algorithm."""
-    from tiphys.training.folders import WorkflowSettings
-    from tiphys.training.job import TrainingJob, TrainingRequest
-
     request = TrainingRequest(algorithm.name, dataset_id="d")
     job = TrainingJob(0, request, "", "", algorithm.version, "train-0")
     return set(fixed_variables(job, algorithm, WorkflowSettings()))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import ipaddress
-import os
 import signal
 from collections.abc import Callable, Iterator
 
 from tiphys.errors import TrainingServiceError
 from tiphys.net.server import HttpLimits, HttpServer
+from tiphys.store.files import alone
 from tiphys.store.layout import Store
 from tiphys.training.service import TrainingService
 
@@ -28,21 +27,16 @@ def only_one(store: Store) -> Iterator[None]:
     """Hold the store's queue. Raises TrainingServiceError TIP823 while another service does."""
     store.root.mkdir(parents=True, exist_ok=True)
     path = store.root / "training.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with alone(path) as mine:
+        if mine is None:
             raise TrainingServiceError(
                 "TIP823",
                 "another training service has this store",
                 where=str(path),
                 cause="the queue of a store has one writer",
                 fix="end the other one, or give this one a store of its own with --store",
-            ) from None
+            )
         yield
-    finally:
-        os.close(handle)
 
 
 def is_private(host: str) -> bool:

@@ -93,14 +93,11 @@ class TrainingService:
         self._file = TrainingFile(store)
         self._jobs, self._algorithms = JobTable(self._file), AlgorithmTable(self._file)
         self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        self._version = 0
         self._wake = threading.Event()
         self._closing = False
         self._notes: dict[int, str] = {}  # why a job waits or is not begun, when it is not for its pool
-        self._later: dict[
-            int, tuple[float, float]
-        ] = {}  # when a job is tried again, and the pause after that
+        # when a job is tried again, and the pause before that
+        self._later: dict[int, tuple[float, float]] = {}
         self._missed: dict[int, int] = {}
         self._passed: dict[int, int] = {}
         self._launching: set[int] = set()
@@ -122,9 +119,7 @@ class TrainingService:
 
     def close(self) -> None:
         """Begin nothing more, and give the file back. What runs goes on."""
-        with self._lock:
-            self._closing = True
-            self._changed.notify_all()
+        self._closing = True
         self._wake.set()
         if self._loop.is_alive():
             self._loop.join()
@@ -177,24 +172,6 @@ class TrainingService:
         """How many are to begin before it, and itself; 0 for a job that is not queued."""
         with self._lock:
             return self._now.place(number)
-
-    def watch(self, number: int, user: str) -> Iterator[TrainingJob]:
-        """The job as it is, and at each change, until it has ended or the service closes."""
-        last: TrainingJob | None = None
-        while True:
-            with self._lock:
-                version = self._version
-            job = self.status(number, user)
-            if job != last:
-                last = job
-                yield job
-            if job.state in ENDED:
-                return
-            with self._changed:
-                if self._version == version and not self._closing:
-                    self._changed.wait(5.0)
-                if self._closing:
-                    return
 
     def on_change(self, call: Callable[[], None]) -> None:
         """Have ``call`` called, from any thread and quickly, whenever something has changed."""
@@ -287,20 +264,17 @@ class TrainingService:
 
     def _tell(self) -> None:
         """With the lock: something has changed."""
-        self._version += 1
-        self._changed.notify_all()
         for each in self._listeners:
             each()
 
-    def _write(self, job: TrainingJob) -> bool:
-        """With the lock: keep how a job stands, on the disk and here. Whether it had not ended before."""
-        written = self._jobs.write(job)
+    def _write(self, job: TrainingJob) -> None:
+        """With the lock: keep how a job stands, on the disk and here."""
+        self._jobs.write(job)
         self._now.put(job)
         if job.state in ENDED:
             for kept in (self._notes, self._later, self._missed, self._passed):
                 kept.pop(job.id, None)
         self._tell()
-        return written
 
     def _run(self) -> None:
         while not self._closing:

@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 from tiphys.queue.core import QueueState
 from tiphys.queue.rules import Rules
-from tiphys.training.dispatch import Backlog, in_order, next_jobs, queue_state, why_waiting
+from tiphys.training.dispatch import Backlog, in_order, next_jobs, queue_state, used_until, why_waiting
 from tiphys.training.job import ENDED, JobState, TrainingJob
 from tiphys.training.pools import TrainingPool, TrainingPools
 
 __all__ = ["Standing"]
 
 _FRESH = 0.5  # seconds for which a look at the queue is good enough for who asks for a place in it
-_GPU = 8.0  # cores that one counts as
 
 Kind = tuple[str, tuple[tuple[str, int], ...]]
 
@@ -100,12 +99,9 @@ class Standing:
     def use(self) -> None:
         """Count what those who run have used since the last time."""
         now = self._clock()
-        rates: dict[str, float] = {}
-        for job in self.active.values():
-            wants = self.wants(job.id)
-            rate = wants.get("cpu", 1000) / 1000 + _GPU * wants.get("nvidia.com/gpu", 0)
-            rates[job.user] = rates.get(job.user, 0.0) + rate
-        shares = self._rules().shares(self._used, self._used_at or now).after(rates, now)
+        shares = self._rules().shares(self._used, self._used_at or now)
+        running = Backlog(self._pools().pools, (), [*self.active.values()], self._demands, shares)
+        shares = used_until(running, now)
         self._used, self._used_at = dict(shares.used), now
 
     def usage(self) -> str:
