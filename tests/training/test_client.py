@@ -169,3 +169,12 @@ def test_no_request_fails_and_no_job_is_doubled_over_kills(tmp_path: Path) -> No
         service.wait()
     assert not failed
     assert len(numbers) == len(set(numbers)) and set(numbers) == jobs
+
+
+def test_without_grpc_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    monkeypatch.delitem(sys.modules, "tiphys.training.client")
+    with pytest.raises(TrainingServiceError, match="not installed") as caught:
+        tiphys.training.Client()
+    assert caught.value.code == "TIP826"
+    assert "tiphys[service]" in caught.value.fix

@@ -21,9 +21,11 @@ __all__ = [
     "Style",
     "add_cluster",
     "add_parameters",
+    "add_runner",
     "add_store",
     "assignments",
     "cluster_of",
+    "images_of",
     "local_store",
     "parameters_of",
     "print_json",
@@ -46,6 +48,23 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", default=".tiphys", metavar="DIR", help="the local store (%(default)s)")
+
+
+def add_runner(parser: argparse.ArgumentParser) -> None:
+    """How containers run on this machine: :func:`images_of` reads ``--image``."""
+    parser.add_argument(
+        "--runner",
+        choices=("process", "sandbox", "auto", "docker"),
+        default="process",
+        help="how steps run (%(default)s; docs/runners.md); auto: in the sandbox where there is one",
+    )
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="GLOB=host",
+        help="run images that match GLOB with this machine's programs; repeat for several",
+    )
 
 
 def add_cluster(parser: argparse._ActionsContainer) -> None:
@@ -119,6 +138,21 @@ def assignments(texts: Iterable[str], flag: str) -> dict[str, str]:
             raise RefusedError("TIP291", f"parameter {name!r} is given twice", fix="give it once")
         values[name] = value
     return values
+
+
+def images_of(items: list[str]) -> dict[str, str]:
+    """The ``--image`` options as a mapping. Raises RefusedError TIP293."""
+    images = {}
+    for item in items:
+        pattern, equals, target = item.rpartition("=")
+        if not equals or not pattern or not target:
+            raise RefusedError(
+                "TIP293",
+                f"--image {item!r} is not GLOB=host",
+                fix="write for example: --image 'alpine*=host'",
+            )
+        images[pattern] = target
+    return images
 
 
 def print_json(value: Any) -> None:

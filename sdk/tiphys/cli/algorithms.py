@@ -69,8 +69,8 @@ def register(subparsers: Any) -> None:
 
 
 def _make(options: argparse.Namespace) -> int:
-    algorithm = _asked(options)
-    with client_of(options) as client:
+    with client_of(options) as client:  # which says when gRPC is not installed
+        algorithm = _asked(options)
         made = (client.create_algorithm if options.verb == "create" else client.update_algorithm)(algorithm)
     if options.json:
         print_json(dataclasses.asdict(made))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.argo.cache_mode import CACHE_MODES
 from tiphys.argo.version import ARGO_VERSIONS, NEWEST
-from tiphys.cli._common import add_parameters, add_store, parameters_of, print_json
+from tiphys.cli._common import add_parameters, add_runner, add_store, images_of, parameters_of, print_json
 from tiphys.cli.execute import run_shown
 from tiphys.errors import RefusedError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
     from tiphys.engine import RunOptions, RunResult
 
-__all__ = ["images_of", "register"]
+__all__ = ["register"]
 
 # What a run has from its beginning
 _OF_THE_RUN = {
@@ -45,12 +45,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--store", default=".tiphys", metavar="DIR", help="records, caches and volumes (%(default)s)"
     )
-    parser.add_argument(
-        "--runner",
-        choices=("process", "sandbox", "auto", "docker"),
-        default="process",
-        help="how steps run (%(default)s; docs/runners.md); auto: in the sandbox where there is one",
-    )
+    add_runner(parser)
     parser.add_argument(
         "--network",
         choices=("run", "host", "none"),
@@ -64,13 +59,6 @@ def register(subparsers: Any) -> None:
         metavar="N|LIST",
         help="the GPUs that steps may have (nvidia.com/gpu): how many (2; 0: none), or numbers and UUIDs as nvidia-smi "
         "-L has them (0,3; one: 3,); usual: all that CUDA_VISIBLE_DEVICES leaves. A step has its own, or waits",
-    )
-    parser.add_argument(
-        "--image",
-        action="append",
-        default=[],
-        metavar="GLOB=host",
-        help="run images that match GLOB with this machine's programs; repeat for several",
     )
     parser.add_argument(
         "--with",
@@ -221,18 +209,3 @@ def _schedule(moments: list[str], as_json: bool) -> int:
         sys.stdout.write("next runs:\n" + "".join(f"  {moment}\n" for moment in moments))
         sys.stdout.write("run it once now with --now\n")
     return 0
-
-
-def images_of(items: list[str]) -> dict[str, str]:
-    """The ``--image`` options as a mapping. Raises RefusedError TIP293."""
-    images = {}
-    for item in items:
-        pattern, equals, target = item.rpartition("=")
-        if not equals or not pattern or not target:
-            raise RefusedError(
-                "TIP293",
-                f"--image {item!r} is not GLOB=host",
-                fix="write for example: --image 'alpine*=host'",
-            )
-        images[pattern] = target
-    return images

@@ -32,9 +32,9 @@ def add_service(parser: argparse.ArgumentParser) -> None:
 
 def client_of(options: argparse.Namespace) -> TrainingClient:
     """The client of the service that the options name; its token is in TIPHYS_TRAINING_TOKEN."""
-    from tiphys.training.client import TrainingClient
+    from tiphys.training import Client
 
-    return TrainingClient(options.service)
+    return Client(options.service)
 
 
 def register(subparsers: Any) -> None:
@@ -121,7 +121,7 @@ def _submit(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     with client_of(options) as client:
-        job, position = client.status(options.job), client.position(options.job)
+        job, position = client.standing(options.job)
     if options.json:
         print_json({**_plain(job), "position": position})
         return 0

@@ -6,10 +6,14 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiphys.cli._common import add_store, local_store
+from tiphys.cli._common import add_runner, add_store, images_of, local_store
 from tiphys.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tiphys.training.job import TrainingJob
+    from tiphys.training.service import TrainingService
 
 __all__ = ["register"]
 
@@ -41,19 +45,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--step-image", default="", metavar="IMAGE", help="of the steps before and after a training"
     )
-    parser.add_argument(
-        "--runner",
-        choices=("process", "sandbox", "auto", "docker"),
-        default="process",
-        help="how containers run on this machine (%(default)s; docs/runners.md)",
-    )
-    parser.add_argument(
-        "--image",
-        action="append",
-        default=[],
-        metavar="GLOB=host",
-        help="run images that match GLOB with this machine's programs; repeat for several",
-    )
+    add_runner(parser)
     parser.add_argument(
         "--new-token", action="store_true", help="make a token, print it and what training.toml is to have"
     )
@@ -77,20 +69,23 @@ def handle(options: argparse.Namespace) -> int:
     return 0
 
 
-def _service(options: argparse.Namespace) -> Any:
+def _service(options: argparse.Namespace) -> TrainingService:
     from functools import partial
 
+    from tiphys.runs.registry import Registry
     from tiphys.training.folders import WorkflowSettings
+    from tiphys.training.models import registration
     from tiphys.training.service import TrainingService
     from tiphys.training.workflow import workflow_of
 
     store = local_store(options)
-    rules = Path(options.rules) if options.rules else None
     named = {"step_image": options.step_image} if options.step_image else {}
-    make = partial(workflow_of, settings=WorkflowSettings(**named))
-    from tiphys.runs.registry import Registry
-    from tiphys.training.models import registration
-
+    made = partial(
+        TrainingService,
+        store,
+        rules=Path(options.rules) if options.rules else None,
+        make=partial(workflow_of, settings=WorkflowSettings(**named)),
+    )
     if options.cluster:
         from tiphys.runs.client import Client
         from tiphys.runs.cluster.config import kubernetes_transport
@@ -99,18 +94,16 @@ def _service(options: argparse.Namespace) -> Any:
 
         transport, namespace = kubernetes_transport(options.kubeconfig, options.context)
         api = Kubernetes(transport)
-        return TrainingService(
-            store,
+
+        def there(job: TrainingJob) -> Registry:
+            return Registry(client=Client(backend=api, namespace=job.namespace), who=job.user)
+
+        return made(
             ClusterPlace(api),
-            rules=rules,
             namespace=namespace or "default",
-            make=make,
             period=2.0,
-            register=registration(
-                lambda job: Registry(client=Client(backend=api, namespace=job.namespace), who=job.user)
-            ),
+            register=registration(there),
         )
-    from tiphys.cli.run import images_of
     from tiphys.training.local import LocalPlace
 
     if options.kubeconfig or options.context:
@@ -118,13 +111,7 @@ def _service(options: argparse.Namespace) -> Any:
             "TIP297", "--kubeconfig and --context say which cluster", fix="give --cluster, too, or neither"
         )
     place = LocalPlace(store, runner=options.runner, images=images_of(options.image), project=Path.cwd())
-    return TrainingService(
-        store,
-        place,
-        rules=rules,
-        make=make,
-        register=registration(lambda job: Registry(store.root, who=job.user)),
-    )
+    return made(place, register=registration(lambda job: Registry(store.root, who=job.user)))
 
 
 def _report(text: str) -> None:

@@ -11,8 +11,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import grpc
+
+from tiphys.argo.parameters import as_text
 from tiphys.errors import TrainingServiceError
+from tiphys.training.convert import (
+    ERROR_KEY,
+    algorithm_of,
+    error_of,
+    job_of,
+    wire_algorithm,
+    wire_request,
+)
 from tiphys.training.job import ENDED, Algorithm, JobState, TrainingJob, TrainingRequest
+from tiphys.training.proto import training_service_pb2 as wire
+from tiphys.training.proto import training_service_pb2_grpc as generated
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,29 +59,17 @@ class TrainingClient:
     """
 
     def __init__(self, address: str = "", *, token: str = "", retry: float = 30.0) -> None:
-        try:
-            import grpc
-
-            from tiphys.training.proto import training_service_pb2_grpc as generated
-        except ImportError as error:
-            raise TrainingServiceError(
-                "TIP826",
-                "the training service is spoken to by gRPC, which is not installed",
-                fix="pip install 'tiphys[service]'",
-            ) from error
         self.address = address or os.environ.get("TIPHYS_TRAINING", "") or _ADDRESS
         token = token or os.environ.get("TIPHYS_TRAINING_TOKEN", "")
         self._headers = [("authorization", f"Bearer {token}")] if token else []
-        self._retry, self._grpc = retry, grpc
+        self._retry = retry
         options = [
             ("grpc.enable_retries", 0),  # we try again, and know which calls may be
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.use_local_subchannel_pool", 1),
-            (
-                "grpc.keepalive_time_ms",
-                30_000,
-            ),  # a service whose machine vanished is heard of, also by who watches
+            # a service whose machine vanished is heard of, also by who watches
+            ("grpc.keepalive_time_ms", 30_000),
         ]
         self._channel = grpc.insecure_channel(self.address, options)
         self._stub: Any = generated.TrainingServiceStub(self._channel)  # type: ignore[no-untyped-call]
@@ -101,10 +102,6 @@ class TrainingClient:
         request_id: str = "",
     ) -> TrainingJob:
         """Queue a training; it is on the service's disk when this returns."""
-        from tiphys.argo.parameters import as_text
-        from tiphys.training.convert import wire_request
-        from tiphys.training.proto import training_service_pb2 as wire
-
         request = TrainingRequest(
             algorithm=algorithm,
             name=name,
@@ -122,17 +119,16 @@ class TrainingClient:
 
     def status(self, job: int) -> TrainingJob:
         """A job as it is."""
-        return self._status(job)[0]
+        return self.standing(job)[0]
 
-    def position(self, job: int) -> int:
-        """How many are to begin before it, and itself; 0: it is not queued."""
-        return self._status(job)[1]
+    def standing(self, job: int) -> tuple[TrainingJob, int]:
+        """A job as it is, and how many are to begin before it, and itself; 0: it is not queued."""
+        asked = _made(lambda: wire.GetTrainingStatusRequest(job_id=job))
+        found = self._call(lambda: self._stub.GetTrainingStatus(asked, metadata=self._headers, timeout=30))
+        return job_of(found), found.positionInQueue
 
     def watch(self, job: int) -> Iterator[TrainingJob]:
         """The job as it is, and each time that it has changed, until it has ended."""
-        from tiphys.training.convert import job_of
-        from tiphys.training.proto import training_service_pb2 as wire
-
         last: TrainingJob | None = None
         asked = _made(lambda: wire.GetTrainingStatusRequest(job_id=job))
         until = time.monotonic() + self._retry
@@ -145,7 +141,7 @@ class TrainingClient:
                     if found != last:
                         last = found
                         yield found
-            except self._grpc.RpcError as error:
+            except grpc.RpcError as error:
                 self._again(error, until)
             if last is None or last.state not in ENDED:
                 time.sleep(pause)
@@ -171,9 +167,6 @@ class TrainingClient:
 
     def cancel(self, job: int) -> TrainingJob:
         """Take it out of the queue, or ask for its end."""
-        from tiphys.training.convert import job_of
-        from tiphys.training.proto import training_service_pb2 as wire
-
         asked = _made(lambda: wire.CancelRequest(job_id=job))
         return job_of(self._call(lambda: self._stub.Cancel(asked, metadata=self._headers, timeout=30)))
 
@@ -187,9 +180,6 @@ class TrainingClient:
         before: int = 0,
     ) -> builtins.list[TrainingJob]:
         """The jobs of one's pools, the newest first; ``before``: older than the job of this number."""
-        from tiphys.training.convert import job_of
-        from tiphys.training.proto import training_service_pb2 as wire
-
         wanted = [wire.TrainingStatus.ValueType(int(each)) for each in states]
         asked = _made(
             lambda: wire.ListRequest(pool=pool, user=user, status=wanted, limit=limit, before=before)
@@ -199,8 +189,6 @@ class TrainingClient:
 
     def logs(self, job: int, *, follow: bool = False) -> Iterator[tuple[str, str]]:
         """What its containers wrote: which one, and a line."""
-        from tiphys.training.proto import training_service_pb2 as wire
-
         asked = _made(lambda: wire.LogsRequest(job_id=job, follow=follow))
         told, until, pause = 0, time.monotonic() + self._retry, 0.1
         while True:
@@ -211,7 +199,7 @@ class TrainingClient:
                         told += 1
                         yield line.source, line.text
                 return
-            except self._grpc.RpcError as error:
+            except grpc.RpcError as error:
                 self._again(error, until)
             time.sleep(pause)
             pause = min(pause * 2, _PAUSE)
@@ -220,8 +208,6 @@ class TrainingClient:
 
     def create_algorithm(self, algorithm: Algorithm) -> Algorithm:
         """Version 1 of a new one."""
-        from tiphys.training.convert import algorithm_of, wire_algorithm
-
         tries: builtins.list[Any] = []
         try:
             return self._algorithm(self._stub.CreateAlgorithmMapping, algorithm, tries)
@@ -240,17 +226,12 @@ class TrainingClient:
 
     def algorithms(self, name: str = "") -> builtins.list[Algorithm]:
         """The newest version of each; of one ``name`` all versions, the newest first."""
-        from tiphys.training.convert import algorithm_of
-        from tiphys.training.proto import training_service_pb2 as wire
-
         asked = wire.ListAlgorithmsRequest(name=name)
         found = self._call(lambda: self._stub.ListAlgorithms(asked, metadata=self._headers, timeout=30))
         return [algorithm_of(each) for each in found.algorithms]
 
     def pools(self) -> builtins.list[dict[str, object]]:
         """One's pools: ``name``, ``namespace``, ``size``, ``used``, ``queued``, ``running``."""
-        from tiphys.training.proto import training_service_pb2 as wire
-
         asked = wire.ListPoolsRequest()
         found = self._call(lambda: self._stub.ListPools(asked, metadata=self._headers, timeout=30))
         return [
@@ -267,19 +248,9 @@ class TrainingClient:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _status(self, job: int) -> tuple[TrainingJob, int]:
-        from tiphys.training.convert import job_of
-        from tiphys.training.proto import training_service_pb2 as wire
-
-        asked = _made(lambda: wire.GetTrainingStatusRequest(job_id=job))
-        found = self._call(lambda: self._stub.GetTrainingStatus(asked, metadata=self._headers, timeout=30))
-        return job_of(found), found.positionInQueue
-
     def _algorithm(
         self, call: Callable[..., Any], algorithm: Algorithm, tries: builtins.list[Any] | None = None
     ) -> Algorithm:
-        from tiphys.training.convert import algorithm_of, wire_algorithm
-        from tiphys.training.proto import training_service_pb2 as wire
 
         asked = _made(lambda: wire.AlgorithmRequest(algorithm=wire_algorithm(algorithm)))
 
@@ -297,20 +268,19 @@ class TrainingClient:
         while True:
             try:
                 return call()
-            except self._grpc.RpcError as error:
+            except grpc.RpcError as error:
                 self._again(error, until)
             time.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, _PAUSE)
 
     def _again(self, error: Any, until: float) -> None:
         """Raise the error when a new try is of no use, or the time is over."""
-        codes = self._grpc.StatusCode
+        codes = grpc.StatusCode
         lost = error.code() in (codes.UNAVAILABLE, codes.DEADLINE_EXCEEDED, codes.CANCELLED)
         if not lost or time.monotonic() >= until:
             raise self._told(error) from None
 
     def _told(self, error: Any) -> TrainingServiceError:
-        from tiphys.training.convert import ERROR_KEY, error_of
 
         for key, value in error.trailing_metadata() or ():
             if key == ERROR_KEY and (found := error_of(bytes(value).decode("utf-8", "replace"))) is not None:

@@ -135,10 +135,8 @@ async def start_rpc(calls: TrainingCalls, host: str, port: int) -> tuple[grpc.ai
             ("grpc.so_reuseport", 0),  # two services on one port would share it without a word
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.keepalive_time_ms", 60_000),  # who vanished holds nothing
-            (
-                "grpc.http2.min_ping_interval_without_data_ms",
-                10_000,
-            ),  # clients may ask so often whether we live
+            # clients may ask so often whether we live
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],
     )
     server.add_generic_rpc_handlers([_handlers(calls)])
