@@ -167,4 +167,4 @@ def test_the_scripts_of_those_that_need_it_have_the_part_of_tiphys() -> None:
         several(texts=["x"])
     sources = {t["name"]: t["script"]["source"] for t in made.to_dict()["spec"]["templates"] if "script" in t}
     assert {name for name, source in sources.items() if "tiphys_large" in source} == {"make", "read"}
-    assert all(len(source) < 8000 and "{{" not in source for source in sources.values())
+    assert all(len(source) < 7500 and "{{" not in source for source in sources.values())

@@ -6,6 +6,7 @@ import ast
 import functools
 import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["brought_along"]
@@ -13,10 +14,15 @@ __all__ = ["brought_along"]
 
 @functools.cache
 def brought_along(module: str) -> str:
-    """Lines of a script that make ``module``, and what it imports of Tiphys, modules without a file."""
-    modules: dict[str, str] = {}
-    _collect(module, modules)
-    texts = json.dumps(list(modules.items())).replace("{", "\\u007b")  # Argo would take two of them for a tag
+    """Lines of a script that make ``module``, and what it needs of Tiphys, modules without a file."""
+    trees: dict[str, ast.Module] = {}
+    _collect(module, trees)
+    for name, tree in trees.items():
+        if name != module:
+            _leave(tree, {each for other in trees.values() for each in _imported(other, name)})
+        _strip(tree)
+    modules = [(name, ast.unparse(tree)) for name, tree in trees.items()]
+    texts = json.dumps(modules).replace("{", "\\u007b")  # Argo would take two of them for a tag
     return (
         "import sys\nimport types\n\n"
         f"for name, text in {texts}:\n"
@@ -25,8 +31,8 @@ def brought_along(module: str) -> str:
     )
 
 
-def _collect(module: str, found: dict[str, str]) -> None:
-    """The module and what it imports of Tiphys, the latter first, without their docstrings and comments."""
+def _collect(module: str, found: dict[str, ast.Module]) -> None:
+    """The module and what it imports of Tiphys, the latter first."""
     spec = importlib.util.find_spec(module)
     assert spec is not None and spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
@@ -34,10 +40,46 @@ def _collect(module: str, found: dict[str, str]) -> None:
         name = str(statement.module) if isinstance(statement, ast.ImportFrom) else ""
         if name.startswith("tiphys.") and name not in found:
             _collect(name, found)
+    found[module] = tree
+
+
+def _imported(tree: ast.Module, module: str) -> Iterator[str]:
+    """The names that a module imports of another one."""
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and statement.module == module:
+            yield from (each.name for each in statement.names)
+
+
+def _leave(tree: ast.Module, names: set[str]) -> None:
+    """Leave in a module what ``names`` need: its other functions and classes go, and the list of all."""
+    tree.body = [node for node in tree.body if _target(node) != "__all__"]
+    definitions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    rest = [node for node in tree.body if node not in definitions.values()]
+    waiting = {*names, *(name for node in rest for name in _used(node))}
+    needed: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in definitions and name not in needed:
+            needed.add(name)
+            waiting |= _used(definitions[name])
+    tree.body = [node for node in tree.body if node in rest or getattr(node, "name", "") in needed]
+
+
+def _target(node: ast.stmt) -> str:
+    """The name that a statement assigns to."""
+    first = node.targets[0] if isinstance(node, ast.Assign) else None
+    return first.id if isinstance(first, ast.Name) else ""
+
+
+def _used(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def _strip(tree: ast.Module) -> None:
+    """Take the docstrings away; comments are none of the tree."""
     for node in ast.walk(tree):
         if (
             isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))
             and ast.get_docstring(node) is not None
         ):
             node.body = node.body[1:] or [ast.Pass()]
-    found[module] = ast.unparse(tree)
