@@ -106,12 +106,13 @@ def test_a_keeper_that_is_killed_while_it_starts_something(plain: World, over: b
     """What it had no time to write down is taken away: which process it was."""
     plain.start(workflow(shell("main", BODY)))
     plain.wait_for("began")
+    book = plain.store / "runs" / "wf" / "processes"
+    wait_until(lambda: "\n= " in book.read_text())  # a body may begin before its keeper gets the processor again
     for pid in plain.keepers():
         os.kill(pid, signal.SIGSTOP)
     if over:
         plain.let_go()
         wait_until(lambda: not plain.alive())
-    book = plain.store / "runs" / "wf" / "processes"
     whole = book.read_text()
     (line,) = [each for each in whole.splitlines() if each.startswith("= ")]
     book.write_text(whole.replace(f"{line}\n", ""))
