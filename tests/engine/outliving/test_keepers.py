@@ -107,7 +107,8 @@ def test_a_keeper_that_is_killed_while_it_starts_something(plain: World, over: b
     plain.start(workflow(shell("main", BODY)))
     plain.wait_for("began")
     book = plain.store / "runs" / "wf" / "processes"
-    wait_until(lambda: "\n= " in book.read_text())  # a body may begin before its keeper gets the processor again
+    # a body may begin before its keeper gets the processor again
+    wait_until(lambda: "\n= " in book.read_text())
     for pid in plain.keepers():
         os.kill(pid, signal.SIGSTOP)
     if over:
