@@ -68,6 +68,7 @@ def evaluate(name: str, model: Reference, dataset: Reference) -> Evaluation:
             for column, of in slices.items()
         },
         worst_slice=worst_slice(slices),
+        dataset=data.reference.digest,
     )
     judged(name, asdict(report))
     return Evaluation(report, report.validation_accuracy)

@@ -15,7 +15,7 @@ class Report:
 
     ``seconds`` is the time spent in the training's epochs; ``class_accuracy`` and ``confusion`` (rows: truth,
     columns: answer) are of the test images, which never take part in choosing. So are ``slices`` (column, value:
-    accuracy) and ``worst_slice``, the lowest of them in words.
+    accuracy) and ``worst_slice``, the lowest of them in words. ``dataset``: the digest of what it was measured on.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Report:
     confusion: list[list[int]] = field(default_factory=list)
     slices: dict[str, dict[str, float]] = field(default_factory=dict)
     worst_slice: str = ""
+    dataset: str = ""
 
     @property
     def model(self) -> Reference:

@@ -14,7 +14,8 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What one training is made of. ``output`` and ``work`` are ``pvc://`` or ``file://`` URIs."""
+    """What one training is made of. ``output`` and ``work`` are ``pvc://`` or ``file://`` URIs; ``initial``
+    is the model whose weights it begins with, None for random ones."""
 
     dataset: Reference
     model: str
@@ -24,6 +25,7 @@ class Settings:
     batch_size: int
     learning_rate: float
     seed: int
+    initial: Reference | None = None
 
     def __post_init__(self) -> None:
         """Raise ComponentError TIP710 or TIP711 for what cannot be trained."""

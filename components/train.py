@@ -30,21 +30,23 @@ def train(
     batch_size: int = 1024,
     learning_rate: float = 0.006,
     seed: int = 7,
+    initial: Reference | None = None,
 ) -> None:
     """Train ``model`` (cnn, dropout or batch-norm) on ``dataset`` and export it to ``output``.
 
     ``batch_size`` is global: each worker takes its share. ``learning_rate`` is the peak of a one-cycle schedule.
     Backups go to ``work``; a training that finds one resumes from it. When a sound model is at ``output`` already,
-    nothing is done. All workers return when the model is there.
+    nothing is done. All workers return when the model is there. ``initial``: begin with the weights of this exported
+    model of the same type, instead of random ones.
 
     Raises ComponentError: TIP708 the data set is damaged, TIP710 unknown model type, TIP711 a bad hyperparameter,
-    TIP712 a bad TF_CONFIG, TIP713 TensorFlow is missing, TIP714 the training diverged, TIP707 no space, and
-    PeerLostError (TIP715) when another worker is gone; as a worker of a job also (TIP716) when this one is ten times
-    slower than the others (:mod:`components.pace`).
+    TIP712 a bad TF_CONFIG, TIP713 TensorFlow is missing, TIP714 the training diverged, TIP707 no space, TIP718
+    ``initial`` is another network, TIP720 it cannot be used, and PeerLostError (TIP715) when another worker is gone; as
+    a worker of a job also (TIP716) when this one is ten times slower than the others (:mod:`components.pace`).
     """
     from components.worker import run
 
-    run(Settings(dataset, model, output, work, epochs, batch_size, learning_rate, seed))
+    run(Settings(dataset, model, output, work, epochs, batch_size, learning_rate, seed, initial))
 
 
 def main() -> int:

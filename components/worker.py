@@ -29,6 +29,7 @@ from components.dataset import Dataset
 from components.export import export
 from components.golden import GOLDEN, record_golden
 from components.gradients import timed_all_reduce
+from components.initial import begin_with
 from components.models import build
 from components.pace import SLOW, Pace, timed
 from components.publish import publish, published, writing
@@ -153,6 +154,9 @@ def _fit(
         _log(gang, f"resuming after epoch {start}")
     with strategy.scope():
         model = build(settings.model, keras)
+        if settings.initial is not None and not start:
+            begin_with(tf, model, settings.initial)
+            _log(gang, f"beginning with the weights of {settings.initial.uri}")
         model.compile(
             optimizer=keras.optimizers.Adam(_schedule(tf, keras, settings, steps)),
             loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING),

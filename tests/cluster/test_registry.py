@@ -21,22 +21,7 @@ from tiphys.runs.registry import Registry
 
 pytestmark = pytest.mark.cluster
 
-MOVES = """
-import sys
-import time
-from tiphys.registry import to_alias
-from tiphys.registry.changes import By
-from tiphys.runs import Client
-from tiphys.runs.cluster.registry import ClusterRegistry
-namespace, who, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-registry = ClusterRegistry(Client(namespace=namespace, kubeconfig=sys.argv[4]).backend, namespace)
-for number in range(count):
-    def move(document):
-        state = document.aliases.get("champion")
-        return to_alias(document, "champion", (state.version if state else 0) % 3 + 1, By(who, "now", str(number)))
-    registry.change("m", move)
-    print(number, flush=True)
-"""
+MOVES = ("-m", "tests.registry.moves")
 
 
 @pytest.fixture
@@ -55,8 +40,8 @@ def test_writers_in_processes_some_killed_make_one_linear_audit(machine: Cluster
         registry.register("m", f"pvc://tiphys/models/{letter}", digest=f"sha256:{letter}")
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", MOVES, namespace, f"w{number}", "30" if number else "10000", kubeconfig],
-            env=machine.env, stdout=subprocess.PIPE, text=True,
+            [sys.executable, *MOVES, namespace, f"w{number}", "30" if number else "10000", kubeconfig],
+            cwd=ROOT, env=machine.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
         )
         for number in range(6)
     ]  # fmt: skip

@@ -82,6 +82,13 @@ VERSIONS: tuple[tuple[str, str, str, str, str], ...] = (
         f"{_ASKED}; util/template/expression_template.go of both",
     ),
     (
+        "an output of a step or task that **went wrong**, in a tag or an expression of one that runs all the same",
+        "it waits for ever, whatever default there is; of a task behind `?.`, too",
+        "it waits for ever; behind `?.` it is `nil`",
+        "as 4.0, but what waits for ever ends in Error",
+        f"{_ASKED}; util/template/expression_template.go of both; L376",
+    ),
+    (
         "an output's `valueFrom.expression` that gives `nil`",
         "the text `<nil>`, whatever default it has",
         "its default, else an Error",

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_type_hints
 
 import pytest
 
 from tiphys import DefinitionError, Pipeline, component
 from tiphys.dsl.components import Component
+from tiphys.step.codec import decode
 from tiphys.verbatim import rejoined
 
 FACTOR = 2
@@ -74,6 +75,16 @@ def work(
 @component
 def braces(name: str) -> str:
     return f"{{{name}}}" + "{{workflow.name}}"
+
+
+@component
+def left_out(
+    sizes: list[int] | None = None,
+    part: float | None = None,
+    of: Report | None = None,
+    word: str | None = None,
+) -> list[bool]:
+    return [each is None for each in (sizes, part, of, word)]
 
 
 @component
@@ -163,6 +174,15 @@ def test_source_in_which_the_kubelet_would_replace_something_is_hidden_from_it(t
     assert not any(pair in source for pair in ("$$", "$(", "$é"))
     (told,) = run(source, tmp_path).values()
     assert json.loads(rejoined(told)) == ["$$", "$(ARGO_POD_NAME)", "$é", "$", "$HOME"]
+
+
+def test_what_is_left_out_is_none_as_in_a_module(tmp_path: Path) -> None:
+    source, names = source_of(left_out), ("sizes", "part", "of", "word")
+    assert run(source, tmp_path, **dict.fromkeys(names, "null")) == {"result": "[true, true, true, true]"}
+    given = {"sizes": "[]", "part": "0", "of": '{"name": "a"}', "word": ""}
+    assert run(source, tmp_path, **given) == {"result": "[false, false, false, false]"}
+    for name in names:
+        assert decode("null", get_type_hints(left_out.function)[name]) is None
 
 
 def test_a_function_without_inputs_and_outputs(tmp_path: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,22 +11,17 @@ import pytest
 import yaml
 
 import tiphys
+from tests.dsl.gated import check, export, good_and_bad, urls
 from tiphys import DefinitionError, Gate, Pipeline, Serving, component
 from tiphys.engine import RunOptions
 from tiphys.serving.gate.rules import GateRules
 from tiphys.step.codec import decode
 from tiphys.store import Store
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def evaluated(name: str, accuracy: float) -> dict[str, object]:
     """Stands for an evaluation."""
     return {"name": name, "test_accuracy": accuracy, "class_accuracy": {"Bag": accuracy}, "synthetic": False}
-
-
-def urls(given: list[str]) -> list[str]:
-    return given
 
 
 def gated(
@@ -50,7 +42,7 @@ def gated(
         second = serving.publish(
             "second", name="b", model=f"pvc://tiphys/models/{models[1]}", gate=stands, when=two
         )
-        component(urls)(given=[first.url.optional(""), second.url.optional("")])
+        component(urls, embed=True)(given=[first.url.optional(""), second.url.optional("")])
     return pipeline
 
 
@@ -172,35 +164,15 @@ def test_what_is_served_may_be_known_only_when_it_runs(tmp_path: Path, report: s
 
 @pytest.mark.train
 def test_the_good_model_is_served_and_the_bad_one_is_not(tmp_path: Path) -> None:
-    """On the local engine: the run succeeds, and the slot of the refused model is left as it was."""
+    """On the local engine; tests/cluster runs the same on the real controller."""
     pytest.importorskip("tensorflow")
     store = tmp_path / "store"
-    models = Store(store).volume("tiphys") / "models"
-    models.mkdir(parents=True)
-    subprocess.run(
-        [sys.executable, "-m", "tests.serving.gate.models", str(models), "good", "another"],
-        cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
-        check=True,
-        timeout=120,
-    )
-    pipeline = gated(
-        lambda **values: Gate(no_worse_by=0.01, golden=32, p99="1s", **values), models=("good", "another")
-    )
-    result = tiphys.run(pipeline, options=RunOptions(store=store))
-    assert result.succeeded
-    nodes = {node["displayName"]: node for node in result.workflow["status"]["nodes"].values()}
-    assert nodes["expose-first"]["phase"] == "Succeeded"
-    assert nodes["deploy-second"]["phase"] == "Skipped"
-    assert nodes["expose-second"]["phase"] == "Omitted"
-    verdict = {p["name"]: p["value"] for p in nodes["gate-second"]["outputs"]["parameters"]}
-    assert verdict["passed"] == "false"
-    reasons = json.loads(verdict["reasons"])
-    assert [reason.partition(":")[0] for reason in reasons] == ["worse overall", "golden"]
-    (first, second) = json.loads(nodes["urls"]["outputs"]["parameters"][0]["value"])
-    assert first.startswith("http://") and second == ""
-    # without the second slot, its gate is skipped, too
-    one = tiphys.run(pipeline, options=RunOptions(store=store), two=False)
+    export(Store(store).volume("tiphys") / "models")
+    check(tiphys.run(good_and_bad("pvc://tiphys/models"), options=RunOptions(store=store)).workflow)
+
+
+def test_without_the_second_slot_its_gate_is_skipped_too(tmp_path: Path) -> None:
+    one = tiphys.run(gated(Gate), options=RunOptions(store=tmp_path / "store"), two=False)
     nodes = {node["displayName"]: node for node in one.workflow["status"]["nodes"].values()}
     assert one.succeeded
     assert nodes["gate-second"]["phase"] == "Skipped"

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 import tiphys
 from tests.runs.test_registry import model
 from tests.tools import argo_lint
-from tiphys import Fake, ModelRegistry, Pipeline, Serving, with_fakes
+from tiphys import Fake, ModelRegistry, Pipeline, Reference, Serving, component, with_fakes
 from tiphys.compiler import documents
 from tiphys.engine import RunOptions
 from tiphys.errors import DefinitionError
+from tiphys.reference import file_digest
 from tiphys.registry.audit import linear
 from tiphys.runs.registry import Registry
 from tiphys.step.registry import Written
@@ -191,3 +192,77 @@ def test_what_is_released_is_served_under_the_name_itself_and_ends_with_no_run(t
 def _plain(manifest: str) -> str:
     without = re.sub(r"{{=.*?uri.*?}}", "URI", manifest)
     return re.sub(r"{{=[^}]*inputs.parameters[^}]*version[^}]*}}", "VERSION", without)
+
+
+def sealed(name: str, text: str) -> Reference:
+    """A folder with this text; the same text gives the same reference."""
+    from tiphys.reference import resolve, seal
+
+    uri = f"pvc://tiphys/{name}"
+    folder = resolve(uri)
+    if folder.exists():
+        return Reference(uri, file_digest(folder / "manifest.json"))
+    folder.mkdir(parents=True)
+    (folder / "content").write_text(text)
+    return Reference(uri, seal(folder))
+
+
+def ingested(day: str) -> Reference:
+    return sealed(f"datasets/{day}", day)
+
+
+class Trained(NamedTuple):
+    model: Reference
+    report: dict[str, object]
+
+
+def fitted(dataset: Reference, initial: Reference | None = None) -> Trained:
+    """Stands for a training: what it makes says what it began with."""
+    began = initial.uri.rpartition("/")[2] if initial else "nothing"
+    name = f"{dataset.uri.rpartition('/')[2]}-from-{began}"
+    return Trained(sealed(f"models/{name}", name), {"test_accuracy": 0.9, "dataset": dataset.digest})
+
+
+def weekly() -> Pipeline:
+    """Trained when something asks for it, and then from what is served."""
+    of_model = ModelRegistry("m")
+    with Pipeline("weekly") as made:
+        day, measured = made.param("day", "monday"), made.param("measured", "")
+        data = component(ingested)(day=day)
+        asked = of_model.due(data=data, max_age="30d", measured=measured).named("asked")
+        trained = component(fitted)(dataset=data, initial=asked.model).when(asked.due)
+        of_model.register(trained.model, report=trained.report, alias="champion", why=asked.summary)
+    return made
+
+
+def test_what_changed_decides_whether_it_is_trained(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    phases = []
+    for day in ("monday", "monday", "tuesday"):
+        result = run(tmp_path, weekly(), day=day)
+        told = {each["displayName"]: each["phase"] for each in result.workflow["status"]["nodes"].values()}
+        phases.append((told["fitted"], told["register-m"]))
+    assert phases == [("Succeeded",) * 2, ("Skipped", "Omitted"), ("Succeeded",) * 2]
+    first, second = registry.get("m").versions
+    assert [first.uri, second.uri] == [
+        "pvc://tiphys/models/monday-from-nothing",
+        "pvc://tiphys/models/tuesday-from-monday-from-nothing",
+    ]
+    assert [row.why.partition(":")[2] for row in registry.audit("m")] == [
+        " to be trained: nothing is served as m@champion",
+        f" to be trained: new data: {second.report['dataset']}, version 1 was trained on {first.report['dataset']}",
+    ]
+
+
+def test_a_schedule_of_it_is_what_argo_accepts(tmp_path: Path) -> None:
+    cron = weekly().as_cron("0 3 * * 1", timezone="Europe/Berlin")
+    assert tiphys.lint(cron) == []
+    assert argo_lint(json.dumps(cron), tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"), [({"over": 3}, "TIP109"), ({"chance": 1.0}, "TIP109"), ({"max_age": "old"}, "TIP115")]
+)
+def test_what_nobody_could_say_is_refused(wrong: dict[str, Any], code: str) -> None:
+    with Pipeline("p"), pytest.raises(DefinitionError, match=code):
+        ModelRegistry("m").due(**wrong)

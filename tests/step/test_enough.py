@@ -14,7 +14,7 @@ import pytest
 from tiphys.errors import ComponentError
 from tiphys.reference import VOLUMES_ENV
 from tiphys.step import enough as module
-from tiphys.step.enough import Enough, dropped, enough, hand_in, judged
+from tiphys.step.enough import Enough, decided, dropped, enough, hand_in, judged
 
 FOLDER, RECORDS = "pvc://tiphys/runs/wf/enough", "pvc://tiphys/records/wf"
 
@@ -235,3 +235,24 @@ def test_a_training_is_told_that_it_is_not_wanted(volume: Path, monkeypatch: pyt
     assert dropped({**environ, "TIPHYS_CACHE_KEY": "a-0f35"}) == ""
     assert dropped({**environ, "TIPHYS_CACHE_KEY": "c-0f35", "TIPHYS_WORKFLOW": "other"}) == ""
     assert dropped({}) == ""
+
+
+def test_another_folder_is_found_by_who_judges_and_who_trains(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`enough(…, folder=…)`: they know the run alone."""
+    monkeypatch.setitem(globals(), "FOLDER", "pvc://tiphys/judged/here/wf/enough")
+    monkeypatch.setenv("TIPHYS_WORKFLOW", "wf")
+    monkeypatch.setenv("TIPHYS_CACHE_KEY", "c-0f35")
+
+    def work() -> None:
+        assert not decided(volume / "runs/wf")
+        judged("a", {"validation_accuracy": 0.9})
+        judged("b", {"validation_accuracy": 0.8})
+
+    assert [each.name for each in meanwhile(work, patience=0).dropped] == ["c"]
+    assert "good enough" in dropped()
+    assert decided(volume / "runs/wf") and not decided(volume / "runs/other")
+    assert (volume / "judged/here/wf/enough/decision.json").exists()
+    watch()  # the step is started again
+    assert len(list((volume / "runs/wf").iterdir())) == 1

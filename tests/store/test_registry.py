@@ -18,22 +18,8 @@ from tiphys.registry.document import ModelDocument
 from tiphys.store import Store
 from tiphys.store.registry import LocalRegistry
 
-MOVES = """
-import sys
-from tiphys.registry import to_alias
-from tiphys.registry.changes import By
-from tiphys.store import Store
-from tiphys.store.registry import LocalRegistry
-store, who, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-registry = LocalRegistry(Store(store))
-sys.stdin.readline()
-for number in range(count):
-    def move(document):
-        state = document.aliases.get("champion")
-        return to_alias(document, "champion", (state.version if state else 0) % 3 + 1, By(who, "now", str(number)))
-    registry.change("m", move)
-    print(number, flush=True)
-"""
+ROOT = Path(__file__).resolve().parents[2]
+MOVES = ("-m", "tests.registry.moves")
 
 
 def filled(folder: Path) -> LocalRegistry:
@@ -51,8 +37,8 @@ def filled(folder: Path) -> LocalRegistry:
 def writers(folder: Path, count: int, moves: int) -> list[subprocess.Popen[str]]:
     made = [
         subprocess.Popen(
-            [sys.executable, "-c", MOVES, str(folder), f"w{number}", str(moves)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, *MOVES, str(folder), f"w{number}", str(moves)],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         for number in range(count)
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The registry of models in a pipeline: what is served is asked, and what was trained is registered and promoted.
+"""The registry of models in a pipeline: it says what is served and whether to train again, and takes what was trained.
 
 A ConfigMap is read by a resource template, a step computes the new one, and another resource template writes it in the
 place of the one that was read. When somebody else was faster the API server refuses that, and all three run again.
@@ -7,19 +7,24 @@ place of the one that was read. When somebody else was faster the API server ref
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.components import Component, component
 from tiphys.dsl.dags import Dag
+from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.resource import Resource
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.task import Task
-from tiphys.dsl.values import Value, workflow_name
+from tiphys.dsl.values import Expression, Value, workflow_name
 from tiphys.errors import DefinitionError, RefusedError
+from tiphys.numbers import finite
 from tiphys.reference import Reference
 from tiphys.registry.configmap import DOCUMENT, MODEL_LABEL, PAGE_LABEL
+from tiphys.registry.due import DueRules
 from tiphys.registry.names import check_alias, check_model_name, config_map
+from tiphys.step import due as due_step
 from tiphys.step import registry as steps
 
 __all__ = ["ModelRegistry"]
@@ -74,6 +79,9 @@ class ModelRegistry:
         """``promoting(alias=…, version=…, why=…)``: the template behind :meth:`promote` and :meth:`rollback`."""
         self.asking = Dag(self._asking, f"baseline-{name}")
         """``asking(alias=…)``: the template behind :meth:`baseline`."""
+        self._due = _step(due_step.due, f"registry-due-{name}")
+        self.asking_due = Dag(self._asking_due, f"due-{name}")
+        """``asking_due(alias=…, rules=…, data=…, measured=…)``: the template behind :meth:`due`."""
 
     def register(
         self,
@@ -88,7 +96,7 @@ class ModelRegistry:
         The same folder with the same digest is the version that it is already. ``report``: JSON, of which numbers and
         short words are kept. ``alias``: let it name this version, in the same change.
         """
-        return self.registering(model=model, report=report, alias=_alias(alias), why=why)  # type: ignore[no-any-return]
+        return self.registering(model=model, report=_text(report), alias=_alias(alias), why=why)  # type: ignore[no-any-return]
 
     def promote(self, version: Value | Task | int, *, alias: str = "champion", why: Value | str = "") -> Task:
         """A task: ``alias`` names ``version`` from now on; outputs ``version`` and ``model``."""
@@ -101,6 +109,41 @@ class ModelRegistry:
     def baseline(self, alias: str = "champion") -> Task:
         """A task that says what is served: outputs ``found``, ``version``, ``uri``, ``digest``, ``report`` (JSON)."""
         return self.asking(alias=_alias(alias))  # type: ignore[no-any-return]
+
+    def due(
+        self,
+        *,
+        alias: str = "champion",
+        data: Value | Task | None = None,
+        max_age: str | timedelta | None = None,
+        falling: str = "test_accuracy",
+        measured: Value | str = "",
+        over: int = 8,
+        chance: float = 0.05,
+    ) -> Task:
+        """A task that says whether to train again: outputs ``due``, ``reasons``, ``summary`` and ``model``, what is
+        served, for a training that begins with it (``null`` where nothing is).
+
+        It is due when nothing is served as ``alias``; when ``data`` has another digest than the ``dataset`` in the
+        report of what is served; when that was registered longer than ``max_age`` ago; when the number ``falling`` of
+        the reports falls from version to version, or ``measured`` (what is served, measured in this run) from run to
+        run: of the last ``over`` values, so that chance alone gives it with a probability of at most ``chance``
+        (:mod:`tiphys.registry.trend`).
+
+        Raises DefinitionError: TIP109 numbers out of range, TIP115 ``max_age`` is no duration.
+        """
+        site = caller()
+        if not (4 <= finite(over) <= 50 and isinstance(over, int) and 0 < finite(chance) < 1):
+            raise DefinitionError(
+                "TIP109",
+                f"due(over={over!r}, chance={chance!r})",
+                where=str(site),
+                cause="of fewer than four values nobody can say that they fall",
+                fix="give over from 4 to 50, and chance between 0 and 1",
+            )
+        age = 0 if max_age is None else whole_seconds(max_age, "max_age", site)
+        rules = DueRules(age, falling, over, float(chance))
+        return self.asking_due(alias=_alias(alias), rules=rules, data=data, measured=_text(measured))  # type: ignore[no-any-return]
 
     def _registering(self, model: Reference, report: str, alias: str, why: str) -> NamedVersion:
         return self._judged(self._try_register(model=model, report=report, alias=alias, why=why))
@@ -130,10 +173,24 @@ class ModelRegistry:
         found: Any = self._baseline(name=self.name, state=self._read().state, alias=alias)
         return steps.Baseline(found.found, found.version, found.uri, found.digest, found.report)
 
+    def _asking_due(self, alias: str, rules: DueRules, data: Reference | None, measured: str) -> due_step.Due:
+        said: Any = self._due(
+            name=self.name, state=self._read().state, alias=alias, rules=rules, run=workflow_name, data=data,
+            measured=measured,
+        )  # fmt: skip
+        return due_step.Due(said.due, said.reasons, said.summary, said.model)
+
     def _kept(self, made: Any) -> TriedVersion:
         page = self._page(name=made.page_name, text=made.page).when(made.page_name != "")
         self._write(version=made.resource_version, document=made.document).after(page).when(made.changed)
         return TriedVersion(made.version, made.model, made.problem)
+
+
+def _text(value: Value | Task | str) -> Value | Task | str:
+    """What a step gives as a record or as a number is text already."""
+    if not isinstance(value, Value) or value.type is str:
+        return value
+    return Expression(value.expr, (value,), str)
 
 
 def _alias(alias: str) -> str:

@@ -2,6 +2,7 @@
 
 Everything is in one folder of the run: ``NAME.json`` of each that was handed in, ``decision.json`` once there is one,
 and ``NAME.dropped`` for a training that is not wanted any more, which :func:`dropped` tells it when it begins late.
+Those who know the run alone find the folder in ``runs/RUN`` of the claim, or its URI there, in a file ``*.watched``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -31,6 +33,7 @@ __all__ = ["Dropped", "Enough", "decided", "dropped", "enough", "hand_in", "judg
 FOREVER = -1.0
 _DECISION = "decision.json"
 _WATCHED = "watched.json"
+_ELSEWHERE = ".watched"
 _PAUSE = 0.5  # seconds
 _MOST = 32 << 20  # bytes of a training's file
 
@@ -104,6 +107,7 @@ def enough(
         )
     place = resolve(folder)
     _write(place / _WATCHED, names)
+    _announce(folder, place)
     if earlier := _read(place / _DECISION):
         return _decided(earlier)
     asked = _Asked(names, top, min_accuracy, place, resolve(records), by, patience, margin, ended)
@@ -133,7 +137,7 @@ def dropped(environ: Mapping[str, str] | None = None) -> str:
 
 def decided(folder: Path) -> bool:
     """Whether a watcher of the run whose folder this is has decided."""
-    return any(folder.glob(f"*/{_DECISION}"))
+    return any((place / _DECISION).exists() for place in _watchers(folder))
 
 
 # -- inside -------------------------------------------------------------------------------------------------------
@@ -143,7 +147,26 @@ def _places(environ: Mapping[str, str]) -> list[Path]:
     """The folders of the watchers of this run that have begun."""
     run = environ.get("TIPHYS_WORKFLOW", "")
     volumes = volumes_from_env(environ).values() if run else ()
-    return [file.parent for volume in volumes for file in Path(volume).glob(f"runs/{run}/*/{_WATCHED}")]
+    return [place for volume in volumes for place in _watchers(Path(volume) / "runs" / run)]
+
+
+def _announce(folder: str, place: Path) -> None:
+    """Where the folder of the run does not have it, say there where it is."""
+    claim, run = folder.removeprefix("pvc://").partition("/")[0], os.environ.get("TIPHYS_WORKFLOW", "")
+    if not run or not folder.startswith("pvc://"):
+        return
+    of_run = resolve(f"pvc://{claim}/runs/{run}")
+    if place.parent != of_run:
+        _write(of_run / (sha256(folder.encode()).hexdigest()[:16] + _ELSEWHERE), {"folder": folder})
+
+
+def _watchers(of_run: Path) -> list[Path]:
+    """The folders of the watchers that have begun in the run whose own folder is ``of_run``."""
+    found = [file.parent for file in of_run.glob(f"*/{_WATCHED}")]
+    for file in of_run.glob(f"*{_ELSEWHERE}"):
+        with contextlib.suppress(TiphysError):
+            found.append(resolve(str(_read(file).get("folder"))))
+    return found
 
 
 def _decided(earlier: JsonObject) -> Enough:

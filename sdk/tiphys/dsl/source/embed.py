@@ -49,7 +49,7 @@ def script_source(
     imports = _Imports()
     texts = {f.name: _environ(f) for f in signature.inputs}
     texts |= {name: _whole(texts[name]) for name in texts if name in files}
-    inputs = [f"    {f.python!r}: {_decode(f.type, texts[f.name], imports, site)}," for f in signature.inputs]
+    inputs = [f"    {f.python!r}: {_input(f, texts[f.name], imports, site)}," for f in signature.inputs]
     if _writes_text(signature):
         imports.lines.add("import re")
     needed = [*used_names(node), *imports.classes]
@@ -169,6 +169,14 @@ class _Imports:
     def __init__(self) -> None:
         self.lines: set[str] = set()
         self.classes: set[str] = set()
+
+
+def _input(field: Field, text: str, imports: _Imports, site: Site) -> str:
+    """An expression for an input; None has the text ``null``, as in a step of a module."""
+    decoded = _decode(field.type, text, imports, site)
+    if field.default is not None or decoded == f"json.loads({text})" or field.type is Any:
+        return decoded
+    return f"None if {text} == 'null' else {decoded}"
 
 
 def _decode(kind: Any, text: str, imports: _Imports, site: Site) -> str:
