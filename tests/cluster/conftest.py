@@ -101,9 +101,8 @@ def _environment() -> dict[str, str]:
     return env
 
 
-@pytest.fixture(scope="session")
-def machine() -> Cluster:
-    """The cluster, running, with nothing of this project in it."""
+def running() -> Cluster:
+    """The cluster, which is started where it is not running."""
     cluster = Cluster(_environment())
     with contextlib.suppress(AssertionError):
         cluster.kubectl("get", "node")
@@ -114,18 +113,29 @@ def machine() -> Cluster:
 
 
 @pytest.fixture(scope="session")
+def machine() -> Cluster:
+    """The cluster, running, with nothing of this project in it."""
+    return running()
+
+
+@pytest.fixture(scope="session")
 def applied(machine: Cluster) -> Cluster:
-    """The cluster with the manifests applied, as an administrator does it, and the claim bound."""
-    machine.kubectl("apply", "-k", str(ROOT / "manifests" / "overlays" / "argo"))
+    """The cluster with the manifests applied."""
+    return apply(machine)
+
+
+def apply(cluster: Cluster) -> Cluster:
+    """Apply the manifests, as an administrator does it, and wait until the claim is bound."""
+    cluster.kubectl("apply", "-k", str(ROOT / "manifests" / "overlays" / "argo"))
 
     def bound() -> str:
-        return machine.kubectl("get", "pvc", "tiphys", "-o", "jsonpath={.spec.volumeName}")
+        return cluster.kubectl("get", "pvc", "tiphys", "-o", "jsonpath={.spec.volumeName}")
 
-    volume = machine.until("the claim is bound", bound)
-    machine.volume = Path(machine.get("pv", volume)["spec"]["hostPath"]["path"])
-    machine.volume.mkdir(parents=True, exist_ok=True)
-    os.chown(machine.volume, USER, USER)
-    return machine
+    volume = cluster.until("the claim is bound", bound)
+    cluster.volume = Path(cluster.get("pv", volume)["spec"]["hostPath"]["path"])
+    cluster.volume.mkdir(parents=True, exist_ok=True)
+    os.chown(cluster.volume, USER, USER)
+    return cluster
 
 
 @pytest.fixture(scope="session")

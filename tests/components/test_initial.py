@@ -8,13 +8,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import tiphys
 from components.publish import published
-from tests.components.incremental import pipeline
+from tests.components.incremental import check_begins, pipeline, trained
 from tests.components.test_train import SECONDS, metrics, run_once, settings, trains
 from tiphys.engine import RunOptions
 from tiphys.records.fold import fold
@@ -30,11 +29,7 @@ STANDS = """
 import json, sys
 import numpy as np, tensorflow as tf
 from components.dataset import Dataset
-from tiphys.engine import RunOptions
-from tiphys.records.fold import fold
-from tiphys.records.lineage import Folded, Lineage, lineage, tree
 from tiphys.reference import Reference
-from tiphys.store import Store
 answer = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 loss = right = rows = 0
 for images, labels in Dataset.open(Reference.parse(sys.argv[2])).batches("train", 540):
@@ -137,20 +132,3 @@ class TestInitial:
 
 def said(graph: Lineage) -> set[str]:
     return {thing.label for _, thing, _ in tree(graph)}
-
-
-def trained(workflow: Any) -> dict[str, str]:
-    """The models by the names of their jobs."""
-    return {
-        node["displayName"]: node["outputs"]["parameters"][0]["value"]
-        for node in workflow["status"]["nodes"].values()
-        if node["displayName"] in ("first", "on", "fresh")
-    }
-
-
-def check_begins(volume: Path, uris: dict[str, str]) -> None:
-    """The first epoch of the training that goes on is far below that of one that begins with random weights."""
-    of = {name: metrics(volume, uri.rpartition("/")[2]) for name, uri in uris.items()}
-    (on,), (fresh,), first = of["on"], of["fresh"], of["first"]
-    assert on["loss"] < first[0]["loss"] and on["loss"] < 0.8 * fresh["loss"], of
-    assert abs(on["loss"] - first[-1]["loss"]) < 0.2 * (fresh["loss"] - first[-1]["loss"]), of
