@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tiphys
 from tiphys.argo import nodes
+from tiphys.argo.nodes import outputs_of
+from tiphys.errors import RunError
 
 CODE = Path(tiphys.__file__).parent
 # argo-workflows v4.1.2, pkg/apis/workflow/v1alpha1/workflow_types.go
@@ -78,3 +81,20 @@ def test_no_other_module_keeps_a_set_of_types_or_phases() -> None:
         if kept.search(line)
     ]
     assert [place for place in found if not place.startswith("argo/nodes.py")] == []
+
+
+def test_outputs_are_those_of_a_step_by_its_path() -> None:
+    nodes = {
+        "a": {
+            "name": "w.b.train",
+            "type": "Retry",
+            "outputs": {"parameters": [{"name": "x", "value": "{\u2060{1}}"}]},
+        },
+        "c": {"name": "w.b.train(0)", "type": "Pod", "nodeFlag": {"retried": True}},
+        "d": {"name": "w.skipped", "type": "Skipped"},
+    }
+    workflow: Any = {"metadata": {"name": "w"}, "status": {"nodes": nodes}}
+    assert outputs_of(workflow, "b.train") == {"x": "{{1}}"}
+    assert outputs_of(workflow, "skipped") == {}
+    with pytest.raises(RunError, match=r"TIP209: w has no step 'b\.trian'\. Did you mean 'b\.train'"):
+        outputs_of(workflow, "b.trian")

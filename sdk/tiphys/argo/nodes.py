@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tiphys.errors import RunError, did_you_mean
+from tiphys.verbatim import rejoined
+
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node
+    from tiphys.argo.types import Node, Workflow
 
 __all__ = [
     "ACTIVE",
@@ -29,6 +32,7 @@ __all__ = [
     "is_step",
     "label",
     "origin",
+    "outputs_of",
     "state",
 ]
 
@@ -96,3 +100,21 @@ def label(node: Node, workflow: str) -> str:
 def origin(node: Node, workflow: str) -> str:
     """The :func:`label` of what wrote a log: the first attempt has the name of its step."""
     return label(node, workflow).removesuffix("(0)")
+
+
+def outputs_of(workflow: Workflow, step: str) -> dict[str, str]:
+    """The output parameters of the step that has this :func:`label`, as its component returned them.
+
+    Raises RunError TIP209 where the workflow has no such step.
+    """
+    name = workflow["metadata"].get("name", "")
+    nodes = [*((workflow.get("status") or {}).get("nodes") or {}).values()]
+    labels = {label(node, name): node for node in nodes if not (node.get("nodeFlag") or {}).get("retried")}
+    if step not in labels:
+        raise RunError(
+            "TIP209",
+            f"{name} has no step {step!r}.{did_you_mean(step, labels)}",
+            fix=f"its steps are: {', '.join(sorted(each for each in labels if each != name))}",
+        )
+    found = (labels[step].get("outputs") or {}).get("parameters") or []
+    return {each["name"]: rejoined(str(each.get("value", ""))) for each in found}

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from tiphys.compiler.cells import shown_cell
+
 __all__ = ["Site", "called_as_task", "caller", "is_users", "raised_at"]
 
 _OURS = str(Path(__file__).resolve().parent.parent) + os.sep
@@ -18,7 +20,8 @@ _STANDARD = os.path.dirname(os.__file__) + os.sep
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A line of a Python file; ``str`` gives ``file:line``, relative to the working folder when below it."""
+    """A line of a Python file; ``str`` gives ``file:line``, relative to the working folder when below it, and
+    ``cell 3:line`` in a notebook."""
 
     file: str
     line: int
@@ -26,7 +29,8 @@ class Site:
     def __str__(self) -> str:
         if not self.file:
             return ""
-        name = self.file
+        if (name := self.file) and (cell := shown_cell(name, self.line)):
+            return cell
         if os.path.isabs(name):
             relative = os.path.relpath(name)
             name = name if relative.startswith("..") else relative

@@ -49,7 +49,7 @@ _PUBLIC = {
     "Again": "on_failure",
     "Cache": "cache",
     "Component": "components",
-    "Condition": "values",
+    "ConditionValue": "values",
     "Dag": "dags",
     "Fake": "fakes",
     "Gang": "locks",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tiphys.argo.nodes import BUNDLES, FAILED, HOLDERS, is_hit
+from tiphys.argo.nodes import BUNDLES, FAILED, HOLDERS, is_hit, outputs_of
 from tiphys.argo.time import moment
 from tiphys.notebook import badge, facts, fragment, text
 from tiphys.notebook import rows as table
@@ -79,6 +79,11 @@ class Result:
             for node in nodes.values()
             if node.get("phase") == "Pending" and node.get("message") and not self.ended
         )
+
+    def outputs_of(self, step: str) -> dict[str, str]:
+        """The outputs of the step ``step`` (``cnn.train``): their text by name, as its component returned them. Raises
+        RunError TIP209 where the run has no such step."""
+        return outputs_of(self.workflow, step)
 
     def _repr_html_(self) -> str:
         """Its state and its nodes, for a notebook."""

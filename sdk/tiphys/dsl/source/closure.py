@@ -29,7 +29,7 @@ _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__an
 
 def function_node(module: Module, function: Callable[..., Any], site: Site) -> FunctionNode:
     """The definition of ``function`` in its module (by name and line, so nested ones are found too)."""
-    line = function.__code__.co_firstlineno
+    line = function.__code__.co_firstlineno + module.before
     for node in ast.walk(module.tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == function.__name__:
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])

@@ -6,9 +6,10 @@ import ast
 import functools
 import tokenize
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tiphys.compiler.cells import notebook_of
 from tiphys.compiler.line import Site
 from tiphys.dsl.source.effects import Changes, Effect, changes_of
 from tiphys.dsl.source.names_used import scan
@@ -36,6 +37,8 @@ class Module:
     """Whether the code looks at annotations."""
     strings: frozenset[int]
     """The lines whose end is inside a string: nothing of them may be cut."""
+    before: int = 0
+    """Of a notebook: how many lines of it are above the cell that was asked for."""
 
     def segment(self, node: ast.stmt) -> str:
         """The source of a statement with its decorators, without trailing blanks."""
@@ -65,24 +68,30 @@ def inside_strings(tree: ast.AST) -> frozenset[int]:
 
 
 def module_of(name: str, path: str, site: Site) -> Module:
-    """The parsed module in ``path``. Raises DefinitionError (TIP112) when it cannot be read."""
+    """The parsed module in ``path``, or the notebook that has a cell of this name. Raises DefinitionError (TIP112) when
+    it cannot be read."""
     try:
         stat = Path(path).stat()
-        return _parse(name, path, stat.st_mtime_ns, stat.st_size)
+        return _read(name, path, stat.st_mtime_ns, stat.st_size)
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        if isinstance(error, FileNotFoundError) and (notebook := notebook_of(path)):
+            return replace(_cells(name, notebook.path, notebook.text), before=notebook.before)
         raise DefinitionError(
             "TIP112",
             f"the source of {name} cannot be read: {error}",
             where=str(site),
             cause="the compiler reads the source to embed a function and to make its cache key",
-            fix="define components in a file, not in an interactive session",
+            fix="define components in a file or in a notebook, not at Python's prompt",
         ) from error
 
 
 @functools.lru_cache(maxsize=256)
-def _parse(name: str, path: str, _mtime: int, _size: int) -> Module:
+def _read(name: str, path: str, _mtime: int, _size: int) -> Module:
     with tokenize.open(path) as file:  # in the encoding that the file says
-        text = file.read()
+        return _parse(name, path, file.read())
+
+
+def _parse(name: str, path: str, text: str) -> Module:
     tree = ast.parse(text, path)
     bindings: dict[str, list[int]] = {}
     for index, statement in enumerate(tree.body):
@@ -102,6 +111,9 @@ def _parse(name: str, path: str, _mtime: int, _size: int) -> Module:
         any(word in text for word in ("get_type_hints", "__annotations__", "signature(")),
         inside_strings(tree),
     )
+
+
+_cells = functools.lru_cache(maxsize=8)(_parse)
 
 
 def _bound(statement: ast.stmt) -> Iterable[str]:

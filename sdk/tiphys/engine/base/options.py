@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tiphys.argo.nodes import outputs_of
 from tiphys.argo.version import NEWEST, Argo
 from tiphys.engine.base.observations import Observer
 
@@ -91,6 +92,11 @@ class RunResult:
     @property
     def succeeded(self) -> bool:
         return self.phase == "Succeeded"
+
+    def outputs_of(self, step: str) -> dict[str, str]:
+        """The outputs of the step ``step`` (``cnn.train``): their text by name, as its component returned them. Raises
+        RunError TIP209 where the run has no such step."""
+        return outputs_of(self.workflow, step)
 
     @property
     def exit_code(self) -> int:
