@@ -2,6 +2,7 @@
 # make test            set up and run every check and test
 # make coverage        how much of the pure rooms their own tests run; red below tests/house/coverage_floors.txt
 # make test LOCKED=1   the same with the versions of requirements-dev.lock, those that the project was last tested with
+# make docs            the site of docs/ as build/site, with the reference of all that is public
 # make lock            write requirements-dev.lock anew, with the newest versions that pyproject.toml allows
 # make test WORKERS=1   one test after the other, as pytest does by itself
 PYTHON ?= python3
@@ -16,7 +17,7 @@ WORKERS ?= auto
 KIND := $(if $(LOCKED),-locked)
 INSTALL = $(BIN)/python -m pip install --quiet --retries 5 $(if $(LOCKED),--constraint $(LOCK)) --editable
 
-.PHONY: demo test check coverage cluster-test bench lock clean
+.PHONY: demo test check coverage cluster-test docs bench lock clean
 
 demo: $(STAMP)train$(KIND)
 	$(BIN)/tiphys run pipelines/fashion_mnist.py $(ARGS)
@@ -39,6 +40,11 @@ coverage: $(STAMP)dev$(KIND)
 	$(BIN)/python -m pytest -q --cov --cov-report= tests/argo tests/expr tests/lint tests/engine/machine \
 	  tests/conformance/test_own.py $(ARGS)
 	$(BIN)/python scripts/coverage_floors.py
+
+# every warning is an error; that each block of the pages runs is seen by tests/test_docs.py
+docs: $(STAMP)dev$(KIND)
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --quiet docs build/site
+	@echo 'build/site/index.html'
 
 bench: $(STAMP)dev$(KIND)
 	for table in benchmarks/*.py; do $(BIN)/python $$table || exit 1; done
