@@ -6,6 +6,7 @@ What a job of one kind looks like is in the module of its class: ``tfjob.py``, `
 
 from __future__ import annotations
 
+import inspect
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,14 +14,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast
 
 from tiphys.argo.cache_mode import KEY_ENV
-from tiphys.compiler.line import caller
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl import operator
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.cached_retry import split
 from tiphys.dsl.components import Component, env_name
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.guarded import GENERATED, guarded
-from tiphys.dsl.job_checks import check_folders, check_follows, further, module_of
+from tiphys.dsl.job_checks import check_folders, check_follows, check_options, further, module_of
 from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock, Semaphore
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Template
     from tiphys.jsontypes import JsonObject
 
-__all__ = ["OUTPUT_ANNOTATION", "GangJob", "JobOptions"]
+__all__ = ["OUTPUT_ANNOTATION", "GangJob", "JobOptions", "with_resources"]
 
 OUTPUT_ANNOTATION = "tiphys.dev/output"
 _FOLDERS = {"output": "pvc://tiphys/models", "work": "pvc://tiphys/work"}
@@ -96,6 +97,15 @@ class GangJob(Resource):
 
     job_kind: ClassVar[str]
     container: ClassVar[str]
+
+    @classmethod
+    def begin(cls, function: Callable[..., Any], options: JobOptions) -> tuple[Site, str]:
+        """Where the job is written, and how messages name it. Raises DefinitionError TIP103 for an unknown option."""
+        site = caller()
+        label = options.get("name") or kebab(getattr(function, "__name__", "train"))
+        own = [name for name in inspect.signature(cls).parameters if name not in ("function", "options")]
+        check_options(options, [*own, *JobOptions.__annotations__], label, site)
+        return site, label
 
     def __init__(
         self,
@@ -200,7 +210,7 @@ class GangJob(Resource):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What each worker runs."""
+        """What each worker runs; nothing where the operator says it."""
 
     @abstractmethod
     def job(self, metadata: JsonObject, pod: JsonObject, scheduling: Scheduling) -> JsonObject:
@@ -261,7 +271,7 @@ class GangJob(Resource):
 
     def object(self, defaults: Defaults) -> Mapping[str, Any]:
         scheduling = self.scheduling or defaults.scheduling
-        pod = self.pod(defaults, self.resources, scheduling)  # which looks at the folders
+        pod = self.pod(defaults, scheduling)  # which looks at the folders
         key, run = splice(Input(_KEY)), "{{workflow.name}}"
         root = check_claim_path(self.folders[self.output_folder], self.output_folder, self.site)
         instance = next((f for f in self.arguments if f.python == self.instance), None)
@@ -276,10 +286,8 @@ class GangJob(Resource):
             annotations[BACKUP] = f"{self.folders[self.backup]}/{key}"
         return self.job(metadata, pod, scheduling)
 
-    def pod(
-        self, defaults: Defaults, resources: Resources, scheduling: Scheduling, command: Sequence[str] = ()
-    ) -> JsonObject:
-        """The metadata and the spec of a worker's template. ``command``: another than the workers'."""
+    def pod(self, defaults: Defaults, scheduling: Scheduling) -> JsonObject:
+        """The metadata and the spec of a worker's template."""
         run = "{{workflow.name}}"
         spec: dict[str, Any] = {
             "automountServiceAccountToken": False,
@@ -292,10 +300,10 @@ class GangJob(Resource):
         container: dict[str, Any] = {
             "name": self.container,
             "image": self.image or defaults.image,
-            "command": list(command) or self.command(),
+            **({"command": command} if (command := self.command()) else {}),
             "env": env,
             **({"ports": ports} if (ports := self.ports()) else {}),
-            "resources": resources.mapping(),
+            "resources": self.resources.mapping(),
         }
         secured(container, spec, defaults.volumes)
         # the first label makes `argo logs` and the Argo UI show the workers
@@ -371,3 +379,11 @@ class GangJob(Resource):
             site=self.site,
         )
         return cast("list[dict[str, Any]]", [*parts, *jobs])
+
+
+def with_resources(pod: JsonObject, resources: Resources) -> JsonObject:
+    """The same pod with other resources."""
+    spec = cast("JsonObject", pod["spec"])
+    (container,) = cast("list[JsonObject]", spec["containers"])
+    given = cast("JsonObject", resources.mapping())
+    return {**pod, "spec": {**spec, "containers": [{**container, "resources": given}]}}

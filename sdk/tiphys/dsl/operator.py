@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AGAIN",
     "API",
+    "CLEAN_PODS",
     "FAILURE",
     "ONCE",
     "PYTORCHJOBS",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 API = "kubeflow.org/v1"
+CLEAN_PODS = ("Running", "All", "None")
 RESTART_POLICIES = ("ExitCode", "OnFailure", "Never", "Always")
 TFJOBS = "tfjobs.kubeflow.org"
 PYTORCHJOBS = "pytorchjobs.kubeflow.org"
@@ -71,8 +73,10 @@ def success(workers: int, policy: str, *, elastic: bool = False) -> list[str]:
     return ["status.replicaStatuses.Worker.succeeded > 0"]
 
 
-def pytorch_success() -> list[str]:
-    """When a PyTorchJob has succeeded: its master has, as the operator judges it."""
+def pytorch_success(*, elastic: bool = False) -> list[str]:
+    """When a PyTorchJob has succeeded, as the operator judges it: its master has, or a worker of an elastic one."""
+    if elastic:
+        return ["status.replicaStatuses.Worker.succeeded > 0"]
     return ["status.replicaStatuses.Master.succeeded == 1"]
 
 

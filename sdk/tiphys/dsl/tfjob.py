@@ -12,12 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
-from tiphys.compiler.line import caller
 from tiphys.dsl import jobset, operator
 from tiphys.dsl.gang_job import GangJob, JobOptions
 from tiphys.dsl.job_checks import one_of
 from tiphys.dsl.pod import Scheduling
-from tiphys.dsl.types import kebab
 from tiphys.dsl.workers import check_elastic, numbers
 
 if TYPE_CHECKING:
@@ -61,8 +59,7 @@ class TFJob(GangJob):
         kind: Literal["TFJob", "JobSet"] = "TFJob",
         **options: Unpack[JobOptions],
     ) -> None:
-        site = caller()
-        label = options.get("name") or kebab(getattr(function, "__name__", "train"))
+        site, label = self.begin(function, options)
         counts = numbers(workers, label, site)
         elastic = len(counts) > 1
         if elastic:

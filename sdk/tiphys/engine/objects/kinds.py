@@ -109,12 +109,25 @@ def kind_in_text(text: str) -> str:
     return "" if "{{" in word else word
 
 
+_RUN_BY = {
+    "MPIJob": "Kubeflow's training operator",
+    "XGBoostJob": "Kubeflow's training operator",
+    "TrainJob": "Kubeflow Trainer 2",
+    "RayJob": "KubeRay",
+}
+
+
 def _refuse(word: str, where: str) -> RefusedError:
     known = [kind.kind for kind in KINDS]
     return RefusedError(
         "TIP230",
         f"resources of kind {word!r} have no local stand-in.{did_you_mean(word.split()[-1] if word else '', known)}",
         where=where,
-        cause=f"on this machine there are: {', '.join(known)}",
-        fix="run this workflow on a cluster, or leave the step out with a `when`",
+        cause=f"{_RUN_BY[word]} runs it; on this machine there are: {', '.join(known)}"
+        if word in _RUN_BY
+        else f"on this machine there are: {', '.join(known)}",
+        fix="run this workflow on a cluster, or the rest of it here: "
+        'with_fakes(pipeline, {"STEP": Fake(state="Succeeded")})'
+        if word in _RUN_BY
+        else "run this workflow on a cluster, or leave the step out with a `when`",
     )
