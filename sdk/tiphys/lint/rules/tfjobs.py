@@ -167,7 +167,8 @@ def job_without_deadline(manifest: Manifest) -> Iterator[Issue]:
 )
 def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
     template = manifest.template
-    total = sum(item.get("replicas", 1) for item in replicas_of(manifest).values() if _counted(item))
+    workers = (item for name, item in replicas_of(manifest).items() if name != "Launcher")
+    total = sum(item.get("replicas", 1) for item in workers if _counted(item))
     for path, job in manifest.jobs():
         count = job.get("parallelism")
         total += count if isinstance(count, int) and not manifest.templated(*path, "parallelism") else 1
