@@ -27,10 +27,11 @@ def accept(accuracy: float, test_accuracy: float, least: float) -> str:
 with Pipeline("pytorch-ddp", title="Fashion-MNIST with PyTorch") as pipeline:
     source = pipeline.param("source", "auto", description="auto, a folder, a URI, or synthetic (tests only)")
     limit = pipeline.param("limit", 0, minimum=0, description="training images to use; 0 takes all")
+    validation_size = pipeline.param("validation-size", 6000, minimum=1)
     epochs = pipeline.param("epochs", 4, minimum=1)
     min_accuracy = pipeline.param("min-accuracy", 0.9, minimum=0.0, maximum=1.0, description="on validation")
     found = find_source(source=source, limit=limit)
-    data = ingest_images(source=found.source, limit=limit)
+    data = ingest_images(source=found.source, validation_size=validation_size, limit=limit)
     expected = expect_data(dataset=data.dataset, expected=expect.Expect(rows=60_000), limit=limit)
     model = fit(dataset=expected.dataset, epochs=epochs)
     judged = evaluate_model(model=model, dataset=expected.dataset)
