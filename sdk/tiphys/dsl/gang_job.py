@@ -41,7 +41,7 @@ from tiphys.step.backups import BACKUP
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Template
-    from tiphys.jsontypes import JsonObject
+    from tiphys.jsontypes import Json, JsonObject
 
 __all__ = ["OUTPUT_ANNOTATION", "GangJob", "JobOptions", "with_resources"]
 
@@ -269,7 +269,7 @@ class GangJob(Resource):
 
     # -- the object -----------------------------------------------------------------------------------------------
 
-    def object(self, defaults: Defaults) -> Mapping[str, Any]:
+    def object(self, defaults: Defaults) -> JsonObject:
         scheduling = self.scheduling or defaults.scheduling
         pod = self.pod(defaults, scheduling)  # which looks at the folders
         key, run = splice(Input(_KEY)), "{{workflow.name}}"
@@ -289,20 +289,22 @@ class GangJob(Resource):
     def pod(self, defaults: Defaults, scheduling: Scheduling) -> JsonObject:
         """The metadata and the spec of a worker's template."""
         run = "{{workflow.name}}"
-        spec: dict[str, Any] = {
+        spec: JsonObject = {
             "automountServiceAccountToken": False,
             "securityContext": POD_SECURITY,
             **scheduling.pod(),
         }
-        env = self._env(defaults)
+        command: list[Json] = [*self.command()]
+        env: list[Json] = [*self._env(defaults)]
+        ports: list[Json] = [*self.ports()]
         if defaults.volumes:
             spec["volumes"] = [v.volume() for v in defaults.volumes]
-        container: dict[str, Any] = {
+        container: JsonObject = {
             "name": self.container,
             "image": self.image or defaults.image,
-            **({"command": command} if (command := self.command()) else {}),
+            **({"command": command} if command else {}),
             "env": env,
-            **({"ports": ports} if (ports := self.ports()) else {}),
+            **({"ports": ports} if ports else {}),
             "resources": self.resources.mapping(),
         }
         secured(container, spec, defaults.volumes)
@@ -331,15 +333,15 @@ class GangJob(Resource):
             *self.further_env(),
         ]
 
-    def body(self, defaults: Defaults) -> dict[str, Any]:
-        template = super().body(defaults)
+    def body(self, defaults: Defaults) -> JsonObject:
+        template = cast("Template", super().body(defaults))
         template.setdefault("inputs", {}).setdefault("parameters", []).append({"name": _KEY})
         if self.cache is not None:
             memo = memoize(Input(_KEY).tag(), self.cache, self.name)
-            items = list(template.items())
+            items: list[tuple[str, object]] = list(template.items())
             position = next(i for i, (k, _) in enumerate(items) if k == "inputs") + 1
             items.insert(position, ("memoize", memo))
-            template = dict(items)
+            template = cast("Template", dict(items))
             said = key_parts(
                 self.cache,
                 self.arguments,
@@ -352,20 +354,20 @@ class GangJob(Resource):
                 **depends_made(self.depends_on),
             )
             template.setdefault("annotations", {}).update(said)
-        return template
+        return cast("JsonObject", template)
 
     @property
     def conditional(self) -> bool:
         return self.cache is not None and bool(self.cache.conditions)
 
-    def parts(self, defaults: Defaults) -> list[dict[str, Any]]:
+    def parts(self, defaults: Defaults) -> list[JsonObject]:
         body, jobs = cast("Template", self.body(defaults)), cast("list[Template]", [])
         if self.prepare is not None:
             asked = [each.name for each in self.prepare.inputs]
             own = [each.name for each in self.arguments]
             body, *jobs = prepared(body, self.prepare.name, asked, [*own, _KEY])
         if self.cache is None or not self.cache.conditions:
-            return cast("list[dict[str, Any]]", [*split(cast("dict[str, Any]", body)), *jobs])
+            return cast("list[JsonObject]", [*split(cast("JsonObject", body)), *jobs])
         key = Input(_KEY).tag()
         parts = guarded(
             body,
@@ -378,7 +380,7 @@ class GangJob(Resource):
             defaults=defaults,
             site=self.site,
         )
-        return cast("list[dict[str, Any]]", [*parts, *jobs])
+        return cast("list[JsonObject]", [*parts, *jobs])
 
 
 def with_resources(pod: JsonObject, resources: Resources) -> JsonObject:
