@@ -43,7 +43,8 @@ class PyTorchJob(GangJob):
 
     ``workers=(least, most)`` is an elastic gang: torchrun forms it anew (c10d) when workers go or come, as long as
     there are ``least``, and starts the function anew at most ``max_restarts`` times for an error of its own. It has
-    succeeded when one worker has. The function goes on from what it left in its ``work`` folder.
+    succeeded when one worker has, and the others are ended: the function returns after a barrier, when the model is
+    there. It goes on from what it left in its ``work`` folder.
 
     ``kind`` is what it becomes: a PyTorchJob, a JobSet, or a TrainJob of Kubeflow Trainer 2, which takes its pods from
     the ClusterTrainingRuntime ``runtime``.

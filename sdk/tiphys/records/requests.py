@@ -123,7 +123,7 @@ def _replicas(made: Mapping[str, object]) -> Iterator[tuple[int, list[ContainerS
     elif made.get("kind") == "TrainJob":
         trainer = _map(spec.get("trainer"))
         node = cast("ContainerSpec", {"resources": _map(trainer.get("resourcesPerNode"))})
-        yield _count(trainer.get("numNodes", 1)), [node]
+        yield _count(trainer.get("numNodes", 1)), [node] if trainer else []
 
 
 def _ray_groups(spec: Mapping[str, object]) -> Iterator[tuple[int, Mapping[str, object]]]:
