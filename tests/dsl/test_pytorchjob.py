@@ -179,6 +179,7 @@ def test_a_jobset_tells_its_workers_what_the_operator_would() -> None:
         ({"workers": (1, 2), "master": Resources()}, "TIP109", "master=…"),
         ({"workers": (1, 2), "kind": "JobSet"}, "TIP109", "workers=(least, most)"),
         ({"kind": "TrainJob", "master": Resources()}, "TIP109", "master=…"),
+        ({"kind": "TrainJob", "runtime": "Torch_1"}, "TIP101", "Torch_1"),
         ({"kind": "Trainjob"}, "TIP105", "Did you mean 'TrainJob'"),
         ({"restart_policy": "Sometimes"}, "TIP105", "restart_policy='Sometimes'"),
         ({"clean_pods": "Some"}, "TIP105", "clean_pods='Some'"),

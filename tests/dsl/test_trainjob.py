@@ -40,3 +40,11 @@ def test_a_trainjob_says_its_own_and_patches_the_rest() -> None:
     mounted = {each["name"] for each in container["volumeMounts"]}
     assert mounted == {each["name"] for each in pod["spec"]["volumes"]}
     assert template["resource"]["successCondition"] == "status.jobsStatus.0.succeeded == 1"
+
+
+def test_one_process_of_each_node_unless_it_is_said() -> None:
+    """Trainer's ``auto`` would start one for each core."""
+    trainers = [
+        training(train_job, **given)[1]["spec"]["trainer"] for given in ({}, {"nproc_per_node": "auto"})
+    ]
+    assert [each.get("numProcPerNode") for each in trainers] == [1, None]

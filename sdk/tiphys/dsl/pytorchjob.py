@@ -15,6 +15,7 @@ from tiphys.compiler.line import Site
 from tiphys.dsl import jobset, operator, trainjob
 from tiphys.dsl.gang_job import GangJob, JobOptions, with_resources
 from tiphys.dsl.job_checks import one_of
+from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import Resources, Scheduling
 from tiphys.dsl.worker_command import called, torchrun
 from tiphys.dsl.workers import numbers, shown
@@ -83,6 +84,7 @@ class PyTorchJob(GangJob):
         if kind == "JobSet":
             jobset.warn_of_dropped(label, site, restart_policy=restart_policy, clean_pods=clean_pods)
         elif kind == "TrainJob":
+            check_name(runtime, "a training runtime", site)
             priority_class = s.priority_class if (s := options.get("scheduling")) else ""
             trainjob.warn_of_dropped(
                 label,
@@ -136,7 +138,7 @@ class PyTorchJob(GangJob):
                 metadata,
                 pod,
                 nodes=self.workers,
-                processes=self.processes if isinstance(self.processes, int) else None,
+                processes=self._nproc(),
                 runtime=self.runtime,
                 deadline=self.deadline,
             )
@@ -150,7 +152,8 @@ class PyTorchJob(GangJob):
 
     def _nproc(self) -> int | str | None:
         """Torchrun would start one for each core."""
-        return 1 if self.changes and self.processes is None else self.processes
+        by_torchrun = self.changes or self.kind == "TrainJob"
+        return 1 if by_torchrun and self.processes is None else self.processes
 
     def _policy(self) -> JsonObject:
         restarts = {} if self.max_restarts is None else {"maxRestarts": self.max_restarts}

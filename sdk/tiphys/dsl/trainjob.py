@@ -41,12 +41,12 @@ def train_job(
     pod: JsonObject,
     *,
     nodes: int,
-    processes: int | None,
+    processes: int | str | None,
     runtime: str,
     deadline: int,
 ) -> JsonObject:
     """The manifest. ``pod``: the metadata and the spec of a worker's template, with one container; ``processes``: of
-    each node; ``deadline`` in seconds."""
+    each node, a number, or a word for what Trainer chooses by itself; ``deadline`` in seconds."""
     spec = cast("JsonObject", pod["spec"])
     (container,) = cast("list[JsonObject]", spec["containers"])
     own: JsonObject = {"name": _NODE, **{key: container[key] for key in _CONTAINER if key in container}}
@@ -57,7 +57,7 @@ def train_job(
         "command": container["command"],
         "env": container["env"],
         "numNodes": nodes,
-        **({"numProcPerNode": processes} if processes is not None else {}),
+        **({"numProcPerNode": processes} if isinstance(processes, int) else {}),
         "resourcesPerNode": container["resources"],
     }
     jobs: JsonObject = {"replicatedJobs": [{"name": _NODE, "template": {"spec": {"template": template}}}]}
