@@ -20,9 +20,12 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import Gate as Gate
     from tiphys.dsl import ModelRegistry as ModelRegistry
     from tiphys.dsl import MoreMemory as MoreMemory
+    from tiphys.dsl import MPIJob as MPIJob
     from tiphys.dsl import Mutex as Mutex
     from tiphys.dsl import OnFailure as OnFailure
     from tiphys.dsl import Pipeline as Pipeline
+    from tiphys.dsl import PyTorchJob as PyTorchJob
+    from tiphys.dsl import RayJob as RayJob
     from tiphys.dsl import Resource as Resource
     from tiphys.dsl import Resources as Resources
     from tiphys.dsl import Retry as Retry
@@ -31,6 +34,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import Serving as Serving
     from tiphys.dsl import TFJob as TFJob
     from tiphys.dsl import Volume as Volume
+    from tiphys.dsl import XGBoostJob as XGBoostJob
     from tiphys.dsl import collect as collect
     from tiphys.dsl import component as component
     from tiphys.dsl import compose as compose
@@ -81,6 +85,10 @@ _PUBLIC = {
     "Mutex": "tiphys.dsl",
     "OnFailure": "tiphys.dsl",
     "Pipeline": "tiphys.dsl",
+    "PyTorchJob": "tiphys.dsl",
+    "XGBoostJob": "tiphys.dsl",
+    "RayJob": "tiphys.dsl",
+    "MPIJob": "tiphys.dsl",
     "Records": "tiphys.runs.records",
     "Reference": "tiphys.reference",
     "RefusedError": "tiphys.errors",

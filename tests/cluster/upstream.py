@@ -22,7 +22,17 @@ from typing import Any
 
 import yaml
 
-__all__ = ["CRATES", "fetch", "fields", "jobset", "jobset_definition", "misfits", "schema"]
+__all__ = [
+    "CRATES",
+    "MODULES",
+    "fetch",
+    "fields",
+    "jobset",
+    "jobset_definition",
+    "misfits",
+    "published",
+    "schema",
+]
 
 Json = dict[str, Any]
 # kind: (crate, version of the crate, file)
@@ -34,6 +44,18 @@ CRATES = {
     "PodGroup": ("kcr_scheduling_volcano_sh", "3.20260530.111213", "v1beta1/podgroups.rs"),
 }
 JOBSET = ("sigs.k8s.io/jobset@v0.11.1", "config/components/crd/bases/jobset.x-k8s.io_jobsets.yaml")
+_OPERATOR = "github.com/kubeflow/training-operator@v1.9.4"
+# kind: (module of Go, file)
+MODULES = {
+    "PyTorchJob": (_OPERATOR, "manifests/base/crds/kubeflow.org_pytorchjobs.yaml"),
+    "MPIJob": (_OPERATOR, "manifests/base/crds/kubeflow.org_mpijobs.yaml"),
+    "XGBoostJob": (_OPERATOR, "manifests/base/crds/kubeflow.org_xgboostjobs.yaml"),
+    "TrainJob": (
+        "github.com/kubeflow/trainer/v2@v2.2.0",
+        "manifests/base/crds/trainer.kubeflow.org_trainjobs.yaml",
+    ),
+    "RayJob": ("github.com/ray-project/kuberay/ray-operator@v1.4.2", "config/crd/bases/ray.io_rayjobs.yaml"),
+}
 _ITEM = re.compile(r"^pub (struct|enum) (\w+) \{\n(.*?)^\}", re.M | re.S)
 _FIELD = re.compile(r"((?:^    #\[.*\]\n)*)^    pub (?:r#)?(\w+): (.+),$", re.M)
 _VARIANT = re.compile(r"((?:^    #\[.*\]\n)*)^    (\w+),$", re.M)
@@ -85,10 +107,21 @@ def jobset() -> Json:
 
 def jobset_definition() -> Json:
     """JobSet's CustomResourceDefinition. Raises OSError where it cannot be fetched."""
+    return _definition(*JOBSET)
+
+
+def published(kind: str) -> Json:
+    """The schema of the version of ``kind`` that its project stores, of the whole object. Raises OSError where it
+    cannot be fetched."""
+    versions = _definition(*MODULES[kind])["spec"]["versions"]
+    found: Json = next(each for each in versions if each["storage"])["schema"]["openAPIV3Schema"]
+    return found
+
+
+def _definition(module: str, file: str) -> Json:
     go = shutil.which("go")
     if go is None:
         raise OSError("go is not installed")
-    module, file = JOBSET
     done = subprocess.run(
         [go, "mod", "download", "-json", module], capture_output=True, text=True, timeout=120, check=False
     )

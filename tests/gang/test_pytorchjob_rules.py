@@ -57,12 +57,34 @@ def test_what_the_schema_refuses() -> None:
         check_pytorchjob(job(Master=replica(restartPolicy="Sometimes")))
 
 
-def test_an_elastic_job_has_no_stand_in() -> None:
+@pytest.mark.parametrize(
+    "policy",
+    [{"rdzvBackend": "etcd"}, {"rdzvHost": "etcd-service"}, {"metrics": [{"type": "Resource"}]}],
+    ids=lambda policy: next(iter(policy)),
+)
+def test_what_somebody_else_would_have_to_do_has_no_stand_in(policy: dict[str, Any]) -> None:
     manifest = job(Worker=replica())
-    manifest["spec"]["elasticPolicy"] = {"minReplicas": 1}
-    with pytest.raises(RefusedError, match="elasticPolicy") as raised:
+    manifest["spec"]["elasticPolicy"] = {"minReplicas": 1, **policy}
+    with pytest.raises(RefusedError, match=next(iter(policy))) as raised:
         check_pytorchjob(manifest)
     assert raised.value.code == "TIP237"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        (
+            job(Master=replica()),
+            "spec.pytorchReplicaSpecs[Worker]: Required value: must be configured if elastic",
+        ),
+        (job(Worker=replica()), "spec.elasticPolicy.nProcPerNode: Forbidden: must not be used with"),
+    ],
+)
+def test_what_the_webhook_says_of_an_elastic_policy(manifest: Any, words: str) -> None:
+    manifest["spec"] |= {"nprocPerNode": "2", "elasticPolicy": {"nProcPerNode": 2}}
+    with pytest.raises(ApiError) as raised:
+        check_pytorchjob(manifest)
+    assert words in str(raised.value)
 
 
 # pkg/controller.v1/pytorch/envvar.go and master.go
@@ -95,3 +117,67 @@ def test_workers_without_a_master_are_told_of_none() -> None:
     assert worker_env({}, {"Worker": 2}, "Worker", 1, port=5) == {
         "PYTHONUNBUFFERED": "1", "PET_NPROC_PER_NODE": "auto", "PET_NNODES": "2",
     }  # fmt: skip
+
+
+def told(master: bool, **others: str) -> dict[str, str]:
+    """What the operator gave a pod; ``JOB-master-0`` and 23456 there are ``localhost`` and 5 here."""
+    found = {"PYTHONUNBUFFERED": "1", **others}
+    if master:
+        found |= {"MASTER_ADDR": "localhost", "PET_MASTER_ADDR": "localhost"}
+        found |= {"MASTER_PORT": "5", "PET_MASTER_PORT": "5"}
+    return found
+
+
+# The environments of pods that the real training operator 1.9.4 made of PyTorchJob(…), printed on a cluster
+@pytest.mark.parametrize(
+    ("spec", "counts", "key", "expected"),
+    [
+        (
+            {},
+            {"Master": 1},
+            ("Master", 0),
+            told(True, WORLD_SIZE="1", RANK="0", PET_NODE_RANK="0", PET_NPROC_PER_NODE="auto",
+                 PET_NNODES="1"),
+        ),
+        (
+            {"nprocPerNode": "2"},
+            {"Master": 1, "Worker": 2},
+            ("Worker", 1),
+            told(True, WORLD_SIZE="6", RANK="2", PET_NODE_RANK="2", PET_NPROC_PER_NODE="2",
+                 PET_NNODES="3"),
+        ),
+        (
+            {
+                "nprocPerNode": "1",
+                "elasticPolicy": {"minReplicas": 1, "maxReplicas": 2, "maxRestarts": 3, "rdzvBackend": "c10d"},
+            },
+            {"Worker": 2},
+            ("Worker", 1),
+            told(False, PET_NPROC_PER_NODE="1", PET_RDZV_ENDPOINT="localhost:5", PET_RDZV_BACKEND="c10d",
+                 PET_NNODES="1:2", PET_MAX_RESTARTS="3"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_worker_is_told_what_the_operator_tells_it(
+    spec: Any, counts: dict[str, int], key: tuple[str, int], expected: dict[str, str]
+) -> None:
+    assert worker_env(spec, counts, *key, port=5) == expected
+
+
+# pkg/controller.v1/pytorch/elastic.go
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({}, {"PET_NNODES": "3:3", "PET_NPROC_PER_NODE": "auto"}),
+        ({"minReplicas": 2}, {"PET_NNODES": "2:2"}),
+        ({"maxReplicas": 4}, {"PET_NNODES": "4:4"}),
+        ({"nProcPerNode": 2, "rdzvId": "a"}, {"PET_NPROC_PER_NODE": "2", "PET_RDZV_ID": "a"}),
+        (
+            {"rdzvConf": [{"key": "timeout", "value": "9"}, {"key": "a", "value": "b"}], "standalone": True},
+            {"PET_RDZV_CONF": "timeout=9,a=b", "PET_STANDALONE": ""},
+        ),
+    ],
+)
+def test_what_an_elastic_policy_says(policy: Any, expected: dict[str, str]) -> None:
+    found = worker_env({"elasticPolicy": policy}, {"Worker": 3}, "Worker", 0, port=5)
+    assert expected.items() <= found.items() and "RANK" not in found

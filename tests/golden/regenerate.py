@@ -12,6 +12,7 @@ GOLDEN = {
     "hello.yaml": "hello.py",
     "loop.yaml": "loop.py",
     "branch.yaml": "branch.py",
+    "pytorch-ddp.yaml": "pytorch_ddp.py",
 }
 PICTURE = ROOT / "docs" / "graph.svg"
 _CODE = re.compile(r"""(?P<mark>'|"code":")[0-9a-f]{16}(?=[:"])""")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.dom.minidom
 from html.parser import HTMLParser
@@ -106,6 +107,26 @@ def test_a_jobset_has_as_many_workers_as_run_at_once() -> None:
         {"name": "t", "resource": {"action": "create", "manifest": manifest}}
     ]
     assert find(plan(workflow).main, "a").subtitle == "t · JobSet, 3 workers"
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "workers"),
+    [
+        ("PyTorchJob", {"Master": {"replicas": 1}, "Worker": {"replicas": 2}}, 3),
+        ("XGBoostJob", {"Master": {"replicas": 1}}, 1),
+        ("MPIJob", {"Launcher": {"replicas": 1}, "Worker": {"replicas": 4}}, 4),  # a launcher does not train
+        ("RayJob", {"replicas": 2, "minReplicas": 2}, 2),
+        ("TrainJob", {"trainer": {"numNodes": 3}}, 3),
+    ],
+)
+def test_jobs_of_other_kinds_are_trainings(kind: str, spec: dict[str, object], workers: int) -> None:
+    workflow = dag({"name": "a", "template": "t"})
+    manifest = json.dumps({"kind": kind, "spec": spec})
+    workflow["spec"]["templates"][1:] = [
+        {"name": "t", "resource": {"action": "create", "manifest": manifest}}
+    ]
+    found = find(plan(workflow).main, "a")
+    assert (found.kind, found.subtitle) == ("training", f"t · {kind}, {workers} worker{'s' * (workers > 1)}")
 
 
 def test_the_mission_is_drawn_whole() -> None:

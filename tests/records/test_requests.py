@@ -55,13 +55,31 @@ def test_a_training_is_its_replicas() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("PyTorchJob", {"pytorchReplicaSpecs": {"Master": {"template": pod("1", "1Gi")},
+                                                "Worker": {"replicas": 2, "template": pod("1", "1Gi")}}}),
+        ("MPIJob", {"mpiReplicaSpecs": {"Worker": {"replicas": 3, "template": pod("1", "1Gi")}}}),
+        ("XGBoostJob", {"xgbReplicaSpecs": {"Worker": {"replicas": 3, "template": pod("1", "1Gi")}}}),
+        ("RayJob", {"rayClusterSpec": {"headGroupSpec": {"template": pod("1", "1Gi")},
+                                       "workerGroupSpecs": [{"replicas": 2, "template": pod("1", "1Gi")}]}}),
+        ("TrainJob", {"trainer": {"numNodes": 3, "resourcesPerNode": {"requests": {"cpu": "1", "memory": "1Gi"}}}}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_trainings_of_other_kinds(kind: str, spec: dict[str, Any]) -> None:
+    assert of(made({"kind": kind, "spec": spec})).gang == pytest.approx({"cpu": 3, "memory": 3 * 1024 * MI})
+
+
+@pytest.mark.parametrize(
     "manifest",
     ["", "kind: TFJob", "{{inputs.parameters.manifest}}", "[]", "{", "[" * 100_000]
     + [
         {"kind": "TFJob", "spec": spec}
         for spec in ({}, [], {"tfReplicaSpecs": []}, {"tfReplicaSpecs": {"Worker": 3}})
     ]
-    + [{"kind": "JobSet", "spec": {"replicatedJobs": [3]}}, {"kind": "Deployment"}],
+    + [{"kind": "JobSet", "spec": {"replicatedJobs": [3]}}, {"kind": "Deployment"}]
+    + [{"kind": "TrainJob"}, {"kind": "RayJob", "spec": {"rayClusterSpec": {"workerGroupSpecs": [1, {}]}}}],
 )
 def test_what_is_no_training_requests_nothing(manifest: object) -> None:
     assert of(made(manifest)).gang == {}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.locks import Gang as Gang
     from tiphys.dsl.locks import Mutex as Mutex
     from tiphys.dsl.locks import Semaphore as Semaphore
+    from tiphys.dsl.mpijob import MPIJob as MPIJob
     from tiphys.dsl.on_failure import Again as Again
     from tiphys.dsl.on_failure import MoreMemory as MoreMemory
     from tiphys.dsl.on_failure import OnFailure as OnFailure
@@ -33,6 +34,8 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.policies import unless_data as unless_data
     from tiphys.dsl.policies import while_intact as while_intact
     from tiphys.dsl.policies import while_metric as while_metric
+    from tiphys.dsl.pytorchjob import PyTorchJob as PyTorchJob
+    from tiphys.dsl.rayjob import RayJob as RayJob
     from tiphys.dsl.registry import ModelRegistry as ModelRegistry
     from tiphys.dsl.resource import Resource as Resource
     from tiphys.dsl.resource import splice as splice
@@ -44,6 +47,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.values import Value as Value
     from tiphys.dsl.values import workflow_name as workflow_name
     from tiphys.dsl.values import workflow_status as workflow_status
+    from tiphys.dsl.xgboostjob import XGBoostJob as XGBoostJob
 
 _PUBLIC = {
     "Again": "on_failure",
@@ -59,6 +63,10 @@ _PUBLIC = {
     "Mutex": "locks",
     "OnFailure": "on_failure",
     "Pipeline": "pipeline",
+    "PyTorchJob": "pytorchjob",
+    "XGBoostJob": "xgboostjob",
+    "RayJob": "rayjob",
+    "MPIJob": "mpijob",
     "Resource": "resource",
     "Resources": "pod",
     "Retry": "retry",

@@ -21,12 +21,12 @@ from tiphys.dsl.components import Component
 from tiphys.dsl.composed import compose
 from tiphys.dsl.context import for_each
 from tiphys.dsl.durations import whole_seconds
+from tiphys.dsl.gang_job import GangJob
 from tiphys.dsl.literals import access
 from tiphys.dsl.names import check_claim_path, check_name
 from tiphys.dsl.pod import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.task import Task, TaskNode
-from tiphys.dsl.tfjob import TFJob
 from tiphys.dsl.values import ConditionValue, Expression, Output, Value, workflow_name
 from tiphys.errors import DefinitionError
 from tiphys.step import enough as steps
@@ -42,7 +42,7 @@ def enough(
     *,
     top: int | Value = 1,
     min_accuracy: float | Value = 0.0,
-    training: TFJob | None = None,
+    training: GangJob | None = None,
     by: str = "validation_accuracy",
     patience: str | timedelta | int | Value | None = None,
     margin: float = MARGIN,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tiphys.compiler.line import Site
 from tiphys.errors import TiphysWarning
@@ -31,6 +31,7 @@ __all__ = [
     "host_names",
     "job_set",
     "tf_config",
+    "torch_env",
     "warn_of_dropped",
 ]
 
@@ -84,9 +85,36 @@ def tf_config(workers: int) -> list[JsonObject]:
     cluster = json.dumps({"worker": hosts}, separators=(",", ":"))
     task = '{"type":"worker","index":$(JOB_COMPLETION_INDEX)}'
     return [
+        *_names(),
+        {"name": "TF_CONFIG", "value": f'{{"cluster":{cluster},"task":{task},"environment":"cloud"}}'},
+    ]
+
+
+def torch_env(workers: int, port: int, processes: str = "") -> list[JsonObject]:
+    """What ``torch.distributed`` and torchrun look for, with the training operator's names; ``processes``: of each
+    worker, where there are several."""
+    each = int(processes) if processes.isdecimal() else 1
+    master = host_name(0)
+    values = {
+        "WORLD_SIZE": str(workers * each),
+        "RANK": "$(JOB_COMPLETION_INDEX)",
+        "MASTER_ADDR": master,
+        "MASTER_PORT": str(port),
+        "PET_NNODES": str(workers),
+        "PET_NODE_RANK": "$(JOB_COMPLETION_INDEX)",
+        "PET_MASTER_ADDR": master,
+        "PET_MASTER_PORT": str(port),
+        **({"PET_NPROC_PER_NODE": processes} if processes else {}),
+    }
+    env: list[JsonObject] = [{"name": name, "value": value} for name, value in values.items()]
+    return [*_names(), *env]
+
+
+def _names() -> list[JsonObject]:
+    """The name of the JobSet and the index of the worker, before what is made of them."""
+    return [
         {"name": "JOBSET_NAME", "valueFrom": {"fieldRef": {"fieldPath": _NAME}}},
         {"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": {"fieldPath": _INDEX}}},
-        {"name": "TF_CONFIG", "value": f'{{"cluster":{cluster},"task":{task},"environment":"cloud"}}'},
     ]
 
 
@@ -99,7 +127,9 @@ def job_set(
     success_policy: str,
     deadline: int,
 ) -> JsonObject:
-    """The manifest. ``pod``: the metadata and the spec of a worker's template; ``deadline`` in seconds."""
+    """The manifest. ``pod``: the metadata and the spec of a worker's template, with one container; ``deadline`` in
+    seconds."""
+    container = str(cast("list[JsonObject]", pod["spec"]["containers"])[0]["name"])
     pods = "Never" if restart_policy in ("ExitCode", "Never") else "OnFailure"
     job: JsonObject = {
         "completionMode": "Indexed",
@@ -109,7 +139,7 @@ def job_set(
         "activeDeadlineSeconds": deadline,
     }
     if restart_policy == "ExitCode":
-        job["podFailurePolicy"] = _exit_codes()
+        job["podFailurePolicy"] = _exit_codes(container)
     if not success_policy:
         job["successPolicy"] = {"rules": [{"succeededIndexes": "0"}]}
     job["template"] = {"metadata": pod["metadata"], "spec": {"restartPolicy": pods, **pod["spec"]}}
@@ -125,12 +155,12 @@ def job_set(
     }
 
 
-def _exit_codes() -> JsonObject:
+def _exit_codes(container: str) -> JsonObject:
     """A pod that was taken away (a drain, a preemption) does not count, codes below 128 fail the Job at once; what is
     left is started anew."""
     taken: JsonObject = {"type": "DisruptionTarget", "status": "True"}
     codes: JsonObject = {
-        "containerName": CONTAINER,
+        "containerName": container,
         "operator": "In",
         "values": list(range(1, 128)),
     }

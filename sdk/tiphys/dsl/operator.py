@@ -8,21 +8,35 @@ been deleted") is somebody's decision and fails the step at once.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tiphys.dsl.on_failure import Again, OnFailure
 from tiphys.dsl.retry import Retry
 
+if TYPE_CHECKING:
+    from tiphys.dsl.pod import Scheduling
+    from tiphys.jsontypes import JsonObject
+
 __all__ = [
     "AGAIN",
+    "API",
+    "CLEAN_PODS",
     "FAILURE",
     "ONCE",
     "PYTORCHJOBS",
+    "RESTART_POLICIES",
     "TFJOBS",
     "adopt",
     "adopted",
     "pytorch_success",
+    "replica",
+    "run_policy",
     "success",
 ]
 
+API = "kubeflow.org/v1"
+CLEAN_PODS = ("Running", "All", "None")
+RESTART_POLICIES = ("ExitCode", "OnFailure", "Never", "Always")
 TFJOBS = "tfjobs.kubeflow.org"
 PYTORCHJOBS = "pytorchjobs.kubeflow.org"
 FAILURE = [f"status.conditions.{i}.type == Failed" for i in (1, 2, 3)]
@@ -59,6 +73,18 @@ def success(workers: int, policy: str, *, elastic: bool = False) -> list[str]:
     return ["status.replicaStatuses.Worker.succeeded > 0"]
 
 
-def pytorch_success() -> list[str]:
-    """When a PyTorchJob has succeeded: its master has, as the operator judges it."""
+def pytorch_success(*, elastic: bool = False) -> list[str]:
+    """When a PyTorchJob has succeeded, as the operator judges it: its master has, or a worker of an elastic one."""
+    if elastic:
+        return ["status.replicaStatuses.Worker.succeeded > 0"]
     return ["status.replicaStatuses.Master.succeeded == 1"]
+
+
+def run_policy(deadline: int, clean_pods: str, scheduling: Scheduling) -> JsonObject:
+    """``deadline`` in seconds: restarts by exit code count no failures, so nothing else ends them."""
+    return {"activeDeadlineSeconds": deadline, "cleanPodPolicy": clean_pods, **scheduling.policy()}
+
+
+def replica(count: int, restart_policy: str, pod: JsonObject) -> JsonObject:
+    """``count`` pods of a job with the same template."""
+    return {"replicas": count, "restartPolicy": restart_policy, "template": pod}

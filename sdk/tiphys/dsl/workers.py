@@ -9,7 +9,7 @@ from tiphys.dsl.components import Component
 from tiphys.dsl.locks import Gang, Lock, Semaphore
 from tiphys.errors import DefinitionError
 
-__all__ = ["check_elastic", "numbers", "shown"]
+__all__ = ["check_elastic", "numbers", "one_number", "shown"]
 
 
 def numbers(workers: object, label: str, site: Site) -> tuple[int, ...]:
@@ -22,11 +22,24 @@ def numbers(workers: object, label: str, site: Site) -> tuple[int, ...]:
             "TIP109",
             f"{label}: workers={workers!r}",
             where=str(site),
-            cause="a TFJob needs at least one worker",
+            cause="a job needs at least one worker",
             fix="give a whole number of at least 1, the least and the most, (1, 4), or all there may be, [1, 2, 4]",
         )
     every = range(counts[0], counts[-1] + 1)
     return tuple(every if isinstance(workers, tuple) else sorted(set(counts)))
+
+
+def one_number(workers: object, label: str, site: Site) -> tuple[int]:
+    """Of a job that has one number of them. Raises DefinitionError TIP109."""
+    if isinstance(workers, tuple | list):
+        raise DefinitionError(
+            "TIP109",
+            f"{label}: workers={workers!r}",
+            where=str(site),
+            cause="the number of its workers cannot change",
+            fix="give a whole number of at least 1",
+        )
+    return (numbers(workers, label, site)[0],)
 
 
 def shown(counts: tuple[int, ...]) -> str:

@@ -1,7 +1,9 @@
 """What a PyTorchJob means here (kubeflow.org/v1, training operator 1.9.4): what its webhook refuses
-(pkg/webhooks/pytorch), and what its workers are told (pkg/controller.v1/pytorch/envvar.go, master.go), on localhost.
+(pkg/webhooks/pytorch), and what its workers are told, on localhost (envvar, master and elastic.go of
+pkg/controller.v1/pytorch).
 
-A job with an ``elasticPolicy`` has no local stand-in: its workers look for each other through etcd or c10d.
+Of an ``elasticPolicy`` what torch itself does has a stand-in: c10d at one of the workers. What somebody else would have
+to do (etcd, another host, a HorizontalPodAutoscaler) is refused.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ __all__ = ["CONTAINER", "TYPES", "PyTorchJobManifest", "PyTorchJobSpec", "check_
 TYPES = ("Master", "Worker")
 CONTAINER = "pytorch"
 _FIELD = "pytorchReplicaSpecs"
+# fields of an elastic policy that ask for what this machine has not, and what may be said in them
+_ELSEWHERE: dict[str, tuple[object, ...]] = {"rdzvBackend": ("c10d",), "rdzvHost": (), "metrics": ([],)}
 
 
 class PyTorchJobManifest(TypedDict, total=False):
@@ -32,8 +36,22 @@ class PyTorchJobManifest(TypedDict, total=False):
     status: TFJobStatus  # of all kinds of the operator
 
 
+class ElasticPolicy(TypedDict, total=False):
+    minReplicas: int
+    maxReplicas: int
+    maxRestarts: int
+    nProcPerNode: int
+    rdzvBackend: str
+    rdzvConf: list[dict[str, str]]
+    rdzvHost: str
+    rdzvId: str
+    rdzvPort: int
+    standalone: bool
+    metrics: list[JsonObject]
+
+
 class PyTorchJobSpec(TypedDict, total=False):
-    elasticPolicy: JsonObject
+    elasticPolicy: ElasticPolicy
     nprocPerNode: str
     pytorchReplicaSpecs: dict[str, TFReplica]
     runPolicy: RunPolicy
@@ -43,17 +61,18 @@ def check_pytorchjob(manifest: PyTorchJobManifest) -> None:
     """Raises ApiError Forbidden or Invalid for what a cluster refuses, RefusedError TIP237 for what has no stand-in."""
     name = name_of(manifest.get("metadata") or {})
     spec = manifest.get("spec") or {}
-    if spec.get("elasticPolicy") is not None:
-        raise RefusedError(
-            "TIP237",
-            "PyTorchJob: spec.elasticPolicy has no local stand-in",
-            cause="here a PyTorchJob is a gang of so many workers as it says",
-            fix="leave it out, or run it on a cluster",
-        )
+    _check_elastic(spec.get("elasticPolicy"))
     problems = name_problems(name)
     replicas = spec.get("pytorchReplicaSpecs")
     if replicas is None:
         problems.append(f"spec.{_FIELD}: Required value: must be required")
+    policy = spec.get("elasticPolicy")
+    if policy is not None and "Worker" not in (replicas or {}):
+        problems.append(
+            f"{replica_path(_FIELD, 'Worker')}: Required value: must be configured if elastic policy is used"
+        )
+    if policy is not None and policy.get("nProcPerNode") is not None and spec.get("nprocPerNode") is not None:
+        problems.append("spec.elasticPolicy.nProcPerNode: Forbidden: must not be used with spec.nprocPerNode")
     for kind, replica in sorted((replicas or {}).items()):
         path = replica_path(_FIELD, kind)
         if kind not in TYPES:
@@ -67,13 +86,25 @@ def check_pytorchjob(manifest: PyTorchJobManifest) -> None:
     denied("PyTorchJob", problems)
 
 
+def _check_elastic(policy: ElasticPolicy | None) -> None:
+    for field, known in _ELSEWHERE.items():
+        if policy is not None and (value := policy.get(field)) is not None and value not in known:
+            raise RefusedError(
+                "TIP237",
+                f"PyTorchJob: spec.elasticPolicy.{field} has no local stand-in",
+                cause="here the workers meet by c10d, at the first of them",
+                fix="leave it out, or run it on a cluster",
+            )
+
+
 def worker_env(
     spec: PyTorchJobSpec, counts: Mapping[str, int], kind: str, index: int, port: int
 ) -> dict[str, str]:
-    """The variables of one replica. ``counts``: of all of them, by their kinds; ``port``: the master's."""
+    """The variables of one replica. ``counts``: of all of them, by their kinds; ``port``: where they meet."""
     total = sum(counts.values())
-    processes = spec.get("nprocPerNode") or "auto"
-    each = int(processes) if processes.lstrip("+-").isdecimal() else 1
+    policy = spec.get("elasticPolicy")
+    processes = spec.get("nprocPerNode")
+    each = int(processes) if processes and processes.lstrip("+-").isdecimal() else 1
     found = {"PYTHONUNBUFFERED": "1"}
     if "Master" in counts:
         rank = str(index + 1 if kind == "Worker" else index)
@@ -86,4 +117,31 @@ def worker_env(
             "RANK": rank,
             "PET_NODE_RANK": rank,
         }
-    return {**found, "PET_NPROC_PER_NODE": processes, "PET_NNODES": str(total)}
+    if processes or policy is None or policy.get("nProcPerNode") is None:
+        found["PET_NPROC_PER_NODE"] = processes or "auto"
+    if policy is None:
+        return {**found, "PET_NNODES": str(total)}
+    return found | _elastic_env(policy, counts, port)
+
+
+def _elastic_env(policy: ElasticPolicy, counts: Mapping[str, int], port: int) -> dict[str, str]:
+    least, most = policy.get("minReplicas"), policy.get("maxReplicas")
+    if least is None and most is None:
+        least = most = counts.get("Worker", 1)
+    least, most = (most if least is None else least), (least if most is None else most)
+    found = {
+        "PET_RDZV_ENDPOINT": f"localhost:{port}",
+        "PET_RDZV_BACKEND": policy.get("rdzvBackend") or "c10d",
+        "PET_NNODES": f"{least}:{most}",
+    }
+    if (restarts := policy.get("maxRestarts")) is not None:
+        found["PET_MAX_RESTARTS"] = str(restarts)
+    if (processes := policy.get("nProcPerNode")) is not None:
+        found["PET_NPROC_PER_NODE"] = str(processes)
+    if (name := policy.get("rdzvId")) is not None:
+        found["PET_RDZV_ID"] = name
+    if settings := policy.get("rdzvConf"):
+        found["PET_RDZV_CONF"] = ",".join(f"{each['key']}={each['value']}" for each in settings)
+    if policy.get("standalone"):
+        found["PET_STANDALONE"] = ""
+    return found

@@ -240,10 +240,13 @@ def _resource(resource: ResourceTemplate) -> tuple[str, str]:
             f"{action} {flags[0] if flags else 'resource'}",
         )
     kind = found[1]
-    field = "parallelism" if kind == "JobSet" else "replicas"
-    replicas = re.search(rf"""["']?{field}["']?\s*:\s*(\d+)""", text)
-    count = int(replicas[1]) if replicas else 0
-    if kind in ("TFJob", "PyTorchJob", "JobSet", "MPIJob", "Job"):
+    field = {"JobSet": "parallelism", "TrainJob": "numNodes"}.get(kind, "replicas")
+    replicas = [int(each) for each in re.findall(rf"""["']?\b{field}["']?\s*:\s*(\d+)""", text)]
+    if kind in ("PyTorchJob", "XGBoostJob"):  # a master works, too
+        count = sum(replicas)
+    else:  # a launcher, which comes first, does not
+        count = replicas[-1 if kind == "MPIJob" else 0] if replicas else 0
+    if kind in ("TFJob", "PyTorchJob", "JobSet", "MPIJob", "XGBoostJob", "RayJob", "TrainJob", "Job"):
         return "training", f"{kind}, {count} worker{'s' * (count != 1)}" if count else kind
     if kind in ("Deployment", "Service", "StatefulSet", "InferenceService"):
         return "serving", f"{kind}, {count} replica{'s' * (count != 1)}" if count else kind

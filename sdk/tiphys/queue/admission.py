@@ -35,6 +35,7 @@ _JOBS = [
         ("", "pods"),
         ("batch", "jobs"),
         ("kubeflow.org", "tfjobs"),
+        ("kubeflow.org", "pytorchjobs"),
         ("jobset.x-k8s.io", "jobsets"),
     )
 ]
@@ -77,6 +78,8 @@ def _of_jobs(seats: Sequence[Seat], rules: Rules) -> JsonObject:
         "templates": (
             "request.kind.kind == 'Pod' ? [] : request.kind.kind == 'TFJob' ? "
             "object.spec.tfReplicaSpecs.map(k, object.spec.tfReplicaSpecs[k].template.spec)"
+            " : request.kind.kind == 'PyTorchJob' ? "
+            "object.spec.pytorchReplicaSpecs.map(k, object.spec.pytorchReplicaSpecs[k].template.spec)"
             " : request.kind.kind == 'JobSet' ? object.spec.replicatedJobs.map(j, j.template.spec.template.spec)"
             " : [object.spec.template.spec]"
         ),

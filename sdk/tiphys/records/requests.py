@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Requests", "amount", "memory_limits", "requests"]
 
+# of the training operator's kinds: where their replicas are
+_REPLICAS = {
+    "TFJob": "tfReplicaSpecs",
+    "PyTorchJob": "pytorchReplicaSpecs",
+    "XGBoostJob": "xgbReplicaSpecs",
+    "MPIJob": "mpiReplicaSpecs",
+}
 _SCALE = 10_000  # seconds that are counted at once: requests are integers of a unit
 
 
@@ -100,11 +107,10 @@ def _manifest(template: Template) -> Mapping[str, object]:
 
 
 def _replicas(made: Mapping[str, object]) -> Iterator[tuple[int, list[ContainerSpec]]]:
-    """The pods of a TFJob, a PyTorchJob or a JobSet: how many, and with which containers."""
+    """The pods of a training of any kind: how many, and with which containers."""
     spec = _map(made.get("spec"))
-    if made.get("kind") in ("TFJob", "PyTorchJob"):
-        replicas = spec.get("tfReplicaSpecs") or spec.get("pytorchReplicaSpecs")
-        for each in _map(replicas).values():
+    if (field := _REPLICAS.get(str(made.get("kind")))) is not None:
+        for each in _map(spec.get(field)).values():
             yield _count(_map(each).get("replicas", 1)), _containers(_map(each).get("template"))
     elif made.get("kind") == "JobSet":
         jobs = spec.get("replicatedJobs")
@@ -112,6 +118,20 @@ def _replicas(made: Mapping[str, object]) -> Iterator[tuple[int, list[ContainerS
             job = _map(_map(_map(each).get("template")).get("spec"))
             times = _count(_map(each).get("replicas", 1)) * _count(job.get("parallelism", 1))
             yield times, _containers(job.get("template"))
+    elif made.get("kind") == "RayJob":
+        yield from ((count, _containers(group.get("template"))) for count, group in _ray_groups(spec))
+    elif made.get("kind") == "TrainJob":
+        trainer = _map(spec.get("trainer"))
+        node = cast("ContainerSpec", {"resources": _map(trainer.get("resourcesPerNode"))})
+        yield _count(trainer.get("numNodes", 1)), [node] if trainer else []
+
+
+def _ray_groups(spec: Mapping[str, object]) -> Iterator[tuple[int, Mapping[str, object]]]:
+    cluster = _map(spec.get("rayClusterSpec"))
+    yield 1, _map(cluster.get("headGroupSpec"))
+    groups = cluster.get("workerGroupSpecs")
+    for each in groups if isinstance(groups, list) else ():
+        yield _count(_map(each).get("replicas", 1)), _map(each)
 
 
 def _containers(template: object) -> list[ContainerSpec]:

@@ -156,6 +156,8 @@ def arguments_of(function: Callable[..., Any], environ: Mapping[str, str]) -> di
 
 def write_outputs(outputs: Mapping[str, str], folder: Path) -> None:
     """Write one file for each output: all to temporary files first, then renamed."""
+    if not outputs:  # as of a worker of a job, which has no folder for them
+        return
     folder.mkdir(parents=True, exist_ok=True)
     pending: list[tuple[str, Path]] = []
     try:

@@ -108,7 +108,19 @@ def test_a_deadline_ends_it(tmp_path: Path) -> None:
 
 def test_what_has_no_stand_in_is_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(RefusedError) as raised:
-        manifest = pytorchjob("true", elasticPolicy={"minReplicas": 1})
+        manifest = pytorchjob("true", elasticPolicy={"rdzvBackend": "etcd"})
         manifest["metadata"]["name"] = "job"
         execute(tmp_path, workflow(waiting(manifest)))
     assert raised.value.code == "TIP237"
+
+
+def test_an_elastic_job_has_succeeded_when_any_worker_has(tmp_path: Path) -> None:
+    script = 'echo "$PET_RDZV_BACKEND $PET_RDZV_ENDPOINT $PET_NNODES"; test "$RANK" = "" '
+    manifest = pytorchjob(script, workers=2, elasticPolicy={"minReplicas": 1, "maxReplicas": 2})
+    manifest["spec"]["runPolicy"] = {"cleanPodPolicy": "Running"}
+    del manifest["spec"]["pytorchReplicaSpecs"]["Master"]
+    result = execute(tmp_path, workflow(waiting(manifest, "status.replicaStatuses.Worker.succeeded > 0")))
+    status = json.loads(value(result, result.name, "s"))
+    assert status["conditions"][-1]["type"] == "Succeeded"
+    said = (result.folder / f"logs/{result.name}-job-worker-0.log").read_text().split()
+    assert said[0] == "c10d" and said[1].startswith("localhost:") and said[2] == "1:2"

@@ -109,12 +109,23 @@ def kind_in_text(text: str) -> str:
     return "" if "{{" in word else word
 
 
+_RUN_BY = {
+    "MPIJob": "Kubeflow's training operator",
+    "XGBoostJob": "Kubeflow's training operator",
+    "TrainJob": "Kubeflow Trainer 2",
+    "RayJob": "KubeRay",
+}
+
+
 def _refuse(word: str, where: str) -> RefusedError:
     known = [kind.kind for kind in KINDS]
-    return RefusedError(
-        "TIP230",
-        f"resources of kind {word!r} have no local stand-in.{did_you_mean(word.split()[-1] if word else '', known)}",
-        where=where,
-        cause=f"on this machine there are: {', '.join(known)}",
-        fix="run this workflow on a cluster, or leave the step out with a `when`",
-    )
+    kind = word.split()[-1] if word else ""
+    here = f"on this machine there are: {', '.join(known)}"
+    if kind in _RUN_BY:
+        hint, cause = "", f"{_RUN_BY[kind]} runs it; {here}"
+        fix = 'run it on a cluster; here with_fakes(pipeline, {"STEP": Fake(model="pvc://…")}) runs the rest'
+    else:
+        hint, cause = did_you_mean(kind, known), here
+        fix = "run this workflow on a cluster, or leave the step out with a `when`"
+    text = f"resources of kind {word!r} have no local stand-in.{hint}"
+    return RefusedError("TIP230", text, where=where, cause=cause, fix=fix)

@@ -45,7 +45,8 @@ class PyTorchJobController(OperatedController):
         expected = self._counts[kind] - count["succeeded"]
         if kind == (lead or "Worker"):
             called = self._name if lead else f"{self.host.namespace}/{self._name}"
-            if expected == 0:
+            any_will_do = not lead and self._spec.get("elasticPolicy") is not None
+            if expected == 0 or (any_will_do and count["succeeded"]):
                 word = "is successfully completed" if lead else "successfully completed"
                 self._finish("Succeeded", f"PyTorchJob {called} {word}.")
                 return

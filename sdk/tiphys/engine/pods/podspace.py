@@ -153,7 +153,7 @@ class PodSpace:
         mounts = self.mounts(spec)
         base = self._base(image)
         env = container_environment(self.host, spec, self.fields, base, lambda one: self._resource(one, spec))
-        env = {key: self._here(value) for key, value in env.items()} if self._addresses else env
+        env = self._all_here(env) if self._addresses else env
         if image.kind != "docker":  # a container's HOME is its user's
             env.setdefault("HOME", "/root" if image.kind == "root" else "/tmp")
         env["HOSTNAME"] = self.hostname
@@ -186,6 +186,15 @@ class PodSpace:
             reports=self._reports(),
             drivers=machine.libraries() if gpus and image.kind == "root" else {},
         )
+
+    def _all_here(self, env: Mapping[str, str]) -> dict[str, str]:
+        """Variables with the addresses that are on this machine, also of one in two: ``X_ADDR`` and ``X_PORT``."""
+        found = {key: self._here(value) for key, value in env.items()}
+        for key, value in env.items():
+            port = key.removesuffix("_ADDR") + "_PORT"
+            if here := self._addresses.get(f"{value}:{env.get(port)}"):
+                found[key], _, found[port] = here.partition(":")
+        return found
 
     def _here(self, text: str) -> str:
         """A variable's value with the addresses that are on this machine."""

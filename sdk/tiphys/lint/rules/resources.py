@@ -10,6 +10,7 @@ from tiphys.expr.gotext import atoi
 from tiphys.lint import conditions
 from tiphys.lint.manifests import Manifest
 from tiphys.lint.model import TemplateView
+from tiphys.lint.operated import KINDS
 from tiphys.lint.registry import Issue, rule
 
 _SEEN = "seen on the real 4.1.2 controller"
@@ -244,12 +245,22 @@ def _condition(manifest: Manifest) -> str:
     if manifest.kind == "TFJob":
         count = manifest.get("spec", "tfReplicaSpecs", "Worker", "replicas") or 1
         return f"add successCondition: status.replicaStatuses.Worker.succeeded == {count}"
+    if manifest.kind in KINDS:
+        lead = KINDS[manifest.kind].lead
+        return (
+            f"add successCondition: status.replicaStatuses.{lead}.succeeded == 1 and failureCondition: "
+            "status.conditions.1.type == Failed,status.conditions.2.type == Failed"
+        )
     if manifest.kind in ("Deployment", "StatefulSet"):
         return f"add successCondition: status.readyReplicas == {manifest.get('spec', 'replicas') or 1}"
     return {
         "Job": "add successCondition: status.succeeded > 0 and failureCondition: status.failed > 0",
         "JobSet": "add successCondition: status.terminalState == Completed and failureCondition: "
         "status.terminalState == Failed",
+        "RayJob": "add successCondition: status.jobStatus == SUCCEEDED and failureCondition: "
+        "status.jobStatus == FAILED,status.jobDeploymentStatus == Failed",
+        "TrainJob": "add successCondition: status.jobsStatus.0.succeeded == 1 and failureCondition: "
+        "status.conditions.0.type == Failed,status.conditions.1.type == Failed",
         "Pod": "add successCondition: status.phase == Succeeded",
         "InferenceService": "add successCondition: status.modelStatus.states.transitionStatus == UpToDate",
     }.get(manifest.kind, "add a successCondition")
@@ -258,9 +269,10 @@ def _condition(manifest: Manifest) -> str:
 def _replicas(manifest: Manifest, where: str) -> int | None:
     match = re.fullmatch(r"status\.replicaStatuses\.(\w+)\.(?:succeeded|active)", where)
     count = None
-    if manifest.kind == "TFJob" and match:
-        count = manifest.get("spec", "tfReplicaSpecs", match[1], "replicas")
-        if manifest.get("spec", "tfReplicaSpecs", match[1]) is not None and count is None:
+    if manifest.kind in KINDS and match:
+        field = KINDS[manifest.kind].field
+        count = manifest.get("spec", field, match[1], "replicas")
+        if manifest.get("spec", field, match[1]) is not None and count is None:
             count = 1
     elif manifest.kind in ("Deployment", "StatefulSet") and re.fullmatch(
         r"status\.(readyReplicas|availableReplicas|updatedReplicas|replicas)", where

@@ -1,20 +1,21 @@
-"""TFJobs: what the training operator refuses or does otherwise than hoped."""
+"""Jobs of the training operator, TFJobs above all: what the training operator refuses or does otherwise than hoped."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from tiphys.argo.pools import TRAINING_POOL
 from tiphys.lint import conditions
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.manifests import Manifest
 from tiphys.lint.model import TemplateView
+from tiphys.lint.operated import KINDS, replicas_of
 from tiphys.lint.registry import Issue, rule
 
 if TYPE_CHECKING:
-    from tiphys.argo.manifest_types import TFJobManifest, TFReplica
+    from tiphys.argo.manifest_types import TFReplica
 
 _OPERATOR = "training operator 1.9.4; seen on the real cluster"
 _RESTARTING = ("ExitCode", "OnFailure", "Always")
@@ -22,29 +23,28 @@ _SIGNS = {"=": "==", "==": "==", "!=": "!=", "gt": ">"}
 
 
 def _replicas(manifest: Manifest) -> dict[str, TFReplica]:
-    if manifest.kind != "TFJob":
-        return {}
-    return (cast("TFJobManifest", manifest.data).get("spec") or {}).get("tfReplicaSpecs") or {}
+    return replicas_of(manifest) if manifest.kind == "TFJob" else {}
 
 
 @rule(
     "L340",
     "tfjob-container-name",
     "error",
-    what="A TFJob replica without a container named `tensorflow`.",
+    what="A replica without the container of its kind: `tensorflow` of a TFJob, `pytorch`, `xgboost`.",
     why="The operator's webhook refuses the job.",
     source=_OPERATOR,
     scope="manifest",
     fixable=True,
 )
 def tfjob_container_name(manifest: Manifest) -> Iterator[Issue]:
-    for name, replica in _replicas(manifest).items():
-        path = ("spec", "tfReplicaSpecs", name, "template", "spec", "containers")
+    for name, replica in replicas_of(manifest).items():
+        kind = KINDS[manifest.kind]
+        path = ("spec", kind.field, name, "template", "spec", "containers")
         containers = ((replica.get("template") or {}).get("spec") or {}).get("containers") or []
-        if containers and not any(item.get("name") == "tensorflow" for item in containers):
-            where = (*path, 0, "name")
-            words = f"{manifest.label}: {name} has no container named 'tensorflow'"
-            yield manifest.issue(where, words, fix="call the container tensorflow")
+        wanted = kind.container
+        if wanted and containers and not any(item.get("name") == wanted for item in containers):
+            words = f"{manifest.label}: {name} has no container named {wanted!r}"
+            yield manifest.issue((*path, 0, "name"), words, fix=f"call the container {wanted}")
 
 
 @rule(
@@ -72,7 +72,7 @@ def tfjob_success_policy(manifest: Manifest) -> Iterator[Issue]:
     "L342",
     "condition-aborts-restart",
     "warning",
-    what="A failureCondition on failed replicas of a TFJob whose replicas are restarted.",
+    what="A failureCondition on failed replicas of a job whose replicas are restarted.",
     why="The first failure ends the step while the operator is restarting the replica.",
     source=_OPERATOR,
     scope="manifest",
@@ -81,7 +81,7 @@ def condition_aborts_restart(manifest: Manifest) -> Iterator[Issue]:
     text = manifest.template.data["resource"].get("failureCondition") or ""
     for each in conditions.requirements(text):
         match = re.fullmatch(r"status\.replicaStatuses\.(\w+)\.failed", each.key)
-        policy = (_replicas(manifest).get(match[1]) or {}).get("restartPolicy") if match else None
+        policy = _policy(manifest, match[1]) if match else ""
         sign = _SIGNS.get(each.operator, "")
         if match and policy in _RESTARTING and (sign, *each.values) in ((">", "0"), ("==", "1"), ("!=", "0")):
             words = (
@@ -152,7 +152,7 @@ def job_without_deadline(manifest: Manifest) -> Iterator[Issue]:
     )
     if not bounded:
         words = f"{manifest.label} has no deadline"
-        fix = "add runPolicy: {activeDeadlineSeconds: ...}" if manifest.kind == "TFJob" else ""
+        fix = "add runPolicy: {activeDeadlineSeconds: ...}" if manifest.kind in KINDS else ""
         yield manifest.issue(("spec",), words, fix=fix or "add activeDeadlineSeconds", key=True)
 
 
@@ -167,7 +167,8 @@ def job_without_deadline(manifest: Manifest) -> Iterator[Issue]:
 )
 def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
     template = manifest.template
-    total = sum(item.get("replicas", 1) for item in _replicas(manifest).values() if _counted(item))
+    workers = (item for name, item in replicas_of(manifest).items() if name != "Launcher")
+    total = sum(item.get("replicas", 1) for item in workers if _counted(item))
     for path, job in manifest.jobs():
         count = job.get("parallelism")
         total += count if isinstance(count, int) and not manifest.templated(*path, "parallelism") else 1
@@ -178,7 +179,7 @@ def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
         return
     words = f"{manifest.label} starts {total} pods that must run together, without a semaphore"
     fix = "admit it by a semaphore whose limit is the number of gangs that fit"
-    where = "replicatedJobs" if manifest.kind == "JobSet" else "tfReplicaSpecs"
+    where = KINDS[manifest.kind].field if manifest.kind in KINDS else "replicatedJobs"
     yield manifest.issue(("spec", where), words, fix=fix, key=True)
 
 
@@ -193,8 +194,8 @@ def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
     fixable=True,
 )
 def job_logs(manifest: Manifest) -> Iterator[Issue]:
-    for name, replica in _replicas(manifest).items():
-        path = ("spec", "tfReplicaSpecs", name, "template")
+    for name, replica in replicas_of(manifest).items():
+        path = ("spec", KINDS[manifest.kind].field, name, "template")
         labels = ((replica.get("template") or {}).get("metadata") or {}).get("labels") or {}
         if "workflows.argoproj.io/workflow" not in labels:
             words = f"{manifest.label}: the pods of {name} have no label workflows.argoproj.io/workflow"
@@ -218,11 +219,17 @@ def job_without_restart(manifest: Manifest) -> Iterator[Issue]:
         or template.workflow.spec.get("retryStrategy") is not None
     ):
         return
-    for name, item in _replicas(manifest).items():
-        if item.get("restartPolicy", "Never") == "Never":
+    for name in replicas_of(manifest):
+        if _policy(manifest, name) == "Never":
             words = f"{manifest.label}: {name} has restartPolicy Never and the step has no retryStrategy"
             fix = "write restartPolicy: ExitCode, or add a retryStrategy"
-            yield manifest.issue(("spec", "tfReplicaSpecs", name), words, fix=fix, key=True)
+            yield manifest.issue(("spec", KINDS[manifest.kind].field, name), words, fix=fix, key=True)
+
+
+def _policy(manifest: Manifest, name: str) -> str:
+    """The restart policy of its replicas of a type; empty: there are none."""
+    item = replicas_of(manifest).get(name)
+    return "" if item is None else str(item.get("restartPolicy") or KINDS[manifest.kind].policy)
 
 
 def _admitted(template: TemplateView, depth: int) -> bool:

@@ -20,6 +20,9 @@ __all__ = ["Merger", "Patience", "Stamps", "containers_of", "is_executor", "sour
 
 _WORKER = re.compile(r"^(?P<job>.+)-(?P<replica>(?:worker|chief|master|ps|evaluator|launcher)-\d+)$")
 _INDEXED = re.compile(r"^(?P<job>.+)-(?P<replica>worker-0-\d+)-[a-z0-9]{5}$")  # a pod of a JobSet
+# of the containers that kinds of jobs must have, or have when we write them
+_MAIN = {"TFJob": "tensorflow", "JobSet": "tensorflow", "PyTorchJob": "pytorch", "XGBoostJob": "xgboost",
+         "MPIJob": "mpi", "RayJob": "ray", "TrainJob": "node"}  # fmt: skip
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 _EXECUTOR = re.compile(r"^time=\S+ level=\w+ msg=.*\bargo=true\b")
 
@@ -46,8 +49,7 @@ def containers_of(workflow: Workflow) -> list[str]:
         try:
             value = read_value(text)
         except RefusedError:  # template tags may stand where YAML cannot have them
-            if "TFJob" in text or "JobSet" in text:
-                names["tensorflow"] = None
+            names |= {name: None for word, name in _MAIN.items() if word in text}
             continue
         for name in _containers(value):
             names[name] = None
