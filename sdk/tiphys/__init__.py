@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.compiler import to_yaml as to_yaml
     from tiphys.dsl import Again as Again
     from tiphys.dsl import Cache as Cache
+    from tiphys.dsl import ConfigMap as ConfigMap
     from tiphys.dsl import Fake as Fake
     from tiphys.dsl import Gang as Gang
     from tiphys.dsl import Gate as Gate
@@ -26,13 +27,17 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import Pipeline as Pipeline
     from tiphys.dsl import PyTorchJob as PyTorchJob
     from tiphys.dsl import RayJob as RayJob
+    from tiphys.dsl import PodSettings as PodSettings
     from tiphys.dsl import Resource as Resource
     from tiphys.dsl import Resources as Resources
     from tiphys.dsl import Retry as Retry
     from tiphys.dsl import Scheduling as Scheduling
+    from tiphys.dsl import Scratch as Scratch
+    from tiphys.dsl import Secret as Secret
     from tiphys.dsl import Semaphore as Semaphore
     from tiphys.dsl import Serving as Serving
     from tiphys.dsl import TFJob as TFJob
+    from tiphys.dsl import Toleration as Toleration
     from tiphys.dsl import Volume as Volume
     from tiphys.dsl import XGBoostJob as XGBoostJob
     from tiphys.dsl import collect as collect
@@ -77,6 +82,7 @@ _PUBLIC = {
     "ClusterError": "tiphys.errors",
     "ComponentError": "tiphys.errors",
     "DefinitionError": "tiphys.errors",
+    "ConfigMap": "tiphys.dsl",
     "Fake": "tiphys.dsl",
     "Gang": "tiphys.dsl",
     "ModelRegistry": "tiphys.dsl",
@@ -93,11 +99,14 @@ _PUBLIC = {
     "Reference": "tiphys.reference",
     "RefusedError": "tiphys.errors",
     "Registry": "tiphys.runs.registry",
+    "PodSettings": "tiphys.dsl",
     "Resource": "tiphys.dsl",
     "Resources": "tiphys.dsl",
     "Retry": "tiphys.dsl",
     "RunError": "tiphys.errors",
     "Scheduling": "tiphys.dsl",
+    "Scratch": "tiphys.dsl",
+    "Secret": "tiphys.dsl",
     "Semaphore": "tiphys.dsl",
     "Serving": "tiphys.dsl",
     "ServingError": "tiphys.errors",
@@ -107,6 +116,7 @@ _PUBLIC = {
     "TiphysWarning": "tiphys.errors",
     "TrainingServiceError": "tiphys.errors",
     "UserCodeError": "tiphys.errors",
+    "Toleration": "tiphys.dsl",
     "Volume": "tiphys.dsl",
     "collect": "tiphys.dsl",
     "component": "tiphys.dsl",

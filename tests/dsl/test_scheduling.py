@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
-from hera.workflows.models import Metadata
+from hera.workflows.models import Affinity, Metadata, NodeAffinity
+from hera.workflows.models import Toleration as HeraToleration
 
 import tiphys
 from tests.dsl import library
 from tests.tools import argo_lint
-from tiphys import DefinitionError, Pipeline, Scheduling, TFJob, component
+from tiphys import DefinitionError, Pipeline, Scheduling, TFJob, Toleration, component
 from tiphys.engine import RunOptions
 
 LABELS = {"kueue.x-k8s.io/queue-name": "anna", "kueue.x-k8s.io/priority-class": "urgent"}
@@ -108,3 +109,54 @@ def test_the_same_yaml_is_taken_by_argo_and_runs_here(tmp_path: Path) -> None:
         make()
     assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
     assert tiphys.run(pipeline, options=RunOptions(store=tmp_path)).succeeded
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (Toleration("gpu"), {"key": "gpu", "operator": "Exists"}),
+        (
+            Toleration("gpu", "yes", "NoSchedule"),
+            {"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"},
+        ),
+        (
+            Toleration("spot", effect="NoExecute", seconds=60),
+            {"key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60},
+        ),
+    ],
+)
+def test_a_toleration_is_kubernetes(given: Toleration, expected: dict[str, Any]) -> None:
+    assert given.mapping() == expected
+    HeraToleration.model_validate(expected)
+
+
+def test_where_the_pods_go() -> None:
+    affinity = Affinity(node_affinity=NodeAffinity())
+    spec = spec_of(
+        scheduling=Scheduling(node_selector={"pool": "a"}, tolerations=["spot"], affinity=affinity)
+    )
+    assert spec["nodeSelector"] == {"pool": "a"}
+    assert spec["tolerations"] == [{"key": "spot", "operator": "Exists"}]
+    assert spec["affinity"] == {"nodeAffinity": {}}
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        (lambda: Toleration("a b"), "TIP101", "a taint"),
+        (lambda: Toleration("gpu", "a b"), "TIP101", "a taint"),
+        (lambda: Toleration("gpu", effect="Never"), "TIP109", "NoSchedule"),  # type: ignore[arg-type]
+        (lambda: Toleration("gpu", seconds=5), "TIP109", "NoExecute"),
+        (lambda: Scheduling(node_selector={"pool": 5}), "TIP105", "text"),  # type: ignore[dict-item]
+        (lambda: Scheduling(node_selector="pool"), "TIP105", "node_selector"),  # type: ignore[arg-type]
+        (lambda: Scheduling(tolerations="gpu"), "TIP105", "[Toleration("),
+        (lambda: Scheduling(tolerations=[{"key": "gpu"}]), "TIP105", "[Toleration("),  # type: ignore[list-item]
+        (lambda: Scheduling(affinity={"nodeAfinity": {}}), "TIP103", "nodeAffinity"),
+    ],
+)
+def test_what_kubernetes_would_refuse_of_a_place(given: Any, code: str, words: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        given()
+    assert caught.value.code == code
+    assert words in str(caught.value)
+    assert "test_scheduling.py:" in caught.value.where

@@ -28,9 +28,9 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.on_failure import MoreMemory as MoreMemory
     from tiphys.dsl.on_failure import OnFailure as OnFailure
     from tiphys.dsl.pipeline import Pipeline as Pipeline
-    from tiphys.dsl.pod import Resources as Resources
-    from tiphys.dsl.pod import Scheduling as Scheduling
     from tiphys.dsl.pod import Volume as Volume
+    from tiphys.dsl.pod_settings import PodSettings as PodSettings
+    from tiphys.dsl.pod_settings import Scratch as Scratch
     from tiphys.dsl.policies import unless_data as unless_data
     from tiphys.dsl.policies import while_intact as while_intact
     from tiphys.dsl.policies import while_metric as while_metric
@@ -39,7 +39,12 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.registry import ModelRegistry as ModelRegistry
     from tiphys.dsl.resource import Resource as Resource
     from tiphys.dsl.resource import splice as splice
+    from tiphys.dsl.resources import Resources as Resources
     from tiphys.dsl.retry import Retry as Retry
+    from tiphys.dsl.scheduling import Scheduling as Scheduling
+    from tiphys.dsl.scheduling import Toleration as Toleration
+    from tiphys.dsl.secrets import ConfigMap as ConfigMap
+    from tiphys.dsl.secrets import Secret as Secret
     from tiphys.dsl.serving import Serving as Serving
     from tiphys.dsl.task import Task as Task
     from tiphys.dsl.tfjob import TFJob as TFJob
@@ -54,6 +59,8 @@ _PUBLIC = {
     "Cache": "cache",
     "Component": "components",
     "ConditionValue": "values",
+    "Condition": "values",
+    "ConfigMap": "secrets",
     "Dag": "dags",
     "Fake": "fakes",
     "Gang": "locks",
@@ -67,14 +74,18 @@ _PUBLIC = {
     "XGBoostJob": "xgboostjob",
     "RayJob": "rayjob",
     "MPIJob": "mpijob",
+    "PodSettings": "pod_settings",
     "Resource": "resource",
-    "Resources": "pod",
+    "Resources": "resources",
     "Retry": "retry",
-    "Scheduling": "pod",
+    "Scheduling": "scheduling",
+    "Scratch": "pod_settings",
+    "Secret": "secrets",
     "Semaphore": "locks",
     "Serving": "serving",
     "TFJob": "tfjob",
     "Task": "task",
+    "Toleration": "scheduling",
     "CallableTemplate": "context",
     "Value": "values",
     "Volume": "pod",

@@ -8,11 +8,15 @@ from datetime import timedelta
 
 from tiphys.compiler.line import caller
 from tiphys.dsl.cache import Cache
+from tiphys.dsl.equipment import Equipment
 from tiphys.dsl.locks import Lock
 from tiphys.dsl.names import check_name
 from tiphys.dsl.on_failure import OnFailure
-from tiphys.dsl.pod import Resources
+from tiphys.dsl.pod_settings import PodSettings
+from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
+from tiphys.dsl.scheduling import Scheduling
+from tiphys.dsl.secrets import Keyed
 from tiphys.errors import DefinitionError
 
 __all__ = ["SMALL", "ComponentOptions", "changed"]
@@ -39,6 +43,13 @@ class ComponentOptions:
     depends_on: tuple[str, ...] | None = None
     egress: tuple[str, ...] = ()
     read_only_root: bool = True
+    secrets: tuple[Keyed, ...] = ()
+    scheduling: Scheduling | None = None
+    pod: PodSettings | None = None
+
+    @property
+    def equipment(self) -> Equipment:
+        return Equipment(self.secrets, self.scheduling, self.pod, self.resources)
 
 
 _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
@@ -51,6 +62,12 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "exports": ((Mapping, list, tuple), 'write exports={"output": "name"}'),
     "depends_on": ((str, list, tuple), 'write a list: depends_on=["data/*.csv"]'),
     "egress": ((str, list, tuple), 'write a list of names of network policies: egress=["web"]'),
+    "secrets": (
+        (Keyed, list, tuple),
+        'write a list: secrets=[Secret("s3", "access-key", env="AWS_ACCESS_KEY_ID")]',
+    ),
+    "scheduling": (Scheduling, "write scheduling=Scheduling(…)"),
+    "pod": (PodSettings, "write pod=PodSettings(…)"),
     "read_only_root": (bool, "give True or False"),
     "name": (str, "give text"),
     "image": (str, "give text"),
@@ -83,12 +100,11 @@ def changed(options: ComponentOptions, changes: Mapping[str, object]) -> Compone
                 cause="env adds constants to the environment of a step",
                 fix=f'write "{value}"'
                 if isinstance(value, (bool, int, float))
-                else "pass a value as an input; for a "
-                "Secret use a template of Hera in a DAG of Hera's Workflow",
+                else "pass a value as an input; a Secret is given with secrets=[Secret(…)]",
             )
-    for name in ("depends_on", "egress", "locks"):
+    for name in ("depends_on", "egress", "locks", "secrets"):
         value = result.get(name)
-        if isinstance(value, str):
+        if isinstance(value, str | Keyed):
             result[name] = (value,)
         elif isinstance(value, (list, tuple)):
             result[name] = tuple(value)
@@ -107,6 +123,22 @@ def changed(options: ComponentOptions, changes: Mapping[str, object]) -> Compone
         )
     if made.on_failure is not None and made.on_failure.oom is not None:
         made.on_failure.oom.mebibytes(made.resources)
+    for each in made.secrets:
+        if not isinstance(each, Keyed):
+            raise DefinitionError(
+                "TIP105",
+                f"secrets: {type(each).__name__} is no Secret",
+                where=str(caller()),
+                fix='write Secret("s3", "access-key", env="AWS_ACCESS_KEY_ID"), or ConfigMap(…)',
+            )
+    if made.scheduling is not None and made.scheduling.priority is not None:
+        raise DefinitionError(
+            "TIP105",
+            "a component has scheduling= with a priority",
+            where=str(caller()),
+            cause="Argo orders whole workflows by it",
+            fix="give it to the Pipeline; whom a full node sends away is priority_class=",
+        )
     for name in made.egress:
         check_name(name, "a network policy", caller())
     return made

@@ -24,9 +24,13 @@ from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.on_failure import OnFailure
-from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
+from tiphys.dsl.pod import Defaults, executor_patch, secured
+from tiphys.dsl.pod_settings import PodSettings
 from tiphys.dsl.reporting import report_env, reports, summary_output
+from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
+from tiphys.dsl.scheduling import Scheduling
+from tiphys.dsl.secrets import Keyed, check_cached
 from tiphys.dsl.source.closure import check_names, function_node
 from tiphys.dsl.source.digest import depended, step_code
 from tiphys.dsl.source.embed import script_source
@@ -166,6 +170,7 @@ class Component(CallableTemplate):
 
     def _body(self, defaults: Defaults, keyed: _Key | None) -> dict[str, Any]:
         options = self.options
+        equipment = options.equipment
         image = options.image or defaults.image
         template: dict[str, Any] = {"name": self.name}
         if options.title:
@@ -177,7 +182,7 @@ class Component(CallableTemplate):
         env = [
             *input_env(self.inputs),
             {"name": "TIPHYS_OUTPUTS", "value": OUTPUTS},
-            *defaults.volumes_env(),
+            *equipment.mounted(defaults).volumes_env(),
             {"name": "TIPHYS_WORKFLOW", "value": "{{workflow.name}}"},
         ]
         mutexes: list[str] = []
@@ -223,11 +228,14 @@ class Component(CallableTemplate):
             container["command"] = ["python", "-m", "tiphys.step", self._reference()]
         container["env"] = env
         container["resources"] = options.resources.mapping()
-        secured(container, template, defaults.volumes, read_only=options.read_only_root)
+        own_tmp = equipment.has("/tmp")
+        secured(container, template, defaults.volumes, read_only=options.read_only_root, own_tmp=own_tmp)
+        equipment.template(template, container, defaults)
         template["script" if "source" in container else "container"] = container
-        template["podSpecPatch"] = executor_patch(resource=False)
+        patch = executor_patch(resource=False, token=equipment.settings.token)
         if options.on_failure is not None:
-            template["podSpecPatch"] = options.on_failure.patch(options.resources, template["podSpecPatch"])
+            patch = options.on_failure.patch(options.resources, patch)
+        template["podSpecPatch"] = equipment.patch(patch)
         exports = dict(options.exports)
         own = [
             {
@@ -278,7 +286,9 @@ class Component(CallableTemplate):
         long = " ".join([defaults.volumes[0].claim, *names]) if (names := self._long(defaults)) else ""
         parts += [f"['large', {literal(long)}]"] if long else []
         if cache.code:
-            code.check(self.name, dict(self.options.env), self.options.depends_on)
+            variables = (each.env for each in self.options.secrets)
+            code.check(self.name, {*dict(self.options.env), *variables}, self.options.depends_on)
+            check_cached(self.name, self.options.secrets, self.options.depends_on)
         generation = [Field(GENERATION, GENERATION, str)] if cache.conditions else []
         said = key_parts(
             cache,
@@ -327,6 +337,9 @@ def component(
     depends_on: Sequence[str] | None = None,
     egress: Sequence[str] = (),
     read_only_root: bool = True,
+    secrets: Sequence[Keyed] = (),
+    scheduling: Scheduling | None = None,
+    pod: PodSettings | None = None,
 ) -> Component: ...
 @overload
 def component(
@@ -346,6 +359,9 @@ def component(
     depends_on: Sequence[str] | None = None,
     egress: Sequence[str] = (),
     read_only_root: bool = True,
+    secrets: Sequence[Keyed] = (),
+    scheduling: Scheduling | None = None,
+    pod: PodSettings | None = None,
 ) -> Callable[[Callable[..., Any]], Component]: ...
 def component(
     function: Callable[..., Any] | str | None = None,
@@ -366,6 +382,9 @@ def component(
     depends_on: Sequence[str] | None = None,
     egress: Sequence[str] = (),
     read_only_root: bool = True,
+    secrets: Sequence[Keyed] = (),
+    scheduling: Scheduling | None = None,
+    pod: PodSettings | None = None,
 ) -> Any:
     """Make a step from a typed function, from ``"module:function"``, or as a decorator.
 
@@ -379,7 +398,8 @@ def component(
     outputs to names of outputs of the whole workflow. ``depends_on`` names what a result depends on and the code does
     not show, for the cache: files and globs (relative to the file that makes the component), ``module:NAME``,
     ``text:ANYTHING``. ``egress`` names the network policies that let the step out of the namespace (``["web"]``, see
-    manifests/base/network.yaml); ``read_only_root=False`` lets it write outside ``/tmp`` and its volumes.
+    manifests/base/network.yaml); ``read_only_root=False`` lets it write outside ``/tmp`` and its volumes. ``secrets``
+    are keys of Secrets and ConfigMaps, ``scheduling`` its nodes, ``pod`` the other settings of its pod.
 
     Raises DefinitionError: TIP101 name, TIP110 annotation, TIP111 a name that would not exist in the pod.
     """
@@ -399,6 +419,9 @@ def component(
             "depends_on": depends_on,
             "egress": egress,
             "read_only_root": read_only_root,
+            "secrets": secrets,
+            "scheduling": scheduling,
+            "pod": pod,
         },
     )
     if function is None:

@@ -7,9 +7,22 @@ import re
 from tiphys.compiler.line import Site
 from tiphys.errors import DefinitionError
 
-__all__ = ["check_claim_path", "check_label", "check_name", "suggest"]
+__all__ = [
+    "check_claim_path",
+    "check_label",
+    "check_label_key",
+    "check_mount_path",
+    "check_name",
+    "check_object_name",
+    "suggest",
+]
 
 _DNS = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+_LABEL_KEY = re.compile(
+    r"((?P<prefix>[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)/)?"
+    r"(?P<name>[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)"
+)
+_MOUNT = re.compile(r"(/[\w.-]+)+")
 _PARAMETER = re.compile(r"[a-zA-Z0-9_][-a-zA-Z0-9_]*\Z")
 
 
@@ -49,14 +62,48 @@ def check_parameter(name: str, what: str, site: Site) -> str:
 
 def check_label(value: str, what: str, site: Site) -> str:
     """A label value, or DefinitionError (TIP101)."""
-    if re.fullmatch(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?", value):
+    if isinstance(value, str) and re.fullmatch(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?", value):
         return value
     raise DefinitionError(
         "TIP101",
         f"{value!r} is not a legal label value for {what}",
         where=str(site),
         cause="a label takes at most 63 letters, digits, '-', '_' and '.', none of the last three at an end",
-        fix=f"for example {suggest(value)[:63]!r}",
+        fix=f"for example {suggest(str(value))[:63]!r}",
+    )
+
+
+def check_label_key(key: str, what: str, site: Site) -> str:
+    """The key of a label, an annotation or a taint, or DefinitionError (TIP101)."""
+    if isinstance(key, str) and (match := _LABEL_KEY.fullmatch(key)):
+        prefix, name = match["prefix"] or "", match["name"]
+        if len(prefix) <= 253 and len(name) <= 63:
+            return key
+    raise DefinitionError(
+        "TIP101",
+        f"{key!r} is not a legal key for {what}",
+        where=str(site),
+        cause="a key is a name of at most 63 letters, digits, '-', '_' and '.', after a domain and '/' if it has one",
+        fix=f"for example {suggest(str(key))[:63]!r}, or 'example.com/{suggest(str(key))[:63]}'",
+    )
+
+
+def check_object_name(name: str, what: str, site: Site) -> str:
+    """A DNS name of labels, as Kubernetes' objects have it, or DefinitionError (TIP101)."""
+    if isinstance(name, str) and len(name) <= 253 and all(_DNS.match(part) for part in name.split(".")):
+        return name
+    return check_name(name, what, site, limit=253)
+
+
+def check_mount_path(path: str, what: str, site: Site) -> str:
+    """An absolute path that something can be mounted at, or DefinitionError (TIP101)."""
+    if isinstance(path, str) and _MOUNT.fullmatch(path) and ".." not in path.split("/"):
+        return path
+    raise DefinitionError(
+        "TIP101",
+        f"{path!r} is not a mount path for {what}",
+        where=str(site),
+        fix="write an absolute path without a '/' at its end, for example '/var/data'",
     )
 
 

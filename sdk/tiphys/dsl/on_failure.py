@@ -67,15 +67,15 @@ class MoreMemory:
 
     def mebibytes(self, resources: Resources) -> tuple[int, int, int]:
         """Request and limit of the first attempt, and the most. Raises DefinitionError TIP109."""
-        mapping = resources.mapping()
+        amounts = resources.amounts()
         request, limit = (
-            math.ceil(quantity(mapping[each]["memory"]) / _MIB) for each in ("requests", "limits")
+            math.ceil(quantity(amounts[each]["memory"]) / _MIB) for each in ("requests", "limits")
         )
         most = math.ceil(quantity(self.up_to) / _MIB) if self.up_to else limit * 2**self.times
         if most <= limit:
             raise DefinitionError(
                 "TIP109",
-                f"MoreMemory(up_to={self.up_to!r}) is not more than the memory limit, {mapping['limits']['memory']}",
+                f"MoreMemory(up_to={self.up_to!r}) is not more than the memory limit, {amounts['limits']['memory']}",
                 where=str(self.site),
                 cause="an attempt with the same limit would end in the same way",
                 fix="give more, or a lower limit to begin with: Resources(memory_limit=…)",

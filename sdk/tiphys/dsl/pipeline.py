@@ -21,7 +21,8 @@ from tiphys.dsl.large import places
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
-from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Places, Scheduling, Volume
+from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Places, Volume
+from tiphys.dsl.scheduling import Scheduling, borne_together
 from tiphys.dsl.shown import in_a_line, in_a_notebook
 from tiphys.dsl.template import StepTemplate, volumes_for
 from tiphys.dsl.types import MISSING
@@ -50,7 +51,8 @@ class Pipeline(Workflow):
     mounted in every step (by default the claim ``tiphys`` when anything takes or makes a
     :class:`tiphys.Reference`); ``title``, ``description`` and ``links`` are shown by the Argo UI; ``locks``
     hold for the whole workflow; ``scheduling`` orders it among others, and ``priority=5, queue="anna"`` is short for
-    ``scheduling=Scheduling(priority=5, queue="anna")``. ``service_account`` is by default
+    ``scheduling=Scheduling(priority=5, queue="anna")``. ``gpu_nodes`` is where steps go that ask for a GPU
+    (their labels, their taints beside that of the GPU). ``service_account`` is by default
     ``tiphys`` (manifests/) for a pipeline that creates Kubernetes objects, and for others the namespace's own;
     "" names none. Being a Hera Workflow, it also takes Hera's own templates, and Hera's fields as attributes
     (``pipeline.ttl_strategy = …``).
@@ -70,6 +72,7 @@ class Pipeline(Workflow):
         scheduling: Scheduling | None = None,
         priority: int | None = None,
         queue: str = "",
+        gpu_nodes: Scheduling | None = None,
         locks: Sequence[Lock] = (),
         service_account: str | None = None,
         labels: Mapping[str, str] | None = None,
@@ -87,7 +90,7 @@ class Pipeline(Workflow):
         self.locks = tuple(locks)
         self._volumes = None if volumes is None else tuple(volumes)
         scheduling = _scheduling(scheduling, priority, queue, site)
-        self._defaults = Defaults(image or STEP_IMAGE, (), scheduling, site.file, name)
+        self._defaults = Defaults(image or STEP_IMAGE, (), scheduling, site.file, name, gpu_nodes=gpu_nodes)
         self.declared: list[Declared] = []
         self._needs_account = service_account is None
         if service_account:
@@ -364,7 +367,9 @@ class Pipeline(Workflow):
             for template in templates:
                 if "resource" in template:
                     template.setdefault("serviceAccountName", SERVICE_ACCOUNT)
-        for key, value in base.pop("spec", {}).items():
+        heras = base.pop("spec", {})
+        borne_together(templates, spec, heras)
+        for key, value in heras.items():
             spec[key] = (
                 _together(spec[key], value) if key in ("volumes", "podMetadata") and key in spec else value
             )

@@ -27,7 +27,16 @@ if TYPE_CHECKING:
         WorkflowSpec,
     )
 
-__all__ = ["ARGO_KINDS", "KINDS", "CallView", "ConfigMap", "Project", "TemplateView", "WorkflowView", "load"]
+__all__ = [
+    "ARGO_KINDS",
+    "KINDS",
+    "CallView",
+    "ConfigMapView",
+    "Project",
+    "TemplateView",
+    "WorkflowView",
+    "load",
+]
 
 ARGO_KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 
@@ -227,7 +236,7 @@ class WorkflowView:
 
 
 @dataclass(eq=False, slots=True)
-class ConfigMap:
+class ConfigMapView:
     """A ConfigMap among the given documents: limits of semaphores, caches, parameters."""
 
     document: Document
@@ -257,7 +266,7 @@ class Project:
     workflows: list[WorkflowView]
     argo: Argo = NEWEST
     shared: dict[tuple[str, str, str], WorkflowView] = field(default_factory=dict)
-    _maps: list[ConfigMap] | None = field(init=False, default=None)
+    _maps: list[ConfigMapView] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         for item in self.workflows:
@@ -279,13 +288,13 @@ class Project:
         wanted = (argo_spec.template_kind(reference), reference.get("name"))
         return next((item for key, item in self.shared.items() if (key[0], key[2]) == wanted), None)
 
-    def config_maps(self) -> list[ConfigMap]:
+    def config_maps(self) -> list[ConfigMapView]:
         """The ConfigMaps among the documents."""
         if self._maps is None:
             found = [
                 item for item in self.documents if item.kind == "ConfigMap" and isinstance(item.data, dict)
             ]
-            self._maps = [ConfigMap(item) for item in found]
+            self._maps = [ConfigMapView(item) for item in found]
         return self._maps
 
 
