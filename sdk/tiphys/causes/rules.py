@@ -141,6 +141,7 @@ _NO_PROGRAM = (
     r"failed to find name in PATH|executable file not found|StartError|exec format error|" + _NO_IMAGE
 )
 _NOT_STARTED = r"CreateContainer|Unschedulable|FailedMount"
+_NOT_GIVEN = r"\b(secret|configmap) \"[^\"]+\" not found|couldn't find key \S+ in (Secret|ConfigMap) "
 _NO_ROOM = r"exceeded quota|OutOf(cpu|memory|pods)|[Tt]oo many requests"
 _NOT_ALLOWED = (
     r"forbidden|is invalid|admission webhook|denied the request|[Pp]redicate .*failed|no matches for kind"
@@ -162,6 +163,7 @@ RULES: tuple[CauseRule, ...] = (
     CauseRule("the image has no such program", "image", True, _said(_NO_PROGRAM)),
     CauseRule("waited for room", "refused", False, _waited_for(_NO_ROOM)),
     CauseRule("waited for what it needs", "refused", True, _waited_for(_NOT_STARTED)),
+    CauseRule("what it names is not there", "refused", True, _said(_NOT_GIVEN)),
     CauseRule("no room", "refused", False, _said(_NO_ROOM)),
     CauseRule("not allowed, or not understood", "refused", True, _said(_NOT_ALLOWED)),
     CauseRule("its time", "timeout", True, _said(WORDS["timeout"])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,14 @@ def register(subparsers: Any) -> None:
         metavar="FILE",
         help="more YAML: ConfigMaps, Secrets, WorkflowTemplates that the workflow refers to",
     )
+    parser.add_argument(
+        "--secret",
+        action="append",
+        default=[],
+        metavar="NAME/KEY=FILE",
+        help="a key of a Secret: the content of FILE, or a variable (NAME/KEY=env:VARIABLE); NAME=DIR has a file for "
+        "each key, NAME=FILE.env a line KEY=value; repeat for several",
+    )
     parser.add_argument("--name", default="", help="the workflow's name (default: made from generateName)")
     parser.add_argument("--resume", metavar="NAME", help="go on with a run that was interrupted or killed")
     parser.add_argument("--keep-serving", action="store_true", help="leave model services running at the end")
@@ -114,6 +123,7 @@ def handle(options: argparse.Namespace) -> int:
     from tiphys.compiler.source import load_source
     from tiphys.engine import RunOptions, resume
     from tiphys.engine.runners.gpus import read_choice
+    from tiphys.runs.given_secrets import given_secrets
     from tiphys.runs.start import next_runs, run_source
 
     if bool(options.workflow) == bool(options.resume):
@@ -134,6 +144,14 @@ def handle(options: argparse.Namespace) -> int:
                 f"--{flag.replace('_', '-')} is of no use with --resume: a run keeps {what} that it began with",
                 fix="leave it out, or run the workflow anew",
             )
+    if options.secret and source is None:
+        raise RefusedError(
+            "TIP297",
+            "--secret is of no use with --resume",
+            fix="give a file of YAML with the Secrets that it shall go on with: --with FILE",
+        )
+    if source is not None:
+        source = replace(source, context=[*source.context, *given_secrets(options.secret)])
     settings = RunOptions(
         store=options.store,
         runner=options.runner,
@@ -175,7 +193,12 @@ def _detached(options: argparse.Namespace, workflow: Workflow | None) -> int:
     for flag in _OF_THE_RUN:
         if value := getattr(options, flag):
             words += [f"--{flag.replace('_', '-')}", *([value] if value is not True else [])]
-    for flag, values in (("-p", options.parameter), ("--image", options.image), ("--with", options.context)):
+    for flag, values in (
+        ("-p", options.parameter),
+        ("--image", options.image),
+        ("--with", options.context),
+        ("--secret", options.secret),
+    ):
         for value in values:
             words += [flag, value]
     words += [

@@ -170,11 +170,12 @@ def _value_from(host: Host, source: EnvSource, fields: Mapping[str, str], resour
                 str(reference.get("key")),
                 bool(reference.get("optional")),
             )
-            data = _data(host, kind, name, optional)
+            data = _data(host, kind, name, optional, key)
             if key in data:
                 return data[key].decode(errors="surrogateescape")
             if optional:
                 return None
+            host.not_given(kind, name, key)
             raise StartProblem(
                 f"CreateContainerConfigError: couldn't find key {key} in {kind} {host.namespace}/{name}",
                 phase="Error",
@@ -186,11 +187,12 @@ def _value_from(host: Host, source: EnvSource, fields: Mapping[str, str], resour
     return None
 
 
-def _data(host: Host, kind: str, name: str, optional: bool) -> dict[str, bytes]:
+def _data(host: Host, kind: str, name: str, optional: bool, key: str = "") -> dict[str, bytes]:
     data = host.objects.configmap(name) if kind == "ConfigMap" else host.objects.secret(name)
     if data is None:
         if optional:
             return {}
+        host.not_given(kind, name, key)
         raise StartProblem(f'CreateContainerConfigError: {kind.lower()} "{name}" not found', phase="Error")
     return data
 

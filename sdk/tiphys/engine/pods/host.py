@@ -18,7 +18,7 @@ from tiphys.engine.runners.folders import Folders
 from tiphys.engine.runners.images import Images
 from tiphys.engine.runners.left import Left, LeftPod
 from tiphys.engine.runners.spawner import Spawner
-from tiphys.errors import TiphysError
+from tiphys.errors import RefusedError, TiphysError
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -126,6 +126,20 @@ class Host:
     def notice(self, error: TiphysError) -> None:
         """Tell whoever watches of an error that ends a step, with its cause and what to do."""
         self.tell(Notice(self.loop.now(), str(error), error.code))
+
+    def not_given(self, kind: str, name: str, key: str = "") -> None:
+        """Tell of a Secret or ConfigMap, or of a key of one, that a step wants and that is not there."""
+        how = f"--secret {name}/{key or 'KEY'}=FILE (or =env:VARIABLE), or " if kind == "Secret" else ""
+        what = f"the key {key!r} of the {kind} {name!r}" if key else f"the {kind} {name!r}"
+        self.notice(
+            RefusedError(
+                "TIP238",
+                f"a step wants {what}, which this run was not given",
+                where=self.workflow,
+                cause="on this machine there are the objects that a run is given, and those that its steps make",
+                fix=f"tiphys run … {how}--with FILE, a file of YAML that has it",
+            )
+        )
 
     def log_path(self, name: str) -> Path:
         """The log file of a node or replica."""

@@ -110,6 +110,7 @@ def _keys(host: Host, kind: str, name: str, source: _Source) -> dict[str, bytes]
     if data is None:
         if source.get("optional"):
             return {}
+        host.not_given(kind, name)
         raise StartProblem(f'{kind.lower()} "{name}" not found', phase="Error")
     return data
 
