@@ -38,6 +38,7 @@ from tiphys.dsl.source.module import module_of
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, may_be_long, signature_of
 from tiphys.dsl.values import Input
+from tiphys.dsl.variants import VARIANT_OF, variant_name
 from tiphys.errors import DefinitionError
 from tiphys.large import ENV as LARGE_ENV
 
@@ -73,6 +74,8 @@ class Component(CallableTemplate):
     def __init__(self, function: Callable[..., Any], options: ComponentOptions) -> None:
         self.function = function
         self.options = options
+        self._root: Component | None = None
+        self._variants: dict[str, Component] = {}
         if isinstance(function, StepTemplate) or hasattr(function, "wrapped_function"):
             raise DefinitionError(
                 "TIP110",
@@ -129,6 +132,30 @@ class Component(CallableTemplate):
                 )
         return Component(self.function, changed(self.options, changes))
 
+    @property
+    def called(self) -> str:
+        return self.name if self._root is None else self._root.name
+
+    def variant(self, changes: Mapping[str, object], site: Site) -> Component:
+        """The component with other options for one call; equal ones are one. Raises as :meth:`using`."""
+        root = self._root or self
+        if "name" in changes:
+            raise DefinitionError(
+                "TIP103",
+                f"a call of {self.called} has no option 'name'",
+                where=str(site),
+                fix='name the task: train(…).named("first")',
+            )
+        other = self.using(**changes)
+        name = variant_name(root.name, root.options, other.options)
+        if name == root.name:
+            return root
+        if name not in root._variants:
+            made = other.using(name=name)
+            made._root = root
+            root._variants[name] = made
+        return root._variants[name]
+
     def outside(self, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
         return self.function(*args, **arguments)
 
@@ -175,6 +202,8 @@ class Component(CallableTemplate):
         template: dict[str, Any] = {"name": self.name}
         if options.title:
             template["annotations"] = {"workflows.argoproj.io/display-name": options.title}
+        if self._root is not None:
+            template.setdefault("annotations", {})[VARIANT_OF] = self.called
         if options.egress:
             template["metadata"] = {"labels": {f"{_EGRESS}{name}": "true" for name in options.egress}}
         if self.inputs:
@@ -196,7 +225,7 @@ class Component(CallableTemplate):
             if long := self._long(defaults):
                 said = {"claim": defaults.volumes[0].claim, "outputs": long}
                 env.append({"name": LARGE_ENV, "value": json.dumps(said, separators=(",", ":"))})
-            template["memoize"] = memoize(key, cache, self.name)
+            template["memoize"] = memoize(key, cache, self.called)
             template.setdefault("annotations", {}).update(keyed.parts)
             if cache.single_flight:
                 mutexes.append(key)
@@ -276,7 +305,7 @@ class Component(CallableTemplate):
     def _key(self, cache: Cache, defaults: Defaults) -> _Key:
         code = step_code(self.function, self.site)
         image = self.options.image or defaults.image
-        scope = f"{defaults.scope}/{self.name}"
+        scope = f"{defaults.scope}/{self.called}"
         named = depended(self.options.depends_on or (), os.path.dirname(self.site.file), self.site)
         keyed = cache.keyed(self.inputs, self.name)
         parts = [content_of(f, Input(f.name).expr(), by_name=not cache.code) for f in keyed]
@@ -302,7 +331,7 @@ class Component(CallableTemplate):
             **({"large": long} if long else {}),
         )
         salt = cache.salt(scope, f"{code.digest}:{image}")
-        return _Key(cache, key_expression(literal(f"{self.name}-"), salt, parts), said)
+        return _Key(cache, key_expression(literal(f"{self.called}-"), salt, parts), said)
 
     def _reference(self) -> str:
         name = self.function.__qualname__

@@ -24,6 +24,7 @@ from tiphys.dsl.prepared import unprepared
 from tiphys.dsl.reporting import own_outputs
 from tiphys.dsl.source.embed import protected, script_source
 from tiphys.dsl.types import kebab, may_be_long, signature_of
+from tiphys.dsl.variants import VARIANT_OF
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import VOLUMES_ENV
 from tiphys.step import encode
@@ -79,8 +80,9 @@ def with_fakes(x: Any, fakes: Mapping[str, Fake | Callable[..., Any]]) -> list[d
     """The documents of ``x`` (a Pipeline, a Hera workflow, a mapping or a path) with templates replaced.
 
     ``fakes`` maps names of templates to a :class:`Fake`, or to a typed function whose parameters are some of
-    the template's inputs; its source is embedded. Faked steps are not cached. Raises DefinitionError: TIP123
-    for a template, an output or an input that does not exist, or an output that is missing.
+    the template's inputs; its source is embedded. That of a component stands for its calls with other options,
+    too. Faked steps are not cached. Raises DefinitionError: TIP123 for a template, an output or an input that does
+    not exist, or an output that is missing.
     """
     site = caller()
     found = documents(x)
@@ -90,18 +92,26 @@ def with_fakes(x: Any, fakes: Mapping[str, Fake | Callable[..., Any]]) -> list[d
     works, jobs = unprepared(joined(plain))
     templates = {t["name"]: dict(t) for t in works}
     for name in fakes:
-        if name not in templates:
+        if name not in templates and name not in map(_root, templates.values()):
             raise _refused(f"there is no template {name!r}.{did_you_mean(name, templates)}", templates, site)
+    chosen = {
+        name: fakes[key] for name, each in templates.items() for key in (_root(each), name) if key in fakes
+    }
     spec["templates"] = [
         part
         for name, template in templates.items()
         for part in (
-            [_faked(template, fakes[name], site)]
-            if name in fakes
+            [_faked(template, chosen[name], site)]
+            if name in chosen
             else [*(guards.get(name) or split({**jobs.get(name, [template])[0]})), *jobs.get(name, [])[1:]]
         )
     ]
     return [*found[:-1], {**workflow, "spec": spec}]
+
+
+def _root(template: Mapping[str, Any]) -> str:
+    """The component whose call it is, if that has options of its own."""
+    return str((template.get("annotations") or {}).get(VARIANT_OF, ""))
 
 
 def _refused(message: str, known: Any, site: Site) -> DefinitionError:

@@ -64,7 +64,7 @@ class Graph:
             for each in self.tasks:
                 name = each.explicit_name
                 if not name:
-                    base = each.template.name
+                    base = each.template.called
                     number = counts.get(base, 1)
                     name = base if number == 1 else f"{base}-{number}"
                     while name in used:

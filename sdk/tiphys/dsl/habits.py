@@ -7,7 +7,7 @@ __all__ = ["of_call", "of_task"]
 _RESOURCES = "give the component resources: @component(resources=Resources(cpu=…, memory=…, gpu=…))"
 _RETRY = "give the component retry=Retry(…)"
 _CACHE = "give the component cache=Cache.by_content(), or none; a single run is told --cache refresh or never"
-_USING = "change the component before the call: train.using(resources=…, image=…)(…)"
+_USING = "give the call other options: train(…).using(resources=…, image=…)"
 _AFTER = "write second.after(first); a task that takes another's output waits for it anyway"
 _AFTER_ON = 'write second.after(first, on=("failed", "errored"))'
 _OUTPUT = "the task itself stands for its only output; name one of several: task.accuracy"
@@ -15,7 +15,9 @@ _LOOP = "pass for_each(items) as the input: train(rate=for_each([0.1, 0.01]))"
 _NAMED = 'name the task after the call: train(…).named("first")'
 _ENV = "give the component env={…}"
 _TIMEOUT = 'give the component timeout="1h"'
-_PLACE = "give the pipeline scheduling=Scheduling(node_selector=…)"
+_PLACE = "give the component, or the pipeline, scheduling=Scheduling(node_selector=…, tolerations=…)"
+_SECRETS = 'give the component secrets=[Secret("s3", "access-key", env="AWS_ACCESS_KEY_ID")]'
+_POD = "give the component pod=PodSettings(…)"
 
 
 def _same(word: str, *names: str) -> dict[str, str]:
@@ -33,6 +35,8 @@ _TASK = {
     **_same(_ENV, "set_env_variable", "add_env_variable", "set_env"),
     **_same(_TIMEOUT, "set_timeout", "with_timeout"),
     **_same(_PLACE, "add_node_selector_constraint", "add_node_selector", "add_toleration", "add_affinity"),
+    **_same(_SECRETS, "use_secret_as_env", "use_secret_as_volume", "use_config_map_as_env"),
+    **_same(_POD, "add_pod_label", "add_pod_annotation", "mount_pvc", "with_pod_template", "add_volume"),
     **_same(_OUTPUT, "output", "get_parameter", "get_result_as", "get_result", "get_artifact"),
     **_same(
         _AFTER, "next", "then", "set_downstream", "set_upstream", "runs_before", "run_after", "on_success"
@@ -64,5 +68,5 @@ def of_task(name: str) -> str:
 def of_call(name: str, options: frozenset[str] = frozenset()) -> str:
     """Our word for an argument of a call that is no input, or nothing. ``options`` are those of the component."""
     if name in options - {"name"}:
-        return f"it is an option of the component: train.using({name}=…)(…)"
+        return f"it is an option of the component, for this call: train(…).using({name}=…)"
     return _CALL.get(name, "")

@@ -323,7 +323,7 @@ class Pipeline(Workflow):
                     f"two templates are named {name!r}",
                     where=str(site),
                     cause=f"the other one is at {other[1]}, and they differ",
-                    fix="give one of them another name (name=…)",
+                    fix="give one of them another name (name=…), or one call other options: train(…).using(…)",
                 )
 
         for graph in graphs:

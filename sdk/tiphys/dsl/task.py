@@ -21,7 +21,7 @@ from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 __all__ = ["After", "Exit", "Result", "Task", "TaskNode", "no_output"]
 
 Result = Literal["succeeded", "failed", "errored", "skipped", "omitted", "any_succeeded", "all_failed"]
-_METHODS = "use named(), after(), when() or on_exit(); or change the component: train.using(…)(…)"
+_METHODS = "use named(), after(), when() or on_exit(); or change the options of the call: train(…).using(…)"
 RESULTS: Mapping[str, str] = {
     "succeeded": "Succeeded",
     "failed": "Failed",
@@ -259,6 +259,15 @@ class Task(Pending):
         site = caller()
         check_name(name, "a task", site)
         self._node.graph.rename(self._node, name, site)
+        return self
+
+    def using(self, **options: Any) -> Task:
+        """Other options of the component for this call: ``train(rate=0.1).using(resources=Resources(memory="8Gi"))``.
+
+        They are a template of their own; calls with equal options share it. Raises DefinitionError as
+        :meth:`tiphys.Component.using`, and TIP103 for what is no component.
+        """
+        self._node.template = self._node.template.variant(options, caller())
         return self
 
     def after(self, *tasks: Task, on: Result | Iterable[Result] = ()) -> Task:

@@ -64,6 +64,21 @@ class StepTemplate:
     option_names: frozenset[str] = frozenset()
     """What ``using`` of this kind of template takes."""
 
+    @property
+    def called(self) -> str:
+        """What its tasks are named if nobody names them."""
+        return self.name
+
+    def variant(self, changes: Mapping[str, object], site: Site) -> StepTemplate:
+        """The template with other options for one call. Raises DefinitionError (TIP103)."""
+        raise DefinitionError(
+            "TIP103",
+            f"{self.name} has no options for one call",
+            where=str(site),
+            cause="only a component does",
+            fix="give them where it is made",
+        )
+
     def body(self, defaults: Defaults) -> dict[str, Any]:
         """The Argo template as a mapping."""
         raise NotImplementedError
