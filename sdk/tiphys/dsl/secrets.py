@@ -119,7 +119,7 @@ class Secret(Keyed):
     ``Secret("s3", "access-key", env="AWS_ACCESS_KEY_ID")`` is a key as a variable; ``Secret("tls",
     mount="/var/secrets/tls")`` a folder with a file for each key, or for ``key`` only, and ``env`` then holds the path.
     ``Secret("s3")`` makes a variable of each key, named ``prefix`` and the key. Without ``optional`` a step does not
-    start where the Secret or its key is missing. On this machine: ``tiphys run --secret s3=FILE`` (docs/secrets.md).
+    start where the Secret or its key is missing. On this machine: ``tiphys run --secret s3=FILE`` (docs/pipelines.md).
 
     Raises DefinitionError: TIP101 for a name, key, variable or path that is none, TIP104 for a key that goes nowhere.
     """
