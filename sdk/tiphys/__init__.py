@@ -25,9 +25,9 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import Mutex as Mutex
     from tiphys.dsl import OnFailure as OnFailure
     from tiphys.dsl import Pipeline as Pipeline
+    from tiphys.dsl import PodSettings as PodSettings
     from tiphys.dsl import PyTorchJob as PyTorchJob
     from tiphys.dsl import RayJob as RayJob
-    from tiphys.dsl import PodSettings as PodSettings
     from tiphys.dsl import Resource as Resource
     from tiphys.dsl import Resources as Resources
     from tiphys.dsl import Retry as Retry

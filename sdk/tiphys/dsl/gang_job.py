@@ -387,5 +387,5 @@ def with_resources(pod: JsonObject, resources: Resources) -> JsonObject:
     """The same pod with other resources."""
     spec = cast("JsonObject", pod["spec"])
     (container,) = cast("list[JsonObject]", spec["containers"])
-    given = cast("JsonObject", resources.mapping())
+    given = resources.mapping()
     return {**pod, "spec": {**spec, "containers": [{**container, "resources": given}]}}

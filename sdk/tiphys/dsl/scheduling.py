@@ -167,11 +167,11 @@ class Scheduling:
         job's own pods: Kueue would let each of them wait once more.)"""
         return queue_labels(self.queue, self.workload_class)
 
-    def policy(self) -> dict[str, dict[str, str]]:
+    def policy(self) -> JsonObject:
         """Fields of a job's runPolicy; the training operator hands them to Volcano, in the gang's PodGroup."""
         named = {"queue": self.queue, "priorityClass": self.priority_class}
         given = {key: value for key, value in named.items() if value}
-        return {"schedulingPolicy": given} if given else {}
+        return {"schedulingPolicy": {**given}} if given else {}
 
     def pod(self) -> JsonObject:
         """The fields of a pod's spec, and of a template."""
