@@ -1,6 +1,6 @@
 """What a pod is given beside its container: secrets, a place, volumes, shared memory, and its settings.
 
-One home for all that runs the author's code: templates of Argo, and the pods of jobs.
+One home for every template that runs the author's code.
 """
 
 from __future__ import annotations
