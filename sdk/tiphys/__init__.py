@@ -31,12 +31,15 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import Serving as Serving
     from tiphys.dsl import TFJob as TFJob
     from tiphys.dsl import Volume as Volume
+    from tiphys.dsl import approve as approve
     from tiphys.dsl import collect as collect
     from tiphys.dsl import component as component
     from tiphys.dsl import compose as compose
+    from tiphys.dsl import container as container
     from tiphys.dsl import dag as dag
     from tiphys.dsl import enough as enough
     from tiphys.dsl import for_each as for_each
+    from tiphys.dsl import http as http
     from tiphys.dsl import raw as raw
     from tiphys.dsl import splice as splice
     from tiphys.dsl import unless_data as unless_data
@@ -101,6 +104,9 @@ _PUBLIC = {
     "UserCodeError": "tiphys.errors",
     "Volume": "tiphys.dsl",
     "collect": "tiphys.dsl",
+    "http": "tiphys.dsl",
+    "approve": "tiphys.dsl",
+    "container": "tiphys.dsl",
     "component": "tiphys.dsl",
     "compose": "tiphys.dsl",
     "dag": "tiphys.dsl",

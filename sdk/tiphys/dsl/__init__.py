@@ -6,12 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
+    from tiphys.dsl.approval import approve as approve
     from tiphys.dsl.cache import Cache as Cache
     from tiphys.dsl.components import Component as Component
     from tiphys.dsl.components import component as component
     from tiphys.dsl.composed import collect as collect
     from tiphys.dsl.composed import compose as compose
     from tiphys.dsl.composed import raw as raw
+    from tiphys.dsl.container import container as container
     from tiphys.dsl.context import CallableTemplate as CallableTemplate
     from tiphys.dsl.context import for_each as for_each
     from tiphys.dsl.dags import Dag as Dag
@@ -20,6 +22,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.fakes import Fake as Fake
     from tiphys.dsl.fakes import with_fakes as with_fakes
     from tiphys.dsl.gate import Gate as Gate
+    from tiphys.dsl.http import http as http
     from tiphys.dsl.locks import Gang as Gang
     from tiphys.dsl.locks import Mutex as Mutex
     from tiphys.dsl.locks import Semaphore as Semaphore
@@ -70,6 +73,9 @@ _PUBLIC = {
     "CallableTemplate": "context",
     "Value": "values",
     "Volume": "pod",
+    "container": "container",
+    "approve": "approval",
+    "http": "http",
     "collect": "composed",
     "component": "components",
     "compose": "composed",

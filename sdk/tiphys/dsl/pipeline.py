@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from hera.workflows import Script, Workflow
+from hera.workflows import Workflow
 from hera.workflows.models import Workflow as WorkflowModel
 
 from tiphys.argo.parameters import ANNOTATION, check
 from tiphys.argo.pools import POOLS, pools_text
-from tiphys.compiler.line import Site, called_as_task, caller
-from tiphys.dsl.context import GraphScope, innermost, no_task, refuse_hera
+from tiphys.compiler.line import Site, caller
+from tiphys.dsl.context import GraphScope, refuse_hera
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.fields import check_field
 from tiphys.dsl.graphs import Graph
+from tiphys.dsl.hera_calls import install
 from tiphys.dsl.large import places
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline"]
 
 _MAIN = "main"
+install()
 _OWN = ("site", "pipeline_name", "graph", "exit_graph", "entrypoint", "locks", "declared")
 _GENERATED = 6  # Argo appends a dash and five characters
 
@@ -105,12 +107,6 @@ class Pipeline(Workflow):
     def __setattr__(self, name: str, value: Any) -> None:
         check_field(type(self), name, _OWN)
         super().__setattr__(name, value)
-
-    def _add_sub(self, node: Any) -> None:
-        """Take one of Hera's own templates; the call of a script would make one that no task runs."""
-        if isinstance(node, Script) and innermost() is self and called_as_task():
-            raise no_task(str(node.name), caller())
-        super()._add_sub(node)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         super().__exit__(kind, error, trace)

@@ -96,7 +96,7 @@ class TaskNode:
         for field in self.template.outputs:
             if name in (field.python, field.name):
                 kind = field.type if self.looped() is None else list[field.type]  # type: ignore[name-defined]
-                return Output(self, field.name, kind)
+                return Output(self, field.name, kind, result=field.result)
         raise no_output(self.template, name)
 
     def tag(self) -> str:
@@ -107,7 +107,8 @@ class TaskNode:
 
     def only_output(self, site: Site) -> Output:
         """The single output, when the task itself is passed as an argument."""
-        names = [field.python for field in self.template.outputs]
+        declared = [field for field in self.template.outputs if not field.result]
+        names = [field.python for field in declared or self.template.outputs]
         if len(names) == 1:
             return self.output(names[0])
         raise DefinitionError(

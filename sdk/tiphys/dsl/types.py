@@ -24,6 +24,7 @@ __all__ = [
     "Field",
     "FunctionSignature",
     "encode",
+    "fields_of",
     "fits",
     "is_record",
     "kebab",
@@ -39,6 +40,7 @@ class _Missing:
 
 
 MISSING = _Missing()
+FORMS = "str, int, float, bool, Literal, Enum, list, dict, a dataclass or Reference"
 _SCALARS = (str, int, float, bool, dict, list, Reference)
 _NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
 
@@ -50,12 +52,16 @@ def kebab(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """An input or an output: its Python name, its name in the workflow, its type and default."""
+    """An input or an output: its Python name, its name in the workflow, its type and default.
+
+    ``result``: an output that is what the step has printed, or a server has answered: Argo's ``outputs.result``.
+    """
 
     python: str
     name: str
     type: Any
     default: Any = MISSING
+    result: bool = False
 
     @property
     def required(self) -> bool:
@@ -113,6 +119,31 @@ def _supported(kind: Any) -> bool:
     return origin is Literal or origin in (list, dict, tuple)
 
 
+def fields_of(kinds: Mapping[str, object], what: str, site: Site) -> tuple[Field, ...]:
+    """Inputs or outputs that are given as a mapping of names to types. Raises DefinitionError: TIP101, TIP110."""
+    for name, kind in kinds.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
+            raise DefinitionError(
+                "TIP101",
+                f"{what} is called {name!r}",
+                where=str(site),
+                fix="begin with a letter, and write letters, digits and underscores",
+            )
+        if not _supported(kind):
+            raise _no_text(f"{what} {name!r}", kind, site)
+    return tuple(Field(name.replace("-", "_"), kebab(name), unwrap(kind)) for name, kind in kinds.items())
+
+
+def _no_text(what: str, kind: Any, site: Site) -> DefinitionError:
+    return DefinitionError(
+        "TIP110",
+        f"{what} has the type {type_name(kind)}",
+        where=str(site),
+        cause="this type has no form as text",
+        fix=f"use {FORMS}",
+    )
+
+
 def signature_of(function: Callable[..., Any], site: Site) -> FunctionSignature:
     """The inputs and outputs that ``function`` declares. Raises DefinitionError (TIP110)."""
     name = getattr(function, "__qualname__", repr(function))
@@ -153,13 +184,7 @@ def signature_of(function: Callable[..., Any], site: Site) -> FunctionSignature:
             )
         _refuse_hera(kind, f"the input {parameter.name!r} of {name}", site)
         if not _supported(kind):
-            raise DefinitionError(
-                "TIP110",
-                f"the input {parameter.name!r} of {name} has the type {type_name(kind)}",
-                where=str(site),
-                cause="this type has no form as text",
-                fix="use str, int, float, bool, Literal, Enum, list, dict, a dataclass or Reference",
-            )
+            raise _no_text(f"the input {parameter.name!r} of {name}", kind, site)
         default = MISSING if parameter.default is parameter.empty else parameter.default
         inputs.append(Field(parameter.name, kebab(parameter.name), unwrap(kind), default))
     return FunctionSignature(tuple(inputs), outputs_of(hints.get("return", MISSING), name, site))
@@ -193,13 +218,7 @@ def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
         fields = (Field("result", "result", result),)
     for field in fields:
         if not _supported(field.type):
-            raise DefinitionError(
-                "TIP110",
-                f"the output {field.python!r} of {name} has the type {type_name(field.type)}",
-                where=str(site),
-                cause="this type has no form as text",
-                fix="return str, int, float, bool, list, dict, a dataclass or Reference",
-            )
+            raise _no_text(f"the output {field.python!r} of {name}", field.type, site)
     return fields
 
 
