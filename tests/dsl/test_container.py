@@ -135,6 +135,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "name": (lambda: container("alpine:3", ["x"], inputs={"a b": str}), "TIP101"),
     "latest": (lambda: container("alpine", ["x"], cache=Cache.by_content()), "TIP126"),
     "retry": (lambda: container("alpine:3", ["x"], retry=3), "TIP105"),  # type: ignore[arg-type]
+    "title": (lambda: count.using(title="Count it"), "TIP101"),
     "option": (lambda: count.using(imgae="x"), "TIP103"),
 }
 

@@ -47,6 +47,13 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.values import Value as Value
     from tiphys.dsl.values import workflow_name as workflow_name
     from tiphys.dsl.values import workflow_status as workflow_status
+    from tiphys.dsl.workflow_values import scheduled_time as scheduled_time
+    from tiphys.dsl.workflow_values import workflow_created as workflow_created
+    from tiphys.dsl.workflow_values import workflow_duration as workflow_duration
+    from tiphys.dsl.workflow_values import workflow_failures as workflow_failures
+    from tiphys.dsl.workflow_values import workflow_namespace as workflow_namespace
+    from tiphys.dsl.workflow_values import workflow_parameters as workflow_parameters
+    from tiphys.dsl.workflow_values import workflow_uid as workflow_uid
 
 _PUBLIC = {
     "Again": "on_failure",
@@ -87,6 +94,13 @@ _PUBLIC = {
     "unless_data": "policies",
     "while_intact": "policies",
     "while_metric": "policies",
+    "scheduled_time": "workflow_values",
+    "workflow_created": "workflow_values",
+    "workflow_duration": "workflow_values",
+    "workflow_failures": "workflow_values",
+    "workflow_namespace": "workflow_values",
+    "workflow_parameters": "workflow_values",
+    "workflow_uid": "workflow_values",
     "with_fakes": "fakes",
     "workflow_name": "values",
     "workflow_status": "values",

@@ -9,7 +9,7 @@ from datetime import timedelta
 from tiphys.compiler.line import caller
 from tiphys.dsl.cache import Cache
 from tiphys.dsl.locks import Lock
-from tiphys.dsl.names import check_name
+from tiphys.dsl.names import check_name, check_title
 from tiphys.dsl.on_failure import OnFailure
 from tiphys.dsl.pod import Resources
 from tiphys.dsl.retry import Retry
@@ -107,6 +107,8 @@ def changed(options: ComponentOptions, changes: Mapping[str, object]) -> Compone
         )
     if made.on_failure is not None and made.on_failure.oom is not None:
         made.on_failure.oom.mebibytes(made.resources)
+    if made.title:
+        check_title(made.title, caller())
     for name in made.egress:
         check_name(name, "a network policy", caller())
     return made

@@ -7,7 +7,7 @@ import re
 from tiphys.compiler.line import Site
 from tiphys.errors import DefinitionError
 
-__all__ = ["check_claim_path", "check_label", "check_name", "suggest"]
+__all__ = ["check_claim_path", "check_label", "check_name", "check_title", "suggest"]
 
 _DNS = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 _PARAMETER = re.compile(r"[a-zA-Z0-9_][-a-zA-Z0-9_]*\Z")
@@ -57,6 +57,19 @@ def check_label(value: str, what: str, site: Site) -> str:
         where=str(site),
         cause="a label takes at most 63 letters, digits, '-', '_' and '.', none of the last three at an end",
         fix=f"for example {suggest(value)[:63]!r}",
+    )
+
+
+def check_title(title: str, site: Site) -> str:
+    """What a node is called in the Argo UI, or DefinitionError (TIP101): with another name Argo ends it in Error."""
+    if re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]", title):
+        return title
+    raise DefinitionError(
+        "TIP101",
+        f"the title {title!r} is not a legal display name",
+        where=str(site),
+        cause="Argo takes 2 to 63 letters, digits, dots and dashes, and ends the step in Error otherwise",
+        fix=f"for example {re.sub('[^a-zA-Z0-9.]+', '-', title).strip('-.')[:63] or 'step'!r}",
     )
 
 

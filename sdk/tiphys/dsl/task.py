@@ -255,6 +255,20 @@ class Task(Pending):
             "name each output: task.accuracy; for a loop over a list use for_each(task.items)",
         )
 
+    def __rshift__(self, other: object) -> Any:
+        """``first >> second``, or a list of them: an order without data, as :meth:`after` says it."""
+        for task in other if isinstance(other, (list, tuple)) else (other,):
+            if not isinstance(task, Task):
+                self._order(other)
+            task.after(self)
+        return other
+
+    def __rrshift__(self, others: object) -> Task:
+        """``[first, second] >> third``."""
+        if not isinstance(others, (list, tuple)) or not all(isinstance(each, Task) for each in others):
+            self._order(others)
+        return self.after(*others)
+
     def named(self, name: str) -> Task:
         """Give the task its own name in the graph."""
         site = caller()

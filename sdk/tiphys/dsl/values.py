@@ -305,11 +305,11 @@ class ParameterValue(Value):
 class WorkflowValue(Value):
     """``workflow.name``, ``workflow.status`` and the like."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, kind: Any = str) -> None:
+        self.name, self.type = name, kind
 
     def path(self) -> tuple[str, ...]:
-        return ("workflow", self.name)
+        return ("workflow", *self.name.split("."))
 
 
 class Input(Value):
