@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from tiphys.compiler.line import caller
 from tiphys.dsl.cache import Cache
+from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.locks import Lock
 from tiphys.dsl.names import check_name, check_title
 from tiphys.dsl.on_failure import OnFailure
@@ -107,6 +108,8 @@ def changed(options: ComponentOptions, changes: Mapping[str, object]) -> Compone
         )
     if made.on_failure is not None and made.on_failure.oom is not None:
         made.on_failure.oom.mebibytes(made.resources)
+    if made.timeout is not None:
+        whole_seconds(made.timeout, "timeout", caller())
     if made.title:
         check_title(made.title, caller())
     for name in made.egress:
