@@ -40,20 +40,30 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import Toleration as Toleration
     from tiphys.dsl import Volume as Volume
     from tiphys.dsl import XGBoostJob as XGBoostJob
+    from tiphys.dsl import approve as approve
     from tiphys.dsl import collect as collect
     from tiphys.dsl import component as component
     from tiphys.dsl import compose as compose
+    from tiphys.dsl import container as container
     from tiphys.dsl import dag as dag
     from tiphys.dsl import enough as enough
     from tiphys.dsl import for_each as for_each
+    from tiphys.dsl import http as http
     from tiphys.dsl import raw as raw
+    from tiphys.dsl import scheduled_time as scheduled_time
     from tiphys.dsl import splice as splice
     from tiphys.dsl import unless_data as unless_data
     from tiphys.dsl import while_intact as while_intact
     from tiphys.dsl import while_metric as while_metric
     from tiphys.dsl import with_fakes as with_fakes
+    from tiphys.dsl import workflow_created as workflow_created
+    from tiphys.dsl import workflow_duration as workflow_duration
+    from tiphys.dsl import workflow_failures as workflow_failures
     from tiphys.dsl import workflow_name as workflow_name
+    from tiphys.dsl import workflow_namespace as workflow_namespace
+    from tiphys.dsl import workflow_parameters as workflow_parameters
     from tiphys.dsl import workflow_status as workflow_status
+    from tiphys.dsl import workflow_uid as workflow_uid
     from tiphys.errors import ClusterError as ClusterError
     from tiphys.errors import ComponentError as ComponentError
     from tiphys.errors import DefinitionError as DefinitionError
@@ -119,6 +129,9 @@ _PUBLIC = {
     "Toleration": "tiphys.dsl",
     "Volume": "tiphys.dsl",
     "collect": "tiphys.dsl",
+    "http": "tiphys.dsl",
+    "approve": "tiphys.dsl",
+    "container": "tiphys.dsl",
     "component": "tiphys.dsl",
     "compose": "tiphys.dsl",
     "dag": "tiphys.dsl",
@@ -133,6 +146,13 @@ _PUBLIC = {
     "unless_data": "tiphys.dsl",
     "while_intact": "tiphys.dsl",
     "while_metric": "tiphys.dsl",
+    "scheduled_time": "tiphys.dsl",
+    "workflow_created": "tiphys.dsl",
+    "workflow_duration": "tiphys.dsl",
+    "workflow_failures": "tiphys.dsl",
+    "workflow_namespace": "tiphys.dsl",
+    "workflow_parameters": "tiphys.dsl",
+    "workflow_uid": "tiphys.dsl",
     "with_fakes": "tiphys.dsl",
     "workflow_name": "tiphys.dsl",
     "workflow_status": "tiphys.dsl",

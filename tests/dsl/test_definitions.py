@@ -208,7 +208,7 @@ def default_not_a_choice(p: Pipeline) -> None:
 
 
 def strange_parameter(p: Pipeline) -> None:
-    p.param("x", [1])  # HERE
+    p.param("x", {1})  # HERE
 
 
 def unknown_result(p: Pipeline) -> None:
@@ -352,7 +352,7 @@ CASES: list[tuple[Callable[[Pipeline], None], str, str]] = [
     (illegal_parameter, "TIP101", "'min accuracy'"),
     (default_out_of_range, "TIP109", "at most 1.0"),
     (default_not_a_choice, "TIP109", "'mean', 'vote'"),
-    (strange_parameter, "TIP105", "list"),
+    (strange_parameter, "TIP105", "set"),
     (unknown_result, "TIP105", "Did you mean 'succeeded'"),
     (after_a_string, "TIP105", "'score'"),
     (two_exit_handlers, "TIP102", "two exit handlers"),

@@ -77,9 +77,9 @@ CASES: dict[str, tuple[Callable[[], object], str, str]] = {
     "image=": (lambda: train(image="x"), "TIP103", ".using(image="),
     "retries=": (lambda: train(retries=2), "TIP103", "Retry("),
     # Python's operators
-    ">>": (lambda: train() >> train(), "TIP105", ".after("),
     "<<": (lambda: train() << train(), "TIP105", ".after("),
-    "list >>": (lambda: [train()] >> train(), "TIP105", ".after("),
+    ">> text": (lambda: train() >> "x", "TIP105", ".after("),
+    "list >>": (lambda: ["x"] >> train(), "TIP105", ".after("),
     "output >>": (lambda: train().result >> train(), "TIP105", ".after("),
     "first": (lambda: names().result[0], "TIP114", "for_each("),
     "slice": (lambda: names().result[1:], "TIP114", "for_each("),
@@ -214,6 +214,15 @@ def test_a_task_stands_for_its_only_output_in_text_and_lists() -> None:
         return p.to_dict()
 
     assert build(True) == build(False)
+
+
+def test_an_order_may_be_written_with_arrows() -> None:
+    with Pipeline("arrows") as p:
+        first, second, third = train(), gate(score=0.5), count(rates=[0.1])
+        assert first >> [second, third] == [second, third]
+        [second, third] >> say(text="x") >> say(text="y").named("last")
+    tasks = p.to_dict()["spec"]["templates"][0]["dag"]["tasks"]
+    assert [t.get("depends") for t in tasks] == [None, "train", "train", "gate && count", "say"]
 
 
 def test_loops_still_take_tasks() -> None:

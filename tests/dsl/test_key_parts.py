@@ -55,7 +55,7 @@ def test_where_the_code_does_not_count() -> None:
 
 
 def test_they_stand_beside_the_key_also_when_the_work_is_inside() -> None:
-    found = templates(Cache.by_content(), retry=Retry(1), title="A title")
+    found = templates(Cache.by_content(), retry=Retry(1), title="A-title")
     assert list(found["work"]["annotations"]) == [KEY_PARTS]
     assert list(found["work-run"]["annotations"]) == ["workflows.argoproj.io/display-name"]
     assert "annotations" not in templates(Cache.by_content(), retry=Retry(1))["work-run"]

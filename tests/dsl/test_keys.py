@@ -175,7 +175,7 @@ def test_another_result_has_another_key(
         ("N = 1", "\n\nN = 1"),
         ('"""Add."""', '"""Add one to it.\n\n    And say so.\n    """'),
         ("return x + N", "# before\n    return x + N  # behind"),
-        ("Cache.by_content()", 'Cache.by_content(), title="A title"'),
+        ("Cache.by_content()", 'Cache.by_content(), title="A-title"'),
         ("Cache.by_content()", 'Cache.by_content(), resources=Resources(cpu="2")'),
     ],
 )

@@ -321,7 +321,7 @@ def test_options_of_a_component() -> None:
         locks=[Semaphore("gpu", 2), Mutex("disk")],
         resources=Resources(cpu="1", memory="2Gi", cpu_limit="4", memory_limit="8Gi", gpu=1),
         env={"N": "1"},
-        title="A heavy step",
+        title="A-heavy-step",
         exports={"size": "final-size"},
     )
     with Pipeline("p") as p:
@@ -340,7 +340,7 @@ def test_options_of_a_component() -> None:
     assert body["script"]["image"] == "registry/x:1"
     assert body["script"]["resources"]["limits"] == {"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": "1"}
     assert {"name": "N", "value": "1"} in body["script"]["env"]
-    assert body["annotations"] == {"workflows.argoproj.io/display-name": "A heavy step"}
+    assert body["annotations"] == {"workflows.argoproj.io/display-name": "A-heavy-step"}
     assert [o.get("globalName") for o in body["outputs"]["parameters"]] == [None, "final-size", None]
     first = next(iter(yaml.safe_load_all(tiphys.to_yaml(p))))
     assert (first["kind"], first["metadata"], first["data"]) == (
@@ -410,7 +410,7 @@ def test_parameters_carry_their_types() -> None:
 def test_what_the_user_interface_shows() -> None:
     with Pipeline(
         "p",
-        title="A title",
+        title="A-title",
         description="What\nfor",
         links={"docs": "https://example.org"},
         labels={"team": "ml"},
@@ -419,7 +419,7 @@ def test_what_the_user_interface_shows() -> None:
     metadata = workflow(p)["metadata"]
     assert metadata["generateName"] == "p-"
     assert metadata["labels"] == {"team": "ml"}
-    assert metadata["annotations"]["workflows.argoproj.io/title"] == "A title"
+    assert metadata["annotations"]["workflows.argoproj.io/title"] == "A-title"
     # the Argo UI renders Markdown in the description
     assert metadata["annotations"]["workflows.argoproj.io/description"] == (
         "What\nfor\n\n[docs](https://example.org)"

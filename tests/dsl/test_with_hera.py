@@ -126,36 +126,16 @@ def test_heras_options_take_values_and_conditions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: publish(name="publish", arguments={"a": "1"}),
-        lambda: publish(),
-        lambda: Container(name="c", image="alpine:3", command=["true"])(name="x"),
         lambda: HeraTask(name="x", template="measure"),
         lambda: Step(name="x", template="measure"),
     ],
 )
-def test_a_call_that_would_make_no_task_is_refused(call: Callable[[], object]) -> None:
+def test_a_task_of_heras_own_is_refused(call: Callable[[], object]) -> None:
     with pytest.raises(DefinitionError) as caught, Pipeline("calls"):
         measure(text="a")
         call()
     assert caught.value.code == "TIP113" and "component" in caught.value.fix
     assert "test_with_hera.py" in caught.value.where
-
-
-def test_a_call_in_an_exit_handler_or_a_dag_is_refused_as_well() -> None:
-    with pytest.raises(DefinitionError) as caught, Pipeline("exit") as pipeline, pipeline.exit_handler():
-        publish()
-    assert caught.value.code == "TIP113" and "publish" in caught.value.message
-
-    @dag
-    def inner(a: int) -> None:
-        measure(text="a")
-        publish()
-
-    with Pipeline("inner") as pipeline:
-        inner(a=1)
-    with pytest.raises(DefinitionError) as caught:
-        tiphys.to_yaml(pipeline)
-    assert caught.value.code == "TIP113" and "test_with_hera.py" in caught.value.where
 
 
 def test_heras_templates_can_still_be_made_in_a_pipeline() -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     class _Schema(TypedDict, total=False):
         type: str
+        items: _Schema
         enum: list[str] | list[Json]
         minimum: float
         maximum: float
@@ -204,6 +205,8 @@ def _problem(text: str, schema: _Schema) -> str:
             return "a finite number" + _range(schema)
     elif kind == "boolean" and text not in ("true", "false"):
         return "true or false"
+    elif kind in ("array", "object"):
+        return _collection_problem(text, kind, schema.get("items"))
     choices = [json_text(choice) for choice in schema.get("enum") or ()]
     if choices and text not in choices:
         return "one of " + ", ".join(choices) + "." + did_you_mean(text, choices)
@@ -216,6 +219,27 @@ def _problem(text: str, schema: _Schema) -> str:
     if pattern and not re.search(pattern, text):
         return f"text that matches {pattern}"
     return ""
+
+
+def _collection_problem(text: str, kind: str, items: _Schema | None) -> str:
+    """What a list or an object should have been, or an empty string."""
+    word, holder = ("list", list) if kind == "array" else ("object", dict)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return f"a JSON {word}"
+    if not isinstance(value, holder):
+        return f"a JSON {word}"
+    each: Iterable[Json] = value.values() if isinstance(value, dict) else value
+    inner = (items or {}).get("type", "")
+    for item in each if items else ():
+        wrong = "" if isinstance(item, str) == (inner == "string") else _WORDS[inner]
+        if wrong := wrong or _problem(json_text(item), items or {}):
+            return f"a JSON {word}, each element {wrong}"
+    return ""
+
+
+_WORDS = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}
 
 
 def _range(schema: _Schema) -> str:

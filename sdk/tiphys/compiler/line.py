@@ -10,7 +10,7 @@ from types import TracebackType
 
 from tiphys.compiler.cells import shown_cell
 
-__all__ = ["Site", "called_as_task", "caller", "is_users", "raised_at"]
+__all__ = ["Site", "caller", "is_users", "raised_at"]
 
 _OURS = str(Path(__file__).resolve().parent.parent) + os.sep
 _SKIP = (f"{os.sep}hera{os.sep}workflows{os.sep}", f"{os.sep}contextlib.py", "<frozen", "<string>")
@@ -48,21 +48,6 @@ def caller() -> Site:
             break
         frame = frame.f_back
     return Site("", 0)
-
-
-def called_as_task() -> bool:
-    """Whether one of Hera's templates is being called, not made."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_back is not None:
-        if (
-            frame.f_code.co_name == "__call__"
-            and frame.f_globals.get("__name__") == "hera.workflows._meta_mixins"
-        ):
-            return True
-        if is_users(frame.f_code.co_filename):
-            return False
-        frame = frame.f_back
-    return False
 
 
 def raised_at(trace: TracebackType | None) -> Site:

@@ -6,12 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
+    from tiphys.dsl.approval import approve as approve
     from tiphys.dsl.cache import Cache as Cache
     from tiphys.dsl.components import Component as Component
     from tiphys.dsl.components import component as component
     from tiphys.dsl.composed import collect as collect
     from tiphys.dsl.composed import compose as compose
     from tiphys.dsl.composed import raw as raw
+    from tiphys.dsl.container import container as container
     from tiphys.dsl.context import CallableTemplate as CallableTemplate
     from tiphys.dsl.context import for_each as for_each
     from tiphys.dsl.dags import Dag as Dag
@@ -20,6 +22,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.fakes import Fake as Fake
     from tiphys.dsl.fakes import with_fakes as with_fakes
     from tiphys.dsl.gate import Gate as Gate
+    from tiphys.dsl.http import http as http
     from tiphys.dsl.locks import Gang as Gang
     from tiphys.dsl.locks import Mutex as Mutex
     from tiphys.dsl.locks import Semaphore as Semaphore
@@ -52,6 +55,13 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.values import Value as Value
     from tiphys.dsl.values import workflow_name as workflow_name
     from tiphys.dsl.values import workflow_status as workflow_status
+    from tiphys.dsl.workflow_values import scheduled_time as scheduled_time
+    from tiphys.dsl.workflow_values import workflow_created as workflow_created
+    from tiphys.dsl.workflow_values import workflow_duration as workflow_duration
+    from tiphys.dsl.workflow_values import workflow_failures as workflow_failures
+    from tiphys.dsl.workflow_values import workflow_namespace as workflow_namespace
+    from tiphys.dsl.workflow_values import workflow_parameters as workflow_parameters
+    from tiphys.dsl.workflow_values import workflow_uid as workflow_uid
     from tiphys.dsl.xgboostjob import XGBoostJob as XGBoostJob
 
 _PUBLIC = {
@@ -89,6 +99,9 @@ _PUBLIC = {
     "CallableTemplate": "context",
     "Value": "values",
     "Volume": "pod",
+    "container": "container",
+    "approve": "approval",
+    "http": "http",
     "collect": "composed",
     "component": "components",
     "compose": "composed",
@@ -100,6 +113,13 @@ _PUBLIC = {
     "unless_data": "policies",
     "while_intact": "policies",
     "while_metric": "policies",
+    "scheduled_time": "workflow_values",
+    "workflow_created": "workflow_values",
+    "workflow_duration": "workflow_values",
+    "workflow_failures": "workflow_values",
+    "workflow_namespace": "workflow_values",
+    "workflow_parameters": "workflow_values",
+    "workflow_uid": "workflow_values",
     "with_fakes": "fakes",
     "workflow_name": "values",
     "workflow_status": "values",

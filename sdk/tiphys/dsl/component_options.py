@@ -8,9 +8,10 @@ from datetime import timedelta
 
 from tiphys.compiler.line import caller
 from tiphys.dsl.cache import Cache
+from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.equipment import Equipment
 from tiphys.dsl.locks import Lock
-from tiphys.dsl.names import check_name
+from tiphys.dsl.names import check_name, check_title
 from tiphys.dsl.on_failure import OnFailure
 from tiphys.dsl.pod_settings import PodSettings
 from tiphys.dsl.resources import Resources
@@ -139,6 +140,10 @@ def changed(options: ComponentOptions, changes: Mapping[str, object]) -> Compone
             cause="Argo orders whole workflows by it",
             fix="give it to the Pipeline; whom a full node sends away is priority_class=",
         )
+    if made.timeout is not None:
+        whole_seconds(made.timeout, "timeout", caller())
+    if made.title:
+        check_title(made.title, caller())
     for name in made.egress:
         check_name(name, "a network policy", caller())
     return made

@@ -16,7 +16,7 @@ from tiphys.dsl.template import StepTemplate, bind
 from tiphys.dsl.values import LoopItem, Value
 from tiphys.errors import DefinitionError
 
-__all__ = ["CallableTemplate", "GraphScope", "for_each", "innermost", "invoke", "no_task", "refuse_hera"]
+__all__ = ["CallableTemplate", "GraphScope", "for_each", "graph_here", "invoke", "refuse_hera"]
 
 
 class GraphScope:
@@ -52,24 +52,19 @@ def _pieces() -> list[Any]:
 def refuse_hera(error: Any, trace: Any) -> None:
     """Say with a code what Hera has refused because the innermost context is ours (TIP113)."""
     if type(error).__name__ in ("InvalidTemplateCall", "InvalidType"):
-        name = re.search(r"'([^']*)'", str(error))
-        raise no_task(name[1] if name else "", raised_at(trace)) from error
+        raise DefinitionError(
+            "TIP113",
+            "a task of Hera is made in a Pipeline",
+            where=str(raised_at(trace)),
+            cause="nothing would run it: what is called there is a task, be it a component or a template of Hera's",
+            fix="call the template itself: publish(text=…); or make it a component (@component above the function)",
+        ) from error
 
 
-def no_task(name: str, site: Site) -> DefinitionError:
-    """What to say when something of Hera's is called or made where it would be no task."""
-    return DefinitionError(
-        "TIP113",
-        f"{f'the Hera template {name!r}' if name else 'a task of Hera'} is called in a Pipeline",
-        where=str(site),
-        cause="no task would run it: only what Tiphys makes are tasks of a Pipeline",
-        fix="make it a component (@component above the plain function), or call it in a DAG of Hera's Workflow",
-    )
-
-
-def innermost() -> Any:
-    """What is being written: a pipeline, a graph, or one of Hera's contexts."""
-    return next(reversed(_pieces()), None)
+def graph_here() -> Graph | None:
+    """The graph of Tiphys that is being written, if the innermost context is one."""
+    graph = getattr(next(reversed(_pieces()), None), "graph", None)
+    return graph if isinstance(graph, Graph) else None
 
 
 def invoke(template: StepTemplate, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
@@ -77,8 +72,7 @@ def invoke(template: StepTemplate, args: tuple[Any, ...], arguments: dict[str, A
     pieces = _pieces()
     if not pieces:
         return template.outside(args, arguments, site)
-    graph = getattr(pieces[-1], "graph", None)
-    if isinstance(graph, Graph):
+    if (graph := graph_here()) is not None:
         return Task(TaskNode(template, bind(template, args, arguments, site), graph, site))
     from tiphys.dsl.hera_tasks import hera_task
 

@@ -14,6 +14,7 @@ __all__ = [
     "check_mount_path",
     "check_name",
     "check_object_name",
+    "check_title",
     "suggest",
 ]
 
@@ -104,6 +105,19 @@ def check_mount_path(path: str, what: str, site: Site) -> str:
         f"{path!r} is not a mount path for {what}",
         where=str(site),
         fix="write an absolute path without a '/' at its end, for example '/var/data'",
+    )
+
+
+def check_title(title: str, site: Site) -> str:
+    """What a node is called in the Argo UI, or DefinitionError (TIP101): with another name Argo ends it in Error."""
+    if re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]", title):
+        return title
+    raise DefinitionError(
+        "TIP101",
+        f"the title {title!r} is not a legal display name",
+        where=str(site),
+        cause="Argo takes 2 to 63 letters, digits, dots and dashes, and ends the step in Error otherwise",
+        fix=f"for example {re.sub('[^a-zA-Z0-9.]+', '-', title).strip('-.')[:63] or 'step'!r}",
     )
 
 

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site
@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Declared", "declare", "schema_text"]
 
-_KINDS: Mapping[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_KINDS: Mapping[Any, str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    list: "array",
+    dict: "object",
+}
+
+
+def _origin(kind: Any) -> Any:
+    return get_origin(kind) or kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,9 @@ class Declared:
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of its values."""
-        schema: dict[str, Any] = {"type": _KINDS[self.value.type]}
+        schema: dict[str, Any] = {"type": _KINDS[_origin(self.value.type)]}
+        if inner := get_args(self.value.type):
+            schema["items"] = {"type": _KINDS[inner[-1]]}
         if self.value.choices:
             schema["enum"] = list(self.value.choices)
         for key, bound in (("minimum", self.minimum), ("maximum", self.maximum)):
@@ -82,14 +95,14 @@ def declare(
     check_parameter(name, "a parameter", site)
     if kind is None:
         sample = default if default is not MISSING else (choices[0] if choices else "")
-        kind = type(sample)
-    if kind not in _KINDS:
+        kind = _kind_of(sample)
+    if _origin(kind) not in _KINDS or any(each not in (str, int, float, bool) for each in get_args(kind)):
         raise DefinitionError(
             "TIP105",
             f"the parameter {name!r} is of type {getattr(kind, '__name__', kind)}",
             where=str(site),
             cause="a workflow parameter is given on a command line",
-            fix="use str, int, float or bool",
+            fix="use str, int, float, bool, or a list or dict of these: type=list[float]",
         )
     if kind is not str and pattern:
         raise DefinitionError(
@@ -119,13 +132,30 @@ def declare(
     return declared
 
 
+def _kind_of(sample: Any) -> Any:
+    """The type of a default: of a list or dict with elements of one kind, that, too."""
+    if not isinstance(sample, (list, dict)) or not sample:
+        return type(sample)
+    kinds = {type(each) for each in (sample.values() if isinstance(sample, dict) else sample)}
+    inner = float if kinds == {int, float} else kinds.pop() if len(kinds) == 1 else None
+    if inner not in (str, int, float, bool):
+        return type(sample)
+    return list[inner] if isinstance(sample, list) else dict[str, inner]  # type: ignore[valid-type]
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
 def _problem(declared: Declared, value: Any) -> str:
-    kind = declared.value.type
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = (
-        number if kind is float else isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    )
-    if not fits:
+    kind = _origin(declared.value.type)
+    if inner := get_args(declared.value.type):
+        values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        if any(not _fits(each, inner[-1]) for each in values):
+            return f"its elements are not of type {inner[-1].__name__}"
+    if not _fits(value, kind):
         return f"it is not of type {kind.__name__}"
     if declared.value.choices and value not in declared.value.choices:
         return f"choices are {', '.join(map(repr, declared.value.choices))}"

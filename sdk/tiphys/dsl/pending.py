@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tiphys.compiler.line import Site, caller
@@ -47,12 +48,14 @@ class Pending:
     def _order(self, _: object) -> NoReturn:
         raise DefinitionError(
             "TIP105",
-            "tasks of a Pipeline are not ordered with >> or <<",
+            "only tasks are ordered, with >> and never with <<",
             where=str(caller()),
             fix="write second.after(first); a task that takes another's output waits for it anyway",
         )
 
-    __rshift__ = __lshift__ = __rrshift__ = __rlshift__ = _order
+    __rshift__: Callable[..., Any] = _order
+    __rrshift__: Callable[..., Any] = _order
+    __lshift__ = __rlshift__ = _order
 
     def __getitem__(self, key: Any) -> Any:
         self._refuse(

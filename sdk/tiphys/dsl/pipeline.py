@@ -5,23 +5,26 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from hera.workflows import Script, Workflow
+from hera.workflows import Workflow
 from hera.workflows.models import Workflow as WorkflowModel
 
 from tiphys.argo.parameters import ANNOTATION, check
 from tiphys.argo.pools import POOLS, pools_text
-from tiphys.compiler.line import Site, called_as_task, caller
-from tiphys.dsl.context import GraphScope, innermost, no_task, refuse_hera
+from tiphys.compiler.line import Site, caller
+from tiphys.dsl.context import GraphScope, refuse_hera
 from tiphys.dsl.dags import Dag
 from tiphys.dsl.fields import check_field
 from tiphys.dsl.graphs import Graph
+from tiphys.dsl.hera_calls import install
 from tiphys.dsl.large import places
 from tiphys.dsl.locks import Lock, Semaphore, synchronization
 from tiphys.dsl.names import check_name
 from tiphys.dsl.parameters import Declared, declare, schema_text
 from tiphys.dsl.pod import POD_SECURITY, SERVICE_ACCOUNT, STEP_IMAGE, Defaults, Places, Volume
+from tiphys.dsl.schedule import CronOptions, Overlap
 from tiphys.dsl.scheduling import Scheduling, borne_together
 from tiphys.dsl.shown import in_a_line, in_a_notebook
 from tiphys.dsl.template import StepTemplate, volumes_for
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline"]
 
 _MAIN = "main"
+install()
 _OWN = ("site", "pipeline_name", "graph", "exit_graph", "entrypoint", "locks", "declared")
 _GENERATED = 6  # Argo appends a dash and five characters
 
@@ -108,12 +112,6 @@ class Pipeline(Workflow):
     def __setattr__(self, name: str, value: Any) -> None:
         check_field(type(self), name, _OWN)
         super().__setattr__(name, value)
-
-    def _add_sub(self, node: Any) -> None:
-        """Take one of Hera's own templates; the call of a script would make one that no task runs."""
-        if isinstance(node, Script) and innermost() is self and called_as_task():
-            raise no_task(str(node.name), caller())
-        super()._add_sub(node)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         super().__exit__(kind, error, trace)
@@ -254,39 +252,48 @@ class Pipeline(Workflow):
         spec = {**body["spec"], **({"workflowMetadata": merged} if merged else {})}
         return {**body, "kind": "WorkflowTemplate", "metadata": _named(body["metadata"], label), "spec": spec}
 
-    def as_cron(self, *schedules: str, timezone: str = "", name: str = "") -> dict[str, Any]:
+    def as_cron(
+        self,
+        *schedules: str,
+        timezone: str = "",
+        name: str = "",
+        suspend: bool = False,
+        overlap: Overlap = "forbid",
+        starting_deadline: str | timedelta | None = None,
+        keep_succeeded: int | None = None,
+        keep_failed: int | None = None,
+        when: str = "",
+        stop_when: str = "",
+    ) -> dict[str, Any]:
         """A ``CronWorkflow`` that starts this pipeline at ``schedules``: five fields each, ``@daily``, ``@every 1h``.
+
+        ``overlap`` says what happens when the run before still goes on: ``"forbid"`` leaves the new one out,
+        ``"replace"`` ends the old one, ``"allow"`` runs both. A run that was missed is started as long as
+        ``starting_deadline`` is not over. ``keep_succeeded`` and ``keep_failed`` runs are kept (3 and 1 unless said).
+        ``when`` (may this one start?) and ``stop_when`` (is it over with the schedule for good?) are expressions over
+        ``cronworkflow``: ``"cronworkflow.failed >= 3"``. ``suspend`` makes it wait for ``argo cron resume``.
 
         Raises
         ------
         DefinitionError
-            TIP109: no schedule, not a schedule, or not a time zone.
+            TIP105: an option of another kind. TIP109: no schedule, not a schedule, a time zone, a number or an
+            expression. TIP115: not a duration.
         """
-        from tiphys.argo import cron
-
         site = caller()
-        if wrong := cron.zone_problem(timezone):
-            raise DefinitionError(
-                "TIP109",
-                f"{timezone!r} is not a time zone.{did_you_mean(timezone, cron.zones())}",
-                where=str(site),
-                cause=wrong,
-                fix='give a name of the IANA data base, for example "Europe/Berlin"',
-            )
-        for schedule in schedules or ("",):
-            if wrong := cron.problem(schedule) or cron.problem(schedule, timezone):
-                raise DefinitionError(
-                    "TIP109",
-                    f"{schedule!r} is not a schedule",
-                    where=str(site),
-                    cause=wrong,
-                    fix='give five fields, for example "0 3 * * *", or "@daily"',
-                )
         body = self.to_dict()
         label = check_name(name or self.pipeline_name, "a CronWorkflow", site, limit=52)
-        spec: dict[str, Any] = {"schedules": list(schedules), "concurrencyPolicy": "Forbid"}
-        if timezone:
-            spec["timezone"] = timezone
+        options = CronOptions(
+            schedules,
+            timezone,
+            suspend,
+            overlap,
+            starting_deadline,
+            keep_succeeded,
+            keep_failed,
+            when,
+            stop_when,
+        )
+        spec: dict[str, Any] = {**options.spec(site)}
         if given := _for_runs(body["metadata"]):
             spec["workflowMetadata"] = given
         spec["workflowSpec"] = body["spec"]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from tiphys.compiler.line import caller
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.locks import Lock, synchronization
+from tiphys.dsl.names import check_title
 from tiphys.dsl.pod import Defaults, executor_patch
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.template import input_parameters
@@ -107,7 +108,7 @@ class Resource(CallableTemplate):
         self.flags = tuple(flags)
         self.owned = owned
         self.retry = retry
-        self.title = title
+        self.title = check_title(title, site) if title else ""
 
     @staticmethod
     def input(name: str, kind: Any = str) -> Input:

@@ -96,7 +96,7 @@ class TaskNode:
         for field in self.template.outputs:
             if name in (field.python, field.name):
                 kind = field.type if self.looped() is None else list[field.type]  # type: ignore[name-defined]
-                return Output(self, field.name, kind)
+                return Output(self, field.name, kind, result=field.result)
         raise no_output(self.template, name)
 
     def tag(self) -> str:
@@ -107,7 +107,8 @@ class TaskNode:
 
     def only_output(self, site: Site) -> Output:
         """The single output, when the task itself is passed as an argument."""
-        names = [field.python for field in self.template.outputs]
+        declared = [field for field in self.template.outputs if not field.result]
+        names = [field.python for field in declared or self.template.outputs]
         if len(names) == 1:
             return self.output(names[0])
         raise DefinitionError(
@@ -253,6 +254,20 @@ class Task(Pending):
             f"the task {self._node.template.name} cannot be taken apart",
             "name each output: task.accuracy; for a loop over a list use for_each(task.items)",
         )
+
+    def __rshift__(self, other: object) -> Any:
+        """``first >> second``, or a list of them: an order without data, as :meth:`after` says it."""
+        for task in other if isinstance(other, (list, tuple)) else (other,):
+            if not isinstance(task, Task):
+                self._order(other)
+            task.after(self)
+        return other
+
+    def __rrshift__(self, others: object) -> Task:
+        """``[first, second] >> third``."""
+        if not isinstance(others, (list, tuple)) or not all(isinstance(each, Task) for each in others):
+            self._order(others)
+        return self.after(*others)
 
     def named(self, name: str) -> Task:
         """Give the task its own name in the graph."""

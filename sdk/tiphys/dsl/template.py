@@ -21,6 +21,7 @@ from tiphys.dsl.types import MISSING, Field, check_argument, encode, type_name, 
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 from tiphys.reference import Reference
+from tiphys.step.kinds import form, quoted
 
 __all__ = ["StepTemplate", "bind", "volumes_for"]
 
@@ -214,7 +215,7 @@ def argument(template: StepTemplate, field: Field, value: Any, site: Site) -> Ar
         value = _list_of(template, field, value, site)
     if isinstance(value, Value):
         check_argument(field, value, template.name, site)
-        return value
+        return _in_quotes(value) if quoted(field.type) and form(value.type) == "text" else value
     if isinstance(value, Raw):
         return value
     if value is None and field.default is None:
@@ -228,6 +229,11 @@ def argument(template: StepTemplate, field: Field, value: Any, site: Site) -> Ar
             fix=f"pass {type_name(field.type)}",
         )
     return guard(text, f"{template.name}({field.python}=…)", site)
+
+
+def _in_quotes(value: Value) -> Expression:
+    """Text for a union in which text is JSON."""
+    return Expression(lambda: f"toJson({value.expr()})", (value,), value.type)
 
 
 def guard(text: str, what: str, site: Site) -> str:

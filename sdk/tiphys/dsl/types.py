@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, get_args, get_origin
 
 from tiphys.argo.parameters import json_text
@@ -18,12 +19,14 @@ from tiphys.compiler.line import Site
 from tiphys.dsl.values import Output, ParameterValue, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
+from tiphys.step.kinds import TIMES, as_json, form, is_model, members, model_fields, quoted, time_of
 
 __all__ = [
     "MISSING",
     "Field",
     "FunctionSignature",
     "encode",
+    "fields_of",
     "fits",
     "is_record",
     "kebab",
@@ -39,6 +42,7 @@ class _Missing:
 
 
 MISSING = _Missing()
+FORMS = "str, int, float, bool, Literal, Enum, a date or time, list, dict, a dataclass, a model or Reference"
 _SCALARS = (str, int, float, bool, dict, list, Reference)
 _NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
 
@@ -50,12 +54,16 @@ def kebab(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """An input or an output: its Python name, its name in the workflow, its type and default."""
+    """An input or an output: its Python name, its name in the workflow, its type and default.
+
+    ``result``: an output that is what the step has printed, or a server has answered: Argo's ``outputs.result``.
+    """
 
     python: str
     name: str
     type: Any
     default: Any = MISSING
+    result: bool = False
 
     @property
     def required(self) -> bool:
@@ -100,17 +108,57 @@ def is_record(kind: Any) -> bool:
 def may_be_long(field: Field) -> bool:
     """Whether a value of it may be a long text: it is no number, choice or reference."""
     kind = unwrap(field.type)
-    return kind in (str, Any) or (get_origin(kind) or kind) in (list, dict, tuple) or is_record(kind)
+    if (options := members(kind)) is not None:
+        return any(may_be_long(dataclasses.replace(field, type=each)) for each in options)
+    plain = (get_origin(kind) or kind) in (list, dict, tuple)
+    return kind in (str, Any) or plain or is_record(kind) or is_model(kind)
 
 
 def _supported(kind: Any) -> bool:
     kind = unwrap(kind)
-    if kind is Any or kind in _SCALARS or is_record(kind):
+    if kind is Any or kind in _SCALARS or is_record(kind) or kind in TIMES or is_model(kind):
+        return True
+    if (options := members(kind)) is not None:
+        return all(map(_supported, options)) and _told_apart(options)
+    if kind is type(None):
         return True
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return True
     origin = get_origin(kind)
     return origin is Literal or origin in (list, dict, tuple)
+
+
+def _told_apart(options: tuple[Any, ...]) -> bool:
+    """Whether the JSON of a value says which member of a union it is."""
+    forms = [form(each) for each in options if not (each is float and int in options)]
+    return "" not in forms and len(set(forms)) == len(forms) and not {"number", "seconds"} <= set(forms)
+
+
+def fields_of(kinds: Mapping[str, object], what: str, site: Site) -> tuple[Field, ...]:
+    """Inputs or outputs that are given as a mapping of names to types. Raises DefinitionError: TIP101, TIP110."""
+    for name, kind in kinds.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
+            raise DefinitionError(
+                "TIP101",
+                f"{what} is called {name!r}",
+                where=str(site),
+                fix="begin with a letter, and write letters, digits and underscores",
+            )
+        if not _supported(kind):
+            raise _no_text(f"{what} {name!r}", kind, site)
+    return tuple(Field(name.replace("-", "_"), kebab(name), unwrap(kind)) for name, kind in kinds.items())
+
+
+def _no_text(what: str, kind: Any, site: Site) -> DefinitionError:
+    return DefinitionError(
+        "TIP110",
+        f"{what} has the type {type_name(kind)}",
+        where=str(site),
+        cause="the text of a value does not say which member of the union it is"
+        if members(unwrap(kind)) is not None
+        else "this type has no form as text",
+        fix=f"use {FORMS}",
+    )
 
 
 def signature_of(function: Callable[..., Any], site: Site) -> FunctionSignature:
@@ -153,13 +201,7 @@ def signature_of(function: Callable[..., Any], site: Site) -> FunctionSignature:
             )
         _refuse_hera(kind, f"the input {parameter.name!r} of {name}", site)
         if not _supported(kind):
-            raise DefinitionError(
-                "TIP110",
-                f"the input {parameter.name!r} of {name} has the type {type_name(kind)}",
-                where=str(site),
-                cause="this type has no form as text",
-                fix="use str, int, float, bool, Literal, Enum, list, dict, a dataclass or Reference",
-            )
+            raise _no_text(f"the input {parameter.name!r} of {name}", kind, site)
         default = MISSING if parameter.default is parameter.empty else parameter.default
         inputs.append(Field(parameter.name, kebab(parameter.name), unwrap(kind), default))
     return FunctionSignature(tuple(inputs), outputs_of(hints.get("return", MISSING), name, site))
@@ -179,7 +221,11 @@ def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
     result = unwrap(result)
     if result in (None, type(None)):
         return ()
-    if is_record(result):
+    if is_model(result):
+        hints = typing.get_type_hints(result, include_extras=True)
+        names = model_fields(result)
+        fields = tuple(Field(n, kebab(n), unwrap(hints.get(n, Any))) for n in names)
+    elif is_record(result):
         hints = typing.get_type_hints(result, include_extras=True)
         names = (
             [f.name for f in dataclasses.fields(result)]
@@ -193,13 +239,7 @@ def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
         fields = (Field("result", "result", result),)
     for field in fields:
         if not _supported(field.type):
-            raise DefinitionError(
-                "TIP110",
-                f"the output {field.python!r} of {name} has the type {type_name(field.type)}",
-                where=str(site),
-                cause="this type has no form as text",
-                fix="return str, int, float, bool, list, dict, a dataclass or Reference",
-            )
+            raise _no_text(f"the output {field.python!r} of {name}", field.type, site)
     return fields
 
 
@@ -226,10 +266,15 @@ def fits(actual: Any, expected: Any) -> bool:
     actual, expected = unwrap(actual), unwrap(expected)
     if expected is Any or actual is Any or actual == expected:
         return True
+    for options, every in ((members(actual), all), (members(expected), any)):
+        if options is not None:
+            return every(fits(each, expected) if every is all else fits(actual, each) for each in options)
     if expected is float:
         return actual is int
-    if expected is Reference:
+    if expected in (Reference, date, datetime):
         return actual is str
+    if expected is str and actual in (date, datetime):
+        return True
     expected_origin, actual_origin = get_origin(expected) or expected, get_origin(actual) or actual
     if expected_origin is Literal:
         if actual_origin is Literal:
@@ -240,21 +285,27 @@ def fits(actual: Any, expected: Any) -> bool:
     if isinstance(expected, type) and issubclass(expected, enum.Enum):
         return actual is str
     if expected_origin is dict:
-        return actual_origin is dict or is_record(actual)
+        return actual_origin is dict or is_record(actual) or is_model(actual)
     if expected_origin in (list, tuple):
         if actual_origin not in (list, tuple):
             return False
         inner_actual, inner_expected = get_args(actual), get_args(expected)
         return not inner_actual or not inner_expected or fits(inner_actual[0], inner_expected[0])
-    return is_record(expected) and actual is dict
+    return (is_record(expected) or is_model(expected)) and actual is dict
 
 
 def encode(value: Any, kind: Any) -> str | None:
     """``value`` as the text of an input of type ``kind``, or None when it does not fit."""
     kind = unwrap(kind)
     origin = get_origin(kind) or kind
+    if (options := members(kind)) is not None:
+        return _member(value, options, in_quotes=quoted(kind))
     if isinstance(value, enum.Enum):
         value = value.value
+    if kind in TIMES:
+        return json_text(as_json(value)) if type(value) is kind else None
+    if is_model(kind):
+        return _model(value, kind)
     if origin is Literal:
         return json_text(value) if value in get_args(kind) else None
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -280,6 +331,27 @@ def encode(value: Any, kind: Any) -> str | None:
         return None
 
 
+def _member(value: Any, options: tuple[Any, ...], *, in_quotes: bool) -> str | None:
+    """The text of a union's value by the member that it is."""
+    if value is None:
+        return "null" if type(None) in options else None
+    for kind in options:
+        text = encode(value, kind)
+        if text is not None and not (kind is float and int in options and isinstance(value, int)):
+            return json.dumps(text, ensure_ascii=False) if in_quotes and form(kind) == "text" else text
+    return None
+
+
+def _model(value: Any, kind: Any) -> str | None:
+    """The text of a model, or of a mapping that it accepts."""
+    if isinstance(value, Mapping):
+        try:
+            value = kind.model_validate(value)
+        except ValueError:
+            return None
+    return json_text(as_json(value)) if isinstance(value, kind) else None
+
+
 def _plain(value: Any) -> Any:
     """Dataclasses, NamedTuples, tuples and enums inside ``value`` as JSON has them."""
     if isinstance(value, Reference):
@@ -294,13 +366,13 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
-    return value
+    return as_json(value)
 
 
 def _conforms(value: Any, kind: Any) -> bool:
     """Whether JSON data has the shape of ``kind``, all the way down."""
-    if get_origin(kind) in (typing.Union, types.UnionType) and value is None:
-        return type(None) in get_args(kind)
+    if (options := members(kind)) is not None:
+        return any(value is None if each is type(None) else _conforms(value, each) for each in options)
     kind = unwrap(kind)
     origin, inner = get_origin(kind) or kind, get_args(kind)
     if kind is Any:
@@ -323,13 +395,23 @@ def _conforms(value: Any, kind: Any) -> bool:
         return isinstance(value, dict) and isinstance(value.get("uri"), str)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return value in [member.value for member in kind]
-    if kind is float:
+    if kind in (float, timedelta):
         return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind in (date, datetime) or is_model(kind):
+        return _reads(value, kind)
     return (
         isinstance(value, kind) and not (kind is int and isinstance(value, bool))
         if isinstance(kind, type)
         else True
     )
+
+
+def _reads(value: Any, kind: Any) -> bool:
+    try:
+        _ = kind.model_validate(value) if is_model(kind) else time_of(value, kind)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _record_conforms(value: dict[str, Any], kind: Any) -> bool:

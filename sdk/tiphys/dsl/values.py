@@ -305,11 +305,11 @@ class ParameterValue(Value):
 class WorkflowValue(Value):
     """``workflow.name``, ``workflow.status`` and the like."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, kind: Any = str) -> None:
+        self.name, self.type = name, kind
 
     def path(self) -> tuple[str, ...]:
-        return ("workflow", self.name)
+        return ("workflow", *self.name.split("."))
 
 
 class Input(Value):
@@ -335,10 +335,12 @@ class NamedValue(Protocol):
 class Output(Value):
     """An output parameter of a task."""
 
-    def __init__(self, task: NamedValue, name: str, kind: Any = str) -> None:
-        self.task, self.name, self.type = task, name, kind
+    def __init__(self, task: NamedValue, name: str, kind: Any = str, *, result: bool = False) -> None:
+        self.task, self.name, self.type, self._result = task, name, kind, result
 
     def path(self) -> tuple[str, ...]:
+        if self._result:
+            return (self.task.scope, self.task.task_name, "outputs", "result")
         return (self.task.scope, self.task.task_name, "outputs", "parameters", self.name)
 
     def optional(self, default: str = "") -> Expression:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.reference import Reference
+from tiphys.step.kinds import TIMES, as_json, form, is_model, members, model_fields, quoted, time_of
 
 __all__ = ["decode", "encode", "outputs_of"]
 
 
 def decode(text: str, kind: Any, name: str = "value") -> Any:
-    """``text`` as ``kind``: str, int, float, bool, Literal, Enum, Reference, or JSON of a list, dict or
-    dataclass.
+    """``text`` as ``kind``: str, int, float, bool, Literal, Enum, Reference, a time, or JSON of a list, dict,
+    dataclass or model; of a union the member whose kind of JSON it is.
 
     Raises RefusedError (TIP241) that says what was expected.
     """
@@ -43,10 +44,12 @@ class _MismatchError(Exception):
 
 def _decode(text: str, kind: Any) -> Any:
     kind = _strip(kind)
-    options = _union(kind)
+    options = members(kind)
     if options is not None:
         if text == "null" and type(None) in options:
             return None
+        if quoted(kind):
+            return _convert(_json_or_text(text), kind)
         return _first_fit(text, [o for o in options if o is not type(None)], _decode)
     origin = get_origin(kind) or kind
     if kind in (str, Any, object):
@@ -71,6 +74,8 @@ def _decode(text: str, kind: Any) -> Any:
         return found
     if kind is type(None):
         return None
+    if kind in TIMES:
+        return _time(text, kind)
     try:
         value = json.loads(text)
     except ValueError:
@@ -83,11 +88,12 @@ def _convert(value: Any, kind: Any) -> Any:
     kind = _strip(kind)
     if kind in (Any, object):
         return value
-    options = _union(kind)
+    options = members(kind)
     if options is not None:
         if value is None and type(None) in options:
             return None
-        return _first_fit(value, [o for o in options if o is not type(None)], _convert)
+        same = [o for o in options if quoted(kind) and isinstance(value, str) == (form(o) == "text")]
+        return _first_fit(value, same or [o for o in options if o is not type(None)], _convert)
     if isinstance(value, str):
         return _decode(value, kind)
     origin = get_origin(kind) or kind
@@ -102,6 +108,8 @@ def _convert(value: Any, kind: Any) -> Any:
             return kind(value)
         except OverflowError:
             raise _MismatchError("a number that a float can hold") from None
+    if kind is timedelta and isinstance(value, (int, float)):
+        return _time(str(value), kind)
     if origin is Literal and value in get_args(kind):
         return value
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -115,6 +123,8 @@ def _convert(value: Any, kind: Any) -> Any:
         return {k: _convert(v, inner[1]) for k, v in value.items()} if inner else value
     if isinstance(value, Mapping) and _is_record(kind):
         return _record(value, kind)
+    if is_model(kind):
+        return _model(value, kind)
     raise _MismatchError(_name(kind))
 
 
@@ -126,6 +136,28 @@ def _collection(value: list[object], kind: Any, origin: Any) -> Any:
         return tuple(_convert(v, k) for v, k in zip(value, inner, strict=True))
     items = [_convert(v, inner[0]) for v in value] if inner else value
     return items if origin is list else origin(items)
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _time(text: str, kind: Any) -> Any:
+    try:
+        return time_of(text, kind)
+    except (ValueError, OverflowError):
+        raise _MismatchError("seconds" if kind is timedelta else f"a {kind.__name__} in ISO 8601") from None
+
+
+def _model(value: object, kind: Any) -> Any:
+    """A model of pydantic's, which says itself what is wrong."""
+    try:
+        return kind.model_validate(value)
+    except ValueError as error:
+        raise _MismatchError(f"{_name(kind)} ({' '.join(str(error).split())[:300]})") from None
 
 
 def _record(value: Mapping[str, object], kind: Any) -> Any:
@@ -173,10 +205,6 @@ def _strip(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) is typing.Annotated else kind
 
 
-def _union(kind: Any) -> tuple[Any, ...] | None:
-    return get_args(kind) if get_origin(kind) in (typing.Union, types.UnionType) else None
-
-
 def _is_record(kind: Any) -> bool:
     return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"))
 
@@ -185,27 +213,47 @@ def _name(kind: Any) -> str:
     return kind.__name__ if isinstance(kind, type) and get_origin(kind) is None else str(kind)
 
 
-def outputs_of(result: Any) -> dict[str, str]:
-    """A result as texts by output name: a field each of a dataclass or NamedTuple, else ``result``."""
-    if result is None:
-        return {}
-    if dataclasses.is_dataclass(result) and not isinstance(result, (type, Reference)):
-        fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
-    elif isinstance(result, tuple) and hasattr(result, "_asdict"):
-        fields = dict(result._asdict())
-    else:
+def _has_fields(kind: Any) -> bool:
+    """Whether it is a dataclass (no Reference), a NamedTuple or a model."""
+    return kind is not Reference and (_is_record(kind) or is_model(kind))
+
+
+def outputs_of(result: Any, declared: Any = None) -> dict[str, str]:
+    """A result as texts by output name: a field each of a dataclass, NamedTuple or model, else ``result``.
+
+    ``declared``: what the function says that it returns.
+    """
+    declared = _strip(declared)
+    options = [each for each in members(declared) or () if each is not type(None)]
+    if result is None:  # the one output may be None; a record that is not there has none
+        return {"result": "null"} if options and (len(options) > 1 or not _has_fields(options[0])) else {}
+    if len(options) > 1 or not _has_fields(type(result)):
         fields = {"result": result}
-    return {name.strip("_").replace("_", "-"): encode(value, name) for name, value in fields.items()}
+    elif dataclasses.is_dataclass(result):
+        fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
+    elif is_model(type(result)):
+        fields = {name: getattr(result, name) for name in model_fields(type(result))}
+    else:
+        fields = dict(result._asdict())
+    kinds = {"result": declared}
+    if isinstance(declared, type) and set(fields) != {"result"}:
+        kinds = typing.get_type_hints(declared)
+    return {
+        name.strip("_").replace("_", "-"): encode(value, name, kinds.get(name))
+        for name, value in fields.items()
+    }
 
 
-def encode(value: Any, name: str = "value") -> str:
-    """A value as text: a string as it is, a Reference in its JSON form, the rest as compact sorted JSON.
+def encode(value: Any, name: str = "value", kind: Any = None) -> str:
+    """A value as text: a string as it is (unless its ``kind`` is a union with more), a Reference in its JSON form, the
+    rest as compact sorted JSON.
 
     Raises RefusedError (TIP242) for what has no text, such as a path of this machine.
     """
     if isinstance(value, enum.Enum):
         value = value.value
-    if isinstance(value, (str, Reference)):
+    value = as_json(value)
+    if isinstance(value, Reference) or (isinstance(value, str) and not quoted(kind)):
         return str(value)
     try:
         return json.dumps(
@@ -231,6 +279,8 @@ def _plain(value: Any) -> Any:
         return value.value
     if isinstance(value, (set, frozenset)):
         return sorted(value)
+    if (said := as_json(value)) is not value:
+        return said
     item = getattr(value, "item", None)  # a numpy scalar
     if callable(item) and getattr(value, "shape", None) == ():
         return item()

@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
         volumes = volumes_from_env()
         texts = {
             name: parted(shortened(name, text, volumes, os.environ))
-            for name, text in outputs_of(result).items()
+            for name, text in outputs_of(result, _returned(function)).items()
         }
         write_outputs(texts, Path(os.environ.get(OUTPUTS_ENV) or "outputs"))
     except TiphysError as error:
@@ -72,6 +72,14 @@ def main(arguments: list[str]) -> int:
     finally:
         sys.stdout.flush()
     return 0
+
+
+def _returned(function: Callable[..., Any]) -> Any:
+    """What a function says that it returns, if it can be read."""
+    try:
+        return typing.get_type_hints(function).get("return")
+    except (NameError, TypeError):
+        return None
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 from tiphys.compiler.line import Site
+from tiphys.dsl.source import decoding
 from tiphys.dsl.source.brought import brought_along
 from tiphys.dsl.source.closure import check_names, function_node, reached, used_names
 from tiphys.dsl.source.imports import own_module
@@ -21,9 +22,12 @@ from tiphys.dsl.source.names_used import FunctionNode, scan
 from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long, unwrap
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
+from tiphys.step.kinds import form, quoted
 from tiphys.verbatim import PARTED, REJOINED, SPOILED
 
 __all__ = ["protected", "script_source"]
+
+TIME_IMPORT = "import datetime as tiphys_datetime"
 
 
 def script_source(
@@ -52,6 +56,9 @@ def script_source(
     inputs = [f"    {f.python!r}: {_input(f, texts[f.name], imports, site)}," for f in signature.inputs]
     if _writes_text(signature):
         imports.lines.add("import re")
+    if any(decoding.writes_rich(f.type) for f in signature.outputs):
+        imports.lines.add(TIME_IMPORT)
+        imports.helpers.add(decoding.PLAIN)
     needed = [*used_names(node), *imports.classes]
     statements = [s for s in reached(module, needed, scan(node).imports) if not _future(s)]
     imports.lines |= {f"import {name}" for name in _inner_imports([node, *statements])}
@@ -61,6 +68,7 @@ def script_source(
         _large() if files or shortens else "",
         *_grouped(module, statements),
         _function(module, node),
+        *sorted(imports.helpers),
         "\n".join(_footer(function.__name__, inputs, signature, rename or {}, shortens)),
     ]
     return protected("\n\n".join(part for part in parts if part) + "\n")
@@ -169,6 +177,16 @@ class _Imports:
     def __init__(self) -> None:
         self.lines: set[str] = set()
         self.classes: set[str] = set()
+        self.helpers: set[str] = set()
+
+    def rich(self, kind: Any, text: str) -> str:
+        """An expression for a value of a type that takes a converter."""
+        self.lines.add(TIME_IMPORT)
+        self.classes.update(decoding.classes_of(kind))
+        if form(kind) in ("text", "seconds"):
+            return f"({decoding.converter(kind)})({text})"
+        self.helpers.add(decoding.READ)
+        return f"({decoding.converter(kind)})(tiphys_read({text}))"
 
 
 def _input(field: Field, text: str, imports: _Imports, site: Site) -> str:
@@ -183,6 +201,8 @@ def _decode(kind: Any, text: str, imports: _Imports, site: Site) -> str:
     """An expression that decodes ``text`` (itself an expression for a string)."""
     kind = unwrap(kind)
     origin = get_origin(kind) or kind
+    if decoding.is_rich(kind):
+        return imports.rich(kind, text)
     if origin is Literal:
         kinds = {type(choice) for choice in get_args(kind)}
         return _decode(kinds.pop() if len(kinds) == 1 else str, text, imports, site)
@@ -226,6 +246,20 @@ def _writes_text(signature: FunctionSignature) -> bool:
     return any(may_be_long(field) for field in signature.outputs)
 
 
+def _texts(signature: FunctionSignature, rename: Mapping[str, str]) -> Iterator[str]:
+    """The lines that make text of an output."""
+    rich = any(decoding.writes_rich(f.type) for f in signature.outputs)
+    if rich:
+        yield "    if not isinstance(value, (str, int, float, list, dict, tuple, type(None))):"
+        yield "        value = tiphys_plain(value)"
+    names = [rename.get(f.name, f.name) for f in signature.outputs if quoted(f.type)]
+    yield "    if not isinstance(value, str)" + (f" or name in {names!r}:" if names else ":")
+    default = "tiphys_plain" if rich else "vars"
+    yield (
+        f"        value = json.dumps(value, default={default}, sort_keys=True, allow_nan=False, ensure_ascii=False)"
+    )
+
+
 def _footer(
     name: str, inputs: list[str], signature: FunctionSignature, rename: Mapping[str, str], shortens: bool
 ) -> Iterator[str]:
@@ -246,8 +280,7 @@ def _footer(
     yield 'folder = os.environ["TIPHYS_OUTPUTS"]'
     yield "os.makedirs(folder, exist_ok=True)"
     yield "for name, value in {" + ", ".join(pairs) + "}.items():"
-    yield "    if not isinstance(value, str):"
-    yield "        value = json.dumps(value, default=vars, sort_keys=True, allow_nan=False, ensure_ascii=False)"
+    yield from _texts(signature, rename)
     if shortens:
         yield f"    value = tiphys_large.shortened(name, value, {_VOLUMES}, os.environ)"
     if _writes_text(signature):

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from tiphys.argo.artifacts import key_of
 from tiphys.argo.durations import pod_duration
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataPod", "HttpPod"]
 
+_ASCII = "".join(map(chr, range(128)))
 _BODY_LIMIT = 64 << 20
 
 
@@ -88,7 +90,8 @@ class HttpPod(_ThreadPod):
         if not url.startswith(("http://", "https://")):
             return "Error", f'{method} "{url}": unsupported protocol scheme ""', None
         body = self._body(spec)
-        request = urllib.request.Request(url, data=body, method=method)
+        # Go sends what is outside of ASCII as the bytes of UTF-8; urllib would refuse it
+        request = urllib.request.Request(quote(url, safe=_ASCII), data=body, method=method)
         for item in spec.get("headers") or []:
             request.add_header(str(item["name"]), self._header(item))
         timeout = float(spec.get("timeoutSeconds") or 30)

@@ -1,0 +1,82 @@
+"""What the types of a component are as JSON: times, models of pydantic, and which member of a union a value is.
+
+A time is ISO 8601, a duration its seconds, a model its JSON object. A union is told apart by the kind of its JSON, so
+its members must differ in that; text in a union with other kinds travels in quotes, or ``"5"`` would come as 5.
+"""
+
+from __future__ import annotations
+
+import enum
+import types
+import typing
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, get_args, get_origin
+
+__all__ = ["TIMES", "as_json", "form", "is_model", "members", "model_fields", "quoted", "time_of"]
+
+TIMES = (datetime, date, timedelta)
+_FORMS = {bool: "boolean", int: "number", float: "number", timedelta: "seconds", str: "text"}
+
+
+def members(kind: Any) -> tuple[Any, ...] | None:
+    """The members of a union, or None."""
+    return get_args(kind) if get_origin(kind) in (typing.Union, types.UnionType) else None
+
+
+def is_model(kind: Any) -> bool:
+    """Whether it is a model of pydantic's, which is not imported for that."""
+    return isinstance(kind, type) and hasattr(kind, "model_validate") and hasattr(kind, "model_fields")
+
+
+def model_fields(kind: Any) -> list[str]:
+    """The names of a model's fields, as its author writes them."""
+    return list(kind.model_fields)
+
+
+def form(kind: Any) -> str:
+    """The kind of JSON that a value is: ``text``, ``number``, ``seconds``, ``boolean``, ``null``, ``list``,
+    ``object``; empty when the type does not say."""
+    if get_origin(kind) is typing.Annotated:
+        return form(get_args(kind)[0])
+    origin = get_origin(kind) or kind
+    if origin is Literal:
+        found = {form(type(choice)) for choice in get_args(kind)}
+        return found.pop() if len(found) == 1 else ""
+    if kind is type(None):
+        return "null"
+    if kind in _FORMS:
+        return _FORMS[kind]
+    if kind in (datetime, date):
+        return "text"
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        found = {form(type(member.value)) for member in kind}
+        return found.pop() if len(found) == 1 else ""
+    if origin in (list, set, frozenset) or (origin is tuple):
+        return "list"
+    if kind is Any or kind is object or members(kind) is not None:
+        return ""
+    return (
+        "list"
+        if isinstance(kind, type) and issubclass(kind, tuple) and not hasattr(kind, "_fields")
+        else "object"
+    )
+
+
+def quoted(kind: Any) -> bool:
+    """Whether text of this type travels as JSON: in a union that has other kinds than text."""
+    forms = {form(each) for each in members(kind) or ()} - {"null"}
+    return "text" in forms and len(forms) > 1
+
+
+def time_of(text: str, kind: Any) -> Any:
+    """A time from its text. Raises ValueError."""
+    return timedelta(seconds=float(text)) if kind is timedelta else kind.fromisoformat(text)
+
+
+def as_json(value: Any) -> Any:
+    """A time, a duration or a model as what JSON has; anything else as it is."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value.model_dump(mode="json") if is_model(type(value)) else value

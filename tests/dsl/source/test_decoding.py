@@ -1,0 +1,218 @@
+"""Values of every type through a step, embedded and of a module: plain Python beside it says what comes out."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import tiphys
+from tiphys import DefinitionError, Pipeline, component
+from tiphys.compiler.line import Site
+from tiphys.dsl.source.embed import script_source
+from tiphys.dsl.types import signature_of
+from tiphys.engine import RunOptions
+from tiphys.step.codec import decode, outputs_of
+from tiphys.verbatim import rejoined
+
+HEAD = """\
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from typing import Any, Literal, NamedTuple, Optional, Union
+
+from pydantic import BaseModel
+
+from tiphys import Pipeline, component
+
+given: list[Any] = []
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(enum.Enum):
+    LOW = 1
+    HIGH = 2
+
+
+class Inner(BaseModel):
+    rate: float
+    day: date
+
+
+class Model(BaseModel):
+    name: str = "m"
+    inner: Inner
+    more: list[Inner] = []
+    when: Optional[datetime] = None
+
+
+class Point(NamedTuple):
+    x: int
+    colour: Colour
+
+
+@dataclass
+class Record:
+    point: Point
+    wait: timedelta
+    seen: dict[str, datetime]
+    levels: list[Level] = field(default_factory=list)
+    maybe: Optional[Point] = None
+"""
+
+VALUES = [
+    ("int", "5"),
+    ("Colour", "Colour.BLUE"),
+    ("Level", "Level.HIGH"),
+    ('Literal["a", "b"]', '"b"'),
+    ("date", "date(2026, 2, 28)"),
+    ("datetime", "datetime(2026, 2, 28, 1, 2, 3, 4, tzinfo=timezone.utc)"),
+    ("datetime", "datetime(2026, 2, 28)"),
+    ("timedelta", "timedelta(days=2, microseconds=5)"),
+    ("int | str", "5"),
+    ("int | str", '"5"'),
+    ("int | str", '"a \\"quoted\\" text"'),
+    ("Union[str, float, None]", "None"),
+    ("Union[str, float, None]", "0.25"),
+    ("bool | int", "True"),
+    ("bool | int", "1"),
+    ("int | float", "1"),
+    ("int | float", "1.5"),
+    ("list[int] | str", "[1, 2]"),
+    ("list[int] | str", '"[1, 2]"'),
+    ("list[Inner | None]", "[None, Inner(rate=0.1, day=date(2026, 1, 1))]"),
+    ("Inner | int", "Inner(rate=0.1, day=date(2026, 1, 1))"),
+    ("Inner | int", "7"),
+    ("list[date]", "[date(2026, 1, 1)]"),
+    ("dict[str, timedelta]", "{'a': timedelta(seconds=1)}"),
+    ("list[Colour]", "[Colour.RED, Colour.BLUE]"),
+    ("tuple[int, date]", "(1, date(2026, 1, 1))"),
+    ("list[Model]", "[Model(inner=Inner(rate=1, day=date(2026, 1, 1)))]"),
+]
+RECORDS = [
+    (
+        "Model",
+        "Model(name='n', inner=Inner(rate=1, day=date(2026, 1, 1)), "
+        "more=[Inner(rate=2, day=date(2026, 1, 2))], when=datetime(2026, 1, 1))",
+    ),
+    (
+        "Record",
+        "Record(Point(1, Colour.RED), timedelta(seconds=3), {'a': datetime(2026, 1, 1)}, [Level.LOW], "
+        "Point(2, Colour.BLUE))",
+    ),
+    ("Record", "Record(Point(1, Colour.RED), timedelta(0), {})"),
+]
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A pipeline's file with a component ``handed_N`` for each of them."""
+    text = HEAD + "".join(
+        f"\n\n@component\ndef handed_{number}(value: {kind}) -> {kind}:\n    given.append(value)\n    return value\n"
+        for number, (kind, _) in enumerate(CASES)
+    )
+    (tmp_path / "rich_types.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("rich_types")
+    del sys.modules["rich_types"]
+
+
+CASES = [*VALUES, *RECORDS]
+
+
+def embedded(component: Any, texts: Mapping[str, str], folder: Path) -> tuple[Any, dict[str, str]]:
+    """What the script of a component gives its function, and what it writes."""
+    environment = {f"TIPHYS_INPUT_{name.upper()}": text for name, text in texts.items()}
+    made = types.ModuleType("rich_script")  # pydantic looks for the module of a class
+    there = mock.patch.dict(sys.modules, {"rich_script": made})
+    with there, mock.patch.dict(os.environ, {**environment, "TIPHYS_OUTPUTS": str(folder)}):
+        exec(script_source(component.function, component.signature, component.site), vars(made))
+    return made.given[-1], {path.name: rejoined(path.read_text()) for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{kind}: {value[:20]}" for kind, value in CASES])
+def test_a_value_comes_as_it_was_given(module: Any, number: int, tmp_path: Path) -> None:
+    component = getattr(module, f"handed_{number}")
+    value = eval(CASES[number][1], vars(module))
+    with Pipeline("p") as pipeline:
+        component(value=value)
+    task = pipeline.to_dict()["spec"]["templates"][0]["dag"]["tasks"][0]
+    text = task["arguments"]["parameters"][0]["value"]
+    kind = component.signature.inputs[0].type
+    (tmp_path / "out").mkdir()
+    came, written = embedded(component, {"value": text}, tmp_path / "out")
+    assert repr(came) == repr(value) == repr(decode(text, kind))
+    wrote = outputs_of(value, typing.get_type_hints(component.function)["return"])
+    assert {k: read(v) for k, v in written.items()} == {k: read(v) for k, v in wrote.items()}
+    if list(written) == ["result"]:
+        assert repr(decode(written["result"], kind)) == repr(decode(wrote["result"], kind)) == repr(value)
+
+
+def read(text: str) -> object:
+    """JSON as a value, whatever blanks are in it."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def test_what_is_returned_has_an_output_for_each_field(module: Any) -> None:
+    value = eval(RECORDS[0][1], vars(module))
+    found = outputs_of(value, module.Model)
+    assert found["when"] == "2026-01-01T00:00:00" and found["name"] == "n"
+    assert json.loads(found["inner"]) == {"rate": 1.0, "day": "2026-01-01"}
+
+
+HELD = {
+    "str | date": "which member",
+    "list[int] | list[str]": "which member",
+    "timedelta | int": "which member",
+    "complex": "no form",
+}
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_a_union_whose_json_does_not_say_is_refused(kind: str) -> None:
+    scope: dict[str, Any] = {"timedelta": timedelta, "date": date}
+    exec(f"def f(value: {kind}) -> None: ...", scope)
+    with pytest.raises(DefinitionError) as caught:
+        signature_of(scope["f"], Site("f.py", 1))
+    assert caught.value.code == "TIP110" and HELD[kind] in caught.value.cause
+
+
+@component
+def text() -> str:
+    return "5"
+
+
+@component
+def kept(value: int | str) -> int | str:
+    assert value == "5"
+    return value
+
+
+def test_text_of_another_step_is_text_in_a_union(tmp_path: Path) -> None:
+    with Pipeline("p") as pipeline:
+        kept(value=kept(value=text()).result).named("again")
+    options = RunOptions(store=tmp_path / "store", images={"*": "host"}, handle_signals=False)
+    result = tiphys.run(pipeline, options=options)
+    assert result.succeeded, result.message
+    for node in result.workflow["status"]["nodes"].values():
+        if node["displayName"] in ("kept", "again"):
+            assert node["outputs"]["parameters"][0]["value"] == '"5"'
