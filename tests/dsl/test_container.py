@@ -10,9 +10,25 @@ from typing import Any
 import pytest
 
 import tiphys
-from tiphys import Cache, DefinitionError, Pipeline, component, container
+from tests.tools import argo_lint
+from tiphys import (
+    Cache,
+    ConfigMap,
+    DefinitionError,
+    MoreMemory,
+    OnFailure,
+    Pipeline,
+    PodSettings,
+    Resources,
+    Scheduling,
+    Secret,
+    Toleration,
+    component,
+    container,
+)
 from tiphys.dsl.container import ContainerStep
 from tiphys.engine import RunOptions
+from tiphys.runs.given_secrets import given_secrets
 
 SHELL = ["sh", "-c", 'printf %s "$text" | wc -c | tr -d " " > /tmp/n; printf %s "$text" > /tmp/copy']
 count = container(
@@ -156,3 +172,35 @@ def test_a_wrong_type_is_told_where_it_is_called() -> None:
         count()
     assert caught.value.code == "TIP104"
     assert json.dumps(template(count))
+
+
+def test_it_has_secrets_a_place_and_the_settings_of_its_pod_as_a_component_has(tmp_path: Path) -> None:
+    sync = container(
+        "rclone/rclone:1.68",
+        ["sh", "-c", 'test "$KEY" = open && cat /var/tls/crt > /tmp/seen'],
+        outputs={"seen": "/tmp/seen"},
+        secrets=[Secret("s3", "access-key", env="KEY"), Secret("tls", mount="/var/tls")],
+        scheduling=Scheduling(tolerations=[Toleration("disk")]),
+        pod=PodSettings(labels={"team": "blue"}, patch={"terminationGracePeriodSeconds": 5}),
+        resources=Resources(gpu=1),
+        on_failure=OnFailure(oom=MoreMemory(2, up_to="8Gi")),
+    )
+    with Pipeline("synced") as pipeline:
+        sync()
+    made = template(sync)
+    assert made["container"]["env"][-1]["valueFrom"] == {"secretKeyRef": {"name": "s3", "key": "access-key"}}
+    assert {each["key"] for each in made["tolerations"]} == {"disk", "nvidia.com/gpu"}
+    assert made["metadata"]["labels"] == {"team": "blue"}
+    assert '"terminationGracePeriodSeconds":5' in made["podSpecPatch"]
+    assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
+    keys = tmp_path / "tls"
+    keys.mkdir()
+    (keys / "crt").write_text("a certificate")
+    (tmp_path / "key").write_text("open")
+    given = given_secrets([f"s3/access-key={tmp_path / 'key'}", f"tls={keys}"])
+    free = sync.using(resources=Resources(), on_failure=None)
+    with Pipeline("synced") as pipeline:
+        free()
+    assert outputs(run(tmp_path, [pipeline, *given]), free.name) == {"seen": "a certificate"}
+    with pytest.raises(DefinitionError, match="TIP126"):
+        container("alpine:3.20", ["true"], cache=Cache.by_content(), secrets=[ConfigMap("c", "k", env="K")])

@@ -69,7 +69,6 @@ _PUBLIC = {
     "Cache": "cache",
     "Component": "components",
     "ConditionValue": "values",
-    "Condition": "values",
     "ConfigMap": "secrets",
     "Dag": "dags",
     "Fake": "fakes",

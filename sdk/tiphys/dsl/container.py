@@ -22,8 +22,13 @@ from tiphys.dsl.key_parts import key_parts, memoize
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, synchronization
 from tiphys.dsl.names import suggest
-from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
+from tiphys.dsl.on_failure import OnFailure
+from tiphys.dsl.pod import Defaults, executor_patch, secured
+from tiphys.dsl.pod_settings import PodSettings
+from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
+from tiphys.dsl.scheduling import Scheduling
+from tiphys.dsl.secrets import ConfigMap, Keyed
 from tiphys.dsl.template import Argument, guard, input_parameters
 from tiphys.dsl.types import fields_of
 from tiphys.dsl.values import Input
@@ -45,9 +50,13 @@ _OPTIONS = (
     "image",
     "locks",
     "name",
+    "on_failure",
+    "pod",
     "read_only_root",
     "resources",
     "retry",
+    "scheduling",
+    "secrets",
     "timeout",
     "title",
 )
@@ -152,6 +161,15 @@ class ContainerStep(CallableTemplate):
                 cause="a container that is not Tiphys' own has nothing that judges them",
                 fix="use Cache.by_content() or Cache.by_age(…)",
             )
+        maps = [each for each in self.options.secrets if isinstance(each, ConfigMap)]
+        if cache.code and maps:
+            raise DefinitionError(
+                "TIP126",
+                f"{self.name} has a cache by content, and reads the ConfigMap {maps[0].name!r}",
+                where=str(maps[0].site),
+                cause="what it holds is not known when the pipeline is compiled",
+                fix="make it an input of the step or env=, or leave the cache out",
+            )
         tag = self.image.split("/")[-1].partition(":")[2]
         if cache.code and "@" not in self.image and tag in ("", "latest"):
             raise DefinitionError(
@@ -184,17 +202,24 @@ class ContainerStep(CallableTemplate):
             template["synchronization"] = locks  # type: ignore[typeddict-item]
         if options.timeout is not None:
             template["timeout"] = go_duration(options.timeout, "timeout", self.site)
-        if options.retry is not None:
-            template["retryStrategy"] = options.retry.strategy()  # type: ignore[typeddict-item]
+        again = options.on_failure or options.retry
+        if again is not None and (strategy := again.strategy()) is not None:
+            template["retryStrategy"] = strategy  # type: ignore[typeddict-item]
         box: ContainerSpec = {"image": self.image, "command": self.words}
         env: list[EnvVar] = [{"name": f.python, "value": Input(f.name).tag()} for f in self.inputs]
         env += [{"name": name, "value": value} for name, value in options.env]
         if env:
             box["env"] = env
         box["resources"] = options.resources.mapping()  # type: ignore[typeddict-item]
-        secured(box, template, defaults.volumes, read_only=options.read_only_root)  # type: ignore[arg-type]
+        equipment, own = options.equipment, cast("JsonObject", template)
+        own_tmp = equipment.has("/tmp")
+        secured(box, template, defaults.volumes, read_only=options.read_only_root, own_tmp=own_tmp)  # type: ignore[arg-type]
+        equipment.template(own, cast("JsonObject", box), defaults)
         template["container"] = box
-        template["podSpecPatch"] = executor_patch(resource=False)
+        patch = executor_patch(resource=False, token=equipment.settings.token)
+        if options.on_failure is not None:
+            patch = options.on_failure.patch(options.resources, patch)
+        template["podSpecPatch"] = equipment.patch(patch)
         if self.files:
             template["outputs"] = {
                 "parameters": [{"name": n, "valueFrom": {"path": p}} for n, p in self.files.items()]
@@ -234,9 +259,13 @@ def container(
     cache: Cache | None = None,
     resources: Resources | None = None,
     retry: Retry | None = None,
+    on_failure: OnFailure | None = None,
     timeout: str | timedelta | None = None,
     locks: Sequence[Lock] = (),
     env: Mapping[str, str] | None = None,
+    secrets: Sequence[Keyed] = (),
+    scheduling: Scheduling | None = None,
+    pod: PodSettings | None = None,
     title: str = "",
     egress: Sequence[str] = (),
     read_only_root: bool = True,
@@ -257,9 +286,13 @@ def container(
         "cache": cache,
         "resources": resources or SMALL,
         "retry": retry,
+        "on_failure": on_failure,
         "timeout": timeout,
         "locks": locks,
         "env": env or {},
+        "secrets": secrets,
+        "scheduling": scheduling,
+        "pod": pod,
         "title": title,
         "egress": egress,
         "read_only_root": read_only_root,
