@@ -34,7 +34,7 @@ FOREVER = -1.0
 _DECISION = "decision.json"
 _WATCHED = "watched.json"
 _ELSEWHERE = ".watched"
-_PAUSE = 0.5  # seconds
+_PAUSE = 0.2  # seconds
 _MOST = 32 << 20  # bytes of a training's file
 
 
