@@ -13,7 +13,7 @@ from components.catalog import CLASSES
 from components.dataset import Dataset, Split
 from components.publish import published
 from components.report import Report
-from components.restore import opened
+from components.restore import opened, read
 from components.slices import by_slice, worst_slice
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
@@ -43,11 +43,15 @@ def evaluate(name: str, model: Reference, dataset: Reference) -> Evaluation:
     set is damaged, TIP713 TensorFlow is missing, TIP720 the model is missing, altered or has another signature.
     """
     sealed = _sealed(model)
-    data = opened(dataset)
+    opened(dataset)  # what cannot be had is told before the model is loaded
     answer = _load(sealed)
-    validation, _ = _answered(data, "validation", answer, sealed)
-    test, right = _answered(data, "test", answer, sealed)
-    slices = by_slice(data.columns("test"), right)
+
+    def measured(data: Dataset) -> tuple[Any, Any, Any, Dataset]:
+        validation, _ = _answered(data, "validation", answer, sealed)
+        test, right = _answered(data, "test", answer, sealed)
+        return validation, test, by_slice(data.columns("test"), right), data
+
+    validation, test, slices, data = read(dataset, measured)
     totals = test.sum(axis=1)
     report = Report(
         name=name,

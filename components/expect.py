@@ -10,7 +10,7 @@ from typing import Any
 from components.catalog import CLASSES
 from components.dataset import Dataset
 from components.losses import ALPHA, binomial_tail, holes
-from components.restore import opened
+from components.restore import read
 from tiphys.errors import ComponentError
 from tiphys.reference import MANIFEST, Reference, resolve
 
@@ -73,10 +73,9 @@ def expect(dataset: Reference, expected: Expect, limit: int = 0) -> Expected:
     data is not what is expected (each hole is named, with what it would bias).
     """
     _possible(expected)
-    data = opened(dataset)
-    counts = _counts(data)
+    counts, data_time, synthetic = read(dataset, _looked_at)
     rows = _rows(counts)
-    findings = check(counts, expected, asked=rows if data.synthetic else limit)
+    findings = check(counts, expected, asked=rows if synthetic else limit)
     if findings:
         raise ComponentError(
             "TIP709",
@@ -86,7 +85,7 @@ def expect(dataset: Reference, expected: Expect, limit: int = 0) -> Expected:
             fix="bring what is missing and ingest again; if the data is meant to be so, say so in Expect(…)",
         )
     looked = sorted({"rows", *expected.counts, *expected.shares, *expected.by})
-    return Expected(dataset, f"{rows} rows as expected ({', '.join(looked)})", _data_time(data, counts))
+    return Expected(dataset, f"{rows} rows as expected ({', '.join(looked)})", data_time)
 
 
 def check(counts: Counts, expected: Expect, asked: int = 0) -> list[Finding]:
@@ -218,6 +217,12 @@ def _spaced(text: str) -> str:
         if out[index] == "," and out[index - 1].isdigit() and out[index + 1].isdigit():
             out[index] = " "
     return "".join(out)
+
+
+def _looked_at(data: Dataset) -> tuple[dict[str, dict[str, int]], str, bool]:
+    """The counts, how old the data is, and whether it was generated."""
+    counts = _counts(data)
+    return counts, _data_time(data, counts), data.synthetic
 
 
 def _counts(data: Dataset) -> dict[str, dict[str, int]]:

@@ -7,8 +7,10 @@ it runs.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from components.dataset import Dataset
@@ -18,7 +20,9 @@ from components.recipe import recipe_of
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, verify
 
-__all__ = ["Restored", "opened", "restore"]
+__all__ = ["Restored", "opened", "read", "restore"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,17 @@ def opened(dataset: Reference) -> Dataset:
     """The data set, with every byte as it was; it may have been made again. Raises what :func:`restore` does."""
     restore(dataset)
     return Dataset.open(dataset)
+
+
+def read(dataset: Reference, use: Callable[[Dataset], T]) -> T:
+    """What ``use`` makes of the data set, every byte of which is as it was. Data that is lost while it is read is made
+    again, and read once more. Raises what :func:`restore` and ``use`` do."""
+    try:
+        return use(opened(dataset))
+    except (ComponentError, OSError, ValueError):
+        if not verify(dataset, content=True):
+            raise
+    return use(opened(dataset))
 
 
 def _bring(source: Reference) -> None:

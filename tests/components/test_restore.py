@@ -11,7 +11,7 @@ import pytest
 from components.dataset import Dataset
 from components.fingerprint import fingerprint
 from components.ingest import ingest
-from components.restore import restore
+from components.restore import read, restore
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
 
@@ -68,3 +68,27 @@ def test_one_that_nobody_wrote_a_recipe_for(volume: Path) -> None:
     with pytest.raises(ComponentError) as caught:
         restore(Reference("pvc://tiphys/datasets/none"))
     assert caught.value.code == "TIP708" and "nothing says how it was made" in caught.value.message
+
+
+def test_data_that_is_lost_while_it_is_read_is_read_once_more(dataset: Reference) -> None:
+    times = []
+
+    def rows(data: Dataset) -> int:
+        if not times:
+            shutil.rmtree(resolve(dataset.uri))
+        times.append(None)
+        return sum(len(labels) for _, labels in data.batches("train", 100))
+
+    assert (read(dataset, rows), len(times)) == (540, 2)
+
+
+def test_an_error_over_sound_data_is_told_at_once(dataset: Reference) -> None:
+    times = []
+
+    def wrong(data: Dataset) -> int:
+        times.append(data.examples("train"))
+        raise ValueError("not a matter of the data")
+
+    with pytest.raises(ValueError, match="not a matter"):
+        read(dataset, wrong)
+    assert times == [540]

@@ -98,6 +98,7 @@ def test_after_the_selection_no_slot_is_free(volume: Path) -> None:
     assert claim("cnn", ["first", "second"], FOLDER) == Claim("first")
     place = volume / "runs/wf/enough"
     place.mkdir()
+    (place / "watched.json").write_text("[]")
     (place / "decision.json").write_text("{}")
     assert claim("cnn", ["first", "second"], FOLDER) == Claim("")
     assert claim("dropout", ["first", "second"], FOLDER) == Claim("")

@@ -117,7 +117,8 @@ def test_python(tmp_path: Path) -> None:
     records = tiphys.Records(store.root)
     assert [run.key for run in records.list("labels.team == 'ml'", order_by="name")] == ["a", "b"]
     assert records.get("a").phase == "Succeeded"
-    assert {each.part for each in records.diff("a", "b")} <= {"times"}
+    differing = {each.part for each in records.diff("a", "b") if not each.name.endswith("peak_memory")}
+    assert differing <= {"times"}  # how long it took, and how much memory it was seen to have
     assert records.artifacts() == records.producers("x") == records.consumers("x") == []
     since = records.changes()[-1].number
     assert records.changes(since) == []
