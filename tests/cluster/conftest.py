@@ -134,7 +134,9 @@ def apply(cluster: Cluster) -> Cluster:
     volume = cluster.until("the claim is bound", bound)
     cluster.volume = Path(cluster.get("pv", volume)["spec"]["hostPath"]["path"])
     cluster.volume.mkdir(parents=True, exist_ok=True)
-    os.chown(cluster.volume, USER, USER)
+    for folder in (cluster.volume, cluster.volume / "datasets", cluster.volume / "models"):
+        folder.mkdir(exist_ok=True)  # where tests put theirs beside those of steps
+        os.chown(folder, USER, USER)
     return cluster
 
 
