@@ -7,6 +7,7 @@ was the last time.
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import os
 import sys
@@ -16,7 +17,6 @@ from dataclasses import dataclass
 __all__ = ["Notebook", "notebook_of", "shown_cell"]
 
 _NAME = "<notebook>"
-_DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 
 @dataclass(frozen=True)
@@ -31,74 +31,83 @@ class Notebook:
 
 def notebook_of(path: str) -> Notebook | None:
     """The notebook in which code of the file name ``path`` was run; None when there is none."""
-    wanted = "".join(linecache.getlines(path)).rstrip()
-    cells = [(number, cell) for number, cell in _run() if cell.strip()]
-    asked = [number for number, cell in cells if cell.rstrip() == wanted]
-    if not wanted or not asked:
+    cells = _cells()
+    asked = _number_of(path, cells)
+    if not asked:
         return None
-    lines, before = 0, 0
-    kept = [(number, cell.rstrip() + "\n") for number, cell in cells if not _again(number, cell, cells)]
-    for number, cell in kept:
-        if number == asked[-1]:
-            before = lines
-        lines += cell.count("\n")
-    return Notebook("".join(cell for _, cell in kept), os.path.join(os.getcwd(), _NAME), before)
+    kept = _kept(cells)
+    before = sum(_length(cell) for number, cell in kept if number < asked)
+    text = "".join(cell.rstrip() + "\n" for _, cell in kept)
+    return Notebook(text, os.path.join(os.getcwd(), _NAME), before)
 
 
 def shown_cell(path: str, line: int) -> str:
     """``cell 3:2`` for a line of a cell, or of a notebook as a whole; empty for a line of a file."""
+    cells = _cells()
+    if not cells:
+        return ""
     if os.path.basename(path) == _NAME:
-        cells = _run()
-        for number, cell in cells:
-            if not cell.strip() or _again(number, cell, cells):
-                continue
-            length = cell.rstrip().count("\n") + 1
-            if line <= length:
+        for number, cell in _kept(cells):
+            if line <= _length(cell):
                 return f"cell {number}:{line}"
-            line -= length
+            line -= _length(cell)
         return ""
-    if os.path.exists(path):
-        return ""
-    text = "".join(linecache.getlines(path)).rstrip()
-    found = [number for number, cell in _run() if text and cell.rstrip() == text]
-    return f"cell {found[-1]}:{line}" if found else ""
+    asked = 0 if os.path.exists(path) else _number_of(path, cells)
+    return f"cell {asked}:{line}" if asked else ""
 
 
-def _run() -> list[tuple[int, str]]:
-    """The cells that were run, by their numbers, in order."""
+Cells = Sequence[tuple[int, str]]
+"""Numbers and texts of cells, in the order in which they were run."""
+
+
+def _cells() -> Cells:
+    """Those that were run and are Python."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None:
         return []
-    cells = [*enumerate(shell.history_manager.input_hist_parsed)]
-    return [(number, cell) for number, cell in cells if _tree(cell) is not None]
+    run = enumerate(shell.history_manager.input_hist_parsed)
+    return [(number, cell) for number, cell in run if cell.strip() and _defined(cell) is not None]
 
 
-def _again(number: int, cell: str, cells: Sequence[tuple[int, str]]) -> bool:
-    """Whether a later cell is this one, run again: the same text, or new definitions of all that it defines."""
-    later = [other for at, other in cells if at > number]
-    if any(other.rstrip() == cell.rstrip() for other in later):
-        return True
-    defined = _defined(cell)
-    return bool(defined) and any(defined <= _defined(other) for other in later)
+def _number_of(path: str, cells: Cells) -> int:
+    """The cell whose code has the file name ``path``, as it was run last; 0: none."""
+    wanted = "".join(linecache.getlines(path)).rstrip()
+    return next((number for number, cell in reversed(cells) if wanted and cell.rstrip() == wanted), 0)
 
 
-def _defined(cell: str) -> set[str]:
-    """The names that a cell of nothing but definitions and imports binds; none for another one."""
-    tree = _tree(cell)
-    if tree is None or not all(isinstance(node, _DEFINES) for node in tree.body):
-        return set()
+def _kept(cells: Cells) -> Cells:
+    """Without those that were run again: a later one has their text, or new definitions of all that they define."""
+    kept: list[tuple[int, str]] = []
+    texts: set[str] = set()
+    later: list[frozenset[str]] = []
+    for number, cell in reversed(cells):
+        defined = _defined(cell) or frozenset()
+        if cell.rstrip() not in texts and not (defined and any(defined <= each for each in later)):
+            kept.append((number, cell))
+        texts.add(cell.rstrip())
+        later.append(defined)
+    return kept[::-1]
+
+
+def _length(cell: str) -> int:
+    """In lines."""
+    return cell.rstrip().count("\n") + 1
+
+
+@functools.lru_cache(maxsize=4096)
+def _defined(cell: str) -> frozenset[str] | None:
+    """The names that a cell of nothing but definitions and imports binds; none for another one, None for no Python."""
+    try:
+        tree = ast.parse(cell)
+    except (SyntaxError, ValueError):
+        return None
     found: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             found |= {(each.asname or each.name).partition(".")[0] for each in node.names}
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
-    return found
-
-
-def _tree(cell: str) -> ast.Module | None:
-    try:
-        return ast.parse(cell)
-    except (SyntaxError, ValueError):
-        return None
+        else:
+            return frozenset()
+    return frozenset(found)

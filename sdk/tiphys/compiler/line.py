@@ -29,8 +29,9 @@ class Site:
     def __str__(self) -> str:
         if not self.file:
             return ""
-        if (name := self.file) and (cell := shown_cell(name, self.line)):
+        if cell := shown_cell(self.file, self.line):
             return cell
+        name = self.file
         if os.path.isabs(name):
             relative = os.path.relpath(name)
             name = name if relative.startswith("..") else relative
