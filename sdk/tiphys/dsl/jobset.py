@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
+from tiphys.argo.operated_kinds import OPERATED
 from tiphys.compiler.line import Site
 from tiphys.errors import TiphysWarning
 
@@ -38,7 +39,7 @@ __all__ = [
 RESOURCE = "jobsets.jobset.x-k8s.io"
 SUCCESS = ["status.terminalState == Completed"]
 FAILURE = ["status.terminalState == Failed"]
-CONTAINER = "tensorflow"  # the training operator looks for this name, and for this port
+CONTAINER = OPERATED["TFJob"].container  # the training operator looks for this name, and for this port
 PORT = 2222
 _JOB = "worker"
 _NAME = "metadata.annotations['jobset.sigs.k8s.io/jobset-name']"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
+from tiphys.argo.operated_kinds import OPERATED
 from tiphys.compiler.line import Site
 from tiphys.dsl import jobset, operator, trainjob
 from tiphys.dsl.gang_job import GangJob, JobOptions, with_resources
@@ -28,7 +29,6 @@ __all__ = ["PyTorchJob"]
 
 KINDS = ("PyTorchJob", "JobSet", "TrainJob")
 PORT = 23456
-_CONTAINER = "pytorch"
 _WORDS = ("auto", "cpu", "gpu")  # that torchrun knows
 
 
@@ -54,7 +54,7 @@ class PyTorchJob(GangJob):
     """
 
     job_kind = "PyTorchJob"
-    container = _CONTAINER
+    container = OPERATED["PyTorchJob"].container
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from tiphys.argo.operated_kinds import OPERATED
 from tiphys.dsl import operator
 from tiphys.dsl.gang_job import GangJob, JobOptions
 from tiphys.dsl.job_checks import one_of
@@ -36,7 +37,7 @@ class XGBoostJob(GangJob):
     """
 
     job_kind = "XGBoostJob"
-    container = "xgboost"
+    container = OPERATED["XGBoostJob"].container
 
     def __init__(
         self,

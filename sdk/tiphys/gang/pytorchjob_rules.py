@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypedDict
 
+from tiphys.argo.operated_kinds import OPERATED
 from tiphys.errors import RefusedError
 from tiphys.gang.operator_rules import container_problems, denied, name_of, name_problems, replica_path
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CONTAINER", "TYPES", "PyTorchJobManifest", "PyTorchJobSpec", "check_pytorchjob", "worker_env"]
 
 TYPES = ("Master", "Worker")
-CONTAINER = "pytorch"
-_FIELD = "pytorchReplicaSpecs"
+CONTAINER, _FIELD = OPERATED["PyTorchJob"].container, OPERATED["PyTorchJob"].field
 # fields of an elastic policy that ask for what this machine has not, and what may be said in them
 _ELSEWHERE: dict[str, tuple[object, ...]] = {"rdzvBackend": ("c10d",), "rdzvHost": (), "metrics": ([],)}
 

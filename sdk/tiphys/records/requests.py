@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.durations import UNITS, pod_duration
+from tiphys.argo.operated_kinds import OPERATED
 from tiphys.argo.pools import pools_of
 from tiphys.argo.quantity import quantity
 
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Requests", "amount", "memory_limits", "requests"]
 
-# of the training operator's kinds: where their replicas are
-_REPLICAS = {
-    "TFJob": "tfReplicaSpecs",
-    "PyTorchJob": "pytorchReplicaSpecs",
-    "XGBoostJob": "xgbReplicaSpecs",
-    "MPIJob": "mpiReplicaSpecs",
-}
 _SCALE = 10_000  # seconds that are counted at once: requests are integers of a unit
 
 
@@ -109,8 +103,8 @@ def _manifest(template: Template) -> Mapping[str, object]:
 def _replicas(made: Mapping[str, object]) -> Iterator[tuple[int, list[ContainerSpec]]]:
     """The pods of a training of any kind: how many, and with which containers."""
     spec = _map(made.get("spec"))
-    if (field := _REPLICAS.get(str(made.get("kind")))) is not None:
-        for each in _map(spec.get(field)).values():
+    if (operated := OPERATED.get(str(made.get("kind")))) is not None:
+        for each in _map(spec.get(operated.field)).values():
             yield _count(_map(each).get("replicas", 1)), _containers(_map(each).get("template"))
     elif made.get("kind") == "JobSet":
         jobs = spec.get("replicatedJobs")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+from tiphys.argo.operated_kinds import OPERATED
 from tiphys.engine.base.observations import Notice
 from tiphys.engine.pods.gpus import in_turn, spec_needs, spec_shares
 from tiphys.engine.pods.host import Host
@@ -40,7 +41,7 @@ def _pods(item: KubeObject) -> Iterator[PodSpec]:
     if what == "Pod":
         yield cast("PodTemplate", item).get("spec") or {}
     elif what in ("TFJob", "PyTorchJob"):
-        field = "tfReplicaSpecs" if what == "TFJob" else "pytorchReplicaSpecs"
+        field = OPERATED[what].field
         specs = cast("dict[str, TFReplica]", item["spec"].get(field) or {})
         for kind, count in replica_counts(specs).items():
             yield from [specs[kind]["template"]["spec"]] * count

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
+from tiphys.argo.operated_kinds import OPERATED
 from tiphys.expr.gotext import atoi
 from tiphys.lint import conditions
 from tiphys.lint.manifests import Manifest
 from tiphys.lint.model import TemplateView
-from tiphys.lint.operated import KINDS
 from tiphys.lint.registry import Issue, rule
 
 _SEEN = "seen on the real 4.1.2 controller"
@@ -245,8 +245,8 @@ def _condition(manifest: Manifest) -> str:
     if manifest.kind == "TFJob":
         count = manifest.get("spec", "tfReplicaSpecs", "Worker", "replicas") or 1
         return f"add successCondition: status.replicaStatuses.Worker.succeeded == {count}"
-    if manifest.kind in KINDS:
-        lead = KINDS[manifest.kind].lead
+    if manifest.kind in OPERATED:
+        lead = OPERATED[manifest.kind].lead
         return (
             f"add successCondition: status.replicaStatuses.{lead}.succeeded == 1 and failureCondition: "
             "status.conditions.1.type == Failed,status.conditions.2.type == Failed"
@@ -269,8 +269,8 @@ def _condition(manifest: Manifest) -> str:
 def _replicas(manifest: Manifest, where: str) -> int | None:
     match = re.fullmatch(r"status\.replicaStatuses\.(\w+)\.(?:succeeded|active)", where)
     count = None
-    if manifest.kind in KINDS and match:
-        field = KINDS[manifest.kind].field
+    if manifest.kind in OPERATED and match:
+        field = OPERATED[manifest.kind].field
         count = manifest.get("spec", field, match[1], "replicas")
         if manifest.get("spec", field, match[1]) is not None and count is None:
             count = 1

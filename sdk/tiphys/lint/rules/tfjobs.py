@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tiphys.argo.operated_kinds import OPERATED
 from tiphys.argo.pools import TRAINING_POOL
 from tiphys.lint import conditions
 from tiphys.lint.analysis import walk_of
 from tiphys.lint.manifests import Manifest
 from tiphys.lint.model import TemplateView
-from tiphys.lint.operated import KINDS, replicas_of
+from tiphys.lint.operated import replicas_of
 from tiphys.lint.registry import Issue, rule
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _replicas(manifest: Manifest) -> dict[str, TFReplica]:
 )
 def tfjob_container_name(manifest: Manifest) -> Iterator[Issue]:
     for name, replica in replicas_of(manifest).items():
-        kind = KINDS[manifest.kind]
+        kind = OPERATED[manifest.kind]
         path = ("spec", kind.field, name, "template", "spec", "containers")
         containers = ((replica.get("template") or {}).get("spec") or {}).get("containers") or []
         wanted = kind.container
@@ -81,7 +82,8 @@ def condition_aborts_restart(manifest: Manifest) -> Iterator[Issue]:
     text = manifest.template.data["resource"].get("failureCondition") or ""
     for each in conditions.requirements(text):
         match = re.fullmatch(r"status\.replicaStatuses\.(\w+)\.failed", each.key)
-        policy = _policy(manifest, match[1]) if match else ""
+        replica = replicas_of(manifest).get(match[1]) if match else None
+        policy = _policy(manifest, replica) if replica is not None else ""
         sign = _SIGNS.get(each.operator, "")
         if match and policy in _RESTARTING and (sign, *each.values) in ((">", "0"), ("==", "1"), ("!=", "0")):
             words = (
@@ -152,7 +154,7 @@ def job_without_deadline(manifest: Manifest) -> Iterator[Issue]:
     )
     if not bounded:
         words = f"{manifest.label} has no deadline"
-        fix = "add runPolicy: {activeDeadlineSeconds: ...}" if manifest.kind in KINDS else ""
+        fix = "add runPolicy: {activeDeadlineSeconds: ...}" if manifest.kind in OPERATED else ""
         yield manifest.issue(("spec",), words, fix=fix or "add activeDeadlineSeconds", key=True)
 
 
@@ -179,7 +181,7 @@ def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
         return
     words = f"{manifest.label} starts {total} pods that must run together, without a semaphore"
     fix = "admit it by a semaphore whose limit is the number of gangs that fit"
-    where = KINDS[manifest.kind].field if manifest.kind in KINDS else "replicatedJobs"
+    where = OPERATED[manifest.kind].field if manifest.kind in OPERATED else "replicatedJobs"
     yield manifest.issue(("spec", where), words, fix=fix, key=True)
 
 
@@ -195,7 +197,7 @@ def gang_without_semaphore(manifest: Manifest) -> Iterator[Issue]:
 )
 def job_logs(manifest: Manifest) -> Iterator[Issue]:
     for name, replica in replicas_of(manifest).items():
-        path = ("spec", KINDS[manifest.kind].field, name, "template")
+        path = ("spec", OPERATED[manifest.kind].field, name, "template")
         labels = ((replica.get("template") or {}).get("metadata") or {}).get("labels") or {}
         if "workflows.argoproj.io/workflow" not in labels:
             words = f"{manifest.label}: the pods of {name} have no label workflows.argoproj.io/workflow"
@@ -219,17 +221,16 @@ def job_without_restart(manifest: Manifest) -> Iterator[Issue]:
         or template.workflow.spec.get("retryStrategy") is not None
     ):
         return
-    for name in replicas_of(manifest):
-        if _policy(manifest, name) == "Never":
+    for name, replica in replicas_of(manifest).items():
+        if _policy(manifest, replica) == "Never":
             words = f"{manifest.label}: {name} has restartPolicy Never and the step has no retryStrategy"
             fix = "write restartPolicy: ExitCode, or add a retryStrategy"
-            yield manifest.issue(("spec", KINDS[manifest.kind].field, name), words, fix=fix, key=True)
+            yield manifest.issue(("spec", OPERATED[manifest.kind].field, name), words, fix=fix, key=True)
 
 
-def _policy(manifest: Manifest, name: str) -> str:
-    """The restart policy of its replicas of a type; empty: there are none."""
-    item = replicas_of(manifest).get(name)
-    return "" if item is None else str(item.get("restartPolicy") or KINDS[manifest.kind].policy)
+def _policy(manifest: Manifest, replica: TFReplica) -> str:
+    """The restart policy of replicas, which their kind of job says where they do not."""
+    return str(replica.get("restartPolicy") or OPERATED[manifest.kind].policy)
 
 
 def _admitted(template: TemplateView, depth: int) -> bool:
