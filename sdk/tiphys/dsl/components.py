@@ -18,13 +18,13 @@ from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.component_options import SMALL, ComponentOptions, changed
 from tiphys.dsl.context import CallableTemplate
-from tiphys.dsl.durations import go_duration
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
 from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import literal
-from tiphys.dsl.locks import Lock, synchronization
+from tiphys.dsl.locks import Lock
+from tiphys.dsl.names import check_options
 from tiphys.dsl.on_failure import OnFailure
-from tiphys.dsl.pod import Defaults, executor_patch, secured
+from tiphys.dsl.pod import Defaults
 from tiphys.dsl.pod_settings import PodSettings
 from tiphys.dsl.reporting import report_env, reports, summary_output
 from tiphys.dsl.resources import Resources
@@ -35,6 +35,7 @@ from tiphys.dsl.source.closure import check_names, function_node
 from tiphys.dsl.source.digest import depended, step_code
 from tiphys.dsl.source.embed import script_source
 from tiphys.dsl.source.module import module_of
+from tiphys.dsl.step_frame import begun, finish
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, may_be_long, signature_of
 from tiphys.dsl.values import Input
@@ -43,6 +44,7 @@ from tiphys.errors import DefinitionError
 from tiphys.large import ENV as LARGE_ENV
 
 if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ContainerSpec
     from tiphys.argo.types import Template
 
 __all__ = ["OUTPUTS", "Component", "component", "input_env"]
@@ -58,9 +60,6 @@ def input_env(fields: Sequence[Field]) -> list[dict[str, str]]:
 
 def env_name(field: Field) -> str:
     return "TIPHYS_INPUT_" + field.name.upper().replace("-", "_")
-
-
-_EGRESS = "egress.tiphys.dev/"  # the label that a network policy of this name selects
 
 
 class Component(CallableTemplate):
@@ -121,15 +120,7 @@ class Component(CallableTemplate):
 
     def using(self, **changes: Any) -> Component:
         """A copy with other options, for example ``ingest.using(image="my/step:2", cache=None)``."""
-        known = self.option_names
-        for name in changes:
-            if name not in known:
-                raise DefinitionError(
-                    "TIP103",
-                    f"a component has no option {name!r}",
-                    where=str(caller()),
-                    fix=f"options are: {', '.join(sorted(known))}",
-                )
+        check_options(changes, self.option_names, "a component", caller())
         return Component(self.function, changed(self.options, changes))
 
     @property
@@ -197,21 +188,16 @@ class Component(CallableTemplate):
 
     def _body(self, defaults: Defaults, keyed: _Key | None) -> dict[str, Any]:
         options = self.options
-        equipment = options.equipment
         image = options.image or defaults.image
-        template: dict[str, Any] = {"name": self.name}
-        if options.title:
-            template["annotations"] = {"workflows.argoproj.io/display-name": options.title}
+        template: dict[str, Any] = {**begun(self.name, options)}
         if self._root is not None:
             template.setdefault("annotations", {})[VARIANT_OF] = self.called
-        if options.egress:
-            template["metadata"] = {"labels": {f"{_EGRESS}{name}": "true" for name in options.egress}}
         if self.inputs:
             template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}
         env = [
             *input_env(self.inputs),
             {"name": "TIPHYS_OUTPUTS", "value": OUTPUTS},
-            *equipment.mounted(defaults).volumes_env(),
+            *options.equipment.mounted(defaults).volumes_env(),
             {"name": "TIPHYS_WORKFLOW", "value": "{{workflow.name}}"},
         ]
         mutexes: list[str] = []
@@ -235,14 +221,6 @@ class Component(CallableTemplate):
             env += [*report_env(defaults, "{{pod.name}}"), summary]
             outputs.append(told)
         env += [{"name": name, "value": value} for name, value in options.env]
-        locks = synchronization(self.locks, mutexes)
-        if locks:
-            template["synchronization"] = locks
-        if options.timeout is not None:
-            template["timeout"] = go_duration(options.timeout, "timeout", self.site)
-        again = options.on_failure or options.retry
-        if again is not None and (strategy := again.strategy()) is not None:
-            template["retryStrategy"] = strategy
         container: dict[str, Any] = {"image": image}
         if self.embedded(defaults):
             container["command"] = ["python"]
@@ -256,15 +234,16 @@ class Component(CallableTemplate):
         else:
             container["command"] = ["python", "-m", "tiphys.step", self._reference()]
         container["env"] = env
-        container["resources"] = options.resources.mapping()
-        own_tmp = equipment.has("/tmp")
-        secured(container, template, defaults.volumes, read_only=options.read_only_root, own_tmp=own_tmp)
-        equipment.template(template, container, defaults)
-        template["script" if "source" in container else "container"] = container
-        patch = executor_patch(resource=False, token=equipment.settings.token)
-        if options.on_failure is not None:
-            patch = options.on_failure.patch(options.resources, patch)
-        template["podSpecPatch"] = equipment.patch(patch)
+        finish(
+            cast("Template", template),
+            "script" if "source" in container else "container",
+            cast("ContainerSpec", container),
+            options,
+            defaults,
+            locks=self.locks,
+            mutexes=mutexes,
+            site=self.site,
+        )
         exports = dict(options.exports)
         own = [
             {

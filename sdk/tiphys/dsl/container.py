@@ -17,18 +17,18 @@ from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.component_options import SMALL, ComponentOptions, changed
 from tiphys.dsl.context import CallableTemplate
-from tiphys.dsl.durations import go_duration
 from tiphys.dsl.key_parts import key_parts, memoize
 from tiphys.dsl.literals import literal
-from tiphys.dsl.locks import Lock, synchronization
-from tiphys.dsl.names import suggest
+from tiphys.dsl.locks import Lock
+from tiphys.dsl.names import check_options, suggest
 from tiphys.dsl.on_failure import OnFailure
-from tiphys.dsl.pod import Defaults, executor_patch, secured
+from tiphys.dsl.pod import Defaults
 from tiphys.dsl.pod_settings import PodSettings
 from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.secrets import ConfigMap, Keyed
+from tiphys.dsl.step_frame import begun, finish
 from tiphys.dsl.template import Argument, guard, input_parameters
 from tiphys.dsl.types import fields_of
 from tiphys.dsl.values import Input
@@ -120,14 +120,7 @@ class ContainerStep(CallableTemplate):
 
     def using(self, **changes: Any) -> ContainerStep:
         """A copy with other options, for example ``fetch.using(image="alpine:3.21", cache=None)``."""
-        for name in changes:
-            if name not in self.option_names:
-                raise DefinitionError(
-                    "TIP103",
-                    f"a container has no option {name!r}.{did_you_mean(name, _OPTIONS)}",
-                    where=str(caller()),
-                    fix=f"options are: {', '.join(_OPTIONS)}",
-                )
+        check_options(changes, self.option_names, "a container", caller())
         image = changes.pop("image", self.image)
         named = {"name": self.name, **changes}
         return ContainerStep(image, self.command, *self.given, changed(self.options, named), caller())
@@ -188,38 +181,18 @@ class ContainerStep(CallableTemplate):
 
     def body(self, defaults: Defaults) -> JsonObject:
         options = self.options
-        template: Template = {"name": self.name}
-        if options.title:
-            template["annotations"] = {"workflows.argoproj.io/display-name": options.title}
-        if options.egress:
-            template["metadata"] = {
-                "labels": {f"egress.tiphys.dev/{name}": "true" for name in options.egress}
-            }
+        template = begun(self.name, options)
         if self.inputs:
             template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}  # type: ignore[typeddict-item]
         mutexes = self._memoized(template, defaults)
-        if locks := synchronization(self.locks, mutexes):
-            template["synchronization"] = locks  # type: ignore[typeddict-item]
-        if options.timeout is not None:
-            template["timeout"] = go_duration(options.timeout, "timeout", self.site)
-        again = options.on_failure or options.retry
-        if again is not None and (strategy := again.strategy()) is not None:
-            template["retryStrategy"] = strategy  # type: ignore[typeddict-item]
         box: ContainerSpec = {"image": self.image, "command": self.words}
         env: list[EnvVar] = [{"name": f.python, "value": Input(f.name).tag()} for f in self.inputs]
         env += [{"name": name, "value": value} for name, value in options.env]
         if env:
             box["env"] = env
-        box["resources"] = options.resources.mapping()  # type: ignore[typeddict-item]
-        equipment, own = options.equipment, cast("JsonObject", template)
-        own_tmp = equipment.has("/tmp")
-        secured(box, template, defaults.volumes, read_only=options.read_only_root, own_tmp=own_tmp)  # type: ignore[arg-type]
-        equipment.template(own, cast("JsonObject", box), defaults)
-        template["container"] = box
-        patch = executor_patch(resource=False, token=equipment.settings.token)
-        if options.on_failure is not None:
-            patch = options.on_failure.patch(options.resources, patch)
-        template["podSpecPatch"] = equipment.patch(patch)
+        finish(
+            template, "container", box, options, defaults, locks=self.locks, mutexes=mutexes, site=self.site
+        )
         if self.files:
             template["outputs"] = {
                 "parameters": [{"name": n, "valueFrom": {"path": p}} for n, p in self.files.items()]

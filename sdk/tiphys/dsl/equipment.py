@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec, VolumeMount
     from tiphys.argo.types import Template
     from tiphys.argo.volume_types import VolumeSpec
-    from tiphys.jsontypes import JsonObject
 
 __all__ = ["Equipment"]
 
@@ -57,24 +56,19 @@ class Equipment:
         """Whether a volume of its own is mounted there."""
         return any(each.mount_path == path for each in self.settings.volumes)
 
-    def template(self, template: JsonObject, container: JsonObject, defaults: Defaults) -> None:
+    def template(self, template: Template, container: ContainerSpec, defaults: Defaults) -> None:
         """Equip the pod of an Argo template, whose ``container`` has what every container of the pipeline has."""
         settings, own = self.settings, self._place(defaults)
-        made = self._pod(cast("Template", template), cast("ContainerSpec", container), defaults)
-        if own.pod():  # what a template says stands in place of what the workflow says
-            template.update(own.over(defaults.scheduling).pod())
-        _add(made, "labels", {**own.labels(), **dict(settings.labels)})
-        _add(made, "annotations", dict(settings.annotations))
-        if settings.service_account:
-            made["serviceAccountName"] = settings.service_account
-
-    def _pod(self, pod: Template, container: ContainerSpec, defaults: Defaults) -> Template:
-        """A template has these fields as a pod's spec has them."""
         self._variables(container)
-        self._volumes(pod, container, {each.claim for each in defaults.volumes})
-        if self.settings.host_aliases:
-            pod["hostAliases"] = self.settings.aliases()
-        return pod
+        self._volumes(template, container, {each.claim for each in defaults.volumes})
+        if settings.host_aliases:
+            template["hostAliases"] = settings.aliases()
+        if own.pod():  # what a template says stands in place of what the workflow says
+            template.update(cast("Template", own.over(defaults.scheduling).pod()))
+        _add(template, "labels", {**own.labels(), **dict(settings.labels)})
+        _add(template, "annotations", dict(settings.annotations))
+        if settings.service_account:
+            template["serviceAccountName"] = settings.service_account
 
     def patch(self, text: str) -> str:
         """``podSpecPatch`` with what the author wrote into it."""

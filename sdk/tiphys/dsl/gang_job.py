@@ -21,11 +21,11 @@ from tiphys.dsl.cached_retry import split
 from tiphys.dsl.components import Component, env_name
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.guarded import GENERATED, guarded
-from tiphys.dsl.job_checks import check_folders, check_follows, check_options, further, module_of
+from tiphys.dsl.job_checks import check_folders, check_follows, further, module_of
 from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock, Semaphore
-from tiphys.dsl.names import check_claim_path
+from tiphys.dsl.names import check_claim_path, check_options
 from tiphys.dsl.on_failure import OnFailure
 from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, Scheduling, secured
 from tiphys.dsl.prepared import prepared

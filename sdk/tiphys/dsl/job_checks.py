@@ -16,19 +16,7 @@ if TYPE_CHECKING:
     from tiphys.compiler.line import Site
     from tiphys.dsl.components import Component
 
-__all__ = ["check_folders", "check_follows", "check_options", "further", "module_of", "one_of"]
-
-
-def check_options(options: Iterable[str], known: Sequence[str], label: str, site: Site) -> None:
-    """Raise DefinitionError TIP103 for an option that is none of those that are ``known``."""
-    for name in options:
-        if name not in known:
-            raise DefinitionError(
-                "TIP103",
-                f"{label}: there is no option {name!r}.{did_you_mean(name, known)}",
-                where=str(site),
-                fix=f"options are: {', '.join(known)}",
-            )
+__all__ = ["check_folders", "check_follows", "further", "module_of", "one_of"]
 
 
 def one_of(what: str, value: object, allowed: Sequence[str], label: str, site: Site) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 
 from tiphys.compiler.line import Site
-from tiphys.errors import DefinitionError
+from tiphys.errors import DefinitionError, did_you_mean
 
 __all__ = [
     "check_claim_path",
@@ -14,6 +15,7 @@ __all__ = [
     "check_mount_path",
     "check_name",
     "check_object_name",
+    "check_options",
     "check_title",
     "suggest",
 ]
@@ -132,3 +134,15 @@ def check_claim_path(uri: str, what: str, site: Site) -> str:
         where=str(site),
         fix="write pvc://CLAIM/FOLDER, for example 'pvc://tiphys/models'",
     )
+
+
+def check_options(given: Iterable[str], known: Collection[str], owner: str, site: Site) -> None:
+    """Raise DefinitionError TIP103 for an option that ``owner`` does not have."""
+    for name in given:
+        if name not in known:
+            raise DefinitionError(
+                "TIP103",
+                f"{owner} has no option {name!r}.{did_you_mean(name, known)}",
+                where=str(site),
+                fix=f"options are: {', '.join(sorted(known))}",
+            )

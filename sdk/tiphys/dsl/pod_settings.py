@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.names import check_label, check_label_key, check_mount_path, check_object_name
@@ -132,11 +132,9 @@ class PodSettings:
         given = self.volumes
         if isinstance(given, Volume | Scratch):
             return (given,)
-        if isinstance(given, str) or not isinstance(given, Sequence):
+        several = isinstance(given, Sequence) and not isinstance(given, str)
+        if not several or not all(isinstance(each, Volume | Scratch) for each in given):
             raise self._another("volumes", '[Volume("datasets"), Scratch("/scratch", "20Gi")]')
-        for each in given:
-            if not isinstance(each, Volume | Scratch):
-                raise self._another("volumes", '[Volume("datasets"), Scratch("/scratch", "20Gi")]')
         return tuple(given)
 
     def _aliases(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -162,4 +160,5 @@ class PodSettings:
         )
 
     def aliases(self) -> list[HostAlias]:
-        return [{"ip": address, "hostnames": [*names]} for address, names in self._aliases()]
+        pairs = cast("tuple[tuple[str, tuple[str, ...]], ...]", self.host_aliases)  # since it was made
+        return [{"ip": address, "hostnames": [*names]} for address, names in pairs]
