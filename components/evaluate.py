@@ -13,7 +13,7 @@ from components.catalog import CLASSES
 from components.dataset import Dataset, Split
 from components.publish import published
 from components.report import Report
-from components.restore import opened, read
+from components.restore import read
 from components.slices import by_slice, worst_slice
 from tiphys.errors import ComponentError
 from tiphys.reference import Reference, resolve, verify
@@ -43,10 +43,9 @@ def evaluate(name: str, model: Reference, dataset: Reference) -> Evaluation:
     set is damaged, TIP713 TensorFlow is missing, TIP720 the model is missing, altered or has another signature.
     """
     sealed = _sealed(model)
-    opened(dataset)  # what cannot be had is told before the model is loaded
-    answer = _load(sealed)
 
     def measured(data: Dataset) -> tuple[Any, Any, Any, Dataset]:
+        answer = _load(sealed)  # after the data, which may not be there
         validation, _ = _answered(data, "validation", answer, sealed)
         test, right = _answered(data, "test", answer, sealed)
         return validation, test, by_slice(data.columns("test"), right), data
