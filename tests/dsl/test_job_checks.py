@@ -9,7 +9,8 @@ import pytest
 from tests.dsl import library
 from tiphys import Again, DefinitionError, MoreMemory, OnFailure, PyTorchJob
 from tiphys.compiler.line import caller
-from tiphys.dsl.job_checks import check_options, module_of, one_of
+from tiphys.dsl.job_checks import module_of, one_of
+from tiphys.dsl.names import check_options
 
 
 def test_one_of_what_there_is() -> None:

@@ -13,7 +13,7 @@ from tiphys.errors import RunError, did_you_mean
 from tiphys.verbatim import rejoined
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node, Workflow
+    from tiphys.argo.types import Node, Outputs, Workflow
 
 __all__ = [
     "ACTIVE",
@@ -34,6 +34,7 @@ __all__ = [
     "origin",
     "outputs_of",
     "state",
+    "texts",
 ]
 
 # -- phases ---------------------------------------------------------------------------------------------------------
@@ -116,5 +117,10 @@ def outputs_of(workflow: Workflow, step: str) -> dict[str, str]:
             f"{name} has no step {step!r}.{did_you_mean(step, labels)}",
             fix=f"its steps are: {', '.join(sorted(each for each in labels if each != name))}",
         )
-    found = (labels[step].get("outputs") or {}).get("parameters") or []
+    return texts(labels[step].get("outputs"))
+
+
+def texts(outputs: Outputs | None) -> dict[str, str]:
+    """Output parameters as a component returned them."""
+    found = (outputs or {}).get("parameters") or []
     return {each["name"]: rejoined(str(each.get("value", ""))) for each in found}

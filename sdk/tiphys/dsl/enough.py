@@ -24,7 +24,7 @@ from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.gang_job import GangJob
 from tiphys.dsl.literals import access
 from tiphys.dsl.names import check_claim_path, check_name
-from tiphys.dsl.pod import Resources
+from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.task import Task, TaskNode
 from tiphys.dsl.values import ConditionValue, Expression, Output, Value, workflow_name

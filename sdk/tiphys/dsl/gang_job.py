@@ -27,10 +27,12 @@ from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock, Semaphore
 from tiphys.dsl.names import check_claim_path, check_options
 from tiphys.dsl.on_failure import OnFailure
-from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, Scheduling, secured
+from tiphys.dsl.pod import POD_SECURITY, Defaults, secured
 from tiphys.dsl.prepared import prepared
 from tiphys.dsl.reporting import report_env
 from tiphys.dsl.resource import Resource, splice
+from tiphys.dsl.resources import Resources
+from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.source.digest import depended
 from tiphys.dsl.template import Argument, StepTemplate, default_text
 from tiphys.dsl.types import Field, kebab, signature_of
@@ -112,10 +114,10 @@ class GangJob(Resource):
         function: Callable[..., Any],
         counts: tuple[int, ...],
         *,
-        kind: str,
         plural: str,
         success: Sequence[str],
         failure: Sequence[str],
+        kind: str = "",
         elastic: bool = False,
         gang: Gang | None = None,
         cache: Cache | None = None,
@@ -138,7 +140,8 @@ class GangJob(Resource):
         title: str = "",
     ) -> None:
         """``counts``: the numbers of workers that there may be; ``elastic``: the engine of this machine chooses one.
-        ``plural``: how kubectl names the objects of this ``kind``."""
+        ``kind``: what it becomes, where that is another kind than the class says; ``plural``: how kubectl names such
+        objects."""
         site = caller()
         label = name or kebab(getattr(function, "__name__", "train"))
         check_follows(on_failure, self.job_kind, label, site)
@@ -165,7 +168,7 @@ class GangJob(Resource):
         )
         self.site = site
         self.function = function
-        self.kind = kind
+        self.kind = kind or self.job_kind
         self.workers, self.counts, self.cache, self.image = most, counts, in_use(cache), image
         self.elastic, self.backup = elastic, backup
         self.folders, self.output_folder, self.instance = dict(folders), output, instance

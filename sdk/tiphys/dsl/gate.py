@@ -12,7 +12,7 @@ from tiphys.compiler.line import Site, caller
 from tiphys.dsl.components import Component, component
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.literals import literal
-from tiphys.dsl.pod import Resources
+from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError

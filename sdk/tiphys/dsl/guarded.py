@@ -18,8 +18,9 @@ from tiphys.argo.cache_mode import JUDGED, RECORDER
 from tiphys.compiler.line import Site
 from tiphys.dsl.cached_retry import RUN, handed_on, results_of, split
 from tiphys.dsl.literals import access, literal
-from tiphys.dsl.pod import Defaults, Resources, executor_patch, secured
+from tiphys.dsl.pod import Defaults, executor_patch, secured
 from tiphys.dsl.policies import Conditions
+from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.brought import brought_along
 from tiphys.dsl.types import Field, unwrap

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,13 @@ from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.on_failure import OnFailure
 from tiphys.dsl.source.digest import StepCode, module_code
 from tiphys.dsl.types import Field, unwrap
-from tiphys.errors import DefinitionError, did_you_mean
+from tiphys.errors import DefinitionError, TiphysWarning, did_you_mean
 
 if TYPE_CHECKING:
     from tiphys.compiler.line import Site
     from tiphys.dsl.components import Component
 
-__all__ = ["check_folders", "check_follows", "further", "module_of", "one_of"]
+__all__ = ["check_folders", "check_follows", "further", "module_of", "one_of", "warn_dropped"]
 
 
 def one_of(what: str, value: object, allowed: Sequence[str], label: str, site: Site) -> None:
@@ -119,3 +120,9 @@ def module_of(function: Callable[..., object], site: Site) -> tuple[str, StepCod
             fix="install it, or fix sys.path",
         )
     return module, module_code(module, path, site)
+
+
+def warn_dropped(label: str, site: Site, kind: str, name: str, value: str, why: str) -> None:
+    """Warn (TIP129), at the user's line, of a parameter that an object of this ``kind`` cannot say."""
+    said = TiphysWarning("TIP129", f"{label}: {name}={value!r} is dropped by kind={kind!r}: {why}")
+    warnings.warn_explicit(said, TiphysWarning, site.file or "<unknown>", site.line)

@@ -11,13 +11,12 @@ it ends.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.operated_kinds import OPERATED
 from tiphys.compiler.line import Site
-from tiphys.errors import TiphysWarning
+from tiphys.dsl.job_checks import warn_dropped
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
@@ -34,6 +33,7 @@ __all__ = [
     "tf_config",
     "torch_env",
     "warn_of_dropped",
+    "worker_names",
 ]
 
 RESOURCE = "jobsets.jobset.x-k8s.io"
@@ -63,9 +63,7 @@ def warn_of_dropped(label: str, site: Site, **given: str) -> None:
     """Warn (TIP129), at the user's line, of each parameter that a JobSet cannot say."""
     for each in given.items():
         if each in _DROPPED:
-            text = f"{label}: {each[0]}={each[1]!r} is dropped by kind='JobSet': {_DROPPED[each]}"
-            said = TiphysWarning("TIP129", text)
-            warnings.warn_explicit(said, TiphysWarning, site.file or "<unknown>", site.line)
+            warn_dropped(label, site, "JobSet", *each, _DROPPED[each])
 
 
 def host_name(index: int | str) -> str:
@@ -79,16 +77,13 @@ def host_names(workers: int) -> list[str]:
 
 
 def tf_config(workers: int) -> list[JsonObject]:
-    """The variables that make ``TF_CONFIG``, with the training operator's keys; none for a single worker, as there."""
+    """``TF_CONFIG`` with the training operator's keys, none for a single worker, as there."""
     if workers == 1:
         return []
     hosts = [f"{name}:{PORT}" for name in host_names(workers)]
     cluster = json.dumps({"worker": hosts}, separators=(",", ":"))
     task = '{"type":"worker","index":$(JOB_COMPLETION_INDEX)}'
-    return [
-        *_names(),
-        {"name": "TF_CONFIG", "value": f'{{"cluster":{cluster},"task":{task},"environment":"cloud"}}'},
-    ]
+    return [{"name": "TF_CONFIG", "value": f'{{"cluster":{cluster},"task":{task},"environment":"cloud"}}'}]
 
 
 def torch_env(workers: int, port: int, processes: str = "") -> list[JsonObject]:
@@ -107,12 +102,11 @@ def torch_env(workers: int, port: int, processes: str = "") -> list[JsonObject]:
         "PET_MASTER_PORT": str(port),
         **({"PET_NPROC_PER_NODE": processes} if processes else {}),
     }
-    env: list[JsonObject] = [{"name": name, "value": value} for name, value in values.items()]
-    return [*_names(), *env]
+    return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def _names() -> list[JsonObject]:
-    """The name of the JobSet and the index of the worker, before what is made of them."""
+def worker_names() -> list[JsonObject]:
+    """The name of the JobSet and the index of the worker, which stand before what is made of them."""
     return [
         {"name": "JOBSET_NAME", "valueFrom": {"fieldRef": {"fieldPath": _NAME}}},
         {"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": {"fieldPath": _INDEX}}},

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 from tiphys.dsl import operator
 from tiphys.dsl.gang_job import GangJob, JobOptions, with_resources
 from tiphys.dsl.job_checks import one_of
-from tiphys.dsl.pod import Resources, Scheduling
+from tiphys.dsl.resources import Resources
+from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.worker_command import called
 from tiphys.dsl.workers import one_number
 from tiphys.errors import DefinitionError
@@ -63,7 +64,6 @@ class MPIJob(GangJob):
         super().__init__(
             function,
             counts,
-            kind="MPIJob",
             plural="mpijobs.kubeflow.org",
             success=["status.replicaStatuses.Launcher.succeeded == 1"],
             failure=operator.FAILURE,

@@ -13,7 +13,7 @@ from tiphys.argo.quantity import quantity
 from tiphys.causes.conditions import OOM, WORDS, retried
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.durations import go_duration, whole_seconds
-from tiphys.dsl.pod import Resources
+from tiphys.dsl.resources import Resources
 from tiphys.errors import DefinitionError
 
 if TYPE_CHECKING:

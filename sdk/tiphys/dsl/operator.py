@@ -14,7 +14,7 @@ from tiphys.dsl.on_failure import Again, OnFailure
 from tiphys.dsl.retry import Retry
 
 if TYPE_CHECKING:
-    from tiphys.dsl.pod import Scheduling
+    from tiphys.dsl.scheduling import Scheduling
     from tiphys.jsontypes import JsonObject
 
 __all__ = [
@@ -24,10 +24,12 @@ __all__ = [
     "FAILURE",
     "ONCE",
     "PYTORCHJOBS",
+    "PYTORCH_PORT",
     "RESTART_POLICIES",
     "TFJOBS",
     "adopt",
     "adopted",
+    "led",
     "pytorch_success",
     "replica",
     "run_policy",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 API = "kubeflow.org/v1"
+PYTORCH_PORT = 23456  # where the master listens unless the container names another port
 CLEAN_PODS = ("Running", "All", "None")
 RESTART_POLICIES = ("ExitCode", "OnFailure", "Never", "Always")
 TFJOBS = "tfjobs.kubeflow.org"
@@ -83,6 +86,14 @@ def pytorch_success(*, elastic: bool = False) -> list[str]:
 def run_policy(deadline: int, clean_pods: str, scheduling: Scheduling) -> JsonObject:
     """``deadline`` in seconds: restarts by exit code count no failures, so nothing else ends them."""
     return {"activeDeadlineSeconds": deadline, "cleanPodPolicy": clean_pods, **scheduling.policy()}
+
+
+def led(workers: int, restart_policy: str, pod: JsonObject, master: JsonObject | None = None) -> JsonObject:
+    """The replicas of a job whose first worker is its master, of a template of its own where there is one."""
+    found: JsonObject = {"Master": replica(1, restart_policy, pod if master is None else master)}
+    if workers > 1:
+        found["Worker"] = replica(workers - 1, restart_policy, pod)
+    return found
 
 
 def replica(count: int, restart_policy: str, pod: JsonObject) -> JsonObject:

@@ -12,7 +12,6 @@ from typing import Any
 from tiphys._version import __version__
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.names import check_mount_path, check_name
-from tiphys.dsl.resources import Resources
 from tiphys.dsl.scheduling import Scheduling
 from tiphys.errors import DefinitionError
 
@@ -22,8 +21,6 @@ __all__ = [
     "STEP_IMAGE",
     "Defaults",
     "Places",
-    "Resources",
-    "Scheduling",
     "Volume",
     "executor_patch",
     "secured",

@@ -17,7 +17,8 @@ from tiphys.dsl import jobset, operator, trainjob
 from tiphys.dsl.gang_job import GangJob, JobOptions, with_resources
 from tiphys.dsl.job_checks import one_of
 from tiphys.dsl.names import check_name
-from tiphys.dsl.pod import Resources, Scheduling
+from tiphys.dsl.resources import Resources
+from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.worker_command import called, torchrun
 from tiphys.dsl.workers import numbers, shown
 from tiphys.errors import DefinitionError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["PyTorchJob"]
 
 KINDS = ("PyTorchJob", "JobSet", "TrainJob")
-PORT = 23456
 _WORDS = ("auto", "cpu", "gpu")  # that torchrun knows
 
 
@@ -116,12 +116,13 @@ class PyTorchJob(GangJob):
         return torchrun(own) if by_torchrun else own
 
     def ports(self) -> list[JsonObject]:
-        return [{"name": "pytorchjob-port", "containerPort": PORT}]
+        return [{"name": "pytorchjob-port", "containerPort": operator.PYTORCH_PORT}]
 
     def further_env(self) -> Sequence[JsonObject]:
         if self.kind != "JobSet":
             return []
-        return jobset.torch_env(self.workers, PORT, "" if self.processes is None else str(self.processes))
+        processes = "" if self.processes is None else str(self.processes)
+        return [*jobset.worker_names(), *jobset.torch_env(self.workers, operator.PYTORCH_PORT, processes)]
 
     def job(self, metadata: JsonObject, pod: JsonObject, scheduling: Scheduling) -> JsonObject:
         if self.kind == "JobSet":
@@ -167,11 +168,8 @@ class PyTorchJob(GangJob):
     def _replicas(self, pod: JsonObject) -> JsonObject:
         if self.changes:
             return {"Worker": operator.replica(self.workers, self.restart_policy, pod)}
-        master = pod if self.master is None else with_resources(pod, self.master)
-        found: JsonObject = {"Master": operator.replica(1, self.restart_policy, master)}
-        if self.workers > 1:
-            found["Worker"] = operator.replica(self.workers - 1, self.restart_policy, pod)
-        return found
+        master = None if self.master is None else with_resources(pod, self.master)
+        return operator.led(self.workers, self.restart_policy, pod, master)
 
 
 def _numbers(workers: object, label: str, site: Site) -> tuple[int, ...]:

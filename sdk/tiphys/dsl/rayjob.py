@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
 from tiphys.dsl.gang_job import GangJob, JobOptions, with_resources
-from tiphys.dsl.pod import Resources, Scheduling
+from tiphys.dsl.resources import Resources
+from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.worker_command import called
 from tiphys.dsl.workers import one_number
 
@@ -55,7 +56,6 @@ class RayJob(GangJob):
         super().__init__(
             function,
             one_number(workers, label, site),
-            kind="RayJob",
             plural="rayjobs.ray.io",
             success=_SUCCESS,
             failure=_FAILURE,

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.names import check_name
-from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, secured
+from tiphys.dsl.pod import POD_SECURITY, Defaults, secured
 from tiphys.dsl.registry import ModelRegistry
 from tiphys.dsl.resource import Resource, splice
+from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.task import Task
 from tiphys.dsl.values import ConditionValue, Expression, Input, Value

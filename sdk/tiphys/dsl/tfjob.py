@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 from tiphys.dsl import jobset, operator
 from tiphys.dsl.gang_job import GangJob, JobOptions
 from tiphys.dsl.job_checks import one_of
-from tiphys.dsl.pod import Scheduling
+from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.workers import check_elastic, numbers
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class TFJob(GangJob):
         return [{"name": "tfjob-port", "containerPort": jobset.PORT}]
 
     def further_env(self) -> Sequence[JsonObject]:
-        return jobset.tf_config(self.workers) if self.kind == "JobSet" else []
+        config = jobset.tf_config(self.workers) if self.kind == "JobSet" else []
+        return [*jobset.worker_names(), *config] if config else []
 
     def job(self, metadata: JsonObject, pod: JsonObject, scheduling: Scheduling) -> JsonObject:
         if self.kind == "JobSet":

@@ -8,11 +8,10 @@ comes first where Kueue holds the job), so success is read from the status of it
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, cast
 
 from tiphys.compiler.line import Site
-from tiphys.errors import TiphysWarning
+from tiphys.dsl.job_checks import warn_dropped
 
 if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
@@ -31,9 +30,7 @@ def warn_of_dropped(label: str, site: Site, **given: str) -> None:
     """Warn (TIP129), at the user's line, of each parameter that a TrainJob cannot say."""
     for name, value in given.items():
         if value and (name, value) != ("clean_pods", "Running"):
-            text = f"{label}: {name}={value!r} is dropped by kind='TrainJob': its runtime says what becomes of pods"
-            said = TiphysWarning("TIP129", text)
-            warnings.warn_explicit(said, TiphysWarning, site.file or "<unknown>", site.line)
+            warn_dropped(label, site, "TrainJob", name, value, "its runtime says what becomes of pods")
 
 
 def train_job(

@@ -19,7 +19,7 @@ from tiphys.compiler.line import Site
 from tiphys.dsl.values import Output, ParameterValue, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
-from tiphys.step.kinds import TIMES, as_json, form, is_model, members, model_fields, quoted, time_of
+from tiphys.step.kinds import TIMES, as_json, field_names, form, is_model, members, quoted, time_of
 
 __all__ = [
     "MISSING",
@@ -221,17 +221,9 @@ def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
     result = unwrap(result)
     if result in (None, type(None)):
         return ()
-    if is_model(result):
+    if is_model(result) or is_record(result):
         hints = typing.get_type_hints(result, include_extras=True)
-        names = model_fields(result)
-        fields = tuple(Field(n, kebab(n), unwrap(hints.get(n, Any))) for n in names)
-    elif is_record(result):
-        hints = typing.get_type_hints(result, include_extras=True)
-        names = (
-            [f.name for f in dataclasses.fields(result)]
-            if dataclasses.is_dataclass(result)
-            else list(result._fields)
-        )
+        names = field_names(result)
         for each in names:
             _refuse_hera(hints.get(each, Any), f"the output {each!r} of {name}", site)
         fields = tuple(Field(n, kebab(n), unwrap(hints.get(n, Any))) for n in names)

@@ -14,7 +14,7 @@ from tiphys.argo.operated_kinds import OPERATED
 from tiphys.dsl import operator
 from tiphys.dsl.gang_job import GangJob, JobOptions
 from tiphys.dsl.job_checks import one_of
-from tiphys.dsl.pod import Scheduling
+from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.worker_command import called
 from tiphys.dsl.workers import one_number
 
@@ -55,7 +55,6 @@ class XGBoostJob(GangJob):
         super().__init__(
             function,
             one_number(workers, label, site),
-            kind="XGBoostJob",
             plural="xgboostjobs.kubeflow.org",
             success=operator.pytorch_success(),
             failure=operator.FAILURE,
@@ -69,11 +68,8 @@ class XGBoostJob(GangJob):
         return [{"name": "xgboostjob-port", "containerPort": _PORT}]
 
     def job(self, metadata: JsonObject, pod: JsonObject, scheduling: Scheduling) -> JsonObject:
-        replicas: JsonObject = {"Master": operator.replica(1, self.restart_policy, pod)}
-        if self.workers > 1:
-            replicas["Worker"] = operator.replica(self.workers - 1, self.restart_policy, pod)
         spec: JsonObject = {
             "runPolicy": operator.run_policy(self.deadline, self.clean_pods, scheduling),
-            "xgbReplicaSpecs": replicas,
+            "xgbReplicaSpecs": operator.led(self.workers, self.restart_policy, pod),
         }
         return {"apiVersion": operator.API, "kind": "XGBoostJob", "metadata": metadata, "spec": spec}

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tiphys.argo.nodes import BUNDLES, FAILED, HOLDERS, is_hit, outputs_of
+from tiphys.argo.nodes import BUNDLES, FAILED, HOLDERS, is_hit, outputs_of, texts
 from tiphys.argo.time import moment
 from tiphys.notebook import badge, facts, fragment, text
 from tiphys.notebook import rows as table
 from tiphys.runs.backend import KEPT_AS
-from tiphys.verbatim import rejoined
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
@@ -118,7 +117,6 @@ class Result:
     @classmethod
     def of(cls, workflow: Workflow) -> Result:
         metadata, status = workflow["metadata"], workflow.get("status") or {}
-        outputs = (status.get("outputs") or {}).get("parameters") or []
         failures = []
         for node in (status.get("nodes") or {}).values():
             bad = node.get("phase") in FAILED
@@ -133,7 +131,7 @@ class Result:
             progress=status.get("progress", ""),
             started=_time(status.get("startedAt")),
             finished=_time(status.get("finishedAt")),
-            outputs={item["name"]: rejoined(str(item.get("value", ""))) for item in outputs},
+            outputs=texts(status.get("outputs")),
             failures=tuple(failures),
             workflow=workflow,
         )

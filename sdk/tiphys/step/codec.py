@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.reference import Reference
-from tiphys.step.kinds import TIMES, as_json, form, is_model, members, model_fields, quoted, time_of
+from tiphys.step.kinds import TIMES, as_json, field_names, form, is_model, members, quoted, time_of
 
 __all__ = ["decode", "encode", "outputs_of"]
 
@@ -163,9 +163,7 @@ def _model(value: object, kind: Any) -> Any:
 def _record(value: Mapping[str, object], kind: Any) -> Any:
     """A dataclass or NamedTuple from a JSON object."""
     hints = typing.get_type_hints(kind)
-    known = (
-        [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else list(kind._fields)
-    )
+    known = field_names(kind)
     for name in value:
         if name not in known:
             raise _MismatchError(f"{_name(kind)}: it has no field {name!r}.{did_you_mean(name, known)}")
@@ -229,12 +227,8 @@ def outputs_of(result: Any, declared: Any = None) -> dict[str, str]:
         return {"result": "null"} if options and (len(options) > 1 or not _has_fields(options[0])) else {}
     if len(options) > 1 or not _has_fields(type(result)):
         fields = {"result": result}
-    elif dataclasses.is_dataclass(result):
-        fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
-    elif is_model(type(result)):
-        fields = {name: getattr(result, name) for name in model_fields(type(result))}
     else:
-        fields = dict(result._asdict())
+        fields = {name: getattr(result, name) for name in field_names(type(result))}
     kinds = {"result": declared}
     if isinstance(declared, type) and set(fields) != {"result"}:
         kinds = typing.get_type_hints(declared)

@@ -6,13 +6,14 @@ its members must differ in that; text in a union with other kinds travels in quo
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import types
 import typing
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, get_args, get_origin
 
-__all__ = ["TIMES", "as_json", "form", "is_model", "members", "model_fields", "quoted", "time_of"]
+__all__ = ["TIMES", "as_json", "field_names", "form", "is_model", "members", "quoted", "time_of"]
 
 TIMES = (datetime, date, timedelta)
 _FORMS = {bool: "boolean", int: "number", float: "number", timedelta: "seconds", str: "text"}
@@ -28,9 +29,11 @@ def is_model(kind: Any) -> bool:
     return isinstance(kind, type) and hasattr(kind, "model_validate") and hasattr(kind, "model_fields")
 
 
-def model_fields(kind: Any) -> list[str]:
-    """The names of a model's fields, as its author writes them."""
-    return list(kind.model_fields)
+def field_names(kind: Any) -> list[str]:
+    """The names of the fields of a model, a dataclass or a NamedTuple, as its author writes them."""
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind)]
+    return list(kind.model_fields if is_model(kind) else kind._fields)
 
 
 def form(kind: Any) -> str:
@@ -51,7 +54,7 @@ def form(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         found = {form(type(member.value)) for member in kind}
         return found.pop() if len(found) == 1 else ""
-    if origin in (list, set, frozenset) or (origin is tuple):
+    if origin in (list, set, frozenset, tuple):
         return "list"
     if kind is Any or kind is object or members(kind) is not None:
         return ""

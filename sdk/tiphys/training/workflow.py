@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+from tiphys.argo.operated_kinds import OPERATED
 from tiphys.argo.pools import TRAINING_POOL
 from tiphys.argo.quantity import whole_quantity
 from tiphys.compiler.line import Site
@@ -18,9 +19,11 @@ from tiphys.dsl import jobset, operator
 from tiphys.dsl.components import component
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.on_failure import Again, OnFailure
-from tiphys.dsl.pod import POD_SECURITY, Defaults, Resources, Scheduling, executor_patch, secured
+from tiphys.dsl.pod import POD_SECURITY, Defaults, executor_patch, secured
 from tiphys.dsl.reporting import report_env, summary_output
 from tiphys.dsl.resource import Resource
+from tiphys.dsl.resources import Resources
+from tiphys.dsl.scheduling import Scheduling
 from tiphys.step import trained as steps
 from tiphys.training.folders import JobFolders, WorkflowSettings, folders_of
 from tiphys.training.profiles import (
@@ -43,7 +46,6 @@ ALGORITHM_LABEL = "tiphys.dev/training-algorithm"
 _CPU, _MEMORY = "1", "1Gi"  # of a worker whose algorithm does not say
 _SMALL = Resources(cpu="100m", memory="256Mi", cpu_limit="1", memory_limit="512Mi")
 _LATER = 600  # seconds beside the training's own: for its image, its data, its model
-_PYTORCH_PORT = 23456
 _SITE = Site("", 0)
 _NOT_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 _SCRATCH = "/tmp"
@@ -341,10 +343,10 @@ def _tfjob(
 ) -> JsonObject:
     port: JsonObject = {"name": "tfjob-port", "containerPort": jobset.PORT}
     pod = _pod(job, algorithm, settings, folders, jobset.CONTAINER, port)
-    worker: JsonObject = {"replicas": algorithm.workers, "restartPolicy": "ExitCode", "template": {**pod}}
+    worker = operator.replica(algorithm.workers, "ExitCode", {**pod})
     return _operated("TFJob", _metadata(job, algorithm, settings)) | {
         "spec": {
-            "runPolicy": {"activeDeadlineSeconds": deadline, "cleanPodPolicy": "Running"},
+            "runPolicy": operator.run_policy(deadline, "Running", Scheduling()),
             "successPolicy": "AllWorkers",
             "tfReplicaSpecs": {"Worker": worker},
         }
@@ -356,25 +358,19 @@ def _pytorchjob(
 ) -> JsonObject:
     """One master, and the other workers. Policy ``Never``: a worker that is started anew alone finds nobody who waits
     for it, so that a job is started anew as a whole or not at all."""
-    port: JsonObject = {"name": "pytorchjob-port", "containerPort": _PYTORCH_PORT}
-    pod = _pod(job, algorithm, settings, folders, "pytorch", port)
-    replicas: JsonObject = {"Master": {"replicas": 1, "restartPolicy": "Never", "template": {**pod}}}
-    if algorithm.workers > 1:
-        replicas["Worker"] = {
-            "replicas": algorithm.workers - 1,
-            "restartPolicy": "Never",
-            "template": {**pod},
-        }
+    port: JsonObject = {"name": "pytorchjob-port", "containerPort": operator.PYTORCH_PORT}
+    container = OPERATED["PyTorchJob"].container
+    pod = _pod(job, algorithm, settings, folders, container, port)
     return _operated("PyTorchJob", _metadata(job, algorithm, settings)) | {
         "spec": {
-            "runPolicy": {"activeDeadlineSeconds": deadline, "cleanPodPolicy": "Running"},
-            "pytorchReplicaSpecs": replicas,
+            "runPolicy": operator.run_policy(deadline, "Running", Scheduling()),
+            "pytorchReplicaSpecs": operator.led(algorithm.workers, "Never", {**pod}),
         }
     }
 
 
 def _operated(kind: str, metadata: JsonObject) -> JsonObject:
-    return {"apiVersion": "kubeflow.org/v1", "kind": kind, "metadata": metadata}
+    return {"apiVersion": operator.API, "kind": kind, "metadata": metadata}
 
 
 def _jobset(
@@ -399,17 +395,9 @@ def _jobset_gang(workers: int) -> tuple[list[JsonObject], list[str]]:
     if workers == 1:
         return [], []
     names = jobset.host_names(workers)
-    values = {
-        "WORLD_SIZE": str(workers),
-        "RANK": "$(JOB_COMPLETION_INDEX)",
-        "MASTER_ADDR": names[0],
-        "MASTER_PORT": str(_PYTORCH_PORT),
-    }
-    env = [
-        *jobset.tf_config(workers),
-        *({"name": name, "value": value} for name, value in values.items()),
-    ]
-    return cast("list[JsonObject]", env), [jobset.host_name("$(JOB_COMPLETION_INDEX)"), *names]
+    # the port that the pod declares: both frameworks meet there, and on this machine it is another one
+    env = [*jobset.worker_names(), *jobset.tf_config(workers), *jobset.torch_env(workers, jobset.PORT)]
+    return env, [jobset.host_name("$(JOB_COMPLETION_INDEX)"), *names]
 
 
 def _cleanup(algorithm: Algorithm, settings: WorkflowSettings, defaults: Defaults) -> list[Template]:

@@ -6,7 +6,6 @@ object or a list inside one may be text once more.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import typing
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any, get_args, get_origin
 
 from tiphys.dsl.types import is_record, unwrap
 from tiphys.reference import Reference
-from tiphys.step.kinds import TIMES, form, is_model, members, model_fields, quoted
+from tiphys.step.kinds import TIMES, field_names, form, is_model, members, quoted
 
 __all__ = ["PLAIN", "READ", "classes_of", "converter", "is_rich", "writes_rich"]
 
@@ -48,7 +47,7 @@ def is_rich(kind: Any, *, nested: bool = False) -> bool:
         return nested
     if is_record(kind):
         hints = typing.get_type_hints(kind)
-        return nested or any(is_rich(hints.get(f, Any), nested=True) for f in _fields(kind))
+        return nested or any(is_rich(hints.get(f, Any), nested=True) for f in field_names(kind))
     inner = get_args(kind)
     if get_origin(kind) in (list, tuple) and len(inner) == 1 and is_record(unwrap(inner[0])):
         return is_rich(inner[0])
@@ -68,18 +67,10 @@ def classes_of(kind: Any) -> Iterator[str]:
         yield kind.__name__
     if is_record(kind):
         hints = typing.get_type_hints(kind)
-        for name in _fields(kind):
+        for name in field_names(kind):
             yield from classes_of(hints.get(name, Any))
     for inner in get_args(kind):
         yield from classes_of(inner)
-
-
-def _fields(kind: Any) -> list[str]:
-    if is_model(kind):
-        return model_fields(kind)
-    return (
-        [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else list(kind._fields)
-    )
 
 
 def converter(kind: Any) -> str:
@@ -124,7 +115,7 @@ def _call(kind: Any, value: str) -> str:
 
 def _record(kind: Any, read: str) -> str:
     hints = typing.get_type_hints(kind)
-    made = {name: converter(hints.get(name, Any)) for name in _fields(kind)}
+    made = {name: converter(hints.get(name, Any)) for name in field_names(kind)}
     parts = ", ".join(f"{name!r}: {source}" for name, source in made.items() if source)
     if not parts:
         return f"lambda value: {kind.__name__}(**{read})"
