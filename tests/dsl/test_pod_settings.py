@@ -9,7 +9,8 @@ import pytest
 from hera.workflows.models import HostAlias
 from hera.workflows.models import Volume as HeraVolume
 
-from tiphys import DefinitionError, PodSettings, Scratch, Volume
+from tests.dsl.told import check_told
+from tiphys import PodSettings, Scratch, Volume
 
 
 def test_mappings_become_frozen() -> None:
@@ -68,12 +69,7 @@ def test_scratch_on_a_claim_is_made_for_the_pod() -> None:
     ],
 )
 def test_what_is_wrong_is_told_at_its_line(given: Any, code: str, words: str) -> None:
-    with pytest.raises(DefinitionError) as caught:
-        given()
-    assert caught.value.code == code
-    assert words in str(caught.value)
-    assert caught.value.fix
-    assert "test_pod_settings.py:" in caught.value.where
+    check_told(given, code, words, __file__)
 
 
 def test_one_volume_needs_no_list() -> None:

@@ -13,6 +13,7 @@ from hera.workflows.models import Toleration as HeraToleration
 
 import tiphys
 from tests.dsl import library
+from tests.dsl.told import check_told
 from tests.tools import argo_lint
 from tiphys import DefinitionError, Pipeline, Scheduling, TFJob, Toleration, component
 from tiphys.engine import RunOptions
@@ -155,8 +156,4 @@ def test_where_the_pods_go() -> None:
     ],
 )
 def test_what_kubernetes_would_refuse_of_a_place(given: Any, code: str, words: str) -> None:
-    with pytest.raises(DefinitionError) as caught:
-        given()
-    assert caught.value.code == code
-    assert words in str(caught.value)
-    assert "test_scheduling.py:" in caught.value.where
+    check_told(given, code, words, __file__)

@@ -12,6 +12,7 @@ from hera.workflows.models import EnvFromSource, EnvVar
 from hera.workflows.models import Volume as HeraVolume
 
 import tiphys
+from tests.dsl.told import check_told
 from tests.tools import argo_lint
 from tiphys import Cache, ConfigMap, DefinitionError, Pipeline, Secret, component
 from tiphys.engine import RunOptions
@@ -130,12 +131,7 @@ def test_a_folder_has_a_file_for_each_key_or_for_one() -> None:
     ],
 )
 def test_what_is_wrong_is_told_at_its_line(given: Any, code: str, words: str) -> None:
-    with pytest.raises(DefinitionError) as caught:
-        given()
-    assert caught.value.code == code
-    assert words in str(caught.value)
-    assert caught.value.fix
-    assert "test_secrets.py:" in caught.value.where
+    check_told(given, code, words, __file__)
 
 
 def test_a_secret_says_nothing_about_a_result_and_a_config_map_may() -> None:
