@@ -13,9 +13,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from scripts.notebook import notebook
+from tests.notebooks import executed
 from tiphys import dsl
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,9 +64,6 @@ def test_tiphys_commands_exist(info: str, body: str) -> None:
 
 def test_the_tutorial_runs_as_a_notebook(tmp_path: Path) -> None:
     """Its blocks one after the other, in a real kernel; what it says that they print, they print."""
-    nbformat = pytest.importorskip("nbformat")
-    from tests.notebooks import executed
-
     written = (DOCS / "tutorial.ipynb").read_text()
     assert written == notebook(TUTORIAL.read_text()), "python scripts/notebook.py"
     cells = executed(nbformat.reads(written, as_version=4), tmp_path)
