@@ -13,6 +13,8 @@ GOLDEN = {
     "loop.yaml": "loop.py",
     "branch.yaml": "branch.py",
     "pytorch-ddp.yaml": "pytorch_ddp.py",
+    "sweep.yaml": "sweep.py",
+    "nightly.yaml": "nightly.py",
 }
 PICTURE = ROOT / "docs" / "graph.svg"
 _CODE = re.compile(r"""(?P<mark>'|"code":")[0-9a-f]{16}(?=[:"])""")
