@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,20 @@ import pytest
 import tiphys
 from components import ddp, fingerprint, ingest
 from tests.dsl import gang_library
-from tiphys import Cache, Gang, Pipeline, PyTorchJob, Reference, component, for_each
+from tiphys import (
+    Cache,
+    Gang,
+    Pipeline,
+    PodSettings,
+    PyTorchJob,
+    Reference,
+    Scratch,
+    Secret,
+    component,
+    for_each,
+)
 from tiphys.engine import RunOptions, RunResult
+from tiphys.engine.base.observations import Notice, Observation
 from tiphys.reference import resolve
 
 torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="PyTorch is not here")
@@ -48,6 +61,36 @@ def test_workers_are_told_who_they_are(kind: Any, tmp_path: Path) -> None:
     assert result.succeeded
     processes = "auto" if kind == "PyTorchJob" else "-"
     assert said(result) == [[str(rank), "3", "localhost", str(rank), "3", processes] for rank in range(3)]
+
+
+@pytest.mark.parametrize("make", [PyTorchJob, functools.partial(PyTorchJob, kind="JobSet")])
+def test_workers_have_the_keys_that_a_component_would_have(make: Any, tmp_path: Path) -> None:
+    pod = PodSettings(volumes=[Scratch("/scratch")])
+    env = {"SCRATCH": "/scratch"}
+    secrets = [
+        Secret("hub", "token", env="HUB"),
+        Secret("tls", "ca.crt", mount="/var/secrets/tls", env="TLS"),
+    ]
+    with Pipeline("p") as pipeline:
+        read(model=make(gang_library.keys, workers=2, secrets=secrets, pod=pod, env=env)(data="d"))
+    values = {"hub": {"token": "t0ken"}, "tls": {"ca.crt": "a certificate"}}
+    given = [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": keys}
+        for name, keys in values.items()
+    ]
+    result = tiphys.run([pipeline, *given], options=RunOptions(store=tmp_path / "store"))
+    assert result.succeeded
+    assert result.outputs_of("read")["result"] == "t0ken a certificate d"
+
+
+def test_a_key_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with Pipeline("p") as pipeline:
+        PyTorchJob(gang_library.keys, secrets=[Secret("hub", "token", env="HUB")])(data="d")
+    seen: list[Observation] = []
+    result = tiphys.run(pipeline, options=RunOptions(store=tmp_path / "store", observer=seen.append))
+    assert not result.succeeded
+    told = [each.text for each in seen if isinstance(each, Notice) and each.code == "TIP238"]
+    assert told and "'hub'" in told[0] and "--secret hub/token=FILE" in told[0]
 
 
 def test_one_job_after_a_lost_worker_goes_on_from_the_backup(tmp_path: Path) -> None:

@@ -79,15 +79,18 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 _replaced: Callable[..., ComponentOptions] = dataclasses.replace  # the kinds are looked at before
 
 
-def changed(options: ComponentOptions, changes: Mapping[str, object]) -> ComponentOptions:
-    """The options with others in their place; mappings and lists become their frozen forms. Raises DefinitionError."""
+def changed(
+    options: ComponentOptions, changes: Mapping[str, object], owner: str = "a component"
+) -> ComponentOptions:
+    """The options with others in their place; mappings and lists become their frozen forms. Raises DefinitionError,
+    which says that they are the ``owner``'s."""
     result = dict(changes)
     for name, (kinds, fix) in _KINDS.items():
         value = result.get(name)
         if value is not None and not isinstance(value, kinds):
             raise DefinitionError(
                 "TIP105",
-                f"the option {name}= of a component is {type(value).__name__}",
+                f"the option {name}= of {owner} is {type(value).__name__}",
                 where=str(caller()),
                 fix=fix,
             )
@@ -135,7 +138,7 @@ def changed(options: ComponentOptions, changes: Mapping[str, object]) -> Compone
     if made.scheduling is not None and made.scheduling.priority is not None:
         raise DefinitionError(
             "TIP105",
-            "a component has scheduling= with a priority",
+            f"{owner} has scheduling= with a priority",
             where=str(caller()),
             cause="Argo orders whole workflows by it",
             fix="give it to the Pipeline; whom a full node sends away is priority_class=",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
-from tiphys.argo.patch import POD_SPEC
+from tiphys.argo.patch import POD_SPEC, strategic
 from tiphys.argo.patch_sum import patch_sum
 from tiphys.compiler.line import Site
 from tiphys.dsl.pod import Defaults, Volume
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec, VolumeMount
     from tiphys.argo.types import Template
     from tiphys.argo.volume_types import VolumeSpec
+    from tiphys.jsontypes import Json, JsonObject
 
 __all__ = ["Equipment"]
 
 _TAKEN = "TIPHYS_"
+_MAIN = "main"  # the container of a step's own pod
 _NOWHERE = Site("", 0)
 _NONE = PodSettings(site=_NOWHERE)
 
@@ -69,6 +71,32 @@ class Equipment:
         _add(template, "annotations", dict(settings.annotations))
         if settings.service_account:
             template["serviceAccountName"] = settings.service_account
+
+    def job_pod(self, pod: JsonObject, container: JsonObject, defaults: Defaults) -> JsonObject:
+        """The pod template of an object, equipped; ``container`` is its only one, which a patch may call ``main``. The
+        labels of a queue are the object's, not its pods'."""
+        settings, spec = self.settings, cast("JsonObject", pod["spec"])
+        given = cast("ContainerSpec", container)
+        self._variables(given)
+        self._volumes(cast("Template", spec), given, {each.claim for each in defaults.volumes})
+        spec |= self._place(defaults).over(defaults.scheduling).pod()
+        if settings.host_aliases:
+            spec["hostAliases"] = cast("list[Json]", settings.aliases())
+        spec["containers"] = [container]
+        if settings.patch:
+            patch = json.loads(str(settings.patch))
+            for each in patch.get("containers", ()):
+                if each.get("name") == _MAIN:
+                    each["name"] = container["name"]
+            spec = strategic(spec, patch, POD_SPEC)
+            boxes = cast(
+                "list[JsonObject]", spec["containers"]
+            )  # a patch puts its own before; operators look at the first
+            spec["containers"] = [*sorted(boxes, key=lambda each: each["name"] != container["name"])]
+        made = cast("Template", {"metadata": pod["metadata"]})
+        _add(made, "labels", dict(settings.labels))
+        _add(made, "annotations", dict(settings.annotations))
+        return cast("JsonObject", {**made, "spec": spec})
 
     def patch(self, text: str) -> str:
         """``podSpecPatch`` with what the author wrote into it."""

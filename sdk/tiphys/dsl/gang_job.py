@@ -6,6 +6,7 @@ What a job of one kind looks like is in the module of its class: ``tfjob.py``, `
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 from abc import abstractmethod
@@ -18,21 +19,25 @@ from tiphys.compiler.line import Site, caller
 from tiphys.dsl import operator
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.cached_retry import split
+from tiphys.dsl.component_options import ComponentOptions, changed
 from tiphys.dsl.components import Component, env_name
 from tiphys.dsl.durations import whole_seconds
+from tiphys.dsl.equipment import Equipment
 from tiphys.dsl.guarded import GENERATED, guarded
-from tiphys.dsl.job_checks import check_folders, check_follows, further, module_of
+from tiphys.dsl.job_checks import check_equipment, check_folders, check_follows, further, module_of
 from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.locks import Gang, Lock, Semaphore
 from tiphys.dsl.names import check_claim_path, check_options
 from tiphys.dsl.on_failure import OnFailure
 from tiphys.dsl.pod import POD_SECURITY, Defaults, secured
+from tiphys.dsl.pod_settings import PodSettings
 from tiphys.dsl.prepared import prepared
 from tiphys.dsl.reporting import report_env
 from tiphys.dsl.resource import Resource, splice
 from tiphys.dsl.resources import Resources
 from tiphys.dsl.scheduling import Scheduling
+from tiphys.dsl.secrets import Keyed, check_cached
 from tiphys.dsl.source.digest import depended
 from tiphys.dsl.template import Argument, StepTemplate, default_text
 from tiphys.dsl.types import Field, kebab, signature_of
@@ -45,7 +50,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Template
     from tiphys.jsontypes import Json, JsonObject
 
-__all__ = ["OUTPUT_ANNOTATION", "GangJob", "JobOptions", "with_resources"]
+__all__ = ["OUTPUT_ANNOTATION", "GangJob", "JobOptions"]
 
 OUTPUT_ANNOTATION = "tiphys.dev/output"
 _FOLDERS = {"output": "pvc://tiphys/models", "work": "pvc://tiphys/work"}
@@ -67,6 +72,8 @@ class JobOptions(TypedDict, total=False):
     deadline: str | timedelta
     resources: Resources | None
     scheduling: Scheduling | None
+    secrets: Sequence[Keyed]
+    pod: PodSettings | None
     env: Mapping[str, str] | None
     locks: Sequence[Lock]
     retry: bool
@@ -92,7 +99,9 @@ class GangJob(Resource):
     those that the training does not have are inputs of the step besides, and say nothing about the result.
 
     ``instance`` names an input that tells jobs of one workflow apart; it becomes part of the job's name and
-    key. ``gang`` admits whole gangs only. ``cache`` reuses a finished training; ``depends_on`` is as for a component.
+    key. ``resources``, ``scheduling``, ``secrets`` and ``pod`` are of each worker's pod, and mean what they mean for a
+    component; a job's pods have the namespace's default account and none of its tokens. ``gang`` admits whole gangs
+    only. ``cache`` reuses a finished training; ``depends_on`` is as for a component.
 
     Raises DefinitionError: TIP109 for numbers out of range, TIP110 for a function that cannot be referenced.
     """
@@ -131,6 +140,8 @@ class GangJob(Resource):
         deadline: str | timedelta = "2h",
         resources: Resources | None = None,
         scheduling: Scheduling | None = None,
+        secrets: Sequence[Keyed] = (),
+        pod: PodSettings | None = None,
         env: Mapping[str, str] | None = None,
         locks: Sequence[Lock] = (),
         retry: bool = True,
@@ -174,7 +185,9 @@ class GangJob(Resource):
         self.folders, self.output_folder, self.instance = dict(folders), output, instance
         self.deadline = whole_seconds(deadline, "deadline", site)
         self.resources = resources or Resources(cpu="1", memory="1Gi", cpu_limit="2", memory_limit="4Gi")
-        self.scheduling = scheduling
+        given = {"scheduling": scheduling, "secrets": secrets, "pod": pod, "resources": self.resources}
+        self.equipment = changed(ComponentOptions(), given, label).equipment
+        check_equipment(self.equipment, self.kind, label, site)
         self.env = dict(env or {})
         self.arguments = tuple(f for f in signature.inputs if f.python not in folders)
         self.folder_fields = tuple(f for f in signature.inputs if f.python in folders)
@@ -185,6 +198,7 @@ class GangJob(Resource):
         self.depends_on = depended(named or (), os.path.dirname(site.file), site)
         if cache is not None and cache.code:
             code.check(label, self.env, named)
+            check_cached(label, self.equipment.secrets, self.depends_on)
         self.stop = Resource(
             "stop-training",
             action="delete",
@@ -216,8 +230,15 @@ class GangJob(Resource):
         """What each worker runs; nothing where the operator says it."""
 
     @abstractmethod
-    def job(self, metadata: JsonObject, pod: JsonObject, scheduling: Scheduling) -> JsonObject:
-        """The manifest. ``pod``: the metadata and the spec of a worker's template."""
+    def job(
+        self, metadata: JsonObject, pod: JsonObject, leader: JsonObject, scheduling: Scheduling
+    ) -> JsonObject:
+        """The manifest. ``pod``: the metadata and the spec of a worker's template; ``leader``: those of the one that
+        leads, which are the same where it has no resources of its own."""
+
+    def leads_with(self) -> Resources | None:
+        """What the pod that leads has, where that is something else than a worker's."""
+        return None
 
     def shape(self) -> str:
         """What of the gang says something about the result: part of the key."""
@@ -273,8 +294,11 @@ class GangJob(Resource):
     # -- the object -----------------------------------------------------------------------------------------------
 
     def object(self, defaults: Defaults) -> JsonObject:
-        scheduling = self.scheduling or defaults.scheduling
-        pod = self.pod(defaults, scheduling)  # which looks at the folders
+        own = self.equipment
+        scheduling = (own.scheduling or defaults.scheduling).over(defaults.scheduling)
+        pod = self.pod(defaults, own)  # which looks at the folders
+        other = self.leads_with()
+        leader = pod if other is None else self.pod(defaults, dataclasses.replace(own, resources=other))
         key, run = splice(Input(_KEY)), "{{workflow.name}}"
         root = check_claim_path(self.folders[self.output_folder], self.output_folder, self.site)
         instance = next((f for f in self.arguments if f.python == self.instance), None)
@@ -287,18 +311,17 @@ class GangJob(Resource):
         }
         if self.elastic:
             annotations[BACKUP] = f"{self.folders[self.backup]}/{key}"
-        return self.job(metadata, pod, scheduling)
+        return self.job(metadata, pod, leader, scheduling)
 
-    def pod(self, defaults: Defaults, scheduling: Scheduling) -> JsonObject:
-        """The metadata and the spec of a worker's template."""
+    def pod(self, defaults: Defaults, equipment: Equipment) -> JsonObject:
+        """The metadata and the spec of a pod's template."""
         run = "{{workflow.name}}"
         spec: JsonObject = {
             "automountServiceAccountToken": False,
             "securityContext": POD_SECURITY,
-            **scheduling.pod(),
         }
         command: list[Json] = [*self.command()]
-        env: list[Json] = [*self._env(defaults)]
+        env: list[Json] = [*self._env(equipment.mounted(defaults))]
         ports: list[Json] = [*self.ports()]
         if defaults.volumes:
             spec["volumes"] = [v.volume() for v in defaults.volumes]
@@ -308,14 +331,12 @@ class GangJob(Resource):
             **({"command": command} if command else {}),
             "env": env,
             **({"ports": ports} if ports else {}),
-            "resources": self.resources.mapping(),
+            "resources": equipment.resources.mapping(),
         }
-        secured(container, spec, defaults.volumes)
+        secured(container, spec, defaults.volumes, own_tmp=equipment.has("/tmp"))
         # the first label makes `argo logs` and the Argo UI show the workers
         labels = {"workflows.argoproj.io/workflow": run, "tiphys.dev/workflow": run}
-        return cast(
-            "JsonObject", {"metadata": {"labels": labels}, "spec": {**spec, "containers": [container]}}
-        )
+        return equipment.job_pod({"metadata": {"labels": {**labels}}, "spec": spec}, container, defaults)
 
     def _env(self, defaults: Defaults) -> list[JsonObject]:
         key = splice(Input(_KEY))
@@ -384,11 +405,3 @@ class GangJob(Resource):
             site=self.site,
         )
         return cast("list[JsonObject]", [*parts, *jobs])
-
-
-def with_resources(pod: JsonObject, resources: Resources) -> JsonObject:
-    """The same pod with other resources."""
-    spec = cast("JsonObject", pod["spec"])
-    (container,) = cast("list[JsonObject]", spec["containers"])
-    given = resources.mapping()
-    return {**pod, "spec": {**spec, "containers": [{**container, "resources": given}]}}

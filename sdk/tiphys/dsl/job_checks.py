@@ -16,8 +16,17 @@ from tiphys.errors import DefinitionError, TiphysWarning, did_you_mean
 if TYPE_CHECKING:
     from tiphys.compiler.line import Site
     from tiphys.dsl.components import Component
+    from tiphys.dsl.equipment import Equipment
 
-__all__ = ["check_folders", "check_follows", "further", "module_of", "one_of", "warn_dropped"]
+__all__ = [
+    "check_equipment",
+    "check_folders",
+    "check_follows",
+    "further",
+    "module_of",
+    "one_of",
+    "warn_dropped",
+]
 
 
 def one_of(what: str, value: object, allowed: Sequence[str], label: str, site: Site) -> None:
@@ -98,6 +107,38 @@ def check_follows(follows: OnFailure | None, kind: str, label: str, site: Site) 
             cause="the training operator does not tell Argo why a job failed, and starts a worker again by itself",
             fix="give the workers memory by resources=Resources(…), and the job its time by deadline=",
         )
+
+
+def check_equipment(given: Equipment, kind: str, label: str, site: Site) -> None:
+    """What the pods of a job cannot be given. Raises DefinitionError TIP105. ``kind``: what the job becomes."""
+    settings = given.settings
+    account = {"service_account": settings.service_account, "token": settings.token}
+    for option, value in account.items():
+        if value:
+            raise DefinitionError(
+                "TIP105",
+                f"{label}: pod=PodSettings({option}={value!r}) of a {kind}",
+                where=str(settings.site),
+                cause="what a pipeline creates runs as the namespace's default account, without its token: "
+                "manifests/base/policy.yaml",
+                fix="leave it out; a key of a server is secrets=[Secret(…)], and what needs the account a component",
+            )
+    if kind != "TrainJob":
+        return
+    asked = {
+        "pod=PodSettings(host_aliases=…)": settings.host_aliases,
+        "pod=PodSettings(patch=…)": settings.patch,
+        "secrets=[…] with all keys as variables": [each for each in given.secrets if each.whole],
+    }
+    for what, value in asked.items():
+        if value:
+            raise DefinitionError(
+                "TIP105",
+                f"{label}: a TrainJob cannot say {what}",
+                where=str(site),
+                cause="its pods are those of its runtime, and few fields of them can be said anew",
+                fix='write it into the runtime, name each key (Secret("s3", "key", env="KEY")), or take another kind',
+            )
 
 
 def module_of(function: Callable[..., object], site: Site) -> tuple[str, StepCode]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 from tiphys.dsl import operator
-from tiphys.dsl.gang_job import GangJob, JobOptions, with_resources
+from tiphys.dsl.gang_job import GangJob, JobOptions
 from tiphys.dsl.job_checks import one_of
 from tiphys.dsl.resources import Resources
 from tiphys.dsl.scheduling import Scheduling
@@ -20,7 +20,7 @@ from tiphys.dsl.workers import one_number
 from tiphys.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from tiphys.jsontypes import JsonObject
+    from tiphys.jsontypes import Json, JsonObject
 
 __all__ = ["MPIJob"]
 
@@ -76,13 +76,21 @@ class MPIJob(GangJob):
     def command(self) -> list[str]:
         return ["mpirun", "-np", str(self.workers * self.slots), *called(self.module, self.function)]
 
-    def job(self, metadata: JsonObject, pod: JsonObject, scheduling: Scheduling) -> JsonObject:
-        launcher = with_resources(pod, self.launcher)
-        launcher["spec"] = {**cast("JsonObject", launcher["spec"]), "automountServiceAccountToken": True}
+    def leads_with(self) -> Resources:
+        return self.launcher
+
+    def job(
+        self, metadata: JsonObject, pod: JsonObject, leader: JsonObject, scheduling: Scheduling
+    ) -> JsonObject:
+        of_leader = {**cast("JsonObject", leader["spec"]), "automountServiceAccountToken": True}
+        launcher: JsonObject = {**leader, "spec": of_leader}
         inner = cast("JsonObject", pod["spec"])
-        (container,) = cast("list[JsonObject]", inner["containers"])
-        sleeping: JsonObject = {key: value for key, value in container.items() if key != "command"}
-        worker: JsonObject = {**pod, "spec": {**inner, "containers": [sleeping]}}
+        containers = cast("list[JsonObject]", inner["containers"])
+        sleeping: list[Json] = [
+            {key: value for key, value in each.items() if key != "command" or each["name"] != self.container}
+            for each in containers
+        ]
+        worker: JsonObject = {**pod, "spec": {**inner, "containers": sleeping}}
         spec: JsonObject = {
             "runPolicy": operator.run_policy(self.deadline, self.clean_pods, scheduling),
             "slotsPerWorker": self.slots,

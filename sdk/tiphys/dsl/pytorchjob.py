@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 from tiphys.argo.operated_kinds import OPERATED
 from tiphys.compiler.line import Site
 from tiphys.dsl import jobset, operator, trainjob
-from tiphys.dsl.gang_job import GangJob, JobOptions, with_resources
+from tiphys.dsl.gang_job import GangJob, JobOptions
 from tiphys.dsl.job_checks import one_of
 from tiphys.dsl.names import check_name
 from tiphys.dsl.resources import Resources
@@ -124,7 +124,12 @@ class PyTorchJob(GangJob):
         processes = "" if self.processes is None else str(self.processes)
         return [*jobset.worker_names(), *jobset.torch_env(self.workers, operator.PYTORCH_PORT, processes)]
 
-    def job(self, metadata: JsonObject, pod: JsonObject, scheduling: Scheduling) -> JsonObject:
+    def leads_with(self) -> Resources | None:
+        return self.master
+
+    def job(
+        self, metadata: JsonObject, pod: JsonObject, leader: JsonObject, scheduling: Scheduling
+    ) -> JsonObject:
         if self.kind == "JobSet":
             return jobset.job_set(
                 metadata,
@@ -147,7 +152,7 @@ class PyTorchJob(GangJob):
             "runPolicy": operator.run_policy(self.deadline, self.clean_pods, scheduling),
             **({"nprocPerNode": str(self._nproc())} if self._nproc() is not None else {}),
             **({"elasticPolicy": self._policy()} if self.changes else {}),
-            "pytorchReplicaSpecs": self._replicas(pod),
+            "pytorchReplicaSpecs": self._replicas(pod, leader),
         }
         return {"apiVersion": operator.API, "kind": "PyTorchJob", "metadata": metadata, "spec": spec}
 
@@ -165,11 +170,10 @@ class PyTorchJob(GangJob):
             **restarts,
         }
 
-    def _replicas(self, pod: JsonObject) -> JsonObject:
+    def _replicas(self, pod: JsonObject, leader: JsonObject) -> JsonObject:
         if self.changes:
             return {"Worker": operator.replica(self.workers, self.restart_policy, pod)}
-        master = None if self.master is None else with_resources(pod, self.master)
-        return operator.led(self.workers, self.restart_policy, pod, master)
+        return operator.led(self.workers, self.restart_policy, pod, leader)
 
 
 def _numbers(workers: object, label: str, site: Site) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from tiphys.dsl.gang_job import GangJob, JobOptions, with_resources
+from tiphys.dsl.gang_job import GangJob, JobOptions
 from tiphys.dsl.resources import Resources
 from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.worker_command import called
@@ -65,8 +65,12 @@ class RayJob(GangJob):
     def command(self) -> list[str]:
         return []
 
-    def job(self, metadata: JsonObject, pod: JsonObject, scheduling: Scheduling) -> JsonObject:
-        head = pod if self.head is None else with_resources(pod, self.head)
+    def leads_with(self) -> Resources | None:
+        return self.head
+
+    def job(
+        self, metadata: JsonObject, pod: JsonObject, leader: JsonObject, scheduling: Scheduling
+    ) -> JsonObject:
         group: JsonObject = {
             "groupName": "workers",
             "replicas": self.workers,
@@ -76,7 +80,7 @@ class RayJob(GangJob):
             "template": pod,
         }
         cluster: JsonObject = {
-            "headGroupSpec": {"rayStartParams": {}, "template": head},
+            "headGroupSpec": {"rayStartParams": {}, "template": leader},
             "workerGroupSpecs": [group],
         }
         spec: JsonObject = {

@@ -94,7 +94,9 @@ class TFJob(GangJob):
         config = jobset.tf_config(self.workers) if self.kind == "JobSet" else []
         return [*jobset.worker_names(), *config] if config else []
 
-    def job(self, metadata: JsonObject, pod: JsonObject, scheduling: Scheduling) -> JsonObject:
+    def job(
+        self, metadata: JsonObject, pod: JsonObject, leader: JsonObject, scheduling: Scheduling
+    ) -> JsonObject:
         if self.kind == "JobSet":
             return jobset.job_set(
                 metadata,

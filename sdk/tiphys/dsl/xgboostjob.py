@@ -67,7 +67,9 @@ class XGBoostJob(GangJob):
     def ports(self) -> list[JsonObject]:
         return [{"name": "xgboostjob-port", "containerPort": _PORT}]
 
-    def job(self, metadata: JsonObject, pod: JsonObject, scheduling: Scheduling) -> JsonObject:
+    def job(
+        self, metadata: JsonObject, pod: JsonObject, leader: JsonObject, scheduling: Scheduling
+    ) -> JsonObject:
         spec: JsonObject = {
             "runPolicy": operator.run_policy(self.deadline, self.clean_pods, scheduling),
             "xgbReplicaSpecs": operator.led(self.workers, self.restart_policy, pod),
