@@ -12,7 +12,7 @@ import yaml
 
 from tests.cluster.conftest import ROOT, Cluster
 from tests.cluster.queueing import VOLCANO, definitions
-from tests.cluster.upstream import jobset_definition
+from tests.cluster.upstream import definition
 
 pytestmark = [pytest.mark.cluster]
 OVERLAYS = ROOT / "manifests" / "overlays"
@@ -21,7 +21,14 @@ MAY = [
     ("create", "workflowtaskresults.argoproj.io"),
     *(
         (verb, kind)
-        for kind in ("tfjobs.kubeflow.org", "pytorchjobs.kubeflow.org", "deployments.apps", "services")
+        for kind in (
+            "tfjobs.kubeflow.org",
+            "pytorchjobs.kubeflow.org",
+            "xgboostjobs.kubeflow.org",
+            "mpijobs.kubeflow.org",
+            "deployments.apps",
+            "services",
+        )
         for verb in ("create", "get", "list", "watch", "patch", "delete")
     ),
 ]
@@ -90,16 +97,10 @@ DEPLOYMENT: dict[str, Any] = {
     },
 }
 SECRET_KEY = {"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
-REFUSED: dict[str, dict[str, Any]] = {
+# by reference: what a step of a workflow may have, too. A model server needs none
+SECRETS: dict[str, dict[str, Any]] = {
     "a volume of a Secret": {"volumes": [{"name": "v", "secret": {"secretName": "s"}}]},
     "a projected Secret": {"volumes": [{"name": "v", "projected": {"sources": [{"secret": {"name": "s"}}]}}]},
-    "a projected token": {
-        "volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]
-    },
-    "a driver with a Secret": {
-        "volumes": [{"name": "v", "csi": {"driver": "d", "nodePublishSecretRef": {"name": "s"}}}]
-    },
-    "a folder of the node": {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]},
     "a Secret in the environment": {
         "containers": [{"name": "tensorflow", "image": "x", "env": [{"name": "A", **SECRET_KEY}]}]
     },
@@ -109,6 +110,15 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a Secret of an init container": {
         "initContainers": [{"name": "i", "image": "x", "env": [{"name": "A", **SECRET_KEY}]}]
     },
+}
+REFUSED: dict[str, dict[str, Any]] = {
+    "a projected token": {
+        "volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]
+    },
+    "a driver with a Secret": {
+        "volumes": [{"name": "v", "csi": {"driver": "d", "nodePublishSecretRef": {"name": "s"}}}]
+    },
+    "a folder of the node": {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]},
     "another account": {"serviceAccountName": "tiphys"},
     "a token": {"automountServiceAccountToken": True},
     "the default, which is a token": {"automountServiceAccountToken": None},
@@ -143,6 +153,50 @@ def pytorchjob_of(deployment: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def xgboostjob_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The same pod as the master of an XGBoostJob."""
+    pod = copy.deepcopy(deployment["spec"]["template"])
+    pod["spec"]["containers"][0]["name"] = "xgboost"
+    return {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "XGBoostJob",
+        "metadata": deployment["metadata"],
+        "spec": {"xgbReplicaSpecs": {"Master": {"replicas": 1, "template": pod}}},
+    }
+
+
+def mpijob_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The same pod as a worker of an MPIJob, whose launcher has a token."""
+    pod = copy.deepcopy(deployment["spec"]["template"])
+    pod["spec"]["containers"][0]["name"] = "mpi"
+    launcher = copy.deepcopy(pod)
+    launcher["spec"]["automountServiceAccountToken"] = True
+    return {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "MPIJob",
+        "metadata": deployment["metadata"],
+        "spec": {
+            "mpiReplicaSpecs": {
+                "Launcher": {"replicas": 1, "template": launcher},
+                "Worker": {"replicas": 1, "template": pod},
+            }
+        },
+    }
+
+
+def rayjob_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The same pod as the head of a Ray cluster and as its worker."""
+    pod = deployment["spec"]["template"]
+    group = {"groupName": "workers", "rayStartParams": {}, "template": pod}
+    cluster = {"headGroupSpec": {"rayStartParams": {}, "template": pod}, "workerGroupSpecs": [group]}
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayJob",
+        "metadata": deployment["metadata"],
+        "spec": {"entrypoint": "true", "rayClusterSpec": cluster},
+    }
+
+
 def jobset_of(deployment: dict[str, Any]) -> dict[str, Any]:
     """The same pod as that of a JobSet."""
     pod = copy.deepcopy(deployment["spec"]["template"])
@@ -159,31 +213,43 @@ MADE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "Deployment": lambda made: made,
     "TFJob": tfjob_of,
     "PyTorchJob": pytorchjob_of,
+    "XGBoostJob": xgboostjob_of,
+    "MPIJob": mpijob_of,
     "JobSet": jobset_of,
+    "RayJob": rayjob_of,
+}
+NOT_THERE = {
+    "XGBoostJob": "xgboostjobs.kubeflow.org",
+    "MPIJob": "mpijobs.kubeflow.org",
+    "JobSet": "jobsets.jobset.x-k8s.io",
+    "RayJob": "rayjobs.ray.io",
 }
 
 
 @pytest.fixture
 def with_kind(kind: str, cluster: Cluster) -> Iterator[str]:
-    """The kind, which the API server knows: the throw-away cluster has no JobSets."""
-    name = "jobsets.jobset.x-k8s.io"
-    if kind != "JobSet" or name in cluster.kubectl("get", "crd", "-o", "name"):
+    """The kind, which the API server knows: the throw-away cluster has not all of them."""
+    name = NOT_THERE.get(kind)
+    if name is None or name in cluster.kubectl("get", "crd", "-o", "name"):
         yield kind
         return
     try:
-        definition = jobset_definition()
+        found = definition(kind)
     except OSError as error:
-        pytest.skip(f"the published definition of JobSet could not be fetched: {error}")
+        pytest.skip(f"the published definition of {kind} could not be fetched: {error}")
     try:
-        cluster.define(definition)
+        cluster.define(found)
         yield kind
     finally:
         cluster.kubectl("delete", "crd", name, "--ignore-not-found", "--wait=false")
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_what_a_pipeline_creates_has_no_secrets(cluster: Cluster, with_kind: str) -> None:
-    """The account of a pipeline may create pods by way of these; not those that read Secrets."""
+def test_what_a_pipeline_creates_has_no_rights_of_others_and_secrets_by_name_only_where_it_trains(
+    cluster: Cluster, with_kind: str
+) -> None:
+    """The account of a pipeline may create pods by way of these: a model server without Secrets, a training job with
+    those that it names, and none with a token or on a node."""
 
     def create(changes: dict[str, Any], account: str = "tiphys") -> str:
         made = copy.deepcopy(DEPLOYMENT)
@@ -200,7 +266,11 @@ def test_what_a_pipeline_creates_has_no_secrets(cluster: Cluster, with_kind: str
     cluster.until("the policy is in force", lambda: "tiphys-created-objects" in create(first), 60)
     said = {what: create(changes) for what, changes in REFUSED.items()}
     assert {what: text for what, text in said.items() if "tiphys-created-objects" not in text} == {}
-    assert "created" in create(REFUSED["a volume of a Secret"], account="")  # others are not asked
+    named = {what: create(changes) for what, changes in SECRETS.items()}
+    refused = {what for what, text in named.items() if "tiphys-created-objects" in text}
+    assert refused == (set(SECRETS) if with_kind == "Deployment" else set()), named
+    assert with_kind == "Deployment" or all("created" in text for text in named.values()), named
+    assert "created" in create(REFUSED["a folder of the node"], account="")  # others are not asked
 
 
 def test_a_service_of_a_pipeline_takes_nobody_s_address(cluster: Cluster) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+
+from tests.dsl import library
+from tiphys import MPIJob, PyTorchJob, RayJob, TFJob, XGBoostJob
+from tiphys.dsl.gang_job import GangJob
+from tiphys.dsl.pod import Defaults
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PIPELINES = ROOT / "manifests" / "pipelines"
@@ -71,3 +78,70 @@ def test_the_locks_are_those_that_the_compiled_pipeline_uses() -> None:
     brought = next(item for item in compiled if item["kind"] == "ConfigMap")
     assert own["metadata"]["name"] == brought["metadata"]["name"]
     assert set(own["data"]) == set(brought["data"])
+
+
+JOBS = [
+    TFJob(library.train, name="tf"),
+    PyTorchJob(library.train, name="torch"),
+    PyTorchJob(library.train, name="set", kind="JobSet"),
+    PyTorchJob(library.train, name="trainer", kind="TrainJob"),
+    XGBoostJob(library.train, name="xgboost"),
+    MPIJob(library.train, name="mpi"),
+    RayJob(library.train, name="ray"),
+]
+EVERY_VERB = ["get", "list", "watch", "create", "patch", "delete"]
+
+
+def base(file: str, kind: str, name: str) -> dict[str, Any]:
+    documents = yaml.safe_load_all((ROOT / "manifests" / "base" / file).read_text())
+    (found,) = (each for each in documents if each["kind"] == kind and each["metadata"]["name"] == name)
+    assert isinstance(found, dict)
+    return found
+
+
+def rights(role: str) -> dict[str, list[str]]:
+    """The verbs of a role, by ``plural.group``."""
+    rules = base("accounts.yaml", "Role", role)["rules"]
+    return {
+        f"{plural}.{group}": rule["verbs"]
+        for rule in rules
+        for group in rule["apiGroups"]
+        for plural in rule["resources"]
+    }
+
+
+def looked_at() -> set[str]:
+    """What the admission policy looks at."""
+    spec = base("policy.yaml", "ValidatingAdmissionPolicy", "tiphys-created-objects")["spec"]
+    return {
+        f"{plural}.{group}"
+        for rule in spec["matchConstraints"]["resourceRules"]
+        for group in rule["apiGroups"]
+        for plural in rule["resources"]
+    }
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
+def test_a_pipeline_may_create_every_kind_of_job_and_each_is_looked_at(job: GangJob) -> None:
+    (plural, _, _) = job.stop.flags
+    group = str(job.object(Defaults())["apiVersion"]).partition("/")[0]
+    assert plural.partition(".")[2] == group  # what the compiler writes is what the rights are for
+    assert rights("tiphys")[plural] == EVERY_VERB
+    assert rights("tiphys-user")[plural] == ["get", "list", "watch", "delete"]
+    assert plural in looked_at()
+
+
+def test_whatever_a_pipeline_may_create_is_looked_at() -> None:
+    made = {kind for kind, verbs in rights("tiphys").items() if "create" in verbs}
+    assert made - {"workflowtaskresults.argoproj.io"} == looked_at()
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
+def test_the_policy_knows_where_the_pods_of_each_kind_are(job: GangJob) -> None:
+    """One that it does not find, it lets pass."""
+    spec = base("policy.yaml", "ValidatingAdmissionPolicy", "tiphys-created-objects")["spec"]
+    read = " ".join(each["expression"] for each in spec["variables"])
+    written = job.object(Defaults())["spec"]
+    assert isinstance(written, dict)
+    places = [name for name, value in written.items() if '"containers"' in json.dumps(value)]
+    assert places and all(f"object.spec.{place}" in read for place in places)

@@ -25,6 +25,7 @@ import yaml
 __all__ = [
     "CRATES",
     "MODULES",
+    "definition",
     "fetch",
     "fields",
     "jobset",
@@ -110,10 +111,15 @@ def jobset_definition() -> Json:
     return _definition(*JOBSET)
 
 
+def definition(kind: str) -> Json:
+    """The CustomResourceDefinition of a kind of job. Raises OSError where it cannot be fetched."""
+    return jobset_definition() if kind == "JobSet" else _definition(*MODULES[kind])
+
+
 def published(kind: str) -> Json:
     """The schema of the version of ``kind`` that its project stores, of the whole object. Raises OSError where it
     cannot be fetched."""
-    versions = _definition(*MODULES[kind])["spec"]["versions"]
+    versions = definition(kind)["spec"]["versions"]
     found: Json = next(each for each in versions if each["storage"])["schema"]["openAPIV3Schema"]
     return found
 
