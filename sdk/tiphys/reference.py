@@ -34,6 +34,7 @@ __all__ = [
     "VOLUMES_ENV",
     "NotAFile",
     "Reference",
+    "content_digest",
     "contents",
     "file_digest",
     "open_file",
@@ -187,6 +188,25 @@ def file_digest(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def content_digest(path: Path) -> str:
+    """``sha256:<hex>`` of a file's bytes, or of the names, sizes and SHA-256 of all files below a folder, in which
+    nothing is written. What a link leads to counts; names of the seal's own do, too, since nobody has sealed it.
+    """
+    if not path.is_dir():
+        return file_digest(path)
+    files = [each for each in sorted(path.rglob("*")) if each.is_file() and _counts(each, path, ())]
+    data = _as_json({"files": {each.relative_to(path).as_posix(): _entry(each) for each in files}, "version": 1})
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _entry(path: Path) -> dict[str, object]:
+    return {"sha256": file_digest(path)[7:], "size": path.stat().st_size}
+
+
+def _as_json(value: Mapping[str, object]) -> bytes:
+    return json.dumps(value, sort_keys=True, indent=1).encode() + b"\n"
+
+
 def _files(folder: Path) -> Iterator[Path]:
     """All files below ``folder`` but the seal's own."""
     own = {folder / (name + end) for name in (MANIFEST, BESIDE) for end in ("", _UNFINISHED)}
@@ -216,10 +236,7 @@ def seal(folder: Path, *, beside: Sequence[str] = ()) -> str:
     aside: dict[str, object] = {}
     for path in sorted(_files(folder)):
         listed = content if _counts(path, folder, beside) else aside
-        listed[path.relative_to(folder).as_posix()] = {
-            "sha256": file_digest(path)[7:],
-            "size": path.stat().st_size,
-        }
+        listed[path.relative_to(folder).as_posix()] = _entry(path)
     if aside:
         _write_json(folder / BESIDE, {"files": aside, "version": 1})
     else:
@@ -230,7 +247,7 @@ def seal(folder: Path, *, beside: Sequence[str] = ()) -> str:
 
 
 def _write_json(path: Path, value: Mapping[str, object]) -> bytes:
-    data = json.dumps(value, sort_keys=True, indent=1).encode() + b"\n"
+    data = _as_json(value)
     temporary = path.with_name(path.name + _UNFINISHED)
     with temporary.open("wb") as stream:
         stream.write(data)

@@ -22,7 +22,7 @@ from tiphys.dsl.source.names_used import FunctionNode, scan
 from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long, unwrap
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
-from tiphys.step.kinds import form, quoted
+from tiphys.step.kinds import file_library, form, quoted
 from tiphys.verbatim import PARTED, REJOINED, SPOILED
 
 __all__ = ["protected", "script_source"]
@@ -65,6 +65,7 @@ def script_source(
     parts = [
         "from __future__ import annotations",
         "\n".join(sorted({"import json", "import os", *imports.lines})),
+        _files() if any(f.is_file for f in (*signature.inputs, *signature.outputs)) else "",
         _large() if files or shortens else "",
         *_grouped(module, statements),
         _function(module, node),
@@ -158,6 +159,16 @@ def _quoted(text: str) -> str:
 _VOLUMES = 'json.loads(os.environ["TIPHYS_VOLUMES"])'
 
 
+def _files() -> str:
+    """What reads and writes files; it hides nothing that the function itself imports."""
+    return (
+        "# the part of tiphys that hands files on, so that the image needs nothing of it\n"
+        + brought_along("tiphys.step.files")
+        + "tiphys_files = sys.modules.pop('tiphys.step.files')\n"
+        + "for name in ('tiphys.errors', 'tiphys.large', 'tiphys.reference'):\n    sys.modules.pop(name)"
+    )
+
+
 def _large() -> str:
     """What reads and writes the files of long values; it hides nothing that the function itself imports."""
     return (
@@ -191,6 +202,9 @@ class _Imports:
 
 def _input(field: Field, text: str, imports: _Imports, site: Site) -> str:
     """An expression for an input; None has the text ``null``, as in a step of a module."""
+    if field.is_file:
+        optional = ", optional=True" if field.optional else ""
+        return f"tiphys_files.read({text}, {file_library(field.type)!r}, {field.python!r}{optional})"
     decoded = _decode(field.type, text, imports, site)
     if field.default is not None or decoded == f"json.loads({text})" or field.type is Any:
         return decoded
@@ -273,12 +287,24 @@ def _footer(
     if not signature.outputs:
         return
     single = len(signature.outputs) == 1 and signature.outputs[0].python == "result"
-    pairs = [
-        f"{rename.get(f.name, f.name)!r}: result" + ("" if single else f".{f.python}")
+    made = {
+        rename.get(f.name, f.name): (f, "result" + ("" if single else f".{f.python}"))
         for f in signature.outputs
+    }
+    pairs = [f"{name!r}: {value}" for name, (field, value) in made.items() if not field.is_file]
+    files = [
+        f"{name!r}: ({value}, {file_library(field.type)!r}, {field.optional})"
+        for name, (field, value) in made.items()
+        if field.is_file
     ]
     yield 'folder = os.environ["TIPHYS_OUTPUTS"]'
     yield "os.makedirs(folder, exist_ok=True)"
+    if files:
+        yield "for name, value in tiphys_files.outputs({" + ", ".join(files) + "}, folder):"
+        yield '    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:'
+        yield "        file.write(value)"
+    if not pairs:
+        return
     yield "for name, value in {" + ", ".join(pairs) + "}.items():"
     yield from _texts(signature, rename)
     if shortens:
