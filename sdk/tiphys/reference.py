@@ -188,23 +188,26 @@ def file_digest(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def content_digest(path: Path) -> str:
-    """``sha256:<hex>`` of a file's bytes, or of the names, sizes and SHA-256 of all files below a folder, in which
-    nothing is written. What a link leads to counts; names of the seal's own do, too, since nobody has sealed it.
+def content_digest(path: str) -> str:
+    """``sha256:<hex>`` of a file's bytes, or of the names and SHA-256 of all files below a folder, in which nothing is
+    written. What a link leads to counts, and a file with a name of the seal's, too. Scripts of steps take it along.
     """
-    if not path.is_dir():
-        return file_digest(path)
-    files = [each for each in sorted(path.rglob("*")) if each.is_file() and _counts(each, path, ())]
-    data = _as_json({"files": {each.relative_to(path).as_posix(): _entry(each) for each in files}, "version": 1})
-    return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def _entry(path: Path) -> dict[str, object]:
-    return {"sha256": file_digest(path)[7:], "size": path.stat().st_size}
-
-
-def _as_json(value: Mapping[str, object]) -> bytes:
-    return json.dumps(value, sort_keys=True, indent=1).encode() + b"\n"
+    found = {"": path} if os.path.isfile(path) else {}
+    for folder, _, names in os.walk(path, followlinks=True):
+        for name in names:
+            file = os.path.join(folder, name)
+            if os.path.isfile(file) and not (name == "fingerprint.pb" and "saved_model.pb" in names):
+                found[os.path.relpath(file, path)] = file
+    lines = []
+    for name, file in sorted(found.items()):
+        digest = hashlib.sha256()
+        with open(file, "rb") as stream:
+            for piece in iter(lambda: stream.read(1 << 20), b""):
+                digest.update(piece)
+        lines.append(f"{digest.hexdigest()} {name}\n")
+    if "" not in found:
+        digest = hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape"))
+    return "sha256:" + digest.hexdigest()
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -236,7 +239,10 @@ def seal(folder: Path, *, beside: Sequence[str] = ()) -> str:
     aside: dict[str, object] = {}
     for path in sorted(_files(folder)):
         listed = content if _counts(path, folder, beside) else aside
-        listed[path.relative_to(folder).as_posix()] = _entry(path)
+        listed[path.relative_to(folder).as_posix()] = {
+            "sha256": file_digest(path)[7:],
+            "size": path.stat().st_size,
+        }
     if aside:
         _write_json(folder / BESIDE, {"files": aside, "version": 1})
     else:
@@ -247,7 +253,7 @@ def seal(folder: Path, *, beside: Sequence[str] = ()) -> str:
 
 
 def _write_json(path: Path, value: Mapping[str, object]) -> bytes:
-    data = _as_json(value)
+    data = json.dumps(value, sort_keys=True, indent=1).encode() + b"\n"
     temporary = path.with_name(path.name + _UNFINISHED)
     with temporary.open("wb") as stream:
         stream.write(data)

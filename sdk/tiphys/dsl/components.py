@@ -19,7 +19,6 @@ from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_e
 from tiphys.dsl.component_options import SMALL, ComponentOptions, changed
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.files import (
-    digest_arguments,
     digest_parameters,
     digests_of,
     file_place,
@@ -43,7 +42,7 @@ from tiphys.dsl.source.closure import check_names, function_node
 from tiphys.dsl.source.digest import depended, step_code
 from tiphys.dsl.source.embed import script_source
 from tiphys.dsl.source.module import module_of
-from tiphys.dsl.sources import Source, stored
+from tiphys.dsl.sources import Source, by_place, stored
 from tiphys.dsl.step_frame import begun, finish
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, may_be_long, signature_of
@@ -177,9 +176,9 @@ class Component(CallableTemplate):
         """With a cache the digests of files; what could never be found again is refused (TIP128)."""
         if self.options.cache is not None:
             self.options.cache.check_arguments(self.inputs, arguments, self.name)
-        if in_use(self.options.cache) is None:
+        if (cache := in_use(self.options.cache)) is None:
             return {}
-        return {**digest_arguments(self._counted, arguments)}
+        return {**by_place(self._counted, arguments, self.name, cache, self.options.depends_on)}
 
     @property
     def _counted(self) -> list[Field]:

@@ -18,7 +18,12 @@ from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_e
 from tiphys.dsl.component_options import SMALL, ComponentOptions, changed
 from tiphys.dsl.composed import guard
 from tiphys.dsl.context import CallableTemplate
-from tiphys.dsl.files import digest_arguments, digest_parameters, file_place, input_artifacts, output_artifacts
+from tiphys.dsl.files import (
+    digest_parameters,
+    file_place,
+    input_artifacts,
+    output_artifacts,
+)
 from tiphys.dsl.key_parts import key_parts, memoize
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock
@@ -30,6 +35,7 @@ from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.secrets import ConfigMap, Keyed
+from tiphys.dsl.sources import by_place
 from tiphys.dsl.step_frame import begun, finish
 from tiphys.dsl.template import Argument, input_parameters
 from tiphys.dsl.types import Field, fields_of
@@ -180,7 +186,9 @@ class ContainerStep(CallableTemplate):
         """With a cache the digests of files; what could never be found again is refused (TIP128)."""
         if self.options.cache is not None:
             self.options.cache.check_arguments(self.inputs, arguments, self.name)
-        return {**digest_arguments(self._counted, arguments)}
+        if (cache := in_use(self.options.cache)) is None:
+            return {}
+        return {**by_place(self._counted, arguments, self.name, cache, None)}
 
     @property
     def _counted(self) -> list[Field]:

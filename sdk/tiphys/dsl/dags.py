@@ -111,7 +111,10 @@ class Dag(CallableTemplate):
             )
         template: dict[str, Any] = {"name": self.name}
         if self.inputs:
-            parameters = [*input_parameters(self.inputs, self.site), *digest_parameters(self.inputs)]
+            parameters = [
+                *input_parameters(self.inputs, self.site),
+                *digest_parameters(self._counted(defaults)),
+            ]
             template["inputs"] = {
                 **({"parameters": parameters} if parameters else {}),
                 **input_artifacts(self.inputs, placed=False),
@@ -126,8 +129,26 @@ class Dag(CallableTemplate):
     digests = True
 
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
-        """The digests of the files that it takes."""
-        return {**digest_arguments(self.inputs, arguments)}
+        """The digests of those files that count in the key of a cache inside."""
+        return {**digest_arguments(self._counted(defaults), arguments)}
+
+    def _counted(self, defaults: Defaults) -> list[Field]:
+        if not any(f.is_file for f in self.inputs):
+            return []
+        given = [
+            value
+            for task in self.inner.tasks
+            for value in task.template.extra_arguments(task.arguments, defaults).values()
+        ]
+        given += [value.digest() for value in self._returned.values() if isinstance(value, FileValue)]
+        used = {
+            leaf.name
+            for value in given
+            if isinstance(value, Value)
+            for leaf in value.leaves()
+            if isinstance(leaf, Input)
+        }
+        return [f for f in self.inputs if f.is_file and f.name + DIGEST in used]
 
     def _declared(self) -> dict[str, Any]:
         """The outputs in Argo's words."""

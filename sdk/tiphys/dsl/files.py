@@ -15,7 +15,7 @@ from tiphys.dsl.literals import access, literal
 from tiphys.dsl.types import Field
 from tiphys.dsl.values import Expression, Input, NamedValue, Output, Value
 from tiphys.errors import DefinitionError
-from tiphys.step.files import DIGEST
+from tiphys.step.files import DIGEST, NO_FILE
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Artifact, Inputs, Parameter
@@ -39,9 +39,6 @@ __all__ = [
 
 INPUTS = "/tmp/tiphys/inputs"
 """Where a step finds its input files."""
-
-NO_FILE = "none"
-"""The digest of an optional file that is not there."""
 
 
 class FileValue(Value):
@@ -179,8 +176,8 @@ def output_artifacts(
     exports: Mapping[str, str],
     stores: Mapping[str, Artifact],
 ) -> list[Artifact]:
-    """``outputs.artifacts``: where the step leaves each file, its name in the whole workflow, and its place in an object
-    store."""
+    """``outputs.artifacts``: where the step leaves each file (``paths``), its name in the whole workflow (``exports``),
+    and its place in an object store."""
     artifacts: list[Artifact] = []
     for field in fields:
         if field.is_file:
@@ -225,7 +222,9 @@ def digest_key(field: Field) -> str:
     return f"({text} != '' ? {text} : workflow.uid)"
 
 
-def written_arguments(fields: Sequence[Field], arguments: Mapping[str, Value | str | None], text: Any) -> Arguments:
+def written_arguments(
+    fields: Sequence[Field], arguments: Mapping[str, Value | str | None], text: Any
+) -> Arguments:
     """``arguments`` of a task; ``text`` spells those that are no files."""
     files = {f.name for f in fields if f.is_file}
     artifacts: list[Artifact] = []

@@ -1,34 +1,43 @@
 """Where a file comes from that no step has made, or where one is to be put: object stores, the web, a repository, text.
 
 Each is what Argo calls the location of an artifact (https://argo-workflows.readthedocs.io/en/latest/fields/#artifact).
-A key or address may hold values: ``S3("data", compose("{day}/rows.csv", day=day))``; ``{workflow}`` in it is the name of
-the run.
+A key or address may hold values: ``S3("data", compose("{day}/rows.csv", day=day))``; ``{workflow}`` in it is the name
+of the run.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from tiphys.argo.paths import key_problem
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.composed import Raw, guard
-from tiphys.dsl.files import FileValue
+from tiphys.dsl.files import FileValue, digest_arguments
 from tiphys.dsl.literals import literal
 from tiphys.dsl.names import check_object_name
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.types import Field, check_argument, type_name
 from tiphys.dsl.values import Expression, Input, Value, workflow_name
 from tiphys.errors import DefinitionError, did_you_mean
+from tiphys.step.files import DIGEST
 
 if TYPE_CHECKING:
-    from tiphys.argo.pod_types import BasicAuth, GCSLocation, GitLocation, HTTPLocation, KeySelector, S3Location
+    from tiphys.argo.pod_types import (
+        BasicAuth,
+        GCSLocation,
+        GitLocation,
+        HTTPLocation,
+        KeySelector,
+        S3Location,
+    )
     from tiphys.argo.types import Artifact
+    from tiphys.dsl.cache import Cache
 
-__all__ = ["GCS", "HTTP", "S3", "Git", "Source", "SourceValue", "Text", "file_argument", "stored"]
+__all__ = ["GCS", "HTTP", "S3", "Git", "Source", "SourceValue", "Text", "by_place", "file_argument", "stored"]
 
 SecretKey = tuple[str, str]
 """The name of a Secret and a key in it."""
@@ -130,7 +139,9 @@ class S3(Source):
 
     def location(self, names: Mapping[str, Value]) -> Artifact:
         place: S3Location = {"key": _key(self, names)}
-        if self.bucket:
+        if self.endpoint and not self.bucket:
+            raise _wrong(self, "TIP104", "there is an endpoint and no bucket", 'write S3("bucket", "key", …)')
+        if self.bucket:  # Argo takes the bucket of its repository for one without an endpoint
             place["bucket"] = self.text("bucket", names)
             place["endpoint"] = self.endpoint or "s3.amazonaws.com"
             if self.access is None:
@@ -148,8 +159,8 @@ class S3(Source):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GCS(Source):
-    """An object of Google Cloud Storage, or all objects below a key. ``account``: the Secret and key that hold the JSON of
-    a service account; without it the pod's own counts."""
+    """An object of Google Cloud Storage, or all objects below a key. ``account``: the Secret and key that hold the JSON
+    of a service account; without it the pod's own counts."""
 
     bucket: str | Value
     key: str | Value
@@ -238,8 +249,8 @@ class Text(Source):
 class SourceValue(FileValue):
     """A source as an argument of a task."""
 
-    def __init__(self, source: Source, site: Site, *, known: bool = False) -> None:
-        self.source, self.site, self._known = source, site, known
+    def __init__(self, source: Source, site: Site) -> None:
+        self.source, self.site = source, site
 
     def artifact(self) -> Artifact:
         return self.source.location({"workflow": workflow_name})
@@ -254,10 +265,12 @@ class SourceValue(FileValue):
         self._needs_text()
 
     def digest(self) -> Value | str:
-        """Its place and its version; empty without a version, unless the author says that the place is enough."""
+        """Its place and its version; empty without a version."""
+        return self.place() if self.source.identity() else ""
+
+    def place(self) -> Value:
+        """The same, also without a version."""
         source, version = self.source, self.source.identity()
-        if not version and not self._known:
-            return ""
         parts: list[str | Value] = [type(source).__name__, version]
         parts += [getattr(source, name) for name in source.parts]
         if any(isinstance(part, str) and "{workflow}" in part for part in parts):
@@ -265,9 +278,7 @@ class SourceValue(FileValue):
         values = tuple(part for part in parts if isinstance(part, Value))
         return Expression(
             lambda: (
-                "toJson(["
-                + ", ".join(p.expr() if isinstance(p, Value) else literal(p) for p in parts)
-                + "])"
+                "toJson([" + ", ".join(p.expr() if isinstance(p, Value) else literal(p) for p in parts) + "])"
             ),
             values,
         )
@@ -298,6 +309,39 @@ def file_argument(owner: str, field: Field, value: object, site: Site) -> FileVa
         cause="a file of this machine is not in the pod",
         fix='pass what a step returned, or a source: Text("…"), S3("bucket", "key"), GCS(…), HTTP("https://…"), Git(…)',
     )
+
+
+def by_place(
+    fields: Iterable[Field],
+    arguments: Mapping[str, object],
+    owner: str,
+    cache: Cache,
+    depends_on: Sequence[str] | None,
+) -> dict[str, Value | str]:
+    """The digests of the files that are given to a cached step (:func:`tiphys.dsl.files.digest_arguments`).
+
+    A source without a version counts by its place where the author says so (``depends_on``), or where only the age of a
+    result counts; else it is refused (TIP128).
+    """
+    fields = list(fields)
+    found = digest_arguments(fields, arguments)
+    for each in fields:
+        value = arguments.get(each.name)
+        if not isinstance(value, SourceValue) or value.source.identity():
+            continue
+        key = str(getattr(value.source, value.source.parts[-1]))
+        named = any(entry.startswith("text:") and key in entry for entry in depends_on or ())
+        if cache.code and not named and depends_on != ():
+            raise DefinitionError(
+                "TIP128",
+                f"{owner} has a cache by content, and its input {each.python} is {value.describe()}",
+                where=str(value.site),
+                cause="the name of a place says nothing of what is there, so no result could be reused",
+                fix=f'say which content is meant: version="v2" (an ETag, a date), depends_on=["text:{key} v2"], or '
+                f'ignore=["{each.python}"]',
+            )
+        found[each.name + DIGEST] = value.place()
+    return found
 
 
 def stored(

@@ -1,41 +1,43 @@
 """Files as inputs and outputs of a step: a path as it is, a table as Parquet, an array as NumPy's ``.npy``.
 
-Nothing but Python is used here, and of a library what the function's own annotations name: a script that travels in a
-workflow takes this file along.
+A script that travels in a workflow takes the functions ``place``, ``read_table`` and ``write_table`` along: they use
+nothing but Python, and of a library what the author's own annotations name.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tiphys.errors import RefusedError
 from tiphys.reference import content_digest
 
-__all__ = ["DIGEST", "outputs", "read"]
+__all__ = ["DIGEST", "NO_FILE", "outputs", "place", "read", "read_table", "write_table"]
 
 DIGEST = "_sha256"
 """What the name of the output that holds a file's digest ends with; no output of an author has such a name."""
 
+NO_FILE = "none"
+"""The digest of an optional file that is not there."""
 
-def read(place: str, library: str, name: str, *, optional: bool = False) -> Any:
-    """The file at ``place`` as the function takes it: a Path, or the table or array of ``library``. None for one that is
-    not there and is ``optional``. Raises RefusedError (TIP240, TIP241)."""
-    path = Path(place)
-    if not path.exists():
+
+def read(path: str, library: str, name: str, *, optional: bool = False) -> Any:
+    """The file as the function takes it: a Path, or the table or array of ``library``. None for one that is not there
+    and is ``optional``. Raises RefusedError (TIP240, TIP241)."""
+    if not os.path.exists(path):
         if optional:
             return None
         raise RefusedError(
-            "TIP240", f"the input {name!r} was not given", cause=f"there is no {place}", fix="hand on a file"
+            "TIP240", f"the input {name!r} was not given", cause=f"there is no {path}", fix="hand on a file"
         )
     if not library:
-        return path
+        return Path(path)
     try:
-        return _value(path, library)
-    except Exception as error:  # each library has errors of its own
+        return read_table(path, library)
+    except Exception as error:
         raise RefusedError(
             "TIP241",
             f"the input {name!r} cannot be read by {library}: {error}",
@@ -44,53 +46,53 @@ def read(place: str, library: str, name: str, *, optional: bool = False) -> Any:
         ) from error
 
 
-def outputs(values: Mapping[str, tuple[Any, str, bool]], folder: str) -> Iterator[tuple[str, str]]:
+def outputs(values: Mapping[str, tuple[Any, str, bool]], folder: str) -> dict[str, str]:
     """Put files into ``folder`` under their names; the names and texts of the outputs that hold their digests.
 
     ``values``: the value, its library, and whether it may be None, by the name of the output. Raises RefusedError
     (TIP242).
     """
     os.makedirs(folder, exist_ok=True)
+    digests = {}
     for name, (value, library, optional) in values.items():
-        target = Path(folder, name)
+        digests[name + DIGEST] = NO_FILE
         if value is None and optional:
-            yield name + DIGEST, ""
             continue
+        target = os.path.join(folder, name)
         try:
             if library:
-                _write(value, library, target)
+                write_table(value, target, library)
             else:
-                _place(value, target)
-        except Exception as error:  # each library has errors of its own
+                place(value, target)
+        except Exception as error:
             raise RefusedError(
                 "TIP242",
                 f"the output {name!r} cannot be written: {error}",
-                cause=f"it is {_shown(value)}",
+                cause=f"it is {value if isinstance(value, os.PathLike) else f'a {type(value).__name__}'}",
                 fix="return what the annotation says; of a Path, one of a file or folder that the step has written",
             ) from error
-        yield name + DIGEST, content_digest(target)
+        digests[name + DIGEST] = content_digest(target)
+    return digests
 
 
-def _shown(value: object) -> str:
-    return str(value) if isinstance(value, os.PathLike) else f"a {type(value).__name__}"
-
-
-def _place(value: Any, target: Path) -> None:
-    """The file or folder at its place, by links where that is possible."""
-    if not isinstance(value, os.PathLike):
-        raise TypeError("it is no Path")
-    source = os.path.realpath(value)
-    if not os.path.isdir(source) and not os.path.isfile(source):
-        raise FileNotFoundError("there is no such file or folder")
-    if source == os.path.realpath(target):
-        return
+def place(path: Any, target: str) -> None:
+    """Put a file or folder at ``target``, by links where that is possible; what a link leads to counts. Raises
+    TypeError, OSError."""
+    if not isinstance(path, os.PathLike):
+        raise TypeError(f"a Path was to be returned, and it is {type(path).__name__}")
+    source = os.path.realpath(path)
     if os.path.isdir(source):
-        shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
+        if source != os.path.realpath(target):
+            shutil.copytree(source, target, copy_function=place_file, dirs_exist_ok=True)
+    elif os.path.isfile(source):
+        if source != os.path.realpath(target):
+            place_file(source, target)
     else:
-        _link(source, str(target))
+        raise FileNotFoundError(f"there is no file or folder {os.fspath(path)}")
 
 
-def _link(source: str, target: str) -> None:
+def place_file(source: str, target: str) -> None:
+    """A second name of the file, or a copy on another file system."""
     source = os.path.realpath(source)
     try:
         os.link(source, target)
@@ -98,7 +100,8 @@ def _link(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def _value(path: Path, library: str) -> Any:
+def read_table(path: str, library: str) -> Any:
+    """A table or an array from its file."""
     if library == "numpy":
         import numpy
 
@@ -116,11 +119,12 @@ def _value(path: Path, library: str) -> Any:
     return parquet.read_table(path)
 
 
-def _write(value: Any, library: str, target: Path) -> None:
+def write_table(value: Any, target: str, library: str) -> None:
+    """A table or an array as a file."""
     if library == "numpy":
         import numpy
 
-        with target.open("wb") as stream:
+        with open(target, "wb") as stream:
             numpy.save(stream, value, allow_pickle=False)
     elif library == "pandas":
         value.to_parquet(target)

@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
         }
         folder = os.environ.get(OUTPUTS_ENV) or "outputs"
         if made := files_of(result, _returned(function)):
-            texts |= files.outputs(made, folder)
+            texts.update(files.outputs(made, folder))
         write_outputs(texts, Path(folder))
     except TiphysError as error:
         sys.stderr.write(f"{error}\n")
