@@ -141,8 +141,20 @@ def test_graphs_containers_and_text_hand_files_on(tmp_path: Path) -> None:
     assert result.outputs_of("through.count")["n"] == "3"
 
 
+@dag
+def handed(data: Path | None) -> Path | None:
+    either(data=data)
+    return perhaps(there=False).result
+
+
+@dag
+def within(there: bool) -> str:
+    return either(data=handed(data=perhaps(there=there))).result
+
+
 def test_a_file_may_be_left_out(tmp_path: Path) -> None:
     with Pipeline("optional") as pipeline:
+        within(there=False).named("within")
         go = pipeline.param("go", False)
         either().named("left-out")
         either(data=written(text="x").when(go).result.optional()).named("skipped")
@@ -150,7 +162,9 @@ def test_a_file_may_be_left_out(tmp_path: Path) -> None:
         either(data=perhaps(there=True)).named("present")
     assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
     result = start(tmp_path, pipeline)
-    assert result.succeeded, [(n["displayName"], n.get("message")) for n in result.workflow["status"]["nodes"].values()]
+    assert result.succeeded, [
+        (n["displayName"], n.get("message")) for n in result.workflow["status"]["nodes"].values()
+    ]
     found = {name: result.outputs_of(name)["result"] for name in ("left-out", "skipped", "absent", "present")}
     assert found == {"left-out": "nothing", "skipped": "nothing", "absent": "nothing", "present": "there"}
 

@@ -50,7 +50,7 @@ class FileValue(Value):
 
     def artifact(self) -> Artifact:
         """What an argument has besides its name."""
-        return {"from": self.tag()}
+        return {"from": self.tag(), "optional": True} if self.maybe else {"from": self.tag()}
 
     def digest(self) -> Value | str:
         """By what it counts in the key of a cache; empty when nothing is known of it."""
@@ -125,9 +125,6 @@ class OptionalFile(FileValue, Expression):
 
     def path(self) -> tuple[str, ...]:
         return self._output.path()
-
-    def artifact(self) -> Artifact:
-        return {"from": self.tag(), "optional": True}
 
     def digest(self) -> Value | str:
         found = self._output.digest()
