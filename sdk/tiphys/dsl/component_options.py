@@ -18,7 +18,7 @@ from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.secrets import Keyed
-from tiphys.dsl.sources import Source
+from tiphys.dsl.sources import FileSource
 from tiphys.errors import DefinitionError
 
 __all__ = ["SMALL", "ComponentOptions", "changed"]
@@ -48,7 +48,7 @@ class ComponentOptions:
     secrets: tuple[Keyed, ...] = ()
     scheduling: Scheduling | None = None
     pod: PodSettings | None = None
-    stores: tuple[tuple[str, Source], ...] = ()
+    stores: tuple[tuple[str, FileSource], ...] = ()
 
     @property
     def equipment(self) -> Equipment:

@@ -42,7 +42,7 @@ from tiphys.dsl.source.closure import check_names, function_node
 from tiphys.dsl.source.digest import depended, step_code
 from tiphys.dsl.source.embed import script_source
 from tiphys.dsl.source.module import module_of
-from tiphys.dsl.sources import Source, by_place, stored
+from tiphys.dsl.sources import FileSource, by_place, stored
 from tiphys.dsl.step_frame import begun, finish
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, may_be_long, signature_of
@@ -380,7 +380,7 @@ def component(
     secrets: Sequence[Keyed] = (),
     scheduling: Scheduling | None = None,
     pod: PodSettings | None = None,
-    stores: Mapping[str, Source] | None = None,
+    stores: Mapping[str, FileSource] | None = None,
 ) -> Component: ...
 @overload
 def component(
@@ -403,7 +403,7 @@ def component(
     secrets: Sequence[Keyed] = (),
     scheduling: Scheduling | None = None,
     pod: PodSettings | None = None,
-    stores: Mapping[str, Source] | None = None,
+    stores: Mapping[str, FileSource] | None = None,
 ) -> Callable[[Callable[..., Any]], Component]: ...
 def component(
     function: Callable[..., Any] | str | None = None,
@@ -427,7 +427,7 @@ def component(
     secrets: Sequence[Keyed] = (),
     scheduling: Scheduling | None = None,
     pod: PodSettings | None = None,
-    stores: Mapping[str, Source] | None = None,
+    stores: Mapping[str, FileSource] | None = None,
 ) -> Any:
     """Make a step from a typed function, from ``"module:function"``, or as a decorator.
 

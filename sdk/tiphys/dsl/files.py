@@ -18,7 +18,7 @@ from tiphys.errors import DefinitionError
 from tiphys.step.files import DIGEST, NO_FILE
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Arguments, Artifact, Inputs, Parameter
+    from tiphys.argo.types import Arguments, Artifact, Parameter
 
 __all__ = [
     "INPUTS",
@@ -153,7 +153,7 @@ def file_place(field: Field) -> str:
     return f"{INPUTS}/{field.name}"
 
 
-def input_artifacts(fields: Iterable[Field], *, placed: bool = True) -> Inputs:
+def input_artifacts(fields: Iterable[Field], *, placed: bool = True) -> Arguments:
     """``inputs.artifacts`` of a template, if any; ``placed``: it has a file system."""
     artifacts: list[Artifact] = []
     for field in fields:

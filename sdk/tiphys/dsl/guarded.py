@@ -23,10 +23,11 @@ from tiphys.dsl.policies import Conditions
 from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.brought import brought_along
-from tiphys.dsl.types import Field, unwrap
+from tiphys.dsl.types import Field
 from tiphys.errors import DefinitionError
 from tiphys.large import LONGEST
 from tiphys.step.guard import TOO_LONG
+from tiphys.step.kinds import unwrap
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Outputs, Template

@@ -37,7 +37,18 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Artifact
     from tiphys.dsl.cache import Cache
 
-__all__ = ["GCS", "HTTP", "S3", "Git", "Source", "SourceValue", "Text", "by_place", "file_argument", "stored"]
+__all__ = [
+    "GCS",
+    "HTTP",
+    "S3",
+    "FileSource",
+    "Git",
+    "SourceValue",
+    "Text",
+    "by_place",
+    "file_argument",
+    "stored",
+]
 
 SecretKey = tuple[str, str]
 """The name of a Secret and a key in it."""
@@ -47,7 +58,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class FileSource:
     """A place of a file. ``version`` says which content is meant (an ETag, a version, a date), for caches: it is in
     their key, and changes nothing else."""
 
@@ -117,7 +128,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class S3(Source):
+class S3(FileSource):
     """An object of S3, or all objects below a key (a folder).
 
     Without ``bucket`` and ``endpoint``, ``S3(key="data/rows.csv")``, it lies in the artifact repository of the cluster,
@@ -158,7 +169,7 @@ class S3(Source):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GCS(Source):
+class GCS(FileSource):
     """An object of Google Cloud Storage, or all objects below a key. ``account``: the Secret and key that hold the JSON
     of a service account; without it the pod's own counts."""
 
@@ -177,7 +188,7 @@ class GCS(Source):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HTTP(Source):
+class HTTP(FileSource):
     """A file of the web. ``user`` and ``password``: Secrets and their keys."""
 
     url: str | Value
@@ -204,7 +215,7 @@ class HTTP(Source):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Git(Source):
+class Git(FileSource):
     """A repository, checked out as a folder at ``revision``: a commit, a branch or a tag. ``user`` and ``password``, or
     ``ssh_key``: Secrets and their keys."""
 
@@ -233,7 +244,7 @@ class Git(Source):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Text(Source):
+class Text(FileSource):
     """A file with this text, which travels in the workflow."""
 
     data: str | Value
@@ -249,7 +260,7 @@ class Text(Source):
 class SourceValue(FileValue):
     """A source as an argument of a task."""
 
-    def __init__(self, source: Source, site: Site) -> None:
+    def __init__(self, source: FileSource, site: Site) -> None:
         self.source, self.site = source, site
 
     def artifact(self) -> Artifact:
@@ -288,7 +299,7 @@ def file_argument(owner: str, field: Field, value: object, site: Site) -> FileVa
     """An argument for a file: a file of another step or a source; None for no file. Raises DefinitionError (TIP105)."""
     if isinstance(value, Raw) or (value is None and field.optional):
         return value
-    found = SourceValue(value, site) if isinstance(value, Source) else value
+    found = SourceValue(value, site) if isinstance(value, FileSource) else value
     if isinstance(found, FileValue):
         check_argument(field, found, owner, site)
         if found.maybe and not field.optional:
@@ -345,7 +356,7 @@ def by_place(
 
 
 def stored(
-    stores: Iterable[tuple[str, Source]], outputs: Iterable[Field], inputs: Iterable[Field], owner: str
+    stores: Iterable[tuple[str, FileSource]], outputs: Iterable[Field], inputs: Iterable[Field], owner: str
 ) -> dict[str, Artifact]:
     """Where output files are put, by name: ``{name}`` in a key stands for an input. Raises DefinitionError: TIP103,
     TIP105, TIP106."""
@@ -354,7 +365,7 @@ def stored(
     names |= {f.python: Input(f.name) for f in inputs if not f.is_file}
     found: dict[str, Artifact] = {}
     for name, source in stores:
-        if not isinstance(source, Source) or not source.storable:
+        if not isinstance(source, FileSource) or not source.storable:
             raise DefinitionError(
                 "TIP105",
                 f"{owner} would store {name!r} in {source!r}",
@@ -388,5 +399,5 @@ def _selector(given: SecretKey) -> KeySelector:
     return {"name": given[0], "key": given[1]}
 
 
-def _wrong(source: Source, code: str, message: str, fix: str) -> DefinitionError:
+def _wrong(source: FileSource, code: str, message: str, fix: str) -> DefinitionError:
     return DefinitionError(code, f"{type(source).__name__}: {message}", where=str(source.site), fix=fix)

@@ -11,6 +11,7 @@ from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site, caller, is_users
 from tiphys.dsl.cached_retry import split
 from tiphys.dsl.composed import Raw, guard
+from tiphys.dsl.encoding import encode
 from tiphys.dsl.habits import of_call
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, Semaphore
@@ -18,11 +19,11 @@ from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.pod import Defaults, Volume
 from tiphys.dsl.sources import file_argument
-from tiphys.dsl.types import MISSING, Field, check_argument, encode, type_name, unwrap
+from tiphys.dsl.types import MISSING, Field, check_argument, type_name
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 from tiphys.reference import Reference
-from tiphys.step.kinds import form, quoted
+from tiphys.step.kinds import form, quoted, unwrap
 
 __all__ = ["StepTemplate", "bind", "volumes_for"]
 
@@ -250,6 +251,7 @@ def _list_of(template: StepTemplate, field: Field, items: Sequence[Any], site: S
     values: list[Value | str] = []
     for item in items:
         converted = argument(template, element, item, site)
+        assert converted is not None  # no file is in a list
         values.append(converted)
     return Expression(
         lambda: (

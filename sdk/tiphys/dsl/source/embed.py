@@ -19,11 +19,11 @@ from tiphys.dsl.source.closure import check_names, function_node, reached, used_
 from tiphys.dsl.source.imports import own_module
 from tiphys.dsl.source.module import Module, module_of
 from tiphys.dsl.source.names_used import FunctionNode, scan
-from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long, unwrap
+from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference, content_digest
 from tiphys.step import files as step_files
-from tiphys.step.kinds import file_library, form, quoted
+from tiphys.step.kinds import file_library, form, quoted, unwrap
 from tiphys.verbatim import PARTED, REJOINED, SPOILED
 
 __all__ = ["protected", "script_source"]
