@@ -66,6 +66,7 @@ class FileSource:
     version: str = field(default="", kw_only=True)
     storable: ClassVar[bool] = False
     parts: ClassVar[tuple[str, ...]] = ()
+    """The fields that say where it is, the one by which people know it first."""
 
     def __post_init__(self) -> None:
         for name in self.parts:
@@ -146,7 +147,7 @@ class S3(FileSource):
     insecure: bool = field(default=False, kw_only=True)
     unpack: bool = field(default=False, kw_only=True)
     storable: ClassVar[bool] = True
-    parts: ClassVar[tuple[str, ...]] = ("bucket", "key", "endpoint", "region")
+    parts: ClassVar[tuple[str, ...]] = ("key", "bucket", "endpoint", "region")
 
     def location(self, names: Mapping[str, Value]) -> Artifact:
         place: S3Location = {"key": _key(self, names)}
@@ -178,7 +179,7 @@ class GCS(FileSource):
     account: SecretKey | None = field(default=None, kw_only=True)
     unpack: bool = field(default=False, kw_only=True)
     storable: ClassVar[bool] = True
-    parts: ClassVar[tuple[str, ...]] = ("bucket", "key")
+    parts: ClassVar[tuple[str, ...]] = ("key", "bucket")
 
     def location(self, names: Mapping[str, Value]) -> Artifact:
         place: GCSLocation = {"bucket": self.text("bucket", names), "key": _key(self, names)}
@@ -340,7 +341,7 @@ def by_place(
         value = arguments.get(each.name)
         if not isinstance(value, SourceValue) or value.source.identity():
             continue
-        key = str(getattr(value.source, value.source.parts[-1]))
+        key = str(getattr(value.source, value.source.parts[0]))
         named = any(entry.startswith("text:") and key in entry for entry in depends_on or ())
         if cache.code and not named and depends_on != ():
             raise DefinitionError(
