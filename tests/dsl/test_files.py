@@ -310,3 +310,68 @@ def test_a_source_under_a_cache_says_which_content_it_means(tmp_path: Path) -> N
         counted(data=tiphys.S3(key="data/rows", version="2026-11-29"))
         counted(data=Text("a"))
     assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
+
+
+@component(cache=Cache.by_content() & tiphys.while_intact(), retry=tiphys.Retry(2))
+def guarded(data: Path, extra: Path | None = None) -> Path:
+    Path("/tmp/guarded").write_text(data.read_text() + ("" if extra is None else extra.read_text()))
+    return Path("/tmp/guarded")
+
+
+@component(cache=Cache.by_content("1h"), retry=tiphys.Retry(2))
+def retried(data: Path, extra: Path | None = None) -> Path | None:
+    if extra is None:
+        return None
+    Path("/tmp/guarded").write_text(data.read_text() + extra.read_text())
+    return Path("/tmp/guarded")
+
+
+@pytest.mark.parametrize("step", [guarded, retried], ids=lambda each: each.name)
+def test_a_step_of_several_templates_hands_files_through(tmp_path: Path, step: Any) -> None:
+    def build() -> Pipeline:
+        with Pipeline("several") as pipeline:
+            first = step(data=Text("a")).named("first")
+            either(data=first).named("one")
+            either(data=step(data=Text("a"), extra=Text("b")).named("second")).named("two")
+        return pipeline
+
+    assert argo_lint(tiphys.to_yaml(build()), tmp_path) == ""
+    for _ in range(2):
+        result = start(tmp_path, build())
+        assert result.succeeded
+        assert result.outputs_of("one")["result"] == ("a" if step is guarded else "nothing")
+        assert result.outputs_of("two")["result"] == "ab"
+
+
+def test_what_is_gone_from_the_store_is_made_again(tmp_path: Path) -> None:
+    import shutil
+
+    first = start(tmp_path, cached("abc"))
+    shutil.rmtree(tmp_path / "store" / "artifacts" / "sha256")
+    again = start(tmp_path, cached("abc"))
+    assert again.succeeded and again.outputs_of("read")["result"] == "abcabc"
+    assert again.outputs_of("counted")["rows"] != first.outputs_of("counted")["rows"]
+
+
+def test_files_go_through_a_dag_of_hera(tmp_path: Path) -> None:
+    from hera.workflows import DAG, Artifact, NoneArchiveStrategy, Script, Workflow
+
+    with Workflow(generate_name="hera-", entrypoint="main") as workflow:
+        maker = Script(
+            name="maker",
+            image="python:3.11",
+            command=["python"],
+            source="open('/tmp/made', 'w').write('of hera')",
+            outputs=Artifact(name="made", path="/tmp/made", archive=NoneArchiveStrategy()),
+        )
+        with DAG(name="main"):
+            made = maker(name="made")
+            taken = read(data=made.get_artifact("made"))
+            made >> taken
+            read(name="text", data=written(text="of tiphys").outputs.result)
+            counted(data=Text("a"))
+    assert argo_lint(tiphys.to_yaml(workflow), tmp_path) == ""
+    result = start(tmp_path, workflow)
+    assert result.succeeded
+    assert result.outputs_of("read")["result"] == "of hera"
+    assert result.outputs_of("text")["result"] == "of tiphys"
