@@ -15,13 +15,12 @@ from tiphys.dsl.literals import access, literal
 from tiphys.dsl.types import Field
 from tiphys.dsl.values import Expression, Input, NamedValue, Output, Value
 from tiphys.errors import DefinitionError
-from tiphys.step.files import DIGEST, NO_FILE
+from tiphys.step.files import DIGEST, INPUTS, NO_FILE
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Artifact, Parameter
 
 __all__ = [
-    "INPUTS",
     "FileInput",
     "FileOutput",
     "FileValue",
@@ -36,9 +35,6 @@ __all__ = [
     "output_value",
     "written_arguments",
 ]
-
-INPUTS = "/tmp/tiphys/inputs"
-"""Where a step finds its input files."""
 
 
 class FileValue(Value):

@@ -15,10 +15,13 @@ from typing import Any
 from tiphys.errors import RefusedError
 from tiphys.reference import content_digest
 
-__all__ = ["DIGEST", "NO_FILE", "outputs", "place", "read", "read_table", "write_table"]
+__all__ = ["DIGEST", "INPUTS", "NO_FILE", "outputs", "place", "read", "read_table", "write_table"]
 
 DIGEST = "_sha256"
 """What the name of the output that holds a file's digest ends with; no output of an author has such a name."""
+
+INPUTS = "/tmp/tiphys/inputs"
+"""Where a step finds its input files."""
 
 NO_FILE = "none"
 """The digest of an optional file that is not there."""
