@@ -375,3 +375,38 @@ def test_files_go_through_a_dag_of_hera(tmp_path: Path) -> None:
     assert result.succeeded
     assert result.outputs_of("read")["result"] == "of hera"
     assert result.outputs_of("text")["result"] == "of tiphys"
+
+
+def test_templates_of_hera_give_and_take_files_in_a_pipeline(tmp_path: Path) -> None:
+    from hera.workflows import Artifact, Container, S3Artifact, Script
+
+    maker = Script(
+        name="maker",
+        image="python:3.11",
+        command=["python"],
+        source="open('/tmp/made', 'w').write('of hera')",
+        outputs=[Artifact(name="made", path="/tmp/made")],
+    )
+    taker = Container(
+        name="taker",
+        image="alpine:3.20",
+        command=["cat", "/tmp/in"],
+        inputs=[Artifact(name="in-file", path="/tmp/in")],
+    )
+    placed = Container(
+        name="placed",
+        image="alpine:3.20",
+        command=["true"],
+        inputs=[S3Artifact(name="rows", path="/tmp/in", key="rows.csv")],
+    )
+    with Pipeline("both") as pipeline:
+        go = pipeline.param("go", False)
+        read(data=maker().made)
+        taker(in_file=written(text="of tiphys"))
+        placed().when(go)
+        with pytest.raises(DefinitionError, match="TIP104"):
+            taker()
+    assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
+    result = start(tmp_path, pipeline)
+    assert result.succeeded
+    assert result.outputs_of("read")["result"] == "of hera"

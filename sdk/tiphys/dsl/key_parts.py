@@ -36,9 +36,7 @@ def key_parts(
     if cache.version:
         parts["version"] = cache.version
     parts |= {f"env.{name}": value for name, value in env.items()}
-    parts["inputs"] = [
-        f.name + DIGEST if f.is_file else f.name for f in keyed if f.type is not Reference
-    ]
+    parts["inputs"] = [f.name + DIGEST if f.is_file else f.name for f in keyed if f.type is not Reference]
     parts["references"] = [f.name for f in keyed if f.type is Reference]
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return {KEY_PARTS: text.replace("{{", "\\u007b\\u007b")}  # no tag to Argo, and the same to who reads JSON
