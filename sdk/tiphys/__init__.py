@@ -13,12 +13,16 @@ from tiphys._version import __version__
 
 if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.compiler import to_yaml as to_yaml
+    from tiphys.dsl import GCS as GCS
+    from tiphys.dsl import HTTP as HTTP
+    from tiphys.dsl import S3 as S3
     from tiphys.dsl import Again as Again
     from tiphys.dsl import Cache as Cache
     from tiphys.dsl import ConfigMap as ConfigMap
     from tiphys.dsl import Fake as Fake
     from tiphys.dsl import Gang as Gang
     from tiphys.dsl import Gate as Gate
+    from tiphys.dsl import Git as Git
     from tiphys.dsl import ModelRegistry as ModelRegistry
     from tiphys.dsl import MoreMemory as MoreMemory
     from tiphys.dsl import MPIJob as MPIJob
@@ -36,6 +40,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import Secret as Secret
     from tiphys.dsl import Semaphore as Semaphore
     from tiphys.dsl import Serving as Serving
+    from tiphys.dsl import Text as Text
     from tiphys.dsl import TFJob as TFJob
     from tiphys.dsl import Toleration as Toleration
     from tiphys.dsl import Volume as Volume
@@ -122,6 +127,11 @@ _PUBLIC = {
     "ServingError": "tiphys.errors",
     "StoreError": "tiphys.errors",
     "TFJob": "tiphys.dsl",
+    "GCS": "tiphys.dsl",
+    "Git": "tiphys.dsl",
+    "HTTP": "tiphys.dsl",
+    "S3": "tiphys.dsl",
+    "Text": "tiphys.dsl",
     "TiphysError": "tiphys.errors",
     "TiphysWarning": "tiphys.errors",
     "TrainingServiceError": "tiphys.errors",

@@ -11,7 +11,7 @@ import pytest
 from tiphys import Reference, RefusedError
 from tiphys.argo.parameters import ANNOTATION, as_text, check, declared
 from tiphys.argo.reader import read_text
-from tiphys.dsl.types import encode
+from tiphys.dsl.encoding import encode
 
 
 def workflow(schemas: dict[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any]:

@@ -167,3 +167,66 @@ def test_a_fake_that_does_not_fit_is_refused(fakes: dict[str, Any], words: str) 
 
 def test_a_missing_output_is_allowed_when_the_fake_fails() -> None:
     assert with_fakes(MISSION, {"train": Fake(exit_code=3)})
+
+
+@tiphys.component
+def model(rate: float) -> Path:
+    raise RuntimeError("hours of training")
+
+
+@tiphys.component
+def judged_by(model: Path) -> str:
+    found = [model] if model.is_file() else sorted(model.rglob("*"))
+    return ",".join(each.read_text() for each in found if each.is_file())
+
+
+def trained() -> tiphys.Pipeline:
+    with tiphys.Pipeline("trained") as pipeline:
+        judged_by(model=model(rate=0.1))
+    return pipeline
+
+
+def smaller(rate: float) -> Path:
+    Path("/tmp/small").write_text(f"small {rate}")
+    return Path("/tmp/small")
+
+
+def length(model: Path) -> str:
+    return str(len(model.read_bytes()))
+
+
+def test_a_file_is_faked_by_its_content_or_by_a_function(tmp_path: Path) -> None:
+    (tmp_path / "tree" / "deep").mkdir(parents=True)
+    (tmp_path / "tree" / "deep" / "a").write_text("first")
+    (tmp_path / "tree" / "b").write_text("second")
+    (tmp_path / "one").write_text("alone")
+    fakes: list[tuple[dict[str, Any], str]] = [
+        ({"model": Fake(result="as {{text}}")}, "as {{text}}"),
+        ({"model": Fake(result=b"bytes")}, "bytes"),
+        ({"model": Fake(result=tmp_path / "one")}, "alone"),
+        ({"model": Fake(result=tmp_path / "tree")}, "second,first"),
+        ({"model": smaller}, "small 0.1"),
+        ({"model": Fake(result=b"bytes"), "judged-by": length}, "5"),
+    ]
+    for given, expected in fakes:
+        documents = with_fakes(trained(), given)
+        assert argo_lint(json.dumps(documents[-1]), tmp_path) == ""
+        result = tiphys.run(documents, options=options(tmp_path))
+        assert result.succeeded and result.outputs_of("judged-by")["result"].replace("\u2060", "") == expected
+
+
+@pytest.mark.parametrize(
+    ("fakes", "word"),
+    [
+        ({"model": Fake(result=Path("/nowhere"))}, "which there is not"),
+        ({"model": Fake(result=bytes(200_000))}, "200000 bytes"),
+        ({"judged-by": Fake(result=b"bytes")}, "which is text"),
+        ({"model": length}, "'model'"),
+        ({"judged-by": smaller}, "'rate'"),
+    ],
+    ids=repr,
+)
+def test_a_fake_of_a_file_that_cannot_be_is_refused(fakes: dict[str, Any], word: str) -> None:
+    with pytest.raises(DefinitionError, match=word) as caught:
+        with_fakes(trained(), fakes)
+    assert caught.value.code == "TIP123"

@@ -49,6 +49,11 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.secrets import ConfigMap as ConfigMap
     from tiphys.dsl.secrets import Secret as Secret
     from tiphys.dsl.serving import Serving as Serving
+    from tiphys.dsl.sources import GCS as GCS
+    from tiphys.dsl.sources import HTTP as HTTP
+    from tiphys.dsl.sources import S3 as S3
+    from tiphys.dsl.sources import Git as Git
+    from tiphys.dsl.sources import Text as Text
     from tiphys.dsl.task import Task as Task
     from tiphys.dsl.tfjob import TFJob as TFJob
     from tiphys.dsl.values import ConditionValue as ConditionValue
@@ -94,6 +99,11 @@ _PUBLIC = {
     "Serving": "serving",
     "TFJob": "tfjob",
     "Task": "task",
+    "GCS": "sources",
+    "Git": "sources",
+    "HTTP": "sources",
+    "S3": "sources",
+    "Text": "sources",
     "Toleration": "scheduling",
     "CallableTemplate": "context",
     "Value": "values",

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tiphys.compiler.line import Site, caller
+from tiphys.dsl.composed import guard
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.durations import go_duration
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import Task
-from tiphys.dsl.template import guard
 from tiphys.dsl.types import Field
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.jsontypes import JsonObject

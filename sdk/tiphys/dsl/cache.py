@@ -16,6 +16,7 @@ from datetime import timedelta
 from tiphys.argo.cache_mode import NOTHING_EARLIER, CacheMode
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.durations import go_duration
+from tiphys.dsl.files import digest_key
 from tiphys.dsl.literals import expression_of_text, literal
 from tiphys.dsl.policies import NONE, Conditions
 from tiphys.dsl.types import Field
@@ -186,6 +187,8 @@ def content_of(field: Field, expression: str, *, by_name: bool = False) -> str:
     A reference without a digest says nothing of what is there, so it counts as this run's own: the key is legal, and
     no other run has it. A folder that a key has named (a training's) counts by that name. With ``by_name`` any does.
     """
+    if field.is_file:
+        return digest_key(field)
     if field.type is not Reference:
         return expression
     text = expression if _WORD.fullmatch(expression) else f"({expression})"

@@ -61,7 +61,7 @@ def split(body: dict[str, Any], *, always: bool = False) -> list[dict[str, Any]]
             **({"parameters": inputs["parameters"]} if inputs.get("parameters") else {}),
             # where an artifact is put is the inner template's affair
             **(
-                {"artifacts": [{"name": item["name"]} for item in inputs["artifacts"]]}
+                {"artifacts": [{"name": item["name"], **_optional(item)} for item in inputs["artifacts"]]}
                 if inputs.get("artifacts")
                 else {}
             ),
@@ -84,7 +84,7 @@ def handed_on(body: Mapping[str, Any]) -> dict[str, Any]:
             for item in inputs.get("parameters") or []
         ],
         "artifacts": [
-            {"name": item["name"], "from": f"{{{{inputs.artifacts.{item['name']}}}}}"}
+            {"name": item["name"], "from": f"{{{{inputs.artifacts.{item['name']}}}}}", **_optional(item)}
             for item in inputs.get("artifacts") or []
         ],
     }
@@ -104,11 +104,19 @@ def results_of(body: Mapping[str, Any], task: str) -> dict[str, Any]:
             for item in own_outputs(cast("Outputs", outputs))
         ],
         "artifacts": [
-            {"name": item["name"], "from": f"{{{{tasks.{task}.outputs.artifacts.{item['name']}}}}}"}
+            {
+                "name": item["name"],
+                "from": f"{{{{tasks.{task}.outputs.artifacts.{item['name']}}}}}",
+                **_optional(item),
+            }
             for item in outputs.get("artifacts") or []
         ],
     }
     return {key: value for key, value in results.items() if value}
+
+
+def _optional(artifact: Mapping[str, Any]) -> dict[str, bool]:
+    return {"optional": True} if artifact.get("optional") else {}
 
 
 def _locks(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -18,6 +18,7 @@ from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.secrets import Keyed
+from tiphys.dsl.sources import FileSource
 from tiphys.errors import DefinitionError
 
 __all__ = ["SMALL", "ComponentOptions", "changed"]
@@ -47,6 +48,7 @@ class ComponentOptions:
     secrets: tuple[Keyed, ...] = ()
     scheduling: Scheduling | None = None
     pod: PodSettings | None = None
+    stores: tuple[tuple[str, FileSource], ...] = ()
 
     @property
     def equipment(self) -> Equipment:
@@ -68,6 +70,7 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
         'write a list: secrets=[Secret("s3", "access-key", env="AWS_ACCESS_KEY_ID")]',
     ),
     "scheduling": (Scheduling, "write scheduling=Scheduling(…)"),
+    "stores": ((Mapping, list, tuple), 'write stores={"result": S3("bucket", "key")}'),
     "pod": (PodSettings, "write pod=PodSettings(…)"),
     "read_only_root": (bool, "give True or False"),
     "name": (str, "give text"),
@@ -112,7 +115,7 @@ def changed(
             result[name] = (value,)
         elif isinstance(value, (list, tuple)):
             result[name] = tuple(value)
-    for name in ("env", "exports"):
+    for name in ("env", "exports", "stores"):
         value = result.get(name)
         if isinstance(value, Mapping):
             result[name] = tuple(sorted(value.items()))

@@ -18,6 +18,13 @@ from tiphys.compiler.project import FLAG
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.component_options import SMALL, ComponentOptions, changed
 from tiphys.dsl.context import CallableTemplate
+from tiphys.dsl.files import (
+    digest_parameters,
+    digests_of,
+    file_place,
+    input_artifacts,
+    output_artifacts,
+)
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
 from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import literal
@@ -35,6 +42,7 @@ from tiphys.dsl.source.closure import check_names, function_node
 from tiphys.dsl.source.digest import depended, step_code
 from tiphys.dsl.source.embed import script_source
 from tiphys.dsl.source.module import module_of
+from tiphys.dsl.sources import FileSource, by_place, stored
 from tiphys.dsl.step_frame import begun, finish
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, may_be_long, signature_of
@@ -55,7 +63,9 @@ OUTPUTS = "/tmp/tiphys/outputs"
 
 def input_env(fields: Sequence[Field]) -> list[dict[str, str]]:
     """Inputs as environment: ``TIPHYS_INPUT_<NAME>``."""
-    return [{"name": env_name(f), "value": Input(f.name).tag()} for f in fields]
+    return [
+        {"name": env_name(f), "value": file_place(f) if f.is_file else Input(f.name).tag()} for f in fields
+    ]
 
 
 def env_name(field: Field) -> str:
@@ -93,7 +103,7 @@ class Component(CallableTemplate):
                 fix="wrap it in a def",
             )
         site = Site(code.co_filename, code.co_firstlineno)
-        self.signature: FunctionSignature = signature_of(function, site)
+        self.signature: FunctionSignature = signature_of(function, site, files=True)
         super().__init__(
             options.name or kebab(function.__name__),
             self.signature.inputs,
@@ -108,6 +118,7 @@ class Component(CallableTemplate):
         check_names(module, function_node(module, function, site), site)
         if options.cache is not None:
             options.cache.conditions.check(self.inputs, self.outputs, self.name)
+        self.stored = stored(options.stores, self.outputs, self.inputs, self.name)
         names = [f.name for f in self.outputs]
         for output, _ in options.exports:
             if output not in names:
@@ -162,11 +173,20 @@ class Component(CallableTemplate):
         )
 
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
-        """None; with a cache, a reference that could never be found again is refused (TIP128)."""
+        """With a cache the digests of files; what could never be found again is refused (TIP128)."""
         if self.options.cache is not None:
             self.options.cache.check_arguments(self.inputs, arguments, self.name)
-        return super().extra_arguments(arguments, defaults)
+        if (cache := in_use(self.options.cache)) is None:
+            return {}
+        return {**by_place(self._counted, arguments, self.name, cache, self.options.depends_on)}
 
+    @property
+    def _counted(self) -> list[Field]:
+        """The files that count in the key of its cache."""
+        cache = in_use(self.options.cache)
+        return [] if cache is None else [f for f in cache.keyed(self.inputs, self.name) if f.is_file]
+
+    digests = True
     reads_files = True
 
     @property
@@ -193,7 +213,14 @@ class Component(CallableTemplate):
         if self._root is not None:
             template.setdefault("annotations", {})[VARIANT_OF] = self.called
         if self.inputs:
-            template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}
+            parameters = [
+                *input_parameters(self.inputs, self.site),
+                *digest_parameters(self._counted if keyed is not None else ()),
+            ]
+            template["inputs"] = {
+                **({"parameters": parameters} if parameters else {}),
+                **input_artifacts(self.inputs),
+            }
         env = [
             *input_env(self.inputs),
             {"name": "TIPHYS_OUTPUTS", "value": OUTPUTS},
@@ -252,9 +279,14 @@ class Component(CallableTemplate):
                 **({"globalName": exports[f.name]} if f.name in exports else {}),
             }
             for f in self.outputs
+            if not f.is_file
         ]
+        own += [{"name": n, "valueFrom": {"path": f"{OUTPUTS}/{n}"}} for n in digests_of(self.outputs)]
+        paths = {f.name: f"{OUTPUTS}/{f.name}" for f in self.outputs}
+        if files := output_artifacts(self.outputs, paths, exports, self.stored):
+            template["outputs"] = {"artifacts": files}
         if own or outputs:
-            template["outputs"] = {"parameters": [*own, *outputs]}
+            template["outputs"] = {"parameters": [*own, *outputs], **template.get("outputs", {})}
         return template
 
     @property
@@ -348,6 +380,7 @@ def component(
     secrets: Sequence[Keyed] = (),
     scheduling: Scheduling | None = None,
     pod: PodSettings | None = None,
+    stores: Mapping[str, FileSource] | None = None,
 ) -> Component: ...
 @overload
 def component(
@@ -370,6 +403,7 @@ def component(
     secrets: Sequence[Keyed] = (),
     scheduling: Scheduling | None = None,
     pod: PodSettings | None = None,
+    stores: Mapping[str, FileSource] | None = None,
 ) -> Callable[[Callable[..., Any]], Component]: ...
 def component(
     function: Callable[..., Any] | str | None = None,
@@ -393,6 +427,7 @@ def component(
     secrets: Sequence[Keyed] = (),
     scheduling: Scheduling | None = None,
     pod: PodSettings | None = None,
+    stores: Mapping[str, FileSource] | None = None,
 ) -> Any:
     """Make a step from a typed function, from ``"module:function"``, or as a decorator.
 
@@ -407,7 +442,9 @@ def component(
     not show, for the cache: files and globs (relative to the file that makes the component), ``module:NAME``,
     ``text:ANYTHING``. ``egress`` names the network policies that let the step out of the namespace (``["web"]``, see
     manifests/base/network.yaml); ``read_only_root=False`` lets it write outside ``/tmp`` and its volumes. ``secrets``
-    are keys of Secrets and ConfigMaps, ``scheduling`` its nodes, ``pod`` the other settings of its pod.
+    are keys of Secrets and ConfigMaps, ``scheduling`` its nodes, ``pod`` the other settings of its pod. ``stores`` puts
+    files that are returned where you say: ``stores={"result": S3("models", "{workflow}/{rate}.bin")}``, in which
+    ``{rate}`` is an input.
 
     Raises DefinitionError: TIP101 name, TIP110 annotation, TIP111 a name that would not exist in the pod.
     """
@@ -430,6 +467,7 @@ def component(
             "secrets": secrets,
             "scheduling": scheduling,
             "pod": pod,
+            "stores": stores or {},
         },
     )
     if function is None:

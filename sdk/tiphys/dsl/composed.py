@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tiphys.compiler.line import caller
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.literals import literal
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError
 
-__all__ = ["Raw", "collect", "compose", "raw"]
+__all__ = ["Raw", "collect", "compose", "guard", "raw"]
 
 
 _TAG = re.compile(r"\{\{=|\{\{(tasks|inputs|workflow|item)\b")
@@ -28,6 +28,19 @@ def raw(text: str) -> Raw:
     return Raw(text)
 
 
+def guard(text: str, what: str, site: Site) -> str:
+    """Refuse a literal that Argo would read as a template tag (TIP119)."""
+    if "{{" in text:
+        raise DefinitionError(
+            "TIP119",
+            f"the text of {what} contains '{{{{'",
+            where=str(site),
+            cause="Argo would substitute it, or fail on it; dependencies inside text are not seen either",
+            fix="pass the value object itself, compose('…{x}…', x=value), or raw('…') to leave it to Argo",
+        )
+    return text
+
+
 def collect(*values: Value, kind: Any = None) -> Expression:
     """A JSON list of ``values``, for an input of type ``list[…]``."""
     values = tuple(value._as_value() if isinstance(value, Pending) else value for value in values)
@@ -39,6 +52,7 @@ def collect(*values: Value, kind: Any = None) -> Expression:
                 where=str(caller()),
                 fix="a list of both can be passed as it is: train(rates=[0.1, other.result])",
             )
+        value._needs_text()
     element: Any = kind or (values[0].type if values else str)
     return Expression(
         lambda: "toJson([" + ", ".join(v.expr() for v in values) + "])", tuple(values), list[element]
@@ -69,7 +83,10 @@ def compose(template: str, **values: Value) -> Expression:
         if match.start() > position:
             parts.append(template[position : match.start()])
         value = values[match[1]]
-        parts.append(value._as_value() if isinstance(value, Pending) else value)
+        value = value._as_value() if isinstance(value, Pending) else value
+        if isinstance(value, Value):
+            value._needs_text()
+        parts.append(value)
         position = match.end()
     if position < len(template):
         parts.append(template[position:])

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, cast
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.component_options import SMALL, ComponentOptions, changed
+from tiphys.dsl.composed import guard
 from tiphys.dsl.context import CallableTemplate
+from tiphys.dsl.files import (
+    digest_parameters,
+    file_place,
+    input_artifacts,
+    output_artifacts,
+)
 from tiphys.dsl.key_parts import key_parts, memoize
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock
@@ -28,9 +35,10 @@ from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.secrets import ConfigMap, Keyed
+from tiphys.dsl.sources import by_place
 from tiphys.dsl.step_frame import begun, finish
-from tiphys.dsl.template import Argument, guard, input_parameters
-from tiphys.dsl.types import fields_of
+from tiphys.dsl.template import Argument, input_parameters
+from tiphys.dsl.types import Field, fields_of
 from tiphys.dsl.values import Input
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.jsontypes import JsonObject
@@ -84,8 +92,8 @@ class ContainerStep(CallableTemplate):
         kinds = {each: kind for each, (kind, _) in files.items()}
         super().__init__(
             name,
-            fields_of(inputs, f"the input of {name}", site),
-            fields_of(kinds, f"the output of {name}", site),
+            fields_of(inputs, f"the input of {name}", site, files=True),
+            fields_of(kinds, f"the output of {name}", site, files=True),
             locks=options.locks,
             site=site,
         )
@@ -136,7 +144,8 @@ class ContainerStep(CallableTemplate):
                     where=str(self.site),
                     fix=f"inputs are: {', '.join(names) or 'none'}",
                 )
-            return word.tag()
+            field = next(f for f in self.inputs if f.name == word.name)
+            return file_place(field) if field.is_file else word.tag()
         if not isinstance(word, str):
             raise _kind(
                 f"the command of {self.name} holds {word!r}",
@@ -174,29 +183,44 @@ class ContainerStep(CallableTemplate):
             )
 
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
-        """None; with a cache, a reference that could never be found again is refused (TIP128)."""
+        """With a cache the digests of files; what could never be found again is refused (TIP128)."""
         if self.options.cache is not None:
             self.options.cache.check_arguments(self.inputs, arguments, self.name)
-        return super().extra_arguments(arguments, defaults)
+        if (cache := in_use(self.options.cache)) is None:
+            return {}
+        return {**by_place(self._counted, arguments, self.name, cache, None)}
+
+    @property
+    def _counted(self) -> list[Field]:
+        """The files that count in the key of its cache."""
+        cache = in_use(self.options.cache)
+        return [] if cache is None else [f for f in cache.keyed(self.inputs, self.name) if f.is_file]
 
     def body(self, defaults: Defaults) -> JsonObject:
         options = self.options
         template = begun(self.name, options)
         if self.inputs:
-            template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}  # type: ignore[typeddict-item]
+            parameters = [*input_parameters(self.inputs, self.site), *digest_parameters(self._counted)]
+            template["inputs"] = input_artifacts(self.inputs)
+            if parameters:
+                template["inputs"]["parameters"] = parameters  # type: ignore[typeddict-item]
         mutexes = self._memoized(template, defaults)
         box: ContainerSpec = {"image": self.image, "command": self.words}
-        env: list[EnvVar] = [{"name": f.python, "value": Input(f.name).tag()} for f in self.inputs]
+        env: list[EnvVar] = [
+            {"name": f.python, "value": file_place(f) if f.is_file else Input(f.name).tag()}
+            for f in self.inputs
+        ]
         env += [{"name": name, "value": value} for name, value in options.env]
         if env:
             box["env"] = env
         finish(
             template, "container", box, options, defaults, locks=self.locks, mutexes=mutexes, site=self.site
         )
-        if self.files:
-            template["outputs"] = {
-                "parameters": [{"name": n, "valueFrom": {"path": p}} for n, p in self.files.items()]
-            }
+        made = {f.name for f in self.outputs if f.is_file}
+        if artifacts := output_artifacts(self.outputs, self.files, {}, {}):
+            template["outputs"] = {"artifacts": artifacts}
+        if texts := [{"name": n, "valueFrom": {"path": p}} for n, p in self.files.items() if n not in made]:
+            template["outputs"] = {"parameters": texts, **template.get("outputs", {})}  # type: ignore[typeddict-item]
         return cast("JsonObject", template)
 
     def _memoized(self, template: Template, defaults: Defaults) -> list[str]:

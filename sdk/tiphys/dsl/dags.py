@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, overload
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.context import CallableTemplate, GraphScope
+from tiphys.dsl.files import FileInput, FileValue, digest_arguments, digest_parameters, input_artifacts
 from tiphys.dsl.graphs import Graph
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.template import StepTemplate, input_parameters
+from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, fits, kebab, signature_of, type_name
 from tiphys.dsl.values import Input, Output, ParameterValue, Value, only_tasks
 from tiphys.errors import DefinitionError
+from tiphys.step.files import DIGEST
 
 __all__ = ["Dag", "dag"]
 
@@ -25,7 +27,7 @@ class Dag(CallableTemplate):
 
     def __init__(self, function: Callable[..., Any], name: str = "", retry: Retry | None = None) -> None:
         site = Site(function.__code__.co_filename, function.__code__.co_firstlineno)
-        signature = signature_of(function, site)
+        signature = signature_of(function, site, files=True)
         super().__init__(name or kebab(function.__name__), signature.inputs, signature.outputs, site=site)
         self.function = function
         self.retry = retry
@@ -38,7 +40,10 @@ class Dag(CallableTemplate):
         """The graph that the function's body makes; the body runs once."""
         if self._graph is None:
             self._graph = Graph(self.name, self.site)
-            values = {f.python: Input(f.name, f.type, self._graph) for f in self.inputs}
+            values = {
+                f.python: FileInput(f, self._graph) if f.is_file else Input(f.name, f.type, self._graph)
+                for f in self.inputs
+            }
             with GraphScope(self._graph):
                 self._returned = self._outputs(self.function(**values))
         return self._graph
@@ -89,6 +94,13 @@ class Dag(CallableTemplate):
                 where=str(self.site),
                 fix="correct one of the two annotations",
             )
+        if isinstance(value, FileValue) and value.maybe and not field.optional:
+            raise DefinitionError(
+                "TIP105",
+                f"the output {field.python!r} of {self.name} is {value.describe()}, which may be no file",
+                where=str(self.site),
+                fix=f"declare it {type_name(field.type)} | None",
+            )
         return value
 
     def body(self, defaults: Defaults) -> dict[str, Any]:
@@ -99,17 +111,62 @@ class Dag(CallableTemplate):
             )
         template: dict[str, Any] = {"name": self.name}
         if self.inputs:
-            template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}
+            parameters = [
+                *input_parameters(self.inputs, self.site),
+                *digest_parameters(self._counted(defaults)),
+            ]
+            template["inputs"] = {
+                **({"parameters": parameters} if parameters else {}),
+                **input_artifacts(self.inputs, placed=False),
+            }
         if self.retry is not None:
             template["retryStrategy"] = self.retry.strategy()
         template["dag"] = graph.dag(self.parameters, defaults)
         if self._returned:
-            template["outputs"] = {
-                "parameters": [
-                    {"name": f.name, "valueFrom": _value_from(self._returned[f.python])} for f in self.outputs
-                ]
-            }
+            template["outputs"] = self._declared()
         return template
+
+    digests = True
+
+    def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
+        """The digests of those files that count in the key of a cache inside."""
+        return {**digest_arguments(self._counted(defaults), arguments)}
+
+    def _counted(self, defaults: Defaults) -> list[Field]:
+        if not any(f.is_file for f in self.inputs):
+            return []
+        given = [
+            value
+            for task in self.inner.tasks
+            for value in task.template.extra_arguments(task.arguments, defaults).values()
+        ]
+        given += [value.digest() for value in self._returned.values() if isinstance(value, FileValue)]
+        used = {
+            leaf.name
+            for value in given
+            if isinstance(value, Value)
+            for leaf in value.leaves()
+            if isinstance(leaf, Input)
+        }
+        return [f for f in self.inputs if f.is_file and f.name + DIGEST in used]
+
+    def _declared(self) -> dict[str, Any]:
+        """The outputs in Argo's words."""
+        parameters: list[dict[str, Any]] = []
+        artifacts: list[dict[str, Any]] = []
+        for field in self.outputs:
+            value = self._returned[field.python]
+            if isinstance(value, FileValue):
+                artifacts.append({"name": field.name, **value.artifact()})
+                digest = value.digest()
+                known = _value_from(digest) if isinstance(digest, Value) else {"expression": "''"}
+                parameters.append({"name": field.name + DIGEST, "valueFrom": known})
+            else:
+                parameters.append({"name": field.name, "valueFrom": _value_from(value)})
+        return {
+            **({"parameters": parameters} if parameters else {}),
+            **({"artifacts": artifacts} if artifacts else {}),
+        }
 
     def outside(self, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
         return self.function(*args, **arguments)

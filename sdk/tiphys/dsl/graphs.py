@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tiphys.compiler.line import Site
+from tiphys.dsl.files import written_arguments
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import RESULTS, TaskNode
 from tiphys.dsl.values import Input, LoopItem, Output, ParameterValue, Value
@@ -212,10 +213,8 @@ class Graph:
     def _task(self, task: TaskNode, depends: str, defaults: Defaults) -> dict[str, Any]:
         body: dict[str, Any] = {"name": task.task_name, "template": task.template.name}
         arguments = {**task.arguments, **task.template.extra_arguments(task.arguments, defaults)}
-        if arguments:
-            body["arguments"] = {
-                "parameters": [{"name": name, "value": _text(value)} for name, value in arguments.items()]
-            }
+        if given := written_arguments(task.template.inputs, arguments, _text):
+            body["arguments"] = given
         if depends:
             body["depends"] = depends
         if task.condition is not None:
@@ -225,12 +224,8 @@ class Graph:
             body.update(self._loop(task, item))
         if task.exit is not None:
             hook: dict[str, Any] = {"template": task.exit.template.name}
-            if task.exit.arguments:
-                hook["arguments"] = {
-                    "parameters": [
-                        {"name": name, "value": _text(value)} for name, value in task.exit.arguments.items()
-                    ]
-                }
+            if given := written_arguments(task.exit.template.inputs, task.exit.arguments, _text):
+                hook["arguments"] = given
             body["hooks"] = {"exit": hook}
         return body
 

@@ -23,10 +23,11 @@ from tiphys.dsl.policies import Conditions
 from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.source.brought import brought_along
-from tiphys.dsl.types import Field, unwrap
+from tiphys.dsl.types import Field
 from tiphys.errors import DefinitionError
 from tiphys.large import LONGEST
 from tiphys.step.guard import TOO_LONG
+from tiphys.step.kinds import unwrap
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Outputs, Template
@@ -94,6 +95,10 @@ def guarded(
     whole: Template = {"name": name}
     if own:
         whole["inputs"] = {"parameters": own}
+    handed = handed_on(body).get("artifacts", [])
+    if handed:
+        artifacts = outer["inputs"]["artifacts"]
+        whole["inputs"] = {**whole.get("inputs", {}), "artifacts": artifacts}
     if mutex:
         whole["synchronization"] = {"mutexes": [{"name": mutex}]}
     asked = _arguments(
@@ -106,7 +111,10 @@ def guarded(
                 "name": _KEPT,
                 "template": outer["name"],
                 "depends": _GUARD,
-                "arguments": {"parameters": list(given.values())},
+                "arguments": {
+                    "parameters": list(given.values()),
+                    **({"artifacts": handed} if handed else {}),
+                },
             },
         ]
     }
@@ -148,6 +156,8 @@ def _pairs(items: Iterable[tuple[str, str]]) -> str:
 def _told(outputs: Sequence[Field], conditions: Conditions) -> Iterable[tuple[str, str]]:
     """The outputs that the recorder looks at: what is judged, and what may point to something."""
     for field in outputs:
+        if field.is_file:
+            continue
         if {field.name, field.python} & conditions.bars or unwrap(field.type) not in (int, float, bool):
             value = access(("tasks", RUN, "outputs", "parameters", field.name))
             pointing = f"{value} contains '://' ? {literal(TOO_LONG)} : ''"

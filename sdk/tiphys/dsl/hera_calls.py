@@ -1,5 +1,7 @@
 """Hera's own templates called in a Pipeline: the call is a task, with what the template declares as inputs and outputs.
 
+Its artifacts are files, as a component's (``Path``).
+
 Hera looks where a call stands and makes a Task in a DAG, a Step in Steps; in a Pipeline it would make nothing. So the
 call is asked here first: it is ours if the innermost context is a graph of Tiphys.
 """
@@ -8,12 +10,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from hera.workflows import Artifact
 from hera.workflows._meta_mixins import CallableTemplateMixin
 from hera.workflows.models import Template as Model
 
 from tiphys.compiler.line import Site, caller
+from tiphys.dsl.composed import raw
 from tiphys.dsl.context import CallableTemplate, graph_here
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import Task
@@ -31,21 +36,26 @@ class HeraTemplate(CallableTemplate):
 
     def __init__(self, model: Model, site: Site) -> None:
         given, made = model.inputs, model.outputs
-        for artifact in (given.artifacts if given else None) or ():
-            if not artifact.optional and not _has_a_place(artifact):
-                raise DefinitionError(
-                    "TIP113",
-                    f"the Hera template {model.name!r} takes the artifact {artifact.name!r}",
-                    where=str(site),
-                    cause="a task of a Pipeline hands on parameters, and would leave it without the file",
-                    fix="make it a component, whose data is a Reference, or call it in a DAG of Hera's Workflow",
-                )
         inputs = [
             Field(_python(each.name), each.name, Any, MISSING if (text := _default(each)) is None else text)
             for each in (given.parameters if given else None) or ()
         ]
+        inputs += [
+            Field(
+                _python(each.name),
+                each.name,
+                Path,
+                None if each.optional or _has_a_place(each) else MISSING,
+                optional=True,
+            )
+            for each in (given.artifacts if given else None) or ()
+        ]
         outputs = [
             Field(_python(each.name), each.name, Any) for each in (made.parameters if made else None) or ()
+        ]
+        outputs += [
+            Field(_python(each.name), each.name, Path, optional=bool(each.optional))
+            for each in (made.artifacts if made else None) or ()
         ]
         if "result" not in (f.name for f in outputs) and any(getattr(model, kind, None) for kind in _PRINTS):
             outputs.append(Field("result", "result", Any, result=True))
@@ -107,6 +117,9 @@ def _arguments(said: object, site: Site) -> Iterable[tuple[str, object]]:
             yield from _arguments(each, site)
     elif said is not None:
         name = getattr(said, "name", None)
+        if isinstance(said, Artifact) and said.from_:
+            yield str(name), raw(said.from_)
+            return
         if not isinstance(name, str) or not hasattr(said, "value"):
             raise DefinitionError(
                 "TIP105",

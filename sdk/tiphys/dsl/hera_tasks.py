@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hera.workflows import DAG, ExistingVolume, Parameter, Step, Steps, Workflow
+from hera.workflows import DAG, Artifact, ExistingVolume, Parameter, Step, Steps, Workflow
 from hera.workflows import Task as HeraTask
+from hera.workflows.models import Artifact as ArtifactModel
 from hera.workflows.models import Template as Model
 from hera.workflows.steps import Parallel
 
-from tiphys.compiler.line import Site
+from tiphys.compiler.line import Site, caller
 from tiphys.dsl.composed import Raw
+from tiphys.dsl.files import output_value, written_arguments
 from tiphys.dsl.locks import Semaphore
 from tiphys.dsl.task import no_output
 from tiphys.dsl.template import Argument, StepTemplate, bind
@@ -52,6 +54,9 @@ class _Outputs:
             raise AttributeError(name)
         for field in self._template.outputs:
             if name in (field.python, field.name):
+                if field.is_file:
+                    digests = self._template.digests
+                    return output_value(self._node, field, digests=digests, looped=False, site=caller())
                 return Output(self._node, field.name, field.type)
         if name.startswith("__"):
             raise AttributeError(name)
@@ -116,11 +121,15 @@ def hera_task(
     arguments.update(template.extra_arguments(arguments, template.own_defaults()))
     _register(template, workflow, site)
     name = options.pop("name", template.name)
+    spelt = written_arguments(
+        template.inputs, arguments, lambda v: v.tag() if isinstance(v, Value) else str(v)
+    )
     task = kind(
         name=name,
         template=template.name,
         arguments=[
-            Parameter(name=k, value=v.tag() if isinstance(v, Value) else str(v)) for k, v in arguments.items()
+            *(Parameter(name=each["name"], value=each["value"]) for each in spelt.get("parameters", [])),
+            *(ArtifactModel.model_validate(each) for each in spelt.get("artifacts", [])),
         ],
         outputs=_Outputs(template, _Node(scope, name)),
         **options,
@@ -134,6 +143,8 @@ def _hera_value(value: Any, site: Site) -> Any:
     """Hera's own values are strings with tags, or Parameters; both are left to Argo."""
     if isinstance(value, str) and _TAG.search(value):
         return Raw(value)
+    if isinstance(value, Artifact) and value.from_:
+        return Raw(value.from_)
     if isinstance(value, Parameter):
         if value.value is None:
             raise DefinitionError(

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tiphys.compiler.line import Site, caller
+from tiphys.dsl.composed import guard
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.literals import literal
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.retry import Retry
-from tiphys.dsl.template import guard, input_parameters
+from tiphys.dsl.template import input_parameters
 from tiphys.dsl.types import Field, fields_of
 from tiphys.dsl.values import Input
 from tiphys.errors import DefinitionError, did_you_mean

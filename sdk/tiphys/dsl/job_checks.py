@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from tiphys.dsl.names import check_claim_path
 from tiphys.dsl.on_failure import OnFailure
 from tiphys.dsl.source.digest import StepCode, module_code
-from tiphys.dsl.types import Field, unwrap
+from tiphys.dsl.types import Field
 from tiphys.errors import DefinitionError, TiphysWarning, did_you_mean
+from tiphys.step.kinds import unwrap
 
 if TYPE_CHECKING:
     from tiphys.compiler.line import Site

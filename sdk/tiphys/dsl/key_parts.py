@@ -15,6 +15,7 @@ from tiphys.dsl.cache import Cache
 from tiphys.dsl.literals import literal
 from tiphys.dsl.types import Field
 from tiphys.reference import Reference
+from tiphys.step.files import DIGEST
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Memoize
@@ -35,7 +36,7 @@ def key_parts(
     if cache.version:
         parts["version"] = cache.version
     parts |= {f"env.{name}": value for name, value in env.items()}
-    parts["inputs"] = [f.name for f in keyed if f.type is not Reference]
+    parts["inputs"] = [f.name + DIGEST if f.is_file else f.name for f in keyed if f.type is not Reference]
     parts["references"] = [f.name for f in keyed if f.type is Reference]
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return {KEY_PARTS: text.replace("{{", "\\u007b\\u007b")}  # no tag to Argo, and the same to who reads JSON

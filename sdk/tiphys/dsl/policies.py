@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.types import Field, unwrap
+from tiphys.dsl.types import Field
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.reference import Reference
+from tiphys.step.kinds import unwrap
 
 __all__ = [
     "NONE",

@@ -18,7 +18,7 @@ from tiphys.dsl.names import check_title
 from tiphys.dsl.pod import Defaults, executor_patch
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.template import input_parameters
-from tiphys.dsl.types import MISSING, Field, kebab
+from tiphys.dsl.types import MISSING, Field, fields_of, kebab
 from tiphys.dsl.values import Input, Value
 from tiphys.errors import DefinitionError, did_you_mean
 
@@ -77,7 +77,7 @@ class Resource(CallableTemplate):
         title: str = "",
     ) -> None:
         site = caller()
-        fields = [Field(k.replace("-", "_"), kebab(k), v) for k, v in (inputs or {}).items()]
+        fields = fields_of(inputs or {}, f"the input of {name}", site)
         defaults = output_defaults or {}
         results = [
             Field(k.replace("-", "_"), kebab(k), str, defaults.get(k, MISSING)) for k in (outputs or {})

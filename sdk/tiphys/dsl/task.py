@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from tiphys.compiler.line import Site, caller
+from tiphys.dsl.files import output_value
 from tiphys.dsl.habits import of_call, of_task
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
@@ -95,7 +96,12 @@ class TaskNode:
         """The output ``name`` (Python's or the workflow's spelling). Raises DefinitionError (TIP106)."""
         for field in self.template.outputs:
             if name in (field.python, field.name):
-                kind = field.type if self.looped() is None else list[field.type]  # type: ignore[name-defined]
+                looped = self.looped() is not None
+                if field.is_file:
+                    return output_value(
+                        self, field, digests=self.template.digests, looped=looped, site=caller()
+                    )
+                kind = field.type if not looped else list[field.type]  # type: ignore[name-defined]
                 return Output(self, field.name, kind, result=field.result)
         raise no_output(self.template, name)
 

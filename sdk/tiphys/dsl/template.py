@@ -10,22 +10,24 @@ from typing import Any, get_args, get_origin
 from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site, caller, is_users
 from tiphys.dsl.cached_retry import split
-from tiphys.dsl.composed import Raw
+from tiphys.dsl.composed import Raw, guard
+from tiphys.dsl.encoding import encode
 from tiphys.dsl.habits import of_call
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock, Semaphore
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.pod import Defaults, Volume
-from tiphys.dsl.types import MISSING, Field, check_argument, encode, type_name, unwrap
+from tiphys.dsl.sources import file_argument
+from tiphys.dsl.types import MISSING, Field, check_argument, type_name
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
 from tiphys.reference import Reference
-from tiphys.step.kinds import form, quoted
+from tiphys.step.kinds import form, quoted, unwrap
 
 __all__ = ["StepTemplate", "bind", "volumes_for"]
 
-Argument = Value | str
+Argument = Value | str | None
 
 
 class StepTemplate:
@@ -100,6 +102,9 @@ class StepTemplate:
 
     reads_files: bool = False
     """Whether its step reads what was put into a file."""
+
+    digests: bool = False
+    """Whether the digest of each file that it returns is an output beside it."""
 
     def extra_arguments(self, arguments: Mapping[str, Argument], defaults: Defaults) -> dict[str, Argument]:
         """Arguments that the template works out from the others (such as the key of a training)."""
@@ -208,9 +213,11 @@ def bind(
 
 
 def argument(template: StepTemplate, field: Field, value: Any, site: Site) -> Argument:
-    """One argument: a value object that fits, or the text of a literal."""
+    """One argument: a value object that fits, or the text of a literal; None for a file that is left out."""
     if isinstance(value, Pending):
         value = value._as_value(site)
+    if field.is_file:
+        return file_argument(template.name, field, value, site)
     if isinstance(value, (list, tuple)) and any(isinstance(v, Pending) for v in value):
         value = _list_of(template, field, value, site)
     if isinstance(value, Value):
@@ -236,19 +243,6 @@ def _in_quotes(value: Value) -> Expression:
     return Expression(lambda: f"toJson({value.expr()})", (value,), value.type)
 
 
-def guard(text: str, what: str, site: Site) -> str:
-    """Refuse a literal that Argo would read as a template tag (TIP119)."""
-    if "{{" in text:
-        raise DefinitionError(
-            "TIP119",
-            f"the text of {what} contains '{{{{'",
-            where=str(site),
-            cause="Argo would substitute it, or fail on it; dependencies inside text are not seen either",
-            fix="pass the value object itself, compose('…{x}…', x=value), or raw('…') to leave it to Argo",
-        )
-    return text
-
-
 def _list_of(template: StepTemplate, field: Field, items: Sequence[Any], site: Site) -> Expression:
     """A JSON list that mixes literals and value objects."""
 
@@ -257,6 +251,7 @@ def _list_of(template: StepTemplate, field: Field, items: Sequence[Any], site: S
     values: list[Value | str] = []
     for item in items:
         converted = argument(template, element, item, site)
+        assert converted is not None  # no file is in a list
         values.append(converted)
     return Expression(
         lambda: (
@@ -286,6 +281,8 @@ def input_parameters(fields: Sequence[Field], site: Site | None = None) -> list[
     """``inputs.parameters`` of a template."""
     parameters = []
     for field in fields:
+        if field.is_file:
+            continue
         text = default_text(field)
         if text is not None and "{{" in text:
             guard(text, f"the default of {field.python}", site or Site("", 0))

@@ -7,25 +7,31 @@ import enum
 import inspect
 import json
 import re
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Literal, get_args, get_origin
 
-from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site
 from tiphys.dsl.values import Output, ParameterValue, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
-from tiphys.step.kinds import TIMES, as_json, field_names, form, is_model, members, quoted, time_of
+from tiphys.step.kinds import (
+    TIMES,
+    field_names,
+    file_format,
+    form,
+    is_model,
+    members,
+    optional,
+    unwrap,
+)
 
 __all__ = [
     "MISSING",
     "Field",
     "FunctionSignature",
-    "encode",
     "fields_of",
     "fits",
     "is_record",
@@ -42,7 +48,7 @@ class _Missing:
 
 
 MISSING = _Missing()
-FORMS = "str, int, float, bool, Literal, Enum, a date or time, list, dict, a dataclass, a model or Reference"
+FORMS = "str, int, float, bool, Literal, Enum, a date or time, list, dict, a dataclass, a model, Path or Reference"
 _SCALARS = (str, int, float, bool, dict, list, Reference)
 _NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*\Z")
 
@@ -57,6 +63,7 @@ class Field:
     """An input or an output: its Python name, its name in the workflow, its type and default.
 
     ``result``: an output that is what the step has printed, or a server has answered: Argo's ``outputs.result``.
+    ``optional``: a file that need not be there.
     """
 
     python: str
@@ -64,10 +71,16 @@ class Field:
     type: Any
     default: Any = MISSING
     result: bool = False
+    optional: bool = False
 
     @property
     def required(self) -> bool:
         return self.default is MISSING
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it travels as an artifact: a ``Path``, a table or an array."""
+        return file_format(self.type) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +98,6 @@ def type_name(kind: Any) -> str:
     if get_origin(kind) is not None or not isinstance(kind, type):
         return re.sub(r"\b(typing|builtins|[a-z_]+(\.[a-z_]+)*)\.(?=[A-Z])", "", str(kind))
     return kind.__name__
-
-
-def unwrap(kind: Any) -> Any:
-    """Without ``Annotated`` and ``Optional``."""
-    if get_origin(kind) is typing.Annotated:
-        return unwrap(get_args(kind)[0])
-    if get_origin(kind) in (typing.Union, types.UnionType):
-        rest = [a for a in get_args(kind) if a is not type(None)]
-        if len(rest) == 1:
-            return unwrap(rest[0])
-    return kind
 
 
 def is_record(kind: Any) -> bool:
@@ -134,8 +136,11 @@ def _told_apart(options: tuple[Any, ...]) -> bool:
     return "" not in forms and len(set(forms)) == len(forms) and not {"number", "seconds"} <= set(forms)
 
 
-def fields_of(kinds: Mapping[str, object], what: str, site: Site) -> tuple[Field, ...]:
-    """Inputs or outputs that are given as a mapping of names to types. Raises DefinitionError: TIP101, TIP110."""
+def fields_of(
+    kinds: Mapping[str, object], what: str, site: Site, *, files: bool = False
+) -> tuple[Field, ...]:
+    """Inputs or outputs that are given as a mapping of names to types; ``files``: they may be files. Raises
+    DefinitionError: TIP101, TIP110."""
     for name, kind in kinds.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
             raise DefinitionError(
@@ -144,9 +149,57 @@ def fields_of(kinds: Mapping[str, object], what: str, site: Site) -> tuple[Field
                 where=str(site),
                 fix="begin with a letter, and write letters, digits and underscores",
             )
+        _check(kind, f"{what} {name!r}", site, files=files)
+    return tuple(
+        Field(name.replace("-", "_"), kebab(name), unwrap(kind), optional=_maybe_file(kind))
+        for name, kind in kinds.items()
+    )
+
+
+def _maybe_file(kind: Any) -> bool:
+    return file_format(kind) is not None and optional(kind)
+
+
+def _check(kind: Any, what: str, site: Site, *, files: bool) -> None:
+    """Refuse (TIP110) a type that can be no input or output."""
+    if file_format(kind) is None and not _holds_file(kind, set()):
         if not _supported(kind):
-            raise _no_text(f"{what} {name!r}", kind, site)
-    return tuple(Field(name.replace("-", "_"), kebab(name), unwrap(kind)) for name, kind in kinds.items())
+            raise _no_text(what, kind, site)
+    elif not files:
+        raise DefinitionError(
+            "TIP110",
+            f"{what} has the type {type_name(kind)}",
+            where=str(site),
+            cause="files are handed on between components and containers",
+            fix="take a Reference to a folder of a volume, or put a component around it",
+        )
+    elif file_format(kind) is None:
+        raise DefinitionError(
+            "TIP110",
+            f"{what} has the type {type_name(kind)}",
+            where=str(site),
+            cause="a file is an artifact of its own in Argo, and stands in no list, object or union with text",
+            fix="make each file an input or output (a field of the dataclass that is returned), or hand on one folder",
+        )
+
+
+def _holds_file(kind: Any, seen: set[Any]) -> bool:
+    """Whether a file is inside of it, so that it would have to travel in text."""
+    kind = unwrap(kind)
+    if get_origin(kind) is Literal:
+        return False
+    if file_format(kind) is not None:
+        return True
+    if is_record(kind) or is_model(kind):
+        if kind in seen:
+            return False
+        seen.add(kind)
+        try:
+            hints = typing.get_type_hints(kind)
+        except (NameError, TypeError):  # whoever reads the record says so
+            return False
+        return any(_holds_file(hints.get(each), seen) for each in field_names(kind))
+    return any(_holds_file(each, seen) for each in get_args(kind))
 
 
 def _no_text(what: str, kind: Any, site: Site) -> DefinitionError:
@@ -161,8 +214,9 @@ def _no_text(what: str, kind: Any, site: Site) -> DefinitionError:
     )
 
 
-def signature_of(function: Callable[..., Any], site: Site) -> FunctionSignature:
-    """The inputs and outputs that ``function`` declares. Raises DefinitionError (TIP110)."""
+def signature_of(function: Callable[..., Any], site: Site, *, files: bool = False) -> FunctionSignature:
+    """The inputs and outputs that ``function`` declares; ``files``: they may be files. Raises DefinitionError
+    (TIP110)."""
     name = getattr(function, "__qualname__", repr(function))
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise DefinitionError(
@@ -200,14 +254,25 @@ def signature_of(function: Callable[..., Any], site: Site) -> FunctionSignature:
                 fix=f"write {parameter.name}: str, or int, float, bool, Literal, list, dict, a dataclass",
             )
         _refuse_hera(kind, f"the input {parameter.name!r} of {name}", site)
-        if not _supported(kind):
-            raise _no_text(f"the input {parameter.name!r} of {name}", kind, site)
+        _check(kind, f"the input {parameter.name!r} of {name}", site, files=files)
         default = MISSING if parameter.default is parameter.empty else parameter.default
-        inputs.append(Field(parameter.name, kebab(parameter.name), unwrap(kind), default))
-    return FunctionSignature(tuple(inputs), outputs_of(hints.get("return", MISSING), name, site))
+        field = Field(
+            parameter.name, kebab(parameter.name), unwrap(kind), default, optional=_maybe_file(kind)
+        )
+        if field.is_file and not (default is MISSING or (default is None and field.optional)):
+            raise DefinitionError(
+                "TIP110",
+                f"the input {parameter.name!r} of {name} has the default {default!r}",
+                where=str(site),
+                cause="a file of this machine is not in the pod",
+                fix=f"give it in the call, or write {parameter.name}: {type_name(field.type)} | None = None",
+            )
+        inputs.append(field)
+    outputs = outputs_of(hints.get("return", MISSING), name, site, files=files)
+    return FunctionSignature(tuple(inputs), outputs)
 
 
-def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
+def outputs_of(result: Any, name: str, site: Site, *, files: bool = False) -> tuple[Field, ...]:
     """The outputs of a return annotation: a field each for a dataclass or NamedTuple, else ``result``."""
     if result is MISSING:
         raise DefinitionError(
@@ -218,7 +283,7 @@ def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
             fix="write -> None, -> int, or -> a dataclass with a field for each output",
         )
     _refuse_hera(result, f"the output of {name}", site)
-    result = unwrap(result)
+    declared, result = result, unwrap(result)
     if result in (None, type(None)):
         return ()
     if is_model(result) or is_record(result):
@@ -226,13 +291,12 @@ def outputs_of(result: Any, name: str, site: Site) -> tuple[Field, ...]:
         names = field_names(result)
         for each in names:
             _refuse_hera(hints.get(each, Any), f"the output {each!r} of {name}", site)
-        fields = tuple(Field(n, kebab(n), unwrap(hints.get(n, Any))) for n in names)
+        kinds = {n: hints.get(n, Any) for n in names}
     else:
-        fields = (Field("result", "result", result),)
-    for field in fields:
-        if not _supported(field.type):
-            raise _no_text(f"the output {field.python!r} of {name}", field.type, site)
-    return fields
+        kinds = {"result": declared}
+    for each, kind in kinds.items():
+        _check(unwrap(kind), f"the output {each!r} of {name}", site, files=files)
+    return tuple(Field(n, kebab(n), unwrap(k), optional=_maybe_file(k)) for n, k in kinds.items())
 
 
 def _refuse_hera(kind: Any, what: str, site: Site) -> None:
@@ -247,8 +311,8 @@ def _refuse_hera(kind: Any, what: str, site: Site) -> None:
                 "TIP110",
                 f"{what} is annotated with Hera's {getattr(said, '__name__', type(said).__name__)}",
                 where=str(site),
-                cause="a component names its inputs and outputs itself and has no artifacts: it would have no effect",
-                fix="leave it out; name outputs by the fields of a dataclass, and pass files as a Reference"
+                cause="a component names its inputs and outputs itself: it would have no effect",
+                fix="leave it out; name outputs by the fields of a dataclass, and pass files as a Path"
                 ", or use Hera's @script in a DAG of Hera's Workflow",
             )
 
@@ -256,6 +320,9 @@ def _refuse_hera(kind: Any, what: str, site: Site) -> None:
 def fits(actual: Any, expected: Any) -> bool:
     """Whether a value declared ``actual`` may go where ``expected`` is declared."""
     actual, expected = unwrap(actual), unwrap(expected)
+    inside = [file_format(actual), file_format(expected)]
+    if inside != [None, None]:  # what is in a Path nobody says
+        return None not in inside and (inside[0] == inside[1] or "" in inside)
     if expected is Any or actual is Any or actual == expected:
         return True
     for options, every in ((members(actual), all), (members(expected), any)):
@@ -284,140 +351,6 @@ def fits(actual: Any, expected: Any) -> bool:
         inner_actual, inner_expected = get_args(actual), get_args(expected)
         return not inner_actual or not inner_expected or fits(inner_actual[0], inner_expected[0])
     return (is_record(expected) or is_model(expected)) and actual is dict
-
-
-def encode(value: Any, kind: Any) -> str | None:
-    """``value`` as the text of an input of type ``kind``, or None when it does not fit."""
-    kind = unwrap(kind)
-    origin = get_origin(kind) or kind
-    if (options := members(kind)) is not None:
-        return _member(value, options, in_quotes=quoted(kind))
-    if isinstance(value, enum.Enum):
-        value = value.value
-    if kind in TIMES:
-        return json_text(as_json(value)) if type(value) is kind else None
-    if is_model(kind):
-        return _model(value, kind)
-    if origin is Literal:
-        return json_text(value) if value in get_args(kind) else None
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return json_text(value) if value in [member.value for member in kind] else None
-    if kind is Reference:
-        if isinstance(value, Reference):
-            return str(value)
-        return value if isinstance(value, str) and Reference.maybe(value) else None
-    if kind is bool:
-        return json_text(value) if isinstance(value, bool) else None
-    if kind is int:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-    if kind is float:
-        return repr(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-    if kind is str:
-        return value if isinstance(value, str) else None
-    plain = _plain(value)
-    if not _conforms(plain, kind):
-        return None
-    try:
-        return json_text(plain)
-    except (TypeError, ValueError):
-        return None
-
-
-def _member(value: Any, options: tuple[Any, ...], *, in_quotes: bool) -> str | None:
-    """The text of a union's value by the member that it is."""
-    if value is None:
-        return "null" if type(None) in options else None
-    for kind in options:
-        text = encode(value, kind)
-        if text is not None and not (kind is float and int in options and isinstance(value, int)):
-            return json.dumps(text, ensure_ascii=False) if in_quotes and form(kind) == "text" else text
-    return None
-
-
-def _model(value: Any, kind: Any) -> str | None:
-    """The text of a model, or of a mapping that it accepts."""
-    if isinstance(value, Mapping):
-        try:
-            value = kind.model_validate(value)
-        except ValueError:
-            return None
-    return json_text(as_json(value)) if isinstance(value, kind) else None
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses, NamedTuples, tuples and enums inside ``value`` as JSON has them."""
-    if isinstance(value, Reference):
-        return {"digest": value.digest, "uri": value.uri}
-    if isinstance(value, enum.Enum):
-        return value.value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {k: _plain(v) for k, v in value._asdict().items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return as_json(value)
-
-
-def _conforms(value: Any, kind: Any) -> bool:
-    """Whether JSON data has the shape of ``kind``, all the way down."""
-    if (options := members(kind)) is not None:
-        return any(value is None if each is type(None) else _conforms(value, each) for each in options)
-    kind = unwrap(kind)
-    origin, inner = get_origin(kind) or kind, get_args(kind)
-    if kind is Any:
-        return True
-    if origin is Literal:
-        return value in inner
-    if origin in (list, tuple):
-        if not isinstance(value, list):
-            return False
-        if origin is tuple and inner and inner[-1] is not Ellipsis:
-            return len(value) == len(inner) and all(map(_conforms, value, inner))
-        return not inner or all(_conforms(v, inner[0]) for v in value)
-    if origin is dict:
-        return isinstance(value, dict) and (
-            len(inner) < 2 or all(_conforms(v, inner[1]) for v in value.values())
-        )
-    if is_record(kind):
-        return isinstance(value, dict) and _record_conforms(value, kind)
-    if kind is Reference:
-        return isinstance(value, dict) and isinstance(value.get("uri"), str)
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return value in [member.value for member in kind]
-    if kind in (float, timedelta):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind in (date, datetime) or is_model(kind):
-        return _reads(value, kind)
-    return (
-        isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-        if isinstance(kind, type)
-        else True
-    )
-
-
-def _reads(value: Any, kind: Any) -> bool:
-    try:
-        _ = kind.model_validate(value) if is_model(kind) else time_of(value, kind)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _record_conforms(value: dict[str, Any], kind: Any) -> bool:
-    """Whether an object has the fields of a dataclass or NamedTuple."""
-    hints = typing.get_type_hints(kind, include_extras=True)
-    if dataclasses.is_dataclass(kind):
-        needed = {
-            f.name
-            for f in dataclasses.fields(kind)
-            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        }
-    else:
-        needed = set(kind._fields) - set(kind._field_defaults)
-    return needed <= set(value) <= set(hints) and all(_conforms(v, hints[k]) for k, v in value.items())
 
 
 def check_argument(field: Field, value: Value, owner: str, site: Site) -> None:

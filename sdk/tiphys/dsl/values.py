@@ -86,6 +86,9 @@ class Value(Pending):
     def _as_value(self, site: Site | None = None) -> Value:
         return self
 
+    def _needs_text(self) -> None:
+        """Refuse, where the value is put into text or looked into, what has none: a file (TIP105)."""
+
     def _shown(self) -> str:
         return self.describe()
 
@@ -137,6 +140,7 @@ class Value(Pending):
 
     def is_in(self, *choices: object) -> ConditionValue:
         """True when the value is one of ``choices``."""
+        self._needs_text()
         for choice in choices:
             if not isinstance(choice, (str, int, float, bool)):
                 raise DefinitionError(
@@ -245,6 +249,9 @@ def _number(value: object) -> int | float:
 def _compare(left: Value, operator: str, right: object) -> ConditionValue:
     if isinstance(right, Pending):
         right = right._as_value()
+    for side in (left, right):
+        if isinstance(side, Value):
+            side._needs_text()
     if not isinstance(right, (Value, str, int, float, bool)):
         raise DefinitionError(
             "TIP105",
@@ -264,13 +271,13 @@ def _compare(left: Value, operator: str, right: object) -> ConditionValue:
     if numeric and not isinstance(right, Value):
         _number(right)
 
-    def side(value: object) -> str:
+    def spelt(value: object) -> str:
         if isinstance(value, Value):
             return f"asFloat({value.expr()})" if numeric else value.expr()
         return literal(value) if numeric else literal(json_text(value))
 
     values = tuple(v for v in (left, right) if isinstance(v, Value))
-    return ConditionValue(lambda: f"{side(left)} {operator} {side(right)}", values)
+    return ConditionValue(lambda: f"{spelt(left)} {operator} {spelt(right)}", values)
 
 
 def as_condition(value: object) -> ConditionValue:

@@ -18,6 +18,7 @@ from tiphys.compiler.source import Source, load_source
 from tiphys.errors import RefusedError
 from tiphys.runs.checks import check_source
 from tiphys.runs.made_from import annotated
+from tiphys.runs.sources import check_sources
 from tiphys.store import Store
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def run_source(source: Source, options: RunOptions | None = None, *, cache: Cach
     invalid = check_source(source, chosen.observer, strict=chosen.strict, argo=chosen.argo)
     if source.project is not None and not chosen.project:
         chosen = replace(chosen, project=source.project)
+    check_sources(source.workflow, Store(chosen.store).bucket)
     workflow, context = with_cache_mode(source.workflow, cache, source.context)
     workflow = annotated(workflow, source.project, Store(chosen.store))
     run = Run(

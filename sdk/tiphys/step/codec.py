@@ -13,9 +13,20 @@ from typing import Any, Literal, get_args, get_origin
 
 from tiphys.errors import RefusedError, did_you_mean
 from tiphys.reference import Reference
-from tiphys.step.kinds import TIMES, as_json, field_names, form, is_model, members, quoted, time_of
+from tiphys.step.kinds import (
+    TIMES,
+    as_json,
+    field_names,
+    file_library,
+    form,
+    is_model,
+    members,
+    optional,
+    quoted,
+    time_of,
+)
 
-__all__ = ["decode", "encode", "outputs_of"]
+__all__ = ["decode", "encode", "files_of", "outputs_of"]
 
 
 def decode(text: str, kind: Any, name: str = "value") -> Any:
@@ -217,24 +228,43 @@ def _has_fields(kind: Any) -> bool:
 
 
 def outputs_of(result: Any, declared: Any = None) -> dict[str, str]:
-    """A result as texts by output name: a field each of a dataclass, NamedTuple or model, else ``result``.
+    """A result as texts by output name: a field each of a dataclass, NamedTuple or model, else ``result``; without the
+    files among them.
 
     ``declared``: what the function says that it returns.
     """
+    return {
+        name: encode(value, name, kind)
+        for name, (value, kind) in _values(result, declared).items()
+        if file_library(kind) is None
+    }
+
+
+def files_of(result: Any, declared: Any = None) -> dict[str, tuple[Any, str, bool]]:
+    """The files of a result, by output name: the value, the library that writes it (empty for a path), and whether it
+    may be None."""
+    return {
+        name: (value, library, optional(kind))
+        for name, (value, kind) in _values(result, declared).items()
+        if (library := file_library(kind)) is not None
+    }
+
+
+def _values(result: Any, declared: Any) -> dict[str, tuple[Any, Any]]:
+    """The outputs and what is declared of each."""
     declared = _strip(declared)
     options = [each for each in members(declared) or () if each is not type(None)]
+    if file_library(declared) is not None:
+        return {"result": (result, declared)}
     if result is None:  # the one output may be None; a record that is not there has none
-        return {"result": "null"} if options and (len(options) > 1 or not _has_fields(options[0])) else {}
+        there = options and (len(options) > 1 or not _has_fields(options[0]))
+        return {"result": (None, declared)} if there else {}
     if len(options) > 1 or not _has_fields(type(result)):
-        fields = {"result": result}
-    else:
-        fields = {name: getattr(result, name) for name in field_names(type(result))}
-    kinds = {"result": declared}
-    if isinstance(declared, type) and set(fields) != {"result"}:
-        kinds = typing.get_type_hints(declared)
+        return {"result": (result, declared)}
+    kinds = typing.get_type_hints(declared) if isinstance(declared, type) else {"result": declared}
     return {
-        name.strip("_").replace("_", "-"): encode(value, name, kinds.get(name))
-        for name, value in fields.items()
+        name.strip("_").replace("_", "-"): (getattr(result, name), kinds.get(name))
+        for name in field_names(type(result))
     }
 
 

@@ -11,12 +11,64 @@ import enum
 import types
 import typing
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-__all__ = ["TIMES", "as_json", "field_names", "form", "is_model", "members", "quoted", "time_of"]
+__all__ = [
+    "TIMES",
+    "as_json",
+    "field_names",
+    "file_format",
+    "file_library",
+    "form",
+    "is_model",
+    "members",
+    "optional",
+    "quoted",
+    "time_of",
+    "unwrap",
+]
 
 TIMES = (datetime, date, timedelta)
 _FORMS = {bool: "boolean", int: "number", float: "number", timedelta: "seconds", str: "text"}
+
+
+_FILES = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "Table", "numpy": "ndarray"}
+
+
+def file_library(kind: Any) -> str | None:
+    """The library of a table or an array, which travels as a file; empty for a ``Path``, None for what travels as text.
+    No library is imported for that."""
+    kind = unwrap(kind)
+    kind = get_origin(kind) or kind
+    if kind is Path:
+        return ""
+    if not isinstance(kind, type):
+        return None
+    library = kind.__module__.partition(".")[0]
+    return library if kind.__qualname__ == _FILES.get(library) else None
+
+
+def file_format(kind: Any) -> str | None:
+    """What is in the file: ``parquet`` (a table), ``npy`` (an array), empty for a ``Path`` (whatever its author has put
+    there); None for what travels as text."""
+    library = file_library(kind)
+    return ("npy" if library == "numpy" else "parquet") if library else library
+
+
+def unwrap(kind: Any) -> Any:
+    """Without ``Annotated`` and ``Optional``."""
+    if get_origin(kind) is typing.Annotated:
+        return unwrap(get_args(kind)[0])
+    rest = [each for each in members(kind) or () if each is not type(None)]
+    return unwrap(rest[0]) if len(rest) == 1 else kind
+
+
+def optional(kind: Any) -> bool:
+    """Whether None is a value of it."""
+    if get_origin(kind) is typing.Annotated:
+        return optional(get_args(kind)[0])
+    return type(None) in (members(kind) or ())
 
 
 def members(kind: Any) -> tuple[Any, ...] | None:

@@ -1,4 +1,4 @@
-"""Running one function as a step: inputs from the environment, outputs to files."""
+"""Running one function as a step: inputs from the environment and from files, outputs to files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from typing import Any
 from tiphys.errors import RefusedError, TiphysError, did_you_mean
 from tiphys.large import shortened, whole
 from tiphys.reference import Reference, volumes_from_env
-from tiphys.step.codec import decode, outputs_of
+from tiphys.step import files
+from tiphys.step.codec import decode, files_of, outputs_of
+from tiphys.step.kinds import file_library, optional
 from tiphys.verbatim import parted, rejoined
 
 __all__ = [
@@ -58,7 +60,10 @@ def main(arguments: list[str]) -> int:
             name: parted(shortened(name, text, volumes, os.environ))
             for name, text in outputs_of(result, _returned(function)).items()
         }
-        write_outputs(texts, Path(os.environ.get(OUTPUTS_ENV) or "outputs"))
+        folder = os.environ.get(OUTPUTS_ENV) or "outputs"
+        if made := files_of(result, _returned(function)):
+            texts.update(files.outputs(made, folder))
+        write_outputs(texts, Path(folder))
     except TiphysError as error:
         sys.stderr.write(f"{error}\n")
         _last_words(f"{error.code}: {error.message}")
@@ -147,6 +152,9 @@ def arguments_of(function: Callable[..., Any], environ: Mapping[str, str]) -> di
         variable = INPUT_PREFIX + name.strip("_").upper()
         if variable in environ:
             kind = hints.get(name, str)
+            if (library := file_library(kind)) is not None:
+                arguments[name] = files.read(environ[variable], library, name, optional=optional(kind))
+                continue
             text = rejoined(environ[variable])
             if kind is not Reference:
                 text = whole(text, volumes_from_env(environ))

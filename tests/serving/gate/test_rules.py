@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiphys.dsl.types import encode
+from tiphys.dsl.encoding import encode
 from tiphys.serving.gate.rules import GateRules, Judgement
 from tiphys.step.codec import decode, outputs_of
 

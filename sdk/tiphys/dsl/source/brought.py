@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["brought_along"]
+__all__ = ["brought_along", "shown"]
 
 
 @functools.cache
@@ -29,6 +30,26 @@ def brought_along(module: str) -> str:
         "    sys.modules[name] = module = types.ModuleType(name)\n"
         "    exec(compile(text, name, 'exec'), module.__dict__)\n"
     )
+
+
+def shown(*functions: Callable[..., object]) -> str:
+    """Functions of Tiphys as lines of a script, each named ``tiphys_NAME`` so that it hides none of the author's. They
+    must use nothing but modules that the script imports, and each other."""
+    names = {function.__name__: f"tiphys_{function.__name__}" for function in functions}
+    parts = []
+    for function in functions:
+        tree = ast.parse(inspect.getsource(function))
+        _strip(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                node.id = names.get(node.id, node.id)
+            elif isinstance(node, ast.FunctionDef):
+                node.name = names.get(node.name, node.name)
+                node.returns = None
+                for argument in node.args.args:
+                    argument.annotation = None
+        parts.append(ast.unparse(tree))
+    return "\n\n".join(parts)
 
 
 def _collect(module: str, found: dict[str, ast.Module]) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, get_args, get_origin
 
-from tiphys.dsl.types import is_record, unwrap
+from tiphys.dsl.types import is_record
 from tiphys.reference import Reference
-from tiphys.step.kinds import TIMES, field_names, form, is_model, members, quoted
+from tiphys.step.kinds import TIMES, field_names, form, is_model, members, quoted, unwrap
 
 __all__ = ["PLAIN", "READ", "classes_of", "converter", "is_rich", "writes_rich"]
 

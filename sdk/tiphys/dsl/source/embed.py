@@ -14,15 +14,16 @@ from typing import Any, Literal, get_args, get_origin
 
 from tiphys.compiler.line import Site
 from tiphys.dsl.source import decoding
-from tiphys.dsl.source.brought import brought_along
+from tiphys.dsl.source.brought import brought_along, shown
 from tiphys.dsl.source.closure import check_names, function_node, reached, used_names
 from tiphys.dsl.source.imports import own_module
 from tiphys.dsl.source.module import Module, module_of
 from tiphys.dsl.source.names_used import FunctionNode, scan
-from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long, unwrap
+from tiphys.dsl.types import Field, FunctionSignature, is_record, may_be_long
 from tiphys.errors import DefinitionError
-from tiphys.reference import Reference
-from tiphys.step.kinds import form, quoted
+from tiphys.reference import Reference, content_digest
+from tiphys.step import files as step_files
+from tiphys.step.kinds import file_library, form, quoted, unwrap
 from tiphys.verbatim import PARTED, REJOINED, SPOILED
 
 __all__ = ["protected", "script_source"]
@@ -59,6 +60,7 @@ def script_source(
     if any(decoding.writes_rich(f.type) for f in signature.outputs):
         imports.lines.add(TIME_IMPORT)
         imports.helpers.add(decoding.PLAIN)
+    for_files = _files(signature, imports)
     needed = [*used_names(node), *imports.classes]
     statements = [s for s in reached(module, needed, scan(node).imports) if not _future(s)]
     imports.lines |= {f"import {name}" for name in _inner_imports([node, *statements])}
@@ -69,6 +71,7 @@ def script_source(
         *_grouped(module, statements),
         _function(module, node),
         *sorted(imports.helpers),
+        for_files,
         "\n".join(_footer(function.__name__, inputs, signature, rename or {}, shortens)),
     ]
     return protected("\n\n".join(part for part in parts if part) + "\n")
@@ -158,6 +161,26 @@ def _quoted(text: str) -> str:
 _VOLUMES = 'json.loads(os.environ["TIPHYS_VOLUMES"])'
 
 
+def _files(signature: FunctionSignature, imports: _Imports) -> str:
+    """What reads and writes the function's files."""
+    read = {library for f in signature.inputs if (library := file_library(f.type)) is not None}
+    written = {library for f in signature.outputs if (library := file_library(f.type)) is not None}
+    needed: list[Callable[..., object]] = []
+    if read - {""}:
+        needed.append(step_files.read_table)
+    if "" in read:
+        imports.lines.add("import pathlib as tiphys_pathlib")
+    if written:
+        imports.lines.add("import hashlib")
+        needed.append(content_digest)
+    if written - {""}:
+        needed.append(step_files.write_table)
+    if "" in written:
+        imports.lines.add("import shutil")
+        needed += [step_files.place_file, step_files.place]
+    return shown(*needed)
+
+
 def _large() -> str:
     """What reads and writes the files of long values; it hides nothing that the function itself imports."""
     return (
@@ -191,6 +214,10 @@ class _Imports:
 
 def _input(field: Field, text: str, imports: _Imports, site: Site) -> str:
     """An expression for an input; None has the text ``null``, as in a step of a module."""
+    if field.is_file:
+        library = file_library(field.type)
+        value = f"tiphys_read_table({text}, {library!r})" if library else f"tiphys_pathlib.Path({text})"
+        return f"{value} if os.path.exists({text}) else None" if field.optional else value
     decoded = _decode(field.type, text, imports, site)
     if field.default is not None or decoded == f"json.loads({text})" or field.type is Any:
         return decoded
@@ -273,12 +300,25 @@ def _footer(
     if not signature.outputs:
         return
     single = len(signature.outputs) == 1 and signature.outputs[0].python == "result"
-    pairs = [
-        f"{rename.get(f.name, f.name)!r}: result" + ("" if single else f".{f.python}")
+    made = {
+        rename.get(f.name, f.name): (f, "result" + ("" if single else f".{f.python}"))
         for f in signature.outputs
-    ]
+    }
+    pairs = [f"{name!r}: {value}" for name, (field, value) in made.items() if not field.is_file]
     yield 'folder = os.environ["TIPHYS_OUTPUTS"]'
     yield "os.makedirs(folder, exist_ok=True)"
+    for name, (field, value) in made.items():
+        if (library := file_library(field.type)) is not None:
+            target = f"os.path.join(folder, {name!r})"
+            put = f"tiphys_place({value}, {target})"
+            if library:
+                put = f"tiphys_write_table({value}, {target}, {library!r})"
+            yield f"if {value} is not None:\n    {put}" if field.optional else put
+            digest = f"tiphys_content_digest({target})"
+            pairs.append(
+                f"{name + step_files.DIGEST!r}: "
+                + (f"{step_files.NO_FILE!r} if {value} is None else {digest}" if field.optional else digest)
+            )
     yield "for name, value in {" + ", ".join(pairs) + "}.items():"
     yield from _texts(signature, rename)
     if shortens:
