@@ -15,6 +15,7 @@ GOLDEN = {
     "pytorch-ddp.yaml": "pytorch_ddp.py",
     "sweep.yaml": "sweep.py",
     "nightly.yaml": "nightly.py",
+    "batch-inference.yaml": "batch_inference.py",
 }
 PICTURE = ROOT / "docs" / "graph.svg"
 _CODE = re.compile(r"""(?P<mark>'|"code":")[0-9a-f]{16}(?=[:"])""")

@@ -17,6 +17,7 @@ from tests.golden.regenerate import ROOT, compiled
 from tests.tools import argo_lint
 from tiphys.compiler import load, to_yaml
 from tiphys.engine import RunOptions
+from tiphys.store.layout import Store
 
 FOLDER = ROOT / "pipelines"
 PLAIN = sorted(path.stem for path in (FOLDER / "plain_hera").glob("*.py"))
@@ -132,6 +133,44 @@ def test_the_night_in_which_the_gate_refuses(tmp_path: Path) -> None:
     assert phase == plain_phase == "Failed"
     assert own["notify"]["result"] == plain["notify"]["text"] == "the night failed: gate, main"
     assert "release" not in own and "release" not in plain
+
+
+def scores(store: Path) -> dict[str, str]:
+    """What lies in the bucket, by its key without the name of the run."""
+    here = Store(store)
+    keys = [each for each in here.bucket.keys("") if "scores/" in each]
+    return {key.rpartition("/")[2]: here.artifacts.path(here.bucket.digest(key)).read_text() for key in keys}
+
+
+def test_both_score_the_shards_of_a_bucket(tmp_path: Path) -> None:
+    names = ("batch_inference", "plain_hera/batch_inference")
+    (phase, own), (plain_phase, plain) = (run(each, tmp_path / each) for each in names)
+    assert phase == plain_phase == "Succeeded"
+    assert own["report"]["result"] == plain["report"]["text"]
+    assert own["report"]["result"].endswith(" rows of 3 shards are above 0.5")
+    first, second = (scores(tmp_path / each) for each in names)
+    assert sorted(first) == ["north.csv", "south.csv", "west.csv"]
+    assert first == second
+    above = sum(float(line) > 0.5 for text in first.values() for line in text.split())
+    assert own["report"]["result"].startswith(f"{above} rows")
+    # the next run finds rows and model where the first has put them, and makes neither
+    for name in names:
+        phase, put = run(name, tmp_path / name, source="bucket")
+        assert phase == "Succeeded" and set(put) == {"score", "report"}
+
+
+def test_a_gpu_for_each_shard_where_there_are_some(tmp_path: Path) -> None:
+    for name in ("batch_inference", "plain_hera/batch_inference"):
+        text = to_yaml(load(str(FOLDER / f"{name}.py"), {"gpus": "1"}))
+        assert argo_lint(text, tmp_path) == ""
+        templates = yaml.safe_load(text)["spec"]["templates"]
+        boxes = {each["name"]: each.get("script", {}) for each in templates}
+        asked = {
+            name.partition("-")[0]
+            for name, box in boxes.items()
+            if "nvidia.com/gpu" in str(box.get("resources"))
+        }
+        assert asked == {"score"}
 
 
 def job_of(name: str) -> dict[str, Any]:
