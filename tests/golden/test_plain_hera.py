@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 import tokenize
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,18 @@ def test_the_lines_of_code_are_counted_without_what_is_said_about_them(tmp_path:
 @pytest.mark.parametrize("name", PLAIN)
 def test_each_is_shorter_than_in_hera_alone(name: str) -> None:
     assert code_lines(FOLDER / f"{name}.py") < code_lines(FOLDER / "plain_hera" / f"{name}.py")
+
+
+def test_the_lines_that_the_docs_name_are_counted() -> None:
+    docs = (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8")
+    told = {
+        name: (int(own), int(plain))
+        for name, own, plain in re.findall(
+            r"^\| `pipelines/(\w+)\.py` \| .* \| (\d+) \| (\d+) \|$", docs, re.M
+        )
+    }
+    places = (FOLDER, FOLDER / "plain_hera")
+    assert told == {name: tuple(code_lines(place / f"{name}.py") for place in places) for name in PLAIN}
 
 
 @pytest.mark.parametrize("name", PLAIN)
