@@ -43,9 +43,7 @@ def fitted(table: pandas.DataFrame) -> Fit:
     weights, *_ = numpy.linalg.lstsq(known, table["price"].to_numpy(), rcond=None)
     residuals = table["price"].to_numpy() - known @ weights
     model = Path("/tmp/model.csv")
-    model.write_text(
-        "".join(f"{name},{value!r}\n" for name, value in zip(("area", "rooms"), map(float, weights)))
-    )
+    model.write_text(f"area,{float(weights[0])}\nrooms,{float(weights[1])}\n")
     return Fit(model, residuals, float(numpy.abs(residuals).mean()))
 
 
