@@ -15,7 +15,20 @@ import yaml
 
 import tiphys
 from tests.tools import argo_lint
-from tiphys import GCS, HTTP, S3, Cache, DefinitionError, Git, Pipeline, Text, component, compose, run
+from tiphys import (
+    GCS,
+    HTTP,
+    S3,
+    Cache,
+    DefinitionError,
+    Git,
+    Pipeline,
+    Text,
+    component,
+    compose,
+    for_each,
+    run,
+)
 from tiphys.engine import RunOptions
 
 
@@ -222,3 +235,38 @@ def test_a_place_counts_where_its_author_says_so(tmp_path: Path) -> None:
     assert "'rows.csv'" in compiled("rows.csv")
     with pytest.raises(DefinitionError, match="TIP128"):
         compiled("other.csv")
+
+
+@component(stores={"result": S3(key="out/{part}.txt")})
+def upper(data: Path, table: Path, part: str) -> Path:
+    Path("/tmp/upper").write_text(data.read_text().upper() + table.read_text())
+    return Path("/tmp/upper")
+
+
+@component
+def part_names() -> list[str]:
+    return ["a", "b"]
+
+
+def test_a_loop_reads_and_writes_a_key_for_each_item(tmp_path: Path) -> None:
+    with Pipeline("seed") as seed:
+        for name in ("a", "b"):
+            shared(part=name).named(f"seed-{name}")
+    assert start(tmp_path, seed).succeeded
+
+    with Pipeline("batch") as pipeline:
+        table = kept(text="!", part="t")
+        given = upper(
+            data=S3(key=compose("shared/{p}/one", p=(item := for_each(["a", "b"])))), table=table, part=item
+        )
+        made = for_each(part_names())
+        again = (
+            upper(data=S3(key=compose("shared/{p}/one", p=made)), table=table, part=made)
+            .after(given)
+            .named("again")
+        )
+        read(data=S3(key="out/b.txt")).after(again)
+    assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
+    result = start(tmp_path, pipeline)
+    assert result.succeeded, [n.get("message") for n in result.workflow["status"]["nodes"].values()]
+    assert result.outputs_of("read")["result"] == "B!"

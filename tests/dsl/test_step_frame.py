@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tiphys import (
     MoreMemory,
@@ -54,3 +57,18 @@ def test_a_container_has_what_a_component_has() -> None:
     made = frame(first, "script")
     assert made == frame(second, "container")
     assert {"synchronization", "timeout", "retryStrategy", "podSpecPatch", "tolerations"} <= set(made)
+
+
+def test_the_pod_of_a_step_with_files_may_reach_the_object_store() -> None:
+    def takes(data: Path) -> None: ...
+    def makes() -> Path: ...
+
+    for step in (component(takes, embed=False), component(makes, embed=False, egress=["web"])):
+        labels = step.body(step.own_defaults())["metadata"]["labels"]
+        assert labels["egress.tiphys.dev/artifacts"] == "true"
+        assert ("egress.tiphys.dev/web" in labels) == (step.name == "makes")
+    policies = yaml.safe_load_all(
+        (Path(__file__).parents[2] / "manifests/base/network.yaml").read_text(encoding="utf-8")
+    )
+    chosen = [each["spec"]["podSelector"].get("matchLabels") for each in policies]
+    assert {"egress.tiphys.dev/artifacts": "true"} in chosen

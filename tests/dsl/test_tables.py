@@ -105,3 +105,14 @@ def test_the_compiler_imports_no_library_of_tables() -> None:
         "assert not {'pandas', 'polars', 'pyarrow', 'numpy'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_pipeline_of_houses_says_what_its_functions_say(tmp_path: Path) -> None:
+    import pipelines.houses as houses
+
+    result = start(tmp_path, houses.build())
+    table = pandas.read_csv(houses.measured.function(500, 1)).query("area >= 50.0").reset_index(drop=True)
+    fit = houses.fitted.function(table)
+    assert result.outputs_of("report")["result"] == houses.report.function(
+        fit.model, fit.residuals, fit.error
+    )

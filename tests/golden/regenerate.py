@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = {
     "fashion-mnist.yaml": "fashion_mnist.py",
     "hello.yaml": "hello.py",
+    "houses.yaml": "houses.py",
     "loop.yaml": "loop.py",
     "branch.yaml": "branch.py",
     "pytorch-ddp.yaml": "pytorch_ddp.py",

@@ -19,6 +19,7 @@ from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_e
 from tiphys.dsl.component_options import SMALL, ComponentOptions, changed
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.files import (
+    declared,
     digest_parameters,
     digests_of,
     file_place,
@@ -209,18 +210,13 @@ class Component(CallableTemplate):
     def _body(self, defaults: Defaults, keyed: _Key | None) -> dict[str, Any]:
         options = self.options
         image = options.image or defaults.image
-        template: dict[str, Any] = {**begun(self.name, options)}
+        template: dict[str, Any] = {**begun(self.name, options, (*self.inputs, *self.outputs))}
         if self._root is not None:
             template.setdefault("annotations", {})[VARIANT_OF] = self.called
         if self.inputs:
-            parameters = [
-                *input_parameters(self.inputs, self.site),
-                *digest_parameters(self._counted if keyed is not None else ()),
-            ]
-            template["inputs"] = {
-                **({"parameters": parameters} if parameters else {}),
-                **input_artifacts(self.inputs),
-            }
+            digests = digest_parameters(self._counted if keyed is not None else ())
+            parameters = [*input_parameters(self.inputs, self.site), *digests]
+            template["inputs"] = declared(parameters, input_artifacts(self.inputs))
         env = [
             *input_env(self.inputs),
             {"name": "TIPHYS_OUTPUTS", "value": OUTPUTS},
@@ -283,10 +279,9 @@ class Component(CallableTemplate):
         ]
         own += [{"name": n, "valueFrom": {"path": f"{OUTPUTS}/{n}"}} for n in digests_of(self.outputs)]
         paths = {f.name: f"{OUTPUTS}/{f.name}" for f in self.outputs}
-        if files := output_artifacts(self.outputs, paths, exports, self.stored):
-            template["outputs"] = {"artifacts": files}
-        if own or outputs:
-            template["outputs"] = {"parameters": [*own, *outputs], **template.get("outputs", {})}
+        files = output_artifacts(self.outputs, paths, exports, self.stored)
+        if made := declared([*own, *outputs], files):
+            template["outputs"] = made
         return template
 
     @property
@@ -322,6 +317,8 @@ class Component(CallableTemplate):
         parts = [content_of(f, Input(f.name).expr(), by_name=not cache.code) for f in keyed]
         parts += environment_parts(dict(self.options.env))
         parts += depends_parts(named)
+        stores = " ".join(f"{name}={place!r}" for name, place in self.options.stores)
+        parts += [f"['stores', {literal(stores)}]"] if stores else []  # a hit leaves the file where it is
         # another pipeline may need the text itself, or have another volume
         long = " ".join([defaults.volumes[0].claim, *names]) if (names := self._long(defaults)) else ""
         parts += [f"['large', {literal(long)}]"] if long else []
@@ -340,6 +337,7 @@ class Component(CallableTemplate):
             image=image,
             **depends_made(named),
             **({"large": long} if long else {}),
+            **({"stores": stores} if stores else {}),
         )
         salt = cache.salt(scope, f"{code.digest}:{image}")
         return _Key(cache, key_expression(literal(f"{self.called}-"), salt, parts), said)

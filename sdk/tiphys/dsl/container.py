@@ -19,6 +19,7 @@ from tiphys.dsl.component_options import SMALL, ComponentOptions, changed
 from tiphys.dsl.composed import guard
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.files import (
+    declared,
     digest_parameters,
     file_place,
     input_artifacts,
@@ -45,7 +46,7 @@ from tiphys.jsontypes import JsonObject
 
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec, EnvVar
-    from tiphys.argo.types import Template
+    from tiphys.argo.types import Arguments, Outputs, Template
 
 __all__ = ["ContainerStep", "container"]
 
@@ -198,12 +199,10 @@ class ContainerStep(CallableTemplate):
 
     def body(self, defaults: Defaults) -> JsonObject:
         options = self.options
-        template = begun(self.name, options)
+        template = begun(self.name, options, (*self.inputs, *self.outputs))
         if self.inputs:
             parameters = [*input_parameters(self.inputs, self.site), *digest_parameters(self._counted)]
-            template["inputs"] = input_artifacts(self.inputs)
-            if parameters:
-                template["inputs"]["parameters"] = parameters  # type: ignore[typeddict-item]
+            template["inputs"] = cast("Arguments", declared(parameters, input_artifacts(self.inputs)))
         mutexes = self._memoized(template, defaults)
         box: ContainerSpec = {"image": self.image, "command": self.words}
         env: list[EnvVar] = [
@@ -217,10 +216,9 @@ class ContainerStep(CallableTemplate):
             template, "container", box, options, defaults, locks=self.locks, mutexes=mutexes, site=self.site
         )
         made = {f.name for f in self.outputs if f.is_file}
-        if artifacts := output_artifacts(self.outputs, self.files, {}, {}):
-            template["outputs"] = {"artifacts": artifacts}
-        if texts := [{"name": n, "valueFrom": {"path": p}} for n, p in self.files.items() if n not in made]:
-            template["outputs"] = {"parameters": texts, **template.get("outputs", {})}  # type: ignore[typeddict-item]
+        texts = [{"name": n, "valueFrom": {"path": p}} for n, p in self.files.items() if n not in made]
+        if outputs := declared(texts, output_artifacts(self.outputs, self.files, {}, {})):
+            template["outputs"] = cast("Outputs", outputs)
         return cast("JsonObject", template)
 
     def _memoized(self, template: Template, defaults: Defaults) -> list[str]:

@@ -8,7 +8,14 @@ from typing import Any, overload
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.context import CallableTemplate, GraphScope
-from tiphys.dsl.files import FileInput, FileValue, digest_arguments, digest_parameters, input_artifacts
+from tiphys.dsl.files import (
+    FileInput,
+    FileValue,
+    declared,
+    digest_arguments,
+    digest_parameters,
+    input_artifacts,
+)
 from tiphys.dsl.graphs import Graph
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.pod import Defaults
@@ -115,10 +122,7 @@ class Dag(CallableTemplate):
                 *input_parameters(self.inputs, self.site),
                 *digest_parameters(self._counted(defaults)),
             ]
-            template["inputs"] = {
-                **({"parameters": parameters} if parameters else {}),
-                **input_artifacts(self.inputs, placed=False),
-            }
+            template["inputs"] = declared(parameters, input_artifacts(self.inputs, placed=False))
         if self.retry is not None:
             template["retryStrategy"] = self.retry.strategy()
         template["dag"] = graph.dag(self.parameters, defaults)
@@ -163,10 +167,7 @@ class Dag(CallableTemplate):
                 parameters.append({"name": field.name + DIGEST, "valueFrom": known})
             else:
                 parameters.append({"name": field.name, "valueFrom": _value_from(value)})
-        return {
-            **({"parameters": parameters} if parameters else {}),
-            **({"artifacts": artifacts} if artifacts else {}),
-        }
+        return declared(parameters, artifacts)
 
     def outside(self, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
         return self.function(*args, **arguments)

@@ -138,7 +138,7 @@ def _reads(value: Any, kind: Any) -> bool:
     return True
 
 
-def _record_conforms(value: dict[str, Any], kind: Any) -> bool:
+def _record_conforms(value: Mapping[str, object], kind: Any) -> bool:
     """Whether an object has the fields of a dataclass or NamedTuple."""
     hints = typing.get_type_hints(kind, include_extras=True)
     if dataclasses.is_dataclass(kind):

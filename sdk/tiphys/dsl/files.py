@@ -19,12 +19,14 @@ from tiphys.step.files import DIGEST, INPUTS, NO_FILE
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Artifact, Parameter
+    from tiphys.jsontypes import JsonObject
 
 __all__ = [
     "FileInput",
     "FileOutput",
     "FileValue",
     "OptionalFile",
+    "declared",
     "digest_arguments",
     "digest_key",
     "digest_parameters",
@@ -149,8 +151,14 @@ def file_place(field: Field) -> str:
     return f"{INPUTS}/{field.name}"
 
 
-def input_artifacts(fields: Iterable[Field], *, placed: bool = True) -> Arguments:
-    """``inputs.artifacts`` of a template, if any; ``placed``: it has a file system."""
+def declared(parameters: Sequence[object], artifacts: Sequence[object]) -> JsonObject:
+    """Inputs or outputs of a template, without what there is none of."""
+    found = {"parameters": list(parameters), "artifacts": list(artifacts)}
+    return cast("JsonObject", {key: value for key, value in found.items() if value})
+
+
+def input_artifacts(fields: Iterable[Field], *, placed: bool = True) -> list[Artifact]:
+    """``inputs.artifacts`` of a template; ``placed``: it has a file system."""
     artifacts: list[Artifact] = []
     for field in fields:
         if field.is_file:
@@ -160,7 +168,7 @@ def input_artifacts(fields: Iterable[Field], *, placed: bool = True) -> Argument
             if field.optional:
                 artifact["optional"] = True
             artifacts.append(artifact)
-    return {"artifacts": artifacts} if artifacts else {}
+    return artifacts
 
 
 def output_artifacts(
@@ -229,7 +237,4 @@ def written_arguments(
             artifacts.append(cast("Artifact", {"name": name, **value.artifact()}))
         elif value is not None:
             artifacts.append({"name": name, "from": str(value)})
-    return {
-        **({"parameters": parameters} if parameters else {}),
-        **({"artifacts": artifacts} if artifacts else {}),
-    }
+    return cast("Arguments", declared(parameters, artifacts))

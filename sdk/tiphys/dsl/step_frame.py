@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiphys.compiler.line import Site
@@ -13,19 +14,23 @@ from tiphys.dsl.pod import Defaults, executor_patch, secured
 if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
     from tiphys.argo.types import Template
+    from tiphys.dsl.types import Field
 
 __all__ = ["begun", "finish"]
 
+_ARTIFACTS = "artifacts"
 _EGRESS = "egress.tiphys.dev/"  # the label that a network policy of this name selects
 
 
-def begun(name: str, options: ComponentOptions) -> Template:
-    """What a template begins with: its name and what the Argo UI and network policies know it by."""
+def begun(name: str, options: ComponentOptions, fields: Iterable[Field] = ()) -> Template:
+    """What a template begins with: its name and what the Argo UI and network policies know it by. ``fields``: its
+    inputs and outputs; where one is a file, the step's pod reaches the artifact repository."""
     template: Template = {"name": name}
     if options.title:
         template["annotations"] = {"workflows.argoproj.io/display-name": options.title}
-    if options.egress:
-        template["metadata"] = {"labels": {f"{_EGRESS}{each}": "true" for each in options.egress}}
+    egress = [*options.egress, *([_ARTIFACTS] if any(f.is_file for f in fields) else [])]
+    if egress:
+        template["metadata"] = {"labels": {f"{_EGRESS}{each}": "true" for each in egress}}
     return template
 
 
