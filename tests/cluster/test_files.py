@@ -145,3 +145,30 @@ def test_the_policy_knows_where_the_pods_of_each_kind_are(job: GangJob) -> None:
     assert isinstance(written, dict)
     places = [name for name, value in written.items() if '"containers"' in json.dumps(value)]
     assert places and all(f"object.spec.{place}" in read for place in places)
+
+
+def test_workers_of_every_kind_may_talk_to_each_other() -> None:
+    """By the labels that those who make the pods give them (read in their sources): training operator 1.9.4, JobSet
+    0.11.1, KubeRay 1.4.2; Trainer 2 makes JobSets. TFJobs meet at the port that all workflows may use."""
+    made = {
+        "PyTorchJob": {"training.kubeflow.org/operator-name": "pytorchjob-controller"},
+        "XGBoostJob": {"training.kubeflow.org/operator-name": "xgboostjob-controller"},
+        "MPIJob": {"training.kubeflow.org/operator-name": "mpijob-controller"},
+        "JobSet": {"jobset.sigs.k8s.io/jobset-name": "x"},
+        "TrainJob": {"jobset.sigs.k8s.io/jobset-name": "x"},
+        "RayJob": {"ray.io/cluster": "x"},
+    }
+    assert set(made) == {job.kind for job in JOBS} - {"TFJob"}
+    policies = list(yaml.safe_load_all((ROOT / "manifests" / "base" / "network.yaml").read_text()))
+
+    def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+        return all(
+            each["key"] in labels and labels[each["key"]] in each.get("values", [labels[each["key"]]])
+            for each in selector.get("matchExpressions", [{"key": ""}])
+        )
+
+    for kind, labels in made.items():
+        (own,) = (each["spec"] for each in policies if selects(each["spec"]["podSelector"], labels))
+        for way, peers in (("ingress", "from"), ("egress", "to")):
+            open_to = [rule for rule in own[way] if "ports" not in rule]
+            assert any(selects(each["podSelector"], labels) for rule in open_to for each in rule[peers]), kind
