@@ -182,7 +182,7 @@ def test_volumes_come_from_the_environment() -> None:
 
 
 def test_the_digest_of_a_folder_is_of_its_names_and_bytes_wherever_it_lies(tmp_path: Path) -> None:
-    from tiphys.reference import content_digest
+    from tiphys.reference import content_digest, file_digest
 
     def tree(name: str, **files: str) -> str:
         for file, text in files.items():
