@@ -179,3 +179,26 @@ def test_volumes_come_from_the_environment() -> None:
     assert volumes_from_env({}) == {}
     with pytest.raises(StoreError, match="TIP402"):
         volumes_from_env({"TIPHYS_VOLUMES": "{"})
+
+
+def test_the_digest_of_a_folder_is_of_its_names_and_bytes_wherever_it_lies(tmp_path: Path) -> None:
+    from tiphys.reference import content_digest, file_digest
+
+    def tree(name: str, **files: str) -> str:
+        for file, text in files.items():
+            path = tmp_path / name / file.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return str(tmp_path / name)
+
+    first = content_digest(tree("first", a="1", deep__b="2"))
+    assert content_digest(tree("second", deep__b="2", a="1")) == first
+    others = [
+        tree("x", a="1", deep__b="3"),
+        tree("y", a="1", deep__c="2"),
+        tree("z", a="1", deep__b="2", manifest=""),
+    ]
+    assert len({first, *map(content_digest, others)}) == 4
+    # nothing is written, and a file has the digest that sha256sum says
+    assert sorted(each.name for each in (tmp_path / "first").iterdir()) == ["a", "deep"]
+    assert content_digest(str(tmp_path / "first" / "a")) == file_digest(tmp_path / "first" / "a")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 import tiphys
 from tests.tools import argo_lint
@@ -371,6 +372,10 @@ def test_files_go_through_a_dag_of_hera(tmp_path: Path) -> None:
             read(name="text", data=written(text="of tiphys").outputs.result)
             counted(data=Text("a"))
     assert argo_lint(tiphys.to_yaml(workflow), tmp_path) == ""
+    templates = {each["name"]: each for each in yaml.safe_load(tiphys.to_yaml(workflow))["spec"]["templates"]}
+    # Argo's executor makes the folder of a file with mode 0700, as the user of its container
+    init = json.loads(templates["read"]["podSpecPatch"])["initContainers"][0]["securityContext"]["runAsUser"]
+    assert templates["read"]["securityContext"]["runAsUser"] == init
     result = start(tmp_path, workflow)
     assert result.succeeded
     assert result.outputs_of("read")["result"] == "of hera"

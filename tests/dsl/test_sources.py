@@ -29,6 +29,7 @@ from tiphys import (
     for_each,
     run,
 )
+from tiphys.compiler.line import Site
 from tiphys.engine import RunOptions
 
 
@@ -163,6 +164,16 @@ def made_wrong() -> dict[Callable[[], object], str]:
     def endpoint_alone() -> object:
         return read(data=S3(key="x", endpoint="minio:9000"))
 
+    def half() -> object:
+        return read(data=S3("data", "x", access=("s3", "access-key")))
+
+    def outside() -> object:
+        return read.outside((S3("data", "x"),), {}, Site("test_sources.py", 1))
+
+    def made_by_another() -> object:
+        place = S3("data", compose("{x}", x=read(data=Text("a")).result))
+        return component(stores={"result": place})(kept.function)
+
     def tag() -> object:
         return S3("data", "{{workflow.name}}")
 
@@ -191,6 +202,9 @@ def made_wrong() -> dict[Callable[[], object], str]:
         value: "TIP105",
         no_key: "TIP104",
         endpoint_alone: "TIP104",
+        half: "TIP104",
+        outside: "TIP113",
+        made_by_another: "TIP108",
         tag: "TIP119",
         number: "TIP105",
         address: "TIP105",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 import pandas
+import polars
 import pyarrow
 import pytest
 
@@ -31,6 +32,16 @@ def described(table: pandas.DataFrame) -> dict[str, str]:
 @component
 def arrow(table: pyarrow.Table) -> int:
     return int(table.num_rows)
+
+
+@component
+def doubled(table: polars.DataFrame) -> polars.DataFrame:
+    return table.with_columns(polars.col("n") * 2)
+
+
+@component
+def total(table: pandas.DataFrame) -> int:
+    return int(table["n"].sum())
 
 
 @component
@@ -59,6 +70,7 @@ def build() -> Pipeline:
         described(table=table)
         arrow(table=table)
         raw(table=table)
+        total(table=doubled(table=table))
         trace(array=matrix(size=3)).named("three")
         trace().named("none")
     return pipeline
@@ -73,11 +85,12 @@ def test_tables_and_arrays_arrive(tmp_path: Path) -> None:
         result = start(tmp_path, build())
         assert result.succeeded
         found = {
-            name: result.outputs_of(name)["result"] for name in ("described", "arrow", "raw", "three", "none")
+            name: result.outputs_of(name)["result"]
+            for name in ("described", "arrow", "total", "raw", "three", "none")
         }
         kinds = {name: str(kind) for name, kind in expected.dtypes.items()}
         assert json.loads(found.pop("described")) == {"sum": "6", **kinds}
-        assert found == {"arrow": "4", "raw": "PAR1", "three": "3.0", "none": "-1.0"}
+        assert found == {"arrow": "4", "total": "12", "raw": "PAR1", "three": "3.0", "none": "-1.0"}
 
 
 def test_a_table_is_no_array_and_no_text() -> None:

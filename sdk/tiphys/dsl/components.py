@@ -43,7 +43,7 @@ from tiphys.dsl.source.closure import check_names, function_node
 from tiphys.dsl.source.digest import depended, step_code
 from tiphys.dsl.source.embed import script_source
 from tiphys.dsl.source.module import module_of
-from tiphys.dsl.sources import FileSource, by_place, stored
+from tiphys.dsl.sources import FileSource, by_place, refuse_outside, stored
 from tiphys.dsl.step_frame import begun, finish
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, may_be_long, signature_of
@@ -160,6 +160,7 @@ class Component(CallableTemplate):
         return root._variants[name]
 
     def outside(self, args: tuple[Any, ...], arguments: dict[str, Any], site: Site) -> Any:
+        refuse_outside(self.name, (*args, *arguments.values()), site)
         return self.function(*args, **arguments)
 
     def embedded(self, defaults: Defaults) -> bool:

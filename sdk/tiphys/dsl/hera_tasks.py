@@ -17,6 +17,7 @@ from tiphys.compiler.line import Site, caller
 from tiphys.dsl.composed import Raw
 from tiphys.dsl.files import output_value, written_arguments
 from tiphys.dsl.locks import Semaphore
+from tiphys.dsl.pod import POD_SECURITY
 from tiphys.dsl.task import no_output
 from tiphys.dsl.template import Argument, StepTemplate, bind
 from tiphys.dsl.values import ConditionValue, Output, Value
@@ -218,6 +219,9 @@ def _parts(template: StepTemplate) -> Iterator[_Part]:
     """The template as Hera's workflow needs it; a nested graph brings the templates it uses."""
     defaults = template.own_defaults()
     for body in template.parts(defaults):
+        if any("path" in each for each in (body.get("inputs") or {}).get("artifacts", ())):
+            # Argo lays files into a folder of mode 0700: who reads them must be whom a Pipeline makes all pods be
+            body.setdefault("securityContext", POD_SECURITY)
         yield _Part(body["name"], body, template)
     for used in template.inner_templates():
         yield from _parts(used)

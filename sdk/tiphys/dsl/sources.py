@@ -21,7 +21,7 @@ from tiphys.dsl.literals import literal
 from tiphys.dsl.names import check_object_name
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.types import Field, check_argument, type_name
-from tiphys.dsl.values import Expression, Input, Value, workflow_name
+from tiphys.dsl.values import Expression, Input, LoopItem, Output, Value, workflow_name
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.step.files import DIGEST
 
@@ -47,6 +47,7 @@ __all__ = [
     "Text",
     "by_place",
     "file_argument",
+    "refuse_outside",
     "stored",
 ]
 
@@ -150,16 +151,23 @@ class S3(FileSource):
     parts: ClassVar[tuple[str, ...]] = ("key", "bucket", "endpoint", "region")
 
     def location(self, names: Mapping[str, Value]) -> Artifact:
+        if (self.access is None) != (self.secret is None):
+            raise _wrong(self, "TIP104", "it has one of access and secret", "give both, or none of them")
         place: S3Location = {"key": _key(self, names)}
-        if self.endpoint and not self.bucket:
-            raise _wrong(self, "TIP104", "there is an endpoint and no bucket", 'write S3("bucket", "key", …)')
+        if (self.endpoint or self.region or self.access) and not self.bucket:
+            raise _wrong(
+                self,
+                "TIP104",
+                "it says how to reach a store, and no bucket",
+                'write S3("bucket", "key", …); a key alone lies in the artifact repository of the cluster',
+            )
         if self.bucket:  # Argo takes the bucket of its repository for one without an endpoint
             place["bucket"] = self.text("bucket", names)
-            place["endpoint"] = self.endpoint or "s3.amazonaws.com"
+            place["endpoint"] = self.text("endpoint", names) if self.endpoint else "s3.amazonaws.com"
             if self.access is None:
                 place["useSDKCreds"] = True
         if self.region:
-            place["region"] = self.region
+            place["region"] = self.text("region", names)
         if self.access is not None:
             place["accessKeySecret"] = _selector(self.access)
         if self.secret is not None:
@@ -323,6 +331,19 @@ def file_argument(owner: str, field: Field, value: object, site: Site) -> FileVa
     )
 
 
+def refuse_outside(owner: str, values: Iterable[object], site: Site) -> None:
+    """Refuse (TIP113) a source in a plain call, which fetches nothing."""
+    for value in values:
+        if isinstance(value, FileSource):
+            raise DefinitionError(
+                "TIP113",
+                f"{owner} is called outside a pipeline with {type(value).__name__}(…)",
+                where=str(site),
+                cause="a plain call runs the function with the values that it is given",
+                fix="give it a Path of this machine, or call it in a Pipeline",
+            )
+
+
 def by_place(
     fields: Iterable[Field],
     arguments: Mapping[str, object],
@@ -372,6 +393,13 @@ def stored(
                 f"{owner} would store {name!r} in {source!r}",
                 where=str(getattr(source, "site", caller())),
                 fix='name a place of an object store: S3("bucket", "key") or GCS("bucket", "key")',
+            )
+        if any(isinstance(value, (Output, LoopItem)) for value in source.values()):
+            raise _wrong(
+                source,
+                "TIP108",
+                "its key holds what another task makes",
+                "make that an input of the step: {name} in the key is the input of that name",
             )
         if name not in known or not known[name].is_file:
             files = [each for each, field in known.items() if field.is_file]
