@@ -12,6 +12,8 @@ from typing import Any, Literal, Protocol
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.habits import of_call, of_task
+from tiphys.dsl.loop_limits import Limits
+from tiphys.dsl.loops import LoopTemplate
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.template import Argument, StepTemplate, bind
@@ -84,7 +86,9 @@ class TaskNode:
         self.orders: list[After] = []
         self.condition: ConditionValue | None = None
         self.exit: Exit | None = None
+        self._loop: LoopTemplate | None = None
         graph.add(self)
+        self.limited()  # what is wrong with it is told where it is written
 
     @property
     def task_name(self) -> str:
@@ -93,10 +97,13 @@ class TaskNode:
 
     def output(self, name: str) -> Output:
         """The output ``name`` (Python's or the workflow's spelling). Raises DefinitionError (TIP106)."""
+        loop = self.limited()
         for field in self.template.outputs:
             if name in (field.python, field.name):
                 kind = field.type if self.looped() is None else list[field.type]  # type: ignore[name-defined]
-                return Output(self, field.name, kind, result=field.result)
+                return Output(self, field.name, kind, result=field.result and loop is None)
+        if loop is not None and (found := loop.extra_output(name)) is not None:
+            return Output(self, *found)
         raise no_output(self.template, name)
 
     def tag(self) -> str:
@@ -130,6 +137,20 @@ class TaskNode:
                         return leaf
         return None
 
+    def limited(self) -> LoopTemplate | None:
+        """The loop as a template of its own, where it has limits."""
+        item = self.looped()
+        if item is None or not isinstance(item.limits, Limits):
+            return None
+        if self._loop is None:
+            self._loop = LoopTemplate(self, item, item.limits)
+        return self._loop
+
+    def may_be_empty(self) -> bool:
+        """Whether it is a loop whose list may be empty, so that Argo skips it and has no lists of its outputs."""
+        item = self.looped()
+        return item is not None and isinstance(item.source, Value) and self.limited() is None
+
     def values(self) -> Iterator[Value | ConditionValue]:
         """Everything whose leaves this task depends on."""
         for value in self.arguments.values():
@@ -140,6 +161,8 @@ class TaskNode:
         item = self.looped()
         if item is not None and isinstance(item.source, Value):
             yield item.source
+        if (loop := self.limited()) is not None:
+            yield from loop.outer_values()
 
     def uses(self) -> Iterator[tuple[Value, bool]]:
         """Leaves and whether each may be absent."""
