@@ -18,6 +18,7 @@ from tiphys import (
     Pipeline,
     Resources,
     Retry,
+    Volume,
     component,
     compose,
     dag,
@@ -103,16 +104,6 @@ def accepted(pipeline: Pipeline, folder: Path) -> None:
     assert argo_lint(tiphys.to_yaml(pipeline), folder) == ""
 
 
-def at_once(pods: list[dict[str, Any]]) -> int:
-    """How many pods there were at most at a time."""
-    moments = sorted(moment for pod in pods for moment in ((pod["startedAt"], 1), (pod["finishedAt"], 0)))
-    most = now = 0
-    for _, began in moments:
-        now += 1 if began else -1
-        most = max(most, now)
-    return most
-
-
 def template(pipeline: Pipeline, name: str) -> Mapping[str, Any]:
     return next(each for each in pipeline.to_dict()["spec"]["templates"] if each["name"] == name)
 
@@ -137,19 +128,29 @@ def test_at_most_so_many_items_run_at_a_time(tmp_path: Path, argo: Argo) -> None
     assert len([name for name in ran.nodes if name.startswith("listed[0].train(")]) == 3
 
 
-def test_the_bound_holds_for_what_takes_a_while(tmp_path: Path) -> None:
+def test_no_more_of_them_than_that_are_there_at_once(tmp_path: Path) -> None:
+    """Each item writes into one file when it begins and when it ends."""
+
     @component
-    def slow(rate: float) -> float:
+    def work(rate: float) -> None:
         import time
 
-        time.sleep(0.2)
-        return rate
+        with open("/mnt/data/seen", "a", encoding="utf-8") as file:
+            print("+", end="", file=file, flush=True)
+            time.sleep(0.3)
+            print("-", end="", file=file, flush=True)
 
-    with Pipeline("p") as pipeline:
-        slow(rate=for_each([0.1, 0.2, 0.3, 0.4], parallel=1))
-    ran = Ran(pipeline, tmp_path)
-    assert len(ran.pods("slow")) == 4
-    assert at_once(ran.pods("slow")) == 1
+    @component
+    def seen() -> str:
+        with open("/mnt/data/seen", encoding="utf-8") as file:
+            return file.read()
+
+    with Pipeline("p", volumes=[Volume("data")]) as pipeline:
+        done = work(rate=for_each([0.1, 0.2, 0.3, 0.4, 0.5], parallel=2))
+        seen().after(done)
+    marks = Ran(pipeline, tmp_path).value("seen")
+    assert sorted(marks) == ["+"] * 5 + ["-"] * 5
+    assert max(marks[:each].count("+") - marks[:each].count("-") for each in range(11)) == 2
 
 
 @pytest.mark.parametrize("argo", ["4.0", "4.1"])
@@ -171,7 +172,7 @@ def test_some_items_may_fail(tmp_path: Path, argo: Argo) -> None:
     assert json.loads(ran.value("of-every")) == ["[]", "[]", "2"]
     assert json.loads(ran.value("of-empty")) == ["[]", "[]", "0"]
     assert json.loads(ran.value("of-silent")) == ["[]", "[0.0, 0.1, 0.2]", "1"]
-    assert ran.pods("too-many-failed") == []
+    assert ran.pods("tiphys-too-many-failed") == []
 
 
 @pytest.mark.parametrize(("source", "tolerate"), [([0.3, 0.1, 0.3], 1), (4, 0.24), ([0.3], 0.99)])
@@ -186,7 +187,7 @@ def test_more_failures_fail_the_loop(tmp_path: Path, source: Any, tolerate: floa
     assert ran.nodes["some"]["phase"] == "Failed"
     assert ran.nodes["then"]["phase"] == "Succeeded"
     assert "numbers" not in ran.nodes or ran.nodes["numbers"]["phase"] == "Omitted"
-    [judge] = ran.pods("too-many-failed")
+    [judge] = ran.pods("tiphys-too-many-failed")
     assert "TIP732" in (ran.folder / "logs" / f"{judge['id']}.log").read_text()
 
 
@@ -228,7 +229,7 @@ def test_failures_are_counted_over_the_rounds(tmp_path: Path) -> None:
     ran = Ran(pipeline, tmp_path)
     assert ran.nodes["t"]["phase"] == "Failed"
     assert len(ran.pods("train")) == 3  # the fourth is not begun
-    assert len(ran.pods("too-many-failed")) == 1
+    assert len(ran.pods("tiphys-too-many-failed")) == 1
 
 
 def test_many_rounds_stay_below_what_argo_can_nest() -> None:
@@ -323,7 +324,7 @@ def test_a_graph_in_a_loop_returns_lists_of_an_empty_list_too(tmp_path: Path) ->
     with Pipeline("p") as pipeline:
         numbers(values=plain(values=rates(count=0)))
     for argo in ("4.0", "4.1"):
-        assert Ran(pipeline, tmp_path / argo, argo).value("numbers") == "[]"  # type: ignore[arg-type]
+        assert Ran(pipeline, tmp_path / argo, argo).value("numbers") == "[]"
 
 
 def _conditional() -> object:

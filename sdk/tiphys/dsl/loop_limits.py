@@ -9,11 +9,11 @@ from typing import Any, cast
 from tiphys.compiler.line import Site
 from tiphys.errors import DefinitionError
 
-__all__ = ["Limits", "limits_of"]
+__all__ = ["LoopLimits", "limits_of"]
 
 
 @dataclass(frozen=True)
-class Limits:
+class LoopLimits:
     """``parallel``: items at a time. ``tolerate``: how many may fail, or which share. ``until``: which trial ends the
     loop."""
 
@@ -28,7 +28,7 @@ class Limits:
         return bool(self.tolerate) or self.until is not None
 
 
-def limits_of(parallel: object, tolerate: object, until: object, site: Site) -> Limits | None:
+def limits_of(parallel: object, tolerate: object, until: object, site: Site) -> LoopLimits | None:
     """The limits as written, looked at; None without any. Raises DefinitionError TIP105 and TIP109."""
     problem = ""
     if parallel is not None and (type(parallel) is not int or parallel < 1):
@@ -55,7 +55,7 @@ def limits_of(parallel: object, tolerate: object, until: object, site: Site) -> 
         )
     if parallel is None and not tolerate and until is None:
         return None
-    return Limits(
+    return LoopLimits(
         cast("int | None", parallel),
         cast("float", tolerate),
         cast("Callable[[Any], Any] | None", until),

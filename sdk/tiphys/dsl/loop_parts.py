@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tiphys.compiler.line import Site
 from tiphys.dsl.literals import access
+from tiphys.dsl.pod import Defaults, executor_patch, secured
+from tiphys.dsl.resources import Resources
+from tiphys.dsl.retry import Retry
+from tiphys.dsl.template import StepTemplate
+from tiphys.jsontypes import JsonObject
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Parameter, Template, WorkflowStep
-    from tiphys.dsl.components import Component
 
 __all__ = [
+    "TOO_MANY",
     "arguments_of",
     "evaluated",
     "gives",
@@ -22,7 +27,6 @@ __all__ = [
     "listed",
     "same",
     "takes",
-    "too_many",
 ]
 
 
@@ -59,7 +63,7 @@ def judge(failed: str, tolerated: str, when: str) -> WorkflowStep:
     given = {"failed": f"{{{{{failed}}}}}", "tolerated": f"{{{{{tolerated}}}}}"}
     return {
         "name": "judge",
-        "template": too_many().name,
+        "template": TOO_MANY.name,
         "when": f"{{{{={when}}}}}",
         "arguments": arguments_of(given),
     }
@@ -80,15 +84,36 @@ def gives(template: Template, parameters: list[Parameter]) -> Template:
     return template
 
 
-def too_many_failed(failed: int, tolerated: int) -> None:
-    """Fails the loop."""
-    raise SystemExit(f"TIP732: {failed} items failed, and {tolerated} more may: for_each(…, tolerate=…)")
+class _TooMany(StepTemplate):
+    """The step that fails a loop; it runs only then."""
+
+    def body(self, defaults: Defaults) -> JsonObject:
+        script: JsonObject = {
+            "image": defaults.image,
+            "command": ["python"],
+            "source": _TOO_MANY,
+            "env": [
+                {"name": each.upper(), "value": "{{inputs.parameters." + each + "}}"}
+                for each in ("failed", "tolerated")
+            ],
+            "resources": Resources(cpu="50m", memory="64Mi").mapping(),
+        }
+        template: JsonObject = {
+            "name": self.name,
+            "inputs": {"parameters": [{"name": "failed"}, {"name": "tolerated"}]},
+            "retryStrategy": Retry.on_infrastructure().strategy(),
+            "script": script,
+            "podSpecPatch": executor_patch(resource=False),
+        }
+        secured(script, template, ())
+        return template
 
 
-@functools.cache
-def too_many() -> Component:
-    from tiphys.dsl.component_options import ComponentOptions
-    from tiphys.dsl.components import Component
-    from tiphys.dsl.retry import Retry
+_TOO_MANY = """\
+import os
+import sys
 
-    return Component(too_many_failed, ComponentOptions(retry=Retry.on_infrastructure(), embed=True))
+failed, tolerated = os.environ["FAILED"], os.environ["TOLERATED"]
+sys.exit(f"TIP732: {failed} items failed, and {tolerated} may (for_each(..., tolerate=...))")
+"""
+TOO_MANY = _TooMany("tiphys-too-many-failed", (), (), site=Site(__file__, 0))

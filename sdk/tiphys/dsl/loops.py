@@ -10,13 +10,14 @@ rest while no trial is good enough.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from tiphys.compiler.line import Site
 from tiphys.dsl.literals import access
-from tiphys.dsl.loop_limits import Limits
+from tiphys.dsl.loop_limits import LoopLimits
 from tiphys.dsl.loop_parts import (
+    TOO_MANY,
     arguments_of,
     evaluated,
     gives,
@@ -26,7 +27,6 @@ from tiphys.dsl.loop_parts import (
     listed,
     same,
     takes,
-    too_many,
 )
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pod import Defaults
@@ -39,17 +39,16 @@ from tiphys.dsl.values import (
     ParameterValue,
     Value,
     WorkflowValue,
-    as_condition,
     only_tasks,
     seen_as,
 )
 from tiphys.errors import DefinitionError
+from tiphys.jsontypes import JsonObject
 
 if TYPE_CHECKING:
     from tiphys.argo.types import DAGTask, Parameter, Template, WorkflowStep
-    from tiphys.dsl.task import TaskNode
 
-__all__ = ["DONE_ITEMS", "FAILURES", "LoopTemplate"]
+__all__ = ["DONE_ITEMS", "FAILURES", "LoopTemplate", "LoopedTask"]
 
 DONE_ITEMS, FAILURES = "done_items", "failures"
 """What the task of a loop with a tolerance or an early end gives besides the outputs of its template."""
@@ -61,26 +60,21 @@ _LEFT = "left"
 """The input of the rounds that says how many may still fail."""
 
 
-class _Alone:
-    """The graph of one trial, as its condition sees it."""
+class LoopedTask(Protocol):
+    """The task as its loop knows it; see :class:`tiphys.dsl.task.TaskNode`."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.tasks: list[TaskNode] = []
-
-    def add(self, task: TaskNode) -> None:
-        self.tasks.append(task)
-
-    def name_of(self, task: TaskNode) -> str:
-        return task.template.called
-
-    def rename(self, task: TaskNode, name: str, site: Site) -> None:
-        raise DefinitionError(
-            "TIP105",
-            "a trial is not named",
-            where=str(site),
-            fix="return a condition: trial.accuracy >= 0.95",
-        )
+    @property
+    def template(self) -> StepTemplate: ...
+    @property
+    def arguments(self) -> Mapping[str, Argument]: ...
+    @property
+    def condition(self) -> ConditionValue | None: ...
+    @property
+    def site(self) -> Site: ...
+    @property
+    def task_name(self) -> str: ...
+    @property
+    def graph_name(self) -> str: ...
 
 
 class _Parts(NamedTuple):
@@ -96,32 +90,25 @@ class _Parts(NamedTuple):
 class LoopTemplate(StepTemplate):
     """The loop of one task as a template; ``node`` has a loop item with limits."""
 
-    def __init__(self, node: TaskNode, item: LoopItem, limits: Limits) -> None:
+    def __init__(
+        self, node: LoopedTask, item: LoopItem, limits: LoopLimits, trial: object, ends: ConditionValue | None
+    ) -> None:
         self.site = node.site
         self.inputs = self.outputs = ()
         self.locks = []
         self._node, self._item, self._limits = node, item, limits
-        self._trial: TaskNode | None = None
-        self._until: ConditionValue | None = None
-        if limits.until is not None:
-            self._until = self._asked(limits.until, limits.site)
-
-    def _asked(self, until: Callable[[Any], Any], site: Site) -> ConditionValue:
-        from tiphys.dsl.task import Task, TaskNode
-
-        self._trial = TaskNode(self._node.template, {}, _Alone(""), self.site)
-        condition = as_condition(until(Task(self._trial)))
-        leaves = list(condition.leaves())
+        self._trial, self._until = trial, ends
+        leaves = list(ends.leaves()) if ends is not None else []
         if any(isinstance(leaf, LoopItem) for leaf in leaves):
             what = "the item of a loop"
-        elif not any(isinstance(leaf, Output) and leaf.task is self._trial for leaf in leaves):
+        elif ends is not None and not any(map(self._of_trial, leaves)):
             what = "nothing of the trial"
         else:
-            return condition
+            return
         raise DefinitionError(
             "TIP118",
             f"until= looks at {what}",
-            where=str(site),
+            where=str(limits.site),
             cause="it is asked of each trial when that has ended",
             fix="compare outputs of the trial: until=lambda trial: trial.accuracy >= 0.95",
         )
@@ -132,7 +119,7 @@ class LoopTemplate(StepTemplate):
         return self._called("")
 
     def _called(self, ending: str) -> str:
-        name = f"{self._node.graph.name}-{self._node.task_name}{ending}"
+        name = f"{self._node.graph_name}-{self._node.task_name}{ending}"
         return check_name(name, "the template of a loop (the name of its graph and of its task)", self.site)
 
     @property
@@ -159,7 +146,7 @@ class LoopTemplate(StepTemplate):
     def inner_templates(self) -> Iterable[StepTemplate]:
         yield self._node.template
         if self._limits.tolerate:
-            yield too_many()
+            yield TOO_MANY
 
     # -- what the task in the graph says -------------------------------------------------------------------------
 
@@ -272,7 +259,7 @@ class LoopTemplate(StepTemplate):
 
     # -- the templates -------------------------------------------------------------------------------------------
 
-    def parts(self, defaults: Defaults) -> list[dict[str, Any]]:
+    def parts(self, defaults: Defaults) -> list[JsonObject]:
         counted = self._limits.counted
         wrapped = counted or bool(_ALONE & self._node.template.body(defaults).keys())
         parts = self._split(defaults, _plain_text)
@@ -281,7 +268,7 @@ class LoopTemplate(StepTemplate):
             self._loop(parts, wrapped),
             *([self._one(parts)] if wrapped else []),
         ]
-        return [cast("dict[str, Any]", each) for each in found]
+        return [cast("JsonObject", each) for each in found]
 
     def _loop(self, parts: _Parts, wrapped: bool) -> Template:
         """All items, or those of a round."""

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.habits import of_call, of_task
-from tiphys.dsl.loop_limits import Limits
+from tiphys.dsl.loop_limits import LoopLimits
 from tiphys.dsl.loops import LoopTemplate
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
@@ -68,6 +68,29 @@ class TaskGraph(Protocol):
 
     def rename(self, task: TaskNode, name: str, site: Site) -> None:
         """Give a task a name of its own."""
+
+
+class _Trial:
+    """The graph of one item of a loop, as the condition that ends the loop sees it."""
+
+    name = ""
+
+    def __init__(self) -> None:
+        self.tasks: list[TaskNode] = []
+
+    def add(self, task: TaskNode) -> None:
+        self.tasks.append(task)
+
+    def name_of(self, task: TaskNode) -> str:
+        return task.template.called
+
+    def rename(self, task: TaskNode, name: str, site: Site) -> None:
+        raise DefinitionError(
+            "TIP105",
+            "a trial is not named",
+            where=str(site),
+            fix="return a condition: trial.accuracy >= 0.95",
+        )
 
 
 class TaskNode:
@@ -137,13 +160,21 @@ class TaskNode:
                         return leaf
         return None
 
+    @property
+    def graph_name(self) -> str:
+        """The name of the template that it is in."""
+        return self.graph.name
+
     def limited(self) -> LoopTemplate | None:
         """The loop as a template of its own, where it has limits."""
         item = self.looped()
-        if item is None or not isinstance(item.limits, Limits):
+        if item is None or not isinstance(item.limits, LoopLimits):
             return None
         if self._loop is None:
-            self._loop = LoopTemplate(self, item, item.limits)
+            trial, until = TaskNode(self.template, {}, _Trial(), self.site), item.limits.until
+            self._loop = LoopTemplate(
+                self, item, item.limits, trial, None if until is None else as_condition(until(Task(trial)))
+            )
         return self._loop
 
     def may_be_empty(self) -> bool:
