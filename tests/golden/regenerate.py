@@ -11,6 +11,7 @@ GOLDEN = {
     "fashion-mnist.yaml": "fashion_mnist.py",
     "hello.yaml": "hello.py",
     "loop.yaml": "loop.py",
+    "sweep.yaml": "sweep.py",
     "branch.yaml": "branch.py",
     "pytorch-ddp.yaml": "pytorch_ddp.py",
 }

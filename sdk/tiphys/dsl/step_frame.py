@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from tiphys.argo.display import DISPLAY_NAME
 from tiphys.compiler.line import Site
 from tiphys.dsl.component_options import ComponentOptions
 from tiphys.dsl.durations import go_duration
@@ -23,7 +24,7 @@ def begun(name: str, options: ComponentOptions) -> Template:
     """What a template begins with: its name and what the Argo UI and network policies know it by."""
     template: Template = {"name": name}
     if options.title:
-        template["annotations"] = {"workflows.argoproj.io/display-name": options.title}
+        template["annotations"] = {DISPLAY_NAME: options.title}
     if options.egress:
         template["metadata"] = {"labels": {f"{_EGRESS}{each}": "true" for each in options.egress}}
     return template
