@@ -75,6 +75,26 @@ def note(text: str = "") -> str:
     return text
 
 
+@component
+def union(n: int) -> int | str:
+    return n if n % 2 else str(n)
+
+
+@component
+def perhaps(n: int) -> int | None:
+    return n if n % 2 else None
+
+
+@component
+def nested(n: int) -> list[int] | int | None:
+    return None if n == 0 else [n] if n % 2 else n
+
+
+@component
+def shown(unions: list[int | str], optional: list[int | None], lists: list[list[int] | int | None]) -> str:
+    return f"{unions} {optional} {lists}"
+
+
 class Ran:
     """A run: the nodes by their names after the workflow's."""
 
@@ -325,6 +345,31 @@ def test_a_graph_in_a_loop_returns_lists_of_an_empty_list_too(tmp_path: Path) ->
         numbers(values=plain(values=rates(count=0)))
     for argo in ("4.0", "4.1"):
         assert Ran(pipeline, tmp_path / argo, argo).value("numbers") == "[]"
+
+
+@pytest.mark.parametrize("limits", [{}, {"parallel": 2}, {"until": lambda trial: trial.result.is_in("no")}])
+def test_what_a_loop_collects_of_a_union_is_what_was_returned(tmp_path: Path, limits: Any) -> None:
+    @component
+    def counted(count: int) -> list[int]:
+        return list(range(count))
+
+    @dag
+    def inside(ns: list[int]) -> list[int | str]:
+        found: list[int | str] = union(n=for_each(ns, **limits)).result
+        return found
+
+    with Pipeline("p") as pipeline:
+        for count in (4, 0):
+            ns = counted(count=count).result
+            each = for_each(ns, **limits)
+            got = (perhaps(n=each).result, nested(n=each).result)
+            shown(unions=union(n=each).result, optional=got[0], lists=got[1]).named(f"plain-{count}")
+            shown(unions=inside(ns=ns).result, optional=got[0], lists=got[1]).named(f"inside-{count}")
+    accepted(pipeline, tmp_path / "lint")
+    ran = Ran(pipeline, tmp_path / "store")
+    for count in (4, 0):
+        of = [[step.function(n) for n in range(count)] for step in (union, perhaps, nested)]
+        assert ran.value(f"plain-{count}") == ran.value(f"inside-{count}") == shown.function(*of)
 
 
 def _conditional() -> object:

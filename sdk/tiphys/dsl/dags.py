@@ -117,7 +117,7 @@ class Dag(CallableTemplate):
 
 
 def _value_from(value: Value) -> dict[str, str]:
-    if isinstance(value, Output):
+    if isinstance(value, Output) and not value.rewritten:
         empty = isinstance(value.task, TaskNode) and value.task.may_be_empty()
         return {"parameter": value.tag(), **({"default": "[]"} if empty else {})}
     with only_tasks():

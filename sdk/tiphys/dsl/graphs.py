@@ -286,6 +286,11 @@ class Graph:
 
 def _text(value: Value | str) -> str:
     """An argument as Argo reads it. What a loop makes is a list, also when nothing ran."""
-    if isinstance(value, Output) and isinstance(value.task, TaskNode) and value.task.may_be_empty():
+    if (
+        isinstance(value, Output)
+        and not value.rewritten
+        and isinstance(value.task, TaskNode)
+        and value.task.may_be_empty()
+    ):
         return "{{=" + f"{value.expr()} ?? '[]'" + "}}"
     return value.tag() if isinstance(value, Value) else value

@@ -12,6 +12,7 @@ from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.template import StepTemplate
 from tiphys.jsontypes import JsonObject
+from tiphys.step.kinds import form, members
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments, Parameter, Template, WorkflowStep
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TOO_MANY",
     "arguments_of",
+    "element",
     "evaluated",
     "gives",
     "joined",
@@ -28,6 +30,20 @@ __all__ = [
     "same",
     "takes",
 ]
+
+
+def element(kind: object) -> str:
+    """How an expression makes JSON of one element (``#``) of what a loop collected, if it is not read as it is.
+
+    Argo collects the texts of the outputs (or, if all are JSON objects or lists, these); whether the text of a union
+    is text or JSON, only its type says.
+    """
+    of = members(kind)
+    if of is None:
+        return ""
+    if {form(each) for each in of} - {"null"} == {"text"}:
+        return "type(#) != 'string' ? toJson(toJson(#)) : # == 'null' ? 'null' : toJson(#)"
+    return "type(#) != 'string' ? toJson(#) : #"
 
 
 def _tag(place: tuple[str, ...]) -> str:

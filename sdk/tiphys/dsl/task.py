@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.habits import of_call, of_task
 from tiphys.dsl.loop_limits import LoopLimits
+from tiphys.dsl.loop_parts import element
 from tiphys.dsl.loops import LoopTemplate
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
@@ -123,8 +124,11 @@ class TaskNode:
         loop = self.limited()
         for field in self.template.outputs:
             if name in (field.python, field.name):
-                kind = field.type if self.looped() is None else list[field.type]  # type: ignore[name-defined]
-                return Output(self, field.name, kind, result=field.result and loop is None)
+                result = field.result and loop is None
+                if self.looped() is None:
+                    return Output(self, field.name, field.type, result=result)
+                kind: Any = field.type
+                return Output(self, field.name, list[kind], result=result, each=element(kind))
         if loop is not None and (found := loop.extra_output(name)) is not None:
             return Output(self, *found)
         raise no_output(self.template, name)

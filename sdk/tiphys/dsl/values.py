@@ -349,8 +349,11 @@ class NamedValue(Protocol):
 class Output(Value):
     """An output parameter of a task."""
 
-    def __init__(self, task: NamedValue, name: str, kind: Any = str, *, result: bool = False) -> None:
+    def __init__(
+        self, task: NamedValue, name: str, kind: Any = str, *, result: bool = False, each: str = ""
+    ) -> None:
         self.task, self.name, self.type, self._result = task, name, kind, result
+        self._each = each  # of a list that a loop collected: an element (#) as JSON, if it is not as it is
 
     def path(self) -> tuple[str, ...]:
         if (place := _seen.get().get(id(self))) is not None:
@@ -358,6 +361,20 @@ class Output(Value):
         if self._result:
             return (self.task.scope, self.task.task_name, "outputs", "result")
         return (self.task.scope, self.task.task_name, "outputs", "parameters", self.name)
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether only an expression can say it."""
+        return bool(self._each) and id(self) not in _seen.get()
+
+    def expr(self) -> str:
+        whole = super().expr()
+        if not self.rewritten:
+            return whole
+        return f"'[' + join(map(fromJSON({whole} ?? '[]'), {self._each}), ',') + ']'"
+
+    def tag(self) -> str:
+        return "{{=" + self.expr() + "}}" if self.rewritten else super().tag()
 
     def optional(self, default: str = "") -> Expression:
         """This output, or ``default`` when its task was skipped or omitted."""

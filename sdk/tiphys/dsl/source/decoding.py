@@ -40,6 +40,8 @@ def tiphys_plain(value):
 
 def is_rich(kind: Any, *, nested: bool = False) -> bool:
     """Whether a type is or holds a time, a model, a union, an enum inside another, or a record in a record."""
+    if nested and members(kind) is not None and converter(unwrap(kind)):
+        return True
     kind = unwrap(kind)
     if kind in TIMES or is_model(kind) or members(kind) is not None:
         return True
@@ -144,4 +146,6 @@ def _union(kind: Any, options: tuple[Any, ...]) -> str:
         text = "value" if quoted(kind) else "(json.loads(value) if isinstance(value, str) else value)"
     for each in reversed(tested):
         text = f"{_call(each, 'value')} if {_TESTS[form(each)]} else {text}"
-    return f"lambda value: None if value is None else {text}"
+    # a loop collects texts, and of None that is ``null``
+    nothing = "value is None" if "text" in map(form, rest) else "value in (None, 'null')"
+    return f"lambda value: None if {nothing} else {text}"
