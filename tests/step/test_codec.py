@@ -1,3 +1,14 @@
+"""How a step reads its inputs: what a loop collected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tiphys.step import decode
+
+
 @pytest.mark.parametrize(
     "kind", [list[int | None], list[float | None], list[bool | None], list[list[int] | None]]
 )
