@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -119,7 +120,9 @@ class Ran:
 
 def accepted(pipeline: Pipeline, folder: Path) -> None:
     """By this project's rules and, where it is here, by the real program."""
-    assert [found for found in tiphys.lint(pipeline) if found.severity != "info"] == []
+    assert [
+        found for found in tiphys.lint(pipeline) if found.code != "L401"
+    ] == []  # an output that nobody uses
     folder.mkdir(exist_ok=True)
     assert argo_lint(tiphys.to_yaml(pipeline), folder) == ""
 
@@ -347,6 +350,30 @@ def test_a_graph_in_a_loop_returns_lists_of_an_empty_list_too(tmp_path: Path) ->
         assert Ran(pipeline, tmp_path / argo, argo).value("numbers") == "[]"
 
 
+def test_loops_inside_loops_give_lists_of_lists_of_numbers(tmp_path: Path) -> None:
+    @dag
+    def row(count: int) -> list[float]:
+        found: list[float] = train(
+            rate=for_each(rates(count=count), parallel=2, until=lambda trial: trial.accuracy > 0.15)
+        ).accuracy
+        return found
+
+    @component
+    def flat(rows: list[list[float]]) -> str:
+        return str(rows)
+
+    with Pipeline("p") as pipeline:
+        flat(rows=row(count=for_each([0, 1, 4], parallel=1, tolerate=1)).result)
+        with pipeline.exit_handler("bye"):
+            train(rate=for_each([0.1], parallel=1))
+    accepted(pipeline, tmp_path / "lint")
+    ran = Ran(pipeline, tmp_path / "store")
+    assert ran.phase == "Succeeded"
+    assert ran.value("flat") == "[[], [0.0]]"  # of the last, the second round has failed, and one may
+    rows = [node["phase"] for name, node in ran.nodes.items() if re.fullmatch(r".*[.]row\(\d:\d\)", name)]
+    assert sorted(rows) == ["Failed", "Succeeded", "Succeeded"]
+
+
 @pytest.mark.parametrize("limits", [{}, {"parallel": 2}, {"until": lambda trial: trial.result.is_in("no")}])
 def test_what_a_loop_collects_of_a_union_is_what_was_returned(tmp_path: Path, limits: Any) -> None:
     @component
@@ -391,9 +418,17 @@ def _any_succeeded() -> object:
     return pipeline.to_dict()
 
 
+def _in_hera() -> object:
+    from hera.workflows import DAG, Workflow
+
+    with Workflow(generate_name="p-", entrypoint="main"), DAG(name="main"):
+        return train(rate=for_each([0.1]))
+
+
 @pytest.mark.parametrize(
     ("make", "code", "words"),
     [
+        (_in_hera, "TIP118", "with_items="),
         (_conditional, "TIP118", "leave the items out"),
         (_two_loops, "TIP118", "two loops"),
         (_any_succeeded, "TIP118", "tolerate="),

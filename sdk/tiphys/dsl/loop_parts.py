@@ -109,8 +109,12 @@ class _TooMany(StepTemplate):
             "command": ["python"],
             "source": _TOO_MANY,
             "env": [
-                {"name": each.upper(), "value": "{{inputs.parameters." + each + "}}"}
-                for each in ("failed", "tolerated")
+                {"name": "FAILED", "value": "{{inputs.parameters.failed}}"},
+                {"name": "TOLERATED", "value": "{{inputs.parameters.tolerated}}"},
+                {
+                    "name": "TIPHYS_OUTPUTS",
+                    "value": "/tmp/tiphys/outputs",
+                },  # as in each step of ours; it writes none
             ],
             "resources": Resources(cpu="50m", memory="64Mi").mapping(),
         }

@@ -40,7 +40,7 @@ def tiphys_plain(value):
 
 def is_rich(kind: Any, *, nested: bool = False) -> bool:
     """Whether a type is or holds a time, a model, a union, an enum inside another, or a record in a record."""
-    if nested and members(kind) is not None and converter(unwrap(kind)):
+    if nested and (members(kind) is not None or get_origin(kind) in (list, tuple)) and _converts(kind):
         return True
     kind = unwrap(kind)
     if kind in TIMES or is_model(kind) or members(kind) is not None:
@@ -54,6 +54,12 @@ def is_rich(kind: Any, *, nested: bool = False) -> bool:
     if get_origin(kind) in (list, tuple) and len(inner) == 1 and is_record(unwrap(inner[0])):
         return is_rich(inner[0])
     return get_origin(kind) in (list, tuple, dict) and any(is_rich(each, nested=True) for each in inner)
+
+
+def _converts(kind: Any) -> bool:
+    """Whether JSON inside an optional type, or inside a list, is not the value by itself."""
+    inside = get_args(kind) if get_origin(kind) in (list, tuple) else (unwrap(kind),)
+    return any(converter(each) for each in inside if each is not Ellipsis)
 
 
 def writes_rich(kind: Any) -> bool:
