@@ -176,7 +176,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("tiphys.lint")
     module = _PUBLIC.get(name)
     if module is None:
-        raise AttributeError(f"module 'tiphys' has no attribute {name!r}")
+        from tiphys.dsl.habits import unknown
+
+        raise unknown("tiphys", name)
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

@@ -6,11 +6,13 @@ import copy
 import linecache
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, Any
 from unittest import mock
 
 import pytest
 
 import tiphys
+import tiphys.dsl
 from tiphys import Mutex, Pipeline, collect, component, compose, for_each
 from tiphys.errors import DefinitionError
 
@@ -125,6 +127,77 @@ CASES: dict[str, tuple[Callable[[], object], str, str]] = {
     "format": (lambda: say(text="{}".format(train())), "TIP119", "compose("),  # noqa: UP032
     "percent": (lambda: say(text="%s" % train()), "TIP119", "compose("),  # noqa: UP031
 }
+
+
+def _foreign(module: str, name: str, **fields: object) -> Any:
+    """A class of another SDK, which need not be installed: it is known by the name of its module."""
+    return type(name, (), {"__module__": module, **fields})
+
+
+_DATASET = _foreign("kfp.dsl.types.artifact_types", "Dataset")
+_INPUT = _foreign("kfp.dsl.types.type_annotations", "InputAnnotation")
+_FLYTE = _foreign("flytekit.types.file.file", "FlyteFile")
+_KFP_TASK = _foreign("kfp.dsl.python_component", "PythonComponent")
+_FLYTE_TASK = _foreign("flytekit.core.python_function_task", "PythonFunctionTask")
+
+
+def _annotated(kind: Any, returned: Any = None) -> Any:
+    def step(data: str) -> None: ...
+
+    step.__annotations__ = {"data": kind, "return": returned}
+    return step
+
+
+FOREIGN: dict[str, tuple[Callable[[], object], str, str]] = {
+    "Input[Dataset]": (lambda: component(_annotated(Annotated[_DATASET, _INPUT])), "TIP110", "Path"),
+    "Input() of kfp": (lambda: component(_annotated(Annotated[_DATASET, _INPUT()])), "TIP110", "Path"),
+    "FlyteFile": (lambda: component(_annotated(_FLYTE)), "TIP110", "Path"),
+    "FlyteFile returned": (lambda: component(_annotated(str, _FLYTE)), "TIP110", "Path"),
+    "OutputPath by name": (lambda: component(_annotated("OutputPath")), "TIP110", "Path"),
+    "Metrics by name": (lambda: component(_annotated("Metrics")), "TIP110", "dataclass"),
+    "kfp component": (lambda: component(_KFP_TASK()), "TIP110", "plain function"),
+    "flyte task": (lambda: component(_FLYTE_TASK()), "TIP110", "plain function"),
+    "dsl.Condition": (lambda: tiphys.dsl.Condition, "TIP103", ".when("),
+    "dsl.If": (lambda: tiphys.dsl.If, "TIP103", ".when("),
+    "dsl.ParallelFor": (lambda: tiphys.dsl.ParallelFor, "TIP103", "for_each("),
+    "dsl.Collected": (lambda: tiphys.dsl.Collected, "TIP103", "list"),
+    "dsl.ExitHandler": (lambda: tiphys.dsl.ExitHandler, "TIP103", "exit_handler("),
+    "dsl.importer": (lambda: tiphys.dsl.importer, "TIP103", "Reference"),
+    "dsl.Dataset": (lambda: tiphys.dsl.Dataset, "TIP103", "Path"),
+    "dsl.container_component": (lambda: tiphys.dsl.container_component, "TIP103", "container("),
+    "tiphys.task": (lambda: tiphys.task, "TIP103", "@component"),
+    "tiphys.workflow": (lambda: tiphys.workflow, "TIP103", "with Pipeline"),
+    "tiphys.FlowSpec": (lambda: tiphys.FlowSpec, "TIP103", "with Pipeline"),
+    "tiphys.map_task": (lambda: tiphys.map_task, "TIP103", "for_each("),
+    "tiphys.Parameter": (lambda: tiphys.Parameter, "TIP103", "pipeline.param("),
+    "tiphys.LaunchPlan": (lambda: tiphys.LaunchPlan, "TIP103", "as_cron("),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_a_word_of_another_sdk_gets_ours(case: str) -> None:
+    act, code, word = FOREIGN[case]
+    with pytest.raises(DefinitionError) as caught:
+        act()
+    assert caught.value.code == code
+    assert word in caught.value.fix, caught.value
+    assert "test_habits.py:" in caught.value.where
+
+
+def test_a_step_of_metaflow_is_told() -> None:
+    def train(rate: float) -> float:
+        return rate
+
+    train.is_step = True  # type: ignore[attr-defined]
+    with pytest.raises(DefinitionError, match="TIP110") as caught:
+        component(train)
+    assert "@component" in caught.value.fix
+
+
+def test_other_names_are_missing_as_ever() -> None:
+    for module in (tiphys, tiphys.dsl):
+        for name in ("Condition", "nothing", "__nothing__"):
+            assert not hasattr(module, name)
 
 
 @pytest.mark.parametrize("case", CASES)

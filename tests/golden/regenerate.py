@@ -14,6 +14,7 @@ GOLDEN = {
     "loop.yaml": "loop.py",
     "branch.yaml": "branch.py",
     "pytorch-ddp.yaml": "pytorch_ddp.py",
+    "search.yaml": "search.py",
     "sweep.yaml": "sweep.py",
     "nightly.yaml": "nightly.py",
     "batch-inference.yaml": "batch_inference.py",

@@ -140,7 +140,9 @@ __all__ = sorted(_PUBLIC)
 def __getattr__(name: str) -> Any:
     module = _PUBLIC.get(name)
     if module is None:
-        raise AttributeError(f"module 'tiphys.dsl' has no attribute {name!r}")
+        from tiphys.dsl.habits import unknown
+
+        raise unknown("tiphys.dsl", name)
     value = getattr(importlib.import_module(f"tiphys.dsl.{module}"), name)
     globals()[name] = value
     return value

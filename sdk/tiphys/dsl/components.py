@@ -27,6 +27,7 @@ from tiphys.dsl.files import (
     output_artifacts,
 )
 from tiphys.dsl.guarded import GENERATED, GENERATION, guarded
+from tiphys.dsl.habits import of_object
 from tiphys.dsl.key_parts import depends_made, depends_parts, key_parts, memoize
 from tiphys.dsl.literals import literal
 from tiphys.dsl.locks import Lock
@@ -95,13 +96,14 @@ class Component(CallableTemplate):
                 fix="decorate the plain function, once; component.using(…) changes the options of a component",
             )
         code = getattr(function, "__code__", None)
-        if code is None:
+        foreign = of_object(function)
+        if code is None or foreign:
             raise DefinitionError(
                 "TIP110",
-                f"{function!r} is not a Python function",
+                f"{function!r} is not a plain Python function",
                 where=str(caller()),
                 cause="its signature and source are read",
-                fix="wrap it in a def",
+                fix=foreign or "wrap it in a def",
             )
         site = Site(code.co_filename, code.co_firstlineno)
         self.signature: FunctionSignature = signature_of(function, site, files=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_origin
 
 from tiphys.compiler.line import Site, caller, raised_at
 from tiphys.dsl.graphs import Graph
+from tiphys.dsl.loop_limits import limits_of
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.task import Task, TaskNode
 from tiphys.dsl.template import StepTemplate, bind
@@ -87,12 +88,27 @@ class CallableTemplate(StepTemplate):
         return invoke(self, args, arguments, caller())
 
 
-def for_each(items: Sequence[Any] | Value) -> LoopItem:
+def for_each(
+    items: Sequence[Any] | Value,
+    *,
+    parallel: int | None = None,
+    tolerate: int | float = 0,
+    until: Callable[[Any], Any] | None = None,
+) -> LoopItem:
     """An item that stands for each of ``items``: a task that takes it runs once for each, in parallel.
 
     ``items`` is a list, or an output or parameter of type ``list[…]``. The outputs of such a task are lists.
+    ``parallel``: at most so many items at a time. ``tolerate``: so many items may fail (an int) or such a share of them
+    (a float up to 1.0); what failed is absent from the lists, whose order is that of the items.
+    ``until=lambda trial: trial.accuracy >= 0.95``: items run in rounds of ``parallel`` (1 unless said), and no further
+    round begins when the condition holds for a trial. More than 64 rounds become larger ones, which still run
+    ``parallel`` items at a time. With ``tolerate`` or ``until`` the task has two more outputs: ``done_items``, the
+    items that the lists are of, and ``failures``, how many failed.
+
+    Raises DefinitionError: TIP118 what is no list, TIP105 and TIP109 options that cannot be.
     """
     site = caller()
+    limits = limits_of(parallel, tolerate, until, site)
     if isinstance(items, Pending):
         items = items._as_value(site)
     if isinstance(items, Value):
@@ -104,7 +120,7 @@ def for_each(items: Sequence[Any] | Value) -> LoopItem:
                 fix="annotate the output as list[…]",
             )
         inner = get_args(items.type)
-        return LoopItem(items, inner[0] if inner else Any)
+        return LoopItem(items, inner[0] if inner else Any, limits=limits)
     if isinstance(items, (str, bytes)) or not isinstance(items, Sequence):
         raise DefinitionError(
             "TIP118",
@@ -124,7 +140,7 @@ def for_each(items: Sequence[Any] | Value) -> LoopItem:
                 fix="pass such values; for outputs of other tasks, use one output of type list[…]",
             )
     kinds = {type(value) for value in values}
-    return LoopItem(values, kinds.pop() if len(kinds) == 1 else Any)
+    return LoopItem(values, kinds.pop() if len(kinds) == 1 else Any, limits=limits)
 
 
 def _plain(value: Any) -> bool:

@@ -20,6 +20,7 @@ from tiphys.dsl.graphs import Graph
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.retry import Retry
+from tiphys.dsl.task import TaskNode
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, fits, kebab, signature_of, type_name
 from tiphys.dsl.values import Input, Output, ParameterValue, Value, only_tasks
@@ -174,8 +175,9 @@ class Dag(CallableTemplate):
 
 
 def _value_from(value: Value) -> dict[str, str]:
-    if isinstance(value, Output):
-        return {"parameter": value.tag()}
+    if isinstance(value, Output) and not value.rewritten:
+        empty = isinstance(value.task, TaskNode) and value.task.may_be_empty()
+        return {"parameter": value.tag(), **({"default": "[]"} if empty else {})}
     with only_tasks():
         return {"expression": value.expr()}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.compiler.line import Site
 from tiphys.dsl.files import written_arguments
+from tiphys.dsl.loops import LoopTemplate
 from tiphys.dsl.pod import Defaults
 from tiphys.dsl.task import RESULTS, TaskNode
 from tiphys.dsl.values import Input, LoopItem, Output, ParameterValue, Value
@@ -79,7 +80,7 @@ class Graph:
     def templates(self) -> Iterable[StepTemplate]:
         """The templates in use, in order of first use."""
         for task in self.tasks:
-            yield task.template
+            yield task.limited() or task.template
             if task.exit is not None:
                 yield task.exit.template
 
@@ -100,9 +101,7 @@ class Graph:
                 other = leaf.task
                 assert isinstance(other, TaskNode)
                 if edges.get(other) != _SUCCESS:
-                    loop = other.looped()
-                    listed = loop is not None and isinstance(loop.source, Value)  # an empty list is skipped
-                    edges[other] = _OPTIONAL if optional else _ORDER if listed else _SUCCESS
+                    edges[other] = _OPTIONAL if optional else _ORDER if other.may_be_empty() else _SUCCESS
         for after in task.orders:
             if after.node.graph is not self:
                 raise DefinitionError(
@@ -110,6 +109,14 @@ class Graph:
                     f"{task.task_name} is ordered after {after.node.task_name}, which is in another graph",
                     where=str(after.site),
                     fix="order tasks of one graph, or pass a value between the graphs",
+                )
+            if after.node.limited() is not None and {"any_succeeded", "all_failed"} & set(after.results):
+                raise DefinitionError(
+                    "TIP118",
+                    f"{task.task_name} asks for the single items of {after.node.task_name}",
+                    where=str(after.site),
+                    cause="a loop with limits is a template of its own, which succeeds or fails as a whole",
+                    fix="say how many may fail: for_each(…, tolerate=…), and look at the output failures",
                 )
             if after.results:
                 edges[after.node] = tuple(RESULTS[r] for r in after.results)
@@ -199,6 +206,8 @@ class Graph:
 
     @staticmethod
     def _may_skip(task: TaskNode) -> bool:
+        if (loop := task.limited()) is not None:
+            return loop.when_as_a_whole
         return task.condition is not None or task.looped() is not None
 
     def _clause(self, other: TaskNode, kind: Any) -> str:
@@ -211,6 +220,8 @@ class Graph:
         return f"{name}.Succeeded" if kind == _SUCCESS and self._may_skip(other) else name
 
     def _task(self, task: TaskNode, depends: str, defaults: Defaults) -> dict[str, Any]:
+        if (loop := task.limited()) is not None:
+            return self._limited(task, loop, depends, defaults)
         body: dict[str, Any] = {"name": task.task_name, "template": task.template.name}
         arguments = {**task.arguments, **task.template.extra_arguments(task.arguments, defaults)}
         if given := written_arguments(task.template.inputs, arguments, _text):
@@ -222,6 +233,26 @@ class Graph:
         item = task.looped()
         if item is not None:
             body.update(self._loop(task, item))
+        return self._with_exit(task, body)
+
+    def _limited(
+        self, task: TaskNode, loop: LoopTemplate, depends: str, defaults: Defaults
+    ) -> dict[str, Any]:
+        item = task.looped()
+        assert item is not None
+        self._loop(task, item)
+        loop.check_items()
+        body: dict[str, Any] = {"name": task.task_name, "template": loop.name}
+        if arguments := loop.arguments(defaults, _text):
+            body["arguments"] = arguments
+        if depends:
+            body["depends"] = depends
+        if task.condition is not None and loop.when_as_a_whole:
+            body["when"] = task.condition.tag()
+        return self._with_exit(task, body)
+
+    @staticmethod
+    def _with_exit(task: TaskNode, body: dict[str, Any]) -> dict[str, Any]:
         if task.exit is not None:
             hook: dict[str, Any] = {"template": task.exit.template.name}
             if given := written_arguments(task.exit.template.inputs, task.exit.arguments, _text):
@@ -250,8 +281,11 @@ class Graph:
 
 def _text(value: Value | str) -> str:
     """An argument as Argo reads it. What a loop makes is a list, also when nothing ran."""
-    if isinstance(value, Output):
-        loop = value.task.looped() if isinstance(value.task, TaskNode) else None
-        if loop is not None and isinstance(loop.source, Value):
-            return "{{=" + f"{value.expr()} ?? '[]'" + "}}"
+    if (
+        isinstance(value, Output)
+        and not value.rewritten
+        and isinstance(value.task, TaskNode)
+        and value.task.may_be_empty()
+    ):
+        return "{{=" + f"{value.expr()} ?? '[]'" + "}}"
     return value.tag() if isinstance(value, Value) else value

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["of_call", "of_task"]
+import typing
+from typing import get_args
+
+from tiphys.compiler.line import caller
+from tiphys.errors import UnknownNameError
+
+__all__ = ["of_annotation", "of_call", "of_name", "of_object", "of_task", "unknown"]
 
 _RESOURCES = "give the component resources: @component(resources=Resources(cpu=…, memory=…, gpu=…))"
 _RETRY = "give the component retry=Retry(…)"
@@ -70,3 +76,86 @@ def of_call(name: str, options: frozenset[str] = frozenset()) -> str:
     if name in options - {"name"}:
         return f"it is an option of the component, for this call: train(…).using({name}=…)"
     return _CALL.get(name, "")
+
+
+_COMPONENT = "write @component (from tiphys import component) above the plain function, and nothing else"
+_PIPELINE = (
+    'write `with Pipeline("name") as pipeline:` and call the components in it; @dag makes a part of a graph'
+)
+_FILES = (
+    "a file is a Path: `def train(data: Path) -> Path`; numbers and words are what the function returns, several of "
+    "them the fields of a dataclass"
+)
+_FOLDER = "data in a volume is a tiphys.Reference, which is returned"
+_PARAM = 'rate = pipeline.param("rate", 0.1), and pass it: train(rate=rate)'
+_WHEN = "write it after the call: train(…).when(accuracy.result >= 0.9)"
+
+_NAME = {
+    **_same(_COMPONENT, "task", "script", "step", "component", "python_component", "python_app", "op"),
+    **_same(_COMPONENT, "create_component_from_func", "func_to_container_op", "dynamic"),
+    **_same(
+        _PIPELINE, "workflow", "flow", "FlowSpec", "pipeline", "subworkflow", "job", "DAG", "GraphComponent"
+    ),
+    **_same(_WHEN, "Condition", "If", "Elif", "Else", "conditional", "OneOf"),
+    **_same(_LOOP, "ParallelFor", "map_task", "foreach", "array_node_map_task"),
+    "Collected": "the output of a task that has a loop item is the list of all: add(numbers=measure(word=word).result)",
+    "ExitHandler": 'write `with pipeline.exit_handler("name"):`, or train(…).on_exit(clean_up)',
+    **_same(_FOLDER, "importer", "Importer", "StructuredDataset", "FlyteSchema"),
+    **_same(
+        _FILES, "Input", "Output", "InputPath", "OutputPath", "InputArtifact", "OutputArtifact", "Artifact"
+    ),
+    **_same(_FILES, "Dataset", "Model", "Metrics", "ClassificationMetrics", "HTML", "Markdown"),
+    **_same(_FILES, "FlyteFile", "FlyteDirectory", "PNGImageFile", "JPEGImageFile", "CSVFile", "IncludeFile"),
+    **_same('write container("alpine:3.20", […], inputs={…}, outputs={…})', "ContainerSpec", "ContainerTask"),
+    "container_component": 'write container("alpine:3.20", […], inputs={…}, outputs={…})',
+    **_same(_PARAM, "Parameter", "PipelineParam"),
+    **_same(_RETRY, "retry", "catch"),
+    **_same(_SECRETS, "use_secret_as_env", "secrets"),
+    **_same('cron = pipeline.as_cron("0 3 * * *")', "LaunchPlan", "CronSchedule", "schedule"),
+    "kubernetes": _PLACE,
+    "resources": _RESOURCES,
+    "PipelineTask": "annotate nothing: what a call returns is a task",
+}
+_OTHERS = frozenset(
+    ["kfp", "flytekit", "flytekitplugins", "metaflow", "airflow", "prefect", "dagster", "zenml"]
+)
+
+
+def of_name(name: str) -> str:
+    """Our word for what another SDK calls ``name``, or nothing."""
+    return _NAME.get(name, "")
+
+
+def unknown(module: str, name: str) -> AttributeError:
+    """What to raise when ``name`` is looked for in ``module``: with our word (TIP103), if it is one of another SDK."""
+    words = f"module {module!r} has no attribute {name!r}"
+    if name.startswith("_") or not of_name(name):
+        return AttributeError(words)
+    return UnknownNameError(
+        "TIP103",
+        words,
+        where=str(caller()),
+        cause="it is the word of another SDK",
+        fix=of_name(name),
+    )
+
+
+def of_object(value: object) -> str:
+    """Our word for a decorated function of another SDK, or nothing."""
+    kinds = [value, *type(value).__mro__]
+    if any(_home(each) in _OTHERS for each in kinds) or getattr(value, "is_step", False) is True:
+        return _COMPONENT
+    return ""
+
+
+def of_annotation(kind: object) -> str:
+    """Our word for the annotation of another SDK, or nothing: ``Input[Dataset]``, ``FlyteFile``."""
+    said = getattr(kind, "__metadata__", ())
+    for each in (kind, typing.get_origin(kind), *said, *get_args(kind)):
+        if _home(each) in _OTHERS or (said and _home(type(each)) in _OTHERS):
+            return of_name(getattr(each, "__name__", type(each).__name__)) or _FILES
+    return ""
+
+
+def _home(value: object) -> str:
+    return str(getattr(value, "__module__", "") or "").partition(".")[0]

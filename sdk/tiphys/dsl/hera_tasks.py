@@ -20,7 +20,7 @@ from tiphys.dsl.locks import Semaphore
 from tiphys.dsl.pod import POD_SECURITY
 from tiphys.dsl.task import no_output
 from tiphys.dsl.template import Argument, StepTemplate, bind
-from tiphys.dsl.values import ConditionValue, Output, Value
+from tiphys.dsl.values import ConditionValue, LoopItem, Output, Value
 from tiphys.errors import DefinitionError
 
 __all__ = ["TiphysStep", "TiphysTask", "hera_task"]
@@ -119,6 +119,14 @@ def hera_task(
     used = [value for value in options.values() if isinstance(value, (Value, ConditionValue))]
     options = {k: v.tag() if isinstance(v, (Value, ConditionValue)) else v for k, v in options.items()}
     arguments = bind(template, args, literals, site)
+    if any(isinstance(leaf, LoopItem) for each in arguments.values() for leaf in _leaves(each)):
+        raise DefinitionError(
+            "TIP118",
+            f"for_each in Hera's {type(context).__name__}",
+            where=str(site),
+            cause="the loop of a Hera task is one of its own options",
+            fix='write train(rate="{{item}}", with_items=[0.1, 0.2]), or use tiphys.Pipeline',
+        )
     arguments.update(template.extra_arguments(arguments, template.own_defaults()))
     _register(template, workflow, site)
     name = options.pop("name", template.name)
@@ -138,6 +146,11 @@ def hera_task(
     if scope == "tasks" and "depends" not in options and "dependencies" not in options:
         task.producers = lambda: _producers(task, [*arguments.values(), *used], context)
     return task
+
+
+def _leaves(value: Argument) -> Iterator[Value]:
+    if isinstance(value, Value):
+        yield from value.leaves()
 
 
 def _hera_value(value: Any, site: Site) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+from tiphys.argo.display import legal_display_name
 from tiphys.compiler.line import Site
 from tiphys.errors import DefinitionError, did_you_mean
 
@@ -112,7 +113,7 @@ def check_mount_path(path: str, what: str, site: Site) -> str:
 
 def check_title(title: str, site: Site) -> str:
     """What a node is called in the Argo UI, or DefinitionError (TIP101): with another name Argo ends it in Error."""
-    if re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]", title):
+    if legal_display_name(title):
         return title
     raise DefinitionError(
         "TIP101",

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from tiphys.argo.display import DISPLAY_NAME
 from tiphys.compiler.line import caller
 from tiphys.dsl.context import CallableTemplate
 from tiphys.dsl.locks import Lock, synchronization
@@ -122,7 +123,7 @@ class Resource(CallableTemplate):
     def body(self, defaults: Defaults) -> dict[str, Any]:
         template: dict[str, Any] = {"name": self.name}
         if self.title:
-            template["annotations"] = {"workflows.argoproj.io/display-name": self.title}
+            template["annotations"] = {DISPLAY_NAME: self.title}
         if self.inputs:
             template["inputs"] = {"parameters": input_parameters(self.inputs, self.site)}
         locks = synchronization(self.locks, self.mutex_names())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
+from tiphys.argo.display import DISPLAY_NAME
 from tiphys.compiler.line import Site
 from tiphys.dsl.component_options import ComponentOptions
 from tiphys.dsl.durations import go_duration
@@ -27,7 +28,7 @@ def begun(name: str, options: ComponentOptions, fields: Iterable[Field] = ()) ->
     inputs and outputs; where one is a file, the step's pod reaches the artifact repository."""
     template: Template = {"name": name}
     if options.title:
-        template["annotations"] = {"workflows.argoproj.io/display-name": options.title}
+        template["annotations"] = {DISPLAY_NAME: options.title}
     egress = [*options.egress, *([_ARTIFACTS] if any(f.is_file for f in fields) else [])]
     if egress:
         template["metadata"] = {"labels": {f"{_EGRESS}{each}": "true" for each in egress}}

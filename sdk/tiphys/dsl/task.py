@@ -13,6 +13,9 @@ from typing import Any, Literal, Protocol
 from tiphys.compiler.line import Site, caller
 from tiphys.dsl.files import output_value
 from tiphys.dsl.habits import of_call, of_task
+from tiphys.dsl.loop_limits import LoopLimits
+from tiphys.dsl.loop_parts import element
+from tiphys.dsl.loops import LoopTemplate
 from tiphys.dsl.names import check_name
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.template import Argument, StepTemplate, bind
@@ -69,6 +72,29 @@ class TaskGraph(Protocol):
         """Give a task a name of its own."""
 
 
+class _Trial:
+    """The graph of one item of a loop, as the condition that ends the loop sees it."""
+
+    name = ""
+
+    def __init__(self) -> None:
+        self.tasks: list[TaskNode] = []
+
+    def add(self, task: TaskNode) -> None:
+        self.tasks.append(task)
+
+    def name_of(self, task: TaskNode) -> str:
+        return task.template.called
+
+    def rename(self, task: TaskNode, name: str, site: Site) -> None:
+        raise DefinitionError(
+            "TIP105",
+            "a trial is not named",
+            where=str(site),
+            fix="return a condition: trial.accuracy >= 0.95",
+        )
+
+
 class TaskNode:
     """What is known about one use of a template."""
 
@@ -85,7 +111,9 @@ class TaskNode:
         self.orders: list[After] = []
         self.condition: ConditionValue | None = None
         self.exit: Exit | None = None
+        self._loop: LoopTemplate | None = None
         graph.add(self)
+        self.limited()  # what is wrong with it is told where it is written
 
     @property
     def task_name(self) -> str:
@@ -94,15 +122,21 @@ class TaskNode:
 
     def output(self, name: str) -> Output:
         """The output ``name`` (Python's or the workflow's spelling). Raises DefinitionError (TIP106)."""
+        loop = self.limited()
         for field in self.template.outputs:
             if name in (field.python, field.name):
+                result = field.result and loop is None
                 looped = self.looped() is not None
                 if field.is_file:
                     return output_value(
                         self, field, digests=self.template.digests, looped=looped, site=caller()
                     )
-                kind = field.type if not looped else list[field.type]  # type: ignore[name-defined]
-                return Output(self, field.name, kind, result=field.result)
+                if not looped:
+                    return Output(self, field.name, field.type, result=result)
+                kind: Any = field.type
+                return Output(self, field.name, list[kind], result=result, each=element(kind))
+        if loop is not None and (found := loop.extra_output(name)) is not None:
+            return Output(self, *found)
         raise no_output(self.template, name)
 
     def tag(self) -> str:
@@ -136,6 +170,28 @@ class TaskNode:
                         return leaf
         return None
 
+    @property
+    def graph_name(self) -> str:
+        """The name of the template that it is in."""
+        return self.graph.name
+
+    def limited(self) -> LoopTemplate | None:
+        """The loop as a template of its own, where it has limits."""
+        item = self.looped()
+        if item is None or not isinstance(item.limits, LoopLimits):
+            return None
+        if self._loop is None:
+            trial, until = TaskNode(self.template, {}, _Trial(), self.site), item.limits.until
+            self._loop = LoopTemplate(
+                self, item, item.limits, trial, None if until is None else as_condition(until(Task(trial)))
+            )
+        return self._loop
+
+    def may_be_empty(self) -> bool:
+        """Whether it is a loop whose list may be empty, so that Argo skips it and has no lists of its outputs."""
+        item = self.looped()
+        return item is not None and isinstance(item.source, Value) and self.limited() is None
+
     def values(self) -> Iterator[Value | ConditionValue]:
         """Everything whose leaves this task depends on."""
         for value in self.arguments.values():
@@ -146,6 +202,8 @@ class TaskNode:
         item = self.looped()
         if item is not None and isinstance(item.source, Value):
             yield item.source
+        if (loop := self.limited()) is not None:
+            yield from loop.outer_values()
 
     def uses(self) -> Iterator[tuple[Value, bool]]:
         """Leaves and whether each may be absent."""

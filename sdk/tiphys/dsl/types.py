@@ -14,6 +14,7 @@ from datetime import date, datetime
 from typing import Any, Literal, get_args, get_origin
 
 from tiphys.compiler.line import Site
+from tiphys.dsl.habits import of_annotation, of_name
 from tiphys.dsl.values import Output, ParameterValue, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
@@ -210,7 +211,7 @@ def _no_text(what: str, kind: Any, site: Site) -> DefinitionError:
         cause="the text of a value does not say which member of the union it is"
         if members(unwrap(kind)) is not None
         else "this type has no form as text",
-        fix=f"use {FORMS}",
+        fix=of_annotation(kind) or f"use {FORMS}",
     )
 
 
@@ -233,7 +234,8 @@ def signature_of(function: Callable[..., Any], site: Site, *, files: bool = Fals
             "TIP110",
             f"the annotations of {name} cannot be read: {error}",
             where=str(site),
-            fix="define or import the annotated types at the top of the module",
+            fix=of_name(getattr(error, "name", None) or "")
+            or "define or import the annotated types at the top of the module",
         ) from error
     inputs = []
     for parameter in inspect.signature(function).parameters.values():
@@ -305,6 +307,14 @@ def _refuse_hera(kind: Any, what: str, site: Site) -> None:
         for inner in get_args(kind):
             _refuse_hera(inner, what, site)
         return
+    if fix := of_annotation(kind):
+        raise DefinitionError(
+            "TIP110",
+            f"{what} is annotated with {type_name(get_args(kind)[0])} of another SDK",
+            where=str(site),
+            cause="what is said beside the type would be lost here",
+            fix=fix,
+        )
     for said in kind.__metadata__:
         if str(getattr(said, "__module__", "")).startswith("hera."):
             raise DefinitionError(

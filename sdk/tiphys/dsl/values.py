@@ -10,7 +10,7 @@ In Argo every value is text; numbers are compared through ``asFloat``, booleans 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ __all__ = [
     "WorkflowValue",
     "as_condition",
     "only_tasks",
+    "seen_as",
     "workflow_name",
     "workflow_status",
 ]
@@ -50,6 +51,19 @@ def only_tasks() -> Iterator[None]:
         yield
     finally:
         _only_tasks.reset(token)
+
+
+_seen: ContextVar[Mapping[int, tuple[str, ...]]] = ContextVar("_seen", default={})  # noqa: B039 - never written
+
+
+@contextlib.contextmanager
+def seen_as(places: Mapping[int, tuple[str, ...]]) -> Iterator[None]:
+    """Spell outputs and inputs, by identity, as a template does that was given them."""
+    token = _seen.set(places)
+    try:
+        yield
+    finally:
+        _seen.reset(token)
 
 
 class Value(Pending):
@@ -326,7 +340,7 @@ class Input(Value):
         self.name, self.type, self.owner = name, kind, owner
 
     def path(self) -> tuple[str, ...]:
-        return ("inputs", "parameters", self.name)
+        return _seen.get().get(id(self)) or ("inputs", "parameters", self.name)
 
 
 class NamedValue(Protocol):
@@ -342,13 +356,32 @@ class NamedValue(Protocol):
 class Output(Value):
     """An output parameter of a task."""
 
-    def __init__(self, task: NamedValue, name: str, kind: Any = str, *, result: bool = False) -> None:
+    def __init__(
+        self, task: NamedValue, name: str, kind: Any = str, *, result: bool = False, each: str = ""
+    ) -> None:
         self.task, self.name, self.type, self._result = task, name, kind, result
+        self._each = each  # of a list that a loop collected: an element (#) as JSON, if it is not as it is
 
     def path(self) -> tuple[str, ...]:
+        if (place := _seen.get().get(id(self))) is not None:
+            return place
         if self._result:
             return (self.task.scope, self.task.task_name, "outputs", "result")
         return (self.task.scope, self.task.task_name, "outputs", "parameters", self.name)
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether only an expression can say it."""
+        return bool(self._each) and id(self) not in _seen.get()
+
+    def expr(self) -> str:
+        whole = super().expr()
+        if not self.rewritten:
+            return whole
+        return f"'[' + join(map(fromJSON({whole} ?? '[]'), {self._each}), ',') + ']'"
+
+    def tag(self) -> str:
+        return "{{=" + self.expr() + "}}" if self.rewritten else super().tag()
 
     def optional(self, default: str = "") -> Expression:
         """This output, or ``default`` when its task was skipped or omitted."""
@@ -358,8 +391,8 @@ class Output(Value):
 class LoopItem(Value):
     """One element of a loop; made by ``for_each``."""
 
-    def __init__(self, source: object, kind: Any = str, field: str = "") -> None:
-        self.source, self.type, self.field = source, kind, field
+    def __init__(self, source: object, kind: Any = str, field: str = "", limits: object = None) -> None:
+        self.source, self.type, self.field, self.limits = source, kind, field, limits
 
     def path(self) -> tuple[str, ...]:
         return ("item", self.field) if self.field else ("item",)
@@ -371,7 +404,7 @@ class LoopItem(Value):
 
 class _ItemField(LoopItem):
     def __init__(self, item: LoopItem, field: str) -> None:
-        super().__init__(item.source, Any, field)
+        super().__init__(item.source, Any, field, item.limits)
         self.item = item
 
     def leaves(self) -> Iterator[Value]:

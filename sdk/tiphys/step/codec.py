@@ -101,7 +101,9 @@ def _convert(value: Any, kind: Any) -> Any:
         return value
     options = members(kind)
     if options is not None:
-        if value is None and type(None) in options:
+        if type(None) in options and (
+            value is None or (value == "null" and "text" not in map(form, options))
+        ):
             return None
         same = [o for o in options if quoted(kind) and isinstance(value, str) == (form(o) == "text")]
         return _first_fit(value, same or [o for o in options if o is not type(None)], _convert)

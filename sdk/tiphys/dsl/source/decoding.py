@@ -40,6 +40,8 @@ def tiphys_plain(value):
 
 def is_rich(kind: Any, *, nested: bool = False) -> bool:
     """Whether a type is or holds a time, a model, a union, an enum inside another, or a record in a record."""
+    if nested and (members(kind) is not None or get_origin(kind) in (list, tuple)) and _converts(kind):
+        return True
     kind = unwrap(kind)
     if kind in TIMES or is_model(kind) or members(kind) is not None:
         return True
@@ -52,6 +54,12 @@ def is_rich(kind: Any, *, nested: bool = False) -> bool:
     if get_origin(kind) in (list, tuple) and len(inner) == 1 and is_record(unwrap(inner[0])):
         return is_rich(inner[0])
     return get_origin(kind) in (list, tuple, dict) and any(is_rich(each, nested=True) for each in inner)
+
+
+def _converts(kind: Any) -> bool:
+    """Whether JSON inside an optional type, or inside a list, is not the value by itself."""
+    inside = get_args(kind) if get_origin(kind) in (list, tuple) else (unwrap(kind),)
+    return any(converter(each) for each in inside if each is not Ellipsis)
 
 
 def writes_rich(kind: Any) -> bool:
@@ -144,4 +152,6 @@ def _union(kind: Any, options: tuple[Any, ...]) -> str:
         text = "value" if quoted(kind) else "(json.loads(value) if isinstance(value, str) else value)"
     for each in reversed(tested):
         text = f"{_call(each, 'value')} if {_TESTS[form(each)]} else {text}"
-    return f"lambda value: None if value is None else {text}"
+    # a loop collects texts, and of None that is ``null``
+    nothing = "value is None" if "text" in map(form, rest) else "value in (None, 'null')"
+    return f"lambda value: None if {nothing} else {text}"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from tiphys.argo.display import DISPLAY_NAME, legal_display_name
 from tiphys.argo.reader import Path
 from tiphys.lint.model import KINDS, TemplateView, WorkflowView
 from tiphys.lint.registry import Issue, rule
@@ -192,6 +193,30 @@ def pod_name_illegal(workflow: WorkflowView) -> Iterator[Issue]:
             yield Issue(
                 (*template.path, "name"), words, fix=f"call it {name.lower()!r}, here and where it is called"
             )
+
+
+@rule(
+    "L377",
+    "display-name",
+    "error",
+    what="A display name (an annotation of the template) with blanks or other letters that Argo refuses.",
+    why="It may have 2 to 63 letters, digits, dots and dashes, and begins and ends with a letter or a digit; with "
+    "another one the step ends in Error, after its pod was made. `argo lint` says nothing.",
+    source="argo-workflows v4.0.5, workflow/controller/operator.go (displayNameRegex); run in a cluster",
+    scope="template",
+    needs="display-name",
+)
+def display_name(template: TemplateView) -> Iterator[Issue]:
+    name = (template.data.get("annotations") or {}).get(DISPLAY_NAME)
+    if isinstance(name, str) and name and not legal_display_name(re.sub(r"\{\{.*?\}\}", "xx", name)):
+        words = f"{template.label}: {name!r} is not a legal display name"
+        better = re.sub(r"[^a-zA-Z0-9.{}]+", "-", name).strip("-.")[:63]
+        fix = (
+            f"write {better!r}"
+            if legal_display_name(better)
+            else "write 2 to 63 letters, digits, dots and dashes"
+        )
+        yield Issue((*template.path, "annotations", DISPLAY_NAME), words, fix=fix)
 
 
 def _fault(name: str, legal: re.Pattern[str], filled: bool = False) -> str:

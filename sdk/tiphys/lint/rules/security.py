@@ -173,8 +173,10 @@ def _parts_braces(workflow: WorkflowView, call: CallView, seen: frozenset[str]) 
     """Whether what is called consists of components of tiphys, which write no two braces in a row."""
     name = call.data.get("template", "")
     called = workflow.template(name)
-    if called is None or name in seen:
+    if called is None:
         return False
+    if name in seen:
+        return True  # it calls itself, and is looked at already
     if called.type == "Resource":
         return True  # the fields of an object are no text of a step
     if called.pod:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tiphys.argo.display import DISPLAY_NAME, PATTERN, legal_display_name
 from tiphys.argo.locks import LockError, lock_names
 from tiphys.argo.names import pod_name
 from tiphys.engine.machine.arguments import ArgumentError, process_arguments
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Owner"]
 
-_DISPLAY_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-.]{0,61}[a-zA-Z0-9]")
 _DEEPEST = 100
 _TOO_DEEP = "Maximum recursion depth exceeded"
 _POD_KINDS = frozenset(["container", "containerSet", "script", "resource", "data"])
@@ -363,17 +362,17 @@ class Call:
         if self.compiled is None or self.compiled.kind not in _POD_KINDS or name != self.name:
             return ""
         wanted = self.wanted_display_name()
-        return wanted if _DISPLAY_NAME.fullmatch(wanted) else ""
+        return wanted if legal_display_name(wanted) else ""
 
     def wanted_display_name(self) -> str:
         """Return the name that the template asks for its node to be shown with, if any."""
-        return str((self.template.get("annotations") or {}).get("workflows.argoproj.io/display-name") or "")
+        return str((self.template.get("annotations") or {}).get(DISPLAY_NAME) or "")
 
     def display_problem(self) -> str:
         """Return what is wrong with the display name: a pod that asks for an illegal one cannot be made."""
         wanted = self.wanted_display_name()
-        good = not wanted or _DISPLAY_NAME.fullmatch(wanted)
-        return "" if good else f"displayName must match the regex ^{_DISPLAY_NAME.pattern}$"
+        good = not wanted or legal_display_name(wanted)
+        return "" if good else f"displayName must match the regex ^{PATTERN}$"
 
     # -- the end ---------------------------------------------------------------------------------------------
 
