@@ -225,6 +225,27 @@ class ConditionValue:
         )
 
 
+class _RawCondition(ConditionValue):
+    """A condition in Argo's own words (``when(raw("{{…}} > 3"))``), as it stands."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(lambda: text, ())
+
+    def tag(self) -> str:
+        return self.expr()
+
+    def _join(self, operator: str, other: object) -> ConditionValue:
+        raise DefinitionError(
+            "TIP114",
+            f"the condition {self.expr()!r} is Argo's own text, and cannot be combined",
+            where=str(caller()),
+            fix="say the whole condition in one raw(…), or in values: value == 3",
+        )
+
+    def __invert__(self) -> ConditionValue:
+        return self._join("!", None)
+
+
 def _is_number(value: object) -> bool:
     kind = value.type if isinstance(value, Value) else type(value)
     return kind in (int, float)
@@ -275,8 +296,12 @@ def _compare(left: Value, operator: str, right: object) -> ConditionValue:
 
 def as_condition(value: object) -> ConditionValue:
     """A condition from a condition, from a bool value, or from a task whose only output is one."""
+    from tiphys.dsl.composed import Raw
+
     if isinstance(value, ConditionValue):
         return value
+    if isinstance(value, Raw):
+        return _RawCondition(value)
     if isinstance(value, Pending):
         value = value._as_value()
     if isinstance(value, Value) and value.type is bool:

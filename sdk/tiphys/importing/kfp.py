@@ -1,0 +1,3 @@
+"""KFP."""
+def import_kfp(x):
+    raise NotImplementedError
