@@ -10,7 +10,7 @@ from tiphys.argo.reader import Document, read_file, read_text
 from tiphys.errors import RefusedError
 from tiphys.importing.argo_document import DocumentWriter
 from tiphys.importing.check import differences
-from tiphys.importing.python_text import lines_of
+from tiphys.importing.python_text import imports_of, lines_of
 from tiphys.importing.told import Imported, Notes
 from tiphys.jsontypes import JsonObject
 
@@ -49,13 +49,12 @@ def import_argo(source: str | os.PathLike[str]) -> Imported:
             fix="give the file of a workflow",
         )
     written = list(_written(found, file, notes))
-    words = sorted({word for each in written for word in each.words}, key=lambda word: (word.lower(), word))
-    heads = {line for each in written for line in each.imports}
-    imports = "\n".join([*sorted(heads), *([""] if heads else []), f"from tiphys import {', '.join(words)}"])
-    if len(imports.splitlines()[-1]) > 110:
-        imports = "\n".join([*sorted(heads), *([""] if heads else []), "from tiphys import (", *(f"    {w}," for w in words), ")"])  # fmt: skip
-    docstring = f'"""A first pipeline, from {Path(file).name if not text else "Argo YAML"}."""'
-    return Imported(lines_of([docstring + "\n\n" + imports, *(b for each in written for b in each.blocks)]), tuple(notes.found))
+    words = {word for each in written for word in each.words}
+    imports = imports_of(words, {line for each in written for line in each.imports})
+    name = "Argo YAML" if text else Path(file).name
+    head = f'"""A first pipeline, from {name}."""\n\n{imports}'
+    source = lines_of([head, *(block for each in written for block in each.blocks)])
+    return Imported(source, tuple(notes.found))
 
 
 def _written(documents: list[Document], file: str, notes: Notes) -> Iterator[DocumentWriter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import keyword
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from tiphys.argo.reader import Document
 from tiphys.compiler.emit import emit
 from tiphys.dsl.names import suggest
+from tiphys.dsl.pod import POD_SECURITY
 from tiphys.dsl.types import kebab
 from tiphys.errors import RefusedError
 from tiphys.importing.argo_graph import PlainGraph, graph_of
@@ -96,7 +98,11 @@ class DocumentWriter:
             for key, each in self.spec.items()
             if key not in ("templates", "entrypoint", "arguments", "onExit")
         }
-        self.patch.setdefault("securityContext", None)
+        security = self.patch.get("securityContext")
+        if isinstance(security, dict):  # a pipeline's own is merged with it
+            self.patch["securityContext"] = {**{key: None for key in POD_SECURITY if key not in security}, **security}
+        else:
+            self.patch["securityContext"] = None
         head = self._parameters()
         self._choose()
         self._templates()
@@ -125,6 +131,11 @@ class DocumentWriter:
             why = "as JSON it is written in one way, with other blanks"
             self.notes.add("changed", self.line("arguments"), f"the list {name!r}", why)
         return lines
+
+    def _calls(self) -> str:
+        """The text of all tasks of graphs in words."""
+        rows = [self.templates[name] for name in self.graphs]
+        return str([each.get("dag") or each.get("steps") for each in rows])
 
     def _looped_parameters(self) -> set[str]:
         text = str([each.get("dag") or each.get("steps") for each in self.templates.values()])
@@ -205,7 +216,7 @@ class DocumentWriter:
         variable = self.called[name].variable if name in self.called else self.names.take(name)
         if not self.plain and "dag" not in template and "steps" not in template:
             try:
-                said = leaf(template, variable)
+                said = leaf(template, variable, self._calls())
             except CannotSay as reason:
                 if str(reason):
                     self.notes.add("kept", self.template_line(name), f"the template {name!r}", str(reason))
@@ -225,10 +236,13 @@ class DocumentWriter:
     def _dag(self, name: str) -> str:
         graph = self.graphs[name]
         called = self.called[name]
+        python = {each: each.replace("-", "_") for each in graph.inputs}
+        busy = {each.variable for each in self.called.values()} | {*self.parameters.values(), *keyword.kwlist, "raw"}
+        if mine := sorted(busy & set(python.values())):
+            raise CannotSay(f"its input {mine[0]!r} has a name that Python has for something else")
         names = self.names.inner()
-        python = {each: names.take(each.replace("-", "_")) for each in graph.inputs}
-        if any(python[each] != each.replace("-", "_") for each in python):
-            raise CannotSay("an input has a name that Python has for itself")
+        for each in python.values():
+            names.take(each)
         scope = Scope(parameters=self.parameters, inputs=python)
         writer = GraphWriter(graph, self.called, scope, names, "    ")
         lines = writer.lines()
@@ -330,6 +344,8 @@ class DocumentWriter:
         given = [f"{python}={self.parameters[n]}" for n, python in called.inputs.items() if n in self.parameters]
         if any(not each.partition("=")[0].isidentifier() for each in given):
             return []
+        if _required(self.templates[self.entry]) - self.parameters.keys():
+            return []
         main = "main" if "main" not in self.templates else "pipeline"
         if main in self.templates:
             return []
@@ -391,9 +407,9 @@ class DocumentWriter:
         told = {"name", "generateName", "namespace", "labels", "annotations"}
         for key in sorted(set(metadata) - told):
             line = self.document.position(("metadata", key))[0]
-            self.notes.add("dropped", line, f"metadata.{key}", "it is the API server's")
+            self.notes.add("spent", line, f"metadata.{key}", "it is the API server's")
         if data.get("status"):
-            self.notes.add("dropped", self.document.position(("status",))[0], "the status", "it is of a run")
+            self.notes.add("spent", self.document.position(("status",))[0], "the status", "it is of a run")
         if kind == "Workflow":
             return
         spec = {key: each for key, each in (data.get("spec") or {}).items() if key != "workflowSpec"}
@@ -413,7 +429,7 @@ class DocumentWriter:
             ):
                 if key in spec:
                     given.append(f"{word}={value(spec.pop(key))}")
-            if "startingDeadlineSeconds" in spec:
+            if spec.get("startingDeadlineSeconds"):
                 given.append(f"starting_deadline={value(str(spec.pop('startingDeadlineSeconds')) + 's')}")
             given.append(f"name={value(name[:52].strip('-'))}")
             lines.append(call(f"{variable}.as_cron", given, "    ", "made = "))
@@ -441,6 +457,13 @@ class DocumentWriter:
 
 def _inputs(template: JsonObject) -> dict[str, str]:
     return {name: name.replace("-", "_").replace(".", "_") for name in _named(template, "inputs")}
+
+
+def _required(template: JsonObject) -> set[str]:
+    part = template.get("inputs")
+    rows = part.get("parameters") if isinstance(part, dict) else None
+    listed = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
+    return {str(each["name"]) for each in listed if not {"value", "default", "valueFrom"} & set(each)}
 
 
 def _outputs(template: JsonObject) -> frozenset[str]:

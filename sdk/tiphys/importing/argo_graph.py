@@ -122,6 +122,7 @@ def _arguments(place: Json, what: str) -> dict[str, str]:
 
 def graph_of(template: JsonObject, templates: Mapping[str, JsonObject]) -> PlainGraph:
     """The graph of a template. Raises CannotSay with the reason where a part of it has no word of ours."""
+    template = {key: each for key, each in template.items() if each not in ({}, [], "", None, False)}
     if other := set(template) - _TEMPLATE:
         raise CannotSay(f"it has {', '.join(sorted(other))}, which a graph of ours has not")
     inputs: dict[str, str | None] = {}
@@ -172,6 +173,7 @@ def _tasks(template: JsonObject, templates: Mapping[str, JsonObject]) -> tuple[d
 
 def _task(row: JsonObject, templates: Mapping[str, JsonObject]) -> GraphTask:
     name = str(row.get("name"))
+    row = {key: each for key, each in row.items() if each not in ({}, "", None)}
     if other := set(row) - _TASK:
         raise CannotSay(f"the task {name!r} has {', '.join(sorted(other))}")
     target = str(row.get("template"))

@@ -31,6 +31,8 @@ class Called:
     inputs: Mapping[str, str]
     outputs: frozenset[str]
     name: str
+    fixed: tuple[str, ...] = ()
+    """Arguments of every call."""
 
 
 @dataclass(slots=True)
@@ -104,16 +106,24 @@ class GraphWriter:
         chain += self._after(task, produced)
         if task.exit is not None:
             hook = self.called[task.exit[0]]
+            if hook.fixed:
+                raise CannotSay(f"the hook of {task.name!r} is an approval")
+            if unknown := set(task.exit[1]) - set(hook.inputs):
+                raise CannotSay(f"the hook of {task.name!r} gives {min(unknown)!r}, which {hook.name!r} does not take")
             given = {hook.inputs[k]: self._said(self.scope.text(t)) for k, t in task.exit[1].items()}
             chain += f".on_exit({', '.join([hook.variable, *keywords(given)])})"
         lines.append(
-            call(template.variable, keywords(arguments), self.indent, f"{variable} = ", chain)
-            if self._needed(task)
-            else call(template.variable, keywords(arguments), self.indent, "", chain)
+            call(
+                template.variable,
+                [*template.fixed, *keywords(arguments)],
+                self.indent,
+                f"{variable} = " if self._needed(task) else "",
+                chain,
+            )
         )
         self.scope.tasks[task.name] = variable
         self.scope.outputs[task.name] = set(template.outputs)
-        if task.param or (task.items is not None and False):
+        if task.param:
             self.scope.lists.add(task.name)
         return lines
 

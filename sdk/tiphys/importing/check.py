@@ -8,12 +8,13 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from tiphys.argo.parameters import ANNOTATION
 from tiphys.compiler.objects import objects_of
 from tiphys.dsl.literals import expression_of_text
 from tiphys.errors import TiphysError
 from tiphys.importing.argo_graph import PlainGraph, graph_of, text_of_value
 from tiphys.importing.argo_values import condition_of
-from tiphys.importing.python_text import lines_of
+from tiphys.importing.python_text import imports_of, lines_of
 from tiphys.importing.told import CannotSay
 from tiphys.jsontypes import Json, JsonObject
 
@@ -41,12 +42,13 @@ def made_by(source: str, name: str) -> JsonObject:
 def differences(writer: DocumentWriter) -> list[str]:
     """What of the compiled object is not the source; a reason where it cannot be compiled."""
     kind = writer.document.kind
-    head = "\n".join([*writer.imports, f"from tiphys import {', '.join(sorted(writer.words))}"])
     name = f"{'pipeline' if kind == 'Workflow' else 'build'}{writer.suffix}"
     try:
-        made = made_by(lines_of([head, *writer.blocks]), name)
+        made = made_by(lines_of([imports_of(writer.words, writer.imports), *writer.blocks]), name)
     except TiphysError as error:
         return [f"{error.code} {error.message}"]
+    except Exception as error:  # noqa: BLE001 - what we wrote is wrong: the parts are kept in Argo's words
+        return [f"{type(error).__name__}: {error}"]
     return list(_found(writer, made))
 
 
@@ -58,7 +60,7 @@ def _found(writer: DocumentWriter, made: JsonObject) -> Iterator[str]:
         outer, source = spec, writer.document.data["spec"]
         spec = spec["workflowSpec"]
         for key in sorted({*outer, *source} - {"workflowSpec", "schedule", "schedules"}):
-            if outer.get(key) != source.get(key) and not (key == "concurrencyPolicy" and not source.get(key)):
+            if not _same(outer.get(key) or None, source.get(key) or None) and not (key == "concurrencyPolicy" and not source.get(key)):
                 yield f"spec.{key}"
     assert isinstance(spec, dict)
     for key in sorted({*spec, *writer.spec} - _IGNORED):
@@ -76,11 +78,29 @@ def _found(writer: DocumentWriter, made: JsonObject) -> Iterator[str]:
             yield f"the template {name!r}"
         elif name in writer.graphs:
             yield from _graphs(name, template, templates, writer)
-        elif name not in writer.said and not _same(templates[name], template):
+        elif name in writer.said:
+            yield from _leaf(name, template, templates[name])
+        elif not _same(templates[name], template):
             yield f"the template {name!r}"
     for name in templates.keys() - writer.templates.keys():
         if not writer.wrapped:
             yield f"a new template {name!r}"
+
+
+def _leaf(name: str, source: JsonObject, made: JsonObject) -> Iterator[str]:
+    """What of a template that is said in words must be the same whatever is around it."""
+    where = f"the template {name!r}"
+    before, after = source.get("container"), made.get("container")
+    if isinstance(before, dict) and isinstance(after, dict):
+        line = [text_of_value(x) for key in ("command", "args") for x in before.get(key) or []]  # type: ignore[union-attr]
+        ours = [str(x).replace("$$(", "$(").replace("$$$", "$$") for x in after["command"]]  # type: ignore[union-attr]
+        if line != ours or before.get("image") != after.get("image"):
+            yield f"{where}: its command"
+    elif ("suspend" in source) != ("suspend" in made) or not _same(made.get("suspend"), source.get("suspend") or {}):
+        yield where
+    for key in ("inputs", "outputs"):
+        if _rows(made.get(key)) != _rows(source.get(key)):
+            yield f"{where}: its {key}"
 
 
 def _same(ours: Json, source: Json) -> bool:
@@ -90,6 +110,8 @@ def _same(ours: Json, source: Json) -> bool:
 
 def _bare(item: Json) -> Json:
     if isinstance(item, dict):
+        if isinstance(noted := item.get("annotations"), dict) and set(noted) == {ANNOTATION}:
+            return _bare({key: each for key, each in item.items() if key != "annotations"}) or None
         return {key: _bare(each) for key, each in item.items() if each is not None}
     return [_bare(each) for each in item] if isinstance(item, list) else item
 

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 
 from tiphys.jsontypes import Json
 
-__all__ = ["Names", "call", "keywords", "lines_of", "text_block", "value"]
+__all__ = ["Names", "call", "imports_of", "keywords", "lines_of", "text_block", "value"]
 
 _WIDTH = 110
+_ELSEWHERE = {"ContainerStep": "tiphys.dsl.container"}
+"""Names that tiphys has below its front door."""
 
 
 class Names:
@@ -95,6 +97,17 @@ def call(function: str, parts: Iterable[str], indent: str = "", before: str = ""
         return flat
     rows = [f"{indent}    {part}," for part in given]
     return "\n".join([f"{indent}{before}{function}(", *rows, f"{indent}){after}"])
+
+
+def imports_of(words: Iterable[str], others: Iterable[str] = ()) -> str:
+    """The imports of a module: of ``typing`` and the like, then of tiphys."""
+    names = sorted({*words} - _ELSEWHERE.keys(), key=lambda word: (word[0].islower(), word))
+    heads = sorted(others)
+    line = f"from tiphys import {', '.join(names)}"
+    if len(line) > _WIDTH:
+        line = "\n".join(["from tiphys import (", *(f"    {each}," for each in names), ")"])
+    inner = sorted(f"from {_ELSEWHERE[word]} import {word}" for word in {*words} & _ELSEWHERE.keys())
+    return "\n".join([*heads, *([""] if heads else []), line, *inner])
 
 
 def lines_of(blocks: Iterable[str]) -> str:

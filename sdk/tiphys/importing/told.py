@@ -7,8 +7,8 @@ from typing import Literal
 
 __all__ = ["CannotSay", "Imported", "Notes", "Told"]
 
-Kind = Literal["kept", "changed", "dropped"]
-_WORDS: dict[Kind, str] = {"kept": "kept as it is", "changed": "said otherwise", "dropped": "left out"}
+Kind = Literal["kept", "changed", "dropped", "spent"]
+_WORDS: dict[Kind, str] = {"kept": "kept as it is", "changed": "said otherwise", "dropped": "left out", "spent": "left out"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Told:
     """One thing to know.
 
     ``kept``: it is in the Python in the words of the source, whole. ``changed``: it is said otherwise, and means the
-    same to who does not depend on it. ``dropped``: it is not in the Python.
+    same to who does not depend on it. ``dropped``: it is not in the Python. ``spent``: nor is this, which is of the server or of a run that was.
     """
 
     kind: Kind
@@ -39,7 +39,7 @@ class Imported:
     @property
     def whole(self) -> bool:
         """Whether all is said in words of ours: nothing is kept or left out."""
-        return not any(each.kind != "changed" for each in self.told)
+        return not any(each.kind in ("kept", "dropped") for each in self.told)
 
 
 @dataclass(slots=True)
