@@ -244,7 +244,7 @@ class DocumentWriter:
         for each in python.values():
             names.take(each)
         scope = Scope(parameters=self.parameters, inputs=python)
-        writer = GraphWriter(graph, self.called, scope, names, "    ")
+        writer = GraphWriter(graph, self.called, scope, names)
         lines = writer.lines()
         self.words |= writer.words | {"dag"}
         self.imports.add("from typing import Any")
@@ -327,7 +327,7 @@ class DocumentWriter:
             raise CannotSay("an expression names its inputs")
         scope = Scope(parameters=self.parameters, inputs=inputs)
         names = self.names.inner()
-        writer = GraphWriter(graph, self.called, scope, names, "    ")
+        writer = GraphWriter(graph, self.called, scope, names)
         lines = writer.lines()
         if any("raw(" in line and "inputs.parameters" in line for line in lines):
             lines = [line.replace("{{inputs.parameters.", "{{workflow.parameters.") for line in lines]

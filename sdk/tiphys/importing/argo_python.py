@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tiphys.importing.argo_graph import PLAIN, GraphTask, PlainGraph
 from tiphys.importing.argo_values import Said, Scope, condition_of
-from tiphys.importing.python_text import Names, call, keywords, value
+from tiphys.importing.python_text import Names, call, keywords, task_lines, value
 from tiphys.importing.told import CannotSay
 
 __all__ = ["Called", "GraphWriter"]
@@ -43,7 +43,6 @@ class GraphWriter:
     called: Mapping[str, Called]
     scope: Scope
     names: Names
-    indent: str
     words: set[str] = field(default_factory=set)
 
     def lines(self) -> list[str]:
@@ -87,7 +86,7 @@ class GraphWriter:
         if looped:
             self.words.add("for_each")
             source = value(task.items) if task.items is not None else self._list(task)
-            lines.append(call("for_each", [source], self.indent, f"{self.scope.item} = "))
+            lines.append(call("for_each", [source], "    ", f"{self.scope.item} = "))
         said = {key: self.scope.text(text) for key, text in task.arguments.items()}
         if looped and not any(each.item for each in said.values()):
             raise CannotSay(f"the loop of {task.name!r} hands its item on only inside of other text, or not at all")
@@ -96,14 +95,14 @@ class GraphWriter:
             if key not in template.inputs:
                 raise CannotSay(f"{task.name!r} gives {template.name!r} {key!r}, which it does not take")
             arguments[template.inputs[key]] = self._said(each)
-        chain = "" if alone and template.name == task.name else f".named({value(task.name)})"
+        methods = [] if alone and template.name == task.name else [f".named({value(task.name)})"]
         condition, conditions = self._when(task)
-        chain += condition
+        methods += [condition] if condition else []
         variable = self.names.take(task.name)
         produced = set().union(*(each.tasks for each in [*said.values(), *conditions]))
         if looped and task.param:
             produced |= self.scope.text(task.param).tasks
-        chain += self._after(task, produced)
+        methods += self._after(task, produced)
         if task.exit is not None:
             hook = self.called[task.exit[0]]
             if hook.fixed:
@@ -111,16 +110,9 @@ class GraphWriter:
             if unknown := set(task.exit[1]) - set(hook.inputs):
                 raise CannotSay(f"the hook of {task.name!r} gives {min(unknown)!r}, which {hook.name!r} does not take")
             given = {hook.inputs[k]: self._said(self.scope.text(t)) for k, t in task.exit[1].items()}
-            chain += f".on_exit({', '.join([hook.variable, *keywords(given)])})"
-        lines.append(
-            call(
-                template.variable,
-                [*template.fixed, *keywords(arguments)],
-                self.indent,
-                f"{variable} = " if self._needed(task) else "",
-                chain,
-            )
-        )
+            methods.append(f".on_exit({', '.join([hook.variable, *keywords(given)])})")
+        parts = [*template.fixed, *keywords(arguments)]
+        lines += task_lines(template.variable, parts, methods, variable, used=self._needed(task))
         self.scope.tasks[task.name] = variable
         self.scope.outputs[task.name] = set(template.outputs)
         if task.param:
@@ -157,9 +149,9 @@ class GraphWriter:
         self.words.add("raw")
         return f".when(raw({value(task.when)}))", []
 
-    def _after(self, task: GraphTask, produced: set[str]) -> str:
+    def _after(self, task: GraphTask, produced: set[str]) -> list[str]:
         """The order that no value says, and the results that a value would not say."""
-        text = ""
+        methods: list[str] = []
         plain: list[str] = []
         by_results: dict[tuple[str, ...], list[str]] = {}
         clear = self.graph.waits()[task.name]
@@ -182,11 +174,11 @@ class GraphWriter:
                 if self.graph.tasks[other].may_skip:
                     by_results.setdefault(("succeeded", "skipped"), []).append(self.scope.tasks[other])
         if plain:
-            text += f".after({', '.join(plain)})"
+            methods.append(f".after({', '.join(plain)})")
         for names, tasks in by_results.items():
             on = value(names[0]) if len(names) == 1 else "(" + ", ".join(value(n) for n in names) + ")"
-            text += f".after({', '.join(tasks)}, on={on})"
-        return text
+            methods.append(f".after({', '.join(tasks)}, on={on})")
+        return methods
 
     def _closure(self, task: GraphTask) -> set[str]:
         found: set[str] = set()

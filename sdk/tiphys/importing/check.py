@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 import types
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.parameters import ANNOTATION
@@ -29,14 +31,17 @@ _IGNORED = {"entrypoint", "templates", "arguments", "onExit"}
 def made_by(source: str, name: str) -> JsonObject:
     """The object that ``name`` of a module is, or makes, compiled. Raises what building it raises."""
     module = types.ModuleType("_tiphys_imported")
-    module.__file__ = "<imported>"
-    sys.modules[module.__name__] = module
-    try:
-        exec(compile(source, "<imported>", "exec"), vars(module))  # noqa: S102 - text that this room has written
-        found = getattr(module, name)
-        return objects_of(found() if callable(found) and name.startswith("build") else found)[-1]
-    finally:
-        del sys.modules[module.__name__]
+    with tempfile.TemporaryDirectory(prefix="tiphys-import-") as folder:  # functions are embedded from their file
+        file = Path(folder, "imported.py")
+        file.write_text(source, encoding="utf-8")
+        module.__file__ = str(file)
+        sys.modules[module.__name__] = module
+        try:
+            exec(compile(source, str(file), "exec"), vars(module))
+            found = getattr(module, name)
+            return objects_of(found() if callable(found) and name.startswith("build") else found)[-1]
+        finally:
+            del sys.modules[module.__name__]
 
 
 def differences(writer: DocumentWriter) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from tiphys.jsontypes import Json
 
-__all__ = ["Names", "call", "imports_of", "keywords", "lines_of", "text_block", "value"]
+__all__ = ["Names", "call", "imports_of", "keywords", "lines_of", "task_lines", "text_block", "value"]
 
 _WIDTH = 110
 _ELSEWHERE = {"ContainerStep": "tiphys.dsl.container"}
@@ -99,6 +99,14 @@ def call(function: str, parts: Iterable[str], indent: str = "", before: str = ""
     return "\n".join([f"{indent}{before}{function}(", *rows, f"{indent}){after}"])
 
 
+def task_lines(function: str, parts: list[str], methods: list[str], variable: str, *, used: bool) -> list[str]:
+    """The call that makes a task, and its methods: on one line where that is not too long, else each on its own."""
+    flat = call(function, parts, "    ", f"{variable} = " if used else "", "".join(methods))
+    if not methods or ("\n" not in flat and len(flat) <= _WIDTH):
+        return [flat]
+    return [call(function, parts, "    ", f"{variable} = "), *(f"    {variable}{each}" for each in methods)]
+
+
 def imports_of(words: Iterable[str], others: Iterable[str] = ()) -> str:
     """The imports of a module: of ``typing`` and the like, then of tiphys."""
     names = sorted({*words} - _ELSEWHERE.keys(), key=lambda word: (word[0].islower(), word))
@@ -112,4 +120,9 @@ def imports_of(words: Iterable[str], others: Iterable[str] = ()) -> str:
 
 def lines_of(blocks: Iterable[str]) -> str:
     """A module: blocks with two empty lines between them."""
-    return "\n\n\n".join(block.strip("\n") for block in blocks if block.strip()) + "\n"
+    text = ""
+    for block in (each.strip("\n") for each in blocks if each.strip()):
+        first = not text or text.count("\n\n") < 2 and text.startswith('"""') and "import" in text
+        defines = block.startswith(("@", "def ", "class "))
+        text += ("\n" if first and not defines else "\n\n") * bool(text) + block + "\n"
+    return text
