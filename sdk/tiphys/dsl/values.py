@@ -229,7 +229,7 @@ class _RawCondition(ConditionValue):
     """A condition in Argo's own words (``when(raw("{{…}} > 3"))``), as it stands."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(lambda: text, ())
+        super().__init__(lambda: str(text), ())
 
     def tag(self) -> str:
         return self.expr()
