@@ -16,8 +16,8 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "import",
         help="write a first pipeline from Argo YAML or from KFP",
-        description="Write the Python of a first pipeline. What has no word in Tiphys stays in the words of the source, "
-        "or is left out, and is told on standard error with its line.",
+        description="Write the Python of a first pipeline. What has no word in Tiphys stays in the words of the "
+        "source, or is left out, and is told on standard error with its line.",
         epilog="example: tiphys import argo flow.yaml -o flow.py",
     )
     parser.add_argument("tool", choices=("argo", "kfp"), help="who wrote FILE")

@@ -218,7 +218,8 @@ class Pipeline(Workflow):
 
         for graph in graphs:
             yield from walk(graph.templates())
-        yield from walk(each for each in self.templates if isinstance(each, StepTemplate))
+        own: list[Any] = self.templates
+        yield from walk(each for each in own if isinstance(each, StepTemplate))
 
     @property
     def parameters(self) -> list[ParameterValue]:

@@ -39,7 +39,9 @@ def import_argo(source: str | os.PathLike[str]) -> Imported:
     for each in documents:
         if each not in found:
             line, _ = each.position(())
-            notes.add("dropped", line, f"the {each.kind or 'document'} {_name(each.data)}", "it is no workflow")
+            notes.add(
+                "dropped", line, f"the {each.kind or 'document'} {_name(each.data)}", "it is no workflow"
+            )
     if not found:
         raise RefusedError(
             "TIP247",
@@ -68,7 +70,9 @@ def _written(documents: list[Document], file: str, notes: Notes) -> Iterator[Doc
             found = differences(writer)
             if not found or kept:
                 break
-            trial.add("kept", document.position(())[0], "the whole graph", f"in words it would differ: {found[0]}")
+            trial.add(
+                "kept", document.position(())[0], "the whole graph", f"in words it would differ: {found[0]}"
+            )
             trials[1].found += [each for each in trial.found if each.what == "the whole graph"]
         for path in found:
             trial.add("changed", document.position(())[0], path, "it differs from the source")

@@ -16,6 +16,7 @@ from tiphys.dsl.types import kebab
 from tiphys.errors import RefusedError
 from tiphys.importing.argo_graph import PlainGraph, graph_of
 from tiphys.importing.argo_leaf import leaf
+from tiphys.importing.argo_object import object_blocks
 from tiphys.importing.argo_parameters import parameter_lines
 from tiphys.importing.argo_python import Called, GraphWriter
 from tiphys.importing.argo_values import Scope
@@ -100,7 +101,10 @@ class DocumentWriter:
         }
         security = self.patch.get("securityContext")
         if isinstance(security, dict):  # a pipeline's own is merged with it
-            self.patch["securityContext"] = {**{key: None for key in POD_SECURITY if key not in security}, **security}
+            self.patch["securityContext"] = {
+                **{key: None for key in POD_SECURITY if key not in security},
+                **security,
+            }
         else:
             self.patch["securityContext"] = None
         head = self._parameters()
@@ -230,14 +234,22 @@ class DocumentWriter:
                 return
         text = emit(template, typed=True)
         self.words.add("argo_template")
-        self.blocks.append(call("argo_template", [text_block("\n" + text)], "", f"{variable} = ").replace("(\n    ", "(").replace(",\n)", ")"))
+        self.blocks.append(
+            call("argo_template", [text_block("\n" + text)], "", f"{variable} = ")
+            .replace("(\n    ", "(")
+            .replace(",\n)", ")")
+        )
         self.called[name] = Called(variable, _inputs(template), _outputs(template), name)
 
     def _dag(self, name: str) -> str:
         graph = self.graphs[name]
         called = self.called[name]
         python = {each: each.replace("-", "_") for each in graph.inputs}
-        busy = {each.variable for each in self.called.values()} | {*self.parameters.values(), *keyword.kwlist, "raw"}
+        busy = {each.variable for each in self.called.values()} | {
+            *self.parameters.values(),
+            *keyword.kwlist,
+            "raw",
+        }
         if mine := sorted(busy & set(python.values())):
             raise CannotSay(f"its input {mine[0]!r} has a name that Python has for something else")
         names = self.names.inner()
@@ -253,7 +265,9 @@ class DocumentWriter:
         blocks, kind = [], "None"
         if graph.outputs:
             said = {key: scope.text(text) for key, text in graph.outputs.items()}
-            if bad := [key for key, each in said.items() if each.python.startswith(("raw(", "compose(", '"'))]:
+            if bad := [
+                key for key, each in said.items() if each.python.startswith(("raw(", "compose(", '"'))
+            ]:
                 raise CannotSay(f"its output {bad[0]!r} is not the output of a task")
             if list(graph.outputs) == ["result"]:
                 kind = "Any"
@@ -276,9 +290,16 @@ class DocumentWriter:
     def _tell_steps(self, name: str) -> None:
         graph, line = self.graphs[name], self.template_line(name)
         if graph.steps:
-            self.notes.add("changed", line, f"the template {name!r}", "its steps are a DAG with the same order")
+            self.notes.add(
+                "changed",
+                line,
+                f"the template {name!r}",
+                "its steps are a DAG in the same order (a step in Error ends it in Error, not Failed)",
+            )
         for old, new in graph.renamed.items():
-            self.notes.add("changed", line, f"the task {old!r} of {name!r}", f"it is named {new!r} (a DNS label)")
+            self.notes.add(
+                "changed", line, f"the task {old!r} of {name!r}", f"it is named {new!r} (a DNS label)"
+            )
 
     # -- the pipeline ------------------------------------------------------------------------------------------------
 
@@ -314,7 +335,9 @@ class DocumentWriter:
         found = {}
         for name in inputs:
             if name not in self.parameters:
-                raise CannotSay(f"it starts the workflow with an input {name!r} that is no parameter of the workflow")
+                raise CannotSay(
+                    f"it starts the workflow with an input {name!r} that is no parameter of the workflow"
+                )
             found[name] = self.parameters[name]
         return found
 
@@ -341,7 +364,9 @@ class DocumentWriter:
         artifacts = self.spec.get("arguments")
         if isinstance(artifacts, dict) and artifacts.get("artifacts"):
             return []
-        given = [f"{python}={self.parameters[n]}" for n, python in called.inputs.items() if n in self.parameters]
+        given = [
+            f"{python}={self.parameters[n]}" for n, python in called.inputs.items() if n in self.parameters
+        ]
         if any(not each.partition("=")[0].isidentifier() for each in given):
             return []
         if _required(self.templates[self.entry]) - self.parameters.keys():
@@ -362,7 +387,9 @@ class DocumentWriter:
         kind = self.document.kind
         if kind == "Workflow" and wish != f"{name}-":
             line = self.document.position(("metadata",))[0]
-            self.notes.add("changed", line, f"the name {wish!r}", f"runs are named {name}- and five characters")
+            self.notes.add(
+                "changed", line, f"the name {wish!r}", f"runs are named {name}- and five characters"
+            )
         parts = [value(name)]
         main = ("main" if "main" not in self.templates else "pipeline") if self.wrapped else self.entry
         if main and main != "main":
@@ -386,7 +413,7 @@ class DocumentWriter:
         if metadata.get("namespace") and kind == "Workflow":
             lines.append(f"{variable}.namespace = {value(metadata['namespace'])}")
         self.blocks.append("\n".join(lines))
-        self.blocks += self._object(variable, metadata)
+        self.blocks += object_blocks(self.document, self.notes, variable, self.suffix, metadata)
 
     def _others(self, variable: str, body: bool, exit_lines: bool) -> Iterator[str]:
         """Templates that no task of the graphs calls."""
@@ -397,62 +424,11 @@ class DocumentWriter:
             for other in [name, *used]:
                 if other in self.graphs:
                     used |= {t.exit[0] for t in self.graphs[other].tasks.values() if t.exit}
-        rest = [self.called[name].variable for name in self.templates if name not in used and name in self.called]
+        rest = [
+            self.called[name].variable for name in self.templates if name not in used and name in self.called
+        ]
         if rest:
             yield f"{variable}.templates += {'[' + ', '.join(rest) + ']'}"
-
-    def _object(self, variable: str, metadata: JsonObject) -> Iterator[str]:
-        """The object that it is, where that is no Workflow: what ``tiphys compile`` takes."""
-        kind, data = self.document.kind, self.document.data
-        told = {"name", "generateName", "namespace", "labels", "annotations"}
-        for key in sorted(set(metadata) - told):
-            line = self.document.position(("metadata", key))[0]
-            self.notes.add("spent", line, f"metadata.{key}", "it is the API server's")
-        if data.get("status"):
-            self.notes.add("spent", self.document.position(("status",))[0], "the status", "it is of a run")
-        if kind == "Workflow":
-            return
-        spec = {key: each for key, each in (data.get("spec") or {}).items() if key != "workflowSpec"}
-        name = suggest(str(metadata.get("name") or "workflow"))
-        lines = [f"def build{self.suffix}() -> dict[str, object]:"]
-        if kind == "CronWorkflow":
-            schedules = spec.pop("schedules", None) or [spec.pop("schedule", "")]
-            given = [value(each) for each in schedules]
-            policy = spec.pop("concurrencyPolicy", None)
-            words = {"Forbid": "forbid", "Replace": "replace", "Allow": "allow", None: "allow", "": "allow"}
-            given.append(f"overlap={value(words.get(policy, 'allow'))}")
-            for key, word in (
-                ("timezone", "timezone"),
-                ("suspend", "suspend"),
-                ("successfulJobsHistoryLimit", "keep_succeeded"),
-                ("failedJobsHistoryLimit", "keep_failed"),
-            ):
-                if key in spec:
-                    given.append(f"{word}={value(spec.pop(key))}")
-            if spec.get("startingDeadlineSeconds"):
-                given.append(f"starting_deadline={value(str(spec.pop('startingDeadlineSeconds')) + 's')}")
-            given.append(f"name={value(name[:52].strip('-'))}")
-            lines.append(call(f"{variable}.as_cron", given, "    ", "made = "))
-        else:
-            lines.append(call(f"{variable}.as_template", [value(name)], "    ", "made = "))
-            spec = {}
-        fixes: JsonObject = {}
-        if kind == "ClusterWorkflowTemplate":
-            fixes["kind"] = kind
-        kept = {key: each for key, each in metadata.items() if key in told}
-        if set(kept) - {"name"} or kept.get("name") != name:
-            fixes["metadata"] = {"name": name, **kept} if "name" in kept or "generateName" not in kept else kept
-        own = [f'        "{key}": {value(each, "        ")},' for key, each in fixes.items()]
-        if spec:
-            own.append(f'        "spec": {{**made["spec"], **{value(spec, "        ")}}},')
-            for key in spec:
-                line = self.document.position(("spec", key), key=True)[0]
-                self.notes.add("kept", line, f"spec.{key}", "as_cron has no word for it")
-        if own:
-            lines += ["    return {", "        **made,", *own, "    }"]
-        else:
-            lines[-1] = lines[-1].replace("made = ", "return ")
-        yield "\n".join(lines)
 
 
 def _inputs(template: JsonObject) -> dict[str, str]:

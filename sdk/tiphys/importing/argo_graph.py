@@ -1,4 +1,4 @@
-"""An Argo DAG or steps as plain tasks with clear edges; the same reader for what is imported and for what is compiled."""
+"""An Argo DAG or steps as plain tasks with clear edges; one reader for what is imported and what is compiled."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tiphys.dsl.names import suggest
+from tiphys.importing.json_parts import at, items_of, rows_of
 from tiphys.importing.told import CannotSay
 from tiphys.jsontypes import Json, JsonObject
 
@@ -73,10 +74,7 @@ class PlainGraph:
         said = {}
         for name, edges in clear.items():
             through = {
-                each
-                for other, results in edges.items()
-                if results == {"Succeeded"}
-                for each in reach(other)
+                each for other, results in edges.items() if results == {"Succeeded"} for each in reach(other)
             }
             said[name] = {o: r for o, r in edges.items() if not (o in through and "Succeeded" in r)}
         return said
@@ -91,10 +89,6 @@ def text_of_value(item: Json) -> str:
     return str(item)
 
 
-def _rows(item: Json) -> list[JsonObject]:
-    return [each for each in item if isinstance(each, dict)] if isinstance(item, list) else []
-
-
 def parameters_of(place: Json, what: str, allowed: Iterable[str] = ("name", "value")) -> dict[str, Json]:
     """Parameters by name with their values (None: none). Raises CannotSay for anything else, such as artifacts."""
     if place is None:
@@ -104,7 +98,7 @@ def parameters_of(place: Json, what: str, allowed: Iterable[str] = ("name", "val
     if other := {key for key, each in place.items() if each} - {"parameters"}:
         raise CannotSay(f"{what} hold {', '.join(sorted(other))}, which tasks of a Pipeline do not hand on")
     found: dict[str, Json] = {}
-    for each in _rows(place.get("parameters")):
+    for each in rows_of(place.get("parameters")):
         if other := set(each) - set(allowed):
             raise CannotSay(f"the parameter {each.get('name')!r} of {what} has {', '.join(sorted(other))}")
         if each["name"] in found:
@@ -148,7 +142,7 @@ def _outputs(template: JsonObject) -> dict[str, str]:
     if not isinstance(made, dict) or {key for key, each in made.items() if each} - {"parameters"}:
         raise CannotSay("its outputs hold artifacts")
     found = {}
-    for each in _rows(made.get("parameters")):
+    for each in rows_of(made.get("parameters")):
         source = each.get("valueFrom")
         if set(each) - {"name", "valueFrom"} or not isinstance(source, dict) or set(source) != {"parameter"}:
             raise CannotSay(f"its output {each.get('name')!r} is more than the output of a task")
@@ -158,16 +152,16 @@ def _outputs(template: JsonObject) -> dict[str, str]:
 
 def _tasks(template: JsonObject, templates: Mapping[str, JsonObject]) -> tuple[dict[str, GraphTask], bool]:
     if "dag" in template:
-        dag = template["dag"]
-        if not isinstance(dag, dict) or set(dag) - {"tasks"}:
-            raise CannotSay("its DAG has " + ", ".join(sorted(set(dag or ()) - {"tasks"})))
-        rows = _rows(dag.get("tasks"))
+        dag = at(template, "dag")
+        if other := set(dag) - {"tasks"}:
+            raise CannotSay(f"its DAG has {', '.join(sorted(other))}")
+        rows = rows_of(dag.get("tasks"))
         tasks = {str(row.get("name")): _task(row, templates) for row in rows}
         _dag_edges(rows, tasks)
         if len(tasks) < len(rows):
             raise CannotSay("two tasks have one name")
         return tasks, False
-    groups = [each if isinstance(each, list) else [each] for each in template.get("steps") or []]  # type: ignore[union-attr]
+    groups = [each if isinstance(each, list) else [each] for each in items_of(template.get("steps"))]
     return _steps(groups, templates), True
 
 
@@ -198,7 +192,10 @@ def _task(row: JsonObject, templates: Mapping[str, JsonObject]) -> GraphTask:
             raise CannotSay(f"the task {name!r} has hooks beside that for its end")
         if exit_hook["template"] not in templates:
             raise CannotSay(f"the hook of {name!r} is of a template that is not here")
-        task.exit = (str(exit_hook["template"]), _arguments(exit_hook.get("arguments"), f"the hook of {name!r}"))
+        task.exit = (
+            str(exit_hook["template"]),
+            _arguments(exit_hook.get("arguments"), f"the hook of {name!r}"),
+        )
     return task
 
 
@@ -238,7 +235,12 @@ def _clauses(depends: str, tasks: Mapping[str, GraphTask]) -> dict[str, frozense
         words = [word.strip().partition(".") for word in bare.split("||")]
         names = {name for name, _, _ in words}
         name = names.pop()
-        if names or name in waits or name not in tasks or (len(words) > 1 and bare == inner and "&&" in depends):
+        if (
+            names
+            or name in waits
+            or name not in tasks
+            or (len(words) > 1 and bare == inner and "&&" in depends)
+        ):
             raise CannotSay(f"a task starts when `{depends}`, which is more than results of single tasks")
         results = {result for _, _, result in words}
         if results - RESULTS - {""}:
@@ -251,7 +253,7 @@ def _steps(groups: list[list[Json]], templates: Mapping[str, JsonObject]) -> dic
     tasks: dict[str, GraphTask] = {}
     before: list[JsonObject] = []
     for group in groups:
-        rows = _rows(group)
+        rows = rows_of(group)
         for row in rows:
             if "depends" in row or "dependencies" in row:
                 raise CannotSay(f"the step {row.get('name')!r} has an order of its own")
@@ -293,7 +295,9 @@ def _text(text: str, renamed: Mapping[str, str]) -> str:
 def _renamed(task: GraphTask, renamed: Mapping[str, str]) -> GraphTask:
     given = {key: _text(text, renamed) for key, text in task.arguments.items()}
     waits = {renamed.get(other, other): results for other, results in task.waits.items()}
-    made = GraphTask(renamed.get(task.name, task.name), task.template, given, waits, _text(task.when, renamed))
+    made = GraphTask(
+        renamed.get(task.name, task.name), task.template, given, waits, _text(task.when, renamed)
+    )
     made.items, made.param = task.items, _text(task.param, renamed)
     if task.exit is not None:
         made.exit = (task.exit[0], {key: _text(text, renamed) for key, text in task.exit[1].items()})

@@ -9,6 +9,7 @@ from tiphys.dsl.names import suggest
 from tiphys.dsl.types import kebab
 from tiphys.importing.argo_graph import text_of_value
 from tiphys.importing.argo_python import Called
+from tiphys.importing.json_parts import at, items_of
 from tiphys.importing.python_text import call, value
 from tiphys.importing.told import CannotSay
 from tiphys.jsontypes import Json, JsonObject
@@ -18,7 +19,9 @@ __all__ = ["Leaf", "leaf"]
 _CONTAINER = {"name", "container", "inputs", "outputs", "retryStrategy", "timeout", "synchronization"}
 _POLICIES = {"OnFailure": "failure", "OnError": "error", "Always": "always"}
 _INPUT = re.compile(r"\{\{\s*inputs\.parameters\.([\w-]+)\s*\}\}\Z")
-_POD = "its pod is as ours are (no privileges, no token, no more than 2 CPUs and 2Gi unless resources= says so)"
+_POD = (
+    "its pod is as ours are (no privileges, no token, no more than 2 CPUs and 2Gi unless resources= says so)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,14 @@ def _container(template: JsonObject, variable: str, name: str) -> Leaf:
         raise CannotSay(f"its container has {', '.join(sorted(other))}")
     image = str(box.get("image"))
     if "command" not in has or "{{" in image:
-        raise CannotSay("its command is the image's own" if "command" not in has else "its image is a parameter")
+        raise CannotSay(
+            "its command is the image's own" if "command" not in has else "its image is a parameter"
+        )
     inputs = _inputs(template.get("inputs"))
     words = {"container"}
-    command = [_word(text_of_value(each), words) for key in ("command", "args") for each in _list(box.get(key))]
+    command = [
+        _word(text_of_value(each), words) for key in ("command", "args") for each in items_of(box.get(key))
+    ]
     outputs = _outputs(template.get("outputs"))
     parts = [value(image), "[" + ", ".join(command) + "]"]
     if inputs:
@@ -82,7 +89,7 @@ def _container(template: JsonObject, variable: str, name: str) -> Leaf:
         parts.append(f"outputs={value({**outputs})}")
     parts.append(f"name={value(name)}")
     env = {}
-    for each in _list(box.get("env")):
+    for each in items_of(box.get("env")):
         if not isinstance(each, dict) or set(each) != {"name", "value"} or "{{" in str(each):
             raise CannotSay("its environment is more than texts")
         if "$(" in str(each["value"]) or each["name"] in inputs:
@@ -96,17 +103,15 @@ def _container(template: JsonObject, variable: str, name: str) -> Leaf:
     return Leaf(call("container", parts, "", f"{variable} = "), called, words, [_POD])
 
 
-def _list(item: Json) -> list[Json]:
-    return item if isinstance(item, list) else []
-
-
 def _word(text: str, words: set[str]) -> str:
     match = _INPUT.match(text)
     if match:
         words.add("ContainerStep")
         return f"ContainerStep.input({value(match[1])})"
     if "{{" in text:
-        raise CannotSay("its command takes values inside of other text; container(…) has them in the environment")
+        raise CannotSay(
+            "its command takes values inside of other text; container(…) has them in the environment"
+        )
     return value(text)
 
 
@@ -114,7 +119,7 @@ def _inputs(place: Json) -> list[str]:
     found = []
     if isinstance(place, dict) and {key for key, each in place.items() if each} - {"parameters"}:
         raise CannotSay("its inputs hold artifacts")
-    for each in _list(place.get("parameters")) if isinstance(place, dict) else []:
+    for each in items_of(place.get("parameters")) if isinstance(place, dict) else []:
         if not isinstance(each, dict) or set(each) != {"name"}:
             raise CannotSay("an input has a default or a description, which an input of container(…) has not")
         found.append(_named(str(each["name"])))
@@ -125,7 +130,7 @@ def _outputs(place: Json) -> dict[str, str]:
     found = {}
     if isinstance(place, dict) and {key for key, each in place.items() if each} - {"parameters"}:
         raise CannotSay("its outputs hold artifacts")
-    for each in _list(place.get("parameters")) if isinstance(place, dict) else []:
+    for each in items_of(place.get("parameters")) if isinstance(place, dict) else []:
         source = each.get("valueFrom") if isinstance(each, dict) else None
         if not isinstance(each, dict) or set(each) != {"name", "valueFrom"} or not isinstance(source, dict):
             raise CannotSay("an output is more than the text of a file")
@@ -145,8 +150,7 @@ def _named(name: str) -> str:
 def _resources(given: Json, words: set[str]) -> list[str]:
     if not given:
         return []
-    requests = given.get("requests") or {} if isinstance(given, dict) else {}
-    limits = given.get("limits") or {} if isinstance(given, dict) else {}
+    requests, limits = at(given, "requests"), at(given, "limits")
     if set(requests) != {"cpu", "memory"} or set(limits) - {"cpu", "memory"} or "{{" in str(given):
         raise CannotSay("its resources are not requests of cpu and memory")
     parts = [f"{key}={value(text_of_value(each))}" for key, each in requests.items()]
@@ -161,7 +165,11 @@ def _again(template: JsonObject, words: set[str]) -> list[str]:
     retry = template.get("retryStrategy")
     if isinstance(retry, dict) and retry:
         limit, policy = str(retry.get("limit")), retry.get("retryPolicy", "OnFailure")
-        if set(retry) - {"limit", "retryPolicy"} or not re.fullmatch(r"[1-9]\d*", limit) or policy not in _POLICIES:
+        if (
+            set(retry) - {"limit", "retryPolicy"}
+            or not re.fullmatch(r"[1-9]\d*", limit)
+            or policy not in _POLICIES
+        ):
             raise CannotSay("its retryStrategy is more than a number of attempts")
         words.add("Retry")
         on = "" if policy == "OnFailure" else f", on={value(_POLICIES[str(policy)])}"
@@ -172,7 +180,7 @@ def _again(template: JsonObject, words: set[str]) -> list[str]:
         parts.append(f"timeout={value(str(template['timeout']))}")
     locks = template.get("synchronization")
     if isinstance(locks, dict) and locks:
-        mutexes = _list(locks.get("mutexes"))
+        mutexes = items_of(locks.get("mutexes"))
         if set(locks) != {"mutexes"} or not all(isinstance(m, dict) and set(m) == {"name"} for m in mutexes):
             raise CannotSay("its locks are more than mutexes of this namespace")
         names = [str(each["name"]) for each in mutexes if isinstance(each, dict)]

@@ -28,12 +28,15 @@ def guessed(text: str, *, loop: bool = False) -> Json:
     if loop:
         return found if isinstance(found, list) else text
     plain = not isinstance(found, (list, dict)) or all(
-        isinstance(each, (str, int, float, bool)) for each in (found.values() if isinstance(found, dict) else found)
+        isinstance(each, (str, int, float, bool))
+        for each in (found.values() if isinstance(found, dict) else found)
     )
     return found if plain and found is not None and json_text(found) == text else text
 
 
-def parameter_lines(arguments: Json, lists: set[str], names: Names) -> tuple[list[str], dict[str, str], list[str]]:
+def parameter_lines(
+    arguments: Json, lists: set[str], names: Names
+) -> tuple[list[str], dict[str, str], list[str]]:
     """The lines, the variables by parameter, and the parameters whose JSON has other blanks then. Raises CannotSay."""
     lines, variables, changed = [], {}, []
     given = parameters_of(arguments, "the arguments", _ALLOWED)

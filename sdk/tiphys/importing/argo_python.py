@@ -89,7 +89,9 @@ class GraphWriter:
             lines.append(call("for_each", [source], "    ", f"{self.scope.item} = "))
         said = {key: self.scope.text(text) for key, text in task.arguments.items()}
         if looped and not any(each.item for each in said.values()):
-            raise CannotSay(f"the loop of {task.name!r} hands its item on only inside of other text, or not at all")
+            raise CannotSay(
+                f"the loop of {task.name!r} hands its item on only inside of other text, or not at all"
+            )
         arguments = {}
         for key, each in said.items():
             if key not in template.inputs:
@@ -108,7 +110,9 @@ class GraphWriter:
             if hook.fixed:
                 raise CannotSay(f"the hook of {task.name!r} is an approval")
             if unknown := set(task.exit[1]) - set(hook.inputs):
-                raise CannotSay(f"the hook of {task.name!r} gives {min(unknown)!r}, which {hook.name!r} does not take")
+                raise CannotSay(
+                    f"the hook of {task.name!r} gives {min(unknown)!r}, which {hook.name!r} does not take"
+                )
             given = {hook.inputs[k]: self._said(self.scope.text(t)) for k, t in task.exit[1].items()}
             methods.append(f".on_exit({', '.join([hook.variable, *keywords(given)])})")
         parts = [*template.fixed, *keywords(arguments)]
@@ -127,7 +131,9 @@ class GraphWriter:
     def _list(self, task: GraphTask) -> str:
         said = self.scope.text(task.param)
         if said.python.startswith(("raw(", "compose(", '"')):
-            raise CannotSay(f"the loop of {task.name!r} is over `{task.param}`, which no value of ours stands for")
+            raise CannotSay(
+                f"the loop of {task.name!r} is over `{task.param}`, which no value of ours stands for"
+            )
         return self._said(said)
 
     def _when(self, task: GraphTask) -> tuple[str, list[Said]]:
@@ -165,7 +171,9 @@ class GraphWriter:
                 elif producer.may_skip:
                     by_results.setdefault(("succeeded", "skipped"), []).append(self.scope.tasks[other])
             else:
-                by_results.setdefault(tuple(_RESULTS[r] for r in sorted(results)), []).append(self.scope.tasks[other])
+                by_results.setdefault(tuple(_RESULTS[r] for r in sorted(results)), []).append(
+                    self.scope.tasks[other]
+                )
         if missing := produced - set(task.waits):
             closure = self._closure(task)
             if missing - closure:

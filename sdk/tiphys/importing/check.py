@@ -31,13 +31,15 @@ _IGNORED = {"entrypoint", "templates", "arguments", "onExit"}
 def made_by(source: str, name: str) -> JsonObject:
     """The object that ``name`` of a module is, or makes, compiled. Raises what building it raises."""
     module = types.ModuleType("_tiphys_imported")
-    with tempfile.TemporaryDirectory(prefix="tiphys-import-") as folder:  # functions are embedded from their file
+    with tempfile.TemporaryDirectory(
+        prefix="tiphys-import-"
+    ) as folder:  # functions are embedded from their file
         file = Path(folder, "imported.py")
         file.write_text(source, encoding="utf-8")
         module.__file__ = str(file)
         sys.modules[module.__name__] = module
         try:
-            exec(compile(source, str(file), "exec"), vars(module))
+            exec(compile(source, str(file), "exec"), vars(module))  # noqa: S102 - it is what this room has written
             found = getattr(module, name)
             return objects_of(found() if callable(found) and name.startswith("build") else found)[-1]
         finally:
@@ -65,7 +67,9 @@ def _found(writer: DocumentWriter, made: JsonObject) -> Iterator[str]:
         outer, source = spec, writer.document.data["spec"]
         spec = spec["workflowSpec"]
         for key in sorted({*outer, *source} - {"workflowSpec", "schedule", "schedules"}):
-            if not _same(outer.get(key) or None, source.get(key) or None) and not (key == "concurrencyPolicy" and not source.get(key)):
+            if not _same(outer.get(key) or None, source.get(key) or None) and not (
+                key == "concurrencyPolicy" and not source.get(key)
+            ):
                 yield f"spec.{key}"
     assert isinstance(spec, dict)
     for key in sorted({*spec, *writer.spec} - _IGNORED):
@@ -77,7 +81,9 @@ def _found(writer: DocumentWriter, made: JsonObject) -> Iterator[str]:
         yield "spec.entrypoint"
     yield from _parameters(spec.get("arguments"), writer.spec.get("arguments"), writer)
     rows = spec["templates"]
-    templates = {str(each["name"]): each for each in rows if isinstance(each, dict)} if isinstance(rows, list) else {}
+    templates = (
+        {str(each["name"]): each for each in rows if isinstance(each, dict)} if isinstance(rows, list) else {}
+    )
     for name, template in writer.templates.items():
         if name not in templates:
             yield f"the template {name!r}"
@@ -101,7 +107,9 @@ def _leaf(name: str, source: JsonObject, made: JsonObject) -> Iterator[str]:
         ours = [str(x).replace("$$(", "$(").replace("$$$", "$$") for x in after["command"]]  # type: ignore[union-attr]
         if line != ours or before.get("image") != after.get("image"):
             yield f"{where}: its command"
-    elif ("suspend" in source) != ("suspend" in made) or not _same(made.get("suspend"), source.get("suspend") or {}):
+    elif ("suspend" in source) != ("suspend" in made) or not _same(
+        made.get("suspend"), source.get("suspend") or {}
+    ):
         yield where
     for key in ("inputs", "outputs"):
         if _rows(made.get(key)) != _rows(source.get(key)):
@@ -150,7 +158,9 @@ def _rows(place: Json) -> list[JsonObject]:
     return [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
 
 
-def _graphs(name: str, source: JsonObject, made: Mapping[str, JsonObject], writer: DocumentWriter) -> Iterator[str]:
+def _graphs(
+    name: str, source: JsonObject, made: Mapping[str, JsonObject], writer: DocumentWriter
+) -> Iterator[str]:
     before = writer.graphs[name]
     try:
         after = graph_of(made[name], made)
@@ -166,7 +176,11 @@ def _graphs(name: str, source: JsonObject, made: Mapping[str, JsonObject], write
     for key in before.tasks.keys() & after.tasks.keys():
         one, other = before.tasks[key], after.tasks[key]
         where = f"the task {key!r} of {name!r}"
-        if one.template != other.template or one.items != other.items or _text(one.param, top) != _text(other.param, False):
+        if (
+            one.template != other.template
+            or one.items != other.items
+            or _text(one.param, top) != _text(other.param, False)
+        ):
             yield f"{where}: its template or loop"
         if {k: _text(v, top) for k, v in one.arguments.items()} != {
             k: _text(v, False) for k, v in other.arguments.items()

@@ -9,15 +9,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tiphys.argo.reader import read_file
+from tiphys.argo.reader import Document, read_file
 from tiphys.dsl.names import suggest
 from tiphys.errors import RefusedError, TiphysError
 from tiphys.importing.check import made_by
-from tiphys.importing.kfp_graph import TYPES, KfpGraphs, converted
-from tiphys.importing.kfp_tasks import KfpComponents
+from tiphys.importing.json_parts import at
+from tiphys.importing.kfp_graph import KfpGraphs, converted
+from tiphys.importing.kfp_tasks import TYPES, KfpComponents
 from tiphys.importing.python_text import Names, call, imports_of, lines_of, value
 from tiphys.importing.told import Imported, Notes
-from tiphys.jsontypes import Json, JsonObject
+from tiphys.jsontypes import JsonObject
 
 __all__ = ["import_kfp"]
 
@@ -61,7 +62,11 @@ def import_kfp(source: str | os.PathLike[str]) -> Imported:
                 first = error
                 continue
             raise RefusedError(
-                "TIP248", f"the pipeline cannot be said: {error.message}", where=file, cause=error.cause, fix=error.fix
+                "TIP248",
+                f"the pipeline cannot be said: {error.message}",
+                where=file,
+                cause=error.cause,
+                fix=error.fix,
             ) from error
         if not caches:
             notes.add("dropped", 1, "caching", f"{first.message}; see docs/reuse.md")
@@ -74,42 +79,35 @@ def _written(ir: JsonObject, file: str, notes: Notes, *, caches: bool) -> str:
     components = KfpComponents(ir, file, names, notes, caches)
     graphs = KfpGraphs(components, names, notes)
     graphs.name_all()
-    root = ir["root"]
-    info = ir.get("pipelineInfo")
-    if not isinstance(root, dict) or not isinstance(info, dict):
-        raise graphs.refuse("the pipeline", "its root is no mapping")
+    root, info = at(ir, "root"), at(ir, "pipelineInfo")
     if "outputDefinitions" in root:
         notes.add("dropped", 1, "outputs of the pipeline", "a run's outputs are those of its steps")
     if other := set(root) - _ROOT:
         raise graphs.refuse("the pipeline", f"its root has {', '.join(sorted(other))}")
     inputs, lines = {}, []
-    definitions = root.get("inputDefinitions")
-    rows = definitions.get("parameters") or {} if isinstance(definitions, dict) else {}
-    for key, row in rows.items():  # type: ignore[union-attr]
-        kind = TYPES.get(str(row["parameterType"]), "str")  # type: ignore[index,call-overload]
-        variable = names.take(str(key))
-        default: Json = row.get("defaultValue")  # type: ignore[union-attr]
+    for key in at(root, "inputDefinitions", "parameters"):
+        row = at(root, "inputDefinitions", "parameters", key)
+        kind = TYPES.get(str(row.get("parameterType")), "str")
+        variable = names.take(key)
+        default = row.get("defaultValue")
         if default is None:
-            parts = [value(str(key)), f"type={kind}"]
-            if row.get("isOptional"):  # type: ignore[union-attr]
+            parts = [value(key), f"type={kind}"]
+            if row.get("isOptional"):
                 notes.add("changed", 1, f"the parameter {key!r}", "it has no default, and must be given")
         else:
-            parts = [value(str(key)), value(converted(default, kind))]
+            parts = [value(key), value(converted(default, kind))]
             parts += [f"type={kind}"] if kind in ("list", "dict") and not default else []
-        inputs[str(key)] = variable
+        inputs[key] = variable
         lines.append(call("pipeline.param", parts, "    ", f"{variable} = "))
-    dag = root["dag"]
-    handler = _handler(dag)
-    rest: Json = dag
-    if handler and isinstance(dag, dict):
-        tasks = dag["tasks"]
-        rest = {**dag, "tasks": {key: each for key, each in tasks.items() if key != handler}}  # type: ignore[union-attr]
-    body, _ = graphs.lines(rest, inputs, names.inner())  # type: ignore[arg-type]
+    tasks = at(root, "dag", "tasks")
+    handler = _handler(tasks)
+    rest: JsonObject = {"tasks": {key: each for key, each in tasks.items() if key != handler}}
+    body, _ = graphs.lines(rest, inputs, names.inner())
     end: list[str] = []
-    if handler and isinstance(dag, dict):
-        task = dict(dag["tasks"][handler])  # type: ignore[index,call-overload,arg-type]
-        task.pop("dependentTasks", None)
-        task.pop("triggerPolicy", None)
+    if handler:
+        task = {
+            k: each for k, each in at(tasks, handler).items() if k not in ("dependentTasks", "triggerPolicy")
+        }
         end, _ = graphs.lines({"tasks": {handler: task}}, inputs, names.inner())
         end = ['with pipeline.exit_handler("at-end"):', *end]
     parts = [value(suggest(str(info.get("name")))[:57].strip("-"))]
@@ -123,28 +121,21 @@ def _written(ir: JsonObject, file: str, notes: Notes, *, caches: bool) -> str:
     return lines_of([head, *components.blocks, *graphs.blocks, main])
 
 
-def _handler(dag: Json) -> str:
+def _handler(tasks: JsonObject) -> str:
     """The task that is the pipeline's exit handler: the only one beside one group, whatever becomes of that."""
-    rows = dag.get("tasks") if isinstance(dag, dict) else None
-    tasks = {str(k): each for k, each in rows.items() if isinstance(each, dict)} if isinstance(rows, dict) else {}
     if len(tasks) != 2:
         return ""
-    for name, task in tasks.items():
-        other = next(each for each in tasks if each != name)
-        policy = task.get("triggerPolicy")
+    for name in tasks:
+        task, (other,) = at(tasks, name), (each for each in tasks if each != name)
         given = str(task.get("inputs"))
-        if (
-            isinstance(policy, dict)
-            and policy.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
-            and task.get("dependentTasks") == [other]
-            and "taskOutputParameter" not in given
-            and "taskFinalStatus" not in given
-        ):
+        waits = at(task, "triggerPolicy").get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
+        own = "taskOutputParameter" not in given and "taskFinalStatus" not in given
+        if waits and own and task.get("dependentTasks") == [other]:
             return name
     return ""
 
 
-def _compiled(file: str) -> list[object]:
+def _compiled(file: str) -> list[Document]:
     """What kfp makes of a Python file, in a process of its own. Raises RefusedError TIP249."""
     if importlib.util.find_spec("kfp") is None:
         raise RefusedError(
@@ -160,5 +151,7 @@ def _compiled(file: str) -> list[object]:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode or not os.path.isfile(target):
             last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it wrote nothing"]
-            raise RefusedError("TIP249", f"kfp does not compile {file}", where=file, cause=last[0], fix="mend it first")
+            raise RefusedError(
+                "TIP249", f"kfp does not compile {file}", where=file, cause=last[0], fix="mend it first"
+            )
         return list(read_file(target))

@@ -7,13 +7,21 @@ import re
 import typing
 from dataclasses import dataclass, field
 
+from tiphys.importing.json_parts import items_of
 from tiphys.importing.told import CannotSay
-from tiphys.jsontypes import Json, JsonObject
+from tiphys.jsontypes import JsonObject
 
 __all__ = ["KfpFunction", "function_of", "packages_of"]
 
 _PLAIN = {"str", "int", "float", "bool", "list", "dict", "Any", "None"}
-_GENERIC = {"List": "list", "Dict": "dict", "list": "list", "dict": "dict", "Tuple": "tuple", "tuple": "tuple"}
+_GENERIC = {
+    "List": "list",
+    "Dict": "dict",
+    "list": "list",
+    "dict": "dict",
+    "Tuple": "tuple",
+    "tuple": "tuple",
+}
 _PIP = re.compile(r"pip install (.*?)(?:&&|\n|$)", re.DOTALL)
 
 
@@ -35,12 +43,12 @@ class KfpFunction:
 
 
 def function_of(container: JsonObject) -> KfpFunction | None:
-    """The function that a container runs; None where it runs a program. Raises CannotSay for what is no step of ours."""
-    args = [str(each) for each in _list(container.get("args"))]
+    """The function that a container runs; None where it runs a program. Raises CannotSay for what no step has."""
+    args = [str(each) for each in items_of(container.get("args"))]
     if "--function_to_execute" not in args:
         return None
     name = args[args.index("--function_to_execute") + 1]
-    for part in _list(container.get("command")):
+    for part in items_of(container.get("command")):
         if re.search(rf"^\s*(async )?def {re.escape(name)}\b", str(part), re.MULTILINE):
             return _function(name, str(part))
     raise CannotSay("the source of its function is not in its command")
@@ -49,7 +57,7 @@ def function_of(container: JsonObject) -> KfpFunction | None:
 def packages_of(container: JsonObject) -> list[str]:
     """What it installs before it runs, without kfp itself."""
     found: list[str] = []
-    for part in _list(container.get("command")):
+    for part in items_of(container.get("command")):
         for line in _PIP.findall(str(part)):
             for quoted in re.findall(r"'([^']+)'", line):
                 if not quoted.startswith(("kfp", "typing-extensions", "--")):
@@ -57,24 +65,23 @@ def packages_of(container: JsonObject) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _list(item: Json) -> list[Json]:
-    return item if isinstance(item, list) else []
-
-
 def _function(name: str, source: str) -> KfpFunction:
     try:
         module = ast.parse(source)
     except SyntaxError as error:
         raise CannotSay(f"its source cannot be read: {error.msg}") from error
-    found = next((each for each in module.body if isinstance(each, ast.FunctionDef) and each.name == name), None)
+    found = next(
+        (each for each in module.body if isinstance(each, ast.FunctionDef) and each.name == name), None
+    )
     if found is None:
         raise CannotSay("its function is no plain function")
     others = [
-        each for each in module.body if each is not found and not isinstance(each, (ast.Import, ast.ImportFrom, ast.Expr))
+        each
+        for each in module.body
+        if each is not found and not isinstance(each, (ast.Import, ast.ImportFrom, ast.Expr))
     ]
     if others:
         raise CannotSay("its source holds more than the function")
-    used = {each.id for each in ast.walk(found) if isinstance(each, ast.Name)}
     made = KfpFunction(name, "", "None", _body(found, source))
     arguments = found.args
     if arguments.vararg or arguments.kwarg or arguments.posonlyargs:
@@ -97,7 +104,12 @@ def _function(name: str, source: str) -> KfpFunction:
     made.parameters = ", ".join(texts)
     _returns(found.returns, made)
     body_names = {n.id for each in found.body for n in ast.walk(each) if isinstance(n, ast.Name)}
-    bound = {n.asname or n.name for i in ast.walk(found) if isinstance(i, (ast.Import, ast.ImportFrom)) for n in i.names}
+    bound = {
+        n.asname or n.name
+        for i in ast.walk(found)
+        if isinstance(i, (ast.Import, ast.ImportFrom))
+        for n in i.names
+    }
     if body_names & {"kfp", "dsl"} - bound:
         raise CannotSay("its code uses kfp itself")
     needed = (body_names & set(typing.__all__)) - bound
@@ -106,7 +118,6 @@ def _function(name: str, source: str) -> KfpFunction:
     if made.classes:
         needed.add("NamedTuple")
     made.imports = needed
-    del used
     return made
 
 
@@ -114,10 +125,17 @@ def _body(function: ast.FunctionDef, source: str) -> str:
     """The lines of the body as they stand, comments included, by four blanks."""
     lines = source.splitlines()
     first = function.body[0].lineno - 1
-    signature_end = max([function.lineno, *(each.end_lineno or 0 for each in ast.walk(function.args) if hasattr(each, "end_lineno"))])
+    signature_end = max(
+        [
+            function.lineno,
+            *(each.end_lineno or 0 for each in ast.walk(function.args) if hasattr(each, "end_lineno")),
+        ]
+    )
     if function.returns is not None:
         signature_end = max(signature_end, function.returns.end_lineno or 0)
-    while first > signature_end and (lines[first - 1].strip().startswith("#") or not lines[first - 1].strip()):
+    while first > signature_end and (
+        lines[first - 1].strip().startswith("#") or not lines[first - 1].strip()
+    ):
         first -= 1
     if lines[function.body[0].lineno - 1][: function.body[0].col_offset].strip():
         return "    " + "; ".join(ast.unparse(each) for each in function.body)

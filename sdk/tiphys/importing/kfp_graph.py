@@ -9,28 +9,21 @@ from dataclasses import dataclass, field
 
 from tiphys.dsl.types import kebab
 from tiphys.errors import RefusedError
-from tiphys.importing.kfp_tasks import KfpComponents
+from tiphys.importing.json_parts import at, items_of
+from tiphys.importing.kfp_tasks import TYPES, KfpComponents
 from tiphys.importing.python_text import Names, call, keywords, task_lines, value
 from tiphys.importing.told import Notes
 from tiphys.jsontypes import Json, JsonObject
 
-__all__ = ["TYPES", "KfpGraphs", "converted"]
+__all__ = ["KfpGraphs", "converted"]
 
-TYPES = {
-    "STRING": "str",
-    "NUMBER_INTEGER": "int",
-    "NUMBER_DOUBLE": "float",
-    "BOOLEAN": "bool",
-    "LIST": "list",
-    "STRUCT": "dict",
-}
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\[['\"]([^'\"]+)['\"]\]\}\}")
 _VALUE = r"inputs\.parameter_values\[['\"]([^'\"]+)['\"]\]"
 _COMPARISON = re.compile(
     rf"\s*(?:int|float)?\(?{_VALUE}\)?\s*(==|!=|<=|>=|<|>)\s*"
     rf"(?:(?:int|float)?\(?{_VALUE}\)?|(true|false)|(-?[\d.]+(?:e[+-]?\d+)?)|'([^']*)'|\"([^\"]*)\")\s*\Z"
 )
-_ANY_END = "(\"succeeded\", \"failed\", \"errored\", \"skipped\")"
+_ANY_END = '("succeeded", "failed", "errored", "skipped")'
 
 
 def converted(item: Json, kind: str) -> Json:
@@ -85,12 +78,12 @@ class KfpGraphs:
         said = self.components.annotation(component, key)
         if said:
             return said
-        rows = _at(self.components.component(component), "inputDefinitions", "parameters", key)
+        rows = at(self.components.component(component), "inputDefinitions", "parameters", key)
         return TYPES.get(str(rows.get("parameterType")), "str")
 
     def name_all(self) -> None:
         """Give all components their names, before parameters and tasks take theirs."""
-        rows = _at(self.components.ir, "components")
+        rows = at(self.components.ir, "components")
         for name, body in rows.items():
             if isinstance(body, dict) and "dag" in body:
                 self.dags[name] = self.names.take(name.removeprefix("comp-"))
@@ -102,10 +95,10 @@ class KfpGraphs:
 
     def lines(self, dag: JsonObject, inputs: Mapping[str, str], names: Names) -> tuple[list[str], _Scope]:
         """The calls of a graph's tasks."""
-        rows = _at(dag, "outputs", "parameters").values()
-        used = {str(_at(row, "valueFromParameter").get("producerSubtask")) for row in rows}
+        rows = at(dag, "outputs", "parameters").values()
+        used = {str(at(row, "valueFromParameter").get("producerSubtask")) for row in rows}
         scope = _Scope(dict(inputs), names, used)
-        tasks = {str(key): each for key, each in _at(dag, "tasks").items() if isinstance(each, dict)}
+        tasks = {str(key): each for key, each in at(dag, "tasks").items() if isinstance(each, dict)}
         found: list[str] = []
         for name in _sorted(tasks):
             found += self._task(name, tasks[name], scope, tasks)
@@ -121,11 +114,17 @@ class KfpGraphs:
         name = component.removeprefix("comp-")
         names = self.names.inner()
         text = json.dumps(body.get("dag"))
-        keys = [key for key in _at(body, "inputDefinitions", "parameters") if f'"{key}"' in text or f"'{key}'" in text]
-        if arts := _at(body, "inputDefinitions", "artifacts"):
-            self.notes.add("dropped", 1, f"artifacts of the graph {name!r}", f"{', '.join(arts)} are not handed on")
+        keys = [
+            key
+            for key in at(body, "inputDefinitions", "parameters")
+            if f'"{key}"' in text or f"'{key}'" in text
+        ]
+        if arts := at(body, "inputDefinitions", "artifacts"):
+            self.notes.add(
+                "dropped", 1, f"artifacts of the graph {name!r}", f"{', '.join(arts)} are not handed on"
+            )
         inputs = self.inputs[component] = {key: names.take(_short(key)) for key in keys}
-        lines, scope = self.lines(_at(body, "dag"), inputs, names)
+        lines, scope = self.lines(at(body, "dag"), inputs, names)
         head = [f"{python}: {self._input_kind(component, key)}" for key, python in inputs.items()]
         kind, block = self._outputs(component, body, scope, lines)
         self.words.add("dag")
@@ -142,12 +141,14 @@ class KfpGraphs:
         return kind
 
     def _outputs(self, component: str, body: JsonObject, scope: _Scope, lines: list[str]) -> tuple[str, str]:
-        rows = _at(body, "dag", "outputs", "parameters")
+        rows = at(body, "dag", "outputs", "parameters")
         made: dict[str, str] = {}
         for key, row in rows.items():
             source = row.get("valueFromParameter") if isinstance(row, dict) else None
             if not isinstance(source, dict):
-                raise self.refuse(f"the output {key!r} of {component!r}", "it is one of several tasks (dsl.OneOf)")
+                raise self.refuse(
+                    f"the output {key!r} of {component!r}", "it is one of several tasks (dsl.OneOf)"
+                )
             made[key] = self._output(scope, str(source["producerSubtask"]), str(source["outputParameterKey"]))
         if not made:
             return "None", ""
@@ -161,7 +162,9 @@ class KfpGraphs:
         fields = {key: Names().take(_short(key)) for key in made}
         self.returned[component] = fields
         lines.append(call(title, [f"{fields[key]}={text}" for key, text in made.items()], "    ", "return "))
-        return title, "\n".join([f"class {title}(NamedTuple):", *(f"    {each}: Any" for each in fields.values())])
+        return title, "\n".join(
+            [f"class {title}(NamedTuple):", *(f"    {each}: Any" for each in fields.values())]
+        )
 
     def _output(self, scope: _Scope, task: str, key: str) -> str:
         component = scope.components[task]
@@ -177,11 +180,11 @@ class KfpGraphs:
         }  # fmt: skip
         if other := set(task) - known:
             raise self.refuse(f"the task {name!r}", f"it has {', '.join(sorted(other))}")
-        component = str(_at(task, "componentRef").get("name"))
+        component = str(at(task, "componentRef").get("name"))
         lines: list[str] = []
         arguments: dict[str, str] = {}
         produced: set[str] = set()
-        given = _at(task, "inputs", "parameters")
+        given = at(task, "inputs", "parameters")
         if "dag" in self.components.component(component):
             variable = self.dag(component)
             keys = self.inputs[component]
@@ -197,15 +200,19 @@ class KfpGraphs:
         arguments.update({keys[key]: python for key, python in item.items() if key in keys})
         if item and not any(key in keys for key in item):
             raise self.refuse(f"the loop {name!r}", "nothing in it takes its item")
-        if _at(task, "inputs", "artifacts"):
-            self.notes.add("dropped", 1, f"artifacts of the task {name!r}", "files are handed on as pathlib.Path")
+        if at(task, "inputs", "artifacts"):
+            self.notes.add(
+                "dropped", 1, f"artifacts of the task {name!r}", "files are handed on as pathlib.Path"
+            )
         using = "" if component in self.dags else self.components.using(component, task)
-        same = [each for each in tasks.values() if _at(each, "componentRef") == _at(task, "componentRef")]
+        same = [each for each in tasks.values() if at(each, "componentRef") == at(task, "componentRef")]
         own = kebab(variable) == name and len(same) == 1 and component.removeprefix("comp-") == name
         methods = [using, "" if own else f".named({value(name)})", self._when(name, task, scope, produced)]
         methods.append(self._after(task, scope, produced))
         mine = scope.names.take(name)
-        used = name in scope.used or any(name in (each.get("dependentTasks") or ()) for each in tasks.values())  # type: ignore[operator]
+        used = name in scope.used or any(
+            name in items_of(each.get("dependentTasks")) for each in tasks.values()
+        )
         given_methods = [each for each in methods if each]
         lines += task_lines(variable, keywords(arguments), given_methods, mine, used=used)
         scope.tasks[name], scope.components[name] = mine, component
@@ -214,17 +221,17 @@ class KfpGraphs:
     def _loop(self, name: str, task: JsonObject, scope: _Scope, lines: list[str]) -> dict[str, str]:
         if "parameterIterator" not in task:
             return {}
-        limit = _at(task, "iteratorPolicy").get("parallelismLimit")
+        limit = at(task, "iteratorPolicy").get("parallelismLimit")
         if limit:
             why = f"no more than {limit} at a time; here all items run at a time"
             self.notes.add("dropped", 1, f"the parallelism of the loop {name!r}", why)
-        iterator = _at(task, "parameterIterator")
-        source = _at(iterator, "items")
+        iterator = at(task, "parameterIterator")
+        source = at(iterator, "items")
         if "raw" in source:
             items: Json = json.loads(str(source["raw"]))
             over = value(items)
         else:
-            row = _at(task, "inputs", "parameters", str(source["inputParameter"]))
+            row = at(task, "inputs", "parameters", str(source["inputParameter"]))
             over = self._value(name, row, scope, "list", set())
         self.words.add("for_each")
         each = scope.names.take(f"each_{name}")
@@ -237,12 +244,12 @@ class KfpGraphs:
         if "componentInputParameter" in row:
             return scope.inputs[str(row["componentInputParameter"])] + _part(row)
         if "taskOutputParameter" in row:
-            source = _at(row, "taskOutputParameter")
+            source = at(row, "taskOutputParameter")
             task = str(source["producerTask"])
             produced.add(task)
             return self._output(scope, task, str(source["outputParameterKey"])) + _part(row)
         if "runtimeValue" in row:
-            constant = converted(_at(row, "runtimeValue").get("constant"), kind)
+            constant = converted(at(row, "runtimeValue").get("constant"), kind)
             if isinstance(constant, str) and "{{$" in constant:
                 return self._composed(name, constant, scope)
             return value(constant)
@@ -257,10 +264,10 @@ class KfpGraphs:
         return call("compose", [value(pattern), *(f"{_short(key)}={scope.inputs[key]}" for key in keys)])
 
     def _when(self, name: str, task: JsonObject, scope: _Scope, produced: set[str]) -> str:
-        condition = str(_at(task, "triggerPolicy").get("condition") or "")
+        condition = str(at(task, "triggerPolicy").get("condition") or "")
         if not condition:
             return ""
-        rows = _at(task, "inputs", "parameters")
+        rows = at(task, "inputs", "parameters")
 
         def side(key: str) -> str:
             return self._value(name, rows.get(key), scope, "", produced)
@@ -289,9 +296,8 @@ class KfpGraphs:
         return f"{side(left)} {operator} {other}"
 
     def _after(self, task: JsonObject, scope: _Scope, produced: set[str]) -> str:
-        listed = task.get("dependentTasks")
-        others = [str(each) for each in listed] if isinstance(listed, list) else []
-        strategy = _at(task, "triggerPolicy").get("strategy")
+        others = [str(each) for each in items_of(task.get("dependentTasks"))]
+        strategy = at(task, "triggerPolicy").get("strategy")
         if strategy == "ALL_UPSTREAM_TASKS_COMPLETED":
             names = ", ".join(scope.tasks[each] for each in others)
             return f".after({names}, on={_ANY_END})" if names else ""
@@ -308,13 +314,9 @@ def _part(row: JsonObject) -> str:
 
 def _short(key: str) -> str:
     """``pipelinechannel--split-Output-loop-item`` as ``split_output_loop_item``."""
-    return Names().take(key.removeprefix("pipelinechannel--").removesuffix("-Output").replace("-Output-", "-"))
-
-
-def _at(place: Json, *path: str) -> JsonObject:
-    for step in path:
-        place = place.get(step) if isinstance(place, dict) else None
-    return place if isinstance(place, dict) else {}
+    return Names().take(
+        key.removeprefix("pipelinechannel--").removesuffix("-Output").replace("-Output-", "-")
+    )
 
 
 def _sorted(tasks: Mapping[str, JsonObject]) -> list[str]:
@@ -323,8 +325,7 @@ def _sorted(tasks: Mapping[str, JsonObject]) -> list[str]:
     def visit(name: str) -> None:
         if name in order or name not in tasks:
             return
-        listed = tasks[name].get("dependentTasks")
-        for other in listed if isinstance(listed, list) else ():
+        for other in items_of(tasks[name].get("dependentTasks")):
             visit(str(other))
         order.append(name)
 

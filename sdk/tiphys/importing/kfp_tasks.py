@@ -6,16 +6,17 @@ import json
 import re
 from dataclasses import dataclass, field
 
+from tiphys.importing.json_parts import at, items_of
 from tiphys.importing.kfp_functions import KfpFunction, function_of, packages_of
 from tiphys.importing.python_text import Names, call, value
 from tiphys.importing.told import CannotSay, Notes
-from tiphys.jsontypes import Json, JsonObject
+from tiphys.jsontypes import JsonObject
 
-__all__ = ["KfpComponents"]
+__all__ = ["TYPES", "KfpComponents"]
 
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\[['\"]([^'\"]+)['\"]\]\}\}\Z")
 _FILE = re.compile(r"\{\{\$\.outputs\.parameters\[['\"]([^'\"]+)['\"]\]\.output_file\}\}\Z")
-_TYPES = {
+TYPES = {
     "STRING": "str", "NUMBER_INTEGER": "int", "NUMBER_DOUBLE": "float", "BOOLEAN": "bool", "LIST": "list",
     "STRUCT": "dict",
 }  # fmt: skip
@@ -39,9 +40,7 @@ class KfpComponents:
     written: dict[str, str] = field(default_factory=dict)
 
     def component(self, name: str) -> JsonObject:
-        rows = self.ir.get("components")
-        found = rows.get(name) if isinstance(rows, dict) else None
-        return found if isinstance(found, dict) else {}
+        return at(self.ir, "components", name)
 
     def annotation(self, component: str, key: str) -> str:
         """How the function annotates an input; empty for what is no function."""
@@ -57,10 +56,7 @@ class KfpComponents:
 
     def _container(self, component: str) -> JsonObject:
         label = str(self.component(component).get("executorLabel"))
-        place: Json = self.ir
-        for step in ("deploymentSpec", "executors", label, "container"):
-            place = place.get(step) if isinstance(place, dict) else None
-        return place if isinstance(place, dict) else {}
+        return at(self.ir, "deploymentSpec", "executors", label, "container")
 
     def variable(self, component: str) -> str:
         """The variable of a component, which is written at its first use."""
@@ -72,7 +68,9 @@ class KfpComponents:
             if not container:
                 raise CannotSay("it is no container (an importer, or a part of a cloud service)")
             function = function_of(container)
-            made = self._function(component, function, what) if function else self._program(component, container)
+            made = (
+                self._function(component, function, what) if function else self._program(component, container)
+            )
         except CannotSay as reason:
             made = self._stub(component, str(reason), what)
         self.variables[component] = made
@@ -85,7 +83,9 @@ class KfpComponents:
         why = f"runs in the pipeline's image, not in {image}; image=… names one that has Tiphys in it"
         self.notes.add("changed", 1, f"the function {function.name!r}", why)
         if packages:
-            self.notes.add("dropped", 1, f"packages of {function.name!r}", f"an image must have {', '.join(packages)}")
+            self.notes.add(
+                "dropped", 1, f"packages of {function.name!r}", f"an image must have {', '.join(packages)}"
+            )
         key = function.text(function.name, "")
         if key in self.written:
             return self.written[key]
@@ -99,19 +99,15 @@ class KfpComponents:
 
     def _tasks(self) -> list[JsonObject]:
         """All tasks of all graphs."""
-        graphs = [self.ir.get("root"), *((self.ir.get("components") or {}).values())]  # type: ignore[union-attr]
-        found = []
-        for each in graphs:
-            dag = each.get("dag") if isinstance(each, dict) else None
-            rows = dag.get("tasks") if isinstance(dag, dict) else None
-            found += [task for task in rows.values() if isinstance(task, dict)] if isinstance(rows, dict) else []
-        return found
+        graphs = [at(self.ir, "root"), *(self.component(name) for name in at(self.ir, "components"))]
+        rows = [at(each, "dag", "tasks") for each in graphs]
+        return [at(each, name) for each in rows for name in each]
 
     def _only_task(self, component: str, key: str) -> JsonObject | None:
         """The task, where all tasks of the function ask for the same."""
         mine = []
         for task in self._tasks():
-            name = str((task.get("componentRef") or {}).get("name"))  # type: ignore[union-attr]
+            name = str(at(task, "componentRef").get("name"))
             if "dag" in self.component(name):
                 continue
             try:
@@ -132,14 +128,23 @@ class KfpComponents:
             return ""
         if function is None:
             return f".using({', '.join(options)})"
-        return "" if self._only_task(component, function.text(function.name, "")) else f".using({', '.join(options)})"
+        return (
+            ""
+            if self._only_task(component, function.text(function.name, ""))
+            else f".using({', '.join(options)})"
+        )
 
     def _options(self, container: JsonObject, task: JsonObject | None) -> list[str]:
         if task is None:
             return []
         parts = []
         caching = task.get("cachingOptions")
-        if self.caches and isinstance(caching, dict) and caching.get("enableCache") and function_of(container):
+        if (
+            self.caches
+            and isinstance(caching, dict)
+            and caching.get("enableCache")
+            and function_of(container)
+        ):
             self.words.add("Cache")
             parts.append("cache=Cache.by_content()")
         if resources := self._resources(container):
@@ -168,9 +173,7 @@ class KfpComponents:
             limit, request = given.get(f"resource{kind}Limit"), given.get(f"resource{kind}Request")
             if request or limit:
                 parts[word] = value(str(request or limit))  # without a request it is the limit
-            if limit and request:
-                parts[f"{word}_limit"] = value(str(limit))
-            elif limit:
+            if (limit and request) or limit:
                 parts[f"{word}_limit"] = value(str(limit))
         gpu = given.get("accelerator")
         if isinstance(gpu, dict) and (gpu.get("resourceCount") or gpu.get("count")):
@@ -191,7 +194,7 @@ class KfpComponents:
         inputs = self._definitions(body, "inputDefinitions")
         outputs = self._definitions(body, "outputDefinitions")
         words = []
-        for part in (*(container.get("command") or ()), *(container.get("args") or ())):  # type: ignore[misc]
+        for part in [*items_of(container.get("command")), *items_of(container.get("args"))]:
             text = str(part)
             if match := _INPUT.match(text):
                 words.append(f"ContainerStep.input({value(match[1])})")
@@ -217,37 +220,37 @@ class KfpComponents:
         return variable
 
     def _definitions(self, body: JsonObject, place: str) -> dict[str, str]:
-        part = body.get(place)
-        if not isinstance(part, dict):
-            return {}
-        if part.get("artifacts"):
-            raise CannotSay(f"it has artifacts: {', '.join(part['artifacts'])}")  # type: ignore[arg-type]
-        rows = part.get("parameters") or {}
-        return {str(k): _TYPES.get(str(each["parameterType"]), "str") for k, each in rows.items()}  # type: ignore[union-attr,index,call-overload]
+        if artifacts := at(body, place, "artifacts"):
+            raise CannotSay(f"it has artifacts: {', '.join(artifacts)}")
+        rows = at(body, place, "parameters")
+        return {key: TYPES.get(str(at(rows, key).get("parameterType")), "str") for key in rows}
 
     def _stub(self, component: str, reason: str, what: str) -> str:
         """A step that fails and says what is to be written, in the place of one that has no word."""
         self.notes.add("dropped", 1, what, f"{reason}; a step that fails and says so has its place")
         body = self.component(component)
         variable = self.names.take(component.removeprefix("comp-"))
-        part = body.get("inputDefinitions")
-        rows = part.get("parameters") or {} if isinstance(part, dict) else {}
+        rows = at(body, "inputDefinitions", "parameters")
         self.imports.add("Any")
-        given = [f"{key.replace('-', '_')}: Any = None" for key in rows if key.isidentifier()]  # type: ignore[union-attr]
-        self.stubs[component] = [key for key in rows if not key.isidentifier()]  # type: ignore[union-attr]
-        made = body.get("outputDefinitions")
-        outputs = list(made.get("parameters") or {}) if isinstance(made, dict) else []  # type: ignore[arg-type]
+        given = [f"{key}: Any = None" for key in rows if key.isidentifier()]
+        self.stubs[component] = [key for key in rows if not key.isidentifier()]
+        outputs = list(at(body, "outputDefinitions", "parameters"))
         kind, before = "None", ""
         if outputs == ["Output"]:
             kind = "Any"
         elif outputs:
             self.imports.add("NamedTuple")
             kind = "".join(each.title() for each in re.split(r"\W|_", variable)) + "Outputs"
-            before = "\n".join([f"class {kind}(NamedTuple):", *(f"    {each}: Any" for each in outputs)]) + "\n\n\n"
+            before = (
+                "\n".join([f"class {kind}(NamedTuple):", *(f"    {each}: Any" for each in outputs)])
+                + "\n\n\n"
+            )
         self.words.add("component")
-        source = next((str(p) for p in self._container(component).get("command") or () if "\ndef " in str(p)), "")  # type: ignore[union-attr]
-        lines = [f"    # {line}".rstrip() for line in source.strip().splitlines() if not re.match(r"(import|from) ", line)]
-        failing = f"    raise NotImplementedError({value(reason)})"
+        sources = [str(each) for each in items_of(self._container(component).get("command"))]
+        source = next((each for each in sources if "\ndef " in each), "").strip()
+        kept = [line for line in source.splitlines() if not re.match(r"(import|from) ", line)]
+        lines = [f"    # {line}".rstrip() for line in "\n".join(kept).strip().splitlines()]
+        failing = call("NotImplementedError", [value(reason)], "    ", "raise ")
         head = call(variable, given, "", "def ", f" -> {kind}:")
         self.blocks.append(before + "\n".join(["@component", head, *lines, failing]))
         return variable

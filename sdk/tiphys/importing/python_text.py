@@ -66,7 +66,9 @@ def _quoted(text: str) -> str:
     """A string as a formatter leaves it: in double quotes, unless that takes more backslashes."""
     if '"' in text and "'" not in text:
         return repr(text)
-    return json.dumps(text, ensure_ascii=not text.isprintable() and not text.isascii()).replace("\x7f", "\\x7f")
+    return json.dumps(text, ensure_ascii=not text.isprintable() and not text.isascii()).replace(
+        "\x7f", "\\x7f"
+    )
 
 
 def text_block(text: str) -> str:
@@ -93,13 +95,15 @@ def call(function: str, parts: Iterable[str], indent: str = "", before: str = ""
     """``before function(parts)after``, each part on a line of its own where one line is too long."""
     given = list(parts)
     flat = f"{indent}{before}{function}({', '.join(given)}){after}"
-    if len(flat) <= _WIDTH and "\n" not in flat or not given:
+    if (len(flat) <= _WIDTH and "\n" not in flat) or not given:
         return flat
     rows = [f"{indent}    {part}," for part in given]
     return "\n".join([f"{indent}{before}{function}(", *rows, f"{indent}){after}"])
 
 
-def task_lines(function: str, parts: list[str], methods: list[str], variable: str, *, used: bool) -> list[str]:
+def task_lines(
+    function: str, parts: list[str], methods: list[str], variable: str, *, used: bool
+) -> list[str]:
     """The call that makes a task, and its methods: on one line where that is not too long, else each on its own."""
     flat = call(function, parts, "    ", f"{variable} = " if used else "", "".join(methods))
     if not methods or ("\n" not in flat and len(flat) <= _WIDTH):
@@ -122,7 +126,7 @@ def lines_of(blocks: Iterable[str]) -> str:
     """A module: blocks with two empty lines between them."""
     text = ""
     for block in (each.strip("\n") for each in blocks if each.strip()):
-        first = not text or text.count("\n\n") < 2 and text.startswith('"""') and "import" in text
+        first = not text or (text.count("\n\n") < 2 and text.startswith('"""') and "import" in text)
         defines = block.startswith(("@", "def ", "class "))
         text += ("\n" if first and not defines else "\n\n") * bool(text) + block + "\n"
     return text

@@ -8,7 +8,12 @@ from typing import Literal
 __all__ = ["CannotSay", "Imported", "Notes", "Told"]
 
 Kind = Literal["kept", "changed", "dropped", "spent"]
-_WORDS: dict[Kind, str] = {"kept": "kept as it is", "changed": "said otherwise", "dropped": "left out", "spent": "left out"}
+_WORDS: dict[Kind, str] = {
+    "kept": "kept as it is",
+    "changed": "said otherwise",
+    "dropped": "left out",
+    "spent": "left out",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,8 @@ class Told:
     """One thing to know.
 
     ``kept``: it is in the Python in the words of the source, whole. ``changed``: it is said otherwise, and means the
-    same to who does not depend on it. ``dropped``: it is not in the Python. ``spent``: nor is this, which is of the server or of a run that was.
+    same to who does not depend on it. ``dropped``: it is not in the Python.
+    ``spent``: nor is this, which is of the server or of a run that was.
     """
 
     kind: Kind
@@ -54,5 +60,5 @@ class Notes:
             self.found.append(told)
 
 
-class CannotSay(Exception):  # noqa: N818 - no error: the part is kept in its own words
+class CannotSay(Exception):
     """There is no word of ours for a part; says why."""
