@@ -161,7 +161,7 @@ def _tasks(template: JsonObject, templates: Mapping[str, JsonObject]) -> tuple[d
         if len(tasks) < len(rows):
             raise CannotSay("two tasks have one name")
         return tasks, False
-    groups = [each if isinstance(each, list) else [each] for each in items_of(template.get("steps"))]
+    groups: list[list[Json]] = [e if isinstance(e, list) else [e] for e in items_of(template.get("steps"))]
     return _steps(groups, templates), True
 
 
