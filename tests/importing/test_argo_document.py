@@ -9,13 +9,13 @@ from tests.importing.flows import flow, imported, outcome, tasks, templates
 NESTED = """
   - name: part
     inputs: {parameters: [{name: word}, {name: mark, value: "!"}]}
-    outputs: {parameters: [{name: n, valueFrom: {parameter: "{{steps.s.outputs.parameters.n}}"}}]}
+    outputs: {parameters: [{name: num, valueFrom: {parameter: "{{steps.s.outputs.parameters.num}}"}}]}
     steps:
     - - {name: s, template: shell, arguments: {parameters: [{name: text, value: "{{inputs.parameters.word}}"}]}}
     - - {name: t, template: say, arguments: {parameters: [{name: text, value: "{{inputs.parameters.mark}}"}]}}
   - name: shell
     inputs: {parameters: [{name: text}]}
-    outputs: {parameters: [{name: n, valueFrom: {path: /tmp/n}}]}
+    outputs: {parameters: [{name: num, valueFrom: {path: /tmp/n}}]}
     container: {image: "alpine:3.20", command: [sh, -c, 'printf "$0" >/tmp/n', "{{inputs.parameters.text}}"]}
   - name: bye
     steps:
@@ -30,7 +30,7 @@ MAIN = """    inputs: {parameters: [{name: start}]}
       - name: q
         depends: p
         template: say
-        arguments: {parameters: [{name: text, value: "{{tasks.p.outputs.parameters.n}}"}]}
+        arguments: {parameters: [{name: text, value: "{{tasks.p.outputs.parameters.num}}"}]}
 """
 SPEC = "  onExit: bye\n  arguments: {parameters: [{name: start, value: hey}]}\n"
 

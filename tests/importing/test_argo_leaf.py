@@ -30,7 +30,11 @@ def test_a_container_keeps_its_command_resources_attempts_and_lock() -> None:
     made, compiled = imported(flow(CALL, more))
     found = templates(compiled)["x"]
     assert "x = container(" in made.source
-    assert found["container"]["command"] == ["sh", "-c", "echo $$(date) $HOME"]  # the kubelet makes `$(` of it
+    assert found["container"]["command"] == [
+        "sh",
+        "-c",
+        "echo $$(date) $HOME",
+    ]  # the kubelet makes `$(` of it
     assert found["container"]["resources"]["requests"] == {"cpu": "1", "memory": "1Gi"}
     assert found["container"]["env"] == [{"name": "A", "value": "b"}]
     assert found["retryStrategy"]["limit"] == "3" and found["timeout"] == "5m"
@@ -51,7 +55,10 @@ def test_an_approval_is_one() -> None:
         ("container: {image: x, command: [sh, -c, 'echo {{inputs.parameters.y}}']}", "inside of other text"),
         ("script: {image: x, command: [python], source: 'print(1)'}", "script"),
         ("{nodeSelector: {a: b}, container: {image: x, command: [a]}}", "nodeSelector"),
-        ("{retryStrategy: {limit: 2, backoff: {duration: 1s}}, container: {image: x, command: [a]}}", "retryStrategy"),
+        (
+            "{retryStrategy: {limit: 2, backoff: {duration: 1s}}, container: {image: x, command: [a]}}",
+            "retryStrategy",
+        ),
     ],
 )
 def test_what_has_no_word_says_why(template: str, why: str) -> None:

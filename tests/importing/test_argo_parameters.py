@@ -14,7 +14,9 @@ STEPS = """    steps:
 """
 
 
-@pytest.mark.parametrize("text", ["3", "-1.5", "[1,2]", '{"a":1}', "007", "1e3", "3.10", "[1, 2]", "null", "hello", ""])
+@pytest.mark.parametrize(
+    "text", ["3", "-1.5", "[1,2]", '{"a":1}', "007", "1e3", "3.10", "[1, 2]", "null", "hello", ""]
+)
 def test_a_guess_has_the_same_text(text: str) -> None:
     made = guessed(text)
     assert made == text or json.dumps(made, separators=(",", ":")) == text

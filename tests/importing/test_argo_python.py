@@ -6,7 +6,7 @@ from tests.importing.flows import flow, imported, tasks
 
 ECHO = """
   - name: echo
-    outputs: {parameters: [{name: n, valueFrom: {path: /tmp/n}}]}
+    outputs: {parameters: [{name: num, valueFrom: {path: /tmp/n}}]}
     container: {image: "alpine:3.20", command: [sh, -c, "echo 5 >/tmp/n"]}
 """
 
@@ -17,7 +17,7 @@ def test_order_conditions_and_hooks_are_as_they_were() -> None:
       - name: last
         depends: first.Failed || first.Errored
         template: say
-        when: "{{tasks.one.outputs.parameters.n}} > 3"
+        when: "{{tasks.one.outputs.parameters.num}} > 3"
         arguments: {parameters: [{name: text, value: x}]}
         dependencies: []
         hooks: {exit: {template: say, arguments: {parameters: [{name: text, value: "{{workflow.name}}"}]}}}
@@ -25,17 +25,19 @@ def test_order_conditions_and_hooks_are_as_they_were() -> None:
       - name: first
         depends: one
         template: say
-        when: "{{tasks.one.outputs.parameters.n}} == five"
-        arguments: {parameters: [{name: text, value: "{{tasks.one.outputs.parameters.n}}"}]}
+        when: "{{tasks.one.outputs.parameters.num}} == five"
+        arguments: {parameters: [{name: text, value: "{{tasks.one.outputs.parameters.num}}"}]}
 """
-    main = main.replace("depends: first.Failed || first.Errored", "depends: one && (first.Failed || first.Errored)")
+    main = main.replace(
+        "depends: first.Failed || first.Errored", "depends: one && (first.Failed || first.Errored)"
+    )
     made, compiled = imported(flow(main, ECHO))
     found = tasks(compiled)
-    assert found["last"]["when"] == "{{tasks.one.outputs.parameters.n}} > 3"
+    assert found["last"]["when"] == "{{tasks.one.outputs.parameters.num}} > 3"
     assert "first.Errored" in found["last"]["depends"] and "first.Failed" in found["last"]["depends"]
-    assert found["first"]["when"] == "{{=tasks.one.outputs.parameters.n == 'five'}}"
+    assert found["first"]["when"] == "{{=tasks.one.outputs.parameters.num == 'five'}}"
     assert found["last"]["hooks"]["exit"]["template"] == "say"
-    assert 'one.n == "five"' in made.source
+    assert 'one.num == "five"' in made.source
 
 
 def test_an_item_inside_of_text_keeps_the_graph() -> None:
@@ -52,9 +54,9 @@ def test_a_loop_over_an_output_is_one_over_the_value() -> None:
     - - {name: list, template: echo}
     - - name: each
         template: say
-        withParam: "{{steps.list.outputs.parameters.n}}"
+        withParam: "{{steps.list.outputs.parameters.num}}"
         arguments: {parameters: [{name: text, value: "{{item}}"}]}
 """
     made, compiled = imported(flow(main, ECHO))
-    assert "for_each(list_2.n)" in made.source
-    assert tasks(compiled)["each"]["withParam"] == "{{tasks.list.outputs.parameters.n}}"
+    assert "for_each(list_2.num)" in made.source
+    assert tasks(compiled)["each"]["withParam"] == "{{tasks.list.outputs.parameters.num}}"

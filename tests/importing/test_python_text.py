@@ -39,7 +39,7 @@ def test_arguments_that_python_has_words_for() -> None:
 
 
 def test_a_formatter_leaves_it_as_it_stands(tmp_path: Path) -> None:
-    long = "x" * 70
+    long = "x" * 50
     main = f"""    dag:
       tasks:
       - {{name: a, template: say, arguments: {{parameters: [{{name: text, value: "{long} {{{{workflow.name}}}}"}}]}}}}
@@ -53,5 +53,7 @@ def test_a_formatter_leaves_it_as_it_stands(tmp_path: Path) -> None:
     spec = "  arguments: {parameters: [{name: mood, value: good}]}\n  podGC: {strategy: OnPodCompletion}\n"
     file.write_text(import_argo(flow(main, spec=spec)).source, encoding="utf-8")
     ruff = Path(sys.executable).with_name("ruff")
-    subprocess.run([str(ruff), "format", "--isolated", "--line-length", "110", "--check", str(file)], check=True)
+    subprocess.run(
+        [str(ruff), "format", "--isolated", "--line-length", "110", "--check", str(file)], check=True
+    )
     subprocess.run([str(ruff), "check", "--isolated", "--select", "F,I", str(file)], check=True)

@@ -52,7 +52,7 @@ def import_argo(source: str | os.PathLike[str]) -> Imported:
         )
     written = list(_written(found, file, notes))
     words = {word for each in written for word in each.words}
-    imports = imports_of(words, {line for each in written for line in each.imports})
+    imports = imports_of(words, {name for each in written for name in each.imports})
     name = "Argo YAML" if text else Path(file).name
     head = f'"""A first pipeline, from {name}."""\n\n{imports}'
     source = lines_of([head, *(block for each in written for block in each.blocks)])

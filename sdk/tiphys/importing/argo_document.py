@@ -225,7 +225,8 @@ class DocumentWriter:
                 if str(reason):
                     self.notes.add("kept", self.template_line(name), f"the template {name!r}", str(reason))
             else:
-                self.words |= said.words
+                self.words |= said.words - {"Any"}
+                self.imports |= said.words & {"Any"}
                 self.blocks.append(said.text)
                 self.called[name] = said.called
                 self.said.add(name)
@@ -259,7 +260,7 @@ class DocumentWriter:
         writer = GraphWriter(graph, self.called, scope, names)
         lines = writer.lines()
         self.words |= writer.words | {"dag"}
-        self.imports.add("from typing import Any")
+        self.imports.add("Any")
         head = [*(f"{python[n]}: Any" for n, d in graph.inputs.items() if d is None)]
         head += [f"{python[n]}: Any = {value(d)}" for n, d in graph.inputs.items() if d is not None]
         blocks, kind = [], "None"
@@ -274,14 +275,11 @@ class DocumentWriter:
                 lines.append(f"    return {said['result'].python}")
             else:
                 kind = "".join(part.title() for part in re.split(r"\W|_", name)) + "Outputs"
-                self.imports.add("from typing import Any, NamedTuple")
-                self.imports.discard("from typing import Any")
+                self.imports |= {"Any", "NamedTuple"}
                 fields = [f"    {key.replace('-', '_')}: Any" for key in graph.outputs]
                 blocks.append("\n".join([f"class {kind}(NamedTuple):", *fields]))
                 given = [f"{key.replace('-', '_')}={each.python}" for key, each in said.items()]
                 lines.append(call(kind, given, "    ", "return "))
-        if "from typing import Any, NamedTuple" in self.imports:
-            self.imports.discard("from typing import Any")
         self._tell_steps(name)
         signature = call(called.variable, head, "", "def ", f" -> {kind}:")
         blocks.append("\n".join([f"@dag(name={value(name)})", signature, *lines]))

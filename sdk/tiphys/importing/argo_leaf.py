@@ -84,9 +84,12 @@ def _container(template: JsonObject, variable: str, name: str) -> Leaf:
     outputs = _outputs(template.get("outputs"))
     parts = [value(image), "[" + ", ".join(command) + "]"]
     if inputs:
-        parts.append("inputs={" + ", ".join(f"{value(each)}: str" for each in inputs) + "}")
+        words.add("Any")
+        parts.append("inputs={" + ", ".join(f"{value(each)}: Any" for each in inputs) + "}")
     if outputs:
-        parts.append(f"outputs={value({**outputs})}")
+        words.add("Any")
+        rows = (f"{value(each)}: (Any, {value(path)})" for each, path in outputs.items())
+        parts.append("outputs={" + ", ".join(rows) + "}")
     parts.append(f"name={value(name)}")
     env = {}
     for each in items_of(box.get("env")):

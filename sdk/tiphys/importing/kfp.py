@@ -115,9 +115,8 @@ def _written(ir: JsonObject, file: str, notes: Notes, *, caches: bool) -> str:
         parts.append(f"description={value(str(info['description']))}")
     main = "\n".join([call("Pipeline", parts, "", "with ", " as pipeline:"), *lines, *body, *end])
     imported = components.imports | graphs.imports
-    typing = [f"from typing import {', '.join(sorted(imported))}"] if imported else []
     head = f'"""A first pipeline, from {Path(file).name}."""\n\n'
-    head += imports_of(components.words | graphs.words, typing)
+    head += imports_of(components.words | graphs.words, imported)
     return lines_of([head, *components.blocks, *graphs.blocks, main])
 
 

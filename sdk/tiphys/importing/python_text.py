@@ -111,10 +111,10 @@ def task_lines(
     return [call(function, parts, "    ", f"{variable} = "), *(f"    {variable}{each}" for each in methods)]
 
 
-def imports_of(words: Iterable[str], others: Iterable[str] = ()) -> str:
-    """The imports of a module: of ``typing`` and the like, then of tiphys."""
+def imports_of(words: Iterable[str], typing: Iterable[str] = ()) -> str:
+    """The imports of a module: names of ``typing``, then those of tiphys."""
     names = sorted({*words} - _ELSEWHERE.keys(), key=lambda word: (word[0].islower(), word))
-    heads = sorted(others)
+    heads = [f"from typing import {', '.join(sorted(typing))}"] if typing else []
     line = f"from tiphys import {', '.join(names)}"
     if len(line) > _WIDTH:
         line = "\n".join(["from tiphys import (", *(f"    {each}," for each in names), ")"])
