@@ -31,7 +31,7 @@ def test_the_python_compiles_and_what_is_changed_is_told(
 def test_strict_is_for_what_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "flow.yaml"
     source.write_text(
-        flow(STEPS.replace("x}]", "x}], artifacts: [{name: y, raw: {data: z}}]")), encoding="utf-8"
+        flow(STEPS.replace("x}]", "x}], artifacts: [{name: art, raw: {data: z}}]")), encoding="utf-8"
     )
     assert main(["import", "argo", str(source), "--strict"]) == 1
     assert "kept as it is: the template 'main'" in capsys.readouterr().err

@@ -31,7 +31,7 @@ def functions() -> dict[str, Callable[..., Any]]:
 PLAIN = functions()
 
 
-def ran(name: str, folder: Path, **parameters: object) -> RunResult:
+def ran(name: str, folder: Path, /, **parameters: object) -> RunResult:
     made = import_kfp(SAMPLES / f"{name}.yaml")
     file = folder / f"{name}_flow.py"
     file.write_text(made.source, encoding="utf-8")

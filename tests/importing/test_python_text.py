@@ -15,8 +15,8 @@ from tiphys.importing import import_argo
 from tiphys.importing.python_text import Names, call, keywords, text_block, value
 
 VALUES: list[Any] = [
-    "", "a\"b", "it's", "\"both\" it's", "back\\slash", "ta\tb", "ünï", "\x7f", "\x00", "\u2028", "emo\U0001f600", 3, 1.5,
-    True, None, [], {}, ["x" * 90, {"k" * 40: [1, None, "y" * 60]}], {"a": {"b": ["c" * 120]}},
+    "", "a\"b", "it's", "\"both\" it's", "back\\slash", "ta\tb", "ünï", "\x7f", "\x00", "\u2028", "emo\U0001f600", 3,
+    1.5, True, None, [], {}, ["x" * 90, {"k" * 40: [1, None, "y" * 60]}], {"a": {"b": ["c" * 120]}},
 ]  # fmt: skip
 
 
@@ -56,4 +56,6 @@ def test_a_formatter_leaves_it_as_it_stands(tmp_path: Path) -> None:
     subprocess.run(
         [str(ruff), "format", "--isolated", "--line-length", "110", "--check", str(file)], check=True
     )
-    subprocess.run([str(ruff), "check", "--isolated", "--select", "F,I", str(file)], check=True)
+    subprocess.run(
+        [str(ruff), "check", "--isolated", "--line-length", "110", "--select", "F,I", str(file)], check=True
+    )
