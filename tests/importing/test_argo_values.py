@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tiphys.importing.argo_values import Scope, condition_of
+from tiphys.importing.argo_values import TagScope, condition_of
 
-SCOPE = Scope(
+SCOPE = TagScope(
     tasks={"a-b": "a_b"},
     outputs={"a-b": {"*result", "rate", "my-out", "named"}},
     parameters={"count": "count"},

@@ -12,7 +12,7 @@ import pytest
 
 from tests.importing.flows import flow
 from tiphys.importing import import_argo
-from tiphys.importing.python_text import Names, call, keywords, text_block, value
+from tiphys.importing.python_text import PythonNames, call, keywords, text_block, value
 
 VALUES: list[Any] = [
     "", "a\"b", "it's", "\"both\" it's", "back\\slash", "ta\tb", "ünï", "\x7f", "\x00", "\u2028", "emo\U0001f600", 3,
@@ -28,7 +28,7 @@ def test_a_value_is_read_back(item: Any) -> None:
 
 
 def test_names_are_legal_and_given_once() -> None:
-    names = Names(["pipeline"])
+    names = PythonNames(["pipeline"])
     assert [names.take(each) for each in ("a-b", "A b", "class", "list", "7x", "", "pipeline", "é")] == [
         "a_b", "a_b_2", "class_2", "list_2", "step_7x", "step", "pipeline_2", "step_2",
     ]  # fmt: skip

@@ -35,10 +35,10 @@ class KeptTemplate(CallableTemplate):
         self.name = name  # Argo takes more names than we make
         self.template, self.uses = template, tuple(uses)
 
-    def body(self, defaults: Defaults) -> dict[str, Any]:
-        return copy.deepcopy(cast("dict[str, Any]", self.template))
+    def body(self, defaults: Defaults) -> JsonObject:
+        return copy.deepcopy(self.template)
 
-    def parts(self, defaults: Defaults) -> list[dict[str, Any]]:
+    def parts(self, defaults: Defaults) -> list[JsonObject]:
         return [self.body(defaults)]
 
     def inner_templates(self) -> Iterable[StepTemplate]:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.literals import access, literal
+from tiphys.dsl.literals import Raw, access, literal
 from tiphys.dsl.pending import Pending
 from tiphys.errors import DefinitionError, UnknownNameError
 
@@ -296,8 +296,6 @@ def _compare(left: Value, operator: str, right: object) -> ConditionValue:
 
 def as_condition(value: object) -> ConditionValue:
     """A condition from a condition, from a bool value, or from a task whose only output is one."""
-    from tiphys.dsl.composed import Raw
-
     if isinstance(value, ConditionValue):
         return value
     if isinstance(value, Raw):

@@ -55,7 +55,7 @@ def import_argo(source: str | os.PathLike[str]) -> Imported:
     imports = imports_of(words, {name for each in written for name in each.imports})
     name = "Argo YAML" if text else Path(file).name
     head = f'"""A first pipeline, from {name}."""\n\n{imports}'
-    source = lines_of([head, *(block for each in written for block in each.blocks)])
+    source = lines_of(head, (block for each in written for block in each.blocks))
     return Imported(source, tuple(notes.found))
 
 

@@ -19,8 +19,8 @@ from tiphys.importing.argo_leaf import leaf
 from tiphys.importing.argo_object import object_blocks
 from tiphys.importing.argo_parameters import parameter_lines
 from tiphys.importing.argo_python import Called, GraphWriter
-from tiphys.importing.argo_values import Scope
-from tiphys.importing.python_text import Names, call, text_block, value
+from tiphys.importing.argo_values import TagScope
+from tiphys.importing.python_text import PythonNames, call, text_block, value
 from tiphys.importing.told import CannotSay, Notes
 from tiphys.jsontypes import Json, JsonObject
 
@@ -46,7 +46,9 @@ class DocumentWriter:
     leaves: set[str] = field(default_factory=set)
     said: set[str] = field(default_factory=set)
     called: dict[str, Called] = field(default_factory=dict)
-    names: Names = field(default_factory=lambda: Names(("pipeline", "build", "Any", "NamedTuple")))
+    names: PythonNames = field(
+        default_factory=lambda: PythonNames(("pipeline", "build", "Any", "NamedTuple"))
+    )
     parameters: dict[str, str] = field(default_factory=dict)
     spec: JsonObject = field(default_factory=dict)
     patch: JsonObject = field(default_factory=dict)
@@ -256,7 +258,7 @@ class DocumentWriter:
         names = self.names.inner()
         for each in python.values():
             names.take(each)
-        scope = Scope(parameters=self.parameters, inputs=python)
+        scope = TagScope(parameters=self.parameters, inputs=python)
         writer = GraphWriter(graph, self.called, scope, names)
         lines = writer.lines()
         self.words |= writer.words | {"dag"}
@@ -346,7 +348,7 @@ class DocumentWriter:
         texts = [t for task in graph.tasks.values() for t in (*task.arguments.values(), task.when)]
         if any("inputs.parameters" in text for text in texts) and any("{{=" in text for text in texts):
             raise CannotSay("an expression names its inputs")
-        scope = Scope(parameters=self.parameters, inputs=inputs)
+        scope = TagScope(parameters=self.parameters, inputs=inputs)
         names = self.names.inner()
         writer = GraphWriter(graph, self.called, scope, names)
         lines = writer.lines()

@@ -269,7 +269,7 @@ def _steps(groups: list[list[Json]], templates: Mapping[str, JsonObject]) -> dic
 
 
 def _legal(names: list[str]) -> dict[str, str]:
-    """Names that are no DNS labels, and what they become."""
+    """PythonNames that are no DNS labels, and what they become."""
     taken = {name for name in names if suggest(name) == name and len(name) < 64}
     renamed = {}
     for name in names:

@@ -7,7 +7,7 @@ import re
 
 from tiphys.argo.parameters import json_text
 from tiphys.importing.argo_graph import parameters_of, text_of_value
-from tiphys.importing.python_text import Names, call, value
+from tiphys.importing.python_text import PythonNames, call, value
 from tiphys.importing.told import CannotSay
 from tiphys.jsontypes import Json
 
@@ -35,7 +35,7 @@ def guessed(text: str, *, loop: bool = False) -> Json:
 
 
 def parameter_lines(
-    arguments: Json, lists: set[str], names: Names
+    arguments: Json, lists: set[str], names: PythonNames
 ) -> tuple[list[str], dict[str, str], list[str]]:
     """The lines, the variables by parameter, and the parameters whose JSON has other blanks then. Raises CannotSay."""
     lines, variables, changed = [], {}, []

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tiphys.importing.argo_graph import PLAIN, GraphTask, PlainGraph
-from tiphys.importing.argo_values import Said, Scope, condition_of
-from tiphys.importing.python_text import Names, call, keywords, task_lines, value
+from tiphys.importing.argo_values import Said, TagScope, condition_of
+from tiphys.importing.python_text import PythonNames, call, keywords, task_lines, value
 from tiphys.importing.told import CannotSay
 
 __all__ = ["Called", "GraphWriter"]
@@ -41,8 +41,8 @@ class GraphWriter:
 
     graph: PlainGraph
     called: Mapping[str, Called]
-    scope: Scope
-    names: Names
+    scope: TagScope
+    names: PythonNames
     words: set[str] = field(default_factory=set)
 
     def lines(self) -> list[str]:

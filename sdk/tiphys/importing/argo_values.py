@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tiphys.importing.python_text import value
 from tiphys.importing.told import CannotSay
 
-__all__ = ["Said", "Scope", "condition_of"]
+__all__ = ["Said", "TagScope", "condition_of"]
 
 _TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _WORKFLOW = {
@@ -39,13 +39,13 @@ class Said:
     tasks: set[str] = field(default_factory=set)
     """Tasks whose outputs it is, so that who takes it waits for them."""
     words: set[str] = field(default_factory=set)
-    """Names of tiphys that it takes."""
+    """PythonNames of tiphys that it takes."""
     item: bool = False
     """Whether it is an item of the loop, as a value."""
 
 
 @dataclass(slots=True)
-class Scope:
+class TagScope:
     """The names that Python has for what the tags of one graph name."""
 
     tasks: dict[str, str] = field(default_factory=dict)

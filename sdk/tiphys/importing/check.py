@@ -51,7 +51,7 @@ def differences(writer: DocumentWriter) -> list[str]:
     kind = writer.document.kind
     name = f"{'pipeline' if kind == 'Workflow' else 'build'}{writer.suffix}"
     try:
-        made = made_by(lines_of([imports_of(writer.words, writer.imports), *writer.blocks]), name)
+        made = made_by(lines_of(imports_of(writer.words, writer.imports), writer.blocks), name)
     except TiphysError as error:
         return [f"{error.code} {error.message}"]
     except Exception as error:  # noqa: BLE001 - what we wrote is wrong: the parts are kept in Argo's words

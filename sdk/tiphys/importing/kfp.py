@@ -16,7 +16,7 @@ from tiphys.importing.check import made_by
 from tiphys.importing.json_parts import at
 from tiphys.importing.kfp_graph import KfpGraphs, converted
 from tiphys.importing.kfp_tasks import TYPES, KfpComponents
-from tiphys.importing.python_text import Names, call, imports_of, lines_of, value
+from tiphys.importing.python_text import PythonNames, call, imports_of, lines_of, value
 from tiphys.importing.told import Imported, Notes
 from tiphys.jsontypes import JsonObject
 
@@ -75,7 +75,7 @@ def import_kfp(source: str | os.PathLike[str]) -> Imported:
 
 
 def _written(ir: JsonObject, file: str, notes: Notes, *, caches: bool) -> str:
-    names = Names(("pipeline", "Any", "NamedTuple"))
+    names = PythonNames(("pipeline", "Any", "NamedTuple"))
     components = KfpComponents(ir, file, names, notes, caches)
     graphs = KfpGraphs(components, names, notes)
     graphs.name_all()
@@ -117,7 +117,7 @@ def _written(ir: JsonObject, file: str, notes: Notes, *, caches: bool) -> str:
     imported = components.imports | graphs.imports
     head = f'"""A first pipeline, from {Path(file).name}."""\n\n'
     head += imports_of(components.words | graphs.words, imported)
-    return lines_of([head, *components.blocks, *graphs.blocks, main])
+    return lines_of(head, [*components.blocks, *graphs.blocks, main])
 
 
 def _handler(tasks: JsonObject) -> str:

@@ -11,7 +11,7 @@ from tiphys.dsl.types import kebab
 from tiphys.errors import RefusedError
 from tiphys.importing.json_parts import at, items_of
 from tiphys.importing.kfp_tasks import TYPES, KfpComponents
-from tiphys.importing.python_text import Names, call, keywords, task_lines, value
+from tiphys.importing.python_text import PythonNames, call, keywords, task_lines, value
 from tiphys.importing.told import Notes
 from tiphys.jsontypes import Json, JsonObject
 
@@ -42,7 +42,7 @@ def converted(item: Json, kind: str) -> Json:
 @dataclass(slots=True)
 class _Scope:
     inputs: dict[str, str]
-    names: Names
+    names: PythonNames
     used: set[str]
     tasks: dict[str, str] = field(default_factory=dict)
     components: dict[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class KfpGraphs:
     left out would be another pipeline."""
 
     components: KfpComponents
-    names: Names
+    names: PythonNames
     notes: Notes
     words: set[str] = field(default_factory=set)
     imports: set[str] = field(default_factory=set)
@@ -93,7 +93,9 @@ class KfpGraphs:
 
     # -- graphs ------------------------------------------------------------------------------------------------------
 
-    def lines(self, dag: JsonObject, inputs: Mapping[str, str], names: Names) -> tuple[list[str], _Scope]:
+    def lines(
+        self, dag: JsonObject, inputs: Mapping[str, str], names: PythonNames
+    ) -> tuple[list[str], _Scope]:
         """The calls of a graph's tasks."""
         rows = at(dag, "outputs", "parameters").values()
         used = {str(at(row, "valueFromParameter").get("producerSubtask")) for row in rows}
@@ -159,7 +161,7 @@ class KfpGraphs:
             return "Any", ""
         self.imports.add("NamedTuple")
         title = "".join(part.title() for part in component.removeprefix("comp-").split("-")) + "Outputs"
-        fields = {key: Names().take(_short(key)) for key in made}
+        fields = {key: PythonNames().take(_short(key)) for key in made}
         self.returned[component] = fields
         lines.append(call(title, [f"{fields[key]}={text}" for key, text in made.items()], "    ", "return "))
         return title, "\n".join(
@@ -314,7 +316,7 @@ def _part(row: JsonObject) -> str:
 
 def _short(key: str) -> str:
     """``pipelinechannel--split-Output-loop-item`` as ``split_output_loop_item``."""
-    return Names().take(
+    return PythonNames().take(
         key.removeprefix("pipelinechannel--").removesuffix("-Output").replace("-Output-", "-")
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tiphys.importing.json_parts import at, items_of
 from tiphys.importing.kfp_functions import KfpFunction, function_of, packages_of
-from tiphys.importing.python_text import Names, call, value
+from tiphys.importing.python_text import PythonNames, call, value
 from tiphys.importing.told import CannotSay, Notes
 from tiphys.jsontypes import JsonObject
 
@@ -28,7 +28,7 @@ class KfpComponents:
 
     ir: JsonObject
     file: str
-    names: Names
+    names: PythonNames
     notes: Notes
     caches: bool = True
     words: set[str] = field(default_factory=lambda: {"Pipeline"})

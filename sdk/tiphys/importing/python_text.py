@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping
 
 from tiphys.jsontypes import Json
 
-__all__ = ["Names", "call", "imports_of", "keywords", "lines_of", "task_lines", "text_block", "value"]
+__all__ = ["PythonNames", "call", "imports_of", "keywords", "lines_of", "task_lines", "text_block", "value"]
 
 _WIDTH = 110
 _ELSEWHERE = {"ContainerStep": "tiphys.dsl.container"}
-"""Names that tiphys has below its front door."""
+"""PythonNames that tiphys has below its front door."""
 
 
-class Names:
-    """Names of one scope of Python: each is given once."""
+class PythonNames:
+    """PythonNames of one scope of Python: each is given once."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = {*taken, *keyword.kwlist, *dir(builtins)}
@@ -35,9 +35,9 @@ class Names:
         self._taken.add(name)
         return name
 
-    def inner(self) -> Names:
+    def inner(self) -> PythonNames:
         """The names of a scope inside."""
-        return Names(self._taken)
+        return PythonNames(self._taken)
 
 
 def value(item: Json, indent: str = "") -> str:
@@ -122,11 +122,10 @@ def imports_of(words: Iterable[str], typing: Iterable[str] = ()) -> str:
     return "\n".join([*heads, *([""] if heads else []), line, *inner])
 
 
-def lines_of(blocks: Iterable[str]) -> str:
-    """A module: blocks with two empty lines between them."""
-    text = ""
-    for block in (each.strip("\n") for each in blocks if each.strip()):
-        first = not text or (text.count("\n\n") < 2 and text.startswith('"""') and "import" in text)
-        defines = block.startswith(("@", "def ", "class "))
-        text += ("\n" if first and not defines else "\n\n") * bool(text) + block + "\n"
+def lines_of(head: str, blocks: Iterable[str]) -> str:
+    """A module: its head, and blocks with two empty lines between them; one below imports where no function follows."""
+    text = head.strip("\n") + "\n"
+    for number, block in enumerate(each.strip("\n") for each in blocks if each.strip()):
+        close = number == 0 and not block.startswith(("@", "def ", "class "))
+        text += ("\n" if close else "\n\n") + block + "\n"
     return text
