@@ -44,3 +44,13 @@ def test_a_program_is_a_container() -> None:
     found = compiled(SAMPLES / "artifacts.yaml")["shell"]
     assert found["container"]["command"][-2:] == ["{{inputs.parameters.text}}", "/tmp/out"]
     assert found["outputs"]["parameters"] == [{"name": "out", "valueFrom": {"path": "/tmp/out"}}]
+
+
+def test_an_environment_is_kept_and_other_settings_are_told(tmp_path: Path) -> None:
+    ir: Any = next(yaml.safe_load_all((SAMPLES / "handled.yaml").read_text(encoding="utf-8")))
+    box = ir["deploymentSpec"]["executors"]["exec-notify"]["container"]
+    box |= {"env": [{"name": "A", "value": "b"}], "lifecycle": {"x": 1}}
+    file = tmp_path / "flow.yaml"
+    file.write_text(yaml.safe_dump(ir), encoding="utf-8")
+    assert {"name": "A", "value": "b"} in compiled(file)["notify"]["script"]["env"]
+    assert any("lifecycle" in each.what for each in import_kfp(file).told if each.kind == "dropped")

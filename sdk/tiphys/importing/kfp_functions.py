@@ -8,6 +8,7 @@ import typing
 from dataclasses import dataclass, field
 
 from tiphys.importing.json_parts import items_of
+from tiphys.importing.python_text import value
 from tiphys.importing.told import CannotSay
 from tiphys.jsontypes import JsonObject
 
@@ -95,12 +96,12 @@ def _function(name: str, source: str) -> KfpFunction:
         made.annotations[each.arg] = kind
         if default is not None:
             try:
-                ast.literal_eval(default)
+                text = value(ast.literal_eval(default))
             except ValueError as error:
                 raise CannotSay(f"the default of {each.arg!r} is no constant") from error
             if ast.unparse(default) == "None" and "None" not in kind:
                 kind = f"{kind} | None"
-        texts.append(f"{each.arg}: {kind}" + (f" = {ast.unparse(default)}" if default is not None else ""))
+        texts.append(f"{each.arg}: {kind}" + (f" = {text}" if default is not None else ""))
     made.parameters = ", ".join(texts)
     _returns(found.returns, made)
     body_names = {n.id for each in found.body for n in ast.walk(each) if isinstance(n, ast.Name)}

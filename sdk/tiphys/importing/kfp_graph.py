@@ -192,13 +192,21 @@ class KfpGraphs:
             keys = self.inputs[component]
         else:
             variable = self.components.variable(component)
-            keys = {key: self.components.input_name(key) for key in given}
+            declared = at(self.components.component(component), "inputDefinitions", "parameters")
+            keys = {key: self.components.input_name(key) for key in given if key in declared}
         item = self._loop(name, task, scope, lines)
         for key, row in given.items():
             if key in keys and key not in item:
                 if key in self.components.dropped(component):
                     continue
-                arguments[keys[key]] = self._value(name, row, scope, self.kind(component, key), produced)
+                if isinstance(row, dict) and "taskFinalStatus" in row:
+                    self.notes.add(
+                        "dropped", 1, f"the input {key!r} of {name!r}", "write workflow_status there"
+                    )
+                    continue
+                arguments[keys[key]] = self._value(
+                    name, row, scope, self.kind(component, key), produced, given
+                )
         arguments.update({keys[key]: python for key, python in item.items() if key in keys})
         if item and not any(key in keys for key in item):
             raise self.refuse(f"the loop {name!r}", "nothing in it takes its item")
@@ -240,7 +248,15 @@ class KfpGraphs:
         lines.append(call("for_each", [over], "    ", f"{each} = "))
         return {str(iterator["itemInput"]): each}
 
-    def _value(self, name: str, row: Json, scope: _Scope, kind: str, produced: set[str]) -> str:
+    def _value(
+        self,
+        name: str,
+        row: Json,
+        scope: _Scope,
+        kind: str,
+        produced: set[str],
+        given: Mapping[str, Json] | None = None,
+    ) -> str:
         if not isinstance(row, dict):
             raise self.refuse(f"an input of {name!r}", "it has no value")
         if "componentInputParameter" in row:
@@ -253,17 +269,21 @@ class KfpGraphs:
         if "runtimeValue" in row:
             constant = converted(at(row, "runtimeValue").get("constant"), kind)
             if isinstance(constant, str) and "{{$" in constant:
-                return self._composed(name, constant, scope)
+                return self._composed(name, constant, scope, produced, given or {})
             return value(constant)
         raise self.refuse(f"an input of {name!r}", f"it is {', '.join(row)}")
 
-    def _composed(self, name: str, text: str, scope: _Scope) -> str:
+    def _composed(
+        self, name: str, text: str, scope: _Scope, produced: set[str], given: Mapping[str, Json]
+    ) -> str:
+        """A text that names inputs of its task."""
         keys = list(dict.fromkeys(_INPUT.findall(text)))
         pattern = _INPUT.sub(lambda match: "{" + _short(match[1]) + "}", text)
-        if "{{" in pattern or any(key not in scope.inputs for key in keys):
+        if "{{" in pattern or any(key not in given for key in keys):
             raise self.refuse(f"a text of {name!r}", f"it is {text!r}")
         self.words.add("compose")
-        return call("compose", [value(pattern), *(f"{_short(key)}={scope.inputs[key]}" for key in keys)])
+        said = {_short(key): self._value(name, given[key], scope, "str", produced) for key in keys}
+        return f"compose({', '.join([value(pattern), *(f'{key}={text}' for key, text in said.items())])})"
 
     def _when(self, name: str, task: JsonObject, scope: _Scope, produced: set[str]) -> str:
         condition = str(at(task, "triggerPolicy").get("condition") or "")

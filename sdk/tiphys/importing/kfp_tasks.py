@@ -79,6 +79,8 @@ class KfpComponents:
     def _function(self, component: str, function: KfpFunction, what: str) -> str:
         container = self._container(component)
         self.functions[component] = function
+        for key in sorted(set(container) - {"args", "command", "env", "image", "resources"}):
+            self.notes.add("dropped", 1, f"{key} of {function.name!r}", json.dumps(container[key]))
         image, packages = str(container.get("image")), packages_of(container)
         why = f"runs in the pipeline's image, not in {image}; image=… names one that has Tiphys in it"
         self.notes.add("changed", 1, f"the function {function.name!r}", why)
@@ -147,6 +149,8 @@ class KfpComponents:
         ):
             self.words.add("Cache")
             parts.append("cache=Cache.by_content()")
+        if env := self._environment(container):
+            parts.append(f"env={value({**env})}")
         if resources := self._resources(container):
             self.words.add("Resources")
             parts.append(f"resources=Resources({', '.join(resources)})")
@@ -163,6 +167,15 @@ class KfpComponents:
                     self.notes.add("changed", 1, "a retry", why)
             parts.append(f"retry=Retry({', '.join(given)})")
         return parts
+
+    def _environment(self, container: JsonObject) -> dict[str, str]:
+        found = {}
+        for each in items_of(container.get("env")):
+            if isinstance(each, dict) and set(each) == {"name", "value"} and "{{" not in str(each):
+                found[str(each["name"])] = str(each["value"])
+            else:
+                self.notes.add("dropped", 1, "a variable of the environment", json.dumps(each))
+        return found
 
     def _resources(self, container: JsonObject) -> list[str]:
         given = container.get("resources")
