@@ -86,6 +86,19 @@ def test_a_condition_inside_of_a_loop(tmp_path: Path) -> None:
     assert len(skipped) == 3 - len(more)
 
 
+def test_pipelines_in_pipelines_texts_and_fields_of_items(tmp_path: Path) -> None:
+    """``nested`` doubles texts: in a pipeline inside, in two loops inside each other, of a field of each item."""
+    result = ran("nested", tmp_path, msg="q")
+    assert result.succeeded
+
+    def pr(msg: str) -> str:
+        return msg * 2
+
+    said = [pr("q"), pr(f"got {pr('q')} and q"), pr("x"), pr("y")]
+    said += [pr(each) for outer in "12" for inner in "34" for each in (outer, inner)]
+    assert sorted(each["result"] for each in outputs(result, "pr")) == sorted(said)
+
+
 def test_artifacts_images_and_packages_are_told() -> None:
     made = import_kfp(SAMPLES / "artifacts.yaml")
     told = {each.what: each for each in made.told if each.kind == "dropped"}

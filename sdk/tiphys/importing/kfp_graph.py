@@ -23,6 +23,7 @@ _COMPARISON = re.compile(
     rf"\s*(?:int|float)?\(?{_VALUE}\)?\s*(==|!=|<=|>=|<|>)\s*"
     rf"(?:(?:int|float)?\(?{_VALUE}\)?|(true|false)|(-?[\d.]+(?:e[+-]?\d+)?)|'([^']*)'|\"([^\"]*)\")\s*\Z"
 )
+_FIELD = "::"
 _ANY_END = '("succeeded", "failed", "errored", "skipped")'
 
 
@@ -125,6 +126,10 @@ class KfpGraphs:
             self.notes.add(
                 "dropped", 1, f"artifacts of the graph {name!r}", f"{', '.join(arts)} are not handed on"
             )
+        fields = _fields(at(body, "dag"))
+        keys = [key for key in keys if key not in fields] + [
+            each for key in keys for each in fields.get(key, ())
+        ]
         inputs = self.inputs[component] = {key: names.take(_short(key)) for key in keys}
         lines, scope = self.lines(at(body, "dag"), inputs, names)
         head = [f"{python}: {self._input_kind(component, key)}" for key, python in inputs.items()]
@@ -137,7 +142,7 @@ class KfpGraphs:
 
     def _input_kind(self, component: str, key: str) -> str:
         kind = self.kind(component, key)
-        if kind in ("list", "dict"):
+        if kind in ("list", "dict") or _FIELD in key:
             self.imports.add("Any")
             return "Any"
         return kind
@@ -207,8 +212,11 @@ class KfpGraphs:
                 arguments[keys[key]] = self._value(
                     name, row, scope, self.kind(component, key), produced, given
                 )
-        arguments.update({keys[key]: python for key, python in item.items() if key in keys})
-        if item and not any(key in keys for key in item):
+        for key in keys:
+            base, mark, part = key.partition(_FIELD)
+            if base in item:
+                arguments[keys[key]] = item[base] + (f"[{value(part)}]" if mark else "")
+        if item and not any(key.partition(_FIELD)[0] in item for key in keys):
             raise self.refuse(f"the loop {name!r}", "nothing in it takes its item")
         if at(task, "inputs", "artifacts"):
             self.notes.add(
@@ -260,18 +268,26 @@ class KfpGraphs:
         if not isinstance(row, dict):
             raise self.refuse(f"an input of {name!r}", "it has no value")
         if "componentInputParameter" in row:
-            return scope.inputs[str(row["componentInputParameter"])] + _part(row)
+            key = str(row["componentInputParameter"])
+            return scope.inputs.get(f"{key}{_FIELD}{_part(row)}") or scope.inputs[key] + self._no_part(
+                name, row
+            )
         if "taskOutputParameter" in row:
             source = at(row, "taskOutputParameter")
             task = str(source["producerTask"])
             produced.add(task)
-            return self._output(scope, task, str(source["outputParameterKey"])) + _part(row)
+            return self._output(scope, task, str(source["outputParameterKey"])) + self._no_part(name, row)
         if "runtimeValue" in row:
             constant = converted(at(row, "runtimeValue").get("constant"), kind)
             if isinstance(constant, str) and "{{$" in constant:
                 return self._composed(name, constant, scope, produced, given or {})
             return value(constant)
         raise self.refuse(f"an input of {name!r}", f"it is {', '.join(row)}")
+
+    def _no_part(self, name: str, row: JsonObject) -> str:
+        if selector := row.get("parameterExpressionSelector"):
+            raise self.refuse(f"an input of {name!r}", f"it is a part of a value: {selector}")
+        return ""
 
     def _composed(
         self, name: str, text: str, scope: _Scope, produced: set[str], given: Mapping[str, Json]
@@ -331,7 +347,22 @@ def _part(row: JsonObject) -> str:
     """``parseJson(string_value)["a"]``: a field of an item that is an object."""
     selector = str(row.get("parameterExpressionSelector") or "")
     match = re.fullmatch(r'parseJson\(string_value\)\["([^"]+)"\]', selector)
-    return f"[{value(match[1])}]" if match else ""
+    return match[1] if match else ""
+
+
+def _fields(dag: JsonObject) -> dict[str, list[str]]:
+    """Inputs of which tasks take fields, as inputs of their own: a loop hands each field of its item on."""
+    found: dict[str, list[str]] = {}
+    whole = set()
+    for name in at(dag, "tasks"):
+        for row in at(dag, "tasks", name, "inputs", "parameters").values():
+            if isinstance(row, dict) and "componentInputParameter" in row:
+                key, part = str(row["componentInputParameter"]), _part(row)
+                if not part:
+                    whole.add(key)
+                elif f"{key}{_FIELD}{part}" not in found.setdefault(key, []):
+                    found[key].append(f"{key}{_FIELD}{part}")
+    return {key: [*each, *([key] if key in whole else [])] for key, each in found.items()}
 
 
 def _short(key: str) -> str:
