@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl import Volume as Volume
     from tiphys.dsl import XGBoostJob as XGBoostJob
     from tiphys.dsl import approve as approve
+    from tiphys.dsl import argo_template as argo_template
     from tiphys.dsl import collect as collect
     from tiphys.dsl import component as component
     from tiphys.dsl import compose as compose
@@ -141,6 +142,7 @@ _PUBLIC = {
     "collect": "tiphys.dsl",
     "http": "tiphys.dsl",
     "approve": "tiphys.dsl",
+    "argo_template": "tiphys.dsl",
     "container": "tiphys.dsl",
     "component": "tiphys.dsl",
     "compose": "tiphys.dsl",

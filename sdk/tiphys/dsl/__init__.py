@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what the lazy names are, for type checkers and editors
     from tiphys.dsl.fakes import with_fakes as with_fakes
     from tiphys.dsl.gate import Gate as Gate
     from tiphys.dsl.http import http as http
+    from tiphys.dsl.kept import argo_template as argo_template
     from tiphys.dsl.locks import Gang as Gang
     from tiphys.dsl.locks import Mutex as Mutex
     from tiphys.dsl.locks import Semaphore as Semaphore
@@ -110,6 +111,7 @@ _PUBLIC = {
     "Volume": "pod",
     "container": "container",
     "approve": "approval",
+    "argo_template": "kept",
     "http": "http",
     "collect": "composed",
     "component": "components",

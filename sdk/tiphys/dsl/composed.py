@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.literals import literal
+from tiphys.dsl.literals import Raw, literal
 from tiphys.dsl.pending import Pending
 from tiphys.dsl.values import Expression, Value
 from tiphys.errors import DefinitionError
@@ -15,12 +15,6 @@ __all__ = ["Raw", "collect", "compose", "guard", "raw"]
 
 
 _TAG = re.compile(r"\{\{=|\{\{(tasks|inputs|workflow|item)\b")
-
-
-class Raw(str):
-    """Text that Argo is meant to substitute; see :func:`raw`."""
-
-    __slots__ = ()
 
 
 def raw(text: str) -> Raw:

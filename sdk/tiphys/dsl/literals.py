@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["access", "literal"]
+__all__ = ["Raw", "access", "literal"]
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "{": "\\u007b", "}": "\\u007d"}
 _ESCAPED = re.compile(r"[\\'\n\r\t{}\x00-\x1f\x7f]")
+
+
+class Raw(str):
+    """Text that Argo is meant to substitute; see :func:`tiphys.raw`."""
+
+    __slots__ = ()
 
 
 def literal(value: object) -> str:

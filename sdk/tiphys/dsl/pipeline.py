@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from hera.workflows import Workflow
 from hera.workflows.models import Workflow as WorkflowModel
 
+from tiphys.argo.jsonpatch import merge_patch
 from tiphys.argo.parameters import ANNOTATION, check
 from tiphys.argo.pools import POOLS, pools_text
 from tiphys.compiler.line import Site, caller
@@ -35,6 +36,7 @@ from tiphys.errors import DefinitionError, did_you_mean
 if TYPE_CHECKING:
     from tiphys.argo.types import Arguments
     from tiphys.argo.types import Workflow as ArgoWorkflow
+    from tiphys.jsontypes import JsonObject
 
 __all__ = ["Pipeline"]
 
@@ -56,7 +58,8 @@ class Pipeline(Workflow):
     :class:`tiphys.Reference`); ``title``, ``description`` and ``links`` are shown by the Argo UI; ``locks``
     hold for the whole workflow; ``scheduling`` orders it among others, and ``priority=5, queue="anna"`` is short for
     ``scheduling=Scheduling(priority=5, queue="anna")``. ``gpu_nodes`` is where steps go that ask for a GPU
-    (their labels, their taints beside that of the GPU). ``service_account`` is by default
+    (their labels, their taints beside that of the GPU). ``patch`` is any part of the workflow's
+    spec in Argo's words, merged last (a JSON merge: null removes). ``service_account`` is by default
     ``tiphys`` (manifests/) for a pipeline that creates Kubernetes objects, and for others the namespace's own;
     "" names none. Being a Hera Workflow, it also takes Hera's own templates, and Hera's fields as attributes
     (``pipeline.ttl_strategy = …``).
@@ -82,6 +85,7 @@ class Pipeline(Workflow):
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
         entrypoint: str = _MAIN,
+        patch: Mapping[str, object] | None = None,
     ) -> None:
         site = caller()
         check_name(name, "a pipeline", site, limit=63 - _GENERATED)
@@ -96,6 +100,7 @@ class Pipeline(Workflow):
         scheduling = _scheduling(scheduling, priority, queue, site)
         self._defaults = Defaults(image or STEP_IMAGE, (), scheduling, site.file, name, gpu_nodes=gpu_nodes)
         self.declared: list[Declared] = []
+        self._patch = cast("JsonObject", dict(patch or {}))
         self._needs_account = service_account is None
         if service_account:
             self.service_account_name = check_name(service_account, "a service account", site)
@@ -213,6 +218,8 @@ class Pipeline(Workflow):
 
         for graph in graphs:
             yield from walk(graph.templates())
+        own: list[Any] = self.templates
+        yield from walk(each for each in own if isinstance(each, StepTemplate))
 
     @property
     def parameters(self) -> list[ParameterValue]:
@@ -341,6 +348,8 @@ class Pipeline(Workflow):
             for part in template.parts(defaults):
                 add(str(part["name"]), part, template.site)
         for hera in self.templates:
+            if isinstance(hera, StepTemplate):
+                continue  # among those in use
             model = hera if not hasattr(hera, "_build_template") else hera._build_template()
             add(str(model.name), model.model_dump(exclude_none=True, by_alias=True, mode="json"), self.site)
         return bodies
@@ -381,6 +390,7 @@ class Pipeline(Workflow):
                 _together(spec[key], value) if key in ("volumes", "podMetadata") and key in spec else value
             )
         spec["templates"] = templates
+        spec = merge_patch(spec, self._patch)
         return {"apiVersion": base["apiVersion"], "kind": base["kind"], "metadata": metadata, "spec": spec}
 
     def _hera_fields(self) -> dict[str, Any]:

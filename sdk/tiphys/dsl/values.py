@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from tiphys.argo.parameters import json_text
 from tiphys.compiler.line import Site, caller
-from tiphys.dsl.literals import access, literal
+from tiphys.dsl.literals import Raw, access, literal
 from tiphys.dsl.pending import Pending
 from tiphys.errors import DefinitionError, UnknownNameError
 
@@ -243,6 +243,27 @@ class ConditionValue:
         )
 
 
+class _RawCondition(ConditionValue):
+    """A condition in Argo's own words (``when(raw("{{…}} > 3"))``), as it stands."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(lambda: str(text), ())
+
+    def tag(self) -> str:
+        return self.expr()
+
+    def _join(self, operator: str, other: object) -> ConditionValue:
+        raise DefinitionError(
+            "TIP114",
+            f"the condition {self.expr()!r} is Argo's own text, and cannot be combined",
+            where=str(caller()),
+            fix="say the whole condition in one raw(…), or in values: value == 3",
+        )
+
+    def __invert__(self) -> ConditionValue:
+        return self._join("!", None)
+
+
 def _is_number(value: object) -> bool:
     kind = value.type if isinstance(value, Value) else type(value)
     return kind in (int, float)
@@ -298,6 +319,8 @@ def as_condition(value: object) -> ConditionValue:
     """A condition from a condition, from a bool value, or from a task whose only output is one."""
     if isinstance(value, ConditionValue):
         return value
+    if isinstance(value, Raw):
+        return _RawCondition(value)
     if isinstance(value, Pending):
         value = value._as_value()
     if isinstance(value, Value) and value.type is bool:
