@@ -15,7 +15,8 @@ from tests.cluster.conftest import ROOT, Cluster, connect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("images")]
 
-TRAIN = ("fashion-mnist", "pytorch-ddp")  # test_mission.py; what needs an image with PyTorch
+# test_mission.py; what needs an image with PyTorch or pandas; what needs data in a bucket
+TRAIN = ("fashion-mnist", "pytorch-ddp", "houses", "batch-inference")
 GOLDEN = sorted(path for path in (ROOT / "tests" / "golden").glob("*.yaml") if path.stem not in TRAIN)
 IMAGE = "tiphys/step:0.1.0"
 GREETING = 'it\'s 100% {ok}: "yes" & <no>'

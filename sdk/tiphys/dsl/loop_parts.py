@@ -158,6 +158,6 @@ import os
 import sys
 
 failed, tolerated = os.environ["FAILED"], os.environ["TOLERATED"]
-sys.exit(f"TIP732: {failed} items failed, and {tolerated} may (for_each(..., tolerate=...))")
-"""
+sys.exit(f"CODE: {failed} items failed, and {tolerated} may (for_each(..., tolerate=...))")
+""".replace("CODE", "TIP732")
 TOO_MANY = _TooMany("tiphys-too-many-failed", (), (), site=Site(__file__, 0))

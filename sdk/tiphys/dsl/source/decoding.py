@@ -38,9 +38,15 @@ def tiphys_plain(value):
 """What makes JSON of what has none."""
 
 
-def is_rich(kind: Any, *, nested: bool = False) -> bool:
-    """Whether a type is or holds a time, a model, a union, an enum inside another, or a record in a record."""
-    if nested and (members(kind) is not None or get_origin(kind) in (list, tuple)) and _converts(kind):
+def is_rich(kind: Any, *, nested: bool = False, read: bool = True) -> bool:
+    """Whether a type is or holds a time, a model, a union, an enum inside another, or a record in a record; ``read``: or
+    what a loop may have collected as text."""
+    if (
+        read
+        and nested
+        and (members(kind) is not None or get_origin(kind) in (list, tuple))
+        and _converts(kind)
+    ):
         return True
     kind = unwrap(kind)
     if kind in TIMES or is_model(kind) or members(kind) is not None:
@@ -49,11 +55,13 @@ def is_rich(kind: Any, *, nested: bool = False) -> bool:
         return nested
     if is_record(kind):
         hints = typing.get_type_hints(kind)
-        return nested or any(is_rich(hints.get(f, Any), nested=True) for f in field_names(kind))
+        return nested or any(is_rich(hints.get(f, Any), nested=True, read=read) for f in field_names(kind))
     inner = get_args(kind)
     if get_origin(kind) in (list, tuple) and len(inner) == 1 and is_record(unwrap(inner[0])):
-        return is_rich(inner[0])
-    return get_origin(kind) in (list, tuple, dict) and any(is_rich(each, nested=True) for each in inner)
+        return is_rich(inner[0], read=read)
+    return get_origin(kind) in (list, tuple, dict) and any(
+        is_rich(each, nested=True, read=read) for each in inner
+    )
 
 
 def _converts(kind: Any) -> bool:
@@ -65,7 +73,7 @@ def _converts(kind: Any) -> bool:
 def writes_rich(kind: Any) -> bool:
     """Whether an output is or holds what JSON has no form for by itself."""
     kind = unwrap(kind)
-    return is_rich(kind) or (isinstance(kind, type) and issubclass(kind, enum.Enum))
+    return is_rich(kind, read=False) or (isinstance(kind, type) and issubclass(kind, enum.Enum))
 
 
 def classes_of(kind: Any) -> Iterator[str]:
