@@ -53,7 +53,7 @@ bench: $(STAMP)dev$(KIND)
 lock: | $(STAMP)venv
 	$(BIN)/python -m pip install --quiet --retries 5 uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --no-annotate --no-emit-index-url --python-version 3.11 \
-	  --extra train --extra serve --extra service --extra cluster --group dev --custom-compile-command 'make lock' pyproject.toml \
+	  --extra train --extra serve --extra service --extra cluster --extra server --group dev --custom-compile-command 'make lock' pyproject.toml \
 	  --output-file $(LOCK)
 
 # A stamp is older than pyproject.toml when the dependencies may have changed. pip is given several tries: an
@@ -69,7 +69,7 @@ $(STAMP)train$(KIND): pyproject.toml $(if $(LOCKED),$(LOCK)) | $(STAMP)venv
 
 $(STAMP)dev$(KIND): pyproject.toml $(if $(LOCKED),$(LOCK)) | $(STAMP)train$(KIND)
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'], sep='\\n')" > $(STAMP)group
-	$(INSTALL) '.[train,serve,service,cluster]' --requirement $(STAMP)group
+	$(INSTALL) '.[train,serve,service,cluster,server]' --requirement $(STAMP)group
 	touch $@
 
 clean:

@@ -34,6 +34,7 @@ __all__ = [
     "origin",
     "outputs_of",
     "state",
+    "template_name",
     "texts",
 ]
 
@@ -85,6 +86,11 @@ def state(node: Node) -> str:
     return "hit" if is_hit(node) else str(node.get("phase", ""))
 
 
+def template_name(node: Node) -> str:
+    """The template of a node, the workflow's own or another's."""
+    return str(node.get("templateName") or (node.get("templateRef") or {}).get("template") or "")
+
+
 def label(node: Node, workflow: str) -> str:
     """The node's name without the workflow's: ``cnn.train``.
 
@@ -92,8 +98,7 @@ def label(node: Node, workflow: str) -> str:
     a person they are one.
     """
     path = str(node.get("name", "")).removeprefix(workflow).lstrip(".")
-    template = node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""
-    if template.endswith("-run"):
+    if template_name(node).endswith("-run"):
         path = _RUN.sub(r"\1", path)
     return path if path and not path.startswith("(") else workflow + path
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiphys.argo.names import pod_name
+from tiphys.argo.nodes import template_name
 from tiphys.numbers import finite
 from tiphys.records.fold import when
 from tiphys.records.record import SAMPLED, EventRecord, Point
@@ -79,8 +80,7 @@ def _pods(workflow: Workflow) -> dict[str, list[tuple[float, str]]]:
         if node.get("type") != "Pod":
             continue
         started = when(node.get("startedAt"))
-        template = node.get("templateName") or (node.get("templateRef") or {}).get("template") or ""
-        found[pod_name(name, identity, str(template))] = [(started, identity)]
+        found[pod_name(name, identity, template_name(node))] = [(started, identity)]
         for item in (node.get("inputs") or {}).get("parameters") or ():
             if item.get("name") == "key" and item.get("value"):
                 found.setdefault(str(item["value"]), []).append((started, identity))

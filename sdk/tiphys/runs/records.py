@@ -6,11 +6,9 @@ import builtins
 import contextlib
 import gzip
 import json
-import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -27,6 +25,7 @@ from tiphys.records.schema import Damaged
 from tiphys.reference import contents
 from tiphys.runs.local.backend import LocalRuns
 from tiphys.runs.local.listing import read, unreadable, written
+from tiphys.runs.local.stamps import RunStamp, file_stamp, stamps
 from tiphys.store import Store
 from tiphys.store.ended import Ended, Line
 from tiphys.store.files import clear, write_atomic
@@ -41,15 +40,6 @@ T = TypeVar("T")
 _KEPT = "records"  # the folder of what was kept of clusters: SOURCE/NAMESPACE/UID.json.gz
 _END = ".json.gz"
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-@dataclass(frozen=True)
-class _There:
-    """Something that can be folded: what it is now, when it began, and its file if it was kept of a cluster."""
-
-    stamp: str
-    began: float
-    file: str = ""
 
 
 def answered(store: Store, question: Callable[[Index], T]) -> T:
@@ -83,7 +73,7 @@ def sync(index: Index) -> int:
     store = index.store
     with index.turn():
         index.take_up()
-        known, there = index.stamps(), {**_runs(store), **_kept(store)}
+        known, there = index.stamps(), {**stamps(store), **_kept(store)}
         changed = sorted(
             (key for key, each in there.items() if known.get(key) != each.stamp),
             key=lambda key: (there[key].began, key),
@@ -213,48 +203,16 @@ class Records:
 # -- what is there -------------------------------------------------------------------------------------------
 
 
-def _runs(store: Store) -> dict[str, _There]:
-    """The runs of this machine. Raises StoreError TIP412 where the store cannot be read."""
-    folder = store.root / "runs"
-    found: dict[str, _There] = {}
-    with clear(folder, "read"):
-        for entry in os.scandir(folder) if folder.is_dir() else ():
-            if os.path.isdir(entry.path):
-                stamp = _stamp(f"{entry.path}/workflow.json")
-                found[entry.name] = _There(*stamp) if stamp is not None else _unfinished(store, entry.name)
-    return found
-
-
-def _stamp(path: str) -> tuple[str, float] | None:
-    try:
-        state = os.stat(path)
-    except OSError:
-        return None
-    return f"{state.st_mtime_ns}.{state.st_size}.{state.st_ino}", state.st_mtime
-
-
-def _unfinished(store: Store, name: str) -> _There:
-    """A run that has not ended: as far as its journal goes, and whether an engine goes on with it."""
-    folder = store.root / "runs" / name
-    parts = [_stamp(f"{folder}/journal.db"), _stamp(f"{folder}/journal.db-wal")]
-    try:
-        held = store.held(name)
-    except (OSError, StoreError):
-        held = False
-    latest = max((part[1] for part in parts if part is not None), default=0.0)
-    return _There(" ".join([*(part[0] if part else "-" for part in parts), "held" * held]), latest)
-
-
-def _kept(store: Store) -> dict[str, _There]:
+def _kept(store: Store) -> dict[str, RunStamp]:
     """What was kept of clusters."""
     folder = store.root / _KEPT
-    found: dict[str, _There] = {}
+    found: dict[str, RunStamp] = {}
     with clear(folder, "read"):
         for path in folder.glob(f"*/*/*{_END}") if folder.is_dir() else ():
-            stamp = _stamp(str(path))
+            stamp = file_stamp(str(path))
             if stamp is not None:
                 source, namespace, name = path.parts[-3:]
-                found[f"{source}/{namespace}/{name.removesuffix(_END)}"] = _There(*stamp, file=str(path))
+                found[f"{source}/{namespace}/{name.removesuffix(_END)}"] = RunStamp(*stamp, file=str(path))
     return found
 
 
@@ -262,7 +220,7 @@ def _kept(store: Store) -> dict[str, _There]:
 
 
 def _folded(
-    store: Store, keys: Iterable[str], there: Mapping[str, _There]
+    store: Store, keys: Iterable[str], there: Mapping[str, RunStamp]
 ) -> Iterator[tuple[str, RunRecord]]:
     backend = LocalRuns(RunOptions(store=store.root))
     ended: Mapping[str, Line] | None = None

@@ -212,6 +212,15 @@ class Run:
             if self._ownership is not None:
                 self._ownership.close()
 
+    def lay_down(self) -> str:
+        """Write the run into its store, for another process to begin it (:func:`resume`); its name.
+
+        Raises what :func:`run` raises before anything runs.
+        """
+        images = Images(self.options.images, everything=self.options.runner == "docker")
+        Execution(self._facts, self.store, images, ownership=self._ownership, resumed=self._resumed).close()
+        return self.name
+
     def _out_of_room(self, error: StoreError | OSError) -> StoreError:
         """Like a kill, it interrupts the run; steps that ran begin again when it goes on."""
         goes_on = f"`tiphys run --resume {self.name}` goes on with it" if self._resumed else "run it again"

@@ -27,7 +27,7 @@ from tiphys.store import Store
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
-__all__ = ["LocalRuns"]
+__all__ = ["LocalRuns", "seen"]
 
 _PERIOD = 0.05  # seconds between two looks at whether a journal has grown
 _PATIENCE = 30.0  # seconds in which an engine that lives is to answer
@@ -63,7 +63,7 @@ class LocalRuns:
     def get(self, namespace: str, name: str) -> Workflow:
         try:
             with runtime.Record(self.store, name, reading=True) as record:
-                return _seen(record)
+                return seen(record)
         except StoreError:
             # what was written at its end can be read when the journal is damaged, or somebody else's
             found = written(self.store, name)
@@ -88,7 +88,7 @@ class LocalRuns:
                 now = record.journal.version()
                 if now != mark:
                     mark = now
-                    workflow = _seen(record)
+                    workflow = seen(record)
                     if workflow["metadata"]["resourceVersion"] != version:
                         version = workflow["metadata"]["resourceVersion"]
                         until = time.monotonic() + silence
@@ -98,7 +98,7 @@ class LocalRuns:
                     if ended(workflow):
                         return
                 elif not record.live:
-                    workflow = _seen(record)
+                    workflow = seen(record)
                     if ended(workflow):
                         yield Change("MODIFIED", workflow)
                         return
@@ -229,7 +229,7 @@ class LocalRuns:
                 answer = record.journal.answered(number)
             if answer:
                 raise _refused(what, name, answer)
-            return _seen(record)
+            return seen(record)
 
     def _unattended(self, record: runtime.Record, number: int, event: Event) -> str:
         """No engine lives: carry out here what was asked; what must run for it (exit handlers, say) runs here, too."""
@@ -258,7 +258,8 @@ def _refused(what: str, name: str, why: str) -> RefusedError:
     return RefusedError("TIP216", f"cannot {what} {name}: {why}", fix=fix or f"look at `tiphys get {name}`")
 
 
-def _seen(record: runtime.Record) -> Workflow:
+def seen(record: runtime.Record) -> Workflow:
+    """The Workflow of a run as it stands; asked again, it is read from where it was."""
     workflow = record.workflow()
     if record.refresh():
         workflow = record.workflow()

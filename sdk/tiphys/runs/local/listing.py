@@ -71,7 +71,14 @@ def _stamp(path: str) -> tuple[int, int] | None:
 def read(store: Store, get: Callable[[str, str], Workflow], name: str, began: float) -> Workflow | None:
     """A run, whatever state its files are in. None: it is being made, or deleted, just now."""
     try:
-        return get("", name)
+        try:
+            return get("", name)
+        except RefusedError as error:
+            if error.code != "TIP226" or store.held(name):
+                raise
+            return get(
+                "", name
+            )  # it may have been made meanwhile, and be nobody's until an engine takes it up
     except (RefusedError, StoreError) as error:
         found = written(store, name)  # of another version: what was written at its end can still be read
         if found is not None or error.code == "TIP211" or (error.code == "TIP226" and store.held(name)):

@@ -1,0 +1,63 @@
+"""``tiphys server``: the runs of a store behind the Kubernetes API."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from tiphys.cli._common import add_runner, add_store, images_of
+
+__all__ = ["register"]
+
+
+def register(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "server",
+        help="answer argo and kubectl for the runs of this machine",
+        description="Argo on this machine, without a cluster: argo and kubectl list, submit, watch and change the runs "
+        "of a store (docs/server.md). It asks for a token, which is in the kubeconfig that it writes; what runs goes "
+        "on when it ends.",
+        epilog="example: tiphys server --image '*=host', then: export KUBECONFIG=.tiphys/server/kubeconfig; argo list",
+    )
+    add_store(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=6825, help="0: a free one (%(default)s)")
+    parser.add_argument("-n", "--namespace", default="argo", help="the namespace of the runs (%(default)s)")
+    parser.add_argument("--name", action="append", default=[], help="a name that clients call it by; repeat")
+    parser.add_argument(
+        "--tls-cert", default="", metavar="FILE", help="the certificate to answer with (default: its own)"
+    )
+    parser.add_argument("--tls-key", default="", metavar="FILE", help="its key")
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="HTTP without TLS, behind something that encrypts (argo and kubectl send no token that way)",
+    )
+    add_runner(parser)
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace) -> int:
+    from tiphys.engine.base.options import RunOptions
+    from tiphys.server.process import Address, serve
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    settings = RunOptions(
+        store=Path(options.store).absolute(),
+        namespace=options.namespace,
+        runner=options.runner,
+        images=images_of(options.image),
+    )
+    address = Address(
+        options.host, options.port, tuple(options.name), options.tls_cert, options.tls_key, options.insecure
+    )
+    serve(settings, address, _report)
+    return 0
+
+
+def _report(url: str, file: Path) -> None:
+    sys.stdout.write(f"tiphys server on {url}\n  export KUBECONFIG={file}\n  argo list\n")
+    sys.stdout.flush()

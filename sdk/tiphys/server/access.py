@@ -1,0 +1,90 @@
+"""Who may ask. The API runs programs, so a port that is open to this machine alone is open to each of its users, and,
+by a request that a page of the web sends, to every page.
+
+A token is needed on the loopback, too; it is in a kubeconfig that only the owner of the store can read. ``Host`` must
+be an address that the server has, no request may come from a page (they have an ``Origin``), and what is written comes
+as JSON, which a page cannot send without asking first; it is never allowed to.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiphys.reference import contents
+from tiphys.server.answers import RequestError
+from tiphys.store.files import clear, replacing, write_json
+
+__all__ = ["Access", "kubeconfig", "token_of"]
+
+_WRITES = ("POST", "PUT", "PATCH", "DELETE")
+_JSON = (
+    "",  # as Kubernetes' own Python client sends what it creates
+    "application/json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/json-patch+json",
+    "application/apply-patch+yaml",
+    "application/vnd.kubernetes.protobuf",
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """The token, and the names (without port) under which the server may be asked."""
+
+    token: str
+    hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+    def check(self, method: str, headers: Mapping[str, str]) -> None:
+        """Raises RequestError: 403 for another ``Host`` or any ``Origin``, 401 without the token, 415 for a body that
+        is no JSON. ``headers`` have names in lower case."""
+        host = headers.get("host", "")
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if name not in self.hosts:
+            raise RequestError(403, f"this server is not {name[:200]!r}")
+        if "origin" in headers:
+            raise RequestError(403, "a page of the web may not ask this server")
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.token.encode()):
+            raise RequestError(401, "Unauthorized: the token of this server is in its kubeconfig")
+        body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        sent = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if method in _WRITES and body and sent not in _JSON:
+            raise RequestError(415, f"the body is {sent[:100]}, and not application/json")
+
+
+def token_of(folder: Path) -> str:
+    """The token of the server that has its things in ``folder``; made with the first. Only its owner can read it."""
+    path = folder / "token"
+    with clear(folder, "make"):
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chmod(folder, 0o700)
+    if path.is_file() and (known := contents(path).decode().strip()):
+        return known
+    made = secrets.token_urlsafe(32)
+    with replacing(path, private=True) as stream:
+        stream.write(f"{made}\n".encode())
+    return made
+
+
+def kubeconfig(folder: Path, url: str, token: str, namespace: str, *, ca: str = "") -> Path:
+    """Write a kubeconfig that leads to the server, and return its path; ``ca``: the file of its certificate."""
+    cluster = {"server": url, **({"certificate-authority": ca} if ca else {})}
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "tiphys",
+        "clusters": [{"name": "tiphys", "cluster": cluster}],
+        "users": [{"name": "tiphys", "user": {"token": token}}],
+        "contexts": [
+            {"name": "tiphys", "context": {"cluster": "tiphys", "user": "tiphys", "namespace": namespace}}
+        ],
+    }
+    path = folder / "kubeconfig"  # JSON is YAML
+    write_json(path, content, private=True)
+    return path

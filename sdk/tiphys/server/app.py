@@ -1,0 +1,85 @@
+"""The application: paths, who may ask, and how errors are told."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from tiphys.errors import TiphysError
+from tiphys.server.answers import RequestError, status, status_of
+from tiphys.server.kube import routes
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from tiphys.server.access import Access
+    from tiphys.server.desk import Desk
+
+__all__ = ["application"]
+
+log = logging.getLogger("tiphys.server")
+
+
+def application(desk: Desk, access: Access) -> ASGIApp:
+    """The server of a desk, as an ASGI application."""
+    app = Starlette(
+        routes=routes(desk),
+        exception_handlers={
+            RequestError: _asked_wrongly,
+            TiphysError: _refused,
+            HTTPException: _no_such,
+            Exception: _unforeseen,
+        },
+    )
+    return _Guarded(app, access)
+
+
+class _Guarded:
+    """Every request, also one for a path that there is not, must be allowed."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = {
+                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+            }
+            try:
+                self._access.check(scope["method"], headers)
+            except RequestError as error:
+                await JSONResponse(error.status, error.number)(scope, receive, send)
+                return
+        elif scope["type"] == "websocket":
+            raise RuntimeError("no websockets here")
+        await self._app(scope, receive, send)
+
+
+async def _asked_wrongly(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestError)
+    return JSONResponse(error.status, error.number)
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TiphysError)
+    told = status_of(error)
+    return JSONResponse(told, told["code"])
+
+
+async def _no_such(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return JSONResponse(status(405, f"this server has no {request.method} here"), 405)
+    return JSONResponse(status(404, "the server could not find the requested resource"), 404)
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return JSONResponse(
+        status(500, f"{type(error).__name__}: this is a fault of tiphys; its log has more"), 500
+    )

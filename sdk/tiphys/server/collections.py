@@ -1,0 +1,203 @@
+"""How the API server lists and watches: selectors, pages, and streams of changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tiphys.argo.selectors import FieldSelector, Requirement, matches_labels, parse_fields, parse_labels
+from tiphys.server.answers import RequestError, status
+from tiphys.server.board import BoardChange, ExpiredError
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
+
+__all__ = ["Collection", "Empty", "Selection", "Watch", "listed", "selection", "watched"]
+
+_LONGEST = 300.0  # seconds of a watch; its client begins another where it stood
+_BREATH = 0.02  # seconds in which changes are gathered
+
+
+class Collection(Protocol):
+    """What can be listed and followed: see :class:`tiphys.server.board.Board`."""
+
+    @property
+    def number(self) -> int: ...
+
+    def briefs(self) -> tuple[int, list[Workflow]]: ...
+
+    def get(self, name: str) -> Workflow | None: ...
+
+    def changes(self, since: int) -> Iterator[BoardChange]: ...
+
+    def hear(self, heard: Callable[[], None]) -> Callable[[], None]: ...
+
+
+class Empty:
+    """What clients list that a store does not have."""
+
+    def __init__(self, board: Collection) -> None:
+        self._board = board
+
+    @property
+    def number(self) -> int:
+        return self._board.number
+
+    def briefs(self) -> tuple[int, list[Workflow]]:
+        return self.number, []
+
+    def get(self, name: str) -> Workflow | None:
+        return None
+
+    def changes(self, since: int) -> Iterator[BoardChange]:
+        return iter(())
+
+    def hear(self, heard: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which objects are meant."""
+
+    labels: tuple[Requirement, ...]
+    fields: FieldSelector
+
+    def holds(self, item: Workflow) -> bool:
+        """Whether an object is one of them."""
+        metadata = item["metadata"]
+        fields = {
+            "metadata.name": str(metadata.get("name") or ""),
+            "metadata.namespace": str(metadata.get("namespace") or ""),
+        }
+        return self.fields.matches(fields) and matches_labels(self.labels, metadata.get("labels"))
+
+
+def selection(query: Mapping[str, str]) -> Selection:
+    """What ``labelSelector`` and ``fieldSelector`` say. Raises SelectorError TIP266; RequestError 400 for a field that
+    no object is known by."""
+    fields = parse_fields(query.get("fieldSelector", ""))
+    for name, _, _ in fields.terms:
+        if name not in ("metadata.name", "metadata.namespace"):
+            raise RequestError(400, f"field label not supported: {name}")
+    return Selection(tuple(parse_labels(query.get("labelSelector", ""))), fields)
+
+
+def listed(
+    collection: Collection, query: Mapping[str, str], kind: str, api_version: str, *, here: bool = True
+) -> dict[str, object]:
+    """A list, of ``limit`` objects after ``continue``. ``here``: whether the namespace that is asked is the store's."""
+    chosen = selection(query)
+    number, briefs = collection.briefs()
+    known = [each for each in briefs if here and chosen.holds(each)]
+    after, most = query.get("continue", ""), int(query.get("limit") or 0)
+    rest = [each for each in known if not after or each["metadata"]["name"] > after]
+    page = rest[:most] if most else rest
+    items = [item for each in page if (item := collection.get(each["metadata"]["name"])) is not None]
+    metadata: dict[str, object] = {"resourceVersion": str(number)}
+    if len(page) < len(rest):
+        metadata["continue"] = page[-1]["metadata"]["name"]
+        metadata["remainingItemCount"] = len(rest) - len(page)
+    return {"apiVersion": api_version, "kind": f"{kind}List", "metadata": metadata, "items": items}
+
+
+@dataclass
+class Watch:
+    """What a watch is asked for, and which objects its client has been shown."""
+
+    chosen: Selection
+    since: int | None  # None: what there is, and what comes
+    bookmark: bool  # tell where the objects that were there already end
+    seconds: float
+    kind: str
+    api_version: str
+    breath: float = _BREATH  # seconds in which changes are gathered
+
+    @classmethod
+    def of(cls, query: Mapping[str, str], kind: str, api_version: str) -> Watch:
+        """Raises as :func:`selection`; RequestError 400 for a number that is none."""
+        version = query.get("resourceVersion", "")
+        initial = query.get("sendInitialEvents") == "true"
+        try:
+            since = None if initial or version in ("", "0") else int(version)
+            seconds = min(float(query.get("timeoutSeconds") or _LONGEST), _LONGEST)
+        except ValueError:
+            raise RequestError(400, f"the resourceVersion {version[:50]!r} is no number") from None
+        return cls(selection(query), since, initial, seconds, kind, api_version)
+
+
+async def watched(collection: Collection, watch: Watch, *, here: bool = True) -> AsyncIterator[bytes]:
+    """The lines of a watch: one JSON object for each change."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+
+    def heard() -> None:
+        loop.call_soon_threadsafe(event.set)
+
+    unheard = collection.hear(heard)
+    until = loop.time() + watch.seconds
+    shown: set[str] = set()
+    since = watch.since
+    known = since is None  # whether `shown` is all that the client has seen
+    try:
+        if since is None:
+            since, briefs = collection.briefs()
+            for each in briefs:
+                if here and watch.chosen.holds(each) and (item := await _whole(collection, each)) is not None:
+                    shown.add(item["metadata"]["name"])
+                    yield _line("ADDED", item)
+            if watch.bookmark:
+                yield _mark(watch, since)
+        while (left := until - loop.time()) > 0:
+            event.clear()
+            try:
+                for change in await asyncio.to_thread(_changes, collection, since):
+                    since = max(since, change.number)
+                    line = _told(change, watch.chosen, shown, known) if here else None
+                    if line is not None:
+                        yield line
+            except ExpiredError:
+                yield _line("ERROR", status(410, f"too old resource version: {since}"))
+                return
+            try:
+                await asyncio.wait_for(event.wait(), min(left, _LONGEST))
+            except TimeoutError:
+                return
+            await asyncio.sleep(watch.breath)
+    finally:
+        unheard()
+
+
+async def _whole(collection: Collection, brief: Workflow) -> Workflow | None:
+    return await asyncio.to_thread(collection.get, brief["metadata"]["name"])
+
+
+def _changes(collection: Collection, since: int) -> list[BoardChange]:
+    return list(collection.changes(since))
+
+
+def _told(change: BoardChange, chosen: Selection, shown: set[str], known: bool) -> bytes | None:
+    """The line of a change: an object that is selected no longer is one that is gone."""
+    if change.kind == "DELETED" or not chosen.holds(change.workflow):
+        gone = change.name in shown or (not known and change.kind != "ADDED")
+        shown.discard(change.name)
+        return _line("DELETED", change.workflow) if gone else None
+    new = "ADDED" if known else change.kind
+    kind = "MODIFIED" if change.name in shown else new
+    shown.add(change.name)
+    return _line(kind, change.workflow)
+
+
+def _mark(watch: Watch, number: int) -> bytes:
+    metadata = {
+        "resourceVersion": str(number),
+        "creationTimestamp": None,
+        "annotations": {"k8s.io/initial-events-end": "true"},
+    }
+    return _line("BOOKMARK", {"apiVersion": watch.api_version, "kind": watch.kind, "metadata": metadata})
+
+
+def _line(kind: str, item: object) -> bytes:
+    return json.dumps({"type": kind, "object": item}, ensure_ascii=False).encode() + b"\n"

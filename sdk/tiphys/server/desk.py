@@ -1,0 +1,59 @@
+"""What the server has: the store's runs, how new ones run, and the templates that are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tiphys.compiler.source import load_source
+from tiphys.engine.base.options import RunOptions
+from tiphys.runs.checks import check_source
+from tiphys.runs.local.backend import LocalRuns
+from tiphys.server.answers import RequestError
+from tiphys.server.board import Board
+from tiphys.server.objects import Kept
+from tiphys.server.submission import Submissions
+from tiphys.store import Store
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import GivenObject, Workflow
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """``options``: the store, its namespace, and how what is created runs.
+
+    Raises StoreError where the store cannot be read or written.
+    """
+
+    def __init__(self, options: RunOptions) -> None:
+        self.options = options
+        self.board = Board(Store(options.store), options.namespace)
+        self.runs = LocalRuns(options)
+        self.submissions = Submissions(options, self.board.beginning)
+        self.templates = (
+            Kept(self.board, "workflowtemplates", "WorkflowTemplate", namespaced=True),
+            Kept(self.board, "clusterworkflowtemplates", "ClusterWorkflowTemplate", namespaced=False),
+        )
+
+    def kept(self, resource: str) -> Kept:
+        """The templates of a resource."""
+        return next(each for each in self.templates if each.resource == resource)
+
+    def check(self, given: GivenObject) -> None:
+        """Raises RefusedError TIP298 for a template that cannot be decoded as what it says it is."""
+        check_source(load_source(given), strict=False, argo=self.options.argo)
+
+    def create(self, given: GivenObject, *, dry: bool = False) -> Workflow:
+        """Take a Workflow, which an engine of its own then runs. Raises as :meth:`Submissions.create`, RequestError 409
+        where there is one of its name."""
+        name = str((given.get("metadata") or {}).get("name") or "")
+        if name and self.board.get(name) is not None:
+            raise RequestError(409, f'workflows.argoproj.io "{name}" already exists', "AlreadyExists")
+        context: list[GivenObject] = [item for each in self.templates for item in each.briefs()[1]]  # type: ignore[misc]
+        name = self.submissions.create(given, context, dry=dry)
+        if not dry:
+            self.board.look()
+        found = self.board.get(name)
+        metadata = {**(given.get("metadata") or {}), "name": name, "namespace": self.board.namespace}
+        return found if found is not None else {**given, "metadata": metadata}  # type: ignore[typeddict-item]

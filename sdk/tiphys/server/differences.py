@@ -1,0 +1,104 @@
+"""What somebody wants who writes a Workflow back: ``argo`` reads one, changes it and writes it whole.
+
+The object is not stored: the difference between what was there and what came is read as one of Argo's verbs, and the
+engine carries it out. Source: workflow/util of Argo 4.1.2 (SuspendWorkflow, ResumeWorkflow, StopWorkflow, SetWorkflow,
+FormulateRetryWorkflow), and what the real ``argo`` was seen to send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Node, Workflow
+
+__all__ = ["NodeAsked", "Wanted", "wanted"]
+
+
+@dataclass(frozen=True)
+class NodeAsked:
+    """What a suspend node is to become. ``phase``: empty where it stays as it is."""
+
+    identity: str
+    phase: str = ""
+    message: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a change of a Workflow asks for. ``suspend``: None where it is as it was. ``restarted``: nodes that had
+    succeeded and are to run again with a retry."""
+
+    shutdown: str = ""
+    suspend: bool | None = None
+    retry: bool = False
+    restarted: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    nodes: tuple[NodeAsked, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        return self == Wanted()
+
+
+def wanted(before: Workflow, after: Workflow) -> Wanted:
+    """What of ``before`` is to change so that it is as ``after``; what is only written otherwise counts for nothing."""
+    spec_before, spec_after = before.get("spec") or {}, after.get("spec") or {}
+    nodes_before = (before.get("status") or {}).get("nodes") or {}
+    nodes_after = (after.get("status") or {}).get("nodes") or {}
+    was, now = (str(each.get("shutdown") or "") for each in (spec_before, spec_after))
+    suspended, suspends = (bool(each.get("suspend")) for each in (spec_before, spec_after))
+    ended = bool((before.get("status") or {}).get("finishedAt"))
+    goes_on = not (after.get("status") or {}).get("finishedAt")
+    if ended and goes_on:
+        gone = nodes_before.keys() - nodes_after.keys()
+        restarted = [
+            identity
+            for identity in sorted(gone)
+            if nodes_before[identity].get("type") == "Pod"
+            and nodes_before[identity].get("phase") == "Succeeded"
+        ]
+        return Wanted(retry=True, restarted=tuple(restarted), parameters=_given(before, after))
+    changed = [
+        NodeAsked(identity, *found)
+        for identity, node in nodes_after.items()
+        if identity in nodes_before and (found := _node(nodes_before[identity], node)) is not None
+    ]
+    return Wanted(
+        shutdown=now if now != was else "",
+        suspend=suspends if suspends != suspended else None,
+        nodes=tuple(changed),
+    )
+
+
+def _given(before: Workflow, after: Workflow) -> dict[str, str]:
+    """Parameters of the workflow that have another value."""
+    return dict(set(_parameters(after)) - set(_parameters(before)))
+
+
+def _parameters(workflow: Workflow) -> Iterator[tuple[str, str]]:
+    arguments = (workflow.get("spec") or {}).get("arguments") or {}
+    for each in arguments.get("parameters") or ():
+        if each.get("value") is not None:
+            yield str(each["name"]), str(each["value"])
+
+
+def _node(before: Node, after: Node) -> tuple[str, str, dict[str, str]] | None:
+    """Phase, message and outputs that a node is to have; None where it is as it was."""
+    phase, was = str(after.get("phase") or ""), str(before.get("phase") or "")
+    outputs = dict(set(_outputs(after)) - set(_outputs(before)))
+    message = str(after.get("message") or "")
+    if message == str(before.get("message") or ""):
+        message = ""
+    if phase == was and not outputs and not message:
+        return None
+    return phase if phase != was else "", message, outputs
+
+
+def _outputs(node: Node) -> Iterator[tuple[str, str]]:
+    for each in (node.get("outputs") or {}).get("parameters") or ():
+        if each.get("value") is not None:
+            yield str(each["name"]), str(each["value"])

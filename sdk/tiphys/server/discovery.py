@@ -1,0 +1,105 @@
+"""What the API server says of itself: its version, its groups, and the resources in them.
+
+A client asks for the resources of each group that it is told of, so only those are named that can be asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tiphys._version import __version__
+
+if TYPE_CHECKING:
+    from tiphys.jsontypes import Json, JsonObject
+
+__all__ = ["ARGO", "CORE", "Resource", "api_groups", "api_versions", "group", "resources", "version"]
+
+_KUBERNETES = (1, 31)  # whose behaviour the answers have
+
+
+class Resource(NamedTuple):
+    """One resource of a group. ``namespaced``: its objects are in a namespace."""
+
+    name: str
+    kind: str
+    short: tuple[str, ...] = ()
+    namespaced: bool = True
+    verbs: tuple[str, ...] = ("get", "list", "watch")
+
+
+_CHANGED = ("create", "delete", "get", "list", "patch", "update", "watch")
+
+ARGO = (
+    Resource("workflows", "Workflow", ("wf",), verbs=_CHANGED),
+    Resource("workflowtemplates", "WorkflowTemplate", ("wftmpl",), verbs=_CHANGED),
+    Resource(
+        "clusterworkflowtemplates",
+        "ClusterWorkflowTemplate",
+        ("clusterwftmpl", "cwft"),
+        namespaced=False,
+        verbs=_CHANGED,
+    ),
+    Resource("cronworkflows", "CronWorkflow", ("cwf", "cronwf")),
+    Resource("workfloweventbindings", "WorkflowEventBinding", ("wfeb",)),
+)
+CORE = (
+    Resource("namespaces", "Namespace", ("ns",), namespaced=False, verbs=("get", "list")),
+    Resource("pods", "Pod", ("po",), verbs=("delete", "get", "list", "watch")),
+    Resource("pods/log", "Pod", verbs=("get",)),
+    Resource("events", "Event", ("ev",)),
+    Resource("configmaps", "ConfigMap", ("cm",)),
+)
+
+
+def version() -> JsonObject:
+    """Kubernetes' ``version.Info``."""
+    major, minor = _KUBERNETES
+    return {
+        "major": str(major),
+        "minor": str(minor),
+        "gitVersion": f"v{major}.{minor}.0+tiphys.{__version__}",
+        "platform": "linux/amd64",
+    }
+
+
+def api_versions() -> JsonObject:
+    """The versions of the core group."""
+    return {"kind": "APIVersions", "versions": ["v1"]}
+
+
+def group() -> JsonObject:
+    """Argo's group."""
+    known: Json = {"groupVersion": "argoproj.io/v1alpha1", "version": "v1alpha1"}
+    return {
+        "kind": "APIGroup",
+        "apiVersion": "v1",
+        "name": "argoproj.io",
+        "versions": [known],
+        "preferredVersion": known,
+    }
+
+
+def api_groups() -> JsonObject:
+    """All groups but the core's."""
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group()]}
+
+
+def resources(group_version: str, known: tuple[Resource, ...]) -> JsonObject:
+    """The resources of a group."""
+    listed: list[Json] = [
+        {
+            "name": each.name,
+            "singularName": "" if "/" in each.name else each.kind.lower(),
+            "namespaced": each.namespaced,
+            "kind": each.kind,
+            "verbs": [*each.verbs],
+            **({"shortNames": [*each.short]} if each.short else {}),
+        }
+        for each in known
+    ]
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": group_version,
+        "resources": listed,
+    }

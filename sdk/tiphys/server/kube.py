@@ -1,0 +1,361 @@
+"""The Kubernetes API as far as Argo's tools use it: Workflows and templates, the pods of runs, and their logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, cast
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tiphys.argo.jsonpatch import merge_patch
+from tiphys.argo.names import invalid, subdomain_problem
+from tiphys.server import discovery
+from tiphys.server.answers import RequestError
+from tiphys.server.collections import Empty, Watch, listed, watched
+from tiphys.server.differences import wanted
+from tiphys.server.logs import pod_log
+from tiphys.server.pods import POD_LABEL, Pods
+from tiphys.server.verbs import carry_out, delete
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.jsontypes import JsonObject
+    from tiphys.server.collections import Collection
+    from tiphys.server.desk import Desk
+
+__all__ = ["routes"]
+
+_API = "argoproj.io/v1alpha1"
+_MOST = 10 << 20  # bytes of a body
+Answer = Callable[["Request"], Awaitable[Response]]
+
+
+def routes(desk: Desk) -> list[Route]:
+    """The paths, and who answers."""
+    group, core = f"/apis/{_API}", "/api/v1"
+    kept = desk.templates
+    found = [
+        Route("/version", _fixed(discovery.version())),
+        Route("/api", _fixed(discovery.api_versions())),
+        Route("/apis", _fixed(discovery.api_groups())),
+        Route("/apis/argoproj.io", _fixed(discovery.group())),
+        Route(core, _fixed(discovery.resources("v1", discovery.CORE))),
+        Route(group, _fixed(discovery.resources(_API, discovery.ARGO))),
+        Route("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", _review, methods=["POST"]),
+        Route(f"{core}/namespaces", _namespaces(desk)),
+        Route(f"{core}/namespaces/{{namespace}}", _namespace(desk)),
+        Route(f"{core}/namespaces/{{namespace}}/configmaps/{{name}}", _config_map),
+    ]
+    collections: list[tuple[str, str, str, Collection, bool]] = [
+        (core, "pods", "Pod", Pods(desk.board), True),
+        (core, "events", "Event", Empty(desk.board), True),
+        (core, "configmaps", "ConfigMap", Empty(desk.board), True),
+        (group, "workflows", "Workflow", desk.board, True),
+        (group, "cronworkflows", "CronWorkflow", Empty(desk.board), True),
+        (group, "workfloweventbindings", "WorkflowEventBinding", Empty(desk.board), True),
+        *((group, each.resource, each.kind, each, each.namespaced) for each in kept),
+    ]
+    for base, name, kind, collection, namespaced in collections:
+        version = base.removeprefix("/apis/").removeprefix("/api/")
+        every = _collection(desk, collection, kind, version)
+        one = _one(desk, collection, name)
+        inside = f"{base}/namespaces/{{namespace}}/{name}" if namespaced else f"{base}/{name}"
+        if namespaced:
+            found.append(Route(f"{base}/{name}", every, methods=["GET"]))
+        found.append(Route(inside, every, methods=["GET"]))
+        found.append(Route(f"{inside}/{{name}}", one, methods=["GET"]))
+    inside = f"{group}/namespaces/{{namespace}}/workflows"
+    found += [
+        Route(inside, _create(desk), methods=["POST"]),
+        Route(f"{inside}/{{name}}", _change(desk), methods=["PUT", "PATCH"]),
+        Route(f"{inside}/{{name}}", _delete(desk), methods=["DELETE"]),
+        Route(f"{core}/namespaces/{{namespace}}/pods/{{name}}", _delete_pod(desk), methods=["DELETE"]),
+        Route(f"{core}/namespaces/{{namespace}}/pods/{{name}}/log", _log(desk), methods=["GET"]),
+    ]
+    for each in kept:
+        inside = (
+            f"{group}/namespaces/{{namespace}}/{each.resource}"
+            if each.namespaced
+            else f"{group}/{each.resource}"
+        )
+        found += [
+            Route(inside, _keep(desk, each.resource), methods=["POST"]),
+            Route(f"{inside}/{{name}}", _replace(desk, each.resource), methods=["PUT", "PATCH"]),
+            Route(f"{inside}/{{name}}", _discard(desk, each.resource), methods=["DELETE"]),
+        ]
+    return found
+
+
+# -- what is always the same ----------------------------------------------------------------------------------------
+
+
+def _fixed(answer: JsonObject) -> Answer:
+    async def fixed(request: Request) -> Response:
+        return JSONResponse(answer)
+
+    return fixed
+
+
+async def _review(request: Request) -> Response:
+    """Whoever has the token may do everything; clients ask in protobuf, and take JSON for an answer."""
+    await _body_of(request)
+    return JSONResponse(
+        {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "metadata": {},
+            "spec": {},
+            "status": {"allowed": True},
+        },
+        status_code=201,
+    )
+
+
+def _namespaces(desk: Desk) -> Answer:
+    async def namespaces(request: Request) -> Response:
+        item = _of_namespace(desk.board.namespace)
+        return JSONResponse({"apiVersion": "v1", "kind": "NamespaceList", "metadata": {}, "items": [item]})
+
+    return namespaces
+
+
+def _namespace(desk: Desk) -> Answer:
+    async def namespace(request: Request) -> Response:
+        name = request.path_params["namespace"]
+        if name != desk.board.namespace:
+            raise RequestError(404, f'namespaces "{name}" not found')
+        return JSONResponse(_of_namespace(name))
+
+    return namespace
+
+
+def _of_namespace(name: str) -> JsonObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name},
+        "status": {"phase": "Active"},
+    }
+
+
+async def _config_map(request: Request) -> Response:
+    """``argo server`` asks for the controller's settings, and takes their absence for an error."""
+    name = request.path_params["name"]
+    if name != "workflow-controller-configmap":
+        raise RequestError(404, f'configmaps "{name}" not found')
+    metadata = {"name": name, "namespace": request.path_params["namespace"]}
+    return JSONResponse({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}})
+
+
+# -- what is in the store -------------------------------------------------------------------------------------------
+
+
+def _here(desk: Desk, request: Request) -> bool:
+    """Whether the namespace that is asked for is the store's, or all."""
+    return bool(request.path_params.get("namespace", desk.board.namespace) == desk.board.namespace)
+
+
+def _collection(desk: Desk, collection: Collection, kind: str, version: str) -> Answer:
+    async def answer(request: Request) -> Response:
+        query, here, asked = request.query_params, _here(desk, request), collection
+        if isinstance(asked, Pods):
+            asked = asked.within(query)
+        if query.get("watch") in ("true", "1"):
+            watch = Watch.of(query, kind, version)
+            if isinstance(
+                asked, Pods
+            ):  # `argo logs -f` wants to have heard of a pod when its workflow has ended
+                watch.breath = 0.0
+            lines = _until_gone(request, watched(asked, watch, here=here))
+            return StreamingResponse(lines, media_type="application/json")
+        return JSONResponse(await asyncio.to_thread(listed, asked, query, kind, version, here=here))
+
+    return answer
+
+
+async def _until_gone(request: Request, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for line in lines:
+        yield line
+        if await request.is_disconnected():
+            return
+
+
+def _one(desk: Desk, collection: Collection, resource: str) -> Answer:
+    async def answer(request: Request) -> Response:
+        return JSONResponse(await asyncio.to_thread(_known, desk, collection, resource, request))
+
+    return answer
+
+
+def _known(desk: Desk, collection: Collection, resource: str, request: Request) -> Workflow:
+    name = request.path_params["name"]
+    found = collection.get(name) if _here(desk, request) else None
+    if found is None:
+        group = "" if isinstance(collection, Pods | Empty) else ".argoproj.io"
+        raise RequestError(404, f'{resource}{group} "{name}" not found')
+    return found
+
+
+def _create(desk: Desk) -> Answer:
+    async def create(request: Request) -> Response:
+        _only_here(desk, request)
+        given = await _object_of(request, "Workflow")
+        dry = _is_dry(request)
+        made = await asyncio.to_thread(desk.create, given, dry=dry)
+        return JSONResponse(made, status_code=201)
+
+    return create
+
+
+def _change(desk: Desk) -> Answer:
+    async def change(request: Request) -> Response:
+        _only_here(desk, request)
+        before = await asyncio.to_thread(_known, desk, desk.board, "workflows", request)
+        given = await _object_of(request, "Workflow")
+        after = given if request.method == "PUT" else merge_patch(before, given)  # type: ignore[arg-type]
+        version = (given.get("metadata") or {}).get("resourceVersion")
+        name = request.path_params["name"]
+        if version and version != before["metadata"].get("resourceVersion"):
+            raise RequestError(
+                409,
+                f'Operation cannot be fulfilled on workflows.argoproj.io "{name}": the object has been modified; '
+                "please apply your changes to the latest version and try again",
+            )
+        asked = wanted(before, after)  # type: ignore[arg-type]
+        if not _is_dry(request):
+            await asyncio.to_thread(carry_out, asked, name, desk.runs, desk.submissions)
+            await asyncio.to_thread(desk.board.look)
+        return JSONResponse(await asyncio.to_thread(_known, desk, desk.board, "workflows", request))
+
+    return change
+
+
+def _delete(desk: Desk) -> Answer:
+    async def answer(request: Request) -> Response:
+        before = await asyncio.to_thread(_known, desk, desk.board, "workflows", request)
+        await _body_of(request)
+        if not _is_dry(request):
+            await asyncio.to_thread(delete, request.path_params["name"], desk.runs, desk.submissions)
+            await asyncio.to_thread(desk.board.look)
+        return JSONResponse(before)
+
+    return answer
+
+
+def _delete_pod(desk: Desk) -> Answer:
+    """``argo retry`` deletes the pods that failed, before it writes the Workflow: here the engine clears them away."""
+
+    async def answer(request: Request) -> Response:
+        await _body_of(request)
+        return JSONResponse(await asyncio.to_thread(_known, desk, Pods(desk.board), "pods", request))
+
+    return answer
+
+
+def _log(desk: Desk) -> Answer:
+    async def answer(request: Request) -> Response:
+        query = request.query_params
+        pod = await asyncio.to_thread(_known, desk, Pods(desk.board), "pods", request)
+        if query.get("container", "main") != "main":
+            return PlainTextResponse("")
+        lines = pod_log(
+            desk.board,
+            pod["metadata"]["labels"][POD_LABEL],
+            pod["metadata"]["annotations"]["workflows.argoproj.io/node-id"],
+            follow=query.get("follow") in ("true", "1"),
+            tail=int(query["tailLines"]) if query.get("tailLines", "").isdigit() else None,
+            times=query.get("timestamps") in ("true", "1"),
+        )
+        return StreamingResponse(_until_gone(request, lines), media_type="text/plain; charset=utf-8")
+
+    return answer
+
+
+# -- templates ------------------------------------------------------------------------------------------------------
+
+
+def _keep(desk: Desk, resource: str) -> Answer:
+    async def answer(request: Request) -> Response:
+        kept = desk.kept(resource)
+        given = _named(await _object_of(request, kept.kind), kept.kind)
+        await asyncio.to_thread(desk.check, given)
+        made = given if _is_dry(request) else await asyncio.to_thread(kept.create, given)
+        return JSONResponse(made, status_code=201)
+
+    return answer
+
+
+def _replace(desk: Desk, resource: str) -> Answer:
+    async def answer(request: Request) -> Response:
+        kept, name = desk.kept(resource), request.path_params["name"]
+        before = _known(desk, kept, resource, request)
+        given = await _object_of(request, kept.kind)
+        if request.method == "PATCH":
+            given = merge_patch(before, given)  # type: ignore[arg-type,assignment]
+        await asyncio.to_thread(desk.check, given)
+        made = given if _is_dry(request) else await asyncio.to_thread(kept.replace, name, given)
+        return JSONResponse(made)
+
+    return answer
+
+
+def _discard(desk: Desk, resource: str) -> Answer:
+    async def answer(request: Request) -> Response:
+        await _body_of(request)
+        kept, name = desk.kept(resource), request.path_params["name"]
+        before = _known(desk, kept, resource, request)
+        return JSONResponse(before if _is_dry(request) else await asyncio.to_thread(kept.delete, name))
+
+    return answer
+
+
+# -- what is sent ---------------------------------------------------------------------------------------------------
+
+
+def _only_here(desk: Desk, request: Request) -> None:
+    if not _here(desk, request):
+        raise RequestError(404, f'namespaces "{request.path_params["namespace"]}" not found')
+
+
+def _is_dry(request: Request) -> bool:
+    return "All" in request.query_params.getlist("dryRun")
+
+
+def _named(given: GivenObject, kind: str) -> GivenObject:
+    name = str((given.get("metadata") or {}).get("name") or "")
+    problem = subdomain_problem(name) if name else "Required value"
+    if problem:
+        raise RequestError(422, invalid(kind, name, "metadata.name", name, problem))
+    return given
+
+
+async def _body_of(request: Request) -> bytes:
+    """Raises RequestError 413 for one that is too long."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _MOST:
+            raise RequestError(413, f"the body has more than {_MOST >> 20} MiB")
+    return bytes(body)
+
+
+async def _object_of(request: Request, kind: str) -> GivenObject:
+    """The object that was sent. Raises RequestError 400."""
+    body = await _body_of(request)
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, f"the body is no JSON: {error}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("metadata") or {}, dict):
+        raise RequestError(400, "the body is no object")
+    if request.method != "PATCH" and found.get("kind", kind) != kind:
+        raise RequestError(400, f"the body is a {found.get('kind')}, and not a {kind}")
+    if request.method != "PATCH":
+        found.setdefault("kind", kind)
+        found.setdefault("apiVersion", _API)
+    return cast("GivenObject", found)

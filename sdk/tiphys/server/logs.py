@@ -1,0 +1,73 @@
+"""The log of a pod, from the file that its container writes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tiphys.argo.nodes import ENDED
+from tiphys.reference import open_file
+
+if TYPE_CHECKING:
+    from tiphys.server.board import Board
+
+__all__ = ["pod_log"]
+
+_PERIOD = 0.1  # seconds between two looks at a log that grows
+_PIECE = 1 << 16
+
+
+async def pod_log(
+    board: Board, run: str, node: str, *, follow: bool, tail: int | None, times: bool
+) -> AsyncIterator[bytes]:
+    """The lines of the step ``node`` of a run; with ``follow`` until it has ended. ``tail``: only the last so many.
+
+    ``times``: each line begins with a time, in RFC 3339. A log has none of its own: of lines that were there already it
+    is when the step started, a microsecond later from line to line, of others when they were seen.
+    """
+    path = board.store.run(run) / "logs" / f"{node}.log"
+    position, rest, first = 0, b"", True
+    at = 0.0
+    while True:
+        ended, started = await asyncio.to_thread(_state, board, run, node)  # asked before the last look
+        found: list[bytes] = []
+        try:
+            with await asyncio.to_thread(open_file, path) as stream:
+                stream.seek(position)
+                while data := await asyncio.to_thread(stream.read, _PIECE):
+                    position += len(data)
+                    *whole, rest = (rest + data).split(b"\n")
+                    found += whole
+        except FileNotFoundError:
+            pass
+        over = ended or not follow
+        if over and rest:
+            found.append(rest)
+        at = started if first else max(at, time.time())
+        for line in deque(found, tail) if first and tail is not None else found:
+            at += 1e-6
+            yield (_time(at) + b" " if times else b"") + line.rstrip(b"\r") + b"\n"
+        first = False
+        if over:
+            return
+        await asyncio.sleep(_PERIOD)
+
+
+def _state(board: Board, run: str, node: str) -> tuple[bool, float]:
+    """Whether a step has ended, and when it started."""
+    workflow = board.get(run)
+    found = ((workflow.get("status") or {}).get("nodes") or {}).get(node) if workflow is not None else None
+    if found is None:
+        return True, 0.0
+    started = found.get("startedAt")
+    at = datetime.fromisoformat(started).timestamp() if started else 0.0
+    return found.get("phase") in ENDED, at
+
+
+def _time(at: float) -> bytes:
+    said = datetime.fromtimestamp(at, UTC)
+    return said.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()

@@ -1,0 +1,79 @@
+"""Workflows that somebody creates: written down at once, and run by engines of their own, which outlive the server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from tiphys.engine import runtime
+from tiphys.engine.base.options import RunOptions
+from tiphys.errors import TiphysError
+from tiphys.runs.local.detach import detach
+from tiphys.runs.made_from import annotated
+from tiphys.store import Store
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import GivenObject, Workflow
+
+__all__ = ["Submissions"]
+
+log = logging.getLogger("tiphys.server")
+
+
+class Submissions:
+    """Creates, retries. ``options``: the store, and how what is created runs; ``beginning`` holds what is made and does
+    not run yet."""
+
+    def __init__(self, options: RunOptions, beginning: set[str]) -> None:
+        self.options = options
+        self.beginning = beginning
+        self.store = Store(options.store)
+
+    def create(self, workflow: Mapping[str, object], context: list[GivenObject], *, dry: bool = False) -> str:
+        """Take a Workflow; ``context``: the templates that it may refer to. Its name; with ``dry`` nothing is kept.
+
+        Raises
+        ------
+        RefusedError
+            What cannot run here, or is no Workflow.
+        StoreError
+            The store cannot be written.
+        """
+        given = cast("Workflow", {key: value for key, value in workflow.items() if key != "status"})
+        run = runtime.Run(annotated(given, None, self.store), options=self.options, context=context)
+        if dry:
+            return run.name
+        name = run.lay_down()
+        self._begin(name)
+        return name
+
+    def retry(
+        self, name: str, *, parameters: Mapping[str, str], restart_successful: bool, nodes: str
+    ) -> None:
+        """Run again what failed, beside the server. Raises what :func:`tiphys.engine.runtime.prepare_retry` does."""
+        run = runtime.prepare_retry(
+            name,
+            options=replace(RunOptions(), store=self.options.store),
+            parameters=parameters,
+            restart_successful=restart_successful,
+            selector=nodes,
+        )
+        run.lay_down()
+        self._begin(name)
+
+    def _begin(self, name: str) -> None:
+        self.beginning.add(name)
+        words = ["run", "--resume", name, "--store", str(self.store.root)]
+
+        def begin() -> None:
+            try:
+                detach(words, name, self.store.root, resumed=True)
+            except TiphysError as error:  # it is there, and can be retried
+                log.warning("the engine of %s did not begin: %s", name, error)
+            finally:
+                self.beginning.discard(name)
+
+        threading.Thread(target=begin, name=f"tiphys-begin-{name}", daemon=True).start()

@@ -1,0 +1,78 @@
+"""What is asked of a run, carried out by its engine."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tiphys.argo.nodes import FAILED
+from tiphys.errors import RefusedError
+from tiphys.server.answers import RequestError
+
+if TYPE_CHECKING:
+    from tiphys.runs.local.backend import LocalRuns
+    from tiphys.server.differences import NodeAsked, Wanted
+    from tiphys.server.submission import Submissions
+
+__all__ = ["carry_out", "delete"]
+
+_PATIENCE = 30.0  # seconds in which a run that is deleted must have ended
+_PERIOD = 0.05
+
+
+def carry_out(wanted: Wanted, name: str, runs: LocalRuns, submissions: Submissions) -> None:
+    """Do what somebody wants of a run. Raises what :class:`LocalRuns` raises; RequestError 422 for what no verb is."""
+    space = runs.options.namespace
+    if wanted.retry:
+        if len(wanted.restarted) > 1:
+            raise RequestError(422, "only one step that succeeded can be run again with a retry")
+        nodes = "".join(f"id={identity}" for identity in wanted.restarted)
+        submissions.retry(name, parameters=wanted.parameters, restart_successful=bool(nodes), nodes=nodes)
+        return
+    if wanted.shutdown == "Terminate":
+        runs.terminate(space, name)
+    elif wanted.shutdown == "Stop":
+        runs.stop(space, name)
+    elif wanted.shutdown:
+        raise RequestError(422, f"spec.shutdown: {wanted.shutdown!r} is neither Stop nor Terminate")
+    if wanted.suspend:
+        runs.suspend(space, name)
+    elif wanted.suspend is False:
+        runs.resume(space, name)
+        return  # with all that waits
+    for node in wanted.nodes:
+        _set(node, name, runs)
+
+
+def _set(node: NodeAsked, name: str, runs: LocalRuns) -> None:
+    which, space = f"id={node.identity}", runs.options.namespace
+    if node.outputs:
+        runs.supply(name, which, node.outputs)
+    if node.phase == "Succeeded":
+        runs.resume(space, name, nodes=which)
+    elif node.phase in FAILED:
+        runs.stop(space, name, nodes=which, message=node.message)
+    elif node.phase:
+        raise RequestError(422, f"a node cannot be set to {node.phase!r}")
+
+
+def delete(name: str, runs: LocalRuns, submissions: Submissions) -> None:
+    """Delete a run, which ends first. Raises RefusedError TIP210 where it does not."""
+    space, until = runs.options.namespace, time.monotonic() + _PATIENCE
+    while name in submissions.beginning and time.monotonic() < until:
+        time.sleep(_PERIOD)  # its engine is on its way
+    asked = False
+    while True:
+        try:
+            return runs.delete(space, name)
+        except RefusedError as error:
+            if error.code != "TIP210" or time.monotonic() > until:
+                raise
+        if not asked:
+            try:
+                runs.terminate(space, name)
+            except RefusedError as error:
+                if error.code != "TIP216":  # it has just ended
+                    raise
+            asked = True
+        time.sleep(_PERIOD)

@@ -1,0 +1,136 @@
+"""The Workflows of a store as one collection whose changes have numbers."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.server.runs import ended, laid_down
+from tiphys.engine import RunOptions
+from tiphys.runs.local.backend import LocalRuns
+from tiphys.server.board import Board, ExpiredError
+from tiphys.store import Store
+
+
+def _kinds(board: Board, since: int) -> list[tuple[str, str]]:
+    return [(change.kind, change.name) for change in board.changes(since)]
+
+
+def test_runs_appear_change_and_go(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    board = Board(Store(store))
+    board.look()
+    start = board.number
+    assert board.briefs() == (start, [])
+
+    laid_down(store, "a")
+    board.look()
+    made = board.number
+    assert made > start
+    assert _kinds(board, start) == [("ADDED", "a")]
+    whole = board.get("a")
+    assert whole is not None
+    assert whole["metadata"]["resourceVersion"] == str(made)
+    assert whole["metadata"]["namespace"] == "argo"
+
+    shutil.rmtree(store / "runs" / "a")
+    ended(store, "b", team="blue")
+    board.look()
+    assert _kinds(board, made) == [("DELETED", "a"), ("ADDED", "b")]
+    assert board.get("a") is None
+    (brief,) = board.briefs()[1]
+    assert brief["metadata"]["labels"]["team"] == "blue"
+    assert "nodes" not in brief["status"]
+    seen = board.get("b")
+    assert seen is not None
+    assert {node["displayName"] for node in seen["status"]["nodes"].values()} == {"b", "a"}
+
+    before = board.number
+    board.look()
+    assert board.number == before
+    assert _kinds(board, before) == []
+
+
+def test_a_run_that_goes_on_is_followed(tmp_path: Path) -> None:
+    """What the journal tells later is seen, also when the run was first looked at before an engine had it."""
+    store = tmp_path / "store"
+    laid_down(store, "gate")
+    board = Board(Store(store))
+    board.look()
+    runs = LocalRuns(RunOptions(store=store))
+    goes_on = threading.Thread(target=runs.stop, args=("argo", "gate"))  # an engine begins it, and ends it
+    goes_on.start()
+    goes_on.join()
+    before = board.number
+    board.look()
+    assert _kinds(board, before) == [("MODIFIED", "gate")]
+    found = board.get("gate")
+    assert found is not None
+    assert found["status"]["phase"] == "Failed"
+
+
+def test_numbers_of_an_earlier_server_are_too_old(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    laid_down(store, "a")
+    first = Board(Store(store))
+    first.look()
+    second = Board(Store(store))
+    second.look()
+    assert second.number > first.number
+    with pytest.raises(ExpiredError):
+        list(second.changes(first.number))
+
+
+def test_who_listens_is_told(tmp_path: Path) -> None:
+    board = Board(Store(tmp_path / "store"))
+    heard: list[int] = []
+    unheard = board.hear(lambda: heard.append(board.number))
+    laid_down(tmp_path / "store", "a")
+    board.look()
+    board.look()
+    assert heard == [board.number]
+    unheard()
+    board.count()
+    assert len(heard) == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    moves=st.lists(
+        st.tuples(st.sampled_from(["make", "delete", "follow"]), st.sampled_from("abc")),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_a_follower_knows_what_a_list_tells(
+    moves: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whenever it asks, with the last number that it was given, nothing is missed and nothing is told twice."""
+    store = tmp_path_factory.mktemp("board") / "store"
+    board = Board(Store(store))
+    board.look()
+    since, known, numbers = board.number, dict[str, str](), set[int]()
+    for move, name in [*moves, ("follow", "")]:
+        folder = store / "runs" / name
+        if move == "make" and not folder.exists():
+            laid_down(store, name)
+        elif move == "delete" and name and folder.exists():
+            shutil.rmtree(folder)
+        board.look()
+        if move != "follow":
+            continue
+        for change in board.changes(since):
+            assert change.number > since
+            assert change.number not in numbers
+            numbers.add(change.number)
+            since = change.number
+            if change.kind == "DELETED":
+                known.pop(change.name, None)
+            else:
+                known[change.name] = change.workflow["metadata"]["uid"]
+        assert known == {each["metadata"]["name"]: each["metadata"]["uid"] for each in board.briefs()[1]}

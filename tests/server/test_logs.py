@@ -1,0 +1,36 @@
+"""The log of a pod."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+from tests.server.runs import ended
+from tiphys.server.board import Board
+from tiphys.server.logs import pod_log
+from tiphys.store import Store
+
+
+async def _lines(board: Board, node: str, *, tail: int | None = None, times: bool = False) -> list[bytes]:
+    lines = pod_log(board, "run", node, follow=False, tail=tail, times=times)
+    return [line async for line in lines]
+
+
+def test_lines_are_those_that_the_step_wrote(tmp_path: Path) -> None:
+    workflow = ended(tmp_path / "store", "run")
+    (node,) = [key for key, each in workflow["status"]["nodes"].items() if each["type"] == "Pod"]
+    log = tmp_path / "store" / "runs" / "run" / "logs" / f"{node}.log"
+    assert log.read_text() == "hello\n"
+    log.write_bytes(b"one\r\ntwo\nthree \xff without an end")
+    board = Board(Store(tmp_path / "store"))
+    board.look()
+    assert asyncio.run(_lines(board, node)) == [b"one\n", b"two\n", b"three \xff without an end\n"]
+    assert asyncio.run(_lines(board, node, tail=1)) == [b"three \xff without an end\n"]
+    assert asyncio.run(_lines(board, node, tail=0)) == []
+    stamped = [line.split(b" ", 1) for line in asyncio.run(_lines(board, node, times=True))]
+    moments = [datetime.fromisoformat(time.decode()) for time, _ in stamped]
+    assert moments == sorted(set(moments))
+    started = datetime.fromisoformat(workflow["status"]["nodes"][node]["startedAt"])
+    assert abs((moments[0] - started).total_seconds()) < 1
+    assert asyncio.run(_lines(board, "no-such-node")) == []

@@ -1,0 +1,58 @@
+"""Workflows that are created run beside whoever took them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.running import FAILS, HELLO
+from tiphys.engine import RunOptions
+from tiphys.errors import RefusedError
+from tiphys.runs.local.backend import LocalRuns
+from tiphys.server.submission import Submissions
+
+
+def _ended(store: Path, name: str) -> Any:
+    runs, until = LocalRuns(RunOptions(store=store)), time.monotonic() + 60
+    while not (found := runs.get("argo", name))["status"].get("finishedAt"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
+
+
+def test_one_is_there_at_once_and_runs(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    submissions = Submissions(RunOptions(store=store, images={"*": "host"}), set())
+    name = submissions.create({**HELLO, "status": {"phase": "Failed"}}, [])
+    assert (store / "runs" / name / "journal.db").is_file()
+    assert name in submissions.beginning
+    assert _ended(store, name)["status"]["phase"] == "Succeeded"
+    assert name not in submissions.beginning
+    (store / "before").mkdir()
+    assert submissions.create(HELLO, [], dry=True) not in [path.name for path in (store / "runs").iterdir()]
+
+
+def test_what_failed_is_retried(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    submissions = Submissions(RunOptions(store=store, images={"*": "host"}), set())
+    name = submissions.create(FAILS, [])
+    first = _ended(store, name)
+    assert first["status"]["phase"] == "Failed"
+    while submissions.beginning:
+        time.sleep(0.02)
+    submissions.retry(name, parameters={}, restart_successful=False, nodes="")
+    second = _ended(store, name)
+    kept, again = (
+        {node["displayName"]: node for node in each["status"]["nodes"].values()} for each in (first, second)
+    )
+    assert again["a"]["finishedAt"] == kept["a"]["finishedAt"]
+
+
+def test_what_cannot_run_here_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    submissions = Submissions(RunOptions(store=tmp_path / "store"), set())
+    with pytest.raises(RefusedError):
+        submissions.create(HELLO, [])  # no image is this machine's
+    assert not (tmp_path / "store" / "runs").exists() or not list((tmp_path / "store" / "runs").iterdir())
