@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.server.differences import NodeAsked, Wanted, wanted
+from tiphys.server.differences import AskedChange, NodeAsked, wanted
 
 RUNS: dict[str, Any] = {
     "metadata": {"name": "w", "resourceVersion": "7"},
@@ -69,24 +69,24 @@ def _retried(workflow: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("before", "change", "asked"),
     [
-        (RUNS, lambda w: None, Wanted()),
-        (RUNS, _normalised, Wanted()),
-        (RUNS, lambda w: w["spec"].update(suspend=True), Wanted(suspend=True)),
-        (RUNS, lambda w: w["spec"].update(shutdown="Stop"), Wanted(shutdown="Stop")),
-        (RUNS, lambda w: w["spec"].update(shutdown="Terminate"), Wanted(shutdown="Terminate")),
-        (RUNS, _passed, Wanted(nodes=(NodeAsked("w-1", "Succeeded"),))),
-        (RUNS, _failed, Wanted(nodes=(NodeAsked("w-1", "Failed", "no"),))),
-        (RUNS, _supplied, Wanted(nodes=(NodeAsked("w-1", outputs={"answer": "yes"}),))),
-        (ENDED, lambda w: None, Wanted()),
-        (ENDED, _retried, Wanted(retry=True)),
+        (RUNS, lambda w: None, AskedChange()),
+        (RUNS, _normalised, AskedChange()),
+        (RUNS, lambda w: w["spec"].update(suspend=True), AskedChange(suspend=True)),
+        (RUNS, lambda w: w["spec"].update(shutdown="Stop"), AskedChange(shutdown="Stop")),
+        (RUNS, lambda w: w["spec"].update(shutdown="Terminate"), AskedChange(shutdown="Terminate")),
+        (RUNS, _passed, AskedChange(nodes=(NodeAsked("w-1", "Succeeded"),))),
+        (RUNS, _failed, AskedChange(nodes=(NodeAsked("w-1", "Failed", "no"),))),
+        (RUNS, _supplied, AskedChange(nodes=(NodeAsked("w-1", outputs={"answer": "yes"}),))),
+        (ENDED, lambda w: None, AskedChange()),
+        (ENDED, _retried, AskedChange(retry=True)),
     ],
 )
 def test_a_difference_is_a_verb(
-    before: dict[str, Any], change: Callable[[Any], object], asked: Wanted
+    before: dict[str, Any], change: Callable[[Any], object], asked: AskedChange
 ) -> None:
     found = wanted(before, _changed(before, change))  # type: ignore[arg-type]
     assert found == asked
-    assert found.nothing == (asked == Wanted())
+    assert found.nothing == (asked == AskedChange())
 
 
 def test_a_suspended_one_goes_on() -> None:
@@ -101,4 +101,4 @@ def test_a_retry_may_name_what_succeeded_and_other_parameters() -> None:
         workflow["spec"]["arguments"]["parameters"][0]["value"] = "2"
 
     found = wanted(ENDED, _changed(ENDED, again))  # type: ignore[arg-type]
-    assert found == Wanted(retry=True, restarted=("w-2",), parameters={"p": "2"})
+    assert found == AskedChange(retry=True, restarted=("w-2",), parameters={"p": "2"})

@@ -9,16 +9,16 @@ import pytest
 
 from tiphys.server.answers import RequestError
 from tiphys.server.board import Board, ExpiredError
-from tiphys.server.objects import Kept
+from tiphys.server.objects import KeptObjects
 from tiphys.store import Store
 
 GIVEN: Any = {"metadata": {"name": "greet"}, "spec": {"templates": []}}
 
 
-def _kept(store: Path) -> Kept:
+def _kept(store: Path) -> KeptObjects:
     board = Board(Store(store))
     board.look()
-    return Kept(board, "workflowtemplates", "WorkflowTemplate", namespaced=True)
+    return KeptObjects(board, "workflowtemplates", "WorkflowTemplate", namespaced=True)
 
 
 def test_they_outlive_the_server(tmp_path: Path) -> None:

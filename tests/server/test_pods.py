@@ -10,20 +10,20 @@ import pytest
 from tests.server.runs import ended
 from tiphys.argo.names import pod_name
 from tiphys.server.board import Board
-from tiphys.server.pods import Pods
+from tiphys.server.pods import PodCollection
 from tiphys.store import Store
 
 
 @pytest.fixture
-def pods(tmp_path: Path) -> Pods:
+def pods(tmp_path: Path) -> PodCollection:
     ended(tmp_path / "store", "run")
     ended(tmp_path / "store", "run-more")
     board = Board(Store(tmp_path / "store"))
     board.look()
-    return Pods(board)
+    return PodCollection(board)
 
 
-def test_a_pod_is_one_of_kubernetes(pods: Pods) -> None:
+def test_a_pod_is_one_of_kubernetes(pods: PodCollection) -> None:
     for each in pods.briefs()[1]:
         pod = kubernetes.client.V1Pod.from_dict(each)
         assert pod.status.phase == "Succeeded"
@@ -35,7 +35,7 @@ def test_a_pod_is_one_of_kubernetes(pods: Pods) -> None:
         assert pod.metadata.name == pod_name(run, node, "say")
 
 
-def test_those_of_one_run_are_found_by_its_label(pods: Pods) -> None:
+def test_those_of_one_run_are_found_by_its_label(pods: PodCollection) -> None:
     assert len(pods.briefs()[1]) == 2
     for selector in ("workflows.argoproj.io/workflow=run", "x!=y,workflows.argoproj.io/workflow in (run)"):
         (pod,) = pods.within({"labelSelector": selector}).briefs()[1]

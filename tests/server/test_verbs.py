@@ -12,7 +12,7 @@ from tests.server.running import GATE
 from tiphys.engine import RunOptions
 from tiphys.runs.local.backend import LocalRuns
 from tiphys.server.answers import RequestError
-from tiphys.server.differences import NodeAsked, Wanted
+from tiphys.server.differences import AskedChange, NodeAsked
 from tiphys.server.submission import Submissions
 from tiphys.server.verbs import carry_out, delete
 
@@ -26,7 +26,7 @@ class _Gate:
     def get(self) -> Any:
         return self.runs.get("argo", self.name)
 
-    def ask(self, wanted: Wanted) -> None:
+    def ask(self, wanted: AskedChange) -> None:
         carry_out(wanted, self.name, self.runs, self.submissions)
 
     def waiting(self) -> str:
@@ -50,23 +50,23 @@ class _Gate:
 @pytest.mark.parametrize(("phase", "end"), [("Succeeded", "Succeeded"), ("Failed", "Failed")])
 def test_a_node_that_waits_goes_on_or_fails(tmp_path: Path, phase: str, end: str) -> None:
     gate = _Gate(tmp_path / "store")
-    gate.ask(Wanted(nodes=(NodeAsked(gate.waiting(), phase, "because"),)))
+    gate.ask(AskedChange(nodes=(NodeAsked(gate.waiting(), phase, "because"),)))
     assert gate.ended() == end
 
 
 def test_a_run_is_stopped_suspended_and_deleted(tmp_path: Path) -> None:
     gate = _Gate(tmp_path / "store")
     gate.waiting()
-    gate.ask(Wanted(suspend=True))
+    gate.ask(AskedChange(suspend=True))
     assert gate.get()["spec"]["suspend"] is True
-    gate.ask(Wanted(suspend=False))
+    gate.ask(AskedChange(suspend=False))
     assert gate.ended() == "Succeeded"
 
     other = _Gate(tmp_path / "store")
     other.waiting()
     with pytest.raises(RequestError, match="neither Stop nor Terminate"):
-        other.ask(Wanted(shutdown="Now"))
+        other.ask(AskedChange(shutdown="Now"))
     with pytest.raises(RequestError, match="cannot be set"):
-        other.ask(Wanted(nodes=(NodeAsked(other.waiting(), "Skipped"),)))
+        other.ask(AskedChange(nodes=(NodeAsked(other.waiting(), "Skipped"),)))
     delete(other.name, other.runs, other.submissions)
     assert not (tmp_path / "store" / "runs" / other.name).exists()

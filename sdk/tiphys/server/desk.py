@@ -10,7 +10,7 @@ from tiphys.runs.checks import check_source
 from tiphys.runs.local.backend import LocalRuns
 from tiphys.server.answers import RequestError
 from tiphys.server.board import Board
-from tiphys.server.objects import Kept
+from tiphys.server.objects import KeptObjects
 from tiphys.server.submission import Submissions
 from tiphys.store import Store
 
@@ -32,11 +32,11 @@ class Desk:
         self.runs = LocalRuns(options)
         self.submissions = Submissions(options, self.board.beginning)
         self.templates = (
-            Kept(self.board, "workflowtemplates", "WorkflowTemplate", namespaced=True),
-            Kept(self.board, "clusterworkflowtemplates", "ClusterWorkflowTemplate", namespaced=False),
+            KeptObjects(self.board, "workflowtemplates", "WorkflowTemplate", namespaced=True),
+            KeptObjects(self.board, "clusterworkflowtemplates", "ClusterWorkflowTemplate", namespaced=False),
         )
 
-    def kept(self, resource: str) -> Kept:
+    def kept(self, resource: str) -> KeptObjects:
         """The templates of a resource."""
         return next(each for each in self.templates if each.resource == resource)
 

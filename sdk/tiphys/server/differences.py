@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tiphys.argo.types import Node, Workflow
 
-__all__ = ["NodeAsked", "Wanted", "wanted"]
+__all__ = ["AskedChange", "NodeAsked", "wanted"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class NodeAsked:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AskedChange:
     """What a change of a Workflow asks for. ``suspend``: None where it is as it was. ``restarted``: nodes that had
     succeeded and are to run again with a retry."""
 
@@ -41,10 +41,10 @@ class Wanted:
 
     @property
     def nothing(self) -> bool:
-        return self == Wanted()
+        return self == AskedChange()
 
 
-def wanted(before: Workflow, after: Workflow) -> Wanted:
+def wanted(before: Workflow, after: Workflow) -> AskedChange:
     """What of ``before`` is to change so that it is as ``after``; what is only written otherwise counts for nothing."""
     spec_before, spec_after = before.get("spec") or {}, after.get("spec") or {}
     nodes_before = (before.get("status") or {}).get("nodes") or {}
@@ -61,13 +61,13 @@ def wanted(before: Workflow, after: Workflow) -> Wanted:
             if nodes_before[identity].get("type") == "Pod"
             and nodes_before[identity].get("phase") == "Succeeded"
         ]
-        return Wanted(retry=True, restarted=tuple(restarted), parameters=_given(before, after))
+        return AskedChange(retry=True, restarted=tuple(restarted), parameters=_given(before, after))
     changed = [
         NodeAsked(identity, *found)
         for identity, node in nodes_after.items()
         if identity in nodes_before and (found := _node(nodes_before[identity], node)) is not None
     ]
-    return Wanted(
+    return AskedChange(
         shutdown=now if now != was else "",
         suspend=suspends if suspends != suspended else None,
         nodes=tuple(changed),

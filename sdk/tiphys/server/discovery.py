@@ -12,12 +12,12 @@ from tiphys._version import __version__
 if TYPE_CHECKING:
     from tiphys.jsontypes import Json, JsonObject
 
-__all__ = ["ARGO", "CORE", "Resource", "api_groups", "api_versions", "group", "resources", "version"]
+__all__ = ["ARGO", "CORE", "ApiResource", "api_groups", "api_versions", "group", "resources", "version"]
 
 _KUBERNETES = (1, 31)  # whose behaviour the answers have
 
 
-class Resource(NamedTuple):
+class ApiResource(NamedTuple):
     """One resource of a group. ``namespaced``: its objects are in a namespace."""
 
     name: str
@@ -30,24 +30,24 @@ class Resource(NamedTuple):
 _CHANGED = ("create", "delete", "get", "list", "patch", "update", "watch")
 
 ARGO = (
-    Resource("workflows", "Workflow", ("wf",), verbs=_CHANGED),
-    Resource("workflowtemplates", "WorkflowTemplate", ("wftmpl",), verbs=_CHANGED),
-    Resource(
+    ApiResource("workflows", "Workflow", ("wf",), verbs=_CHANGED),
+    ApiResource("workflowtemplates", "WorkflowTemplate", ("wftmpl",), verbs=_CHANGED),
+    ApiResource(
         "clusterworkflowtemplates",
         "ClusterWorkflowTemplate",
         ("clusterwftmpl", "cwft"),
         namespaced=False,
         verbs=_CHANGED,
     ),
-    Resource("cronworkflows", "CronWorkflow", ("cwf", "cronwf")),
-    Resource("workfloweventbindings", "WorkflowEventBinding", ("wfeb",)),
+    ApiResource("cronworkflows", "CronWorkflow", ("cwf", "cronwf")),
+    ApiResource("workfloweventbindings", "WorkflowEventBinding", ("wfeb",)),
 )
 CORE = (
-    Resource("namespaces", "Namespace", ("ns",), namespaced=False, verbs=("get", "list")),
-    Resource("pods", "Pod", ("po",), verbs=("delete", "get", "list", "watch")),
-    Resource("pods/log", "Pod", verbs=("get",)),
-    Resource("events", "Event", ("ev",)),
-    Resource("configmaps", "ConfigMap", ("cm",)),
+    ApiResource("namespaces", "Namespace", ("ns",), namespaced=False, verbs=("get", "list")),
+    ApiResource("pods", "Pod", ("po",), verbs=("delete", "get", "list", "watch")),
+    ApiResource("pods/log", "Pod", verbs=("get",)),
+    ApiResource("events", "Event", ("ev",)),
+    ApiResource("configmaps", "ConfigMap", ("cm",)),
 )
 
 
@@ -84,7 +84,7 @@ def api_groups() -> JsonObject:
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group()]}
 
 
-def resources(group_version: str, known: tuple[Resource, ...]) -> JsonObject:
+def resources(group_version: str, known: tuple[ApiResource, ...]) -> JsonObject:
     """The resources of a group."""
     listed: list[Json] = [
         {

@@ -17,7 +17,7 @@ from tiphys.server.answers import RequestError
 from tiphys.server.collections import Empty, Watch, listed, watched
 from tiphys.server.differences import wanted
 from tiphys.server.logs import pod_log
-from tiphys.server.pods import POD_LABEL, Pods
+from tiphys.server.pods import POD_LABEL, PodCollection
 from tiphys.server.verbs import carry_out, delete
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def routes(desk: Desk) -> list[Route]:
         Route(f"{core}/namespaces/{{namespace}}/configmaps/{{name}}", _config_map),
     ]
     collections: list[tuple[str, str, str, Collection, bool]] = [
-        (core, "pods", "Pod", Pods(desk.board), True),
+        (core, "pods", "Pod", PodCollection(desk.board), True),
         (core, "events", "Event", Empty(desk.board), True),
         (core, "configmaps", "ConfigMap", Empty(desk.board), True),
         (group, "workflows", "Workflow", desk.board, True),
@@ -163,12 +163,12 @@ def _here(desk: Desk, request: Request) -> bool:
 def _collection(desk: Desk, collection: Collection, kind: str, version: str) -> Answer:
     async def answer(request: Request) -> Response:
         query, here, asked = request.query_params, _here(desk, request), collection
-        if isinstance(asked, Pods):
+        if isinstance(asked, PodCollection):
             asked = asked.within(query)
         if query.get("watch") in ("true", "1"):
             watch = Watch.of(query, kind, version)
             if isinstance(
-                asked, Pods
+                asked, PodCollection
             ):  # `argo logs -f` wants to have heard of a pod when its workflow has ended
                 watch.breath = 0.0
             lines = _until_gone(request, watched(asked, watch, here=here))
@@ -196,7 +196,7 @@ def _known(desk: Desk, collection: Collection, resource: str, request: Request) 
     name = request.path_params["name"]
     found = collection.get(name) if _here(desk, request) else None
     if found is None:
-        group = "" if isinstance(collection, Pods | Empty) else ".argoproj.io"
+        group = "" if isinstance(collection, PodCollection | Empty) else ".argoproj.io"
         raise RequestError(404, f'{resource}{group} "{name}" not found')
     return found
 
@@ -252,7 +252,7 @@ def _delete_pod(desk: Desk) -> Answer:
 
     async def answer(request: Request) -> Response:
         await _body_of(request)
-        return JSONResponse(await asyncio.to_thread(_known, desk, Pods(desk.board), "pods", request))
+        return JSONResponse(await asyncio.to_thread(_known, desk, PodCollection(desk.board), "pods", request))
 
     return answer
 
@@ -260,7 +260,7 @@ def _delete_pod(desk: Desk) -> Answer:
 def _log(desk: Desk) -> Answer:
     async def answer(request: Request) -> Response:
         query = request.query_params
-        pod = await asyncio.to_thread(_known, desk, Pods(desk.board), "pods", request)
+        pod = await asyncio.to_thread(_known, desk, PodCollection(desk.board), "pods", request)
         if query.get("container", "main") != "main":
             return PlainTextResponse("")
         lines = pod_log(

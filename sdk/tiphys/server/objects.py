@@ -22,10 +22,10 @@ from tiphys.store.files import clear, write_json
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, Workflow
 
-__all__ = ["Kept"]
+__all__ = ["KeptObjects"]
 
 
-class Kept:
+class KeptObjects:
     """The objects of one resource. ``namespaced``: they are of the store's namespace, else of none."""
 
     def __init__(self, board: Board, resource: str, kind: str, *, namespaced: bool) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Node, Workflow
     from tiphys.jsontypes import JsonObject
 
-__all__ = ["POD_LABEL", "Pods", "pods"]
+__all__ = ["POD_LABEL", "PodCollection", "pods"]
 
 _LABEL = "workflows.argoproj.io/"
 POD_LABEL = f"{_LABEL}workflow"
@@ -31,17 +31,17 @@ def pods(workflow: Workflow) -> Iterator[JsonObject]:
             yield _pod(workflow, name, node)
 
 
-class Pods:
+class PodCollection:
     """The pods of all runs, or of the one called ``run``: see :class:`tiphys.server.collections.Collection`."""
 
     def __init__(self, board: Board, run: str = "") -> None:
         self._board, self._run = board, run
 
-    def within(self, query: Mapping[str, str]) -> Pods:
+    def within(self, query: Mapping[str, str]) -> PodCollection:
         """Those that ``labelSelector`` can mean, if it names their run: others need not be made."""
         for each in parse_labels(query.get("labelSelector", "")):
             if each.key == POD_LABEL and each.operator in ("=", "==", "in") and len(each.values) == 1:
-                return Pods(self._board, next(iter(each.values)))
+                return PodCollection(self._board, next(iter(each.values)))
         return self
 
     @property
@@ -58,7 +58,7 @@ class Pods:
         return number, sorted(found, key=lambda pod: pod["metadata"]["name"])
 
     def get(self, name: str) -> Workflow | None:
-        for pod in (Pods(self._board, self._run_of(name)) if not self._run else self).briefs()[1]:
+        for pod in (PodCollection(self._board, self._run_of(name)) if not self._run else self).briefs()[1]:
             if pod["metadata"]["name"] == name:
                 return pod
         return None

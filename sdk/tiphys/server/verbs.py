@@ -11,7 +11,7 @@ from tiphys.server.answers import RequestError
 
 if TYPE_CHECKING:
     from tiphys.runs.local.backend import LocalRuns
-    from tiphys.server.differences import NodeAsked, Wanted
+    from tiphys.server.differences import AskedChange, NodeAsked
     from tiphys.server.submission import Submissions
 
 __all__ = ["carry_out", "delete"]
@@ -20,7 +20,7 @@ _PATIENCE = 30.0  # seconds in which a run that is deleted must have ended
 _PERIOD = 0.05
 
 
-def carry_out(wanted: Wanted, name: str, runs: LocalRuns, submissions: Submissions) -> None:
+def carry_out(wanted: AskedChange, name: str, runs: LocalRuns, submissions: Submissions) -> None:
     """Do what somebody wants of a run. Raises what :class:`LocalRuns` raises; RequestError 422 for what no verb is."""
     space = runs.options.namespace
     if wanted.retry:

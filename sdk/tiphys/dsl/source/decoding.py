@@ -39,8 +39,8 @@ def tiphys_plain(value):
 
 
 def is_rich(kind: Any, *, nested: bool = False, read: bool = True) -> bool:
-    """Whether a type is or holds a time, a model, a union, an enum inside another, or a record in a record; ``read``: or
-    what a loop may have collected as text."""
+    """Whether a type is or holds a time, a model, a union, an enum inside another, or a record in a record;
+    ``read``: or what a loop may have collected as text."""
     if (
         read
         and nested
