@@ -154,7 +154,7 @@ def _walk(ask: Ask, folder: Path) -> list[tuple[str, list[str]]]:
     say("argo", "list", "-l", "walk=yes", "--status", "Failed", "--no-headers", "-o", "name")
 
     say("argo", "template", "create", str(folder / "greet.yaml"))
-    say("argo", "template", "list")
+    say("argo", "template", "get", "greet")
     greet = made("--from", "workflowtemplate/greet", "-l", "walk=yes,tiphys-test=yes", "-p", "who=her")
     say("argo", "wait", greet)
     say("argo", "logs", greet, "--no-color")

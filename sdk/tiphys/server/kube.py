@@ -230,7 +230,9 @@ def _change(desk: Desk) -> Answer:
         if not _is_dry(request):
             await asyncio.to_thread(carry_out, asked, name, desk.runs, desk.submissions)
             await asyncio.to_thread(desk.board.look)
-        return JSONResponse(await asyncio.to_thread(_known, desk, desk.board, "workflows", request))
+        now = await asyncio.to_thread(_known, desk, desk.board, "workflows", request)
+        # as it was written: what the engine makes of it comes with the next change
+        return JSONResponse({**after, "metadata": now["metadata"]})
 
     return change
 
