@@ -57,6 +57,19 @@ def test_the_output_of_a_skipped_node_cannot_be_put_into_text() -> None:
     assert substitute("{{=steps.gone.outputs.parameters.o ?? 'none'}}", SCOPE) == "none"
 
 
+def test_the_word_item_waits_for_a_loop_whatever_it_means() -> None:
+    """A real 4.0.5 left ``{{=toJson(inputs.parameters.item)}}`` in a template as it was: it looks for the word."""
+    scope = Layers({"inputs.parameters.item": "0.3", "inputs.parameters.items": "[1]"})
+    for text in ("{{=toJson(inputs.parameters.item)}}", "{{=inputs.parameters.item + 'x'}}"):
+        assert substitute(text, scope) == text
+    assert substitute("{{=inputs.parameters['item']}}", scope) == "0.3"
+    assert substitute("{{=inputs.parameters.items}}", scope) == "[1]"
+    assert substitute("{{inputs.parameters.item}}", scope) == "0.3"
+    assert (
+        substitute("{{=toJson(inputs.parameters.item)}}", Layers({**scope.maps[0], "item": "7"})) == '"0.3"'
+    )
+
+
 def test_only_what_holds_a_tag_is_copied() -> None:
     value = {"still": {"a": [1]}, "moves": ["{{inputs.parameters.x}}", {"{{inputs.parameters.y-z}}": 1}]}
     plan = compile_plan(value)

@@ -347,7 +347,7 @@ class LoopTemplate(StepTemplate):
 
     @property
     def _item_name(self) -> str:
-        return self._free("item")
+        return self._free("each")  # an expression with `item` in it waits for a loop, whatever else it means
 
     @property
     def _done(self) -> str:

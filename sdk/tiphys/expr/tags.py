@@ -7,6 +7,7 @@ to a plan that knows where tags are, so that rendering costs only what changes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol, TypeVar, cast
@@ -17,6 +18,8 @@ from tiphys.expr.evaluate import ExprError, Program, compile_expression
 from tiphys.expr.sprig import SPRIG
 
 Render = Callable[[str], str]
+_ITEM = re.compile(r"(?<![\w$])item(?!\w)")
+_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`")
 T = TypeVar("T")
 
 __all__ = [
@@ -279,6 +282,10 @@ def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) 
     except ExprError as error:
         raise TagError(f"failed to evaluate expression: {error}") from None
     env = environment(program, variables)
+    if strict is not None and variables.find("item") is MISSING and _ITEM.search(_QUOTED.sub("", source)):
+        return (
+            "{{" + tag + "}}"
+        )  # Argo looks at the words alone: a parameter of that name is one, too (seen on 4.0.5)
     if strict and getattr(variables, "unguarded", False):
         for name in map(".".join, _asked_for(program, "?." in source)):
             if name.startswith(strict) and not _holds(env, name.split(".")):
