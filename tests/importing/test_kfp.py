@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,17 +17,26 @@ from tiphys.engine import RunOptions, RunResult
 from tiphys.errors import RefusedError
 from tiphys.importing import import_kfp
 from tiphys.importing.check import made_by
+from tiphys.reference import content_digest
 
 SAMPLES = Path(__file__).with_name("kfp")
 
 
 def functions() -> dict[str, Callable[..., Any]]:
     """The functions of the samples' own source, as plain Python: kfp's decorators are left out."""
-    text = (SAMPLES / "pipelines.txt").read_text(encoding="utf-8").partition("\n@dsl.pipeline")[0]
-    lines = [line for line in text.splitlines() if "kfp" not in line and not line.startswith("@dsl")]
+    text = (SAMPLES / "pipelines.txt").read_text(encoding="utf-8").partition("\n# nested.yaml")[0]
     found: dict[str, Any] = {}
-    exec("\n".join(lines), found)
+    for each in ast.parse(text).body:
+        if isinstance(each, ast.FunctionDef) and "dsl.component" in map(_called, each.decorator_list):
+            each.decorator_list, each.returns = [], None
+            for argument in each.args.args:
+                argument.annotation = None
+            exec(compile(ast.Module([each], []), "<sample>", "exec"), found)
     return found
+
+
+def _called(decorator: ast.expr) -> str:
+    return ast.unparse(decorator).partition("(")[0]
 
 
 PLAIN = functions()
@@ -99,15 +110,41 @@ def test_pipelines_in_pipelines_texts_and_fields_of_items(tmp_path: Path) -> Non
     assert sorted(each["result"] for each in outputs(result, "pr")) == sorted(said)
 
 
-def test_artifacts_images_and_packages_are_told() -> None:
-    made = import_kfp(SAMPLES / "artifacts.yaml")
+def test_files_go_from_step_to_step(tmp_path: Path) -> None:
+    """``train`` reads what ``ingest`` wrote; what both write is what the functions write."""
+    result = ran("artifacts", tmp_path, rate=0.5)
+    assert result.succeeded, result.message
+    rows, model = SimpleNamespace(path=str(tmp_path / "rows")), SimpleNamespace(path=str(tmp_path / "model"))
+    PLAIN["ingest"](rows)
+    PLAIN["train"](rows, 0.5, model)
+    for step, file in (("ingest", rows), ("train", model)):
+        assert result.outputs_of(step)["result_sha256"] == content_digest(file.path)
+
+
+@pytest.mark.parametrize("much", [True, False])
+def test_files_go_into_loops_and_conditions(tmp_path: Path, much: bool) -> None:
+    """``repeat`` takes the file of ``write`` in a loop of two at a time, and in a condition."""
+    result = ran("deep", tmp_path, text="ab", much=much)
+    assert result.succeeded, result.message
+    said = [each["result"] for each in outputs(result, "repeat")]
+    assert sorted(said) == sorted("ab" * times for times in (1, 2, 3, *([5] if much else [])))
+
+
+def test_files_that_code_looks_into_are_told(tmp_path: Path) -> None:
+    text = (SAMPLES / "artifacts.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "metadata.yaml"
+    file.write_text(text.replace("str(rate))", "str(rate) + str(rows.metadata))"))
+    made = import_kfp(file)
     told = {each.what: each for each in made.told if each.kind == "dropped"}
-    assert "dsl.Input[dsl.Dataset]" in told["the component 'train'"].why
+    assert "more of 'rows' than its path" in told["the component 'train'"].why
     assert "raise NotImplementedError(" in made.source and "# def train(rows" in made.source
     assert made_by(made.source, "pipeline")["kind"] == "Workflow" and not made.whole
+
+
+def test_images_and_packages_are_told() -> None:
     words = import_kfp(SAMPLES / "words.yaml")
     assert any("pandas==2.2.0" in each.why for each in words.told)
-    assert any("no more than 2 at a time" in each.why for each in words.told)
+    assert "parallel=2" in words.source
     assert any("python:3.11" in each.why for each in words.told)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
 import pytest
 
 from tiphys.importing.kfp_functions import KfpFunction, function_of, packages_of
@@ -38,7 +42,10 @@ def test_several_outputs_are_a_class() -> None:
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ("def f(x: Input[Dataset]):\n    pass\n", "pathlib.Path"),
+        ("def f(x: List[Input[Dataset]]):\n    pass\n", "pathlib.Path"),
+        ("def f(x: Input[Dataset]):\n    print(x.metadata)\n", "more of 'x' than its path"),
+        ("def f(x: Output[Model]):\n    return\n", "it makes files, and returns"),
+        ("def f(x: Output[Model]) -> int:\n    open(x.path, 'w')\n", "it makes files, and returns"),
         ("def f(x: OutputPath(str)):\n    pass\n", "pathlib.Path"),
         ("def f(x):\n    pass\n", "no type"),
         ("def f(*x: int):\n    pass\n", "args"),
@@ -56,3 +63,23 @@ def test_packages_and_programs() -> None:
     line = "python3 -m pip install --quiet 'pandas==2.2' 'numpy' && python3 -m pip install 'kfp==2.1' '--no-deps'"
     assert packages_of({"command": ["sh", "-c", line]}) == ["pandas==2.2", "numpy"]
     assert function_of({"command": ["echo"], "args": ["x"]}) is None
+
+
+def test_files_are_paths_and_the_code_stays(tmp_path: Path) -> None:
+    made = read(
+        "def f(rows: dsl.Input[dsl.Dataset], by: int, a: Output[Model], b: 'Output[Dataset]'):\n"
+        "    with open(rows.path) as file, open(a.path, 'w') as other:  # as it was\n"
+        "        other.write(file.read() * by)\n"
+        "    with open(b.path, 'w') as file:\n"
+        "        file.write(str(by))\n"
+    )
+    assert (made.parameters, made.returns) == ("rows: Path, by: int", "FFiles")
+    assert "# as it was" in made.body
+    found: dict[str, object] = {"Path": Path, "NamedTuple": NamedTuple}
+    found |= {"SimpleNamespace": SimpleNamespace, "mkdtemp": lambda: str(tmp_path)}
+    exec(made.text("g", ""), found)
+    (tmp_path / "rows").write_text("x")
+    function = found["g"]
+    assert callable(function)
+    out = function(rows=tmp_path / "rows", by=3)
+    assert (out.a.read_text(), out.b.read_text()) == ("xxx", "3")

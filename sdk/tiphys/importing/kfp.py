@@ -28,9 +28,9 @@ _ROOT = {"dag", "inputDefinitions", "outputDefinitions"}
 def import_kfp(source: str | os.PathLike[str]) -> Imported:
     """The Python of a KFP v2 pipeline: the YAML that ``kfp dsl compile`` writes, or the Python that it reads.
 
-    Functions become components with their own source, loops ``for_each``, conditions ``when``, and so on. Artifacts
-    (``Input[Dataset]``), images and packages are told; a component that takes or makes artifacts becomes a step that
-    fails and says so, for it must be written anew.
+    Functions become components with their own source, loops ``for_each``, conditions ``when``, files
+    (``Input[Dataset]``) ``pathlib.Path``, and so on. Images and packages are told; a component that does more with a
+    file than to read or write it, or a container with files, becomes a step that fails and says what is to be written.
 
     Raises
     ------

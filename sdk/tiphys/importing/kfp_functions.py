@@ -8,6 +8,7 @@ import typing
 from dataclasses import dataclass, field
 
 from tiphys.importing.json_parts import items_of
+from tiphys.importing.kfp_files import check_use, file_way, framed, outputs_class
 from tiphys.importing.python_text import value
 from tiphys.importing.told import CannotSay
 from tiphys.jsontypes import JsonObject
@@ -37,6 +38,12 @@ class KfpFunction:
     classes: str = ""
     imports: set[str] = field(default_factory=set)
     annotations: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """The files that it takes (``Input``) and makes (``Output``)."""
+
+    @property
+    def made_files(self) -> list[str]:
+        return [name for name, way in self.files.items() if way == "Output"]
 
     def text(self, name: str, decorator: str) -> str:
         head = f"{decorator}\ndef {name}({self.parameters}) -> {self.returns}:\n{self.body}"
@@ -92,7 +99,11 @@ def _function(name: str, source: str) -> KfpFunction:
     defaults += [*arguments.defaults, *arguments.kw_defaults]
     texts = []
     for each, default in sorted(zip(inputs, defaults, strict=True), key=lambda pair: pair[1] is not None):
-        kind = _kind(each.annotation, f"its input {each.arg!r}")
+        if way := file_way(each.annotation):
+            made.files[each.arg] = way
+            if way == "Output":
+                continue
+        kind = "Path" if way else _kind(each.annotation, f"its input {each.arg!r}")
         made.annotations[each.arg] = kind
         if default is not None:
             try:
@@ -104,6 +115,8 @@ def _function(name: str, source: str) -> KfpFunction:
         texts.append(f"{each.arg}: {kind}" + (f" = {text}" if default is not None else ""))
     made.parameters = ", ".join(texts)
     _returns(found.returns, made)
+    if made.files:
+        _with_files(found, made)
     body_names = {n.id for each in found.body for n in ast.walk(each) if isinstance(n, ast.Name)}
     bound = {
         n.asname or n.name
@@ -118,8 +131,23 @@ def _function(name: str, source: str) -> KfpFunction:
         needed.add("Any")
     if made.classes:
         needed.add("NamedTuple")
+    if made.files:
+        needed |= {"Path", "SimpleNamespace", *(["mkdtemp"] if made.made_files else [])}
     made.imports = needed
     return made
+
+
+def _with_files(function: ast.FunctionDef, made: KfpFunction) -> None:
+    check_use(function, made.files)
+    files = made.made_files
+    if files and made.returns != "None":
+        raise CannotSay("it makes files, and returns: hand both on as fields of a NamedTuple")
+    if len(files) == 1:
+        made.returns = "Path"
+    elif files:
+        made.returns = f"{made.name.title().replace('_', '')}Files"
+        made.classes = outputs_class(made.returns, files)
+    made.body = framed(made.body, made.files, made.returns)
 
 
 def _body(function: ast.FunctionDef, source: str) -> str:

@@ -122,15 +122,16 @@ class KfpGraphs:
             for key in at(body, "inputDefinitions", "parameters")
             if f'"{key}"' in text or f"'{key}'" in text
         ]
-        if arts := at(body, "inputDefinitions", "artifacts"):
+        files = list(at(body, "inputDefinitions", "artifacts"))
+        if given := at(body, "dag", "outputs", "artifacts"):
             self.notes.add(
-                "dropped", 1, f"artifacts of the graph {name!r}", f"{', '.join(arts)} are not handed on"
+                "dropped", 1, f"files of the graph {name!r}", f"{', '.join(given)} are not handed out"
             )
         fields = _fields(at(body, "dag"))
         keys = [key for key in keys if key not in fields] + [
             each for key in keys for each in fields.get(key, ())
         ]
-        inputs = self.inputs[component] = {key: names.take(_short(key)) for key in keys}
+        inputs = self.inputs[component] = {key: names.take(_short(key)) for key in [*keys, *files]}
         lines, scope = self.lines(at(body, "dag"), inputs, names)
         head = [f"{python}: {self._input_kind(component, key)}" for key, python in inputs.items()]
         kind, block = self._outputs(component, body, scope, lines)
@@ -141,6 +142,9 @@ class KfpGraphs:
         return variable
 
     def _input_kind(self, component: str, key: str) -> str:
+        if key in at(self.components.component(component), "inputDefinitions", "artifacts"):
+            self.imports.add("Path")
+            return "Path"
         kind = self.kind(component, key)
         if kind in ("list", "dict") or _FIELD in key:
             self.imports.add("Any")
@@ -175,7 +179,7 @@ class KfpGraphs:
 
     def _output(self, scope: _Scope, task: str, key: str) -> str:
         component = scope.components[task]
-        name = self.returned.get(component, {}).get(key) or ("result" if key == "Output" else key)
+        name = self.returned.get(component, {}).get(key) or self.components.output_name(component, key)
         return f"{scope.tasks[task]}.{name}"
 
     # -- tasks -------------------------------------------------------------------------------------------------------
@@ -218,10 +222,7 @@ class KfpGraphs:
                 arguments[keys[key]] = item[base] + (f"[{value(part)}]" if mark else "")
         if item and not any(key.partition(_FIELD)[0] in item for key in keys):
             raise self.refuse(f"the loop {name!r}", "nothing in it takes its item")
-        if at(task, "inputs", "artifacts"):
-            self.notes.add(
-                "dropped", 1, f"artifacts of the task {name!r}", "files are handed on as pathlib.Path"
-            )
+        arguments |= self._files(name, component, task, scope, produced)
         using = "" if component in self.dags else self.components.using(component, task)
         same = [each for each in tasks.values() if at(each, "componentRef") == at(task, "componentRef")]
         own = kebab(variable) == name and len(same) == 1 and component.removeprefix("comp-") == name
@@ -236,13 +237,30 @@ class KfpGraphs:
         scope.tasks[name], scope.components[name] = mine, component
         return lines
 
+    def _files(
+        self, name: str, component: str, task: JsonObject, scope: _Scope, produced: set[str]
+    ) -> dict[str, str]:
+        """The files of a task: of a step that makes them, or of the graph that it is in."""
+        known = self.inputs.get(component) or {key: key for key in self.components.file_inputs(component)}
+        found = {}
+        for key, row in at(task, "inputs", "artifacts").items():
+            if key not in known:
+                self.notes.add("dropped", 1, f"the file {key!r} of {name!r}", "nothing takes it here")
+                continue
+            source = at(row, "taskOutputArtifact") if isinstance(row, dict) else {}
+            if source:
+                producer = str(source["producerTask"])
+                produced.add(producer)
+                found[known[key]] = self._output(scope, producer, str(source["outputArtifactKey"]))
+            elif isinstance(row, dict) and str(row.get("componentInputArtifact")) in scope.inputs:
+                found[known[key]] = scope.inputs[str(row["componentInputArtifact"])]
+            else:
+                raise self.refuse(f"the file {key!r} of {name!r}", "it is of neither a step nor the graph")
+        return found
+
     def _loop(self, name: str, task: JsonObject, scope: _Scope, lines: list[str]) -> dict[str, str]:
         if "parameterIterator" not in task:
             return {}
-        limit = at(task, "iteratorPolicy").get("parallelismLimit")
-        if limit:
-            why = f"no more than {limit} at a time; here all items run at a time"
-            self.notes.add("dropped", 1, f"the parallelism of the loop {name!r}", why)
         iterator = at(task, "parameterIterator")
         source = at(iterator, "items")
         if "raw" in source:
@@ -253,7 +271,9 @@ class KfpGraphs:
             over = self._value(name, row, scope, "list", set())
         self.words.add("for_each")
         each = scope.names.take(f"each_{name}")
-        lines.append(call("for_each", [over], "    ", f"{each} = "))
+        limit = at(task, "iteratorPolicy").get("parallelismLimit")
+        parts = [over, f"parallel={int(float(str(limit)))}"] if limit else [over]
+        lines.append(call("for_each", parts, "    ", f"{each} = "))
         return {str(iterator["itemInput"]): each}
 
     def _value(

@@ -50,6 +50,16 @@ class KfpComponents:
     def input_name(self, key: str) -> str:
         return key.replace("-", "_")
 
+    def file_inputs(self, component: str) -> list[str]:
+        """The files that a function takes."""
+        function = self.functions.get(component)
+        return [name for name, way in function.files.items() if way == "Input"] if function else []
+
+    def output_name(self, component: str, key: str) -> str:
+        """What an output is called here."""
+        function = self.functions.get(component)
+        return "result" if key == "Output" or (function and function.made_files == [key]) else key
+
     def dropped(self, component: str) -> list[str]:
         """Inputs that its stub has not."""
         return self.stubs.get(component, [])
@@ -247,7 +257,9 @@ class KfpComponents:
         self.imports.add("Any")
         given = [f"{key}: Any = None" for key in rows if key.isidentifier()]
         self.stubs[component] = [key for key in rows if not key.isidentifier()]
-        outputs = list(at(body, "outputDefinitions", "parameters"))
+        files = list(at(body, "outputDefinitions", "artifacts"))
+        self.imports |= {"Path"} if files else set()
+        outputs = [*at(body, "outputDefinitions", "parameters"), *files]
         kind, before = "None", ""
         if outputs == ["Output"]:
             kind = "Any"
@@ -255,7 +267,12 @@ class KfpComponents:
             self.imports.add("NamedTuple")
             kind = "".join(each.title() for each in re.split(r"\W|_", variable)) + "Outputs"
             before = (
-                "\n".join([f"class {kind}(NamedTuple):", *(f"    {each}: Any" for each in outputs)])
+                "\n".join(
+                    [
+                        f"class {kind}(NamedTuple):",
+                        *(f"    {each}: {'Path' if each in files else 'Any'}" for each in outputs),
+                    ]
+                )
                 + "\n\n\n"
             )
         self.words.add("component")

@@ -13,6 +13,7 @@ from tiphys.jsontypes import Json
 __all__ = ["PythonNames", "call", "imports_of", "keywords", "lines_of", "task_lines", "text_block", "value"]
 
 _WIDTH = 110
+_STANDARD = {"Path": "pathlib", "SimpleNamespace": "types", "mkdtemp": "tempfile"}
 _ELSEWHERE = {"ContainerStep": "tiphys.dsl.container"}
 """PythonNames that tiphys has below its front door."""
 
@@ -112,9 +113,13 @@ def task_lines(
 
 
 def imports_of(words: Iterable[str], typing: Iterable[str] = ()) -> str:
-    """The imports of a module: names of ``typing``, then those of tiphys."""
+    """The imports of a module: names of ``typing`` and of other modules of Python's, then those of tiphys."""
     names = sorted({*words} - _ELSEWHERE.keys(), key=lambda word: (word[0].islower(), word))
-    heads = [f"from typing import {', '.join(sorted(typing))}"] if typing else []
+    others = {*typing} & _STANDARD.keys()
+    heads = [f"from {_STANDARD[each]} import {each}" for each in sorted(others)]
+    if plain := sorted({*typing} - others):
+        heads.append(f"from typing import {', '.join(plain)}")
+    heads.sort()
     line = f"from tiphys import {', '.join(names)}"
     if len(line) > _WIDTH:
         line = "\n".join(["from tiphys import (", *(f"    {each}," for each in names), ")"])
