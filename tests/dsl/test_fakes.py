@@ -224,7 +224,7 @@ def test_a_file_is_faked_by_its_content_or_by_a_function(tmp_path: Path) -> None
         ({"model": length}, "'model'"),
         ({"judged-by": smaller}, "'rate'"),
     ],
-    ids=repr,
+    ids=["not there", "too long", "text", "input of a function", "no such input"],
 )
 def test_a_fake_of_a_file_that_cannot_be_is_refused(fakes: dict[str, Any], word: str) -> None:
     with pytest.raises(DefinitionError, match=word) as caught:

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tiphys.dsl.names import suggest
+from tiphys.dsl.task import RESULTS
 from tiphys.importing.json_parts import at, items_of, rows_of
 from tiphys.importing.told import CannotSay
 from tiphys.jsontypes import Json, JsonObject
 
 __all__ = ["PLAIN", "GraphTask", "PlainGraph", "graph_of", "parameters_of", "text_of_value"]
 
-PLAIN = frozenset({"Succeeded", "Skipped"})
+PLAIN = frozenset({"Skipped", "Succeeded"})
 """What a name alone means in ``depends``, but for daemons, which have no word."""
-RESULTS = {"Succeeded", "Failed", "Errored", "Skipped", "Omitted", "AnySucceeded", "AllFailed"}
 _TASK = {
     "name", "template", "arguments", "dependencies", "depends", "when", "withItems", "withParam", "continueOn", "hooks",
 }  # fmt: skip
@@ -243,7 +243,7 @@ def _clauses(depends: str, tasks: Mapping[str, GraphTask]) -> dict[str, frozense
         ):
             raise CannotSay(f"a task starts when `{depends}`, which is more than results of single tasks")
         results = {result for _, _, result in words}
-        if results - RESULTS - {""}:
+        if results - {*RESULTS.values()} - {""}:
             raise CannotSay(f"a task starts when `{depends}`")
         waits[name] = frozenset(results - {""} | (PLAIN if "" in results else set()))
     return waits

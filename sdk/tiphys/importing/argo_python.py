@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tiphys.dsl.task import RESULTS
 from tiphys.importing.argo_graph import PLAIN, GraphTask, PlainGraph
 from tiphys.importing.argo_values import Said, TagScope, condition_of
 from tiphys.importing.python_text import PythonNames, call, keywords, task_lines, value
@@ -12,15 +13,7 @@ from tiphys.importing.told import CannotSay
 
 __all__ = ["Called", "GraphWriter"]
 
-_RESULTS = {
-    "Succeeded": "succeeded",
-    "Failed": "failed",
-    "Errored": "errored",
-    "Skipped": "skipped",
-    "Omitted": "omitted",
-    "AnySucceeded": "any_succeeded",
-    "AllFailed": "all_failed",
-}
+_RESULTS = {argo: ours for ours, argo in RESULTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
