@@ -15,6 +15,7 @@ from hera.workflows import Task as HeraTask
 from hera.workflows.models import LabelValueFrom, WorkflowMetadata
 
 import tiphys
+from tests.tools import argo_lint
 from tiphys import Pipeline, Reference, Resources, component, dag
 from tiphys.argo.cron import child_workflow
 from tiphys.engine import RunOptions
@@ -186,6 +187,66 @@ def test_annotations_of_hera_are_refused_not_ignored(function: Callable[..., Any
         with pytest.raises(DefinitionError) as caught:
             make(function)
         assert caught.value.code == "TIP110" and "Hera's" in caught.value.message
+
+
+class Fitted(NamedTuple):
+    model: Annotated[Path, Artifact(name="the-model")]
+    rows: int
+
+
+@component
+def raw(count: int) -> Annotated[Path, Artifact(name="raw-rows")]:
+    import tempfile
+
+    file = Path(tempfile.mkdtemp()) / "rows"
+    file.write_text("row\n" * count)
+    return file
+
+
+@component(cache=tiphys.Cache.by_content())
+def fitted(data: Annotated[Path, Artifact(name="input-rows")]) -> Fitted:
+    import tempfile
+
+    file = Path(tempfile.mkdtemp()) / "model"
+    file.write_text(data.read_text().upper())
+    return Fitted(file, len(data.read_text().splitlines()))
+
+
+@component
+def shown(model: Annotated[Path, Artifact], rows: int) -> str:
+    return f"{model.read_text()}{rows}"
+
+
+@pytest.mark.parametrize("embed", [True, False])
+def test_artifacts_beside_the_type_of_a_file_give_it_its_name(tmp_path: Path, embed: bool) -> None:
+    with Pipeline("named") as pipeline:
+        made = fitted.using(embed=embed)(data=raw.using(embed=embed)(count=2).raw_rows)
+        shown.using(embed=embed)(model=made.the_model, rows=made.rows)
+    templates = {each["name"]: each for each in pipeline.to_dict()["spec"]["templates"]}
+    assert [each["name"] for each in templates["raw"]["outputs"]["artifacts"]] == ["raw-rows"]
+    assert [each["name"] for each in templates["fitted"]["inputs"]["artifacts"]] == ["input-rows"]
+    assert [each["name"] for each in templates["fitted"]["outputs"]["artifacts"]] == ["the-model"]
+    assert argo_lint(tiphys.to_yaml(pipeline), tmp_path) == ""
+    options = RunOptions(store=tmp_path / "store", project=Path(__file__).parents[2])
+    for _ in range(2):  # computed, and from the cache
+        result = tiphys.run(pipeline, options=options)
+        assert result.succeeded, result.message
+        assert result.outputs_of("shown")["result"] == "ROW\nROW\n2"
+
+
+def _path() -> Annotated[Path, Artifact(name="a", path="/tmp/x")]:
+    return Path("/tmp/x")
+
+
+def _bad_name() -> Annotated[Path, Artifact(name="a b")]:
+    return Path("/tmp/x")
+
+
+@pytest.mark.parametrize(("function", "code"), [(_path, "TIP110"), (_bad_name, "TIP101")])
+def test_what_else_an_artifact_says_is_refused(function: Callable[..., Any], code: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        component(function)
+    assert caught.value.code == code
 
 
 def test_other_annotations_are_still_no_matter() -> None:

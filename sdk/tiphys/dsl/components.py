@@ -66,12 +66,8 @@ OUTPUTS = "/tmp/tiphys/outputs"
 def input_env(fields: Sequence[Field]) -> list[dict[str, str]]:
     """Inputs as environment: ``TIPHYS_INPUT_<NAME>``."""
     return [
-        {"name": env_name(f), "value": file_place(f) if f.is_file else Input(f.name).tag()} for f in fields
+        {"name": f.variable, "value": file_place(f) if f.is_file else Input(f.name).tag()} for f in fields
     ]
-
-
-def env_name(field: Field) -> str:
-    return "TIPHYS_INPUT_" + field.name.upper().replace("-", "_")
 
 
 class Component(CallableTemplate):

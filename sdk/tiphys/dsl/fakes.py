@@ -207,7 +207,7 @@ def _faked(template: Mapping[str, Any], fake: Fake | Callable[..., Any], site: S
                     f"the fake of {name!r} takes {field.python!r}, no input of it.{near}", inputs, site
                 )
             _check_kind(name, field, places, site)
-            variable = "TIPHYS_INPUT_" + field.name.upper().replace("-", "_")
+            variable = field.variable
             value = places.get(field.name) or "{{inputs.parameters." + field.name + "}}"
             env.append({"name": variable, "value": value})
         own = template.get("script") or template.get("container") or {}

@@ -20,7 +20,7 @@ from tiphys.dsl import operator
 from tiphys.dsl.cache import Cache, content_of, environment_parts, in_use, key_expression
 from tiphys.dsl.cached_retry import split
 from tiphys.dsl.component_options import ComponentOptions, changed
-from tiphys.dsl.components import Component, env_name
+from tiphys.dsl.components import Component
 from tiphys.dsl.durations import whole_seconds
 from tiphys.dsl.equipment import Equipment
 from tiphys.dsl.guarded import GENERATED, guarded
@@ -340,13 +340,11 @@ class GangJob(Resource):
 
     def _env(self, defaults: Defaults) -> list[JsonObject]:
         key = splice(Input(_KEY))
-        env: list[JsonObject] = [
-            {"name": env_name(f), "value": splice(Input(f.name))} for f in self.arguments
-        ]
+        env: list[JsonObject] = [{"name": f.variable, "value": splice(Input(f.name))} for f in self.arguments]
         for field in self.folder_fields:
             root = check_claim_path(self.folders[field.python], field.python, self.site)
             defaults.mount_of(root.removeprefix("pvc://").split("/")[0], self.site)
-            env.append({"name": env_name(field), "value": f"{root}/{key}"})
+            env.append({"name": field.variable, "value": f"{root}/{key}"})
         told = [*defaults.volumes_env(), {"name": "TIPHYS_WORKFLOW", "value": "{{workflow.name}}"}]
         own = ({"name": name, "value": value} for name, value in self.env.items())
         reported = report_env(defaults, key)

@@ -25,6 +25,7 @@ from tiphys.step.kinds import (
     form,
     is_model,
     members,
+    named,
     optional,
     unwrap,
 )
@@ -73,6 +74,11 @@ class Field:
     default: Any = MISSING
     result: bool = False
     optional: bool = False
+
+    @property
+    def variable(self) -> str:
+        """Of the step's environment, for an input."""
+        return "TIPHYS_INPUT_" + self.python.strip("_").upper()
 
     @property
     def required(self) -> bool:
@@ -259,7 +265,11 @@ def signature_of(function: Callable[..., Any], site: Site, *, files: bool = Fals
         _check(kind, f"the input {parameter.name!r} of {name}", site, files=files)
         default = MISSING if parameter.default is parameter.empty else parameter.default
         field = Field(
-            parameter.name, kebab(parameter.name), unwrap(kind), default, optional=_maybe_file(kind)
+            parameter.name,
+            named(kind, kebab(parameter.name)),
+            unwrap(kind),
+            default,
+            optional=_maybe_file(kind),
         )
         if field.is_file and not (default is MISSING or (default is None and field.optional)):
             raise DefinitionError(
@@ -298,7 +308,7 @@ def outputs_of(result: Any, name: str, site: Site, *, files: bool = False) -> tu
         kinds = {"result": declared}
     for each, kind in kinds.items():
         _check(unwrap(kind), f"the output {each!r} of {name}", site, files=files)
-    return tuple(Field(n, kebab(n), unwrap(k), optional=_maybe_file(k)) for n, k in kinds.items())
+    return tuple(Field(n, named(k, kebab(n)), unwrap(k), optional=_maybe_file(k)) for n, k in kinds.items())
 
 
 def _refuse_hera(kind: Any, what: str, site: Site) -> None:
@@ -316,7 +326,9 @@ def _refuse_hera(kind: Any, what: str, site: Site) -> None:
             fix=fix,
         )
     for said in kind.__metadata__:
-        if str(getattr(said, "__module__", "")).startswith("hera."):
+        if str(getattr(said, "__module__", "")).startswith("hera.") and not _names_a_file(
+            kind, said, what, site
+        ):
             raise DefinitionError(
                 "TIP110",
                 f"{what} is annotated with Hera's {getattr(said, '__name__', type(said).__name__)}",
@@ -325,6 +337,23 @@ def _refuse_hera(kind: Any, what: str, site: Site) -> None:
                 fix="leave it out; name outputs by the fields of a dataclass, and pass files as a Path"
                 ", or use Hera's @script in a DAG of Hera's Workflow",
             )
+
+
+def _names_a_file(kind: Any, said: Any, what: str, site: Site) -> bool:
+    """Whether it is ``Artifact(name="scores")`` beside the type of a file, with nothing that would be lost."""
+    whole = said if isinstance(said, type) else type(said)
+    fields = {} if said is whole else vars(said)
+    given = {key for key, value in fields.items() if value not in (None, False, "")}
+    if file_format(kind) is None or whole.__module__ != "hera.workflows.artifact" or given - {"name"}:
+        return False
+    if "name" in given and not _NAME.match(said.name):
+        raise DefinitionError(
+            "TIP101",
+            f"{what} is called {said.name!r}",
+            where=str(site),
+            fix="begin with a letter or digit, and write letters, digits and dashes",
+        )
+    return True
 
 
 def fits(actual: Any, expected: Any) -> bool:

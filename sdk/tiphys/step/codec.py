@@ -21,6 +21,7 @@ from tiphys.step.kinds import (
     form,
     is_model,
     members,
+    named,
     optional,
     quoted,
     time_of,
@@ -254,18 +255,18 @@ def files_of(result: Any, declared: Any = None) -> dict[str, tuple[Any, str, boo
 
 def _values(result: Any, declared: Any) -> dict[str, tuple[Any, Any]]:
     """The outputs and what is declared of each."""
+    if file_library(declared) is not None:
+        return {named(declared, "result"): (result, _strip(declared))}
     declared = _strip(declared)
     options = [each for each in members(declared) or () if each is not type(None)]
-    if file_library(declared) is not None:
-        return {"result": (result, declared)}
     if result is None:  # the one output may be None; a record that is not there has none
         there = options and (len(options) > 1 or not _has_fields(options[0]))
         return {"result": (None, declared)} if there else {}
     if len(options) > 1 or not _has_fields(type(result)):
         return {"result": (result, declared)}
-    kinds = typing.get_type_hints(declared) if isinstance(declared, type) else {"result": declared}
+    kinds = typing.get_type_hints(declared, include_extras=True) if isinstance(declared, type) else {}
     return {
-        name.strip("_").replace("_", "-"): (getattr(result, name), kinds.get(name))
+        named(kinds.get(name), name.strip("_").replace("_", "-")): (getattr(result, name), kinds.get(name))
         for name in field_names(type(result))
     }
 

@@ -23,6 +23,7 @@ __all__ = [
     "form",
     "is_model",
     "members",
+    "named",
     "optional",
     "quoted",
     "time_of",
@@ -74,6 +75,16 @@ def optional(kind: Any) -> bool:
 def members(kind: Any) -> tuple[Any, ...] | None:
     """The members of a union, or None."""
     return get_args(kind) if get_origin(kind) in (typing.Union, types.UnionType) else None
+
+
+def named(kind: Any, usual: str) -> str:
+    """The name in the workflow of an input or output: of a file the one that Hera's ``Annotated[Path,
+    Artifact(name="scores")]`` gives it, else the ``usual``."""
+    if get_origin(kind) is typing.Annotated and file_library(kind) is not None:
+        for said in kind.__metadata__:
+            if type(said).__module__ == "hera.workflows.artifact" and said.name:
+                return str(said.name)
+    return usual
 
 
 def is_model(kind: Any) -> bool:

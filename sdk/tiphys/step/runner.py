@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
 def _returned(function: Callable[..., Any]) -> Any:
     """What a function says that it returns, if it can be read."""
     try:
-        return typing.get_type_hints(function).get("return")
+        return typing.get_type_hints(function, include_extras=True).get("return")
     except (NameError, TypeError):
         return None
 

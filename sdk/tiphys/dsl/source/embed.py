@@ -148,7 +148,7 @@ def _function(module: Module, node: FunctionNode) -> str:
 
 
 def _environ(field: Field) -> str:
-    text = f"os.environ[{'TIPHYS_INPUT_' + field.name.upper().replace('-', '_')!r}]"
+    text = f"os.environ[{field.variable!r}]"
     if not may_be_long(field):
         return text
     return text + "".join(f".replace({_quoted(mark)}, {_quoted(sign)})" for mark, sign in REJOINED)
