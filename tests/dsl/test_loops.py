@@ -87,6 +87,16 @@ def perhaps(n: int) -> int | None:
 
 
 @component
+def called(n: int) -> str | None:
+    return ["x", None, 'a "b" {{', ""][n % 4]
+
+
+@component
+def names(values: list[str | None]) -> str:
+    return repr(values)
+
+
+@component
 def nested(n: int) -> list[int] | int | None:
     return None if n == 0 else [n] if n % 2 else n
 
@@ -397,6 +407,17 @@ def test_what_a_loop_collects_of_a_union_is_what_was_returned(tmp_path: Path, li
     for count in (4, 0):
         of = [[step.function(n) for n in range(count)] for step in (union, perhaps, nested)]
         assert ran.value(f"plain-{count}") == ran.value(f"inside-{count}") == shown.function(*of)
+
+
+@pytest.mark.parametrize("limits", [{}, {"parallel": 2}, {"until": lambda trial: trial.result.is_in("no")}])
+@pytest.mark.parametrize("items", [[0, 1, 2, 3], [1], [1, 1]])
+def test_what_a_loop_collects_of_text_may_be_none(tmp_path: Path, limits: Any, items: list[int]) -> None:
+    with Pipeline("p") as pipeline:
+        names(values=called(n=for_each(items, **limits)).result)
+    accepted(pipeline, tmp_path / "lint")
+    ran = Ran(pipeline, tmp_path / "store")
+    said = ran.value("names").replace("\u2060", "")
+    assert said == names.function([called.function(n) for n in items])
 
 
 def _conditional() -> object:

@@ -21,6 +21,7 @@ from tiphys.dsl.pending import Pending
 from tiphys.dsl.template import Argument, StepTemplate, bind
 from tiphys.dsl.values import ConditionValue, Expression, LoopItem, Output, Value, as_condition
 from tiphys.errors import DefinitionError, UnknownNameError, did_you_mean
+from tiphys.step.kinds import form
 
 __all__ = ["After", "Exit", "Result", "Task", "TaskNode", "no_output"]
 
@@ -133,7 +134,8 @@ class TaskNode:
                     )
                 if not looped:
                     return Output(self, field.name, field.type, result=result)
-                kind: Any = field.type
+                # of text that is collected only the type tells whether it is None
+                kind: Any = field.type | None if field.nullable and form(field.type) == "text" else field.type
                 return Output(self, field.name, list[kind], result=result, each=element(kind))
         if loop is not None and (found := loop.extra_output(name)) is not None:
             return Output(self, *found)

@@ -65,7 +65,7 @@ class Field:
     """An input or an output: its Python name, its name in the workflow, its type and default.
 
     ``result``: an output that is what the step has printed, or a server has answered: Argo's ``outputs.result``.
-    ``optional``: a file that need not be there.
+    ``optional``: a file that need not be there. ``nullable``: None is a value of an output, beside those of its type.
     """
 
     python: str
@@ -74,6 +74,7 @@ class Field:
     default: Any = MISSING
     result: bool = False
     optional: bool = False
+    nullable: bool = False
 
     @property
     def variable(self) -> str:
@@ -308,7 +309,10 @@ def outputs_of(result: Any, name: str, site: Site, *, files: bool = False) -> tu
         kinds = {"result": declared}
     for each, kind in kinds.items():
         _check(unwrap(kind), f"the output {each!r} of {name}", site, files=files)
-    return tuple(Field(n, named(k, kebab(n)), unwrap(k), optional=_maybe_file(k)) for n, k in kinds.items())
+    return tuple(
+        Field(n, named(k, kebab(n)), unwrap(k), optional=_maybe_file(k), nullable=optional(k))
+        for n, k in kinds.items()
+    )
 
 
 def _refuse_hera(kind: Any, what: str, site: Site) -> None:
