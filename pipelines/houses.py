@@ -3,6 +3,7 @@
 pip install 'tiphys[dataframes]' && tiphys run pipelines/houses.py
 """
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def measured(rows: int, seed: int) -> Path:
     random = numpy.random.default_rng(seed)
     area, rooms = random.uniform(40, 200, rows), random.integers(1, 8, rows)
     price = 3000 * area + 12000 * rooms + random.normal(0, 8000, rows)
-    file = Path("/tmp/houses.csv")
+    file = Path(tempfile.mkdtemp(), "houses.csv")
     pandas.DataFrame({"area": area, "rooms": rooms, "price": price}).to_csv(file, index=False)
     return file
 
@@ -42,7 +43,7 @@ def fitted(table: pandas.DataFrame) -> Fit:
     known = table[["area", "rooms"]].to_numpy()
     weights, *_ = numpy.linalg.lstsq(known, table["price"].to_numpy(), rcond=None)
     residuals = table["price"].to_numpy() - known @ weights
-    model = Path("/tmp/model.csv")
+    model = Path(tempfile.mkdtemp(), "model.csv")
     model.write_text(f"area,{float(weights[0])}\nrooms,{float(weights[1])}\n")
     return Fit(model, residuals, float(numpy.abs(residuals).mean()))
 
