@@ -36,4 +36,4 @@ def test_a_template_must_be_one(tmp_path: Path) -> None:
         desk.check({**template, "spec": {"templates": "none"}})
     assert told.value.code == "TIP298"
     assert [each.kind for each in desk.templates] == ["WorkflowTemplate", "ClusterWorkflowTemplate"]
-    assert desk.kept("clusterworkflowtemplates").namespaced is False
+    assert [each.namespaced for each in desk.templates] == [True, False]

@@ -56,3 +56,21 @@ def test_what_cannot_run_here_is_refused_before_it_is_written(tmp_path: Path) ->
     with pytest.raises(RefusedError):
         submissions.create(HELLO, [])  # no image is this machine's
     assert not (tmp_path / "store" / "runs").exists() or not list((tmp_path / "store" / "runs").iterdir())
+
+
+def test_a_retry_that_is_refused_lets_go_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = tmp_path / "store"
+    submissions = Submissions(RunOptions(store=store, images={"*": "host"}), set())
+    name = submissions.create(FAILS, [])
+    _ended(store, name)
+    while submissions.beginning or submissions.store.held(name):
+        time.sleep(0.02)
+
+    def refused(*_: object, **__: object) -> None:
+        raise RefusedError("TIP220", "not here")
+
+    monkeypatch.setattr("tiphys.engine.runtime.run.Execution", refused)
+    with pytest.raises(RefusedError):
+        submissions.retry(name, parameters={}, restart_successful=False, nodes="")
+    assert not submissions.store.held(name)
+    assert not submissions.beginning

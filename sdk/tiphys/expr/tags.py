@@ -18,8 +18,6 @@ from tiphys.expr.evaluate import ExprError, Program, compile_expression
 from tiphys.expr.sprig import SPRIG
 
 Render = Callable[[str], str]
-_ITEM = re.compile(r"(?<![\w$])item(?!\w)")
-_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`")
 T = TypeVar("T")
 
 __all__ = [
@@ -282,10 +280,8 @@ def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) 
     except ExprError as error:
         raise TagError(f"failed to evaluate expression: {error}") from None
     env = environment(program, variables)
-    if strict is not None and variables.find("item") is MISSING and _ITEM.search(_QUOTED.sub("", source)):
-        return (
-            "{{" + tag + "}}"
-        )  # Argo looks at the words alone: a parameter of that name is one, too (seen on 4.0.5)
+    if strict is not None and _names_item(source) and variables.find("item") is MISSING:
+        return "{{" + tag + "}}"
     if strict and getattr(variables, "unguarded", False):
         for name in map(".".join, _asked_for(program, "?." in source)):
             if name.startswith(strict) and not _holds(env, name.split(".")):
@@ -316,6 +312,17 @@ def _expression(tag: str, variables: Variables, strict: tuple[str, ...] | None) 
     if missing:
         return "{{" + tag + "}}"
     raise TagError(problem)
+
+
+_ITEM = re.compile(r"(?<![\w$])item(?!\w)")
+_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`")
+
+
+@lru_cache(maxsize=4096)
+def _names_item(source: str) -> bool:
+    """Whether the word ``item`` is in an expression, also as a member's name: it then waits for a loop, for Argo looks
+    at the words alone (seen on 4.0.5)."""
+    return "item" in source and _ITEM.search(_QUOTED.sub("", source)) is not None
 
 
 def _asked_for(program: Program, chained: bool) -> Iterable[tuple[str, ...]]:

@@ -232,7 +232,7 @@ def _folded(
             ended = Ended(store).lines() if ended is None else ended
             noted = ended.get(key)
             workflow = None
-            if noted is not None and each.stamp.startswith("{}.{}.".format(*noted.stamp)):
+            if noted is not None and each.is_of(noted):
                 workflow = written(store, key)  # what the engine wrote: its journal need not be asked
             workflow = workflow or read(store, backend.get, key, each.began)
             if workflow is None:  # it is being made, or deleted, just now

@@ -201,7 +201,7 @@ class Board:
         return stamps(self.store)
 
     def _take(self, name: str, now: RunStamp, run: _Run | None, line: Line | None) -> None:
-        if now.ended and line is not None and now.stamp.startswith("{}.{}.".format(*line.stamp)):
+        if line is not None and now.is_of(line):
             whole: Workflow | None = line.workflow
         else:
             whole = self._read(name, ended=now.ended)

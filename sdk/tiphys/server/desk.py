@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tiphys.compiler.source import load_source
 from tiphys.engine.base.options import RunOptions
@@ -36,10 +36,6 @@ class Desk:
             KeptObjects(self.board, "clusterworkflowtemplates", "ClusterWorkflowTemplate", namespaced=False),
         )
 
-    def kept(self, resource: str) -> KeptObjects:
-        """The templates of a resource."""
-        return next(each for each in self.templates if each.resource == resource)
-
     def check(self, given: GivenObject) -> None:
         """Raises RefusedError TIP298 for a template that cannot be decoded as what it says it is."""
         check_source(load_source(given), strict=False, argo=self.options.argo)
@@ -50,10 +46,10 @@ class Desk:
         name = str((given.get("metadata") or {}).get("name") or "")
         if name and self.board.get(name) is not None:
             raise RequestError(409, f'workflows.argoproj.io "{name}" already exists', "AlreadyExists")
-        context: list[GivenObject] = [item for each in self.templates for item in each.briefs()[1]]  # type: ignore[misc]
+        context = [cast("GivenObject", item) for each in self.templates for item in each.briefs()[1]]
         name = self.submissions.create(given, context, dry=dry)
         if not dry:
             self.board.look()
         found = self.board.get(name)
         metadata = {**(given.get("metadata") or {}), "name": name, "namespace": self.board.namespace}
-        return found if found is not None else {**given, "metadata": metadata}  # type: ignore[typeddict-item]
+        return found if found is not None else cast("Workflow", {**given, "metadata": metadata})

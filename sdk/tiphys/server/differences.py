@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tiphys.argo.types import Node, Workflow
+    from tiphys.argo.types import Arguments, Node, Outputs, Workflow
 
 __all__ = ["AskedChange", "NodeAsked", "wanted"]
 
@@ -76,12 +76,17 @@ def wanted(before: Workflow, after: Workflow) -> AskedChange:
 
 def _given(before: Workflow, after: Workflow) -> dict[str, str]:
     """Parameters of the workflow that have another value."""
-    return dict(set(_parameters(after)) - set(_parameters(before)))
+    was, now = ((each.get("spec") or {}).get("arguments") for each in (before, after))
+    return _other_values(was, now)
 
 
-def _parameters(workflow: Workflow) -> Iterator[tuple[str, str]]:
-    arguments = (workflow.get("spec") or {}).get("arguments") or {}
-    for each in arguments.get("parameters") or ():
+def _other_values(before: Arguments | Outputs | None, after: Arguments | Outputs | None) -> dict[str, str]:
+    """The parameters of ``after`` whose values are not those of ``before``."""
+    return dict(set(_values(after)) - set(_values(before)))
+
+
+def _values(place: Arguments | Outputs | None) -> Iterator[tuple[str, str]]:
+    for each in (place or {}).get("parameters") or ():
         if each.get("value") is not None:
             yield str(each["name"]), str(each["value"])
 
@@ -89,16 +94,10 @@ def _parameters(workflow: Workflow) -> Iterator[tuple[str, str]]:
 def _node(before: Node, after: Node) -> tuple[str, str, dict[str, str]] | None:
     """Phase, message and outputs that a node is to have; None where it is as it was."""
     phase, was = str(after.get("phase") or ""), str(before.get("phase") or "")
-    outputs = dict(set(_outputs(after)) - set(_outputs(before)))
+    outputs = _other_values(before.get("outputs"), after.get("outputs"))
     message = str(after.get("message") or "")
     if message == str(before.get("message") or ""):
         message = ""
     if phase == was and not outputs and not message:
         return None
     return phase if phase != was else "", message, outputs
-
-
-def _outputs(node: Node) -> Iterator[tuple[str, str]]:
-    for each in (node.get("outputs") or {}).get("parameters") or ():
-        if each.get("value") is not None:
-            yield str(each["name"]), str(each["value"])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
     from tiphys.server.collections import Collection
     from tiphys.server.desk import Desk
+    from tiphys.server.objects import KeptObjects
 
 __all__ = ["routes"]
 
@@ -84,9 +85,9 @@ def routes(desk: Desk) -> list[Route]:
             else f"{group}/{each.resource}"
         )
         found += [
-            Route(inside, _keep(desk, each.resource), methods=["POST"]),
-            Route(f"{inside}/{{name}}", _replace(desk, each.resource), methods=["PUT", "PATCH"]),
-            Route(f"{inside}/{{name}}", _discard(desk, each.resource), methods=["DELETE"]),
+            Route(inside, _keep(desk, each), methods=["POST"]),
+            Route(f"{inside}/{{name}}", _replace(desk, each), methods=["PUT", "PATCH"]),
+            Route(f"{inside}/{{name}}", _discard(desk, each), methods=["DELETE"]),
         ]
     return found
 
@@ -217,7 +218,7 @@ def _change(desk: Desk) -> Answer:
         _only_here(desk, request)
         before = await asyncio.to_thread(_known, desk, desk.board, "workflows", request)
         given = await _object_of(request, "Workflow")
-        after = given if request.method == "PUT" else merge_patch(before, given)  # type: ignore[arg-type]
+        after = cast("Workflow", given) if request.method == "PUT" else _merged(before, given)
         version = (given.get("metadata") or {}).get("resourceVersion")
         name = request.path_params["name"]
         if version and version != before["metadata"].get("resourceVersion"):
@@ -226,7 +227,7 @@ def _change(desk: Desk) -> Answer:
                 f'Operation cannot be fulfilled on workflows.argoproj.io "{name}": the object has been modified; '
                 "please apply your changes to the latest version and try again",
             )
-        asked = wanted(before, after)  # type: ignore[arg-type]
+        asked = wanted(before, after)
         if not _is_dry(request):
             await asyncio.to_thread(carry_out, asked, name, desk.runs, desk.submissions)
             await asyncio.to_thread(desk.board.look)
@@ -281,9 +282,8 @@ def _log(desk: Desk) -> Answer:
 # -- templates ------------------------------------------------------------------------------------------------------
 
 
-def _keep(desk: Desk, resource: str) -> Answer:
+def _keep(desk: Desk, kept: KeptObjects) -> Answer:
     async def answer(request: Request) -> Response:
-        kept = desk.kept(resource)
         given = _named(await _object_of(request, kept.kind), kept.kind)
         await asyncio.to_thread(desk.check, given)
         made = given if _is_dry(request) else await asyncio.to_thread(kept.create, given)
@@ -292,13 +292,13 @@ def _keep(desk: Desk, resource: str) -> Answer:
     return answer
 
 
-def _replace(desk: Desk, resource: str) -> Answer:
+def _replace(desk: Desk, kept: KeptObjects) -> Answer:
     async def answer(request: Request) -> Response:
-        kept, name = desk.kept(resource), request.path_params["name"]
-        before = _known(desk, kept, resource, request)
+        name = request.path_params["name"]
+        before = _known(desk, kept, kept.resource, request)
         given = await _object_of(request, kept.kind)
         if request.method == "PATCH":
-            given = merge_patch(before, given)  # type: ignore[arg-type,assignment]
+            given = cast("GivenObject", _merged(before, given))
         await asyncio.to_thread(desk.check, given)
         made = given if _is_dry(request) else await asyncio.to_thread(kept.replace, name, given)
         return JSONResponse(made)
@@ -306,11 +306,11 @@ def _replace(desk: Desk, resource: str) -> Answer:
     return answer
 
 
-def _discard(desk: Desk, resource: str) -> Answer:
+def _discard(desk: Desk, kept: KeptObjects) -> Answer:
     async def answer(request: Request) -> Response:
         await _body_of(request)
-        kept, name = desk.kept(resource), request.path_params["name"]
-        before = _known(desk, kept, resource, request)
+        name = request.path_params["name"]
+        before = _known(desk, kept, kept.resource, request)
         return JSONResponse(before if _is_dry(request) else await asyncio.to_thread(kept.delete, name))
 
     return answer
@@ -322,6 +322,11 @@ def _discard(desk: Desk, resource: str) -> Answer:
 def _only_here(desk: Desk, request: Request) -> None:
     if not _here(desk, request):
         raise RequestError(404, f'namespaces "{request.path_params["namespace"]}" not found')
+
+
+def _merged(before: Workflow, patch: GivenObject) -> Workflow:
+    """An object with what a patch (RFC 7386) changes."""
+    return cast("Workflow", merge_patch(cast("JsonObject", before), cast("JsonObject", patch)))
 
 
 def _is_dry(request: Request) -> bool:

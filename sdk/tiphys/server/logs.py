@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import ENDED
-from tiphys.reference import open_file
+from tiphys.runs.local.logs import GrowingLog
 
 if TYPE_CHECKING:
     from tiphys.server.board import Board
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["pod_log"]
 
 _PERIOD = 0.1  # seconds between two looks at a log that grows
-_PIECE = 1 << 16
 
 
 async def pod_log(
@@ -29,32 +29,27 @@ async def pod_log(
     ``times``: each line begins with a time, in RFC 3339. A log has none of its own: of lines that were there already it
     is when the step started, a microsecond later from line to line, of others when they were seen.
     """
-    path = board.store.run(run) / "logs" / f"{node}.log"
-    position, rest, first = 0, b"", True
-    at = 0.0
+    log = GrowingLog(board.store.run(run) / "logs" / f"{node}.log")
+    at, first = 0.0, True
     while True:
         ended, started = await asyncio.to_thread(_state, board, run, node)  # asked before the last look
-        found: list[bytes] = []
-        try:
-            with await asyncio.to_thread(open_file, path) as stream:
-                stream.seek(position)
-                while data := await asyncio.to_thread(stream.read, _PIECE):
-                    position += len(data)
-                    *whole, rest = (rest + data).split(b"\n")
-                    found += whole
-        except FileNotFoundError:
-            pass
         over = ended or not follow
-        if over and rest:
-            found.append(rest)
+        found = await asyncio.to_thread(_new, log, last=over)
         at = started if first else max(at, time.time())
         for line in deque(found, tail) if first and tail is not None else found:
             at += 1e-6
-            yield (_time(at) + b" " if times else b"") + line.rstrip(b"\r") + b"\n"
+            yield (_time(at) + b" " if times else b"") + line + b"\n"
         first = False
         if over:
             return
         await asyncio.sleep(_PERIOD)
+
+
+def _new(log: GrowingLog, *, last: bool) -> list[bytes]:
+    """The lines since; none while the container has written nothing."""
+    with contextlib.suppress(FileNotFoundError):
+        return list(log.lines(last=last))
+    return []
 
 
 def _state(board: Board, run: str, node: str) -> tuple[bool, float]:

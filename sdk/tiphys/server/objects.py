@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tiphys.argo.time import rfc3339
 from tiphys.reference import contents
@@ -20,6 +20,7 @@ from tiphys.server.board import Board, BoardChange, ExpiredError
 from tiphys.store.files import clear, write_json
 
 if TYPE_CHECKING:
+    from tiphys.argo.pod_types import ObjectMeta
     from tiphys.argo.types import GivenObject, Workflow
 
 __all__ = ["KeptObjects"]
@@ -131,10 +132,11 @@ class KeptObjects:
 
     def _show(self, name: str, item: dict[str, object]) -> Workflow:
         number = self.board.count()
-        metadata = {**item["metadata"], "name": name, "resourceVersion": str(number)}  # type: ignore[dict-item]
+        shown = cast("Workflow", item)  # whose metadata and spec it has
+        metadata: ObjectMeta = {**shown["metadata"], "name": name, "resourceVersion": str(number)}
         if self.namespaced:
             metadata["namespace"] = self.board.namespace
-        shown: Workflow = {**item, "metadata": metadata}  # type: ignore[typeddict-item]
+        shown = {**shown, "metadata": metadata}
         self._objects[name] = shown
         self._born.setdefault(name, number)
         self._gone.pop(name, None)

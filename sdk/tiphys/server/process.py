@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiphys.errors import RefusedError, ServingError
+from tiphys.errors import RefusedError
+from tiphys.net.server import cannot_listen
 from tiphys.server.access import Access, kubeconfig, token_of
 from tiphys.server.certificate import own_certificate
 from tiphys.store import Store
@@ -74,7 +75,7 @@ def serve(
     Raises
     ------
     RefusedError
-        TIP277: an address that others reach; TIP278: another server has the store; TIP279: Starlette is not there.
+        TIP277: half of a certificate; TIP278: another server has the store; TIP279: Starlette is not there.
     ServingError
         TIP510: the address cannot be had.
     """
@@ -106,7 +107,6 @@ def serve(
             folder, url, token, options.namespace, ca=os.path.abspath(certificate) if certificate else ""
         )
         desk = Desk(options)
-        desk.board.start()
         config = uvicorn.Config(
             application(desk, Access(token, names)),
             log_config=None,
@@ -116,6 +116,7 @@ def serve(
             ssl_keyfile=key or None,
             server_header=False,
         )
+        desk.board.start()
         try:
             report(url, file)
             asyncio.run(_answer(uvicorn.Server(config), listener))
@@ -136,7 +137,7 @@ async def _answer(server: uvicorn.Server, listener: socket.socket) -> None:
             loop.add_signal_handler(number, end)
         yield
 
-    server.capture_signals = signals  # type: ignore[method-assign]
+    server.capture_signals = signals  # type: ignore[method-assign]  # it has no option for that
     await server.serve([listener])
 
 
@@ -145,8 +146,4 @@ def _listening(address: Address) -> socket.socket:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         return socket.create_server((address.host, address.port), family=family, backlog=512)
     except OSError as error:
-        raise ServingError(
-            "TIP510",
-            f"cannot listen on {address.host}:{address.port}: {error.strerror or error}",
-            fix="give another --port, or 0 for a free one",
-        ) from error
+        raise cannot_listen(address.host, address.port, error) from error

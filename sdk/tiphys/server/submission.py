@@ -46,9 +46,8 @@ class Submissions:
         run = runtime.Run(annotated(given, None, self.store), options=self.options, context=context)
         if dry:
             return run.name
-        name = run.lay_down()
-        self._begin(name)
-        return name
+        self._begin(run)
+        return run.name
 
     def retry(
         self, name: str, *, parameters: Mapping[str, str], restart_successful: bool, nodes: str
@@ -61,11 +60,17 @@ class Submissions:
             restart_successful=restart_successful,
             selector=nodes,
         )
-        run.lay_down()
-        self._begin(name)
+        self._begin(run)
 
-    def _begin(self, name: str) -> None:
-        self.beginning.add(name)
+    def _begin(self, run: runtime.Run) -> None:
+        """Write it down, and have an engine begin it."""
+        name = run.name
+        self.beginning.add(name)  # before anybody sees it
+        try:
+            run.lay_down()
+        except BaseException:
+            self.beginning.discard(name)
+            raise
         words = ["run", "--resume", name, "--store", str(self.store.root)]
 
         def begin() -> None:

@@ -218,7 +218,13 @@ class Run:
         Raises what :func:`run` raises before anything runs.
         """
         images = Images(self.options.images, everything=self.options.runner == "docker")
-        Execution(self._facts, self.store, images, ownership=self._ownership, resumed=self._resumed).close()
+        try:
+            Execution(
+                self._facts, self.store, images, ownership=self._ownership, resumed=self._resumed
+            ).close()
+        finally:
+            if self._ownership is not None:
+                self._ownership.close()
         return self.name
 
     def _out_of_room(self, error: StoreError | OSError) -> StoreError:

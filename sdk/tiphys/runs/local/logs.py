@@ -14,42 +14,51 @@ from tiphys.reference import open_file
 from tiphys.runs.backend import WorkflowLogLine
 from tiphys.store import Store
 
-__all__ = ["log_lines"]
+__all__ = ["GrowingLog", "log_lines"]
 
 _PERIOD = 0.1
 
 
-class _File:
-    """One log, read on from where it was left."""
+class GrowingLog:
+    """A log, read on from where it was left."""
 
-    def __init__(self, path: Path, record: runtime.Record | None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.pod = path.name.removesuffix(".log")
-        self.source = _source(record, self.pod)
         self._position = 0
         self._rest = b""
-        self._problem = ""  # why it could not be read, once that is told
 
-    def lines(self, *, last: bool) -> Iterator[str]:
-        """Whole lines that are new; with ``last`` also one without its end. Of one that cannot be read a line says
-        why: the others can be."""
-        try:
-            stream = open_file(self.path)
-        except OSError as error:
-            if not self._problem:
-                self._problem = error.strerror or str(error)
-                yield f"tiphys: TIP412: cannot read {self.path}: {self._problem}"
-            return
-        with stream:
+    def lines(self, *, last: bool) -> Iterator[bytes]:
+        """Whole lines that are new, without their ends; with ``last`` also one that has none. Raises OSError."""
+        with open_file(self.path) as stream:
             stream.seek(self._position)
             while data := stream.read(1 << 16):
                 self._position += len(data)
                 *whole, self._rest = (self._rest + data).split(b"\n")
                 for line in whole:
-                    yield line.decode(errors="replace").rstrip("\r")
+                    yield line.rstrip(b"\r")
         if last and self._rest:
-            yield self._rest.decode(errors="replace")
+            yield self._rest
             self._rest = b""
+
+
+class _File:
+    """The log of a pod."""
+
+    def __init__(self, path: Path, record: runtime.Record | None) -> None:
+        self.pod = path.name.removesuffix(".log")
+        self.source = _source(record, self.pod)
+        self._log = GrowingLog(path)
+        self._problem = ""  # why it could not be read, once that is told
+
+    def lines(self, *, last: bool) -> Iterator[str]:
+        """As :meth:`GrowingLog.lines`. Of one that cannot be read a line says why: the others can be."""
+        try:
+            for line in self._log.lines(last=last):
+                yield line.decode(errors="replace")
+        except OSError as error:
+            if not self._problem:
+                self._problem = error.strerror or str(error)
+                yield f"tiphys: TIP412: cannot read {self._log.path}: {self._problem}"
 
 
 def _source(record: runtime.Record | None, pod: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tiphys.errors import StoreError
 from tiphys.store import Store
+from tiphys.store.ended import Line
 from tiphys.store.files import clear
 
 __all__ = ["RunStamp", "file_stamp", "stamp", "stamps"]
@@ -21,6 +22,11 @@ class RunStamp:
     began: float
     file: str = ""
     ended: bool = False
+
+    def is_of(self, line: Line) -> bool:
+        """Whether what is noted of a run that has ended was noted of this very end."""
+        changed, size = line.stamp
+        return self.ended and self.stamp.startswith(f"{changed}.{size}.")
 
 
 def stamps(store: Store) -> dict[str, RunStamp]:
