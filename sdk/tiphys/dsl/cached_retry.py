@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.argo.memo import KEY_PARTS
+from tiphys.dsl.files import passed, unplaced
 from tiphys.dsl.reporting import own_outputs
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def split(body: dict[str, Any], *, always: bool = False) -> list[dict[str, Any]]
             **({"parameters": inputs["parameters"]} if inputs.get("parameters") else {}),
             # where an artifact is put is the inner template's affair
             **(
-                {"artifacts": [{"name": item["name"], **_optional(item)} for item in inputs["artifacts"]]}
+                {"artifacts": [unplaced(item) for item in inputs["artifacts"]]}
                 if inputs.get("artifacts")
                 else {}
             ),
@@ -83,10 +84,7 @@ def handed_on(body: Mapping[str, Any]) -> dict[str, Any]:
             {"name": item["name"], "value": f"{{{{inputs.parameters.{item['name']}}}}}"}
             for item in inputs.get("parameters") or []
         ],
-        "artifacts": [
-            {"name": item["name"], "from": f"{{{{inputs.artifacts.{item['name']}}}}}", **_optional(item)}
-            for item in inputs.get("artifacts") or []
-        ],
+        "artifacts": [passed(item, "inputs") for item in inputs.get("artifacts") or []],
     }
     return {key: value for key, value in arguments.items() if value}
 
@@ -103,20 +101,9 @@ def results_of(body: Mapping[str, Any], task: str) -> dict[str, Any]:
             }
             for item in own_outputs(cast("Outputs", outputs))
         ],
-        "artifacts": [
-            {
-                "name": item["name"],
-                "from": f"{{{{tasks.{task}.outputs.artifacts.{item['name']}}}}}",
-                **_optional(item),
-            }
-            for item in outputs.get("artifacts") or []
-        ],
+        "artifacts": [passed(item, f"tasks.{task}.outputs") for item in outputs.get("artifacts") or []],
     }
     return {key: value for key, value in results.items() if value}
-
-
-def _optional(artifact: Mapping[str, Any]) -> dict[str, bool]:
-    return {"optional": True} if artifact.get("optional") else {}
 
 
 def _locks(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

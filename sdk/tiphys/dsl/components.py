@@ -44,7 +44,7 @@ from tiphys.dsl.source.closure import check_names, function_node
 from tiphys.dsl.source.digest import depended, step_code
 from tiphys.dsl.source.embed import script_source
 from tiphys.dsl.source.module import module_of
-from tiphys.dsl.sources import FileSource, by_place, refuse_outside, stored
+from tiphys.dsl.sources import FileSource, by_place, counted, refuse_outside, stored
 from tiphys.dsl.step_frame import begun, finish
 from tiphys.dsl.template import Argument, StepTemplate, input_parameters
 from tiphys.dsl.types import Field, FunctionSignature, kebab, may_be_long, signature_of
@@ -176,15 +176,9 @@ class Component(CallableTemplate):
         """With a cache the digests of files; what could never be found again is refused (TIP128)."""
         if self.options.cache is not None:
             self.options.cache.check_arguments(self.inputs, arguments, self.name)
-        if (cache := in_use(self.options.cache)) is None:
-            return {}
-        return {**by_place(self._counted, arguments, self.name, cache, self.options.depends_on)}
-
-    @property
-    def _counted(self) -> list[Field]:
-        """The files that count in the key of its cache."""
-        cache = in_use(self.options.cache)
-        return [] if cache is None else [f for f in cache.keyed(self.inputs, self.name) if f.is_file]
+        return {
+            **by_place(self.inputs, arguments, self.name, in_use(self.options.cache), self.options.depends_on)
+        }
 
     digests = True
     reads_files = True
@@ -213,7 +207,9 @@ class Component(CallableTemplate):
         if self._root is not None:
             template.setdefault("annotations", {})[VARIANT_OF] = self.called
         if self.inputs:
-            digests = digest_parameters(self._counted if keyed is not None else ())
+            digests = digest_parameters(
+                counted(self.inputs, self.name, None if keyed is None else keyed.cache)
+            )
             parameters = [*input_parameters(self.inputs, self.site), *digests]
             template["inputs"] = declared(parameters, input_artifacts(self.inputs))
         env = [

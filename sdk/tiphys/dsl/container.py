@@ -36,10 +36,10 @@ from tiphys.dsl.resources import Resources
 from tiphys.dsl.retry import Retry
 from tiphys.dsl.scheduling import Scheduling
 from tiphys.dsl.secrets import ConfigMap, Keyed
-from tiphys.dsl.sources import by_place
+from tiphys.dsl.sources import by_place, counted
 from tiphys.dsl.step_frame import begun, finish
 from tiphys.dsl.template import Argument, input_parameters
-from tiphys.dsl.types import Field, fields_of
+from tiphys.dsl.types import fields_of
 from tiphys.dsl.values import Input
 from tiphys.errors import DefinitionError, did_you_mean
 from tiphys.jsontypes import JsonObject
@@ -187,21 +187,14 @@ class ContainerStep(CallableTemplate):
         """With a cache the digests of files; what could never be found again is refused (TIP128)."""
         if self.options.cache is not None:
             self.options.cache.check_arguments(self.inputs, arguments, self.name)
-        if (cache := in_use(self.options.cache)) is None:
-            return {}
-        return {**by_place(self._counted, arguments, self.name, cache, None)}
-
-    @property
-    def _counted(self) -> list[Field]:
-        """The files that count in the key of its cache."""
-        cache = in_use(self.options.cache)
-        return [] if cache is None else [f for f in cache.keyed(self.inputs, self.name) if f.is_file]
+        return {**by_place(self.inputs, arguments, self.name, in_use(self.options.cache), None)}
 
     def body(self, defaults: Defaults) -> JsonObject:
         options = self.options
         template = begun(self.name, options, (*self.inputs, *self.outputs))
         if self.inputs:
-            parameters = [*input_parameters(self.inputs, self.site), *digest_parameters(self._counted)]
+            files = counted(self.inputs, self.name, in_use(options.cache))
+            parameters = [*input_parameters(self.inputs, self.site), *digest_parameters(files)]
             template["inputs"] = cast("Arguments", declared(parameters, input_artifacts(self.inputs)))
         mutexes = self._memoized(template, defaults)
         box: ContainerSpec = {"image": self.image, "command": self.words}

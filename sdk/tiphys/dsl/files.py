@@ -35,6 +35,8 @@ __all__ = [
     "input_artifacts",
     "output_artifacts",
     "output_value",
+    "passed",
+    "unplaced",
     "written_arguments",
 ]
 
@@ -155,6 +157,19 @@ def declared(parameters: Sequence[object], artifacts: Sequence[object]) -> JsonO
     """Inputs or outputs of a template, without what there is none of."""
     found = {"parameters": list(parameters), "artifacts": list(artifacts)}
     return cast("JsonObject", {key: value for key, value in found.items() if value})
+
+
+def unplaced(artifact: Mapping[str, object]) -> Artifact:
+    """An artifact of a template without a file system: that it is there, or may be."""
+    found: Artifact = {"name": str(artifact["name"])}
+    if artifact.get("optional"):
+        found["optional"] = True
+    return found
+
+
+def passed(artifact: Mapping[str, object], place: str) -> Artifact:
+    """The same as an argument or an output: it comes from ``place`` (``inputs``, ``tasks.a.outputs``)."""
+    return {**unplaced(artifact), "from": f"{{{{{place}.artifacts.{artifact['name']}}}}}"}
 
 
 def input_artifacts(fields: Iterable[Field], *, placed: bool = True) -> list[Artifact]:

@@ -54,7 +54,7 @@ class _Outputs:
         if name in ("_template", "_node"):
             raise AttributeError(name)
         for field in self._template.outputs:
-            if name in (field.python, field.name):
+            if field.is_called(name):
                 if field.is_file:
                     digests = self._template.digests
                     return output_value(self._node, field, digests=digests, looped=False, site=caller())

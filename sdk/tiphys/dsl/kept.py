@@ -14,9 +14,10 @@ from tiphys.dsl.types import MISSING, Field
 from tiphys.errors import DefinitionError, RefusedError
 from tiphys.jsontypes import Json, JsonObject
 
-__all__ = ["KeptTemplate", "argo_template"]
+__all__ = ["PRINTS", "KeptTemplate", "argo_template", "parameters_of", "python_name"]
 
-_PRINTS = ("container", "script", "http", "containerSet", "plugin")
+PRINTS = ("container", "script", "http", "containerSet", "plugin")
+"""The kinds of templates whose output ``result`` is what they print or answer."""
 
 
 class KeptTemplate(CallableTemplate):
@@ -26,10 +27,10 @@ class KeptTemplate(CallableTemplate):
         name = template.get("name")
         if not isinstance(name, str) or not name:
             raise _kind("the template has no name", "write `name: …` in its first line", site)
-        given, made = _parameters(template, "inputs"), _parameters(template, "outputs")
-        inputs = [Field(_python(n), n, Any, _default(each)) for n, each in given.items()]
-        outputs = [Field(_python(n), n, Any) for n in made]
-        if "result" not in made and any(kind in template for kind in _PRINTS):
+        given, made = parameters_of(template, "inputs"), parameters_of(template, "outputs")
+        inputs = [Field(python_name(n), n, Any, _default(each)) for n, each in given.items()]
+        outputs = [Field(python_name(n), n, Any) for n in made]
+        if "result" not in made and any(kind in template for kind in PRINTS):
             outputs.append(Field("result", "result", Any, result=True))
         super().__init__("kept", inputs, outputs, site=site)
         self.name = name  # Argo takes more names than we make
@@ -73,13 +74,16 @@ def argo_template(template: str | Mapping[str, object], *, uses: Sequence[StepTe
     return KeptTemplate(cast("JsonObject", dict(data)), uses, site)
 
 
-def _parameters(template: JsonObject, place: str) -> dict[str, JsonObject]:
+def parameters_of(template: JsonObject, place: str) -> dict[str, JsonObject]:
+    """The parameters among a template's ``inputs`` or ``outputs``, by name."""
     part = template.get(place)
     listed = part.get("parameters") if isinstance(part, dict) else None
-    return {str(each["name"]): each for each in listed or () if isinstance(each, dict) and "name" in each}  # type: ignore[union-attr]
+    rows = listed if isinstance(listed, list) else []
+    return {str(each["name"]): each for each in rows if isinstance(each, dict) and "name" in each}
 
 
-def _python(name: str) -> str:
+def python_name(name: str) -> str:
+    """The name of a parameter as Python spells it."""
     return name.replace("-", "_").replace(".", "_")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from tiphys.compiler.line import Site
-from tiphys.dsl.files import declared
+from tiphys.dsl.files import declared, passed, unplaced
 from tiphys.dsl.literals import access
 from tiphys.dsl.pod import Defaults, executor_patch, secured
 from tiphys.dsl.resources import Resources
@@ -96,26 +96,14 @@ def arguments_of(given: Mapping[str, str], files: Mapping[str, Artifact] | None 
 
 def takes(template: Template, names: list[str], files: Mapping[str, Artifact] | None = None) -> None:
     """``files``: the artifacts that it takes; one that may be absent says so in its argument."""
-    artifacts = [
-        cast("Artifact", {"name": name, **({"optional": True} if each.get("optional") else {})})
-        for name, each in (files or {}).items()
-    ]
+    artifacts = [unplaced({"name": name, **each}) for name, each in (files or {}).items()]
     if names or artifacts:
         template["inputs"] = cast("Any", declared([{"name": name} for name in names], artifacts))
 
 
 def handed_on(files: Mapping[str, Artifact]) -> dict[str, Artifact]:
     """The artifacts that a template takes, as arguments of what is in it."""
-    return {
-        name: cast(
-            "Artifact",
-            {
-                "from": "{{inputs.artifacts." + name + "}}",
-                **({"optional": True} if each.get("optional") else {}),
-            },
-        )
-        for name, each in files.items()
-    }
+    return {name: passed({"name": name, **each}, "inputs") for name, each in files.items()}
 
 
 def gives(template: Template, parameters: list[Parameter]) -> Template:

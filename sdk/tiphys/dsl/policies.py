@@ -121,7 +121,7 @@ NONE = Conditions()
 
 def _find(name: str, fields: Sequence[Field], code: str, what: str, site: Site) -> Field:
     for each in fields:
-        if name in (each.python, each.name):
+        if each.is_called(name):
             return each
     names = [each.python for each in fields]
     raise DefinitionError(
@@ -134,7 +134,7 @@ def _find(name: str, fields: Sequence[Field], code: str, what: str, site: Site) 
 
 
 def _named(name: str, fields: Iterable[Field]) -> Field:
-    return next(each for each in fields if name in (each.python, each.name))
+    return next(each for each in fields if each.is_called(name))
 
 
 def _refuse_text(found: Field, site: Site, what: str, kinds: tuple[object, ...]) -> None:

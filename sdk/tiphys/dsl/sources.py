@@ -46,6 +46,7 @@ __all__ = [
     "SourceValue",
     "Text",
     "by_place",
+    "counted",
     "file_argument",
     "refuse_outside",
     "stored",
@@ -344,23 +345,29 @@ def refuse_outside(owner: str, values: Iterable[object], site: Site) -> None:
             )
 
 
+def counted(fields: Sequence[Field], owner: str, cache: Cache | None) -> list[Field]:
+    """The files among the inputs that count in the key of a cache."""
+    return [] if cache is None else [field for field in cache.keyed(fields, owner) if field.is_file]
+
+
 def by_place(
-    fields: Iterable[Field],
+    fields: Sequence[Field],
     arguments: Mapping[str, object],
     owner: str,
-    cache: Cache,
+    cache: Cache | None,
     depends_on: Sequence[str] | None,
 ) -> dict[str, Value | str]:
-    """The digests of the files that are given to a cached step (:func:`tiphys.dsl.files.digest_arguments`).
+    """The digests of the files that are given to a cached step (:func:`tiphys.dsl.files.digest_arguments`); ``fields``
+    are its inputs.
 
     A source without a version counts by its place where the author says so (``depends_on``), or where only the age of a
     result counts; else it is refused (TIP128).
     """
-    fields = list(fields)
-    found = digest_arguments(fields, arguments)
-    for each in fields:
+    files = counted(fields, owner, cache)
+    found = digest_arguments(files, arguments)
+    for each in files:
         value = arguments.get(each.name)
-        if not isinstance(value, SourceValue) or value.source.identity():
+        if cache is None or not isinstance(value, SourceValue) or value.source.identity():
             continue
         key = str(getattr(value.source, value.source.parts[0]))
         named = any(entry.startswith("text:") and key in entry for entry in depends_on or ())

@@ -125,7 +125,7 @@ class TaskNode:
         """The output ``name`` (Python's or the workflow's spelling). Raises DefinitionError (TIP106)."""
         loop = self.limited()
         for field in self.template.outputs:
-            if name in (field.python, field.name, field.name.replace("-", "_")):
+            if field.is_called(name):
                 result = field.result and loop is None
                 looped = self.looped() is not None
                 if field.is_file:

@@ -19,10 +19,12 @@ from tiphys.dsl.values import Output, ParameterValue, Value
 from tiphys.errors import DefinitionError
 from tiphys.reference import Reference
 from tiphys.step.kinds import (
+    HERA_ARTIFACT,
     TIMES,
     field_names,
     file_format,
     form,
+    input_variable,
     is_model,
     members,
     named,
@@ -79,7 +81,11 @@ class Field:
     @property
     def variable(self) -> str:
         """Of the step's environment, for an input."""
-        return "TIPHYS_INPUT_" + self.python.strip("_").upper()
+        return input_variable(self.python)
+
+    def is_called(self, name: str) -> bool:
+        """Whether ``name`` is its name in Python or in the workflow."""
+        return name in (self.python, self.name, self.name.replace("-", "_"))
 
     @property
     def required(self) -> bool:
@@ -348,7 +354,7 @@ def _names_a_file(kind: Any, said: Any, what: str, site: Site) -> bool:
     whole = said if isinstance(said, type) else type(said)
     fields = {} if said is whole else vars(said)
     given = {key for key, value in fields.items() if value not in (None, False, "")}
-    if file_format(kind) is None or whole.__module__ != "hera.workflows.artifact" or given - {"name"}:
+    if file_format(kind) is None or whole.__module__ != HERA_ARTIFACT or given - {"name"}:
         return False
     if "name" in given and not _NAME.match(said.name):
         raise DefinitionError(

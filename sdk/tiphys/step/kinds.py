@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 __all__ = [
+    "HERA_ARTIFACT",
+    "INPUT_PREFIX",
     "TIMES",
     "as_json",
     "field_names",
     "file_format",
     "file_library",
     "form",
+    "input_variable",
     "is_model",
     "members",
     "named",
@@ -34,7 +37,15 @@ TIMES = (datetime, date, timedelta)
 _FORMS = {bool: "boolean", int: "number", float: "number", timedelta: "seconds", str: "text"}
 
 
+INPUT_PREFIX = "TIPHYS_INPUT_"
+HERA_ARTIFACT = "hera.workflows.artifact"
+"""The module of Hera's ``Artifact``, which is not imported."""
 _FILES = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "Table", "numpy": "ndarray"}
+
+
+def input_variable(name: str) -> str:
+    """The variable of a step's environment that holds the input of that name in Python."""
+    return INPUT_PREFIX + name.strip("_").upper()
 
 
 def file_library(kind: Any) -> str | None:
@@ -82,7 +93,7 @@ def named(kind: Any, usual: str) -> str:
     Artifact(name="scores")]`` gives it, else the ``usual``."""
     if get_origin(kind) is typing.Annotated and file_library(kind) is not None:
         for said in kind.__metadata__:
-            if type(said).__module__ == "hera.workflows.artifact" and said.name:
+            if type(said).__module__ == HERA_ARTIFACT and said.name:
                 return str(said.name)
     return usual
 

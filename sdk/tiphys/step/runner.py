@@ -21,7 +21,7 @@ from tiphys.large import shortened, whole
 from tiphys.reference import Reference, volumes_from_env
 from tiphys.step import files
 from tiphys.step.codec import decode, files_of, outputs_of
-from tiphys.step.kinds import file_library, optional
+from tiphys.step.kinds import INPUT_PREFIX, file_library, input_variable, optional
 from tiphys.verbatim import parted, rejoined
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "write_outputs",
 ]
 
-INPUT_PREFIX = "TIPHYS_INPUT_"
 OUTPUTS_ENV = "TIPHYS_OUTPUTS"
 LAST_WORDS_ENV = "TIPHYS_TERMINATION_LOG"
 TERMINATED = 143
@@ -149,7 +148,7 @@ def arguments_of(function: Callable[..., Any], environ: Mapping[str, str]) -> di
     hints = typing.get_type_hints(function, include_extras=True)
     arguments: dict[str, object] = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        variable = INPUT_PREFIX + name.strip("_").upper()
+        variable = input_variable(name)
         if variable in environ:
             kind = hints.get(name, str)
             if (library := file_library(kind)) is not None:
