@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from tiphys.importing.kfp_files import check_use, file_way, framed, outputs_class
+from tiphys.importing.kfp_files import check_use, file_way, framed
 from tiphys.importing.told import CannotSay
 
 
@@ -44,4 +44,3 @@ def test_a_frame_gives_and_takes_files() -> None:
     assert framed("    pass", {"b": "Output"}, "Path").endswith("\n    return Path(b.path)")
     both = framed("    pass", {"b": "Output", "c": "Output"}, "Two")
     assert both.endswith("\n    return Two(b=Path(b.path), c=Path(c.path))")
-    assert outputs_class("Two", ["b", "c"]) == "class Two(NamedTuple):\n    b: Path\n    c: Path"

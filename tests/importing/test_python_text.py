@@ -12,7 +12,7 @@ import pytest
 
 from tests.importing.flows import flow
 from tiphys.importing import import_argo
-from tiphys.importing.python_text import PythonNames, call, keywords, text_block, value
+from tiphys.importing.python_text import PythonNames, call, keywords, record, text_block, value
 
 VALUES: list[Any] = [
     "", "a\"b", "it's", "\"both\" it's", "back\\slash", "ta\tb", "ünï", "\x7f", "\x00", "\u2028", "emo\U0001f600", 3,
@@ -59,3 +59,7 @@ def test_a_formatter_leaves_it_as_it_stands(tmp_path: Path) -> None:
     subprocess.run(
         [str(ruff), "check", "--isolated", "--line-length", "110", "--select", "F,I", str(file)], check=True
     )
+
+
+def test_a_class_of_outputs() -> None:
+    assert record("Two", {"b": "Path", "c": "int"}) == "class Two(NamedTuple):\n    b: Path\n    c: int"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tiphys.argo.reader import Document
 from tiphys.compiler.emit import emit
+from tiphys.dsl.kept import PRINTS, parameters_of, python_name
 from tiphys.dsl.names import suggest
 from tiphys.dsl.pod import POD_SECURITY
 from tiphys.dsl.types import kebab
@@ -20,13 +21,11 @@ from tiphys.importing.argo_object import object_blocks
 from tiphys.importing.argo_parameters import parameter_lines
 from tiphys.importing.argo_python import Called, GraphWriter
 from tiphys.importing.argo_values import TagScope
-from tiphys.importing.python_text import PythonNames, call, text_block, value
+from tiphys.importing.python_text import PythonNames, call, record, text_block, value
 from tiphys.importing.told import CannotSay, Notes
 from tiphys.jsontypes import Json, JsonObject
 
 __all__ = ["DocumentWriter"]
-
-_PRINTS = ("container", "script", "http", "containerSet", "plugin")
 
 
 @dataclass(slots=True)
@@ -278,8 +277,8 @@ class DocumentWriter:
             else:
                 kind = "".join(part.title() for part in re.split(r"\W|_", name)) + "Outputs"
                 self.imports |= {"Any", "NamedTuple"}
-                fields = [f"    {key.replace('-', '_')}: Any" for key in graph.outputs]
-                blocks.append("\n".join([f"class {kind}(NamedTuple):", *fields]))
+                fields = [key.replace("-", "_") for key in graph.outputs]
+                blocks.append(record(kind, dict.fromkeys(fields, "Any")))
                 given = [f"{key.replace('-', '_')}={each.python}" for key, each in said.items()]
                 lines.append(call(kind, given, "    ", "return "))
         self._tell_steps(name)
@@ -432,22 +431,14 @@ class DocumentWriter:
 
 
 def _inputs(template: JsonObject) -> dict[str, str]:
-    return {name: name.replace("-", "_").replace(".", "_") for name in _named(template, "inputs")}
+    return {name: python_name(name) for name in parameters_of(template, "inputs")}
 
 
 def _required(template: JsonObject) -> set[str]:
-    part = template.get("inputs")
-    rows = part.get("parameters") if isinstance(part, dict) else None
-    listed = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
-    return {str(each["name"]) for each in listed if not {"value", "default", "valueFrom"} & set(each)}
+    given = parameters_of(template, "inputs")
+    return {name for name, each in given.items() if not {"value", "default", "valueFrom"} & set(each)}
 
 
 def _outputs(template: JsonObject) -> frozenset[str]:
-    prints = {"*result"} if any(kind in template for kind in _PRINTS) else set()
-    return frozenset({*_named(template, "outputs"), *prints})
-
-
-def _named(template: JsonObject, place: str) -> list[str]:
-    part = template.get(place)
-    rows = part.get("parameters") if isinstance(part, dict) else None
-    return [str(each["name"]) for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
+    prints = {"*result"} if any(kind in template for kind in PRINTS) else set()
+    return frozenset({*parameters_of(template, "outputs"), *prints})

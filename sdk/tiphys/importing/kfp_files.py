@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from tiphys.importing.told import CannotSay
 
-__all__ = ["check_use", "file_way", "framed", "outputs_class"]
+__all__ = ["check_use", "file_way", "framed"]
 
 _WAY = re.compile(r"(?:typing\.|dsl\.|kfp\.)*(Input|Output)\[.+\]", re.DOTALL)
 
@@ -24,8 +24,9 @@ def file_way(annotation: ast.expr | None) -> str:
     return match[1] if match and "list" not in match[0].lower() else ""
 
 
-def check_use(function: ast.FunctionDef, files: Mapping[str, str]) -> None:
-    """Raises CannotSay where the code does more with a file than to take its path, or may end before it is made."""
+def check_use(function: ast.FunctionDef, files: Mapping[str, str], returns: str = "None") -> None:
+    """Raises CannotSay where the code does more with a file than to take its path, or gives something else besides
+    (``returns``), or may end before it is made."""
     inside = [node for each in function.body for node in ast.walk(each)]
     paths = {id(each.value) for each in inside if isinstance(each, ast.Attribute) and each.attr == "path"}
     for node in inside:
@@ -33,7 +34,8 @@ def check_use(function: ast.FunctionDef, files: Mapping[str, str]) -> None:
             raise CannotSay(
                 f"its code takes more of {node.id!r} than its path: a file here is a pathlib.Path"
             )
-    if "Output" in files.values() and any(isinstance(node, ast.Return) for node in inside):
+    ends = returns != "None" or any(isinstance(node, ast.Return) for node in inside)
+    if ends and "Output" in files.values():
         raise CannotSay("it makes files, and returns: hand both on as fields of a NamedTuple")
 
 
@@ -53,8 +55,3 @@ def framed(body: str, files: Mapping[str, str], returns: str) -> str:
         fields = ", ".join(f"{name}=Path({name}.path)" for name in made)
         after = [f"    return {returns}({fields})"]
     return "\n".join([*before, body, *after])
-
-
-def outputs_class(name: str, files: Iterable[str]) -> str:
-    """The class of several files that a function makes."""
-    return "\n".join([f"class {name}(NamedTuple):", *(f"    {each}: Path" for each in files)])

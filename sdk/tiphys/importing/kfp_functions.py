@@ -8,8 +8,8 @@ import typing
 from dataclasses import dataclass, field
 
 from tiphys.importing.json_parts import items_of
-from tiphys.importing.kfp_files import check_use, file_way, framed, outputs_class
-from tiphys.importing.python_text import value
+from tiphys.importing.kfp_files import check_use, file_way, framed
+from tiphys.importing.python_text import record, value
 from tiphys.importing.told import CannotSay
 from tiphys.jsontypes import JsonObject
 
@@ -138,15 +138,13 @@ def _function(name: str, source: str) -> KfpFunction:
 
 
 def _with_files(function: ast.FunctionDef, made: KfpFunction) -> None:
-    check_use(function, made.files)
+    check_use(function, made.files, made.returns)
     files = made.made_files
-    if files and made.returns != "None":
-        raise CannotSay("it makes files, and returns: hand both on as fields of a NamedTuple")
     if len(files) == 1:
         made.returns = "Path"
     elif files:
         made.returns = f"{made.name.title().replace('_', '')}Files"
-        made.classes = outputs_class(made.returns, files)
+        made.classes = record(made.returns, dict.fromkeys(files, "Path"))
     made.body = framed(made.body, made.files, made.returns)
 
 
@@ -212,7 +210,7 @@ def _returns(annotation: ast.expr | None, made: KfpFunction) -> None:
                     fields.append((str(each.elts[0].value), each.elts[1]))
         name = str(title.value) if isinstance(title, ast.Constant) else "Outputs"
         made.returns = f"{made.name.title().replace('_', '')}{name}"
-        rows = [f"    {key}: {_kind(kind, f'its output {key!r}')}" for key, kind in fields]
-        made.classes = "\n".join([f"class {made.returns}(NamedTuple):", *rows])
+        kinds = {key: _kind(kind, f"its output {key!r}") for key, kind in fields}
+        made.classes = record(made.returns, kinds)
         return
     made.returns = _kind(annotation, "what it returns")

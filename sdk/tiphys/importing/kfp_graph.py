@@ -11,7 +11,7 @@ from tiphys.dsl.types import kebab
 from tiphys.errors import RefusedError
 from tiphys.importing.json_parts import at, items_of
 from tiphys.importing.kfp_tasks import TYPES, KfpComponents
-from tiphys.importing.python_text import PythonNames, call, keywords, task_lines, value
+from tiphys.importing.python_text import PythonNames, call, keywords, record, task_lines, value
 from tiphys.importing.told import Notes
 from tiphys.jsontypes import Json, JsonObject
 
@@ -173,9 +173,7 @@ class KfpGraphs:
         fields = {key: PythonNames().take(_short(key)) for key in made}
         self.returned[component] = fields
         lines.append(call(title, [f"{fields[key]}={text}" for key, text in made.items()], "    ", "return "))
-        return title, "\n".join(
-            [f"class {title}(NamedTuple):", *(f"    {each}: Any" for each in fields.values())]
-        )
+        return title, record(title, dict.fromkeys(fields.values(), "Any"))
 
     def _output(self, scope: _Scope, task: str, key: str) -> str:
         component = scope.components[task]

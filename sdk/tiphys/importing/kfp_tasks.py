@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tiphys.importing.json_parts import at, items_of
 from tiphys.importing.kfp_functions import KfpFunction, function_of, packages_of
-from tiphys.importing.python_text import PythonNames, call, value
+from tiphys.importing.python_text import PythonNames, call, record, value
 from tiphys.importing.told import CannotSay, Notes
 from tiphys.jsontypes import JsonObject
 
@@ -266,15 +266,8 @@ class KfpComponents:
         elif outputs:
             self.imports.add("NamedTuple")
             kind = "".join(each.title() for each in re.split(r"\W|_", variable)) + "Outputs"
-            before = (
-                "\n".join(
-                    [
-                        f"class {kind}(NamedTuple):",
-                        *(f"    {each}: {'Path' if each in files else 'Any'}" for each in outputs),
-                    ]
-                )
-                + "\n\n\n"
-            )
+            kinds = {each: "Path" if each in files else "Any" for each in outputs}
+            before = record(kind, kinds) + "\n\n\n"
         self.words.add("component")
         sources = [str(each) for each in items_of(self._container(component).get("command"))]
         source = next((each for each in sources if "\ndef " in each), "").strip()

@@ -112,6 +112,11 @@ def task_lines(
     return [call(function, parts, "    ", f"{variable} = "), *(f"    {variable}{each}" for each in methods)]
 
 
+def record(name: str, fields: Mapping[str, str]) -> str:
+    """A class of several outputs: their types by their names."""
+    return "\n".join([f"class {name}(NamedTuple):", *(f"    {key}: {kind}" for key, kind in fields.items())])
+
+
 def imports_of(words: Iterable[str], typing: Iterable[str] = ()) -> str:
     """The imports of a module: names of ``typing`` and of other modules of Python's, then those of tiphys."""
     names = sorted({*words} - _ELSEWHERE.keys(), key=lambda word: (word[0].islower(), word))
