@@ -51,6 +51,7 @@ image() { # image FOLDER TAG CONTEXT FROM [MORE...]
   shift 4
   echo "building $tag" >&2
   if [ -n "$cluster" ]; then
+    rm -f "${TC_ROOT:-/var/lib/testcluster}/tmp/build.tar" # of a build that was cut off: it would take no image more
     "$cluster" build "$context" "$tag" -f "$file" --timestamp $epoch --identity-label=false "${fresh[@]}" --build-arg "FROM=$from" "$@"
   elif command -v docker >/dev/null; then
     SOURCE_DATE_EPOCH=$epoch docker build --quiet "${fresh[@]}" --file "$file" --tag "$tag" --build-arg "FROM=$from" "$context"

@@ -230,9 +230,10 @@ def wait_for_epoch(store: Path, number: int, process: subprocess.Popen[str]) -> 
     """Until a training has recorded an epoch (its backup is then on disk)."""
     until = time.monotonic() + 300
     while time.monotonic() < until and process.poll() is None:
-        for file in (store / "volumes").rglob("metrics.jsonl"):
-            if file.read_text().count("\n") >= number:
-                return
+        with contextlib.suppress(FileNotFoundError):  # folders of a backup that is being written come and go
+            for file in (store / "volumes").rglob("metrics.jsonl"):
+                if file.read_text().count("\n") >= number:
+                    return
         time.sleep(0.1)
     raise AssertionError("no epoch was recorded")
 
