@@ -16,6 +16,7 @@ from tiphys.errors import RefusedError
 from tiphys.net.server import cannot_listen
 from tiphys.server.access import Access, kubeconfig, token_of
 from tiphys.server.certificate import own_certificate
+from tiphys.server.rpc.door import Door
 from tiphys.store import Store
 from tiphys.store.files import alone, clear
 
@@ -85,6 +86,7 @@ def serve(
 
         from tiphys.server.app import application
         from tiphys.server.desk import Desk
+        from tiphys.server.mux import mux
     except ImportError as error:
         raise RefusedError(
             "TIP279",
@@ -107,8 +109,11 @@ def serve(
             folder, url, token, options.namespace, ca=os.path.abspath(certificate) if certificate else ""
         )
         desk = Desk(options)
+        answering = application(desk, Access(token, names))
+        door = Door(answering, host="localhost")
         config = uvicorn.Config(
-            application(desk, Access(token, names)),
+            answering,
+            http=mux(door.socket),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_DRAIN,
@@ -119,12 +124,12 @@ def serve(
         desk.board.start()
         try:
             report(url, file)
-            asyncio.run(_answer(uvicorn.Server(config), listener))
+            asyncio.run(_answer(uvicorn.Server(config), listener, door))
         finally:
             desk.board.close()
 
 
-async def _answer(server: uvicorn.Server, listener: socket.socket) -> None:
+async def _answer(server: uvicorn.Server, listener: socket.socket, door: Door) -> None:
     """Answer until told to end, which is no failure: uvicorn itself would die of the signal in the end."""
     loop = asyncio.get_running_loop()
 
@@ -138,7 +143,15 @@ async def _answer(server: uvicorn.Server, listener: socket.socket) -> None:
         yield
 
     server.capture_signals = signals  # type: ignore[method-assign]  # it has no option for that
-    await server.serve([listener])
+    from tiphys.server.mux import ALPN
+
+    server.config.load()
+    if server.config.ssl is not None:
+        server.config.ssl.set_alpn_protocols(ALPN)
+    try:
+        await server.serve([listener])
+    finally:
+        await door.close()
 
 
 def _listening(address: Address) -> socket.socket:
