@@ -57,3 +57,16 @@ def test_addresses(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ServingError) as had:
         serve(RunOptions(store=tmp_path), Address(port=taken.getsockname()[1]))
     assert had.value.code == "TIP510"
+
+
+def test_a_watch_ends_with_the_server_and_nothing_is_complained_of(tmp_path: Path) -> None:
+    """As an answer that is whole, not as one that was cut off."""
+    with server(tmp_path / "store") as running:
+        watch = running.ask(
+            "GET", "/apis/argoproj.io/v1alpha1/namespaces/argo/workflows?watch=true", stream=True
+        )
+        assert watch.status_code == 200
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(30) == 0
+        assert watch.content == b""  # requests raises where the last chunk is missing
+        watch.close()

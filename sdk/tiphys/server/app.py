@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from tiphys.server.kube import routes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from tiphys.server.access import Access
     from tiphys.server.desk import Desk
@@ -25,8 +26,9 @@ __all__ = ["application"]
 log = logging.getLogger("tiphys.server")
 
 
-def application(desk: Desk, access: Access) -> ASGIApp:
-    """The server of a desk, as an ASGI application."""
+def application(desk: Desk, access: Access, ending: asyncio.Event | None = None) -> ASGIApp:
+    """The server of a desk, as an ASGI application. Once ``ending`` is set, answers that are not whole yet are ended:
+    watches, and logs that are followed, would go on for ever."""
     app = Starlette(
         routes=routes(desk),
         exception_handlers={
@@ -36,7 +38,7 @@ def application(desk: Desk, access: Access) -> ASGIApp:
             Exception: _unforeseen,
         },
     )
-    return _Guarded(app, access)
+    return _Guarded(_Ending(app, ending or asyncio.Event()), access)
 
 
 class _Guarded:
@@ -58,6 +60,39 @@ class _Guarded:
         elif scope["type"] == "websocket":
             raise RuntimeError("no websockets here")
         await self._app(scope, receive, send)
+
+
+class _Ending:
+    """What streams is told that its reader has gone, and the answer is ended as if it were whole."""
+
+    def __init__(self, app: ASGIApp, ending: asyncio.Event) -> None:
+        self._app, self._ending = app, ending
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, whole = False, False
+
+        async def receiving() -> Message:
+            getting = asyncio.ensure_future(receive())
+            over = asyncio.ensure_future(self._ending.wait())
+            try:
+                await asyncio.wait((getting, over), return_when=asyncio.FIRST_COMPLETED)
+                return getting.result() if getting.done() else {"type": "http.disconnect"}
+            finally:
+                getting.cancel()
+                over.cancel()
+
+        async def sending(message: Message) -> None:
+            nonlocal begun, whole
+            begun = True
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        await self._app(scope, receiving, sending)
+        if begun and not whole and self._ending.is_set():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _asked_wrongly(request: Request, error: Exception) -> JSONResponse:

@@ -109,7 +109,8 @@ def serve(
             folder, url, token, options.namespace, ca=os.path.abspath(certificate) if certificate else ""
         )
         desk = Desk(options)
-        answering = application(desk, Access(token, names))
+        ending = asyncio.Event()
+        answering = application(desk, Access(token, names), ending)
         door = Door(answering, host="localhost")
         config = uvicorn.Config(
             answering,
@@ -124,17 +125,18 @@ def serve(
         desk.board.start()
         try:
             report(url, file)
-            asyncio.run(_answer(uvicorn.Server(config), listener, door))
+            asyncio.run(_answer(uvicorn.Server(config), listener, door, ending))
         finally:
             desk.board.close()
 
 
-async def _answer(server: uvicorn.Server, listener: socket.socket, door: Door) -> None:
+async def _answer(server: uvicorn.Server, listener: socket.socket, door: Door, ending: asyncio.Event) -> None:
     """Answer until told to end, which is no failure: uvicorn itself would die of the signal in the end."""
     loop = asyncio.get_running_loop()
 
     def end() -> None:
         server.should_exit = True
+        ending.set()
 
     @contextlib.contextmanager
     def signals() -> Iterator[None]:
