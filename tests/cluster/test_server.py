@@ -69,6 +69,23 @@ spec:
   - name: main
     container: {image: IMAGE, command: [sh, -c, "echo hello {{workflow.parameters.who}}"]}
 """,
+    "minutely": """
+apiVersion: argoproj.io/v1alpha1
+kind: CronWorkflow
+metadata: {name: minutely, labels: {walk: "yes"}}
+spec:
+  schedules: ["* * * * *"]
+  timezone: Europe/Rome
+  concurrencyPolicy: Forbid
+  stopStrategy: {expression: "cronworkflow.succeeded >= 1"}
+  workflowMetadata: {labels: {tiphys-test: "yes", walk: "yes"}}
+  workflowSpec:
+    entrypoint: main
+    serviceAccountName: tiphys
+    templates:
+    - name: main
+      container: {image: IMAGE, command: [sh, -c, "echo on time"]}
+""",
 }
 Ask = Callable[..., str]
 
@@ -160,6 +177,28 @@ def _walk(ask: Ask, folder: Path) -> list[tuple[str, list[str]]]:
     say("argo", "logs", greet, "--no-color")
     say("argo", "template", "delete", "greet")
     say("argo", "template", "get", "greet", check=False)
+    say("argo", "cron", "create", str(folder / "minutely.yaml"))
+    say("argo", "cron", "list")
+    say("argo", "cron", "suspend", "minutely")
+    say("argo", "cron", "get", "minutely")
+    say("argo", "cron", "resume", "minutely")
+    once = ("kubectl", "get", "cronworkflow", "minutely", "-o")
+    until = time.monotonic() + 120
+    while ask(*once, "jsonpath={.status.phase}") != "Stopped":
+        assert time.monotonic() < until
+        time.sleep(1)
+    say("argo", "cron", "get", "minutely")
+    say(*once, "jsonpath={.status.succeeded} {.status.failed} {.status.active} {.metadata.labels}")
+    say(*once, "jsonpath={.metadata.annotations['cronworkflows\\.argoproj\\.io/last-used-schedule']}")
+    (child,) = ask("argo", "list", "-l", "workflows.argoproj.io/cron-workflow=minutely", "-o", "name").split()
+    names[child] = "CHILD"
+    run = ("kubectl", "get", "workflow", child, "-o")
+    say(*run, "jsonpath={.metadata.ownerReferences[0].kind} {.metadata.ownerReferences[0].controller}")
+    say(*run, "jsonpath={.metadata.labels}")
+    say("argo", "logs", child, "--no-color")
+    say("argo", "delete", child)
+    say("argo", "cron", "delete", "minutely")
+    say("argo", "cron", "get", "minutely", check=False)
     say("argo", "lint", str(folder / "gate.yaml"))
     say("argo", "get", "none", check=False)
     for run in (gate, other, fails, greet):

@@ -58,3 +58,18 @@ def test_what_is_there_and_what_is_not(tmp_path: Path) -> None:
         with pytest.raises(RequestError) as told:
             call()
         assert told.value.number == 404
+
+
+def test_what_is_amended_is_another_with_the_same_identity(tmp_path: Path) -> None:
+    kept = _kept(tmp_path / "store")
+    made = kept.create(GIVEN)
+    kept.amend("greet", lambda known: known)
+    assert kept.get("greet") is made  # nothing was written
+    kept.amend("greet", lambda known: {**known, "spec": {"entrypoint": "main"}})
+    found = kept.get("greet")
+    assert found is not None
+    assert found["spec"] == {"entrypoint": "main"}
+    assert found["metadata"]["uid"] == made["metadata"]["uid"]
+    assert int(found["metadata"]["resourceVersion"]) > int(made["metadata"]["resourceVersion"])
+    kept.amend("other", lambda known: known)
+    assert kept.get("other") is None

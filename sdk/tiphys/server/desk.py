@@ -35,6 +35,7 @@ class Desk:
             KeptObjects(self.board, "workflowtemplates", "WorkflowTemplate", namespaced=True),
             KeptObjects(self.board, "clusterworkflowtemplates", "ClusterWorkflowTemplate", namespaced=False),
         )
+        self.crons = KeptObjects(self.board, "cronworkflows", "CronWorkflow", namespaced=True)
 
     def check(self, given: GivenObject) -> None:
         """Raises RefusedError TIP298 for a template that cannot be decoded as what it says it is."""

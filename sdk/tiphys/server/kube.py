@@ -39,7 +39,7 @@ Answer = Callable[["Request"], Awaitable[Response]]
 def routes(desk: Desk) -> list[Route]:
     """The paths, and who answers."""
     group, core = f"/apis/{_API}", "/api/v1"
-    kept = desk.templates
+    kept = (*desk.templates, desk.crons)
     found = [
         Route("/version", _fixed(discovery.version())),
         Route("/api", _fixed(discovery.api_versions())),
@@ -57,7 +57,6 @@ def routes(desk: Desk) -> list[Route]:
         (core, "events", "Event", Empty(desk.board), True),
         (core, "configmaps", "ConfigMap", Empty(desk.board), True),
         (group, "workflows", "Workflow", desk.board, True),
-        (group, "cronworkflows", "CronWorkflow", Empty(desk.board), True),
         (group, "workfloweventbindings", "WorkflowEventBinding", Empty(desk.board), True),
         *((group, each.resource, each.kind, each, each.namespaced) for each in kept),
     ]

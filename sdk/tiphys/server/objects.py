@@ -1,4 +1,4 @@
-"""Templates that somebody keeps in a store: WorkflowTemplates and ClusterWorkflowTemplates, a file for each.
+"""What somebody keeps in a store: WorkflowTemplates, ClusterWorkflowTemplates and CronWorkflows, a file for each.
 
 The collection has the numbers of the board (:class:`tiphys.server.board.Board`): one count for the whole store.
 """
@@ -96,6 +96,21 @@ class KeptObjects:
                     "modified; please apply your changes to the latest version and try again",
                 )
             return self._write(name, given, before["uid"], str(before["creationTimestamp"]))
+
+    def amend(self, name: str, change: Callable[[Workflow], Workflow]) -> None:
+        """Write what ``change`` makes of an object, if that is another; nothing for one that is not there."""
+        with self._guard:
+            before = self._objects.get(name)
+            if before is None:
+                return
+            after = change(before)
+            if after != before:
+                self._write(
+                    name,
+                    cast("GivenObject", after),
+                    before["metadata"]["uid"],
+                    str(before["metadata"]["creationTimestamp"]),
+                )
 
     def delete(self, name: str) -> Workflow:
         """Remove an object. Raises RequestError 404."""

@@ -85,6 +85,7 @@ def serve(
         import uvicorn
 
         from tiphys.server.app import application
+        from tiphys.server.clock import Clock
         from tiphys.server.desk import Desk
         from tiphys.server.mux import mux
     except ImportError as error:
@@ -123,10 +124,13 @@ def serve(
             server_header=False,
         )
         desk.board.start()
+        clock = Clock(desk)
+        clock.start()
         try:
             report(url, file)
             asyncio.run(_answer(uvicorn.Server(config), listener, door, ending))
         finally:
+            clock.close()
             desk.board.close()
 
 
