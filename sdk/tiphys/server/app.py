@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse
 
 from tiphys.errors import TiphysError
 from tiphys.server.answers import RequestError, status, status_of
+from tiphys.server.argo.refusals import is_argos, refused
+from tiphys.server.argo.routes import argo_routes
 from tiphys.server.kube import routes
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from tiphys.server.access import Access
+    from tiphys.server.answers import Status
     from tiphys.server.desk import Desk
 
 __all__ = ["application"]
@@ -30,7 +33,7 @@ def application(desk: Desk, access: Access, ending: asyncio.Event | None = None)
     """The server of a desk, as an ASGI application. Once ``ending`` is set, answers that are not whole yet are ended:
     watches, and logs that are followed, would go on for ever."""
     app = Starlette(
-        routes=routes(desk),
+        routes=[*routes(desk), *argo_routes(desk)],
         exception_handlers={
             RequestError: _asked_wrongly,
             TiphysError: _refused,
@@ -55,7 +58,7 @@ class _Guarded:
             try:
                 self._access.check(scope["method"], headers)
             except RequestError as error:
-                await JSONResponse(error.status, error.number)(scope, receive, send)
+                await _told(scope["path"], error.status)(scope, receive, send)
                 return
         elif scope["type"] == "websocket":
             raise RuntimeError("no websockets here")
@@ -95,26 +98,32 @@ class _Ending:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+def _told(path: str, said: Status) -> JSONResponse:
+    """As the API whose path it is says so."""
+    if is_argos(path):
+        number, refusal = refused(said["code"], said["message"])
+        return JSONResponse(refusal, number)
+    return JSONResponse(said, said["code"])
+
+
 async def _asked_wrongly(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestError)
-    return JSONResponse(error.status, error.number)
+    return _told(request.url.path, error.status)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TiphysError)
-    told = status_of(error)
-    return JSONResponse(told, told["code"])
+    return _told(request.url.path, status_of(error))
 
 
 async def _no_such(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        return JSONResponse(status(405, f"this server has no {request.method} here"), 405)
-    return JSONResponse(status(404, "the server could not find the requested resource"), 404)
+        return _told(request.url.path, status(405, f"this server has no {request.method} here"))
+    return _told(request.url.path, status(404, "the server could not find the requested resource"))
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s", request.method, request.url.path, exc_info=error)
-    return JSONResponse(
-        status(500, f"{type(error).__name__}: this is a fault of tiphys; its log has more"), 500
-    )
+    said = status(500, f"{type(error).__name__}: this is a fault of tiphys; its log has more")
+    return _told(request.url.path, said)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from tiphys.argo.selectors import FieldSelector, Requirement, matches_labels, parse_fields, parse_labels
 from tiphys.server.answers import RequestError, status
@@ -15,7 +15,7 @@ from tiphys.server.board import BoardChange, ExpiredError
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
 
-__all__ = ["Collection", "Empty", "Selection", "Watch", "listed", "selection", "watched"]
+__all__ = ["Collection", "Empty", "Selection", "Watch", "events", "listed", "selection", "watched"]
 
 _LONGEST = 300.0  # seconds of a watch; its client begins another where it stood
 _BREATH = 0.02  # seconds in which changes are gathered
@@ -131,6 +131,14 @@ class Watch:
 
 async def watched(collection: Collection, watch: Watch, *, here: bool = True) -> AsyncIterator[bytes]:
     """The lines of a watch: one JSON object for each change."""
+    async for kind, item in events(collection, watch, here=here):
+        yield json.dumps({"type": kind, "object": item}, ensure_ascii=False).encode() + b"\n"
+
+
+async def events(
+    collection: Collection, watch: Watch, *, here: bool = True
+) -> AsyncIterator[tuple[str, Mapping[str, object]]]:
+    """What a watch tells: a kind (``ADDED``, ``MODIFIED``, ``DELETED``; ``BOOKMARK``, ``ERROR``) and an object."""
     loop, event = asyncio.get_running_loop(), asyncio.Event()
 
     def heard() -> None:
@@ -147,19 +155,19 @@ async def watched(collection: Collection, watch: Watch, *, here: bool = True) ->
             for each in briefs:
                 if here and watch.chosen.holds(each) and (item := await _whole(collection, each)) is not None:
                     shown.add(item["metadata"]["name"])
-                    yield _line("ADDED", item)
+                    yield "ADDED", item
             if watch.bookmark:
-                yield _mark(watch, since)
+                yield "BOOKMARK", _mark(watch, since)
         while (left := until - loop.time()) > 0:
             event.clear()
             try:
                 for change in await asyncio.to_thread(_changes, collection, since):
                     since = max(since, change.number)
-                    line = _told(change, watch.chosen, shown, known) if here else None
-                    if line is not None:
-                        yield line
+                    kind = _told(change, watch.chosen, shown, known) if here else ""
+                    if kind:
+                        yield kind, change.workflow
             except ExpiredError:
-                yield _line("ERROR", status(410, f"too old resource version: {since}"))
+                yield "ERROR", cast("Mapping[str, object]", status(410, f"too old resource version: {since}"))
                 return
             try:
                 await asyncio.wait_for(event.wait(), min(left, _LONGEST))
@@ -178,26 +186,22 @@ def _changes(collection: Collection, since: int) -> list[BoardChange]:
     return list(collection.changes(since))
 
 
-def _told(change: BoardChange, chosen: Selection, shown: set[str], known: bool) -> bytes | None:
-    """The line of a change: an object that is selected no longer is one that is gone."""
+def _told(change: BoardChange, chosen: Selection, shown: set[str], known: bool) -> str:
+    """What a change is to who watches: an object that is selected no longer is one that is gone. Empty for nothing."""
     if change.kind == "DELETED" or not chosen.holds(change.workflow):
         gone = change.name in shown or (not known and change.kind != "ADDED")
         shown.discard(change.name)
-        return _line("DELETED", change.workflow) if gone else None
+        return "DELETED" if gone else ""
     new = "ADDED" if known else change.kind
     kind = "MODIFIED" if change.name in shown else new
     shown.add(change.name)
-    return _line(kind, change.workflow)
+    return kind
 
 
-def _mark(watch: Watch, number: int) -> bytes:
+def _mark(watch: Watch, number: int) -> dict[str, object]:
     metadata = {
         "resourceVersion": str(number),
         "creationTimestamp": None,
         "annotations": {"k8s.io/initial-events-end": "true"},
     }
-    return _line("BOOKMARK", {"apiVersion": watch.api_version, "kind": watch.kind, "metadata": metadata})
-
-
-def _line(kind: str, item: object) -> bytes:
-    return json.dumps({"type": kind, "object": item}, ensure_ascii=False).encode() + b"\n"
+    return {"apiVersion": watch.api_version, "kind": watch.kind, "metadata": metadata}

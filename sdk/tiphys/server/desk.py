@@ -10,12 +10,14 @@ from tiphys.runs.checks import check_source
 from tiphys.runs.local.backend import LocalRuns
 from tiphys.server.answers import RequestError
 from tiphys.server.board import Board
+from tiphys.server.collections import Empty
 from tiphys.server.objects import KeptObjects
 from tiphys.server.submission import Submissions
 from tiphys.store import Store
 
 if TYPE_CHECKING:
     from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.server.collections import Collection
 
 __all__ = ["Desk"]
 
@@ -40,6 +42,16 @@ class Desk:
     def check(self, given: GivenObject) -> None:
         """Raises RefusedError TIP298 for a template that cannot be decoded as what it says it is."""
         check_source(load_source(given), strict=False, argo=self.options.argo)
+
+    def lint(self, given: GivenObject) -> None:
+        """Raises RefusedError TIP298 as :meth:`check`; RequestError 422 with what Argo's validation says of it."""
+        invalid = check_source(load_source(given), argo=self.options.argo)
+        if invalid:
+            raise RequestError(422, invalid)
+
+    def kept(self, resource: str) -> Collection:
+        """The objects of a resource."""
+        return next((each for each in self.templates if each.resource == resource), Empty(self.board))
 
     def create(self, given: GivenObject, *, dry: bool = False) -> Workflow:
         """Take a Workflow, which an engine of its own then runs. Raises as :meth:`Submissions.create`, RequestError 409

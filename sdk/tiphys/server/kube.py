@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -14,6 +13,7 @@ from tiphys.argo.jsonpatch import merge_patch
 from tiphys.argo.names import invalid, subdomain_problem
 from tiphys.server import discovery
 from tiphys.server.answers import RequestError
+from tiphys.server.bodies import body_of, json_of, until_gone
 from tiphys.server.collections import Empty, Watch, listed, watched
 from tiphys.server.differences import wanted
 from tiphys.server.logs import pod_log
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["routes"]
 
 _API = "argoproj.io/v1alpha1"
-_MOST = 10 << 20  # bytes of a body
 Answer = Callable[["Request"], Awaitable[Response]]
 
 
@@ -103,7 +102,7 @@ def _fixed(answer: JsonObject) -> Answer:
 
 async def _review(request: Request) -> Response:
     """Whoever has the token may do everything; clients ask in protobuf, and take JSON for an answer."""
-    await _body_of(request)
+    await body_of(request)
     return JSONResponse(
         {
             "apiVersion": "authorization.k8s.io/v1",
@@ -171,18 +170,11 @@ def _collection(desk: Desk, collection: Collection, kind: str, version: str) -> 
                 asked, PodCollection
             ):  # `argo logs -f` wants to have heard of a pod when its workflow has ended
                 watch.breath = 0.0
-            lines = _until_gone(request, watched(asked, watch, here=here))
+            lines = until_gone(request, watched(asked, watch, here=here))
             return StreamingResponse(lines, media_type="application/json")
         return JSONResponse(await asyncio.to_thread(listed, asked, query, kind, version, here=here))
 
     return answer
-
-
-async def _until_gone(request: Request, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async for line in lines:
-        yield line
-        if await request.is_disconnected():
-            return
 
 
 def _one(desk: Desk, collection: Collection, resource: str) -> Answer:
@@ -240,7 +232,7 @@ def _change(desk: Desk) -> Answer:
 def _delete(desk: Desk) -> Answer:
     async def answer(request: Request) -> Response:
         before = await asyncio.to_thread(_known, desk, desk.board, "workflows", request)
-        await _body_of(request)
+        await body_of(request)
         if not _is_dry(request):
             await asyncio.to_thread(delete, request.path_params["name"], desk.runs, desk.submissions)
             await asyncio.to_thread(desk.board.look)
@@ -253,7 +245,7 @@ def _delete_pod(desk: Desk) -> Answer:
     """``argo retry`` deletes the pods that failed, before it writes the Workflow: here the engine clears them away."""
 
     async def answer(request: Request) -> Response:
-        await _body_of(request)
+        await body_of(request)
         return JSONResponse(await asyncio.to_thread(_known, desk, PodCollection(desk.board), "pods", request))
 
     return answer
@@ -273,7 +265,7 @@ def _log(desk: Desk) -> Answer:
             tail=int(query["tailLines"]) if query.get("tailLines", "").isdigit() else None,
             times=query.get("timestamps") in ("true", "1"),
         )
-        return StreamingResponse(_until_gone(request, lines), media_type="text/plain; charset=utf-8")
+        return StreamingResponse(until_gone(request, lines), media_type="text/plain; charset=utf-8")
 
     return answer
 
@@ -307,7 +299,7 @@ def _replace(desk: Desk, kept: KeptObjects) -> Answer:
 
 def _discard(desk: Desk, kept: KeptObjects) -> Answer:
     async def answer(request: Request) -> Response:
-        await _body_of(request)
+        await body_of(request)
         name = request.path_params["name"]
         before = _known(desk, kept, kept.resource, request)
         return JSONResponse(before if _is_dry(request) else await asyncio.to_thread(kept.delete, name))
@@ -340,24 +332,10 @@ def _named(given: GivenObject, kind: str) -> GivenObject:
     return given
 
 
-async def _body_of(request: Request) -> bytes:
-    """Raises RequestError 413 for one that is too long."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST:
-            raise RequestError(413, f"the body has more than {_MOST >> 20} MiB")
-    return bytes(body)
-
-
 async def _object_of(request: Request, kind: str) -> GivenObject:
     """The object that was sent. Raises RequestError 400."""
-    body = await _body_of(request)
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(400, f"the body is no JSON: {error}") from None
-    if not isinstance(found, dict) or not isinstance(found.get("metadata") or {}, dict):
+    found = await json_of(request)
+    if not isinstance(found.get("metadata") or {}, dict):
         raise RequestError(400, "the body is no object")
     if request.method != "PATCH" and found.get("kind", kind) != kind:
         raise RequestError(400, f"the body is a {found.get('kind')}, and not a {kind}")

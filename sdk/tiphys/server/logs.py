@@ -16,7 +16,7 @@ from tiphys.runs.local.logs import GrowingLog
 if TYPE_CHECKING:
     from tiphys.server.board import Board
 
-__all__ = ["pod_log"]
+__all__ = ["pod_log", "shown_time", "timed_lines"]
 
 _PERIOD = 0.1  # seconds between two looks at a log that grows
 
@@ -24,10 +24,19 @@ _PERIOD = 0.1  # seconds between two looks at a log that grows
 async def pod_log(
     board: Board, run: str, node: str, *, follow: bool, tail: int | None, times: bool
 ) -> AsyncIterator[bytes]:
-    """The lines of the step ``node`` of a run; with ``follow`` until it has ended. ``tail``: only the last so many.
+    """The lines of the step ``node`` of a run, as :func:`timed_lines`; ``times``: each begins with its, in RFC 3339."""
+    async for at, line in timed_lines(board, run, node, follow=follow, tail=tail):
+        yield (shown_time(at) + b" " if times else b"") + line + b"\n"
 
-    ``times``: each line begins with a time, in RFC 3339. A log has none of its own: of lines that were there already it
-    is when the step started, a microsecond later from line to line, of others when they were seen.
+
+async def timed_lines(
+    board: Board, run: str, node: str, *, follow: bool, tail: int | None
+) -> AsyncIterator[tuple[float, bytes]]:
+    """The lines of the step ``node`` of a run, with times; with ``follow`` until it has ended. ``tail``: only the last
+    so many.
+
+    A log has no times of its own: of lines that were there already it is when the step started (seconds since the
+    epoch), a microsecond later from line to line, of others when they were seen.
     """
     log = GrowingLog(board.store.run(run) / "logs" / f"{node}.log")
     at, first = 0.0, True
@@ -38,7 +47,7 @@ async def pod_log(
         at = started if first else max(at, time.time())
         for line in deque(found, tail) if first and tail is not None else found:
             at += 1e-6
-            yield (_time(at) + b" " if times else b"") + line + b"\n"
+            yield at, line
         first = False
         if over:
             return
@@ -63,6 +72,7 @@ def _state(board: Board, run: str, node: str) -> tuple[bool, float]:
     return found.get("phase") in ENDED, at
 
 
-def _time(at: float) -> bytes:
+def shown_time(at: float) -> bytes:
+    """A time as the kubelet writes it before a line."""
     said = datetime.fromtimestamp(at, UTC)
     return said.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()

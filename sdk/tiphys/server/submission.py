@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from tiphys.engine import runtime
@@ -61,6 +62,18 @@ class Submissions:
             selector=nodes,
         )
         self._begin(run)
+
+    def resubmit(self, name: str, *, parameters: Mapping[str, str], memoized: bool) -> str:
+        """Run a copy, beside the server; its name. Raises what :func:`tiphys.engine.runtime.prepare_resubmit` does."""
+        run = runtime.prepare_resubmit(
+            name,
+            options=replace(RunOptions(), store=self.options.store),
+            parameters=parameters,
+            memoized=memoized,
+            told=partial(annotated, store=self.store),
+        )
+        self._begin(run)
+        return run.name
 
     def _begin(self, run: runtime.Run) -> None:
         """Write it down, and have an engine begin it."""

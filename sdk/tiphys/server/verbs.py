@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import FAILED
@@ -11,10 +12,10 @@ from tiphys.server.answers import RequestError
 
 if TYPE_CHECKING:
     from tiphys.runs.local.backend import LocalRuns
-    from tiphys.server.differences import AskedChange, NodeAsked
+    from tiphys.server.differences import AskedChange
     from tiphys.server.submission import Submissions
 
-__all__ = ["carry_out", "delete"]
+__all__ = ["carry_out", "delete", "set_nodes"]
 
 _PATIENCE = 30.0  # seconds in which a run that is deleted must have ended
 _PERIOD = 0.05
@@ -41,19 +42,22 @@ def carry_out(wanted: AskedChange, name: str, runs: LocalRuns, submissions: Subm
         runs.resume(space, name)
         return  # with all that waits
     for node in wanted.nodes:
-        _set(node, name, runs)
+        set_nodes(f"id={node.identity}", node.phase, node.message, node.outputs, name, runs)
 
 
-def _set(node: NodeAsked, name: str, runs: LocalRuns) -> None:
-    which, space = f"id={node.identity}", runs.options.namespace
-    if node.outputs:
-        runs.supply(name, which, node.outputs)
-    if node.phase == "Succeeded":
+def set_nodes(
+    which: str, phase: str, message: str, outputs: Mapping[str, str], name: str, runs: LocalRuns
+) -> None:
+    """Give suspend nodes that wait outputs, and an end (``phase``, if not empty). Raises as :func:`carry_out`."""
+    space = runs.options.namespace
+    if phase not in ("", "Succeeded", *FAILED):
+        raise RequestError(422, f"a node cannot be set to {phase!r}")
+    if outputs:
+        runs.supply(name, which, outputs)
+    if phase == "Succeeded":
         runs.resume(space, name, nodes=which)
-    elif node.phase in FAILED:
-        runs.stop(space, name, nodes=which, message=node.message)
-    elif node.phase:
-        raise RequestError(422, f"a node cannot be set to {node.phase!r}")
+    elif phase:
+        runs.stop(space, name, nodes=which, message=message)
 
 
 def delete(name: str, runs: LocalRuns, submissions: Submissions) -> None:

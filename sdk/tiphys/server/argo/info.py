@@ -1,0 +1,62 @@
+"""What the server says of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tiphys._version import __version__
+from tiphys.server.argo.asked import Asked, answered
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from tiphys.jsontypes import JsonObject
+    from tiphys.server.desk import Desk
+
+__all__ = ["info_routes"]
+
+_ARGO = "v4.1.2"  # whose behaviour the answers have
+
+
+def info_routes(desk: Desk) -> list[Route]:
+    """Info, version, who asks, and what the page of Argo tells of its use, which nobody keeps."""
+    return [
+        Route("/api/v1/info", answered(_info, desk), methods=["GET"]),
+        Route("/api/v1/userinfo", answered(_user, desk), methods=["GET"]),
+        Route("/api/v1/version", _version, methods=["GET"]),
+        Route("/api/v1/tracking/event", answered(lambda desk, asked: {}, desk), methods=["POST"]),
+    ]
+
+
+async def _version(request: Request) -> Response:
+    told: JsonObject = {
+        "version": _ARGO,
+        "buildDate": "1970-01-01T00:00:00Z",
+        "gitCommit": "",
+        "gitTag": _ARGO,
+        "gitTreeState": "clean",
+        "goVersion": "",
+        "compiler": f"tiphys {__version__}",
+        "platform": "local",
+    }
+    return JSONResponse(told, headers={"Grpc-Metadata-Argo-Version": _ARGO})
+
+
+def _info(desk: Desk, asked: Asked) -> JsonObject:
+    # the page of Argo covers a first visit with these dialogues
+    modals: JsonObject = {"feedback": False, "firstTimeUser": False, "newVersion": False}
+    return {
+        "managedNamespace": desk.board.namespace,
+        "links": [],
+        "columns": [],
+        "modals": modals,
+        "navColor": "",
+    }
+
+
+def _user(desk: Desk, asked: Asked) -> JsonObject:
+    """Whoever has the token: it has no name."""
+    return {"subject": "", "issuer": "tiphys", "groups": []}

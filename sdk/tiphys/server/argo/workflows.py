@@ -1,0 +1,197 @@
+"""Workflows: created, submitted from a template, listed, read, and the verbs on them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+from starlette.routing import Route
+
+from tiphys.argo.nodes import COMPLETED
+from tiphys.server.answers import RequestError
+from tiphys.server.argo.asked import Asked, answered, found_run
+from tiphys.server.argo.fields import FieldMask
+from tiphys.server.argo.lists import Wanted, page
+from tiphys.server.argo.submitting import submitted
+from tiphys.server.verbs import delete, set_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tiphys.argo.types import Workflow
+    from tiphys.jsontypes import JsonObject
+    from tiphys.server.desk import Desk
+
+__all__ = ["workflow_routes"]
+
+_ALL = "/api/v1/workflows/"
+_INSIDE = "/api/v1/workflows/{namespace}"
+
+
+def workflow_routes(desk: Desk) -> list[Route]:
+    """All operations on Workflows but the streams."""
+    one = f"{_INSIDE}/{{name}}"
+    verbs: dict[str, Callable[[Desk, Asked], object]] = {
+        "retry": _retry,
+        "resubmit": _resubmit,
+        "resume": _resume,
+        "suspend": _suspend,
+        "stop": _stop,
+        "terminate": _terminate,
+        "set": _set,
+    }
+    return [
+        Route(_ALL, answered(_list, desk), methods=["GET"]),
+        Route(_INSIDE, answered(_list, desk), methods=["GET"]),
+        Route(_INSIDE, answered(_create, desk), methods=["POST"]),
+        Route(f"{_INSIDE}/submit", answered(_submit, desk), methods=["POST"]),
+        Route(f"{_INSIDE}/lint", answered(_lint, desk), methods=["POST"]),
+        Route(one, answered(_get, desk), methods=["GET"]),
+        Route(one, answered(_delete, desk), methods=["DELETE"]),
+        *(Route(f"{one}/{verb}", answered(work, desk), methods=["PUT"]) for verb, work in verbs.items()),
+    ]
+
+
+def _list(desk: Desk, asked: Asked) -> JsonObject:
+    wanted = Wanted.of(asked.query, asked.namespace, desk.board.namespace)
+    return page(desk.board, wanted, asked.query.get("fields", ""), also=lambda brief: asked.here(desk))
+
+
+def _get(desk: Desk, asked: Asked) -> JsonObject:
+    found = found_run(desk, asked, uid=asked.query.get("uid", ""))
+    return FieldMask(asked.query.get("fields", "")).workflow(found)
+
+
+def _create(desk: Desk, asked: Asked) -> Workflow:
+    _only_here(desk, asked)
+    return desk.create(asked.given("workflow", "Workflow"), dry=asked.dry())
+
+
+def _submit(desk: Desk, asked: Asked) -> Workflow:
+    _only_here(desk, asked)
+    given, dry = submitted(desk, asked)
+    return desk.create(given, dry=dry)
+
+
+def _lint(desk: Desk, asked: Asked) -> Workflow:
+    given = asked.given("workflow", "Workflow")
+    desk.lint(given)
+    return cast("Workflow", given)
+
+
+def _delete(desk: Desk, asked: Asked) -> JsonObject:
+    name = found_run(desk, asked)["metadata"]["name"]
+    if not asked.query.get("deleteOptions.dryRun"):
+        delete(name, desk.runs, desk.submissions)
+        desk.board.look()
+    return {}
+
+
+# -- the verbs ------------------------------------------------------------------------------------------------------
+
+
+def _retry(desk: Desk, asked: Asked) -> Workflow:
+    return retried(desk, asked, found_run(desk, asked))
+
+
+def _resubmit(desk: Desk, asked: Asked) -> Workflow:
+    return resubmitted(desk, asked, found_run(desk, asked))
+
+
+def retried(desk: Desk, asked: Asked, found: Workflow) -> Workflow:
+    """What failed in a run runs again."""
+    name, nodes = found["metadata"]["name"], asked.text("nodeFieldSelector")
+    phase, restart = (found.get("status") or {}).get("phase"), asked.flag("restartSuccessful")
+    if phase == "Succeeded" and not (restart and nodes):
+        raise RequestError(
+            400, "To retry a succeeded workflow, set the options restartSuccessful and nodeFieldSelector"
+        )
+    if phase not in COMPLETED:
+        raise RequestError(400, f"Cannot retry a workflow in phase {phase or ''}")
+    desk.submissions.retry(name, parameters=asked.parameters(), restart_successful=restart, nodes=nodes)
+    return _now(desk, name)
+
+
+def resubmitted(desk: Desk, asked: Asked, found: Workflow) -> Workflow:
+    """A copy of a run runs."""
+    memoized, phase = asked.flag("memoized"), (found.get("status") or {}).get("phase")
+    if memoized and phase not in ("Failed", "Error"):
+        raise RequestError(400, "workflow must be Failed/Error to resubmit in memoized mode")
+    name = desk.submissions.resubmit(
+        found["metadata"]["name"], parameters=asked.parameters(), memoized=memoized
+    )
+    return _now(desk, name)
+
+
+def _resume(desk: Desk, asked: Asked) -> Workflow:
+    name = found_run(desk, asked)["metadata"]["name"]
+    desk.runs.resume(desk.board.namespace, name, nodes=asked.text("nodeFieldSelector"))
+    return _now(desk, name)
+
+
+def _suspend(desk: Desk, asked: Asked) -> Workflow:
+    found = found_run(desk, asked)
+    if _ended(found):
+        raise RequestError(400, "cannot suspend completed workflows")
+    name = found["metadata"]["name"]
+    desk.runs.suspend(desk.board.namespace, name)
+    return _now(desk, name)
+
+
+def _stop(desk: Desk, asked: Asked) -> Workflow:
+    found = found_run(desk, asked)
+    name, nodes = found["metadata"]["name"], asked.text("nodeFieldSelector")
+    if not nodes:
+        _not_ended(found)
+    desk.runs.stop(desk.board.namespace, name, nodes=nodes, message=asked.text("message"))
+    return _now(desk, name)
+
+
+def _terminate(desk: Desk, asked: Asked) -> Workflow:
+    found = found_run(desk, asked)
+    _not_ended(found)
+    desk.runs.terminate(desk.board.namespace, found["metadata"]["name"])
+    return _now(desk, found["metadata"]["name"])
+
+
+def _set(desk: Desk, asked: Asked) -> Workflow:
+    name, nodes = found_run(desk, asked)["metadata"]["name"], asked.text("nodeFieldSelector")
+    if not nodes:
+        raise RequestError(
+            500, "'set' currently only targets suspend nodes, use a node field selector to target them"
+        )
+    try:
+        outputs = json.loads(asked.text("outputParameters") or "{}")
+    except ValueError as error:
+        raise RequestError(400, f"unable to parse output parameter set request: {error}") from None
+    if not isinstance(outputs, dict):
+        raise RequestError(400, "unable to parse output parameter set request: it is no object")
+    given = {str(key): str(value) for key, value in outputs.items()}
+    set_nodes(nodes, asked.text("phase"), asked.text("message"), given, name, desk.runs)
+    return _now(desk, name)
+
+
+# -- inside ---------------------------------------------------------------------------------------------------------
+
+
+def _now(desk: Desk, name: str) -> Workflow:
+    """A run as it stands after what was done to it."""
+    desk.board.look()
+    return found_run(desk, Asked({"name": name}, {}, {}))
+
+
+def _only_here(desk: Desk, asked: Asked) -> None:
+    if not asked.here(desk):
+        raise RequestError(404, f'namespaces "{asked.namespace}" not found')
+
+
+def _ended(workflow: Workflow) -> bool:
+    return (workflow.get("status") or {}).get("phase") in COMPLETED
+
+
+def _not_ended(workflow: Workflow) -> None:
+    if _ended(workflow):
+        name, space = workflow["metadata"]["name"], workflow["metadata"].get("namespace")
+        raise RequestError(
+            500, f'cannot shutdown a completed workflow: workflow: "{name}", namespace: "{space}"'
+        )

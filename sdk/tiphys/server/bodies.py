@@ -1,0 +1,48 @@
+"""What requests bring, and answers that go on until their client has gone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, cast
+
+from tiphys.server.answers import RequestError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from tiphys.jsontypes import JsonObject
+
+__all__ = ["body_of", "json_of", "until_gone"]
+
+_MOST = 10 << 20  # bytes of a body
+
+
+async def body_of(request: Request) -> bytes:
+    """Raises RequestError 413 for one that is too long."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _MOST:
+            raise RequestError(413, f"the body has more than {_MOST >> 20} MiB")
+    return bytes(body)
+
+
+async def json_of(request: Request) -> JsonObject:
+    """The object that was sent. Raises RequestError 400."""
+    body = await body_of(request)
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, f"the body is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise RequestError(400, "the body is no object")
+    return cast("JsonObject", found)
+
+
+async def until_gone(request: Request, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The parts of an answer, as long as somebody reads them."""
+    async for line in lines:
+        yield line
+        if await request.is_disconnected():
+            return

@@ -1,0 +1,155 @@
+"""The operations on Workflows, asked for by Hera's client and by the real ``argo``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hera.exceptions import AlreadyExists, BadRequest, NotFound
+from hera.workflows import Container, Steps, Workflow, WorkflowsService
+from hera.workflows.models import Workflow as Model
+from hera.workflows.models import (
+    WorkflowCreateRequest,
+    WorkflowLintRequest,
+    WorkflowResubmitRequest,
+    WorkflowResumeRequest,
+    WorkflowRetryRequest,
+    WorkflowSetRequest,
+    WorkflowStopRequest,
+    WorkflowSuspendRequest,
+    WorkflowTerminateRequest,
+)
+
+from tests.server.argo.conftest import Ask
+from tests.server.running import FAILS, GATE, HELLO, Running
+
+pytestmark = pytest.mark.filterwarnings("ignore:The `")  # Hera's own use of pydantic
+
+ASKS = json.loads(json.dumps(GATE))
+ASKS["spec"]["templates"][1]["outputs"] = {"parameters": [{"name": "answer", "valueFrom": {"supplied": {}}}]}
+
+
+def create(hera: WorkflowsService, given: object) -> str:
+    made = hera.create_workflow(WorkflowCreateRequest(workflow=Model.parse_obj(given)))
+    assert made.metadata.name is not None
+    return made.metadata.name
+
+
+def test_hera_creates_and_waits(hera: WorkflowsService) -> None:
+    with Workflow(generate_name="hera-", entrypoint="main", workflows_service=hera, namespace="argo") as w:
+        say = Container(name="say", image="x", command=["sh", "-c", "echo hello"])
+        with Steps(name="main"):
+            say(name="a")
+    made = w.create()
+    ended = w.wait(poll_interval=1)
+    assert ended.status.phase == "Succeeded"
+    assert hera.get_workflow(made.metadata.name).status.nodes
+    link = w.get_workflow_link()
+    assert made.metadata.name in link
+
+
+def test_what_is_not_there_or_wrong_is_said_as_hera_expects_it(hera: WorkflowsService) -> None:
+    with pytest.raises(NotFound, match='workflows.argoproj.io "none" not found'):
+        hera.get_workflow("none")
+    with pytest.raises(NotFound):
+        hera.get_workflow("none", namespace="elsewhere")
+    name = create(hera, GATE)
+    taken = {**GATE, "metadata": {"name": name}}
+    with pytest.raises(AlreadyExists):
+        create(hera, taken)
+    with pytest.raises(BadRequest, match="unsupported requirement"):
+        hera.list_workflows(field_selector="spec.x=1")
+    hera.delete_workflow(name)
+    with pytest.raises(NotFound):
+        hera.get_workflow(name)
+
+
+def test_the_body_of_an_error_has_the_code_of_grpc(running: Running) -> None:
+    answer = running.ask("GET", "/api/v1/workflows/argo/none")
+    assert (answer.status_code, answer.json()["code"]) == (404, 5)
+    answer = running.ask("GET", "/api/v1/workflows/argo/none", headers={"Authorization": "Bearer x"})
+    assert (answer.status_code, answer.json()["code"]) == (401, 16)
+    answer = running.ask("POST", "/api/v1/workflows/argo", json={"workflow": 3})
+    assert (answer.status_code, answer.json()["code"]) == (400, 3)
+
+
+def test_lint(hera: WorkflowsService) -> None:
+    linted = hera.lint_workflow(WorkflowLintRequest(workflow=Model.parse_obj(HELLO)))
+    assert linted.metadata.generate_name == "hello-"
+    wrong = json.loads(json.dumps(HELLO))
+    wrong["spec"]["entrypoint"] = "nowhere"
+    with pytest.raises(BadRequest, match="nowhere"):
+        hera.lint_workflow(WorkflowLintRequest(workflow=Model.parse_obj(wrong)))
+
+
+def test_dry_runs_run_nothing(hera: WorkflowsService) -> None:
+    before = len(hera.list_workflows().items or [])
+    hera.create_workflow(WorkflowCreateRequest(workflow=Model.parse_obj(HELLO), server_dry_run=True))
+    assert len(hera.list_workflows().items or []) == before
+
+
+def test_a_gate_is_set_suspended_and_resumed(hera: WorkflowsService, running: Running) -> None:
+    name = create(hera, ASKS)
+    running.until(name, "Suspended")
+    which = "displayName=ask"
+    hera.set_workflow(
+        name, WorkflowSetRequest(node_field_selector=which, output_parameters=json.dumps({"answer": "yes"}))
+    )
+    assert hera.suspend_workflow(name, WorkflowSuspendRequest()).spec.suspend
+    hera.resume_workflow(name, WorkflowResumeRequest())
+    running.until(name, "Succeeded")
+    (asked,) = (n for n in hera.get_workflow(name).status.nodes.values() if n.display_name == "ask")
+    assert asked.outputs.parameters[0].value == "yes"
+    with pytest.raises(BadRequest, match="cannot suspend completed workflows"):
+        hera.suspend_workflow(name, WorkflowSuspendRequest())
+
+
+def test_stop_and_terminate(hera: WorkflowsService, running: Running) -> None:
+    for work, end in (
+        (hera.stop_workflow, WorkflowStopRequest),
+        (hera.terminate_workflow, WorkflowTerminateRequest),
+    ):
+        name = create(hera, GATE)
+        running.until(name, "Suspended")
+        work(name, end())
+        running.until(name, "Failed")
+    name = create(hera, GATE)
+    running.until(name, "Suspended")
+    hera.stop_workflow(name, WorkflowStopRequest(node_field_selector="displayName=ask", message="no"))
+    running.until(name, "Failed")
+    (asked,) = (n for n in hera.get_workflow(name).status.nodes.values() if n.display_name == "ask")
+    assert (asked.phase, asked.message) == ("Failed", "no")
+
+
+def test_retry_and_resubmit(hera: WorkflowsService, running: Running) -> None:
+    name = create(hera, FAILS)
+    running.until(name, "Failed")
+    version = hera.get_workflow(name).metadata.resource_version
+    again = hera.retry_workflow(name, WorkflowRetryRequest())
+    assert again.metadata.name == name and again.metadata.resource_version != version
+    running.until(name, "Failed")
+    copy = hera.resubmit_workflow(name, WorkflowResubmitRequest(memoized=False))
+    assert copy.metadata.name != name
+    assert copy.metadata.labels["workflows.argoproj.io/resubmitted-from-workflow"] == name
+    ended = running.until(copy.metadata.name, "Failed")
+    assert "Succeeded" in {each["phase"] for each in ended["status"]["nodes"].values()}  # type: ignore[index]
+    fine = create(hera, HELLO)
+    running.until(fine, "Succeeded")
+    with pytest.raises(BadRequest, match="To retry a succeeded workflow"):
+        hera.retry_workflow(fine, WorkflowRetryRequest())
+
+
+def test_the_real_argo_submits_looks_and_deletes(argo: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "hello.yaml"
+    file.write_text(json.dumps(HELLO))
+    said = argo("submit", str(file), "--wait", "-o", "name")
+    name = said.split()[0].split("/")[-1]
+    assert "Succeeded" in argo("get", name)
+    assert name in argo("list", "--completed", "-o", "name")
+    assert name in argo("get", "@latest")
+    assert argo("wait", name) or True
+    assert "hello" in argo("logs", name, "--no-color")
+    assert argo("lint", str(file)).count("no linting errors")
+    argo("delete", name)
+    assert 'workflows.argoproj.io "' in argo("get", name, check=False)
