@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from tiphys.argo.names import invalid, subdomain_problem
 from tiphys.compiler.source import load_source
 from tiphys.engine.base.options import RunOptions
 from tiphys.runs.checks import check_source
@@ -45,13 +46,28 @@ class Desk:
 
     def lint(self, given: GivenObject) -> None:
         """Raises RefusedError TIP298 as :meth:`check`; RequestError 422 with what Argo's validation says of it."""
-        invalid = check_source(load_source(given), argo=self.options.argo)
-        if invalid:
-            raise RequestError(422, invalid)
+        problem = check_source(load_source(given), argo=self.options.argo)
+        if problem:
+            raise RequestError(422, problem)
 
     def kept(self, resource: str) -> Collection:
         """The objects of a resource."""
         return next((each for each in self.templates if each.resource == resource), Empty(self.board))
+
+    def keep(self, kept: KeptObjects, given: GivenObject, *, dry: bool = False) -> Workflow:
+        """Keep a new object. Raises RequestError 422 for a name that none can have, and as :meth:`check` and
+        :meth:`KeptObjects.create`."""
+        name = str((given.get("metadata") or {}).get("name") or "")
+        problem = subdomain_problem(name) if name else "Required value"
+        if problem:
+            raise RequestError(422, invalid(kept.kind, name, "metadata.name", name, problem))
+        self.check(given)
+        return cast("Workflow", given) if dry else kept.create(given)
+
+    def replace(self, kept: KeptObjects, name: str, given: GivenObject, *, dry: bool = False) -> Workflow:
+        """Keep another in its place. Raises as :meth:`check` and :meth:`KeptObjects.replace`."""
+        self.check(given)
+        return cast("Workflow", given) if dry else kept.replace(name, given)
 
     def create(self, given: GivenObject, *, dry: bool = False) -> Workflow:
         """Take a Workflow, which an engine of its own then runs. Raises as :meth:`Submissions.create`, RequestError 409

@@ -10,7 +10,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from tiphys.argo.jsonpatch import merge_patch
-from tiphys.argo.names import invalid, subdomain_problem
 from tiphys.server import discovery
 from tiphys.server.answers import RequestError
 from tiphys.server.bodies import body_of, json_of, until_gone
@@ -275,9 +274,8 @@ def _log(desk: Desk) -> Answer:
 
 def _keep(desk: Desk, kept: KeptObjects) -> Answer:
     async def answer(request: Request) -> Response:
-        given = _named(await _object_of(request, kept.kind), kept.kind)
-        await asyncio.to_thread(desk.check, given)
-        made = given if _is_dry(request) else await asyncio.to_thread(kept.create, given)
+        given = await _object_of(request, kept.kind)
+        made = await asyncio.to_thread(desk.keep, kept, given, dry=_is_dry(request))
         return JSONResponse(made, status_code=201)
 
     return answer
@@ -290,8 +288,7 @@ def _replace(desk: Desk, kept: KeptObjects) -> Answer:
         given = await _object_of(request, kept.kind)
         if request.method == "PATCH":
             given = cast("GivenObject", _merged(before, given))
-        await asyncio.to_thread(desk.check, given)
-        made = given if _is_dry(request) else await asyncio.to_thread(kept.replace, name, given)
+        made = await asyncio.to_thread(desk.replace, kept, name, given, dry=_is_dry(request))
         return JSONResponse(made)
 
     return answer
@@ -322,14 +319,6 @@ def _merged(before: Workflow, patch: GivenObject) -> Workflow:
 
 def _is_dry(request: Request) -> bool:
     return "All" in request.query_params.getlist("dryRun")
-
-
-def _named(given: GivenObject, kind: str) -> GivenObject:
-    name = str((given.get("metadata") or {}).get("name") or "")
-    problem = subdomain_problem(name) if name else "Required value"
-    if problem:
-        raise RequestError(422, invalid(kind, name, "metadata.name", name, problem))
-    return given
 
 
 async def _object_of(request: Request, kind: str) -> GivenObject:

@@ -43,6 +43,18 @@ class Asked:
         """Whether the namespace that is asked for is the store's, or all."""
         return self.namespace in ("", desk.board.namespace)
 
+    def only_here(self, desk: Desk) -> None:
+        """Raises RequestError 404 for a namespace that the store does not have."""
+        if not self.here(desk):
+            raise RequestError(404, f'namespaces "{self.namespace}" not found')
+
+    def options(self) -> dict[str, str]:
+        """``listOptions`` as Kubernetes has them in its queries."""
+        prefix = "listOptions."
+        return {
+            key.removeprefix(prefix): value for key, value in self.query.items() if key.startswith(prefix)
+        }
+
     def text(self, key: str) -> str:
         """Text of the body; empty where it is not there."""
         return str(self.body.get(key) or "")

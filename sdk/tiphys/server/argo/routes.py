@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tiphys.server.argo.absent import absent_routes
+from tiphys.server.argo.archive import archive_routes
+from tiphys.server.argo.artifacts import artifact_routes
 from tiphys.server.argo.info import info_routes
 from tiphys.server.argo.streams import stream_routes
+from tiphys.server.argo.templates import template_routes
 from tiphys.server.argo.workflows import workflow_routes
 
 if TYPE_CHECKING:
@@ -18,4 +22,13 @@ __all__ = ["argo_routes"]
 
 def argo_routes(desk: Desk) -> list[Route]:
     """The paths, and who answers."""
-    return [*info_routes(desk), *workflow_routes(desk), *stream_routes(desk)]
+    rooms = (
+        info_routes,
+        workflow_routes,
+        stream_routes,
+        template_routes,
+        archive_routes,
+        artifact_routes,
+        absent_routes,
+    )
+    return [route for routes in rooms for route in routes(desk)]

@@ -44,7 +44,7 @@ def stream_routes(desk: Desk) -> list[Route]:
 def _changes(desk: Desk) -> Answer:
     async def answer(request: Request) -> Response:
         asked = Asked(request.path_params, request.query_params, {})
-        query = _options(asked.query)
+        query = asked.options()
         name = query.get("fieldSelector", "").removeprefix("metadata.name").lstrip("=")
         if name and "," not in name and "metadata.name=" in query["fieldSelector"]:
             found = await asyncio.to_thread(found_run, desk, Asked({**asked.path, "name": name}, {}, {}))
@@ -69,7 +69,7 @@ def _events(desk: Desk) -> Answer:
     """A store has no events of Kubernetes: nothing comes, and the stream goes on."""
 
     async def answer(request: Request) -> Response:
-        watch = Watch.of(_options(request.query_params), "Event", "v1")
+        watch = Watch.of(Asked({}, request.query_params, {}).options(), "Event", "v1")
 
         async def told() -> AsyncIterator[Mapping[str, object]]:
             async for _, item in events(Empty(desk.board), watch):
@@ -93,12 +93,6 @@ def _log(desk: Desk) -> Answer:
         return _stream(request, told())
 
     return answer
-
-
-def _options(query: Mapping[str, str]) -> dict[str, str]:
-    """``listOptions`` as Kubernetes has them in its queries."""
-    prefix = "listOptions."
-    return {key.removeprefix(prefix): value for key, value in query.items() if key.startswith(prefix)}
 
 
 def _stream(request: Request, parts: AsyncIterator[Mapping[str, object]]) -> Response:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
     from tiphys.server.desk import Desk
 
-__all__ = ["workflow_routes"]
+__all__ = ["resubmitted", "retried", "workflow_routes"]
 
 _ALL = "/api/v1/workflows/"
 _INSIDE = "/api/v1/workflows/{namespace}"
@@ -63,12 +63,12 @@ def _get(desk: Desk, asked: Asked) -> JsonObject:
 
 
 def _create(desk: Desk, asked: Asked) -> Workflow:
-    _only_here(desk, asked)
+    asked.only_here(desk)
     return desk.create(asked.given("workflow", "Workflow"), dry=asked.dry())
 
 
 def _submit(desk: Desk, asked: Asked) -> Workflow:
-    _only_here(desk, asked)
+    asked.only_here(desk)
     given, dry = submitted(desk, asked)
     return desk.create(given, dry=dry)
 
@@ -178,11 +178,6 @@ def _now(desk: Desk, name: str) -> Workflow:
     """A run as it stands after what was done to it."""
     desk.board.look()
     return found_run(desk, Asked({"name": name}, {}, {}))
-
-
-def _only_here(desk: Desk, asked: Asked) -> None:
-    if not asked.here(desk):
-        raise RequestError(404, f'namespaces "{asked.namespace}" not found')
 
 
 def _ended(workflow: Workflow) -> bool:

@@ -1,0 +1,86 @@
+"""The archive: in a store every run that has ended is in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from tiphys.argo.nodes import COMPLETED
+from tiphys.server.argo.asked import Asked, answered, found_run, not_here
+from tiphys.server.argo.lists import Wanted, page
+from tiphys.server.argo.workflows import resubmitted, retried
+from tiphys.server.verbs import delete
+
+if TYPE_CHECKING:
+    from tiphys.argo.types import Workflow
+    from tiphys.jsontypes import JsonObject
+    from tiphys.server.desk import Desk
+
+__all__ = ["archive_routes", "archived"]
+
+_PATH = "/api/v1/archived-workflows"
+_BRIEF = "-items.status.nodes,items.spec.templates"
+
+
+def archive_routes(desk: Desk) -> list[Route]:
+    """All operations on archived Workflows."""
+    one = f"{_PATH}/{{uid}}"
+    return [
+        Route(_PATH, answered(_list, desk), methods=["GET"]),
+        Route(f"{_PATH}-label-keys", answered(_label_keys, desk), methods=["GET"]),
+        Route(f"{_PATH}-label-values", answered(_label_values, desk), methods=["GET"]),
+        Route(one, answered(archived, desk), methods=["GET"]),
+        Route(one, answered(_delete, desk), methods=["DELETE"]),
+        Route(f"{one}/retry", answered(_retry, desk), methods=["PUT"]),
+        Route(f"{one}/resubmit", answered(_resubmit, desk), methods=["PUT"]),
+    ]
+
+
+def archived(desk: Desk, asked: Asked) -> Workflow:
+    """The Workflow with the ``uid`` of the path, or the name of the query. Raises RequestError 404, also for one that
+    goes on."""
+    uid, name = asked.path.get("uid", ""), asked.query.get("name", "")
+    here = Asked({"name": name, "namespace": asked.namespace or asked.text("namespace")}, {}, {})
+    found = found_run(desk, here, uid="" if name else uid)
+    if not _ended(found):
+        raise not_here("workflows", uid or name)
+    return found
+
+
+def _list(desk: Desk, asked: Asked) -> JsonObject:
+    wanted = Wanted.of(asked.query, asked.namespace, desk.board.namespace)
+    return page(desk.board, wanted, _BRIEF, also=lambda brief: asked.here(desk) and _ended(brief))
+
+
+def _label_keys(desk: Desk, asked: Asked) -> JsonObject:
+    return {"items": [*sorted({key for labels in _labels(desk, asked) for key in labels})]}
+
+
+def _label_values(desk: Desk, asked: Asked) -> JsonObject:
+    key = asked.query.get("listOptions.labelSelector", "")
+    return {"items": [*sorted({labels[key] for labels in _labels(desk, asked) if key in labels})]}
+
+
+def _delete(desk: Desk, asked: Asked) -> JsonObject:
+    delete(archived(desk, asked)["metadata"]["name"], desk.runs, desk.submissions)
+    desk.board.look()
+    return {}
+
+
+def _retry(desk: Desk, asked: Asked) -> Workflow:
+    return retried(desk, asked, archived(desk, asked))
+
+
+def _resubmit(desk: Desk, asked: Asked) -> Workflow:
+    return resubmitted(desk, asked, archived(desk, asked))
+
+
+def _labels(desk: Desk, asked: Asked) -> list[dict[str, str]]:
+    if not asked.here(desk):
+        return []
+    return [each["metadata"].get("labels") or {} for each in desk.board.briefs()[1] if _ended(each)]
+
+
+def _ended(workflow: Workflow) -> bool:
+    return (workflow.get("status") or {}).get("phase") in COMPLETED
