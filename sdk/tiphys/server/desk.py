@@ -52,7 +52,8 @@ class Desk:
 
     def kept(self, resource: str) -> Collection:
         """The objects of a resource."""
-        return next((each for each in self.templates if each.resource == resource), Empty(self.board))
+        kept = (*self.templates, self.crons)
+        return next((each for each in kept if each.resource == resource), Empty(self.board))
 
     def keep(self, kept: KeptObjects, given: GivenObject, *, dry: bool = False) -> Workflow:
         """Keep a new object. Raises RequestError 422 for a name that none can have, and as :meth:`check` and
