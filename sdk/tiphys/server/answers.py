@@ -20,6 +20,7 @@ _REASONS = {
     415: "UnsupportedMediaType",
     422: "Invalid",
     500: "InternalError",
+    501: "NotImplemented",
 }
 _CODES = {
     "TIP205": 404,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, cast
 
 from starlette.routing import Route
 
 from tiphys.argo.nodes import COMPLETED
+from tiphys.argo.time import rfc3339
+from tiphys.argo.verbs import retried as formulate_retry
 from tiphys.server.answers import RequestError
 from tiphys.server.argo.asked import Asked, answered, found_run
 from tiphys.server.argo.fields import FieldMask
@@ -108,8 +111,14 @@ def retried(desk: Desk, asked: Asked, found: Workflow) -> Workflow:
         )
     if phase not in COMPLETED:
         raise RequestError(400, f"Cannot retry a workflow in phase {phase or ''}")
-    desk.submissions.retry(name, parameters=asked.parameters(), restart_successful=restart, nodes=nodes)
-    return _now(desk, name)
+    parameters = asked.parameters()
+    desk.submissions.retry(name, parameters=parameters, restart_successful=restart, nodes=nodes)
+    # as it was written: what the engine makes of it comes with the next change
+    written, _ = formulate_retry(
+        found, rfc3339(time.time()), parameters=parameters, restart_successful=restart, selector=nodes
+    )
+    written["status"].pop("phase", None)  # the controller finds one
+    return {**written, "metadata": _now(desk, name)["metadata"]}
 
 
 def resubmitted(desk: Desk, asked: Asked, found: Workflow) -> Workflow:
