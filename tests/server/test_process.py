@@ -12,7 +12,7 @@ import requests
 from tests.server.running import GATE, server
 from tiphys.engine import RunOptions
 from tiphys.errors import RefusedError, ServingError
-from tiphys.server.process import Address, serve
+from tiphys.server.process import Address, listening, serve
 
 
 def test_a_store_has_one_server_and_runs_outlive_it(tmp_path: Path) -> None:
@@ -57,3 +57,10 @@ def test_addresses(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ServingError) as had:
         serve(RunOptions(store=tmp_path), Address(port=taken.getsockname()[1]))
     assert had.value.code == "TIP510"
+
+
+def test_an_answer_does_not_wait_until_the_client_has_acknowledged_its_head() -> None:
+    with listening(Address(port=0)) as listener, socket.create_connection(listener.getsockname()):
+        taken, _ = listener.accept()
+        with taken:
+            assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
