@@ -31,7 +31,7 @@ FLOW = {
 }
 
 
-def _fill(store: Store, first: int, last: int) -> None:
+def fill(store: Store, first: int, last: int) -> None:
     """Runs number ``first`` to ``last`` - 1, as the engine leaves them."""
     source = store.run("run-00000")
     files = {name: (source / name).read_bytes() for name in ("workflow.json", "journal.db", "began")}
@@ -65,7 +65,7 @@ def main() -> None:
         store, made = Store(folder), 1
         Run(FLOW, options=RunOptions(store=folder, images={"*": "host"}, handle_signals=False)).execute()
         for size in sizes:
-            _fill(store, made, size)
+            fill(store, made, size)
             made = max(made, size)
             best = min(_cpu(store) for _ in range(3))
             if best[1] != size + 1:

@@ -12,7 +12,7 @@ import requests
 from tests.server.running import GATE, server
 from tiphys.engine import RunOptions
 from tiphys.errors import RefusedError, ServingError
-from tiphys.server.process import Address, serve
+from tiphys.server.process import Address, listening, serve
 
 
 def test_a_store_has_one_server_and_runs_outlive_it(tmp_path: Path) -> None:
@@ -70,3 +70,10 @@ def test_a_watch_ends_with_the_server_and_nothing_is_complained_of(tmp_path: Pat
         assert running.process.wait(30) == 0
         assert watch.content == b""  # requests raises where the last chunk is missing
         watch.close()
+
+
+def test_an_answer_does_not_wait_until_the_client_has_acknowledged_its_head() -> None:
+    with listening(Address(port=0)) as listener, socket.create_connection(listener.getsockname()):
+        taken, _ = listener.accept()
+        with taken:
+            assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

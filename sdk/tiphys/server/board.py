@@ -7,6 +7,7 @@ higher: who asks for what came after a number of an earlier one is told that it 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import threading
@@ -70,7 +71,8 @@ class Board:
         self._records: dict[str, runtime.Record] = {}  # of runs that go on: read from where they were
         self._first = time.time_ns() // 1000 if first is None else first
         self._last = self._first
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, _Run] = {}  # the one that changed last is the last
+        self._names: list[str] | None = None  # sorted; None: others have come, or gone
         self._gone: dict[str, BoardChange] = {}
         self._folder = -1.0
         self._swept = -_SWEEP
@@ -113,7 +115,9 @@ class Board:
     def briefs(self) -> tuple[int, list[Workflow]]:
         """The number of the last change, and all Workflows without nodes and templates, by name."""
         with self._guard:
-            return self._last, [self._runs[name].brief for name in sorted(self._runs)]
+            if self._names is None:
+                self._names = sorted(self._runs)
+            return self._last, [self._runs[name].brief for name in self._names]
 
     def get(self, name: str) -> Workflow | None:
         """A Workflow, whole."""
@@ -139,8 +143,9 @@ class Board:
                 raise ExpiredError
             told: list[tuple[int, str, str, Workflow | None]] = [
                 (run.number, "ADDED" if run.born > since else "MODIFIED", name, run.whole)
-                for name, run in self._runs.items()
-                if run.number > since
+                for name, run in itertools.takewhile(
+                    lambda item: item[1].number > since, reversed(self._runs.items())
+                )
             ]
             told += [
                 (each.number, each.kind, each.name, each.workflow)
@@ -219,10 +224,13 @@ class Board:
         shown = self._shown(whole, name, self._last)
         born = run.born if run is not None else self._last
         self._gone.pop(name, None)
+        if self._runs.pop(name, None) is None:
+            self._names = None
         self._runs[name] = _Run(now, born, self._last, brief(shown), None if now.ended else whole)
 
     def _forget(self, name: str) -> None:
         run = self._runs.pop(name)
+        self._names = None
         self._let_go(name)
         self._last += 1
         last = self._shown(run.whole or run.brief, name, self._last)

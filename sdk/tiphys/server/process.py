@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tiphys.engine.base.options import RunOptions
 
-__all__ = ["PORT", "Address", "serve"]
+__all__ = ["PORT", "Address", "listening", "serve"]
 
 PORT = 6825
 _DRAIN = 2  # seconds that answers have to end; watches are cut off
@@ -96,7 +96,7 @@ def serve(
         ) from error
     store = Store(options.store)
     folder = store.root / "server"
-    with _only_one(store, folder), contextlib.closing(_listening(address)) as listener:
+    with _only_one(store, folder), contextlib.closing(listening(address)) as listener:
         token = token_of(folder)
         host, port = listener.getsockname()[:2]
         called = "127.0.0.1" if host in ("0.0.0.0", "::") else host
@@ -160,9 +160,13 @@ async def _answer(server: uvicorn.Server, listener: socket.socket, door: Door, e
         await door.close()
 
 
-def _listening(address: Address) -> socket.socket:
+def listening(address: Address) -> socket.socket:
+    """A socket that clients can connect to. Raises ServingError TIP510 where the address cannot be had."""
     try:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        return socket.create_server((address.host, address.port), family=family, backlog=512)
+        listener = socket.create_server((address.host, address.port), family=family, backlog=512)
+        # asyncio does it for sockets that it makes itself; without it each answer waits 40 ms for the client's ACK
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         raise cannot_listen(address.host, address.port, error) from error
