@@ -94,7 +94,7 @@ def test_what_is_due_runs_once_and_is_counted(desk: Desk) -> None:
     assert [each["name"] for each in status(desk)["active"]] == [name]
     assert ended(desk, name) == "Succeeded"
     clock.tick()
-    assert status(desk)["active"] == []
+    assert "active" not in status(desk)
     assert status(desk)["succeeded"] == 1
     assert status(desk)["lastScheduledTime"] == "2026-11-29T12:00:00Z"
     log = next((desk.board.store.run(name) / "logs").glob("*.log")).read_text()
@@ -171,7 +171,7 @@ def test_a_template_that_is_not_there_is_told_and_nothing_runs(desk: Desk) -> No
     clock.tick()
     (name,) = runs(desk)
     assert ended(desk, name) == "Succeeded"
-    assert status(desk)["conditions"] == []
+    assert "conditions" not in status(desk)
 
 
 def test_one_that_cannot_be_read_leaves_the_others_alone(desk: Desk) -> None:

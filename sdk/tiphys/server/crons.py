@@ -104,8 +104,11 @@ def _status(cron: CronWorkflow) -> CronStatus:
 
 
 def _with(cron: CronWorkflow, status: CronStatus) -> CronWorkflow:
+    """What is empty is not there, as a merge patch of the controller leaves it."""
     made: CronWorkflow = {**cron}
-    made["status"] = cast("dict[str, object]", status)  # type: ignore[typeddict-item]
+    made["status"] = cast(
+        "JsonObject", {key: value for key, value in status.items() if value not in ([], None)}
+    )
     return made
 
 
@@ -260,8 +263,8 @@ def reconciled(cron: CronWorkflow, children: Iterable[Child]) -> CronWorkflow:
             status["active"].remove(each)
             if run is not None:
                 status["succeeded" if run.phase == "Succeeded" else "failed"] += 1
-                cron = _stopped(_with(cron, status))
-                status = _status(cron)
+                if _is_enough(_with(cron, status)):
+                    status["phase"] = "Stopped"  # its label comes with the next time that it is due
     return _with(cron, status) if status != _status(cron) else cron
 
 
@@ -328,16 +331,20 @@ def _when(cron: CronWorkflow) -> bool:
     return found
 
 
-def _stopped(cron: CronWorkflow) -> CronWorkflow:
-    """Ended, when its ``stopStrategy`` says so. Raises ValueError."""
+def _is_enough(cron: CronWorkflow) -> bool:
+    """Whether its ``stopStrategy`` ends it. Raises ValueError."""
     text = ((cron.get("spec") or {}).get("stopStrategy") or {}).get("expression") or ""
     if not text:
-        return cron
+        return False
     try:
-        over = evaluate_bool(compile_expression(text), {"cronworkflow": _variables(cron)})
+        return evaluate_bool(compile_expression(text), {"cronworkflow": _variables(cron)})
     except ExprError as error:
         raise ValueError(f"failed to evaluate stop expression: {error}") from None
-    if not over:
+
+
+def _stopped(cron: CronWorkflow) -> CronWorkflow:
+    """Ended for good, when its ``stopStrategy`` says so. Raises ValueError."""
+    if not _is_enough(cron):
         return cron
     metadata, status = cron["metadata"], _status(cron)
     status["phase"] = "Stopped"
