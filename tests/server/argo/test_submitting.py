@@ -49,7 +49,7 @@ def test_it_is_what_argo_makes_of_it(running: Running, argo: Ask, argo_of_kubern
     )
     assert ours["spec"] == {key: value for key, value in theirs["spec"].items() if value}
     assert by_argo["spec"] == theirs["spec"]
-    for key in ("name", "annotations", "generateName"):
+    for key in ("name", "generateName"):
         assert ours["metadata"].get(key) == theirs["metadata"].get(key)  # type: ignore[attr-defined]
     labels = {key: value for key, value in theirs["metadata"]["labels"].items() if "creator" not in key}
     assert ours["metadata"]["labels"] == labels  # type: ignore[index]
