@@ -36,30 +36,36 @@ def hera(running: Running) -> WorkflowsService:
 @pytest.fixture(scope="package")
 def argo(running: Running) -> Ask:
     """The real ``argo``, which asks the Argo Server at that address in HTTP/1.1."""
+    return _asking(
+        {
+            "KUBECONFIG": "/dev/null",
+            "ARGO_SERVER": running.url.removeprefix("https://"),
+            "ARGO_HTTP1": "true",
+            "ARGO_TOKEN": f"Bearer {running.token}",
+            "ARGO_SECURE": "true",
+            "ARGO_INSECURE_SKIP_VERIFY": "true",
+            "ARGO_NAMESPACE": "argo",
+        }
+    )
+
+
+@pytest.fixture(scope="package")
+def argo_of_kubernetes(running: Running) -> Ask:
+    """The real ``argo``, which asks the API server of a kubeconfig, and does itself what Argo Server does."""
+    return _asking({"KUBECONFIG": str(running.kubeconfig), "ARGO_NAMESPACE": "argo"})
+
+
+def _asking(settings: dict[str, str]) -> Ask:
     binary = str(BINARY) if BINARY.exists() else shutil.which("argo")
     if binary is None:
         pytest.skip("the argo binary is not here")
-    env = {
-        **os.environ,
-        "KUBECONFIG": "/dev/null",
-        "ARGO_SERVER": running.url.removeprefix("https://"),
-        "ARGO_HTTP1": "true",
-        "ARGO_TOKEN": f"Bearer {running.token}",
-        "ARGO_SECURE": "true",
-        "ARGO_INSECURE_SKIP_VERIFY": "true",
-        "ARGO_NAMESPACE": "argo",
-    }
+    env = {key: value for key, value in os.environ.items() if not key.startswith("ARGO_")}
 
-    def ask(*words: str, check: bool = True, **options: object) -> str:
+    def ask(*words: str, check: bool = True) -> str:
         done = subprocess.run(
-            [binary, *words],
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            **options,  # type: ignore[call-overload]
+            [binary, *words], env={**env, **settings}, capture_output=True, text=True, timeout=120
         )
         assert not check or not done.returncode, (words, done.stdout, done.stderr)
-        return str(done.stdout + done.stderr)
+        return done.stdout + done.stderr
 
     return ask

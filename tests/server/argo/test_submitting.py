@@ -1,9 +1,8 @@
-"""A Workflow from what is kept: the real ``argo submit --from --dry-run`` says what it is to be."""
+"""A Workflow from what is kept: the real ``argo``, which makes it itself with a kubeconfig, says what it is to be."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -32,24 +31,25 @@ def submit(running: Running, **options: object) -> dict[str, object]:
     return found
 
 
-def test_it_is_what_argo_makes_of_it(running: Running, argo: Ask, tmp_path: Path) -> None:
-    words = ["-p", "who=me", "-l", "a=b", "--annotation", "c=d", "--name", "made", "--priority", "4"]
+def test_it_is_what_argo_makes_of_it(running: Running, argo: Ask, argo_of_kubernetes: Ask) -> None:
+    words = ["-p", "who=me", "-l", "a=b", "--name", "made"]
     words += ["--entrypoint", "say", "--serviceaccount", "bot"]
-    said = argo("submit", "--from", "workflowtemplate/model", *words, "--dry-run", "-o", "json")
-    theirs = json.loads(said[said.index("{") :])
+    words = ["submit", "--from", "workflowtemplate/model", *words, "--dry-run", "-o", "json"]
+    theirs, by_argo = (
+        json.loads(said[said.index("{") :]) for said in (argo_of_kubernetes(*words), argo(*words))
+    )
     ours = submit(
         running,
         parameters=["who=me"],
         labels="a=b",
-        annotations="c=d",
         name="made",
-        priority=4,
         entryPoint="say",
         serviceAccount="bot",
         dryRun=True,
     )
     assert ours["spec"] == {key: value for key, value in theirs["spec"].items() if value}
-    for key in ("name", "annotations", "generateName"):
+    assert by_argo["spec"] == theirs["spec"]
+    for key in ("name", "generateName"):
         assert ours["metadata"].get(key) == theirs["metadata"].get(key)  # type: ignore[attr-defined]
     labels = {key: value for key, value in theirs["metadata"]["labels"].items() if "creator" not in key}
     assert ours["metadata"]["labels"] == labels  # type: ignore[index]
@@ -69,3 +69,11 @@ def test_it_is_what_argo_makes_of_it(running: Running, argo: Ask, tmp_path: Path
 )
 def test_what_cannot_be_is_refused(running: Running, body: object, number: int) -> None:
     assert running.ask("POST", "/api/v1/workflows/argo/submit", json=body).status_code == number
+
+
+def test_annotations_an_owner_and_a_priority(running: Running) -> None:
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}
+    made = submit(running, annotations="c=d,e=f=g", ownerReference=owner, priority=4, dryRun=True)
+    assert made["spec"]["priority"] == 4  # type: ignore[index]
+    assert made["metadata"]["annotations"] == {"c": "d", "e": "f=g"}  # type: ignore[index]
+    assert made["metadata"]["ownerReferences"] == [owner]  # type: ignore[index]

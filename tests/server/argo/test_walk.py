@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from pathlib import Path
 
-from tests.server.argo.conftest import BINARY, Ask
-from tests.server.running import Running
+from tests.server.argo.conftest import Ask
 from tests.server.walk import walk, write
 
 
-def test_argo_is_told_the_same_both_ways(argo: Ask, running: Running, tmp_path: Path) -> None:
+def test_argo_is_told_the_same_both_ways(argo: Ask, argo_of_kubernetes: Ask, tmp_path: Path) -> None:
     folder = write(tmp_path / "files")
-    env = {key: value for key, value in os.environ.items() if not key.startswith("ARGO_")}
 
-    def by_kubeconfig(*words: str, check: bool = True) -> str:
-        done = subprocess.run(
-            [str(BINARY), *words[1:], "-n", "argo"],
-            env={**env, "KUBECONFIG": str(running.kubeconfig)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert not check or not done.returncode, (words, done.stdout, done.stderr)
-        return done.stdout + done.stderr
+    def walked(ask: Ask) -> list[tuple[str, list[str]]]:
+        return walk(lambda *words, check=True: ask(*words[1:], check=check), folder)
 
-    def by_server(*words: str, check: bool = True) -> str:
-        return argo(*words[1:], check=check)
-
-    there, here = walk(by_kubeconfig, folder), walk(by_server, folder)
+    there, here = walked(argo_of_kubernetes), walked(argo)
     assert [words for words, _ in here] == [words for words, _ in there]
     for (words, ours), (_, theirs) in zip(here, there, strict=True):
         assert [_plain(line) for line in ours] == [_plain(line) for line in theirs], words

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from tiphys.argo.nodes import COMPLETED
 from tiphys.server.argo.asked import Asked, answered, found_run, not_here
-from tiphys.server.argo.lists import Wanted, page
+from tiphys.server.argo.lists import ListAsked, page
 from tiphys.server.argo.workflows import resubmitted, retried
 from tiphys.server.verbs import delete
 
@@ -49,7 +49,7 @@ def archived(desk: Desk, asked: Asked) -> Workflow:
 
 
 def _list(desk: Desk, asked: Asked) -> JsonObject:
-    wanted = Wanted.of(asked.query, asked.namespace, desk.board.namespace)
+    wanted = ListAsked.of(asked.query, asked.namespace, desk.board.namespace)
     return page(desk.board, wanted, _BRIEF, also=lambda brief: asked.here(desk) and _ended(brief))
 
 

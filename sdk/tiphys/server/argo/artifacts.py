@@ -130,9 +130,7 @@ def _sent(store: Store, artifact: Artifact, file: str) -> Response:
         return Response(str(raw.get("data") or ""), headers=_told(str(artifact.get("name"))))
     key = stored_key(artifact)
     if key is None:
-        raise RequestError(
-            404, f"the artifact {artifact.get('name')!r} lies elsewhere: {key_of(artifact) or 'nowhere'}"
-        )
+        raise RequestError(404, f"the artifact {artifact.get('name')!r} is not in the store")
     key = posixpath.normpath(posixpath.join(key, file)) if file else key
     if file and not key.startswith(f"{stored_key(artifact)}/"):
         raise RequestError(404, "the artifact has no such file")

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from tiphys.jsontypes import JsonObject
     from tiphys.server.collections import Collection
 
-__all__ = ["Wanted", "page"]
+__all__ = ["ListAsked", "page"]
 
 _UNSEEN = ("items.status.nodes", "items.spec.templates")  # what a brief of a Workflow lacks
 Test = Callable[["Workflow"], bool]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ListAsked:
     """Which Workflows, how many, after how many, and whether the rest is counted."""
 
     labels: tuple[Requirement, ...]
@@ -38,7 +38,7 @@ class Wanted:
     counts: bool
 
     @classmethod
-    def of(cls, query: Mapping[str, str], namespace: str, here: str) -> Wanted:
+    def of(cls, query: Mapping[str, str], namespace: str, here: str) -> ListAsked:
         """What a query says; ``namespace``: that of the request, ``here``: the store's.
 
         Raises RequestError 400 for what cannot be read, SelectorError TIP266.
@@ -88,7 +88,7 @@ class Wanted:
 
 
 def page(
-    collection: Collection, wanted: Wanted, fields: str, *, also: Test = lambda brief: True
+    collection: Collection, wanted: ListAsked, fields: str, *, also: Test = lambda brief: True
 ) -> JsonObject:
     """A list, newest first. ``also``: what else must hold."""
     number, briefs = collection.briefs()

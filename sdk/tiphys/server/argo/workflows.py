@@ -14,7 +14,7 @@ from tiphys.argo.verbs import retried as formulate_retry
 from tiphys.server.answers import RequestError
 from tiphys.server.argo.asked import Asked, answered, found_run
 from tiphys.server.argo.fields import FieldMask
-from tiphys.server.argo.lists import Wanted, page
+from tiphys.server.argo.lists import ListAsked, page
 from tiphys.server.argo.submitting import submitted
 from tiphys.server.verbs import delete, set_nodes
 
@@ -56,7 +56,7 @@ def workflow_routes(desk: Desk) -> list[Route]:
 
 
 def _list(desk: Desk, asked: Asked) -> JsonObject:
-    wanted = Wanted.of(asked.query, asked.namespace, desk.board.namespace)
+    wanted = ListAsked.of(asked.query, asked.namespace, desk.board.namespace)
     return page(desk.board, wanted, asked.query.get("fields", ""), also=lambda brief: asked.here(desk))
 
 
