@@ -1,0 +1,260 @@
+"""The addresses of the views, below ``/ui``: pages of a run, two runs compared, lineage, and what a model says of a picture.
+
+A view is a function of what a run has recorded to parts (:mod:`tiphys.server.views.parts`). To add one: write it, and
+give it a name in ``_VIEWS``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from tiphys.errors import ServingError, TiphysError
+from tiphys.pages import report
+from tiphys.records.datasets import datasets
+from tiphys.runs.records import Records, record_of
+from tiphys.runs.services import served, think
+from tiphys.server.answers import RequestError
+from tiphys.server.views.compare import difference_parts
+from tiphys.server.views.data import data_parts
+from tiphys.server.views.judged import candidate_parts
+from tiphys.server.views.lineage import items
+from tiphys.server.views.models import class_names, drawable, model_parts, thoughts
+from tiphys.server.views.parts import Part, link
+from tiphys.server.views.resources import prices_of, resource_parts
+from tiphys.server.views.training import training_parts
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from tiphys.argo.types import Workflow
+    from tiphys.records.record import RunRecord
+    from tiphys.server.desk import Desk
+
+__all__ = ["TEMPLATES", "Rendered", "run_tabs", "view_routes"]
+
+TEMPLATES = Path(__file__).with_name("templates")
+"""Where the templates are; they extend the page's ``base.html``."""
+_STATIC = Path(__file__).with_name("static")
+_FILES = {"views.css": "text/css", "pad.js": "text/javascript"}
+_LARGEST = 64 * 1024  # bytes of a picture as JSON
+_NAMES = 200  # runs that are offered to be compared
+
+
+class Rendered(Protocol):
+    """Makes an answer of a template and what it is to show."""
+
+    def __call__(self, request: Request, template: str, /, **context: object) -> Response: ...
+
+
+def run_tabs(name: str) -> list[dict[str, str]]:
+    """The pages about a run, for the navigation: ``text`` and ``link``."""
+    own = [{"text": "Run", "link": link("runs", name)}]
+    own += [{"text": text, "link": link("runs", name, path)} for path, (text, _, _) in _VIEWS.items()]
+    own.append({"text": "Models", "link": link("runs", name, "models")})
+    own.append({"text": "Resources", "link": link("runs", name, "resources")})
+    own.append({"text": "Lineage", "link": link("lineage", of=name)})
+    own.append({"text": "Compare", "link": link("compare", left=name)})
+    return [*own, {"text": "One file to share", "link": link("runs", name, "report")}]
+
+
+def view_routes(desk: Desk, rendered: Rendered) -> list[Route]:
+    """All of them, for the runs of a desk."""
+    views = _Views(desk, rendered)
+    return [
+        *(Route(f"/ui/runs/{{name}}/{path}", views.plain(path)) for path in _VIEWS),
+        Route("/ui/runs/{name}/models", views.models),
+        Route("/ui/runs/{name}/models/think", views.think, methods=["POST"]),
+        Route("/ui/runs/{name}/resources", views.resources),
+        Route("/ui/runs/{name}/report", views.report),
+        Route("/ui/compare", views.compare),
+        Route("/ui/lineage", views.lineage),
+        Route("/ui/views/{file}", _static),
+    ]
+
+
+_VIEWS: Mapping[str, tuple[str, str, Callable[[RunRecord, Mapping[str, str]], list[Part]]]] = {
+    "training": (
+        "Training",
+        "No step of this run told of epochs: `tiphys.report(epoch=…)` and `keras_report()` do.",
+        lambda run, _: training_parts(run),
+    ),
+    "candidates": (
+        "Candidates",
+        "No step of this run said of a model how good it is.",
+        lambda run, _: candidate_parts(run),
+    ),
+    "data": ("Data", "No step of this run made or used a data set that is told of here.", data_parts),
+}
+
+
+class _Views:
+    def __init__(self, desk: Desk, rendered: Rendered) -> None:
+        self._desk, self._rendered = desk, rendered
+        self._store = desk.board.store
+
+    def plain(self, path: str) -> Callable[[Request], Response]:
+        text, empty, made = _VIEWS[path]
+
+        def answer(request: Request) -> Response:
+            _, run = self._run(request)
+            parts = made(run, self._store.volumes())
+            return self._page(request, run, text, parts, empty=empty)
+
+        return answer
+
+    def models(self, request: Request) -> Response:
+        _, run = self._run(request)
+        found = served(self._store, run)
+        sides = drawable(found)
+        pad = sides and {
+            "height": sides[0],
+            "width": sides[1],
+            "url": link("runs", run.key, "models", "think"),
+        }
+        return self._page(request, run, "Models", model_parts(run, found), template="models.html", pad=pad)
+
+    async def think(self, request: Request) -> Response:
+        """``{"pixels": […]}``, from 0 to 255 row by row: what each model says, and the mean."""
+        pixels = _pixels(await _body(request))
+
+        def ask() -> Response:
+            _, run = self._run(request)
+            try:
+                told = think(served(self._store, run), pixels)
+            except ServingError as error:
+                return JSONResponse({"message": "; ".join(filter(None, (error.message, error.fix)))}, 409)
+            return JSONResponse(thoughts(told, class_names(run, datasets(run, self._store.volumes()))))
+
+        return await run_in_threadpool(ask)
+
+    def resources(self, request: Request) -> Response:
+        workflow, run = self._run(request)
+        prices = prices_of(request.query_params)
+        shown = {name: f"{prices[name]:g}" if name in prices else "" for name in ("cpu", "memory")}
+        parts = resource_parts(workflow, run, prices)
+        return self._page(
+            request, run, "Resources", parts, template="resources.html", empty="No step has run yet.", **shown
+        )
+
+    def report(self, request: Request) -> Response:
+        """The run as one file, which needs no server; it is kept, and not shown here: its style is its own."""
+        workflow, run = self._run(request)
+        name = "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in run.key)[:100]
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}.html"'
+        }
+        return Response(report(workflow, run), media_type="text/html", headers=headers)
+
+    def compare(self, request: Request) -> Response:
+        left, right = (request.query_params.get(side, "")[:300] for side in ("left", "right"))
+        parts: Sequence[Part] = ()
+        if left and right:
+            try:
+                parts = difference_parts(left, right, Records(self._store.root).diff(left, right))
+            except TiphysError as error:
+                parts = [_refused(error)]
+        names = [each["metadata"]["name"] for each in self._desk.board.briefs()[1]]
+        return self._rendered(
+            request,
+            "compare.html",
+            heading="Two runs compared",
+            parts=parts,
+            left=left,
+            right=right,
+            names=names[-_NAMES:],
+            swapped=link("compare", left=right, right=left),
+            tabs=(),
+            empty="Name two runs.",
+        )
+
+    def lineage(self, request: Request) -> Response:
+        of, down = request.query_params.get("of", "")[:1000], bool(request.query_params.get("down"))
+        found, problems, parts = None, [], []
+        if of:
+            try:
+                found = Records(self._store.root).lineage(of, down=down)
+                problems = found.problems
+            except TiphysError as error:
+                parts = [_refused(error)]
+        return self._rendered(
+            request,
+            "lineage.html",
+            heading="Lineage",
+            parts=parts,
+            of=of,
+            down=down,
+            items=items(found) if found else (),
+            problems=problems,
+            tabs=(),
+            empty="" if of else "Name a run, a model, a file or a digest.",
+        )
+
+    def _run(self, request: Request) -> tuple[Workflow, RunRecord]:
+        """Raises RequestError 404."""
+        name = request.path_params["name"]
+        workflow = self._desk.board.get(name)
+        if workflow is None:
+            raise RequestError(404, f"there is no run {name[:200]!r}")
+        return workflow, record_of(workflow, self._store, name)
+
+    def _page(
+        self,
+        request: Request,
+        run: RunRecord,
+        text: str,
+        parts: Sequence[Part],
+        *,
+        template: str = "view.html",
+        empty: str = "",
+        **more: object,
+    ) -> Response:
+        return self._rendered(
+            request,
+            template,
+            heading=f"{run.name}: {text[:1].lower()}{text[1:]}",
+            run=run.key,
+            parts=parts,
+            tabs=run_tabs(run.key),
+            here=text,
+            empty=empty,
+            **more,
+        )
+
+
+def _refused(error: TiphysError) -> Part:
+    return Part(f"{error.code}", warnings=[". ".join(filter(None, (error.message, error.cause, error.fix)))])
+
+
+async def _body(request: Request) -> bytes:
+    """Raises RequestError 413."""
+    found = b""
+    async for part in request.stream():
+        found += part
+        if len(found) > _LARGEST:
+            raise RequestError(413, "a picture has at most 64 KiB")
+    return found
+
+
+def _pixels(body: bytes) -> list[int]:
+    """Raises RequestError 400."""
+    try:
+        pixels = json.loads(body)["pixels"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pixels = None
+    if not isinstance(pixels, list) or not all(type(value) is int and 0 <= value <= 255 for value in pixels):
+        raise RequestError(400, 'give {"pixels": [numbers from 0 to 255]}')
+    return pixels
+
+
+def _static(request: Request) -> Response:
+    kind = _FILES.get(request.path_params["file"])
+    if kind is None:
+        raise RequestError(404, "there is no such file")
+    return FileResponse(_STATIC / request.path_params["file"], media_type=kind)
