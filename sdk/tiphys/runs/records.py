@@ -156,8 +156,8 @@ class Records:
 
     def lineage(self, target: str, *, down: bool = False, check: bool = True, limit: int = 100) -> Lineage:
         """What a thing (a URI, a digest, a run) came from, or with ``down`` what came of it, down to the names under
-        which it is served; with ``check`` what lies in the volumes is read and compared with its digest. Raises StoreError
-        TIP431 for what no run made or used."""
+        which it is served; with ``check`` what lies in the volumes is read and compared with its digest. Raises
+        StoreError TIP431 for what no run made or used."""
         registry = LocalRegistry(self.store)
         registered = [registry.read(name) for name in registry.names()] if down else []
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tiphys.records.candidates import judged
-from tiphys.records.datasets import DataSet, datasets
+from tiphys.records.datasets import DataSet, DataSplit, datasets
 from tiphys.server.views.drawing import bars
 from tiphys.server.views.judged import slice_grid
 from tiphys.server.views.parts import Cell, Grid, Part, link
@@ -60,7 +60,7 @@ def _part(each: DataSet, run: RunRecord) -> Part:
         ("licence", Cell(license_)),
     ]
     grids = [Grid("What it is", ("what", "is"), [[Cell(name), value] for name, value in facts])]
-    columns = list(dict.fromkeys(column for split in each.splits for column in split.columns))
+    columns = list(dict.fromkeys(column for split in _splits(each) for column in split.columns))
     grids += [_column(each, column) for column in columns]
     grids += [grid for grid in [_counts(run.steps)] if grid.rows]
     return Part(each.name or each.uri, (), warnings, _drawn(each), grids)
@@ -82,7 +82,7 @@ def _drawn(each: DataSet) -> list[str]:
 
 
 def _column(each: DataSet, column: str) -> Grid:
-    of_split = {split.name: split.columns.get(column, {}) for split in each.splits}
+    of_split = {split.name: split.columns.get(column, {}) for split in _splits(each)}
     values = list(dict.fromkeys(value for counts in of_split.values() for value in counts))
     rows = [
         [
@@ -96,9 +96,14 @@ def _column(each: DataSet, column: str) -> Grid:
         ]
         for value in values[:_MOST]
     ]
-    rows.append([Cell("all"), *(Cell(f"{split.examples:,}") for split in each.splits)])
+    rows.append([Cell("all"), *(Cell(f"{split.examples:,}") for split in _splits(each))])
     head = [column, *of_split]
     return Grid(f"Rows by {column} and split", head, rows, frozenset(range(1, len(head))))
+
+
+def _splits(each: DataSet) -> list[DataSplit]:
+    """The largest first: what is trained on."""
+    return sorted(each.splits, key=lambda split: (-split.examples, split.name))
 
 
 def _counts(steps: Sequence[StepRecord]) -> Grid:

@@ -1,4 +1,4 @@
-"""Small drawings as SVG, each with a title: a line in a cell, bars with a mark. No style attributes: a page has none."""
+"""Small drawings as SVG, each with a title: a line in a cell, bars with a mark. Pages allow no style attributes."""
 
 from __future__ import annotations
 

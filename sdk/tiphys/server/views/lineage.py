@@ -31,8 +31,8 @@ _SHAPES = {
 
 @dataclass(frozen=True, slots=True)
 class LineageItem:
-    """A thing with what is below it. ``again``: it was shown above, with all that; ``more``: how many steps that used it are
-    left out."""
+    """A thing with what is below it. ``again``: it was shown above, with all that; ``more``: how many steps that used
+    it are left out."""
 
     thing: Thing
     shape: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tiphys.pages.charts import used
@@ -22,6 +23,7 @@ __all__ = ["prices_of", "resource_parts"]
 
 _MOST = 300
 _CLOSE = 0.9  # of a limit
+_LINES = 6  # of a chart
 
 
 def prices_of(query: Mapping[str, str]) -> dict[str, float]:
@@ -50,8 +52,16 @@ def resource_parts(workflow: Workflow, run: RunRecord, prices: Mapping[str, floa
         notes = ["Memory is the most that a pod had, CPU what it used on the average."]
         if idle:
             notes.append(f"Less than a quarter of the memory requested was used by: {_few(idle)}.")
-        parts.append(Part("Use", notes, warnings, used(run), [_table(uses)]))
+        parts.append(Part("Use", notes, warnings, used(_largest(run, uses)), [_table(uses)]))
     return [*parts, *_costs(run, prices)]
+
+
+def _largest(run: RunRecord, uses: Sequence[PodUse]) -> RunRecord:
+    """The run with those of its steps alone that used most memory, or most of a CPU: more lines show nothing."""
+    by_memory = sorted(uses, key=lambda use: -(use.memory or 0))[:_LINES]
+    by_cores = sorted(uses, key=lambda use: -(use.cores or 0) * use.seconds)[:_LINES]
+    kept = {use.node for use in (*by_memory, *by_cores)}
+    return replace(run, steps=tuple(step for step in run.steps if step.node in kept))
 
 
 def _table(uses: Sequence[PodUse]) -> Grid:
@@ -130,18 +140,21 @@ def _costs(run: RunRecord, prices: Mapping[str, float]) -> list[Part]:
 
 
 def _priced(name: str, each: Cost) -> list[Cell]:
-    hours = 3600.0
     return [
         Cell(name),
         Cell(duration(each.seconds)),
         Cell(duration(each.waited) if each.waited else "–"),
         Cell(duration(each.lost) if each.lost else "–", mark="bad" if each.lost else ""),
-        Cell(number(each.paid.get("cpu", 0.0) / hours)),
-        Cell(number(each.used["cpu"] / hours) if "cpu" in each.used else ""),
-        Cell(number(each.paid.get("memory", 0.0) / 2**30 / hours)),
-        Cell(number(each.used["memory"] / 2**30 / hours) if "memory" in each.used else ""),
+        _hours(each.paid.get("cpu"), 3600.0),
+        _hours(each.used.get("cpu"), 3600.0),
+        _hours(each.paid.get("memory"), 3600.0 * 2**30),
+        _hours(each.used.get("memory"), 3600.0 * 2**30),
         Cell("" if each.price is None else f"{each.price:.4f}"),
     ]
+
+
+def _hours(value: float | None, hour: float) -> Cell:
+    return Cell("" if value is None else f"{value / hour:,.4f}")
 
 
 def _called(use: PodUse) -> str:

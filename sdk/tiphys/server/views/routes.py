@@ -1,4 +1,4 @@
-"""The addresses of the views, below ``/ui``: pages of a run, two runs compared, lineage, and what a model says of a picture.
+"""The addresses of the views, below ``/ui``: pages of a run, two runs compared, lineage, what models say of a picture.
 
 A view is a function of what a run has recorded to parts (:mod:`tiphys.server.views.parts`). To add one: write it, and
 give it a name in ``_VIEWS``.

@@ -29,14 +29,15 @@ _FIRST = (
 _WORDS = {
     "examples_per_second": "examples/s",
     "seconds": "seconds an epoch",
-    "lag": "lag: times slower than the others",
-    "all_reduce_share": "part of an epoch that is spent in all-reduce",
+    "lag": "lag, times slower than the others",
+    "all_reduce_share": "all-reduce, part of an epoch",
     "all_reduce": "all-reduce, seconds",
     "cpu_seconds": "CPU seconds",
 }
 _DRAWN = 6  # charts of a training
 _MOST_WORKERS = 64
 _MOST_EPOCHS = 500
+_MOST_ROWS = 2000
 
 
 def training_parts(run: RunRecord) -> list[Part]:
@@ -63,7 +64,7 @@ def _part(training: Training, run: RunRecord) -> Part:
         notes,
         warnings,
         [drawn for key in keys[:_DRAWN] if (drawn := _chart(key, training))],
-        [_workers(training), *_events(training, run), *(_epochs(key, training) for key in keys)],
+        [_workers(training), *_events(training, run), *([_epochs(keys, training)] if keys else [])],
     )
 
 
@@ -113,16 +114,18 @@ def _workers(training: Training) -> Grid:
     )
 
 
-def _epochs(key: str, training: Training) -> Grid:
-    workers = training.workers[:_MOST_WORKERS]
-    epochs = sorted({epoch for each in workers for epoch, told in each.epochs.items() if key in told})
+def _epochs(keys: Sequence[str], training: Training) -> Grid:
+    """The workers of an epoch one below the other, the last epochs first."""
+    epochs = sorted({epoch for each in training.workers for epoch in each.epochs}, reverse=True)
     rows = [
-        [Cell(str(epoch)), *(Cell(_told(each.epochs.get(epoch, {}).get(key))) for each in workers)]
-        for epoch in epochs[-_MOST_EPOCHS:]
+        [Cell(f"{epoch}"), Cell(_called(each)), *(Cell(_told(each.epochs[epoch].get(key))) for key in keys)]
+        for epoch in epochs[:_MOST_EPOCHS]
+        for each in training.workers[:_MOST_WORKERS]
+        if epoch in each.epochs
     ]
-    head = ["epoch", *(_called(each) for each in workers)]
-    caption = f"{_WORDS.get(key, key)}, by epoch and worker"
-    return Grid(caption, head, rows, frozenset(range(1, len(head))), folded=True)
+    head = ["epoch", "worker", *(_WORDS.get(key, key) for key in keys)]
+    caption = f"All that the workers of {training.name} told, by epoch"
+    return Grid(caption, head, rows[:_MOST_ROWS], frozenset([0, *range(2, len(head))]), folded=True)
 
 
 def _events(training: Training, run: RunRecord) -> Iterator[Grid]:

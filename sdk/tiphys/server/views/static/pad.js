@@ -93,6 +93,7 @@ function tell(told) {
   for (const model of told.models) {
     const name = document.createElement("th");
     name.scope = "col";
+    name.className = "n";
     name.textContent = model.what ? `${model.service}: ${model.what}` : model.service;
     head.append(name);
   }
@@ -111,6 +112,11 @@ function tell(told) {
   });
   const failed = told.models.filter((model) => model.problem).map((model) => `${model.service}: ${model.problem}`);
   const best = order.slice(0, 2).map(([value, place]) => `${told.labels[place]} ${(value * 100).toFixed(0)} %`);
+  const bare = !pixels.some((level) => level > 0);
+  if (bare && !failed.length) {
+    said.textContent = "Draw something: the models answer here.";
+    return;
+  }
   said.textContent = [best.join(", then "), ...failed].filter(Boolean).join(". ");
 }
 
@@ -182,4 +188,4 @@ pad.querySelector("[type=file]").addEventListener("change", async (event) => {
   });
   drawn();
 });
-show();
+drawn();
