@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse
 from tiphys.errors import TiphysError
 from tiphys.server.answers import RequestError, status, status_of
 from tiphys.server.kube import routes
+from tiphys.server.views.rendering import Rendering
+from tiphys.server.views.routes import TEMPLATES, view_routes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,7 +30,7 @@ log = logging.getLogger("tiphys.server")
 def application(desk: Desk, access: Access) -> ASGIApp:
     """The server of a desk, as an ASGI application."""
     app = Starlette(
-        routes=routes(desk),
+        routes=[*routes(desk), *view_routes(desk, Rendering([TEMPLATES]))],
         exception_handlers={
             RequestError: _asked_wrongly,
             TiphysError: _refused,

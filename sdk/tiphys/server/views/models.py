@@ -51,7 +51,7 @@ def model_parts(run: RunRecord, found: Sequence[ServedModel]) -> list[Part]:
     return [
         Part(
             "Services",
-            ["Times are those of the servers since they began."],
+            ["Counts and times are those of the servers since they began."],
             warnings,
             (),
             [services, _replicas(found)],

@@ -42,7 +42,7 @@ __all__ = ["TEMPLATES", "Rendered", "run_tabs", "view_routes"]
 TEMPLATES = Path(__file__).with_name("templates")
 """Where the templates are; they extend the page's ``base.html``."""
 _STATIC = Path(__file__).with_name("static")
-_FILES = {"views.css": "text/css", "pad.js": "text/javascript"}
+_FILES = {"base.css": "text/css", "views.css": "text/css", "pad.js": "text/javascript"}
 _LARGEST = 64 * 1024  # bytes of a picture as JSON
 _NAMES = 200  # runs that are offered to be compared
 
