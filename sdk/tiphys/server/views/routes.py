@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tiphys.errors import ServingError, TiphysError
@@ -37,20 +36,22 @@ if TYPE_CHECKING:
     from tiphys.records.record import RunRecord
     from tiphys.server.desk import Desk
 
-__all__ = ["TEMPLATES", "Rendered", "run_tabs", "view_routes"]
+__all__ = ["VIEWS", "ViewFrame", "run_tabs", "view_routes"]
 
-TEMPLATES = Path(__file__).with_name("templates")
-"""Where the templates are; they extend the page's ``base.html``."""
-_STATIC = Path(__file__).with_name("static")
-_FILES = {"base.css": "text/css", "views.css": "text/css", "pad.js": "text/javascript"}
+VIEWS = (("Compare", "/ui/compare"), ("Lineage", "/ui/lineage"))
+"""For the navigation: the views that are of no single run."""
 _LARGEST = 64 * 1024  # bytes of a picture as JSON
 _NAMES = 200  # runs that are offered to be compared
 
 
-class Rendered(Protocol):
-    """Makes an answer of a template and what it is to show."""
+class ViewFrame(Protocol):
+    """What the views need of the page's frame: what the server has, and answers of templates."""
 
-    def __call__(self, request: Request, template: str, /, **context: object) -> Response: ...
+    desk: Desk
+
+    def show(
+        self, request: Request, template: str, *, title: str, code: int = 200, **values: object
+    ) -> Response: ...
 
 
 def run_tabs(name: str) -> list[dict[str, str]]:
@@ -64,9 +65,9 @@ def run_tabs(name: str) -> list[dict[str, str]]:
     return [*own, {"text": "One file to share", "link": link("runs", name, "report")}]
 
 
-def view_routes(desk: Desk, rendered: Rendered) -> list[Route]:
-    """All of them, for the runs of a desk."""
-    views = _Views(desk, rendered)
+def view_routes(frame: ViewFrame) -> list[Route]:
+    """All of them."""
+    views = _Views(frame)
     return [
         *(Route(f"/ui/runs/{{name}}/{path}", views.plain(path)) for path in _VIEWS),
         Route("/ui/runs/{name}/models", views.models),
@@ -75,7 +76,6 @@ def view_routes(desk: Desk, rendered: Rendered) -> list[Route]:
         Route("/ui/runs/{name}/report", views.report),
         Route("/ui/compare", views.compare),
         Route("/ui/lineage", views.lineage),
-        Route("/ui/views/{file}", _static),
     ]
 
 
@@ -95,9 +95,9 @@ _VIEWS: Mapping[str, tuple[str, str, Callable[[RunRecord, Mapping[str, str]], li
 
 
 class _Views:
-    def __init__(self, desk: Desk, rendered: Rendered) -> None:
-        self._desk, self._rendered = desk, rendered
-        self._store = desk.board.store
+    def __init__(self, frame: ViewFrame) -> None:
+        self._desk, self._show = frame.desk, frame.show
+        self._store = frame.desk.board.store
 
     def plain(self, path: str) -> Callable[[Request], Response]:
         text, empty, made = _VIEWS[path]
@@ -118,14 +118,19 @@ class _Views:
             "width": sides[1],
             "url": link("runs", run.key, "models", "think"),
         }
-        return self._page(request, run, "Models", model_parts(run, found), template="models.html", pad=pad)
+        return self._page(
+            request, run, "Models", model_parts(run, found), template="view_models.html", pad=pad
+        )
 
     async def think(self, request: Request) -> Response:
         """``{"pixels": […]}``, from 0 to 255 row by row: what each model says, and the mean."""
-        pixels = _pixels(await _body(request))
+        try:
+            pixels = _pixels(await _body(request))
+            _, run = await run_in_threadpool(self._run, request)
+        except RequestError as error:
+            return JSONResponse({"message": error.message}, error.number)
 
         def ask() -> Response:
-            _, run = self._run(request)
             try:
                 told = think(served(self._store, run), pixels)
             except ServingError as error:
@@ -137,10 +142,17 @@ class _Views:
     def resources(self, request: Request) -> Response:
         workflow, run = self._run(request)
         prices = prices_of(request.query_params)
-        shown = {name: f"{prices[name]:g}" if name in prices else "" for name in ("cpu", "memory")}
+        cpu, memory = (f"{prices[name]:g}" if name in prices else "" for name in ("cpu", "memory"))
         parts = resource_parts(workflow, run, prices)
         return self._page(
-            request, run, "Resources", parts, template="resources.html", empty="No step has run yet.", **shown
+            request,
+            run,
+            "Resources",
+            parts,
+            template="view_resources.html",
+            empty="No step has run yet.",
+            cpu=cpu,
+            memory=memory,
         )
 
     def report(self, request: Request) -> Response:
@@ -161,10 +173,10 @@ class _Views:
             except TiphysError as error:
                 parts = [_refused(error)]
         names = [each["metadata"]["name"] for each in self._desk.board.briefs()[1]]
-        return self._rendered(
+        return self._show(
             request,
-            "compare.html",
-            heading="Two runs compared",
+            "view_compare.html",
+            title="Two runs compared",
             parts=parts,
             left=left,
             right=right,
@@ -183,10 +195,10 @@ class _Views:
                 problems = found.problems
             except TiphysError as error:
                 parts = [_refused(error)]
-        return self._rendered(
+        return self._show(
             request,
-            "lineage.html",
-            heading="Lineage",
+            "view_lineage.html",
+            title="Lineage",
             parts=parts,
             of=of,
             down=down,
@@ -213,17 +225,19 @@ class _Views:
         *,
         template: str = "view.html",
         empty: str = "",
+        code: int = 200,
         **more: object,
     ) -> Response:
-        return self._rendered(
+        return self._show(
             request,
             template,
-            heading=f"{run.name}: {text[:1].lower()}{text[1:]}",
+            title=f"{run.name}: {text[:1].lower()}{text[1:]}",
             run=run.key,
             parts=parts,
             tabs=run_tabs(run.key),
             here=text,
             empty=empty,
+            code=code,
             **more,
         )
 
@@ -251,10 +265,3 @@ def _pixels(body: bytes) -> list[int]:
     if not isinstance(pixels, list) or not all(type(value) is int and 0 <= value <= 255 for value in pixels):
         raise RequestError(400, 'give {"pixels": [numbers from 0 to 255]}')
     return pixels
-
-
-def _static(request: Request) -> Response:
-    kind = _FILES.get(request.path_params["file"])
-    if kind is None:
-        raise RequestError(404, "there is no such file")
-    return FileResponse(_STATIC / request.path_params["file"], media_type=kind)
