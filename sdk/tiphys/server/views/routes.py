@@ -7,6 +7,7 @@ give it a name in ``_VIEWS``.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +19,7 @@ from tiphys.errors import ServingError, TiphysError
 from tiphys.pages import report
 from tiphys.records.datasets import datasets
 from tiphys.runs.records import Records, record_of
-from tiphys.runs.services import served, think
+from tiphys.runs.services import ServedModel, served, think
 from tiphys.server.answers import RequestError
 from tiphys.server.views.compare import difference_parts
 from tiphys.server.views.data import data_parts
@@ -41,6 +42,7 @@ __all__ = ["VIEWS", "ViewFrame", "run_tabs", "view_routes"]
 VIEWS = (("Compare", "/ui/compare"), ("Lineage", "/ui/lineage"))
 """For the navigation: the views that are of no single run."""
 _LARGEST = 64 * 1024  # bytes of a picture as JSON
+_FRESH = 5.0  # seconds
 _NAMES = 200  # runs that are offered to be compared
 
 
@@ -98,6 +100,7 @@ class _Views:
     def __init__(self, frame: ViewFrame) -> None:
         self._desk, self._show = frame.desk, frame.show
         self._store = frame.desk.board.store
+        self._served: dict[str, tuple[float, list[ServedModel]]] = {}
 
     def plain(self, path: str) -> Callable[[Request], Response]:
         text, empty, made = _VIEWS[path]
@@ -132,12 +135,21 @@ class _Views:
 
         def ask() -> Response:
             try:
-                told = think(served(self._store, run), pixels)
+                told = think(self._asked(run), pixels)
             except ServingError as error:
                 return JSONResponse({"message": "; ".join(filter(None, (error.message, error.fix)))}, 409)
             return JSONResponse(thoughts(told, class_names(run, datasets(run, self._store.volumes()))))
 
         return await run_in_threadpool(ask)
+
+    def _asked(self, run: RunRecord) -> list[ServedModel]:
+        """What is served, as it was a moment ago: who draws asks again and again."""
+        now = time.monotonic()
+        at, found = self._served.get(run.key, (0.0, []))
+        if not found or now - at > _FRESH:
+            found = served(self._store, run)
+            self._served = {run.key: (now, found)}
+        return found
 
     def resources(self, request: Request) -> Response:
         workflow, run = self._run(request)
