@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tiphys.argo.nodes import ACTIVE
 from tiphys.errors import ServingError, TiphysError
 from tiphys.pages import report
 from tiphys.records.datasets import datasets
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from tiphys.records.record import RunRecord
     from tiphys.server.desk import Desk
 
-__all__ = ["VIEWS", "ViewFrame", "run_tabs", "view_routes"]
+__all__ = ["VIEWS", "ViewFrame", "view_routes"]
 
 VIEWS = (("Compare", "/ui/compare"), ("Lineage", "/ui/lineage"))
 """For the navigation: the views that are of no single run."""
@@ -54,17 +55,6 @@ class ViewFrame(Protocol):
     def show(
         self, request: Request, template: str, *, title: str, code: int = 200, **values: object
     ) -> Response: ...
-
-
-def run_tabs(name: str) -> list[dict[str, str]]:
-    """The pages about a run, for the navigation: ``text`` and ``link``."""
-    own = [{"text": "Run", "link": link("runs", name)}]
-    own += [{"text": text, "link": link("runs", name, path)} for path, (text, _, _) in _VIEWS.items()]
-    own.append({"text": "Models", "link": link("runs", name, "models")})
-    own.append({"text": "Resources", "link": link("runs", name, "resources")})
-    own.append({"text": "Lineage", "link": link("lineage", of=name)})
-    own.append({"text": "Compare", "link": link("compare", left=name)})
-    return [*own, {"text": "One file to share", "link": link("runs", name, "report")}]
 
 
 def view_routes(frame: ViewFrame) -> list[Route]:
@@ -194,7 +184,8 @@ class _Views:
             right=right,
             names=names[-_NAMES:],
             swapped=link("compare", left=right, right=left),
-            tabs=(),
+            run="",
+            live=0,
             empty="Name two runs.",
         )
 
@@ -216,7 +207,8 @@ class _Views:
             down=down,
             items=items(found) if found else (),
             problems=problems,
-            tabs=(),
+            run="",
+            live=0,
             empty="" if of else "Name a run, a model, a file or a digest.",
         )
 
@@ -246,8 +238,8 @@ class _Views:
             title=f"{run.name}: {text[:1].lower()}{text[1:]}",
             run=run.key,
             parts=parts,
-            tabs=run_tabs(run.key),
             here=text,
+            live=self._desk.board.number if run.phase in ACTIVE else 0,
             empty=empty,
             code=code,
             **more,
