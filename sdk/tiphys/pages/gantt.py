@@ -65,14 +65,14 @@ def last(step: StepRecord) -> float:
 
 
 def _row(step: StepRecord, waited: float, start: float, end: float) -> str:
-    bars = "".join(_drawn(bar, start, end) for bar in bars(step, waited, end))
+    track = "".join(_drawn(bar, start, end) for bar in bars(step, waited, end))
     took = duration(step.seconds) if step.seconds or step.finished else ""
     told = f"{safe(step.name)} · {safe(step.phase)} · {when(step.started)} · {took}"
     css = phase_class(step.phase, hit=step.hit)
     name = (
         f'<span class="name" title="{told}"><span class="{css}">{_sign(step)}</span> {safe(step.name)}</span>'
     )
-    return f'<div>{name}<div class="track">{bars}</div><span class="long">{took}</span></div>'
+    return f'<div>{name}<div class="track">{track}</div><span class="long">{took}</span></div>'
 
 
 def _sign(step: StepRecord) -> str:

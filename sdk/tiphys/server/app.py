@@ -95,8 +95,12 @@ async def _no_such(request: Request, error: Exception) -> Response:
     return JSONResponse(status(404, "the server could not find the requested resource"), 404)
 
 
-async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+async def _unforeseen(request: Request, error: Exception) -> Response:
     log.error("%s %s", request.method, request.url.path, exc_info=error)
+    if is_page(request.url.path):
+        return house.refusal(
+            RequestError(500, f"{type(error).__name__}: this is a fault of tiphys; its log has more")
+        )
     return JSONResponse(
         status(500, f"{type(error).__name__}: this is a fault of tiphys; its log has more"), 500
     )

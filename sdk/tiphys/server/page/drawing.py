@@ -19,7 +19,7 @@ __all__ = ["SIGNS", "drawing"]
 
 SIGNS = {"ok": "✓", "bad": "✗", "run": "▶", "wait": "…", "hit": "↺", "none": "–", "": "○"}
 _MARGIN, _PADDING, _HEADER, _TALL = 6.0, 14.0, 34.0, 52.0
-_NARROW, _WIDE = 150.0, 250.0
+_NARROW, _WIDE = 184.0, 260.0
 
 
 @dataclass(slots=True)
@@ -54,8 +54,8 @@ def drawing(plan: PlannedGraph, states: Mapping[str, ItemState], link: Callable[
         at += picture.place.height
     height = at + _MARGIN
     return (
-        f'<svg class="plan" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" role="group" '
-        f'aria-label="the planned graph">{"".join(body)}</svg>'
+        f'<svg class="plan" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'role="group" aria-label="the planned graph">{"".join(body)}</svg>'
     )
 
 

@@ -77,7 +77,8 @@ def moved(path: str) -> Response:
 
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form. Raises RequestError 413, 415."""
-    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+    kind = request.headers.get("content-type", "").partition(";")[0]
+    if kind not in ("application/x-www-form-urlencoded", ""):
         raise RequestError(415, "a form of the page is sent as application/x-www-form-urlencoded")
     body = bytearray()
     async for part in request.stream():

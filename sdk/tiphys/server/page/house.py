@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from tiphys.server.answers import RequestError
-from tiphys.server.page import locks, run, runs
+from tiphys.server.page import acts, locks, logs, run, runs, step, submit
 from tiphys.server.page.frame import HEADERS, Frame
 from tiphys.server.views.routes import VIEWS, view_routes
 from tiphys.terminal import plain
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PAGES", "refusal", "routes"]
 
-PAGES = (runs, run, locks)
+PAGES = (runs, submit, locks, run, step, logs, acts)
 _LOCKED = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     '<title>Tiphys</title><link rel="stylesheet" href="/ui/static/page.css"><main class="door"><h1>{title}</h1>'

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from starlette.routing import Route
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["NAV", "Branch", "found", "routes", "tree"]
 
 NAV = None
-_DRAWN = 3000  # boxes; a browser draws them in a second
 
 
 @dataclass
@@ -98,7 +96,7 @@ def planned(workflow: Workflow) -> PlannedGraph | None:
     try:
         status = workflow.get("status") or {}
         spec = status.get("storedWorkflowTemplateSpec") or workflow.get("spec") or {}
-        return plan(as_stored({**workflow, "spec": spec}))
+        return plan(as_stored(cast("Workflow", {**workflow, "spec": spec})))
     except (TiphysError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
 
@@ -162,28 +160,21 @@ def routes(frame: Frame) -> list[Route]:
             phases.append(run.phase)
             return {"items": changed, "phase": [run.phase, phase_class(run.phase)], "said": said}
 
-        since = request.query_params.get("since", "")
-        lines = told(
-            request, board, int(since) if since.isascii() and since.isdigit() else board.number, news
-        )
-        return events(lines)
+        return events(told(request, board, _since(request, board.number), news))
 
     async def every(request: Request) -> Response:
-        since = request.query_params.get("since", "")
-        lines = told(
-            request,
-            board,
-            int(since) if since.isascii() and since.isdigit() else board.number,
-            lambda names: {"items": {}},
-        )
-        await asyncio.sleep(0)
-        return events(lines)
+        return events(told(request, board, _since(request, board.number), lambda names: {"items": {}}))
 
     return [
         Route("/ui/feed", every),
         Route("/ui/runs/{name}", one),
         Route("/ui/runs/{name}/feed", feed),
     ]
+
+
+def _since(request: Request, number: int) -> int:
+    text = request.headers.get("last-event-id") or request.query_params.get("since", "")
+    return int(text) if text.isascii() and text.isdigit() else number
 
 
 def _plan_of(workflow: Workflow) -> PlannedGraph | None:

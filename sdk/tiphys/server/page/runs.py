@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -12,7 +12,8 @@ from starlette.routing import Route
 from tiphys.argo.nodes import ACTIVE
 from tiphys.argo.selectors import matches_labels, parse_labels
 from tiphys.errors import TiphysError
-from tiphys.records.fold import fold, when
+from tiphys.records.fold import LOCAL, fold, when
+from tiphys.runs.records import Records
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
     from tiphys.records.record import RunRecord
     from tiphys.server.page.frame import Frame
+    from tiphys.store import Store
 
 __all__ = ["NAV", "Choice", "chosen", "routes"]
 
@@ -50,8 +52,14 @@ class Choice:
         return "?" + urlencode({name: value for name, value in parts.items() if value})
 
 
-def chosen(briefs: Iterable[Workflow], choice: Choice) -> list[Workflow]:
-    """The runs that are meant, the newest first. Raises SelectorError TIP266 for labels that cannot be read."""
+def chosen(
+    briefs: Iterable[Workflow], choice: Choice, parameters: Callable[[], Mapping[str, Mapping[str, str]]]
+) -> list[Workflow]:
+    """The runs that are meant, the newest first. ``parameters`` are those of each run: asked for where they count.
+
+    Raises SelectorError TIP266 for labels that cannot be read.
+    """
+    known = parameters() if choice.parameter else {}
     labels = parse_labels(choice.labels)
     found = [
         each
@@ -59,7 +67,7 @@ def chosen(briefs: Iterable[Workflow], choice: Choice) -> list[Workflow]:
         if choice.text in (each["metadata"].get("name") or "")
         and choice.phase in ("", (each.get("status") or {}).get("phase") or "Pending")
         and matches_labels(labels, each["metadata"].get("labels"))
-        and _given(each, choice.parameter)
+        and (not choice.parameter or _given(known.get(each["metadata"]["name"], {}), choice.parameter))
         and choice.pipeline in ("", fold(each).pipeline if choice.pipeline else "")
     ]
     return sorted(found, key=_begun, reverse=True)
@@ -69,12 +77,14 @@ def _begun(each: Workflow) -> tuple[float, str]:
     return when(each["metadata"].get("creationTimestamp")), each["metadata"]["name"]
 
 
-def _given(each: Workflow, wanted: str) -> bool:
+def _given(parameters: Mapping[str, str], wanted: str) -> bool:
     name, equals, value = wanted.partition("=")
-    given = ((each.get("spec") or {}).get("arguments") or {}).get("parameters") or ()
-    return not wanted or any(
-        one.get("name") == name and (not equals or str(one.get("value", "")) == value) for one in given
-    )
+    return name in parameters and (not equals or parameters[name] == value)
+
+
+def _parameters(store: Store) -> dict[str, Mapping[str, str]]:
+    """The parameters of each run of this machine, as the records tell them."""
+    return {each.key: each.parameters for each in Records(store.root).list() if each.source == LOCAL}
 
 
 def routes(frame: Frame) -> list[Route]:
@@ -83,11 +93,14 @@ def routes(frame: Frame) -> list[Route]:
         number, briefs = frame.desk.board.briefs()
         problem, found = "", []
         try:
-            found = chosen(briefs, choice)
+            found = chosen(briefs, choice, lambda: _parameters(frame.desk.board.store))
         except TiphysError as error:
             problem = f"{error.message}. {error.fix}" if error.fix else error.message
         start = _number(request.query_params.get("from", ""))
-        shown: list[RunRecord] = [fold(each) for each in found[start : start + _PAGE]]
+        shown: list[RunRecord] = [
+            fold(frame.desk.board.get(each["metadata"]["name"]) or each)
+            for each in found[start : start + _PAGE]
+        ]
         count = {phase: 0 for phase in PHASES}
         for each in briefs:
             phase = (each.get("status") or {}).get("phase") or "Pending"
