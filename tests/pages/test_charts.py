@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tiphys.pages.charts import MOST_CHARTS, MOST_POINTS, MOST_SERIES, Series, chart, constant, reported, used
+from tiphys.pages.charts import MOST_CHARTS, MOST_SERIES, Series, chart, constant, reported, used
 from tiphys.pages.html import number
 from tiphys.records.record import Point, RunRecord, StepRecord
+from tiphys.records.usage import MOST_POINTS
 
 
 def run(*points: Point) -> RunRecord:

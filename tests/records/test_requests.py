@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tiphys.records.requests import Requests, amount, requests
+from tiphys.records.requests import PodBounds, Requests, amount, bounds, requests
 
 MI = 2**20
 
@@ -103,3 +103,23 @@ def test_templates_of_a_template_are_there() -> None:
 
 def test_units() -> None:
     assert amount("memory", 3) == 300 * MI and amount("cpu", 3) == 3
+
+
+def test_bounds_of_one_pod_that_is_looked_at() -> None:
+    def found(template: dict[str, Any]) -> PodBounds | None:
+        return bounds({"metadata": {}, "spec": {"templates": [{"name": "t", **template}]}}).get("t")
+
+    resources = {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "500m"}}
+    # a request that is not written is the limit, as the API server fills it in
+    want = PodBounds({"cpu": 0.5, "memory": 1024 * MI}, {"cpu": 2, "memory": 1024 * MI})
+    assert found({"container": {"resources": resources}}) == want
+    replica = {"spec": {"containers": [{"name": "tensorflow", "resources": resources}]}}
+    job = {"kind": "TFJob", "spec": {"tfReplicaSpecs": {"Worker": {"replicas": 3, "template": replica}}}}
+    assert found(made(job)) == want
+    two = [{"name": "a", "resources": resources}, {"name": "b", "resources": {"limits": {"memory": "1Gi"}}}]
+    pair = found({"containerSet": {"containers": two}})
+    assert pair is not None and pair.limits == {"memory": 2048 * MI} and pair.requests["cpu"] == 0.5
+    grown = found({"container": {"resources": resources}, "podSpecPatch": "{{= lastRetry.exitCode }}"})
+    assert grown is not None and grown.grows
+    assert found({"dag": {"tasks": []}}) is None
+    assert found({"container": {"resources": {"limits": {"cpu": "much"}}}}) == PodBounds()

@@ -23,7 +23,7 @@ __all__ = ["main", "parser"]
 # each module has register(subparsers); the order is the order in --help
 _COMMANDS = (
     "compile", "lint", "run", "graph", "cache", "records", "models", "lineage", "diff", "serve", "runs", "reproduce",
-    "queue", "report", "server", "train", "algorithms", "pools", "training_service", "imports",
+    "queue", "report", "server", "ui", "train", "algorithms", "pools", "training_service", "imports",
 )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from tiphys.cli._common import Style, add_store, local_store, print_json, put
 from tiphys.terminal import plain
 
 if TYPE_CHECKING:
-    from tiphys.records.index import Index
     from tiphys.records.lineage import Lineage
 
 __all__ = ["register"]
@@ -44,30 +43,17 @@ def register(subparsers: Any) -> None:
 
 def handle(options: argparse.Namespace) -> int:
     from tiphys.errors import RefusedError
-    from tiphys.records.lineage import lineage, mermaid
-    from tiphys.runs.records import answered
-    from tiphys.store.registry import LocalRegistry
+    from tiphys.records.lineage import mermaid
+    from tiphys.runs.records import Records, answered
 
     if options.limit < 1:
         raise RefusedError("TIP297", f"--limit is {options.limit}", fix="give 1 or more")
     if options.up and options.down:
         raise RefusedError("TIP297", "--up and --down are two questions", fix="ask one after the other")
     store = local_store(options)
-    registry = LocalRegistry(store)
-    registered = [registry.read(name) for name in registry.names()] if options.down else []
-
-    def asked(index: Index) -> Lineage:
-        return lineage(
-            index,
-            options.target,
-            down=options.down,
-            volumes=None if options.no_check else store.volumes(),
-            limit=options.limit,
-            known=(item.uri for item in index.artifacts()),
-            registered=registered,
-        )
-
-    graph = answered(store, asked)
+    graph = Records(store.root).lineage(
+        options.target, down=options.down, check=not options.no_check, limit=options.limit
+    )
     if options.format == "openlineage":
         from tiphys.records.export.openlineage import lines
 

@@ -6,11 +6,15 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.cli._common import add_runner, add_store, images_of
 
-__all__ = ["register"]
+if TYPE_CHECKING:
+    from tiphys.engine.base.options import RunOptions
+    from tiphys.server.process import Address
+
+__all__ = ["add_address", "address_of", "register", "settings_of"]
 
 
 def register(subparsers: Any) -> None:
@@ -22,6 +26,12 @@ def register(subparsers: Any) -> None:
         "on when it ends.",
         epilog="example: tiphys server --image '*=host', then: export KUBECONFIG=.tiphys/server/kubeconfig; argo list",
     )
+    add_address(parser)
+    parser.set_defaults(handler=handle)
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """The options of a server: its store, where it listens, and how what it is given runs."""
     add_store(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=6825, help="0: a free one (%(default)s)")
@@ -37,24 +47,34 @@ def register(subparsers: Any) -> None:
         help="HTTP without TLS, behind something that encrypts (argo and kubectl send no token that way)",
     )
     add_runner(parser)
-    parser.set_defaults(handler=handle)
 
 
-def handle(options: argparse.Namespace) -> int:
+def settings_of(options: argparse.Namespace) -> RunOptions:
+    """How what the server is given runs."""
     from tiphys.engine.base.options import RunOptions
-    from tiphys.server.process import Address, serve
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    settings = RunOptions(
+    return RunOptions(
         store=Path(options.store).absolute(),
         namespace=options.namespace,
         runner=options.runner,
         images=images_of(options.image),
     )
-    address = Address(
+
+
+def address_of(options: argparse.Namespace) -> Address:
+    """Where it listens."""
+    from tiphys.server.process import Address
+
+    return Address(
         options.host, options.port, tuple(options.name), options.tls_cert, options.tls_key, options.insecure
     )
-    serve(settings, address, _report)
+
+
+def handle(options: argparse.Namespace) -> int:
+    from tiphys.server.process import serve
+
+    serve(settings_of(options), address_of(options), _report)
     return 0
 
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from tiphys.graph.text import escape
 from tiphys.pages.html import colour, duration, number, safe
 from tiphys.records.record import SAMPLED, Point, RunRecord
+from tiphys.records.usage import rates, thinned
 
 __all__ = ["Series", "chart", "constant", "reported", "used"]
 
-MOST_CHARTS, MOST_SERIES, MOST_POINTS = 12, 24, 240
+MOST_CHARTS, MOST_SERIES = 12, 24
 _WIDTH, _HEIGHT = 420.0, 230.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 10.0, 8.0, 34.0
 _LARGEST = 1e200  # what is more, or no number, cannot be drawn
 _AXES = (*SAMPLED, "epoch", "of")
-_SHORTEST = 0.5  # seconds between samples whose difference is a rate
 _FIRST = ("accuracy", "val_accuracy", "loss", "val_loss", "examples_per_second")
 
 
@@ -72,7 +72,10 @@ def used(run: RunRecord) -> list[str]:
                 name = f"{step.name} · {point.worker}" if point.worker else step.name
                 found[point.key].setdefault(name, []).append(point)
     memory = [Series(name, _by_time(points, run.started)) for name, points in sorted(found["memory"].items())]
-    cores = [Series(name, _rates(points, run.started)) for name, points in sorted(found["cpu"].items())]
+    cores = [
+        Series(name, thinned(list(rates(points, run.started))))
+        for name, points in sorted(found["cpu"].items())
+    ]
     most = max((value for line in memory for _, value in line.points), default=0.0)
     unit, name = (2.0**30, "GiB") if most > 2**32 else (2.0**20, "MiB")  # so that ticks are round
     memory = [Series(line.name, [(at, value / unit) for at, value in line.points]) for line in memory]
@@ -164,39 +167,11 @@ def _epoch(value: float) -> str:
 def _by_epoch(points: Iterable[Point]) -> list[tuple[float, float]]:
     """What was told of an epoch last."""
     found = {point.epoch: point.value for point in points if point.epoch}
-    return _thinned([(float(epoch), value) for epoch, value in sorted(found.items())])
+    return thinned([(float(epoch), value) for epoch, value in sorted(found.items())])
 
 
 def _by_time(points: Iterable[Point], start: float) -> list[tuple[float, float]]:
-    return _thinned([(max(point.at - start, 0.0), point.value) for point in points])
-
-
-def _rates(points: Sequence[Point], start: float) -> list[tuple[float, float]]:
-    """Cores between one sample and the next; a process that began again begins anew."""
-    found = []
-    before = points[0]
-    for after in points[1:]:
-        spent, passed = after.value - before.value, after.at - before.at
-        if spent >= 0 and passed < _SHORTEST:
-            continue
-        if spent >= 0:
-            found.append((max(after.at - start, 0.0), spent / passed))
-        before = after
-    return _thinned(found)
-
-
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most so many: of neighbours the highest, so that no peak is lost."""
-    if len(points) <= MOST_POINTS:
-        return points
-    step = len(points) / MOST_POINTS
-    return [
-        max(
-            points[int(place * step) : max(int((place + 1) * step), int(place * step) + 1)],
-            key=lambda each: each[1],
-        )
-        for place in range(MOST_POINTS)
-    ]
+    return thinned([(max(point.at - start, 0.0), point.value) for point in points])
 
 
 def _range(values: Iterable[float]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from tiphys.pages.html import duration, phase_class, safe, state, when
 from tiphys.records.cost import RunCost
 from tiphys.records.record import RunRecord, StepRecord
 
-__all__ = ["gantt"]
+__all__ = ["Bar", "bars", "gantt", "last"]
 
 MOST = 300
 _LEGEND = (
@@ -23,7 +23,9 @@ _LEGEND = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Bar:
+class Bar:
+    """A part of a step's time: its CSS class, when, and what it was."""
+
     css: str
     start: float
     end: float
@@ -37,13 +39,13 @@ def gantt(run: RunRecord, costs: RunCost) -> tuple[str, int]:
         return "", 0
     kept = sorted(steps, key=lambda step: (step.phase == "Succeeded", -step.seconds, step.name))[:MOST]
     start = min(step.started for step in kept)
-    end = max([run.finished, *(_end(step) for step in kept), start + 1])
+    end = max([run.finished, *(last(step) for step in kept), start + 1])
     waits = {step.node: step.cost.waited for step in costs.steps}
     rows = [
         _row(step, waits.get(step.node, 0.0), start, end)
         for step in sorted(kept, key=lambda step: (step.started, step.name))
     ]
-    css = {bar.css for step in kept for bar in _bars(step, waits.get(step.node, 0.0), end)}
+    css = {bar.css for step in kept for bar in bars(step, waits.get(step.node, 0.0), end)}
     legend = "".join(f'<li><i class="{name}"></i>{text}</li>' for name, text in _LEGEND if name in css)
     axis = "".join(
         f'<span style="left:{part * 100:g}%">{duration((end - start) * part)}</span>'
@@ -56,29 +58,31 @@ def gantt(run: RunRecord, costs: RunCost) -> tuple[str, int]:
     )
 
 
-def _end(step: StepRecord) -> float:
-    last = [attempt.finished or attempt.started for attempt in step.attempts]
-    return max([step.finished, step.started, *last, *(point.at for point in step.points[-1:])])
+def last(step: StepRecord) -> float:
+    """The last time at which something is known of a step."""
+    ends = [attempt.finished or attempt.started for attempt in step.attempts]
+    return max([step.finished, step.started, *ends, *(point.at for point in step.points[-1:])])
 
 
 def _row(step: StepRecord, waited: float, start: float, end: float) -> str:
-    bars = "".join(_drawn(bar, start, end) for bar in _bars(step, waited, end))
+    track = "".join(_drawn(bar, start, end) for bar in bars(step, waited, end))
     took = duration(step.seconds) if step.seconds or step.finished else ""
     told = f"{safe(step.name)} · {safe(step.phase)} · {when(step.started)} · {took}"
     css = phase_class(step.phase, hit=step.hit)
     name = (
         f'<span class="name" title="{told}"><span class="{css}">{_sign(step)}</span> {safe(step.name)}</span>'
     )
-    return f'<div>{name}<div class="track">{bars}</div><span class="long">{took}</span></div>'
+    return f'<div>{name}<div class="track">{track}</div><span class="long">{took}</span></div>'
 
 
 def _sign(step: StepRecord) -> str:
     return state(step).partition(">")[2][0]
 
 
-def _bars(step: StepRecord, waited: float, end: float) -> Iterator[_Bar]:
+def bars(step: StepRecord, waited: float, end: float) -> Iterator[Bar]:
+    """What its time went to. ``waited``: seconds in which it could not run yet; ``end``: of what goes on."""
     if step.hit:
-        yield _Bar("hit", step.started, step.finished or step.started, "taken from the cache")
+        yield Bar("hit", step.started, step.finished or step.started, "taken from the cache")
         return
     attempts: Sequence[tuple[float, float, str, str]] = [
         (each.started, each.finished, each.phase, f"attempt {each.number}: {each.phase} {each.message}")
@@ -88,11 +92,11 @@ def _bars(step: StepRecord, waited: float, end: float) -> Iterator[_Bar]:
     begun = attempts[0][0]
     if waited and step.phase != "Pending":
         inside = max(waited - (begun - step.started), 0.0)  # of its first pod, as good as we know
-        yield _Bar("wait", step.started, begun + inside, f"waited {duration(waited)}")
+        yield Bar("wait", step.started, begun + inside, f"waited {duration(waited)}")
         begun += inside
     for place, (started, finished, phase, told) in enumerate(attempts):
         css = "wait" if phase == "Pending" else phase_class(phase)
-        yield _Bar(
+        yield Bar(
             "bad" if phase in FAILED else css,
             max(started, begun) if not place else started,
             finished or end,
@@ -100,7 +104,7 @@ def _bars(step: StepRecord, waited: float, end: float) -> Iterator[_Bar]:
         )
 
 
-def _drawn(bar: _Bar, start: float, end: float) -> str:
+def _drawn(bar: Bar, start: float, end: float) -> str:
     whole = end - start
     left = min(max((bar.start - start) / whole, 0.0), 0.998)
     wide = min(max((bar.end - bar.start) / whole, 0.0), 1 - left)

@@ -12,6 +12,7 @@ from tiphys.pages.gantt import gantt
 from tiphys.pages.graph import graph
 from tiphys.pages.html import duration, number, phase_class, safe, section, size, state, table, when
 from tiphys.pages.style import CSS, POLICY
+from tiphys.records.candidates import judged
 from tiphys.records.cost import Cost, RunCost, cost
 from tiphys.records.record import RunRecord
 
@@ -34,7 +35,7 @@ def report(workflow: Workflow, run: RunRecord, prices: Mapping[str, float] | Non
     drawn, undrawn, width = graph(workflow, run)
     rows, unshown = gantt(run, costs)
     told, untold = charts.reported(run)
-    found = models.judged(run)
+    found = judged(run)
     matrices, unseen = models.confusions(found)
     title = safe(run.name or run.key)
     body = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tiphys.argo.pod_types import ContainerSpec
     from tiphys.argo.types import Template, Workflow
 
-__all__ = ["Requests", "amount", "memory_limits", "requests"]
+__all__ = ["PodBounds", "Requests", "amount", "bounds", "memory_limits", "requests"]
 
 _SCALE = 10_000  # seconds that are counted at once: requests are integers of a unit
 
@@ -35,13 +35,8 @@ class Requests:
 def requests(workflow: Workflow) -> dict[str, Requests]:
     """The requests of each template of the workflow, by its name."""
     pools = pools_of(workflow.get("metadata", {}).get("annotations") or {})
-    status = workflow.get("status") or {}
     found: dict[str, Requests] = {}
-    for template in (
-        *((workflow.get("spec") or {}).get("templates") or ()),
-        *((status.get("storedWorkflowTemplateSpec") or {}).get("templates") or ()),
-        *(status.get("storedTemplates") or {}).values(),
-    ):
+    for template in _templates(workflow):
         name = str(template.get("name") or "")
         if name and name not in found:
             locks = (template.get("synchronization") or {}).get("semaphores") or ()
@@ -49,6 +44,35 @@ def requests(workflow: Workflow) -> dict[str, Requests]:
             keys = [f"{ref.get('name')}/{ref.get('key')}" for ref in refs]
             pool = next((pools[key].pool for key in keys if key in pools), "")
             found[name] = Requests(_own(template), _gang(template), pool)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class PodBounds:
+    """Of one pod that a step is looked at by (its own, or one replica of the training that it makes), without Argo's
+    container: what its containers request together, and the most that they may use; cores, bytes, devices. A resource
+    that a container has no limit of has none. ``grows``: the limits are other ones when it is tried again."""
+
+    requests: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    grows: bool = False
+
+
+def bounds(workflow: Workflow) -> dict[str, PodBounds]:
+    """The bounds of each template of the workflow that makes pods, by its name."""
+    found: dict[str, PodBounds] = {}
+    for template in _templates(workflow):
+        replicas = [containers for _, containers in _replicas(_manifest(template))]
+        containers = replicas[0] if replicas else _mains(template)
+        name = str(template.get("name") or "")
+        if name and containers and name not in found:
+            limits = [_quantities(each, "limits") for each in containers]
+            asked = [_quantities(each, "requests") for each in containers]
+            found[name] = PodBounds(
+                _summed([of | own for of, own in zip(limits, asked, strict=True)]),  # as Kubernetes fills in
+                _summed(limits, all_of=True),
+                "lastRetry" in str(template.get("podSpecPatch") or ""),
+            )
     return found
 
 
@@ -69,10 +93,39 @@ def amount(name: str, units: float) -> float:
     return units * UNITS.get(name, 1)
 
 
-def _own(template: Template) -> dict[str, float]:
+def _templates(workflow: Workflow) -> Iterator[Template]:
+    status = workflow.get("status") or {}
+    yield from (workflow.get("spec") or {}).get("templates") or ()
+    yield from (status.get("storedWorkflowTemplateSpec") or {}).get("templates") or ()
+    yield from (status.get("storedTemplates") or {}).values()
+
+
+def _mains(template: Template) -> list[ContainerSpec]:
     container = template.get("container", template.get("script"))
     mains: list[ContainerSpec] = [] if container is None else [container]
-    mains += (template.get("containerSet") or {}).get("containers") or []
+    return mains + ((template.get("containerSet") or {}).get("containers") or [])
+
+
+def _quantities(container: ContainerSpec, of: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, text in _map(_map(container.get("resources")).get(of)).items():
+        with contextlib.suppress(ValueError):
+            found[name] = quantity(text)
+    return found
+
+
+def _summed(each: Sequence[Mapping[str, float]], *, all_of: bool = False) -> dict[str, float]:
+    """Of all containers together; ``all_of``: only what each of them has."""
+    names = {name for one in each for name in one}
+    return {
+        name: sum(one.get(name, 0.0) for one in each)
+        for name in sorted(names)
+        if not all_of or all(name in one for one in each)
+    }
+
+
+def _own(template: Template) -> dict[str, float]:
+    mains = _mains(template)
     if mains:
         return _together(
             [*mains, *(template.get("sidecars") or ()), {}]

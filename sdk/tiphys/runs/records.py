@@ -18,6 +18,7 @@ from tiphys.errors import ClusterError, RefusedError, StoreError
 from tiphys.records.diff import RunDifferences, differences
 from tiphys.records.fold import LOCAL, fold
 from tiphys.records.index import FeedItem, Index, UseRecord
+from tiphys.records.lineage import Lineage, lineage
 from tiphys.records.listed import ListedRun, listed
 from tiphys.records.points import points
 from tiphys.records.record import ArtifactRecord, EventRecord, Point, RunRecord
@@ -29,6 +30,7 @@ from tiphys.runs.local.stamps import RunStamp, file_stamp, stamps
 from tiphys.store import Store
 from tiphys.store.ended import Ended, Line
 from tiphys.store.files import clear, write_atomic
+from tiphys.store.registry import LocalRegistry
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
@@ -151,6 +153,26 @@ class Records:
     def consumers(self, target: str) -> builtins.list[UseRecord]:
         """The steps that used a thing (a URI or a digest)."""
         return answered(self.store, lambda index: index.consumers(target))
+
+    def lineage(self, target: str, *, down: bool = False, check: bool = True, limit: int = 100) -> Lineage:
+        """What a thing (a URI, a digest, a run) came from, or with ``down`` what came of it, down to the names under
+        which it is served; with ``check`` what lies in the volumes is read and compared with its digest. Raises
+        StoreError TIP431 for what no run made or used."""
+        registry = LocalRegistry(self.store)
+        registered = [registry.read(name) for name in registry.names()] if down else []
+
+        def asked(index: Index) -> Lineage:
+            return lineage(
+                index,
+                target,
+                down=down,
+                volumes=self.store.volumes() if check else None,
+                limit=limit,
+                known=(item.uri for item in index.artifacts()),
+                registered=registered,
+            )
+
+        return answered(self.store, asked)
 
     def changes(self, since: int = 0) -> builtins.list[FeedItem]:
         """What has changed after the change of that number: see :meth:`tiphys.records.index.Index.changes`."""

@@ -3,7 +3,8 @@ by a request that a page of the web sends, to every page.
 
 A token is needed on the loopback, too; it is in a kubeconfig that only the owner of the store can read. ``Host`` must
 be an address that the server has, no request may come from a page (they have an ``Origin``), and what is written comes
-as JSON, which a page cannot send without asking first; it is never allowed to.
+as JSON, which a page cannot send without asking first; it is never allowed to. Below ``/ui`` are pages of our own:
+:mod:`tiphys.server.page.doors` says who may see those.
 """
 
 from __future__ import annotations
@@ -43,10 +44,7 @@ class Access:
     def check(self, method: str, headers: Mapping[str, str]) -> None:
         """Raises RequestError: 403 for another ``Host`` or any ``Origin``, 401 without the token, 415 for a body that
         is no JSON. ``headers`` have names in lower case."""
-        host = headers.get("host", "")
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if name not in self.hosts:
-            raise RequestError(403, f"this server is not {name[:200]!r}")
+        self.check_host(headers)
         if "origin" in headers:
             raise RequestError(403, "a page of the web may not ask this server")
         kind, _, given = headers.get("authorization", "").partition(" ")
@@ -56,6 +54,13 @@ class Access:
         sent = headers.get("content-type", "").partition(";")[0].strip().lower()
         if method in _WRITES and body and sent not in _JSON:
             raise RequestError(415, f"the body is {sent[:100]}, and not application/json")
+
+    def check_host(self, headers: Mapping[str, str]) -> None:
+        """Raises RequestError 403 for another ``Host``."""
+        host = headers.get("host", "")
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if name not in self.hosts:
+            raise RequestError(403, f"this server is not {name[:200]!r}")
 
 
 def token_of(folder: Path) -> str:

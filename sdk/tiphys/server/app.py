@@ -15,9 +15,12 @@ from tiphys.server.answers import RequestError, status, status_of
 from tiphys.server.argo.refusals import is_argos, refused
 from tiphys.server.argo.routes import argo_routes
 from tiphys.server.kube import routes
+from tiphys.server.page import house
+from tiphys.server.page.doors import Doors, is_page
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from tiphys.server.access import Access
@@ -32,8 +35,9 @@ log = logging.getLogger("tiphys.server")
 def application(desk: Desk, access: Access, ending: asyncio.Event | None = None) -> ASGIApp:
     """The server of a desk, as an ASGI application. Once ``ending`` is set, answers that are not whole yet are ended:
     watches, and logs that are followed, would go on for ever."""
+    doors = Doors(access.token)
     app = Starlette(
-        routes=[*routes(desk), *argo_routes(desk)],
+        routes=[*routes(desk), *argo_routes(desk), *house.routes(desk, doors)],
         exception_handlers={
             RequestError: _asked_wrongly,
             TiphysError: _refused,
@@ -41,14 +45,14 @@ def application(desk: Desk, access: Access, ending: asyncio.Event | None = None)
             Exception: _unforeseen,
         },
     )
-    return _Guarded(_Ending(app, ending or asyncio.Event()), access)
+    return _Guarded(_Ending(app, ending or asyncio.Event()), access, doors)
 
 
 class _Guarded:
     """Every request, also one for a path that there is not, must be allowed."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._access = app, access
+    def __init__(self, app: ASGIApp, access: Access, doors: Doors) -> None:
+        self._app, self._access, self._doors = app, access, doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -56,7 +60,11 @@ class _Guarded:
                 name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
             }
             try:
-                self._access.check(scope["method"], headers)
+                if is_page(scope["path"]):
+                    self._access.check_host(headers)
+                    self._doors.check(scope["method"], scope["path"], headers)
+                else:
+                    self._access.check(scope["method"], headers)
             except RequestError as error:
                 await _told(scope["path"], error.status)(scope, receive, send)
                 return
@@ -98,32 +106,38 @@ class _Ending:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _told(path: str, said: Status) -> JSONResponse:
-    """As the API whose path it is says so."""
+def _told(path: str, said: Status) -> Response:
+    """As those whose path it is say so: the page, Argo Server, or the Kubernetes API."""
+    if is_page(path):
+        return house.refusal(RequestError(said["code"], said["message"], said["reason"]))
     if is_argos(path):
         number, refusal = refused(said["code"], said["message"])
         return JSONResponse(refusal, number)
     return JSONResponse(said, said["code"])
 
 
-async def _asked_wrongly(request: Request, error: Exception) -> JSONResponse:
+async def _asked_wrongly(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return _told(request.url.path, error.status)
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, TiphysError)
     return _told(request.url.path, status_of(error))
 
 
-async def _no_such(request: Request, error: Exception) -> JSONResponse:
+async def _no_such(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    path = request.url.path
     if error.status_code == 405:
-        return _told(request.url.path, status(405, f"this server has no {request.method} here"))
-    return _told(request.url.path, status(404, "the server could not find the requested resource"))
+        return _told(path, status(405, f"this server has no {request.method} here"))
+    nothing = (
+        "There is no such page." if is_page(path) else "the server could not find the requested resource"
+    )
+    return _told(path, status(404, nothing))
 
 
-async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+async def _unforeseen(request: Request, error: Exception) -> Response:
     log.error("%s %s", request.method, request.url.path, exc_info=error)
     said = status(500, f"{type(error).__name__}: this is a fault of tiphys; its log has more")
     return _told(request.url.path, said)

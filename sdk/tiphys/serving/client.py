@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ServingClient", "VersionStatus"]
 
+_COUNTERS = "/monitoring/prometheus/metrics"
+
 
 class VersionStatus(NamedTuple):
     """One version of a model: ``state`` is START, LOADING, AVAILABLE, UNLOADING or END."""
@@ -114,6 +116,13 @@ class ServingClient:
     def metadata(self) -> JsonObject:
         """Name and version of the model, and its signatures."""
         return self._ask("GET", f"{self._path}/metadata")
+
+    def counters(self) -> str:
+        """What the server counted, as Prometheus' text: of all its models (:mod:`tiphys.serving.counted` reads it)."""
+        status, text = self._send("GET", _COUNTERS, None)
+        if status != 200:
+            raise self._unexpected(f"HTTP {status} of {_COUNTERS}")
+        return text.decode("utf-8", "replace")
 
     def wait_ready(self, timeout: float = 60.0, *, poll_seconds: float = 0.05) -> VersionStatus:
         """Wait until a version is AVAILABLE. Raises ServingError TIP525 with the last reason."""

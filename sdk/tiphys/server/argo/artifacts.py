@@ -16,7 +16,6 @@ from urllib.parse import quote
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tiphys.argo.artifacts import key_of
 from tiphys.server.answers import RequestError
 from tiphys.server.argo.archive import archived
 from tiphys.server.argo.asked import Answer, Asked, found_run

@@ -1,0 +1,147 @@
+"""Verbs: a page that says what will happen, and the button that does it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
+
+from starlette.routing import Route
+
+from tiphys.argo.nodes import ACTIVE, is_step, label
+from tiphys.argo.time import rfc3339
+from tiphys.argo.verbs import resubmitted, retried
+from tiphys.argo.verbs.problem import ImpossibleError
+from tiphys.server.answers import RequestError
+from tiphys.server.differences import AskedChange
+from tiphys.server.page.frame import form_of, moved
+from tiphys.server.page.run import found
+from tiphys.server.verbs import carry_out, delete
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from tiphys.argo.types import GivenObject, Workflow
+    from tiphys.records.record import RunRecord
+    from tiphys.server.page.frame import Frame
+
+__all__ = ["NAV", "foretold", "routes"]
+
+NAV = None
+_VERBS = {
+    "stop": "Stop",
+    "terminate": "Terminate",
+    "suspend": "Suspend",
+    "resume": "Resume",
+    "retry": "Retry",
+    "resubmit": "Resubmit",
+    "delete": "Delete",
+}
+
+
+def foretold(verb: str, workflow: Workflow, run: RunRecord) -> list[str]:
+    """What a verb will do, in sentences. Raises RequestError 409 where it cannot be done."""
+    active = [each.name for each in run.steps if each.phase in ACTIVE]
+    if verb == "retry":
+        return _retry(workflow)
+    if verb == "resubmit":
+        given = ", ".join(f"{name}={value[:60]}" for name, value in run.parameters.items())
+        return ["A new run begins, of all steps" + (f", with {given}." if given else ".")]
+    if verb == "delete":
+        ends = [f"It ends first: {_named(active)}"] if run.phase in ACTIVE else []
+        return [
+            *ends,
+            "The run, its logs and its outputs are gone for good. What the cache took from it stays.",
+        ]
+    if run.phase not in ACTIVE:
+        raise RequestError(409, f"{run.name} has ended as {run.phase}.")
+    if verb == "stop":
+        return [f"No further step begins; what runs is ended: {_named(active)}", "Exit handlers run."]
+    if verb == "terminate":
+        return [f"Everything ends at once: {_named(active)}", "Exit handlers do not run."]
+    if verb == "suspend":
+        return [f"What runs goes on to its end: {_named(active)}", "Nothing new begins until it is resumed."]
+    gates = [each.name for each in run.steps if each.kind == "Suspend" and each.phase == "Running"]
+    return [f"It goes on: {_named(gates)}" if gates else "It goes on where it stood."]
+
+
+def _named(names: list[str]) -> str:
+    if not names:
+        return "nothing runs just now."
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{', '.join(names[:5])}{more}."
+
+
+def _retry(workflow: Workflow) -> list[str]:
+    try:
+        after, _ = retried(workflow, rfc3339(time.time()))
+    except ImpossibleError as error:
+        raise RequestError(409, f"{error.message}. {error.fix}") from error
+    name = workflow["metadata"]["name"]
+    before, kept = (each["status"].get("nodes") or {} for each in (workflow, after))
+    steps = {identity: label(node, name) for identity, node in before.items() if is_step(node)}
+    stays = [
+        identity
+        for identity in steps
+        if identity in kept and kept[identity].get("phase") == before[identity].get("phase")
+    ]
+    again = [each for identity, each in steps.items() if identity not in stays]
+    return [
+        f"Keeps {len(stays)} steps, runs {len(again)} again: {_named(again)}",
+        "What was kept and has been lost or altered since runs again, too.",
+    ]
+
+
+def _do(verb: str, name: str, workflow: Workflow, frame: Frame) -> str:
+    """Carry it out; where to look then."""
+    desk, here = frame.desk, f"/ui/runs/{quote(name, safe='')}"
+    if verb == "delete":
+        delete(name, desk.runs, desk.submissions)
+        here = "/ui/runs"
+    elif verb == "resubmit":
+        made = desk.create(cast("GivenObject", resubmitted(workflow)))
+        here = f"/ui/runs/{quote(made['metadata']['name'], safe='')}"
+    else:
+        asked = {
+            "stop": AskedChange(shutdown="Stop"),
+            "terminate": AskedChange(shutdown="Terminate"),
+            "suspend": AskedChange(suspend=True),
+            "resume": AskedChange(suspend=False),
+            "retry": AskedChange(retry=True),
+        }[verb]
+        carry_out(asked, name, desk.runs, desk.submissions)
+    desk.board.look()
+    return here
+
+
+def routes(frame: Frame) -> list[Route]:
+    def verb_of(request: Request) -> str:
+        verb = request.path_params["verb"]
+        if verb not in _VERBS:
+            raise RequestError(404, "There is no such verb.")
+        return str(verb)
+
+    def ask(request: Request) -> Response:
+        verb = verb_of(request)
+        workflow, run = found(frame, request)
+        return frame.show(
+            request,
+            "act.html",
+            title=f"{_VERBS[verb]} {run.name}",
+            run=run,
+            base=f"/ui/runs/{quote(run.name, safe='')}",
+            word=_VERBS[verb],
+            will=foretold(verb, workflow, run),
+            danger=verb in ("terminate", "delete"),
+        )
+
+    async def act(request: Request) -> Response:
+        verb = verb_of(request)
+        await form_of(request)
+        workflow, run = await asyncio.to_thread(found, frame, request)
+        return moved(await asyncio.to_thread(_do, verb, run.name, workflow, frame))
+
+    path = "/ui/runs/{name}/do/{verb}"
+    return [Route(path, ask, methods=["GET"]), Route(path, act, methods=["POST"])]

@@ -1,0 +1,1 @@
+"""What a run did, room by room: trainings, candidates, models served, resources, data, lineage, two runs compared."""
