@@ -117,10 +117,12 @@ def serve(
             server_header=False,
         )
         desk.board.start()
+        desk.submissions.forks.begin()
         try:
             report(url, file)
             asyncio.run(_answer(uvicorn.Server(config), listener))
         finally:
+            desk.submissions.forks.close()
             desk.board.close()
 
 
