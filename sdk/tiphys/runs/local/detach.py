@@ -64,7 +64,7 @@ def detach(
     try:
         forked = forks.start(arguments, handle) if forks is not None else None
         if forks is not None and forked is not None:
-            ended = functools.partial(forks.ended, forked)
+            ended: Callable[[], int | None] = functools.partial(forks.ended, forked)
         else:
             ended = _spawned([sys.executable, "-m", module, *arguments], null, handle, kept)
         while not begun():

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = ["EngineForks", "answer"]
 
@@ -122,7 +122,7 @@ class EngineForks:
                 self._end()
         return self._ready
 
-    def _ask(self, asked: dict[str, object], descriptors: list[int]) -> dict[str, int] | None:
+    def _ask(self, asked: Mapping[str, object], descriptors: list[int]) -> dict[str, int] | None:
         assert self._socket is not None
         try:
             socket.send_fds(self._socket, [json.dumps(asked).encode()], descriptors)
