@@ -126,11 +126,13 @@ def serve(
         desk.board.start()
         clock = Clock(desk)
         clock.start()
+        desk.submissions.forks.begin()
         try:
             report(url, file)
             asyncio.run(_answer(uvicorn.Server(config), listener, door, ending))
         finally:
             clock.close()
+            desk.submissions.forks.close()
             desk.board.close()
 
 

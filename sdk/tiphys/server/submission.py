@@ -13,6 +13,7 @@ from tiphys.engine import runtime
 from tiphys.engine.base.options import RunOptions
 from tiphys.errors import TiphysError
 from tiphys.runs.local.detach import detach
+from tiphys.runs.local.forks import EngineForks
 from tiphys.runs.made_from import annotated
 from tiphys.store import Store
 
@@ -32,6 +33,7 @@ class Submissions:
         self.options = options
         self.beginning = beginning
         self.store = Store(options.store)
+        self.forks = EngineForks()
 
     def create(self, workflow: Mapping[str, object], context: list[GivenObject], *, dry: bool = False) -> str:
         """Take a Workflow; ``context``: the templates that it may refer to. Its name; with ``dry`` nothing is kept.
@@ -88,7 +90,7 @@ class Submissions:
 
         def begin() -> None:
             try:
-                detach(words, name, self.store.root, resumed=True)
+                detach(words, name, self.store.root, resumed=True, forks=self.forks)
             except TiphysError as error:  # it is there, and can be retried
                 log.warning("the engine of %s did not begin: %s", name, error)
             finally:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tiphys.engine import runtime
 from tiphys.errors import RefusedError, StoreError
+from tiphys.runs.local.forks import EngineForks
 from tiphys.store import Store
 from tiphys.store.files import clear
 
@@ -27,10 +29,12 @@ def detach(
     resumed: bool = False,
     module: str = "tiphys",
     kept: int = -1,
+    forks: EngineForks | None = None,
 ) -> None:
     """Start ``python -m MODULE ARGUMENTS`` and return when the run called ``name`` has begun, or (``resumed``) goes on.
 
     What it says is kept in the run's folder, in ``engine.log``. ``kept``: a descriptor that it gets as its number 3.
+    ``forks``: where an engine may come from at once.
 
     Raises
     ------
@@ -58,24 +62,17 @@ def detach(
     log = Path(text)
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        process = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-m", module, *arguments],
-            os.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, null, 0),
-                *((os.POSIX_SPAWN_DUP2, handle, to) for to in (1, 2)),
-                *([(os.POSIX_SPAWN_DUP2, kept, 3)] if kept >= 0 else []),
-            ],
-            setsid=True,
-        )
+        forked = forks.start(arguments, handle) if forks is not None else None
+        if forks is not None and forked is not None:
+            ended: Callable[[], int | None] = functools.partial(forks.ended, forked)
+        else:
+            ended = _spawned([sys.executable, "-m", module, *arguments], null, handle, kept)
         while not begun():
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if ended and not begun():
+            code = ended()
+            if code is not None and not begun():
                 said = log.read_text(errors="replace").strip().removeprefix("tiphys: ")
-                code = os.waitstatus_to_exitcode(status)
                 raise RefusedError("TIP218", f"the run {name!r} did not begin (exit code {code})", cause=said)
-            if ended:
+            if code is not None:
                 break
             time.sleep(_PERIOD)
         log.replace(place.run(name) / "engine.log")
@@ -83,6 +80,27 @@ def detach(
         os.close(null)
         os.close(handle)
         log.unlink(missing_ok=True)
+
+
+def _spawned(words: list[str], null: int, handle: int, kept: int) -> Callable[[], int | None]:
+    """Start a process; what this returns tells its exit code, None while it runs."""
+    process = os.posix_spawn(
+        words[0],
+        words,
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, null, 0),
+            *((os.POSIX_SPAWN_DUP2, handle, to) for to in (1, 2)),
+            *([(os.POSIX_SPAWN_DUP2, kept, 3)] if kept >= 0 else []),
+        ],
+        setsid=True,
+    )
+
+    def ended() -> int | None:
+        found, status = os.waitpid(process, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if found else None
+
+    return ended
 
 
 def _state(store: Store, name: str) -> tuple[str, bool] | None:
