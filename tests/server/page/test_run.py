@@ -20,9 +20,7 @@ def failed(store: Path, name: str = "fails-aaaaa") -> str:
     """A run of two steps, the second of which failed; markup wherever somebody may write."""
     workflow: Any = copy.deepcopy(FAILS)
     workflow["metadata"] = {"name": name, "labels": {"team": "blue"}}
-    workflow["spec"]["arguments"] = {
-        "parameters": [{"name": "text", "value": MARKUP}, {"name": MARKUP, "value": "1"}]
-    }
+    workflow["spec"]["arguments"] = {"parameters": [{"name": "text", "value": MARKUP}]}
     workflow["spec"]["templates"][2]["container"]["args"] = [f'echo "{MARKUP}"; exit 3']
     run(workflow, options=RunOptions(store=store, images={"*": "host"}))
     return name
