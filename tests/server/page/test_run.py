@@ -42,7 +42,7 @@ def test_no_text_of_others_becomes_markup_and_axe_finds_nothing(tmp_path: Path) 
         node = next(
             key
             for key, each in (client.desk.board.get(name) or {})["status"]["nodes"].items()
-            if each["displayName"] == "b"  # type: ignore[index]
+            if each["displayName"] == "b"
         )
         paths = ["", f"/steps/{node}", "/logs", "/logs?word=script", "/do/retry", "/do/delete"]
         with browsing(client) as page:
