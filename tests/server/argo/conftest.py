@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from hera.workflows import WorkflowsService
 
+from tests.lint.places import argo_binary
 from tests.server.running import Running, server
+from tests.tools import find_program
 
-BINARY = Path("/var/lib/testcluster/bin/argo")
 Ask = Callable[..., str]
 
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with server(tmp_path_factory.mktemp("server") / "store") as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        if program := find_program("argo"):  # whose messages the server reads
+            patch.setenv("PATH", os.path.dirname(program), prepend=os.pathsep)
+        with server(tmp_path_factory.mktemp("server") / "store") as found:
+            yield found
 
 
 @pytest.fixture(scope="package")
@@ -36,17 +38,24 @@ def hera(running: Running) -> WorkflowsService:
 @pytest.fixture(scope="package")
 def argo(running: Running) -> Ask:
     """The real ``argo``, which asks the Argo Server at that address in HTTP/1.1."""
-    return _asking(
-        {
-            "KUBECONFIG": "/dev/null",
-            "ARGO_SERVER": running.url.removeprefix("https://"),
-            "ARGO_HTTP1": "true",
-            "ARGO_TOKEN": f"Bearer {running.token}",
-            "ARGO_SECURE": "true",
-            "ARGO_INSECURE_SKIP_VERIFY": "true",
-            "ARGO_NAMESPACE": "argo",
-        }
-    )
+    return _asking({**_server(running), "ARGO_HTTP1": "true"})
+
+
+@pytest.fixture(scope="package")
+def argo_by_grpc(running: Running) -> Ask:
+    """The same by gRPC, which is what it speaks when it is not told otherwise."""
+    return _asking(_server(running))
+
+
+def _server(running: Running) -> dict[str, str]:
+    return {
+        "KUBECONFIG": "/dev/null",
+        "ARGO_SERVER": running.url.removeprefix("https://"),
+        "ARGO_TOKEN": f"Bearer {running.token}",
+        "ARGO_SECURE": "true",
+        "ARGO_INSECURE_SKIP_VERIFY": "true",
+        "ARGO_NAMESPACE": "argo",
+    }
 
 
 @pytest.fixture(scope="package")
@@ -56,9 +65,7 @@ def argo_of_kubernetes(running: Running) -> Ask:
 
 
 def _asking(settings: dict[str, str]) -> Ask:
-    binary = str(BINARY) if BINARY.exists() else shutil.which("argo")
-    if binary is None:
-        pytest.skip("the argo binary is not here")
+    binary = argo_binary()
     env = {key: value for key, value in os.environ.items() if not key.startswith("ARGO_")}
 
     def ask(*words: str, check: bool = True) -> str:

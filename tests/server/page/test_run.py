@@ -20,9 +20,7 @@ def failed(store: Path, name: str = "fails-aaaaa") -> str:
     """A run of two steps, the second of which failed; markup wherever somebody may write."""
     workflow: Any = copy.deepcopy(FAILS)
     workflow["metadata"] = {"name": name, "labels": {"team": "blue"}}
-    workflow["spec"]["arguments"] = {
-        "parameters": [{"name": "text", "value": MARKUP}, {"name": MARKUP, "value": "1"}]
-    }
+    workflow["spec"]["arguments"] = {"parameters": [{"name": "text", "value": MARKUP}]}
     workflow["spec"]["templates"][2]["container"]["args"] = [f'echo "{MARKUP}"; exit 3']
     run(workflow, options=RunOptions(store=store, images={"*": "host"}))
     return name
@@ -44,7 +42,7 @@ def test_no_text_of_others_becomes_markup_and_axe_finds_nothing(tmp_path: Path) 
         node = next(
             key
             for key, each in (client.desk.board.get(name) or {})["status"]["nodes"].items()
-            if each["displayName"] == "b"  # type: ignore[index]
+            if each["displayName"] == "b"
         )
         paths = ["", f"/steps/{node}", "/logs", "/logs?word=script", "/do/retry", "/do/delete"]
         with browsing(client) as page:
