@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from tiphys.pages.gantt import Bar
     from tiphys.records.record import RunRecord, StepRecord
 
-__all__ = ["Row", "rows"]
+__all__ = ["TimeRow", "rows"]
 
 MOST = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TimeRow:
     """A step with its bars as SVG."""
 
     step: StepRecord
     svg: str
 
 
-def rows(run: RunRecord) -> tuple[list[Row], list[str], int]:
+def rows(run: RunRecord) -> tuple[list[TimeRow], list[str], int]:
     """The rows in order of time, the axis in words, and how many steps are left out."""
     steps = [each for each in run.steps if each.started and each.phase not in ("Skipped", "Omitted")]
     if not steps:
@@ -38,7 +38,7 @@ def rows(run: RunRecord) -> tuple[list[Row], list[str], int]:
     end = max([run.finished or time.time(), *(last(each) for each in kept), start + 1])
     waits = {each.node: each.cost.waited for each in cost(run).steps}
     found = [
-        Row(step, _drawn(bars(step, waits.get(step.node, 0.0), end), start, end))
+        TimeRow(step, _drawn(bars(step, waits.get(step.node, 0.0), end), start, end))
         for step in sorted(kept, key=lambda step: (step.started, step.name))
     ]
     axis = [duration((end - start) * part / 4) for part in range(5)]
