@@ -176,9 +176,11 @@ class Board:
 
     # -- looking ----------------------------------------------------------------------------------------------
 
-    def look(self) -> None:
-        """Take in what has changed in the store."""
+    def look(self, *, ended: bool = False) -> None:
+        """Take in what has changed in the store; with ``ended`` also, at once, of runs that had ended."""
         with self._guard:
+            if ended:
+                self._folder = -1.0
             before = self._last
             there = self._there()
             lines = Ended(self.store).lines() if len(there) - len(self._runs) > _MANY else {}

@@ -220,7 +220,7 @@ def _change(desk: Desk) -> Answer:
         asked = wanted(before, after)
         if not _is_dry(request):
             await asyncio.to_thread(carry_out, asked, name, desk.runs, desk.submissions)
-            await asyncio.to_thread(desk.board.look)
+            await asyncio.to_thread(desk.board.look, ended=asked.retry)
         now = await asyncio.to_thread(_known, desk, desk.board, "workflows", request)
         # as it was written: what the engine makes of it comes with the next change
         return JSONResponse({**after, "metadata": now["metadata"]})
