@@ -171,7 +171,11 @@ def _collection(desk: Desk, collection: Collection, kind: str, version: str) -> 
                 watch.breath = 0.0
             lines = until_gone(request, watched(asked, watch, here=here))
             return StreamingResponse(lines, media_type="application/json")
-        return JSONResponse(await asyncio.to_thread(listed, asked, query, kind, version, here=here))
+
+        def page() -> Response:  # a long list is made to JSON beside the others' answers, too
+            return JSONResponse(listed(asked, query, kind, version, here=here))
+
+        return await asyncio.to_thread(page)
 
     return answer
 
