@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["pod_log", "shown_time", "timed_lines"]
 
+_SOON = 2.0  # seconds
 _PERIOD = 0.1  # seconds between two looks at a log that grows
 
 
@@ -36,15 +37,17 @@ async def timed_lines(
     so many.
 
     A log has no times of its own: of lines that were there already it is when the step started (seconds since the
-    epoch), a microsecond later from line to line, of others when they were seen.
+    epoch), a microsecond later from line to line, of others when they were seen. Starts are known to the second, so of a
+    log that was whole soon after it is the time of its last line: logs of steps that follow each other keep their order.
     """
-    log = GrowingLog(board.store.run(run) / "logs" / f"{node}.log")
+    path = board.store.run(run) / "logs" / f"{node}.log"
+    log = GrowingLog(path)
     at, first = 0.0, True
     while True:
         ended, started = await asyncio.to_thread(_state, board, run, node)  # asked before the last look
         over = ended or not follow
         found = await asyncio.to_thread(_new, log, last=over)
-        at = started if first else max(at, time.time())
+        at = _begun(path, started, len(found)) if first else max(at, time.time())
         for line in deque(found, tail) if first and tail is not None else found:
             at += 1e-6
             yield at, line
@@ -52,6 +55,15 @@ async def timed_lines(
         if over:
             return
         await asyncio.sleep(_PERIOD)
+
+
+def _begun(path: Path, started: float, lines: int) -> float:
+    """The time before the first line of a log that is there."""
+    with contextlib.suppress(OSError):
+        written = path.stat().st_mtime - lines * 1e-6
+        if 0 <= written - started < _SOON:
+            return written
+    return started
 
 
 def _new(log: GrowingLog, *, last: bool) -> list[bytes]:
