@@ -44,8 +44,10 @@ def handle(options: argparse.Namespace) -> int:
         if link:
             if options.argo:
                 _begin_argo(options, folder, stack)
-                with contextlib.suppress(KeyboardInterrupt):
-                    signal.sigwait([signal.SIGTERM, signal.SIGINT])
+                ended = threading.Event()
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, lambda *_: ended.set())
+                ended.wait()
             else:
                 _show(link, opened=not options.no_browser)
             return 0
