@@ -14,6 +14,8 @@ from tiphys.argo.nodes import ENDED
 from tiphys.runs.local.logs import GrowingLog
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tiphys.server.board import Board
 
 __all__ = ["pod_log", "shown_time", "timed_lines"]
@@ -37,8 +39,8 @@ async def timed_lines(
     so many.
 
     A log has no times of its own: of lines that were there already it is when the step started (seconds since the
-    epoch), a microsecond later from line to line, of others when they were seen. Starts are known to the second, so of a
-    log that was whole soon after it is the time of its last line: logs of steps that follow each other keep their order.
+    epoch), a microsecond later from line to line, of others when they were seen. Starts are known to the second, so
+    of a log that was whole soon after it is the time of its last line: steps that follow each other keep their order.
     """
     path = board.store.run(run) / "logs" / f"{node}.log"
     log = GrowingLog(path)
