@@ -39,8 +39,11 @@ def listed(url: str, token: str) -> object:
     request = urllib.request.Request(
         f"{url}/api/v1/workflows/argo", headers={"Authorization": f"Bearer {token}"}
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.load(answer)["items"]
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)["items"]
+    except urllib.error.HTTPError as error:
+        raise AssertionError(error.read().decode()) from None
 
 
 @pytest.mark.parametrize("running", [False, True], ids=["begins a server", "finds a server"])

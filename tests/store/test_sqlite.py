@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tiphys.store.sqlite import connect, transaction, until_free
+from tiphys.store.sqlite import connect, present, reading, transaction, until_free
 
 
 def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
@@ -61,3 +63,39 @@ def test_a_new_file_is_for_whom_the_umask_says(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert modes == {"a.db": 0o664, "a.db-wal": 0o664, "a.db-shm": 0o664}
+
+
+_OTHER = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+print([row[0] for row in db.execute("SELECT n FROM numbers ORDER BY n")])
+db.close()  # the last that closes removes the log: others must be seen to be there
+"""
+
+
+@pytest.mark.parametrize("again", ["connect", "reading", "present"])
+def test_a_file_that_is_opened_twice_in_a_process_keeps_its_locks(tmp_path: Path, again: str) -> None:
+    """A descriptor that is closed takes the locks of all others of its process with it (POSIX; sqlite.org/howtocorrupt,
+    2.2): another process would take the file for its own, and remove the log that is written to here."""
+    path = tmp_path / "file.db"
+    first = connect(path)
+    first.execute("PRAGMA journal_mode=WAL")
+    first.execute("CREATE TABLE numbers(n)")
+    first.execute("INSERT INTO numbers VALUES (1)")
+    if again == "connect":
+        connect(path).close()
+    elif again == "reading":
+        reading(path).close()
+    else:
+        present(path, write=True)
+
+    def seen() -> str:
+        return subprocess.run(
+            [sys.executable, "-c", _OTHER, path], capture_output=True, text=True, check=True
+        ).stdout
+
+    assert seen() == "[1]\n"
+    first.execute("INSERT INTO numbers VALUES (2)")
+    assert seen() == "[1, 2]\n"
+    first.close()
+    assert seen() == "[1, 2]\n"

@@ -43,10 +43,10 @@ def handle(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         if link:
             if options.argo:
-                _begin_argo(options, folder, stack)
                 ended = threading.Event()
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: ended.set())
+                _begin_argo(options, folder, stack)
                 ended.wait()
             else:
                 _show(link, opened=not options.no_browser)

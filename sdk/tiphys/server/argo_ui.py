@@ -23,7 +23,15 @@ __all__ = ["ARGO_PORT", "argo_ui"]
 
 ARGO_PORT = 2746
 _SECONDS = 30.0  # in which it has to answer; it takes one
+_PERIOD = 0.05
 _END = 2.0  # seconds that it has to end; it takes longer than that while a page is open
+_SERVICES = (
+    "info",
+    "workflows/argo",
+    "workflow-templates/argo",
+    "cluster-workflow-templates",
+    "cron-workflows/argo",
+)
 # without these a dialogue covers the first page
 _QUIET = {"FIRST_TIME_USER_MODAL": "false", "FEEDBACK_MODAL": "false", "NEW_VERSION_MODAL": "false"}
 
@@ -68,14 +76,26 @@ def argo_ui(kubeconfig: Path, token: str, *, port: int = ARGO_PORT, program: str
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, token: str, log: Path) -> None:
-    """Until it answers from our server, and not only for itself."""
+    """Until each of its services answers, from our server: it dials them one by one."""
     until = time.monotonic() + _SECONDS
-    request = urllib.request.Request(f"{url}/api/v1/version", headers={"Authorization": f"Bearer {token}"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
-    while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, OSError), opener.open(request, timeout=2):
-            return
-        time.sleep(0.05)
+    left = list(_SERVICES)
+    while left and time.monotonic() < until and process.poll() is None:
+        asked = urllib.request.Request(
+            f"{url}/api/v1/{left[0]}", headers={"Authorization": f"Bearer {token}"}
+        )
+        try:
+            with opener.open(asked, timeout=5):
+                left.pop(0)
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code not in (429, 503):  # another answer is one
+                    left.pop(0)
+        except OSError:
+            pass
+        time.sleep(_PERIOD)
+    if not left:
+        return
     said = log.read_text(errors="replace").strip().splitlines()
     raise RefusedError(
         "TIP276",

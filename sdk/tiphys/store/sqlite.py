@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,16 @@ from urllib.parse import quote
 
 from tiphys.store.files import clear
 
-__all__ = ["SharedFile", "connect", "heed_full_disk", "reading", "transaction", "until_free"]
+__all__ = [
+    "SharedFile",
+    "connect",
+    "heed_full_disk",
+    "make",
+    "present",
+    "reading",
+    "transaction",
+    "until_free",
+]
 
 _OF_READING = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 _PATIENCE = 30.0  # seconds until a file that others use all the time is given up
@@ -63,12 +73,36 @@ def connect(path: Path) -> SharedFile:
     A new file is for whom the umask says: SQLite makes one that only its owner may write, whatever the umask.
     """
     with contextlib.suppress(OSError):  # SQLite says what is wrong
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        make(path, 0o666)
     db = sqlite3.connect(
         path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, factory=SharedFile
     )
     db._beside = f"{path}.turn"
     return db
+
+
+def make(path: Path, mode: int) -> None:
+    """Make an empty file where there is none, with the bits of ``mode`` that the umask leaves. Raises OSError.
+
+    One that is there is never opened: a descriptor that is closed takes the locks with it that other connections of
+    this process have on the file (POSIX), and another process would remove what they write to
+    (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
+
+
+def present(path: Path, *, write: bool = False) -> None:
+    """Raise OSError, as :func:`os.open` would, for a file that cannot be read, or with ``write`` written: SQLite says
+    of all of them that it is unable to open it. The file is not opened, see :func:`make`."""
+    directory = stat.S_ISDIR(os.stat(path).st_mode)
+    if directory and write:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not os.access(
+        path, os.R_OK | (os.W_OK if write else 0), effective_ids=os.access in os.supports_effective_ids
+    ):
+        closed = write and os.statvfs(path).f_flag & os.ST_RDONLY
+        raise OSError(number := errno.EROFS if closed else errno.EACCES, os.strerror(number), str(path))
 
 
 def heed_full_disk(error: Exception, path: Path) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
@@ -100,7 +99,7 @@ class Journal:
         self.path = path
         if reading:
             with clear(path, "read"), self._named():
-                os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))  # says what is wrong; SQLite does not
+                sqlite.present(path)  # says what is wrong; SQLite does not
                 self._db = sqlite.reading(path)
                 self._version()
         else:
@@ -117,8 +116,8 @@ class Journal:
 
     def _open(self, path: Path) -> None:
         with clear(path), self._named():
-            # arguments and outputs are nobody else's
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            sqlite.make(path, 0o600)  # arguments and outputs are nobody else's
+            sqlite.present(path, write=True)
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             version = self._version()
             self._db.execute("PRAGMA journal_mode=WAL")
