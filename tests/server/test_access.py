@@ -11,8 +11,9 @@ import yaml
 
 from tiphys.server.access import Access, kubeconfig, token_of
 from tiphys.server.answers import RequestError
+from tiphys.server.users import ServerUsers
 
-ACCESS = Access("s3cret", frozenset({"localhost", "127.0.0.1", "[::1]"}))
+ACCESS = Access(ServerUsers("s3cret"), frozenset({"localhost", "127.0.0.1", "[::1]"}))
 GOOD = {"host": "127.0.0.1:6825", "authorization": "Bearer s3cret"}
 
 

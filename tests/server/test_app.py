@@ -11,6 +11,7 @@ from tiphys.engine import RunOptions
 from tiphys.server.access import Access
 from tiphys.server.app import application
 from tiphys.server.desk import Desk
+from tiphys.server.users import ServerUsers
 
 
 def _asked(app: Any, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, Any]:
@@ -44,7 +45,7 @@ def _asked(app: Any, method: str, path: str, headers: dict[str, str], body: byte
 
 def test_errors_are_statuses(tmp_path: Path) -> None:
     desk = Desk(RunOptions(store=tmp_path / "store", images={"*": "host"}))
-    app = application(desk, Access("t"))
+    app = application(desk, Access(ServerUsers("t")))
     good = {"host": "localhost", "authorization": "Bearer t"}
     typed = {**good, "content-type": "application/json", "content-length": "1"}
     workflows = "/apis/argoproj.io/v1alpha1/namespaces/argo/workflows"

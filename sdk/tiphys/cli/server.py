@@ -27,6 +27,9 @@ def register(subparsers: Any) -> None:
         epilog="example: tiphys server --image '*=host', then: export KUBECONFIG=.tiphys/server/kubeconfig; argo list",
     )
     add_address(parser)
+    parser.add_argument(
+        "--new-token", action="store_true", help="make a token, print it and what users.toml is to have"
+    )
     parser.set_defaults(handler=handle)
 
 
@@ -72,6 +75,14 @@ def address_of(options: argparse.Namespace) -> Address:
 
 
 def handle(options: argparse.Namespace) -> int:
+    if options.new_token:
+        from tiphys.training.pools import new_token
+
+        token, digest = new_token()
+        sys.stdout.write(
+            f'{token}\ntoken = "{digest}"   # in server/users.toml of the store, below [users.NAME]\n'
+        )
+        return 0
     from tiphys.server.process import serve
 
     serve(settings_of(options), address_of(options), _report)

@@ -9,7 +9,6 @@ as JSON, which a page cannot send without asking first; it is never allowed to. 
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from tiphys.reference import contents
 from tiphys.server.answers import RequestError
+from tiphys.server.users import ServerUser, ServerUsers
 from tiphys.store.files import clear, replacing, write_json
 
 __all__ = ["Access", "kubeconfig", "token_of"]
@@ -36,24 +36,26 @@ _JSON = (
 
 @dataclass(frozen=True)
 class Access:
-    """The token, and the names (without port) under which the server may be asked."""
+    """Who may ask, and the names (without port) under which the server may be asked."""
 
-    token: str
+    users: ServerUsers
     hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
-    def check(self, method: str, headers: Mapping[str, str]) -> None:
-        """Raises RequestError: 403 for another ``Host`` or any ``Origin``, 401 without the token, 415 for a body that
-        is no JSON. ``headers`` have names in lower case."""
+    def check(self, method: str, headers: Mapping[str, str]) -> ServerUser:
+        """Who asks. Raises RequestError: 403 for another ``Host`` or any ``Origin``, 401 without a token, 415 for a
+        body that is no JSON. ``headers`` have names in lower case."""
         self.check_host(headers)
         if "origin" in headers:
             raise RequestError(403, "a page of the web may not ask this server")
         kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.token.encode()):
+        user = self.users.who(given.strip()) if kind.lower() == "bearer" else None
+        if user is None:
             raise RequestError(401, "Unauthorized: the token of this server is in its kubeconfig")
         body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         sent = headers.get("content-type", "").partition(";")[0].strip().lower()
         if method in _WRITES and body and sent not in _JSON:
             raise RequestError(415, f"the body is {sent[:100]}, and not application/json")
+        return user
 
     def check_host(self, headers: Mapping[str, str]) -> None:
         """Raises RequestError 403 for another ``Host``."""

@@ -14,11 +14,15 @@ from tiphys.errors import TiphysError
 from tiphys.server.answers import RequestError, status, status_of
 from tiphys.server.argo.refusals import is_argos, refused
 from tiphys.server.argo.routes import argo_routes
+from tiphys.server.audit import Audit
 from tiphys.server.kube import routes
 from tiphys.server.page import house
-from tiphys.server.page.doors import Doors, is_page
+from tiphys.server.page.doors import STRANGER, Doors, is_page
+from tiphys.server.users import needed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,16 +30,19 @@ if TYPE_CHECKING:
     from tiphys.server.access import Access
     from tiphys.server.answers import Status
     from tiphys.server.desk import Desk
+    from tiphys.server.users import ServerUser
 
 __all__ = ["application"]
 
 log = logging.getLogger("tiphys.server")
 
 
-def application(desk: Desk, access: Access, ending: asyncio.Event | None = None) -> ASGIApp:
+def application(
+    desk: Desk, access: Access, ending: asyncio.Event | None = None, audit: Audit | None = None
+) -> ASGIApp:
     """The server of a desk, as an ASGI application. Once ``ending`` is set, answers that are not whole yet are ended:
-    watches, and logs that are followed, would go on for ever."""
-    doors = Doors(access.token)
+    watches, and logs that are followed, would go on for ever. ``audit`` is told what changes something."""
+    doors = Doors(access.users.token)
     app = Starlette(
         routes=[*routes(desk), *argo_routes(desk), *house.routes(desk, doors)],
         exception_handlers={
@@ -45,32 +52,59 @@ def application(desk: Desk, access: Access, ending: asyncio.Event | None = None)
             Exception: _unforeseen,
         },
     )
-    return _Guarded(_Ending(app, ending or asyncio.Event()), access, doors)
+    return _Guarded(_Ending(app, ending or asyncio.Event()), access, doors, audit or Audit())
 
 
 class _Guarded:
     """Every request, also one for a path that there is not, must be allowed."""
 
-    def __init__(self, app: ASGIApp, access: Access, doors: Doors) -> None:
-        self._app, self._access, self._doors = app, access, doors
+    def __init__(self, app: ASGIApp, access: Access, doors: Doors, audit: Audit) -> None:
+        self._app, self._access, self._doors, self._audit = app, access, doors, audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            headers = {
-                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-            }
-            try:
-                if is_page(scope["path"]):
-                    self._access.check_host(headers)
-                    self._doors.check(scope["method"], scope["path"], headers)
-                else:
-                    self._access.check(scope["method"], headers)
-            except RequestError as error:
-                await _told(scope["path"], error.status)(scope, receive, send)
-                return
-        elif scope["type"] == "websocket":
+        if scope["type"] == "websocket":
             raise RuntimeError("no websockets here")
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        method, path, user = scope["method"], scope["path"], None
+        role = needed(method, path)
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        try:
+            user = self._asking(method, path, headers)
+            if user is not None and not user.may(role):
+                raise RequestError(403, f"{user.name} {user.role}: this is for who {role}")
+        except RequestError as error:
+            if user is not None:
+                self._audit.write(user.name, method, path, error.number)
+            await _told(path, error.status)(scope, receive, send)
+            return
+        if user is None or role == "reads":
+            asked = send
+        else:
+
+            async def asked(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    self._audit.write(user.name, method, path, message["status"])
+                await send(message)
+
+        scope["tiphys.user"] = user.name if user is not None else ""
+        await self._app(scope, receive, asked)
+
+    def _asking(self, method: str, path: str, headers: Mapping[str, str]) -> ServerUser | None:
+        """Who asks; None for what a browser may see before it is let in. Raises RequestError."""
+        if not is_page(path):
+            return self._access.check(method, headers)
+        self._access.check_host(headers)
+        name = self._doors.check(method, path, headers)
+        if not name:
+            return None
+        user = self._access.users.named(name)
+        if user is None:
+            raise RequestError(401, STRANGER)
+        return user
 
 
 class _Ending:

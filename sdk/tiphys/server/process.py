@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from tiphys.errors import RefusedError
 from tiphys.net.server import cannot_listen
 from tiphys.server.access import Access, kubeconfig, token_of
+from tiphys.server.audit import Audit
 from tiphys.server.certificate import own_certificate
 from tiphys.server.rpc.door import Door
+from tiphys.server.users import ServerUsers
 from tiphys.store import Store
 from tiphys.store.files import alone, clear
 
@@ -76,7 +78,8 @@ def serve(
     Raises
     ------
     RefusedError
-        TIP277: half of a certificate; TIP278: another server has the store; TIP279: Starlette is not there.
+        TIP252: ``users.toml`` is wrong; TIP277: half of a certificate; TIP278: another server has the store; TIP279:
+        Starlette is not there.
     ServingError
         TIP510: the address cannot be had.
     """
@@ -98,6 +101,7 @@ def serve(
     folder = store.root / "server"
     with _only_one(store, folder), contextlib.closing(listening(address)) as listener:
         token = token_of(folder)
+        users = ServerUsers(token, folder / "users.toml")
         host, port = listener.getsockname()[:2]
         called = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         shown = f"[{called}]" if ":" in called else called
@@ -111,7 +115,7 @@ def serve(
         )
         desk = Desk(options)
         ending = asyncio.Event()
-        answering = application(desk, Access(token, names), ending)
+        answering = application(desk, Access(users, names), ending, Audit(folder / "audit.jsonl"))
         door = Door(answering, host="localhost")
         config = uvicorn.Config(
             answering,

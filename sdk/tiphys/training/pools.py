@@ -32,7 +32,16 @@ from tiphys.errors import TrainingServiceError, did_you_mean
 from tiphys.queue.rules import this_user
 from tiphys.queue.rules_file import Reread, RulesTables, shown
 
-__all__ = ["TrainingPool", "TrainingPools", "TrainingRulesFile", "TrainingUser", "new_token", "parse_pools"]
+__all__ = [
+    "TrainingPool",
+    "TrainingPools",
+    "TrainingRulesFile",
+    "TrainingUser",
+    "digest_of",
+    "is_digest",
+    "new_token",
+    "parse_pools",
+]
 
 _DEVICE = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -107,6 +116,11 @@ class TrainingPools:
 def digest_of(token: str) -> str:
     """What is kept of a token."""
     return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text is what :func:`digest_of` makes."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def new_token() -> tuple[str, str]:
@@ -188,9 +202,7 @@ class _File(RulesTables):
                 near = did_you_mean(str(each), pools)
                 raise self.wrong(f"{key}.pools", f"there is no pool {shown(each)}.{near}")
         token = given.get("token")
-        if not isinstance(token, str) or not _DIGEST.fullmatch(
-            token
-        ):  # which is not shown: it may be a token
+        if not isinstance(token, str) or not is_digest(token):  # which is not shown: it may be a token
             raise self.wrong(
                 f"{key}.token", "it is sha256: and 64 digits; tiphys training-service --new-token makes one"
             )

@@ -35,8 +35,16 @@ def test_a_cookie_is_no_token_and_a_forged_one_is_none(tmp_path: Path) -> None:
     with visitor(tmp_path) as client:
         assert client.get("/apis/argoproj.io/v1alpha1/workflows").status_code == 401
         ((name, value),) = client.cookies.items()
-        nonce, until, signed = str(value).split(".")
-        for forged in (f"{nonce}.{int(until) + 1}.{signed}", f"{nonce}.{until}.", "", "é", "a.b.c"):
+        user, nonce, until, signed = str(value).split(".")
+        for forged in (
+            f"{user}.{nonce}.{int(until) + 1}.{signed}",
+            f"ada.{nonce}.{until}.{signed}",
+            f"{user}.{nonce}.{until}.",
+            f"{nonce}.{until}.{signed}",
+            "",
+            "é",
+            "a.b.c",
+        ):
             client.cookies.clear()
             header = f"{name}={forged}".encode()
             assert client.get("/ui/runs", headers={"Cookie": header}).status_code == 401
@@ -57,6 +65,6 @@ def test_another_host_is_refused(tmp_path: Path) -> None:
 
 def test_with_tls_the_cookie_is_never_sent_without() -> None:
     doors = Doors("secret")
-    assert "; Secure" in doors.enter(doors.key(), secure=True)
-    assert "Secure" not in doors.enter(doors.key(), secure=False)
+    assert "; Secure" in doors.enter(doors.key("owner"), secure=True)
+    assert "Secure" not in doors.enter(doors.key("owner"), secure=False)
     assert doors.enter("", secure=True) == ""

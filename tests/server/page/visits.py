@@ -15,6 +15,7 @@ from tiphys.engine.base.options import RunOptions
 from tiphys.server.access import Access
 from tiphys.server.app import application
 from tiphys.server.desk import Desk
+from tiphys.server.users import ServerUsers
 
 TOKEN = "secret"
 
@@ -45,7 +46,7 @@ class Visitor(requests.Session):
 def visitor(store: Path, *, entered: bool = True) -> Iterator[Visitor]:
     desk = Desk(RunOptions(store=store, images={"*": "host"}))
     desk.board.start()
-    app = application(desk, Access(TOKEN))
+    app = application(desk, Access(ServerUsers(TOKEN)))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

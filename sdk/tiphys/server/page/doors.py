@@ -16,10 +16,11 @@ from http.cookies import CookieError, SimpleCookie
 
 from tiphys.server.answers import RequestError
 
-__all__ = ["Doors", "is_page"]
+__all__ = ["STRANGER", "Doors", "is_page"]
 
 _GOOD = 600.0  # seconds in which a link can be used
 _STAYS = 30 * 24 * 3600  # seconds that a browser may stay
+STRANGER = "this browser has not been let in"
 _OPEN = ("/ui/enter", "/ui/static/")
 
 
@@ -33,45 +34,50 @@ class Doors:
 
     def __init__(self, token: str) -> None:
         self._secret = hashlib.sha256(b"page " + token.encode()).digest()
-        self._keys: dict[str, float] = {}
+        self._keys: dict[str, tuple[str, float]] = {}
         self._guard = threading.Lock()
         # cookies know no ports: each server has a name of its own
         self.name = f"tiphys-{hashlib.sha256(self._secret).hexdigest()[:8]}"
 
-    def key(self) -> str:
-        """A new key, to be used once, within ten minutes."""
+    def key(self, user: str) -> str:
+        """A new key for a user, to be used once, within ten minutes."""
         made, now = secrets.token_urlsafe(32), time.monotonic()
         with self._guard:
-            self._keys = {each: until for each, until in self._keys.items() if until > now}
-            self._keys[made] = now + _GOOD
+            self._keys = {each: kept for each, kept in self._keys.items() if kept[1] > now}
+            self._keys[made] = user, now + _GOOD
         return made
 
     def enter(self, key: str, *, secure: bool) -> str:
         """Use a key up. The header ``Set-Cookie``; empty for a key that is not, or no longer, good."""
         with self._guard:
-            until = self._keys.pop(key, 0.0)
+            user, until = self._keys.pop(key, ("", 0.0))
         if until <= time.monotonic():
             return ""
-        value = self._signed(f"{secrets.token_hex(8)}.{int(time.time()) + _STAYS}")
+        value = self._signed(f"{user}.{secrets.token_hex(8)}.{int(time.time()) + _STAYS}")
         more = "; Secure" if secure else ""
         return f"{self.name}={value}; Path=/ui; Max-Age={_STAYS}; HttpOnly; SameSite=Strict{more}"
 
-    def check(self, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """Raises RequestError: 401 without the cookie, 403 for a change that does not come from a page of ours."""
+    def check(self, method: str, path: str, headers: Mapping[str, str]) -> str:
+        """Whose browser it is; empty where all may look. Raises RequestError: 401 without the cookie, 403 for a change
+        that does not come from a page of ours."""
         if method not in ("GET", "HEAD") and headers.get("origin", "").partition("://")[2] != headers["host"]:
             raise RequestError(403, "only a page of this server may ask for that")
-        if not path.startswith(_OPEN) and not self._known(headers.get("cookie", "")):
-            raise RequestError(401, "this browser has not been let in")
+        if path.startswith(_OPEN):
+            return ""
+        if not (user := self._known(headers.get("cookie", ""))):
+            raise RequestError(401, STRANGER)
+        return user
 
     def _signed(self, text: str) -> str:
         return f"{text}.{hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()}"
 
-    def _known(self, header: str) -> bool:
+    def _known(self, header: str) -> str:
         try:
             found = SimpleCookie(header).get(self.name)
         except CookieError:
-            return False
+            return ""
         text = found.value.rpartition(".")[0] if found is not None else ""
         if found is None or not hmac.compare_digest(self._signed(text).encode(), found.value.encode()):
-            return False
-        return int(text.rpartition(".")[2]) > time.time()
+            return ""
+        user, _, rest = text.partition(".")
+        return user if int(rest.rpartition(".")[2]) > time.time() else ""

@@ -64,7 +64,8 @@ def routes(desk: Desk, doors: Doors) -> list[BaseRoute]:
 
     def link(request: Request) -> Response:
         """For who has the token: see :mod:`tiphys.server.access`."""
-        return JSONResponse({"path": f"/ui/enter?key={doors.key()}"}, headers={"Cache-Control": "no-store"})
+        key = doors.key(request.scope["tiphys.user"])
+        return JSONResponse({"path": f"/ui/enter?key={key}"}, headers={"Cache-Control": "no-store"})
 
     found: list[BaseRoute] = [
         Route("/ui", first),
