@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.server.runs import ended, laid_down
 from tiphys.engine import RunOptions
 from tiphys.runs.local.backend import LocalRuns
+from tiphys.server import board as board_module
 from tiphys.server.board import Board, ExpiredError
 from tiphys.store import Store
 
@@ -97,6 +98,47 @@ def test_who_listens_is_told(tmp_path: Path) -> None:
     unheard()
     board.count()
     assert len(heard) == 1
+
+
+def test_of_many_that_have_ended_a_few_are_looked_at_in_each_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What changes one of them behind the back of the server is seen in the end; what the server did to it, at once."""
+    monkeypatch.setattr(board_module, "_AT_ONCE", 1)
+    store = tmp_path / "store"
+    for name in "abc":
+        ended(store, name)
+    board = Board(Store(store))
+    board.look()
+    before = board.number
+    for name in "bc":
+        file = store / "runs" / name / "workflow.json"
+        file.write_text(file.read_text().replace('"Succeeded"', '"Failed"'))
+    board.look("c")
+    assert ("MODIFIED", "c") in _kinds(board, before)
+    for _ in range(3):
+        board.look()
+    assert sorted(_kinds(board, before)) == [("MODIFIED", "b"), ("MODIFIED", "c")]
+    found = board.get("b")
+    assert found is not None
+    assert found["status"]["phase"] == "Failed"
+
+
+def test_a_run_that_makes_room_for_another_of_its_name_is_seen_at_once(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    first = ended(store, "a")
+    for name in "bcdefgh":
+        ended(store, name)
+    board = Board(Store(store))
+    board.look()
+    (store / "runs" / "a").rename(store / "runs" / "a.1")
+    second = ended(store, "a")
+    board.look()
+    found, moved = board.get("a"), board.get("a.1")
+    assert found is not None
+    assert moved is not None
+    assert found["metadata"]["uid"] == second["metadata"]["uid"] != first["metadata"]["uid"]
+    assert moved["metadata"]["uid"] == first["metadata"]["uid"]
 
 
 @settings(max_examples=25, deadline=None)

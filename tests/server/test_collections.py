@@ -59,6 +59,11 @@ def test_what_cannot_be_selected_is_told() -> None:
         Watch.of({"resourceVersion": "abc"}, "Workflow", API)
 
 
+def test_a_limit_that_is_no_number_is_told(board: Board) -> None:
+    with pytest.raises(RequestError, match="no number"):
+        listed(board, {"limit": "many"}, "Workflow", API)
+
+
 async def _lines(board: Board | Empty, query: dict[str, str], count: int) -> list[dict[str, object]]:
     found = []
     async for line in watched(board, Watch.of(query, "Workflow", API)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import os
 import threading
 import time
@@ -20,7 +21,8 @@ from tiphys.engine import runtime
 from tiphys.errors import StoreError
 from tiphys.runs.local.backend import seen
 from tiphys.runs.local.listing import UNREADABLE, read, written
-from tiphys.runs.local.stamps import RunStamp, stamp, stamps
+from tiphys.runs.local.stamps import RunStamp, names_of, stamp
+from tiphys.server.recent import RecentRuns
 from tiphys.store.ended import Ended, Line, brief
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ __all__ = ["Board", "BoardChange", "ExpiredError"]
 
 log = logging.getLogger("tiphys.server")
 _PERIOD = 0.05  # seconds between two looks at the runs that go on
-_SWEEP = 2.0  # seconds between two looks at those that have ended: only a retry or a deletion changes them
+_SWEEP = 2.0  # seconds in which each of those that have ended is looked at again
+_AT_ONCE = 100  # but no more of them in one look: of 10 000 each is looked at every 5 s
 _CLOCK = 0.05  # seconds: more than a tick of the clock that times of files are of
 _REMEMBERED = 10_000  # deletions that are known
 _MANY = 20  # new runs at once, for which one file tells what a list shows of them
@@ -74,8 +77,11 @@ class Board:
         self._runs: dict[str, _Run] = {}  # the one that changed last is the last
         self._names: list[str] | None = None  # sorted; None: others have come, or gone
         self._gone: dict[str, BoardChange] = {}
+        self._going: set[str] = set()  # those that have not ended
+        self._sweep: Iterator[str] = iter(())
         self._folder = -1.0
-        self._swept = -_SWEEP
+        self._scanned = -_SWEEP
+        self._recent = RecentRuns()
         self._guard = threading.RLock()
         self._heard: set[Callable[[], None]] = set()
         self._over = threading.Event()
@@ -125,13 +131,21 @@ class Board:
             run = self._runs.get(name)
             if run is None:
                 return None
-            whole, number = run.whole, run.number
+            whole, number = run.whole or self._known(name, run.stamp), run.number
         return self._with_number(name, whole, number)
 
+    def _known(self, name: str, now: RunStamp) -> Workflow | None:
+        """What was read of a run that has ended, if that is still how it ended."""
+        found = self._recent.get(name, now)
+        return found if found is not None and stamp(self.store, name) == now else None
+
     def _with_number(self, name: str, whole: Workflow | None, number: int) -> Workflow | None:
-        # one that has ended may just now begin anew
-        whole = whole or written(self.store, name)
         if whole is None:
+            before = stamp(self.store, name)
+            whole = written(self.store, name)
+            if whole is not None:
+                self._recent.put(name, before, whole)
+        if whole is None:  # one that had ended may just now begin anew
             with self._guard:
                 whole = self._read(name, ended=False)
         return None if whole is None else self._shown(whole, name, number)
@@ -176,17 +190,22 @@ class Board:
 
     # -- looking ----------------------------------------------------------------------------------------------
 
-    def look(self, *, ended: bool = False) -> None:
-        """Take in what has changed in the store; with ``ended`` also, at once, of runs that had ended."""
+    def look(self, *names: str) -> None:
+        """Take in what has changed in the store: the runs that go on, those that came or went, and ``names``. Of the
+        others, which have ended, a few at a time: only a retry or a deletion changes them."""
         with self._guard:
-            if ended:
-                self._folder = -1.0
             before = self._last
             there = self._there()
-            lines = Ended(self.store).lines() if len(there) - len(self._runs) > _MANY else {}
-            for name in self._runs.keys() - there.keys():
-                self._forget(name)
-            for name, now in sorted(there.items(), key=lambda item: (item[1].began, item[0])):
+            if there is not None:
+                for name in self._runs.keys() - there:
+                    self._forget(name)
+            came = (there or set()) - self._runs.keys()
+            # one that makes room for another of its name has a number behind it
+            room = (each.rpartition(".")[0] for each in came)
+            known = [name for name in (*names, *room, *self._going, *self._swept()) if name in self._runs]
+            lines = Ended(self.store).lines() if len(came) > _MANY else {}
+            found = {name: stamp(self.store, name) for name in (*came, *known)}
+            for name, now in sorted(found.items(), key=lambda item: (item[1].began, item[0])):
                 run = self._runs.get(name)
                 if run is None or run.stamp != now:
                     self._take(name, now, run, lines.get(name))
@@ -194,18 +213,25 @@ class Board:
         for each in heard:
             each()
 
-    def _there(self) -> dict[str, RunStamp]:
+    def _there(self) -> set[str] | None:
+        """The names of all runs; None while the folder that they are in is as it was."""
         folder = self.store.root / "runs"
         with contextlib.suppress(OSError):
-            written_at = os.stat(folder).st_mtime
-            now = time.monotonic()
-            if written_at == self._folder and now - self._swept < _SWEEP:
-                return {
-                    name: run.stamp if run.stamp.ended else stamp(self.store, name)
-                    for name, run in self._runs.items()
-                }
-            self._folder, self._swept = written_at, now
-        return stamps(self.store)
+            written_at, now = os.stat(folder).st_mtime, time.monotonic()
+            if written_at == self._folder and now - self._scanned < _SWEEP:
+                return None
+            recent = time.time() - written_at < _CLOCK  # what comes in the same tick leaves the same time
+            self._folder, self._scanned = -1.0 if recent else written_at, now
+        return names_of(self.store)
+
+    def _swept(self) -> list[str]:
+        """The next few of the runs that have ended: all of them within ``_SWEEP``, or so many that it costs little."""
+        count = min(_AT_ONCE, math.ceil(len(self._runs) * _PERIOD / _SWEEP))
+        found = list(itertools.islice(self._sweep, count))
+        if len(found) < count:
+            self._sweep = iter(list(self._runs))
+            found += itertools.islice(self._sweep, count - len(found))
+        return found
 
     def _take(self, name: str, now: RunStamp, run: _Run | None, line: Line | None) -> None:
         if line is not None and now.is_of(line):
@@ -219,6 +245,7 @@ class Board:
             now = replace(
                 now, stamp=f"{now.stamp} just now"
             )  # what is written in the same tick has the same stamp
+        (self._going.discard if now.ended else self._going.add)(name)
         if run is not None and whole == run.whole:
             run.stamp = now
             return
@@ -233,6 +260,7 @@ class Board:
     def _forget(self, name: str) -> None:
         run = self._runs.pop(name)
         self._names = None
+        self._going.discard(name)
         self._let_go(name)
         self._last += 1
         last = self._shown(run.whole or run.brief, name, self._last)

@@ -69,11 +69,15 @@ class Selection:
     def holds(self, item: Workflow) -> bool:
         """Whether an object is one of them."""
         metadata = item["metadata"]
+        if not matches_labels(self.labels, metadata.get("labels")):
+            return False
+        if not self.fields.terms:
+            return True
         fields = {
             "metadata.name": str(metadata.get("name") or ""),
             "metadata.namespace": str(metadata.get("namespace") or ""),
         }
-        return self.fields.matches(fields) and matches_labels(self.labels, metadata.get("labels"))
+        return self.fields.matches(fields)
 
 
 def selection(query: Mapping[str, str]) -> Selection:
@@ -93,7 +97,10 @@ def listed(
     chosen = selection(query)
     number, briefs = collection.briefs()
     known = [each for each in briefs if here and chosen.holds(each)]
-    after, most = query.get("continue", ""), int(query.get("limit") or 0)
+    try:
+        after, most = query.get("continue", ""), int(query.get("limit") or 0)
+    except ValueError:
+        raise RequestError(400, f"the limit {query['limit'][:50]!r} is no number") from None
     rest = [each for each in known if not after or each["metadata"]["name"] > after]
     page = rest[:most] if most else rest
     items = [item for each in page if (item := collection.get(each["metadata"]["name"])) is not None]

@@ -224,7 +224,7 @@ def _change(desk: Desk) -> Answer:
         asked = wanted(before, after)
         if not _is_dry(request):
             await asyncio.to_thread(carry_out, asked, name, desk.runs, desk.submissions)
-            await asyncio.to_thread(desk.board.look, ended=asked.retry)
+            await asyncio.to_thread(desk.board.look, name)  # one that is retried had ended
         now = await asyncio.to_thread(_known, desk, desk.board, "workflows", request)
         # as it was written: what the engine makes of it comes with the next change
         return JSONResponse({**after, "metadata": now["metadata"]})

@@ -10,7 +10,7 @@ from tiphys.store import Store
 from tiphys.store.ended import Line
 from tiphys.store.files import clear
 
-__all__ = ["RunStamp", "file_stamp", "stamp", "stamps"]
+__all__ = ["RunStamp", "file_stamp", "names_of", "stamp", "stamps"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class RunStamp:
     file: str = ""
     ended: bool = False
 
+    @property
+    def size(self) -> int:
+        """Of the file that says how it ended, in bytes."""
+        return int(self.stamp.split(".")[1]) if self.ended else 0
+
     def is_of(self, line: Line) -> bool:
         """Whether what is noted of a run that has ended was noted of this very end."""
         changed, size = line.stamp
@@ -31,13 +36,14 @@ class RunStamp:
 
 def stamps(store: Store) -> dict[str, RunStamp]:
     """The runs of this machine. Raises StoreError TIP412 where the store cannot be read."""
+    return {name: stamp(store, name) for name in names_of(store)}
+
+
+def names_of(store: Store) -> set[str]:
+    """The names of the runs of this machine. Raises StoreError TIP412 where the store cannot be read."""
     folder = store.root / "runs"
-    found: dict[str, RunStamp] = {}
     with clear(folder, "read"):
-        for entry in os.scandir(folder) if folder.is_dir() else ():
-            if os.path.isdir(entry.path):
-                found[entry.name] = stamp(store, entry.name)
-    return found
+        return {each.name for each in os.scandir(folder) if each.is_dir()} if folder.is_dir() else set()
 
 
 def stamp(store: Store, name: str) -> RunStamp:

@@ -185,7 +185,7 @@ def _set(desk: Desk, asked: Asked) -> Workflow:
 
 def _now(desk: Desk, name: str) -> Workflow:
     """A run as it stands after what was done to it."""
-    desk.board.look(ended=True)  # one that is retried had ended
+    desk.board.look(name)  # one that is retried had ended
     return found_run(desk, Asked({"name": name}, {}, {}))
 
 

@@ -112,7 +112,7 @@ def _do(verb: str, name: str, workflow: Workflow, frame: Frame) -> str:
             "retry": AskedChange(retry=True),
         }[verb]
         carry_out(asked, name, desk.runs, desk.submissions)
-    desk.board.look()
+    desk.board.look(name)  # one that is retried had ended
     return here
 
 
