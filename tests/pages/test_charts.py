@@ -77,3 +77,18 @@ def test_cores_are_what_was_spent_between_samples() -> None:
     points = [Point("n", 100 + at, "cpu", value) for at, value in enumerate((0, 2, 4, 0.5, 2.5))]
     (drawn,) = used(run(*points))
     assert "cores in use" in drawn and drawn.count("<circle") == 3  # not where the process began again
+
+
+def test_there_is_no_epoch_and_a_half() -> None:
+    drawn = draw([Series("a", [(1, 0.1), (2, 0.5)])])
+    assert ">1.5<" not in drawn
+    half = draw([Series("a", [(1.5, 0.1), (2.5, 0.5)])])
+    assert 'text-anchor="middle">2<' in half
+
+
+def test_a_line_has_the_colour_of_its_place_also_where_others_are_empty() -> None:
+    both = draw([Series("a", [(1, 0.1), (2, 0.5)]), Series("b", [(1, 0.2), (2, 0.3)])])
+    one = draw([Series("a", []), Series("b", [(1, 0.2), (2, 0.3)])])
+    css = re.search(r'<g class="(\w+)"><title>b<', both)
+    assert css is not None
+    assert f'<g class="{css[1]}"><title>b<' in one

@@ -95,12 +95,13 @@ def chart(
     across: str,
 ) -> str:
     """A chart with its legend. ``x`` and ``y`` tell the values at the axes. Empty without a point."""
-    lines = [line for line in lines if line.points]
-    shown = lines[:MOST_SERIES]
+    drawable = [(index, line) for index, line in enumerate(lines) if line.points]  # each keeps its colour
+    shown = drawable[:MOST_SERIES]
     if not shown:
         return ""
-    left, right = _range(at for line in shown for at, _ in line.points)
-    low, high = _range(value for line in shown for _, value in line.points)
+    places = [at for _, line in shown for at, _ in line.points]
+    left, right = _range(places)
+    low, high = _range(value for _, line in shown for _, value in line.points)
     low = 0.0 if 0 < low < 0.6 * high else low
     ticks = _ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
@@ -118,7 +119,10 @@ def chart(
             f'<text class="t" x="{_LEFT - 6:g}" y="{height + 4:.1f}" text-anchor="end">{escape(y(tick))}</text>'
         )
     base = _HEIGHT - _BOTTOM
-    for at, anchor in ((left, "start"), ((left + right) / 2, "middle"), (right, "end")):
+    half = (left + right) / 2
+    if all(at == int(at) for at in places):  # there is no epoch and a half
+        half = float(math.floor(half))
+    for at, anchor in ((left, "start"), (half, "middle"), (right, "end")):
         middle = _LEFT + (at - left) / (right - left) * wide
         if anchor != "middle" or x(at) not in (x(left), x(right)):
             body.append(
@@ -127,7 +131,7 @@ def chart(
     body.append(
         f'<text class="t" x="{_LEFT + wide / 2:g}" y="{base + 30:g}" text-anchor="middle">{escape(across)}</text>'
     )
-    for index, line in enumerate(shown):
+    for index, line in shown:
         css, dashes = colour(index)
         path = "L".join(place(*point) for point in line.points)
         body.append(f'<g class="{css}"><title>{safe(line.name)}</title>')
@@ -146,14 +150,14 @@ def chart(
         f'<svg class="chart" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="{safe(title)}">'
         f"{''.join(body)}</svg>"
     )
-    left_out = len(lines) - len(shown)
+    left_out = len(drawable) - len(shown)
     note = f'<p class="note">{left_out:,} more lines are left out.</p>' if left_out else ""
     return f"<div><h3>{safe(title)}</h3>{drawn}{_legend(shown)}{note}</div>"
 
 
-def _legend(lines: Sequence[Series]) -> str:
+def _legend(lines: Sequence[tuple[int, Series]]) -> str:
     items = []
-    for index, line in enumerate(lines):
+    for index, line in lines:
         css, dashes = colour(index)
         stroke = f'<svg class="{css}" viewBox="0 0 24 10"><path class="line"{dashes} d="M1,5H23"/></svg>'
         items.append(f"<li>{stroke}{safe(line.name, 80)}</li>")
