@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiphys.cli._common import add_runner, add_store, images_of
+from tiphys.cli._common import add_runner, add_store, images_of, local_store
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tiphys.engine.base.options import RunOptions
     from tiphys.server.process import Address
 
@@ -27,6 +31,17 @@ def register(subparsers: Any) -> None:
         epilog="example: tiphys server --image '*=host', then: export KUBECONFIG=.tiphys/server/kubeconfig; argo list",
     )
     add_address(parser)
+    parser.add_argument(
+        "--training",
+        action="store_true",
+        help="the training service, too (docs/training.md): its queue is the store's",
+    )
+    parser.add_argument(
+        "--training-port", type=int, default=6823, help="of its gRPC; 0: a free one (%(default)s)"
+    )
+    parser.add_argument(
+        "--training-rest-port", type=int, default=6824, help="of its REST; 0: a free one (%(default)s)"
+    )
     parser.add_argument(
         "--new-token", action="store_true", help="make a token, print it and what users.toml is to have"
     )
@@ -85,8 +100,29 @@ def handle(options: argparse.Namespace) -> int:
         return 0
     from tiphys.server.process import serve
 
-    serve(settings_of(options), address_of(options), _report)
+    beside = [functools.partial(_training, options)] if options.training else []
+    serve(settings_of(options), address_of(options), _report, beside=beside)
     return 0
+
+
+@contextlib.asynccontextmanager
+async def _training(options: argparse.Namespace) -> AsyncIterator[None]:
+    """The training service. Raises TrainingServiceError TIP823, TIP824; ServingError TIP510."""
+    from tiphys.cli.training_service import local_service
+    from tiphys.training.server import answering, check_host, only_one
+
+    store = local_store(options)
+    with only_one(store):
+        service = local_service(store, runner=options.runner, images=images_of(options.image))
+        try:
+            check_host(options.host, service)
+            ports = options.training_port, options.training_rest_port
+            async with answering(service, options.host, *ports) as told:
+                sys.stdout.write(f"  training service: {told}\n")
+                sys.stdout.flush()
+                yield
+        finally:
+            service.close()
 
 
 def _report(url: str, file: Path) -> None:

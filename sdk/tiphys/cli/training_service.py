@@ -12,10 +12,14 @@ from tiphys.cli._common import add_runner, add_store, images_of, local_store
 from tiphys.errors import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tiphys.engine.base.options import RunnerName
+    from tiphys.store.layout import Store
     from tiphys.training.job import TrainingJob
     from tiphys.training.service import TrainingService
 
-__all__ = ["register"]
+__all__ = ["local_service", "register"]
 
 
 def register(subparsers: Any) -> None:
@@ -70,27 +74,15 @@ def handle(options: argparse.Namespace) -> int:
 
 
 def _service(options: argparse.Namespace) -> TrainingService:
-    from functools import partial
-
-    from tiphys.runs.registry import Registry
-    from tiphys.training.folders import WorkflowSettings
-    from tiphys.training.models import registration
-    from tiphys.training.service import TrainingService
-    from tiphys.training.workflow import workflow_of
-
     store = local_store(options)
-    named = {"step_image": options.step_image} if options.step_image else {}
-    made = partial(
-        TrainingService,
-        store,
-        rules=Path(options.rules) if options.rules else None,
-        make=partial(workflow_of, settings=WorkflowSettings(**named)),
-    )
+    rules = Path(options.rules) if options.rules else None
     if options.cluster:
         from tiphys.runs.client import Client
         from tiphys.runs.cluster.config import kubernetes_transport
         from tiphys.runs.cluster.kubernetes import Kubernetes
+        from tiphys.runs.registry import Registry
         from tiphys.training.cluster import ClusterPlace
+        from tiphys.training.models import registration
 
         transport, namespace = kubernetes_transport(options.kubeconfig, options.context)
         api = Kubernetes(transport)
@@ -98,20 +90,50 @@ def _service(options: argparse.Namespace) -> TrainingService:
         def there(job: TrainingJob) -> Registry:
             return Registry(client=Client(backend=api, namespace=job.namespace), who=job.user)
 
-        return made(
+        return _made(store, rules, options.step_image)(
             ClusterPlace(api),
             namespace=namespace or "default",
             period=2.0,
             register=registration(there),
         )
-    from tiphys.training.local import LocalPlace
-
     if options.kubeconfig or options.context:
         raise RefusedError(
             "TIP297", "--kubeconfig and --context say which cluster", fix="give --cluster, too, or neither"
         )
-    place = LocalPlace(store, runner=options.runner, images=images_of(options.image), project=Path.cwd())
-    return made(place, register=registration(lambda job: Registry(store.root, who=job.user)))
+    images = images_of(options.image)
+    return local_service(
+        store, runner=options.runner, images=images, rules=rules, step_image=options.step_image
+    )
+
+
+def local_service(
+    store: Store,
+    *,
+    runner: RunnerName,
+    images: dict[str, str],
+    rules: Path | None = None,
+    step_image: str = "",
+) -> TrainingService:
+    """A service whose jobs run on this machine, with the packages of this folder."""
+    from tiphys.runs.registry import Registry
+    from tiphys.training.local import LocalPlace
+    from tiphys.training.models import registration
+
+    place = LocalPlace(store, runner=runner, images=images, project=Path.cwd())
+    register = registration(lambda job: Registry(store.root, who=job.user))
+    return _made(store, rules, step_image)(place, register=register)
+
+
+def _made(store: Store, rules: Path | None, step_image: str) -> Callable[..., TrainingService]:
+    from functools import partial
+
+    from tiphys.training.folders import WorkflowSettings
+    from tiphys.training.service import TrainingService
+    from tiphys.training.workflow import workflow_of
+
+    named = {"step_image": step_image} if step_image else {}
+    make = partial(workflow_of, settings=WorkflowSettings(**named))
+    return partial(TrainingService, store, rules=rules, make=make)
 
 
 def _report(text: str) -> None:

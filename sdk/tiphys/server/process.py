@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["PORT", "Address", "listening", "serve"]
 
 PORT = 6825
+Beside = Callable[[], contextlib.AbstractAsyncContextManager[object]]
 _DRAIN = 2  # seconds that answers have to end; watches are cut off
 
 
@@ -71,9 +72,14 @@ def _only_one(store: Store, folder: Path) -> Iterator[None]:
 
 
 def serve(
-    options: RunOptions, address: Address, report: Callable[[str, Path], None] = lambda url, file: None
+    options: RunOptions,
+    address: Address,
+    report: Callable[[str, Path], None] = lambda url, file: None,
+    *,
+    beside: Sequence[Beside] = (),
 ) -> None:
-    """Answer until SIGTERM or SIGINT. ``report`` is told the URL and the kubeconfig, once it answers.
+    """Answer until SIGTERM or SIGINT. ``report`` is told the URL and the kubeconfig, once it answers. ``beside``: what
+    else the process does as long as it answers.
 
     Raises
     ------
@@ -133,14 +139,20 @@ def serve(
         desk.submissions.forks.begin()
         try:
             report(url, file)
-            asyncio.run(_answer(uvicorn.Server(config), listener, door, ending))
+            asyncio.run(_answer(uvicorn.Server(config), listener, door, ending, beside))
         finally:
             clock.close()
             desk.submissions.forks.close()
             desk.board.close()
 
 
-async def _answer(server: uvicorn.Server, listener: socket.socket, door: Door, ending: asyncio.Event) -> None:
+async def _answer(
+    server: uvicorn.Server,
+    listener: socket.socket,
+    door: Door,
+    ending: asyncio.Event,
+    beside: Sequence[Beside],
+) -> None:
     """Answer until told to end, which is no failure: uvicorn itself would die of the signal in the end."""
     loop = asyncio.get_running_loop()
 
@@ -161,7 +173,10 @@ async def _answer(server: uvicorn.Server, listener: socket.socket, door: Door, e
     if server.config.ssl is not None:
         server.config.ssl.set_alpn_protocols(ALPN)
     try:
-        await server.serve([listener])
+        async with contextlib.AsyncExitStack() as stack:
+            for each in beside:
+                await stack.enter_async_context(each())
+            await server.serve([listener])
     finally:
         await door.close()
 

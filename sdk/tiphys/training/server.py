@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from tiphys.errors import TrainingServiceError
 from tiphys.net.server import HttpLimits, HttpServer
@@ -14,7 +14,7 @@ from tiphys.store.files import alone
 from tiphys.store.layout import Store
 from tiphys.training.service import TrainingService
 
-__all__ = ["RPC_PORT", "check_host", "is_private", "only_one", "serve"]
+__all__ = ["RPC_PORT", "answering", "check_host", "is_private", "only_one", "serve"]
 
 RPC_PORT = 6823
 """Of gRPC; REST is at the next one."""
@@ -78,25 +78,34 @@ def serve(
         service.close()
 
 
-async def _serve(
-    service: TrainingService, host: str, port: int, rest_port: int, report: Callable[[str], None]
-) -> None:
+@contextlib.asynccontextmanager
+async def answering(service: TrainingService, host: str, port: int, rest_port: int) -> AsyncIterator[str]:
+    """Answer while the block goes on, which is told where; then let calls end. Raises ServingError TIP510."""
     from tiphys.training.calls import TrainingCalls
     from tiphys.training.rest import TrainingRest
     from tiphys.training.rpc import start_rpc
 
-    loop, over = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
-            loop.add_signal_handler(number, over.set)
     calls = TrainingCalls(service, private=is_private(host))
     http = HttpServer(TrainingRest(calls), host, rest_port, limits=_LIMITS)
     await http.bind()
     rpc, bound = await start_rpc(calls, host, port)
     await http.listen()
     service.start()
-    report(f"training service: gRPC on {host}:{bound}, REST on http://{host}:{http.port}")
-    await over.wait()
-    report("training service: ending; what runs goes on")
-    calls.close()
-    await asyncio.gather(http.stop(_DRAIN), rpc.stop(_DRAIN))
+    try:
+        yield f"gRPC on {host}:{bound}, REST on http://{host}:{http.port}"
+    finally:
+        calls.close()
+        await asyncio.gather(http.stop(_DRAIN), rpc.stop(_DRAIN))
+
+
+async def _serve(
+    service: TrainingService, host: str, port: int, rest_port: int, report: Callable[[str], None]
+) -> None:
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
+            loop.add_signal_handler(number, over.set)
+    async with answering(service, host, port, rest_port) as told:
+        report(f"training service: {told}")
+        await over.wait()
+        report("training service: ending; what runs goes on")
