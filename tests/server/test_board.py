@@ -100,6 +100,19 @@ def test_who_listens_is_told(tmp_path: Path) -> None:
     assert len(heard) == 1
 
 
+def test_all_are_told_of_a_change_with_the_same_object(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    board = Board(Store(store))
+    board.look()
+    since = board.number
+    ended(store, "a")
+    laid_down(store, "b")
+    board.look()
+    first, second = ([change.workflow for change in board.changes(since)] for _ in range(2))
+    assert len(first) == 2
+    assert all(one is two for one, two in zip(first, second, strict=True))
+
+
 def test_of_many_that_have_ended_a_few_are_looked_at_in_each_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

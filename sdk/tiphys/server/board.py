@@ -38,6 +38,7 @@ _SWEEP = 2.0  # seconds in which each of those that have ended is looked at agai
 _AT_ONCE = 100  # but no more of them in one look: of 10 000 each is looked at every 5 s
 _CLOCK = 0.05  # seconds: more than a tick of the clock that times of files are of
 _REMEMBERED = 10_000  # deletions that are known
+_TOLD = 64  # changes whose Workflows are kept for who comes later
 _MANY = 20  # new runs at once, for which one file tells what a list shows of them
 
 
@@ -82,6 +83,7 @@ class Board:
         self._folder = -1.0
         self._scanned = -_SWEEP
         self._recent = RecentRuns()
+        self._told: dict[tuple[str, int], Workflow] = {}  # of the last changes
         self._guard = threading.RLock()
         self._heard: set[Callable[[], None]] = set()
         self._over = threading.Event()
@@ -168,9 +170,21 @@ class Board:
             ]
         for number, kind, name, whole in sorted(told, key=lambda each: each[0]):
             # with the number that it had then: who goes on from it misses nothing that came in between
-            shown = whole if kind == "DELETED" else self._with_number(name, whole, number)
+            shown = whole if kind == "DELETED" else self._told_of(name, whole, number)
             if shown is not None:
                 yield BoardChange(number, kind, name, shown)
+
+    def _told_of(self, name: str, whole: Workflow | None, number: int) -> Workflow | None:
+        """The same object for all who are told of a change."""
+        if (found := self._told.get((name, number))) is not None:
+            return found
+        shown = self._with_number(name, whole, number)
+        if shown is not None:
+            with self._guard:
+                shown = self._told.setdefault((name, number), shown)
+                while len(self._told) > _TOLD:
+                    del self._told[next(iter(self._told))]
+        return shown
 
     def count(self) -> int:
         """The number of a change of something else in the store, which is told to all."""

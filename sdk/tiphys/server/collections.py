@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from tiphys.argo.selectors import FieldSelector, Requirement, matches_labels, parse_fields, parse_labels
 from tiphys.server.answers import RequestError, status
 from tiphys.server.board import BoardChange, ExpiredError
+from tiphys.server.texts import Texts
 
 if TYPE_CHECKING:
     from tiphys.argo.types import Workflow
@@ -34,6 +34,9 @@ class Collection(Protocol):
     def changes(self, since: int) -> Iterator[BoardChange]: ...
 
     def hear(self, heard: Callable[[], None]) -> Callable[[], None]: ...
+
+
+_TEXTS = Texts()
 
 
 class Empty:
@@ -139,7 +142,7 @@ class Watch:
 async def watched(collection: Collection, watch: Watch, *, here: bool = True) -> AsyncIterator[bytes]:
     """The lines of a watch: one JSON object for each change."""
     async for kind, item in events(collection, watch, here=here):
-        yield json.dumps({"type": kind, "object": item}, ensure_ascii=False).encode() + b"\n"
+        yield b'{"type": "%s", "object": %s}\n' % (kind.encode(), _TEXTS.of(item))
 
 
 async def events(
