@@ -31,6 +31,7 @@ def browsing(
                 viewport={"width": width, "height": 900},
             )
             page = context.new_page()
+            page.set_default_timeout(90_000)  # of a busy machine
             page.goto(client.link())
             page.wait_for_url("**/ui/runs")
             yield page

@@ -5,9 +5,17 @@ let due = 0;
 
 async function refresh() {
   due = 0;
-  const answer = await fetch(location.href, { credentials: "same-origin" });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  let text = "";
+  try {
+    const answer = await fetch(location.href, { credentials: "same-origin" });
+    if (answer.status < 500 && !answer.ok) return; // it is gone, or not ours
+    if (!answer.ok) throw new Error(answer.statusText);
+    text = await answer.text();
+  } catch {
+    due ||= setTimeout(refresh, 2000);
+    return;
+  }
+  const fresh = new DOMParser().parseFromString(text, "text/html");
   for (const part of document.querySelectorAll("[data-fresh][id]")) {
     const now = fresh.getElementById(part.id);
     if (!now || now.innerHTML === part.innerHTML) continue;
