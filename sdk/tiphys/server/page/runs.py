@@ -12,7 +12,7 @@ from starlette.routing import Route
 from tiphys.argo.nodes import ACTIVE
 from tiphys.argo.selectors import matches_labels, parse_labels
 from tiphys.errors import TiphysError
-from tiphys.records.fold import LOCAL, fold, when
+from tiphys.records.fold import LOCAL, fold
 from tiphys.runs.records import Records
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ def chosen(
     return sorted(found, key=_begun, reverse=True)
 
 
-def _begun(each: Workflow) -> tuple[float, str]:
-    return when(each["metadata"].get("creationTimestamp")), each["metadata"]["name"]
+def _begun(each: Workflow) -> tuple[str, str]:
+    """Times are written alike, so that they sort as texts."""
+    return str(each["metadata"].get("creationTimestamp") or ""), each["metadata"]["name"]
 
 
 def _given(parameters: Mapping[str, str], wanted: str) -> bool:
