@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tiphys.argo.nodes import ENDED
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["pod_log", "shown_time", "timed_lines"]
 
 _SOON = 2.0  # seconds
+_BATCH = 2000  # lines that are in memory: a log may be larger than that
 _PERIOD = 0.1  # seconds between two looks at a log that grows
 
 
@@ -48,30 +50,31 @@ async def timed_lines(
     while True:
         ended, started = await asyncio.to_thread(_state, board, run, node)  # asked before the last look
         over = ended or not follow
-        found = await asyncio.to_thread(_new, log, last=over)
-        at = _begun(path, started, len(found)) if first else max(at, time.time())
-        for line in deque(found, tail) if first and tail is not None else found:
-            at += 1e-6
-            yield at, line
+        at = _begun(path, started) if first else max(at, time.time())
+        new = log.lines(last=over)
+        while found := await asyncio.to_thread(_some, new, tail if first else None):
+            for line in found:
+                at += 1e-6
+                yield at, line
         first = False
         if over:
             return
         await asyncio.sleep(_PERIOD)
 
 
-def _begun(path: Path, started: float, lines: int) -> float:
+def _begun(path: Path, started: float) -> float:
     """The time before the first line of a log that is there."""
     with contextlib.suppress(OSError):
-        written = path.stat().st_mtime - lines * 1e-6
+        written = path.stat().st_mtime
         if 0 <= written - started < _SOON:
             return written
     return started
 
 
-def _new(log: GrowingLog, *, last: bool) -> list[bytes]:
-    """The lines since; none while the container has written nothing."""
+def _some(lines: Iterator[bytes], tail: int | None) -> list[bytes]:
+    """The next few lines, or the last ``tail`` of all; none while the container has written nothing."""
     with contextlib.suppress(FileNotFoundError):
-        return list(log.lines(last=last))
+        return list(islice(lines, _BATCH)) if tail is None else list(deque(lines, tail))
     return []
 
 

@@ -48,8 +48,9 @@ def _files(folder: Path, workflow: Workflow, step: str) -> Iterator[tuple[str, P
 
 
 def _lines(log: GrowingLog, *, last: bool) -> list[str]:
+    """Those that are new, of very many the last."""
     with contextlib.suppress(OSError):
-        return [line.decode(errors="replace") for line in log.lines(last=last)]
+        return [line.decode(errors="replace") for line in deque(log.lines(last=last), _LINES)]
     return []
 
 
@@ -80,7 +81,7 @@ def routes(frame: Frame) -> list[Route]:
         shown = []
         files = list(_files(folder(workflow), workflow, step))
         for name, path in files[:_COLUMNS]:
-            lines = list(deque(_lines(GrowingLog(path), last=True), _LINES))
+            lines = _lines(GrowingLog(path), last=True)
             shown.append((name, marked(lines, word), len(lines)))
         base = f"/ui/runs/{quote(run.name, safe='')}"
         follow = run.phase in ACTIVE and not word
