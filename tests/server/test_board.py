@@ -100,6 +100,17 @@ def test_who_listens_is_told(tmp_path: Path) -> None:
     assert len(heard) == 1
 
 
+def test_the_newest_is_the_one_that_came_last_also_within_a_second(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    board = Board(Store(store))
+    board.look()
+    assert board.newest() == ""
+    for name in ("b", "c", "a"):
+        laid_down(store, name)
+        board.look()
+        assert board.newest() == name
+
+
 def test_all_are_told_of_a_change_with_the_same_object(tmp_path: Path) -> None:
     store = tmp_path / "store"
     board = Board(Store(store))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import datetime
 from pathlib import Path
+
+import pytest
 
 from tests.server.runs import ended
 from tiphys.server.board import Board
@@ -31,6 +34,12 @@ def test_lines_are_those_that_the_step_wrote(tmp_path: Path) -> None:
     stamped = [line.split(b" ", 1) for line in asyncio.run(_lines(board, node, times=True))]
     moments = [datetime.fromisoformat(time.decode()) for time, _ in stamped]
     assert moments == sorted(set(moments))
-    started = datetime.fromisoformat(workflow["status"]["nodes"][node]["startedAt"])
-    assert abs((moments[0] - started).total_seconds()) < 1
+    started = datetime.fromisoformat(workflow["status"]["nodes"][node]["startedAt"]).timestamp()
+    for written, told in (
+        (started + 0.3, started + 0.3),
+        (started + 60, started),
+    ):  # whole soon, or much later
+        os.utime(log, (written, written))
+        first = asyncio.run(_lines(board, node, times=True))[0].split(b" ", 1)[0]
+        assert datetime.fromisoformat(first.decode()).timestamp() == pytest.approx(told, abs=0.001)
     assert asyncio.run(_lines(board, "no-such-node")) == []

@@ -127,6 +127,15 @@ class Board:
                 self._names = sorted(self._runs)
             return self._last, [self._runs[name].brief for name in self._names]
 
+    def newest(self) -> str:
+        """The name of the Workflow that was created last; empty without any. Times are known to the second."""
+        with self._guard:
+            made = (
+                (run.brief["metadata"].get("creationTimestamp") or "", run.born, name)
+                for name, run in self._runs.items()
+            )
+            return max(made, default=("", 0, ""))[2]
+
     def get(self, name: str) -> Workflow | None:
         """A Workflow, whole."""
         with self._guard:

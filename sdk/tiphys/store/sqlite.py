@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -84,12 +85,14 @@ def connect(path: Path) -> SharedFile:
 def make(path: Path, mode: int) -> None:
     """Make an empty file where there is none, with the bits of ``mode`` that the umask leaves. Raises OSError.
 
-    One that is there is never opened: a descriptor that is closed takes the locks with it that other connections of
-    this process have on the file (POSIX), and another process would remove what they write to
-    (https://sqlite.org/howtocorrupt.html, 2.2).
+    It is not opened: a descriptor that is closed takes the locks with it that other connections of this process have on
+    the file (POSIX), and another process would remove what they write to (https://sqlite.org/howtocorrupt.html, 2.2).
     """
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
+        if sys.platform == "linux":
+            os.mknod(path, stat.S_IFREG | mode)
+        else:  # there root alone may
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
 
 
 def present(path: Path, *, write: bool = False) -> None:

@@ -124,7 +124,7 @@ def found_run(desk: Desk, asked: Asked, *, uid: str = "") -> Workflow:
     if not asked.here(desk):
         raise not_here("workflows", name or uid)
     if name == LATEST:
-        name = max(desk.board.briefs()[1], key=_age, default={"metadata": {"name": ""}})["metadata"]["name"]
+        name = desk.board.newest()
         if not name:
             raise RequestError(404, "no workflows found")
     found = desk.board.get(name) if name else None
@@ -135,8 +135,3 @@ def found_run(desk: Desk, asked: Asked, *, uid: str = "") -> Workflow:
     if found is None:
         raise not_here("workflows", asked.path.get("name", "") or uid)
     return found
-
-
-def _age(workflow: Workflow) -> tuple[str, str]:
-    metadata = workflow["metadata"]
-    return str(metadata.get("creationTimestamp") or ""), metadata["name"]
